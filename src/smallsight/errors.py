@@ -1,0 +1,244 @@
+"""Every error Smallsight raises on purpose, with the exit code and HTTP status each one means.
+
+::
+
+    SmallsightError                    exit 1   HTTP 500
+    ├── SettingsError                  exit 2   400   a setting, flag or environment variable is wrong
+    ├── PictureError                   exit 4   422   something is wrong with one picture
+    │   ├── PictureNotFoundError       exit 3   404   no such file, or not readable
+    │   ├── UnsupportedFormatError     exit 4   415   not one of the picture formats that are read
+    │   ├── PictureTooLargeError       exit 4   413   over a limit: bytes, pixels, sides or frames
+    │   ├── CorruptPictureError        exit 4   422   the bytes do not decode
+    │   ├── MissingDecoderError        exit 5   501   its format needs an extra; also a MissingExtraError
+    │   └── DecoderFailedError         exit 4   422   the decoder ran out of time or memory, or died
+    ├── ModelError                     exit 4   500   something is wrong with one model
+    │   ├── UnknownModelError          exit 3   404   no such name in the catalogue
+    │   ├── ModelUnavailableError      exit 5   503   its files are not on this machine
+    │   ├── ModelNotRunnableError      exit 5   501   this release has no code for it yet
+    │   ├── BrokenCheckpointError      exit 4   500   files that do not hold what they should
+    │   └── DownloadError              exit 5   502   fetching files failed
+    ├── MissingExtraError              exit 5   501   an optional package is not installed
+    ├── LibraryError                   exit 4   500   something is wrong with the library of pictures
+    │   ├── LibraryBusyError           exit 6   409   another process is writing to it
+    │   ├── LibraryMissingError        exit 3   404   nothing has been indexed yet
+    │   ├── LibraryDamagedError        exit 4   500   the database file does not pass its own checks
+    │   ├── NotInLibraryError          exit 3   404   no such picture, folder or tag
+    │   └── FolderError                exit 3   400   a folder cannot be added or scanned
+    └── OutOfResourcesError            exit 7   507   disk or memory ran out
+
+Exit code 0 is success, 130 is "interrupted by the user". A message says what failed and its value,
+then what was allowed; ``hint`` says what to do about it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "BrokenCheckpointError",
+    "CorruptPictureError",
+    "DecoderFailedError",
+    "DownloadError",
+    "FolderError",
+    "LibraryBusyError",
+    "LibraryDamagedError",
+    "LibraryError",
+    "LibraryMissingError",
+    "MissingDecoderError",
+    "MissingExtraError",
+    "ModelError",
+    "ModelNotRunnableError",
+    "ModelUnavailableError",
+    "NotInLibraryError",
+    "OutOfResourcesError",
+    "PictureError",
+    "PictureNotFoundError",
+    "PictureTooLargeError",
+    "SettingsError",
+    "SmallsightError",
+    "UnknownModelError",
+    "UnsupportedFormatError",
+]
+
+
+class SmallsightError(Exception):
+    """Something failed in a way that Smallsight foresaw.
+
+    ``code`` is stable and meant for machines; ``hint`` is a sentence for people, or None.
+    """
+
+    code: ClassVar[str] = "internal"
+    exit_code: ClassVar[int] = 1
+    http_status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message if self.hint is None else f"{self.message} hint: {self.hint}"
+
+
+class SettingsError(SmallsightError):
+    """A setting, flag or environment variable has a value that cannot be used."""
+
+    code = "bad_setting"
+    exit_code = 2
+    http_status = 400
+
+
+class PictureError(SmallsightError):
+    """One picture cannot be used; others are not affected."""
+
+    code = "bad_picture"
+    exit_code = 4
+    http_status = 422
+
+
+class PictureNotFoundError(PictureError):
+    """There is no such file, or this user may not read it."""
+
+    code = "picture_not_found"
+    exit_code = 3
+    http_status = 404
+
+
+class UnsupportedFormatError(PictureError):
+    """The first bytes are not those of a picture format that Smallsight reads."""
+
+    code = "unsupported_format"
+    http_status = 415
+
+
+class PictureTooLargeError(PictureError):
+    """The file, its pixels, a side or its frames are over a limit."""
+
+    code = "picture_too_large"
+    http_status = 413
+
+
+class CorruptPictureError(PictureError):
+    """The file looks like a picture but does not decode."""
+
+    code = "corrupt_picture"
+
+
+class DecoderFailedError(PictureError):
+    """The decoding process ran out of time or memory, or died, on this picture."""
+
+    code = "decoder_failed"
+
+
+class ModelError(SmallsightError):
+    """One model cannot be used."""
+
+    code = "bad_model"
+    exit_code = 4
+
+
+class UnknownModelError(ModelError):
+    """The catalogue has no such name."""
+
+    code = "unknown_model"
+    exit_code = 3
+    http_status = 404
+
+
+class ModelUnavailableError(ModelError):
+    """The model's files are not on this machine."""
+
+    code = "model_unavailable"
+    exit_code = 5
+    http_status = 503
+
+
+class ModelNotRunnableError(ModelError):
+    """The catalogue knows the model, but this release cannot run it yet."""
+
+    code = "model_not_runnable"
+    exit_code = 5
+    http_status = 501
+
+
+class BrokenCheckpointError(ModelError):
+    """A checkpoint's files are truncated, inconsistent, or not what the family needs."""
+
+    code = "broken_checkpoint"
+
+
+class DownloadError(ModelError):
+    """Files could not be fetched, or did not match their checksum."""
+
+    code = "download_failed"
+    exit_code = 5
+    http_status = 502
+
+
+class MissingExtraError(SmallsightError):
+    """An optional package is needed and not installed."""
+
+    code = "missing_extra"
+    exit_code = 5
+    http_status = 501
+
+
+class MissingDecoderError(UnsupportedFormatError, MissingExtraError):
+    """One picture's format needs an optional package; other pictures are not affected."""
+
+    code = "missing_decoder"
+    exit_code = 5
+    http_status = 501
+
+
+class LibraryError(SmallsightError):
+    """Something is wrong with the library of pictures."""
+
+    code = "library_error"
+    exit_code = 4
+
+
+class LibraryBusyError(LibraryError):
+    """Another process is writing to the library."""
+
+    code = "library_busy"
+    exit_code = 6
+    http_status = 409
+
+
+class LibraryMissingError(LibraryError):
+    """Nothing has been indexed in this data folder yet."""
+
+    code = "library_missing"
+    exit_code = 3
+    http_status = 404
+
+
+class LibraryDamagedError(LibraryError):
+    """The database does not pass its own integrity check, or is of a newer version."""
+
+    code = "library_damaged"
+
+
+class NotInLibraryError(LibraryError):
+    """No such picture, folder or tag in the library."""
+
+    code = "not_in_library"
+    exit_code = 3
+    http_status = 404
+
+
+class FolderError(LibraryError):
+    """A folder cannot be added or scanned."""
+
+    code = "bad_folder"
+    exit_code = 3
+    http_status = 400
+
+
+class OutOfResourcesError(SmallsightError):
+    """Disk space or memory ran out; what was finished before is kept."""
+
+    code = "out_of_resources"
+    exit_code = 7
+    http_status = 507

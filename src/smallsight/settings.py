@@ -1,0 +1,189 @@
+"""One table of settings and limits: defaults, ``smallsight.toml``, ``SMALLSIGHT_*``, then flags.
+
+Owns names, types, bounds and defaults. It reads no other file and starts nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from smallsight.errors import SettingsError
+
+MIB = 1024 * 1024
+
+
+def default_home() -> Path:
+    """Return the platform's folder for this user's application data, without creating it."""
+    return Path(platformdirs.user_data_dir("smallsight", appauthor=False))
+
+
+class Limits(BaseModel):
+    """Bounds on untrusted input. A picture over any of them becomes a typed error, never a crash."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_file_bytes: int = Field(256 * MIB, gt=0, description="Largest picture file that is read, in bytes.")
+    max_image_pixels: int = Field(
+        100_000_000, gt=0, description="Most pixels (width x height) that are decoded."
+    )
+    max_image_side_px: int = Field(65_535, gt=0, description="Longest side that is decoded, in pixels.")
+    max_frames: int = Field(10_000, gt=0, description="Most frames an animation may announce.")
+    decode_timeout_s: float = Field(
+        10.0, gt=0, le=600, description="Wall-clock seconds one picture may take to decode."
+    )
+    decode_memory_bytes: int = Field(
+        2048 * MIB, ge=512 * MIB, description="Address space of the decoding process, in bytes (Linux)."
+    )
+    max_query_chars: int = Field(1_000, gt=0, description="Characters of a search that are looked at.")
+    max_text_chars: int = Field(
+        20_000, gt=0, description="Characters of text kept for one picture, from OCR or a description."
+    )
+
+
+class IndexSettings(BaseModel):
+    """How folders are scanned and pictures are read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    exclude: tuple[str, ...] = Field(
+        (".*", "@eaDir", "#recycle", "$RECYCLE.BIN", "Thumbs.db", "node_modules", "__pycache__"),
+        description="Glob patterns of file and folder names that are skipped.",
+    )
+    follow_symlinks: bool = Field(False, description="Follow symbolic links to folders while scanning.")
+    ocr: bool = Field(True, description="Read the text in pictures when the `ocr` extra is installed.")
+    ocr_max_side_px: int = Field(
+        1600, ge=320, le=4096, description="Longest side of the image given to OCR, in pixels."
+    )
+    thumbnail_side_px: int = Field(
+        320, ge=64, le=1024, description="Longest side of stored thumbnails, in pixels."
+    )
+    lease_s: float = Field(120.0, ge=10, description="Seconds a piece of work stays reserved for its worker.")
+    max_attempts: int = Field(
+        3, ge=1, le=20, description="Times a picture may stop the program before it is set aside."
+    )
+
+
+class EmbeddingSettings(BaseModel):
+    """Text embeddings for semantic search."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model_dir: Path | None = Field(
+        None, description="Folder with all-MiniLM-L6-v2 in Hugging Face layout; found by itself when unset."
+    )
+    precision: str = Field(
+        "int8", pattern="^(fp32|int8)$", description="Weights of the text embedder: fp32 or int8."
+    )
+
+
+class SearchSettings(BaseModel):
+    """How results are found and ordered."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    limit: int = Field(20, ge=1, le=1000, description="Results returned when none is asked for.")
+    min_similarity: float = Field(
+        0.30, ge=-1, le=1, description="Lowest cosine similarity of a semantic hit to the query."
+    )
+    near_duplicate_bits: int = Field(
+        6, ge=0, le=32, description="Most differing bits of 64 between the hashes of near duplicates."
+    )
+
+
+class Settings(BaseSettings):
+    """Everything an operator may set.
+
+    A value is taken from the first of: keyword arguments, environment (``SMALLSIGHT_INDEX__OCR=false``),
+    the file named by ``SMALLSIGHT_CONFIG`` or ``smallsight.toml`` in the data folder, the default.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="SMALLSIGHT_", env_nested_delimiter="__", extra="ignore", frozen=True
+    )
+
+    home: Path = Field(
+        default_factory=default_home,
+        description="The one data folder: database, thumbnails, built graphs, registered models.",
+    )
+    threads: int = Field(
+        0, ge=0, le=1024, description="Threads for model inference; 0 means one per physical core."
+    )
+    limits: Limits = Limits()
+    index: IndexSettings = IndexSettings()
+    embedding: EmbeddingSettings = EmbeddingSettings()
+    search: SearchSettings = SearchSettings()
+
+    @property
+    def database_path(self) -> Path:
+        """The SQLite file of the library."""
+        return self.home / "library.sqlite3"
+
+    @property
+    def thumbnails_dir(self) -> Path:
+        """Thumbnails, by content hash."""
+        return self.home / "thumbnails"
+
+    @property
+    def graphs_dir(self) -> Path:
+        """Built and compiled networks; safe to delete."""
+        return self.home / "graphs"
+
+    @property
+    def models_path(self) -> Path:
+        """The file of models the user registered by directory."""
+        return self.home / "models.json"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources as the class docstring says; there are no dotenv files and no secret files."""
+        toml = TomlConfigSettingsSource(settings_cls, toml_file=config_path())
+        return init_settings, env_settings, toml
+
+
+def config_path() -> Path:
+    """Return where ``smallsight.toml`` is looked for; the file need not exist."""
+    named = os.environ.get("SMALLSIGHT_CONFIG")
+    if named:
+        return Path(named)
+    home = os.environ.get("SMALLSIGHT_HOME")
+    return (Path(home) if home else default_home()) / "smallsight.toml"
+
+
+def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401
+    """Build the settings in force, or raise SettingsError with a sentence that names the bad value."""
+    if (named := os.environ.get("SMALLSIGHT_CONFIG")) and not Path(named).is_file():
+        raise SettingsError(
+            f"SMALLSIGHT_CONFIG names a file that does not exist: {named}",
+            hint="create it, or unset SMALLSIGHT_CONFIG.",
+        )
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(
+            f"Setting {name} cannot be {first['input']!r}: {first['msg']}.",
+            hint=f"look in {config_path()} and in the SMALLSIGHT_* environment variables.",
+        ) from error
+    except (OSError, ValueError) as error:  # unreadable or malformed TOML
+        raise SettingsError(
+            f"The settings could not be read: {error}.", hint=f"mend or remove {config_path()}."
+        ) from error
