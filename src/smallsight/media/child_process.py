@@ -1,0 +1,202 @@
+"""The parent's end of one child process: starting it, one exchange at a time with a deadline, ending it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from types import TracebackType
+from typing import Any, BinaryIO, cast
+
+import psutil
+
+from smallsight.errors import DecoderFailedError
+from smallsight.media.wire import read_header, write_frame
+
+__all__ = ["ChildEndedError", "ChildProcess", "ChildTimeoutError"]
+
+_DECODE_CHILD = "smallsight.media.decode_child"
+_START_TIMEOUT_S = 60.0
+_CLOSE_TIMEOUT_S = 2.0
+_KEPT_VARIABLES = ("SYSTEMROOT", "LD_LIBRARY_PATH", "TEMP", "TMP", "TMPDIR")
+
+
+class ChildEndedError(Exception):
+    """The child died or broke the protocol. Never leaves this layer."""
+
+
+class ChildTimeoutError(ChildEndedError):
+    """The child was killed because its time was up. Never leaves this layer."""
+
+
+class ChildProcess:
+    """One running child; ``not_in_force`` holds its missing restrictions and why.
+
+    After any exception from ``exchange`` the child is dead and must be replaced.
+    """
+
+    def __init__(self, argument: int, *, module: str = _DECODE_CHILD) -> None:
+        """Start ``module`` with a number of its own (bytes of memory, threads) and wait until it is ready."""
+        self._process = _start(module, argument)
+        self._requests = cast("BinaryIO", self._process.stdin)
+        self._replies = cast("BinaryIO", self._process.stdout)
+        self._resources = psutil.Process(self._process.pid)
+        try:
+            ready, _ = self.exchange(None, b"", _START_TIMEOUT_S, max_reply_bytes=0)
+        except ChildEndedError as error:
+            raise DecoderFailedError(
+                f"The process that handles pictures did not start: {error}.",
+                hint=f"see what `{sys.executable} -m {module} {argument} {os.getpid()}` prints.",
+            ) from error
+        self.not_in_force: dict[str, str] = ready["not_in_force"]
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._process.pid
+
+    def is_alive(self) -> bool:
+        """Return whether the child still runs; it also dies when the thread that started it ends (Linux)."""
+        return self._process.poll() is None
+
+    def rss_bytes(self) -> int:
+        """Return the memory that the child holds, 0 when that cannot be told."""
+        try:
+            return int(self._resources.memory_info().rss)
+        except psutil.Error:
+            return 0
+
+    def exchange(
+        self, header: dict[str, Any] | None, data: bytes, timeout_s: float, *, max_reply_bytes: int
+    ) -> tuple[dict[str, Any], bytearray]:
+        """Send one request, none if ``header`` is None, and return the reply's header and bytes.
+
+        Raises ChildTimeoutError after ``timeout_s``, and ChildEndedError when the child is gone or its reply
+        is malformed or longer than ``max_reply_bytes``.
+        """
+        is_complete = False
+        deadline = _Deadline(timeout_s, self._process)
+        try:
+            with deadline:
+                reply = self._send_and_receive(header, data, max_reply_bytes)
+            is_complete = not deadline.has_passed
+        except (EOFError, OSError, ValueError) as error:
+            if isinstance(error, ValueError):
+                self.kill()
+            else:  # it is ending by itself: let it, to learn how
+                self.close()
+            if deadline.has_passed:
+                raise ChildTimeoutError("its time was up") from error
+            raise ChildEndedError(self._how_it_ended()) from error
+        finally:
+            if not is_complete:  # also when interrupted: half an answer in the pipe would spoil the next one
+                self.kill()
+        return reply
+
+    def close(self) -> None:
+        """Let the child finish by ending its input, or kill it if it does not."""
+        with contextlib.suppress(OSError):  # it died with a request half written
+            self._requests.close()
+        try:
+            self._process.wait(_CLOSE_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._replies.close()
+
+    def kill(self) -> None:
+        """End the child now and wait until it is gone."""
+        self._process.kill()
+        self.close()
+
+    def _send_and_receive(
+        self, header: dict[str, Any] | None, data: bytes, max_reply_bytes: int
+    ) -> tuple[dict[str, Any], bytearray]:
+        if header is not None:
+            with contextlib.suppress(BrokenPipeError):  # it may have said why before it ended
+                write_frame(self._requests, header, data)
+        reply, num_bytes = read_header(self._replies)
+        if num_bytes > max_reply_bytes:
+            raise ValueError("the reply is too long")
+        parts = bytearray(num_bytes)
+        if self._replies.readinto(parts) != num_bytes:  # type: ignore[attr-defined]  # it is buffered
+            raise EOFError("the reply ended early")
+        return reply, parts
+
+    def _how_it_ended(self) -> str:
+        code = self._process.returncode
+        if code is not None and code < 0:
+            try:
+                return f"ended by {signal.Signals(-code).name}"
+            except ValueError:
+                return f"ended by signal {-code}"
+        return f"ended with exit code {code}"
+
+
+class _Deadline:
+    """Kills a process unless the block ends in time; after the block, ``has_passed`` no longer changes."""
+
+    def __init__(self, timeout_s: float, process: subprocess.Popen[bytes]) -> None:
+        self.has_passed = False
+        self._is_over = False
+        self._process = process
+        self._lock = threading.Lock()
+        self._timer = threading.Timer(timeout_s, self._expire)
+        self._timer.daemon = True
+
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        with self._lock:
+            self._is_over = True
+
+    def _expire(self) -> None:
+        with self._lock:
+            if not self._is_over:
+                self.has_passed = True
+                self._process.kill()
+
+
+def _start(module: str, argument: int) -> subprocess.Popen[bytes]:
+    # -P and -s with our own PYTHONPATH instead of -I: the child finds what the parent found, however it was
+    # installed, and nothing else.
+    command = [sys.executable, "-P", "-s", "-m", module, str(argument), str(os.getpid())]
+    is_windows = sys.platform == "win32"
+    try:
+        return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=os.sep,
+            env=_environment(),
+            start_new_session=not is_windows,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0)
+            | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
+    except OSError as error:
+        raise DecoderFailedError(
+            f"A process to handle pictures could not be started: {error.strerror}.",
+            hint="look at the machine's memory and its limits on processes and open files.",
+        ) from error
+
+
+def _environment() -> dict[str, str]:
+    """Return the few variables that a child needs; none of the parent's secrets."""
+    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    # Zipped and missing entries are harmless; relative ones would mean another folder in the child.
+    paths = [os.path.abspath(entry) for entry in sys.path if entry]  # noqa: PTH100 - not resolving links
+    return {
+        **kept,
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONUTF8": "1",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }

@@ -1,0 +1,99 @@
+"""What raw bytes tell before any decoder allocates memory: canvas sizes and frame counts.
+
+Pillow allocates a GIF's or WebP's canvas while opening it, and counts GIF and TIFF frames by parsing every
+one without a bound. These walkers read only lengths and offsets, stop early, and never fail on damaged files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Literal
+
+__all__ = ["count_gif_frames", "count_tiff_frames", "gif_canvas_px", "webp_canvas_px"]
+
+_GIF_BLOCK_START = re.compile(rb"[!,;]")
+
+
+def gif_canvas_px(data: bytes) -> tuple[int, int]:
+    """Return (width, height) of a GIF's canvas, widened to hold its first frame."""
+    width_px, height_px = _little(data, 6, 2), _little(data, 8, 2)
+    for start in _gif_frame_starts(data):
+        width_px = max(width_px, _little(data, start + 1, 2) + _little(data, start + 5, 2))
+        height_px = max(height_px, _little(data, start + 3, 2) + _little(data, start + 7, 2))
+        break
+    return width_px, height_px
+
+
+def count_gif_frames(data: bytes, stop_after: int) -> int:
+    """Return the number of frames of a GIF, or ``stop_after + 1`` when there are more."""
+    num_frames = 0
+    for _ in _gif_frame_starts(data):
+        num_frames += 1
+        if num_frames > stop_after:
+            break
+    return num_frames
+
+
+def count_tiff_frames(data: bytes, stop_after: int) -> int:
+    """Return the number of pages of a TIFF or BigTIFF, or ``stop_after + 1`` when there are more."""
+    order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
+    is_big = 43 in (data[2], data[3])
+    offset_bytes, count_bytes, entry_bytes = (8, 8, 20) if is_big else (4, 2, 12)
+
+    def number(start: int, length: int) -> int:
+        return int.from_bytes(data[start : start + length], order)
+
+    seen: set[int] = set()
+    offset = number(8 if is_big else 4, offset_bytes)
+    while 0 < offset < len(data) and offset not in seen and len(seen) <= stop_after:
+        seen.add(offset)
+        num_entries = number(offset, count_bytes)
+        offset = number(offset + count_bytes + num_entries * entry_bytes, offset_bytes)
+    return len(seen)
+
+
+def webp_canvas_px(data: bytes) -> tuple[int, int]:
+    """Return (width, height) of a WebP's canvas, or (0, 0) when its first chunk does not say."""
+    chunk = data[12:16]
+    if chunk == b"VP8X":
+        return _little(data, 24, 3) + 1, _little(data, 27, 3) + 1
+    if chunk == b"VP8L":
+        bits = _little(data, 21, 4)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if chunk == b"VP8 ":
+        return _little(data, 26, 2) & 0x3FFF, _little(data, 28, 2) & 0x3FFF
+    return 0, 0
+
+
+def _gif_frame_starts(data: bytes) -> Iterator[int]:
+    """Yield where each image descriptor begins."""
+    position = 13 + _gif_colour_table_bytes(data, 10)
+    while found := _GIF_BLOCK_START.search(data, position):
+        position = found.start()
+        match data[position : position + 1]:
+            case b"!":
+                position = _after_gif_sub_blocks(data, position + 2)
+            case b",":
+                yield position
+                tables_bytes = _gif_colour_table_bytes(data, position + 9)
+                position = _after_gif_sub_blocks(data, position + 11 + tables_bytes)
+            case _:
+                return
+
+
+def _gif_colour_table_bytes(data: bytes, flags_at: int) -> int:
+    flags = _little(data, flags_at, 1)
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+def _after_gif_sub_blocks(data: bytes, position: int) -> int:
+    end = len(data)
+    while position < end and data[position]:
+        position += data[position] + 1
+    return position + 1
+
+
+def _little(data: bytes, start: int, length: int) -> int:
+    """Read an unsigned little-endian number; bytes past the end count as missing."""
+    return int.from_bytes(data[start : start + length], "little")

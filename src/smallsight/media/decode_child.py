@@ -1,0 +1,74 @@
+"""The disposable child process: ``python -m smallsight.media.decode_child MEMORY_BYTES PARENT_PID``.
+
+It locks itself down, says so, then answers one decoding request after another until its input ends. Its
+standard output belongs to the protocol in ``wire``; whatever native libraries print is thrown away.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, BinaryIO
+
+from smallsight.errors import CorruptPictureError, PictureTooLargeError, UnsupportedFormatError
+from smallsight.media.picture_decoding import DecodeRequest, decode_picture, prepare_pillow
+from smallsight.media.sandbox import allow_cpu_seconds, lock_down
+from smallsight.media.sandbox_trial import try_forbidden_things
+from smallsight.media.wire import OUT_OF_MEMORY, read_bytes, read_header, write_frame
+
+__all__ = ["main", "serve"]
+
+
+def main(arguments: list[str]) -> int:
+    """Lock down, then serve requests on standard input and output; return the exit code."""
+    memory_bytes, parent_pid = int(arguments[0]), int(arguments[1])
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    prepare_pillow()
+    reasons = lock_down(memory_bytes, parent_pid)
+    write_frame(replies, {"ready": True, "not_in_force": reasons})
+    return serve(sys.stdin.buffer, replies, memory_bytes)
+
+
+def serve(requests: BinaryIO, replies: BinaryIO, memory_bytes: int) -> int:
+    """Answer requests until there are no more, or memory ran out."""
+    while True:
+        try:
+            header, num_bytes = read_header(requests)
+        except EOFError:
+            return 0
+        if header.get("trial"):
+            write_frame(replies, {"trial": try_forbidden_things(memory_bytes)})
+            continue
+        try:
+            reply, parts = _answer(header, read_bytes(requests, num_bytes))
+        except MemoryError:
+            write_frame(replies, {"error": OUT_OF_MEMORY})
+            return 1
+        write_frame(replies, reply, *parts)
+
+
+def _answer(header: dict[str, Any], data: bytes) -> tuple[dict[str, Any], tuple[bytes, ...]]:
+    allow_cpu_seconds(header.pop("timeout_s"))
+    try:
+        decoded = decode_picture(data, DecodeRequest(**header))
+    except (CorruptPictureError, PictureTooLargeError, UnsupportedFormatError) as error:
+        return {"error": error.code, "message": error.message, "hint": error.hint}, ()
+    image = decoded.image
+    parts = (
+        decoded.hash_grey,
+        b"" if image is None else image.tobytes(),
+        decoded.thumbnail_webp or b"",
+    )
+    reply = {
+        "width_px": decoded.width_px,
+        "height_px": decoded.height_px,
+        "num_frames": decoded.num_frames,
+        "image_size": None if image is None else image.size,
+        "part_bytes": [len(part) for part in parts],
+    }
+    return reply, parts
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,84 @@
+"""Reading a picture's bytes from disk: regular files only, bounded while reading, never blocking."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from smallsight.errors import PictureNotFoundError, PictureTooLargeError
+from smallsight.media.formats import has_heif
+from smallsight.settings import Limits
+
+__all__ = ["PICTURE_SUFFIXES", "picture_suffixes", "read_picture_file"]
+
+PICTURE_SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+)
+_HEIF_SUFFIXES = frozenset((".heic", ".heif"))
+
+# Windows has no FIFOs to block on, and needs to be told that a file is not text.
+_OPEN_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_NOCTTY", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+_SMALLEST_READ_BYTES = 65_536
+
+
+def picture_suffixes() -> frozenset[str]:
+    """Return the lower-case file endings worth opening here: HEIC's too where it can be read."""
+    return PICTURE_SUFFIXES | _HEIF_SUFFIXES if has_heif() else PICTURE_SUFFIXES
+
+
+def read_picture_file(path: Path, limits: Limits) -> bytes:
+    """Return the whole content of a regular file; symbolic links to one are followed.
+
+    Raises PictureNotFoundError when there is no such regular file or it cannot be read, and
+    PictureTooLargeError above ``limits.max_file_bytes``, counted while reading: a file may grow or lie.
+    """
+    try:
+        # Looked at before opening, because opening a device can already do something.
+        _require_regular(path, path.stat())
+        descriptor = os.open(path, _OPEN_FLAGS)
+        try:
+            status = os.fstat(descriptor)
+            _require_regular(path, status)
+            return _read_capped(descriptor, path, status.st_size, limits.max_file_bytes)
+        finally:
+            os.close(descriptor)
+    except FileNotFoundError as error:
+        raise PictureNotFoundError(f"There is no such file: {path}", hint="check the path.") from error
+    except PermissionError as error:
+        raise PictureNotFoundError(
+            f"This file may not be read: {path}", hint="check its permissions and those of its folder."
+        ) from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a usable path"
+        raise PictureNotFoundError(f"This file cannot be read ({reason}): {path!s}") from error
+
+
+def _require_regular(path: Path, status: os.stat_result) -> None:
+    if stat.S_ISREG(status.st_mode):
+        return
+    kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a device, pipe or socket"
+    raise PictureNotFoundError(f"This is {kind}, not a file: {path}", hint="name a picture file.")
+
+
+def _read_capped(descriptor: int, path: Path, announced_bytes: int, max_bytes: int) -> bytes:
+    num_bytes = 0
+    chunks: list[bytes] = []
+    while max(num_bytes, announced_bytes) <= max_bytes:
+        # One byte more than announced, so that the usual file is one read and one that finds the end.
+        wanted = max(announced_bytes + 1, _SMALLEST_READ_BYTES) if not chunks else _SMALLEST_READ_BYTES
+        chunk = os.read(descriptor, min(wanted, max_bytes + 1))
+        if not chunk:
+            return b"".join(chunks)
+        chunks.append(chunk)
+        num_bytes += len(chunk)
+    raise PictureTooLargeError(
+        f"File is too large: at least {max(num_bytes, announced_bytes)} bytes (limit {max_bytes}): {path}",
+        hint="raise limits.max_file_bytes or make the file smaller.",
+    )

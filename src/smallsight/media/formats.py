@@ -1,0 +1,135 @@
+"""Picture formats told by their first bytes; it never decodes and never looks at a file's name."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+
+from smallsight.errors import UnsupportedFormatError
+
+__all__ = ["READABLE_FORMATS", "has_heif", "sniff_format"]
+
+READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
+
+_PICTURE_SIGNATURES = (
+    ("JPEG", (b"\xff\xd8\xff",)),
+    ("PNG", (b"\x89PNG\r\n\x1a\n",)),
+    ("GIF", (b"GIF87a", b"GIF89a")),
+    ("TIFF", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+)
+_BMP_HEADER_SIZES = frozenset((12, 16, 40, 52, 56, 64, 108, 124))
+_AVIF_BRANDS = frozenset((b"avif", b"avis"))
+_HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"))
+_AUDIO_BRANDS = frozenset((b"M4A ", b"M4B ", b"M4P "))
+_KNOWN_SIGNATURES = (
+    (b"%PDF", "a PDF document"),
+    (b"8BPS", "a Photoshop document"),
+    (b"gimp xcf", "a GIMP document"),
+    (b"\xff\x0a", "a JPEG XL picture"),
+    (b"\0\0\0\x0cJXL ", "a JPEG XL picture"),
+    (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
+    (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
+    (b"\0\0\1\0", "an icon (ICO)"),
+    (b"v/1\x01", "an OpenEXR picture"),
+    (b"#?RADIANCE", "a Radiance HDR picture"),
+    (b"DDS ", "a DirectDraw texture"),
+    (b"qoif", "a QOI picture"),
+    (b"\x1aE\xdf\xa3", "a video (Matroska or WebM)"),
+    (b"\0\0\1\xba", "a video (MPEG)"),
+    (b"\0\0\1\xb3", "a video (MPEG)"),
+    (b"FLV\1", "a video (Flash)"),
+    (b"OggS", "sound or video (Ogg)"),
+    (b"ID3", "sound (MP3)"),
+    (b"fLaC", "sound (FLAC)"),
+    (b"PK\3\4", "a ZIP archive or office document"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"SQLite format 3\0", "an SQLite database"),
+    (b"\x7fELF", "a program"),
+    (b"MZ", "a Windows program"),
+)
+_RIFF_KINDS = {b"AVI ": "a video (AVI)", b"WAVE": "sound (WAV)"}
+_NETPBM = re.compile(rb"P[1-7][\s#]")
+_SVG_TAG = re.compile(rb"<svg[\s>]", re.IGNORECASE)
+_HTML_TAG = re.compile(rb"<(!doctype\s+html|html|head|body)[\s>]", re.IGNORECASE)
+_HEAD_BYTES = 4096
+
+
+def has_heif() -> bool:
+    """Return whether the ``heif`` extra is installed, without importing it."""
+    return importlib.util.find_spec("pillow_heif") is not None
+
+
+def sniff_format(data: bytes) -> str:
+    """Return the format that the first bytes announce: one of READABLE_FORMATS.
+
+    Raises UnsupportedFormatError for everything else, saying what the bytes look like where it can tell.
+    """
+    found = _readable_format(data)
+    if found is not None:
+        return found
+    raise UnsupportedFormatError(
+        f"Not a picture format that is read: {_describe(data)}.",
+        hint="use JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC.",
+    )
+
+
+def _readable_format(data: bytes) -> str | None:
+    for name, signatures in _PICTURE_SIGNATURES:
+        if data.startswith(signatures):
+            return name
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in _BMP_HEADER_SIZES:
+        return "BMP"
+    if data[4:8] == b"ftyp":
+        brands = _brands(data)
+        if brands & _AVIF_BRANDS:
+            return "AVIF"
+        if brands & _HEIF_BRANDS:
+            return "HEIF"
+    return None
+
+
+def _brands(data: bytes) -> frozenset[bytes]:
+    """Return the major and compatible brands of an ISO base media file."""
+    end = min(int.from_bytes(data[:4], "big"), 256, len(data))
+    compatible = (data[start : start + 4] for start in range(16, end - 3, 4))
+    return frozenset((data[8:12], *compatible))
+
+
+def _describe(data: bytes) -> str:
+    """Return what bytes that are no readable picture look like, as a noun phrase."""
+    head = data[:_HEAD_BYTES]
+    if not head:
+        return "the file is empty"
+    for signature, description in _KNOWN_SIGNATURES:
+        if head.startswith(signature):
+            return f"it looks like {description}"
+    if head[4:8] == b"ftyp":
+        kind = "sound (MPEG-4)" if head[8:12] in _AUDIO_BRANDS else "a video (MPEG-4 or QuickTime)"
+        return f"it looks like {kind}"
+    if head[:4] == b"RIFF" and head[8:12] in _RIFF_KINDS:
+        return f"it looks like {_RIFF_KINDS[head[8:12]]}"
+    if _NETPBM.match(head):
+        return "it looks like a Netpbm picture (PPM, PGM, PBM)"
+    if _SVG_TAG.search(head):
+        return "it looks like an SVG drawing"
+    if _HTML_TAG.search(head):
+        return "it looks like a web page (HTML)"
+    if _is_text(head):
+        return "it looks like a text file"
+    return "its first bytes are of no known kind"
+
+
+def _is_text(head: bytes) -> bool:
+    if b"\0" in head:
+        return False
+    try:
+        text = head.decode()
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 3:  # a character cut off by _HEAD_BYTES is not an error
+            return False
+        text = head[: error.start].decode()
+    return all(character.isprintable() or character in "\t\r\n\f\ufeff" for character in text)

@@ -1,0 +1,30 @@
+"""The value that decoding returns: one picture's facts, pixels, thumbnail and hashes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["DecodedPicture"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedPicture:
+    """One decoded picture, upright, with transparency laid on white.
+
+    ``format`` is JPEG, PNG, WEBP, GIF, BMP, TIFF, AVIF or HEIF. ``width_px`` and ``height_px`` are those of
+    the file once upright, not of ``image_HWC``. ``num_frames`` is 1 for still pictures. ``image_HWC`` is
+    uint8 RGB, or None when it was not asked for; so is ``thumbnail_webp``. Both hashes are unsigned 64-bit
+    numbers.
+    """
+
+    format: str
+    width_px: int
+    height_px: int
+    num_frames: int
+    image_HWC: npt.NDArray[np.uint8] | None
+    thumbnail_webp: bytes | None
+    phash: int
+    dhash: int

@@ -1,0 +1,211 @@
+"""Decoding one picture's bytes in this very process with Pillow, checking its header against limits first.
+
+Meant for the disposable child: nothing here guards against crashes, hangs or memory. It knows neither numpy
+nor settings, so that the child starts fast.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass
+
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from smallsight.errors import CorruptPictureError, PictureTooLargeError
+from smallsight.media.container_scan import (
+    count_gif_frames,
+    count_tiff_frames,
+    gif_canvas_px,
+    webp_canvas_px,
+)
+from smallsight.media.formats import has_heif
+from smallsight.media.pixels import fit_within, scaled_size, to_rgb, turn_upright
+from smallsight.media.wire import HASH_GREY_SIDE_PX
+
+__all__ = ["DecodeRequest", "DecodedParts", "decode_picture", "prepare_pillow"]
+
+_HASH_SOURCE_SIDE_PX = 2 * HASH_GREY_SIDE_PX
+_THUMBNAIL_QUALITY = 80
+_THUMBNAIL_EFFORT = 1  # of 0-6: half the time of Pillow's default 4 and 8 % more bytes
+_ORIENTATION_TAG = 0x0112
+
+# Importing a plugin registers it, so that opening one format never imports all of them.
+_PLUGINS = (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+# What Pillow raises on bytes it cannot make sense of; anything else ends the child and is reported as such.
+_DECODER_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeRequest:
+    """What is wanted of one picture, and the limits it must keep."""
+
+    format: str
+    max_image_pixels: int
+    max_image_side_px: int
+    max_frames: int
+    max_side_px: int | None = None
+    thumbnail_side_px: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedParts:
+    """What decoding found; ``hash_grey`` is 64 x 64 grey bytes, rows first, for the perceptual hashes."""
+
+    width_px: int
+    height_px: int
+    num_frames: int
+    image: Image.Image | None
+    thumbnail_webp: bytes | None
+    hash_grey: bytes
+
+
+def prepare_pillow() -> None:
+    """Set what Pillow keeps in globals: our limits instead of its own, one thread, HEIF where installed."""
+    Image.MAX_IMAGE_PIXELS = None
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    if not has_heif():
+        return
+    with contextlib.suppress(ImportError):  # a broken extra must not cost the pictures that need none
+        import pillow_heif  # noqa: PLC0415 - optional package
+
+        pillow_heif.options.DECODE_THREADS = 1
+        pillow_heif.register_heif_opener(thumbnails=False)
+
+
+def decode_picture(data: bytes, request: DecodeRequest) -> DecodedParts:
+    """Decode the first frame of ``data``, which must be of ``request.format``.
+
+    Raises PictureTooLargeError, CorruptPictureError or UnsupportedFormatError, and MemoryError.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return _decode(data, request)
+        except Image.DecompressionBombError as error:
+            raise PictureTooLargeError(
+                f"Image has too many pixels (limit {request.max_image_pixels}).",
+                hint="raise limits.max_image_pixels or resize the file.",
+            ) from error
+        except _DECODER_ERRORS as error:
+            raise CorruptPictureError(
+                f"The {request.format} data is damaged, cut short, or of a kind that is not read.",
+                hint="open it in another program and save it again, or copy it anew.",
+            ) from error
+
+
+def _decode(data: bytes, request: DecodeRequest) -> DecodedParts:
+    if request.format == "GIF":
+        _check_size(gif_canvas_px(data), request)
+    elif request.format == "WEBP":
+        _check_size(webp_canvas_px(data), request)
+    with Image.open(io.BytesIO(data), formats=(request.format,)) as opened:
+        size = opened.size
+        _check_size(size, request)
+        num_frames = _count_frames(opened, data, request)
+        min_size = _working_size(size, request)
+        if isinstance(opened, JpegImagePlugin.JpegImageFile):
+            opened.draft(None, min_size)
+        opened.load()
+        orientation = _orientation(opened)
+        rgb = turn_upright(to_rgb(opened, min_size, is_full_range=request.format == "PNG"), orientation)
+    if orientation >= 5:
+        size = size[1], size[0]
+    grey_side = (HASH_GREY_SIDE_PX, HASH_GREY_SIDE_PX)
+    hash_grey = rgb.resize(grey_side, Image.Resampling.BOX, reducing_gap=3.0).convert("L").tobytes()
+    image = None if request.max_side_px is None else fit_within(rgb, request.max_side_px)
+    thumbnail = None
+    if request.thumbnail_side_px is not None:
+        thumbnail = _encode_webp(fit_within(rgb, request.thumbnail_side_px, gap=1.0))
+    return DecodedParts(*size, num_frames, image, thumbnail, hash_grey)
+
+
+def _check_size(size: tuple[int, int], request: DecodeRequest) -> None:
+    num_pixels = size[0] * size[1]
+    if max(size) > request.max_image_side_px:
+        raise PictureTooLargeError(
+            f"Image has a side that is too long: {max(size)} px (limit {request.max_image_side_px}).",
+            hint="raise limits.max_image_side_px or resize the file.",
+        )
+    if num_pixels > request.max_image_pixels:
+        raise PictureTooLargeError(
+            f"Image has too many pixels: {num_pixels} (limit {request.max_image_pixels}).",
+            hint="raise limits.max_image_pixels or resize the file.",
+        )
+
+
+def _count_frames(opened: Image.Image, data: bytes, request: DecodeRequest) -> int:
+    match request.format:
+        case "GIF":
+            num_frames = count_gif_frames(data, request.max_frames)
+        case "TIFF":
+            num_frames = count_tiff_frames(data, request.max_frames)
+        case "JPEG" | "BMP":  # further pictures in a JPEG are depth maps and previews, not frames
+            num_frames = 1
+        case _:
+            num_frames = int(getattr(opened, "n_frames", 1))
+    if num_frames > request.max_frames:
+        raise PictureTooLargeError(
+            f"Image has too many frames: more than {request.max_frames}.",
+            hint="raise limits.max_frames or cut the animation.",
+        )
+    return max(1, num_frames)
+
+
+def _working_size(size: tuple[int, int], request: DecodeRequest) -> tuple[int, int]:
+    """Return the smallest size that serves everything asked for, the hashes included."""
+    longest_px = max(request.max_side_px or 1, request.thumbnail_side_px or 1)
+    for_hashes_px = math.ceil(_HASH_SOURCE_SIDE_PX * max(size) / min(size)) if min(size) else 1
+    return scaled_size(size, max(longest_px, for_hashes_px))
+
+
+def _orientation(opened: Image.Image) -> int:
+    """Return the EXIF orientation that is still to be applied, 1 where there is none or it is damaged."""
+    try:
+        orientation = opened.getexif().get(_ORIENTATION_TAG, 1)
+    except _DECODER_ERRORS:
+        return 1
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
+
+
+def _encode_webp(image: Image.Image) -> bytes:
+    encoded = io.BytesIO()
+    image.save(encoded, "WEBP", quality=_THUMBNAIL_QUALITY, method=_THUMBNAIL_EFFORT)
+    return encoded.getvalue()

@@ -1,0 +1,114 @@
+"""From whatever a decoder yields to upright 8-bit RGB: shrinking, grey depths, transparency, orientation."""
+
+from __future__ import annotations
+
+import math
+
+from PIL import Image
+
+from smallsight.errors import UnsupportedFormatError
+
+__all__ = ["fit_within", "scaled_size", "to_rgb", "turn_upright"]
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_DEEP_GREY = frozenset(("I", "F", "I;16", "I;16B", "I;16L", "I;16N"))
+_INDEXED = frozenset(("1", "P", "PA"))
+_WITH_ALPHA = frozenset(("LA", "La", "RGBA", "RGBa"))
+_OPAQUE = frozenset(("L", "RGB", "RGBX", "CMYK", "YCbCr", "HSV"))
+_MAX_16_BIT = 65_535
+_MAX_12_BIT = 4_095
+
+
+def scaled_size(size: tuple[int, int], side_px: int) -> tuple[int, int]:
+    """Return ``size`` with its longest side brought down to ``side_px``; never larger, no side below 1."""
+    scale = min(1.0, side_px / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def fit_within(image: Image.Image, side_px: int, *, gap: float = 2.0) -> Image.Image:
+    """Return ``image`` itself when it fits, else a copy with its longest side at ``side_px``.
+
+    Box averaging goes down to ``gap`` times the result, bicubic the rest: 1 is fastest, 3 as good as bicubic.
+    """
+    size = scaled_size(image.size, side_px)
+    if size == image.size:
+        return image
+    return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=gap)
+
+
+def turn_upright(image: Image.Image, orientation: int) -> Image.Image:
+    """Return ``image`` turned as EXIF orientation 1-8 asks; any other value leaves it as it is."""
+    turn = _TURNS.get(orientation)
+    return image if turn is None else image.transpose(turn)
+
+
+def to_rgb(image: Image.Image, min_size: tuple[int, int], *, is_full_range: bool) -> Image.Image:
+    """Return a loaded image as RGB on white, box-averaged while it is at least twice ``min_size``.
+
+    ``is_full_range`` says that 16-bit grey uses all of 0-65535, as PNG promises; otherwise its range is
+    judged from the pixels. Raises UnsupportedFormatError for colour spaces that are not read, such as LAB.
+    """
+    if image.mode in _DEEP_GREY:
+        return _deep_grey_to_8bit(image, min_size, is_full_range=is_full_range).convert("RGB")
+    if image.mode in _INDEXED or "transparency" in image.info:
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    if image.mode in _WITH_ALPHA:
+        return _on_white(_shrink_by_averaging(image, min_size))
+    if image.mode in _OPAQUE:
+        return _shrink_by_averaging(image, min_size).convert("RGB")
+    raise UnsupportedFormatError(
+        f"Pictures in the colour space {image.mode} are not read.", hint="save the picture as RGB."
+    )
+
+
+def _shrink_by_averaging(image: Image.Image, min_size: tuple[int, int]) -> Image.Image:
+    factors = (max(1, image.width // min_size[0] // 2), max(1, image.height // min_size[1] // 2))
+    return image if factors == (1, 1) else image.reduce(factors)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode == "La":
+        image = image.convert("LA")
+    image = image.convert("RGBA")
+    white = Image.new("RGB", image.size, "white")
+    white.paste(image, mask=image.getchannel("A"))
+    return white
+
+
+def _deep_grey_to_8bit(image: Image.Image, min_size: tuple[int, int], *, is_full_range: bool) -> Image.Image:
+    """Return mode L. Pillow's own conversion clips at 255, which turns 16-bit pictures white."""
+    if image.mode != "F":
+        image = image.convert("I")
+    is_float = image.mode == "F"
+    image = _shrink_by_averaging(image, min_size).convert("F")
+    low, high = _span(image.getextrema(), is_float=is_float)
+    if is_full_range:
+        low, high = 0.0, float(_MAX_16_BIT)
+    scale = 255.0 / (high - low)
+    offset = 0.5 - low * scale
+    return image.point(lambda value: value * scale + offset).convert("L")
+
+
+def _span(extrema: object, *, is_float: bool) -> tuple[float, float]:
+    """Return the values that become black and white, for data whose range is not written in the file."""
+    match extrema:
+        case (float() | int() as low, float() | int() as high) if math.isfinite(low) and math.isfinite(high):
+            pass
+        case _:  # holes in scientific data
+            return 0.0, 1.0
+    if low >= 0:
+        if is_float and high <= 1:
+            return 0.0, 1.0
+        if high <= 255:
+            return 0.0, 255.0
+        if not is_float and _MAX_12_BIT < high <= _MAX_16_BIT:
+            return 0.0, float(_MAX_16_BIT)
+    return (float(low), float(high)) if high > low else (low - 1.0, high + 1.0)

@@ -1,0 +1,43 @@
+"""What holds the decoding child on this machine, tried for real: for ``doctor`` and for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from smallsight.errors import DecoderFailedError
+from smallsight.media.child_process import ChildEndedError, ChildProcess
+from smallsight.settings import Limits
+
+__all__ = ["SandboxReport", "sandbox_features", "sandbox_report"]
+
+_TRIAL_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxReport:
+    """Each restriction and whether it is in force; ``reasons`` says why one could not be applied."""
+
+    features: Mapping[str, bool]
+    reasons: Mapping[str, str]
+
+
+def sandbox_report(limits: Limits) -> SandboxReport:
+    """Start a child, let it try what it must not be able to do, and return the outcome.
+
+    Raises DecoderFailedError when no child can be started.
+    """
+    child = ChildProcess(limits.decode_memory_bytes)
+    try:
+        reply, _ = child.exchange({"trial": True}, b"", _TRIAL_TIMEOUT_S, max_reply_bytes=0)
+    except ChildEndedError as error:
+        raise DecoderFailedError(f"The decoding process did not finish its trial: {error}.") from error
+    finally:
+        child.close()
+    declared = {name: name not in child.not_in_force for name in ("dies_with_parent", "no_new_privileges")}
+    return SandboxReport({**reply["trial"], **declared}, child.not_in_force)
+
+
+def sandbox_features(limits: Limits) -> dict[str, bool]:
+    """Return which restrictions hold the decoding child on this machine, each tried for real."""
+    return dict(sandbox_report(limits).features)

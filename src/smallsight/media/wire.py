@@ -1,0 +1,48 @@
+"""The frames that parent and child exchange over pipes: two lengths, a JSON header, raw bytes."""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any, BinaryIO
+
+__all__ = ["HASH_GREY_SIDE_PX", "OUT_OF_MEMORY", "read_bytes", "read_header", "write_frame"]
+
+HASH_GREY_SIDE_PX = 64
+OUT_OF_MEMORY = "out_of_memory"
+
+_LENGTHS = struct.Struct(">IQ")
+_MAX_HEADER_BYTES = 65_536
+
+
+def write_frame(stream: BinaryIO, header: dict[str, Any], *parts: bytes) -> None:
+    """Write one frame and flush it; raises OSError when the other side is gone."""
+    encoded = json.dumps(header).encode()
+    stream.write(_LENGTHS.pack(len(encoded), sum(map(len, parts))) + encoded)
+    stream.writelines(parts)
+    stream.flush()
+
+
+def read_header(stream: BinaryIO) -> tuple[dict[str, Any], int]:
+    """Return a frame's header and how many bytes follow it.
+
+    Raises EOFError when the stream ends, and ValueError for anything but a JSON object of reasonable size.
+    """
+    header_bytes, num_bytes = _LENGTHS.unpack(read_bytes(stream, _LENGTHS.size))
+    if header_bytes > _MAX_HEADER_BYTES:
+        raise ValueError("the header is too long")
+    try:
+        header = json.loads(read_bytes(stream, header_bytes))
+    except RecursionError as error:
+        raise ValueError("the header is nested too deep") from error
+    if not isinstance(header, dict):
+        raise ValueError("the header is not an object")
+    return header, num_bytes
+
+
+def read_bytes(stream: BinaryIO, num_bytes: int) -> bytes:
+    """Return exactly ``num_bytes``, or raise EOFError."""
+    data = stream.read(num_bytes)
+    if len(data) != num_bytes:
+        raise EOFError("the stream ended inside a frame")
+    return data

@@ -1,0 +1,57 @@
+"""What ``test_decoder`` cannot see from outside: how one exchange ends."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from smallsight.media.child_process import ChildEndedError, ChildProcess, ChildTimeoutError
+from smallsight.settings import MIB
+
+
+@pytest.fixture
+def child():
+    process = ChildProcess(512 * MIB)
+    yield process
+    process.kill()
+
+
+def test_a_trial_answers_and_the_child_lives_on(child):
+    for _ in range(2):
+        reply, parts = child.exchange({"trial": True}, b"", 30, max_reply_bytes=0)
+        assert reply["trial"]
+        assert parts == b""
+    assert child.is_alive()
+    assert child.rss_bytes() > 5 * MIB
+    child.close()
+    assert not child.is_alive()
+    assert child.rss_bytes() == 0
+
+
+def test_a_reply_longer_than_agreed_ends_the_child(child, encode, scene):
+    request = {
+        "format": "PNG",
+        "max_image_pixels": 10**6,
+        "max_image_side_px": 10**4,
+        "max_frames": 1,
+        "max_side_px": 400,
+        "timeout_s": 10.0,
+    }
+    data = encode(scene, "PNG")
+    with pytest.raises(ChildEndedError):
+        child.exchange(request, data, 10, max_reply_bytes=100)
+    assert not child.is_alive()
+
+
+def test_a_request_that_breaks_the_child_says_how(child):
+    with pytest.raises(ChildEndedError, match="exit code 1"):
+        child.exchange({"nonsense": True, "timeout_s": 1.0}, b"", 10, max_reply_bytes=0)
+
+
+def test_time_is_up_while_nothing_was_asked(child):
+    started = time.monotonic()
+    with pytest.raises(ChildTimeoutError):
+        child.exchange(None, b"", 0.1, max_reply_bytes=0)
+    assert 0.1 <= time.monotonic() - started < 5
+    assert not child.is_alive()

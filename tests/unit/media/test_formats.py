@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import pytest
+from PIL import Image
+
+from smallsight.errors import UnsupportedFormatError
+from smallsight.media.formats import READABLE_FORMATS, sniff_format
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
+def test_what_pillow_writes_is_recognised(encode, name):
+    assert name in READABLE_FORMATS
+    assert sniff_format(encode(Image.new("RGB", (4, 4)), name)) == name
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"MM\0*\0\0\0\x08", "TIFF"),
+        (b"II+\0\x08\0\0\0", "TIFF"),
+        (b"GIF87a", "GIF"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIF"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", "AVIF"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIF"),
+        (b"\0\0\0\x18ftypmsf1\0\0\0\0msf1hevc", "HEIF"),
+        (b"\0\0\0\x18ftypavis\0\0\0\0avisav01", "AVIF"),
+    ],
+)
+def test_less_common_signatures(data, name):
+    assert sniff_format(data) == name
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "empty"),
+        (b'<?xml version="1.0"?>\n<!-- made by hand -->\n<svg xmlns="x">', "SVG"),
+        (b"\xef\xbb\xbf<svg>", "SVG"),
+        (b"<!DOCTYPE html><html>", "HTML"),
+        (b"%PDF-1.7\n", "PDF"),
+        (b"\0\0\0\x18ftypisom\0\0\0\0isommp41", "video"),
+        (b"\0\0\0\x14ftypqt  \0\0\0\0qt  ", "video"),
+        (b"\0\0\0\x18ftypM4A \0\0\0\0", "sound"),
+        (b"\x1aE\xdf\xa3\x01\0\0\0", "video"),
+        (b"RIFF\0\0\0\0AVI LIST", "video"),
+        (b"RIFF\0\0\0\0WAVEfmt ", "sound"),
+        (b"P6 4 4 255\n", "Netpbm"),
+        (b"\xff\x0a\x00\x00", "JPEG XL"),
+        (b"PK\3\4rest", "ZIP"),
+        (b"BMW is a car maker, and this is a note about it.", "text"),
+        ("Γειά σου Κόσμε".encode(), "text"),
+        (("я" * 3000).encode()[:4097], "text"),
+        (b"\x00\x01\x02\x03\x04", "no known kind"),
+        (b"\xff\xfe\x00\x80\x81", "no known kind"),
+    ],
+)
+def test_other_things_are_named(data, words):
+    with pytest.raises(UnsupportedFormatError) as caught:
+        sniff_format(data)
+    assert words in caught.value.message
+    assert caught.value.hint is not None
+
+
+@pytest.mark.parametrize("length", range(1, 12))
+def test_short_beginnings_never_fail_otherwise(length):
+    for start in (b"RIFF\0\0\0\0WEBP", b"\0\0\0\x18ftypavif", b"BM" + bytes(10), b"\x89PNG\r\n\x1a\n"):
+        try:
+            sniff_format(start[:length])
+        except UnsupportedFormatError as error:
+            assert error.message  # noqa: PT017 - either outcome is fine, nothing else is
