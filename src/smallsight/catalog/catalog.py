@@ -1,0 +1,111 @@
+"""The catalogue itself: reads ``entries.toml`` once and finds models in it by name or repository."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from smallsight.catalog.entry import Architecture, Entry, Licence, Modality, Precision, Verdict
+from smallsight.errors import UnknownModelError
+
+_NOT_INHERITED = ("id", "name", "base")
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Every known model, in the order in which they are shown.
+
+    ``model_types`` maps what a ``config.json`` says in "model_type" to the family that reads it.
+    """
+
+    entries: tuple[Entry, ...]
+    model_types: Mapping[str, str]
+
+    def get(self, name: str) -> Entry | None:
+        """Return the entry of this name or repository id, in any case of letters, or None.
+
+        A repository id means its base model, not one of the quantised variants that use the same files.
+        """
+        wanted = name.strip().casefold()
+        for entry in self.entries:
+            if entry.name.casefold() == wanted:
+                return entry
+        for entry in self.entries:
+            repositories = (entry.repository, *entry.other_repositories)
+            if entry.base is None and any(r is not None and r.casefold() == wanted for r in repositories):
+                return entry
+        return None
+
+    def find(self, name: str) -> Entry:
+        """Return the entry of this name or repository id, or raise UnknownModelError naming near ones."""
+        entry = self.get(name)
+        if entry is None:
+            raise unknown_model(name, [e.name for e in self.entries])
+        return entry
+
+    def base_of(self, entry: Entry) -> Entry:
+        """Return the entry whose files this one uses: its base, or itself."""
+        return entry if entry.base is None else self.find(entry.base)
+
+    def sharing_files_with(self, entry: Entry) -> tuple[Entry, ...]:
+        """Return the other entries that use the same files."""
+        base = self.base_of(entry).name
+        return tuple(e for e in self.entries if e.name != entry.name and self.base_of(e).name == base)
+
+
+def unknown_model(name: str, known_names: list[str]) -> UnknownModelError:
+    """Return the error for a name that nothing answers to, with the nearest names as its hint."""
+    by_folded = {known.casefold(): known for known in known_names}
+    near = difflib.get_close_matches(name.strip().casefold(), by_folded, n=3, cutoff=0.5)
+    if near:
+        hint = f"did you mean {', '.join(by_folded[n] for n in near)}?"
+    else:
+        hint = "`smallsight models` lists what there is; `smallsight models add DIR` registers a folder."
+    return UnknownModelError(f"There is no model called {name!r}.", hint=hint)
+
+
+@cache
+def load_catalog() -> Catalog:
+    """Read the catalogue that ships with this release."""
+    text = resources.files("smallsight.catalog").joinpath("entries.toml").read_text(encoding="utf-8")
+    return parse_catalog(tomllib.loads(text))
+
+
+def parse_catalog(data: Mapping[str, Any]) -> Catalog:
+    """Build a catalogue from parsed TOML; a variant takes from its base whatever it does not state."""
+    architectures = {name: _architecture(name, row) for name, row in data["architectures"].items()}
+    rows: dict[str, dict[str, Any]] = {}
+    for row in data["entries"]:
+        inherited = rows[row["base"]] if "base" in row else {}
+        rows[row["name"]] = {k: v for k, v in inherited.items() if k not in _NOT_INHERITED} | row
+    return Catalog(
+        entries=tuple(_entry(row, architectures, data["file_patterns"]["default"]) for row in rows.values()),
+        model_types={t: family for family, row in data["families"].items() for t in row["model_types"]},
+    )
+
+
+def _architecture(name: str, row: Mapping[str, Any]) -> Architecture:
+    sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items() if k != "family"}
+    return Architecture(name=name, family=row["family"], sizes=sizes)
+
+
+def _entry(row: Mapping[str, Any], architectures: Mapping[str, Architecture], patterns: list[str]) -> Entry:
+    known = dict(row)
+    architecture, stored = known.pop("architecture", None), known.pop("checkpoint_precision", None)
+    return Entry(
+        licence=Licence(**known.pop("licence")),
+        badges=tuple(known.pop("badges")),
+        modalities=tuple(Modality(m) for m in known.pop("modalities")),
+        precisions=tuple(Precision(p) for p in known.pop("precisions")),
+        verdict=Verdict(known.pop("verdict", Verdict.NOT_MEASURED)),
+        architecture=None if architecture is None else architectures[architecture],
+        checkpoint_precision=None if stored is None else Precision(stored),
+        other_repositories=tuple(known.pop("other_repositories", ())),
+        files=tuple(known.pop("files", patterns if "repository" in known else ())),
+        **known,
+    )

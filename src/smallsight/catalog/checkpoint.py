@@ -1,0 +1,174 @@
+"""Looks into a directory in Hugging Face layout: its family, its weights, and whether they are whole.
+
+Reads headers only. Weights in pickle formats are refused: opening one can run code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from smallsight.catalog.safetensors_file import StoredTensor, read_header
+from smallsight.errors import BrokenCheckpointError, ModelNotRunnableError
+
+_MAX_JSON_BYTES = 50_000_000
+_WEIGHTS = "model.safetensors"
+_INDEX = "model.safetensors.index.json"
+_PICKLE_SUFFIXES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A directory whose configuration and weight headers were read and found sound."""
+
+    directory: Path
+    family: str
+    config: Mapping[str, Any]
+    weight_files: tuple[Path, ...]
+    tensors: tuple[StoredTensor, ...]
+
+    @cached_property
+    def num_parameters(self) -> int:
+        """How many numbers all tensors hold together."""
+        return sum(tensor.num_values for tensor in self.tensors)
+
+    @cached_property
+    def weights_bytes(self) -> int:
+        """What the weights take on disk, headers not counted."""
+        return sum(tensor.end - tensor.begin for tensor in self.tensors)
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """The types of number in the files, in safetensors' words."""
+        return tuple(sorted({tensor.dtype for tensor in self.tensors}))
+
+
+def open_checkpoint(directory: Path, model_types: Mapping[str, str]) -> Checkpoint:
+    """Read a checkpoint's configuration and weight headers.
+
+    ``model_types`` maps "model_type" of config.json to a family. Raises BrokenCheckpointError for a folder
+    that is no checkpoint or a damaged one, ModelNotRunnableError for a model of another kind.
+    """
+    if not directory.is_dir():
+        raise BrokenCheckpointError(
+            f"There is no folder {directory}.", hint="give the folder that holds config.json."
+        )
+    config = read_json_object(directory / "config.json")
+    family = _family(directory, config, model_types)
+    weight_files = find_weight_files(directory)
+    by_file = {path: read_header(path) for path in weight_files}
+    _check_index(directory, by_file)
+    tensors = tuple(tensor for held in by_file.values() for tensor in held)
+    _check_names(directory, tensors)
+    return Checkpoint(directory, family, config, weight_files, tensors)
+
+
+def find_weight_files(directory: Path) -> tuple[Path, ...]:
+    """Return the safetensors files that make up the weights; raises BrokenCheckpointError when one is
+    missing.
+
+    An index names the parts; without one it is ``model.safetensors``, or else the only safetensors file.
+    """
+    if (directory / _INDEX).is_file():
+        names = sorted(set(_weight_map(directory).values()))
+        missing = [name for name in names if not (directory / name).is_file()]
+        if missing:
+            raise BrokenCheckpointError(
+                f"{directory} lacks {len(missing)} of the {len(names)} weight files its index names, "
+                f"{missing[0]} first.",
+                hint="fetch the missing parts into the same folder.",
+            )
+        return tuple(directory / name for name in names)
+    if (directory / _WEIGHTS).is_file():
+        return (directory / _WEIGHTS,)
+    candidates = sorted(directory.glob("*.safetensors"))
+    if len(candidates) == 1:
+        return (candidates[0],)
+    if candidates:
+        raise BrokenCheckpointError(
+            f"{directory} has {len(candidates)} safetensors files and no {_INDEX} that says what they are.",
+            hint="fetch the index file into the same folder.",
+        )
+    raise _no_weights(directory)
+
+
+def read_json_object(path: Path) -> Mapping[str, Any]:
+    """Read one JSON object from a checkpoint; raises BrokenCheckpointError with the file's name."""
+    try:
+        if path.stat().st_size > _MAX_JSON_BYTES:
+            raise BrokenCheckpointError(f"{path} is too large to be what its name says.")
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BrokenCheckpointError(
+            f"{path.parent} has no {path.name}.", hint="give a folder in Hugging Face layout."
+        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise BrokenCheckpointError(f"{path} cannot be read as JSON.", hint="fetch it again.") from error
+    if not isinstance(data, dict):
+        raise BrokenCheckpointError(f"{path} does not hold an object.", hint="fetch it again.")
+    return data
+
+
+def _family(directory: Path, config: Mapping[str, Any], model_types: Mapping[str, str]) -> str:
+    model_type = config.get("model_type")
+    if isinstance(model_type, str) and model_type in model_types:
+        return model_types[model_type]
+    raise ModelNotRunnableError(
+        f"{directory} holds a model of type {model_type!r}, which Smallsight has no code for.",
+        hint=f"it runs {', '.join(sorted(set(model_types.values())))}.",
+    )
+
+
+def _weight_map(directory: Path) -> dict[str, str]:
+    weight_map = read_json_object(directory / _INDEX).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise BrokenCheckpointError(f"{directory / _INDEX} has no weight_map.", hint="fetch it again.")
+    for name in weight_map.values():
+        if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
+            raise BrokenCheckpointError(
+                f"{directory / _INDEX} names {name!r}, which is not a safetensors file beside it.",
+                hint="do not use this checkpoint: a sound one never does that.",
+            )
+    return weight_map
+
+
+def _check_index(directory: Path, by_file: Mapping[Path, Iterable[StoredTensor]]) -> None:
+    if not (directory / _INDEX).is_file():
+        return
+    held = {(tensor.name, path.name) for path, tensors in by_file.items() for tensor in tensors}
+    absent = sorted(set(_weight_map(directory).items()) - held)
+    if absent:
+        name, file_name = absent[0]
+        raise BrokenCheckpointError(
+            f"{file_name} in {directory} lacks the tensor {name!r} that the index promises.",
+            hint="the parts are of different versions: fetch all of them again.",
+        )
+
+
+def _check_names(directory: Path, tensors: tuple[StoredTensor, ...]) -> None:
+    if not tensors:
+        raise BrokenCheckpointError(f"The weights in {directory} are empty.", hint="fetch them again.")
+    seen: set[str] = set()
+    for tensor in tensors:
+        if tensor.name in seen:
+            raise BrokenCheckpointError(
+                f"The tensor {tensor.name!r} is in two weight files of {directory}.",
+                hint="remove the files that belong to another version.",
+            )
+        seen.add(tensor.name)
+
+
+def _no_weights(directory: Path) -> BrokenCheckpointError:
+    pickled = sorted(path.name for path in directory.iterdir() if path.suffix in _PICKLE_SUFFIXES)
+    if pickled:
+        return BrokenCheckpointError(
+            f"{directory} has its weights only in a pickle format ({pickled[0]}), which can run code.",
+            hint="get the model's safetensors files, or convert them on a machine you can spare.",
+        )
+    return BrokenCheckpointError(
+        f"{directory} has no weights: no safetensors file.", hint="fetch model.safetensors into it."
+    )

@@ -1,0 +1,107 @@
+"""Finds a model's files on this machine: in a registered directory first, then in the Hugging Face cache."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from smallsight.catalog.catalog import Catalog
+from smallsight.catalog.checkpoint import find_weight_files
+from smallsight.catalog.entry import Entry
+from smallsight.catalog.hub_cache import CachedRepository
+from smallsight.catalog.manifest import Pins
+from smallsight.catalog.registered import RegisteredModels
+from smallsight.errors import BrokenCheckpointError
+
+
+class Source(StrEnum):
+    """Who put the files where they are."""
+
+    DIRECTORY = "registered directory"
+    HUB_CACHE = "Hugging Face cache"
+
+
+@dataclass(frozen=True)
+class FoundFiles:
+    """A directory in Hugging Face layout with everything a model needs; ``commit`` only inside the cache."""
+
+    directory: Path
+    source: Source
+    size_bytes: int
+    repository: str | None = None
+    commit: str | None = None
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """The places where files may be."""
+
+    catalog: Catalog
+    registered: RegisteredModels
+    pins: Pins
+    cache_dir: Path
+
+    def locate(self, entry: Entry) -> FoundFiles | None:
+        """Return the files of an entry (for a variant, those of its base), or None when they are not here.
+
+        A directory registered under the entry's or its base's name comes before the cache. In the cache,
+        the pinned commit comes before the one another program saw last.
+        """
+        for name in dict.fromkeys((entry.name, self.catalog.base_of(entry).name)):
+            registered = self.registered.get(name)
+            if registered is not None and registered.family == entry.family:
+                size_bytes = complete_size_bytes(registered.directory)
+                if size_bytes is not None:
+                    return FoundFiles(registered.directory, Source.DIRECTORY, size_bytes)
+        if entry.repository is None:
+            return None
+        for repository in (entry.repository, *entry.other_repositories):
+            found = self._in_cache(repository, entry.revision)
+            if found is not None:
+                return found
+        return None
+
+    def unfinished(self, entry: Entry) -> FoundFiles | None:
+        """Return what an interrupted pull left in the cache, or None."""
+        pinned = None if entry.repository is None else self.pins.get(entry.repository, entry.revision)
+        if pinned is None or entry.repository is None:
+            return None
+        folder = CachedRepository(self.cache_dir, entry.repository).folder
+        blobs = [path for path in folder.glob("blobs/*") if path.is_file()]
+        if not blobs:
+            return None
+        size_bytes = sum(path.stat().st_size for path in blobs)
+        return FoundFiles(folder, Source.HUB_CACHE, size_bytes, entry.repository, pinned.commit)
+
+    def _in_cache(self, repository: str, revision: str) -> FoundFiles | None:
+        cached = CachedRepository(self.cache_dir, repository)
+        pinned = self.pins.get(repository, revision)
+        commit = cached.commit_at(revision) if pinned is None else pinned.commit
+        if commit is None:
+            return None
+        directory = cached.snapshot_dir(commit)
+        if pinned is not None and not all(_has_size(directory / f.path, f.size_bytes) for f in pinned.files):
+            return None
+        size_bytes = complete_size_bytes(directory)
+        if size_bytes is None:
+            return None
+        return FoundFiles(directory, Source.HUB_CACHE, size_bytes, repository, commit)
+
+
+def complete_size_bytes(directory: Path) -> int | None:
+    """Return what a checkpoint's files weigh, or None when its configuration or a weight file is missing."""
+    if not (directory / "config.json").is_file():
+        return None
+    try:
+        find_weight_files(directory)
+    except BrokenCheckpointError:
+        return None
+    return sum(path.stat().st_size for path in directory.iterdir() if path.is_file())
+
+
+def _has_size(path: Path, size_bytes: int) -> bool:
+    try:
+        return path.stat().st_size == size_bytes
+    except OSError:
+        return False

@@ -1,0 +1,348 @@
+"""``smallsight models``: which models there are, what they need, and where their files come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from smallsight.cli.output import JsonFlag, QuietFlag, get_output
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+    from smallsight.services.models import ModelService, ModelStatus
+
+app = typer.Typer(help="List the models, fetch their files, or use your own.", invoke_without_command=True)
+
+Name = Annotated[str, typer.Argument(help="A model's name, as `smallsight models` lists it.")]
+
+
+@app.callback()
+def models(context: typer.Context, json: JsonFlag = False, quiet: QuietFlag = False) -> None:
+    """List the models, fetch their files, or use your own."""
+    output = get_output(json=json, quiet=quiet)
+    if context.invoked_subcommand is None:
+        list_models(json=output.json, quiet=output.quiet)
+
+
+@app.command("list")
+def list_models(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
+    """List every model with its size, the memory it takes, and whether its files are here."""
+    output = get_output(json=json, quiet=quiet)
+    service = _service()
+    statuses = service.list()
+    if output.json:
+        output.emit(
+            {
+                "machine_memory_bytes": service.memory_bytes,
+                "models": [as_json(status) for status in statuses],
+            }
+        )
+        return
+    output.console.print(_table(statuses))
+    for line in _footnotes(statuses, service.memory_bytes):
+        output.note(line)
+
+
+@app.command()
+def show(name: Name, json: JsonFlag = False, quiet: QuietFlag = False) -> None:
+    """Show everything that is known about one model."""
+    output = get_output(json=json, quiet=quiet)
+    status = _service().show(name)
+    if output.json:
+        output.emit(as_json(status))
+        return
+    output.console.print(_details(status))
+
+
+@app.command()
+def pull(
+    name: Name,
+    update: Annotated[
+        bool, typer.Option("--update", help="Look for a newer version; without it, never.")
+    ] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Use no network: only check.")] = False,
+    json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Fetch a model's files, checked against their checksums; an interrupted pull goes on from there."""
+    from smallsight.cli.units import file_size_text
+
+    output = get_output(json=json, quiet=quiet)
+    service = _service()
+    with output.progress(f"Fetching {name}", None, "MB") as progress:
+        pulled = service.pull(
+            name,
+            offline=offline,
+            update=update,
+            on_progress=lambda done, total, _: progress.update(
+                completed=done // 1_000_000, total=max(1, total // 1_000_000)
+            ),
+        )
+    if output.json:
+        output.emit(
+            {
+                "name": name,
+                "directory": str(pulled.directory),
+                "commit": pulled.commit,
+                "size_bytes": pulled.size_bytes,
+                "received_bytes": pulled.received_bytes,
+            }
+        )
+        return
+    if pulled.received_bytes:
+        output.note(f"Fetched {file_size_text(pulled.received_bytes)}, checksums match.")
+    else:
+        output.note("Everything is here already.")
+    output.console.print(str(pulled.directory), markup=False)
+    entry = service.show(name).entry
+    if entry is not None and not entry.is_runnable:
+        output.note(f"This release cannot run it yet: that comes with Smallsight {entry.available_in}.")
+
+
+@app.command()
+def add(
+    directory: Annotated[Path, typer.Argument(help="A folder in Hugging Face layout: config.json, weights.")],
+    name: Annotated[str | None, typer.Option("--name", help="What to call it; the folder's name.")] = None,
+    json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Register a folder as a model, after checking it; the folder stays where and as it is."""
+    output = get_output(json=json, quiet=quiet)
+    model = _service().add(directory, name)
+    if output.json:
+        output.emit({"name": model.name, "directory": str(model.directory), "family": model.family})
+        return
+    output.console.print(f"{model.name}: a {model.family} model in {model.directory}", markup=False)
+
+
+@app.command()
+def remove(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Delete a pulled model's files; a folder you registered is only taken off the list."""
+    from smallsight.catalog.files import Source
+    from smallsight.cli.units import file_size_text
+
+    output = get_output(json=json, quiet=quiet)
+    service = _service()
+    removal = service.plan_removal(name)
+    deletes = removal.source is Source.HUB_CACHE
+    if deletes and not yes:
+        shared = f" {', '.join(removal.also_used_by)} use the same files." if removal.also_used_by else ""
+        _confirm(f"Delete {removal.directory}, {file_size_text(removal.frees_bytes)}?{shared}")
+    freed_bytes = service.remove(removal)
+    if output.json:
+        output.emit({"name": removal.name, "directory": str(removal.directory), "freed_bytes": freed_bytes})
+        return
+    did = (
+        f"deleted, {file_size_text(freed_bytes)} freed"
+        if deletes
+        else "off the list, the folder is untouched"
+    )
+    output.console.print(f"{removal.name}: {did}", markup=False)
+
+
+def as_json(status: ModelStatus) -> dict[str, Any]:
+    """Return a model's status as the documented JSON object."""
+    entry, files = status.entry, status.files
+    data: dict[str, Any] = {
+        "name": status.name,
+        "family": status.family,
+        "parameters": status.parameters,
+        "memory_bytes": {precision.value: size for precision, size in status.memory_bytes.items()},
+        "running_bytes": status.running_bytes,
+        "fit": status.fit.value,
+        "files": None,
+        "problem": status.problem,
+    }
+    if files is not None:
+        data["files"] = {
+            "directory": str(files.directory),
+            "source": files.source.value,
+            "size_bytes": files.size_bytes,
+            "commit": files.commit,
+        }
+    if entry is not None:
+        data |= {
+            "id": entry.id,
+            "base": entry.base,
+            "repository": entry.repository,
+            "revision": entry.revision if entry.repository else None,
+            "download_bytes": status.download_bytes,
+            "licence": {"spdx": entry.licence.spdx, "url": entry.licence.url},
+            "summary": entry.summary,
+            "good_at": entry.good_at,
+            "hardware": entry.hardware,
+            "badges": list(entry.badges),
+            "modalities": [modality.value for modality in entry.modalities],
+            "default_prompt": entry.default_prompt,
+            "verdict": entry.verdict.value,
+            "available_in": entry.available_in,
+            "video_available_in": entry.video_available_in,
+            "is_runnable": entry.is_runnable,
+            "is_planned": entry.is_planned,
+        }
+    return data
+
+
+def _service() -> ModelService:
+    from smallsight.services.models import ModelService
+    from smallsight.settings import load_settings
+
+    return ModelService(load_settings())
+
+
+def _confirm(question: str) -> None:
+    """Ask on the terminal; raises SettingsError where there is nobody to ask, exits when the answer is no."""
+    import sys
+
+    from smallsight.errors import SettingsError
+
+    if not sys.stdin.isatty():
+        raise SettingsError(
+            "Removing files needs a yes, and there is no terminal to ask on.", hint="add --yes."
+        )
+    if not typer.confirm(question, err=True):
+        raise typer.Exit(0)
+
+
+def _table(statuses: tuple[ModelStatus, ...]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from smallsight.cli.units import count_text
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("Model", no_wrap=True)
+    table.add_column("Size", justify="right", no_wrap=True)
+    table.add_column("Memory", justify="right", no_wrap=True)
+    table.add_column("Files", no_wrap=True)
+    table.add_column("Runs in", no_wrap=True)
+    for status in statuses:
+        name = Text(status.name, style="bold")
+        if status.entry is not None and status.entry.base is None:
+            name.append(f"\n  {status.entry.summary}", style="dim not bold")
+        size = "" if status.parameters is None else count_text(status.parameters)
+        planned = "~" if status.entry is not None and status.entry.is_planned else ""
+        table.add_row(name, planned + size, _memory_cell(status), _files_cell(status), _runs_cell(status))
+    return table
+
+
+def _memory_cell(status: ModelStatus) -> Text:
+    from rich.text import Text
+
+    from smallsight.cli.units import memory_text
+    from smallsight.services.models import Fit
+
+    styles = {Fit.FITS: "green", Fit.TIGHT: "yellow", Fit.TOO_LARGE: "red"}
+    if not status.memory_bytes:
+        return Text("")
+    precision, num_bytes = next(iter(status.memory_bytes.items()))
+    mark = {Fit.FITS: "", Fit.TIGHT: "*", Fit.TOO_LARGE: "**"}[status.fit]
+    return Text(f"{memory_text(num_bytes)} {precision.value}{mark}", style=styles[status.fit])
+
+
+def _files_cell(status: ModelStatus) -> Text:
+    from rich.text import Text
+
+    from smallsight.catalog.files import Source
+    from smallsight.cli.units import file_size_text
+
+    if status.problem is not None:
+        return Text("broken", style="red")
+    if status.files is not None:
+        return Text("folder" if status.files.source is Source.DIRECTORY else "here", style="green")
+    if status.download_bytes is not None:
+        return Text(f"get {file_size_text(status.download_bytes)}", style="dim")
+    return Text("none" if status.parameters is None else "inside", style="dim")
+
+
+def _runs_cell(status: ModelStatus) -> Text:
+    from rich.text import Text
+
+    if status.entry is None or status.entry.is_runnable:
+        return Text("now", style="green")
+    return Text(status.entry.available_in, style="dim")
+
+
+def _footnotes(statuses: tuple[ModelStatus, ...], memory_bytes: int) -> list[str]:
+    from smallsight.cli.units import memory_text
+    from smallsight.services.models import Fit
+
+    fits = {status.fit for status in statuses}
+    lines = ["Memory is the weights in the named precision, computed from the network's shapes."]
+    if Fit.TIGHT in fits:
+        lines.append(f"* tight in this machine's {memory_text(memory_bytes)}.")
+    if Fit.TOO_LARGE in fits:
+        lines.append(f"** too large for this machine's {memory_text(memory_bytes)}.")
+    lines.append("`smallsight models show NAME` tells more, `smallsight models pull NAME` fetches one.")
+    return lines
+
+
+def _details(status: ModelStatus) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    for label, value in [("Model", status.name), *_about(status), *_sizes(status), *_place(status)]:
+        table.add_row(label, Text(value, style="bold" if label == "Model" else ""))
+    return table
+
+
+def _about(status: ModelStatus) -> list[tuple[str, str]]:
+    entry = status.entry
+    if entry is None:
+        return [("Family", status.family)]
+    rows = [("What", entry.summary), ("Good at", entry.good_at), ("Hardware", entry.hardware)]
+    rows += [("Licence", f"{entry.licence.spdx}  {entry.licence.url}"), ("Badges", ", ".join(entry.badges))]
+    rows += [("Shown", " and ".join(modality.value for modality in entry.modalities))]
+    rows += [("Prompt", entry.default_prompt), ("Verdict", entry.verdict.value)]
+    runs = "in this release" if entry.is_runnable else f"from Smallsight {entry.available_in}"
+    if entry.video_available_in is not None:
+        runs += f", video from {entry.video_available_in}"
+    rows.append(("Runs", runs))
+    if entry.is_planned:
+        rows.append(("Note", "not made yet: its sizes are the plan"))
+    return [(label, value) for label, value in rows if value]
+
+
+def _sizes(status: ModelStatus) -> list[tuple[str, str]]:
+    from smallsight.cli.units import memory_text
+
+    rows = [] if status.parameters is None else [("Parameters", f"{status.parameters:,}")]
+    if status.memory_bytes:
+        listed = (f"{memory_text(size)} in {p.value}" for p, size in status.memory_bytes.items())
+        rows.append(("Weights", ", ".join(listed)))
+    if status.running_bytes:
+        rows.append(("This machine", f"{status.fit.value}, needs about {memory_text(status.running_bytes)}"))
+    return rows
+
+
+def _place(status: ModelStatus) -> list[tuple[str, str]]:
+    from smallsight.cli.units import file_size_text
+
+    rows: list[tuple[str, str]] = []
+    entry, files = status.entry, status.files
+    if entry is not None and entry.repository is not None:
+        rows.append(("Repository", f"{entry.repository} at {entry.revision}"))
+    if files is not None:
+        rows.append(
+            ("Files", f"{files.directory} ({files.source.value}, {file_size_text(files.size_bytes)})")
+        )
+        if files.commit is not None:
+            rows.append(("Commit", files.commit))
+    elif status.download_bytes is not None:
+        rows.append(("Files", f"not here, about {file_size_text(status.download_bytes)} to fetch"))
+    if status.problem is not None:
+        rows.append(("Problem", status.problem))
+    return rows

@@ -1,0 +1,94 @@
+"""What commands print: data on stdout, everything said to a person on stderr.
+
+Owns the choice between text and JSON, quiet and chatty, progress bars and plain lines. It knows no command.
+"""
+
+from __future__ import annotations
+
+import json as jsonlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines on standard output.")]
+QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results and errors.")]
+
+
+class ProgressReport(Protocol):
+    """Where long work says how far it is."""
+
+    def advance(self, n: int = 1) -> None:
+        """Count n more units as done."""
+        ...
+
+    def update(
+        self, *, completed: int | None = None, total: int | None = None, description: str = ""
+    ) -> None:
+        """Set what is given; leave the rest."""
+        ...
+
+
+class Output:
+    """The two streams of one invocation and how they are to be used."""
+
+    def __init__(self, *, json: bool, quiet: bool) -> None:
+        self.json = json
+        self.quiet = quiet
+
+    @cached_property
+    def console(self) -> Console:
+        """Where results go: standard output."""
+        from rich.console import Console
+
+        return Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+
+    @cached_property
+    def err(self) -> Console:
+        """Where everything else goes: standard error."""
+        from rich.console import Console
+
+        return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+
+    def emit(self, data: dict[str, Any] | list[Any]) -> None:
+        """Print data as one JSON document on stdout; text that cannot be encoded is escaped."""
+        sys.stdout.write(jsonlib.dumps(data, indent=2, default=str) + "\n")
+        sys.stdout.flush()
+
+    def note(self, text: str) -> None:
+        """Say something to a person, on stderr, unless told to be quiet. Rich markup is understood."""
+        if not self.quiet:
+            self.err.print(text)
+
+    @contextmanager
+    def progress(self, description: str, total: int | None, unit: str) -> Iterator[ProgressReport]:
+        """Show a bar with rate and time left on a terminal, a line now and then elsewhere."""
+        from smallsight.cli.progress import open_progress
+
+        with open_progress(self.err, description, total, unit, quiet=self.quiet) as report:
+            yield report
+
+
+_in_force: ContextVar[Output | None] = ContextVar("smallsight_output", default=None)
+
+
+def get_output(*, json: bool = False, quiet: bool = False) -> Output:
+    """Return the output of this invocation; flags given before the command's name count too."""
+    before = _in_force.get()
+    if before is not None:
+        json, quiet = json or before.json, quiet or before.quiet
+    output = Output(json=json, quiet=quiet)
+    _in_force.set(output)
+    return output
+
+
+def begin_invocation() -> None:
+    """Forget the flags of an earlier invocation in the same process."""
+    _in_force.set(None)

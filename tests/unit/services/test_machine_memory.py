@@ -1,0 +1,24 @@
+"""A container's limit counts when it is the smaller one."""
+
+from __future__ import annotations
+
+import psutil
+import pytest
+
+from smallsight.services.machine_memory import usable_memory_bytes
+
+TOTAL = psutil.virtual_memory().total
+
+
+@pytest.mark.parametrize(
+    ("text", "usable_bytes"),
+    [("1048576\n", 1048576), ("max\n", TOTAL), ("9223372036854771712", TOTAL), ("nonsense", TOTAL)],
+)
+def test_the_smaller_limit_counts(tmp_path, text, usable_bytes):
+    limit = tmp_path / "memory.max"
+    limit.write_text(text)
+    assert usable_memory_bytes((tmp_path / "absent", limit)) == usable_bytes
+
+
+def test_the_real_machine_has_some():
+    assert 0 < usable_memory_bytes() <= TOTAL
