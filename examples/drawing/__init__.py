@@ -1,0 +1,1 @@
+"""The parts that `draw_pictures.py` is made of: canvas, fonts, lettering, characters, scenes, files."""
