@@ -1,0 +1,1 @@
+"""Runs the networks that families lay out."""

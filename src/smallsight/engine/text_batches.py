@@ -1,0 +1,51 @@
+"""Which texts share a call of the text embedder. Numbers in, numbers out: no tensors, no clock.
+
+Padding costs as much as tokens, so texts of about the same length go together. Each shape that the runtime
+has seen costs it memory for good, so the shapes are few: some twenty lengths, and powers of two for rows.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+STEPS = ((32, 4), (64, 8), (128, 16))  # up to this many tokens, round up to a multiple of that
+LONGEST_STEP = 32
+
+
+@dataclass(frozen=True)
+class TextBatch:
+    """Texts that go through the network together, by their place in the input."""
+
+    indices: tuple[int, ...]
+    padded_tokens: int
+
+
+def plan_batches(lengths: Sequence[int], *, max_tokens: int, budget_tokens: int) -> list[TextBatch]:
+    """Divide texts of these lengths (1 to ``max_tokens``) into batches.
+
+    A batch has at most ``budget_tokens`` tokens with padding, unless a single text has more.
+    """
+    by_length: defaultdict[int, list[int]] = defaultdict(list)
+    for index, length in enumerate(lengths):
+        by_length[min(padded_length(length), max_tokens)].append(index)
+    batches: list[TextBatch] = []
+    for padded, indices in sorted(by_length.items()):
+        largest = _power_of_two_within(max(1, budget_tokens // padded))
+        begin = 0
+        while begin < len(indices):
+            rows = min(largest, _power_of_two_within(len(indices) - begin))
+            batches.append(TextBatch(tuple(indices[begin : begin + rows]), padded))
+            begin += rows
+    return batches
+
+
+def padded_length(length: int) -> int:
+    """Round up to one of the few lengths that batches have."""
+    step = next((step for limit, step in STEPS if length <= limit), LONGEST_STEP)
+    return -(-length // step) * step
+
+
+def _power_of_two_within(number: int) -> int:
+    return 1 << (number.bit_length() - 1)

@@ -1,0 +1,117 @@
+"""Reading tensors from a safetensors file, each through a memory map and only when asked for.
+
+The numpy side of the safetensors package cannot read bfloat16; this reads the same format for any family.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smallsight.errors import BrokenCheckpointError
+
+LENGTH_BYTES = 8
+MAX_HEADER_BYTES = 100_000_000
+BYTES_PER_VALUE = {"F32": 4, "F16": 2, "BF16": 2}
+HINT = "fetch the file again; it may have been cut off while copying."
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """Where one tensor lies, in bytes from the end of the header."""
+
+    kind: str
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+
+class Checkpoint:
+    """One safetensors file whose tensors are taken by name; it remembers which were."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._entries, self._data = _open(path)
+        self._untaken = set(self._entries)
+
+    @property
+    def untaken(self) -> frozenset[str]:
+        """Names of tensors that have not been taken yet."""
+        return frozenset(self._untaken)
+
+    def take(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Return a tensor as float32, once; it must have this shape and hold finite numbers only."""
+        entry = self._entries.get(name)
+        if entry is None:
+            raise BrokenCheckpointError(f"{self._path} has no tensor {name}.", hint=HINT)
+        if name not in self._untaken:
+            raise BrokenCheckpointError(f"Tensor {name} of {self._path} would be used twice.")
+        if entry.shape != shape:
+            raise BrokenCheckpointError(
+                f"Tensor {name} of {self._path} has shape {list(entry.shape)}, expected {list(shape)}.",
+                hint="config.json and model.safetensors must belong together.",
+            )
+        values = self._read(name, entry)
+        if not np.isfinite(values).all():
+            raise BrokenCheckpointError(
+                f"Tensor {name} of {self._path} holds values that are not numbers.", hint=HINT
+            )
+        self._untaken.remove(name)
+        return values
+
+    def _read(self, name: str, entry: _Entry) -> NDArray[np.float32]:
+        stored = self._data[entry.begin : entry.end]
+        if entry.kind == "F32":
+            values = stored.view("<f4")
+        elif entry.kind == "F16":
+            values = stored.view("<f2").astype(np.float32)
+        elif entry.kind == "BF16":  # the upper half of a float32
+            values = (stored.view("<u2").astype(np.uint32) << 16).view(np.float32)
+        else:
+            raise BrokenCheckpointError(
+                f"Tensor {name} of {self._path} is stored as {entry.kind}, "
+                f"expected {' or '.join(BYTES_PER_VALUE)}."
+            )
+        return values.reshape(entry.shape)
+
+
+def _open(path: Path) -> tuple[dict[str, _Entry], NDArray[np.uint8]]:
+    """Read the header and map the data behind it."""
+    try:
+        size_bytes = path.stat().st_size
+        with path.open("rb") as file:
+            header_bytes = int.from_bytes(file.read(LENGTH_BYTES), "little")
+            if header_bytes > min(MAX_HEADER_BYTES, size_bytes - LENGTH_BYTES):
+                raise BrokenCheckpointError(f"{path} is cut off, or not a safetensors file.", hint=HINT)
+            header = json.loads(file.read(header_bytes))
+        data_begin = LENGTH_BYTES + header_bytes
+        entries = {
+            name: _entry(described, size_bytes - data_begin)
+            for name, described in header.items()
+            if name != "__metadata__"
+        }
+        # Reading a byte range as 4-byte numbers needs no alignment in numpy.
+        data = np.memmap(path, np.uint8, mode="r", offset=data_begin, shape=(size_bytes - data_begin,))
+    except OSError as error:
+        raise BrokenCheckpointError(f"{path} cannot be read: {error.strerror}.", hint=HINT) from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise BrokenCheckpointError(f"{path} has a damaged header: {error}.", hint=HINT) from error
+    return entries, data
+
+
+def _entry(described: dict[str, Any], data_bytes: int) -> _Entry:
+    """Check one line of the header against the size of the file; ValueError says what is wrong."""
+    begin, end = described["data_offsets"]
+    shape = tuple(int(size) for size in described["shape"])
+    kind = str(described["dtype"])
+    if not 0 <= begin <= end <= data_bytes:
+        raise ValueError(f"bytes {begin} to {end} lie outside the {data_bytes} bytes of data")
+    if kind in BYTES_PER_VALUE and end - begin != BYTES_PER_VALUE[kind] * math.prod(shape):
+        raise ValueError(f"{end - begin} bytes cannot hold shape {list(shape)} of {kind}")
+    return _Entry(kind, shape, begin, end)

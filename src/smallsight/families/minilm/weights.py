@@ -1,0 +1,101 @@
+"""Upstream tensor names, and the weights of the network under names of its own.
+
+Source: BertModel of transformers, without the pooling head, which sentence embeddings do not use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smallsight.errors import BrokenCheckpointError
+from smallsight.families.checkpoint import Checkpoint
+from smallsight.families.minilm.config import MiniLMConfig
+
+FloatArray = NDArray[np.float32]
+
+NOT_USED = frozenset({"embeddings.position_ids", "pooler.dense.weight", "pooler.dense.bias"})
+
+
+@dataclass(frozen=True, eq=False)
+class ScaleShift:
+    """One linear or normalising layer: weight [outputs, inputs] or [size], bias [outputs or size]."""
+
+    weight: FloatArray
+    bias: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class LayerWeights:
+    """One layer of the encoder."""
+
+    query: ScaleShift
+    key: ScaleShift
+    value: ScaleShift
+    attended: ScaleShift
+    attended_norm: ScaleShift
+    widen: ScaleShift
+    narrow: ScaleShift
+    norm: ScaleShift
+
+
+@dataclass(frozen=True, eq=False)
+class MiniLMWeights:
+    """Everything the network is made of: tables of words, positions and token types, a norm, layers."""
+
+    words: FloatArray
+    positions: FloatArray
+    token_types: FloatArray
+    norm: ScaleShift
+    layers: tuple[LayerWeights, ...]
+
+
+def read_weights(path: Path, config: MiniLMConfig) -> MiniLMWeights:
+    """Read model.safetensors; every tensor in it must be one the network uses or one known not to matter.
+
+    Raises BrokenCheckpointError for missing, unknown, misshapen or non-finite tensors.
+    """
+    checkpoint = Checkpoint(path)
+    hidden = config.hidden_size
+    weights = MiniLMWeights(
+        words=checkpoint.take("embeddings.word_embeddings.weight", (config.vocabulary_size, hidden)),
+        positions=checkpoint.take("embeddings.position_embeddings.weight", (config.max_positions, hidden)),
+        token_types=checkpoint.take(
+            "embeddings.token_type_embeddings.weight", (config.num_token_types, hidden)
+        ),
+        norm=_norm(checkpoint, "embeddings.LayerNorm", hidden),
+        layers=tuple(_layer(checkpoint, f"encoder.layer.{i}", config) for i in range(config.num_layers)),
+    )
+    if unknown := sorted(checkpoint.untaken - NOT_USED):
+        raise BrokenCheckpointError(
+            f"{path} holds {len(unknown)} tensors that the network has no place for, such as {unknown[0]}.",
+            hint="config.json and model.safetensors must belong together.",
+        )
+    return weights
+
+
+def _layer(checkpoint: Checkpoint, name: str, config: MiniLMConfig) -> LayerWeights:
+    hidden, wide = config.hidden_size, config.intermediate_size
+    return LayerWeights(
+        query=_linear(checkpoint, f"{name}.attention.self.query", hidden, hidden),
+        key=_linear(checkpoint, f"{name}.attention.self.key", hidden, hidden),
+        value=_linear(checkpoint, f"{name}.attention.self.value", hidden, hidden),
+        attended=_linear(checkpoint, f"{name}.attention.output.dense", hidden, hidden),
+        attended_norm=_norm(checkpoint, f"{name}.attention.output.LayerNorm", hidden),
+        widen=_linear(checkpoint, f"{name}.intermediate.dense", wide, hidden),
+        narrow=_linear(checkpoint, f"{name}.output.dense", hidden, wide),
+        norm=_norm(checkpoint, f"{name}.output.LayerNorm", hidden),
+    )
+
+
+def _linear(checkpoint: Checkpoint, name: str, outputs: int, inputs: int) -> ScaleShift:
+    return ScaleShift(
+        checkpoint.take(f"{name}.weight", (outputs, inputs)), checkpoint.take(f"{name}.bias", (outputs,))
+    )
+
+
+def _norm(checkpoint: Checkpoint, name: str, size: int) -> ScaleShift:
+    return ScaleShift(checkpoint.take(f"{name}.weight", (size,)), checkpoint.take(f"{name}.bias", (size,)))

@@ -1,0 +1,1 @@
+"""Blocks from which model families lay out OpenVINO networks."""

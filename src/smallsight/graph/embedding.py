@@ -1,0 +1,24 @@
+"""Looking up rows of a table by token id."""
+
+from __future__ import annotations
+
+import numpy as np
+from openvino import Node
+from openvino import opset15 as ops
+
+from smallsight.graph.constants import StoredMatrix, integers
+
+
+def embed_tokens(table_VD: StoredMatrix, token_ids_BT: Node) -> Node:
+    """Return the rows of the ids, float32 [batch, tokens, dimensions].
+
+    From an int8 table the rows are taken first and scaled afterwards, so that it stays int8 in memory.
+    """
+    if isinstance(table_VD, np.ndarray):
+        return _take(table_VD, token_ids_BT)
+    codes_BTD = ops.convert(_take(table_VD.codes, token_ids_BT), "f32")
+    return ops.multiply(codes_BTD, _take(table_VD.scales, token_ids_BT))
+
+
+def _take(table: np.ndarray, token_ids_BT: Node) -> Node:
+    return ops.gather(ops.constant(table), token_ids_BT, integers(0))

@@ -1,0 +1,26 @@
+"""Layer normalisation and unit length."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from openvino import Node
+from openvino import opset15 as ops
+
+from smallsight.graph.constants import integers
+
+SHORTEST_LENGTH = 1e-12
+
+
+def layer_norm(
+    hidden_BTD: Node, weight_D: NDArray[np.float32], bias_D: NDArray[np.float32], epsilon: float
+) -> Node:
+    """Normalise each token's vector to mean 0 and variance 1, then scale and shift it."""
+    normalised = ops.mvn(hidden_BTD, integers(-1), True, epsilon, "inside_sqrt")
+    scaled = ops.multiply(normalised, ops.constant(weight_D.reshape(1, 1, -1)))
+    return ops.add(scaled, ops.constant(bias_D.reshape(1, 1, -1)))
+
+
+def unit_length(vectors_BD: Node) -> Node:
+    """Divide each vector by its Euclidean length; a vector of zeros stays one."""
+    return ops.normalize_l2(vectors_BD, integers(1), SHORTEST_LENGTH, "max")

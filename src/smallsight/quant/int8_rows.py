@@ -1,0 +1,34 @@
+"""Symmetric int8 with one scale per row: how a matrix is rounded and how it is read back.
+
+Rows are output channels of a linear layer, or words of an embedding table. Knows no runtime.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+LARGEST_CODE = 127
+
+
+@dataclass(frozen=True, eq=False)
+class Int8Rows:
+    """A matrix as ``codes * scales``: codes int8 [rows, columns], scales float32 [rows, 1]."""
+
+    codes: NDArray[np.int8]
+    scales: NDArray[np.float32]
+
+
+def quantize_rows(matrix: NDArray[np.float32]) -> Int8Rows:
+    """Round a finite matrix so that no value moves by more than half of its row's scale."""
+    scales = np.abs(matrix).max(axis=1, keepdims=True) / np.float32(LARGEST_CODE)
+    scales[scales < np.finfo(np.float32).tiny] = 1.0  # rows of zeros, or too small to divide exactly
+    codes = np.rint(matrix / scales).clip(-LARGEST_CODE, LARGEST_CODE)
+    return Int8Rows(codes.astype(np.int8), scales.astype(np.float32))
+
+
+def dequantize_rows(stored: Int8Rows) -> NDArray[np.float32]:
+    """Return the float32 matrix that the codes stand for."""
+    return stored.codes * stored.scales
