@@ -1,0 +1,1 @@
+"""Pictures on disk, what is known about them, and how they are found again."""

@@ -1,0 +1,230 @@
+"""The library's SQLite file: one connection that writes, many that only read.
+
+Owns opening, pragmas, transactions, migration, and the translation of SQLite's complaints. It knows no query.
+
+The single writer is also the only connection that checkpoints the write-ahead log: readers open the file
+read-only. That keeps clear of the bug in SQLite 3.7.0 to 3.51.2 in which a log that is reset while another
+connection checkpoints can corrupt the file.
+"""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from smallsight.errors import LibraryDamagedError, LibraryMissingError, OutOfResourcesError, SmallsightError
+from smallsight.library.lock import WriterLock
+from smallsight.library.migrations import NEWEST
+
+_BUSY_TIMEOUT_MS = 5_000
+
+
+class Database:
+    """An open library file. ``reading()`` may be used from any thread; ``writing()`` admits one at a time."""
+
+    def __init__(self, path: Path, lock: WriterLock | None) -> None:
+        self._lock = lock
+        self._writer = None if lock is None else _writer_engine(path)
+        self._readers = _reader_engine(path)
+        self._write_turn = threading.Lock()
+
+    @classmethod
+    def open_for_writing(cls, path: Path) -> Self:
+        """Open, create or bring up to date the library at path, keeping every other writer out.
+
+        Raises LibraryBusyError, LibraryDamagedError or OutOfResourcesError.
+        """
+        with _translated_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = WriterLock(path.with_name("writer.lock")).acquire()
+        database = None
+        try:
+            with _translated_errors(path):
+                database = cls(path, lock)
+                database.migrate()
+        except BaseException:
+            lock.release() if database is None else database.close()
+            raise
+        return database
+
+    @classmethod
+    def open_for_reading(cls, path: Path) -> Self:
+        """Open an existing library of this version without any right to change it.
+
+        Raises LibraryMissingError when there is none; one of an older version is brought up to date first.
+        """
+        if not path.is_file():
+            raise LibraryMissingError(
+                f"There is no library in {path.parent} yet.",
+                hint="run `smallsight index FOLDER` to make one.",
+            )
+        with _translated_errors(path):
+            database = cls(path, None)
+            try:
+                with database.reading() as connection:
+                    is_current = _revision(connection) == NEWEST
+            except BaseException:
+                database.close()
+                raise
+        if not is_current:
+            database.close()
+            cls.open_for_writing(path).close()
+            return cls.open_for_reading(path)
+        return database
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """Give a connection that sees one consistent state and cannot write."""
+        with self._readers.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """Give the writing connection in a transaction: committed at the end, undone on any exception."""
+        if self._writer is None:
+            message = "This library was opened for reading only."
+            raise RuntimeError(message)
+        with self._write_turn, _translated_errors(None), self._writer.begin() as connection:
+            yield connection
+
+    def migrate(self) -> None:
+        """Bring the tables to this version's shape, each step in a transaction of its own."""
+        if self._writer is None:
+            message = "This library was opened for reading only."
+            raise RuntimeError(message)
+        with self._writer.connect() as connection:
+            current = _revision(connection)
+            connection.rollback()
+            if current != NEWEST:
+                from smallsight.library.migrations.upgrade import upgrade  # noqa: PLC0415 - see that module
+
+                upgrade(connection, current)
+
+    def check_integrity(self) -> None:
+        """Run SQLite's own checks and raise LibraryDamagedError with the first complaint."""
+        with self.reading() as connection:
+            first = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one()
+        if first != "ok":
+            raise LibraryDamagedError(f"The library does not pass SQLite's integrity check: {first}.")
+
+    def close(self) -> None:
+        """Close every connection and let other processes write."""
+        self._readers.dispose()
+        if self._writer is not None:
+            self._writer.dispose()
+        if self._lock is not None:
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _writer_engine(path: Path) -> sa.Engine:
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA mmap_size = 0")
+        connection.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
+        return connection
+
+    engine = sa.create_engine("sqlite://", creator=connect, poolclass=StaticPool)
+    sa.event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def _reader_engine(path: Path) -> sa.Engine:
+    uri = f"file:{quote(str(path.absolute()))}?mode=ro"
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA mmap_size = 0")
+        connection.execute(f"PRAGMA cache_size = {-64 * 1024}")  # KiB
+        return connection
+
+    engine = sa.create_engine("sqlite://", creator=connect, poolclass=QueuePool, pool_size=4, max_overflow=12)
+    sa.event.listen(engine, "begin", _begin_deferred)
+    return engine
+
+
+def _begin_immediate(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begin_deferred(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    has_table = connection.exec_driver_sql(
+        "SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'"
+    ).scalar_one()
+    if not has_table:
+        return None
+    revision: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return revision
+
+
+@contextmanager
+def _translated_errors(path: Path | None) -> Iterator[None]:
+    """Turn SQLite's and the disk's complaints into errors that say what to do."""
+    where = "the library" if path is None else f"the library in {path.parent}"
+    try:
+        yield
+    except SmallsightError:
+        raise
+    except sa.exc.DBAPIError as error:
+        raise _from_sqlite(error.orig, where) from error
+    except sqlite3.Error as error:
+        raise _from_sqlite(error, where) from error
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise disk_full(where) from error
+        raise OutOfResourcesError(
+            f"Writing to {where} is not possible: {error.strerror}.",
+            hint="give this user the right to write there, or set SMALLSIGHT_HOME to another folder.",
+        ) from error
+
+
+def disk_full(where: str) -> OutOfResourcesError:
+    """Build the error for a disk with no room left; where completes "writing to ..."."""
+    return OutOfResourcesError(
+        f"The disk is full: writing to {where} failed.",
+        hint="free some space and run the same command again; what was finished is kept.",
+    )
+
+
+def _from_sqlite(error: Any, where: str) -> SmallsightError:  # noqa: ANN401 - SQLAlchemy types it loosely
+    text = str(error)
+    if "disk is full" in text:
+        return disk_full(where)
+    if "malformed" in text or "not a database" in text:
+        return LibraryDamagedError(
+            f"The database of {where} is damaged: {text}.",
+            hint="restore a backup, or move the file away and index again; your pictures are not affected.",
+        )
+    if "readonly" in text or "unable to open" in text:
+        return OutOfResourcesError(
+            f"The database of {where} cannot be written: {text}.",
+            hint="check the folder's permissions, or set SMALLSIGHT_HOME to another folder.",
+        )
+    return LibraryDamagedError(f"The database of {where} answered: {text}.")

@@ -1,0 +1,300 @@
+"""Fills the library: looks at every picture, reads its text, embeds it, and can stop at any moment.
+
+Owns the order of the work and what is stored in one transaction. Decoding and reading happen in other
+processes; this one only moves results into the database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import sqlalchemy as sa
+
+from smallsight.engine.text_line import TextLine
+from smallsight.errors import PictureError, PictureNotFoundError, SmallsightError
+from smallsight.library.database import Database
+from smallsight.library.embedding import TextEmbedding, store_vectors, texts_to_embed
+from smallsight.library.ledger import (
+    Ledger,
+    Stage,
+    StageName,
+    Task,
+    count_due,
+    drop_abandoned_leases,
+)
+from smallsight.library.observer import Observer
+from smallsight.library.reading import TextReading
+from smallsight.library.schema import content, folder, picture
+from smallsight.library.search.text_index import refresh_search_text
+from smallsight.library.texts import renew_text_version, store_lines
+from smallsight.library.thumbnails import store_thumbnail
+from smallsight.media.decoder import PictureDecoder
+from smallsight.media.files import read_picture_file
+from smallsight.media.picture import DecodedPicture
+from smallsight.settings import Settings
+
+LOOK_KEY = "look-1"
+_PICTURES_PER_LEASE = 16
+_PICTURES_AHEAD = 3  # decoded while the one before is being read
+_CONTENTS_PER_EMBEDDING = 256
+
+
+@dataclass(slots=True)
+class StageReport:
+    """How one stage went; ``seconds`` is work, not waiting."""
+
+    done: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class IndexReport:
+    """How a run of the indexer went."""
+
+    look: StageReport = field(default_factory=StageReport)
+    read: StageReport = field(default_factory=StageReport)
+    embed: StageReport = field(default_factory=StageReport)
+    is_complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What the decoding side hands over for one task: a picture or an error, and how long it took."""
+
+    picture: DecodedPicture | None
+    error: PictureError | None
+    path: str
+    seconds: float
+
+
+class Indexer:
+    """Does all the due work it has the means for: looking always, reading and embedding if given."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        reader: TextReading | None,
+        embedder: TextEmbedding | None,
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._reader = reader
+        self._embedder = embedder
+        self._ledger = Ledger(uuid.uuid4().hex, settings.index.lease_s)
+        self._report = IndexReport()
+
+    def run(self, observer: Observer, should_stop: Callable[[], bool]) -> IndexReport:
+        """Work until nothing is due or should_stop says so; what is finished by then is stored."""
+        with self._database.writing() as connection:
+            drop_abandoned_leases(connection)
+        try:
+            self._look_and_read(observer, should_stop)
+            if not should_stop():
+                self._embed(observer, should_stop)
+        finally:
+            with self._database.writing() as connection:
+                self._ledger.give_back(connection)
+        self._report.is_complete = not should_stop()
+        return self._report
+
+    def _look_and_read(self, observer: Observer, should_stop: Callable[[], bool]) -> None:
+        stages = [Stage(StageName.LOOK, LOOK_KEY)]
+        if self._reader is not None:
+            stages.append(Stage(StageName.READ, self._reader.key))
+        with self._database.reading() as connection:
+            total = count_due(connection, stages)
+        if not total:
+            return
+        observer.begin("Reading pictures" if self._reader else "Looking at pictures", total, "pictures")
+        try:
+            with ThreadPoolExecutor(1, "decode") as pool, PictureDecoder(self._settings.limits) as decoder:
+                for task, looked in self._decoded(pool, decoder, stages, should_stop):
+                    self._store_look(task, looked, observer)
+                    if StageName.READ in task.keys and looked.picture is not None:
+                        self._read(task, looked, observer)
+                    observer.advance()
+                    if should_stop():
+                        break
+        finally:
+            observer.end()
+
+    def _decoded(
+        self,
+        pool: ThreadPoolExecutor,
+        decoder: PictureDecoder,
+        stages: Sequence[Stage],
+        should_stop: Callable[[], bool],
+    ) -> Iterator[tuple[Task, _Looked]]:
+        """Yield tasks with their pictures in order, decoding a few ahead in the pool's thread."""
+        tasks = self._tasks(stages, _PICTURES_PER_LEASE)
+        ahead: deque[tuple[Task, Future[_Looked]]] = deque()
+        while not should_stop():
+            while len(ahead) < _PICTURES_AHEAD and (task := next(tasks, None)) is not None:
+                ahead.append((task, pool.submit(self._look, decoder, task)))
+            if not ahead:
+                return
+            task, future = ahead.popleft()
+            yield task, future.result()
+        for _, future in ahead:
+            future.cancel()
+
+    def _tasks(self, stages: Sequence[Stage], per_lease: int) -> Iterator[Task]:
+        """Lease and yield tasks by ascending id, and once more from the start for what came due since."""
+        after_id = 0
+        while True:
+            with self._database.writing() as connection:
+                taken = self._ledger.take(connection, stages, per_lease, after_id)
+            if taken:
+                after_id = taken[-1].content_id
+                yield from taken
+            elif after_id:
+                after_id = 0
+            else:
+                return
+
+    def _look(self, decoder: PictureDecoder, task: Task) -> _Looked:
+        """Find, read and decode one content; runs in the decoding thread and touches no writer."""
+        started_s = time.perf_counter()
+        paths = self._paths_of(task)
+        decoded: DecodedPicture | None = None
+        error: PictureError | None = None
+        try:
+            decoded = decoder.decode(
+                self._bytes_of(task, paths),
+                max_side_px=self._settings.index.ocr_max_side_px if StageName.READ in task.keys else None,
+                thumbnail_side_px=self._settings.index.thumbnail_side_px,
+            )
+        except PictureError as failure:
+            error = failure
+        return _Looked(decoded, error, str(paths[0]), time.perf_counter() - started_s)
+
+    def _paths_of(self, task: Task) -> list[Path]:
+        """Return the files that had the task's content when they were scanned; there is at least one."""
+        with self._database.reading() as connection:
+            places = connection.execute(
+                sa.select(folder.c.path, picture.c.path.label("below"))
+                .join(folder, folder.c.id == picture.c.folder_id)
+                .where(picture.c.content_id == task.content_id, picture.c.vanished_at_s.is_(None))
+                .order_by(picture.c.id)
+            )
+            return [Path(place.path, place.below) for place in places]
+
+    def _bytes_of(self, task: Task, paths: Sequence[Path]) -> bytes:
+        """Return the bytes of the first file that still has the task's content."""
+        for path in paths:
+            try:
+                data = read_picture_file(path, self._settings.limits)
+            except PictureNotFoundError:
+                continue
+            if hashlib.sha256(data).hexdigest() == task.sha256:
+                return data
+        raise PictureNotFoundError(
+            "The file changed or vanished since it was scanned.", hint="run `smallsight index` again."
+        )
+
+    def _store_look(self, task: Task, looked: _Looked, observer: Observer) -> None:
+        if isinstance(looked.error, PictureNotFoundError):
+            observer.problem(looked.path, looked.error)
+            return  # no outcome: the next scan finds out what became of the file
+        if StageName.LOOK not in task.keys and looked.error is None:
+            return
+        if looked.picture is not None and looked.picture.thumbnail_webp is not None:
+            store_thumbnail(self._settings.thumbnails_dir, task.sha256, looked.picture.thumbnail_webp)
+        with self._database.writing() as connection:
+            if looked.picture is not None:
+                _store_facts(connection, task.content_id, looked.picture)
+            for stage in task.keys if looked.error is not None else (StageName.LOOK,):
+                self._ledger.finish(connection, task, stage, looked.seconds, looked.error)
+        self._count(self._report.look, looked.seconds, looked.error)
+        if looked.error is not None:
+            observer.problem(looked.path, looked.error)
+
+    def _read(self, task: Task, looked: _Looked, observer: Observer) -> None:
+        if self._reader is None or looked.picture is None or looked.picture.image_HWC is None:
+            return
+        started_s = time.perf_counter()
+        lines: Sequence[TextLine] = ()
+        error: SmallsightError | None = None
+        try:
+            lines = self._reader.read(looked.picture.image_HWC)
+        except PictureError as failure:
+            error = failure
+            observer.problem(looked.path, failure)
+        seconds = time.perf_counter() - started_s
+        with self._database.writing() as connection:
+            self._ledger.finish(connection, task, StageName.READ, seconds, error)
+            if error is None:
+                store_lines(connection, task.content_id, lines, self._settings.limits.max_text_chars)
+                if lines:
+                    renew_text_version(connection, [task.content_id])
+                    refresh_search_text(connection, [task.content_id])
+        self._count(self._report.read, seconds, error)
+
+    def _embed(self, observer: Observer, should_stop: Callable[[], bool]) -> None:
+        if self._embedder is None:
+            return
+        stage = Stage(StageName.EMBED, self._embedder.key, follows_text=True)
+        with self._database.reading() as connection:
+            total = count_due(connection, [stage])
+        if not total:
+            return
+        observer.begin("Understanding texts", total, "pictures")
+        try:
+            tasks = self._tasks([stage], _CONTENTS_PER_EMBEDDING)
+            while not should_stop() and (batch := list(islice(tasks, _CONTENTS_PER_EMBEDDING))):
+                self._embed_batch(batch, self._embedder)
+                observer.advance(len(batch))
+        finally:
+            observer.end()
+
+    def _embed_batch(self, tasks: Sequence[Task], embedder: TextEmbedding) -> None:
+        """Embed the texts of a batch of contents and store them at once."""
+        started_s = time.perf_counter()
+        content_ids = [task.content_id for task in tasks]
+        with self._database.reading() as connection:
+            texts = texts_to_embed(connection, content_ids)
+        vectors_ND = embedder.embed([text for _, text in texts])
+        seconds = time.perf_counter() - started_s
+        with self._database.writing() as connection:
+            for task in tasks:
+                self._ledger.finish(connection, task, StageName.EMBED, seconds / len(tasks))
+            store_vectors(connection, content_ids, texts, vectors_ND, embedder.key)
+        self._report.embed.done += len(tasks)
+        self._report.embed.seconds += seconds
+
+    @staticmethod
+    def _count(report: StageReport, seconds: float, error: SmallsightError | None) -> None:
+        report.done += error is None
+        report.failed += error is not None
+        report.seconds += seconds
+
+
+def _store_facts(connection: sa.Connection, content_id: int, decoded: DecodedPicture) -> None:
+    connection.execute(
+        content.update()
+        .where(content.c.id == content_id)
+        .values(
+            format=decoded.format,
+            width_px=decoded.width_px,
+            height_px=decoded.height_px,
+            num_frames=decoded.num_frames,
+            phash=_as_signed(decoded.phash),
+            dhash=_as_signed(decoded.dhash),
+        )
+    )
+
+
+def _as_signed(bits: int) -> int:
+    """Store 64 bits in SQLite's signed integer."""
+    return int(np.uint64(bits).astype(np.int64))

@@ -1,0 +1,205 @@
+"""The work ledger: what is still to be done, who is doing it, and how it ended.
+
+Work is not queued anywhere. It is derived from state: a content lacks an outcome of a stage under the key
+that is in force now (the program, model and settings that would make the result). A worker leases what it
+takes, and the lease is given up in the same transaction that stores the result. So a killed worker loses
+nothing but its time, and a worker whose lease ran out cannot store a second result.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from smallsight.errors import SmallsightError
+from smallsight.library.schema import content, lease, outcome, picture
+
+
+class StageName(StrEnum):
+    """The steps by which a content becomes findable."""
+
+    LOOK = "look"  # decode: size, format, perceptual hashes, thumbnail
+    READ = "read"  # the text in the picture
+    EMBED = "embed"  # vectors of its texts
+
+
+class OutcomeStatus(StrEnum):
+    """How a stage ended for one content."""
+
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage under the key in force; ``follows_text`` renews its results whenever a text changes."""
+
+    name: StageName
+    key: str
+    follows_text: bool = False
+
+    def expected_key(self) -> sa.ColumnElement[str]:
+        """Build the key a fresh outcome would have, for the content of the enclosing query."""
+        if not self.follows_text:
+            return sa.literal(self.key)
+        return sa.literal(f"{self.key}:").concat(sa.cast(content.c.text_version, sa.Text))
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One content with the stages this worker may do for it, and the keys to store them under."""
+
+    content_id: int
+    sha256: str
+    keys: dict[StageName, str]
+
+
+class LeaseLostError(Exception):
+    """The lease ran out and another worker may have taken the work; nothing was stored."""
+
+
+class Ledger:
+    """Takes and finishes work in the name of one worker. Every method runs in the caller's transaction."""
+
+    def __init__(self, worker_token: str, lease_s: float) -> None:
+        self._token = worker_token
+        self._lease_s = lease_s
+
+    def take(
+        self, connection: sa.Connection, stages: Sequence[Stage], limit: int, after_id: int = 0
+    ) -> list[Task]:
+        """Lease up to limit contents past after_id that lack one of the stages, lowest id first.
+
+        A stage other than ``look`` is only due once ``look`` is done or is among the stages taken.
+        """
+        now_s = time.time()
+        looks = any(stage.name is StageName.LOOK for stage in stages)
+        due = {stage.name: _is_due(stage, now_s, can_look=looks) for stage in stages}
+        rows = connection.execute(
+            sa.select(
+                content.c.id,
+                content.c.sha256,
+                *(due[stage.name].label(f"due_{stage.name}") for stage in stages),
+                *(stage.expected_key().label(f"key_{stage.name}") for stage in stages),
+            )
+            .where(content.c.id > after_id, _is_present(), sa.or_(*due.values()))
+            .order_by(content.c.id)
+            .limit(limit)
+        ).mappings()
+        tasks = [
+            Task(
+                content_id=row["id"],
+                sha256=row["sha256"],
+                keys={s.name: row[f"key_{s.name}"] for s in stages if row[f"due_{s.name}"]},
+            )
+            for row in rows
+        ]
+        self._lease(connection, tasks, now_s)
+        return tasks
+
+    def finish(
+        self,
+        connection: sa.Connection,
+        task: Task,
+        stage: StageName,
+        seconds: float,
+        error: SmallsightError | None = None,
+    ) -> None:
+        """Record how a stage ended and give its lease up; call it in the transaction that stores the result.
+
+        Raises LeaseLostError when the lease is no longer this worker's.
+        """
+        given_up = connection.execute(
+            lease.delete().where(
+                lease.c.content_id == task.content_id, lease.c.stage == stage, lease.c.token == self._token
+            )
+        )
+        if given_up.rowcount != 1:
+            message = f"content {task.content_id}, stage {stage}"
+            raise LeaseLostError(message)
+        values = {
+            "key": task.keys[stage],
+            "status": OutcomeStatus.DONE if error is None else OutcomeStatus.FAILED,
+            "error_code": None if error is None else error.code,
+            "error": None if error is None else error.message,
+            "seconds": seconds,
+            "finished_at_s": time.time(),
+        }
+        connection.execute(
+            insert(outcome)
+            .values(content_id=task.content_id, stage=stage, **values)
+            .on_conflict_do_update(index_elements=["content_id", "stage"], set_=values)
+        )
+
+    def give_back(self, connection: sa.Connection) -> None:
+        """Release everything this worker holds, to be taken again by anyone at once."""
+        connection.execute(lease.delete().where(lease.c.token == self._token))
+
+    def _lease(self, connection: sa.Connection, tasks: Sequence[Task], now_s: float) -> None:
+        rows = [
+            {
+                "content_id": task.content_id,
+                "stage": stage,
+                "token": self._token,
+                "expires_at_s": now_s + self._lease_s,
+            }
+            for task in tasks
+            for stage in task.keys
+        ]
+        if rows:
+            statement = insert(lease)
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["content_id", "stage"],
+                    set_={
+                        "token": statement.excluded.token,
+                        "expires_at_s": statement.excluded.expires_at_s,
+                    },
+                ),
+                rows,
+            )
+
+
+def count_due(connection: sa.Connection, stages: Sequence[Stage]) -> int:
+    """Count the contents that lack at least one of the stages."""
+    looks = any(stage.name is StageName.LOOK for stage in stages)
+    due = [_is_due(stage, time.time(), can_look=looks) for stage in stages]
+    statement = sa.select(sa.func.count()).select_from(content).where(_is_present(), sa.or_(*due))
+    return int(connection.execute(statement).scalar_one())
+
+
+def drop_abandoned_leases(connection: sa.Connection) -> None:
+    """Free the work of dead workers; right only while holding the exclusive lock on the library."""
+    connection.execute(lease.delete())
+
+
+def forget_failures(connection: sa.Connection) -> int:
+    """Make every failed piece of work due again and return how many there were."""
+    return connection.execute(outcome.delete().where(outcome.c.status == OutcomeStatus.FAILED)).rowcount
+
+
+def _is_present() -> sa.ColumnElement[bool]:
+    return sa.exists().where(picture.c.content_id == content.c.id, picture.c.vanished_at_s.is_(None))
+
+
+def _is_due(stage: Stage, now_s: float, *, can_look: bool) -> sa.ColumnElement[bool]:
+    """Say, for the content of the enclosing query, whether the stage lacks a result and nobody is at it."""
+    has_outcome = sa.exists().where(
+        outcome.c.content_id == content.c.id,
+        outcome.c.stage == stage.name,
+        outcome.c.key == stage.expected_key(),
+    )
+    is_leased = sa.exists().where(
+        lease.c.content_id == content.c.id, lease.c.stage == stage.name, lease.c.expires_at_s > now_s
+    )
+    conditions = [~has_outcome, ~is_leased]
+    if stage.name is not StageName.LOOK:
+        looked = sa.exists().where(outcome.c.content_id == content.c.id, outcome.c.stage == StageName.LOOK)
+        decoded = looked.where(outcome.c.status == OutcomeStatus.DONE)
+        conditions.append(sa.or_(decoded, ~looked) if can_look else decoded)
+    return sa.and_(*conditions)

@@ -1,0 +1,308 @@
+"""The library as its callers see it: folders, pictures, and what people may change about them.
+
+Owns reading and editing. Filling it is the indexer's part, finding in it the searcher's.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from smallsight.errors import FolderError, NotInLibraryError
+from smallsight.library.database import Database
+from smallsight.library.ledger import OutcomeStatus, StageName
+from smallsight.library.schema import chunk, content, content_tag, folder, outcome, picture, tag
+from smallsight.library.search.similar import duplicates, near_duplicates
+from smallsight.library.search.text_index import refresh_search_text
+from smallsight.library.texts import add_tags, remove_tags, renew_text_version
+
+_IDS_PER_STATEMENT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class FolderSummary:
+    """A folder of the library; times are seconds since the epoch."""
+
+    id: int
+    path: Path
+    num_pictures: int
+    num_vanished: int
+    scanned_at_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LibrarySummary:
+    """How much there is, and how far the work on it has come; all counts are of distinct contents."""
+
+    num_folders: int
+    num_files: int
+    num_contents: int
+    num_looked: int
+    num_read: int
+    num_with_text: int
+    num_embedded: int
+    num_described: int
+    num_failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class PictureDetails:
+    """Everything the library knows about one content, and where its files are."""
+
+    content_id: int
+    paths: tuple[Path, ...]
+    sha256: str
+    size_bytes: int
+    format: str | None
+    width_px: int | None
+    height_px: int | None
+    num_frames: int | None
+    ocr_text: str | None
+    description: str | None
+    description_source: str | None
+    tags: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+class Library:
+    """Folders and pictures over an open database. Methods that change something need it open for writing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add_folder(self, path: Path) -> FolderSummary:
+        """Add a folder, or return the one that already holds it.
+
+        Folders of the library that lie below a new one become part of it and keep their pictures.
+        Raises FolderError when there is no such folder.
+        """
+        root = _resolved_folder(path)
+        with self._database.writing() as connection:
+            for known in connection.execute(sa.select(folder.c.id, folder.c.path)):
+                if root == Path(known.path) or root.is_relative_to(known.path):
+                    return _summarise(connection, known.id)
+            row = connection.execute(folder.insert().values(path=str(root), added_at_s=time.time()))
+            folder_id = int((row.inserted_primary_key or (0,))[0])
+            _take_in_folders_below(connection, folder_id, root)
+            return _summarise(connection, folder_id)
+
+    def remove_folder(self, path: Path) -> FolderSummary:
+        """Forget a folder and the files in it; nothing on disk is touched. Raises NotInLibraryError."""
+        wanted = str(path.expanduser().absolute())
+        with self._database.writing() as connection:
+            folder_id = connection.execute(
+                sa.select(folder.c.id).where(folder.c.path.in_({wanted, str(Path(wanted).resolve())}))
+            ).scalar()
+            if folder_id is None:
+                raise NotInLibraryError(
+                    f"Not a folder of the library: {wanted}", hint="`smallsight folders` lists them."
+                )
+            summary = _summarise(connection, folder_id)
+            ids = list(
+                connection.execute(
+                    sa.select(picture.c.content_id)
+                    .where(picture.c.folder_id == folder_id, picture.c.content_id.is_not(None))
+                    .distinct()
+                ).scalars()
+            )
+            connection.execute(folder.delete().where(folder.c.id == folder_id))
+            for start in range(0, len(ids), _IDS_PER_STATEMENT):
+                refresh_search_text(connection, ids[start : start + _IDS_PER_STATEMENT])
+            return summary
+
+    def folders(self) -> list[FolderSummary]:
+        """List the folders by path."""
+        with self._database.reading() as connection:
+            ids = connection.execute(sa.select(folder.c.id).order_by(folder.c.path)).scalars().all()
+            return [_summarise(connection, folder_id) for folder_id in ids]
+
+    def summary(self) -> LibrarySummary:
+        """Count what there is."""
+        here = sa.exists().where(picture.c.content_id == content.c.id, picture.c.vanished_at_s.is_(None))
+        has_vector = sa.exists().where(chunk.c.content_id == content.c.id)
+
+        def contents(*conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
+            return sa.select(sa.func.count()).select_from(content).where(here, *conditions).scalar_subquery()
+
+        def stage(name: StageName, status: OutcomeStatus) -> sa.ColumnElement[bool]:
+            return sa.exists().where(
+                outcome.c.content_id == content.c.id, outcome.c.stage == name, outcome.c.status == status
+            )
+
+        failed = sa.exists().where(
+            outcome.c.content_id == content.c.id, outcome.c.status == OutcomeStatus.FAILED
+        )
+        present = picture.c.vanished_at_s.is_(None)
+        with self._database.reading() as connection:
+            row = connection.execute(
+                sa.select(
+                    sa.select(sa.func.count()).select_from(folder).scalar_subquery(),
+                    sa.select(sa.func.count()).select_from(picture).where(present).scalar_subquery(),
+                    contents(),
+                    contents(stage(StageName.LOOK, OutcomeStatus.DONE)),
+                    contents(stage(StageName.READ, OutcomeStatus.DONE)),
+                    contents(content.c.ocr_text != ""),
+                    contents(has_vector),
+                    contents(content.c.description.is_not(None)),
+                    contents(failed),
+                )
+            ).one()
+        return LibrarySummary(*(int(count) for count in row))
+
+    def find_content(self, path: Path) -> int:
+        """Return the content of the file at path; raises NotInLibraryError when it was never indexed."""
+        wanted = path.expanduser().absolute()
+        with self._database.reading() as connection:
+            for place in dict.fromkeys([wanted, wanted.parent.resolve() / wanted.name]):
+                for known in connection.execute(sa.select(folder.c.id, folder.c.path)):
+                    if not place.is_relative_to(known.path):
+                        continue
+                    content_id = connection.execute(
+                        sa.select(picture.c.content_id).where(
+                            picture.c.folder_id == known.id,
+                            picture.c.path == place.relative_to(known.path).as_posix(),
+                        )
+                    ).scalar()
+                    if content_id is not None:
+                        return int(content_id)
+        raise NotInLibraryError(
+            f"Not in the library: {wanted}", hint=f"run `smallsight index {wanted.parent}` first."
+        )
+
+    def duplicates(self) -> list[tuple[Path, ...]]:
+        """Return groups of files with the same bytes."""
+        return [found.paths for found in duplicates(self._database)]
+
+    def near_duplicates(self, max_bits: int) -> list[tuple[Path, ...]]:
+        """Return groups of pictures whose perceptual hashes differ in at most max_bits, one file of each."""
+        groups = near_duplicates(self._database, max_bits)
+        return [tuple(self.details(content_id).paths[0] for content_id in group) for group in groups]
+
+    def details(self, content_id: int) -> PictureDetails:
+        """Return what is known about a content; raises NotInLibraryError."""
+        with self._database.reading() as connection:
+            row = connection.execute(sa.select(content).where(content.c.id == content_id)).one_or_none()
+            if row is None:
+                raise NotInLibraryError(f"No content has the number {content_id}.")
+            places = connection.execute(
+                sa.select(folder.c.path, picture.c.path.label("below"))
+                .join(folder, folder.c.id == picture.c.folder_id)
+                .where(picture.c.content_id == content_id, picture.c.vanished_at_s.is_(None))
+                .order_by(folder.c.path, picture.c.path)
+            ).all()
+            return PictureDetails(
+                content_id=content_id,
+                paths=tuple(Path(place.path) / place.below for place in places),
+                sha256=row.sha256,
+                size_bytes=row.size_bytes,
+                format=row.format,
+                width_px=row.width_px,
+                height_px=row.height_px,
+                num_frames=row.num_frames,
+                ocr_text=row.ocr_text,
+                description=row.description,
+                description_source=row.description_source,
+                tags=_tags_of(connection, content_id),
+                problems=tuple(
+                    connection.execute(
+                        sa.select(outcome.c.error).where(
+                            outcome.c.content_id == content_id, outcome.c.status == OutcomeStatus.FAILED
+                        )
+                    ).scalars()
+                ),
+            )
+
+    def edit(
+        self,
+        content_id: int,
+        *,
+        description: str | None = None,
+        ocr_text: str | None = None,
+        tags_added: tuple[str, ...] = (),
+        tags_removed: tuple[str, ...] = (),
+    ) -> PictureDetails:
+        """Store what a person says; an empty description or text gives the field back to the machine."""
+        changes: dict[str, str | None] = {}
+        if description is not None:
+            changes |= {
+                "description": description.strip() or None,
+                "description_source": "human" if description.strip() else None,
+                "description_model": None,
+            }
+        if ocr_text is not None:
+            changes |= {
+                "ocr_text": ocr_text.strip() or None,
+                "ocr_source": "human" if ocr_text.strip() else None,
+            }
+        with self._database.writing() as connection:
+            if changes:
+                connection.execute(content.update().where(content.c.id == content_id).values(**changes))
+            if ocr_text is not None and not ocr_text.strip():
+                connection.execute(
+                    outcome.delete().where(
+                        outcome.c.content_id == content_id, outcome.c.stage == StageName.READ
+                    )
+                )
+            add_tags(connection, content_id, tags_added)
+            remove_tags(connection, content_id, tags_removed)
+            renew_text_version(connection, [content_id])
+            refresh_search_text(connection, [content_id])
+        return self.details(content_id)
+
+
+def _resolved_folder(path: Path) -> Path:
+    expanded = path.expanduser()
+    try:
+        root = expanded.resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise FolderError(
+            f"No such folder: {expanded}", hint="check the path for typing mistakes."
+        ) from error
+    if not root.is_dir():
+        raise FolderError(f"Not a folder: {root}", hint="name the folder that holds the picture.")
+    try:
+        next(root.iterdir(), None)
+    except OSError as error:
+        raise FolderError(
+            f"Folder cannot be read: {root}", hint="give this user the right to read it."
+        ) from error
+    return root
+
+
+def _take_in_folders_below(connection: sa.Connection, folder_id: int, root: Path) -> None:
+    """Make pictures of folders below root pictures of root."""
+    for known in connection.execute(sa.select(folder.c.id, folder.c.path)).all():
+        if known.id == folder_id or not Path(known.path).is_relative_to(root):
+            continue
+        below = Path(known.path).relative_to(root).as_posix()
+        connection.execute(
+            picture.update()
+            .where(picture.c.folder_id == known.id)
+            .values(folder_id=folder_id, path=sa.literal(f"{below}/").concat(picture.c.path))
+        )
+        connection.execute(folder.delete().where(folder.c.id == known.id))
+
+
+def _summarise(connection: sa.Connection, folder_id: int) -> FolderSummary:
+    row = connection.execute(
+        sa.select(
+            folder.c.path,
+            folder.c.scanned_at_s,
+            sa.func.count(picture.c.id).filter(picture.c.vanished_at_s.is_(None)).label("here"),
+            sa.func.count(picture.c.vanished_at_s).label("gone"),
+        )
+        .select_from(folder.outerjoin(picture))
+        .where(folder.c.id == folder_id)
+        .group_by(folder.c.id)
+    ).one()
+    return FolderSummary(folder_id, Path(row.path), row.here, row.gone, row.scanned_at_s)
+
+
+def _tags_of(connection: sa.Connection, content_id: int) -> tuple[str, ...]:
+    names = connection.execute(
+        sa.select(tag.c.name).join(content_tag).where(content_tag.c.content_id == content_id)
+    ).scalars()
+    return tuple(sorted(names))

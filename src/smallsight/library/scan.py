@@ -1,0 +1,275 @@
+"""Brings the library's list of files in line with a folder on disk.
+
+Owns which files are new, changed, moved or gone. It reads files to hash them, and never writes to any.
+A file whose size and modification time are as before is not opened. Vanished files are marked, not
+forgotten, and a file that turns up elsewhere with the same bytes keeps its row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from smallsight.errors import FolderError, PictureError, PictureNotFoundError
+from smallsight.library.database import Database
+from smallsight.library.observer import Observer
+from smallsight.library.schema import content, folder, picture
+from smallsight.library.search.text_index import refresh_search_text
+from smallsight.library.texts import renew_text_version
+from smallsight.library.walk import FoundFile, Listing, list_pictures
+from smallsight.media.files import picture_suffixes, read_picture_file
+from smallsight.settings import Settings
+
+_FILES_PER_COMMIT = 64
+_IDS_PER_STATEMENT = 500
+
+_Item = TypeVar("_Item")
+
+
+@dataclass(slots=True)
+class ScanReport:
+    """What a scan found, in files; ``hash_s`` is the time spent reading and hashing."""
+
+    folder: Path
+    found: int = 0
+    added: int = 0
+    changed: int = 0
+    moved: int = 0
+    vanished: int = 0
+    unreadable: int = 0
+    hashed: int = 0
+    hash_s: float = 0.0
+    unreadable_folders: list[str] = field(default_factory=list)
+    is_complete: bool = False  # False when stopped early: then nothing is marked as vanished
+
+
+@dataclass(frozen=True, slots=True)
+class _KnownFile:
+    id: int
+    size_bytes: int
+    mtime_ns: int
+    content_id: int | None
+    is_vanished: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _HashedFile:
+    found: FoundFile
+    sha256: str | None
+    error: PictureError | None
+
+
+class FolderScan:
+    """One scan of one folder of the library; see the module's docstring."""
+
+    def __init__(self, database: Database, settings: Settings, folder_id: int, root: Path) -> None:
+        self._database = database
+        self._settings = settings
+        self._folder_id = folder_id
+        self._root = root
+        self._report = ScanReport(folder=root)
+
+    def run(self, observer: Observer, should_stop: Callable[[], bool]) -> ScanReport:
+        """Scan to the end, or until should_stop; what was committed by then stays.
+
+        Raises FolderError when the folder is not there, and marks nothing in that case.
+        """
+        if not self._root.is_dir():
+            raise FolderError(
+                f"Folder is not there: {self._root}",
+                hint="connect the disk that holds it, or run `smallsight folders remove` to forget it.",
+            )
+        listing = self._list()
+        known = self._known_files()
+        to_read = [found for found in listing.files if not _is_unchanged(found, known.get(found.path))]
+        new_rows: dict[int, int] = {}  # content id -> picture id of a file first seen in this scan
+        observer.begin(f"Scanning {self._root.name or self._root}", len(to_read), "files")
+        try:
+            for batch in _batches(to_read, _FILES_PER_COMMIT):
+                hashed = list(self._hash(batch, observer, should_stop))
+                self._store(hashed, known, new_rows)
+                if should_stop():
+                    return self._report
+        finally:
+            observer.end()
+        self._mark_vanished(listing, known, new_rows)
+        self._report.is_complete = True
+        return self._report
+
+    def _list(self) -> Listing:
+        listing = list_pictures(
+            self._root,
+            suffixes=picture_suffixes(),
+            exclude=self._settings.index.exclude,
+            follow_symlinks=self._settings.index.follow_symlinks,
+        )
+        self._report.found = len(listing.files)
+        self._report.unreadable_folders = listing.unreadable_folders
+        self._report.unreadable = len(listing.unreadable_names)
+        return listing
+
+    def _known_files(self) -> dict[str, _KnownFile]:
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                sa.select(
+                    picture.c.path,
+                    picture.c.id,
+                    picture.c.size_bytes,
+                    picture.c.mtime_ns,
+                    picture.c.content_id,
+                    picture.c.vanished_at_s,
+                ).where(picture.c.folder_id == self._folder_id)
+            )
+            return {row[0]: _KnownFile(row[1], row[2], row[3], row[4], row[5] is not None) for row in rows}
+
+    def _hash(
+        self, batch: Iterable[FoundFile], observer: Observer, should_stop: Callable[[], bool]
+    ) -> Iterator[_HashedFile]:
+        for found in batch:
+            if should_stop():
+                return
+            started_s = time.perf_counter()
+            try:
+                data = read_picture_file(self._root / found.path, self._settings.limits)
+            except PictureNotFoundError as error:
+                if (self._root / found.path).exists():
+                    observer.problem(found.path, error)
+                    yield _HashedFile(found, None, error)
+            except PictureError as error:
+                observer.problem(found.path, error)
+                yield _HashedFile(found, None, error)
+            else:
+                yield _HashedFile(found, hashlib.sha256(data).hexdigest(), None)
+            self._report.hash_s += time.perf_counter() - started_s
+            observer.advance()
+
+    def _store(
+        self, batch: Sequence[_HashedFile], known: dict[str, _KnownFile], new_rows: dict[int, int]
+    ) -> None:
+        if not batch:
+            return
+        with self._database.writing() as connection:
+            content_ids = _content_ids(connection, batch)
+            touched: set[int] = set()
+            for item in batch:
+                before = known.get(item.found.path)
+                content_id = None if item.sha256 is None else content_ids[item.sha256]
+                picture_id = self._store_one(connection, item, content_id)
+                if content_id is not None:
+                    touched.add(content_id)
+                if before is not None and before.content_id is not None:
+                    touched.add(before.content_id)
+                self._count(item, before, content_id)
+                if before is None and content_id is not None:
+                    new_rows[content_id] = picture_id
+            _renew_texts(connection, touched)
+
+    def _store_one(self, connection: sa.Connection, item: _HashedFile, content_id: int | None) -> int:
+        values = {
+            "size_bytes": item.found.size_bytes,
+            "mtime_ns": item.found.mtime_ns,
+            "content_id": content_id,
+            "error": None if item.error is None else item.error.message,
+            "vanished_at_s": None,
+        }
+        statement = (
+            insert(picture)
+            .values(folder_id=self._folder_id, path=item.found.path, seen_at_s=time.time(), **values)
+            .on_conflict_do_update(index_elements=["folder_id", "path"], set_=values)
+            .returning(picture.c.id)
+        )
+        return int(connection.execute(statement).scalar_one())
+
+    def _count(self, item: _HashedFile, before: _KnownFile | None, content_id: int | None) -> None:
+        self._report.hashed += item.sha256 is not None
+        self._report.unreadable += item.error is not None
+        if before is None:
+            self._report.added += 1
+        elif before.content_id != content_id:
+            self._report.changed += 1
+
+    def _mark_vanished(
+        self, listing: Listing, known: dict[str, _KnownFile], new_rows: dict[int, int]
+    ) -> None:
+        """Give the rows of moved files their new place, mark the others that are gone, date the scan."""
+        present = {found.path for found in listing.files}
+        gone = [
+            file
+            for path, file in known.items()
+            if path not in present and not file.is_vanished and listing.covers(path)
+        ]
+        with self._database.writing() as connection:
+            touched: set[int] = set()
+            for file in gone:
+                new_id = None if file.content_id is None else new_rows.pop(file.content_id, None)
+                if new_id is None:
+                    connection.execute(
+                        picture.update().where(picture.c.id == file.id).values(vanished_at_s=time.time())
+                    )
+                    self._report.vanished += 1
+                else:
+                    _move(connection, file.id, new_id)
+                    self._report.moved += 1
+                    self._report.added -= 1
+                if file.content_id is not None:
+                    touched.add(file.content_id)
+            _renew_texts(connection, touched)
+            connection.execute(
+                folder.update().where(folder.c.id == self._folder_id).values(scanned_at_s=time.time())
+            )
+
+
+def _is_unchanged(found: FoundFile, known: _KnownFile | None) -> bool:
+    return (
+        known is not None
+        and not known.is_vanished
+        and known.size_bytes == found.size_bytes
+        and known.mtime_ns == found.mtime_ns
+    )
+
+
+def _content_ids(connection: sa.Connection, batch: Sequence[_HashedFile]) -> dict[str, int]:
+    """Return the ids of the batch's contents by hash, adding those not seen before."""
+    sizes = {item.sha256: item.found.size_bytes for item in batch if item.sha256 is not None}
+    if not sizes:
+        return {}
+    connection.execute(
+        insert(content).on_conflict_do_nothing(),
+        [{"sha256": sha256, "size_bytes": size_bytes} for sha256, size_bytes in sizes.items()],
+    )
+    rows = connection.execute(sa.select(content.c.sha256, content.c.id).where(content.c.sha256.in_(sizes)))
+    return {row[0]: row[1] for row in rows}
+
+
+def _move(connection: sa.Connection, old_id: int, new_id: int) -> None:
+    """Let the row of a vanished file take the place of the newly found row with the same content."""
+    place = connection.execute(
+        sa.select(picture.c.path, picture.c.size_bytes, picture.c.mtime_ns).where(picture.c.id == new_id)
+    ).one()
+    connection.execute(picture.delete().where(picture.c.id == new_id))
+    connection.execute(
+        picture.update()
+        .where(picture.c.id == old_id)
+        .values(path=place.path, size_bytes=place.size_bytes, mtime_ns=place.mtime_ns)
+    )
+
+
+def _renew_texts(connection: sa.Connection, content_ids: set[int]) -> None:
+    """Names are searchable text: renew the index of the contents and make their vectors due again."""
+    for ids in _batches(sorted(content_ids), _IDS_PER_STATEMENT):
+        renew_text_version(connection, ids)
+        refresh_search_text(connection, ids)
+
+
+def _batches(items: Sequence[_Item], size: int) -> Iterator[list[_Item]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

@@ -1,0 +1,1 @@
+"""Finding pictures again: by their words, by what they mean, by what they look like."""

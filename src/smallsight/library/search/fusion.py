@@ -1,0 +1,41 @@
+"""One list from two: keyword and semantic results joined by reciprocal rank."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from smallsight.library.search.ranking import Match, Tier
+
+_RANK_OFFSET = 60
+_UNMISTAKABLE = 0.6  # a semantic hit this similar may stand above pictures that hold every word
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """A content and its place in the joined list; ``score`` only compares within one search."""
+
+    content_id: int
+    score: float
+
+
+def fuse(
+    keyword_ids: Sequence[int], matches: dict[int, Match], semantic: Sequence[tuple[int, float]]
+) -> list[Fused]:
+    """Join keyword results and (content id, similarity) pairs, each best first.
+
+    A result counts 1 / (60 + rank) in either list; a keyword result that holds only some of the words counts
+    in proportion. Contents that hold all words as written stand before everything but unmistakable semantic
+    hits; equals go by content id, the newer first.
+    """
+    scores: dict[int, float] = {}
+    leading = {content_id for content_id, similarity in semantic if similarity >= _UNMISTAKABLE}
+    for rank, content_id in enumerate(keyword_ids, start=1):
+        match = matches[content_id]
+        scores[content_id] = match.coverage / (_RANK_OFFSET + rank)
+        if match.tier is Tier.EXACT:
+            leading.add(content_id)
+    for rank, (content_id, _) in enumerate(semantic, start=1):
+        scores[content_id] = scores.get(content_id, 0.0) + 1 / (_RANK_OFFSET + rank)
+    ordered = sorted(scores, key=lambda one: (one not in leading, -scores[one], -one))
+    return [Fused(content_id, scores[content_id]) for content_id in ordered]

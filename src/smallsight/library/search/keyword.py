@@ -1,0 +1,179 @@
+"""Keyword search: which contents hold the words of a query, best first.
+
+Looks for all words as written, and only while that finds little for words that go on, parts of words,
+corrected misspellings, and at last some of the words. Each step is complete up to ``MAX_FOUND`` contents, the
+newest; of those up to 300, and 150 that have the words as name or tag, are read and ranked, the rest follow
+in the order of their step, newest first.
+Nothing here depends on the page that is asked for, so that pages of one search fit together.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from smallsight.library.search.matching import (
+    any_of,
+    beginning,
+    count,
+    in_filters,
+    indexed_texts,
+    newest_id,
+    newest_ids,
+    phrase,
+)
+from smallsight.library.search.query import Query, Unit
+from smallsight.library.search.ranking import Match, Tier, WantedUnit, match_texts
+from smallsight.library.search.vocabulary import corrections, terms_containing
+
+MAX_FOUND = 1_000
+_PLENTY = 200  # with so many contents found, by all words or by one, weaker kinds of match are not tried
+_FEW = 10  # with fewer, contents that hold only some of the words are offered too
+_MAX_RANKED, _MAX_RANKED_BY_NAME = 300, 150
+_MAX_PARTIAL = 200
+_MAX_COUNTED = 5_000  # beyond that a word is just common
+_MAX_EXPANDED = 8  # units of a query looked for inside words and among misspellings
+_RARE_ENOUGH_TO_CORRECT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class KeywordResult:
+    """Content ids, best first, how each of them matched, and what was looked for in place of what."""
+
+    ids: tuple[int, ...]
+    matches: dict[int, Match]
+    corrections: dict[str, list[str]]
+
+
+def search_keywords(cursor: sqlite3.Cursor, query: Query) -> KeywordResult:
+    """Find what holds the words of a query that has some."""
+    return _KeywordSearch(cursor, query).run()
+
+
+class _KeywordSearch:
+    def __init__(self, cursor: sqlite3.Cursor, query: Query) -> None:
+        self._cursor = cursor
+        self._query = query
+        self._units = query.units
+        self._found: dict[int, Tier] = {}
+        self._by_name: list[int] = []
+        self._corrections: dict[str, list[str]] = {}
+        self._counts: dict[Unit, int] = {}  # contents that hold the unit as written, for several units
+        self._forms: dict[Unit, list[str]] = {}  # what may stand for a unit
+
+    def run(self) -> KeywordResult:
+        self._look_for_all(Tier.EXACT, [phrase(unit.text) for unit in self._units])
+        if len(self._found) > _MAX_RANKED:
+            self._look_in_names()
+        if len(self._found) < _PLENTY:
+            self._look_for_all(Tier.PREFIX, [beginning(unit) for unit in self._units])
+        if len(self._units) > 1:
+            self._counts = {
+                unit: count(self._cursor, phrase(unit.text), _MAX_COUNTED) for unit in self._units
+            }
+        if len(self._found) < _PLENTY:
+            self._look_for_less()
+        return self._ranked()
+
+    def _look_for_all(self, tier: Tier, forms: Sequence[str], limit: int = MAX_FOUND) -> None:
+        for content_id in newest_ids(self._cursor, in_filters(self._query, forms), limit):
+            self._found.setdefault(content_id, tier)
+
+    def _look_in_names(self) -> None:
+        """Among very many, make sure of those that carry the words in their name or as a tag."""
+        exact = " AND ".join(phrase(unit.text) for unit in self._units)
+        expression = in_filters(self._query, [f"({{name tags}} : ({exact}))"])
+        self._by_name = newest_ids(self._cursor, expression, _MAX_RANKED_BY_NAME)
+
+    def _look_for_less(self) -> None:
+        """Look for parts of words, misspellings, and some of the words, in this order."""
+        self._forms = {
+            unit: [beginning(unit) if self._counts.get(unit, 0) < _PLENTY else phrase(unit.text)]
+            for unit in self._units
+        }
+        rare = [unit for unit in self._units if self._is_rare(unit)][:_MAX_EXPANDED]
+        if self._add_parts(rare):
+            self._look_for_all(Tier.SUBSTRING, self._all_forms())
+        if len(self._found) < _PLENTY and self._add_corrections(rare):
+            self._look_for_all(Tier.TYPO, self._all_forms())
+        if len(self._units) > 1 and len(self._found) < _FEW:
+            self._look_for_some()
+
+    def _is_rare(self, unit: Unit) -> bool:
+        """Tell whether this is a word that few contents hold, or words that go on from it.
+
+        One or two letters are parts of a great many words, so for those few is none.
+        """
+        few = _PLENTY if len(unit.text) >= 3 else 1
+        if len(unit.terms) > 1 or unit.is_literal or self._counts.get(unit, 0) >= few:
+            return False
+        return count(self._cursor, beginning(unit), few) < few
+
+    def _all_forms(self) -> list[str]:
+        return [any_of(self._forms[unit]) for unit in self._units]
+
+    def _add_parts(self, units: Sequence[Unit]) -> bool:
+        num_added = 0
+        for unit in units:
+            containing = terms_containing(self._cursor, unit.text)
+            self._forms[unit] += map(phrase, containing)
+            num_added += len(containing)
+        return num_added > 0
+
+    def _add_corrections(self, units: Sequence[Unit]) -> bool:
+        for unit in units:
+            held_by = count(self._cursor, any_of(self._forms[unit]), _RARE_ENOUGH_TO_CORRECT + 1)
+            if held_by <= _RARE_ENOUGH_TO_CORRECT and (
+                likely := corrections(self._cursor, unit.text, held_by)
+            ):
+                self._corrections[unit.text] = likely
+                self._forms[unit] += map(phrase, likely)
+        return bool(self._corrections)
+
+    def _look_for_some(self) -> None:
+        """Drop words, common ones first, until enough is found; the commonest alone bring nothing in."""
+        held_by = {
+            unit: self._counts[unit] or count(self._cursor, any_of(self._forms[unit]), _PLENTY)
+            for unit in self._units
+        }
+        rarest = sorted((unit for unit in self._units if held_by[unit]), key=lambda unit: held_by[unit])
+        choices = [rarest[:size] for size in range(min(len(rarest), _MAX_EXPANDED), 1, -1)]
+        if 3 <= len(rarest) <= 6:
+            choices += [[other for other in rarest if other is not unit] for unit in rarest]
+        choices += [[unit] for unit in rarest if held_by[unit] < _MAX_COUNTED or unit is rarest[0]]
+        for choice in choices:
+            if len(self._found) >= _MAX_PARTIAL:
+                return
+            self._look_for_all(Tier.PARTIAL, [any_of(self._forms[unit]) for unit in choice], _MAX_PARTIAL)
+
+    def _ranked(self) -> KeywordResult:
+        read = [*dict.fromkeys([*list(self._found)[:_MAX_RANKED], *self._by_name])]
+        wanted = self._weighted_units()
+        matches = {
+            content_id: match_texts(texts, wanted)
+            for content_id, texts in indexed_texts(self._cursor, read).items()
+        }
+        unread = {tier: Match(tier, float(Tier.PARTIAL - tier), 1.0, frozenset({tier})) for tier in Tier}
+        for content_id, tier in self._found.items():
+            if content_id not in matches:
+                matches[content_id] = unread[tier]
+        ids = sorted(matches, key=lambda content_id: (-matches[content_id].score, -content_id))
+        return KeywordResult(tuple(ids), matches, self._corrections)
+
+    def _weighted_units(self) -> list[WantedUnit]:
+        num_contents = newest_id(self._cursor) if self._counts else 0
+        return [
+            WantedUnit(
+                unit,
+                tuple(self._corrections.get(unit.text, ())),
+                _rarity(self._counts[unit], num_contents) if self._counts else 1.0,
+            )
+            for unit in self._units
+        ]
+
+
+def _rarity(num_holding: int, num_contents: int) -> float:
+    others = max(num_contents - num_holding, 0)
+    return math.log(1 + (others + 0.5) / (num_holding + 0.5))

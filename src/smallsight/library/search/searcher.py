@@ -1,0 +1,242 @@
+"""The front of search: takes what a person typed, asks the keyword and the vector side, and joins both."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+
+from smallsight.errors import NotInLibraryError
+from smallsight.library.database import Database
+from smallsight.library.search.excerpt import Highlighter
+from smallsight.library.search.fusion import fuse
+from smallsight.library.search.hits import Finding, Hit, read_hits
+from smallsight.library.search.keyword import KeywordResult, search_keywords
+from smallsight.library.search.matching import (
+    all_ids,
+    count,
+    in_filters,
+    indexed_among,
+    newest_ids,
+    passing_among,
+    raw_cursor,
+)
+from smallsight.library.search.query import Query, parse_query
+from smallsight.library.search.ranking import Match, Tier
+from smallsight.library.search.similar import Hashes, differing_bits, read_hashes
+from smallsight.library.search.vectors import Neighbour, VectorIndex
+from smallsight.settings import Settings
+
+_MAX_SEMANTIC = 100  # beyond so many, similar in meaning says little
+_MAX_SELECTED = 20_000  # contents that pass a filter, for listing them all to be worth it
+_COUNTED_WITHOUT_WORDS = 1_000_000
+_MAX_OFFSET, _MAX_LIMIT = 1_000_000_000, 10_000
+_MAX_SIMILAR_BITS = 14  # of 64, for pictures to be called similar; a third of these is a near duplicate
+
+
+class Mode(StrEnum):
+    """Which sides of search are asked."""
+
+    FUSED = "fused"
+    KEYWORD = "keyword"
+    SEMANTIC = "semantic"
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """One page of hits.
+
+    ``total`` is how many there are at least: words are followed to about 1,000 pictures for each kind of
+    match, meanings to 100. ``corrections`` maps words that were hardly found as written to the words looked
+    for as well.
+    """
+
+    hits: tuple[Hit, ...]
+    total: int
+    corrections: dict[str, list[str]]
+    semantic_available: bool
+    elapsed_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Findings of one page, and what was learnt on the way."""
+
+    page: list[Finding]
+    total: int
+    corrections: dict[str, list[str]] = field(default_factory=dict)
+
+
+_NO_KEYWORDS = KeywordResult((), {}, {})
+
+
+class Searcher:
+    """Searches one library; may be used from any thread.
+
+    ``embed`` turns texts into unit vectors [N, D] of the embedder named by ``embedder_key``; without it there
+    is no semantic search, and a fused search is a keyword search.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        embed: Callable[[Sequence[str]], np.ndarray] | None,
+        embedder_key: str | None,
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._embed = embed
+        self._vectors = (
+            VectorIndex(database, embedder_key) if embed is not None and embedder_key is not None else None
+        )
+
+    def search(
+        self, text: str, *, mode: Mode = Mode.FUSED, limit: int | None = None, offset: int = 0
+    ) -> SearchResult:
+        """Find pictures; whatever the text holds, it is a search and not an error.
+
+        Without words it lists the newest pictures that pass the filters.
+        """
+        started_s = time.perf_counter()
+        limit = self._settings.search.limit if limit is None else min(max(limit, 0), _MAX_LIMIT)
+        query = parse_query(text, self._settings.limits.max_query_chars)
+        with self._database.reading() as connection:
+            cursor = raw_cursor(connection)
+            found = self._find(cursor, query, mode, min(max(offset, 0), _MAX_OFFSET), limit)
+            highlighter = Highlighter(query.units, found.corrections)
+            hits = read_hits(cursor, found.page, highlighter, query.folders)
+        return SearchResult(
+            hits=tuple(hits),
+            total=found.total,
+            corrections=found.corrections,
+            semantic_available=self._vectors is not None,
+            elapsed_ms=(time.perf_counter() - started_s) * 1000,
+        )
+
+    def similar(self, content_id: int, *, limit: int | None = None) -> list[Hit]:
+        """Return pictures that look like this one, then pictures whose texts mean the like.
+
+        Raises NotInLibraryError when there is no such content with a file.
+        """
+        limit = self._settings.search.limit if limit is None else min(max(limit, 0), _MAX_LIMIT)
+        with self._database.reading() as connection:
+            cursor = raw_cursor(connection)
+            if not indexed_among(cursor, [content_id]):
+                raise NotInLibraryError(f"No picture in the library has the number {content_id}.")
+            by_look = _by_look(read_hashes(connection), content_id)
+            by_text = self._similar_in_text(cursor, content_id, limit)
+            present = indexed_among(cursor, [*by_look, *by_text])
+            findings = [one for one in _joined_similar(by_look, by_text) if one.content_id in present][:limit]
+            return read_hits(cursor, findings, Highlighter((), {}))
+
+    def _find(self, cursor: sqlite3.Cursor, query: Query, mode: Mode, offset: int, limit: int) -> _Found:
+        if not query.units:
+            expression = in_filters(query)
+            ids = newest_ids(cursor, expression, limit, offset)
+            total = count(cursor, expression, _COUNTED_WITHOUT_WORDS)
+            return _Found([Finding(content_id, 0.0) for content_id in ids], total)
+        keywords = search_keywords(cursor, query) if mode is not Mode.SEMANTIC else _NO_KEYWORDS
+        semantic = self._find_meaning(cursor, query) if mode is not Mode.KEYWORD else []
+        scored = _scored(mode, keywords, semantic)
+        nearest = {one.content_id: one for one in semantic}
+        page = []
+        for content_id, score in scored[offset : offset + limit]:
+            near = nearest.get(content_id)
+            found_by = _found_by(keywords.matches.get(content_id), is_near=near is not None)
+            page.append(_finding(content_id, score, found_by, near))
+        return _Found(page, len(scored), keywords.corrections)
+
+    def _find_meaning(self, cursor: sqlite3.Cursor, query: Query) -> list[Neighbour]:
+        """Return at most 100 contents that are similar in meaning and pass the filters.
+
+        A filter that few pass selects before similarities are compared; one that most pass is cheaper to
+        apply to what is most similar, taking more until enough is left.
+        """
+        if self._embed is None or self._vectors is None:
+            return []
+        query_D = np.asarray(self._embed([query.text]), dtype=np.float32)[0]
+        least = self._settings.search.min_similarity
+        among = None
+        num_asked = _MAX_SEMANTIC + _MAX_SEMANTIC // 4  # some may have lost their files since
+        if query.is_filtered:
+            expression = in_filters(query)
+            if count(cursor, expression, _MAX_SELECTED) < _MAX_SELECTED:
+                among = all_ids(cursor, expression)
+            else:
+                num_asked *= 6
+        while True:
+            near = self._vectors.neighbours(cursor, query_D, num_asked, min_similarity=least, among=among)
+            passing = passing_among(cursor, [one.content_id for one in near], query)
+            kept = [one for one in near if one.content_id in passing]
+            if len(kept) >= _MAX_SEMANTIC or len(near) < num_asked:
+                return kept[:_MAX_SEMANTIC]
+            num_asked *= 4
+
+    def _similar_in_text(self, cursor: sqlite3.Cursor, content_id: int, limit: int) -> dict[int, Neighbour]:
+        """Return the contents nearest to any chunk of this one."""
+        best: dict[int, Neighbour] = {}
+        if self._vectors is None:
+            return best
+        least = self._settings.search.min_similarity
+        for vector_D in self._vectors.vectors_of(cursor, content_id):
+            for one in self._vectors.neighbours(cursor, vector_D, limit + 1, min_similarity=least):
+                known = best.get(one.content_id)
+                if known is None or one.similarity > known.similarity:
+                    best[one.content_id] = one
+        best.pop(content_id, None)
+        return best
+
+
+def _scored(mode: Mode, keywords: KeywordResult, semantic: Sequence[Neighbour]) -> list[tuple[int, float]]:
+    """Return (content id, score), best first."""
+    if mode is Mode.KEYWORD:
+        return [(content_id, keywords.matches[content_id].score) for content_id in keywords.ids]
+    pairs = [(one.content_id, one.similarity) for one in semantic]
+    if mode is Mode.SEMANTIC:
+        return pairs
+    return [(one.content_id, one.score) for one in fuse(keywords.ids, keywords.matches, pairs)]
+
+
+def _found_by(match: Match | None, *, is_near: bool) -> tuple[str, ...]:
+    kinds = match.kinds if match is not None else frozenset[Tier]()
+    names = {
+        "keyword": bool(kinds & {Tier.EXACT, Tier.PREFIX}),
+        "substring": Tier.SUBSTRING in kinds,
+        "typo": Tier.TYPO in kinds,
+        "semantic": is_near,
+    }
+    return tuple(name for name, is_so in names.items() if is_so)
+
+
+def _finding(content_id: int, score: float, found_by: tuple[str, ...], near: Neighbour | None) -> Finding:
+    if near is None:
+        return Finding(content_id, score, found_by)
+    return Finding(content_id, score, found_by, near.similarity, near.chunk_id)
+
+
+def _by_look(hashes: Hashes, content_id: int) -> dict[int, float]:
+    """Return the share of hash bits that agree, for the contents that look like this one, closest first."""
+    rows = np.flatnonzero(hashes.content_ids_N == content_id)
+    if not len(rows):
+        return {}
+    bits_N = differing_bits(hashes, int(rows[0]))
+    near = np.flatnonzero((bits_N <= _MAX_SIMILAR_BITS) & (hashes.content_ids_N != content_id))
+    near = near[np.argsort(bits_N[near], kind="stable")][:_MAX_LIMIT]
+    return {int(hashes.content_ids_N[row]): 1 - int(bits_N[row]) / 64 for row in near.tolist()}
+
+
+def _joined_similar(by_look: dict[int, float], by_text: dict[int, Neighbour]) -> list[Finding]:
+    """Put pictures that look alike first, closest first, then those with similar texts."""
+    findings = []
+    for content_id in by_look.keys() | by_text.keys():
+        look, near = by_look.get(content_id), by_text.get(content_id)
+        names = (("similar_picture", look), ("similar_text", near))
+        score = 1 + look if look is not None else 0.0 if near is None else near.similarity
+        found_by = tuple(name for name, value in names if value is not None)
+        findings.append(_finding(content_id, score, found_by, near))
+    return sorted(findings, key=lambda finding: (-finding.score, finding.content_id))

@@ -1,0 +1,174 @@
+"""The one form in which words are compared: what a word is, and which differences between words do not count.
+
+Pure text in, text out. The index stores ``search_form``; queries and highlights go through ``tokenize``, so
+that all three agree. Terms never hold ASCII punctuation or private-use characters: the index has marks of
+its own made of those (see ``index_terms``).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+from typing import NamedTuple
+
+_LETTERS_WITHOUT_DECOMPOSITION = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ŧ": "t", "ı": "i", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th"}
+)
+_ACCENT_FLOOD = re.compile("([\u0300-\u036f]{4})[\u0300-\u036f]+")
+_GRAVE_AND_ACUTE, _DIAERESIS = "\u0300\u0301", "\u0308"
+_VOWEL_SIGNS = re.compile("[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c7\u0610-\u061a\u0640\u064b-\u0652\u0670]")
+_VARIATION_SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+_MARK_AFTER = re.compile("(.)([\u0300-\u036f\u0488\u0489\u20d0-\u20f0]+)", re.DOTALL)
+_CONTRACTIONS = frozenset({"s", "t", "m", "d", "re", "ve", "ll"})
+_APOSTROPHES = "'’"
+_JAPANESE_VOICING = (0x3099, 0x309A, 0xFF9E, 0xFF9F)
+_CJK = (
+    (0x2E80, 0x2FDF),  # radicals
+    (0x3005, 0x3007),
+    (0x3021, 0x3029),
+    (0x3031, 0x3035),
+    (0x3038, 0x303C),
+    (0x3041, 0x30FF),  # Hiragana and Katakana
+    (0x31F0, 0x31FF),
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0xFF66, 0xFF9D),  # narrow Katakana
+    (0x1AFF0, 0x1B16F),
+    (0x20000, 0x3FFFD),
+)
+_PICTOGRAPHS = ((0x2600, 0x27BF), (0x2B00, 0x2BFF), (0x1F000, 0x1F3FA), (0x1F400, 0x1FAFF))
+
+
+class Token(NamedTuple):
+    """A normalised term, and the span of the original text it was made from."""
+
+    term: str
+    start: int
+    end: int
+
+
+class _CharacterClasses(dict[int, str | None]):
+    """What each code point is: ``w`` word, ``c`` CJK, ``p`` pictograph, ``m`` mark, ``'`` apostrophe, or gap.
+
+    A table for ``str.translate`` that fills itself; every class is one character, so spans stay true.
+    """
+
+    def __missing__(self, point: int) -> str:
+        kind = _character_class(point)
+        if point < 0x20000:  # bounds what hostile text can make this remember
+            self[point] = kind
+        return kind
+
+
+_ASCII_RUN = re.compile("[a-z0-9]+")
+_CLASSES = _CharacterClasses()
+_RUN = re.compile(r"(?P<word>w[wm]*(?:'w[wm]?(?![wm]))?)|cm*|p")
+
+
+def normalise(text: str) -> str:
+    """Return the text without the differences that do not count when words are compared.
+
+    Compatibility forms are unified (NFKC), case is folded, accents on Latin, Greek and Cyrillic letters,
+    vowel points of Hebrew and Arabic, variation selectors, control characters, lone surrogates and
+    invisible formatting characters are gone, and white space is single spaces with none at the ends.
+    """
+    if text.isascii():
+        folded = text.lower()
+    else:
+        folded = unicodedata.normalize("NFKC", _ACCENT_FLOOD.sub(r"\1", text)).casefold()
+        folded = _without_accents(unicodedata.normalize("NFD", folded))
+        folded = unicodedata.normalize("NFKC", folded).translate(_LETTERS_WITHOUT_DECOMPOSITION)
+    if not folded.isprintable():
+        folded = "".join(character for character in folded if _is_kept(character))
+    return " ".join(folded.split())
+
+
+def tokenize(text: str) -> list[Token]:
+    """Split into terms: runs of letters and digits, single CJK characters, single pictographs.
+
+    English contractions are one term (``don't`` is ``dont``). Spans are indices into the given text.
+    """
+    if text.isascii() and "'" not in text:
+        return [Token(run[0], run.start(), run.end()) for run in _ASCII_RUN.finditer(text.lower())]
+    classes = text.translate(_CLASSES)
+    tokens: list[Token] = []
+    for run in _RUN.finditer(classes):
+        start, end = run.span()
+        if run["word"] is not None and "'" in run["word"]:
+            tokens += _contraction(text, start, start + run["word"].index("'"), end)
+        else:
+            tokens += [Token(term, start, end) for term in _terms(text[start:end])]
+    return tokens
+
+
+def search_form(text: str) -> str:
+    """Return the terms of the text in order, separated by single spaces."""
+    if text.isascii() and "'" not in text:
+        return " ".join(_ASCII_RUN.findall(text.lower()))
+    return " ".join(token.term for token in tokenize(text))
+
+
+def is_cjk(character: str) -> bool:
+    """Tell whether this character is a term of its own: Han, Hiragana or Katakana."""
+    return _CLASSES[ord(character)] == "c"
+
+
+def _terms(run: str) -> tuple[str, ...]:
+    if run.isascii():
+        return (run.lower(),)
+    return _remembered_terms(run) if len(run) <= 32 else _terms_of_any_script(run)
+
+
+def _terms_of_any_script(run: str) -> tuple[str, ...]:
+    term = normalise(run)
+    classes = term.translate(_CLASSES)  # one such as ㈱ becomes several characters, not all of them letters
+    return tuple(term[match.start() : match.end()] for match in _RUN.finditer(classes))
+
+
+_remembered_terms = lru_cache(maxsize=16_384)(_terms_of_any_script)
+
+
+def _contraction(text: str, start: int, apostrophe: int, end: int) -> list[Token]:
+    if text[apostrophe + 1 : end].lower() in _CONTRACTIONS:
+        joined = text[start:apostrophe] + text[apostrophe + 1 : end]
+        return [Token(term, start, end) for term in _terms(joined)]
+    return [Token(term, start, apostrophe) for term in _terms(text[start:apostrophe])] + [
+        Token(term, apostrophe + 1, end) for term in _terms(text[apostrophe + 1 : end])
+    ]
+
+
+def _character_class(point: int) -> str:
+    character = chr(point)
+    if character in _APOSTROPHES:
+        return "'"
+    if point in _JAPANESE_VOICING:
+        return "m"
+    if any(first <= point <= last for first, last in _CJK) and unicodedata.category(character)[0] in "LNMS":
+        return "c"
+    category = unicodedata.category(character)
+    if category[0] in "LN":
+        return "w"
+    if category in {"Mn", "Mc", "Me", "Cf"}:
+        return "m"
+    if category == "So" and any(first <= point <= last for first, last in _PICTOGRAPHS):
+        return "p"
+    return "p" if category == "So" and unicodedata.normalize("NFKC", character) != character else " "
+
+
+def _without_accents(decomposed: str) -> str:
+    bare = _VARIATION_SELECTORS.sub("", _VOWEL_SIGNS.sub("", decomposed))
+    return _MARK_AFTER.sub(_without_marks, bare)
+
+
+def _without_marks(match: re.Match[str]) -> str:
+    base, marks = match.groups()
+    if "\u0400" <= base <= "\u052f":  # й, ї and ў are letters of their own; ё is an е
+        dropped = _GRAVE_AND_ACUTE + (_DIAERESIS if base == "е" else "")
+        return base + "".join(mark for mark in marks if mark not in dropped)
+    return base
+
+
+def _is_kept(character: str) -> bool:
+    return character.isspace() or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Cn"}

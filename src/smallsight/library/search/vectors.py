@@ -1,0 +1,269 @@
+"""The vectors of all chunks under one embedder, in memory, and exact nearest neighbours among them.
+
+Kept up to date by ids: chunk ids are never used twice and rows never change, so new rows are those with
+higher ids, and a count of deletions says when to look for missing ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from smallsight.library.database import Database
+from smallsight.library.search.matching import raw_cursor
+from smallsight.library.search.vector_file import Stamp, VectorBlock, read_vector_file, write_vector_file
+
+_MIN_VECTORS_IN_FILE = 5_000  # fewer load from the database in a few milliseconds
+_ROWS_PER_READ = 4_096
+_NUM_CHECKED = 16
+_MAX_TAIL_SHARE = 0.2  # of rows that the file lacks, or has too many, before it is written anew
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    """The state under a stamp: a block that may be mapped, and a tail in memory.
+
+    The arrays over N cover the rows of base, then those of tail.
+    """
+
+    stamp: Stamp
+    base: VectorBlock
+    tail: VectorBlock
+    chunk_ids_N: np.ndarray
+    content_ids_N: np.ndarray
+    is_live_N: np.ndarray | None = None  # which rows are still in the database; None when all are
+
+
+class Neighbour(NamedTuple):
+    """A content, and the chunk of it that is most similar."""
+
+    content_id: int
+    similarity: float
+    chunk_id: int
+
+
+_EMPTY = VectorBlock(np.empty((0, 0), np.float32), np.empty(0, np.int64), np.empty(0, np.int64))
+
+
+class VectorIndex:
+    """Chunk vectors under one embedder key; may be used from any thread.
+
+    The first use loads them; later uses take in what changed in the database. With 5,000 vectors or more
+    they are kept in a mapped file in the database's folder.
+    """
+
+    def __init__(self, database: Database, embedder_key: str) -> None:
+        self._database = database
+        self._embedder_key = embedder_key
+        self._turn = threading.Lock()
+        self._snapshot: _Snapshot | None = None
+
+    def nearest(
+        self, query_D: np.ndarray, limit: int, *, min_similarity: float = -1.0
+    ) -> list[tuple[int, float, str]]:
+        """Return (content id, cosine similarity, text of its best chunk), most similar first.
+
+        query_D is of unit length.
+        """
+        with self._database.reading() as connection:
+            cursor = raw_cursor(connection)
+            neighbours = self.neighbours(cursor, query_D, limit, min_similarity=min_similarity)
+            texts = chunk_texts(cursor, [one.chunk_id for one in neighbours])
+        return [
+            (one.content_id, one.similarity, texts[one.chunk_id])
+            for one in neighbours
+            if one.chunk_id in texts
+        ]
+
+    def neighbours(
+        self,
+        cursor: sqlite3.Cursor,
+        query_D: np.ndarray,
+        limit: int,
+        *,
+        min_similarity: float = -1.0,
+        among: np.ndarray | None = None,
+    ) -> list[Neighbour]:
+        """Return what ``nearest`` does, of the contents in ``among`` (int64 [K]) if given, without texts."""
+        snapshot = self._current(cursor)
+        content_ids_N = snapshot.content_ids_N
+        similarities_N = _similarities(snapshot, query_D)
+        keep_N = similarities_N >= min_similarity
+        if snapshot.is_live_N is not None:
+            keep_N &= snapshot.is_live_N
+        if among is not None:
+            keep_N &= np.isin(content_ids_N, among)
+        best = _best_rows(np.flatnonzero(keep_N), similarities_N, content_ids_N, limit)
+        return [
+            Neighbour(int(content_ids_N[row]), float(similarities_N[row]), int(snapshot.chunk_ids_N[row]))
+            for row in best.tolist()
+        ]
+
+    def vectors_of(self, cursor: sqlite3.Cursor, content_id: int) -> list[np.ndarray]:
+        """Return the vectors of one content, float32 [D] each; perhaps none."""
+        rows = cursor.execute(
+            "SELECT vector FROM chunk WHERE content_id = ? AND embedder_key = ? ORDER BY id",
+            (content_id, self._embedder_key),
+        )
+        return [np.frombuffer(row[0], "<f2").astype(np.float32) for row in rows]
+
+    def _current(self, cursor: sqlite3.Cursor) -> _Snapshot:
+        stamp = _stamp(cursor)
+        snapshot = self._snapshot
+        if snapshot is not None and snapshot.stamp == stamp:
+            return snapshot
+        with self._turn:
+            snapshot = self._snapshot or self._loaded(cursor, stamp)
+            if not snapshot.stamp.is_at_or_after(stamp):  # it may be ahead when two threads come at once
+                snapshot = self._brought_up_to_date(cursor, snapshot, stamp)
+            self._snapshot = snapshot
+            return snapshot
+
+    def _loaded(self, cursor: sqlite3.Cursor, stamp: Stamp) -> _Snapshot:
+        stored = read_vector_file(self._file_path(cursor), self._embedder_key)
+        if stored is not None:
+            block, at = stored
+            if stamp.is_at_or_after(at) and _agrees(cursor, block):
+                return _snapshot(at, block, _EMPTY)
+        return self._read_anew(cursor, stamp)
+
+    def _read_anew(self, cursor: sqlite3.Cursor, stamp: Stamp) -> _Snapshot:
+        num_vectors = cursor.execute(
+            "SELECT count(*) FROM chunk WHERE embedder_key = ?", (self._embedder_key,)
+        ).fetchone()[0]
+        blocks = self._rows_after(cursor, 0)
+        if num_vectors < _MIN_VECTORS_IN_FILE:
+            return _snapshot(stamp, _joined(list(blocks)), _EMPTY)
+        path = self._file_path(cursor)
+        if write_vector_file(path, self._embedder_key, stamp, blocks):
+            stored = read_vector_file(path, self._embedder_key)
+            if stored is not None and stored[1] == stamp:
+                return _snapshot(stamp, stored[0], _EMPTY)
+        return _snapshot(stamp, _joined(list(self._rows_after(cursor, 0))), _EMPTY)
+
+    def _brought_up_to_date(self, cursor: sqlite3.Cursor, old: _Snapshot, stamp: Stamp) -> _Snapshot:
+        new_rows = _joined(list(self._rows_after(cursor, old.stamp.last_chunk_id)))
+        fresh = _snapshot(stamp, old.base, _joined([old.tail, new_rows]))
+        if stamp.num_deleted != old.stamp.num_deleted:
+            fresh = replace(fresh, is_live_N=self._find_live(cursor, fresh.chunk_ids_N))
+        elif old.is_live_N is not None:
+            fresh = replace(
+                fresh, is_live_N=np.concatenate([old.is_live_N, np.ones(len(new_rows), dtype=np.bool_)])
+            )
+        num_dead = 0 if fresh.is_live_N is None else int(np.count_nonzero(~fresh.is_live_N))
+        if len(fresh.tail) + num_dead <= max(_MIN_VECTORS_IN_FILE, _MAX_TAIL_SHARE * len(fresh.base)):
+            return fresh
+        return self._read_anew(cursor, stamp)
+
+    def _find_live(self, cursor: sqlite3.Cursor, chunk_ids_N: np.ndarray) -> np.ndarray:
+        rows = cursor.execute("SELECT id FROM chunk WHERE embedder_key = ?", (self._embedder_key,))
+        return np.isin(chunk_ids_N, np.fromiter((row[0] for row in rows), dtype=np.int64))
+
+    def _rows_after(self, cursor: sqlite3.Cursor, chunk_id: int) -> Iterator[VectorBlock]:
+        while True:
+            rows = cursor.execute(
+                """SELECT id, content_id, vector FROM chunk
+                   WHERE id > ? AND +embedder_key = ? ORDER BY id LIMIT ?""",  # + keeps to the order of ids
+                (chunk_id, self._embedder_key, _ROWS_PER_READ),
+            ).fetchall()
+            if not rows:
+                return
+            vectors_ND = np.frombuffer(b"".join(row[2] for row in rows), "<f2").reshape(len(rows), -1)
+            yield VectorBlock(
+                vectors_ND.astype(np.float32),
+                np.array([row[0] for row in rows], dtype=np.int64),
+                np.array([row[1] for row in rows], dtype=np.int64),
+            )
+            chunk_id = rows[-1][0]
+
+    def _file_path(self, cursor: sqlite3.Cursor) -> Path:
+        database_path = cursor.execute(
+            "SELECT file FROM pragma_database_list WHERE name = 'main'"
+        ).fetchone()[0]
+        key = hashlib.sha256(self._embedder_key.encode()).hexdigest()[:16]
+        return Path(database_path).with_name(f"vectors-{key}.f32")
+
+
+def chunk_texts(cursor: sqlite3.Cursor, chunk_ids: Sequence[int]) -> dict[int, str]:
+    """Return the texts of those of these chunks that still exist."""
+    if not chunk_ids:
+        return {}
+    rows = cursor.execute(
+        "SELECT id, text FROM chunk WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(chunk_ids)),),
+    )
+    return dict(rows.fetchall())
+
+
+def _stamp(cursor: sqlite3.Cursor) -> Stamp:
+    row = cursor.execute(
+        """SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'chunk'), num_deleted FROM chunk_deletions"""
+    ).fetchone()
+    return Stamp(row[0] or 0, row[1])
+
+
+def _similarities(snapshot: _Snapshot, query_D: np.ndarray) -> np.ndarray:
+    query_D = np.ascontiguousarray(query_D, dtype=np.float32)
+    blocks = [block for block in (snapshot.base, snapshot.tail) if len(block)]
+    if not blocks:
+        return np.empty(0, np.float32)
+    return np.concatenate([block.vectors_ND @ query_D for block in blocks])
+
+
+def _best_rows(
+    rows_K: np.ndarray, similarities_N: np.ndarray, content_ids_N: np.ndarray, limit: int
+) -> np.ndarray:
+    """Return the rows of the limit best contents, one each, best first; equals go by content id."""
+    num_taken = min(len(rows_K), 4 * limit + 16)
+    while True:
+        taken = rows_K
+        if num_taken < len(rows_K):
+            taken = rows_K[np.argpartition(-similarities_N[rows_K], num_taken)[:num_taken]]
+        ordered = taken[np.lexsort((taken, content_ids_N[taken], -similarities_N[taken]))]
+        _, first = np.unique(content_ids_N[ordered], return_index=True)
+        best = ordered[np.sort(first)][:limit]
+        if len(best) == limit or num_taken >= len(rows_K):
+            return best
+        num_taken = min(len(rows_K), 4 * num_taken)
+
+
+def _agrees(cursor: sqlite3.Cursor, block: VectorBlock) -> bool:
+    """Compare rows spread over the block with the database, as far as those are still there."""
+    for row in np.linspace(0, len(block) - 1, _NUM_CHECKED).astype(int).tolist():
+        stored = cursor.execute(
+            "SELECT content_id, vector FROM chunk WHERE id = ?", (int(block.chunk_ids_N[row]),)
+        ).fetchone()
+        if stored is not None:
+            vector_D = np.frombuffer(stored[1], "<f2").astype(np.float32)
+            if stored[0] != block.content_ids_N[row] or not np.array_equal(vector_D, block.vectors_ND[row]):
+                return False
+    return True
+
+
+def _snapshot(stamp: Stamp, base: VectorBlock, tail: VectorBlock) -> _Snapshot:
+    return _Snapshot(
+        stamp,
+        base,
+        tail,
+        np.concatenate([base.chunk_ids_N, tail.chunk_ids_N]),
+        np.concatenate([base.content_ids_N, tail.content_ids_N]),
+    )
+
+
+def _joined(blocks: list[VectorBlock]) -> VectorBlock:
+    filled = [block for block in blocks if len(block)]
+    if not filled:
+        return _EMPTY
+    return VectorBlock(
+        np.concatenate([block.vectors_ND for block in filled]),
+        np.concatenate([block.chunk_ids_N for block in filled]),
+        np.concatenate([block.content_ids_N for block in filled]),
+    )

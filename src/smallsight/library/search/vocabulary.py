@@ -1,0 +1,117 @@
+"""The words of the library that a typed word may stand for: those it is a part of, those it misspells."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from smallsight.library.search.edit_distance import edit_distances
+
+_MAX_CONTAINING = 128
+_MAX_CORRECTIONS = 5
+_MAX_CORRECTED_CHARS = 40
+_TIMES_MORE_FREQUENT = 5  # than a rare word as written, for a correction of it to be worth trying
+
+
+def terms_containing(cursor: sqlite3.Cursor, part: str) -> list[str]:
+    """Return at most 128 terms that hold this part after their first letter, the shortest.
+
+    One or two letters are looked up by the trigrams that begin with them: of terms with two letters any 128
+    are returned, and a single letter is not seen where it is one of the last two of a term.
+    """
+    if len(part) < 3:
+        return _terms_containing_few_letters(cursor, part)
+    rows = cursor.execute(
+        """SELECT term FROM term WHERE id IN (SELECT rowid FROM term_trigram WHERE term MATCH ?)
+           ORDER BY length(term), term LIMIT ?""",
+        (f'"{part}"', _MAX_CONTAINING),
+    )
+    return [row[0] for row in rows if not row[0].startswith(part)]
+
+
+def _terms_containing_few_letters(cursor: sqlite3.Cursor, letters: str) -> list[str]:
+    trigrams = cursor.execute(
+        "SELECT term FROM trigram_vocabulary WHERE term >= ? AND term <= ? LIMIT ?",
+        (letters, letters + "\U0010ffff", _MAX_CONTAINING),
+    )
+    expression = " OR ".join(f'"{row[0]}"' for row in trigrams)
+    terms = cursor.execute(
+        "SELECT term FROM term WHERE substr(term, -2) = ? LIMIT ?", (letters, _MAX_CONTAINING)
+    )
+    found = [row[0] for row in terms if row[0] != letters]
+    if expression:
+        terms = cursor.execute(
+            "SELECT term FROM term WHERE id IN (SELECT rowid FROM term_trigram WHERE term MATCH ? LIMIT ?)",
+            (expression, 2 * _MAX_CONTAINING),
+        )
+        found += [row[0] for row in terms if not row[0].startswith(letters)]
+    return list(dict.fromkeys(found))[:_MAX_CONTAINING]
+
+
+def corrections(cursor: sqlite3.Cursor, word: str, num_contents: int) -> list[str]:
+    """Return at most 5 terms that word may be a misspelling of: fewest edits first, then most frequent.
+
+    One edit is allowed from 4 letters on, two from 8 on. num_contents is how many contents hold word as it
+    is; a word that some hold is corrected only to much more frequent ones.
+    """
+    if not 4 <= len(word) <= _MAX_CORRECTED_CHARS or not word.isalpha():
+        return []
+    max_distance = 1 if len(word) < 8 else 2
+    candidates = _similar_terms(cursor, word, max_distance)
+    if not candidates:
+        return []
+    distances_N = edit_distances(word, candidates, max_distance)
+    near = {
+        term: distance
+        for term, distance in zip(candidates, distances_N.tolist(), strict=True)
+        if 1 <= distance <= max_distance
+    }
+    frequencies = _frequencies(cursor, list(near))
+    least = _TIMES_MORE_FREQUENT * num_contents
+    near = {term: distance for term, distance in near.items() if frequencies.get(term, 0) > least}
+    if not near:
+        return []
+    fewest = min(near.values())
+    ordered = sorted(
+        (term for term, distance in near.items() if distance == fewest),
+        key=lambda term: (-frequencies[term], term),
+    )
+    return ordered[:_MAX_CORRECTIONS]
+
+
+def _similar_terms(cursor: sqlite3.Cursor, word: str, max_distance: int) -> list[str]:
+    """Return the terms within max_distance edits, among many others.
+
+    One edit leaves the first or the last two letters in place, or swaps the middle two of four letters.
+    Two edits that change both ends leave the letters between: words have eight letters or more then, so
+    trigrams find them. Missed are only words of eight letters with the second and third swapped as well as
+    the sixth and seventh.
+    """
+    statement = """
+        SELECT term FROM term WHERE substr(term, 1, 2) = :head AND length(term) BETWEEN :least AND :most
+        UNION SELECT term FROM term
+        WHERE substr(term, -2) = :tail AND length(term) BETWEEN :least AND :most"""
+    if len(word) == 4:
+        statement += " UNION SELECT term FROM term WHERE term = :swapped"
+    if max_distance == 2:
+        statement += """
+        UNION SELECT term FROM term WHERE id IN (SELECT rowid FROM term_trigram WHERE term MATCH :middle)
+        AND length(term) BETWEEN :least AND :most"""
+    middle = f'"{word[3:-3]}"' if len(word) > 8 else f'"{word[3:-2]}" OR "{word[2:-3]}"'
+    parameters = {
+        "head": word[:2],
+        "tail": word[-2:],
+        "swapped": word[0] + word[2] + word[1] + word[3:],
+        "middle": middle,
+        "least": len(word) - max_distance,
+        "most": len(word) + max_distance,
+    }
+    return [row[0] for row in cursor.execute(statement, parameters)]
+
+
+def _frequencies(cursor: sqlite3.Cursor, terms: list[str]) -> dict[str, int]:
+    rows = cursor.execute(
+        "SELECT term, doc FROM search_vocabulary WHERE term IN (SELECT value FROM json_each(?))",
+        (json.dumps(terms),),
+    )
+    return dict(rows.fetchall())

@@ -1,0 +1,123 @@
+"""The texts that hang on a content: how they are stored, edited, and cut into chunks for embedding.
+
+A person's text always wins: what a machine writes never replaces it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from smallsight.engine.text_line import TextLine
+from smallsight.library.schema import content, content_tag, tag, text_line
+from smallsight.library.search.tokens import normalise
+
+_WORDS_PER_CHUNK = 40
+_WORDS_SHARED = 10
+_MAX_CHUNKS = 24
+_NAME_WORD = re.compile(r"[^\W\d_]{3,}")
+_WORDS_OF_CAMERAS_AND_PROGRAMS = """
+    img image images photo photos picture pictures pic pics screenshot screen shot dsc dscn dcim camera
+    download downloads untitled copy final new whatsapp signal telegram meme memes scan video file jpg png
+    gif webp received saved unnamed export edited kopie bild foto capture
+"""
+_NAMES_WITHOUT_MEANING = frozenset(_WORDS_OF_CAMERAS_AND_PROGRAMS.split())
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddableTexts:
+    """Everything about one content that vectors are made of."""
+
+    ocr_text: str | None
+    description: str | None
+    tags: Sequence[str]
+    names: Sequence[str]  # of its files, with their folders
+
+
+def store_lines(
+    connection: sa.Connection, content_id: int, lines: Sequence[TextLine], max_chars: int
+) -> None:
+    """Replace the lines read by a machine; the text itself stays when a person has corrected it."""
+    connection.execute(text_line.delete().where(text_line.c.content_id == content_id))
+    rows = [
+        {
+            "content_id": content_id,
+            "position": position,
+            "text": line.text,
+            "confidence": round(line.confidence, 4),
+            "box": json.dumps([[round(x, 4), round(y, 4)] for x, y in line.box]),
+        }
+        for position, line in enumerate(lines)
+    ]
+    if rows:
+        connection.execute(text_line.insert(), rows)
+    connection.execute(
+        content.update()
+        .where(content.c.id == content_id, content.c.ocr_source.is_distinct_from("human"))
+        .values(ocr_text="\n".join(line.text for line in lines)[:max_chars], ocr_source="machine")
+    )
+
+
+def renew_text_version(connection: sa.Connection, content_ids: Sequence[int]) -> None:
+    """Say that texts of these contents changed, so that what was derived from them is due again."""
+    connection.execute(
+        content.update().where(content.c.id.in_(content_ids)).values(text_version=content.c.text_version + 1)
+    )
+
+
+def add_tags(connection: sa.Connection, content_id: int, names: Iterable[str]) -> None:
+    """Put tags on a content; one that differs only in case or accents is the same tag."""
+    for name in names:
+        folded = normalise(name).strip()
+        if not folded:
+            continue
+        connection.execute(insert(tag).values(name=name.strip(), folded=folded).on_conflict_do_nothing())
+        tag_id = connection.execute(sa.select(tag.c.id).where(tag.c.folded == folded)).scalar_one()
+        connection.execute(
+            insert(content_tag).values(content_id=content_id, tag_id=tag_id).on_conflict_do_nothing()
+        )
+
+
+def remove_tags(connection: sa.Connection, content_id: int, names: Iterable[str]) -> None:
+    """Take tags off a content; tags that nothing carries any more are forgotten."""
+    folded = [normalise(name).strip() for name in names]
+    ids = sa.select(tag.c.id).where(tag.c.folded.in_(folded))
+    connection.execute(
+        content_tag.delete().where(content_tag.c.content_id == content_id, content_tag.c.tag_id.in_(ids))
+    )
+    connection.execute(tag.delete().where(tag.c.id.not_in(sa.select(content_tag.c.tag_id))))
+
+
+def chunk_texts(texts: EmbeddableTexts) -> list[str]:
+    """Cut what is known about a content into the pieces that get a vector each; may be empty.
+
+    The text in the picture and the description are cut into runs of 40 words that share 10 with the next,
+    because the embedder sees 256 tokens and because a short piece matches a short question best. Tags make
+    one piece, and so do file names that say something.
+    """
+    chunks: list[str] = []
+    for text in (texts.description, texts.ocr_text):
+        chunks.extend(_windows((text or "").split()))
+    if texts.tags:
+        chunks.append(", ".join(texts.tags))
+    chunks.extend(phrase for name in texts.names if (phrase := _meaning_of_name(name)))
+    return list(dict.fromkeys(chunks))[:_MAX_CHUNKS]
+
+
+def _windows(words: Sequence[str]) -> list[str]:
+    if not words:
+        return []
+    starts = range(0, max(len(words) - _WORDS_SHARED, 1), _WORDS_PER_CHUNK - _WORDS_SHARED)
+    return [" ".join(words[start : start + _WORDS_PER_CHUNK]) for start in starts]
+
+
+def _meaning_of_name(path: str) -> str:
+    """Return the words of a file's name if a person seems to have chosen them, else an empty string."""
+    stem = path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    words = [word for word in _NAME_WORD.findall(stem) if word.lower() not in _NAMES_WITHOUT_MEANING]
+    return " ".join(words) if len(words) >= 2 else ""

@@ -1,0 +1,20 @@
+"""Thumbnails on disk, one file a content, named by its hash."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def thumbnail_path(thumbnails_dir: Path, sha256: str) -> Path:
+    """Return where the thumbnail of a content belongs; it need not exist."""
+    return thumbnails_dir / sha256[:2] / f"{sha256}.webp"
+
+
+def store_thumbnail(thumbnails_dir: Path, sha256: str, thumbnail_webp: bytes) -> None:
+    """Write a thumbnail so that readers see either all of it or none."""
+    path = thumbnail_path(thumbnails_dir, sha256)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_bytes(thumbnail_webp)
+    unfinished.replace(path)

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smallsight.library.search.query import MAX_UNITS, Unit, parse_query
+
+
+def parse(text):
+    return parse_query(text, 1_000)
+
+
+def test_words_phrases_minus_words_and_filters():
+    query = parse(
+        'Happy "Hot Dog" -cat -"grumpy cat" tag:Animals tag:"two words" folder:memes/2024 -tag:x -folder:y'
+    )
+    assert query.units == (Unit(("happy",)), Unit(("hot", "dog"), is_literal=True))
+    assert query.terms == ("happy",)
+    assert query.phrases == (("hot", "dog"),)
+    assert [unit.terms for unit in query.excluded] == [("cat",), ("grumpy", "cat")]
+    assert query.tags == ("Animals", "two words")
+    assert query.folders == ("memes/2024",)
+    assert query.excluded_tags == ("x",)
+    assert query.excluded_folders == ("y",)
+    assert query.text == "Happy Hot Dog"
+    assert query.is_filtered
+
+
+@pytest.mark.parametrize(
+    ("text", "units"),
+    [
+        ("spider-man", [("spider", "man")]),
+        ("犬と猫", [("犬", "と", "猫")]),
+        ("foo:bar http://x", [("foo", "bar"), ("http", "x")]),
+        ("tag: cat", [("tag",), ("cat",)]),
+        ('tag:"" cat', [("tag",), ("cat",)]),
+        ('"open quote', [("open",), ("quote",)]),
+        ("- -- cat - dog", [("cat",), ("dog",)]),
+        ("cat CAT cát", [("cat",)]),
+        ("AND OR NOT NEAR(x", [("and",), ("or",), ("not",), ("near", "x")]),
+        ("“smart quotes” «et»", [("smart", "quotes"), ("et",)]),
+        ("TAG:", [("tag",)]),
+        ("", []),
+        ("!!! \x00 \ud800", []),
+    ],
+)
+def test_whatever_else_is_plain_words(text, units):
+    query = parse(text)
+    assert [unit.terms for unit in query.units] == units
+    assert not query.is_filtered
+
+
+def test_field_names_may_be_in_capitals():
+    assert parse("TAG:x Folder:y").tags == ("x",)
+    assert parse("TAG:x Folder:y").folders == ("y",)
+
+
+def test_bounds():
+    assert parse_query("cat dog", 5).terms == ("cat", "d")
+    assert len(parse(" ".join(f"w{number}" for number in range(100))).units) == MAX_UNITS
+
+
+@given(st.text(st.characters(exclude_categories=()), max_size=200))
+def test_never_raises_and_text_can_be_encoded(text):
+    query = parse(text)
+    query.text.encode()
+    assert all(unit.terms for unit in (*query.units, *query.excluded))
+    assert bool(query.text) == bool(query.units)

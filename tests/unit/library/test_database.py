@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from smallsight.errors import (
+    LibraryBusyError,
+    LibraryDamagedError,
+    LibraryMissingError,
+    OutOfResourcesError,
+)
+from smallsight.library.database import Database
+from smallsight.library.migrations import NEWEST
+from smallsight.library.migrations.upgrade import newest_step
+from smallsight.library.schema import folder, metadata
+from smallsight.settings import Settings
+
+
+def test_migrations_make_exactly_the_tables_of_the_schema(database: Database):
+    with database.reading() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={"include_name": lambda name, kind, _: kind != "table" or name in metadata.tables},
+        )
+        assert compare_metadata(context, metadata) == []
+
+
+def test_the_declared_newest_shape_is_the_last_step():
+    assert newest_step() == NEWEST
+
+
+def test_a_transaction_that_fails_leaves_nothing(database: Database):
+    with pytest.raises(ZeroDivisionError), database.writing() as connection:
+        connection.execute(folder.insert().values(path="/a", added_at_s=0.0))
+        raise ZeroDivisionError
+    with database.reading() as connection:
+        assert connection.execute(sa.select(folder)).all() == []
+
+
+def test_readers_cannot_write(database: Database):
+    with database.reading() as connection, pytest.raises(sa.exc.OperationalError, match="readonly"):
+        connection.execute(folder.insert().values(path="/a", added_at_s=0.0))
+
+
+def test_a_reader_sees_one_state_while_the_writer_commits(database: Database):
+    with database.reading() as connection:
+        count = sa.select(sa.func.count()).select_from(folder)
+        before = connection.execute(count).scalar_one()
+        with database.writing() as writer:
+            writer.execute(folder.insert().values(path="/a", added_at_s=0.0))
+        assert connection.execute(count).scalar_one() == before
+    with database.reading() as connection:
+        assert connection.execute(count).scalar_one() == before + 1
+
+
+def test_writers_take_turns_and_lose_nothing(database: Database):
+    def add(start: int) -> None:
+        for number in range(start, start + 25):
+            with database.writing() as connection:
+                connection.execute(folder.insert().values(path=f"/{number}", added_at_s=0.0))
+
+    threads = [threading.Thread(target=add, args=(100 * worker,)) for worker in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with database.reading() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(folder)).scalar_one() == 100
+
+
+@pytest.mark.usefixtures("database")
+def test_a_second_writer_is_told_who_holds_the_library(settings: Settings):
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from smallsight.library.database import Database\n"
+        "from smallsight.errors import LibraryBusyError\n"
+        "try: Database.open_for_writing(Path(sys.argv[1]))\n"
+        "except LibraryBusyError as error: print(error.message)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script, str(settings.database_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"process {os.getpid()}" in result.stdout
+
+
+def test_the_lock_is_free_again_after_closing(settings: Settings):
+    Database.open_for_writing(settings.database_path).close()
+    with (
+        Database.open_for_writing(settings.database_path),
+        pytest.raises(LibraryBusyError, match="being written to"),
+    ):
+        Database.open_for_writing(settings.database_path)
+    Database.open_for_writing(settings.database_path).close()
+
+
+def test_no_library_is_a_sentence(settings: Settings):
+    with pytest.raises(LibraryMissingError) as caught:
+        Database.open_for_reading(settings.database_path)
+    assert "smallsight index" in (caught.value.hint or "")
+
+
+def test_an_empty_file_becomes_a_library(settings: Settings):
+    settings.home.mkdir()
+    settings.database_path.touch()
+    with Database.open_for_reading(settings.database_path) as database:
+        database.check_integrity()
+
+
+def test_a_file_that_is_no_database_is_a_sentence(settings: Settings):
+    settings.home.mkdir()
+    settings.database_path.write_bytes(b"this is not a database at all" * 100)
+    with pytest.raises(LibraryDamagedError, match="not a database"):
+        Database.open_for_reading(settings.database_path)
+    with pytest.raises(LibraryDamagedError, match="not a database"):
+        Database.open_for_writing(settings.database_path)
+
+
+def test_a_library_of_a_newer_version_is_refused_and_left_alone(settings: Settings):
+    Database.open_for_writing(settings.database_path).close()
+    connection = sqlite3.connect(settings.database_path)
+    connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.commit()
+    connection.close()
+    with pytest.raises(LibraryDamagedError, match="newer version"):
+        Database.open_for_reading(settings.database_path)
+    Path(settings.home / "writer.lock").unlink()
+    with pytest.raises(LibraryDamagedError, match="newer version"):
+        Database.open_for_writing(settings.database_path)
+
+
+def test_damage_inside_the_file_is_found(settings: Settings):
+    with Database.open_for_writing(settings.database_path) as database, database.writing() as connection:
+        for number in range(500):
+            connection.execute(folder.insert().values(path=f"/{number:050}", added_at_s=0.0))
+    data = bytearray(settings.database_path.read_bytes())
+    page_bytes = int.from_bytes(data[16:18], "big")
+    for start in range(2 * page_bytes, len(data) - page_bytes, page_bytes):
+        data[start : start + 100] = b"\xff" * 100
+    settings.database_path.write_bytes(data)
+    with (
+        pytest.raises(LibraryDamagedError),
+        Database.open_for_reading(settings.database_path) as database,
+    ):
+        database.check_integrity()
+
+
+def test_a_full_disk_is_a_sentence_and_undoes_only_the_transaction(database: Database):
+    with database.writing() as connection:
+        connection.execute(folder.insert().values(path="/kept", added_at_s=0.0))
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+    with database.writing() as connection:
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(OutOfResourcesError, match="disk is full"), database.writing() as connection:
+        for number in range(10_000):
+            connection.execute(folder.insert().values(path=f"/{number:0500}", added_at_s=0.0))
+    with database.writing() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
+        assert connection.execute(sa.select(folder.c.path)).scalars().all() == ["/kept"]
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path):
+    blocker = tmp_path / "file"
+    blocker.touch()
+    with pytest.raises(OutOfResourcesError) as caught:
+        Database.open_for_writing(blocker / "home" / "library.sqlite3")
+    assert "SMALLSIGHT_HOME" in (caught.value.hint or "")
