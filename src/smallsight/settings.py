@@ -69,9 +69,6 @@ class IndexSettings(BaseModel):
         320, ge=64, le=1024, description="Longest side of stored thumbnails, in pixels."
     )
     lease_s: float = Field(120.0, ge=10, description="Seconds a piece of work stays reserved for its worker.")
-    max_attempts: int = Field(
-        3, ge=1, le=20, description="Times a picture may stop the program before it is set aside."
-    )
 
 
 class EmbeddingSettings(BaseModel):
@@ -115,6 +112,11 @@ class Settings(BaseSettings):
     home: Path = Field(
         default_factory=default_home,
         description="The one data folder: database, thumbnails, built graphs, registered models.",
+    )
+    log_level: str = Field(
+        "warning",
+        pattern="^(debug|info|warning|error)$",
+        description="Least serious log lines that are written to standard error.",
     )
     threads: int = Field(
         0, ge=0, le=1024, description="Threads for model inference; 0 means one per physical core."

@@ -1,0 +1,190 @@
+"""``smallsight demo``: the main job from end to end on the example pictures, or on a folder of yours."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from smallsight.cli.index import (
+    CommandObserver,
+    note_missing_parts,
+    note_problem,
+    report_as_data,
+    stop_on_interrupt,
+)
+from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
+from smallsight.cli.search import hit_as_data, print_hit
+
+if TYPE_CHECKING:
+    from smallsight.services.application import Application, RunReport
+    from smallsight.services.demo import DemoQuery
+
+_TABLE_ROWS = 60
+_HITS_SHOWN = 3
+_KINDS = {
+    "keyword": "the words in the picture",
+    "semantic": "what it means, in other words",
+    "misspelt": "a word typed wrong",
+}
+
+
+def demo(
+    pictures: Annotated[
+        Path | None, typer.Option("--pictures", help="A folder of yours instead of the example pictures.")
+    ] = None,
+    json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Index example pictures and find some of them again."""
+    from smallsight.services.application import Application
+    from smallsight.services.demo import demo_settings, invented_queries, shipped_pictures, shipped_queries
+    from smallsight.settings import load_settings
+
+    out = get_output(json=json, quiet=quiet)
+    folder = pictures or shipped_pictures()
+    settings = demo_settings(load_settings(), folder)
+    observer = CommandObserver(out)
+    started_s = time.perf_counter()
+    with Application(settings, for_writing=True) as application, stop_on_interrupt(out) as stopped:
+        note_missing_parts(application, out)
+        report = application.index([folder], observer, stopped.is_set)
+        if stopped.is_set():
+            out.note("[yellow]Stopped.[/] Everything finished is kept; run it again to go on.")
+            raise typer.Exit(130)
+        index_s = time.perf_counter() - started_s
+        queries = (
+            invented_queries(application.database, application.searcher)
+            if pictures
+            else shipped_queries(folder)
+        )
+        if out.json:
+            out.emit(_as_data(application, report, observer, queries, folder))
+            return
+        _print_table(out, application, folder)
+        _print_speed(out, report, index_s)
+        for path, error in observer.problems:
+            note_problem(out, path, error)
+        for query in queries:
+            _print_search(out, application, query)
+    _print_next_steps(out, is_own=pictures is not None)
+
+
+def _rows(application: Application, folder: Path) -> list[dict[str, Any]]:
+    """Return what was read, one row a picture, in the order of their paths."""
+    root = folder.resolve()
+    rows = []
+    for hit in application.searcher.search("", limit=_TABLE_ROWS).hits:
+        name = hit.path.relative_to(root).as_posix() if hit.path.is_relative_to(root) else str(hit.path)
+        rows.append(
+            {
+                "picture": name,
+                "width_px": hit.width_px,
+                "height_px": hit.height_px,
+                "text": hit.ocr_text or "",
+                "same_as": [str(path) for path in hit.other_paths],
+            }
+        )
+    return sorted(rows, key=lambda row: str(row["picture"]))
+
+
+def _print_table(out: Output, application: Application, folder: Path) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    rows = _rows(application, folder)
+    if not rows:
+        out.note(f"[yellow]No pictures in[/] {escape(str(folder))}")
+        return
+    table = Table(title="What was read in the pictures", title_justify="left", header_style="bold", box=None)
+    name_width = min(38 if out.console.width >= 120 else 24, max(len(str(row["picture"])) for row in rows))
+    table.add_column("picture", no_wrap=True, overflow="ellipsis", width=name_width, style="cyan")
+    table.add_column("size", justify="right", no_wrap=True, min_width=9)
+    table.add_column("text in it", overflow="ellipsis", no_wrap=True)
+    for row in rows:
+        size = f"{row['width_px']}×{row['height_px']}" if row["width_px"] else "?"
+        text = " / ".join(str(row["text"]).split("\n"))
+        table.add_row(escape(str(row["picture"])), size, escape(text) or "[dim]no text[/]")
+    out.console.print()
+    out.console.print(table)
+
+
+def _print_speed(out: Output, report: RunReport, index_s: float) -> None:
+    work = report.work
+    if not work.look.done + work.read.done:
+        out.console.print(f"\n[dim]Nothing had changed since last time; looked in {index_s:.1f} s.[/]")
+        return
+    parts = [
+        f"{name} {stage.done / stage.seconds:,.1f}/s"
+        for name, stage in (("decode", work.look), ("read text", work.read), ("embed", work.embed))
+        if stage.done and stage.seconds
+    ]
+    out.console.print(
+        f"\n[dim]{work.look.done} pictures in {index_s:.1f} s, start-up included; "
+        f"pictures by stage: {', '.join(parts)}.[/]"
+    )
+
+
+def _print_search(out: Output, application: Application, query: DemoQuery) -> None:
+    from rich.markup import escape
+
+    if query.mode == "semantic" and application.embedder is None:
+        return
+    result = application.searcher.search(query.text, mode=query.mode, limit=_HITS_SHOWN)
+    out.console.print(
+        f"\n[bold]smallsight search {escape(query.text)}[/]   "
+        f"[dim]{_KINDS[query.kind]}, {result.elapsed_ms:.0f} ms[/]"
+    )
+    for word, better in result.corrections.items():
+        out.console.print(f"     [dim]{escape(word)} → {escape(', '.join(better))}[/]")
+    for number, hit in enumerate(result.hits, start=1):
+        print_hit(out, number, hit, application.thumbnail(hit.thumbnail_key))
+    if not result.hits:
+        out.console.print("     [dim]nothing found[/]")
+
+
+def _print_next_steps(out: Output, *, is_own: bool) -> None:
+    from rich.markup import escape
+
+    steps = [
+        ("smallsight index ~/Pictures", "make your own pictures findable; run it again whenever you like"),
+        (
+            "smallsight search some words",
+            'words, "a phrase", -not, tag:NAME, folder:NAME, or the meaning',
+        ),
+        ("smallsight search --similar FILE", "pictures that look or read alike"),
+        ("smallsight doctor", "what this machine has and what is missing"),
+    ]
+    if not is_own:
+        steps.insert(0, ("make demo PICTURES=folder", "the same with pictures of yours"))
+    out.note("\n[bold]Next[/]")
+    for command, why in steps:
+        out.note(f"  [bold cyan]{escape(command):<34}[/] {escape(why)}")
+
+
+def _as_data(
+    application: Application,
+    report: RunReport,
+    observer: CommandObserver,
+    queries: list[DemoQuery],
+    folder: Path,
+) -> dict[str, Any]:
+    searches = []
+    for query in queries:
+        result = application.searcher.search(query.text, mode=query.mode, limit=_HITS_SHOWN)
+        searches.append(
+            {
+                "kind": query.kind,
+                "query": query.text,
+                "elapsed_ms": round(result.elapsed_ms, 2),
+                "corrections": dict(result.corrections),
+                "hits": [hit_as_data(hit, application.thumbnail(hit.thumbnail_key)) for hit in result.hits],
+            }
+        )
+    return {
+        "index": report_as_data(report, observer),
+        "pictures": _rows(application, folder),
+        "searches": searches,
+    }

@@ -1,0 +1,228 @@
+"""``smallsight index`` and ``smallsight folders``: filling the library."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from smallsight.cli.output import JsonFlag, Output, ProgressReport, QuietFlag, get_output
+from smallsight.errors import SettingsError, SmallsightError
+
+if TYPE_CHECKING:
+    from smallsight.services.application import RunReport
+
+folders_app = typer.Typer(help="The folders of the library.", no_args_is_help=False)
+
+FoldersArgument = Annotated[
+    list[Path] | None, typer.Argument(help="Folders to add and scan; all known ones when none is named.")
+]
+
+
+def index(
+    folders: FoldersArgument = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try again the pictures that failed before.")
+    ] = False,
+    json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Make the pictures in folders findable; run again to resume."""
+    from smallsight.services.application import Application
+    from smallsight.settings import load_settings
+
+    out = get_output(json=json, quiet=quiet)
+    observer = CommandObserver(out)
+    with Application(load_settings(), for_writing=True) as application, stop_on_interrupt(out) as stopped:
+        if not folders and not application.library.folders():
+            raise SettingsError("No folder to index.", hint="name one: `smallsight index ~/Pictures`.")
+        note_missing_parts(application, out)
+        report = application.index(folders or [], observer, stopped.is_set, retry_failed=retry_failed)
+        if out.json:
+            out.emit(report_as_data(report, observer))
+        else:
+            _print_report(out, report, observer)
+    if stopped.is_set():
+        raise typer.Exit(130)
+
+
+@folders_app.callback(invoke_without_command=True)
+def list_folders(context: typer.Context, json: JsonFlag = False, quiet: QuietFlag = False) -> None:
+    """List the folders of the library."""
+    out = get_output(json=json, quiet=quiet)
+    if context.invoked_subcommand is not None:
+        return
+    from smallsight.services.application import Application
+    from smallsight.settings import load_settings
+
+    with Application(load_settings(), for_writing=False) as application:
+        summaries = application.library.folders()
+    if out.json:
+        out.emit(
+            [
+                {
+                    "path": str(summary.path),
+                    "pictures": summary.num_pictures,
+                    "vanished": summary.num_vanished,
+                    "scanned_at_s": summary.scanned_at_s,
+                }
+                for summary in summaries
+            ]
+        )
+        return
+    for summary in summaries:
+        gone = f", {summary.num_vanished} vanished" if summary.num_vanished else ""
+        out.console.print(f"{summary.path}  ({summary.num_pictures} pictures{gone})", markup=False)
+
+
+@folders_app.command("remove")
+def remove_folder(
+    folder: Annotated[Path, typer.Argument(help="The folder to forget.")],
+    json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Forget a folder; nothing on disk is touched."""
+    from smallsight.services.application import Application
+    from smallsight.settings import load_settings
+
+    out = get_output(json=json, quiet=quiet)
+    with Application(load_settings(), for_writing=True) as application:
+        summary = application.library.remove_folder(folder)
+    if out.json:
+        out.emit({"removed": str(summary.path), "pictures": summary.num_pictures})
+    else:
+        out.note(f"Forgot {summary.path} and its {summary.num_pictures} pictures; the files are untouched.")
+
+
+@contextmanager
+def stop_on_interrupt(out: Output) -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C into a request to stop cleanly; a second one interrupts at once."""
+    stopped = threading.Event()
+
+    def on_interrupt(number: int, frame: FrameType | None) -> None:
+        if stopped.is_set():
+            signal.default_int_handler(number, frame)
+        stopped.set()
+        out.note("[yellow]Stopping after the current picture; press Ctrl-C again to stop at once.[/]")
+
+    before = {number: signal.signal(number, on_interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class CommandObserver:
+    """Shows an activity as a progress bar and keeps the problems for the end."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+        self._bar: AbstractContextManager[ProgressReport] | None = None
+        self._report: ProgressReport | None = None
+        self.problems: list[tuple[str, SmallsightError]] = []
+
+    def begin(self, activity: str, total: int | None, unit: str) -> None:
+        """Open a bar; an activity with nothing to do shows none."""
+        if total != 0:
+            self._bar = self._out.progress(activity, total, unit)
+            self._report = self._bar.__enter__()
+
+    def advance(self, n: int = 1) -> None:
+        """Move the bar."""
+        if self._report is not None:
+            self._report.advance(n)
+
+    def end(self) -> None:
+        """Close the bar."""
+        bar, self._bar, self._report = self._bar, None, None
+        if bar is not None:
+            bar.__exit__(None, None, None)
+
+    def problem(self, path: str, error: SmallsightError) -> None:
+        """Remember what went wrong with one picture."""
+        self.problems.append((path, error))
+
+
+def note_missing_parts(application: Any, out: Output) -> None:  # noqa: ANN401 - Application, imported late
+    """Say once what this installation lacks and what follows from it."""
+    if application.settings.index.ocr and application.reader is None:
+        out.note("[yellow]Text in pictures is not read:[/] pip install 'smallsight\\[ocr]' turns it on.")
+    if application.embedder is None:
+        out.note(
+            "[yellow]Search by meaning is off:[/] its model is not on this machine; "
+            "`smallsight doctor` tells how to get it. Search by words works."
+        )
+
+
+def note_problem(out: Output, path: str, error: SmallsightError) -> None:
+    """Say which picture was skipped and why."""
+    from rich.markup import escape
+
+    out.note(f"[yellow]skipped[/] {escape(path)}: {escape(error.message)}")
+
+
+def report_as_data(report: RunReport, observer: CommandObserver) -> dict[str, Any]:
+    """Return a run as plain data for ``--json``."""
+    work = report.work
+    return {
+        "complete": work.is_complete,
+        "folders": [
+            {
+                "path": str(scan.folder),
+                "found": scan.found,
+                "added": scan.added,
+                "changed": scan.changed,
+                "moved": scan.moved,
+                "vanished": scan.vanished,
+                "unreadable": scan.unreadable,
+                "hashed": scan.hashed,
+                "hash_s": round(scan.hash_s, 4),
+            }
+            for scan in report.scans
+        ],
+        "stages": {
+            name: {"done": stage.done, "failed": stage.failed, "seconds": round(stage.seconds, 4)}
+            for name, stage in (("look", work.look), ("read", work.read), ("embed", work.embed))
+        },
+        "problems": [
+            {"path": path, "code": error.code, "message": error.message} for path, error in observer.problems
+        ],
+    }
+
+
+def _print_report(out: Output, report: RunReport, observer: CommandObserver) -> None:
+    from rich.markup import escape
+
+    for scan in report.scans:
+        changes = [
+            f"{count:,} {word}"
+            for count, word in (
+                (scan.added, "new"),
+                (scan.changed, "changed"),
+                (scan.moved, "moved"),
+                (scan.vanished, "vanished"),
+                (scan.unreadable, "unreadable"),
+            )
+            if count
+        ]
+        out.note(
+            f"[bold]{escape(str(scan.folder))}[/]: {scan.found:,} pictures, "
+            f"{', '.join(changes) or 'nothing new'}."
+        )
+        for below in scan.unreadable_folders:
+            out.note(f"[yellow]Could not list the folder[/] {escape(str(scan.folder / below))}")
+    for path, error in observer.problems[:20]:
+        note_problem(out, path, error)
+    if len(observer.problems) > 20:
+        out.note(f"… and {len(observer.problems) - 20:,} more; `--json` lists all of them.")
+    if report.work.is_complete:
+        out.note("[green]Up to date.[/] Find something: [bold]smallsight search WORDS[/]")
+    else:
+        out.note("[yellow]Stopped.[/] Everything finished is kept; run the same command again to go on.")

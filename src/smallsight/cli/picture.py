@@ -1,0 +1,90 @@
+"""``smallsight show`` and ``smallsight edit``: one picture, and what a person says about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
+from smallsight.errors import SettingsError
+
+if TYPE_CHECKING:
+    from smallsight.library.library import PictureDetails
+
+PictureArgument = Annotated[Path, typer.Argument(help="A picture of the library.")]
+
+
+def show(picture: PictureArgument, json: JsonFlag = False, quiet: QuietFlag = False) -> None:
+    """Show what the library knows about a picture."""
+    from smallsight.services.application import Application
+    from smallsight.settings import load_settings
+
+    out = get_output(json=json, quiet=quiet)
+    with Application(load_settings(), for_writing=False) as application:
+        details = application.library.details(application.library.find_content(picture))
+        _report(out, details, application.thumbnail(details.sha256))
+
+
+def edit(
+    picture: PictureArgument,
+    description: Annotated[
+        str | None, typer.Option("--description", help="What is in it; empty to take yours back.")
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option("--text", help="The text in it, corrected; empty to have it read again.")
+    ] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="A tag to add.")] = None,
+    untag: Annotated[list[str] | None, typer.Option("--untag", help="A tag to take off.")] = None,
+    json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Describe, correct or tag a picture yourself.
+
+    What you say is never overwritten by a machine.
+    """
+    from smallsight.services.application import Application
+    from smallsight.settings import load_settings
+
+    out = get_output(json=json, quiet=quiet)
+    if description is None and text is None and not tag and not untag:
+        raise SettingsError(
+            "Nothing to change.", hint="use --description, --text, --tag or --untag; `smallsight show` looks."
+        )
+    with Application(load_settings(), for_writing=True) as application:
+        details = application.library.edit(
+            application.library.find_content(picture),
+            description=description,
+            ocr_text=text,
+            tags_added=tuple(tag or ()),
+            tags_removed=tuple(untag or ()),
+        )
+        _report(out, details, application.thumbnail(details.sha256))
+    out.note("[dim]Words are searchable now; `smallsight index` renews the search by meaning.[/]")
+
+
+def _report(out: Output, details: PictureDetails, thumbnail: Path) -> None:
+    data: dict[str, Any] = {
+        "paths": [str(path) for path in details.paths],
+        "sha256": details.sha256,
+        "size_bytes": details.size_bytes,
+        "format": details.format,
+        "width_px": details.width_px,
+        "height_px": details.height_px,
+        "frames": details.num_frames,
+        "text": details.ocr_text,
+        "description": details.description,
+        "description_by": details.description_source,
+        "tags": list(details.tags),
+        "thumbnail": str(thumbnail),
+        "problems": list(details.problems),
+    }
+    if out.json:
+        out.emit(data)
+        return
+    for name, value in data.items():
+        values = value if isinstance(value, list) else [value]
+        for one in values:
+            if one is not None:
+                out.console.print(f"{name:<15}{one}", markup=False)

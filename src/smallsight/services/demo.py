@@ -1,0 +1,111 @@
+"""The demonstration: which pictures it shows and which questions it asks of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from smallsight.errors import PictureNotFoundError
+from smallsight.library.database import Database
+from smallsight.library.schema import content, picture
+from smallsight.library.search.searcher import Mode, Searcher
+from smallsight.library.search.tokens import tokenize
+from smallsight.settings import Settings
+
+_PACKAGE = Path(__file__).parent.parent
+_PLACES = (_PACKAGE / "demo", _PACKAGE.parent.parent / "examples")  # in a wheel, in a checkout
+_GENERAL_QUESTIONS = (
+    "being tired at work",
+    "food and cooking",
+    "animals and pets",
+    "computers and programming",
+    "travel and holidays",
+    "buying and paying for something",
+    "the weather",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoQuery:
+    """A question to ask, how, and what it is meant to show."""
+
+    kind: str  # keyword | semantic | misspelt
+    text: str
+    mode: Mode
+
+
+def shipped_pictures() -> Path:
+    """Return the folder of example pictures; raises PictureNotFoundError in an installation without it."""
+    for place in _PLACES:
+        if (place / "pictures").is_dir():
+            return place / "pictures"
+    raise PictureNotFoundError(
+        "The example pictures are not part of this installation.",
+        hint="name a folder of your own: `smallsight demo --pictures FOLDER`.",
+    )
+
+
+def demo_settings(settings: Settings, pictures: Path) -> Settings:
+    """Return settings with a library of their own for these pictures, beside the user's."""
+    name = hashlib.sha256(str(pictures.resolve()).encode()).hexdigest()[:8]
+    return settings.model_copy(update={"home": settings.home / "demo" / name})
+
+
+def shipped_queries(pictures: Path) -> list[DemoQuery]:
+    """Return the first question of each kind among those written for the example pictures."""
+    manifest = json.loads((pictures.parent / "pictures.json").read_text(encoding="utf-8"))
+    first: dict[str, DemoQuery] = {}
+    for query in manifest["demo_queries"]:
+        kind = query["kind"]
+        mode = Mode.SEMANTIC if kind == "semantic" else Mode.FUSED
+        first.setdefault(kind, DemoQuery(kind, query["query"], mode))
+    return list(first.values())
+
+
+def invented_queries(database: Database, searcher: Searcher) -> list[DemoQuery]:
+    """Make up questions for pictures that nobody has seen before, out of the words that were read."""
+    queries = []
+    words = _telling_words(database)
+    if words:
+        queries.append(DemoQuery("keyword", words[0], Mode.FUSED))
+    if searcher.search("", limit=1).semantic_available:
+        queries.append(DemoQuery("semantic", _best_question(searcher), Mode.SEMANTIC))
+    if len(words) > 1:
+        queries.append(DemoQuery("misspelt", _misspell(words[1]), Mode.FUSED))
+    return queries
+
+
+def _telling_words(database: Database) -> list[str]:
+    """Return long words that occur in few pictures, the longest of the most recent first."""
+    here = sa.exists().where(picture.c.content_id == content.c.id, picture.c.vanished_at_s.is_(None))
+    with database.reading() as connection:
+        texts = connection.execute(
+            sa.select(content.c.ocr_text)
+            .where(here, content.c.ocr_text != "")
+            .order_by(content.c.id.desc())
+            .limit(500)
+        ).scalars()
+        pictures_of: dict[str, int] = {}
+        for text in texts:
+            for word in {token.term for token in tokenize(text)}:
+                if word.isalpha() and word.isascii() and 6 <= len(word) <= 12:
+                    pictures_of[word] = pictures_of.get(word, 0) + 1
+    return sorted(pictures_of, key=lambda word: (pictures_of[word] > 3, -len(word), word))
+
+
+def _best_question(searcher: Searcher) -> str:
+    def closeness(question: str) -> float:
+        hits = searcher.search(question, mode=Mode.SEMANTIC, limit=1).hits
+        return max((hit.similarity or 0.0 for hit in hits), default=0.0)
+
+    return max(_GENERAL_QUESTIONS, key=closeness)
+
+
+def _misspell(word: str) -> str:
+    """Swap two letters in the middle."""
+    at = len(word) // 2
+    return word[: at - 1] + word[at] + word[at - 1] + word[at + 1 :]

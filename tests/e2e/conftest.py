@@ -1,0 +1,82 @@
+"""The real command in a process of its own, with a data folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+WORDS = [
+    *("monday", "coffee", "robot", "pizza", "deadline", "server", "garden", "lighthouse", "umbrella"),
+    *("penguin", "volcano", "bicycle", "thunder", "pancake", "keyboard", "dinosaur", "balloon", "whisper"),
+    *("mountain", "octopus", "sandwich", "telescope", "rainbow", "hammock"),
+]
+
+
+@dataclass
+class Command:
+    """Runs ``smallsight`` with its own home; every process is ended when the test is."""
+
+    home: Path
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "smallsight", *map(str, arguments)],
+            env={**os.environ, "SMALLSIGHT_HOME": str(self.home), "COLUMNS": "200"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.started.append(process)
+        return process
+
+    def run(self, *arguments: str | Path, code: int = 0) -> tuple[str, str]:
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == code, f"exit code {process.returncode}\n{out}\n{err}"
+        return out, err
+
+    def json(self, *arguments: str | Path, code: int = 0) -> Any:
+        return json.loads(self.run(*arguments, "--json", code=code)[0])
+
+
+@pytest.fixture
+def smallsight(tmp_path: Path) -> Iterator[Command]:
+    command = Command(tmp_path / "home")
+    yield command
+    end_all(command)
+
+
+def end_all(command: Command) -> None:
+    for process in command.started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def descendants(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+@pytest.fixture(scope="session")
+def draw_text() -> Callable[[Path, str], None]:
+    """Write a small picture with a line of text on it; the font comes with Pillow."""
+    font = ImageFont.load_default(size=26)
+
+    def draw(path: Path, text: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image = Image.new("RGB", (16 + 15 * len(text), 64), (250, 250, 245))
+        ImageDraw.Draw(image).text((8, 14), text, font=font, fill=(10, 10, 30))
+        image.save(path)
+
+    return draw
