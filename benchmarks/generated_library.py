@@ -1,0 +1,236 @@
+"""A library of generated pictures, and searches for it; used by ``search_latency.py``.
+
+Texts are words of a made-up language whose frequencies follow Zipf's law. Vectors lie around made-up topics,
+so that a query has near ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import sqlite3
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import sqlalchemy as sa
+
+from smallsight.library.database import Database
+from smallsight.library.search.text_index import refresh_search_text
+from smallsight.library.search.tokens import normalise
+from smallsight.settings import load_settings
+
+SEED = 20260101
+GENERATOR_VERSION = 3
+EMBEDDER_KEY = "generated"
+NUM_WORDS, NUM_HAN = 50_000, 2_000
+NUM_TOPICS, NUM_DIMENSIONS = 400, 384
+TOPIC_SHARE = 0.7  # of a vector's length; two of one topic have a cosine of about the square of this
+CONTENTS_PER_BATCH = 2_000
+
+
+def made_up_words() -> list[str]:
+    """Return distinct words, the frequent ones short."""
+    rng = random.Random(SEED)
+    onsets = "b c d f g h j k l m n p r s t v w br cl dr fl gr pl pr st tr sh ch th".split()
+    vowels, codas = "a e i o u ai ea ou".split(), ["", "", "n", "r", "s", "t", "l", "ng", "ck"]
+    words: dict[str, None] = {}
+    while len(words) < NUM_WORDS:
+        num_syllables = rng.choice([1, 2]) if len(words) < 1_000 else rng.choice([2, 2, 3, 3, 4])
+        words[
+            "".join(rng.choice(onsets) + rng.choice(vowels) + rng.choice(codas) for _ in range(num_syllables))
+        ] = None
+    return list(words)
+
+
+class Language:
+    """Draws words, Han characters and vectors."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.words = made_up_words()
+        self._rng = rng
+        frequencies = 1 / np.arange(1, NUM_WORDS + 1)
+        self._cumulated = np.cumsum(frequencies / frequencies.sum())
+        topics = np.random.default_rng(SEED).standard_normal((NUM_TOPICS, NUM_DIMENSIONS)).astype(np.float32)
+        self._topics = topics / np.linalg.norm(topics, axis=1, keepdims=True)
+
+    def draw(self, num_words: int) -> list[str]:
+        """Return words as they would follow each other in texts."""
+        drawn = np.searchsorted(self._cumulated, self._rng.random(num_words))
+        return [self.words[min(rank, NUM_WORDS - 1)] for rank in drawn.tolist()]
+
+    def draw_han(self, num_characters: int) -> str:
+        """Return Han characters, frequent ones more often."""
+        ranks = (NUM_HAN * self._rng.random(num_characters) ** 3).astype(int)
+        return "".join(chr(0x4E00 + rank) for rank in ranks.tolist())
+
+    def vectors(self, num: int) -> np.ndarray:
+        """Return float32 [N, D] of unit length, each near one topic."""
+        noise = self._rng.standard_normal((num, NUM_DIMENSIONS)).astype(np.float32)
+        noise *= np.sqrt(1 - TOPIC_SHARE**2) / np.linalg.norm(noise, axis=1, keepdims=True)
+        vectors_ND: np.ndarray = TOPIC_SHARE * self._topics[self._rng.integers(0, NUM_TOPICS, num)] + noise
+        return vectors_ND
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """Stand in for an embedder: the same text gives the same vector."""
+        self._rng = np.random.default_rng(zlib.crc32("\n".join(texts).encode()))
+        return self.vectors(len(texts))
+
+
+def build_library(home: Path, num_contents: int) -> float:
+    """Fill a new library and return the seconds that took."""
+    started = time.perf_counter()
+    language = Language(np.random.default_rng(SEED))
+    rng = random.Random(SEED)
+    with Database.open_for_writing(load_settings(home=home).database_path) as database:
+        tags = [
+            f"{word} tag" if number % 5 == 0 else word for number, word in enumerate(language.words[200:500])
+        ]
+        with database.writing() as connection:
+            run = connection.exec_driver_sql
+            run("INSERT INTO folder (id, path, added_at_s) VALUES (1, '/home/somebody/Pictures', 0)")
+            run(
+                "INSERT INTO tag (id, name, folded) VALUES (?, ?, ?)",
+                [(n, t, normalise(t)) for n, t in enumerate(tags)],
+            )
+        for first in range(1, num_contents + 1, CONTENTS_PER_BATCH):
+            ids = list(range(first, min(first + CONTENTS_PER_BATCH, num_contents + 1)))
+            with database.writing() as connection:
+                insert_batch(connection, ids, language, rng, len(tags))
+                refresh_search_text(connection, ids)
+    return time.perf_counter() - started
+
+
+def insert_batch(
+    connection: sa.Connection, ids: list[int], language: Language, rng: random.Random, num_tags: int
+) -> None:
+    """Insert contents with one file each, up to three tags and one to three chunks."""
+    contents, pictures, tags, chunks = [], [], [], []
+    for content_id in ids:
+        words = language.draw(rng.randint(5, 40))
+        described = rng.randint(0, len(words) // 2) if rng.random() < 0.6 else 0
+        ocr = " ".join(words[described:]).upper()
+        if rng.random() < 0.05:
+            ocr += "\n" + language.draw_han(rng.randint(4, 20))
+        sha256 = hashlib.sha256(str(content_id).encode()).hexdigest()
+        contents.append(
+            (
+                content_id,
+                sha256,
+                1,
+                640,
+                480,
+                rng.getrandbits(63),
+                rng.getrandbits(63),
+                ocr,
+                " ".join(words[:described]),
+            )
+        )
+        folders = [f"{year}/{month:02}" for year in (2023, 2024, 2025) for month in range(1, 13)] + [
+            "memes",
+            "memes/cats",
+            "Screenshots",
+        ]
+        name = "_".join(language.draw(rng.randint(1, 3))) if rng.random() < 0.5 else f"IMG_{content_id:06}"
+        pictures.append(
+            (content_id, 1, f"{rng.choice(folders)}/{name}_{content_id}.jpg", 1, 1, content_id, 0.0)
+        )
+        tags += [
+            (content_id, int(num_tags * rng.random() ** 3)) for _ in range(rng.choice([0, 0, 1, 1, 2, 3]))
+        ]
+        chunks += [(content_id, " ".join(words[:12])) for _ in range(rng.randint(1, 3))]
+    run = connection.exec_driver_sql
+    run(
+        """INSERT INTO content
+        (id, sha256, size_bytes, width_px, height_px, phash, dhash, ocr_text, description)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        contents,
+    )
+    run(
+        """INSERT INTO picture (id, folder_id, path, size_bytes, mtime_ns, content_id, seen_at_s)
+        VALUES (?, ?, ?, ?, ?, ?, ?)""",
+        pictures,
+    )
+    run("INSERT OR IGNORE INTO content_tag (content_id, tag_id) VALUES (?, ?)", tags)
+    vectors_ND = language.vectors(len(chunks)).astype("<f2")
+    rows = [
+        (content_id, text, EMBEDDER_KEY, vector_D.tobytes())
+        for (content_id, text), vector_D in zip(chunks, vectors_ND, strict=True)
+    ]
+    run("INSERT INTO chunk (content_id, text, embedder_key, vector) VALUES (?, ?, ?, ?)", rows)
+
+
+def misspelt(word: str, rng: random.Random) -> str:
+    """Return the word with two neighbours swapped, or a letter lost, doubled or replaced."""
+    place = rng.randint(1, len(word) - 2)
+    ways = [
+        word[:place] + word[place + 1] + word[place] + word[place + 2 :],
+        word[:place] + word[place + 1 :],
+        word[:place] + word[place] + word[place:],
+        word[:place] + rng.choice("aeioutnrs") + word[place + 1 :],
+    ]
+    return rng.choice(ways)
+
+
+def make_queries(home: Path, language: Language, num_queries: int) -> list[tuple[str, str]]:
+    """Return (kind, text), all kinds in turn; words of a query stand together in some picture."""
+    rng = random.Random(SEED + 1)
+    with sqlite3.connect(load_settings(home=home).database_path) as connection:
+        texts = [
+            row[0]
+            for row in connection.execute("SELECT lower(ocr_text) FROM content ORDER BY id LIMIT 20000")
+        ]
+        han = [
+            row[0]
+            for row in connection.execute(
+                "SELECT ocr_text FROM content WHERE ocr_text LIKE '%' || char(10) || '%' LIMIT 2000"
+            )
+        ]
+    rare, common = language.words[5_000:], language.words[:30]
+    tag = language.words[201:210]
+
+    def words_of_one(least: int, most: int) -> list[str]:
+        words: list[str] = []
+        while len(words) < most:
+            words = rng.choice(texts).split()
+        return rng.sample(words, rng.randint(least, most))
+
+    def run_of_one(num: int) -> str:
+        words: list[str] = []
+        while len(words) < num:
+            words = rng.choice(texts).split()
+        start = rng.randint(0, len(words) - num)
+        return " ".join(words[start : start + num])
+
+    def long_word() -> str:
+        return rng.choice([word for word in rng.sample(language.words[200:20_000], 50) if len(word) >= 6])
+
+    kinds: dict[str, Callable[[], str]] = {
+        "one rare word": lambda: rng.choice(rare),
+        "one common word": lambda: rng.choice(common),
+        "2 to 4 words of a picture": lambda: " ".join(words_of_one(2, 4)),
+        "2 to 4 common words": lambda: " ".join(rng.sample(common, rng.randint(2, 4))),
+        "words never together": lambda: " ".join([rng.choice(rare), rng.choice(rare), rng.choice(common)]),
+        "a sentence": lambda: run_of_one(rng.randint(7, 10)),
+        "misspelt word": lambda: misspelt(long_word(), rng),
+        "misspelt and right word": lambda: (
+            f"{misspelt(long_word(), rng)} {rng.choice(language.words[50:2_000])}"
+        ),
+        "half-typed word": lambda: long_word()[: rng.randint(3, 5)],
+        "words and one letter": lambda: f"{rng.choice(language.words[50:2_000])} {rng.choice('abcdefgst')}",
+        "phrase": lambda: f'"{run_of_one(rng.randint(2, 3))}"',
+        "common phrase": lambda: f'"{" ".join(rng.sample(common[:10], 2))}"',
+        "part of a word": lambda: long_word()[1:-1],
+        "two letters": lambda: "".join(rng.sample("abcdefghiklmnoprstu", 2)),
+        "Han": lambda: rng.choice(han).split("\n")[1][: rng.randint(1, 4)],
+        "word, tag": lambda: f"{rng.choice(common)} tag:{rng.choice(tag)}",
+        "word, folder, minus word": lambda: f"{rng.choice(common)} folder:memes -{rng.choice(common)}",
+        "minus common word": lambda: f"{rng.choice(rare)} {rng.choice(common)} -{rng.choice(common)}",
+        "filters only": lambda: f"folder:2024 -tag:{rng.choice(tag)}",
+    }
+    names = list(kinds)
+    return [
+        (names[number % len(names)], kinds[names[number % len(names)]]()) for number in range(num_queries)
+    ]

@@ -1,0 +1,146 @@
+"""The guide's tables and the tree of src are what the code says, and every setting does something."""
+
+import ast
+import importlib.util
+import re
+from functools import cache
+
+import pytest
+import typer
+from pydantic import BaseModel
+
+from contract.checkout import GUIDE, PACKAGE, ROOT, parsed, place, python_files
+from smallsight import errors
+from smallsight.cli.main import app
+from smallsight.settings import Settings
+
+WRITER = ROOT / "docs" / "write_reference.py"
+
+
+def load_writer():
+    spec = importlib.util.spec_from_file_location("write_reference", WRITER)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def names_of_settings(model, prefix=""):
+    for name, field in model.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from names_of_settings(annotation, f"{prefix}{name}.")
+        else:
+            assert field.description, f"the setting {prefix}{name} has no description"
+            yield prefix + name
+
+
+def commands(command, path=("smallsight",)):
+    yield " ".join(path), command
+    for name, child in getattr(command, "commands", {}).items():
+        yield from commands(child, (*path, name))
+
+
+SETTINGS = list(names_of_settings(Settings))
+COMMANDS = dict(commands(typer.main.get_command(app)))
+
+
+def documented_settings():
+    rows = re.findall(
+        r"^\| `([\w.]+)` \| `(SMALLSIGHT_\w+)` \|", GUIDE.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    return dict(rows)
+
+
+def documented_commands():
+    text = GUIDE.read_text(encoding="utf-8")
+    sections = re.split(r"^### `(smallsight[^`]*)`$", text, flags=re.MULTILINE)[1:]
+    return dict(zip(sections[::2], sections[1::2], strict=True))
+
+
+def test_generated_parts_of_the_documents_are_up_to_date():
+    outdated = load_writer().outdated(repair=False)
+    assert outdated == [], "run `python docs/write_reference.py`"
+
+
+def test_settings_in_the_guide_are_those_that_exist():
+    assert sorted(documented_settings()) == sorted(SETTINGS)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_setting_can_be_set_by_the_variable_the_guide_names(name, monkeypatch):
+    variable = documented_settings()[name]
+    before = Settings()
+    value = before
+    for part in name.split("."):
+        value = getattr(value, part)
+    other = {
+        "home": "/somewhere",
+        "embedding.model_dir": "/elsewhere",
+        "embedding.precision": "fp32",
+        "index.exclude": '["x"]',
+        "index.follow_symlinks": "true",
+        "index.ocr": "false",
+        "search.min_similarity": "0.5",
+    }.get(name)
+    if other is None:
+        other = str(type(value)(value + 1))
+    monkeypatch.setenv(variable, other)
+    assert Settings() != before
+
+
+@cache
+def attributes_used_by_src():
+    """Return every attribute name that is read or called anywhere but in the table of settings itself."""
+    return {
+        node.attr
+        for path in python_files("src")
+        if path != PACKAGE / "settings.py"
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Attribute)
+    }
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_setting_is_used_by_something(name):
+    assert name.rsplit(".", 1)[-1] in attributes_used_by_src(), f"the setting {name} changes nothing"
+
+
+def test_commands_in_the_guide_are_those_that_exist():
+    assert sorted(documented_commands()) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_options_in_the_guide_are_those_of_the_command(name):
+    rows = re.findall(r"^\| `([^`]+)` \|", documented_commands()[name], re.MULTILINE)
+    documented = {spelling for row in rows for spelling in row.split(", ")}
+    parameters = [parameter for parameter in COMMANDS[name].params if parameter.name != "help"]
+    real = {
+        spelling
+        for parameter in parameters
+        for spelling in (
+            parameter.opts
+            if parameter.param_type_name == "option"
+            else [parameter.name.upper() + ("..." if parameter.nargs == -1 else "")]
+        )
+    }
+    assert documented == real
+    assert [parameter.name for parameter in parameters if not parameter.help] == []
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "smallsight"])
+def test_every_command_speaks_json_and_can_be_quiet(name):
+    options = {spelling for parameter in COMMANDS[name].params for spelling in parameter.opts}
+    assert {"--json", "--quiet"} <= options
+
+
+def test_the_tree_names_every_file_of_src():
+    tree = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    missing = [place(path) for path in python_files("src") if f" {path.name} " not in tree + " "]
+    assert [name for name in missing if not name.endswith("__init__.py")] == []
+
+
+def test_exit_codes_of_the_guide_are_those_of_the_errors():
+    section = GUIDE.read_text(encoding="utf-8").split("## Exit codes")[1].split("\n## ")[0]
+    documented = {int(code) for code in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)}
+    real = {getattr(errors, name).exit_code for name in errors.__all__}
+    assert documented == real | {0, 130}

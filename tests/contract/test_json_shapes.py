@@ -1,0 +1,124 @@
+"""What --json prints is what the guide says it prints."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from contract.checkout import GUIDE
+
+PRECISIONS = {"fp32", "bf16", "fp16", "int8", "int4", "nf4"}
+
+
+def documented_keys(name):
+    text = GUIDE.read_text(encoding="utf-8")
+    section = text.split(f"<!-- json {name} -->\n")[1].split("<!-- json ")[0].split("\n## ")[0]
+    return set(re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE))
+
+
+def key_paths(data, prefix=""):
+    """Yield a path for every leaf, and one for a list or object that may be null."""
+    if isinstance(data, dict) and data:
+        for key, value in data.items():
+            shown = "PRECISION" if key in PRECISIONS else key
+            yield from key_paths(value, f"{prefix}.{shown}" if prefix else shown)
+    elif isinstance(data, list) and data and isinstance(data[0], dict | list):
+        for value in data:
+            yield from key_paths(value, f"{prefix}[]") if isinstance(value, dict) else [prefix]
+    else:
+        yield prefix
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    home = tmp_path_factory.mktemp("json-home")
+    pictures = home / "pictures"
+    pictures.mkdir()
+    Image.new("RGB", (64, 48), "red").save(pictures / "red balloon.png")
+    Image.new("RGB", (64, 48), "blue").save(pictures / "blue whale.png")
+    (pictures / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    others = home / "others"
+    others.mkdir()
+    Image.new("RGB", (8, 8), "green").save(others / "green.png")
+    environment = {
+        **os.environ,
+        "SMALLSIGHT_HOME": str(home / "data"),
+        "SMALLSIGHT_INDEX__OCR": "false",
+        "HF_HUB_OFFLINE": "1",
+    }
+
+    def run_command(*arguments, exit_code=0):
+        command = [sys.executable, "-m", "smallsight", *map(str, arguments), "--json", "--quiet"]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        assert done.returncode == exit_code, done.stderr
+        assert done.stderr == ""
+        return json.loads(done.stdout)
+
+    run_command.pictures = pictures
+    run_command.others = others
+    run_command.indexed = run_command("index", pictures, others)
+    return run_command
+
+
+def assert_shape(name, data):
+    documented, real = documented_keys(name), set(key_paths(data))
+    assert documented, f"the guide does not say what {name} prints"
+    unknown = {key for key in real if key not in documented and not may_be_empty(key, documented)}
+    assert unknown == set(), f"printed by {name} and not in the guide"
+    tops = {re.split(r"[.\[]", key.removeprefix("[]."))[0] for key in real}
+    missing = {key for key in documented if re.split(r"[.\[]", key.removeprefix("[]."))[0] not in tops}
+    assert missing == set(), f"in the guide and not printed by {name}"
+
+
+def may_be_empty(key, documented):
+    """Say whether the key stands for an empty list or object whose contents are documented."""
+    return any(one.startswith((f"{key}[]", f"{key}.")) for one in documented)
+
+
+def test_index(run):
+    assert_shape("index", run.indexed)
+    assert [problem["code"] for problem in run.indexed["problems"]] == ["corrupt_picture"]
+
+
+def test_search(run):
+    found = run("search", "balloon")
+    assert_shape("search", found)
+    assert next(hit["path"] for hit in found) == str(run.pictures / "red balloon.png")
+
+
+def test_show_and_edit(run):
+    picture = run.pictures / "blue whale.png"
+    edited = run("edit", picture, "--tag", "sea", "--description", "A whale.")
+    assert_shape("show", edited)
+    assert run("show", picture) == edited
+
+
+def test_doctor(run):
+    assert_shape("doctor", run("doctor"))
+
+
+def test_models(run):
+    listed = run("models", "list")
+    assert_shape("models list", listed)
+    shown = run("models", "show", "SmolVLM-256M-Instruct")
+    assert set(shown) == set(next(m for m in listed["models"] if m["name"] == "SmolVLM-256M-Instruct"))
+
+
+def test_an_error(run):
+    assert set(run("show", "nowhere.png", exit_code=3)["error"]) == {"code", "message", "hint"}
+
+
+def test_folders_and_their_removal(run):
+    assert_shape("folders", run("folders"))
+    assert_shape("folders remove", run("folders", "remove", run.others))
+
+
+def test_a_wrong_shape_would_be_noticed(run):
+    with pytest.raises(AssertionError, match="not in the guide"):
+        assert_shape("doctor", {"findings": [{"name": "", "health": "", "text": "", "remedy": "", "new": 1}]})
+    with pytest.raises(AssertionError, match="not printed"):
+        assert_shape("folders remove", {"removed": ""})

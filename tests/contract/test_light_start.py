@@ -1,0 +1,62 @@
+"""Starting has to be quick: what is heavy is loaded by the command that needs it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import typer
+
+from smallsight.cli.main import app
+
+HEAVY = {
+    "alembic",
+    "cv2",
+    "httpx2",
+    "huggingface_hub",
+    "numpy",
+    "openvino",
+    "PIL",
+    "rapidocr",
+    "rich.progress",
+    "sqlalchemy",
+    "tokenizers",
+    "torch",
+    "transformers",
+}
+
+
+def modules_after(program):
+    """Run a program in a fresh interpreter and return the modules it left loaded."""
+    code = f"import contextlib, io, json, sys\nprogram = {program!r}\n"
+    code += "with contextlib.redirect_stdout(io.StringIO()):\n    exec(program)\n"
+    code += "print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout))
+
+
+def paths_of_commands(command, path=()):
+    yield path
+    for name, child in getattr(command, "commands", {}).items():
+        yield from paths_of_commands(child, (*path, name))
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    assert HEAVY & modules_after("import smallsight") == set()
+
+
+def test_help_of_every_command_loads_nothing_heavy():
+    paths = list(paths_of_commands(typer.main.get_command(app)))
+    assert len(paths) > 10
+    program = "from smallsight.cli.main import invoke\n"
+    program += f"for path in {paths!r}: assert invoke([*path, '--help']) == 0, path\n"
+    assert HEAVY & modules_after(program) == set()
+
+
+def test_asking_for_the_version_loads_nothing_heavy():
+    assert HEAVY & modules_after("from smallsight.cli.main import invoke; invoke(['--version'])") == set()
+
+
+@pytest.mark.parametrize("name", ["numpy", "rich.progress"])
+def test_a_heavy_import_would_be_noticed(name):
+    assert name in modules_after(f"import {name}")
