@@ -16,7 +16,7 @@ from typing import Any
 
 from smallsight.library.observer import SilentObserver
 from smallsight.library.search.tokens import tokenize
-from smallsight.services.application import Application
+from smallsight.services.indexing import IndexingApplication
 from smallsight.settings import Settings
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -43,7 +43,7 @@ def measure(settings: Settings, manifest: list[dict[str, Any]], chance: random.R
     """Return how many pictures came first, and those that did not with the rank they came at."""
     asked = 0
     misses = []
-    with Application(settings, for_writing=True) as application:
+    with IndexingApplication(settings) as application:
         application.index([EXAMPLES / "pictures"], SilentObserver(), lambda: False)
         for entry in manifest:
             words = words_of(entry["text"])

@@ -19,11 +19,12 @@ from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
 from smallsight.cli.search import hit_as_data, print_hit
 
 if TYPE_CHECKING:
-    from smallsight.services.application import Application, RunReport
     from smallsight.services.demo import DemoQuery
+    from smallsight.services.indexing import IndexingApplication, RunReport
 
 _TABLE_ROWS = 60
 _HITS_SHOWN = 3
+_SIZE_WIDTH = 9  # 1170×2532
 _KINDS = {
     "keyword": "the words in the picture",
     "semantic": "what it means, in other words",
@@ -39,8 +40,8 @@ def demo(
     quiet: QuietFlag = False,
 ) -> None:
     """Index example pictures and find some of them again."""
-    from smallsight.services.application import Application
     from smallsight.services.demo import demo_settings, invented_queries, shipped_pictures, shipped_queries
+    from smallsight.services.indexing import IndexingApplication
     from smallsight.settings import load_settings
 
     out = get_output(json=json, quiet=quiet)
@@ -48,7 +49,7 @@ def demo(
     settings = demo_settings(load_settings(), folder)
     observer = CommandObserver(out)
     started_s = time.perf_counter()
-    with Application(settings, for_writing=True) as application, stop_on_interrupt(out) as stopped:
+    with IndexingApplication(settings) as application, stop_on_interrupt(out) as stopped:
         note_missing_parts(application, out)
         report = application.index([folder], observer, stopped.is_set)
         if stopped.is_set():
@@ -72,7 +73,7 @@ def demo(
     _print_next_steps(out, is_own=pictures is not None)
 
 
-def _rows(application: Application, folder: Path) -> list[dict[str, Any]]:
+def _rows(application: IndexingApplication, folder: Path) -> list[dict[str, Any]]:
     """Return what was read, one row a picture, in the order of their paths."""
     root = folder.resolve()
     rows = []
@@ -90,7 +91,7 @@ def _rows(application: Application, folder: Path) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: str(row["picture"]))
 
 
-def _print_table(out: Output, application: Application, folder: Path) -> None:
+def _print_table(out: Output, application: IndexingApplication, folder: Path) -> None:
     from rich.markup import escape
     from rich.table import Table
 
@@ -101,8 +102,9 @@ def _print_table(out: Output, application: Application, folder: Path) -> None:
     table = Table(title="What was read in the pictures", title_justify="left", header_style="bold", box=None)
     name_width = min(38 if out.console.width >= 120 else 24, max(len(str(row["picture"])) for row in rows))
     table.add_column("picture", no_wrap=True, overflow="ellipsis", width=name_width, style="cyan")
-    table.add_column("size", justify="right", no_wrap=True, min_width=9)
-    table.add_column("text in it", overflow="ellipsis", no_wrap=True)
+    table.add_column("size", justify="right", no_wrap=True, width=_SIZE_WIDTH)
+    text_width = max(20, out.console.width - name_width - _SIZE_WIDTH - 6)  # the rest, less the gaps
+    table.add_column("text in it", overflow="ellipsis", no_wrap=True, width=text_width)
     for row in rows:
         size = f"{row['width_px']}×{row['height_px']}" if row["width_px"] else "?"
         text = " / ".join(str(row["text"]).split("\n"))
@@ -127,7 +129,7 @@ def _print_speed(out: Output, report: RunReport, index_s: float) -> None:
     )
 
 
-def _print_search(out: Output, application: Application, query: DemoQuery) -> None:
+def _print_search(out: Output, application: IndexingApplication, query: DemoQuery) -> None:
     from rich.markup import escape
 
     if query.mode == "semantic" and application.embedder is None:
@@ -165,7 +167,7 @@ def _print_next_steps(out: Output, *, is_own: bool) -> None:
 
 
 def _as_data(
-    application: Application,
+    application: IndexingApplication,
     report: RunReport,
     observer: CommandObserver,
     queries: list[DemoQuery],

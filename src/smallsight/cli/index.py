@@ -16,7 +16,7 @@ from smallsight.cli.output import JsonFlag, Output, ProgressReport, QuietFlag, g
 from smallsight.errors import SettingsError, SmallsightError
 
 if TYPE_CHECKING:
-    from smallsight.services.application import RunReport
+    from smallsight.services.indexing import IndexingApplication, RunReport
 
 folders_app = typer.Typer(help="The folders of the library.", no_args_is_help=False)
 
@@ -34,12 +34,12 @@ def index(
     quiet: QuietFlag = False,
 ) -> None:
     """Make the pictures in folders findable; run again to resume."""
-    from smallsight.services.application import Application
+    from smallsight.services.indexing import IndexingApplication
     from smallsight.settings import load_settings
 
     out = get_output(json=json, quiet=quiet)
     observer = CommandObserver(out)
-    with Application(load_settings(), for_writing=True) as application, stop_on_interrupt(out) as stopped:
+    with IndexingApplication(load_settings()) as application, stop_on_interrupt(out) as stopped:
         if not folders and not application.library.folders():
             raise SettingsError("No folder to index.", hint="name one: `smallsight index ~/Pictures`.")
         note_missing_parts(application, out)
@@ -150,7 +150,7 @@ class CommandObserver:
         self.problems.append((path, error))
 
 
-def note_missing_parts(application: Any, out: Output) -> None:  # noqa: ANN401 - Application, imported late
+def note_missing_parts(application: IndexingApplication, out: Output) -> None:
     """Say once what this installation lacks and what follows from it."""
     if application.settings.index.ocr and application.reader is None:
         out.note("[yellow]Text in pictures is not read:[/] pip install 'smallsight\\[ocr]' turns it on.")

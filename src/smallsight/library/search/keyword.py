@@ -2,7 +2,7 @@
 
 Looks for all words as written, and only while that finds little for words that go on, parts of words,
 corrected misspellings, and at last some of the words. Each step is complete up to ``MAX_FOUND`` contents, the
-newest; of those up to 300, and 150 that have the words as name or tag, are read and ranked, the rest follow
+newest; of those up to 250, and 100 that have the words as name or tag, are read and ranked, the rest follow
 in the order of their step, newest first.
 Nothing here depends on the page that is asked for, so that pages of one search fit together.
 """
@@ -31,8 +31,8 @@ from smallsight.library.search.vocabulary import corrections, terms_containing
 MAX_FOUND = 1_000
 _PLENTY = 200  # with so many contents found, by all words or by one, weaker kinds of match are not tried
 _FEW = 10  # with fewer, contents that hold only some of the words are offered too
-_MAX_RANKED, _MAX_RANKED_BY_NAME = 300, 150
-_MAX_PARTIAL = 200
+_MAX_RANKED, _MAX_RANKED_BY_NAME = 250, 100
+_MAX_PARTIAL = 100
 _MAX_COUNTED = 5_000  # beyond that a word is just common
 _MAX_EXPANDED = 8  # units of a query looked for inside words and among misspellings
 _RARE_ENOUGH_TO_CORRECT = 2
@@ -67,8 +67,6 @@ class _KeywordSearch:
         self._look_for_all(Tier.EXACT, [phrase(unit.text) for unit in self._units])
         if len(self._found) > _MAX_RANKED:
             self._look_in_names()
-        if len(self._found) < _PLENTY:
-            self._look_for_all(Tier.PREFIX, [beginning(unit) for unit in self._units])
         if len(self._units) > 1:
             self._counts = {
                 unit: count(self._cursor, phrase(unit.text), _MAX_COUNTED) for unit in self._units
@@ -88,11 +86,19 @@ class _KeywordSearch:
         self._by_name = newest_ids(self._cursor, expression, _MAX_RANKED_BY_NAME)
 
     def _look_for_less(self) -> None:
-        """Look for parts of words, misspellings, and some of the words, in this order."""
+        """Look for words that go on, parts of words, misspellings, and some of the words, in this order.
+
+        A word that is common as it is written does not stand for longer ones too, unless it is the last: that
+        may be half typed.
+        """
         self._forms = {
             unit: [beginning(unit) if self._counts.get(unit, 0) < _PLENTY else phrase(unit.text)]
             for unit in self._units
         }
+        last = self._units[-1]
+        self._look_for_all(Tier.PREFIX, [*self._all_forms()[:-1], beginning(last)])
+        if len(self._found) >= _PLENTY:
+            return
         rare = [unit for unit in self._units if self._is_rare(unit)][:_MAX_EXPANDED]
         if self._add_parts(rare):
             self._look_for_all(Tier.SUBSTRING, self._all_forms())
@@ -139,7 +145,7 @@ class _KeywordSearch:
             for unit in self._units
         }
         rarest = sorted((unit for unit in self._units if held_by[unit]), key=lambda unit: held_by[unit])
-        choices = [rarest[:size] for size in range(min(len(rarest), _MAX_EXPANDED), 1, -1)]
+        choices = [rarest[:size] for size in (8, 6, 4, 3, 2) if size <= len(rarest)]
         if 3 <= len(rarest) <= 6:
             choices += [[other for other in rarest if other is not unit] for unit in rarest]
         choices += [[unit] for unit in rarest if held_by[unit] < _MAX_COUNTED or unit is rarest[0]]

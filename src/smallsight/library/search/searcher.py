@@ -163,12 +163,11 @@ class Searcher:
         least = self._settings.search.min_similarity
         among = None
         num_asked = _MAX_SEMANTIC + _MAX_SEMANTIC // 4  # some may have lost their files since
-        if query.is_filtered:
-            expression = in_filters(query)
-            if count(cursor, expression, _MAX_SELECTED) < _MAX_SELECTED:
-                among = all_ids(cursor, expression)
-            else:
-                num_asked *= 6
+        expression = in_filters(query)
+        if (query.tags or query.folders) and count(cursor, expression, _MAX_SELECTED) < _MAX_SELECTED:
+            among = all_ids(cursor, expression)
+        elif query.is_filtered:
+            num_asked *= 6
         while True:
             near = self._vectors.neighbours(cursor, query_D, num_asked, min_similarity=least, among=among)
             passing = passing_among(cursor, [one.content_id for one in near], query)

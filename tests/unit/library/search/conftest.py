@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -131,6 +131,22 @@ def searcher(database: Database, settings: Settings) -> Searcher:
     return Searcher(database, settings, toy_embed, TOY_KEY)
 
 
-def found(searcher: Searcher, text: str, **how: object) -> list[int]:
-    """Return the ids of the hits, best first."""
-    return [hit.content_id for hit in searcher.search(text, **how).hits]
+@pytest.fixture(scope="session")
+def found() -> Callable[..., list[int]]:
+    """Search and return the ids of the hits, best first."""
+
+    def found_ids(searcher: Searcher, text: str, **how: object) -> list[int]:
+        return [hit.content_id for hit in searcher.search(text, **how).hits]
+
+    return found_ids
+
+
+@pytest.fixture(scope="session")
+def make_small() -> type[SmallLibrary]:
+    return SmallLibrary
+
+
+@pytest.fixture(scope="session")
+def make_searcher() -> Callable[[Database, Settings], Searcher]:
+    """Make a searcher with the toy embedder."""
+    return lambda database, settings: Searcher(database, settings, toy_embed, TOY_KEY)

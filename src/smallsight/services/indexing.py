@@ -1,0 +1,63 @@
+"""Wires what fills a library: an application that can also scan, read and embed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from smallsight.engine.text_reader import TextReader, is_reading_available
+from smallsight.library.indexer import Indexer, IndexReport
+from smallsight.library.ledger import forget_failures
+from smallsight.library.observer import Observer
+from smallsight.library.scan import FolderScan, ScanReport
+from smallsight.services.application import Application
+from smallsight.settings import Settings
+
+
+@dataclass(slots=True)
+class RunReport:
+    """One run of ``index``: a scan for each folder, then the work on what they found."""
+
+    scans: list[ScanReport] = field(default_factory=list)
+    work: IndexReport = field(default_factory=IndexReport)
+    num_retried: int = 0
+
+
+class IndexingApplication(Application):
+    """A library open for writing, with everything this installation has to fill it."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, for_writing=True)
+
+    @cached_property
+    def reader(self) -> TextReader | None:
+        """What reads text in pictures; None when turned off or not installed."""
+        if not self.settings.index.ocr or not is_reading_available():
+            return None
+        return self.resources.enter_context(TextReader(self.settings))
+
+    def index(
+        self,
+        folders: Sequence[Path],
+        observer: Observer,
+        should_stop: Callable[[], bool],
+        *,
+        retry_failed: bool = False,
+    ) -> RunReport:
+        """Scan the folders, or all known ones when none is named, and do all the work that is due."""
+        report = RunReport()
+        wanted = [self.library.add_folder(path) for path in folders] or self.library.folders()
+        if retry_failed:
+            with self.database.writing() as connection:
+                report.num_retried = forget_failures(connection)
+        for known in {summary.id: summary for summary in wanted}.values():
+            scan = FolderScan(self.database, self.settings, known.id, known.path)
+            report.scans.append(scan.run(observer, should_stop))
+            if should_stop():
+                report.work.is_complete = False
+                return report
+        indexer = Indexer(self.database, self.settings, self.reader, self.embedder)
+        report.work = indexer.run(observer, should_stop)
+        return report

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from smallsight.library.embedding import store_vectors
+from smallsight.library.schema import content
+from smallsight.library.search import vectors as module
+from smallsight.library.search.vectors import VectorIndex
+
+KEY = "key"
+
+
+def units(num, seed=0):
+    vectors = np.random.default_rng(seed).standard_normal((num, 8)).astype(np.float16).astype(np.float32)
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16).astype(np.float32)
+
+
+@pytest.fixture
+def store(database):
+    """Replace the vectors of one content; the chunks' texts say whose and which they are."""
+
+    def store_some(content_id, vectors_ND):
+        with database.writing() as connection:
+            if connection.execute(content.select().where(content.c.id == content_id)).first() is None:
+                connection.execute(
+                    content.insert().values(id=content_id, sha256=str(content_id), size_bytes=1)
+                )
+            texts = [(content_id, f"{content_id}.{number}") for number in range(len(vectors_ND))]
+            store_vectors(connection, [content_id], texts, vectors_ND, KEY)
+
+    return store_some
+
+
+def brute_force(by_content, query_D, limit):
+    best = {
+        content_id: float((vectors @ query_D).max())
+        for content_id, vectors in by_content.items()
+        if len(vectors)
+    }
+    return sorted(best, key=lambda content_id: (-best[content_id], content_id))[:limit]
+
+
+def found(index, query_D, limit=5):
+    return [content_id for content_id, _, _ in index.nearest(query_D, limit)]
+
+
+@pytest.fixture(params=["memory", "file"])
+def in_file(request, monkeypatch):
+    """Run with everything in memory, and with files from the first vector on."""
+    if request.param == "file":
+        monkeypatch.setattr(module, "_MIN_VECTORS_IN_FILE", 1)
+    return request.param == "file"
+
+
+def test_best_chunk_of_each_content_and_its_text(database, store):
+    store(1, np.eye(8, dtype=np.float32)[:3])
+    store(2, np.eye(8, dtype=np.float32)[3:5])
+    query_D = np.array([0, 0.6, 0, 0, 0.8, 0, 0, 0], np.float32)
+    hits = VectorIndex(database, KEY).nearest(query_D, 5)
+    assert [(hit[0], round(hit[1], 3), hit[2]) for hit in hits] == [(2, 0.8, "2.1"), (1, 0.6, "1.1")]
+    assert VectorIndex(database, KEY).nearest(query_D, 5, min_similarity=0.7) == hits[:1]
+    assert VectorIndex(database, "another key").nearest(query_D, 5) == []
+
+
+def test_follows_every_change_like_a_brute_force_search(database, store, in_file):
+    rng = np.random.default_rng(1)
+    index, by_content = VectorIndex(database, KEY), {}
+    for step in range(40):
+        content_id = int(rng.integers(1, 15))
+        by_content[content_id] = units(int(rng.integers(0, 4)), seed=step)
+        store(content_id, by_content[content_id])
+        if step % 11 == 10:
+            with database.writing() as connection:
+                gone = int(rng.integers(1, 15))
+                connection.execute(content.delete().where(content.c.id == gone))
+                by_content.pop(gone, None)
+        query_D = units(1, seed=1000 + step)[0]
+        expected = brute_force(by_content, query_D, 5)
+        assert found(index, query_D) == expected
+        assert found(VectorIndex(database, KEY), query_D) == expected, "a fresh index differs from an old one"
+
+
+@pytest.mark.usefixtures("in_file")
+def test_many_chunks_of_one_content_do_not_crowd_out_others(database, store):
+    store(1, np.repeat(np.eye(8, dtype=np.float32)[:1], 500, axis=0))
+    for number in range(2, 6):
+        store(number, np.eye(8, dtype=np.float32)[1:2])
+    assert found(VectorIndex(database, KEY), np.eye(8, dtype=np.float32)[0], 3) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda _: b"",
+        lambda data: data[:100],
+        lambda data: data[:-1],
+        lambda data: b"not a header" + data[12:],
+        lambda data: b"{}".ljust(4096, b"\0") + data[4096:],
+        lambda data: data[:-3] + b"abc",
+        lambda data: data[:4096] + bytes(len(data) - 4096 - 16 * 50) + data[-16 * 50 :],
+        lambda data: data.replace(b'"num_dimensions": 8', b'"num_dimensions": 9'),
+        lambda data: data.replace(b"vectors-1", b"vectors-0"),
+        lambda _: None,
+    ],
+)
+def test_a_damaged_or_deleted_file_is_replaced(database, settings, store, monkeypatch, damage):
+    monkeypatch.setattr(module, "_MIN_VECTORS_IN_FILE", 1)
+    by_content = {number: units(1, seed=number) for number in range(1, 51)}
+    for number, vectors in by_content.items():
+        store(number, vectors)
+    query_D = units(1, seed=99)[0]
+    expected = brute_force(by_content, query_D, 5)
+    assert found(VectorIndex(database, KEY), query_D) == expected
+    (path,) = settings.home.glob("vectors-*.f32")
+    original = path.read_bytes()
+    damaged = damage(original)
+    if damaged is None:
+        path.unlink()
+    else:
+        path.write_bytes(damaged)
+    assert found(VectorIndex(database, KEY), query_D) == expected
+    assert path.read_bytes() == original
+    assert not list(settings.home.glob("*.draft"))
+
+
+def test_a_file_that_cannot_be_written_costs_nothing_but_time(database, store, monkeypatch, caplog):
+    monkeypatch.setattr(module, "_MIN_VECTORS_IN_FILE", 1)
+    monkeypatch.setattr(VectorIndex, "_file_path", lambda *_: Path("/nowhere/at/all.f32"))
+    store(1, units(1))
+    with caplog.at_level("INFO"):
+        assert found(VectorIndex(database, KEY), units(1)[0]) == [1]
+    assert "memory only" in caplog.text
+
+
+def test_threads_see_whole_states_while_vectors_change(database, store):
+    index = VectorIndex(database, KEY)
+    query_D = np.eye(8, dtype=np.float32)[0]
+    store(1, query_D[None])
+    done = threading.Event()
+    problems = []
+
+    def search():
+        while not done.is_set():
+            hits = index.nearest(query_D, 3)
+            if not hits or hits[0][0] != 1 or hits[0][1] < 0.99:
+                problems.append(hits)
+
+    threads = [threading.Thread(target=search) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(30):
+        store(2 + number % 4, units(3, seed=number) * 0.5)
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert problems == []
