@@ -13,6 +13,7 @@ import time
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -107,7 +108,10 @@ def insert_batch(
     connection: sa.Connection, ids: list[int], language: Language, rng: random.Random, num_tags: int
 ) -> None:
     """Insert contents with one file each, up to three tags and one to three chunks."""
-    contents, pictures, tags, chunks = [], [], [], []
+    contents: list[tuple[Any, ...]] = []
+    pictures: list[tuple[Any, ...]] = []
+    tags: list[tuple[int, int]] = []
+    chunks: list[tuple[int, str]] = []
     for content_id in ids:
         words = language.draw(rng.randint(5, 40))
         described = rng.randint(0, len(words) // 2) if rng.random() < 0.6 else 0
@@ -141,6 +145,24 @@ def insert_batch(
             (content_id, int(num_tags * rng.random() ** 3)) for _ in range(rng.choice([0, 0, 1, 1, 2, 3]))
         ]
         chunks += [(content_id, " ".join(words[:12])) for _ in range(rng.randint(1, 3))]
+    store(connection, contents, pictures, tags)
+    vectors_ND = language.vectors(len(chunks)).astype("<f2")
+    connection.exec_driver_sql(
+        "INSERT INTO chunk (content_id, text, embedder_key, vector) VALUES (?, ?, ?, ?)",
+        [
+            (content_id, text, EMBEDDER_KEY, vector_D.tobytes())
+            for (content_id, text), vector_D in zip(chunks, vectors_ND, strict=True)
+        ],
+    )
+
+
+def store(
+    connection: sa.Connection,
+    contents: list[tuple[Any, ...]],
+    pictures: list[tuple[Any, ...]],
+    tags: list[tuple[int, int]],
+) -> None:
+    """Insert rows as they are."""
     run = connection.exec_driver_sql
     run(
         """INSERT INTO content
@@ -154,12 +176,6 @@ def insert_batch(
         pictures,
     )
     run("INSERT OR IGNORE INTO content_tag (content_id, tag_id) VALUES (?, ?)", tags)
-    vectors_ND = language.vectors(len(chunks)).astype("<f2")
-    rows = [
-        (content_id, text, EMBEDDER_KEY, vector_D.tobytes())
-        for (content_id, text), vector_D in zip(chunks, vectors_ND, strict=True)
-    ]
-    run("INSERT INTO chunk (content_id, text, embedder_key, vector) VALUES (?, ?, ?, ?)", rows)
 
 
 def misspelt(word: str, rng: random.Random) -> str:
@@ -188,6 +204,17 @@ def make_queries(home: Path, language: Language, num_queries: int) -> list[tuple
                 "SELECT ocr_text FROM content WHERE ocr_text LIKE '%' || char(10) || '%' LIMIT 2000"
             )
         ]
+    kinds = query_kinds(language, rng, texts, han)
+    names = list(kinds)
+    return [
+        (names[number % len(names)], kinds[names[number % len(names)]]()) for number in range(num_queries)
+    ]
+
+
+def query_kinds(
+    language: Language, rng: random.Random, texts: list[str], han: list[str]
+) -> dict[str, Callable[[], str]]:
+    """Return for each kind of query what makes one."""
     rare, common = language.words[5_000:], language.words[:30]
     tag = language.words[201:210]
 
@@ -207,7 +234,7 @@ def make_queries(home: Path, language: Language, num_queries: int) -> list[tuple
     def long_word() -> str:
         return rng.choice([word for word in rng.sample(language.words[200:20_000], 50) if len(word) >= 6])
 
-    kinds: dict[str, Callable[[], str]] = {
+    return {
         "one rare word": lambda: rng.choice(rare),
         "one common word": lambda: rng.choice(common),
         "2 to 4 words of a picture": lambda: " ".join(words_of_one(2, 4)),
@@ -230,7 +257,3 @@ def make_queries(home: Path, language: Language, num_queries: int) -> list[tuple
         "minus common word": lambda: f"{rng.choice(rare)} {rng.choice(common)} -{rng.choice(common)}",
         "filters only": lambda: f"folder:2024 -tag:{rng.choice(tag)}",
     }
-    names = list(kinds)
-    return [
-        (names[number % len(names)], kinds[names[number % len(names)]]()) for number in range(num_queries)
-    ]

@@ -91,7 +91,7 @@ class SearchSettings(BaseModel):
 
     limit: int = Field(20, ge=1, le=1000, description="Results returned when none is asked for.")
     min_similarity: float = Field(
-        0.30, ge=-1, le=1, description="Lowest cosine similarity of a semantic hit to the query."
+        0.25, ge=-1, le=1, description="Lowest cosine similarity of a semantic hit to the query."
     )
     near_duplicate_bits: int = Field(
         6, ge=0, le=32, description="Most differing bits of 64 between the hashes of near duplicates."

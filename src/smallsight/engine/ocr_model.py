@@ -16,7 +16,7 @@ from rapidocr.utils.output import RapidOCROutput
 
 from smallsight.engine.text_line import TextLine
 
-_DETECTION_PIXELS = 960 * 960
+_DETECTION_PIXELS = 736 * 736
 _PADDING_STEP_PX = 160
 _MIN_CONFIDENCE = 0.5
 
@@ -35,6 +35,10 @@ class OcrModel:
                 "Cls.engine_type": openvino,
                 "Rec.engine_type": openvino,
                 "Det.limit_type": "max",
+                # One line at a time and no wider than it is: a batch is as wide as its widest line, wins
+                # nothing on a CPU, and would make what is read depend on the line beside it.
+                "Rec.rec_batch_num": 1,
+                "Rec.rec_img_shape": [3, 48, _PADDING_STEP_PX],
                 "EngineConfig.openvino.inference_num_threads": threads or -1,
             }
         )

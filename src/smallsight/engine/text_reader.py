@@ -16,7 +16,7 @@ from smallsight.media.child_process import ChildEndedError, ChildProcess, ChildT
 from smallsight.settings import MIB, Settings
 
 _CHILD = "smallsight.engine.text_reader_child"
-_LAYOUT = "area960-1"  # names how ocr_model uses RapidOCR; changes whenever results may
+_LAYOUT = "area736-lines"  # names how ocr_model uses RapidOCR; changes whenever results may
 _TIMEOUT_S = 60.0
 _MAX_CHILD_RSS_BYTES = 1536 * MIB
 _MAX_REPLY_BYTES = 16 * MIB

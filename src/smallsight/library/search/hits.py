@@ -73,7 +73,7 @@ def read_hits(
         return []
     selection = (json.dumps([finding.content_id for finding in findings]),)
     contents = {
-        row[0]: row
+        row[0]: row[1:]
         for row in cursor.execute(
             """SELECT id, sha256, width_px, height_px, ocr_text, description FROM content
                WHERE id IN (SELECT value FROM json_each(?))""",
@@ -81,19 +81,13 @@ def read_hits(
         )
     }
     files = _present_files(cursor, selection)
-    tags: dict[int, list[str]] = defaultdict(list)
-    for content_id, name in cursor.execute(
-        """SELECT content_tag.content_id, tag.name FROM content_tag JOIN tag ON tag.id = content_tag.tag_id
-           WHERE content_tag.content_id IN (SELECT value FROM json_each(?)) ORDER BY tag.folded""",
-        selection,
-    ):
-        tags[content_id].append(name)
+    tags = _tags(cursor, selection)
     wanted_folders = [phrase for value in folders if (phrase := folder_phrase(value))]
     hits = []
     for finding in findings:
         if finding.content_id not in contents or finding.content_id not in files:
             continue
-        _, sha256, width_px, height_px, ocr_text, description = contents[finding.content_id]
+        sha256, width_px, height_px, ocr_text, description = contents[finding.content_id]
         shown, *others = _asked_for_first(files[finding.content_id], wanted_folders)
         names = tuple(tags[finding.content_id])
         excerpt = highlighter.best_excerpt((ocr_text, description, " ".join(names), shown.path.name))
@@ -119,6 +113,17 @@ def read_hits(
             )
         )
     return hits
+
+
+def _tags(cursor: sqlite3.Cursor, selection: tuple[str]) -> dict[int, list[str]]:
+    tags: dict[int, list[str]] = defaultdict(list)
+    for content_id, name in cursor.execute(
+        """SELECT content_tag.content_id, tag.name FROM content_tag JOIN tag ON tag.id = content_tag.tag_id
+           WHERE content_tag.content_id IN (SELECT value FROM json_each(?)) ORDER BY tag.folded""",
+        selection,
+    ):
+        tags[content_id].append(name)
+    return tags
 
 
 def _present_files(cursor: sqlite3.Cursor, selection: tuple[str]) -> dict[int, list[_File]]:

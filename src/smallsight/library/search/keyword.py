@@ -3,8 +3,8 @@
 Looks for all words as written, and only while that finds little for words that go on, parts of words,
 corrected misspellings, and at last some of the words. Each step is complete up to ``MAX_FOUND`` contents, the
 newest; of those up to 250, and 100 that have the words as name or tag, are read and ranked, the rest follow
-in the order of their step, newest first.
-Nothing here depends on the page that is asked for, so that pages of one search fit together.
+in the order of their step, newest first. Nothing here depends on the page that is asked for, so that pages
+of one search fit together.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ class _KeywordSearch:
             self._look_for_less()
         return self._ranked()
 
-    def _look_for_all(self, tier: Tier, forms: Sequence[str], limit: int = MAX_FOUND) -> None:
+    def _look_for_all(self, tier: Tier, forms: Sequence[str]) -> None:
+        limit = _MAX_PARTIAL if tier is Tier.PARTIAL else MAX_FOUND
         for content_id in newest_ids(self._cursor, in_filters(self._query, forms), limit):
             self._found.setdefault(content_id, tier)
 
@@ -115,7 +116,13 @@ class _KeywordSearch:
         few = _PLENTY if len(unit.text) >= 3 else 1
         if len(unit.terms) > 1 or unit.is_literal or self._counts.get(unit, 0) >= few:
             return False
-        return count(self._cursor, beginning(unit), few) < few
+        return self._num_holding(unit, few) < few
+
+    def _num_holding(self, unit: Unit, limit: int) -> int:
+        """Count the contents that hold any form of this unit that is looked for so far, up to limit."""
+        if len(self._units) == 1 and not self._query.is_filtered:
+            return min(len(self._found), limit)
+        return count(self._cursor, any_of(self._forms[unit]), limit)
 
     def _all_forms(self) -> list[str]:
         return [any_of(self._forms[unit]) for unit in self._units]
@@ -130,7 +137,7 @@ class _KeywordSearch:
 
     def _add_corrections(self, units: Sequence[Unit]) -> bool:
         for unit in units:
-            held_by = count(self._cursor, any_of(self._forms[unit]), _RARE_ENOUGH_TO_CORRECT + 1)
+            held_by = self._num_holding(unit, _RARE_ENOUGH_TO_CORRECT + 1)
             if held_by <= _RARE_ENOUGH_TO_CORRECT and (
                 likely := corrections(self._cursor, unit.text, held_by)
             ):
@@ -140,10 +147,7 @@ class _KeywordSearch:
 
     def _look_for_some(self) -> None:
         """Drop words, common ones first, until enough is found; the commonest alone bring nothing in."""
-        held_by = {
-            unit: self._counts[unit] or count(self._cursor, any_of(self._forms[unit]), _PLENTY)
-            for unit in self._units
-        }
+        held_by = {unit: self._counts[unit] or self._num_holding(unit, _PLENTY) for unit in self._units}
         rarest = sorted((unit for unit in self._units if held_by[unit]), key=lambda unit: held_by[unit])
         choices = [rarest[:size] for size in (8, 6, 4, 3, 2) if size <= len(rarest)]
         if 3 <= len(rarest) <= 6:
@@ -152,7 +156,7 @@ class _KeywordSearch:
         for choice in choices:
             if len(self._found) >= _MAX_PARTIAL:
                 return
-            self._look_for_all(Tier.PARTIAL, [any_of(self._forms[unit]) for unit in choice], _MAX_PARTIAL)
+            self._look_for_all(Tier.PARTIAL, [any_of(self._forms[unit]) for unit in choice])
 
     def _ranked(self) -> KeywordResult:
         read = [*dict.fromkeys([*list(self._found)[:_MAX_RANKED], *self._by_name])]

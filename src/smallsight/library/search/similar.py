@@ -15,6 +15,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from smallsight.library.database import Database
+from smallsight.library.search.matching import raw_cursor
 
 _HASH_BITS = 64
 _MAX_PARTS = 12
@@ -40,11 +41,10 @@ class Duplicates:
 
 def read_hashes(connection: sa.Connection) -> Hashes:
     """Read the hashes of all contents, also of those without a file."""
-    rows = connection.exec_driver_sql(
-        """SELECT id, phash, dhash FROM content
-           WHERE phash IS NOT NULL AND dhash IS NOT NULL ORDER BY id"""
-    ).fetchall()
-    table_N3 = np.array([tuple(row) for row in rows], dtype=np.int64).reshape(-1, 3)
+    rows = raw_cursor(connection).execute(
+        "SELECT id, phash, dhash FROM content WHERE phash IS NOT NULL AND dhash IS NOT NULL ORDER BY id"
+    )
+    table_N3 = np.array(rows.fetchall(), dtype=np.int64).reshape(-1, 3)
     unsigned_N2 = np.ascontiguousarray(table_N3[:, 1:]).view(np.uint64)
     return Hashes(table_N3[:, 0], unsigned_N2[:, 0], unsigned_N2[:, 1])
 

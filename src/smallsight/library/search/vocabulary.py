@@ -16,11 +16,16 @@ _TIMES_MORE_FREQUENT = 5  # than a rare word as written, for a correction of it 
 def terms_containing(cursor: sqlite3.Cursor, part: str) -> list[str]:
     """Return at most 128 terms that hold this part after their first letter, the shortest.
 
-    One or two letters are looked up by the trigrams that begin with them: of terms with two letters any 128
-    are returned, and a single letter is not seen where it is one of the last two of a term.
+    Of terms that hold one or two given letters any 128 are returned. Two letters are looked up by the
+    trigrams that begin with them; for one letter all terms are read, which takes a while.
     """
-    if len(part) < 3:
-        return _terms_containing_few_letters(cursor, part)
+    if len(part) == 1:
+        rows = cursor.execute(
+            "SELECT term FROM term WHERE instr(term, ?) > 1 LIMIT ?", (part, _MAX_CONTAINING)
+        )
+        return [row[0] for row in rows]
+    if len(part) == 2:
+        return _terms_containing_two_letters(cursor, part)
     rows = cursor.execute(
         """SELECT term FROM term WHERE id IN (SELECT rowid FROM term_trigram WHERE term MATCH ?)
            ORDER BY length(term), term LIMIT ?""",
@@ -29,7 +34,7 @@ def terms_containing(cursor: sqlite3.Cursor, part: str) -> list[str]:
     return [row[0] for row in rows if not row[0].startswith(part)]
 
 
-def _terms_containing_few_letters(cursor: sqlite3.Cursor, letters: str) -> list[str]:
+def _terms_containing_two_letters(cursor: sqlite3.Cursor, letters: str) -> list[str]:
     trigrams = cursor.execute(
         "SELECT term FROM trigram_vocabulary WHERE term >= ? AND term <= ? LIMIT ?",
         (letters, letters + "\U0010ffff", _MAX_CONTAINING),

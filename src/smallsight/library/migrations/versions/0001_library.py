@@ -21,7 +21,8 @@ _SEARCH_TABLES = (
         tokenize = 'ascii', columnsize = 0, prefix = '1 2 3 4')""",
     """CREATE TRIGGER search_text_added AFTER INSERT ON search_text BEGIN
         INSERT INTO search_index (rowid, name, folder, tags, description, ocr, filters)
-        VALUES (new.content_id, new.name, new.folder, new.tags, new.description, new.ocr, new.filters); END""",
+        VALUES (new.content_id, new.name, new.folder, new.tags, new.description, new.ocr,
+                new.filters); END""",
     """CREATE TRIGGER search_text_removed AFTER DELETE ON search_text BEGIN
         INSERT INTO search_index (search_index, rowid, name, folder, tags, description, ocr, filters)
         VALUES ('delete', old.content_id, old.name, old.folder, old.tags, old.description, old.ocr,
