@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from smallsight.cli.output import JsonFlag, Output, ProgressReport, QuietFlag, get_output
+from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
+from smallsight.cli.progress_report import ProgressReport
 from smallsight.errors import SettingsError, SmallsightError
 
 if TYPE_CHECKING:

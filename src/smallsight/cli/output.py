@@ -11,29 +11,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from smallsight.cli.progress_report import ProgressReport
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines on standard output.")]
 QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results and errors.")]
-
-
-class ProgressReport(Protocol):
-    """Where long work says how far it is."""
-
-    def advance(self, n: int = 1) -> None:
-        """Count n more units as done."""
-        ...
-
-    def update(
-        self, *, completed: int | None = None, total: int | None = None, description: str = ""
-    ) -> None:
-        """Set what is given; leave the rest."""
-        ...
 
 
 class Output:

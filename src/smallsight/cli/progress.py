@@ -23,7 +23,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from smallsight.cli.output import ProgressReport
+from smallsight.cli.progress_report import ProgressReport
 
 _PLAIN_INTERVAL_S = 5.0
 

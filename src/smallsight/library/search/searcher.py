@@ -103,6 +103,7 @@ class Searcher:
         Without words it lists the newest pictures that pass the filters.
         """
         started_s = time.perf_counter()
+        mode = Mode(mode)
         limit = self._settings.search.limit if limit is None else min(max(limit, 0), _MAX_LIMIT)
         query = parse_query(text, self._settings.limits.max_query_chars)
         with self._database.reading() as connection:

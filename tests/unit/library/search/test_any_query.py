@@ -153,7 +153,7 @@ def nasty(rng: random.Random) -> str:
 def test_no_string_makes_a_search_raise(small, searcher, seed):
     small.add("memes/cat.png", ocr="one does not simply friendly cat", tags=["animals"])
     small.add("memes/shark.png", description="a friendly shark, smiling 😀", tags=["Animals", "sea"])
-    small.add("犬.jpg", root="/home/me", ocr="可愛い犬と猫 кот γάτα", description="شكر قطة शब्द")
+    small.add("犬.jpg", root="/srv/me", ocr="可愛い犬と猫 кот γάτα", description="شكر قطة शब्द")
     small.add("x/selfishness.gif", ocr="selfishness AND NOT NEAR OR the rest")
     rng = random.Random(seed)
     modes = [Mode.FUSED, Mode.SEMANTIC, *[Mode.KEYWORD] * 6]  # what the text is taken apart for

@@ -88,9 +88,9 @@ def test_every_field_is_searched(small, words_only, found):
         small.add("b.png", tags=["Walrus"]),
         small.add("c.png", description="a walrus"),
         small.add("d.png", ocr="WALRUS"),
-        small.add("e.png", root="/home/me/walrus"),
+        small.add("e.png", root="/srv/me/walrus"),
     ]
-    small.add("f.png", root="/home/walrus/pictures")  # parts above the added folder are not content
+    small.add("f.png", root="/srv/walrus/pictures")  # parts above the added folder are not content
     assert sorted(found(words_only, "walrus")) == ids
 
 
@@ -107,16 +107,16 @@ def test_quotes_minus_words_and_phrases(small, words_only, found):
 
 
 def test_filters_by_tag_and_folder(small, words_only, found):
-    one = small.add("2024/may/a.png", root="/home/me/Memes", ocr="cat", tags=["Café", "two words"])
-    two = small.add("2024/b.png", root="/home/me/Memes", ocr="cat", tags=["cafe"])
-    three = small.add("c.png", root="/home/me/Photos", ocr="cat")
+    one = small.add("2024/may/a.png", root="/srv/me/Memes", ocr="cat", tags=["Café", "two words"])
+    two = small.add("2024/b.png", root="/srv/me/Memes", ocr="cat", tags=["cafe"])
+    three = small.add("c.png", root="/srv/me/Photos", ocr="cat")
     assert sorted(found(words_only, "cat tag:CAFE")) == [one, two]
     assert found(words_only, 'tag:"TWO  words"') == [one]
     assert found(words_only, "tag:caf") == []
     assert found(words_only, "-tag:cafe") == [three]
     assert found(words_only, "folder:memes") == [two, one]
     assert found(words_only, "folder:memes/2024/may cat") == [one]
-    assert found(words_only, "folder:/home/me/photos") == [three]
+    assert found(words_only, "folder:/srv/me/photos") == [three]
     assert found(words_only, "folder:/memes") == []
     assert found(words_only, "folder:2024 -folder:may") == [two]
     assert found(words_only, "folder:mem") == []
@@ -149,10 +149,10 @@ def test_vanished_files_never_appear(small, searcher, mode, refresh, found):
 
 
 def test_hits_show_the_file_and_its_copies(small, words_only):
-    one = small.add("b/cat.png", root="/home/me/Memes", ocr="cat", description="one cat", tags=["Z", "a"])
+    one = small.add("b/cat.png", root="/srv/me/Memes", ocr="cat", description="one cat", tags=["Z", "a"])
     copy = small.add_file(one, "cat2.png", root="/elsewhere")
     (hit,) = words_only.search("cat").hits
-    assert hit.path == Path("/home/me/Memes/b/cat.png")
+    assert hit.path == Path("/srv/me/Memes/b/cat.png")
     assert hit.other_paths == (Path("/elsewhere/cat2.png"),)
     assert (hit.width_px, hit.height_px) == (4, 3)
     assert (hit.ocr_text, hit.description, hit.tags) == ("cat", "one cat", ("a", "Z"))

@@ -29,7 +29,7 @@ def refresh(database, *content_ids):
 def test_a_row_holds_every_text_in_search_form(small, database):
     one = small.add(
         "2024/Été/IMG_1.JPG",
-        root="/home/me/Memes",
+        root="/srv/me/Memes",
         ocr="DON'T\npanic",
         description="Ein Hund",
         tags=["So Wow"],
