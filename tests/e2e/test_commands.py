@@ -144,6 +144,27 @@ def test_forgetting_a_folder_leaves_its_files(smallsight: Command, pictures: Pat
     assert (album / "IMG_1.png").exists()
 
 
+def test_a_folder_on_an_unplugged_disk_does_not_stop_the_others(
+    smallsight: Command, draw_text: DrawText, tmp_path: Path
+):
+    draw_text(tmp_path / "disk" / "a.png", "first picture")
+    draw_text(tmp_path / "here" / "b.png", "second picture")
+    smallsight.run("index", tmp_path / "disk")
+    smallsight.run("index", tmp_path / "here")
+    (tmp_path / "disk").rename(tmp_path / "unplugged")
+    draw_text(tmp_path / "here" / "c.png", "third picture")
+    report = smallsight.json("index")
+    assert [(problem["path"], problem["code"]) for problem in report["problems"]] == [
+        (str(tmp_path / "disk"), "bad_folder")
+    ]
+    assert report["stages"]["read"]["done"] == 1
+    assert {Path(hit["path"]).name for hit in smallsight.json("search", "picture")} == {
+        "a.png",
+        "b.png",
+        "c.png",
+    }
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [

@@ -44,12 +44,12 @@ class Database:
 
         Raises LibraryBusyError, LibraryDamagedError or OutOfResourcesError.
         """
-        with _translated_errors(path):
+        with storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = WriterLock(path.with_name("writer.lock")).acquire()
         database = None
         try:
-            with _translated_errors(path):
+            with storage_errors(path):
                 database = cls(path, lock)
                 database.migrate()
         except BaseException:
@@ -68,7 +68,7 @@ class Database:
                 f"There is no library in {path.parent} yet.",
                 hint="run `smallsight index FOLDER` to make one.",
             )
-        with _translated_errors(path):
+        with storage_errors(path):
             database = cls(path, None)
             try:
                 with database.reading() as connection:
@@ -94,7 +94,7 @@ class Database:
         if self._writer is None:
             message = "This library was opened for reading only."
             raise RuntimeError(message)
-        with self._write_turn, _translated_errors(None), self._writer.begin() as connection:
+        with self._write_turn, storage_errors(None), self._writer.begin() as connection:
             yield connection
 
     def migrate(self) -> None:
@@ -185,7 +185,7 @@ def _revision(connection: sa.Connection) -> str | None:
 
 
 @contextmanager
-def _translated_errors(path: Path | None) -> Iterator[None]:
+def storage_errors(path: Path | None) -> Iterator[None]:
     """Turn SQLite's and the disk's complaints into errors that say what to do."""
     where = "the library" if path is None else f"the library in {path.parent}"
     try:
@@ -198,14 +198,14 @@ def _translated_errors(path: Path | None) -> Iterator[None]:
         raise _from_sqlite(error, where) from error
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise disk_full(where) from error
+            raise _disk_full(where) from error
         raise OutOfResourcesError(
             f"Writing to {where} is not possible: {error.strerror}.",
             hint="give this user the right to write there, or set SMALLSIGHT_HOME to another folder.",
         ) from error
 
 
-def disk_full(where: str) -> OutOfResourcesError:
+def _disk_full(where: str) -> OutOfResourcesError:
     """Build the error for a disk with no room left; where completes "writing to ..."."""
     return OutOfResourcesError(
         f"The disk is full: writing to {where} failed.",
@@ -216,7 +216,7 @@ def disk_full(where: str) -> OutOfResourcesError:
 def _from_sqlite(error: Any, where: str) -> SmallsightError:  # noqa: ANN401 - SQLAlchemy types it loosely
     text = str(error)
     if "disk is full" in text:
-        return disk_full(where)
+        return _disk_full(where)
     if "malformed" in text or "not a database" in text:
         return LibraryDamagedError(
             f"The database of {where} is damaged: {text}.",

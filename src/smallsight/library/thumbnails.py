@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from smallsight.library.database import storage_errors
+
 
 def thumbnail_path(thumbnails_dir: Path, sha256: str) -> Path:
     """Return where the thumbnail of a content belongs; it need not exist."""
@@ -12,9 +14,10 @@ def thumbnail_path(thumbnails_dir: Path, sha256: str) -> Path:
 
 
 def store_thumbnail(thumbnails_dir: Path, sha256: str, thumbnail_webp: bytes) -> None:
-    """Write a thumbnail so that readers see either all of it or none."""
+    """Write a thumbnail so that readers see either all of it or none; raises OutOfResourcesError."""
     path = thumbnail_path(thumbnails_dir, sha256)
-    path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_bytes(thumbnail_webp)
-    unfinished.replace(path)
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(thumbnail_webp)
+        unfinished.replace(path)

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from smallsight.engine.text_reader import TextReader, is_reading_available
+from smallsight.errors import FolderError
 from smallsight.library.indexer import Indexer, IndexReport
 from smallsight.library.ledger import forget_failures
 from smallsight.library.observer import Observer
@@ -54,7 +55,12 @@ class IndexingApplication(Application):
                 report.num_retried = forget_failures(connection)
         for known in {summary.id: summary for summary in wanted}.values():
             scan = FolderScan(self.database, self.settings, known.id, known.path)
-            report.scans.append(scan.run(observer, should_stop))
+            try:
+                report.scans.append(scan.run(observer, should_stop))
+            except FolderError as error:
+                if folders:
+                    raise
+                observer.problem(str(known.path), error)  # an unplugged disk must not stop the others
             if should_stop():
                 report.work.is_complete = False
                 return report

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from smallsight.engine.text_line import TextLine
-from smallsight.errors import DecoderFailedError, SmallsightError
+from smallsight.errors import DecoderFailedError, OutOfResourcesError, SmallsightError
 from smallsight.library.database import Database
 from smallsight.library.indexer import Indexer, IndexReport
 from smallsight.library.ledger import forget_failures
@@ -206,6 +206,19 @@ def test_a_file_that_changes_after_the_scan_waits_for_the_next(database: Databas
     scan()
     work(ColourReader())
     assert "colour 2 2 2" in texts(database)
+
+
+def test_a_place_that_cannot_be_written_stops_with_a_sentence_and_loses_nothing(
+    database: Database, settings: Settings, draw: Draw, scan, work
+):
+    draw("a.png")
+    scan()
+    settings.thumbnails_dir.write_text("in the way of the folder")
+    with pytest.raises(OutOfResourcesError, match="not possible"):
+        work(ColourReader())
+    assert count(database, lease) == 0
+    settings.thumbnails_dir.unlink()
+    assert work(ColourReader()).read.done == 1
 
 
 def test_stopping_keeps_what_is_done_and_holds_nothing(database: Database, draw: Draw, scan, work):

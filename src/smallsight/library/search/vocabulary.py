@@ -56,10 +56,11 @@ def _terms_containing_two_letters(cursor: sqlite3.Cursor, letters: str) -> list[
 def corrections(cursor: sqlite3.Cursor, word: str, num_contents: int) -> list[str]:
     """Return at most 5 terms that word may be a misspelling of: fewest edits first, then most frequent.
 
-    One edit is allowed from 4 letters on, two from 8 on. num_contents is how many contents hold word as it
-    is; a word that some hold is corrected only to much more frequent ones.
+    One edit is allowed from 5 letters on, two from 8 on: a word of four letters is one edit away from too
+    many others that are no mistakes (food, mood). num_contents is how many contents hold word as it is; a
+    word that some hold is corrected only to much more frequent ones.
     """
-    if not 4 <= len(word) <= _MAX_CORRECTED_CHARS or not word.isalpha():
+    if not 5 <= len(word) <= _MAX_CORRECTED_CHARS or not word.isalpha():
         return []
     max_distance = 1 if len(word) < 8 else 2
     candidates = _similar_terms(cursor, word, max_distance)
@@ -87,17 +88,14 @@ def corrections(cursor: sqlite3.Cursor, word: str, num_contents: int) -> list[st
 def _similar_terms(cursor: sqlite3.Cursor, word: str, max_distance: int) -> list[str]:
     """Return the terms within max_distance edits, among many others.
 
-    One edit leaves the first or the last two letters in place, or swaps the middle two of four letters.
-    Two edits that change both ends leave the letters between: words have eight letters or more then, so
-    trigrams find them. Missed are only words of eight letters with the second and third swapped as well as
-    the sixth and seventh.
+    One edit leaves the first or the last two letters in place. Two edits that change both ends leave the
+    letters between: words have eight letters or more then, so trigrams find them. Missed are only words of
+    eight letters with the second and third swapped as well as the sixth and seventh.
     """
     statement = """
         SELECT term FROM term WHERE substr(term, 1, 2) = :head AND length(term) BETWEEN :least AND :most
         UNION SELECT term FROM term
         WHERE substr(term, -2) = :tail AND length(term) BETWEEN :least AND :most"""
-    if len(word) == 4:
-        statement += " UNION SELECT term FROM term WHERE term = :swapped"
     if max_distance == 2:
         statement += """
         UNION SELECT term FROM term WHERE id IN (SELECT rowid FROM term_trigram WHERE term MATCH :middle)
@@ -106,7 +104,6 @@ def _similar_terms(cursor: sqlite3.Cursor, word: str, max_distance: int) -> list
     parameters = {
         "head": word[:2],
         "tail": word[-2:],
-        "swapped": word[0] + word[2] + word[1] + word[3:],
         "middle": middle,
         "least": len(word) - max_distance,
         "most": len(word) + max_distance,
