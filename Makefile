@@ -23,7 +23,7 @@ demo: $(MARKS)/demo
 
 test: $(MARKS)/dev
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m pytest --cov --cov-report= $(TESTS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report= $(TESTS)
 	$(BIN)/python -m coverage report
 
 check: $(MARKS)/dev

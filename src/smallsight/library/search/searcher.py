@@ -28,6 +28,7 @@ from smallsight.library.search.matching import (
 from smallsight.library.search.query import Query, parse_query
 from smallsight.library.search.ranking import Match, Tier
 from smallsight.library.search.similar import Hashes, differing_bits, read_hashes
+from smallsight.library.search.tokens import tokenize
 from smallsight.library.search.vectors import Neighbour, VectorIndex
 from smallsight.settings import Settings
 
@@ -142,7 +143,8 @@ class Searcher:
             total = count(cursor, expression, _COUNTED_WITHOUT_WORDS)
             return _Found([Finding(content_id, 0.0) for content_id in ids], total)
         keywords = search_keywords(cursor, query) if mode is not Mode.SEMANTIC else _NO_KEYWORDS
-        semantic = self._find_meaning(cursor, query) if mode is not Mode.KEYWORD else []
+        spelt = _with_corrections(query.text, keywords.corrections)
+        semantic = self._find_meaning(cursor, query, spelt) if mode is not Mode.KEYWORD else []
         scored = _scored(mode, keywords, semantic)
         nearest = {one.content_id: one for one in semantic}
         page = []
@@ -152,15 +154,15 @@ class Searcher:
             page.append(_finding(content_id, score, found_by, near))
         return _Found(page, len(scored), keywords.corrections)
 
-    def _find_meaning(self, cursor: sqlite3.Cursor, query: Query) -> list[Neighbour]:
-        """Return at most 100 contents that are similar in meaning and pass the filters.
+    def _find_meaning(self, cursor: sqlite3.Cursor, query: Query, text: str) -> list[Neighbour]:
+        """Return at most 100 contents whose texts mean something like text and that pass the filters.
 
         A filter that few pass selects before similarities are compared; one that most pass is cheaper to
         apply to what is most similar, taking more until enough is left.
         """
         if self._embed is None or self._vectors is None:
             return []
-        query_D = np.asarray(self._embed([query.text]), dtype=np.float32)[0]
+        query_D = np.asarray(self._embed([text]), dtype=np.float32)[0]
         least = self._settings.search.min_similarity
         among = None
         num_asked = _MAX_SEMANTIC + _MAX_SEMANTIC // 4  # some may have lost their files since
@@ -200,6 +202,16 @@ def _scored(mode: Mode, keywords: KeywordResult, semantic: Sequence[Neighbour]) 
     if mode is Mode.SEMANTIC:
         return pairs
     return [(one.content_id, one.score) for one in fuse(keywords.ids, keywords.matches, pairs)]
+
+
+def _with_corrections(text: str, corrections: dict[str, list[str]]) -> str:
+    """Return text with its corrected words: what a misspelt word means to an encoder is anybody's guess."""
+    pieces, end = [], 0
+    for token in tokenize(text):
+        if token.term in corrections:
+            pieces += [text[end : token.start], corrections[token.term][0]]
+            end = token.end
+    return "".join([*pieces, text[end:]])
 
 
 def _found_by(match: Match | None, *, is_near: bool) -> tuple[str, ...]:

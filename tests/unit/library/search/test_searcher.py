@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from smallsight.library.search import keyword
-from smallsight.library.search.searcher import Mode
+from smallsight.library.search.searcher import Mode, Searcher
 from smallsight.settings import SearchSettings, Settings
 
 
@@ -44,6 +46,18 @@ def test_misspelt_words_are_corrected_and_reported(small, words_only):
     (hit,) = result.hits
     assert hit.found_by == ("keyword", "typo")
     assert [hit.excerpt[start:end] for start, end in hit.highlights] == ["friendly", "shark"]
+
+
+def test_the_meaning_is_that_of_the_corrected_words(small, database, settings):
+    small.add(ocr="such a friendly shark")
+    asked: list[str] = []
+
+    def embed(texts: Sequence[str]) -> np.ndarray:
+        asked.extend(texts)
+        return np.eye(len(texts), 8, dtype=np.float32)
+
+    Searcher(database, settings, embed, "any").search("Frendly, SHARK!")
+    assert asked == ["friendly SHARK"]
 
 
 def test_some_words_are_enough_when_few_hold_all_and_the_rarer_counts_more(small, words_only, found):
