@@ -38,8 +38,9 @@ class ChildProcess:
     After any exception from ``exchange`` the child is dead and must be replaced.
     """
 
-    def __init__(self, argument: int, *, module: str = _DECODE_CHILD) -> None:
-        """Start ``module`` with a number of its own (bytes of memory, threads) and wait until it is ready."""
+    def __init__(self, argument: int, *, module: str | None = None) -> None:
+        """Start the decoding child, or another module, with a number for it, and wait until it is ready."""
+        module = module or _DECODE_CHILD
         self._process = _start(module, argument)
         self._requests = cast("BinaryIO", self._process.stdin)
         self._replies = cast("BinaryIO", self._process.stdout)
