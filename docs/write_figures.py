@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
+ASKED = {"fused": "words and meaning", "keyword": "words", "semantic": "meaning"}
 START, END = "<!-- figures -->", "<!-- end figures -->"
 
 
@@ -45,7 +46,7 @@ def rows(results: Path) -> list[tuple[str, str, str]]:
         for row in size["rows"]:
             if row["kind"] == "all":
                 figure = f"{row['p50_ms']:.0f} / {row['p99_ms']:.0f} ms"
-                what = f"search by {row['mode']}, {int(num):,} pictures, p50 / p99"
+                what = f"search by {ASKED[row['mode']]}, {int(num):,} pictures, median / 99th percentile"
                 made.append((what, figure, "`benchmarks/search_latency.py`"))
     if recall := load(results, "ocr_recall"):
         figure = f"{recall['found_first']} of {recall['asked']}"
@@ -53,7 +54,7 @@ def rows(results: Path) -> list[tuple[str, str, str]]:
         made.append((what, figure, "`benchmarks/ocr_recall.py`"))
     for series in series_of(load(results, "malformed_pictures")):
         figure = f"{len(series['crashes'])} crashes, longest {series['longest_s']:.2f} s"
-        what = f"{series['name']}, {series['num_files']:,} files"
+        what = f"{series['name'].capitalize()}, {series['num_files']:,} files"
         made.append((what, figure, "`benchmarks/malformed_pictures.py`"))
     return made
 
