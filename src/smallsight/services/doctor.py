@@ -129,7 +129,7 @@ def _memory() -> Finding:
     text = f"{_gib(usable_bytes)} GiB, {_gib(available_bytes)} GiB free now"
     if available_bytes < _LOW_MEMORY_BYTES:
         return Finding(
-            "memory", Health.NOTE, text, "close other programs: indexing with OCR takes about 1.5 GiB"
+            "memory", Health.NOTE, text, "close other programs: indexing with OCR takes about 1 GiB"
         )
     return Finding("memory", Health.GOOD, text)
 
