@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from .conftest import Command, end_all
 
@@ -100,9 +101,19 @@ def test_nothing_found_is_said(library: Command):
     assert library.json("search", "--mode", "keyword", "zzzzqqqq") == []
 
 
-def test_similar_pictures_are_found_from_a_picture(library: Command, pictures: Path):
-    hits = library.json("search", "--similar", pictures / "IMG_1.png")
-    assert "IMG_1.png" not in names(hits)
+def test_similar_pictures_are_found_from_a_picture(smallsight: Command, draw_text: DrawText, tmp_path: Path):
+    album = tmp_path / "album"
+    draw_text(album / "one.png", "MONDAY AGAIN")
+    draw_text(album / "other.png", "thirty penguins marching")
+    with Image.open(album / "one.png") as image:
+        image.save(album / "forwarded.jpg", quality=70)
+    smallsight.run("index", album)
+    hits = smallsight.json("search", "--similar", album / "one.png")
+    assert names(hits)[0] == "forwarded.jpg"
+    assert "similar_picture" in hits[0]["found_by"]
+    assert "one.png" not in names(hits)
+    alike = smallsight.json("duplicates")["alike"]
+    assert [{Path(path).name for path in group} for group in alike] == [{"one.png", "forwarded.jpg"}]
 
 
 def test_the_same_files_are_listed_as_duplicates(library: Command, pictures: Path):
