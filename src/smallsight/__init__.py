@@ -3,6 +3,25 @@
 Importing this package loads nothing heavy: neither OpenVINO, nor a database, nor a web stack.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from smallsight.version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from smallsight.model.loading import load
+
+__all__ = ["__version__", "load"]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
+    """Import what is heavy when it is first asked for."""
+    if name == "load":
+        from smallsight.model.loading import load  # noqa: PLC0415 - importing the package stays light
+
+        return load
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -16,6 +16,7 @@
     │   ├── ModelUnavailableError      exit 5   503   its files are not on this machine
     │   ├── ModelNotRunnableError      exit 5   501   this release has no code for it yet
     │   ├── BrokenCheckpointError      exit 4   500   files that do not hold what they should
+    │   ├── PromptTooLongError         exit 4   400   more tokens than the model's context
     │   └── DownloadError              exit 5   502   fetching files failed
     ├── MissingExtraError              exit 5   501   an optional package is not installed
     ├── LibraryError                   exit 4   500   something is wrong with the library of pictures
@@ -54,6 +55,7 @@ __all__ = [
     "PictureError",
     "PictureNotFoundError",
     "PictureTooLargeError",
+    "PromptTooLongError",
     "SettingsError",
     "SmallsightError",
     "UnknownModelError",
@@ -165,6 +167,13 @@ class BrokenCheckpointError(ModelError):
     """A checkpoint's files are truncated, inconsistent, or not what the family needs."""
 
     code = "broken_checkpoint"
+
+
+class PromptTooLongError(ModelError):
+    """A prompt, its pictures included, does not fit into the model's context."""
+
+    code = "prompt_too_long"
+    http_status = 400
 
 
 class DownloadError(ModelError):

@@ -84,6 +84,30 @@ class EmbeddingSettings(BaseModel):
     )
 
 
+class DescribeSettings(BaseModel):
+    """Which model describes pictures, and how it is asked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str | None = Field(
+        None, description="Name or folder of the model that describes pictures; none does when unset."
+    )
+    precision: str = Field(
+        "auto",
+        pattern="^(auto|fp32|bf16|fp16|int8|int4|nf4)$",
+        description="How its weights are stored: auto, fp32, bf16, fp16, int8, int4 or nf4.",
+    )
+    detail: str = Field(
+        "auto",
+        pattern="^(auto|high|low)$",
+        description="How finely large pictures are looked at: auto, high or low; finer takes longer.",
+    )
+    max_tokens: int = Field(96, ge=1, le=4096, description="Longest description, in tokens.")
+    prompt: str | None = Field(
+        None, min_length=1, description="What the model is told to do; its own words for it when unset."
+    )
+
+
 class SearchSettings(BaseModel):
     """How results are found and ordered."""
 
@@ -123,6 +147,7 @@ class Settings(BaseSettings):
     )
     limits: Limits = Limits()
     index: IndexSettings = IndexSettings()
+    describe: DescribeSettings = DescribeSettings()
     embedding: EmbeddingSettings = EmbeddingSettings()
     search: SearchSettings = SearchSettings()
 

@@ -75,6 +75,10 @@ def test_a_setting_can_be_set_by_the_variable_the_guide_names(name, monkeypatch)
         value = getattr(value, part)
     other = {
         "home": "/somewhere",
+        "describe.detail": "high",
+        "describe.model": "test",
+        "describe.precision": "int8",
+        "describe.prompt": "What is this?",
         "embedding.model_dir": "/elsewhere",
         "embedding.precision": "fp32",
         "index.exclude": '["x"]',

@@ -14,7 +14,9 @@ MODULES = [
 
 
 def test_names_of_the_package():
-    assert sorted(smallsight.__all__) == ["__version__"]
+    assert sorted(smallsight.__all__) == ["__version__", "load"]
+    assert set(smallsight.__all__) <= set(dir(smallsight))
+    assert callable(smallsight.load)
 
 
 def test_version_is_three_numbers():

@@ -97,6 +97,14 @@ def test_show_and_edit(run):
     assert run("show", picture) == edited
 
 
+def test_describe(run):
+    paths = [run.pictures / "red balloon.png", run.pictures / "broken.png"]
+    described = run("describe", *paths, "--model", "test", exit_code=4)
+    assert_shape("describe", described)
+    assert [row["text"] for row in described] == ["red balloon", None]
+    assert set(described[0]) == set(described[1])
+
+
 def test_doctor(run):
     assert_shape("doctor", run("doctor"))
 

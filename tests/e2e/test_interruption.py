@@ -18,6 +18,7 @@ from .conftest import WORDS, Command, descendants, end_all
 
 NUM_PICTURES = 200
 NUM_KILLS = 30
+INDEX = ("index", "--model", "test")
 LONGEST_LIFE_S = 6.0
 
 
@@ -39,7 +40,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory, draw_text: Callable[[Path
 @pytest.fixture(scope="module")
 def uninterrupted(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     command = Command(tmp_path_factory.mktemp("uninterrupted") / "home")
-    command.run("index", pictures)
+    command.run(*INDEX, pictures)
     yield visible_state(command.home)
     end_all(command)
 
@@ -58,7 +59,8 @@ def visible_state(home: Path) -> dict[str, Any]:
                 "FROM picture p LEFT JOIN content c ON c.id = p.content_id"
             ),
             "contents": rows(
-                "SELECT sha256, format, width_px, height_px, phash, dhash, ocr_text, ocr_source FROM content"
+                "SELECT sha256, format, width_px, height_px, phash, dhash, ocr_text, ocr_source, "
+                "description, description_source, description_model FROM content"
             ),
             "lines": rows(
                 "SELECT c.sha256, l.position, l.text, l.confidence, l.box "
@@ -84,14 +86,14 @@ def test_thirty_kills_change_nothing(
     num_killed = 0
     orphans: list[psutil.Process] = []
     while num_killed < NUM_KILLS:
-        process = smallsight.start("index", pictures)
+        process = smallsight.start(*INDEX, pictures)
         time.sleep(chance.uniform(0.1, LONGEST_LIFE_S))
         if process.poll() is None:
             orphans += descendants(process)
         process.kill()
         process.communicate()
         num_killed += 1
-    smallsight.run("index", pictures)
+    smallsight.run(*INDEX, pictures)
     assert visible_state(smallsight.home) == uninterrupted
     assert uninterrupted["leases"] == []
     _gone, alive = psutil.wait_procs(orphans, timeout=10)
@@ -100,12 +102,13 @@ def test_thirty_kills_change_nothing(
 
 
 def test_nothing_is_left_to_do_afterwards(smallsight: Command, pictures: Path):
-    smallsight.run("index", pictures)
-    report = smallsight.json("index", pictures)
+    smallsight.run(*INDEX, pictures)
+    report = smallsight.json(*INDEX, pictures)
     assert report["complete"]
     assert {name: stage["done"] for name, stage in report["stages"].items()} == {
         "look": 0,
         "read": 0,
+        "describe": 0,
         "embed": 0,
     }
     assert report["folders"][0]["hashed"] == 0
@@ -127,7 +130,7 @@ def wait_for_outcomes(home: Path, at_least: int) -> None:
 def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(
     smallsight: Command, pictures: Path, uninterrupted: dict[str, Any]
 ):
-    process = smallsight.start("index", pictures)
+    process = smallsight.start(*INDEX, pictures)
     wait_for_outcomes(smallsight.home, at_least=20)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
@@ -136,16 +139,16 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(
     stopped = visible_state(smallsight.home)
     assert stopped["leases"] == []
     assert 20 <= len(stopped["outcomes"]) < len(uninterrupted["outcomes"])
-    smallsight.run("index", pictures)
+    smallsight.run(*INDEX, pictures)
     assert visible_state(smallsight.home) == uninterrupted
 
 
 def test_a_second_run_at_the_same_time_is_refused_with_a_sentence(
     smallsight: Command, pictures: Path, uninterrupted: dict[str, Any]
 ):
-    first = smallsight.start("index", pictures)
+    first = smallsight.start(*INDEX, pictures)
     wait_for_outcomes(smallsight.home, at_least=1)
-    out, err = smallsight.run("index", pictures, code=6)
+    out, err = smallsight.run(*INDEX, pictures, code=6)
     assert f"written to by process {first.pid}" in err
     assert out == ""
     found = smallsight.json("search", "monday", "--mode", "keyword")

@@ -17,6 +17,7 @@ from smallsight.cli.progress_report import ProgressReport
 from smallsight.errors import SettingsError, SmallsightError
 
 if TYPE_CHECKING:
+    from smallsight.library.indexer import IndexReport, StageReport
     from smallsight.services.indexing import IndexingApplication, RunReport
 
 folders_app = typer.Typer(help="The folders of the library.", no_args_is_help=False)
@@ -31,6 +32,11 @@ def index(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try again the pictures that failed before.")
     ] = False,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="Describe with this model, a name or folder; else describe.model does."),
+    ] = None,
+    no_describe: Annotated[bool, typer.Option("--no-describe", help="Leave descriptions for later.")] = False,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
@@ -40,7 +46,10 @@ def index(
 
     out = get_output(json=json, quiet=quiet)
     observer = CommandObserver(out)
-    with IndexingApplication(load_settings()) as application, stop_on_interrupt(out) as stopped:
+    if no_describe and model is not None:
+        raise SettingsError("--model and --no-describe contradict each other.", hint="leave one out.")
+    chosen = {"describe": {"model": model}} if no_describe or model is not None else {}
+    with IndexingApplication(load_settings(**chosen)) as application, stop_on_interrupt(out) as stopped:
         if not folders and not application.library.folders():
             raise SettingsError("No folder to index.", hint="name one: `smallsight index ~/Pictures`.")
         note_missing_parts(application, out)
@@ -190,12 +199,21 @@ def report_as_data(report: RunReport, observer: CommandObserver) -> dict[str, An
         ],
         "stages": {
             name: {"done": stage.done, "failed": stage.failed, "seconds": round(stage.seconds, 4)}
-            for name, stage in (("look", work.look), ("read", work.read), ("embed", work.embed))
+            for name, stage in _stages(work)
         },
         "problems": [
             {"path": path, "code": error.code, "message": error.message} for path, error in observer.problems
         ],
     }
+
+
+def _stages(work: IndexReport) -> list[tuple[str, StageReport]]:
+    return [
+        ("look", work.look),
+        ("read", work.read),
+        ("describe", work.describe),
+        ("embed", work.embed),
+    ]
 
 
 def _print_report(out: Output, report: RunReport, observer: CommandObserver) -> None:

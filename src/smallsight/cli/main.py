@@ -9,6 +9,7 @@ import typer
 
 from smallsight.cli import models
 from smallsight.cli.demo import demo
+from smallsight.cli.describe import describe
 from smallsight.cli.doctor import doctor
 from smallsight.cli.duplicates import duplicates
 from smallsight.cli.index import folders_app, index
@@ -32,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich help costs half of the start-up time
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, index, search, show, edit, duplicates):
+for command in (demo, describe, index, search, show, edit, duplicates):
     app.command()(command)
 app.add_typer(folders_app, name="folders")
 app.add_typer(models.app, name="models")

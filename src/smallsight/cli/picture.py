@@ -76,6 +76,7 @@ def _report(out: Output, details: PictureDetails, thumbnail: Path) -> None:
         "text": details.ocr_text,
         "description": details.description,
         "description_by": details.description_source,
+        "description_model": details.description_model,
         "tags": list(details.tags),
         "thumbnail": str(thumbnail),
         "problems": list(details.problems),
@@ -87,4 +88,4 @@ def _report(out: Output, details: PictureDetails, thumbnail: Path) -> None:
         values = value if isinstance(value, list) else [value]
         for one in values:
             if one is not None:
-                out.console.print(f"{name:<15}{one}", markup=False)
+                out.console.print(f"{name:<18}{one}", markup=False)

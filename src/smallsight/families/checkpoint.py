@@ -1,4 +1,4 @@
-"""Reading tensors from a safetensors file, each through a memory map and only when asked for.
+"""Reading tensors from safetensors files, each through a memory map and only when asked for.
 
 The numpy side of the safetensors package cannot read bfloat16; this reads the same format for any family.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,22 @@ class Checkpoint:
 
     def take(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """Return a tensor as float32, once; it must have this shape and hold finite numbers only."""
+        entry = self._claim(name, shape)
+        values = widen(self._data[entry.begin : entry.end], entry.kind).reshape(shape)
+        if not np.isfinite(values).all():
+            raise BrokenCheckpointError(
+                f"Tensor {name} of {self._path} holds values that are not numbers.", hint=HINT
+            )
+        return values
+
+    def map_table(self, name: str, shape: tuple[int, int]) -> RowTable:
+        """Return a table whose rows stay in the file, once; it must have this shape."""
+        entry = self._claim(name, shape)
+        rows = self._data[entry.begin : entry.end].reshape(shape[0], -1)
+        return RowTable(f"Tensor {name} of {self._path}", entry.kind, rows)
+
+    def _claim(self, name: str, shape: tuple[int, ...]) -> _Entry:
+        """Find a tensor, check what its header says, and remember that it was used."""
         entry = self._entries.get(name)
         if entry is None:
             raise BrokenCheckpointError(f"{self._path} has no tensor {name}.", hint=HINT)
@@ -57,28 +74,56 @@ class Checkpoint:
                 f"Tensor {name} of {self._path} has shape {list(entry.shape)}, expected {list(shape)}.",
                 hint="config.json and model.safetensors must belong together.",
             )
-        values = self._read(name, entry)
-        if not np.isfinite(values).all():
-            raise BrokenCheckpointError(
-                f"Tensor {name} of {self._path} holds values that are not numbers.", hint=HINT
-            )
-        self._untaken.remove(name)
-        return values
-
-    def _read(self, name: str, entry: _Entry) -> NDArray[np.float32]:
-        stored = self._data[entry.begin : entry.end]
-        if entry.kind == "F32":
-            values = stored.view("<f4")
-        elif entry.kind == "F16":
-            values = stored.view("<f2").astype(np.float32)
-        elif entry.kind == "BF16":  # the upper half of a float32
-            values = (stored.view("<u2").astype(np.uint32) << 16).view(np.float32)
-        else:
+        if entry.kind not in BYTES_PER_VALUE:
             raise BrokenCheckpointError(
                 f"Tensor {name} of {self._path} is stored as {entry.kind}, "
                 f"expected {' or '.join(BYTES_PER_VALUE)}."
             )
-        return values.reshape(entry.shape)
+        self._untaken.remove(name)
+        return entry
+
+
+@dataclass(frozen=True, eq=False)
+class RowTable:
+    """A table in a file, read row by row, so that only the pages of rows in use are in memory."""
+
+    name: str
+    kind: str
+    rows_bytes: NDArray[np.uint8]
+
+    def rows(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return these rows as float32 [ids, width]; raises BrokenCheckpointError if one is not finite."""
+        values = widen(self.rows_bytes[ids].reshape(-1), self.kind).reshape(len(ids), -1)
+        if not np.isfinite(values).all():
+            raise BrokenCheckpointError(f"{self.name} holds values that are not numbers.", hint=HINT)
+        return values
+
+
+class CheckpointParts:
+    """Several safetensors files that make up one checkpoint; names are unique among them."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._parts = [Checkpoint(path) for path in paths]
+
+    @property
+    def untaken(self) -> frozenset[str]:
+        """Names of tensors that have not been taken yet."""
+        return frozenset().union(*(part.untaken for part in self._parts))
+
+    def part_with(self, name: str) -> Checkpoint:
+        """Return the file that still has this tensor, or the first, which will say that it has none."""
+        return next((part for part in self._parts if name in part.untaken), self._parts[0])
+
+    def take(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Return a tensor as float32, once; see ``Checkpoint.take``."""
+        return self.part_with(name).take(name, shape)
+
+
+def widen(stored: NDArray[np.uint8], kind: str) -> NDArray[np.float32]:
+    """Read bytes as little-endian numbers of this kind ("F32", "F16" or "BF16") and return float32."""
+    if kind == "BF16":  # the upper half of a float32
+        return (stored.view("<u2").astype(np.uint32) << 16).view(np.float32)
+    return stored.view("<f4" if kind == "F32" else "<f2").astype(np.float32, copy=False)
 
 
 def _open(path: Path) -> tuple[dict[str, _Entry], NDArray[np.uint8]]:

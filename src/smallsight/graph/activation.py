@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from openvino import Node
 from openvino import opset15 as ops
 
 
-def gelu(hidden: Node) -> Node:
-    """Return ``x * Phi(x)`` with the exact normal distribution, not its tanh approximation."""
-    return ops.gelu(hidden, "erf")
+def gelu(hidden: Node, form: Literal["erf", "tanh"] = "erf") -> Node:
+    """Return ``x * Phi(x)``, with the exact normal distribution (erf) or its usual approximation (tanh)."""
+    return ops.gelu(hidden, form)
+
+
+def gated_silu(gate_and_up: Node, width: int) -> Node:
+    """Split the last axis into gate and up, each ``width`` wide, and return ``silu(gate) * up``."""
+    gate, up = split(gate_and_up, width, width)
+    return ops.multiply(ops.swish(gate), up)
+
+
+def split(hidden: Node, *widths: int) -> list[Node]:
+    """Cut the last axis into pieces of these widths, which add up to it."""
+    pieces = ops.variadic_split(
+        hidden, ops.constant(-1, dtype="int64"), ops.constant(list(widths), dtype="int64")
+    )
+    return [pieces.output(index) for index in range(len(widths))]

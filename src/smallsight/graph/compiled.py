@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import openvino as ov
@@ -26,6 +27,7 @@ log = structlog.get_logger(__name__)
 
 CHECKSUM_BYTES = 8
 READ_BYTES = 1 << 20
+NO_TUNING: Mapping[str, str | int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,14 +40,21 @@ class CompiledNetwork:
 
 
 def load_or_compile(
-    build: Callable[[], ov.Model], identity: Mapping[str, str], *, graphs_dir: Path | None, threads: int
+    build: Callable[[], ov.Model],
+    identity: Mapping[str, str],
+    *,
+    graphs_dir: Path | None,
+    threads: int,
+    tuning: Mapping[str, str | int] = NO_TUNING,
 ) -> CompiledNetwork:
     """Take the network from ``graphs_dir``, or build it, compile it and keep it there.
 
-    ``identity`` names everything the network is made of; the runtime's version and the processor are added
-    here. 0 threads means one per physical core. With None for a folder nothing is read or kept.
+    ``identity`` names everything the network is made of; the runtime's version, the processor and ``tuning``,
+    which goes before the usual options of the runtime, are added here. 0 threads means one per physical core.
+    With None for a folder nothing is read or kept.
     """
-    options = _cpu_options(threads)
+    options = _cpu_options(threads) | dict(tuning)
+    identity = {**identity, **{name: str(value) for name, value in tuning.items()}}
     if graphs_dir is None:
         return CompiledNetwork(_core().compile_model(build(), "CPU", options), None, from_cache=False)
     path = graphs_dir / f"{_network_key(identity)}.network"

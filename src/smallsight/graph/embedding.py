@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from openvino import Node
 from openvino import opset15 as ops
 
-from smallsight.graph.constants import StoredMatrix, integers
+from smallsight.graph.constants import Int8Matrix, integers
 
 
-def embed_tokens(table_VD: StoredMatrix, token_ids_BT: Node) -> Node:
+def embed_tokens(table_VD: NDArray[np.float32] | Int8Matrix, token_ids_BT: Node) -> Node:
     """Return the rows of the ids, float32 [batch, tokens, dimensions].
 
     From an int8 table the rows are taken first and scaled afterwards, so that it stays int8 in memory.

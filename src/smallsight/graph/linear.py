@@ -7,10 +7,21 @@ from numpy.typing import NDArray
 from openvino import Node
 from openvino import opset15 as ops
 
-from smallsight.graph.constants import StoredMatrix, matrix
+from smallsight.graph.constants import BF16Bits, StoredMatrix, bf16_matrix, matrix
 
 
-def linear(hidden_BTI: Node, weight_OI: StoredMatrix, bias_O: NDArray[np.float32]) -> Node:
-    """Return ``hidden @ weight.T + bias``, [batch, tokens, outputs]."""
-    product = ops.matmul(hidden_BTI, matrix(weight_OI), transpose_a=False, transpose_b=True)
-    return ops.add(product, ops.constant(bias_O.reshape(1, 1, -1)))
+def linear(hidden: Node, weight_OI: StoredMatrix, bias_O: NDArray[np.float32] | None = None) -> Node:
+    """Return ``hidden @ weight.T + bias`` over the last axis of [..., inputs]."""
+    product = _multiply(hidden, weight_OI)
+    if bias_O is None:
+        return product
+    ones = [1] * (hidden.get_output_partial_shape(0).rank.get_length() - 1)
+    return ops.add(product, ops.constant(bias_O.reshape(*ones, -1)))
+
+
+def _multiply(hidden: Node, weight_OI: StoredMatrix) -> Node:
+    """Return ``hidden @ weight.T``; a bfloat16 weight as it is, because widened it would be copied."""
+    if not isinstance(weight_OI, BF16Bits):
+        return ops.matmul(hidden, matrix(weight_OI), transpose_a=False, transpose_b=True)
+    narrow = ops.convert(hidden, "bf16")
+    return ops.convert(ops.matmul(narrow, bf16_matrix(weight_OI), transpose_a=False, transpose_b=True), "f32")

@@ -1,4 +1,4 @@
-"""Layer normalisation and unit length."""
+"""Layer normalisation, RMS normalisation and unit length."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from openvino import Node
 from openvino import opset15 as ops
 
-from smallsight.graph.constants import integers
+from smallsight.graph.constants import integers, scalar
 
 SHORTEST_LENGTH = 1e-12
 
@@ -24,3 +24,12 @@ def layer_norm(
 def unit_length(vectors_BD: Node) -> Node:
     """Divide each vector by its Euclidean length; a vector of zeros stays one."""
     return ops.normalize_l2(vectors_BD, integers(1), SHORTEST_LENGTH, "max")
+
+
+def rms_norm(hidden_TD: Node, weight_D: NDArray[np.float32], epsilon: float) -> Node:
+    """Divide each token's vector by its root mean square, then scale it; the plugin fuses this chain."""
+    squares = ops.power(hidden_TD, scalar(2.0))
+    mean_T1 = ops.reduce_mean(squares, integers(-1), keep_dims=True)
+    root_T1 = ops.sqrt(ops.add(mean_T1, scalar(epsilon)))
+    normalised = ops.multiply(hidden_TD, ops.divide(scalar(1.0), root_T1))
+    return ops.multiply(normalised, ops.constant(weight_D.reshape(1, -1)))

@@ -1,4 +1,4 @@
-"""Fills the library: looks at every picture, reads its text, embeds it, and can stop at any moment.
+"""Fills the library: looks at pictures, reads, describes and embeds them, and can stop at any moment.
 
 Owns the order of the work and what is stored in one transaction. Decoding and reading happen in other
 processes; this one only moves results into the database.
@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from smallsight.engine.text_line import TextLine
 from smallsight.errors import PictureError, PictureNotFoundError, SmallsightError
 from smallsight.library.database import Database
+from smallsight.library.describing import PictureDescribing
 from smallsight.library.embedding import TextEmbedding, store_vectors, texts_to_embed
 from smallsight.library.ledger import (
     Ledger,
@@ -35,11 +36,12 @@ from smallsight.library.observer import Observer
 from smallsight.library.reading import TextReading
 from smallsight.library.schema import content, folder, picture
 from smallsight.library.search.text_index import refresh_search_text
-from smallsight.library.texts import renew_text_version, store_lines
+from smallsight.library.texts import renew_text_version, store_description, store_lines
 from smallsight.library.thumbnails import store_thumbnail
 from smallsight.media.decoder import PictureDecoder
 from smallsight.media.files import read_picture_file
 from smallsight.media.picture import DecodedPicture
+from smallsight.model.picture_argument import NamedBytes
 from smallsight.settings import Settings
 
 LOOK_KEY = "look-1"
@@ -63,6 +65,7 @@ class IndexReport:
 
     look: StageReport = field(default_factory=StageReport)
     read: StageReport = field(default_factory=StageReport)
+    describe: StageReport = field(default_factory=StageReport)
     embed: StageReport = field(default_factory=StageReport)
     is_complete: bool = True
 
@@ -78,7 +81,7 @@ class _Looked:
 
 
 class Indexer:
-    """Does all the due work it has the means for: looking always, reading and embedding if given."""
+    """Does all the due work it has the means for: looking always, the other stages if given their part."""
 
     def __init__(
         self,
@@ -86,11 +89,13 @@ class Indexer:
         settings: Settings,
         reader: TextReading | None,
         embedder: TextEmbedding | None,
+        describer: PictureDescribing | None = None,
     ) -> None:
         self._database = database
         self._settings = settings
         self._reader = reader
         self._embedder = embedder
+        self._describer = describer
         self._ledger = Ledger(uuid.uuid4().hex, settings.index.lease_s)
         self._report = IndexReport()
 
@@ -100,6 +105,8 @@ class Indexer:
             drop_abandoned_leases(connection)
         try:
             self._look_and_read(observer, should_stop)
+            if not should_stop():
+                self._describe(observer, should_stop)
             if not should_stop():
                 self._embed(observer, should_stop)
         finally:
@@ -240,6 +247,71 @@ class Indexer:
                     renew_text_version(connection, [task.content_id])
                     refresh_search_text(connection, [task.content_id])
         self._count(self._report.read, seconds, error)
+
+    def _describe(self, observer: Observer, should_stop: Callable[[], bool]) -> None:
+        if self._describer is None:
+            return
+        stage = Stage(StageName.DESCRIBE, self._describer.key)
+        with self._database.reading() as connection:
+            total = count_due(connection, [stage])
+        if not total:
+            return
+        observer.begin("Describing pictures", total, "pictures")
+        given: deque[tuple[Task, str]] = deque()  # to the describer and not yet answered, in order
+        described = self._describer.describe(self._pictures_to_describe(stage, given, observer, should_stop))
+        try:
+            started_s = time.perf_counter()
+            for answer in described:
+                task, path = given.popleft()
+                ended_s = time.perf_counter()
+                self._store_description(task, answer, self._describer.model_name, ended_s - started_s)
+                if isinstance(answer, SmallsightError):
+                    observer.problem(path, answer)
+                observer.advance()
+                started_s = ended_s
+                if should_stop():
+                    break
+        finally:
+            described.close()
+            observer.end()
+
+    def _pictures_to_describe(
+        self,
+        stage: Stage,
+        given: deque[tuple[Task, str]],
+        observer: Observer,
+        should_stop: Callable[[], bool],
+    ) -> Iterator[NamedBytes]:
+        """Lease and read pictures one by one, as the model asks for them, and note which were given."""
+        for task in self._tasks([stage], _PICTURES_PER_LEASE):
+            if should_stop():
+                return
+            paths = self._paths_of(task)
+            try:
+                data = self._bytes_of(task, paths)
+            except PictureError as error:
+                observer.problem(
+                    str(paths[0]), error
+                )  # no outcome: the next scan finds out what became of it
+                observer.advance()
+                continue
+            given.append((task, str(paths[0])))
+            yield NamedBytes(paths[0].name, data)
+
+    def _store_description(
+        self, task: Task, answer: str | SmallsightError, model_name: str, seconds: float
+    ) -> None:
+        error = answer if isinstance(answer, SmallsightError) else None
+        max_chars = self._settings.limits.max_text_chars
+        with self._database.writing() as connection:
+            self._ledger.finish(connection, task, StageName.DESCRIBE, seconds, error)
+            self._ledger.renew(connection)
+            if isinstance(answer, str) and store_description(
+                connection, task.content_id, answer, model_name, max_chars
+            ):
+                renew_text_version(connection, [task.content_id])
+                refresh_search_text(connection, [task.content_id])
+        self._count(self._report.describe, seconds, error)
 
     def _embed(self, observer: Observer, should_stop: Callable[[], bool]) -> None:
         if self._embedder is None:

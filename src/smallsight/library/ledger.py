@@ -25,6 +25,7 @@ class StageName(StrEnum):
 
     LOOK = "look"  # decode: size, format, perceptual hashes, thumbnail
     READ = "read"  # the text in the picture
+    DESCRIBE = "describe"  # what a model says is in it, unless a person has said it
     EMBED = "embed"  # vectors of its texts
 
 
@@ -136,6 +137,14 @@ class Ledger:
             .on_conflict_do_update(index_elements=["content_id", "stage"], set_=values)
         )
 
+    def renew(self, connection: sa.Connection) -> None:
+        """Reserve everything this worker holds for another full term; for work slower than a lease."""
+        connection.execute(
+            lease.update()
+            .where(lease.c.token == self._token)
+            .values(expires_at_s=time.time() + self._lease_s)
+        )
+
     def give_back(self, connection: sa.Connection) -> None:
         """Release everything this worker holds, to be taken again by anyone at once."""
         connection.execute(lease.delete().where(lease.c.token == self._token))
@@ -202,4 +211,6 @@ def _is_due(stage: Stage, now_s: float, *, can_look: bool) -> sa.ColumnElement[b
         looked = sa.exists().where(outcome.c.content_id == content.c.id, outcome.c.stage == StageName.LOOK)
         decoded = looked.where(outcome.c.status == OutcomeStatus.DONE)
         conditions.append(sa.or_(decoded, ~looked) if can_look else decoded)
+    if stage.name is StageName.DESCRIBE:
+        conditions.append(content.c.description_source.is_distinct_from("human"))
     return sa.and_(*conditions)

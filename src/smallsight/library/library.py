@@ -63,6 +63,7 @@ class PictureDetails:
     ocr_text: str | None
     description: str | None
     description_source: str | None
+    description_model: str | None
     tags: tuple[str, ...]
     problems: tuple[str, ...]
 
@@ -205,6 +206,7 @@ class Library:
                 ocr_text=row.ocr_text,
                 description=row.description,
                 description_source=row.description_source,
+                description_model=row.description_model,
                 tags=_tags_of(connection, content_id),
                 problems=tuple(
                     connection.execute(
@@ -240,12 +242,14 @@ class Library:
         with self._database.writing() as connection:
             if changes:
                 connection.execute(content.update().where(content.c.id == content_id).values(**changes))
-            if ocr_text is not None and not ocr_text.strip():
-                connection.execute(
-                    outcome.delete().where(
-                        outcome.c.content_id == content_id, outcome.c.stage == StageName.READ
-                    )
-                )
+            given_back = [
+                stage
+                for stage, text in ((StageName.DESCRIBE, description), (StageName.READ, ocr_text))
+                if text is not None and not text.strip()
+            ]
+            connection.execute(
+                outcome.delete().where(outcome.c.content_id == content_id, outcome.c.stage.in_(given_back))
+            )
             add_tags(connection, content_id, tags_added)
             remove_tags(connection, content_id, tags_removed)
             renew_text_version(connection, [content_id])

@@ -63,6 +63,24 @@ def store_lines(
     )
 
 
+def store_description(
+    connection: sa.Connection, content_id: int, text: str, model_name: str, max_chars: int
+) -> bool:
+    """Store what a model said unless a person has described the content; say whether anything changed."""
+    description = text.strip()[:max_chars] or None
+    before = connection.execute(
+        sa.select(content.c.description, content.c.description_source).where(content.c.id == content_id)
+    ).one()
+    if before.description_source == "human":
+        return False
+    connection.execute(
+        content.update()
+        .where(content.c.id == content_id)
+        .values(description=description, description_source="machine", description_model=model_name)
+    )
+    return bool(before.description != description)
+
+
 def renew_text_version(connection: sa.Connection, content_ids: Sequence[int]) -> None:
     """Say that texts of these contents changed, so that what was derived from them is due again."""
     connection.execute(

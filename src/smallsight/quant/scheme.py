@@ -1,17 +1,98 @@
-"""Which form a matrix is stored in at each precision."""
+"""Which form each part of a network is stored in at each precision.
+
+A scheme is decided per module, because parts differ: tables that are only looked up are not here at all (they
+stay in the checkpoint, memory-mapped), and the output head keeps 8 bits in int4, since every token's logits
+pass through it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from smallsight.quant.bf16 import BF16Matrix, round_to_bf16
+from smallsight.quant.grouped import GroupedMatrix, group_size, quantize_groups
 from smallsight.quant.int8_rows import Int8Rows, quantize_rows
 
-Precision = Literal["fp32", "int8"]
+Precision = Literal["fp32", "int8"]  # of the text embedder
+Stored = NDArray[np.float32] | Int8Rows | GroupedMatrix | BF16Matrix
+
+
+class Storage(StrEnum):
+    """A form that a matrix can be stored in."""
+
+    FP32 = "fp32"
+    BF16 = "bf16"
+    INT8_ROWS = "int8-rows"
+    INT8_GROUPS = "int8-groups"
+    INT4_GROUPS = "int4-groups"
+
+
+class Module(StrEnum):
+    """A part of a vision-language model whose linear layers share one form."""
+
+    VISION = "vision"
+    CONNECTOR = "connector"
+    TEXT = "text"
+    HEAD = "head"
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A form for each module, and what the arithmetic around quantised layers runs in."""
+
+    name: str
+    modules: Mapping[Module, Storage]
+    arithmetic: Literal["f32", "bf16"]
+
+    @property
+    def identity(self) -> str:
+        """Everything that decides what is stored, as one line."""
+        return " ".join([self.arithmetic, *(f"{module}={form}" for module, form in self.modules.items())])
+
+    def store(self, matrix: NDArray[np.float32], module: Module) -> Stored:
+        """Bring a linear layer's weight, float32 [out, in], into the form of its module."""
+        return STORE[self.modules[module]](matrix)
+
+
+def _everywhere(form: Storage) -> Mapping[Module, Storage]:
+    return dict.fromkeys(Module, form)
+
+
+SCHEMES: Mapping[str, Scheme] = {
+    "fp32": Scheme("fp32", _everywhere(Storage.FP32), "f32"),
+    "bf16": Scheme("bf16", _everywhere(Storage.BF16), "bf16"),
+    "int8": Scheme("int8", _everywhere(Storage.INT8_GROUPS), "bf16"),
+    "int4": Scheme("int4", {**_everywhere(Storage.INT4_GROUPS), Module.HEAD: Storage.INT8_GROUPS}, "bf16"),
+}
 
 
 def store_matrix(matrix: NDArray[np.float32], precision: Precision) -> NDArray[np.float32] | Int8Rows:
     """Return the matrix as it is (fp32) or as rows of int8."""
     return quantize_rows(matrix) if precision == "int8" else matrix
+
+
+def _in_groups(bits: Literal[8, 4]) -> Callable[[NDArray[np.float32]], Stored]:
+    def store(matrix: NDArray[np.float32]) -> Stored:
+        group = group_size(matrix.shape[1])
+        return quantize_rows(matrix) if group is None else quantize_groups(matrix, bits, group)
+
+    return store
+
+
+def _unchanged(matrix: NDArray[np.float32]) -> Stored:
+    return matrix
+
+
+STORE: Mapping[Storage, Callable[[NDArray[np.float32]], Stored]] = {
+    Storage.FP32: _unchanged,
+    Storage.BF16: round_to_bf16,
+    Storage.INT8_ROWS: quantize_rows,
+    Storage.INT8_GROUPS: _in_groups(8),
+    Storage.INT4_GROUPS: _in_groups(4),
+}

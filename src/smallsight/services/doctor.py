@@ -21,13 +21,13 @@ import openvino
 import psutil
 
 from smallsight.catalog.text_model import find_text_model
+from smallsight.engine.machine_memory import usable_memory_bytes
 from smallsight.engine.text_reader import is_reading_available
 from smallsight.errors import SmallsightError
 from smallsight.library.database import Database
 from smallsight.library.library import Library
 from smallsight.media.sandbox_report import sandbox_report
 from smallsight.services.logs import configure_logging
-from smallsight.services.machine_memory import usable_memory_bytes
 from smallsight.services.models import Fit, ModelService
 from smallsight.settings import MIB, Settings
 from smallsight.version import __version__

@@ -1,4 +1,4 @@
-"""Wires what fills a library: an application that can also scan, read and embed."""
+"""Wires what fills a library: an application that can also scan, read, describe and embed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from pathlib import Path
 
 from smallsight.engine.text_reader import TextReader, is_reading_available
 from smallsight.errors import FolderError
+from smallsight.library.describing import ModelDescriber
 from smallsight.library.indexer import Indexer, IndexReport
 from smallsight.library.ledger import forget_failures
 from smallsight.library.observer import Observer
 from smallsight.library.scan import FolderScan, ScanReport
 from smallsight.services.application import Application
+from smallsight.services.describing import describe_options, load_describing_model
 from smallsight.settings import Settings
 
 
@@ -39,6 +41,14 @@ class IndexingApplication(Application):
             return None
         return self.resources.enter_context(TextReader(self.settings))
 
+    @cached_property
+    def describer(self) -> ModelDescriber | None:
+        """What describes pictures; None when no model is chosen. Raises ModelError when it cannot be had."""
+        if self.settings.describe.model is None:
+            return None
+        model = self.resources.enter_context(load_describing_model(self.settings))
+        return ModelDescriber(model, describe_options(self.settings))
+
     def index(
         self,
         folders: Sequence[Path],
@@ -49,6 +59,7 @@ class IndexingApplication(Application):
     ) -> RunReport:
         """Scan the folders, or all known ones when none is named, and do all the work that is due."""
         report = RunReport()
+        describer = self.describer  # first, so that a model that cannot be had is told before hours of work
         wanted = [self.library.add_folder(path) for path in folders] or self.library.folders()
         if retry_failed:
             with self.database.writing() as connection:
@@ -64,6 +75,6 @@ class IndexingApplication(Application):
             if should_stop():
                 report.work.is_complete = False
                 return report
-        indexer = Indexer(self.database, self.settings, self.reader, self.embedder)
+        indexer = Indexer(self.database, self.settings, self.reader, self.embedder, describer)
         report.work = indexer.run(observer, should_stop)
         return report

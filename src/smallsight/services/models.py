@@ -19,9 +19,9 @@ from smallsight.catalog.hub import Hub, OnProgress, Pulled, remove_from_cache
 from smallsight.catalog.hub_cache import default_cache_dir, repository_of_snapshot
 from smallsight.catalog.manifest import Pins
 from smallsight.catalog.registered import RegisteredModel, RegisteredModels
+from smallsight.engine.machine_memory import usable_memory_bytes
 from smallsight.errors import ModelError, ModelUnavailableError, SettingsError
 from smallsight.families.footprint import parameter_count, running_bytes, weights_bytes
-from smallsight.services.machine_memory import usable_memory_bytes
 from smallsight.settings import Settings
 
 _COMFORTABLE_SHARE = 0.7  # of the memory; the rest is for the system and other programs

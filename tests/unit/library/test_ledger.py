@@ -170,3 +170,17 @@ def test_failures_are_kept_until_forgotten(filled: Database):
 def test_taking_goes_on_past_an_id(filled: Database):
     ledger = Ledger("a", 60)
     assert [task.content_id for task in take(filled, ledger, [LOOK], limit=2, after=3)] == [4, 5]
+
+
+def test_a_renewed_lease_lasts_from_then_on(filled: Database, monkeypatch: pytest.MonkeyPatch):
+    slow, other = Ledger("slow", 60), Ledger("other", 60)
+    now_s = ledger_module.time.time()
+    assert len(take(filled, slow, [LOOK])) == 5
+    monkeypatch.setattr(ledger_module.time, "time", lambda: now_s + 50)
+    with filled.writing() as connection:
+        slow.renew(connection)
+        other.renew(connection)
+    monkeypatch.setattr(ledger_module.time, "time", lambda: now_s + 100)
+    assert take(filled, other, [LOOK]) == []
+    monkeypatch.setattr(ledger_module.time, "time", lambda: now_s + 120)
+    assert len(take(filled, other, [LOOK])) == 5

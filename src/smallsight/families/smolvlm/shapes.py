@@ -35,7 +35,11 @@ class SmolVLMSizes:
 
 def tensor_shapes(sizes: Mapping[str, Any]) -> tuple[TensorShape, ...]:
     """List the tensors in the order in which data flows; a tied head is not listed."""
-    s = SmolVLMSizes(**sizes)
+    return tensor_shapes_of(SmolVLMSizes(**sizes))
+
+
+def tensor_shapes_of(s: SmolVLMSizes) -> tuple[TensorShape, ...]:
+    """List the tensors of a network of these sizes."""
     shapes = _vision(s)
     shapes += linear(
         "connector", s.text_hidden, s.vision_hidden * s.pixel_shuffle**2, Role.CONNECTOR, bias=False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psutil
 import pytest
 
-from smallsight.services.machine_memory import usable_memory_bytes
+from smallsight.engine.machine_memory import usable_memory_bytes
 
 TOTAL = psutil.virtual_memory().total
 

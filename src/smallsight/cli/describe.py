@@ -1,0 +1,154 @@
+"""``smallsight describe``: what a model says about pictures, in the library or not."""
+
+from __future__ import annotations
+
+import re
+import sys
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
+from smallsight.errors import SettingsError, SmallsightError
+
+if TYPE_CHECKING:
+    from smallsight.library.describing import DescribeOptions
+    from smallsight.model.answer import Answer
+    from smallsight.model.model import Model
+    from smallsight.settings import Settings
+
+# Text from a picture must not be able to steer the terminal; line breaks and tabs may stay.
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+_PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8", "int4", "nf4")
+_DETAILS = ("auto", "high", "low")
+
+
+def describe(
+    pictures: Annotated[list[Path], typer.Argument(help="Picture files.")],
+    model: Annotated[
+        str | None, typer.Option("--model", help="A model's name or folder; describe.model if not given.")
+    ] = None,
+    prompt: Annotated[
+        str | None, typer.Option("--prompt", help="What the model is to say; a description if not given.")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option("--precision", help="auto, fp32, bf16, fp16, int8, int4 or nf4.")
+    ] = None,
+    detail: Annotated[
+        str | None, typer.Option("--detail", help="How finely to look: auto, high or low.")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option("--max-tokens", min=1, max=4096, help="Longest answer, in tokens.")
+    ] = None,
+    json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Describe pictures with a model, or have it answer a question about each."""
+    from smallsight.services.describing import describe_options
+    from smallsight.settings import load_settings
+
+    out = get_output(json=json, quiet=quiet)
+    given = {
+        "model": model,
+        "prompt": prompt,
+        "precision": precision,
+        "detail": detail,
+        "max_tokens": max_tokens,
+    }
+    _require_one_of("--precision", precision, _PRECISIONS)
+    _require_one_of("--detail", detail, _DETAILS)
+    chosen = {name: value for name, value in given.items() if value is not None}
+    settings = load_settings(**({"describe": chosen} if chosen else {}))
+    options = describe_options(settings)
+    try:
+        with _load(settings, out) as loaded:
+            if len(pictures) == 1 and not out.json:
+                _stream(loaded, pictures[0], options)
+                return
+            exit_code = _describe_each(loaded, pictures, options, out)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    if exit_code:
+        raise typer.Exit(exit_code)
+
+
+def _require_one_of(flag: str, value: str | None, known: tuple[str, ...]) -> None:
+    if value is not None and value not in known:
+        raise SettingsError(f"{flag} cannot be {value!r}.", hint=f"use one of {', '.join(known)}.")
+
+
+def _load(settings: Settings, out: Output) -> Model:
+    from smallsight.services.describing import load_describing_model
+    from smallsight.services.logs import configure_logging
+
+    configure_logging(settings.log_level)
+    is_shown = out.err.is_terminal and not out.quiet
+    with out.err.status(f"Loading {settings.describe.model}") if is_shown else nullcontext():
+        return load_describing_model(settings)
+
+
+def _stream(model: Model, picture: Path, options: DescribeOptions) -> None:
+    """Print the text about one picture piece by piece."""
+    pieces = model.stream(picture, options.prompt, max_tokens=options.max_tokens, detail=options.detail)
+    has_begun = False
+    try:
+        for piece in pieces:
+            has_begun = True
+            sys.stdout.write(_harmless(piece))
+            sys.stdout.flush()
+    finally:
+        if has_begun:
+            sys.stdout.write("\n")
+            sys.stdout.flush()
+
+
+def _describe_each(model: Model, pictures: list[Path], options: DescribeOptions, out: Output) -> int:
+    """Print what is said about each picture, or why nothing is; return the first error's exit code or 0."""
+    exit_code = 0
+    rows = []
+    answers = model.describe_many(
+        pictures, prompt=options.prompt, max_tokens=options.max_tokens, detail=options.detail
+    )
+    for picture, answer in zip(pictures, answers, strict=True):
+        if isinstance(answer, SmallsightError):
+            exit_code = exit_code or answer.exit_code
+        if out.json:
+            rows.append(_as_data(picture, answer))
+        elif isinstance(answer, SmallsightError):
+            out.err.print("[bold red]error:[/] ", end="")
+            out.err.print(f"{picture}: {answer}", markup=False)
+        else:
+            sys.stdout.write(f"{picture}\n{_harmless(answer.text)}\n\n")
+            sys.stdout.flush()
+    if out.json:
+        out.emit(rows)
+    return exit_code
+
+
+def _as_data(picture: Path, answer: Answer | SmallsightError) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "path": str(picture.absolute()),
+        "text": None,
+        "finish_reason": None,
+        "model": None,
+        "usage": None,
+        "timings": None,
+        "error": None,
+    }
+    if isinstance(answer, SmallsightError):
+        return data | {"error": {"code": answer.code, "message": answer.message, "hint": answer.hint}}
+    return data | {
+        "text": answer.text,
+        "finish_reason": answer.finish_reason,
+        "model": answer.model,
+        "usage": asdict(answer.usage),
+        "timings": {phase: round(seconds, 6) for phase, seconds in asdict(answer.timings).items()},
+    }
+
+
+def _harmless(text: str) -> str:
+    return _CONTROL_CHARACTERS.sub("", text)

@@ -1,0 +1,97 @@
+"""What the engine holds for one request: sequence, embeddings, sampler, text and times."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smallsight.engine.generation import FinishReason, Generation, Outcome
+from smallsight.engine.sampler import Sampler, TokenChoice
+from smallsight.engine.sequence import Sequence as TokenSequence
+from smallsight.engine.text_stream import TextStream
+from smallsight.families.checkpoint import RowTable
+from smallsight.families.messages import PreparedPrompt, Tile
+
+
+@dataclass(eq=False, slots=True)
+class Job:
+    """A request inside the engine; only the engine's thread touches it."""
+
+    prompt: PreparedPrompt
+    sequence: TokenSequence
+    sampler: Sampler
+    stream: TextStream
+    generation: Generation
+    ignores_end: bool
+    image_rows: NDArray[np.int64]
+    tiles_to_find: list[tuple[int, Tile]]
+    embeddings_TD: NDArray[np.float32]
+    choices: list[TokenChoice] = field(default_factory=list)
+    started_s: float = field(default_factory=time.perf_counter)
+    vision_s: float = 0.0
+    prefill_s: float = 0.0
+    first_token_at_s: float | None = None
+
+    def place_features(self, tile_index: int, features_TD: NDArray[np.float32]) -> None:
+        """Put a tile's image tokens where the prompt has room for them."""
+        begin = tile_index * len(features_TD)
+        self.embeddings_TD[self.image_rows[begin : begin + len(features_TD)]] = features_TD
+
+    def embeddings(self, begin: int, end: int, table: RowTable) -> NDArray[np.float32]:
+        """Return what goes into the decoder for tokens [begin, end), of the prompt and of the output."""
+        num_prompt = len(self.embeddings_TD)
+        if end <= num_prompt:
+            return self.embeddings_TD[begin:end]
+        outputs = self.sequence.output_token_ids[max(begin - num_prompt, 0) : end - num_prompt]
+        rows = table.rows(np.array(outputs, np.int64))
+        return rows if begin >= num_prompt else np.concatenate([self.embeddings_TD[begin:], rows])
+
+    def outcome(self, reason: FinishReason) -> Outcome:
+        """Sum up what was produced until now."""
+        now_s = time.perf_counter()
+        first_s = now_s if self.first_token_at_s is None else self.first_token_at_s
+        return Outcome(
+            text=self.stream.text,
+            choices=tuple(self.choices),
+            finish_reason=reason,
+            prompt_tokens=len(self.prompt.token_ids),
+            image_tokens=len(self.image_rows),
+            cached_tokens=self.sequence.num_cached_tokens,
+            vision_s=self.vision_s,
+            prefill_s=self.prefill_s,
+            first_token_s=first_s - self.started_s,
+            decode_s=now_s - first_s,
+            total_s=now_s - self.started_s,
+        )
+
+
+def identities_of(prompt: PreparedPrompt, image_token_id: int, tokens_per_tile: int) -> list[int]:
+    """Name each token by what it stands for: text by its id, an image token by its tile's content and place.
+
+    Two prompts with equal identities have equal keys and values, so that one can use the other's cache.
+    """
+    identities = list(prompt.token_ids)
+    places = [place for place, token_id in enumerate(identities) if token_id == image_token_id]
+    for index, place in enumerate(places):
+        tile = prompt.tiles[index // tokens_per_tile]
+        named = hashlib.sha256(tile.digest + (index % tokens_per_tile).to_bytes(4, "big")).digest()
+        identities[place] = -1 - (int.from_bytes(named[:8], "big") >> 1)
+    return identities
+
+
+def embed_prompt(
+    prompt: PreparedPrompt, image_token_id: int, table: RowTable
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the prompt's embeddings with room for image tokens, and the rows of that room."""
+    ids = np.array(prompt.token_ids, np.int64)
+    is_image = ids == image_token_id
+    embeddings_TD = table.rows(np.where(is_image, 0, ids))
+    return embeddings_TD, np.flatnonzero(is_image)
+
+
+Decode = Callable[[Sequence[int]], str]

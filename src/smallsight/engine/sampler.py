@@ -1,0 +1,101 @@
+"""Choosing one sequence's next token from its logits.
+
+Order as in transformers: repetition penalty, temperature, top-k, top-p. Log-probabilities are those of the
+model, before any of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smallsight.engine.sampling_options import SamplingOptions
+
+
+@dataclass(frozen=True, slots=True)
+class TokenChoice:
+    """A chosen token; ``logprob`` is None unless asked for.
+
+    ``alternatives`` are (token id, logprob), likeliest first.
+    """
+
+    token_id: int
+    logprob: float | None = None
+    alternatives: tuple[tuple[int, float], ...] = ()
+
+
+class Sampler:
+    """Chooses the tokens of one sequence; remembers them, and its place in the random numbers."""
+
+    def __init__(self, options: SamplingOptions, prompt_token_ids: Sequence[int]) -> None:
+        self._options = options
+        self._seen = set(prompt_token_ids) if options.repetition_penalty != 1 else None
+        self._random = None if options.is_greedy else np.random.default_rng(options.seed)
+
+    def choose(self, logits_V: NDArray[np.float32]) -> TokenChoice:
+        """Choose from float32 logits [vocabulary], which are not changed."""
+        adjusted_V = self._penalised(logits_V)
+        token_id = self._draw(adjusted_V)
+        if self._seen is not None:
+            self._seen.add(token_id)
+        if self._options.num_logprobs is None:
+            return TokenChoice(token_id)
+        logprobs_V = log_probabilities(logits_V)
+        return TokenChoice(
+            token_id, float(logprobs_V[token_id]), _likeliest(logprobs_V, self._options.num_logprobs)
+        )
+
+    def _penalised(self, logits_V: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Make tokens already there less likely: divide what is above zero, multiply what is below."""
+        if not self._seen:
+            return logits_V
+        penalty = np.float32(self._options.repetition_penalty)
+        seen = np.fromiter((i for i in self._seen if i < len(logits_V)), np.int64)
+        changed_V = logits_V.copy()
+        scores = changed_V[seen]
+        changed_V[seen] = np.where(scores < 0, scores * penalty, scores / penalty)
+        return changed_V
+
+    def _draw(self, logits_V: NDArray[np.float32]) -> int:
+        if self._random is None:
+            return int(logits_V.argmax())
+        ids, probabilities = kept_tokens(logits_V, self._options)
+        # One uniform number a token, whatever is kept: the same seed gives the same text.
+        place = np.searchsorted(np.cumsum(probabilities), self._random.random(), side="right")
+        return int(ids[min(int(place), len(ids) - 1)])
+
+
+def kept_tokens(
+    logits_V: NDArray[np.float32], options: SamplingOptions
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the tokens that top-k and top-p leave, likeliest first, with probabilities that sum to 1."""
+    scaled_V = logits_V.astype(np.float64) / options.temperature
+    order = np.argsort(-scaled_V, kind="stable")
+    if options.top_k:
+        order = order[: options.top_k]
+    weights = np.exp(scaled_V[order] - scaled_V[order[0]])
+    probabilities = weights / weights.sum()
+    if options.top_p < 1:
+        before = np.cumsum(probabilities) - probabilities  # the likeliest always stays
+        num_kept = max(1, int((before < options.top_p).sum()))
+        order, probabilities = order[:num_kept], probabilities[:num_kept]
+        probabilities = probabilities / probabilities.sum()
+    return order, probabilities
+
+
+def log_probabilities(logits_V: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return natural logarithms of the softmax."""
+    shifted_V = logits_V.astype(np.float64) - float(logits_V.max())
+    logprobs_V: NDArray[np.float64] = shifted_V - np.log(np.exp(shifted_V).sum())
+    return logprobs_V
+
+
+def _likeliest(logprobs_V: NDArray[np.float64], count: int) -> tuple[tuple[int, float], ...]:
+    if not count:
+        return ()
+    best = np.argpartition(-logprobs_V, min(count, len(logprobs_V)) - 1)[:count]
+    ordered = best[np.argsort(-logprobs_V[best], kind="stable")]
+    return tuple((int(i), float(logprobs_V[i])) for i in ordered)

@@ -1,0 +1,61 @@
+"""What a request may ask of the choice of tokens, checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from smallsight.errors import SettingsError
+
+MAX_STOP_STRINGS = 16
+MAX_LOGPROBS = 20
+MAX_TOP_K = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingOptions:
+    """How tokens are chosen and when to end.
+
+    Temperature 0 takes the likeliest token. ``top_k`` 0 means all tokens. ``stop`` strings end the text and
+    are not part of it. ``num_logprobs`` alternatives are reported for each token; None reports none at all.
+    """
+
+    max_tokens: int = 256
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    repetition_penalty: float = 1.0
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    num_logprobs: int | None = None
+
+    def __post_init__(self) -> None:
+        _require_whole("max_tokens", self.max_tokens, 1, 1_000_000)
+        _require_number("temperature", self.temperature, 0.0, 100.0)
+        _require_number("top_p", self.top_p, 0.0, 1.0)
+        _require_whole("top_k", self.top_k, 0, MAX_TOP_K)
+        _require_number("repetition_penalty", self.repetition_penalty, 0.01, 100.0)
+        if self.seed is not None:
+            _require_whole("seed", self.seed, 0, 2**63 - 1)
+        if self.num_logprobs is not None:
+            _require_whole("num_logprobs", self.num_logprobs, 0, MAX_LOGPROBS)
+        if len(self.stop) > MAX_STOP_STRINGS:
+            raise SettingsError(
+                f"There are {len(self.stop)} stop strings (limit {MAX_STOP_STRINGS}).", hint="give fewer."
+            )
+        if not all(self.stop):
+            raise SettingsError("A stop string is empty.", hint="leave it out.")
+
+    @property
+    def is_greedy(self) -> bool:
+        """Whether the likeliest token is always taken."""
+        return self.temperature == 0
+
+
+def _require_whole(name: str, value: object, low: int, high: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise SettingsError(f"{name} cannot be {value!r}.", hint=f"give a whole number from {low} to {high}.")
+
+
+def _require_number(name: str, value: object, low: float, high: float) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+        raise SettingsError(f"{name} cannot be {value!r}.", hint=f"give a number from {low:g} to {high:g}.")

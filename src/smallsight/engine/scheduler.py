@@ -1,0 +1,215 @@
+"""What the decoder computes next. Plain policy: no tensors, no clock, no input or output.
+
+Every sequence that is generating gets its next token in each step; what room is left goes to prompts, first
+come first served. Prompts are cut at the same places whatever else is going on, and tokens that were
+generated are computed one at a time even when they must be computed again: so an answer does not depend on
+its company.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from smallsight.engine.block_pool import NO_KEY, BlockPool, chain_key
+from smallsight.engine.sequence import Sequence, State
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Tokens [begin, end) of a sequence to compute now; ``samples`` when a token is chosen from the last."""
+
+    sequence: Sequence
+    begin: int
+    end: int
+    samples: bool
+
+
+class Scheduler:
+    """Shares steps and blocks among sequences. ``chunk_tokens`` is a multiple of the pool's block."""
+
+    def __init__(
+        self,
+        pool: BlockPool,
+        *,
+        max_sequences: int = 16,
+        chunk_tokens: int = 256,
+        max_step_tokens: int = 512,
+        context_tokens: int = 8192,
+    ) -> None:
+        self.pool = pool
+        self.context_tokens = context_tokens
+        self._max_sequences = max_sequences
+        self._chunk_tokens = chunk_tokens
+        self._max_step_tokens = max_step_tokens
+        self._waiting: deque[Sequence] = deque()
+        self._running: list[Sequence] = []
+        self._failed: list[Sequence] = []
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is no sequence at all."""
+        return not self._waiting and not self._running
+
+    @property
+    def running(self) -> tuple[Sequence, ...]:
+        """Sequences with blocks, in order of admission."""
+        return tuple(self._running)
+
+    def add(self, sequence: Sequence) -> None:
+        """Put a new sequence in line."""
+        self._waiting.append(sequence)
+
+    def cancel(self, sequence_id: int) -> None:
+        """Take a sequence out wherever it is, and its blocks back at once."""
+        for sequence in [*self._waiting, *self._running]:
+            if sequence.id == sequence_id:
+                self._take_out(sequence)
+
+    def take_failed(self) -> list[Sequence]:
+        """Return the sequences that cannot fit even alone; they are finished."""
+        failed, self._failed = self._failed, []
+        return failed
+
+    def next_step(self) -> list[Chunk]:
+        """Choose what to compute, with blocks for it; empty when nothing can be."""
+        for sequence in [one for one in self._running if one.is_decoding]:
+            if sequence.state is State.RUNNING:  # making room for one may put another back in line
+                self._make_room(sequence, sequence.num_tokens)
+        chunks = [self._next_chunk(one) for one in self._running if one.is_decoding]
+        room = self._max_step_tokens - len(chunks)
+        self._admit()
+        for sequence in list(self._running):
+            if sequence.is_decoding or sequence.state is not State.RUNNING:
+                continue
+            chunk = self._next_chunk(sequence)
+            size = chunk.end - chunk.begin
+            if size > room and any(one.end - one.begin > 1 for one in chunks):
+                break
+            # Prompts push others out only when nothing else would move.
+            find_room = self._has_room if chunks else self._make_room
+            if not find_room(sequence, chunk.end):
+                break
+            chunks.append(chunk)
+            room -= size
+        return chunks
+
+    def complete(
+        self, chunks: Collection[Chunk], chosen: Mapping[int, int], ended: Collection[int] = ()
+    ) -> None:
+        """Record that the chunks were computed, which tokens were chosen, and which sequences are over."""
+        for chunk in chunks:
+            sequence = chunk.sequence
+            if sequence.state is not State.RUNNING:
+                continue
+            sequence.num_computed_tokens = chunk.end
+            self._publish(sequence)
+            if sequence.id in chosen:
+                sequence.output_token_ids.append(chosen[sequence.id])
+                sequence.identities.append(chosen[sequence.id])
+            if sequence.id in ended:
+                self._take_out(sequence)
+
+    def _admit(self) -> None:
+        """Move sequences from the line to the running, oldest first; one not ready lets others pass."""
+        for sequence in list(self._waiting):
+            if len(self._running) >= self._max_sequences:
+                return
+            if not sequence.is_ready:
+                continue
+            if self._blocks_for(sequence.num_tokens) > self.pool.num_blocks:
+                self._waiting.remove(sequence)
+                sequence.state = State.FINISHED
+                self._failed.append(sequence)
+                continue
+            if self._running and self._blocks_for(sequence.num_tokens + 1) > self.pool.num_free:
+                return
+            self._use_known_beginning(sequence)
+            self._waiting.remove(sequence)
+            self._running.append(sequence)
+            sequence.state = State.RUNNING
+
+    def _use_known_beginning(self, sequence: Sequence) -> None:
+        """Share what others computed: whole chunks only, and never the last token of the prompt."""
+        limit = (sequence.num_prompt_tokens - 1) // self._chunk_tokens * self._chunk_tokens
+        blocks = self.pool.find_prefix(sequence.identities, limit)
+        num_whole = len(blocks) * self.pool.block_tokens // self._chunk_tokens * self._chunk_tokens
+        num_kept = num_whole // self.pool.block_tokens
+        self.pool.release(blocks[num_kept:])
+        sequence.block_table = blocks[:num_kept]
+        sequence.block_keys = []
+        self._extend_keys(sequence, num_kept)
+        sequence.num_computed_tokens = num_whole
+        sequence.num_cached_tokens = num_whole
+
+    def _next_chunk(self, sequence: Sequence) -> Chunk:
+        begin = sequence.num_computed_tokens
+        if begin >= sequence.num_prompt_tokens:
+            end = begin + 1
+        else:
+            next_cut = (begin // self._chunk_tokens + 1) * self._chunk_tokens
+            end = min(next_cut, sequence.num_prompt_tokens)
+        return Chunk(sequence, begin, end, samples=end == sequence.num_tokens)
+
+    def _has_room(self, sequence: Sequence, num_tokens: int) -> bool:
+        """Give a sequence the blocks for so many tokens, if there are enough."""
+        missing = self._blocks_for(num_tokens) - len(sequence.block_table)
+        if missing <= 0:
+            return True
+        blocks = self.pool.allocate(missing)
+        if blocks is None:
+            return False
+        sequence.block_table.extend(blocks)
+        return True
+
+    def _make_room(self, sequence: Sequence, num_tokens: int) -> bool:
+        """Give a sequence its blocks, putting the youngest others back in line until there are enough."""
+        while not self._has_room(sequence, num_tokens):
+            youngest = self._running[-1]
+            if youngest is sequence and len(self._running) == 1:
+                self._take_out(sequence)
+                self._failed.append(sequence)
+                return False
+            self._put_back(youngest)
+            if youngest is sequence:
+                return False
+        return True
+
+    def _put_back(self, sequence: Sequence) -> None:
+        self._running.remove(sequence)
+        self._give_up_blocks(sequence)
+        sequence.state = State.WAITING
+        self._waiting.appendleft(sequence)
+
+    def _take_out(self, sequence: Sequence) -> None:
+        if sequence in self._running:
+            self._running.remove(sequence)
+        else:
+            self._waiting.remove(sequence)
+        self._give_up_blocks(sequence)
+        sequence.state = State.FINISHED
+
+    def _give_up_blocks(self, sequence: Sequence) -> None:
+        self.pool.release(sequence.block_table)
+        sequence.block_table = []
+        sequence.block_keys = []
+        sequence.num_computed_tokens = 0
+
+    def _publish(self, sequence: Sequence) -> None:
+        """Make known the full blocks of the prompt; generated tokens are computed in another way."""
+        num_full = min(sequence.num_computed_tokens, sequence.num_prompt_tokens) // self.pool.block_tokens
+        num_known = len(sequence.block_keys)
+        self._extend_keys(sequence, num_full)
+        for index in range(num_known, num_full):
+            self.pool.publish(sequence.block_table[index], sequence.block_keys[index])
+
+    def _extend_keys(self, sequence: Sequence, num_blocks: int) -> None:
+        size = self.pool.block_tokens
+        for index in range(len(sequence.block_keys), num_blocks):
+            previous = sequence.block_keys[-1] if sequence.block_keys else NO_KEY
+            own = sequence.identities[index * size : (index + 1) * size]
+            sequence.block_keys.append(chain_key(previous, own))
+
+    def _blocks_for(self, num_tokens: int) -> int:
+        return -(-num_tokens // self.pool.block_tokens)

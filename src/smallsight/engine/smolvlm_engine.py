@@ -1,0 +1,88 @@
+"""Wires one SmolVLM: processor, networks, cache, scheduler and the worker that drives them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smallsight.catalog.checkpoint import find_weight_files
+from smallsight.engine.block_pool import BlockPool
+from smallsight.engine.feature_cache import FeatureCache
+from smallsight.engine.networks import Networks, load_networks
+from smallsight.engine.scheduler import Scheduler
+from smallsight.engine.text_runner import TextRunner
+from smallsight.engine.vision_runner import VisionRunner
+from smallsight.engine.worker import Parts, Worker
+from smallsight.families.smolvlm.config import read_config
+from smallsight.families.smolvlm.processor import SmolVLMProcessor
+from smallsight.families.smolvlm.vision_graph import cut_patches
+from smallsight.graph.paged_attention import BLOCK_TOKENS
+from smallsight.quant.bundle import Bundle
+from smallsight.quant.scheme import SCHEMES
+from smallsight.settings import MIB
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How an engine shares the machine; the defaults suit one person on two cores."""
+
+    max_sequences: int = 16
+    chunk_tokens: int = 256
+    max_step_tokens: int = 512
+    cache_bytes: int = 256 * MIB
+    feature_cache_bytes: int = 64 * MIB
+
+
+@dataclass(frozen=True, eq=False)
+class SmolVLMEngine:
+    """A loaded model: requests go through ``worker``, prompts are made by ``processor``."""
+
+    processor: SmolVLMProcessor
+    networks: Networks
+    worker: Worker
+
+    def close(self) -> None:
+        """End the worker; the networks' memory goes with the last reference to this."""
+        self.worker.close()
+
+
+def load_engine(
+    model_dir: Path,
+    precision: str,
+    *,
+    threads: int = 0,
+    graphs_dir: Path | None = None,
+    options: EngineOptions | None = None,
+) -> SmolVLMEngine:
+    """Load a folder in Hugging Face layout in one of ``SCHEMES``; raises subclasses of SmallsightError."""
+    chosen = options or EngineOptions()
+    config = read_config(model_dir)
+    processor = SmolVLMProcessor.load(model_dir)
+    networks = load_networks(
+        find_weight_files(model_dir), config, SCHEMES[precision], graphs_dir=graphs_dir, threads=threads
+    )
+
+    def to_patches(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return cut_patches(processor.normalise(pixels_HWC), config.vision.patch_px)
+
+    release = networks.stored.release_pages if isinstance(networks.stored, Bundle) else None
+    text = TextRunner(
+        networks.text,
+        cache_bytes=chosen.cache_bytes,
+        min_tokens=config.text.context_tokens,
+        on_packed=release,
+    )
+    pool = BlockPool(text.cache.num_blocks, BLOCK_TOKENS)
+    scheduler = Scheduler(
+        pool,
+        max_sequences=chosen.max_sequences,
+        chunk_tokens=chosen.chunk_tokens,
+        max_step_tokens=chosen.max_step_tokens,
+        context_tokens=config.text.context_tokens,
+    )
+    vision = VisionRunner(networks.vision, to_patches, FeatureCache(chosen.feature_cache_bytes), release)
+    parts = Parts(processor, vision, text, networks.embeddings, scheduler, config.text.context_tokens)
+    return SmolVLMEngine(processor, networks, Worker(parts))

@@ -1,0 +1,68 @@
+"""From tokens to text that can be shown at once: no half characters, nothing a stop string takes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+WINDOW_TOKENS = 6
+INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
+
+
+class TextStream:
+    """Decodes tokens as they come. Only a short window is decoded again for each of them."""
+
+    def __init__(self, decode: Callable[[Sequence[int]], str], stop: tuple[str, ...] = ()) -> None:
+        self._decode = decode
+        self._stop = stop
+        self._window: list[int] = []
+        self._decoded = ""  # of the window, as far as it has been taken over
+        self._waiting = ""  # decoded, but perhaps the beginning of a stop string
+        self._shown: list[str] = []
+        self.is_stopped = False
+
+    @property
+    def text(self) -> str:
+        """Everything handed out so far."""
+        return "".join(self._shown)
+
+    def push(self, token_id: int) -> str:
+        """Take a token and return the text that is certain now and was not before."""
+        if self.is_stopped:
+            return ""
+        self._window.append(token_id)
+        decoded = self._decode(self._window)
+        if decoded.endswith(INCOMPLETE) and len(self._window) < 4 * WINDOW_TOKENS:
+            return ""
+        new = decoded[len(self._decoded) :]
+        self._decoded = decoded
+        if len(self._window) >= 2 * WINDOW_TOKENS:
+            self._window = self._window[-WINDOW_TOKENS:]
+            self._decoded = self._decode(self._window)
+        return self._release(self._waiting + new, is_last=False)
+
+    def finish(self) -> str:
+        """Return what was held back, now that nothing follows."""
+        if self.is_stopped:
+            return ""
+        rest = self._decode(self._window)[len(self._decoded) :]
+        self._window, self._decoded = [], ""
+        return self._release(self._waiting + rest, is_last=True)
+
+    def _release(self, text: str, *, is_last: bool) -> str:
+        places = [place for stop in self._stop if (place := text.find(stop)) >= 0]
+        if places:
+            self.is_stopped = True
+            certain, self._waiting = text[: min(places)], ""
+        else:
+            held = 0 if is_last else self._length_to_hold(text)
+            certain, self._waiting = text[: len(text) - held], text[len(text) - held :]
+        self._shown.append(certain)
+        return certain
+
+    def _length_to_hold(self, text: str) -> int:
+        """Return how long the longest end of the text is that a stop string begins with."""
+        longest = max((len(stop) - 1 for stop in self._stop), default=0)
+        for length in range(min(longest, len(text)), 0, -1):
+            if any(stop.startswith(text[-length:]) for stop in self._stop):
+                return length
+        return 0

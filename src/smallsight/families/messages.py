@@ -1,0 +1,60 @@
+"""Conversations about pictures, before and after a family has turned them into tokens and tiles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+
+class Detail(StrEnum):
+    """How much of a picture a model is shown.
+
+    ``high`` is what the family's reference does, small pictures enlarged. ``auto`` never enlarges: a picture
+    gets no more tiles than its own pixels fill. ``low`` is one small image of the whole.
+    """
+
+    HIGH = "high"
+    AUTO = "auto"
+    LOW = "low"
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """Something written. Its text is data: nothing in it can act as a control token."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PicturePart:
+    """A picture, in any of Pillow's modes."""
+
+    image: Image.Image
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What one side said: role "system", "user" or "assistant"."""
+
+    role: str
+    parts: tuple[TextPart | PicturePart, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tile:
+    """A square of pixels that the vision tower sees at once, uint8; ``digest`` names its content."""
+
+    pixels_HWC: NDArray[np.uint8]
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedPrompt:
+    """Tokens for the decoder. Image tokens among them stand for the tiles, in order."""
+
+    token_ids: tuple[int, ...]
+    tiles: tuple[Tile, ...]

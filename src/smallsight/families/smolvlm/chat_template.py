@@ -1,0 +1,83 @@
+"""A checkpoint's chat template: where it is kept, and rendering it in a sandbox.
+
+Templates are code from somebody else: they run in Jinja's immutable sandbox, with the settings and the few
+functions that transformers promises them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+from jinja2 import Template, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from smallsight.catalog.checkpoint import read_json_object
+from smallsight.errors import BrokenCheckpointError, SettingsError
+
+MAX_TEMPLATE_CHARS = 200_000
+
+
+class ChatTemplate:
+    """A compiled template."""
+
+    def __init__(self, template: Template, path: Path) -> None:
+        self._template = template
+        self._path = path
+
+    @classmethod
+    def load(cls, model_dir: Path) -> ChatTemplate:
+        """Find and compile the template; raises BrokenCheckpointError when there is none or it is damaged."""
+        path, text = _find(model_dir)
+        environment = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+        )
+        environment.filters["tojson"] = _to_json
+        environment.globals["raise_exception"] = _refuse
+        environment.globals["strftime_now"] = _now
+        try:
+            return cls(environment.from_string(text[:MAX_TEMPLATE_CHARS]), path)
+        except TemplateError as error:
+            raise BrokenCheckpointError(f"{path} has a damaged chat template: {error}.") from error
+
+    def render(self, messages: Sequence[Mapping[str, Any]]) -> str:
+        """Return the conversation as text, ready for the assistant's next turn."""
+        try:
+            return self._template.render(messages=list(messages), add_generation_prompt=True)
+        except TemplateError as error:
+            raise SettingsError(
+                f"The chat template of {self._path.parent.name} does not accept this conversation: {error}.",
+                hint="let the user's and the assistant's messages take turns.",
+            ) from error
+
+
+def _find(model_dir: Path) -> tuple[Path, str]:
+    """Look where transformers keeps templates, newest place first."""
+    path = model_dir / "chat_template.jinja"
+    if path.exists():
+        try:
+            return path, path.read_text("utf-8")
+        except (OSError, ValueError) as error:
+            raise BrokenCheckpointError(f"{path} cannot be read: {error}.", hint="fetch it again.") from error
+    for name in ("chat_template.json", "processor_config.json", "tokenizer_config.json"):
+        path = model_dir / name
+        if path.exists() and isinstance(text := read_json_object(path).get("chat_template"), str):
+            return path, text
+    raise BrokenCheckpointError(
+        f"{model_dir} has no chat template.", hint="fetch chat_template.json or chat_template.jinja."
+    )
+
+
+def _to_json(value: object, indent: int | None = None) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=indent)
+
+
+def _refuse(message: str) -> NoReturn:
+    raise TemplateError(message)
+
+
+def _now(pattern: str) -> str:
+    return datetime.now().astimezone().strftime(pattern)

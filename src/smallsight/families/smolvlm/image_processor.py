@@ -1,0 +1,127 @@
+"""From a picture to tiles, and from a tile's pixels to the numbers the vision tower was trained on.
+
+Source: transformers 5.x, image_processing_pil_idefics3 and image_processing_pil_smolvlm, which agree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from smallsight.catalog.checkpoint import read_json_object
+from smallsight.errors import BrokenCheckpointError, ModelNotRunnableError
+from smallsight.families.messages import Detail, Tile
+from smallsight.families.smolvlm.tiling import TilePlan, plan_tiles
+
+DEFAULT_MEAN = DEFAULT_DEVIATION = (0.5, 0.5, 0.5)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TiledPicture:
+    """A picture's tiles in reading order, the image of the whole last, and their grid."""
+
+    tiles: tuple[Tile, ...]
+    rows: int
+    columns: int
+
+
+class ImageProcessor:
+    """Cuts pictures as a checkpoint's preprocessor configuration says."""
+
+    def __init__(self, described: Mapping[str, Any], path: Path) -> None:
+        self._path = path
+        self.tile_px = self._edge(described, "max_image_size", 364)
+        self._longest_px = self._edge(described, "size", 4 * 364)
+        self._splits = bool(described.get("do_image_splitting", True))
+        self._resample = Image.Resampling(described.get("resample", Image.Resampling.LANCZOS))
+        for step in ("do_resize", "do_rescale", "do_normalize", "do_convert_rgb"):
+            if not described.get(step, True):
+                raise ModelNotRunnableError(f"{path} turns {step} off, which is not run.")
+        self._tables = self._value_tables(described)
+
+    @classmethod
+    def load(cls, model_dir: Path) -> ImageProcessor:
+        """Read preprocessor_config.json, or the part of processor_config.json that took its place."""
+        path = model_dir / "preprocessor_config.json"
+        if path.exists():
+            return cls(read_json_object(path), path)
+        path = model_dir / "processor_config.json"
+        described = read_json_object(path).get("image_processor")
+        if not isinstance(described, dict):
+            raise BrokenCheckpointError(f"{path} says nothing about images.", hint="fetch it again.")
+        return cls(described, path)
+
+    def plan(self, size: tuple[int, int], detail: Detail) -> TilePlan:
+        """Plan the tiles of a picture of this (width, height)."""
+        if not self._splits:
+            detail = Detail.LOW
+        return plan_tiles(size, detail, longest_px=self._longest_px, tile_px=self.tile_px)
+
+    def cut(self, image: Image.Image, detail: Detail) -> TiledPicture:
+        """Cut a picture into tiles, uint8 [tile_px, tile_px, 3] each."""
+        rgb = to_rgb(image)
+        plan = self.plan(rgb.size, detail)
+        for size in plan.sizes:
+            rgb = rgb.resize(size, self._resample)
+        side = self.tile_px
+        pixels_HWC = np.asarray(rgb)
+        squares = [
+            pixels_HWC[row * side : (row + 1) * side, column * side : (column + 1) * side]
+            for row in range(plan.rows)
+            for column in range(plan.columns)
+        ]
+        squares.append(np.asarray(rgb.resize((side, side), self._resample)) if squares else pixels_HWC)
+        return TiledPicture(tuple(_tile(square) for square in squares), plan.rows, plan.columns)
+
+    def normalise(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return float32 [1, 3, height, width] of a tile's pixels."""
+        planes = [table[pixels_HWC[..., channel]] for channel, table in enumerate(self._tables)]
+        return np.stack(planes)[None]
+
+    def _value_tables(self, described: Mapping[str, Any]) -> list[NDArray[np.float32]]:
+        """Work out what each of the 256 values of a channel becomes, with the reference's roundings."""
+        factor = described.get("rescale_factor", 1 / 255)
+        scaled = (np.arange(256).astype(np.float64) * factor).astype(np.float32)
+        means = described.get("image_mean") or DEFAULT_MEAN
+        deviations = described.get("image_std") or DEFAULT_DEVIATION
+        try:
+            pairs = [(np.float32(m), np.float32(d)) for m, d in zip(means, deviations, strict=True)]
+        except (TypeError, ValueError) as error:
+            raise BrokenCheckpointError(
+                f"{self._path} has no image_mean and image_std of 3 numbers."
+            ) from error
+        if len(pairs) != 3 or not all(deviation > 0 for _, deviation in pairs):
+            raise BrokenCheckpointError(f"{self._path} has no image_mean and image_std of 3 numbers.")
+        return [(scaled - mean) / deviation for mean, deviation in pairs]
+
+    def _edge(self, described: Mapping[str, Any], name: str, default: int) -> int:
+        given = described.get(name) or {"longest_edge": default}
+        value = given.get("longest_edge") if isinstance(given, dict) else None
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= 16_384:
+            raise BrokenCheckpointError(
+                f"{self._path} has {name} {given!r}, expected a longest_edge in pixels.",
+                hint="fetch it again.",
+            )
+        return value
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Return the picture as RGB, transparency laid on white, as the reference does."""
+    if "A" in image.getbands() or image.info.get("transparency") is not None:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (255, 255, 255, 255)), image)
+    return image.convert("RGB")
+
+
+def _tile(square_HWC: NDArray[np.uint8]) -> Tile:
+    pixels_HWC = np.ascontiguousarray(square_HWC)
+    digest = hashlib.sha256(pixels_HWC.data)
+    digest.update(repr(pixels_HWC.shape).encode())
+    return Tile(pixels_HWC, digest.digest())

@@ -1,0 +1,152 @@
+"""From a conversation about pictures to tokens and tiles, as the reference does, without its libraries.
+
+Source: transformers 5.x, processing_idefics3 and processing_smolvlm. Text of people is data: control tokens
+written in it are read as the characters they are written with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from smallsight.catalog.checkpoint import read_json_object
+from smallsight.errors import BrokenCheckpointError, SettingsError
+from smallsight.families.messages import Detail, Message, PicturePart, PreparedPrompt, Tile
+from smallsight.families.smolvlm.chat_template import ChatTemplate
+from smallsight.families.smolvlm.config import read_config
+from smallsight.families.smolvlm.image_processor import ImageProcessor
+
+IMAGE, AROUND, WHOLE = "<image>", "<fake_token_around_image>", "<global-img>"
+END_OF_TURN = "<end_of_utterance>"
+GUARD = "\U000f0000"  # of the private use area: splits a control token that a person wrote
+
+
+class SmolVLMProcessor:
+    """What one checkpoint makes of pictures and text. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        images: ImageProcessor,
+        template: ChatTemplate,
+        *,
+        tokens_per_tile: int,
+        image_token_id: int,
+        stop_token_ids: frozenset[int],
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.tokens_per_tile = tokens_per_tile
+        self.image_token_id = image_token_id
+        self.stop_token_ids = stop_token_ids
+        self.tile_side_px = images.tile_px
+        self._images = images
+        self._template = template
+        added = (token.content for token in tokenizer.get_added_tokens_decoder().values())
+        self._controls = tuple(sorted({*added, IMAGE, AROUND, WHOLE, END_OF_TURN}, key=len, reverse=True))
+
+    @classmethod
+    def load(cls, model_dir: Path) -> SmolVLMProcessor:
+        """Load a folder in Hugging Face layout; raises BrokenCheckpointError or ModelNotRunnableError."""
+        config = read_config(model_dir)
+        images = ImageProcessor.load(model_dir)
+        if images.tile_px != config.vision.image_px:
+            raise BrokenCheckpointError(
+                f"Tiles of {images.tile_px} px do not fit the vision tower of {model_dir}, "
+                f"which takes {config.vision.image_px} px.",
+                hint="config.json and preprocessor_config.json must belong together.",
+            )
+        tokenizer = _load_tokenizer(model_dir / "tokenizer.json")
+        if tokenizer.token_to_id(IMAGE) != config.image_token_id or tokenizer.token_to_id(AROUND) is None:
+            raise BrokenCheckpointError(
+                f"The tokenizer of {model_dir} has {IMAGE} as {tokenizer.token_to_id(IMAGE)}, "
+                f"expected {config.image_token_id}.",
+                hint="config.json and tokenizer.json must belong together.",
+            )
+        return cls(
+            tokenizer,
+            images,
+            ChatTemplate.load(model_dir),
+            tokens_per_tile=config.tokens_per_tile,
+            image_token_id=config.image_token_id,
+            stop_token_ids=_stop_tokens(model_dir, tokenizer),
+        )
+
+    def prepare(self, messages: Sequence[Message], *, detail: Detail = Detail.HIGH) -> PreparedPrompt:
+        """Turn a conversation into tokens and tiles; raises SettingsError if the template refuses it."""
+        rendered = self._template.render([self._for_template(message) for message in messages])
+        pictures = [part.image for m in messages for part in m.parts if isinstance(part, PicturePart)]
+        pieces = rendered.split(IMAGE)
+        if len(pieces) != len(pictures) + 1:
+            raise SettingsError(
+                f"The chat template shows {len(pieces) - 1} of {len(pictures)} pictures.",
+                hint="put pictures into messages of the user.",
+            )
+        text, tiles = [pieces[0]], list[Tile]()
+        for image, piece in zip(pictures, pieces[1:], strict=True):
+            tiled = self._images.cut(image, detail)
+            tiles += tiled.tiles
+            text += [self._image_text(tiled.rows, tiled.columns), piece]
+        return PreparedPrompt(tuple(self._encode("".join(text))), tuple(tiles))
+
+    def normalise(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return what the vision tower takes for a tile, float32 [1, 3, height, width]."""
+        return self._images.normalise(pixels_HWC)
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """Return the text of tokens, control tokens left out."""
+        return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=True))
+
+    def _for_template(self, message: Message) -> dict[str, Any]:
+        content = [
+            {"type": "image"}
+            if isinstance(part, PicturePart)
+            else {"type": "text", "text": self._guarded(part.text)}
+            for part in message.parts
+        ]
+        return {"role": message.role, "content": content}
+
+    def _guarded(self, text: str) -> str:
+        """Split every control token in a person's text, to be put together again as plain characters."""
+        text = text.replace(GUARD, "")
+        for control in self._controls:
+            text = text.replace(control, control[0] + GUARD + control[1:])
+        return text
+
+    def _encode(self, text: str) -> list[int]:
+        """Tokenise; pieces on both sides of a guard are tokenised apart, so that no control token forms."""
+        pieces = text.split(GUARD)
+        token_ids: list[int] = self.tokenizer.encode(pieces[0]).ids
+        for piece in pieces[1:]:
+            token_ids += self.tokenizer.encode(piece, add_special_tokens=False).ids
+        return token_ids
+
+    def _image_text(self, rows: int, columns: int) -> str:
+        """Write out what stands for a picture: each tile with its place, then the whole."""
+        shown = IMAGE * self.tokens_per_tile
+        lines = [
+            "".join(f"{AROUND}<row_{row + 1}_col_{column + 1}>{shown}" for column in range(columns)) + "\n"
+            for row in range(rows)
+        ]
+        return "".join(lines) + ("\n" if rows else "") + f"{AROUND}{WHOLE}{shown}{AROUND}"
+
+
+def _load_tokenizer(path: Path) -> Tokenizer:
+    try:
+        return Tokenizer.from_str(path.read_text("utf-8"))
+    except OSError as error:
+        raise BrokenCheckpointError(f"{path} cannot be read: {error.strerror}.") from error
+    except Exception as error:
+        raise BrokenCheckpointError(f"{path} is not a tokenizer: {error}.", hint="fetch it again.") from error
+
+
+def _stop_tokens(model_dir: Path, tokenizer: Tokenizer) -> frozenset[int]:
+    path = model_dir / "generation_config.json"
+    given = read_json_object(path).get("eos_token_id") if path.exists() else None
+    stops = {token for token in (given if isinstance(given, list) else [given]) if isinstance(token, int)}
+    end = tokenizer.token_to_id(END_OF_TURN)
+    return frozenset(stops if end is None else {*stops, end})

@@ -1,0 +1,134 @@
+"""How a checkpoint calls SmolVLM's tensors, and taking them by Smallsight's own names.
+
+Which tensors there are and of what shape is in ``shapes``; upstream names are known only here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smallsight.errors import BrokenCheckpointError
+from smallsight.families.checkpoint import CheckpointParts, RowTable
+from smallsight.families.smolvlm.config import SmolVLMConfig
+from smallsight.families.smolvlm.shapes import SmolVLMSizes, tensor_shapes_of
+
+_WHOLE = {
+    "connector": "model.connector.modality_projection.proj",
+    "embeddings": "model.text_model.embed_tokens",
+    "head": "lm_head",
+    "text.norm": "model.text_model.norm",
+    "vision.patches": "model.vision_model.embeddings.patch_embedding",
+    "vision.positions": "model.vision_model.embeddings.position_embedding.weight",
+    "vision.norm": "model.vision_model.post_layernorm",
+}
+_TEXT_LAYER = {
+    "attention_norm": "input_layernorm",
+    "ffn_norm": "post_attention_layernorm",
+    "query": "self_attn.q_proj",
+    "key": "self_attn.k_proj",
+    "value": "self_attn.v_proj",
+    "output": "self_attn.o_proj",
+    "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj",
+}
+_VISION_LAYER = {
+    "attention_norm": "layer_norm1",
+    "ffn_norm": "layer_norm2",
+    "query": "self_attn.q_proj",
+    "key": "self_attn.k_proj",
+    "value": "self_attn.v_proj",
+    "output": "self_attn.out_proj",
+    "ffn_up": "mlp.fc1",
+    "ffn_down": "mlp.fc2",
+}
+_LAYERS = {
+    "text": ("model.text_model.layers", _TEXT_LAYER),
+    "vision": ("model.vision_model.encoder.layers", _VISION_LAYER),
+}
+
+
+class SmolVLMWeights:
+    """The tensors of one checkpoint, each taken once. Opening it checks that it holds all that is needed."""
+
+    def __init__(self, paths: Sequence[Path], config: SmolVLMConfig) -> None:
+        self._where = paths[0].parent
+        self._parts = CheckpointParts(paths)
+        self._shapes = {tensor.name: tensor.shape for tensor in tensor_shapes_of(sizes_of(config))}
+        self._is_tied = config.is_tied
+        self._check_names()
+
+    def take(self, name: str) -> NDArray[np.float32]:
+        """Return a tensor of ``shapes.tensor_shapes`` as float32; raises BrokenCheckpointError."""
+        return self._parts.take(upstream_name(name), self._shapes[name])
+
+    def take_head(self) -> NDArray[np.float32]:
+        """Return the output head [vocabulary, hidden], which may be the embedding table."""
+        if not self._is_tied:
+            return self.take("head.weight")
+        table = self._map("embeddings.weight")
+        return table.rows(np.arange(self._shapes["embeddings.weight"][0]))
+
+    def map_embeddings(self) -> RowTable:
+        """Return the embedding table, left in its file."""
+        return self._map("embeddings.weight")
+
+    def _map(self, name: str) -> RowTable:
+        rows, width = self._shapes[name]
+        upstream = upstream_name(name)
+        return self._parts.part_with(upstream).map_table(upstream, (rows, width))
+
+    def _check_names(self) -> None:
+        held = self._parts.untaken
+        needed = {upstream_name(name) for name in self._shapes}
+        if missing := sorted(needed - held):
+            raise BrokenCheckpointError(
+                f"The weights in {self._where} lack {len(missing)} of {len(needed)} tensors, "
+                f"such as {missing[0]}.",
+                hint="config.json and the safetensors files must belong together; fetch them again.",
+            )
+        allowed = {upstream_name("head.weight")} if self._is_tied else set()
+        if unknown := sorted(held - needed - allowed):
+            raise BrokenCheckpointError(
+                f"The weights in {self._where} hold {len(unknown)} tensors that the network has no place "
+                f"for, such as {unknown[0]}.",
+                hint="config.json and the safetensors files must belong together; fetch them again.",
+            )
+
+
+def upstream_name(name: str) -> str:
+    """Return how transformers calls a tensor of ``shapes.tensor_shapes``."""
+    if name in _WHOLE:
+        return _WHOLE[name]
+    module, _, kind = name.rpartition(".")
+    if module in _WHOLE:
+        return f"{_WHOLE[module]}.{kind}"
+    part, _, number, layer_module = module.split(".")
+    prefix, names = _LAYERS[part]
+    return f"{prefix}.{number}.{names[layer_module]}.{kind}"
+
+
+def sizes_of(config: SmolVLMConfig) -> SmolVLMSizes:
+    """Return the numbers that fix the network's tensors."""
+    vision, text = config.vision, config.text
+    return SmolVLMSizes(
+        vocabulary=text.vocabulary,
+        text_hidden=text.hidden,
+        text_ffn=text.ffn,
+        text_layers=text.layers,
+        text_heads=text.heads,
+        text_kv_heads=text.kv_heads,
+        head_dim=text.head_dim,
+        context_tokens=text.context_tokens,
+        is_tied=config.is_tied,
+        vision_hidden=vision.hidden,
+        vision_ffn=vision.ffn,
+        vision_layers=vision.layers,
+        patch_px=vision.patch_px,
+        image_px=vision.image_px,
+        pixel_shuffle=config.pixel_shuffle,
+    )

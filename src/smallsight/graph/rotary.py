@@ -1,0 +1,49 @@
+"""Rotary position embeddings: a head's halves turned against each other, further at each position."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from openvino import Node
+from openvino import opset15 as ops
+
+from smallsight.graph.constants import integers
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """Cosines and signed sines of each position's angles, [tokens, 1, head_dim], shared by all layers."""
+
+    cosines: Node
+    signed_sines: Node
+    head_dim: int
+
+
+def rotation_at(positions_T: Node, head_dim: int, theta: float) -> Rotation:
+    """Work out the angles ``position / theta ** (2 i / head_dim)``, always in float32.
+
+    Source: transformers 5.x, models/llama.
+    """
+    half = head_dim // 2
+    frequencies = 1.0 / theta ** (np.arange(0, head_dim, 2, dtype=np.float32) / np.float32(head_dim))
+    column_T1 = ops.unsqueeze(ops.convert(positions_T, "f32"), integers(1))
+    angles_TE = ops.multiply(column_T1, ops.constant(np.tile(frequencies, 2)[None].astype(np.float32)))
+    signs = np.repeat(np.array([-1, 1], np.float32), half)[None]
+    return Rotation(
+        ops.unsqueeze(ops.cos(angles_TE), integers(1)),
+        ops.unsqueeze(ops.multiply(ops.sin(angles_TE), ops.constant(signs)), integers(1)),
+        head_dim,
+    )
+
+
+def rotate_heads(heads_TD: Node, num_heads: int, rotation: Rotation) -> Node:
+    """Rotate each of ``num_heads`` heads that lie side by side in [tokens, heads * head_dim]."""
+    size = rotation.head_dim
+    heads_THE = ops.reshape(heads_TD, integers(0, num_heads, size), special_zero=True)
+    swapped_halves = np.roll(np.arange(size), size // 2)
+    swapped_THE = ops.gather(heads_THE, ops.constant(swapped_halves.astype(np.int64)), integers(2))
+    rotated_THE = ops.add(
+        ops.multiply(heads_THE, rotation.cosines), ops.multiply(swapped_THE, rotation.signed_sines)
+    )
+    return ops.reshape(rotated_THE, integers(0, num_heads * size), special_zero=True)

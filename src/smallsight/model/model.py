@@ -1,0 +1,106 @@
+"""What every loaded model can do, whatever family or engine is behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal, Protocol, Self, TypeAlias
+
+from smallsight.errors import SmallsightError
+from smallsight.model.answer import Answer, MemoryReport
+from smallsight.model.picture_argument import PictureArgument, Pictures
+
+__all__ = ["DEFAULT_MAX_TOKENS", "BatchSize", "Model", "Pictures", "Question"]
+
+DEFAULT_MAX_TOKENS = 256
+
+Question: TypeAlias = str | Sequence[Mapping[str, Any]]
+BatchSize: TypeAlias = int | Literal["auto"]
+
+
+class Model(Protocol):
+    """A model that describes and questions pictures. Close it, or use it in ``with``.
+
+    ``detail`` is "high", "auto" or "low": how many tiles a large picture is cut into. ``sampling`` takes
+    the fields of ``smallsight.engine.sampling_options.SamplingOptions`` but max_tokens. Several pictures
+    are a list or tuple. A question is a text, or the messages of a conversation so far, as mappings with
+    "role" and "content", where the pictures belong to the first message of the user. Methods raise
+    subclasses of SmallsightError.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name it was loaded by."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """Everything that decides its answers: name, checkpoint, precision, version of the code."""
+        ...
+
+    @property
+    def memory(self) -> MemoryReport:
+        """What it takes now."""
+        ...
+
+    def describe(
+        self,
+        picture: PictureArgument,
+        *,
+        prompt: str | None = None,
+        max_tokens: int = DEFAULT_MAX_TOKENS,
+        detail: str = "auto",
+        **sampling: Any,  # noqa: ANN401 - the options differ in type
+    ) -> Answer:
+        """Describe a picture; without a prompt, by the family's own."""
+        ...
+
+    def ask(
+        self,
+        pictures: Pictures,
+        question: Question,
+        *,
+        max_tokens: int = DEFAULT_MAX_TOKENS,
+        detail: str = "auto",
+        **sampling: Any,  # noqa: ANN401
+    ) -> Answer:
+        """Answer a question about one or more pictures."""
+        ...
+
+    def stream(
+        self,
+        pictures: Pictures,
+        question: Question | None = None,
+        *,
+        max_tokens: int = DEFAULT_MAX_TOKENS,
+        detail: str = "auto",
+        **sampling: Any,  # noqa: ANN401
+    ) -> Iterator[str]:
+        """Yield the text of an answer as it comes, or of a description when there is no question."""
+        ...
+
+    def describe_many(
+        self,
+        pictures: Iterable[PictureArgument],
+        *,
+        batch_size: BatchSize = "auto",
+        prompt: str | None = None,
+        max_tokens: int = DEFAULT_MAX_TOKENS,
+        detail: str = "auto",
+        **sampling: Any,  # noqa: ANN401
+    ) -> Iterator[Answer | SmallsightError]:
+        """Yield a description or an error for each picture in order; closing the iterator stops the work.
+
+        Pictures are taken one by one as they are needed, in the thread that asks for the answers.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free what it holds; it cannot be used any more."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...

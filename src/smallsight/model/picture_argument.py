@@ -1,0 +1,138 @@
+"""What callers may pass as a picture, and how it becomes an image: files and bytes through the sandbox."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeAlias, cast
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from smallsight.errors import DecoderFailedError, PictureTooLargeError, UnsupportedFormatError
+from smallsight.media.decoder import PictureDecoder
+from smallsight.media.files import read_picture_file
+from smallsight.settings import Limits
+
+__all__ = [
+    "NamedBytes",
+    "PictureArgument",
+    "PictureOpener",
+    "Pictures",
+    "list_pictures",
+    "name_of_picture",
+    "open_picture",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedBytes:
+    """The bytes of a picture together with the name of the file they came from."""
+
+    name: str
+    data: bytes
+
+
+PictureArgument: TypeAlias = str | os.PathLike[str] | bytes | NamedBytes | Image.Image | npt.NDArray[np.uint8]
+
+
+Pictures: TypeAlias = PictureArgument | Sequence[PictureArgument]
+
+
+class PictureOpener:
+    """Opens pictures one after another with one decoding process, which starts with the first that needs it.
+
+    Not thread-safe: one opener per thread. Close it, or use it in ``with``.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._decoder = PictureDecoder(limits)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the decoding process; a later ``open`` starts another."""
+        self._decoder.close()
+
+    def open(self, picture: PictureArgument) -> Image.Image:
+        """Return the picture's first frame in full resolution.
+
+        A path or bytes are decoded in the sandbox and come back upright, in RGB, on white. A PIL image is
+        returned as it is; so are the pixels of a uint8 RGB array [H, W, 3]. Raises subclasses of
+        PictureError only.
+        """
+        if isinstance(picture, Image.Image):
+            return picture
+        if isinstance(picture, np.ndarray):
+            return _image_of_array(picture, self._limits)
+        if isinstance(picture, NamedBytes):
+            return self._decode(picture.data)
+        if isinstance(picture, bytes | bytearray | memoryview):
+            return self._decode(bytes(picture))
+        if isinstance(picture, str | os.PathLike):
+            return self._decode(read_picture_file(Path(picture), self._limits))
+        raise UnsupportedFormatError(
+            f"A {type(picture).__name__} is not a picture.",
+            hint="give a path, the bytes of a file, a PIL image or a uint8 array [H, W, 3].",
+        )
+
+    def _decode(self, data: bytes) -> Image.Image:
+        decoded = self._decoder.decode(data, max_side_px=self._limits.max_image_side_px)
+        if decoded.image_HWC is None:
+            raise DecoderFailedError("The decoder returned no pixels.")
+        return Image.fromarray(decoded.image_HWC)
+
+
+def open_picture(picture: PictureArgument, limits: Limits) -> Image.Image:
+    """Open one picture as ``PictureOpener.open`` does, with a decoding process of its own."""
+    with PictureOpener(limits) as opener:
+        return opener.open(picture)
+
+
+def list_pictures(pictures: Pictures) -> list[PictureArgument]:
+    """Return one picture as a list of one; several are a list or a tuple."""
+    if isinstance(pictures, list | tuple):
+        return list(pictures)
+    return [cast("PictureArgument", pictures)]  # no other sequence of pictures is accepted
+
+
+def name_of_picture(picture: PictureArgument) -> str | None:
+    """Return the file name a picture came with, without its folders, or None when nothing says it."""
+    if isinstance(picture, str | os.PathLike):
+        return Path(picture).name or None
+    if isinstance(picture, NamedBytes):
+        return Path(picture.name).name or None
+    filename = getattr(picture, "filename", None)  # only images that PIL opened from a file have one
+    return Path(filename).name or None if isinstance(filename, str) else None
+
+
+def _image_of_array(pixels: npt.NDArray[Any], limits: Limits) -> Image.Image:
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+        raise UnsupportedFormatError(
+            f"An array of {pixels.dtype} {list(pixels.shape)} is not a picture.",
+            hint="give uint8 RGB in the order [height, width, 3].",
+        )
+    height_px, width_px = pixels.shape[:2]
+    if width_px * height_px > limits.max_image_pixels:
+        raise PictureTooLargeError(
+            f"Image has too many pixels: {width_px * height_px} (limit {limits.max_image_pixels}).",
+            hint="raise limits.max_image_pixels or make the array smaller.",
+        )
+    if max(width_px, height_px) > limits.max_image_side_px:
+        raise PictureTooLargeError(
+            f"Image has a side that is too long: {max(width_px, height_px)} px "
+            f"(limit {limits.max_image_side_px}).",
+            hint="raise limits.max_image_side_px or make the array smaller.",
+        )
+    return Image.fromarray(np.ascontiguousarray(pixels))

@@ -1,0 +1,145 @@
+"""The model ``test``: words from the file's name, for tests and wiring checks. It sees nothing, and says so.
+
+It opens every picture as a real model would, so that an unreadable one is an error here too.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+
+from smallsight.errors import PictureError, SmallsightError
+from smallsight.model.answer import Answer, MemoryReport, Timings, Usage
+from smallsight.model.model import DEFAULT_MAX_TOKENS, BatchSize, Question
+from smallsight.model.picture_argument import (
+    PictureArgument,
+    PictureOpener,
+    Pictures,
+    list_pictures,
+    name_of_picture,
+)
+from smallsight.settings import Limits
+
+__all__ = ["TestModel", "words_of_name"]
+
+_BETWEEN_WORDS = re.compile(r"[\s._-]+")
+_NAMELESS = ("picture", "without", "a", "name")
+
+
+class TestModel:
+    """Answers everything with the words of the file's name; a word is a token. Not thread-safe.
+
+    The same name always gives the same text, whatever is asked, how, and beside which other pictures.
+    """
+
+    name = "test"
+    key = "test-1"
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._opener = PictureOpener(limits or Limits())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def memory(self) -> MemoryReport:
+        """No weights, and what the process takes."""
+        return MemoryReport(weights_bytes=0, resident_bytes=int(psutil.Process().memory_info().rss))
+
+    def close(self) -> None:
+        """End the decoding process."""
+        self._opener.close()
+
+    def describe(
+        self,
+        picture: PictureArgument,
+        *,
+        prompt: str | None = None,
+        max_tokens: int = DEFAULT_MAX_TOKENS,
+        detail: str = "auto",  # noqa: ARG002 - the model's interface
+        **sampling: Any,  # noqa: ANN401, ARG002 - the model's interface
+    ) -> Answer:
+        """Return the words of the file's name; raises PictureError for a picture that does not open."""
+        return self._answer([picture], prompt or "", max_tokens)
+
+    def ask(
+        self,
+        pictures: Pictures,
+        question: Question,
+        *,
+        max_tokens: int = DEFAULT_MAX_TOKENS,
+        detail: str = "auto",  # noqa: ARG002 - the model's interface
+        **sampling: Any,  # noqa: ANN401, ARG002 - the model's interface
+    ) -> Answer:
+        """Return the words of the files' names, whatever the question is."""
+        return self._answer(list_pictures(pictures), question, max_tokens)
+
+    def stream(
+        self,
+        pictures: Pictures,
+        question: Question | None = None,
+        *,
+        max_tokens: int = DEFAULT_MAX_TOKENS,
+        detail: str = "auto",  # noqa: ARG002 - the model's interface
+        **sampling: Any,  # noqa: ANN401, ARG002 - the model's interface
+    ) -> Iterator[str]:
+        """Yield the words of the files' names one after another, each with the space before it."""
+        text = self._answer(list_pictures(pictures), question or "", max_tokens).text
+        yield from re.findall(r"\s*\S+", text)
+
+    def describe_many(
+        self,
+        pictures: Iterable[PictureArgument],
+        *,
+        batch_size: BatchSize = "auto",  # noqa: ARG002 - the model's interface
+        prompt: str | None = None,
+        max_tokens: int = DEFAULT_MAX_TOKENS,
+        detail: str = "auto",
+        **sampling: Any,  # noqa: ANN401 - the model's interface
+    ) -> Iterator[Answer | SmallsightError]:
+        """Yield the words of each file's name, or why a picture does not open, in order."""
+        for picture in pictures:
+            try:
+                yield self.describe(picture, prompt=prompt, max_tokens=max_tokens, detail=detail, **sampling)
+            except PictureError as error:
+                yield error
+
+    def _answer(self, pictures: Sequence[PictureArgument], question: Question, max_tokens: int) -> Answer:
+        started_s = time.perf_counter()
+        words: list[str] = []
+        for picture in pictures:
+            self._opener.open(picture)
+            words.extend(words_of_name(name_of_picture(picture)))
+        said = words[:max_tokens]
+        seconds = time.perf_counter() - started_s
+        return Answer(
+            text=" ".join(said),
+            token_ids=tuple(zlib.crc32(word.encode()) for word in said),
+            finish_reason="stop" if len(said) == len(words) else "length",
+            usage=Usage(prompt_tokens=_count_words(question), image_tokens=0, completion_tokens=len(said)),
+            timings=Timings(decode_picture_s=seconds, total_s=seconds),
+            model=self.name,
+        )
+
+
+def words_of_name(name: str | None) -> tuple[str, ...]:
+    """Split a file's name without its ending into words: "cat-on-sofa_2.jpg" is cat, on, sofa, 2."""
+    stem = (name or "").rpartition(".")[0] or (name or "")
+    return tuple(word for word in _BETWEEN_WORDS.split(stem) if word) or _NAMELESS
+
+
+def _count_words(question: Question) -> int:
+    if isinstance(question, str):
+        return len(question.split())
+    return sum(len(str(message.get("content", "")).split()) for message in question)

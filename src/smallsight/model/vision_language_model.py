@@ -1,0 +1,299 @@
+"""A loaded vision-language model on this machine's CPU: pictures and questions in, answers out."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+
+from smallsight.engine.generation import Generation
+from smallsight.engine.sampling_options import SamplingOptions
+from smallsight.engine.smolvlm_engine import EngineOptions, SmolVLMEngine, load_engine
+from smallsight.errors import ModelUnavailableError, SettingsError, SmallsightError
+from smallsight.families.messages import Detail, Message, PicturePart, TextPart
+from smallsight.model.answer import Answer, MemoryReport, Timings, TokenLogprob, Usage
+from smallsight.model.model import DEFAULT_MAX_TOKENS, BatchSize, Pictures, Question
+from smallsight.model.picture_argument import PictureArgument, PictureOpener
+from smallsight.settings import Limits
+from smallsight.version import __version__
+
+__all__ = ["VisionLanguageModel"]
+
+DESCRIBE_PROMPT = "Can you describe this image?"
+AUTO_BATCH = 8
+ROLES = ("system", "user", "assistant")
+
+
+class VisionLanguageModel:
+    """One model in memory. Its methods may be called from several threads, whose requests share steps."""
+
+    def __init__(self, engine: SmolVLMEngine, *, name: str, precision: str, limits: Limits) -> None:
+        self._engine: SmolVLMEngine | None = engine
+        self._limits = limits
+        self.name = name
+        self.precision = precision
+        self.key = f"{name} {precision} {engine.networks.key} {__version__}"
+
+    @classmethod
+    def load(
+        cls,
+        model_dir: Path,
+        *,
+        name: str,
+        precision: str,
+        threads: int = 0,
+        graphs_dir: Path | None = None,
+        limits: Limits | None = None,
+        options: EngineOptions | None = None,
+    ) -> VisionLanguageModel:
+        """Load a folder in Hugging Face layout; precision is "fp32", "bf16", "int8" or "int4".
+
+        0 threads means one per physical core. With ``graphs_dir`` the quantised weights are kept there and
+        the next load takes about a second. Raises subclasses of SmallsightError.
+        """
+        engine = load_engine(model_dir, precision, threads=threads, graphs_dir=graphs_dir, options=options)
+        return cls(engine, name=name, precision=precision, limits=limits or Limits())
+
+    @property
+    def memory(self) -> MemoryReport:
+        """The weights as they are stored, and what the whole process has resident."""
+        weights_bytes = self._running().networks.weights_bytes
+        return MemoryReport(weights_bytes, psutil.Process().memory_info().rss)
+
+    def describe(
+        self,
+        picture: PictureArgument,
+        *,
+        prompt: str | None = None,
+        max_tokens: int = DEFAULT_MAX_TOKENS,
+        detail: str = "auto",
+        **sampling: Any,  # noqa: ANN401 - the options differ in type
+    ) -> Answer:
+        """Describe a picture; without a prompt, by the family's own."""
+        return self.ask(picture, prompt or DESCRIBE_PROMPT, max_tokens=max_tokens, detail=detail, **sampling)
+
+    def ask(
+        self,
+        pictures: Pictures,
+        question: Question,
+        *,
+        max_tokens: int = DEFAULT_MAX_TOKENS,
+        detail: str = "auto",
+        **sampling: Any,  # noqa: ANN401
+    ) -> Answer:
+        """Answer a question about one or more pictures."""
+        with PictureOpener(self._limits) as opener:
+            started = self._start(opener, _as_list(pictures), question, max_tokens, detail, sampling)
+        return started.answer()
+
+    def stream(
+        self,
+        pictures: Pictures,
+        question: Question | None = None,
+        *,
+        max_tokens: int = DEFAULT_MAX_TOKENS,
+        detail: str = "auto",
+        **sampling: Any,  # noqa: ANN401
+    ) -> Iterator[str]:
+        """Yield the text of an answer as it comes; closing the iterator stops the work within a step."""
+        with PictureOpener(self._limits) as opener:
+            started = self._start(
+                opener, _as_list(pictures), question or DESCRIBE_PROMPT, max_tokens, detail, sampling
+            )
+        yield from started.generation.pieces()
+
+    def describe_many(
+        self,
+        pictures: Iterable[PictureArgument],
+        *,
+        batch_size: BatchSize = "auto",
+        prompt: str | None = None,
+        max_tokens: int = DEFAULT_MAX_TOKENS,
+        detail: str = "auto",
+        **sampling: Any,  # noqa: ANN401
+    ) -> Iterator[Answer | SmallsightError]:
+        """Yield a description or an error for each picture in order; closing the iterator stops the work."""
+        at_once = AUTO_BATCH if batch_size == "auto" else _batch_size(batch_size)
+        waiting: deque[_Started | SmallsightError] = deque()
+        with PictureOpener(self._limits) as opener:
+            try:
+                for picture in pictures:
+                    waiting.append(
+                        self._try_start(
+                            opener, picture, prompt or DESCRIBE_PROMPT, max_tokens, detail, sampling
+                        )
+                    )
+                    # One more than can run, so that the next picture is ready when a place is free.
+                    if len(waiting) > at_once:
+                        yield _answer_or_error(waiting.popleft())
+                while waiting:
+                    yield _answer_or_error(waiting.popleft())
+            finally:
+                for started in waiting:
+                    if isinstance(started, _Started):
+                        started.generation.cancel()
+
+    def close(self) -> None:
+        """End every request and give the memory back; later calls raise ModelUnavailableError."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _running(self) -> SmolVLMEngine:
+        if self._engine is None:
+            raise ModelUnavailableError(f"{self.name} has been closed.", hint="load it again.")
+        return self._engine
+
+    def _try_start(
+        self,
+        opener: PictureOpener,
+        picture: PictureArgument,
+        prompt: str,
+        max_tokens: int,
+        detail: str,
+        sampling: Mapping[str, Any],
+    ) -> _Started | SmallsightError:
+        try:
+            return self._start(opener, [picture], prompt, max_tokens, detail, sampling)
+        except SmallsightError as error:
+            return error
+
+    def _start(
+        self,
+        opener: PictureOpener,
+        pictures: Sequence[PictureArgument],
+        question: Question,
+        max_tokens: int,
+        detail: str,
+        sampling: Mapping[str, Any],
+    ) -> _Started:
+        """Open the pictures, make the prompt, and hand it to the engine."""
+        engine = self._running()
+        began_s = time.perf_counter()
+        options, ignores_end = _options(max_tokens, sampling)
+        images = [PicturePart(opener.open(picture)) for picture in pictures]
+        prompt = engine.processor.prepare(_messages(images, question), detail=_detail(detail))
+        prepared_s = time.perf_counter() - began_s
+        generation = engine.worker.submit(prompt, options, ignores_end=ignores_end)
+        return _Started(generation, prepared_s, self.name, wants_logprobs=options.num_logprobs is not None)
+
+
+class _Started:
+    """A request under way, and what is known about it only outside the engine."""
+
+    def __init__(
+        self, generation: Generation, prepared_s: float, model: str, *, wants_logprobs: bool
+    ) -> None:
+        self.generation = generation
+        self._prepared_s = prepared_s
+        self._model = model
+        self._wants_logprobs = wants_logprobs
+
+    def answer(self) -> Answer:
+        """Wait for the end and return the answer; an interruption cancels the request."""
+        try:
+            outcome = self.generation.result()
+        finally:
+            self.generation.cancel()
+        before_s = self._prepared_s
+        return Answer(
+            text=outcome.text.strip(),
+            token_ids=tuple(choice.token_id for choice in outcome.choices),
+            finish_reason=outcome.finish_reason,
+            usage=Usage(
+                outcome.prompt_tokens, outcome.image_tokens, len(outcome.choices), outcome.cached_tokens
+            ),
+            timings=Timings(
+                decode_picture_s=before_s,
+                vision_s=outcome.vision_s,
+                prefill_s=outcome.prefill_s,
+                first_token_s=before_s + outcome.first_token_s,
+                decode_s=outcome.decode_s,
+                total_s=before_s + outcome.total_s,
+            ),
+            model=self._model,
+            logprobs=tuple(
+                TokenLogprob(choice.token_id, choice.logprob or 0.0, choice.alternatives)
+                for choice in outcome.choices
+            )
+            if self._wants_logprobs
+            else None,
+        )
+
+
+def _answer_or_error(started: _Started | SmallsightError) -> Answer | SmallsightError:
+    if isinstance(started, SmallsightError):
+        return started
+    try:
+        return started.answer()
+    except SmallsightError as error:
+        return error
+
+
+def _options(max_tokens: int, sampling: Mapping[str, Any]) -> tuple[SamplingOptions, bool]:
+    given = dict(sampling)
+    ignores_end = bool(given.pop("ignore_stop", False))
+    if isinstance(given.get("stop"), str):
+        given["stop"] = (given["stop"],)
+    elif given.get("stop") is None:
+        given.pop("stop", None)
+    else:
+        given["stop"] = tuple(given["stop"])
+    try:
+        return SamplingOptions(max_tokens=max_tokens, **given), ignores_end
+    except TypeError as error:
+        known = ", ".join(SamplingOptions.__dataclass_fields__)
+        raise SettingsError(f"An option is not known: {error}.", hint=f"there are {known}.") from error
+
+
+def _batch_size(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise SettingsError(
+            f"batch_size cannot be {value!r}.", hint='give a whole number above 0, or "auto".'
+        )
+    return value
+
+
+def _detail(value: str) -> Detail:
+    try:
+        return Detail(value)
+    except ValueError as error:
+        raise SettingsError(f"detail cannot be {value!r}.", hint=f"use {', '.join(Detail)}.") from error
+
+
+def _as_list(pictures: Pictures) -> list[PictureArgument]:
+    return list(pictures) if isinstance(pictures, list | tuple) else [pictures]  # type: ignore[list-item]
+
+
+def _messages(images: Sequence[PicturePart], question: Question) -> list[Message]:
+    """Make a conversation; the pictures come first in what the user said first."""
+    if isinstance(question, str):
+        return [Message("user", (*images, TextPart(question)))]
+    messages: list[Message] = []
+    pending: tuple[PicturePart, ...] = tuple(images)
+    for turn in question:
+        role, content = turn.get("role"), turn.get("content")
+        if role not in ROLES or not isinstance(content, str):
+            raise SettingsError(
+                f"A message with role {role!r} and content of type {type(content).__name__} cannot be used.",
+                hint=f'give {{"role": {" or ".join(ROLES)}, "content": text}}.',
+            )
+        before, pending = (pending, ()) if role == "user" else ((), pending)
+        parts: tuple[TextPart | PicturePart, ...] = (*before, TextPart(content))
+        messages.append(Message(role, parts))
+    if pending or not messages:
+        raise SettingsError("The conversation has no message of the user.", hint="add the question.")
+    return messages

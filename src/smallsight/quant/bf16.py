@@ -1,0 +1,29 @@
+"""bfloat16 as numpy has it: the upper 16 bits of a float32, in uint16."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_HALF = np.uint32(0x7FFF)
+
+
+@dataclass(frozen=True, eq=False)
+class BF16Matrix:
+    """A matrix whose values are the bfloat16 numbers with these bits, uint16 of any shape."""
+
+    bf16_bits: NDArray[np.uint16]
+
+
+def round_to_bf16(values: NDArray[np.float32]) -> BF16Matrix:
+    """Round finite numbers to the nearest bfloat16, ties to even; relative error at most 2**-8."""
+    whole = np.ascontiguousarray(values).view(np.uint32)
+    is_odd = (whole >> 16) & 1
+    return BF16Matrix(((whole + _HALF + is_odd) >> 16).astype(np.uint16))
+
+
+def widen_bf16(stored: BF16Matrix) -> NDArray[np.float32]:
+    """Return the numbers as float32, exactly."""
+    return (stored.bf16_bits.astype(np.uint32) << 16).view(np.float32)

@@ -1,0 +1,167 @@
+"""A file of stored matrices by name, written once and memory-mapped afterwards.
+
+Layout: the arrays' bytes, each at a multiple of 64; an index in JSON; then 24 bytes: length of the index,
+CRC-32 of everything before, and a mark. The file stands under its name only when it is whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import mmap
+import struct
+import tempfile
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smallsight.quant.bf16 import BF16Matrix
+from smallsight.quant.grouped import GroupedMatrix
+from smallsight.quant.int8_rows import Int8Rows
+from smallsight.quant.scheme import Stored
+
+_ALIGNMENT = 64
+_MARK = b"smsight1"
+_TAIL = struct.Struct("<QQ8s")
+_READ_BYTES = 1 << 22
+
+
+class BundleWriter:
+    """Writes a bundle; leaving the context without an error puts it in its place. Raises OSError."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._index: dict[str, dict[str, Any]] = {}
+        self._checksum = 0
+        self._position = 0
+
+    def __enter__(self) -> Self:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = tempfile.NamedTemporaryFile(
+            dir=self._path.parent, prefix=self._path.stem, suffix=".part", delete=False
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        temporary = Path(self._file.name)
+        try:
+            if error is None:
+                index = json.dumps(self._index).encode()
+                self._write(index)
+                self._file.write(_TAIL.pack(len(index), self._checksum, _MARK))
+            self._file.close()
+            if error is None:
+                temporary.replace(self._path)
+        finally:
+            self._file.close()
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+
+    def add(self, name: str, stored: Stored) -> None:
+        """Append one matrix or vector."""
+        described, arrays = _take_apart(stored)
+        described["arrays"] = [self._append(array) for array in arrays]
+        self._index[name] = described
+
+    def _append(self, array: NDArray[Any]) -> dict[str, Any]:
+        self._write(b"\0" * (-self._position % _ALIGNMENT))
+        begin = self._position
+        self._write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+        return {"begin": begin, "shape": list(array.shape), "type": array.dtype.str}
+
+    def _write(self, data: bytes | memoryview) -> None:
+        self._file.write(data)
+        self._checksum = zlib.crc32(data, self._checksum)
+        self._position += len(data)
+
+
+class Bundle(Mapping[str, Stored]):
+    """The matrices of a file, as views of its memory map: valid while the bundle lives."""
+
+    def __init__(self, path: Path) -> None:
+        """Open and check a bundle; OSError means there is none, ValueError that it is damaged."""
+        size_bytes = path.stat().st_size
+        with path.open("rb") as file:
+            index_bytes = _check(file, size_bytes)
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        self._bytes = np.frombuffer(self._map, np.uint8)
+        begin = size_bytes - _TAIL.size - index_bytes
+        self._index: dict[str, Any] = json.loads(self._bytes[begin : begin + index_bytes].tobytes())
+        self.num_bytes = begin
+
+    def __getitem__(self, name: str) -> Stored:
+        described = self._index[name]
+        return _put_together(described, [self._view(array) for array in described["arrays"]])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._index)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def release_pages(self) -> None:
+        """Let the system take back the pages of the file in memory; they are read again when needed."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
+
+    def _view(self, described: Mapping[str, Any]) -> NDArray[Any]:
+        kind = np.dtype(described["type"])
+        shape = tuple(described["shape"])
+        begin = described["begin"]
+        num_bytes = kind.itemsize * int(np.prod(shape, dtype=np.int64))
+        view: NDArray[Any] = self._bytes[begin : begin + num_bytes].view(kind).reshape(shape)
+        return view
+
+
+def stored_bytes(stored: Stored) -> int:
+    """Return what a stored matrix takes, its scales included."""
+    return sum(array.nbytes for array in _take_apart(stored)[1])
+
+
+def _take_apart(stored: Stored) -> tuple[dict[str, Any], list[NDArray[Any]]]:
+    match stored:
+        case GroupedMatrix():
+            described = {"form": "groups", "bits": stored.bits, "group": stored.group}
+            return described, [stored.codes, stored.scales]
+        case Int8Rows():
+            return {"form": "rows"}, [stored.codes, stored.scales]
+        case BF16Matrix():
+            return {"form": "bf16"}, [stored.bf16_bits]
+        case _:
+            return {"form": "plain"}, [stored]
+
+
+def _put_together(described: Mapping[str, Any], arrays: list[NDArray[Any]]) -> Stored:
+    match described["form"]:
+        case "groups":
+            codes, scales = arrays
+            return GroupedMatrix(codes, scales, described["bits"], described["group"])
+        case "rows":
+            return Int8Rows(*arrays)
+        case "bf16":
+            return BF16Matrix(arrays[0])
+        case _:
+            return arrays[0]
+
+
+def _check(file: Any, size_bytes: int) -> int:  # noqa: ANN401 - a binary file
+    """Compare checksum and mark, and return the length of the index."""
+    remaining = size_bytes - _TAIL.size
+    checksum = 0
+    while remaining > 0 and (piece := file.read(min(_READ_BYTES, remaining))):
+        checksum = zlib.crc32(piece, checksum)
+        remaining -= len(piece)
+    tail = file.read()
+    if remaining != 0 or len(tail) != _TAIL.size:
+        raise ValueError("it is cut off")
+    index_bytes, expected, mark = _TAIL.unpack(tail)
+    if mark != _MARK or expected != checksum or index_bytes > size_bytes - _TAIL.size:
+        raise ValueError("its checksum does not match")
+    return int(index_bytes)

@@ -1,0 +1,90 @@
+"""Symmetric 8- and 4-bit integers with one 16-bit scale per group of a row: rounding, packing, reading back.
+
+A group is a run of values along the input side of a linear layer, so that one large weight costs precision
+only to its neighbours. Knows no runtime.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smallsight.quant.int8_rows import LARGEST_CODE
+
+Bits = Literal[8, 4]
+GROUP_SIZES = (64, 32, 16, 8)
+LARGEST_INT4 = 7
+_SMALLEST_SCALE = np.finfo(np.float16).tiny
+
+
+@dataclass(frozen=True, eq=False)
+class GroupedMatrix:
+    """A matrix [rows, columns] as ``codes * scales``, group by group.
+
+    ``codes`` is int8 [rows, groups, group] for 8 bits, and uint8 [rows, groups, group / 2] for 4: the even
+    column in the low half of each byte. ``scales`` is float16 [rows, groups, 1].
+    """
+
+    codes: NDArray[np.int8] | NDArray[np.uint8]
+    scales: NDArray[np.float16]
+    bits: Bits
+    group: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.scales.shape[0], self.scales.shape[1] * self.group
+
+    @property
+    def num_bytes(self) -> int:
+        """What codes and scales take."""
+        return self.codes.nbytes + self.scales.nbytes
+
+
+def group_size(columns: int) -> int | None:
+    """Return the largest group that divides this many columns, None when even the smallest does not."""
+    return next((size for size in GROUP_SIZES if columns % size == 0), None)
+
+
+def quantize_groups(matrix: NDArray[np.float32], bits: Bits, group: int) -> GroupedMatrix:
+    """Round a finite matrix so that no value moves by more than 0.51 of its group's scale.
+
+    The scale is rounded to 16 bits first and never down, so that the largest value keeps its code.
+    """
+    rows, columns = matrix.shape
+    groups = matrix.reshape(rows, columns // group, group)
+    largest = LARGEST_CODE if bits == 8 else LARGEST_INT4
+    exact = np.abs(groups).max(axis=2, keepdims=True) / np.float32(largest)
+    scales = _round_up(np.maximum(exact, _SMALLEST_SCALE))
+    codes = np.rint(groups / scales.astype(np.float32)).clip(-largest, largest).astype(np.int8)
+    return GroupedMatrix(codes if bits == 8 else _pack(codes), scales, bits, group)
+
+
+def dequantize_groups(stored: GroupedMatrix) -> NDArray[np.float32]:
+    """Return the float32 matrix [rows, columns] that the codes stand for."""
+    codes = stored.codes if stored.bits == 8 else _unpack(stored.codes.view(np.uint8))
+    values: NDArray[np.float32] = codes.astype(np.float32) * stored.scales.astype(np.float32)
+    return values.reshape(stored.shape)
+
+
+def _round_up(scales: NDArray[np.float32]) -> NDArray[np.float16]:
+    """Return the nearest float16 that is not below; a scale past its range becomes the largest there is."""
+    limit = np.finfo(np.float16).max
+    nearest = np.minimum(scales, limit).astype(np.float16)
+    return np.where(nearest.astype(np.float32) < scales, np.nextafter(nearest, limit), nearest)
+
+
+def _pack(codes: NDArray[np.int8]) -> NDArray[np.uint8]:
+    halves = codes.view(np.uint8) & 0x0F
+    packed: NDArray[np.uint8] = (halves[..., 0::2] | (halves[..., 1::2] << 4)).astype(np.uint8)
+    return packed
+
+
+def _unpack(packed: NDArray[np.uint8]) -> NDArray[np.int8]:
+    codes = np.empty((*packed.shape[:-1], packed.shape[-1] * 2), np.int8)
+    codes[..., 0::2] = (packed << 4).view(np.int8) >> 4
+    codes[..., 1::2] = packed.view(np.int8) >> 4
+    return codes

@@ -1,0 +1,172 @@
+"""SmolVLM against transformers on tiny random checkpoints: inputs equal, and greedy tokens equal in fp32."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import (
+    AutoConfig,
+    Idefics3ForConditionalGeneration,
+    PreTrainedTokenizerFast,
+    SmolVLMForConditionalGeneration,
+)
+from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
+from transformers.models.idefics3.processing_idefics3 import Idefics3Processor
+from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
+
+from smallsight.families.messages import Detail, Message, PicturePart, TextPart
+from smallsight.families.smolvlm.processor import SmolVLMProcessor
+from smallsight.model.vision_language_model import VisionLanguageModel
+from tiny_smolvlm import CHAT_TEMPLATE, SHAPES, make_checkpoint
+
+MAX_TOKENS = 10
+MODELS = {"idefics3": Idefics3ForConditionalGeneration, "smolvlm": SmolVLMForConditionalGeneration}
+PROCESSORS = {"idefics3": Idefics3ImageProcessorPil, "smolvlm": SmolVLMImageProcessorPil}
+
+
+def noise(width, height, mode="RGB", seed=0):
+    values = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    return Image.fromarray(values).convert(mode)
+
+
+def half_transparent():
+    image = noise(70, 90, "RGBA")
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    return image
+
+
+def palette_with_hole():
+    image = noise(90, 60).quantize(16)
+    image.info["transparency"] = 3
+    return image
+
+
+PICTURES = {
+    "point": noise(1, 1),
+    "line": noise(20_000, 1),
+    "column": noise(1, 20_000),
+    "wide": noise(301, 97),
+    "tall": noise(64, 211),
+    "square": noise(128, 128),
+    "large": noise(900, 700),
+    "grey": noise(75, 50, "L"),
+    "palette": noise(120, 80).quantize(32),
+    "palette with a hole": palette_with_hole(),
+    "transparent": half_transparent(),
+    "grey and alpha": noise(33, 44, "LA"),
+    "cmyk": noise(50, 60, "CMYK"),
+    "one bit": noise(40, 40, "1"),
+}
+QUESTIONS = ("Can you describe this image?", "¿Qué dice?\n\n  Two  spaces, 猫 and 🦙.")
+LONG_CHAT = [
+    ("user", 1, "What is this?"),
+    *[
+        (role, 0, text)
+        for _ in range(6)
+        for role, text in (("assistant", "A thing, I think."), ("user", "And now?"))
+    ],
+]
+CONVERSATIONS = {
+    **{
+        f"{name}, question {number}": (((("user", 1, question)),), (name,))
+        for name in PICTURES
+        for number, question in enumerate(QUESTIONS)
+    },
+    "no picture": ([("user", 0, "Hello there.")], ()),
+    "two pictures": ([("user", 2, "Compare.")], ("wide", "cmyk")),
+    "three pictures": ([("user", 3, "Compare.")], ("tall", "point", "grey")),
+    "long chat": (LONG_CHAT, ("square",)),
+    "system": ([("system", 0, "Be brief."), ("user", 1, "What?")], ("wide",)),
+    "two turns with pictures": (
+        [("user", 1, "First?"), ("assistant", 0, "Yes."), ("user", 1, "Second?")],
+        ("palette", "tall"),
+    ),
+}
+
+
+class Reference:
+    """transformers' processor and model over the same folder."""
+
+    def __init__(self, directory, shape):
+        tokenizer = PreTrainedTokenizerFast(
+            tokenizer_file=str(directory / "tokenizer.json"), eos_token="<end_of_utterance>"
+        )
+        config = AutoConfig.from_pretrained(directory)
+        self.processor = Idefics3Processor(
+            image_processor=PROCESSORS[shape.model_type].from_pretrained(directory),
+            tokenizer=tokenizer,
+            image_seq_len=(shape.patches // shape.scale_factor) ** 2,
+            chat_template=CHAT_TEMPLATE,
+        )
+        self.model = (
+            MODELS[shape.model_type].from_pretrained(directory, config=config, dtype=torch.float32).eval()
+        )
+
+    def inputs(self, turns, pictures):
+        chat = [
+            {"role": role, "content": [{"type": "image"}] * count + [{"type": "text", "text": text}]}
+            for role, count, text in turns
+        ]
+        text = self.processor.apply_chat_template(chat, add_generation_prompt=True)
+        images = {"images": [pictures]} if pictures else {}
+        return self.processor(text=text, return_tensors="pt", **images)
+
+    @torch.no_grad()
+    def greedy(self, inputs):
+        end = self.processor.tokenizer.eos_token_id
+        tokens = self.model.generate(
+            **inputs, do_sample=False, max_new_tokens=MAX_TOKENS, eos_token_id=end, pad_token_id=0
+        )
+        return tuple(tokens[0, inputs["input_ids"].shape[1] :].tolist())
+
+
+@functools.cache
+def checkpoint(name, root):
+    shape = next(shape for shape in SHAPES if shape.name == name)
+    directory = make_checkpoint(root / name, shape)
+    return directory, Reference(directory, shape)
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp("smolvlm")
+
+
+def messages_of(turns, pictures):
+    waiting = list(pictures)
+    return [
+        Message(role, (*(PicturePart(waiting.pop(0)) for _ in range(count)), TextPart(text)))
+        for role, count, text in turns
+    ]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+def test_inputs_and_greedy_tokens_are_the_references(shape, root):
+    directory, reference = checkpoint(shape.name, root)
+    processor = SmolVLMProcessor.load(directory)
+    different = []
+    with VisionLanguageModel.load(directory, name="tiny", precision="fp32", threads=1) as model:
+        engine = model._running()
+        for name, (turns, picture_names) in CONVERSATIONS.items():
+            pictures = [PICTURES[picture] for picture in picture_names]
+            expected = reference.inputs(turns, pictures)
+            prompt = processor.prepare(messages_of(turns, pictures), detail=Detail.HIGH)
+            assert list(prompt.token_ids) == expected["input_ids"][0].tolist(), name
+            if pictures:
+                ours = np.concatenate([processor.normalise(tile.pixels_HWC) for tile in prompt.tiles])
+                np.testing.assert_array_equal(ours, expected["pixel_values"][0].numpy(), err_msg=name)
+            from smallsight.engine.sampling_options import SamplingOptions
+
+            outcome = engine.worker.submit(prompt, SamplingOptions(max_tokens=MAX_TOKENS)).result()
+            got = tuple(choice.token_id for choice in outcome.choices)
+            if got != reference.greedy(expected):
+                different.append(name)
+    assert different == []
+
+
+def test_enough_combinations_are_compared():
+    assert len(SHAPES) * len(CONVERSATIONS) >= 200

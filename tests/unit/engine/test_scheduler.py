@@ -1,0 +1,217 @@
+"""The scheduler and the block pool under random workloads."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from invariants import blocks_are_conserved, tables_cover_what_is_computed
+from smallsight.engine.block_pool import NO_KEY, BlockPool, chain_key
+from smallsight.engine.sampling_options import SamplingOptions
+from smallsight.engine.scheduler import Scheduler
+from smallsight.engine.sequence import Sequence, State
+
+BLOCK = 4
+CHUNK = 8
+
+
+def sequence(number, length, max_tokens=3, start=0, *, is_ready=True):
+    ids = list(range(start, start + length))
+    return Sequence(number, list(ids), ids, SamplingOptions(max_tokens=max_tokens), is_ready=is_ready)
+
+
+def scheduler(num_blocks=64, **options):
+    options = {"max_sequences": 4, "chunk_tokens": CHUNK, "max_step_tokens": 16, **options}
+    return Scheduler(BlockPool(num_blocks, BLOCK), context_tokens=1000, **options)
+
+
+def run_step(planner, log=None):
+    """Compute a step; token ids chosen are 7, and a sequence ends at its max_tokens."""
+    chunks = planner.next_step()
+    ended = {
+        chunk.sequence.id
+        for chunk in chunks
+        if chunk.samples and len(chunk.sequence.output_token_ids) + 1 >= chunk.sequence.options.max_tokens
+    }
+    for chunk in chunks:
+        assert chunk.begin == chunk.sequence.num_computed_tokens
+        assert len(chunk.sequence.block_table) * BLOCK >= chunk.end
+        if log is not None:
+            log.append((chunk.sequence.id, chunk.begin, chunk.end))
+    planner.complete(chunks, {chunk.sequence.id: 7 for chunk in chunks if chunk.samples}, ended)
+    return chunks
+
+
+def run_until_idle(planner, max_steps=2000):
+    for _ in range(max_steps):
+        if planner.is_idle:
+            return
+        run_step(planner)
+    raise AssertionError("the scheduler never became idle")
+
+
+@st.composite
+def workloads(draw):
+    return (
+        draw(st.integers(2, 24)),  # blocks
+        draw(
+            st.lists(
+                st.tuples(st.integers(1, 60), st.integers(1, 12), st.integers(0, 2)), min_size=1, max_size=9
+            )
+        ),
+        draw(st.integers(0, 2**32)),
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(workloads())
+def test_every_sequence_ends_and_blocks_are_conserved(workload):
+    num_blocks, wanted, seed = workload
+    planner, dice = scheduler(num_blocks), random.Random(seed)
+    arriving = [sequence(n, length, tokens, start * 1000) for n, (length, tokens, start) in enumerate(wanted)]
+    alive, everything, failed = [], list(arriving), []
+    for _ in range(3000):
+        if arriving and dice.random() < 0.4:
+            alive.append(arriving.pop(0))
+            planner.add(alive[-1])
+        if alive and dice.random() < 0.03:
+            planner.cancel(dice.choice(alive).id)
+        run_step(planner)
+        failed += planner.take_failed()
+        alive = [one for one in alive if one.state is not State.FINISHED]
+        blocks_are_conserved(planner.pool, alive)
+        tables_cover_what_is_computed(planner.pool, alive)
+        if not arriving and planner.is_idle:
+            break
+    assert all(one.state is State.FINISHED for one in everything)
+    assert planner.pool.num_free == num_blocks
+    for one in failed:
+        assert one.num_tokens > (num_blocks - 1) * BLOCK - 1, "a sequence that would have fitted was given up"
+
+
+@given(st.integers(1, 100), st.integers(1, 30))
+def test_prompts_are_cut_at_the_same_places_in_any_company(length, others):
+    def pieces(company):
+        planner, log = scheduler(), []
+        for number in range(company):
+            planner.add(sequence(100 + number, 10 + number * 7, 2, start=5000 * (number + 1)))
+        planner.add(sequence(1, length))
+        while not planner.is_idle:
+            run_step(planner, log)
+        return [(begin, end) for number, begin, end in log if number == 1]
+
+    alone = pieces(0)
+    assert alone == pieces(min(others, 6))
+    assert all(begin % CHUNK == 0 or begin >= length for begin, _ in alone)
+
+
+def test_what_was_generated_is_computed_again_one_by_one():
+    planner = scheduler(num_blocks=6)
+    old, young = sequence(1, 8, max_tokens=8), sequence(2, 4, max_tokens=8, start=900)
+    planner.add(old)
+    planner.add(young)
+    log = []
+    while not planner.is_idle:
+        run_step(planner, log)
+    again = [(begin, end) for number, begin, end in log if number == 2]
+    assert again.count((0, 4)) == 2, "the pool was meant to be too small for both"
+    assert all(end - begin == 1 for begin, end in again if begin >= 4)
+
+
+def test_everyone_who_generates_gets_a_token_each_step():
+    planner = scheduler(max_step_tokens=8)
+    for number in range(3):
+        planner.add(sequence(number, 2, max_tokens=50, start=1000 * number))
+    for _ in range(4):
+        run_step(planner)
+    planner.add(sequence(9, 60, start=9000))
+    for _ in range(10):
+        assert {chunk.sequence.id for chunk in run_step(planner)} >= {0, 1, 2}
+    assert len(planner.running[-1].output_token_ids) > 0, "the long prompt starved"
+
+
+def test_first_come_first_served():
+    planner = scheduler(max_sequences=1)
+    for number in range(3):
+        planner.add(sequence(number, 5, max_tokens=1, start=number * 100))
+    served = [run_step(planner)[0].sequence.id for _ in range(3)]
+    assert served == [0, 1, 2]
+
+
+def test_one_that_is_not_ready_lets_others_pass():
+    planner = scheduler()
+    planner.add(slow := sequence(1, 4, is_ready=False))
+    planner.add(sequence(2, 4, start=500))
+    assert [chunk.sequence.id for chunk in run_step(planner)] == [2]
+    slow.is_ready = True
+    assert 1 in [chunk.sequence.id for chunk in run_step(planner)]
+
+
+def test_a_shared_beginning_is_computed_once():
+    planner = scheduler()
+    planner.add(sequence(1, 30, max_tokens=1))
+    run_until_idle(planner)
+    planner.add(second := sequence(2, 30, max_tokens=1))
+    first = run_step(planner)[0]
+    assert (first.begin, second.num_cached_tokens) == (24, 24)  # whole chunks, and never the last token
+
+
+def test_what_differs_is_not_shared():
+    planner = scheduler()
+    planner.add(sequence(1, 30, max_tokens=1))
+    run_until_idle(planner)
+    planner.add(other := sequence(2, 30, max_tokens=1))
+    other.identities[3] = -5
+    assert run_step(planner)[0].begin == 0
+
+
+def test_cancelling_gives_the_blocks_back_at_once():
+    planner = scheduler()
+    planner.add(sequence(1, 30))
+    run_step(planner)
+    assert planner.pool.num_used
+    planner.cancel(1)
+    assert planner.pool.num_used == 0
+    assert planner.is_idle
+
+
+def test_one_that_can_never_fit_fails_and_others_go_on():
+    planner = scheduler(num_blocks=4)
+    planner.add(large := sequence(1, 100))
+    planner.add(sequence(2, 4, max_tokens=1, start=700))
+    assert [chunk.sequence.id for chunk in run_step(planner)] == [2]
+    assert planner.take_failed() == [large]
+    assert planner.take_failed() == []
+
+
+def test_the_pool_forgets_the_longest_unused_first():
+    pool = BlockPool(2, BLOCK)
+    keys = [chain_key(NO_KEY, [number] * BLOCK) for number in range(2)]
+    for key in keys:
+        (block,) = pool.allocate(1)
+        pool.publish(block, key)
+        pool.release([block])
+    found = pool.find_prefix([0] * BLOCK, BLOCK)
+    assert len(found) == 1
+    pool.release(found)
+    pool.allocate(1)
+    assert pool.find_prefix([1] * BLOCK, BLOCK) == []
+    assert len(pool.find_prefix([0] * BLOCK, BLOCK)) == 1
+
+
+def test_the_pool_says_no_when_it_is_empty():
+    pool = BlockPool(2, BLOCK)
+    assert pool.allocate(3) is None
+    assert sorted(pool.allocate(2)) == [0, 1]
+    assert pool.allocate(1) is None
+
+
+@pytest.mark.parametrize("remembers", [True, False])
+def test_a_pool_may_be_told_not_to_remember(remembers):
+    pool = BlockPool(2, BLOCK, remembers=remembers)
+    (block,) = pool.allocate(1)
+    pool.publish(block, chain_key(NO_KEY, [1] * BLOCK))
+    assert bool(pool.find_prefix([1] * BLOCK, BLOCK)) is remembers

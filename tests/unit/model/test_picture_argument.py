@@ -1,0 +1,131 @@
+"""Everything a caller may pass as a picture, through the real decoder."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from smallsight.errors import (
+    CorruptPictureError,
+    PictureNotFoundError,
+    PictureTooLargeError,
+    UnsupportedFormatError,
+)
+from smallsight.model.picture_argument import (
+    NamedBytes,
+    PictureOpener,
+    list_pictures,
+    name_of_picture,
+    open_picture,
+)
+from smallsight.settings import Limits
+
+LIMITS = Limits()
+COLOUR = (10, 200, 30)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "green field.png"
+    Image.new("RGB", (37, 21), COLOUR).save(path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["path", "str", "bytes", "named bytes", "image", "array"])
+def test_every_kind_of_picture_opens_to_the_same_pixels(path: Path, kind: str):
+    pixels_HWC = np.full((21, 37, 3), COLOUR, np.uint8)
+    picture = {
+        "path": path,
+        "str": str(path),
+        "bytes": path.read_bytes(),
+        "named bytes": NamedBytes("x.png", path.read_bytes()),
+        "image": Image.fromarray(pixels_HWC),
+        "array": pixels_HWC,
+    }[kind]
+    image = open_picture(picture, LIMITS)
+    assert (image.mode, image.size) == ("RGB", (37, 21))
+    assert np.array_equal(np.asarray(image), pixels_HWC)
+
+
+def test_an_image_is_taken_as_it_is():
+    image = Image.new("LA", (3, 2))
+    assert open_picture(image, LIMITS) is image
+
+
+def test_large_files_keep_every_pixel_and_come_back_upright(tmp_path: Path):
+    pixels_HWC = np.random.default_rng(3).integers(0, 256, (900, 2500, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels_HWC).save(tmp_path / "large.png", exif=exif)
+    opened_HWC = np.asarray(open_picture(tmp_path / "large.png", LIMITS))
+    assert np.array_equal(opened_HWC, np.rot90(pixels_HWC, k=-1))
+
+
+def test_part_of_an_array_may_be_given():
+    pixels_HWC = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+    image = open_picture(pixels_HWC[::-1, ::2], LIMITS)
+    assert np.array_equal(np.asarray(image), pixels_HWC[::-1, ::2])
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((0, 4, 3), np.uint8),
+        np.zeros((3, 4, 4), np.uint8),
+    ],
+)
+def test_an_array_of_another_form_is_refused_by_name(pixels: np.ndarray):
+    with pytest.raises(UnsupportedFormatError, match=str(pixels.dtype)):
+        open_picture(pixels, LIMITS)
+
+
+@pytest.mark.parametrize("limits", [Limits(max_image_pixels=11), Limits(max_image_side_px=3)])
+def test_an_array_keeps_the_limits(limits: Limits):
+    with pytest.raises(PictureTooLargeError, match="Image has"):
+        open_picture(np.zeros((3, 4, 3), np.uint8), limits)
+
+
+def test_what_is_no_picture_is_refused(tmp_path: Path):
+    with pytest.raises(UnsupportedFormatError, match="A int is not a picture"):
+        open_picture(7, LIMITS)  # type: ignore[arg-type]
+    with pytest.raises(UnsupportedFormatError):
+        open_picture(b"hello", LIMITS)
+    with pytest.raises(CorruptPictureError):
+        open_picture(b"\xff\xd8\xff\xe0 nothing", LIMITS)
+    with pytest.raises(PictureNotFoundError):
+        open_picture(tmp_path / "nowhere.png", LIMITS)
+
+
+def test_an_opener_goes_on_after_a_bad_picture_and_after_closing(path: Path):
+    with PictureOpener(LIMITS) as opener:
+        with pytest.raises(UnsupportedFormatError):
+            opener.open(b"hello")
+        assert opener.open(path).size == (37, 21)
+        opener.close()
+        assert opener.open(path).size == (37, 21)
+
+
+def test_names_come_from_whatever_has_one(path: Path):
+    with Image.open(path) as image:
+        assert name_of_picture(image) == "green field.png"
+    assert name_of_picture(path) == name_of_picture(str(path)) == "green field.png"
+    assert name_of_picture(NamedBytes("folder/a.png", b"")) == "a.png"
+    assert name_of_picture(Image.open(io.BytesIO(path.read_bytes()))) is None
+    assert name_of_picture(b"") is None
+    assert name_of_picture(np.zeros((1, 1, 3), np.uint8)) is None
+
+
+def test_one_picture_is_a_list_of_one():
+    assert list_pictures("a.png") == ["a.png"]
+    assert list_pictures(b"ab") == [b"ab"]
+    assert list_pictures(["a.png", b"ab"]) == ["a.png", b"ab"]
+    assert list_pictures(()) == []
+    pixels_HWC = np.zeros((1, 1, 3), np.uint8)
+    assert list_pictures(pixels_HWC)[0] is pixels_HWC
