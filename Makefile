@@ -43,6 +43,8 @@ bench: $(MARKS)/dev
 	$(BIN)/python benchmarks/text_embedding.py --json $(RESULTS)/text_embedding.json
 	$(BIN)/python benchmarks/ocr_recall.py --json $(RESULTS)/ocr_recall.json
 	$(BIN)/python benchmarks/malformed_pictures.py --json $(RESULTS)/malformed_pictures.json
+	$(BIN)/python benchmarks/tile_policy.py --json $(RESULTS)/tile_policy.json
+	$(BIN)/python benchmarks/side_by_side.py --json $(RESULTS)/side_by_side.json
 
 examples: $(MARKS)/dev
 	$(BIN)/python examples/draw_pictures.py

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tiny_smolvlm import SHAPES, make_checkpoint
+
 from .conftest import Command
 
 
@@ -139,3 +141,29 @@ def test_a_model_that_cannot_be_had_is_told_before_the_work(smallsight: Command,
     assert smallsight.json("folders") == []
     _, err = smallsight.run("index", pictures, "--model", "test", "--no-describe", code=2)
     assert "contradict" in err
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_checkpoint(tmp_path_factory.mktemp("tiny") / "tiny", SHAPES[0])
+
+
+def test_a_real_network_describes_the_same_in_every_way(
+    smallsight: Command, pictures: Path, checkpoint: Path
+):
+    path = pictures / "red balloon.png"
+    chosen = ("--model", checkpoint, "--precision", "int8", "--max-tokens", "8")
+    (answer,) = smallsight.json("describe", path, *chosen)
+    assert answer["usage"]["image_tokens"] > 0
+    assert answer["usage"]["completion_tokens"] <= 8
+    streamed, _ = smallsight.run("describe", path, *chosen)
+    assert streamed.strip().replace("\N{REPLACEMENT CHARACTER}", "") != ""
+    (again,) = smallsight.json("describe", path, *chosen)
+    assert again["text"] == answer["text"]
+
+
+def test_a_real_network_describes_a_library(smallsight: Command, pictures: Path, checkpoint: Path):
+    report = smallsight.json("index", pictures, "--model", checkpoint)
+    assert report["stages"]["describe"]["done"] == 3
+    assert smallsight.json("show", pictures / "red balloon.png")["description"]
+    assert smallsight.json("index", "--model", checkpoint)["stages"]["describe"]["done"] == 0

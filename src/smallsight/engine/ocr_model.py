@@ -17,6 +17,8 @@ from rapidocr.utils.output import RapidOCROutput
 from smallsight.engine.text_line import TextLine
 
 _DETECTION_PIXELS = 736 * 736
+# No letter is lower, and on some processors reading a long line of one pixel crashes in native code.
+_SMALLEST_SIDE_PX = 4
 _PADDING_STEP_PX = 160
 _MIN_CONFIDENCE = 0.5
 
@@ -53,6 +55,8 @@ class OcrModel:
     def read(self, image_HWC: np.ndarray) -> list[TextLine]:
         """Return the lines in a uint8 RGB image, from top to bottom and left to right."""
         height_px, width_px = image_HWC.shape[:2]
+        if min(height_px, width_px) < _SMALLEST_SIDE_PX:
+            return []
         self._detector.limit_side_len = detection_side_px(width_px, height_px)
         found = self._ocr(np.ascontiguousarray(image_HWC[:, :, ::-1]))  # it wants blue first
         if not isinstance(found, RapidOCROutput) or found.txts is None or found.boxes is None:

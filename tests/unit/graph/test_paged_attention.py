@@ -1,0 +1,73 @@
+"""Paged attention and rotary positions against plain numpy, with ragged sequences in scattered blocks."""
+
+from __future__ import annotations
+
+import numpy as np
+import openvino as ov
+from openvino import opset15 as ops
+
+from smallsight.engine.text_runner import TextPiece, TextRunner
+from smallsight.graph.compiled import CompiledNetwork
+from smallsight.graph.constants import integers
+from smallsight.graph.paged_attention import attend_paged, cache_inputs, paged_inputs
+from smallsight.graph.rotary import rotate_heads, rotation_at
+
+HEADS, KV_HEADS, SIZE, THETA = 4, 2, 16, 10_000.0
+WIDTH = (HEADS + 2 * KV_HEADS) * SIZE
+
+
+def build():
+    """A network of one attention whose input is query, key and value side by side."""
+    joined = ops.parameter([-1, WIDTH], np.float32, name="embeddings")
+    positions = ops.parameter([-1], np.int64, name="positions")
+    rows = ops.parameter([-1], np.int64, name="logit_rows")
+    paged, caches = paged_inputs(), cache_inputs(0, KV_HEADS, SIZE)
+    rotation = rotation_at(positions, SIZE, THETA)
+    pieces = ops.variadic_split(joined, integers(1), integers(HEADS * SIZE, KV_HEADS * SIZE, KV_HEADS * SIZE))
+    query = rotate_heads(pieces.output(0), HEADS, rotation)
+    key = rotate_heads(pieces.output(1), KV_HEADS, rotation)
+    attended = attend_paged(
+        (query, key, pieces.output(2)), caches, paged, num_kv_heads=KV_HEADS, head_dim=SIZE
+    )
+    result = ops.result(ops.gather(attended, rows, integers(0)))
+    return ov.Model([result], [joined, positions, rows, *paged.parameters, *caches], "attention")
+
+
+def rotated(heads_THE, first):
+    angles = np.arange(first, first + len(heads_THE))[:, None] / THETA ** (np.arange(0, SIZE, 2) / SIZE)
+    cos, sin = (f(np.concatenate([angles, angles], 1))[:, None] for f in (np.cos, np.sin))
+    low, high = heads_THE[..., : SIZE // 2], heads_THE[..., SIZE // 2 :]
+    return heads_THE * cos + np.concatenate([-high, low], -1) * sin
+
+
+def reference(joined_TD):
+    num = len(joined_TD)
+    query, key, value = np.split(joined_TD, [HEADS * SIZE, (HEADS + KV_HEADS) * SIZE], 1)
+    query = rotated(query.reshape(num, HEADS, SIZE), 0)
+    key = rotated(key.reshape(num, KV_HEADS, SIZE), 0).repeat(HEADS // KV_HEADS, 1)
+    value = value.reshape(num, KV_HEADS, SIZE).repeat(HEADS // KV_HEADS, 1)
+    scores = np.einsum("qhe,khe->hqk", query, key) / np.sqrt(SIZE)
+    scores = np.where(np.tril(np.ones((num, num), bool)), scores, -np.inf)
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    weights /= weights.sum(-1, keepdims=True)
+    return np.einsum("hqk,khe->qhe", weights, value).reshape(num, -1)
+
+
+def test_ragged_sequences_in_scattered_blocks_in_pieces():
+    options = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32", "INFERENCE_NUM_THREADS": 2}
+    model = ov.Core().compile_model(build(), "CPU", options)
+    runner = TextRunner(CompiledNetwork(model, None, from_cache=False), cache_bytes=0, min_tokens=32 * 12)
+    random = np.random.default_rng(0)
+    first, second = (random.standard_normal((num, WIDTH)).astype(np.float32) for num in (75, 41))
+    tables = [9, 2, 7], [4, 11]
+    pieces = [TextPiece(first[:40], 0, tables[0][:2], wants_logits=True)]
+    pieces.append(TextPiece(second[:40], 0, tables[1], wants_logits=True))
+    got = runner.run(pieces).copy()
+    np.testing.assert_allclose(got, [reference(first[:40])[-1], reference(second[:40])[-1]], atol=2e-5)
+    got = runner.run(
+        [
+            TextPiece(first[40:], 40, tables[0], wants_logits=True),
+            TextPiece(second[40:], 40, tables[1], wants_logits=True),
+        ]
+    )
+    np.testing.assert_allclose(got, [reference(first)[-1], reference(second)[-1]], atol=2e-5)
