@@ -9,6 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from smallsight.errors import SettingsError
+
+ROLES = ("system", "user", "assistant")
+
 
 class Detail(StrEnum):
     """How much of a picture a model is shown.
@@ -38,10 +42,17 @@ class PicturePart:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What one side said: role "system", "user" or "assistant"."""
+    """What one side said: role "system", "user" or "assistant"; raises SettingsError for another.
+
+    Templates write roles out as they come, so one made up by a stranger could act as a control token.
+    """
 
     role: str
     parts: tuple[TextPart | PicturePart, ...]
+
+    def __post_init__(self) -> None:
+        if self.role not in ROLES:
+            raise SettingsError(f"{self.role!r} is no role.", hint=f"use one of {', '.join(ROLES)}.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

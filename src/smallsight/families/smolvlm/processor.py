@@ -111,10 +111,16 @@ class SmolVLMProcessor:
         return {"role": message.role, "content": content}
 
     def _guarded(self, text: str) -> str:
-        """Split every control token in a person's text, to be put together again as plain characters."""
+        """Split every control token in a person's text, to be put together again as plain characters.
+
+        So is a beginning of one at the end of the text, which the next part of the message might complete.
+        """
         text = text.replace(GUARD, "")
         for control in self._controls:
             text = text.replace(control, control[0] + GUARD + control[1:])
+        for start in range(max(0, len(text) - len(self._controls[0]) + 1), len(text)):
+            if any(control.startswith(text[start:]) for control in self._controls):
+                return text[: start + 1] + GUARD + text[start + 1 :]
         return text
 
     def _encode(self, text: str) -> list[int]:
