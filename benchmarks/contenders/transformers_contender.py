@@ -12,14 +12,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from process_memory import memory_mib
 
-SIDE_PX = 1600
-
-
-def peak_mib() -> float:
-    """Return the most memory this process has had resident, in MiB."""
-    text = Path("/proc/self/status").read_text(encoding="utf-8")
-    return int(text.split("VmHWM:")[1].split()[0]) / 1024
+SIDE_PX, CONTEXT, SEQUENCES = 1600, 1100, 8
 
 
 def main() -> None:
@@ -73,12 +68,36 @@ def main() -> None:
         assert made.shape[1] == inputs["input_ids"].shape[1] + num_tokens
         return seconds, int((inputs["input_ids"] == model.config.image_token_id).sum())
 
+    @torch.no_grad()
+    def look() -> float:
+        tiles = torch.rand(1, 17, 3, 512, 512).to(torch.bfloat16)
+        began_s = time.perf_counter()
+        model.model.get_image_features(tiles)
+        return time.perf_counter() - began_s
+
+    @torch.no_grad()
+    def read(rows: int, num_tokens: int) -> float:
+        ids = torch.randint(100, 356, (rows, CONTEXT))
+        began_s = time.perf_counter()
+        model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            do_sample=False,
+            min_new_tokens=num_tokens,
+            max_new_tokens=num_tokens,
+            pad_token_id=2,
+        )
+        return time.perf_counter() - began_s
+
     found["first_end_to_end_s"], _ = run(0, 64 if kind == "bf16" else 8)
-    found["peak_mib"] = peak_mib()
     found["end_to_end_s"], found["image_tokens"] = run(1, 64)
     found["first_token_s"], _ = run(2, 1)
     found["tokens_per_s_1"] = 63 / (found["end_to_end_s"] - found["first_token_s"])
-    found["peak_mib"] = max(found["peak_mib"], peak_mib())
+    found |= memory_mib()
+    found["vision_s"] = look()
+    found["prefill_s"] = min(read(1, 1) for _ in range(2))
+    found["prefill_tokens_per_s"] = CONTEXT / found["prefill_s"]
+    found["tokens_per_s_8"] = SEQUENCES * 16 / (read(SEQUENCES, 17) - read(SEQUENCES, 1))
     print(json.dumps(found))
 
 

@@ -25,7 +25,7 @@ from smallsight.version import __version__
 __all__ = ["VisionLanguageModel"]
 
 DESCRIBE_PROMPT = "Can you describe this image?"
-AUTO_BATCH = 8
+AUTO_BATCH = 15  # and one more: as many as the engine runs at once
 ROLES = ("system", "user", "assistant")
 
 
