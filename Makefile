@@ -56,7 +56,7 @@ peers: $(MARKS)/dev
 	.peers/llama.cpp/bin/python -m pip install --quiet llama-cpp-python==0.3.36
 	$(PYTHON) -m venv .peers/optimum-intel
 	.peers/optimum-intel/bin/python -m pip install --quiet \
-		torch==2.13.0 optimum-intel==1.27.0 nncf 'transformers<5.6' openvino==2026.4.1
+		torch==2.13.0 optimum-intel==1.27.0 nncf pillow 'transformers<5.6' openvino==2026.4.1
 
 examples: $(MARKS)/dev
 	$(BIN)/python examples/draw_pictures.py

@@ -4,7 +4,7 @@ Each contender is a process of its own with two threads. `make peers` installs t
 ours; where one is not installed, its row says so. Ceilings of the machine are measured in the same run, and
 vision, prompts and decoding are also given as fractions of them.
 
-Run: python benchmarks/side_by_side.py [--model NAME] [--rounds 3] [--json FILE] [--svg FILE] [--only NAME ...]
+Run: python benchmarks/side_by_side.py [--model NAME] [--rounds N] [--json FILE] [--svg FILE] [--only N ...]
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from llama_cpp import mtmd_cpp as mtmd
 from process_memory import memory_mib
 
 SIDE_PX, CONTEXT, TOKENS, SEQUENCES = 1600, 1100, 64, 8
-FIRST_LETTER, CONTROL, UNUSED = 100, 3, 5
+FIRST_LETTER, CONTROL, UNUSED, IMAGE_CHUNK = 100, 3, 5, 1
 RANDOM = np.random.default_rng(0)
 
 
@@ -145,6 +145,8 @@ class Decoder:
         given.n_threads = given.n_threads_batch = 2
         self.context = llama.llama_init_from_model(self.model, given)
         self._batch = llama.llama_batch_init(2048, 0, SEQUENCES)
+        self._hidden = llama.llama_model_n_embd(self.model)
+        self._features = llama.llama_batch_init(2048, self._hidden, 1)
         self.vocabulary = llama.llama_vocab_n_tokens(llama.llama_model_get_vocab(self.model))
 
     def clear(self) -> None:
@@ -159,6 +161,17 @@ class Decoder:
             self._batch.logits[row] = wanted
         self._batch.n_tokens = len(entries)
         status = llama.llama_decode(self.context, self._batch)
+        assert status == 0, f"llama_decode returned {status}"
+
+    def run_features(self, features: ctypes.c_void_p, count: int, position: int) -> None:
+        """Compute image tokens of the first sequence from their features, float32 [count, hidden]."""
+        ctypes.memmove(self._features.embd, features, 4 * count * self._hidden)
+        for row in range(count):
+            self._features.pos[row] = position + row
+            self._features.n_seq_id[row], self._features.seq_id[row][0] = 1, 0
+            self._features.logits[row] = False
+        self._features.n_tokens = count
+        status = llama.llama_decode(self.context, self._features)
         assert status == 0, f"llama_decode returned {status}"
 
     def best(self, row: int) -> int:
@@ -214,6 +227,7 @@ def measure_picture(decoder: Decoder, tower: Path) -> dict[str, float]:
         bitmap = mtmd.mtmd_bitmap_init(SIDE_PX, SIDE_PX, buffer)
         text = mtmd.mtmd_input_text()
         text.text = b"User:" + mtmd.mtmd_get_marker(context) + b"Can you describe this image?"
+        text.text_len = len(text.text)
         text.add_special = text.parse_special = True
         chunks = mtmd.mtmd_input_chunks_init()
         bitmaps = (mtmd.mtmd_bitmap_p_ctypes * 1)(bitmap)
@@ -221,24 +235,33 @@ def measure_picture(decoder: Decoder, tower: Path) -> dict[str, float]:
         assert status == 0, f"mtmd_tokenize returned {status}"
         return chunks
 
-    chunks = chunks_of(0)
-    started_s, tiles = time.perf_counter(), 0
-    for number in range(mtmd.mtmd_input_chunks_size(chunks)):
-        chunk = mtmd.mtmd_input_chunks_get(chunks, number)
-        if mtmd.mtmd_input_chunk_get_type(chunk) == 1:
-            assert mtmd.mtmd_encode_chunk(context, chunk) == 0
-            tiles += 1
-    vision_s = time.perf_counter() - started_s
+    def read(chunks: ctypes.c_void_p) -> tuple[int, int, float]:
+        """Return how many tokens there are, how many tiles, and the seconds spent on tiles."""
+        past, tiles, vision_s = 0, 0, 0.0
+        number_of_chunks = mtmd.mtmd_input_chunks_size(chunks)
+        for number in range(number_of_chunks):
+            chunk = mtmd.mtmd_input_chunks_get(chunks, number)
+            count = mtmd.mtmd_input_chunk_get_n_tokens(chunk)
+            if mtmd.mtmd_input_chunk_get_type(chunk) == IMAGE_CHUNK:
+                started_s = time.perf_counter()
+                assert mtmd.mtmd_encode_chunk(context, chunk) == 0
+                vision_s += time.perf_counter() - started_s
+                tiles += 1
+                decoder.run_features(mtmd.mtmd_get_output_embd(context), count, past)
+            else:
+                size = ctypes.c_size_t(0)
+                given = mtmd.mtmd_input_chunk_get_tokens_text(chunk, ctypes.byref(size))
+                # A marker that the random vocabulary lacks comes as -1; any token costs the same.
+                tokens = [max(given[row], FIRST_LETTER) for row in range(size.value)]
+                wanted = len(tokens) - 1 if number == number_of_chunks - 1 else -1
+                decoder.run([(token, past + row, 0, row == wanted) for row, token in enumerate(tokens)])
+            past += count
+        return past, tiles, vision_s
+
     started_s = time.perf_counter()
-    chunks = chunks_of(1)
-    past = ctypes.c_int32(0)
-    last = True
-    status = mtmd.mtmd_helper_eval_chunks(
-        context, decoder.context, chunks, 0, 0, 2048, last, ctypes.byref(past)
-    )
-    assert status == 0, f"mtmd_helper_eval_chunks returned {status}"
+    past, tiles, vision_s = read(chunks_of(1))
     first_token_s = time.perf_counter() - started_s
-    decoder.decode([decoder.best(-1)], past.value, TOKENS - 1)
+    decoder.decode([decoder.best(-1)], past, TOKENS - 1)
     return {
         "image_chunks": tiles,
         "vision_s": vision_s,

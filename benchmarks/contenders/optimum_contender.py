@@ -25,7 +25,8 @@ SIDE_PX, CONTEXT, TOKENS, SEQUENCES = 1600, 1100, 64, 8
 
 def export(directory: Path, bits: int, target: Path) -> None:
     """Write the checkpoint as OpenVINO networks with quantised weights."""
-    quantised = OVWeightQuantizationConfig(bits=bits, sym=True)
+    group = {} if bits == 8 else {"group_size": 64}  # 128, the default, does not divide a width of 576
+    quantised = OVWeightQuantizationConfig(bits=bits, sym=True, **group)
     model = OVModelForVisualCausalLM.from_pretrained(
         directory, export=True, quantization_config=quantised, compile=False
     )

@@ -43,7 +43,7 @@ def tokens_per_s_together(model: Any) -> float:  # noqa: ANN401
         others = [pool.submit(ask, number, DECODED + 96) for number in range(SEQUENCES - 1)]
         time.sleep(0.3)
         last = pool.submit(ask, SEQUENCES - 1, DECODED)
-        seconds = last.result().timings.decode_s
+        seconds: float = last.result().timings.decode_s
         assert not any(other.done() for other in others), "not all were generating"
     return SEQUENCES * (DECODED - 1) / seconds
 

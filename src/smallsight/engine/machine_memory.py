@@ -23,3 +23,8 @@ def usable_memory_bytes(limit_files: tuple[Path, ...] = _LIMIT_FILES) -> int:
         if text.isdecimal():  # "max" means no limit
             total_bytes = min(total_bytes, int(text))
     return total_bytes
+
+
+def free_memory_bytes() -> int:
+    """Return what programs can still take before the machine starts to swap."""
+    return int(psutil.virtual_memory().available)

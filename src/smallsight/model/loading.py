@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from smallsight.engine.machine_memory import usable_memory_bytes
+from smallsight.engine.machine_memory import free_memory_bytes, usable_memory_bytes
 from smallsight.errors import ModelNotRunnableError
 from smallsight.model.loading_names import AUTO, TEST_FAMILY, find_model, require_memory
 from smallsight.model.model import Model
@@ -42,7 +42,7 @@ def load(
     wanted = find_model(name_or_directory, precision, settings)
     if wanted.family == TEST_FAMILY or wanted.directory is None or wanted.precision is None:
         return TestModel(settings.limits)
-    require_memory(wanted, usable_memory_bytes())
+    require_memory(wanted, usable_memory_bytes(), free_memory_bytes())
     # OpenVINO takes half a second to import, which the test model does without.
     from smallsight.model.vision_language_model import VisionLanguageModel  # noqa: PLC0415
 

@@ -95,15 +95,20 @@ def find_model(
     )
 
 
-def require_memory(wanted: WantedModel, available_bytes: int) -> None:
-    """Raise OutOfResourcesError when the model would not fit into this much memory."""
-    if wanted.needed_bytes <= available_bytes:
+def require_memory(wanted: WantedModel, usable_bytes: int, free_bytes: int) -> None:
+    """Raise OutOfResourcesError when the model would not fit into what there is, or what is free of it."""
+    if wanted.needed_bytes <= min(usable_bytes, free_bytes):
         return
     form = "" if wanted.precision is None else f" in {wanted.precision.value}"
+    needs = f"{wanted.name}{form} needs about {wanted.needed_bytes / _GIB:.1f} GiB of memory"
+    if wanted.needed_bytes > usable_bytes:
+        raise OutOfResourcesError(
+            f"{needs}, and this machine has {usable_bytes / _GIB:.1f} GiB.",
+            hint="load it in int8, or choose one that fits: `smallsight models` says which do.",
+        )
     raise OutOfResourcesError(
-        f"{wanted.name}{form} needs about {wanted.needed_bytes / _GIB:.1f} GiB of memory, and this machine "
-        f"has {available_bytes / _GIB:.1f} GiB.",
-        hint="load it in int8, or choose one that fits: `smallsight models` says which do.",
+        f"{needs}, and {free_bytes / _GIB:.1f} GiB are free.",
+        hint="close other programs, or load it in int8.",
     )
 
 

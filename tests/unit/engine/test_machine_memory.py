@@ -5,7 +5,7 @@ from __future__ import annotations
 import psutil
 import pytest
 
-from smallsight.engine.machine_memory import usable_memory_bytes
+from smallsight.engine.machine_memory import free_memory_bytes, usable_memory_bytes
 
 TOTAL = psutil.virtual_memory().total
 
@@ -22,3 +22,4 @@ def test_the_smaller_limit_counts(tmp_path, text, usable_bytes):
 
 def test_the_real_machine_has_some():
     assert 0 < usable_memory_bytes() <= TOTAL
+    assert 0 < free_memory_bytes() < TOTAL

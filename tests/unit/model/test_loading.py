@@ -129,9 +129,11 @@ def test_a_folder_that_is_gone_since_it_was_registered(find, settings: Settings,
 
 def test_too_little_memory_is_said_with_both_figures():
     wanted = WantedModel("large", "smolvlm", Path("large"), Precision.BF16, 3 * GIB)
-    require_memory(wanted, 3 * GIB)
+    require_memory(wanted, 3 * GIB, 3 * GIB)
     with pytest.raises(OutOfResourcesError, match=r"large in bf16 needs about 3\.0 GiB .* has 2\.0 GiB"):
-        require_memory(wanted, 2 * GIB)
+        require_memory(wanted, 2 * GIB, 2 * GIB)
+    with pytest.raises(OutOfResourcesError, match=r"needs about 3\.0 GiB of memory, and 1\.0 GiB are free"):
+        require_memory(wanted, 4 * GIB, GIB)
 
 
 def test_a_model_larger_than_the_machine_is_refused_before_it_is_read(settings: Settings, tmp_path: Path):
