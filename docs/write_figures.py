@@ -1,7 +1,7 @@
 """Writes the README's table of measured figures from what the benchmarks wrote.
 
-Run it after ``make bench``: ``python docs/write_figures.py [RESULTS_FOLDER]``. Figures that no benchmark can
-know (wall times of make, sizes on disk) come from ``by_hand.json`` in that folder, if it is there.
+Run it after ``make bench``: ``python docs/write_figures.py [RESULTS_FOLDER]``. A table whose results are not
+there stays as it is. Figures that no benchmark can know (wall times of make, sizes on disk) come from ``by_hand.json`` in that folder, if it is there.
 """
 
 from __future__ import annotations
@@ -13,21 +13,50 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 ASKED = {"fused": "words and meaning", "keyword": "words", "semantic": "meaning"}
-START, END = "<!-- figures -->", "<!-- end figures -->"
+COLUMNS = {
+    "seconds from picture to last token": ("end_to_end_s", ".1f"),
+    "to the first": ("first_token_s", ".1f"),
+    "prompt tokens/s": ("prefill_tokens_per_s", ",.0f"),
+    "tokens/s, alone": ("tokens_per_s_1", ".0f"),
+    "eight at once": ("tokens_per_s_8", ".0f"),
+    "peak MiB": ("peak_mib", ",.0f"),
+}
+REFERENCE = "transformers bf16"
 
 
 def main() -> None:
-    """Replace the table between the two marks."""
+    """Replace the tables between their marks."""
     results = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "benchmarks" / "results"
-    lines = ["| what | figure | command |", "|---|---|---|"]
-    lines += [f"| {what} | {figure} | {command} |" for what, figure, command in rows(results)]
+    if made := rows(results):
+        machine = load(results, "by_hand").get("machine", "")
+        body = [f"| {what} | {figure} | {command} |" for what, figure, command in made]
+        replace("figures", [machine, "", "| what | figure | command |", "|---|---|---|", *body])
+    if contenders := load(results, "side_by_side").get("contenders"):
+        replace("side by side", side_by_side(contenders))
+
+
+def replace(name: str, lines: list[str]) -> None:
+    """Put these lines between the two marks of a name."""
+    start, end = f"<!-- {name} -->", f"<!-- end {name} -->"
     readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    before, rest = text.split(START)
-    _, after = rest.split(END)
-    machine = load(results, "by_hand").get("machine", "")
-    table = "\n".join(lines)
-    readme.write_text(f"{before}{START}\n\n{machine}\n\n{table}\n\n{END}{after}", encoding="utf-8")
+    before, rest = readme.read_text(encoding="utf-8").split(start)
+    _, after = rest.split(end)
+    body = "\n".join(lines)
+    readme.write_text(f"{before}{start}\n\n{body}\n\n{end}{after}", encoding="utf-8")
+
+
+def side_by_side(contenders: dict[str, Any]) -> list[str]:
+    """Return the lines of the table that compares engines; one that did not run is left out."""
+    ran = {name: one for name, one in contenders.items() if isinstance(one, dict)}
+    base_s = ran[REFERENCE]["end_to_end_s"]["median"]
+    lines = ["| | times faster | " + " | ".join(COLUMNS) + " |", "|---|" + "---|" * (len(COLUMNS) + 1)]
+    for name, figures in ran.items():
+        cells = [
+            format(figures[key]["median"], form) if key in figures else "" for key, form in COLUMNS.values()
+        ]
+        times = base_s / figures["end_to_end_s"]["median"]
+        lines.append(f"| {name} | {times:.2f} | " + " | ".join(cells) + " |")
+    return lines
 
 
 def rows(results: Path) -> list[tuple[str, str, str]]:
