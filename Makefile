@@ -28,14 +28,14 @@ test: $(MARKS)/dev
 	$(BIN)/python -m coverage report
 
 check: $(MARKS)/dev
-	$(BIN)/ruff format --check src tests benchmarks examples docs
-	$(BIN)/ruff check src tests benchmarks examples docs
+	$(BIN)/ruff format --check src tests benchmarks examples docs training
+	$(BIN)/ruff check src tests benchmarks examples docs training
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 format: $(MARKS)/dev
-	$(BIN)/ruff check --fix src tests benchmarks examples docs
-	$(BIN)/ruff format src tests benchmarks examples docs
+	$(BIN)/ruff check --fix src tests benchmarks examples docs training
+	$(BIN)/ruff format src tests benchmarks examples docs training
 
 bench: $(MARKS)/dev
 	mkdir -p $(RESULTS)

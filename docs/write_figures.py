@@ -1,7 +1,8 @@
-"""Writes the README's table of measured figures from what the benchmarks wrote.
+"""Writes the README's tables of measured figures from what the benchmarks wrote.
 
 Run it after ``make bench``: ``python docs/write_figures.py [RESULTS_FOLDER]``. A table whose results are not
-there stays as it is. Figures that no benchmark can know (wall times of make, sizes on disk) come from ``by_hand.json`` in that folder, if it is there.
+there stays as it is. Figures that no benchmark can know (wall times of make, sizes on disk) come from
+``by_hand.json`` in that folder, if it is there.
 """
 
 from __future__ import annotations

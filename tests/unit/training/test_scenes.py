@@ -1,0 +1,111 @@
+"""Pictures made up for training: the same from the same seed, true to what they say they hold."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from training.assets import FOLDER
+from training.captions import DESCRIBE, NO_TEXT, ask, describe, read
+from training.lettering import make_text
+from training.levels import LEVELS
+from training.scenes import CELL_PX, CLASSES, TILE_PX, make_scene
+from training.vocabulary import CHARACTERS, COLOURS, COMMON_WORDS, THINGS, is_for, plural
+
+SEEDS = range(12)
+needs_fonts = pytest.mark.skipif(
+    not (FOLDER / "usr").is_dir(),
+    reason="python -m training.assets has not fetched the fonts (needs apt-get)",
+)
+
+
+@needs_fonts
+@pytest.mark.parametrize("level", range(len(LEVELS)))
+def test_a_seed_gives_the_same_picture_and_a_split_another(level):
+    for seed in SEEDS:
+        once, again = (make_scene(seed, LEVELS[level]) for _ in range(2))
+        assert once.image.tobytes() == again.image.tobytes()
+        assert (once.things, once.lines) == (again.things, again.lines)
+        np.testing.assert_array_equal(once.cells, again.cells)
+    tests, trains = (
+        [make_scene(seed, LEVELS[level], split).image.tobytes() for seed in SEEDS]
+        for split in ("test", "train")
+    )
+    assert not set(tests) & set(trains)
+
+
+@needs_fonts
+@pytest.mark.parametrize("grid", [(1, 1), (3, 2)])
+def test_cells_cover_the_picture_and_name_what_is_in_it(grid):
+    for seed in range(60):
+        scene = make_scene(seed, LEVELS[7], grid=grid)
+        assert scene.image.size == (grid[0] * TILE_PX, grid[1] * TILE_PX)
+        assert scene.cells.shape == (grid[1] * TILE_PX // CELL_PX, grid[0] * TILE_PX // CELL_PX)
+        present = set(scene.cells.ravel().tolist()) - {0}
+        letters = {
+            1 + CHARACTERS.index(one) for line in scene.lines for one in line.text if one in CHARACTERS
+        }
+        names = {1 + len(CHARACTERS) + THINGS.index(thing.name) for thing in scene.things}
+        assert present <= letters | names
+        assert names <= present
+        assert max(present, default=0) < CLASSES
+
+
+@needs_fonts
+def test_things_and_text_do_not_overlap_and_lie_inside():
+    for seed in range(80):
+        scene = make_scene(seed, LEVELS[6])
+        boxes = [thing.box for thing in scene.things] + [line.box for line in scene.lines]
+        for index, (left, top, right, bottom) in enumerate(boxes):
+            assert left >= -1
+            assert right <= TILE_PX + 1
+            for other in boxes[index + 1 :]:
+                assert left >= other[2] or other[0] >= right or top >= other[3] or other[1] >= bottom
+
+
+@needs_fonts
+def test_what_is_kept_for_the_test_never_comes_up_in_training():
+    for seed in range(150):
+        for split in ("train", "test"):
+            scene = make_scene(seed, LEVELS[6], split)
+            for thing in scene.things:
+                assert thing.colour is None or is_for(split, thing.name, thing.colour)
+            assert len(scene.colours) == 1 or is_for(split, *scene.colours)
+    common = {word.lower() for word in COMMON_WORDS} | {"ok"}
+    rng, numbers = random.Random(1), 0
+    for _ in range(400):
+        for word in make_text(rng, 14, "train").lower().strip("!?.,:").split():
+            is_word = word.isalpha() and word not in common and len(word) > 2
+            numbers += is_word and is_for("train", word)
+    assert numbers > 100
+
+
+@needs_fonts
+def test_captions_say_what_the_scene_holds():
+    for seed in range(80):
+        scene = make_scene(seed, LEVELS[7])
+        for question in DESCRIBE:
+            caption = describe(scene, question)
+            assert caption.endswith((".", '."'))
+            assert all(f'"{line.text}"' in caption for line in scene.lines)
+            for thing in scene.things:
+                assert thing.name in caption or plural(thing.name) in caption
+            assert any(colour in caption for colour in COLOURS)
+        text = read(scene)
+        assert text == NO_TEXT if not scene.lines else text.count("\n") == len(scene.lines) - 1
+
+
+@needs_fonts
+def test_conversations_begin_with_reading_or_describing_most_of_the_time_and_answer_truly():
+    skills = []
+    for seed in range(200):
+        scene = make_scene(seed, LEVELS[5])
+        turns = ask(scene, random.Random(seed), 3)
+        skills.append(turns[0].skill)
+        for turn in turns:
+            if turn.skill == "count":
+                name = turn.question.removeprefix("How many ").removesuffix(" are there?")
+                count = sum(plural(thing.name) == name for thing in scene.things)
+                assert turn.answer == f"{('No', 'One', 'Two', 'Three', 'Four')[count]}."
+    assert skills.count("read") + skills.count("describe") > 120

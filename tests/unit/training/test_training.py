@@ -1,0 +1,95 @@
+"""The training itself, in small: it learns, stops, goes on, and writes what the product loads."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from training.assets import FOLDER
+from training.checkpoint import make_tokenizer, write_folder
+from training.evaluate import edit_distance, named_things
+from training.levels import LEVELS
+from training.scenes import make_scene
+
+ROOT = Path(__file__).parents[3]
+needs_fonts = pytest.mark.skipif(
+    not (FOLDER / "usr").is_dir(),
+    reason="python -m training.assets has not fetched the fonts (needs apt-get)",
+)
+
+
+def test_words_of_captions_are_tokens_and_what_is_read_is_spelt():
+    tokenizer = make_tokenizer()
+    said = tokenizer.encode(" There are two cats on a blue background.").tokens
+    assert said == ["ĠThere", "Ġare", "Ġtwo", "Ġcats", "Ġon", "Ġa", "Ġblue", "Ġbackground", "."]
+    assert tokenizer.encode("MONDAY").tokens == list("MONDAY")
+    text = ' A chat. The messages say "É?" and\n"x".'
+    assert tokenizer.decode(tokenizer.encode(text).ids, skip_special_tokens=False) == text
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted", "distance"), [("", "abc", 3), ("abc", "abc", 0), ("abd", "abc", 1), ("xabc", "abc", 1)]
+)
+def test_edit_distances(said, wanted, distance):
+    assert edit_distance(said, wanted) == distance
+
+
+def test_things_are_found_in_captions_but_not_in_what_they_quote():
+    assert named_things('Two mice and a red bus. The text says "cat".') == {"mouse", "bus"}
+
+
+def train(folder, pictures, *, batch_size=8):
+    command = [sys.executable, "-m", "training.train", str(folder), "--pictures", str(pictures)]
+    command += ["--batch-size", str(batch_size), "--workers", "0", "--no-progress"]
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+
+
+def log_of(folder):
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+@needs_fonts
+def test_a_run_stops_when_asked_goes_on_and_writes_what_is_loaded(tmp_path):
+    process = train(tmp_path, 100_000)
+    while not (tmp_path / "log.jsonl").exists():
+        assert process.poll() is None, process.stderr.read()
+        try:
+            process.wait(0.2)
+        except subprocess.TimeoutExpired:
+            continue
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0, process.stderr.read()
+    before = log_of(tmp_path)[-1]
+    assert before["text_loss"] < 6.0
+    assert (tmp_path / "model" / "model.safetensors").stat().st_size < 20_000_000
+
+    total = before["pictures"] + 8 * 70
+    again = train(tmp_path, total)
+    assert again.wait(300) == 0, again.stderr.read()
+    after = log_of(tmp_path)[-1]
+    assert after["step"] > before["step"]
+    assert after["text_loss"] < before["text_loss"]
+    assert (tmp_path / "curve.svg").read_text().endswith("</svg>")
+
+    import smallsight
+    from smallsight.settings import Settings
+
+    with smallsight.load(tmp_path / "model", settings=Settings(home=tmp_path / "home")) as model:
+        answer = model.describe(make_scene(1, LEVELS[2]).image, max_tokens=8)
+    assert answer.usage.image_tokens == 36
+
+
+def test_the_folder_holds_what_transformers_reads(tmp_path):
+    from transformers import AutoConfig, AutoTokenizer
+
+    write_folder(tmp_path)
+    config = AutoConfig.from_pretrained(tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    assert config.model_type == "idefics3"
+    assert config.image_token_id == tokenizer.convert_tokens_to_ids("<image>")
+    text = ' Two cats. The text says "HI you".'
+    assert tokenizer.encode(text) == make_tokenizer().encode(text).ids

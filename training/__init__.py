@@ -1,0 +1,1 @@
+"""How Smallsight-tiny is made: pictures drawn by a program, a network, its training and its measurement."""

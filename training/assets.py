@@ -1,0 +1,75 @@
+"""Fonts and words from Debian packages, unpacked into a folder without installing anything.
+
+Run: python -m training.assets     (needs apt-get and dpkg; once)
+"""
+
+from __future__ import annotations
+
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from PIL import ImageFont
+
+FOLDER = Path(__file__).parent / "assets"
+PACKAGES = (
+    "fonts-bebas-neue fonts-cantarell fonts-comfortaa fonts-comic-neue fonts-crosextra-caladea "
+    "fonts-crosextra-carlito fonts-dejavu-core fonts-freefont-ttf fonts-lato fonts-league-spartan "
+    "fonts-liberation fonts-noto-color-emoji fonts-open-sans fonts-oxygen fonts-play fonts-quicksand "
+    "fonts-roboto-unhinted fonts-sil-gentium-basic fonts-symbola fonts-tomsontalks fonts-urw-base35 "
+    "fonts-yanone-kaffeesatz wamerican"
+).split()
+TEXT_FONTS = {
+    "train": (
+        "BebasNeue-Regular.otf Cantarell-Bold.otf Comfortaa-Bold.ttf ComicNeue-Bold.otf Caladea-Bold.ttf "
+        "Carlito-Bold.ttf Carlito-Regular.ttf DejaVuSans-Bold.ttf DejaVuSans.ttf DejaVuSansMono-Bold.ttf "
+        "DejaVuSerif-Bold.ttf FreeSansBold.ttf FreeSerifBold.ttf Lato-Black.ttf Lato-Bold.ttf "
+        "Lato-Regular.ttf "
+        "LiberationMono-Bold.ttf LiberationSans-Bold.ttf LiberationSans-Regular.ttf LiberationSerif-Bold.ttf "
+        "LiberationSansNarrow-Bold.ttf LeagueSpartan-Bold.otf NimbusSansNarrow-Bold.otf OpenSans-Bold.ttf "
+        "OpenSans-Regular.ttf Quicksand-Bold.ttf Roboto-Black.ttf Roboto-Bold.ttf Roboto-Regular.ttf "
+        "RobotoCondensed-Bold.ttf URWBookman-Demi.otf URWGothic-Demi.otf YanoneKaffeesatz-Bold.otf"
+    ).split(),
+    "test": "GenBasB.ttf Oxygen-Sans-Bold.ttf Play-Bold.ttf C059-Bold.otf TomsonTalks.ttf".split(),
+}
+EMOJI, SYMBOLS = "NotoColorEmoji.ttf", "Symbola_hint.ttf"
+EMOJI_PX = 109  # the one size its pictures come in
+
+
+def fetch() -> None:
+    """Download the packages and unpack them into the folder."""
+    downloads = FOLDER / "packages"
+    downloads.mkdir(parents=True, exist_ok=True)
+    for name in PACKAGES:
+        if not list(downloads.glob(f"{name}_*.deb")):
+            subprocess.run(
+                ["apt-get", "download", name], cwd=downloads, check=True, stdout=subprocess.DEVNULL
+            )
+    for package in sorted(downloads.glob("*.deb")):
+        subprocess.run(["dpkg-deb", "-x", str(package), str(FOLDER)], check=True)
+
+
+@cache
+def _font_paths() -> dict[str, Path]:
+    root = FOLDER / "usr" / "share" / "fonts"
+    if not root.is_dir():
+        raise SystemExit("The fonts are missing: run python -m training.assets first.")
+    return {path.name: path for path in sorted(root.rglob("*.[ot]tf"))}
+
+
+@cache
+def font(name: str, size_px: int) -> ImageFont.FreeTypeFont:
+    """Return a font by its file name."""
+    return ImageFont.truetype(str(_font_paths()[name]), size_px, layout_engine=ImageFont.Layout.BASIC)
+
+
+@cache
+def dictionary() -> tuple[str, ...]:
+    """Return the plain lower-case words of two to ten letters."""
+    text = (FOLDER / "usr" / "share" / "dict" / "american-english").read_text("utf-8")
+    words = (word for word in text.split() if word.isascii() and word.isalpha() and word.islower())
+    return tuple(word for word in words if 2 <= len(word) <= 10)
+
+
+if __name__ == "__main__":
+    fetch()

@@ -1,0 +1,175 @@
+"""From scenes to what a network takes: tiles, tokens, labels, and the class of each cell.
+
+Tokens and tiles are made by the product's own processor, so that training sees what use will see.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.sharedctypes import Synchronized
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from smallsight.families.messages import Detail, Message, PicturePart, TextPart
+from smallsight.families.smolvlm.processor import END_OF_TURN, SmolVLMProcessor
+from training.captions import Turn, ask
+from training.levels import LEVELS
+from training.scenes import CELL_PX, TILE_PX, Scene, make_scene
+
+NO_LABEL = -100
+MOST_TEXT_TOKENS = 64  # of a conversation; turns that go beyond are left out, but for the first
+LENGTH_STEP = 16  # batches are as long as a multiple of this: processors prepare for each length once
+TILED_SHARE = 0.4  # of batches, at levels with tiles
+GRIDS = ((2, 1), (1, 2), (2, 2), (2, 2), (3, 2), (2, 3), (3, 3))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples of one level range, as tensors.
+
+    ``tiles`` uint8 [samples, most tiles, 3, 192, 192], ``has_tile`` says which are there; ``token_ids`` and
+    ``labels`` int64 [samples, tokens]; ``is_read`` bool [samples, tokens]: labels of text read
+    before anything was said; ``is_current`` bool [samples]; ``cells`` int64 [tiles that are there, 24, 24].
+    """
+
+    tiles: torch.Tensor
+    has_tile: torch.Tensor
+    token_ids: torch.Tensor
+    labels: torch.Tensor
+    is_read: torch.Tensor
+    is_current: torch.Tensor
+    cells: torch.Tensor
+
+
+@dataclass(frozen=True)
+class _Sample:
+    tiles: NDArray[np.uint8]
+    token_ids: list[int]
+    labels: list[int]
+    is_read: list[bool]
+    cells: NDArray[np.int64]
+
+
+class Batches(IterableDataset[Batch]):
+    """Endless batches; a batch is made from its number alone, and the level at the time."""
+
+    def __init__(
+        self, folder: Path, *, batch_size: int, first: int, level: Synchronized[int], seed: int
+    ) -> None:
+        super().__init__()
+        self._folder, self._batch_size, self._first, self._seed = folder, batch_size, first, seed
+        self._level = level
+
+    def __iter__(self) -> Iterator[Batch]:
+        processor = SmolVLMProcessor.load(self._folder)
+        worker = get_worker_info()
+        number, step = (self._first, 1) if worker is None else (self._first + worker.id, worker.num_workers)
+        if worker is not None:  # the parent says when to stop
+            torch.set_num_threads(1)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        while True:
+            yield self._make(processor, number)
+            number += step
+
+    def _make(self, processor: SmolVLMProcessor, number: int) -> Batch:
+        rng = random.Random(f"{self._seed} {number}")
+        current = self._level.value
+        grid, count = (1, 1), self._batch_size
+        if LEVELS[current].grid != (1, 1) and rng.random() < TILED_SHARE:
+            grid = rng.choice(GRIDS)
+            count = max(4, self._batch_size // (grid[0] * grid[1] + 1))
+        levels = [current if rng.random() < 0.7 else rng.randint(0, current) for _ in range(count)]
+        if grid != (1, 1):
+            levels = [max(4, level) for level in levels]
+        samples = [
+            _sample(processor, make_scene(rng.getrandbits(48), LEVELS[level], grid=grid), rng)
+            for level in levels
+        ]
+        return _collate(samples, [level == current for level in levels], processor)
+
+
+def loader(
+    folder: Path, *, batch_size: int, first: int, level: int, seed: int, workers: int
+) -> tuple[Iterator[Batch], Synchronized[int]]:
+    """Return batches made by other processes, and the level they look at."""
+    shared = multiprocessing.Value("i", level)
+    batches = Batches(folder, batch_size=batch_size, first=first, level=shared, seed=seed)
+    made = DataLoader(batches, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
+    return iter(made), shared
+
+
+def conversation(scene: Scene, turns: Sequence[Turn]) -> list[Message]:
+    """Return the messages of a conversation whose first question shows the picture."""
+    messages = []
+    for index, turn in enumerate(turns):
+        asked = TextPart(turn.question)
+        messages.append(Message("user", (PicturePart(scene.image), asked) if index == 0 else (asked,)))
+        messages.append(Message("assistant", (TextPart(turn.answer),)))
+    return messages
+
+
+def _sample(processor: SmolVLMProcessor, scene: Scene, rng: random.Random) -> _Sample:
+    turns = ask(scene, rng, 3)
+    prepared = processor.prepare(conversation(scene, turns)[:1], detail=Detail.AUTO)
+    token_ids = list(prepared.token_ids)
+    labels, is_read = [NO_LABEL] * len(token_ids), [False] * len(token_ids)
+    room = MOST_TEXT_TOKENS
+    for index, turn in enumerate(turns):
+        asked = f"\nUser: {turn.question}{END_OF_TURN}\nAssistant:" if index else ""
+        asked_ids, said_ids = (
+            processor.tokenizer.encode(text, add_special_tokens=False).ids
+            for text in (asked, f" {turn.answer}{END_OF_TURN}")
+        )
+        room -= len(asked_ids) + len(said_ids)
+        if index and room < 0:
+            break
+        token_ids += [*asked_ids, *said_ids]
+        labels += [*[NO_LABEL] * len(asked_ids), *said_ids]
+        reads = index == 0 and turn.skill == "read" and bool(scene.lines)
+        is_read += [*[False] * len(asked_ids), *[reads] * len(said_ids)]
+    tiles = np.stack([np.asarray(tile.pixels_HWC) for tile in prepared.tiles])
+    return _Sample(tiles, token_ids, labels, is_read, _cells(scene, len(prepared.tiles)))
+
+
+def _cells(scene: Scene, num_tiles: int) -> NDArray[np.int64]:
+    """Cut the cells as the picture is cut; those of the whole, made smaller, have no label."""
+    side = TILE_PX // CELL_PX
+    rows, columns = scene.cells.shape[0] // side, scene.cells.shape[1] // side
+    cut = (
+        scene.cells.reshape(rows, side, columns, side).swapaxes(1, 2).reshape(-1, side, side).astype(np.int64)
+    )
+    return cut if num_tiles == 1 else np.concatenate([cut, np.full((1, side, side), NO_LABEL)])
+
+
+def _collate(samples: Sequence[_Sample], is_current: Sequence[bool], processor: SmolVLMProcessor) -> Batch:
+    most, longest = max(len(one.tiles) for one in samples), max(len(one.token_ids) for one in samples)
+    longest = -(-longest // LENGTH_STEP) * LENGTH_STEP
+    padding = processor.tokenizer.token_to_id("<|im_end|>")
+    tiles = np.zeros((len(samples), most, TILE_PX, TILE_PX, 3), np.uint8)
+    has_tile = np.zeros((len(samples), most), bool)
+    token_ids = np.full((len(samples), longest), padding, np.int64)
+    labels = np.full((len(samples), longest), NO_LABEL, np.int64)
+    is_read = np.zeros((len(samples), longest), bool)
+    for row, one in enumerate(samples):
+        tiles[row, : len(one.tiles)], has_tile[row, : len(one.tiles)] = one.tiles, True
+        token_ids[row, : len(one.token_ids)] = one.token_ids
+        labels[row, : len(one.labels)] = one.labels
+        is_read[row, : len(one.is_read)] = one.is_read
+    return Batch(
+        torch.from_numpy(tiles).permute(0, 1, 4, 2, 3).contiguous(),
+        torch.from_numpy(has_tile),
+        torch.from_numpy(token_ids),
+        torch.from_numpy(labels),
+        torch.from_numpy(is_read),
+        torch.tensor(list(is_current)),
+        torch.from_numpy(np.concatenate([one.cells for one in samples])),
+    )

@@ -1,0 +1,54 @@
+"""How difficult pictures are, level by level; training moves up when it has learnt one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Level:
+    """Limits of one level. ``grid`` is the largest number of tiles (columns, rows)."""
+
+    max_chars: int
+    font_px: tuple[int, int]
+    max_lines: int
+    max_things: int
+    thing_px: tuple[int, int]
+    backgrounds: tuple[str, ...] = ("plain",)
+    places: tuple[str, ...] = ("top", "bottom")
+    looks: tuple[str, ...] = ("plain",)
+    spoiling: float = 0.0
+    max_angle: float = 0.0
+    grid: tuple[int, int] = (1, 1)
+
+
+_SOFT = ("plain", "gradient")
+_ROUGH = (*_SOFT, "stripes", "texture")
+_ALL = (*_ROUGH, "noise", "crowd")
+_PLACES = ("top", "bottom", "middle", "bubble")
+_LOOKS = ("plain", "outline", "bar")
+
+LEVELS = (
+    Level(1, (44, 72), 1, 1, (72, 112), places=("top", "bottom", "middle")),
+    Level(2, (36, 60), 1, 1, (64, 112), places=("top", "bottom", "middle")),
+    Level(4, (30, 48), 1, 2, (56, 96)),
+    Level(6, (26, 42), 1, 2, (48, 96), _SOFT),
+    Level(8, (24, 38), 2, 2, (44, 96), _SOFT, looks=("plain", "outline")),
+    Level(10, (22, 36), 2, 3, (40, 90), _ROUGH, looks=_LOOKS),
+    Level(12, (20, 34), 2, 3, (36, 90), _ROUGH, _PLACES, _LOOKS, spoiling=0.2),
+    Level(14, (18, 34), 3, 4, (32, 90), _ALL, _PLACES, _LOOKS, spoiling=0.4),
+    Level(16, (17, 34), 3, 4, (30, 96), _ALL, (*_PLACES, "chat"), _LOOKS, spoiling=0.6, max_angle=4),
+    Level(
+        18,
+        (16, 36),
+        3,
+        4,
+        (28, 110),
+        _ALL,
+        (*_PLACES, "chat"),
+        _LOOKS,
+        spoiling=0.7,
+        max_angle=5,
+        grid=(3, 3),
+    ),
+)

@@ -1,0 +1,269 @@
+"""Pictures made up from a seed, with everything that is in them known."""
+
+from __future__ import annotations
+
+import io
+import random
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter
+
+from training.assets import font
+from training.backgrounds import draw_background, shade
+from training.lettering import (
+    MARGIN_PX,
+    Box,
+    Line,
+    choose_font,
+    draw_line,
+    fitted,
+    ink_for,
+    letter_boxes,
+    make_text,
+)
+from training.levels import Level
+from training.pictograms import draw_thing
+from training.vocabulary import ALIKE, CHARACTERS, COLOURS, PICTOGRAMS, SHAPES, THINGS, Split, is_for
+
+TILE_PX, CELL_PX = 192, 8
+CLASSES = 1 + len(CHARACTERS) + len(THINGS)  # of a cell: nothing, a letter, a thing
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One thing drawn; ``colour`` is None for one in colours of its own."""
+
+    name: str
+    colour: str | None
+    box: Box
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A picture and what is in it. ``cells`` uint8 [height / 8, width / 8]: the class of each cell."""
+
+    image: Image.Image
+    kind: str
+    colours: tuple[str, ...]
+    things: tuple[Thing, ...]
+    lines: tuple[Line, ...]
+    cells: NDArray[np.uint8]
+
+
+def make_scene(seed: int, level: Level, split: Split = "train", grid: tuple[int, int] = (1, 1)) -> Scene:
+    """Draw a picture of this many tiles (columns, rows); the same arguments give the same picture."""
+    return _Drawing(random.Random(f"{split} {seed}"), level, split, grid).finish()
+
+
+class _Drawing:
+    def __init__(self, rng: random.Random, level: Level, split: Split, grid: tuple[int, int]) -> None:
+        self.rng, self.level, self.split = rng, level, split
+        self.width, self.height = grid[0] * TILE_PX, grid[1] * TILE_PX
+        self.lines: list[Line] = []
+        self.things: list[Thing] = []
+        self.marks: list[tuple[int, Box]] = []
+        self.taken: list[Box] = []
+
+    def finish(self) -> Scene:
+        rng = self.rng
+        is_chat = "chat" in self.level.places and rng.random() < 0.12
+        self.kind = "plain" if is_chat else rng.choice(self.level.backgrounds)
+        self.colours = self._background_colours(is_chat=is_chat)
+        self.image = draw_background(rng, (self.width, self.height), self.kind, self.colours)
+        if is_chat:
+            self.kind = "chat"
+            self._chat()
+        else:
+            self._write_and_place()
+        shown = self.colours if self.kind in ("gradient", "stripes") else self.colours[:1]
+        scene = Scene(self.image, self.kind, shown, tuple(self.things), tuple(self.lines), self._cells())
+        return _spoiled(rng, scene, self.level)
+
+    def _background_colours(self, *, is_chat: bool) -> tuple[str, str]:
+        while True:
+            names = list(COLOURS) if not is_chat else ["white", "grey", "black", "blue", "green"]
+            first = self.rng.choice(names)
+            second = self.rng.choice(
+                [name for name in COLOURS if name != first and {name, first} not in ALIKE]
+            )
+            if is_chat or is_for(self.split, first, second):
+                return first, second
+
+    def _write_and_place(self) -> None:
+        rng, level = self.rng, self.level
+        count = rng.choices(range(level.max_lines + 1), [1, *[4] * level.max_lines])[0]
+        places = [place for place in level.places if place != "chat"]
+        rng.shuffle(places)
+        if count >= 2 and rng.random() < 0.6:
+            places = ["top", "bottom", *(place for place in places if place not in ("top", "bottom"))]
+        for place in places[:count]:
+            self._bubble() if place == "bubble" else self._write(place)
+        for _ in range(rng.randint(0 if self.lines else 1, level.max_things)):
+            self._place_thing()
+
+    def _write(self, place: str) -> None:
+        rng = self.rng
+        name, size = choose_font(rng, self.level, self.split)
+        drawn_with = font(name, size)
+        columns = self.width // TILE_PX
+        text = fitted(
+            make_text(rng, self.level.max_chars * columns, self.split), drawn_with, self.width - 2 * MARGIN_PX
+        )
+        if not text:
+            return
+        left, top, right, bottom = drawn_with.getbbox(text)
+        x = rng.uniform(MARGIN_PX, self.width - MARGIN_PX - (right - left)) - left
+        if rng.random() < 0.5:
+            x = (self.width - (right - left)) / 2 - left
+        free = self.height - (bottom - top)
+        depth = rng.uniform(2, 10)
+        y = {"top": depth, "bottom": free - depth, "middle": rng.uniform(0.35, 0.65) * free}[place] - top
+        box = (x + left, y + top, x + right, y + bottom)
+        if self._is_taken(box):
+            return
+        look = rng.choice(self.level.looks)
+        if look == "bar":
+            bar = (0, box[1] - depth, self.width, box[3] + depth)
+            ImageDraw.Draw(self.image).rectangle(bar, fill=shade(rng, rng.choice(("white", "black")), 8))
+            box = bar
+        x, y = round(x), round(y)
+        draw_line(self.image, text, (x, y), drawn_with, look)
+        self._note(text, place, name, size, x, y, box)
+
+    def _bubble(self) -> None:
+        rng = self.rng
+        name, size = choose_font(rng, self.level, self.split)
+        size = max(self.level.font_px[0], round(0.8 * size))
+        drawn_with = font(name, size)
+        text = fitted(make_text(rng, self.level.max_chars, self.split), drawn_with, 0.8 * self.width)
+        if not text:
+            return
+        left, top, right, bottom = drawn_with.getbbox(text)
+        pad = rng.uniform(6, 12)
+        wide, tall = right - left + 2 * pad, bottom - top + 2 * pad
+        x = rng.uniform(1, max(2, self.width - wide - 1))
+        y = rng.uniform(1, max(2, self.height - tall - 14))
+        if self._is_taken((x, y, x + wide, y + tall + 12)):
+            return
+        draw = ImageDraw.Draw(self.image)
+        fill = rng.choice(("white", "white", "white", (255, 250, 220)))
+        tip = x + rng.uniform(0.2, 0.8) * wide
+        draw.polygon([(tip - 6, y + tall - 2), (tip + 6, y + tall - 2), (tip + 4, y + tall + 12)], fill=fill)
+        draw.rounded_rectangle((x, y, x + wide, y + tall), radius=min(14, tall / 2), fill=fill)
+        at = round(x + pad - left), round(y + pad - top)
+        draw.text(at, text, font=drawn_with, fill=ink_for(rng, 255))
+        self._note(text, "bubble", name, size, *at, (x, y, x + wide, y + tall + 12))
+
+    def _chat(self) -> None:
+        """Messages below each other, mine on the right, yours on the left."""
+        rng = self.rng
+        name, size = choose_font(rng, self.level, self.split)
+        size = round(self.level.font_px[0] + 0.4 * (size - self.level.font_px[0]))
+        drawn_with, y = font(name, size), rng.uniform(4, 20)
+        fills = {
+            "left": shade(rng, rng.choice(("white", "grey"))),
+            "right": shade(rng, rng.choice(("green", "blue"))),
+        }
+        for _ in range(rng.randint(2, 4)):
+            text = fitted(make_text(rng, self.level.max_chars, self.split), drawn_with, 0.75 * self.width)
+            left, top, right, bottom = drawn_with.getbbox(text or "x")
+            wide, tall = right - left + 16, bottom - top + 12
+            if not text or y + tall > self.height - 4:
+                break
+            side = rng.choice(("left", "right"))
+            x = 6 if side == "left" else self.width - wide - 6
+            draw = ImageDraw.Draw(self.image)
+            draw.rounded_rectangle((x, y, x + wide, y + tall), radius=8, fill=fills[side])
+            at = round(x + 8 - left), round(y + 6 - top)
+            is_light = sum(fills[side]) > 384
+            draw.text(at, text, font=drawn_with, fill=(0, 0, 0) if is_light else (255, 255, 255))
+            self._note(text, "chat", name, size, *at, (x, y, x + wide, y + tall))
+            y += tall + rng.uniform(5, 12)
+
+    def _note(self, text: str, place: str, name: str, size: int, x: int, y: int, box: Box) -> None:
+        self.lines.append(Line(text, place, name, size, box))
+        self.taken.append(box)
+        for letter, spot in letter_boxes(text, font(name, size), x, y):
+            if letter in CHARACTERS:
+                self.marks.append((1 + CHARACTERS.index(letter), spot))
+
+    def _place_thing(self) -> None:
+        """Draw one more thing where there is room; often one more of the last."""
+        rng = self.rng
+        if self.things and rng.random() < 0.3:
+            name, colour = self.things[-1].name, self.things[-1].colour
+        else:
+            name, colour = self._kind_of_thing()
+        for _ in range(8):
+            drawn = draw_thing(rng, name, colour, rng.randint(*self.level.thing_px))
+            if drawn.width >= self.width or drawn.height >= self.height:
+                continue
+            x, y = rng.randint(0, self.width - drawn.width), rng.randint(0, self.height - drawn.height)
+            box = (x, y, x + drawn.width, y + drawn.height)
+            if self._is_taken(box):
+                continue
+            self.image.paste(drawn, (x, y), drawn)
+            self.things.append(Thing(name, colour, box))
+            self.taken.append(box)
+            inset = 0.12 * drawn.width, 0.12 * drawn.height
+            inner = (x + inset[0], y + inset[1], box[2] - inset[0], box[3] - inset[1])
+            self.marks.append((1 + len(CHARACTERS) + THINGS.index(name), inner))
+            return
+
+    def _kind_of_thing(self) -> tuple[str, str | None]:
+        """Choose a thing and a colour that stands out; some pairs are kept for the test."""
+        rng = self.rng
+        while True:
+            name = rng.choice(SHAPES) if rng.random() < 0.2 else rng.choice(list(PICTOGRAMS))
+            if name in PICTOGRAMS and rng.random() < 0.45:
+                return name, None
+            seen = self.colours if self.kind in ("gradient", "stripes") else self.colours[:1]
+            colour = rng.choice(list(COLOURS))
+            if any(colour == one or {colour, one} in ALIKE for one in seen):
+                continue
+            if is_for(self.split, name, colour):
+                return name, colour
+
+    def _is_taken(self, box: Box) -> bool:
+        left, top, right, bottom = box
+        return any(
+            left < other[2] + 2 and other[0] < right + 2 and top < other[3] + 2 and other[1] < bottom + 2
+            for other in self.taken
+        )
+
+    def _cells(self) -> NDArray[np.uint8]:
+        rows, columns = self.height // CELL_PX, self.width // CELL_PX
+        cells = np.zeros((rows, columns), np.uint8)
+        for value, (left, top, right, bottom) in sorted(self.marks, reverse=True):
+            half = CELL_PX / 2
+            first_row, last_row = int(np.ceil((top - half) / CELL_PX)), int((bottom - half) // CELL_PX)
+            first, last = int(np.ceil((left - half) / CELL_PX)), int((right - half) // CELL_PX)
+            if last < first:
+                first = last = int((left + right) / 2 // CELL_PX)
+            if last_row < first_row:
+                first_row = last_row = int((top + bottom) / 2 // CELL_PX)
+            cells[max(first_row, 0) : last_row + 1, max(first, 0) : last + 1] = value
+        return cells
+
+
+def _spoiled(rng: random.Random, scene: Scene, level: Level) -> Scene:
+    """Turn, blur, shrink and compress a picture as they are found."""
+    image, cells = scene.image, scene.cells
+    if level.max_angle and rng.random() < 0.3:
+        angle = rng.uniform(-level.max_angle, level.max_angle)
+        corner = image.getpixel((0, 0))
+        image = image.rotate(angle, Image.Resampling.BICUBIC, fillcolor=corner)
+        cells = np.array(Image.fromarray(cells).rotate(angle, Image.Resampling.NEAREST))
+    if rng.random() < level.spoiling:
+        smaller = rng.uniform(0.65, 1)
+        size = round(image.width * smaller), round(image.height * smaller)
+        image = image.resize(size, Image.Resampling.BILINEAR).resize(image.size, Image.Resampling.BICUBIC)
+    if rng.random() < 0.5 * level.spoiling:
+        image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 0.9)))
+    if rng.random() < level.spoiling:
+        written = io.BytesIO()
+        image.save(written, "JPEG", quality=rng.randint(30, 92))
+        image = Image.open(written).convert("RGB")
+    return replace(scene, image=image, cells=cells)

@@ -1,0 +1,216 @@
+"""Trains Smallsight-tiny. Stop it whenever you like: run again with the same folder, it goes on.
+
+Run: python -m training.train RUN_FOLDER [--pictures N] [--batch-size N] [--device cpu|cuda]
+
+The folder gets ``model/`` (the latest averaged weights in Hugging Face layout), ``state.pt``, ``log.jsonl``
+and ``curve.svg``. Difficulty rises when the current level is learnt; the learning rate rises at first, stays,
+and falls over the last quarter of the pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import os
+import signal
+import time
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from safetensors.torch import save_file
+
+from training.batches import NO_LABEL, Batch, loader
+from training.checkpoint import write_folder
+from training.curve import draw_curve
+from training.levels import LEVELS
+from training.network import Network
+
+LEARNING_RATE, WEIGHT_DECAY = 1.2e-3, 0.02
+WARMUP_STEPS, DECAY_SHARE = 300, 0.25
+AVERAGE_DECAY = 0.9995
+READ_MASTERED, SAID_MASTERED = 0.93, 0.93
+LEAST_STEPS_A_LEVEL = 200
+KEEP_EVERY_S, LOG_EVERY = 300, 50
+SEED = 20261124
+
+
+@dataclass
+class Standing:
+    """Where a run is; ``read`` and ``said`` are running shares of tokens guessed right at the level."""
+
+    step: int = 0
+    pictures: int = 0
+    seconds: float = 0.0
+    level: int = 0
+    level_step: int = 0
+    text_loss: float = 6.0
+    cell_loss: float = 5.0
+    read: float = 0.0
+    said: float = 0.0
+
+
+def learning_rate(standing: Standing, total_pictures: int) -> float:
+    """Return the rate for a step."""
+    left = max(0.0, 1 - standing.pictures / total_pictures)
+    return LEARNING_RATE * min(1, (standing.step + 1) / WARMUP_STEPS, max(0.01, left / DECAY_SHARE))
+
+
+class Run:
+    """One training run in a folder."""
+
+    def __init__(self, folder: Path, options: argparse.Namespace) -> None:
+        self.folder, self.options, self.device = folder, options, torch.device(options.device)
+        write_folder(folder / "model")
+        torch.manual_seed(SEED)
+        self.network = Network(folder / "model").to(self.device)
+        self.average = copy.deepcopy(self.network.language.state_dict())
+        decayed = [p for p in self.network.parameters() if p.ndim > 1]
+        plain = [p for p in self.network.parameters() if p.ndim <= 1]
+        groups = [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": plain, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE, betas=(0.9, 0.95), fused=True)
+        self.standing = Standing()
+        self.is_stopping = False
+        if (folder / "state.pt").exists():
+            self._resume()
+
+    def _resume(self) -> None:
+        state = torch.load(self.folder / "state.pt", map_location=self.device, weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self.average = state["average"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.standing = Standing(**{field.name: state["standing"][field.name] for field in fields(Standing)})
+
+    def keep(self) -> None:
+        """Write state and weights, each in one step."""
+        state: dict[str, Any] = {
+            "network": self.network.state_dict(),
+            "average": self.average,
+            "optimizer": self.optimizer.state_dict(),
+            "standing": asdict(self.standing),
+        }
+        torch.save(state, self.folder / "state.part")
+        (self.folder / "state.part").replace(self.folder / "state.pt")
+        save_weights(self.network, self.average, self.folder / "model")
+        draw_curve(self.folder / "log.jsonl", self.folder / "curve.svg")
+
+    def train(self) -> None:
+        """Go on until all pictures are seen or a signal asks to stop."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: setattr(self, "is_stopping", True))
+        options, standing = self.options, self.standing
+        batches, shared_level = loader(
+            self.folder / "model",
+            batch_size=options.batch_size,
+            first=standing.step,
+            level=standing.level,
+            seed=SEED,
+            workers=options.workers,
+        )
+        narrow = torch.autocast(self.device.type, torch.bfloat16) if options.bf16 else nullcontext()
+        kept_at_s = time.monotonic()
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+        with Progress(*columns, disable=not options.progress) as progress:
+            task = progress.add_task("training", total=options.pictures, completed=standing.pictures)
+            while standing.pictures < options.pictures and not self.is_stopping:
+                started_s = time.monotonic()
+                batch = _moved(next(batches), self.device)
+                self._step(batch, narrow)
+                standing.seconds += time.monotonic() - started_s
+                if self._is_mastered():
+                    standing.level, standing.level_step = standing.level + 1, 0
+                    standing.read = standing.said = 0.0
+                    shared_level.value = standing.level
+                if standing.step % LOG_EVERY == 0:
+                    self._log()
+                label = f"level {standing.level} read {standing.read:.2f} said {standing.said:.2f}"
+                progress.update(task, completed=standing.pictures, description=label)
+                if time.monotonic() - kept_at_s > KEEP_EVERY_S:
+                    self.keep()
+                    kept_at_s = time.monotonic()
+        self.keep()
+
+    def _step(self, batch: Batch, narrow: Any) -> None:  # noqa: ANN401 - torch's own type has no name
+        standing = self.standing
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(standing, self.options.pictures)
+        with narrow:
+            logits, text_loss, cell_loss = self.network(batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        (text_loss + cell_loss).backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        decay = min(AVERAGE_DECAY, (1 + standing.step) / (10 + standing.step))
+        with torch.no_grad():
+            for name, value in self.network.language.state_dict().items():
+                self.average[name].lerp_(value, 1 - decay)
+        standing.step += 1
+        standing.level_step += 1
+        standing.pictures += len(batch.token_ids)
+        standing.text_loss += 0.02 * (text_loss.item() - standing.text_loss)
+        standing.cell_loss += 0.02 * (cell_loss.item() - standing.cell_loss)
+        self._judge(batch, logits)
+
+    def _judge(self, batch: Batch, logits: torch.Tensor) -> None:
+        """Move the running shares of tokens that were the likeliest, at the current level."""
+        labels = batch.labels[:, 1:]
+        is_right = logits[:, :-1].argmax(-1) == labels
+        counts = (labels != NO_LABEL) & batch.is_current[:, None]
+        reads = batch.is_read[:, 1:] & counts
+        for name, chosen in (("read", reads), ("said", counts & ~batch.is_read[:, 1:])):
+            if num := int(chosen.sum()):
+                share = float((is_right & chosen).sum()) / num
+                before = getattr(self.standing, name)
+                speed = max(0.03, 1 / (self.standing.level_step + 1))
+                setattr(self.standing, name, before + speed * (share - before))
+
+    def _is_mastered(self) -> bool:
+        standing = self.standing
+        return (
+            standing.level < len(LEVELS) - 1
+            and standing.level_step >= LEAST_STEPS_A_LEVEL
+            and standing.read >= READ_MASTERED
+            and standing.said >= SAID_MASTERED
+        )
+
+    def _log(self) -> None:
+        line = {**asdict(self.standing), "at": time.strftime("%Y-%m-%dT%H:%M:%S")}
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def save_weights(network: Network, weights: dict[str, torch.Tensor], folder: Path) -> None:
+    """Write averaged weights in bfloat16 as transformers would, through a file of another name."""
+    names = {name for name, _ in network.language.named_parameters()}
+    chosen = {name: weights[name].to(torch.bfloat16).cpu().contiguous() for name in sorted(names)}
+    save_file(chosen, folder / "model.part", metadata={"format": "pt"})
+    (folder / "model.part").replace(folder / "model.safetensors")
+
+
+def _moved(batch: Batch, device: torch.device) -> Batch:
+    return Batch(*(getattr(batch, field.name).to(device, non_blocking=True) for field in fields(Batch)))
+
+
+def main() -> None:
+    """Read the command line and train."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--pictures", type=int, default=3_000_000, help="how many to see in all")
+    parser.add_argument("--batch-size", type=int, default=48)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--workers", type=int, default=1, help="processes that draw pictures")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--no-bf16", dest="bf16", action="store_false", help="for processors that lack it")
+    parser.add_argument("--no-progress", dest="progress", action="store_false")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    options.folder.mkdir(parents=True, exist_ok=True)
+    Run(options.folder, options).train()
+
+
+if __name__ == "__main__":
+    main()
