@@ -1,4 +1,4 @@
-"""Finds a model's files on this machine: in a registered directory first, then in the Hugging Face cache."""
+"""Finds a model's files on this machine: in a registered directory, in this package, in the Hugging Face cache."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ class Source(StrEnum):
     """Who put the files where they are."""
 
     DIRECTORY = "registered directory"
+    PACKAGE = "this package"
     HUB_CACHE = "Hugging Face cache"
+
+
+_SHIPPED = Path(__file__).parent.parent / "shipped"
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,8 @@ class ModelFiles:
     def locate(self, entry: Entry) -> FoundFiles | None:
         """Return the files of an entry (for a variant, those of its base), or None when they are not here.
 
-        A directory registered under the entry's or its base's name comes before the cache. In the cache,
-        the pinned commit comes before the one another program saw last.
+        A directory registered under the entry's or its base's name comes first. A model without a repository
+        comes with this package. In the cache, the pinned commit comes before the one another program saw last.
         """
         for name in dict.fromkeys((entry.name, self.catalog.base_of(entry).name)):
             registered = self.registered.get(name)
@@ -55,7 +59,7 @@ class ModelFiles:
                 if size_bytes is not None:
                     return FoundFiles(registered.directory, Source.DIRECTORY, size_bytes)
         if entry.repository is None:
-            return None
+            return _shipped(self.catalog.base_of(entry).name)
         for repository in (entry.repository, *entry.other_repositories):
             found = self._in_cache(repository, entry.revision)
             if found is not None:
@@ -87,6 +91,12 @@ class ModelFiles:
         if size_bytes is None:
             return None
         return FoundFiles(directory, Source.HUB_CACHE, size_bytes, repository, commit)
+
+
+def _shipped(name: str) -> FoundFiles | None:
+    directory = _SHIPPED / name
+    size_bytes = complete_size_bytes(directory)
+    return None if size_bytes is None else FoundFiles(directory, Source.PACKAGE, size_bytes)
 
 
 def complete_size_bytes(directory: Path) -> int | None:

@@ -45,7 +45,12 @@ def test_things_are_found_in_captions_but_not_in_what_they_quote():
 def train(folder, pictures, *, batch_size=8):
     command = [sys.executable, "-m", "training.train", str(folder), "--pictures", str(pictures)]
     command += ["--batch-size", str(batch_size), "--workers", "0", "--no-progress"]
-    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    with (folder / "errors.txt").open("w") as errors:
+        return subprocess.Popen(command, cwd=ROOT, stderr=errors)
+
+
+def errors_of(folder):
+    return (folder / "errors.txt").read_text()
 
 
 def log_of(folder):
@@ -56,20 +61,20 @@ def log_of(folder):
 def test_a_run_stops_when_asked_goes_on_and_writes_what_is_loaded(tmp_path):
     process = train(tmp_path, 100_000)
     while not (tmp_path / "log.jsonl").exists():
-        assert process.poll() is None, process.stderr.read()
+        assert process.poll() is None, errors_of(tmp_path)
         try:
             process.wait(0.2)
         except subprocess.TimeoutExpired:
             continue
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0, process.stderr.read()
+    assert process.wait(60) == 0, errors_of(tmp_path)
     before = log_of(tmp_path)[-1]
     assert before["text_loss"] < 6.0
     assert (tmp_path / "model" / "model.safetensors").stat().st_size < 20_000_000
 
     total = before["pictures"] + 8 * 70
     again = train(tmp_path, total)
-    assert again.wait(300) == 0, again.stderr.read()
+    assert again.wait(300) == 0, errors_of(tmp_path)
     after = log_of(tmp_path)[-1]
     assert after["step"] > before["step"]
     assert after["text_loss"] < before["text_loss"]
