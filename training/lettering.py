@@ -14,6 +14,8 @@ from training.vocabulary import CHARACTERS, COMMON_WORDS, Split, is_for
 
 MARGIN_PX = 4
 DISTINCT = "".join(letter for letter in CHARACTERS[:62] if letter not in "lI0")  # no fonts tell those apart
+# Without others beside them, nobody can say whether these are small or large letters.
+TELLING = "".join(letter for letter in DISTINCT if letter not in "cfijkopsuvwxyz")
 Box = tuple[float, float, float, float]
 
 
@@ -32,7 +34,9 @@ def make_text(rng: random.Random, max_chars: int, split: Split) -> str:
     """Return letters at random, or words, of at most so many characters; never empty."""
     length = rng.randint(max(1, max_chars // 3), max_chars)
     roll = rng.random()
-    if roll < 0.35 or length < 2:
+    if length < 3:
+        return "".join(rng.choice(TELLING) for _ in range(length))
+    if roll < 0.35:
         letters = DISTINCT if rng.random() < 0.3 else DISTINCT[:50]
         return "".join(rng.choice(letters) for _ in range(length))
     if roll < 0.42:
