@@ -65,7 +65,8 @@ class Run:
 
     def __init__(self, folder: Path, options: argparse.Namespace) -> None:
         self.folder, self.options, self.device = folder, options, torch.device(options.device)
-        write_folder(folder / "model")
+        if not (folder / "state.pt").exists():  # a run keeps the tokens it began with
+            write_folder(folder / "model")
         torch.manual_seed(SEED)
         self.network = Network(folder / "model").to(self.device)
         self.average = copy.deepcopy(self.network.language.state_dict())
