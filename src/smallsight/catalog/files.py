@@ -1,4 +1,4 @@
-"""Finds a model's files on this machine: in a registered directory, in this package, in the Hugging Face cache."""
+"""Finds a model's files: in a registered directory, in this package, in the Hugging Face cache."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ class ModelFiles:
         """Return the files of an entry (for a variant, those of its base), or None when they are not here.
 
         A directory registered under the entry's or its base's name comes first. A model without a repository
-        comes with this package. In the cache, the pinned commit comes before the one another program saw last.
+        comes with this package. In the cache, the pinned commit comes before the one that another program
+        saw last.
         """
         for name in dict.fromkeys((entry.name, self.catalog.base_of(entry).name)):
             registered = self.registered.get(name)

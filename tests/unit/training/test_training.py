@@ -44,7 +44,7 @@ def test_things_are_found_in_captions_but_not_in_what_they_quote():
 
 def train(folder, pictures, *, batch_size=8):
     command = [sys.executable, "-m", "training.train", str(folder), "--pictures", str(pictures)]
-    command += ["--batch-size", str(batch_size), "--workers", "0", "--no-progress"]
+    command += ["--batch-size", str(batch_size), "--workers", "0", "--threads", "1", "--no-progress"]
     with (folder / "errors.txt").open("w") as errors:
         return subprocess.Popen(command, cwd=ROOT, stderr=errors)
 

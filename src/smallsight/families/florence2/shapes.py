@@ -35,7 +35,11 @@ class Florence2Sizes:
 
 def tensor_shapes(sizes: Mapping[str, Any]) -> tuple[TensorShape, ...]:
     """List the tensors in the order in which data flows; the output head is tied to the embeddings."""
-    s = Florence2Sizes(**sizes)
+    return tensor_shapes_of(Florence2Sizes(**sizes))
+
+
+def tensor_shapes_of(s: Florence2Sizes) -> tuple[TensorShape, ...]:
+    """List the tensors of a network of these sizes."""
     shapes = _vision(s) + _connector(s)
     shapes.append(lookup("embeddings.weight", s.vocabulary, s.text_hidden))
     for side, num_layers in (("encoder", s.encoder_layers), ("decoder", s.decoder_layers)):

@@ -1,0 +1,125 @@
+"""From what Florence-2 writes to boxes, quadrilaterals and polygons in pixels of the picture.
+
+Places are written as ``<loc_0>`` to ``<loc_999>``, thousandths of the picture's side. Source of the grammar
+and its oddities: transformers 5.x, models/florence2, Florence2PostProcessor.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from smallsight.families.florence2.tasks import Task
+
+BINS = 1000
+_LOCATION = re.compile(r"<loc_(\d+)>")
+_BOX = re.compile(r"<loc_(\d+)>" * 4)
+_QUAD = re.compile(r"(.+?)" + r"<loc_(\d+)>" * 8)
+_NAMED = re.compile(r"([^<]+(?:<loc_\d+>){4,})")
+_UNNAMED = re.compile(r"(?:<loc_\d+>){4,}")
+_NAME = re.compile(r"^\s*(.*?)(?=</?od>|</?box>|</?bbox>|<loc_|<poly>)")
+_SHAPED = re.compile(r"([^<]+(?:<loc_\d+>|<sep>|<poly>|</poly>){4,})")
+_SHAPES = re.compile(r"(?:<loc_\d+>|<sep>|<poly>|</poly>){4,}")
+_POLYGON = re.compile(r"((?:<loc_\d+>)+)(?:<sep>|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a checkpoint's processor_config.json adds: phrases that are none, and the smallest quadrilateral.
+
+    ``least_quad_area`` is a share of the picture's.
+    """
+
+    not_phrases: frozenset[str] = frozenset()
+    least_quad_area: float = 0.0
+
+
+NO_RULES = Rules()
+
+
+def read_answer(
+    text: str, task: Task, size: tuple[int, int], rules: Rules = NO_RULES
+) -> dict[str, Any] | str:
+    """Return what a task found in a picture of this (width, height), given everything that was written.
+
+    "text" is a string. "boxes" and "regions": ``bboxes`` [x1, y1, x2, y2] and ``labels``. "quads":
+    ``quad_boxes`` of four corners and ``labels``. "polygons": ``polygons``, several for each of ``labels``,
+    as x, y by turns. "boxes or polygons": both, each with labels of its own. Numbers are whole pixels.
+    """
+    written = re.sub(r"</?s>|<pad>", "", text)
+    if task.form == "text":
+        return re.sub(r"</?s>", "", text).strip()
+    if task.form == "quads":
+        quads = [(match[1].strip(), _pixels(match.groups()[1:], size)) for match in _QUAD.finditer(written)]
+        least = rules.least_quad_area * size[0] * size[1]
+        found = [(label, box) for label, box in quads if not least or _area(box) >= least]
+        return {"quad_boxes": [box for _, box in found], "labels": [label for label, _ in found]}
+    if task.form == "polygons":
+        shapes = list(_polygons(written, size, is_named=False))
+        return {"polygons": [shape for _, shape in shapes], "labels": [label for label, _ in shapes]}
+    if task.form == "boxes or polygons":
+        has_shapes = "<poly>" in text
+        shapes = list(_polygons(written, size, is_named=True)) if has_shapes else []
+        boxes = [] if has_shapes else list(_boxes(written, size, is_named=True))
+        return {
+            "bboxes": [box for _, box in boxes],
+            "bboxes_labels": [label for label, _ in boxes],
+            "polygons": [shape for _, shape in shapes],
+            "polygons_labels": [label for label, _ in shapes],
+        }
+    barred = rules.not_phrases if task.form == "phrases" else frozenset()
+    boxes = list(_boxes(written, size, is_named=task.form != "regions", barred=barred))
+    return {"bboxes": [box for _, box in boxes], "labels": [label for label, _ in boxes]}
+
+
+def _boxes(
+    written: str, size: tuple[int, int], *, is_named: bool, barred: frozenset[str] = frozenset()
+) -> Iterator[tuple[str, list[int]]]:
+    for piece in (_NAMED if is_named else _UNNAMED).findall(written):
+        name = _name(piece)
+        if name is None or name in barred:
+            continue
+        for match in _BOX.finditer(piece):
+            yield _ascii(name), _pixels(match.groups(), size)
+
+
+def _polygons(
+    written: str, size: tuple[int, int], *, is_named: bool
+) -> Iterator[tuple[str, list[list[int]]]]:
+    """Yield a name and its polygons; an odd last number is dropped."""
+    for piece in (_SHAPED if is_named else _SHAPES).findall(written):
+        name = _name(_LOCATION.sub("", piece, count=1) if piece.startswith("<loc_") else piece)
+        if name is None:
+            continue
+        groups = [piece]
+        if "<poly>" in piece and "</poly>" in piece:
+            groups = re.findall(r"<poly>(.*?)</poly>", piece)
+        for group in groups:
+            shapes = []
+            for match in _POLYGON.finditer(group):
+                places = _LOCATION.findall(match[1])
+                shapes.append(_pixels(places[: len(places) // 2 * 2], size))
+            if shapes:
+                yield name, shapes
+
+
+def _name(piece: str) -> str | None:
+    match = _NAME.search(piece.replace("<ground>", "", 1).replace("<obj>", "", 1))
+    return None if match is None else match[1].strip()
+
+
+def _ascii(name: str) -> str:
+    return name.encode("ascii", "ignore").decode("ascii")
+
+
+def _pixels(places: Sequence[str], size: tuple[int, int]) -> list[int]:
+    """Return the middles of thousandths in pixels, x and y by turns."""
+    return [int((int(place) + 0.5) * (size[turn % 2] / BINS)) for turn, place in enumerate(places)]
+
+
+def _area(corners: Sequence[int]) -> float:
+    """Return what the reference takes for the area: the shoelace sum without its closing term."""
+    xs, ys = corners[0::2], corners[1::2]
+    return 0.5 * abs(sum(xs[i] * ys[i + 1] - xs[i + 1] * ys[i] for i in range(3)))

@@ -1,0 +1,82 @@
+"""What Florence-2 can be asked: its tasks, the sentences behind them, and free text mapped to one of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from smallsight.errors import SettingsError
+
+Form = Literal["text", "boxes", "quads", "phrases", "polygons", "boxes or polygons", "regions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One task token: the sentence it stands for, with {input} if it takes one, and its answer's form."""
+
+    token: str
+    sentence: str
+    form: Form
+
+    @property
+    def takes_input(self) -> bool:
+        """Whether something must be named after the token."""
+        return "{input}" in self.sentence
+
+
+_ROWS: tuple[tuple[str, str, Form], ...] = (
+    ("<OCR>", "What is the text in the image?", "text"),
+    ("<OCR_WITH_REGION>", "What is the text in the image, with regions?", "quads"),
+    ("<CAPTION>", "What does the image describe?", "text"),
+    ("<DETAILED_CAPTION>", "Describe in detail what is shown in the image.", "text"),
+    ("<MORE_DETAILED_CAPTION>", "Describe with a paragraph what is shown in the image.", "text"),
+    ("<OD>", "Locate the objects with category name in the image.", "boxes"),
+    ("<DENSE_REGION_CAPTION>", "Locate the objects in the image, with their descriptions.", "boxes"),
+    ("<REGION_PROPOSAL>", "Locate the region proposals in the image.", "regions"),
+    ("<CAPTION_TO_PHRASE_GROUNDING>", "Locate the phrases in the caption: {input}", "phrases"),
+    ("<REFERRING_EXPRESSION_SEGMENTATION>", "Locate {input} in the image with mask", "polygons"),
+    ("<REGION_TO_SEGMENTATION>", "What is the polygon mask of region {input}", "polygons"),
+    ("<OPEN_VOCABULARY_DETECTION>", "Locate {input} in the image.", "boxes or polygons"),
+    ("<REGION_TO_CATEGORY>", "What is the region {input}?", "text"),
+    ("<REGION_TO_DESCRIPTION>", "What does the region {input} describe?", "text"),
+    ("<REGION_TO_OCR>", "What text is in the region {input}?", "text"),
+)
+TASKS: Mapping[str, Task] = {token: Task(token, sentence, form) for token, sentence, form in _ROWS}
+DESCRIBE = "<DETAILED_CAPTION>"
+# Free text to task: the first pattern that is found in it decides; nothing found is a caption.
+_HINTS = (
+    (r"\b(read|text|written|says?|words?|ocr|transcribe)\b", "<OCR>"),
+    (r"\b(detect|objects?|list|count|how many)\b", "<OD>"),
+    (r"\b(regions?|areas?)\b", "<DENSE_REGION_CAPTION>"),
+    (r"\b(paragraph|thorough|everything|more detail)", "<MORE_DETAILED_CAPTION>"),
+    (r"\b(brief|short|one sentence|caption)", "<CAPTION>"),
+)
+_LOCATE = re.compile(
+    r"^\s*(?:where is|where are|find|locate|point (?:at|to))\s+(?:the |an? )?(?P<what>.+?)[?.!\s]*$",
+    re.IGNORECASE,
+)
+
+
+def find_task(prompt: str) -> tuple[Task, str]:
+    """Return the task that a prompt means, and the sentence that the network is asked with.
+
+    A prompt that holds a task token is that task; free text becomes the nearest one, since Florence-2 was not
+    trained to chat. Raises SettingsError for a token with something around it that it does not take, or
+    without what it needs.
+    """
+    for task in TASKS.values():
+        if task.token in prompt:
+            given = prompt.replace(task.token, "").strip()
+            if not task.takes_input and prompt.strip() != task.token:
+                raise SettingsError(f"{task.token} takes no text beside it.", hint="ask it alone.")
+            if task.takes_input and not given:
+                raise SettingsError(f"{task.token} needs to be told what.", hint="write it after the token.")
+            return task, task.sentence.replace("{input}", given)
+    if (located := _LOCATE.match(prompt)) is not None:
+        task = TASKS["<OPEN_VOCABULARY_DETECTION>"]
+        return task, task.sentence.replace("{input}", located["what"])
+    lowered = prompt.lower()
+    token = next((token for pattern, token in _HINTS if re.search(pattern, lowered)), DESCRIBE)
+    return TASKS[token], TASKS[token].sentence

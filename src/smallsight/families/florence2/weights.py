@@ -1,0 +1,141 @@
+"""How checkpoints call Florence-2's tensors, native and original; taking them by Smallsight's own names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smallsight.errors import BrokenCheckpointError
+from smallsight.families.checkpoint import CheckpointParts, RowTable
+from smallsight.families.florence2.shapes import Florence2Sizes, tensor_shapes_of
+
+_BLOCK = {
+    "before_attention": ("conv1", "conv1.fn.dw"),
+    "attention_norm": ("norm1", "{attention}.norm"),
+    "query_key_value": ("{attention}.qkv", "{attention}.fn.qkv"),
+    "output": ("{attention}.proj", "{attention}.fn.proj"),
+    "before_ffn": ("conv2", "conv2.fn.dw"),
+    "ffn_norm": ("norm2", "ffn.norm"),
+    "ffn_up": ("ffn.fc1", "ffn.fn.net.fc1"),
+    "ffn_down": ("ffn.fc2", "ffn.fn.net.fc2"),
+}
+_HALVES = {"window": ("spatial_block", "window_attn"), "channel": ("channel_block", "channel_attn")}
+_CONNECTOR = {
+    "connector.rows": ("image_position_embed.row_embeddings.weight", "image_pos_embed.row_embeddings.weight"),
+    "connector.columns": (
+        "image_position_embed.column_embeddings.weight",
+        "image_pos_embed.column_embeddings.weight",
+    ),
+    "connector.projection.weight": ("image_projection.weight", "image_projection"),
+    "connector.norm.weight": ("image_proj_norm.weight", "image_proj_norm.weight"),
+    "connector.norm.bias": ("image_proj_norm.bias", "image_proj_norm.bias"),
+}
+_TEXT_LAYER = {
+    "self_query": "self_attn.q_proj",
+    "self_key": "self_attn.k_proj",
+    "self_value": "self_attn.v_proj",
+    "self_output": "self_attn.out_proj",
+    "self_norm": "self_attn_layer_norm",
+    "cross_query": "encoder_attn.q_proj",
+    "cross_key": "encoder_attn.k_proj",
+    "cross_value": "encoder_attn.v_proj",
+    "cross_output": "encoder_attn.out_proj",
+    "cross_norm": "encoder_attn_layer_norm",
+    "ffn_up": "fc1",
+    "ffn_down": "fc2",
+    "ffn_norm": "final_layer_norm",
+}
+# Copies of the embedding table, tied to it, and tables that a formula gives.
+_NATIVE_EXTRAS = (
+    "lm_head.weight",
+    "model.language_model.encoder.embed_tokens.weight",
+    "model.language_model.decoder.embed_tokens.weight",
+    "model.multi_modal_projector.visual_temporal_embed.pos_idx_to_embed",
+)
+_ORIGINAL_EXTRAS = (
+    "language_model.lm_head.weight",
+    "language_model.final_logits_bias",
+    "language_model.model.encoder.embed_tokens.weight",
+    "language_model.model.decoder.embed_tokens.weight",
+    "visual_temporal_embed.pos_idx_to_embed",
+)
+
+
+class Florence2Weights:
+    """The tensors of one checkpoint, each taken once. Opening it checks that it holds all that is needed."""
+
+    def __init__(self, paths: Sequence[Path], sizes: Florence2Sizes) -> None:
+        self._where = paths[0].parent
+        self._parts = CheckpointParts(paths)
+        self._shapes = {tensor.name: tensor.shape for tensor in tensor_shapes_of(sizes)}
+        held = self._parts.untaken
+        self.is_original = not any(name.startswith("model.") for name in held)
+        extras = _ORIGINAL_EXTRAS if self.is_original else _NATIVE_EXTRAS
+        self._check_names(held, extras)
+
+    def take(self, name: str) -> NDArray[np.float32]:
+        """Return a tensor of ``shapes.tensor_shapes`` as float32; raises BrokenCheckpointError."""
+        shape = self._shapes[name]
+        upstream = upstream_name(name, is_original=self.is_original)
+        if self.is_original and name == "connector.projection.weight":  # kept the other way around
+            return np.ascontiguousarray(self._parts.take(upstream, shape[::-1]).T)
+        return self._parts.take(upstream, shape)
+
+    def take_head(self) -> NDArray[np.float32]:
+        """Return the output head [vocabulary, hidden]: the embedding table."""
+        rows, _ = self._shapes["embeddings.weight"]
+        return self.map_embeddings().rows(np.arange(rows))
+
+    def map_embeddings(self) -> RowTable:
+        """Return the embedding table, left in its file."""
+        rows, width = self._shapes["embeddings.weight"]
+        upstream = upstream_name("embeddings.weight", is_original=self.is_original)
+        return self._parts.part_with(upstream).map_table(upstream, (rows, width))
+
+    def _check_names(self, held: frozenset[str], extras: Sequence[str]) -> None:
+        needed = {upstream_name(name, is_original=self.is_original) for name in self._shapes}
+        wrong = {
+            "lack": sorted(needed - held),
+            "have no place in the network for": sorted(held - needed - set(extras)),
+        }
+        for what, names in wrong.items():
+            if names:
+                raise BrokenCheckpointError(
+                    f"The weights in {self._where} {what} {len(names)} tensors, such as {names[0]}.",
+                    hint="config.json and the safetensors files must belong together; fetch them again.",
+                )
+
+
+def upstream_name(name: str, *, is_original: bool = False) -> str:
+    """Return how a checkpoint calls a tensor of ``shapes.tensor_shapes``.
+
+    Source: transformers 5.x, models/florence2, and the conversion script that came with it.
+    """
+    if name in _CONNECTOR:
+        return _CONNECTOR[name][1] if is_original else f"model.multi_modal_projector.{_CONNECTOR[name][0]}"
+    parts = name.split(".")
+    if parts[0] == "vision":
+        return f"{'' if is_original else 'model.'}vision_tower.{_vision_name(parts, is_original=is_original)}"
+    root = "language_model.model" if is_original else "model.language_model"
+    if parts[0] == "embeddings":
+        return f"{root}.shared.weight"
+    side, rest = parts[0], parts[1:]
+    if rest[0] == "layers":
+        return f"{root}.{side}.layers.{rest[1]}.{_TEXT_LAYER[rest[2]]}.{rest[3]}"
+    known = {"positions": "embed_positions.weight", "embedding_norm": "layernorm_embedding"}
+    return ".".join([root, side, known[rest[0]], *rest[1:]])
+
+
+def _vision_name(parts: Sequence[str], *, is_original: bool) -> str:
+    """Name a tensor of vision.stages.S.patches|norm.KIND or vision.stages.S.blocks.B.HALF.MODULE.KIND."""
+    stage, kind = parts[2], parts[-1]
+    if parts[3] != "blocks":
+        module = {"patches": "proj" if is_original else "conv", "norm": "norm"}[parts[3]]
+        return f"convs.{stage}.{module}.{kind}"
+    block, half, module = parts[4], parts[5], parts[6]
+    upstream_half, attention = _HALVES[half]
+    upstream = _BLOCK[module][int(is_original)].format(attention=attention)
+    return f"blocks.{stage}.{block}.{upstream_half}.{upstream}.{kind}"
