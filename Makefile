@@ -22,7 +22,7 @@ demo: $(MARKS)/demo
 	@SMALLSIGHT_HOME="$${SMALLSIGHT_HOME:-$(CURDIR)/.smallsight-demo}" \
 		$(BIN)/smallsight demo $(if $(PICTURES),--pictures "$(PICTURES)")
 
-test: $(MARKS)/dev
+test: $(MARKS)/dev $(MARKS)/fonts
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report= $(TESTS)
 	$(BIN)/python -m coverage report
@@ -75,6 +75,10 @@ $(MARKS)/dev: $(MARKS)/demo
 	@echo "Installing what tests need (a few minutes, once) ..."
 	@$(PIP) install --constraint constraints.txt --editable '.[ocr,heif]' --group dev --group parity
 	@touch $@
+
+# For the tests of training/, which draw; without apt-get they are skipped.
+$(MARKS)/fonts: training/assets.py $(MARKS)/dev
+	@if $(BIN)/python -m training.assets; then touch $@; fi
 
 # Debian's Python comes without venv unless python3-venv is installed; pip can bring a replacement.
 $(MARKS)/venv:

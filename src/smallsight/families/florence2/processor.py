@@ -1,0 +1,136 @@
+"""From a prompt and a picture to what Florence-2's networks take, as the reference makes it.
+
+Source: transformers 5.x, models/florence2 and models/clip (the image processor). What people write is data:
+control tokens in it are read as characters, but for places (``<loc_5>``), which tasks about regions need.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from tokenizers import Tokenizer
+
+from smallsight.catalog.checkpoint import read_json_object
+from smallsight.errors import BrokenCheckpointError, ModelNotRunnableError
+from smallsight.families.florence2.config import Florence2Config, read_config
+from smallsight.families.florence2.post_process import Rules, read_answer
+from smallsight.families.florence2.tasks import Task, find_task
+from smallsight.families.messages import PreparedPrompt, Tile
+
+IMAGE, BEGIN, END, PADDING = "<image>", "<s>", "</s>", "<pad>"
+GUARD = "\U000f0000"  # of the private use area: splits a control token that a person wrote
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Florence2Prompt:
+    """A prepared prompt, the task that it is, and the picture's (width, height)."""
+
+    prepared: PreparedPrompt
+    task: Task
+    size: tuple[int, int]
+
+
+class Florence2Processor:
+    """What one checkpoint makes of pictures and prompts. Safe to use from several threads."""
+
+    def __init__(self, model_dir: Path) -> None:
+        """Read a folder in Hugging Face layout; raises BrokenCheckpointError or ModelNotRunnableError."""
+        self.config: Florence2Config = read_config(model_dir)
+        path, described = _image_part(model_dir)
+        self.image_px = _side(path, described)
+        self.tokens_per_image = self.config.tokens_per_image(self.image_px)
+        self._resample = Image.Resampling(described.get("resample", Image.Resampling.BICUBIC))
+        factor = np.float64(described.get("rescale_factor", 1 / 255))
+        scaled = (np.arange(256).astype(np.float64) * factor).astype(np.float32)
+        try:
+            pairs = zip(described["image_mean"], described["image_std"], strict=True)
+            self._tables = [(scaled - np.float32(mean)) / np.float32(deviation) for mean, deviation in pairs]
+        except (KeyError, TypeError, ValueError) as error:
+            raise BrokenCheckpointError(f"{path} has no image_mean and image_std of 3 numbers.") from error
+        self.tokenizer = _tokenizer(model_dir / "tokenizer.json", self.config.image_token_id)
+        self.rules = _rules(model_dir / "processor_config.json")
+
+    def prepare(self, prompt: str, image: Image.Image) -> Florence2Prompt:
+        """Turn a task or free text and a picture into tokens and pixels; raises SettingsError."""
+        task, sentence = find_task(prompt)
+        for control in (IMAGE, BEGIN, END, PADDING):
+            sentence = sentence.replace(control, control[0] + GUARD + control[1:])
+        pieces = f"{BEGIN}{sentence}{END}".split(GUARD)
+        token_ids = [self.config.image_token_id] * self.tokens_per_image
+        for piece in pieces:
+            token_ids += self.tokenizer.encode(piece, add_special_tokens=False).ids
+        # Converted as it comes: the reference drops transparency instead of laying it on white.
+        rgb = image.convert("RGB").resize((self.image_px, self.image_px), self._resample)
+        pixels_HWC = np.asarray(rgb)
+        tile = Tile(pixels_HWC, hashlib.sha256(pixels_HWC.tobytes()).digest())
+        return Florence2Prompt(PreparedPrompt(tuple(token_ids), (tile,)), task, image.size)
+
+    def normalise(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return what the vision tower takes, float32 [1, 3, height, width]."""
+        return np.stack([table[pixels_HWC[..., channel]] for channel, table in enumerate(self._tables)])[None]
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """Return the text of tokens, control tokens and places included."""
+        return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=False))
+
+    def read(self, token_ids: Sequence[int], prompt: Florence2Prompt) -> dict[str, Any] | str:
+        """Return what the task found, in pixels of the picture; see ``post_process.read_answer``."""
+        return read_answer(self.decode(token_ids), prompt.task, prompt.size, self.rules)
+
+
+def _image_part(model_dir: Path) -> tuple[Path, Mapping[str, Any]]:
+    path = model_dir / "preprocessor_config.json"
+    if path.exists():
+        return path, read_json_object(path)
+    path = model_dir / "processor_config.json"
+    described = read_json_object(path).get("image_processor")
+    if not isinstance(described, dict):
+        raise BrokenCheckpointError(f"{path} says nothing about images.", hint="fetch it again.")
+    return path, described
+
+
+def _side(path: Path, described: Mapping[str, Any]) -> int:
+    """Return the side of the square that pictures are brought to; other plans are not run."""
+    size = described.get("size") or {}
+    if described.get("do_center_crop", False) or size.get("height") != size.get("width"):
+        raise ModelNotRunnableError(f"{path} does not bring pictures to one square, which is what is run.")
+    side = size.get("height")
+    if not isinstance(side, int) or not 16 <= side <= 4096:
+        raise BrokenCheckpointError(
+            f"{path} has size {size!r}, expected height and width.", hint="fetch it again."
+        )
+    return side
+
+
+def _rules(path: Path) -> Rules:
+    """Read what post-processing is told; a folder without it has none."""
+    described = read_json_object(path).get("post_processor_config") if path.exists() else None
+    if not isinstance(described, dict):
+        return Rules()
+    phrases = described.get("phrase_grounding", {}).get("banned_grounding_tokens", [])
+    return Rules(frozenset(map(str, phrases)), float(described.get("ocr", {}).get("AREA_THRESHOLD", 0.0)))
+
+
+def _tokenizer(path: Path, image_token_id: int) -> Tokenizer:
+    try:
+        tokenizer = Tokenizer.from_str(path.read_text("utf-8"))
+    except OSError as error:
+        raise BrokenCheckpointError(f"{path} cannot be read: {error.strerror}.") from error
+    except Exception as error:
+        raise BrokenCheckpointError(f"{path} is not a tokenizer: {error}.", hint="fetch it again.") from error
+    missing = [
+        token for token in (BEGIN, END, "<loc_0>", "<loc_999>") if tokenizer.token_to_id(token) is None
+    ]
+    if missing or tokenizer.token_to_id(IMAGE) not in (None, image_token_id):
+        raise BrokenCheckpointError(
+            f"{path} does not know {', '.join(missing) or IMAGE} as config.json does.",
+            hint="config.json and tokenizer.json must belong together.",
+        )
+    return tokenizer

@@ -1,0 +1,79 @@
+"""Tiny random Florence-2 checkpoints in the real layout, written by transformers itself."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+CONTROLS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+PLACES = [f"<loc_{number}>" for number in range(1000)]
+OTHERS = ["<od>", "</od>", "<poly>", "</poly>", "<sep>", "<image>"]
+
+
+@dataclass(frozen=True)
+class TinyFlorence2:
+    name: str
+    image_px: int = 96
+    depths: tuple[int, ...] = (1, 1, 2, 1)
+    window: int = 3
+    heads: int = 2
+    layers: tuple[int, int] = (2, 2)
+    dtype: str = "float32"
+
+
+SHAPES = (
+    TinyFlorence2("whole-windows"),
+    TinyFlorence2("padded-windows", depths=(1, 2, 1, 1), window=5, layers=(1, 3)),
+    TinyFlorence2("fp16-larger", image_px=128, heads=4, dtype="float16"),
+)
+
+
+def write_tiny_florence2(folder: Path, shape: TinyFlorence2) -> Path:
+    """Write one checkpoint, with a tokenizer of bytes, and return its folder."""
+    import torch
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import Florence2Config, Florence2ForConditionalGeneration
+
+    folder.mkdir(parents=True)
+    names = [*CONTROLS, *sorted(pre_tokenizers.ByteLevel.alphabet()), *PLACES, *OTHERS]
+    tokenizer = Tokenizer(models.BPE(vocab={name: i for i, name in enumerate(names)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = [*CONTROLS, *PLACES, *OTHERS]
+    tokenizer.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in special])
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+    torch.manual_seed(sum(map(ord, shape.name)))
+    vision = {
+        "depths": shape.depths,
+        "window_size": shape.window,
+        "embed_dim": (16, 32, 48, 64),
+        "num_heads": (2, 4, 3, 4),
+        "num_groups": (2, 4, 3, 8),
+        "projection_dim": 64,
+        "max_position_embeddings": 10,
+        "max_temporal_embeddings": 8,
+    }
+    text = {"model_type": "bart", "vocab_size": -(-len(names) // 64) * 64, "d_model": 64}
+    text |= {"max_position_embeddings": 256, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
+    for side, layers in zip(("encoder", "decoder"), shape.layers, strict=True):
+        text |= {f"{side}_layers": layers, f"{side}_attention_heads": shape.heads, f"{side}_ffn_dim": 96}
+    text["decoder_start_token_id"] = 2
+    config = Florence2Config(vision_config=vision, text_config=text, image_token_id=names.index("<image>"))
+    model = Florence2ForConditionalGeneration(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(0, 0.15 if parameter.ndim > 1 else 0.4)
+    model.to(getattr(torch, shape.dtype)).save_pretrained(folder)
+    side = {"height": shape.image_px, "width": shape.image_px}
+    images = {
+        "image_processor_type": "CLIPImageProcessor",
+        "do_center_crop": False,
+        "size": side,
+        "resample": 3,
+        "image_mean": [0.485, 0.456, 0.406],
+        "image_std": [0.229, 0.224, 0.225],
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(images))
+    return folder
