@@ -42,11 +42,20 @@ def fetch() -> None:
     downloads.mkdir(parents=True, exist_ok=True)
     for name in PACKAGES:
         if not list(downloads.glob(f"{name}_*.deb")):
-            subprocess.run(
-                ["apt-get", "download", name], cwd=downloads, check=True, stdout=subprocess.DEVNULL
-            )
+            _run(["apt-get", "download", name], downloads)
     for package in sorted(downloads.glob("*.deb")):
-        subprocess.run(["dpkg-deb", "-x", str(package), str(FOLDER)], check=True)
+        _run(["dpkg-deb", "-x", str(package), str(FOLDER)], downloads)
+
+
+def _run(command: list[str], folder: Path) -> None:
+    """Run one of Debian's tools, or end with a sentence."""
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise SystemExit(f"Fonts for training were not fetched: there is no {command[0]} here.") from None
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise SystemExit(f"Fonts for training were not fetched: {' '.join(command)}: {reason}")
 
 
 @cache
