@@ -21,13 +21,15 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from smallsight.families.messages import Detail, Message, PicturePart, TextPart
 from smallsight.families.smolvlm.processor import END_OF_TURN, SmolVLMProcessor
 from training.captions import Turn, ask
-from training.levels import LEVELS
+from training.levels import LAST_PAGES, LEVELS
 from training.scenes import CELL_PX, TILE_PX, Scene, make_scene
 
 NO_LABEL = -100
 MOST_TEXT_TOKENS = 64  # of a conversation; turns that go beyond are left out, but for the first
 LENGTH_STEP = 16  # batches are as long as a multiple of this: processors prepare for each length once
 TILED_SHARE = 0.4  # of batches, at levels with tiles
+PAGE_SHARE = 0.2  # of batches, at levels with conversations
+FIRST_TALK = next(index for index, level in enumerate(LEVELS) if not level.is_page)
 GRIDS = ((2, 1), (1, 2), (2, 2), (2, 2), (3, 2), (2, 3), (3, 3))
 
 
@@ -38,6 +40,7 @@ class Batch:
     ``tiles`` uint8 [samples, most tiles, 3, 192, 192], ``has_tile`` says which are there; ``token_ids`` and
     ``labels`` int64 [samples, tokens]; ``is_read`` bool [samples, tokens]: labels of text read
     before anything was said; ``is_current`` bool [samples]; ``cells`` int64 [tiles that are there, 24, 24].
+    Pages have no tokens.
     """
 
     tiles: torch.Tensor
@@ -83,13 +86,16 @@ class Batches(IterableDataset[Batch]):
     def _make(self, processor: SmolVLMProcessor, number: int) -> Batch:
         rng = random.Random(f"{self._seed} {number}")
         current = self._level.value
+        pages = LEVELS[current] if LEVELS[current].is_page else LAST_PAGES
+        if LEVELS[current].is_page or rng.random() < PAGE_SHARE:
+            return _collate_pages([make_scene(rng.getrandbits(48), pages) for _ in range(self._batch_size)])
         grid, count = (1, 1), self._batch_size
         if LEVELS[current].grid != (1, 1) and rng.random() < TILED_SHARE:
             grid = rng.choice(GRIDS)
             count = max(4, self._batch_size // (grid[0] * grid[1] + 1))
-        levels = [current if rng.random() < 0.7 else rng.randint(0, current) for _ in range(count)]
+        levels = [current if rng.random() < 0.7 else rng.randint(FIRST_TALK, current) for _ in range(count)]
         if grid != (1, 1):
-            levels = [max(4, level) for level in levels]
+            levels = [max(FIRST_TALK + 2, level) for level in levels]
         samples = [
             _sample(processor, make_scene(rng.getrandbits(48), LEVELS[level], grid=grid), rng)
             for level in levels
@@ -148,6 +154,20 @@ def _cells(scene: Scene, num_tiles: int) -> NDArray[np.int64]:
         scene.cells.reshape(rows, side, columns, side).swapaxes(1, 2).reshape(-1, side, side).astype(np.int64)
     )
     return cut if num_tiles == 1 else np.concatenate([cut, np.full((1, side, side), NO_LABEL)])
+
+
+def _collate_pages(scenes: Sequence[Scene]) -> Batch:
+    tiles = np.stack([np.asarray(scene.image).transpose(2, 0, 1)[None] for scene in scenes])
+    num, nothing = len(scenes), torch.zeros((len(scenes), 0), dtype=torch.int64)
+    return Batch(
+        torch.from_numpy(tiles),
+        torch.ones((num, 1), dtype=torch.bool),
+        nothing,
+        nothing,
+        nothing.bool(),
+        torch.ones(num, dtype=torch.bool),
+        torch.from_numpy(np.stack([scene.cells for scene in scenes]).astype(np.int64)),
+    )
 
 
 def _collate(samples: Sequence[_Sample], is_current: Sequence[bool], processor: SmolVLMProcessor) -> Batch:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 720, 300, 50, 30
-SERIES = {"read": "#2563eb", "said": "#16a34a", "text_loss": "#dc2626"}
+SERIES = {"cells": "#9333ea", "read": "#2563eb", "said": "#16a34a", "text_loss": "#dc2626"}
 
 
 def draw_curve(log: Path, svg: Path) -> None:
@@ -33,7 +33,7 @@ def draw_curve(log: Path, svg: Path) -> None:
         x, y = place(0, share).split(",")
         parts.append(f'<text x="{float(x) - 8}" y="{y}" text-anchor="end">{share}</text>')
     for number, (name, colour) in enumerate(SERIES.items()):
-        points = " ".join(place(line["pictures"], line[name]) for line in lines)
+        points = " ".join(place(line["pictures"], line.get(name, 0.0)) for line in lines)
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
         parts.append(f'<text x="{LEFT + 10 + 110 * number}" y="14" fill="{colour}">{name}</text>')
     for before, line in pairwise(lines):

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Level:
-    """Limits of one level. ``grid`` is the largest number of tiles (columns, rows)."""
+    """Limits of one level. ``grid`` is the largest number of tiles (columns, rows).
+
+    Pages are full of letters and things, and only the class of each cell is learnt from them.
+    """
 
     max_chars: int
     font_px: tuple[int, int]
@@ -20,6 +23,7 @@ class Level:
     spoiling: float = 0.0
     max_angle: float = 0.0
     grid: tuple[int, int] = (1, 1)
+    is_page: bool = False
 
 
 _SOFT = ("plain", "gradient")
@@ -29,15 +33,13 @@ _PLACES = ("top", "bottom", "middle", "bubble")
 _LOOKS = ("plain", "outline", "bar")
 
 LEVELS = (
-    Level(1, (44, 72), 1, 1, (72, 112), places=("top", "bottom", "middle")),
-    Level(2, (36, 60), 1, 1, (64, 112), places=("top", "bottom", "middle")),
+    Level(8, (32, 60), 0, 3, (48, 96), looks=("plain", "plain", "bar"), is_page=True),
+    Level(8, (20, 48), 0, 4, (40, 96), _ROUGH, looks=_LOOKS, spoiling=0.2, is_page=True),
     Level(4, (30, 48), 1, 2, (56, 96)),
-    Level(6, (26, 42), 1, 2, (48, 96), _SOFT),
-    Level(8, (24, 38), 2, 2, (44, 96), _SOFT, looks=("plain", "outline")),
+    Level(7, (24, 42), 1, 2, (48, 96), _SOFT, looks=("plain", "outline")),
     Level(10, (22, 36), 2, 3, (40, 90), _ROUGH, looks=_LOOKS),
-    Level(12, (20, 34), 2, 3, (36, 90), _ROUGH, _PLACES, _LOOKS, spoiling=0.2),
-    Level(14, (18, 34), 3, 4, (32, 90), _ALL, _PLACES, _LOOKS, spoiling=0.4),
-    Level(16, (17, 34), 3, 4, (30, 96), _ALL, (*_PLACES, "chat"), _LOOKS, spoiling=0.6, max_angle=4),
+    Level(12, (20, 34), 2, 3, (36, 90), _ROUGH, _PLACES, _LOOKS, spoiling=0.3),
+    Level(14, (18, 34), 3, 4, (32, 90), _ALL, (*_PLACES, "chat"), _LOOKS, spoiling=0.5, max_angle=4),
     Level(
         18,
         (16, 36),
@@ -52,3 +54,4 @@ LEVELS = (
         grid=(3, 3),
     ),
 )
+LAST_PAGES = Level(8, (14, 40), 0, 5, (28, 96), _ALL, looks=_LOOKS, spoiling=0.6, max_angle=4, is_page=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,16 @@ from training.batches import NO_LABEL, Batch
 from training.scenes import CELL_PX, CLASSES
 
 NOTHING_WEIGHT = 0.1  # most cells have nothing in them
+
+
+@dataclass(frozen=True)
+class Guess:
+    """``logits`` [samples, tokens, vocabulary], two losses, and the share of filled cells guessed right."""
+
+    logits: Tensor | None
+    text_loss: Tensor
+    cell_loss: Tensor
+    cells_right: Tensor
 
 
 class Network(nn.Module):
@@ -34,20 +45,28 @@ class Network(nn.Module):
     def _keep_patches(self, _module: nn.Module, _inputs: object, output: object) -> None:
         self._patches = output.last_hidden_state  # type: ignore[attr-defined]
 
-    def forward(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Return logits [samples, tokens, vocabulary], the loss of text and the loss of cells."""
-        pixels = batch.tiles.float().div_(127.5).sub_(1) * batch.has_tile[:, :, None, None, None]
-        logits = self.language(input_ids=batch.token_ids, pixel_values=pixels).logits
-        text_loss = nn.functional.cross_entropy(
-            logits[:, :-1].flatten(0, 1).float(), batch.labels[:, 1:].flatten(), ignore_index=NO_LABEL
-        )
+    def forward(self, batch: Batch) -> Guess:
+        """Guess the tokens and the cells of a batch; of pages, only the cells."""
+        pixels = batch.tiles.float().div_(127.5).sub_(1)
+        logits = None
+        text_loss = pixels.new_zeros(())
+        if batch.token_ids.shape[1] == 0:
+            self.language.model.vision_model(pixel_values=pixels[:, 0])
+        else:
+            pixels *= batch.has_tile[:, :, None, None, None]
+            logits = self.language(input_ids=batch.token_ids, pixel_values=pixels).logits
+            text_loss = nn.functional.cross_entropy(
+                logits[:, :-1].flatten(0, 1).float(), batch.labels[:, 1:].flatten(), ignore_index=NO_LABEL
+            )
         assert self._patches is not None
         side, cells = self.patches_per_side, self.cells_per_patch
         guessed = self.cells(self._patches).view(-1, side, side, cells, cells, CLASSES)
         guessed = guessed.permute(0, 1, 3, 2, 4, 5).reshape(-1, CLASSES)
         weights = torch.ones(CLASSES, device=guessed.device)
         weights[0] = NOTHING_WEIGHT
+        wanted = batch.cells.flatten()
         cell_loss = nn.functional.cross_entropy(
-            guessed.float(), batch.cells.flatten(), weight=weights, ignore_index=NO_LABEL
+            guessed.float(), wanted, weight=weights, ignore_index=NO_LABEL
         )
-        return logits, text_loss, cell_loss
+        is_right = guessed.argmax(-1) == wanted
+        return Guess(logits, text_loss, cell_loss, is_right[wanted > 0].float().mean().detach())

@@ -54,10 +54,13 @@ class Scene:
 
 def make_scene(seed: int, level: Level, split: Split = "train", grid: tuple[int, int] = (1, 1)) -> Scene:
     """Draw a picture of this many tiles (columns, rows); the same arguments give the same picture."""
-    return _Drawing(random.Random(f"{split} {seed}"), level, split, grid).finish()
+    kind = Page if level.is_page else Drawing
+    return kind(random.Random(f"{split} {seed}"), level, split, grid).finish()
 
 
-class _Drawing:
+class Drawing:
+    """A picture being drawn: lines of text, then things where there is room."""
+
     def __init__(self, rng: random.Random, level: Level, split: Split, grid: tuple[int, int]) -> None:
         self.rng, self.level, self.split = rng, level, split
         self.width, self.height = grid[0] * TILE_PX, grid[1] * TILE_PX
@@ -67,6 +70,7 @@ class _Drawing:
         self.taken: list[Box] = []
 
     def finish(self) -> Scene:
+        """Draw all and return what was drawn."""
         rng = self.rng
         is_chat = "chat" in self.level.places and rng.random() < 0.12
         self.kind = "plain" if is_chat else rng.choice(self.level.backgrounds)
@@ -246,6 +250,44 @@ class _Drawing:
                 first_row = last_row = int((top + bottom) / 2 // CELL_PX)
             cells[max(first_row, 0) : last_row + 1, max(first, 0) : last + 1] = value
         return cells
+
+
+class Page(Drawing):
+    """A picture full of letters and things, to learn their looks from; nobody is asked about it."""
+
+    def _write_and_place(self) -> None:
+        rng, level = self.rng, self.level
+        for _ in range(rng.randint(0, level.max_things)):
+            self._place_thing()
+        y = rng.uniform(0, 12)
+        while y < self.height - level.font_px[0]:
+            y += self._row(y) + rng.uniform(1, 10)
+
+    def _row(self, y: float) -> float:
+        """Write runs of letters from left to right, around what is there; return the height."""
+        rng = self.rng
+        name, size = choose_font(rng, self.level, self.split)
+        drawn_with, x = font(name, size), rng.uniform(1, 20)
+        height = 0.0
+        while x < self.width - size / 2:
+            made = make_text(rng, self.level.max_chars, self.split)
+            text = fitted(made, drawn_with, self.width - x - 2)
+            left, top, right, bottom = drawn_with.getbbox(text or "x")
+            box = (x, y, x + right - left, y + bottom - top)
+            if not text or box[3] > self.height or self._is_taken(box):
+                x += size
+                continue
+            look = rng.choice(self.level.looks)
+            if look == "bar":
+                fill = shade(rng, rng.choice(list(COLOURS)))
+                ImageDraw.Draw(self.image).rectangle(
+                    (box[0] - 3, box[1] - 2, box[2] + 3, box[3] + 2), fill=fill
+                )
+            at = round(x - left), round(y - top)
+            draw_line(self.image, text, at, drawn_with, look)
+            self._note(text, "page", name, size, *at, box)
+            x, height = box[2] + rng.uniform(4, 24), max(height, bottom - top)
+        return height or size
 
 
 def _spoiled(rng: random.Random, scene: Scene, level: Level) -> Scene:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from training.assets import FOLDER
+from training.batches import FIRST_TALK
 from training.checkpoint import make_tokenizer, write_folder
 from training.evaluate import edit_distance, named_things
 from training.levels import LEVELS
@@ -42,8 +43,9 @@ def test_things_are_found_in_captions_but_not_in_what_they_quote():
     assert named_things('Two mice and a red bus. The text says "cat".') == {"mouse", "bus"}
 
 
-def train(folder, pictures, *, batch_size=8):
+def train(folder, pictures, *, batch_size=8, level=0):
     command = [sys.executable, "-m", "training.train", str(folder), "--pictures", str(pictures)]
+    command += ["--level", str(level)]
     command += ["--batch-size", str(batch_size), "--workers", "0", "--threads", "1", "--no-progress"]
     with (folder / "errors.txt").open("w") as errors:
         return subprocess.Popen(command, cwd=ROOT, stderr=errors)
@@ -58,8 +60,9 @@ def log_of(folder):
 
 
 @needs_fonts
-def test_a_run_stops_when_asked_goes_on_and_writes_what_is_loaded(tmp_path):
-    process = train(tmp_path, 100_000)
+@pytest.mark.parametrize(("level", "loss"), [(0, "cell_loss"), (FIRST_TALK, "text_loss")])
+def test_a_run_stops_when_asked_goes_on_and_writes_what_is_loaded(tmp_path, level, loss):
+    process = train(tmp_path, 100_000, level=level)
     while not (tmp_path / "log.jsonl").exists():
         assert process.poll() is None, errors_of(tmp_path)
         try:
@@ -69,7 +72,7 @@ def test_a_run_stops_when_asked_goes_on_and_writes_what_is_loaded(tmp_path):
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 0, errors_of(tmp_path)
     before = log_of(tmp_path)[-1]
-    assert before["text_loss"] < 6.0
+    assert before[loss] < (6.0 if loss == "text_loss" else 5.2)
     assert (tmp_path / "model" / "model.safetensors").stat().st_size < 20_000_000
 
     total = before["pictures"] + 8 * 70
@@ -77,14 +80,15 @@ def test_a_run_stops_when_asked_goes_on_and_writes_what_is_loaded(tmp_path):
     assert again.wait(300) == 0, errors_of(tmp_path)
     after = log_of(tmp_path)[-1]
     assert after["step"] > before["step"]
-    assert after["text_loss"] < before["text_loss"]
+    assert after[loss] < before[loss]
+    assert after["level"] == level
     assert (tmp_path / "curve.svg").read_text().endswith("</svg>")
 
     import smallsight
     from smallsight.settings import Settings
 
     with smallsight.load(tmp_path / "model", settings=Settings(home=tmp_path / "home")) as model:
-        answer = model.describe(make_scene(1, LEVELS[2]).image, max_tokens=8)
+        answer = model.describe(make_scene(1, LEVELS[3]).image, max_tokens=8)
     assert answer.usage.image_tokens == 36
 
 
