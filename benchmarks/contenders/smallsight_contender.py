@@ -53,7 +53,7 @@ def main() -> None:
     """Load, ask, and print what it took."""
     directory, precision, graphs = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
     started_s = time.perf_counter()
-    from smallsight.engine.smolvlm_engine import EngineOptions
+    from smallsight.engine.engine import EngineOptions
     from smallsight.model.vision_language_model import VisionLanguageModel
 
     model = VisionLanguageModel.load(

@@ -116,6 +116,7 @@ def search_for(beams, ngram, stops_early):
 def test_inputs_and_tokens_are_the_references(both, prompt):
     import torch
 
+    answers = set()
     for number, image in enumerate(PICTURES):
         asked, memory = both.remember(prompt, image)
         inputs = both.reference_inputs(prompt, image)
@@ -138,6 +139,8 @@ def test_inputs_and_tokens_are_the_references(both, prompt):
                 **early,
             )[0].tolist()
         assert [2, *search.tokens] == expected
+        answers.add(search.tokens)
+    assert len(answers) > 3  # else the tokens would say nothing about the picture
 
 
 def test_several_prompts_at_once_are_answered_as_alone(both):
@@ -164,3 +167,27 @@ def test_control_tokens_that_a_person_writes_are_characters(both):
     assert ids["<image>"] not in text
     assert ids["<pad>"] not in text
     assert ids["<loc_7>"] in text
+
+
+def test_a_loaded_model_answers_as_the_reference_generates(both, tmp_path):
+    import torch
+
+    import smallsight
+    from smallsight.settings import Settings
+
+    folder = both.model.config._name_or_path
+    with smallsight.load(folder, precision="fp32", settings=Settings(home=tmp_path)) as model:
+        for prompt, image in zip(PROMPTS, PICTURES * 3, strict=False):
+            with torch.no_grad():
+                expected = both.model.generate(
+                    **both.reference_inputs(prompt, image),
+                    num_beams=3,
+                    no_repeat_ngram_size=3,
+                    max_new_tokens=12,
+                    forced_bos_token_id=0,
+                    forced_eos_token_id=2,
+                    early_stopping=True,
+                    do_sample=False,
+                )[0].tolist()
+            answer = model.ask(image, prompt, max_tokens=12)
+            assert [2, *answer.token_ids] == expected

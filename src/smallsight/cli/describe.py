@@ -133,6 +133,7 @@ def _as_data(picture: Path, answer: Answer | SmallsightError) -> dict[str, Any]:
     data: dict[str, Any] = {
         "path": str(picture.absolute()),
         "text": None,
+        "data": None,
         "finish_reason": None,
         "model": None,
         "usage": None,
@@ -143,6 +144,7 @@ def _as_data(picture: Path, answer: Answer | SmallsightError) -> dict[str, Any]:
         return data | {"error": {"code": answer.code, "message": answer.message, "hint": answer.hint}}
     return data | {
         "text": answer.text,
+        "data": answer.data,
         "finish_reason": answer.finish_reason,
         "model": answer.model,
         "usage": asdict(answer.usage),

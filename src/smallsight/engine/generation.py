@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from smallsight.engine.sampler import TokenChoice
 from smallsight.errors import SmallsightError
@@ -32,6 +32,7 @@ class Outcome:
     first_token_s: float
     decode_s: float
     total_s: float
+    data: Mapping[str, Any] | None = None
 
 
 class Generation:

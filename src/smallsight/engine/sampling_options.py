@@ -9,6 +9,7 @@ from smallsight.errors import SettingsError
 MAX_STOP_STRINGS = 16
 MAX_LOGPROBS = 20
 MAX_TOP_K = 1_000_000
+MAX_BEAMS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class SamplingOptions:
 
     Temperature 0 takes the likeliest token. ``top_k`` 0 means all tokens. ``stop`` strings end the text and
     are not part of it. ``num_logprobs`` alternatives are reported for each token; None reports none at all.
+    ``num_beams`` is for encoder-decoders; None is what the checkpoint asks for.
     """
 
     max_tokens: int = 256
@@ -27,6 +29,7 @@ class SamplingOptions:
     stop: tuple[str, ...] = ()
     seed: int | None = None
     num_logprobs: int | None = None
+    num_beams: int | None = None
 
     def __post_init__(self) -> None:
         _require_whole("max_tokens", self.max_tokens, 1, 1_000_000)
@@ -38,6 +41,8 @@ class SamplingOptions:
             _require_whole("seed", self.seed, 0, 2**63 - 1)
         if self.num_logprobs is not None:
             _require_whole("num_logprobs", self.num_logprobs, 0, MAX_LOGPROBS)
+        if self.num_beams is not None:
+            _require_whole("num_beams", self.num_beams, 1, MAX_BEAMS)
         if len(self.stop) > MAX_STOP_STRINGS:
             raise SettingsError(
                 f"There are {len(self.stop)} stop strings (limit {MAX_STOP_STRINGS}).", hint="give fewer."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,30 +11,23 @@ from numpy.typing import NDArray
 
 from smallsight.catalog.checkpoint import find_weight_files
 from smallsight.engine.block_pool import BlockPool
+from smallsight.engine.engine import EngineOptions
 from smallsight.engine.feature_cache import FeatureCache
+from smallsight.engine.generation import Generation
 from smallsight.engine.networks import Networks, load_networks
+from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.engine.scheduler import Scheduler
 from smallsight.engine.text_runner import TextRunner
 from smallsight.engine.vision_runner import VisionRunner
 from smallsight.engine.worker import Parts, Worker
+from smallsight.errors import SettingsError
+from smallsight.families.messages import Detail, Message
 from smallsight.families.smolvlm.config import read_config
 from smallsight.families.smolvlm.processor import SmolVLMProcessor
 from smallsight.families.smolvlm.vision_graph import cut_patches
 from smallsight.graph.paged_attention import BLOCK_TOKENS
 from smallsight.quant.bundle import Bundle
 from smallsight.quant.scheme import SCHEMES
-from smallsight.settings import MIB
-
-
-@dataclass(frozen=True)
-class EngineOptions:
-    """How an engine shares the machine; the defaults suit one person on two cores."""
-
-    max_sequences: int = 16
-    chunk_tokens: int = 256
-    max_step_tokens: int = 512
-    cache_bytes: int = 256 * MIB
-    feature_cache_bytes: int = 64 * MIB
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +37,33 @@ class SmolVLMEngine:
     processor: SmolVLMProcessor
     networks: Networks
     worker: Worker
+    describe_prompt: str = "Can you describe this image?"
+
+    @property
+    def key(self) -> str:
+        """Names the weights as they are stored."""
+        return self.networks.key
+
+    @property
+    def weights_bytes(self) -> int:
+        """The weights as they are stored."""
+        return self.networks.weights_bytes
+
+    def start(
+        self, messages: Sequence[Message], detail: Detail, options: SamplingOptions, *, ignores_end: bool
+    ) -> Generation:
+        """Make the prompt and hand it to the worker."""
+        if options.num_beams not in (None, 1):
+            raise SettingsError("SmolVLM does not search with beams.", hint="leave num_beams out.")
+        prompt = self.processor.prepare(messages, detail=detail)
+        return self.worker.submit(prompt, options, ignores_end=ignores_end)
 
     def close(self) -> None:
         """End the worker; the networks' memory goes with the last reference to this."""
         self.worker.close()
 
 
-def load_engine(
+def load_smolvlm(
     model_dir: Path,
     precision: str,
     *,

@@ -48,6 +48,7 @@ def load(
 
     return VisionLanguageModel.load(
         wanted.directory,
+        family=wanted.family,
         name=wanted.name,
         precision=wanted.precision.value,
         threads=settings.threads if threads is None else threads,

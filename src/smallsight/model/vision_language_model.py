@@ -11,9 +11,10 @@ from typing import Any, Self
 
 import psutil
 
+from smallsight.engine.engine import Engine, EngineOptions
 from smallsight.engine.generation import Generation
+from smallsight.engine.loading import load_engine
 from smallsight.engine.sampling_options import SamplingOptions
-from smallsight.engine.smolvlm_engine import EngineOptions, SmolVLMEngine, load_engine
 from smallsight.errors import ModelUnavailableError, SettingsError, SmallsightError
 from smallsight.families.messages import Detail, Message, PicturePart, TextPart
 from smallsight.model.answer import Answer, MemoryReport, Timings, TokenLogprob, Usage
@@ -24,7 +25,6 @@ from smallsight.version import __version__
 
 __all__ = ["VisionLanguageModel"]
 
-DESCRIBE_PROMPT = "Can you describe this image?"
 AUTO_BATCH = 15  # and one more: as many as the engine runs at once
 ROLES = ("system", "user", "assistant")
 
@@ -32,18 +32,19 @@ ROLES = ("system", "user", "assistant")
 class VisionLanguageModel:
     """One model in memory. Its methods may be called from several threads, whose requests share steps."""
 
-    def __init__(self, engine: SmolVLMEngine, *, name: str, precision: str, limits: Limits) -> None:
-        self._engine: SmolVLMEngine | None = engine
+    def __init__(self, engine: Engine, *, name: str, precision: str, limits: Limits) -> None:
+        self._engine: Engine | None = engine
         self._limits = limits
         self.name = name
         self.precision = precision
-        self.key = f"{name} {precision} {engine.networks.key} {__version__}"
+        self.key = f"{name} {precision} {engine.key} {__version__}"
 
     @classmethod
     def load(
         cls,
         model_dir: Path,
         *,
+        family: str = "smolvlm",
         name: str,
         precision: str,
         threads: int = 0,
@@ -56,13 +57,15 @@ class VisionLanguageModel:
         0 threads means one per physical core. With ``graphs_dir`` the quantised weights are kept there and
         the next load takes about a second. Raises subclasses of SmallsightError.
         """
-        engine = load_engine(model_dir, precision, threads=threads, graphs_dir=graphs_dir, options=options)
+        engine = load_engine(
+            family, model_dir, precision, threads=threads, graphs_dir=graphs_dir, options=options
+        )
         return cls(engine, name=name, precision=precision, limits=limits or Limits())
 
     @property
     def memory(self) -> MemoryReport:
         """The weights as they are stored, and what the whole process has resident."""
-        weights_bytes = self._running().networks.weights_bytes
+        weights_bytes = self._running().weights_bytes
         return MemoryReport(weights_bytes, psutil.Process().memory_info().rss)
 
     def describe(
@@ -75,7 +78,13 @@ class VisionLanguageModel:
         **sampling: Any,  # noqa: ANN401 - the options differ in type
     ) -> Answer:
         """Describe a picture; without a prompt, by the family's own."""
-        return self.ask(picture, prompt or DESCRIBE_PROMPT, max_tokens=max_tokens, detail=detail, **sampling)
+        return self.ask(
+            picture,
+            prompt or self._running().describe_prompt,
+            max_tokens=max_tokens,
+            detail=detail,
+            **sampling,
+        )
 
     def ask(
         self,
@@ -103,7 +112,12 @@ class VisionLanguageModel:
         """Yield the text of an answer as it comes; closing the iterator stops the work within a step."""
         with PictureOpener(self._limits) as opener:
             started = self._start(
-                opener, _as_list(pictures), question or DESCRIBE_PROMPT, max_tokens, detail, sampling
+                opener,
+                _as_list(pictures),
+                question or self._running().describe_prompt,
+                max_tokens,
+                detail,
+                sampling,
             )
         yield from started.generation.pieces()
 
@@ -125,7 +139,12 @@ class VisionLanguageModel:
                 for picture in pictures:
                     waiting.append(
                         self._try_start(
-                            opener, picture, prompt or DESCRIBE_PROMPT, max_tokens, detail, sampling
+                            opener,
+                            picture,
+                            prompt or self._running().describe_prompt,
+                            max_tokens,
+                            detail,
+                            sampling,
                         )
                     )
                     # One more than can run, so that the next picture is ready when a place is free.
@@ -152,7 +171,7 @@ class VisionLanguageModel:
     ) -> None:
         self.close()
 
-    def _running(self) -> SmolVLMEngine:
+    def _running(self) -> Engine:
         if self._engine is None:
             raise ModelUnavailableError(f"{self.name} has been closed.", hint="load it again.")
         return self._engine
@@ -185,9 +204,9 @@ class VisionLanguageModel:
         began_s = time.perf_counter()
         options, ignores_end = _options(max_tokens, sampling)
         images = [PicturePart(opener.open(picture)) for picture in pictures]
-        prompt = engine.processor.prepare(_messages(images, question), detail=_detail(detail))
+        messages, chosen_detail = _messages(images, question), _detail(detail)
+        generation = engine.start(messages, chosen_detail, options, ignores_end=ignores_end)
         prepared_s = time.perf_counter() - began_s
-        generation = engine.worker.submit(prompt, options, ignores_end=ignores_end)
         return _Started(generation, prepared_s, self.name, wants_logprobs=options.num_logprobs is not None)
 
 
@@ -225,6 +244,7 @@ class _Started:
                 total_s=before_s + outcome.total_s,
             ),
             model=self._model,
+            data=outcome.data,
             logprobs=tuple(
                 TokenLogprob(choice.token_id, choice.logprob or 0.0, choice.alternatives)
                 for choice in outcome.choices

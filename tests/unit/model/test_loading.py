@@ -61,7 +61,7 @@ def test_load_is_the_one_of_the_package():
     [
         ("SmolVLM-256M-Instruct", ModelUnavailableError, "models pull SmolVLM-256M-Instruct`"),
         ("SmolVLM-500M-Instruct-int8", ModelUnavailableError, "models pull SmolVLM-500M-Instruct-int8`"),
-        ("Florence-2-base", ModelNotRunnableError, "arrives with 0.4.0"),
+        ("moondream2", ModelNotRunnableError, "arrives with 0.4.0"),
         ("Smallsight-tiny", ModelNotRunnableError, "arrives with 0.3.0"),
         ("SmolVLM-256", UnknownModelError, "did you mean SmolVLM-256M-Instruct"),
         ("./nowhere", BrokenCheckpointError, "There is no folder nowhere"),
@@ -115,8 +115,8 @@ def test_a_folder_registered_for_an_entry_supplies_it_and_its_variants(
 
 
 def test_a_folder_of_a_family_that_does_not_run_yet(find, model_dir: Path):
-    (model_dir / "config.json").write_text(json.dumps({"model_type": "florence2"}))
-    with pytest.raises(ModelNotRunnableError, match="holds a florence2 model"):
+    (model_dir / "config.json").write_text(json.dumps({"model_type": "moondream1"}))
+    with pytest.raises(ModelNotRunnableError, match="holds a moondream2 model"):
         find(model_dir)
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 import smallsight
 from invariants import every_tensor_is_used, tokens_are_equal
 from smallsight.catalog.checkpoint import find_weight_files
-from smallsight.engine.smolvlm_engine import EngineOptions
+from smallsight.engine.engine import EngineOptions
 from smallsight.errors import (
     BrokenCheckpointError,
     ModelNotRunnableError,

@@ -74,6 +74,16 @@ def read_answer(
     return {"bboxes": [box for _, box in boxes], "labels": [label for label, _ in boxes]}
 
 
+def in_words(found: dict[str, Any] | str, task: Task) -> tuple[str, dict[str, Any] | None]:
+    """Return an answer as text, and as data with its ``task``, which is None for tasks that write text."""
+    if isinstance(found, str):
+        return found, None
+    labels = [*found.get("labels", ()), *found.get("bboxes_labels", ()), *found.get("polygons_labels", ())]
+    named = dict.fromkeys(label for label in labels if label)
+    text = ("\n" if task.form == "quads" else ", ").join(named)
+    return text, {"task": task.token, **found}
+
+
 def _boxes(
     written: str, size: tuple[int, int], *, is_named: bool, barred: frozenset[str] = frozenset()
 ) -> Iterator[tuple[str, list[int]]]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Tokenizer
 
 from smallsight.catalog.checkpoint import read_json_object
 from smallsight.errors import BrokenCheckpointError, ModelNotRunnableError
@@ -25,6 +25,18 @@ from smallsight.families.florence2.tasks import Task, find_task
 from smallsight.families.messages import PreparedPrompt, Tile
 
 IMAGE, BEGIN, END, PADDING = "<image>", "<s>", "</s>", "<pad>"
+BART_TOKENS = 50265
+# What follows BART's own, in order; "desciption" is spelt so there. Source: microsoft/Florence-2-base.
+_PAIRS = ("cap", "ncap", "dcap", "grounding", "seg")
+_LATER_PAIRS = ("region_cap", "region_to_desciption", "proposal", "poly")
+ADDED = (
+    *("<od>", "</od>", "<ocr>", "</ocr>"),
+    *(f"<loc_{place}>" for place in range(1000)),
+    *(f"<{slash}{name}>" for name in _PAIRS for slash in ("", "/")),
+    "<sep>",
+    *(f"<{slash}{name}>" for name in _LATER_PAIRS for slash in ("", "/")),
+    *("<and>", IMAGE),
+)
 GUARD = "\U000f0000"  # of the private use area: splits a control token that a person wrote
 
 
@@ -125,6 +137,8 @@ def _tokenizer(path: Path, image_token_id: int) -> Tokenizer:
         raise BrokenCheckpointError(f"{path} cannot be read: {error.strerror}.") from error
     except Exception as error:
         raise BrokenCheckpointError(f"{path} is not a tokenizer: {error}.", hint="fetch it again.") from error
+    if tokenizer.get_vocab_size() == BART_TOKENS:  # microsoft/*: the reference adds the rest as it loads
+        tokenizer.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in ADDED])
     missing = [
         token for token in (BEGIN, END, "<loc_0>", "<loc_999>") if tokenizer.token_to_id(token) is None
     ]

@@ -1,19 +1,29 @@
 """What a Florence-2 network is made of once quantised. Products that share their input are one matrix.
 
-The tower keeps 16 bits where the rest has 8 or 4 (see README.md): ``Module.VISION`` is what decides.
+The tower keeps 16 bits where the rest has 8 or 4 (see README.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from smallsight.families.florence2.config import Florence2Config
 from smallsight.families.florence2.weights import Florence2Weights
-from smallsight.quant.scheme import Module, Scheme, Stored
+from smallsight.quant.scheme import SCHEMES, Module, Scheme, Storage, Stored
 
 STORED_VERSION = 1  # raise it whenever the same weights would be stored in another way
+
+
+def scheme_of(precision: str) -> Scheme:
+    """Return how each part is stored: the tower and its connector never in fewer than 16 bits."""
+    scheme = SCHEMES[precision]
+    if scheme.modules[Module.VISION] in (Storage.FP32, Storage.BF16):
+        return scheme
+    kept = {Module.VISION: Storage.BF16, Module.CONNECTOR: Storage.BF16}
+    return replace(scheme, modules={**scheme.modules, **kept})
 
 
 def store_vision(

@@ -1,0 +1,25 @@
+"""The engine of each family that can be run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from smallsight.engine.engine import Engine, EngineOptions
+from smallsight.engine.florence2_engine import load_florence2
+from smallsight.engine.smolvlm_engine import load_smolvlm
+
+_LOADERS: Mapping[str, Callable[..., Engine]] = {"smolvlm": load_smolvlm, "florence2": load_florence2}
+
+
+def load_engine(
+    family: str,
+    model_dir: Path,
+    precision: str,
+    *,
+    threads: int = 0,
+    graphs_dir: Path | None = None,
+    options: EngineOptions | None = None,
+) -> Engine:
+    """Load a folder in Hugging Face layout in one of ``SCHEMES``; raises subclasses of SmallsightError."""
+    return _LOADERS[family](model_dir, precision, threads=threads, graphs_dir=graphs_dir, options=options)
