@@ -1,4 +1,4 @@
-"""Random SmolVLM checkpoints in their true shapes and the real layout.
+"""Random checkpoints in their true shapes and the real layout: SmolVLM here, Florence-2 beside it.
 
 What is measured is the arithmetic, which does not care what the numbers mean. Nothing here can be mistaken
 for a model that says something.
@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
+import florence2_files
 import numpy as np
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from smallsight.catalog.catalog import load_catalog
-from smallsight.families.smolvlm.shapes import SmolVLMSizes, tensor_shapes
-from smallsight.families.smolvlm.weights import upstream_name
+from smallsight.families.florence2.weights import upstream_name as name_in_florence2
+from smallsight.families.registry import tensor_shapes
+from smallsight.families.smolvlm.shapes import SmolVLMSizes
+from smallsight.families.smolvlm.weights import upstream_name as name_in_smolvlm
+from smallsight.families.tensor_shape import TensorShape
 from smallsight.quant.bf16 import round_to_bf16
 
 IMAGE_TOKEN, END_TOKEN = 49190, 49279
@@ -39,15 +42,27 @@ def make_checkpoint(name: str, folder: Path) -> Path:
     architecture = load_catalog().find(name).architecture
     if architecture is None:
         raise SystemExit(f"{name} has no architecture in the catalogue.")
-    sizes = SmolVLMSizes(**architecture.sizes)
-    _write_json(directory / "config.json", _config(sizes))
-    _write_json(directory / "preprocessor_config.json", _preprocessor(sizes))
-    _write_json(directory / "chat_template.json", {"chat_template": CHAT_TEMPLATE})
-    _write_json(directory / "generation_config.json", {"eos_token_id": END_TOKEN, "pad_token_id": 2})
-    _write_json(directory / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast"})
-    _tokenizer().save(str(directory / "tokenizer.json"))
-    _write_weights(directory / "model.safetensors", architecture.sizes)
+    if architecture.family == "florence2":
+        files, tokenizer = florence2_files.files(architecture.sizes), florence2_files.tokenizer()
+        name_of: Callable[[str], str] = name_in_florence2
+    else:
+        files, tokenizer = _files(SmolVLMSizes(**architecture.sizes)), _tokenizer()
+        name_of = name_in_smolvlm
+    for file_name, content in files.items():
+        (directory / file_name).write_text(json.dumps(content, indent=1), encoding="utf-8")
+    tokenizer.save(str(directory / "tokenizer.json"))
+    _write_weights(directory / "model.safetensors", tensor_shapes(architecture), name_of)
     return directory
+
+
+def _files(sizes: SmolVLMSizes) -> dict[str, dict[str, object]]:
+    return {
+        "config.json": _config(sizes),
+        "preprocessor_config.json": _preprocessor(sizes),
+        "chat_template.json": {"chat_template": CHAT_TEMPLATE},
+        "generation_config.json": {"eos_token_id": END_TOKEN, "pad_token_id": 2},
+        "tokenizer_config.json": {"tokenizer_class": "PreTrainedTokenizerFast"},
+    }
 
 
 def _config(sizes: SmolVLMSizes) -> dict[str, object]:
@@ -121,15 +136,14 @@ def _tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def _write_weights(path: Path, sizes: Mapping[str, Any]) -> None:
+def _write_weights(path: Path, tensors: Sequence[TensorShape], name_of: Callable[[str], str]) -> None:
     """Write tensors one after the other, so that memory holds one at a time."""
-    tensors = tensor_shapes(sizes)
     header: dict[str, object] = {}
     end = 0
     for tensor in tensors:
         begin, end = end, end + 2 * tensor.num_values
         described = {"dtype": "BF16", "shape": list(tensor.shape), "data_offsets": [begin, end]}
-        header[upstream_name(tensor.name)] = described
+        header[name_of(tensor.name)] = described
     written = json.dumps(header).encode()
     random = np.random.default_rng(0)
     with path.open("wb") as file:
@@ -140,10 +154,6 @@ def _write_weights(path: Path, sizes: Mapping[str, Any]) -> None:
             if "norm" in tensor.name and tensor.name.endswith("weight"):
                 values += 1
             file.write(round_to_bf16(values).bf16_bits.tobytes())
-
-
-def _write_json(path: Path, content: object) -> None:
-    path.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
 def main() -> None:

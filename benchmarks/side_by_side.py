@@ -1,4 +1,6 @@
-"""Smallsight against other ways to run SmolVLM on a CPU: the same random checkpoint, in turns, in one run.
+"""Smallsight against other ways to run SmolVLM or Florence-2 on a CPU.
+
+The same random checkpoint, in turns, in one run.
 
 Each contender is a process of its own with two threads. `make peers` installs those that are no dependency of
 ours; where one is not installed, its row says so. Ceilings of the machine are measured in the same run, and
@@ -44,12 +46,14 @@ COLUMNS = (
     "prefill_tokens_per_s",
     "first_token_s",
     "tokens_per_s_1",
+    "tokens_per_s_greedy",
     "tokens_per_s_8",
     "auto_800x600_s",
     "one_by_one_per_min",
     "many_per_min",
     "weights_mib",
     "peak_mib",
+    "many_peak_mib",
     "vision_of_ceiling",
     "prefill_of_ceiling",
     "decode_of_ceiling",
@@ -62,6 +66,14 @@ def commands(directory: Path, folder: Path) -> dict[str, list[str]]:
     def script(python: str | Path, name: str, *arguments: object) -> list[str]:
         return [str(python), str(CONTENDERS / f"{name}_contender.py"), str(directory), *map(str, arguments)]
 
+    if _family(directory) == "florence2":
+        florence2 = {
+            f"smallsight {one}": script(sys.executable, "florence2", one, folder / "graphs") for one in OURS
+        }
+        peers = [f"transformers {one}" for one in ("bf16", "fp32")]
+        return florence2 | {
+            name: script(sys.executable, "florence2_transformers", name.split()[1]) for name in peers
+        }
     ours = {f"smallsight {one}": script(sys.executable, "smallsight", one, folder / "graphs") for one in OURS}
     torch = {f"transformers {one}": script(sys.executable, "transformers", one) for one in TORCH}
     python = PEERS / "llama.cpp" / "bin" / "python"
@@ -69,6 +81,11 @@ def commands(directory: Path, folder: Path) -> dict[str, list[str]]:
     python = PEERS / "optimum-intel" / "bin" / "python"
     optimum = {f"optimum-intel {one}": script(python, "optimum", one, folder / "optimum") for one in OPTIMUM}
     return ours | torch | llama_cpp | optimum
+
+
+def _family(directory: Path) -> str:
+    described = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    return str(described["model_type"])
 
 
 def run(command: list[str]) -> dict[str, float] | str:
@@ -200,7 +217,8 @@ def main() -> None:
     chosen = commands(directory, options.folder)
     if options.only:
         chosen = {name: chosen[name] for name in options.only}
-    machine, work = ceilings(), operations(directory)
+    machine = ceilings()
+    work = operations(directory) if _family(directory) == "idefics3" else None
     print(json.dumps({key: round(value, 1) for key, value in machine.items()}))
     gathered: dict[str, list[dict[str, float]]] = {name: [] for name in chosen}
     failed: dict[str, str] = {}
@@ -212,7 +230,8 @@ def main() -> None:
             if isinstance(found, str):
                 failed[name] = found
             else:
-                add_fractions(name, found, machine, work)
+                if work is not None:
+                    add_fractions(name, found, machine, work)
                 gathered[name].append(found)
             print(f"round {number + 1}: {name}", file=sys.stderr)
     results = {name: failed.get(name) or summarise(gathered[name]) for name in chosen}
@@ -226,7 +245,8 @@ def main() -> None:
             for name, found in results.items()
             if isinstance(found, dict) and "end_to_end_s" in found
         }
-        title = f"{options.model} shape: a picture of 17 tiles and 64 tokens, seconds"
+        shown = "of 17 tiles " if work is not None else ""
+        title = f"{options.model} shape: a picture {shown}and 64 tokens, seconds"
         options.svg.write_text(bar_chart(title, bars, marked="smallsight"), encoding="utf-8")
 
 

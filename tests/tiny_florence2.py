@@ -68,13 +68,13 @@ def write_tiny_florence2(folder: Path, shape: TinyFlorence2) -> Path:
         # So that answers depend on the picture, and not on the last token alone.
         for name, parameter in model.named_parameters():
             if "encoder_attn" in name and name.endswith("weight"):
-                parameter *= 8
+                parameter.mul_(8)
             if "shared" in name:
-                parameter *= 0.3
+                parameter.mul_(0.3)
             if "norm" in name and name.endswith("weight"):
-                parameter += 1
+                parameter.add_(1)
             if f"decoder.layers.{shape.layers[1] - 1}.final_layer_norm" in name:
-                parameter *= 5  # so that the likeliest tokens stand out
+                parameter.mul_(5)  # so that the likeliest tokens stand out
     model.to(getattr(torch, shape.dtype)).save_pretrained(folder)
     side = {"height": shape.image_px, "width": shape.image_px}
     images = {

@@ -78,8 +78,8 @@ def compiled(folder):
     core = ov.Core()
     graphs = (
         build_vision_graph(config, stored, IMAGE_PX),
-        build_encoder_graph(config, stored),
-        build_decoder_graph(config, stored),
+        build_encoder_graph(config, stored, "f32"),
+        build_decoder_graph(config, stored, "f32"),
     )
     return [core.compile_model(graph, "CPU", EXACT) for graph in graphs]
 

@@ -6,13 +6,16 @@ leave it. Memory is padded to a multiple of ``MEMORY_STEP`` tokens: an answer is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import openvino as ov
 from numpy.typing import NDArray
 
 from smallsight.engine.beam_search import BeamSearch
+from smallsight.errors import BrokenCheckpointError
 from smallsight.families.checkpoint import RowTable
 from smallsight.graph.compiled import CompiledNetwork
 
@@ -22,12 +25,19 @@ HIDDEN_SCORE = np.float32(-np.inf)
 
 @dataclass(frozen=True, eq=False)
 class Memory:
-    """What the decoder looks at for one prompt: ``layers`` float32 [1, heads, padded tokens, head], keys and
-    values by turns, and how many of the tokens are real.
+    """What the decoder looks at for one prompt, and how many of its tokens are real.
+
+    ``layers`` are keys [1, heads, head, padded tokens] and values [1, heads, padded tokens, head] by turns,
+    float32, or the bits of bfloat16 as uint16.
     """
 
-    layers: tuple[NDArray[np.float32], ...]
+    layers: tuple[NDArray[np.float32] | NDArray[np.uint16], ...]
     num_tokens: int
+
+    @property
+    def padded_tokens(self) -> int:
+        """How many tokens there is room for."""
+        return int(self.layers[0].shape[3])
 
 
 class EncoderDecoder:
@@ -38,6 +48,7 @@ class EncoderDecoder:
         self._encoder = encoder.model.create_infer_request()
         self._decoder = decoder.model.create_infer_request()
         self._embeddings = embeddings
+        self._held: Mapping[str, NDArray[Any]] = {}
 
     def remember(
         self, token_ids: Sequence[int], image_token_id: int, features_TD: NDArray[np.float32]
@@ -49,11 +60,12 @@ class EncoderDecoder:
         embedded_TD[is_image] = features_TD
         self._encoder.infer({"embeddings": embedded_TD[None], "positions": np.arange(len(ids))})
         missing = -len(ids) % MEMORY_STEP
-        layers = tuple(
-            np.pad(self._encoder.get_output_tensor(i).data, ((0, 0), (0, 0), (0, missing), (0, 0)))
-            for i in range(len(self._networks[0].model.outputs))
-        )
-        return Memory(layers, len(ids))
+        layers = []
+        for index in range(len(self._networks[0].model.outputs)):
+            margins = [(0, 0)] * 4
+            margins[2 if index % 2 else 3] = (0, missing)
+            layers.append(np.pad(_bits(self._encoder.get_output_tensor(index)), margins))
+        return Memory(tuple(layers), len(ids))
 
     def search(
         self,
@@ -66,7 +78,8 @@ class EncoderDecoder:
         ``on_step`` is asked after each step which of the searches to give up.
         """
         active = list(range(len(searches)))
-        shown = self._shown(memories)
+        shown = _shown(memories)
+        self._show(shown)
         self._decoder.reset_state()
         beams = len(searches[0].next_tokens)
         parents = np.arange(beams * len(active), dtype=np.int32)
@@ -75,23 +88,44 @@ class EncoderDecoder:
             tokens = np.array([token for i in active for token in searches[i].next_tokens], np.int64)
             embedded = self._embeddings.rows(tokens)[:, None]
             inputs = {"embeddings": embedded, "position": np.array([position]), "parents": parents}
-            logits_BV: NDArray[np.float32] = next(iter(self._decoder.infer({**inputs, **shown}).values()))
+            self._decoder.infer(inputs)
+            logits_BV: NDArray[np.float32] = self._decoder.get_output_tensor(0).data
+            if not np.isfinite(logits_BV.max()):
+                raise BrokenCheckpointError(
+                    "The model computed values that are not numbers.",
+                    hint="fetch its files again, or choose another precision.",
+                )
             own = [searches[i].advance(logits_BV[k * beams : (k + 1) * beams]) for k, i in enumerate(active)]
             given_up = on_step() if on_step is not None else [False] * len(searches)
             kept = [k for k, i in enumerate(active) if not searches[i].is_done and not given_up[i]]
             parents = np.array([k * beams + parent for k in kept for parent in own[k]], np.int32)
             if len(kept) < len(active):
                 shown = {name: values[kept] for name, values in shown.items()}
+                self._show(shown)
                 active = [active[k] for k in kept]
             position += 1
 
-    def _shown(self, memories: Sequence[Memory]) -> dict[str, NDArray[np.float32]]:
-        """Put the memories of a batch side by side under the names of the decoder's inputs."""
-        padded = memories[0].layers[0].shape[2]
-        places = np.arange(padded)
-        hidden = [np.where(places < memory.num_tokens, np.float32(0), HIDDEN_SCORE) for memory in memories]
-        shown = {"memory_scores": np.stack(hidden)[:, None, None].astype(np.float32)}
-        for index in range(len(memories[0].layers)):
-            name = f"{('key', 'value')[index % 2]}.{index // 2}"
-            shown[name] = np.concatenate([memory.layers[index] for memory in memories])
-        return shown
+    def _show(self, shown: Mapping[str, NDArray[Any]]) -> None:
+        """Hand the memories to the decoder once, where they stay for all steps of this batch."""
+        self._held = shown
+        for name, values in shown.items() if shown["memory_scores"].size else ():
+            is_narrow = values.dtype == np.uint16
+            tensor = ov.Tensor(values, values.shape, ov.Type.bf16) if is_narrow else ov.Tensor(values, True)
+            self._decoder.set_tensor(name, tensor)
+
+
+def _shown(memories: Sequence[Memory]) -> dict[str, NDArray[Any]]:
+    """Put the memories of a batch side by side under the names of the decoder's inputs."""
+    places = np.arange(memories[0].padded_tokens)
+    hidden = [np.where(places < memory.num_tokens, np.float32(0), HIDDEN_SCORE) for memory in memories]
+    shown: dict[str, NDArray[Any]] = {"memory_scores": np.stack(hidden)[:, None, None].astype(np.float32)}
+    for index in range(len(memories[0].layers)):
+        name = f"{('key', 'value')[index % 2]}.{index // 2}"
+        shown[name] = np.concatenate([memory.layers[index] for memory in memories])
+    return shown
+
+
+def _bits(tensor: ov.Tensor) -> NDArray[Any]:
+    """Return a tensor's numbers, bfloat16 as uint16: NumPy would take them for float16."""
+    data: NDArray[Any] = tensor.data
+    return data.view(np.uint16) if tensor.element_type == ov.Type.bf16 else data

@@ -118,8 +118,8 @@ def load_florence2(
     stored = remembered(make, None if graphs_dir is None else graphs_dir / f"{key}.weights")
     builders: tuple[Callable[[], ov.Model], ...] = (
         lambda: build_vision_graph(config, stored, image_px),
-        lambda: build_encoder_graph(config, stored),
-        lambda: build_decoder_graph(config, stored),
+        lambda: build_encoder_graph(config, stored, scheme.arithmetic),
+        lambda: build_decoder_graph(config, stored, scheme.arithmetic),
     )
 
     def compiled(build: Callable[[], ov.Model]) -> CompiledNetwork:

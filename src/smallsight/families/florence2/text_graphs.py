@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import openvino as ov
@@ -16,7 +17,7 @@ from openvino import opset15 as ops
 
 from smallsight.families.florence2.config import Florence2Config
 from smallsight.graph.activation import gelu, split
-from smallsight.graph.constants import integers
+from smallsight.graph.constants import integers, scalar
 from smallsight.graph.linear import linear
 from smallsight.graph.norm import layer_norm
 from smallsight.quant.scheme import Stored
@@ -25,31 +26,41 @@ NORM_EPSILON = 1e-5
 POSITION_OFFSET = 2  # rows of the table before the first position
 
 
-def build_encoder_graph(config: Florence2Config, stored: Mapping[str, Stored]) -> ov.Model:
+Arithmetic = Literal["f32", "bf16"]
+TYPES = {"f32": ov.Type.f32, "bf16": ov.Type.bf16}
+
+
+def build_encoder_graph(
+    config: Florence2Config, stored: Mapping[str, Stored], arithmetic: Arithmetic
+) -> ov.Model:
     """Lay out the encoder. ``stored`` must outlive the compiled network.
 
     Inputs ``embeddings`` float32 [prompts, tokens, hidden] of pictures and text; ``positions`` int64
     [tokens].
-    Outputs, layer by layer of the decoder, keys and values float32 [prompts, heads, tokens, head].
+    Outputs, layer by layer of the decoder, in the type of ``arithmetic``: keys [prompts, heads, head,
+    tokens] and values [prompts, heads, tokens, head].
     """
-    return _Builder(config, stored).encoder()
+    return _Builder(config, stored, arithmetic).encoder()
 
 
-def build_decoder_graph(config: Florence2Config, stored: Mapping[str, Stored]) -> ov.Model:
+def build_decoder_graph(
+    config: Florence2Config, stored: Mapping[str, Stored], arithmetic: Arithmetic
+) -> ov.Model:
     """Lay out one step of the decoder for all beams of all prompts. ``stored`` must outlive it.
 
     Inputs ``embeddings`` float32 [beams of all prompts, 1, hidden], ``position`` int64 [1], ``parents`` int32
     [beams of all prompts]: from which beam of the step before each goes on; ``memory_scores`` float32
-    [prompts, 1, 1, tokens]: 0 where there is memory, else -inf; ``key.L`` and ``value.L`` float32 [prompts,
-    heads, tokens, head]. Output float32 [beams, vocabulary]. Its own keys and values are the network's state.
+    [prompts, 1, 1, tokens]: 0 where there is memory, else -inf; ``key.L`` and ``value.L`` as the encoder gives
+    them. Output float32 [beams, vocabulary]. Its own keys and values are the network's state.
     """
-    return _Builder(config, stored).decoder()
+    return _Builder(config, stored, arithmetic).decoder()
 
 
 @dataclass(frozen=True)
 class _Builder:
     config: Florence2Config
     stored: Mapping[str, Stored]
+    arithmetic: Arithmetic
 
     @property
     def head(self) -> int:
@@ -68,8 +79,9 @@ class _Builder:
         results = []
         for layer in range(self.config.decoder_layers):
             memory = self._linear(f"decoder.layers.{layer}.cross_memory", hidden)
-            pieces = split(memory, self.config.hidden, self.config.hidden)
-            results += [ops.result(ops.convert(self._heads(piece), "f32")) for piece in pieces]
+            key, value = (self._heads(half) for half in split(memory, *[self.config.hidden] * 2))
+            turned = ops.transpose(key, integers(0, 1, 3, 2))
+            results += [ops.result(ops.convert(half, self.arithmetic)) for half in (turned, value)]
         return ov.Model(results, [embeddings, positions], "florence2-encoder")
 
     def decoder(self) -> ov.Model:
@@ -89,8 +101,8 @@ class _Builder:
             attended = self._joined(ops.scaled_dot_product_attention(query, key, value))
             hidden = self._after(name, "self", hidden, attended)
             memory = [
-                ops.parameter([-1, config.heads, -1, self.head], np.float32, name=f"{side}.{layer}")
-                for side in ("key", "value")
+                ops.parameter([-1, config.heads, *shape], TYPES[self.arithmetic], name=f"{side}.{layer}")
+                for side, shape in (("key", (self.head, -1)), ("value", (-1, self.head)))
             ]
             parameters += memory
             hidden = self._after(
@@ -127,9 +139,11 @@ class _Builder:
         prompts = ops.gather(ops.shape_of(key), integers(0), integers(0))
         by_prompt = ops.concat([prompts, integers(-1, self.config.heads, self.head)], 0)
         query = ops.transpose(ops.reshape(asked, by_prompt, special_zero=False), integers(0, 2, 1, 3))
-        seen = ops.transpose(
-            ops.scaled_dot_product_attention(query, key, value, scores), integers(0, 2, 1, 3)
-        )
+        key, value = (ops.convert(half, "f32") for half in (key, value))
+        scaled = ops.multiply(query, scalar(self.head**-0.5))
+        likeness = ops.add(ops.matmul(scaled, key, transpose_a=False, transpose_b=False), scores)
+        seen = ops.matmul(ops.softmax(likeness, -1), value, transpose_a=False, transpose_b=False)
+        seen = ops.transpose(seen, integers(0, 2, 1, 3))
         return ops.reshape(seen, integers(-1, 1, self.config.hidden), special_zero=False)
 
     def _after(self, name: str, kind: str, hidden: Node, attended: Node) -> Node:

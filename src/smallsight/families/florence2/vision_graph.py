@@ -114,14 +114,14 @@ class _Builder:
         query, key, value = (
             ops.transpose(
                 ops.reshape(piece, integers(0, 0, stage.groups, size), special_zero=True),
-                integers(0, 2, 3, 1),
+                integers(0, 2, 1, 3),
             )
             for piece in split(joined, stage.width, stage.width, stage.width)
         )
         scaled = ops.multiply(query, scalar(num_places**-0.5))
-        scores = ops.softmax(ops.matmul(scaled, key, transpose_a=False, transpose_b=True), -1)
+        scores = ops.softmax(ops.matmul(scaled, key, transpose_a=True, transpose_b=False), -1)
         attended = ops.transpose(
-            ops.matmul(scores, value, transpose_a=False, transpose_b=False), integers(0, 3, 1, 2)
+            ops.matmul(value, scores, transpose_a=False, transpose_b=True), integers(0, 2, 1, 3)
         )
         projected = self._linear(
             f"{name}.output", ops.reshape(attended, integers(0, 0, stage.width), special_zero=True)
