@@ -65,6 +65,9 @@ class IndexSettings(BaseModel):
     ocr_max_side_px: int = Field(
         1600, ge=320, le=4096, description="Longest side of the image given to OCR, in pixels."
     )
+    tags: bool = Field(
+        False, description="Let a Florence-2 tag pictures, and read them when nothing else does."
+    )
     thumbnail_side_px: int = Field(
         320, ge=64, le=1024, description="Longest side of stored thumbnails, in pixels."
     )
@@ -108,6 +111,21 @@ class DescribeSettings(BaseModel):
     )
 
 
+class TagsSettings(BaseModel):
+    """Which model tags pictures."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str | None = Field(
+        None, description="Name or folder of the Florence-2 that tags pictures; describe.model when unset."
+    )
+    precision: str = Field(
+        "auto",
+        pattern="^(auto|fp32|bf16|fp16|int8|int4|nf4)$",
+        description="How its weights are stored; describe.precision says it for the model that describes.",
+    )
+
+
 class SearchSettings(BaseModel):
     """How results are found and ordered."""
 
@@ -148,6 +166,7 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     index: IndexSettings = IndexSettings()
     describe: DescribeSettings = DescribeSettings()
+    tags: TagsSettings = TagsSettings()
     embedding: EmbeddingSettings = EmbeddingSettings()
     search: SearchSettings = SearchSettings()
 

@@ -82,6 +82,8 @@ def test_a_setting_can_be_set_by_the_variable_the_guide_names(name, monkeypatch)
         "embedding.model_dir": "/elsewhere",
         "embedding.precision": "fp32",
         "index.exclude": '["x"]',
+        "tags.model": "test",
+        "tags.precision": "int8",
         "index.follow_symlinks": "true",
         "index.ocr": "false",
         "log_level": "debug",

@@ -109,6 +109,7 @@ def test_nothing_is_left_to_do_afterwards(smallsight: Command, pictures: Path):
         "look": 0,
         "read": 0,
         "describe": 0,
+        "tag": 0,
         "embed": 0,
     }
     assert report["folders"][0]["hashed"] == 0

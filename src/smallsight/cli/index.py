@@ -37,6 +37,16 @@ def index(
         typer.Option("--model", help="Describe with this model, a name or folder; else describe.model does."),
     ] = None,
     no_describe: Annotated[bool, typer.Option("--no-describe", help="Leave descriptions for later.")] = False,
+    tags: Annotated[
+        bool | None,
+        typer.Option("--tags/--no-tags", help="Tag pictures with a Florence-2; index.tags if not given."),
+    ] = None,
+    tags_model: Annotated[
+        str | None,
+        typer.Option(
+            "--tags-model", help="Tag with this Florence-2; else tags.model or describe.model does."
+        ),
+    ] = None,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
@@ -48,8 +58,11 @@ def index(
     observer = CommandObserver(out)
     if no_describe and model is not None:
         raise SettingsError("--model and --no-describe contradict each other.", hint="leave one out.")
-    chosen = {"describe": {"model": model}} if no_describe or model is not None else {}
-    with IndexingApplication(load_settings(**chosen)) as application, stop_on_interrupt(out) as stopped:
+    settings = load_settings(**_chosen(model, tags, tags_model))
+    with (
+        IndexingApplication(settings, describes=not no_describe) as application,
+        stop_on_interrupt(out) as stopped,
+    ):
         if not folders and not application.library.folders():
             raise SettingsError("No folder to index.", hint="name one: `smallsight index ~/Pictures`.")
         note_missing_parts(application, out)
@@ -60,6 +73,22 @@ def index(
             _print_report(out, report, observer)
     if stopped.is_set():
         raise typer.Exit(130)
+
+
+def _chosen(model: str | None, tags: bool | None, tags_model: str | None) -> dict[str, dict[str, Any]]:
+    """Return what the flags say as settings; a model to tag with means that tags are wanted."""
+    if tags is False and tags_model is not None:
+        raise SettingsError("--tags-model and --no-tags contradict each other.", hint="leave one out.")
+    given = {
+        ("describe", "model"): model,
+        ("tags", "model"): tags_model,
+        ("index", "tags"): True if tags_model is not None else tags,
+    }
+    chosen: dict[str, dict[str, Any]] = {}
+    for (part, name), value in given.items():
+        if value is not None:
+            chosen.setdefault(part, {})[name] = value
+    return chosen
 
 
 @folders_app.callback(invoke_without_command=True)
@@ -162,7 +191,8 @@ class CommandObserver:
 
 def note_missing_parts(application: IndexingApplication, out: Output) -> None:
     """Say once what this installation lacks and what follows from it."""
-    if application.settings.index.ocr and application.reader is None:
+    wants = application.settings.index
+    if wants.ocr and application.reader is None and not wants.tags:  # what tags then also reads
         out.note("[yellow]Text in pictures is not read:[/] pip install 'smallsight\\[ocr]' turns it on.")
     if application.embedder is None:
         out.note(
@@ -212,6 +242,7 @@ def _stages(work: IndexReport) -> list[tuple[str, StageReport]]:
         ("look", work.look),
         ("read", work.read),
         ("describe", work.describe),
+        ("tag", work.tag),
         ("embed", work.embed),
     ]
 

@@ -78,6 +78,7 @@ def _report(out: Output, details: PictureDetails, thumbnail: Path) -> None:
         "description_by": details.description_source,
         "description_model": details.description_model,
         "tags": list(details.tags),
+        "machine_tags": list(details.machine_tags),
         "thumbnail": str(thumbnail),
         "problems": list(details.problems),
     }

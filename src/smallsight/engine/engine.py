@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from smallsight.engine.generation import Generation
 from smallsight.engine.sampling_options import SamplingOptions
@@ -49,4 +49,14 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """End every request; the memory goes with the last reference."""
+        ...
+
+
+@runtime_checkable
+class HasTasks(Protocol):
+    """An engine whose family answers prompts that are names of tasks, some of them with places as data."""
+
+    @property
+    def tasks(self) -> frozenset[str]:
+        """The prompts that are tasks."""
         ...

@@ -25,7 +25,7 @@ from smallsight.families.florence2.generation_defaults import GenerationDefaults
 from smallsight.families.florence2.post_process import in_words
 from smallsight.families.florence2.processor import Florence2Processor, Florence2Prompt
 from smallsight.families.florence2.stored import STORED_VERSION, scheme_of, store_text, store_vision
-from smallsight.families.florence2.tasks import DESCRIBE
+from smallsight.families.florence2.tasks import DESCRIBE, TASKS
 from smallsight.families.florence2.text_graphs import build_decoder_graph, build_encoder_graph
 from smallsight.families.florence2.vision_graph import build_vision_graph
 from smallsight.families.florence2.weights import Florence2Weights
@@ -46,6 +46,7 @@ class Florence2Engine:
     weights_bytes: int
     key: str
     describe_prompt: str = DESCRIBE
+    tasks: frozenset[str] = frozenset(TASKS)
 
     def start(
         self,

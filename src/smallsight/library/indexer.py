@@ -1,4 +1,4 @@
-"""Fills the library: looks at pictures, reads, describes and embeds them, and can stop at any moment.
+"""Fills the library: looks at pictures, reads, describes, tags and embeds them, and can stop at any moment.
 
 Owns the order of the work and what is stored in one transaction. Decoding and reading happen in other
 processes; this one only moves results into the database.
@@ -36,7 +36,8 @@ from smallsight.library.observer import Observer
 from smallsight.library.reading import TextReading
 from smallsight.library.schema import content, folder, picture
 from smallsight.library.search.text_index import refresh_search_text
-from smallsight.library.texts import renew_text_version, store_description, store_lines
+from smallsight.library.tagging import PictureTagging, TaggedPicture, TagRequest
+from smallsight.library.texts import renew_text_version, store_description, store_lines, store_machine_tags
 from smallsight.library.thumbnails import store_thumbnail
 from smallsight.media.decoder import PictureDecoder
 from smallsight.media.files import read_picture_file
@@ -66,6 +67,7 @@ class IndexReport:
     look: StageReport = field(default_factory=StageReport)
     read: StageReport = field(default_factory=StageReport)
     describe: StageReport = field(default_factory=StageReport)
+    tag: StageReport = field(default_factory=StageReport)
     embed: StageReport = field(default_factory=StageReport)
     is_complete: bool = True
 
@@ -90,12 +92,14 @@ class Indexer:
         reader: TextReading | None,
         embedder: TextEmbedding | None,
         describer: PictureDescribing | None = None,
+        tagger: PictureTagging | None = None,
     ) -> None:
         self._database = database
         self._settings = settings
         self._reader = reader
         self._embedder = embedder
         self._describer = describer
+        self._tagger = tagger
         self._ledger = Ledger(uuid.uuid4().hex, settings.index.lease_s)
         self._report = IndexReport()
 
@@ -107,6 +111,8 @@ class Indexer:
             self._look_and_read(observer, should_stop)
             if not should_stop():
                 self._describe(observer, should_stop)
+            if not should_stop():
+                self._tag(observer, should_stop)
             if not should_stop():
                 self._embed(observer, should_stop)
         finally:
@@ -125,7 +131,7 @@ class Indexer:
             return
         observer.begin("Reading pictures" if self._reader else "Looking at pictures", total, "pictures")
         try:
-            with ThreadPoolExecutor(1, "decode") as pool, PictureDecoder(self._settings.limits) as decoder:
+            with PictureDecoder(self._settings.limits) as decoder, ThreadPoolExecutor(1, "decode") as pool:
                 for task, looked in self._decoded(pool, decoder, stages, should_stop):
                     self._store_look(task, looked, observer)
                     if StageName.READ in task.keys and looked.picture is not None:
@@ -258,7 +264,8 @@ class Indexer:
             return
         observer.begin("Describing pictures", total, "pictures")
         given: deque[tuple[Task, str]] = deque()  # to the describer and not yet answered, in order
-        described = self._describer.describe(self._pictures_to_describe(stage, given, observer, should_stop))
+        pictures = self._pictures_to_show([stage], given, observer, should_stop)
+        described = self._describer.describe(picture for _, picture in pictures)
         try:
             started_s = time.perf_counter()
             for answer in described:
@@ -275,15 +282,15 @@ class Indexer:
             described.close()
             observer.end()
 
-    def _pictures_to_describe(
+    def _pictures_to_show(
         self,
-        stage: Stage,
+        stages: Sequence[Stage],
         given: deque[tuple[Task, str]],
         observer: Observer,
         should_stop: Callable[[], bool],
-    ) -> Iterator[NamedBytes]:
+    ) -> Iterator[tuple[Task, NamedBytes]]:
         """Lease and read pictures one by one, as the model asks for them, and note which were given."""
-        for task in self._tasks([stage], _PICTURES_PER_LEASE):
+        for task in self._tasks(stages, _PICTURES_PER_LEASE):
             if should_stop():
                 return
             paths = self._paths_of(task)
@@ -296,7 +303,7 @@ class Indexer:
                 observer.advance()
                 continue
             given.append((task, str(paths[0])))
-            yield NamedBytes(paths[0].name, data)
+            yield task, NamedBytes(paths[0].name, data)
 
     def _store_description(
         self, task: Task, answer: str | SmallsightError, model_name: str, seconds: float
@@ -312,6 +319,65 @@ class Indexer:
                 renew_text_version(connection, [task.content_id])
                 refresh_search_text(connection, [task.content_id])
         self._count(self._report.describe, seconds, error)
+
+    def _tag(self, observer: Observer, should_stop: Callable[[], bool]) -> None:
+        """Tag what lacks tags, and read it where no reader did."""
+        if self._tagger is None:
+            return
+        stages = [Stage(StageName.TAG, self._tagger.key)]
+        if self._reader is None:
+            stages.append(Stage(StageName.READ, self._tagger.reading_key))
+        with self._database.reading() as connection:
+            total = count_due(connection, stages)
+        if not total:
+            return
+        observer.begin("Tagging pictures", total, "pictures")
+        given: deque[tuple[Task, str]] = deque()  # to the tagger and not yet answered, in order
+        tagged = self._tagger.tag(
+            TagRequest(picture, StageName.TAG in task.keys, StageName.READ in task.keys)
+            for task, picture in self._pictures_to_show(stages, given, observer, should_stop)
+        )
+        try:
+            started_s = time.perf_counter()
+            for found in tagged:
+                task, path = given.popleft()
+                ended_s = time.perf_counter()
+                self._store_tagged(task, path, found, ended_s - started_s, observer)
+                observer.advance()
+                started_s = ended_s
+                if should_stop():
+                    break
+        finally:
+            tagged.close()
+            observer.end()
+
+    def _store_tagged(
+        self, task: Task, path: str, found: TaggedPicture, seconds: float, observer: Observer
+    ) -> None:
+        """Store tags and lines, whichever were due; each stage is taken to have cost the same."""
+        reports = {StageName.TAG: self._report.tag, StageName.READ: self._report.read}
+        results = {StageName.TAG: found.tags, StageName.READ: found.lines}
+        errors = {
+            stage: result if isinstance(result := results[stage], SmallsightError) else None
+            for stage in task.keys
+        }
+        has_changed = False
+        with self._database.writing() as connection:
+            for stage, error in errors.items():
+                self._ledger.finish(connection, task, stage, seconds / len(errors), error)
+            self._ledger.renew(connection)
+            if isinstance(found.tags, tuple):
+                has_changed |= store_machine_tags(connection, task.content_id, found.tags)
+            if isinstance(found.lines, tuple):
+                max_chars = self._settings.limits.max_text_chars
+                has_changed |= store_lines(connection, task.content_id, found.lines, max_chars)
+            if has_changed:
+                renew_text_version(connection, [task.content_id])
+                refresh_search_text(connection, [task.content_id])
+        for stage, error in errors.items():
+            self._count(reports[stage], seconds / len(errors), error)
+        for problem in dict.fromkeys(error for error in errors.values() if error is not None):
+            observer.problem(path, problem)
 
     def _embed(self, observer: Observer, should_stop: Callable[[], bool]) -> None:
         if self._embedder is None:

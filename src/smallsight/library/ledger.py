@@ -26,6 +26,7 @@ class StageName(StrEnum):
     LOOK = "look"  # decode: size, format, perceptual hashes, thumbnail
     READ = "read"  # the text in the picture
     DESCRIBE = "describe"  # what a model says is in it, unless a person has said it
+    TAG = "tag"  # the things that a model sees in it
     EMBED = "embed"  # vectors of its texts
 
 

@@ -65,6 +65,7 @@ class PictureDetails:
     description_source: str | None
     description_model: str | None
     tags: tuple[str, ...]
+    machine_tags: tuple[str, ...]  # those of them that no person gave
     problems: tuple[str, ...]
 
 
@@ -208,6 +209,7 @@ class Library:
                 description_source=row.description_source,
                 description_model=row.description_model,
                 tags=_tags_of(connection, content_id),
+                machine_tags=_tags_of(connection, content_id, content_tag.c.source == "machine"),
                 problems=tuple(
                     connection.execute(
                         sa.select(outcome.c.error).where(
@@ -305,8 +307,10 @@ def _summarise(connection: sa.Connection, folder_id: int) -> FolderSummary:
     return FolderSummary(folder_id, Path(row.path), row.here, row.gone, row.scanned_at_s)
 
 
-def _tags_of(connection: sa.Connection, content_id: int) -> tuple[str, ...]:
+def _tags_of(
+    connection: sa.Connection, content_id: int, *conditions: sa.ColumnElement[bool]
+) -> tuple[str, ...]:
     names = connection.execute(
-        sa.select(tag.c.name).join(content_tag).where(content_tag.c.content_id == content_id)
+        sa.select(tag.c.name).join(content_tag).where(content_tag.c.content_id == content_id, *conditions)
     ).scalars()
     return tuple(sorted(names))

@@ -99,7 +99,16 @@ content_tag = Table(
     metadata,
     Column("content_id", Integer, ForeignKey("content.id", ondelete="CASCADE"), primary_key=True),
     Column("tag_id", Integer, ForeignKey("tag.id", ondelete="CASCADE"), primary_key=True),
+    Column("source", String(8), nullable=False, server_default="human"),  # machine | human
+    CheckConstraint("source IN ('machine', 'human')", name="tag_source_known"),
     Index("content_tag_tag", "tag_id"),
+)
+
+refused_tag = Table(  # what a person took off a content, so that no machine puts it there again
+    "refused_tag",
+    metadata,
+    Column("content_id", Integer, ForeignKey("content.id", ondelete="CASCADE"), primary_key=True),
+    Column("folded", Text, primary_key=True),  # of the tag, which may be forgotten meanwhile
 )
 
 chunk = Table(

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from smallsight.engine.text_line import TextLine
-from smallsight.library.schema import content, content_tag, tag, text_line
+from smallsight.library.schema import content, content_tag, refused_tag, tag, text_line
 from smallsight.library.search.tokens import normalise
 
 _WORDS_PER_CHUNK = 40
@@ -41,8 +41,11 @@ class EmbeddableTexts:
 
 def store_lines(
     connection: sa.Connection, content_id: int, lines: Sequence[TextLine], max_chars: int
-) -> None:
-    """Replace the lines read by a machine; the text itself stays when a person has corrected it."""
+) -> bool:
+    """Replace the lines read by a machine; the text itself stays when a person has corrected it.
+
+    Says whether the text changed.
+    """
     connection.execute(text_line.delete().where(text_line.c.content_id == content_id))
     rows = [
         {
@@ -56,11 +59,16 @@ def store_lines(
     ]
     if rows:
         connection.execute(text_line.insert(), rows)
+    before = connection.execute(
+        sa.select(content.c.ocr_text, content.c.ocr_source).where(content.c.id == content_id)
+    ).one()
+    if before.ocr_source == "human":
+        return False
+    text = "\n".join(line.text for line in lines)[:max_chars]
     connection.execute(
-        content.update()
-        .where(content.c.id == content_id, content.c.ocr_source.is_distinct_from("human"))
-        .values(ocr_text="\n".join(line.text for line in lines)[:max_chars], ocr_source="machine")
+        content.update().where(content.c.id == content_id).values(ocr_text=text, ocr_source="machine")
     )
+    return text != (before.ocr_text or "")
 
 
 def store_description(
@@ -89,26 +97,82 @@ def renew_text_version(connection: sa.Connection, content_ids: Sequence[int]) ->
 
 
 def add_tags(connection: sa.Connection, content_id: int, names: Iterable[str]) -> None:
-    """Put tags on a content; one that differs only in case or accents is the same tag."""
+    """Put a person's tags on a content; one that differs only in case or accents is the same tag.
+
+    A tag that a machine gave becomes the person's.
+    """
     for name in names:
         folded = normalise(name).strip()
         if not folded:
             continue
-        connection.execute(insert(tag).values(name=name.strip(), folded=folded).on_conflict_do_nothing())
-        tag_id = connection.execute(sa.select(tag.c.id).where(tag.c.folded == folded)).scalar_one()
         connection.execute(
-            insert(content_tag).values(content_id=content_id, tag_id=tag_id).on_conflict_do_nothing()
+            insert(content_tag)
+            .values(content_id=content_id, tag_id=_tag_id(connection, name, folded), source="human")
+            .on_conflict_do_update(index_elements=["content_id", "tag_id"], set_={"source": "human"})
+        )
+        connection.execute(
+            refused_tag.delete().where(refused_tag.c.content_id == content_id, refused_tag.c.folded == folded)
         )
 
 
 def remove_tags(connection: sa.Connection, content_id: int, names: Iterable[str]) -> None:
-    """Take tags off a content; tags that nothing carries any more are forgotten."""
+    """Take tags off a content for a person, and remember that no machine shall put them there again."""
     folded = [normalise(name).strip() for name in names]
-    ids = sa.select(tag.c.id).where(tag.c.folded.in_(folded))
-    connection.execute(
-        content_tag.delete().where(content_tag.c.content_id == content_id, content_tag.c.tag_id.in_(ids))
+    carried = connection.execute(
+        sa.select(tag.c.id, tag.c.folded)
+        .join(content_tag)
+        .where(content_tag.c.content_id == content_id, tag.c.folded.in_(folded))
+    ).all()
+    for row in carried:
+        connection.execute(
+            insert(refused_tag).values(content_id=content_id, folded=row.folded).on_conflict_do_nothing()
+        )
+    _take_off(connection, content_id, [row.id for row in carried])
+
+
+def store_machine_tags(connection: sa.Connection, content_id: int, names: Iterable[str]) -> bool:
+    """Replace the tags that machines gave a content; say whether its tags changed.
+
+    A person's tags stay a person's, and a tag that a person took off does not come back.
+    """
+    refused = set(
+        connection.execute(
+            sa.select(refused_tag.c.folded).where(refused_tag.c.content_id == content_id)
+        ).scalars()
     )
-    connection.execute(tag.delete().where(tag.c.id.not_in(sa.select(content_tag.c.tag_id))))
+    carried = {
+        row.folded: row
+        for row in connection.execute(
+            sa.select(tag.c.id, tag.c.folded, content_tag.c.source)
+            .join(content_tag)
+            .where(content_tag.c.content_id == content_id)
+        )
+    }
+    wanted = {folded: name for name in names if (folded := normalise(name).strip()) and folded not in refused}
+    added = [folded for folded in wanted if folded not in carried]
+    for folded in added:
+        tag_id = _tag_id(connection, wanted[folded], folded)
+        connection.execute(
+            content_tag.insert().values(content_id=content_id, tag_id=tag_id, source="machine")
+        )
+    outdated = [row.id for folded, row in carried.items() if row.source == "machine" and folded not in wanted]
+    _take_off(connection, content_id, outdated)
+    return bool(added or outdated)
+
+
+def _tag_id(connection: sa.Connection, name: str, folded: str) -> int:
+    """Return the tag of this form, made with this name if there is none."""
+    connection.execute(insert(tag).values(name=name.strip(), folded=folded).on_conflict_do_nothing())
+    return int(connection.execute(sa.select(tag.c.id).where(tag.c.folded == folded)).scalar_one())
+
+
+def _take_off(connection: sa.Connection, content_id: int, tag_ids: Sequence[int]) -> None:
+    """Take tags off a content; those that nothing carries any more are forgotten."""
+    connection.execute(
+        content_tag.delete().where(content_tag.c.content_id == content_id, content_tag.c.tag_id.in_(tag_ids))
+    )
+    is_carried = sa.exists().where(content_tag.c.tag_id == tag.c.id)
+    connection.execute(tag.delete().where(tag.c.id.in_(tag_ids), ~is_carried))
 
 
 def chunk_texts(texts: EmbeddableTexts) -> list[str]:

@@ -39,6 +39,11 @@ class Model(Protocol):
         ...
 
     @property
+    def tasks(self) -> frozenset[str]:
+        """The prompts that its family was trained to answer in a fixed form; none for most."""
+        ...
+
+    @property
     def memory(self) -> MemoryReport:
         """What it takes now."""
         ...

@@ -40,6 +40,7 @@ class TestModel:
 
     name = "test"
     key = "test-1"
+    tasks: frozenset[str] = frozenset()
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._opener = PictureOpener(limits or Limits())

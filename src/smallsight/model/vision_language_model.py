@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import psutil
 
-from smallsight.engine.engine import Engine, EngineOptions
+from smallsight.engine.engine import Engine, EngineOptions, HasTasks
 from smallsight.engine.generation import Generation
 from smallsight.engine.loading import load_engine
 from smallsight.engine.sampling_options import SamplingOptions
@@ -38,6 +38,7 @@ class VisionLanguageModel:
         self.name = name
         self.precision = precision
         self.key = f"{name} {precision} {engine.key} {__version__}"
+        self.tasks = engine.tasks if isinstance(engine, HasTasks) else frozenset[str]()
 
     @classmethod
     def load(

@@ -1,4 +1,4 @@
-"""Wires what fills a library: an application that can also scan, read, describe and embed."""
+"""Wires what fills a library: an application that can also scan, read, describe, tag and embed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from smallsight.library.indexer import Indexer, IndexReport
 from smallsight.library.ledger import forget_failures
 from smallsight.library.observer import Observer
 from smallsight.library.scan import FolderScan, ScanReport
+from smallsight.library.tagging import ModelTagger
+from smallsight.model.loading import load
+from smallsight.model.model import Model
 from smallsight.services.application import Application
-from smallsight.services.describing import describe_options, load_describing_model
+from smallsight.services.describing import describe_options
+from smallsight.services.tagging import make_tagger, tagging_model
 from smallsight.settings import Settings
 
 
@@ -31,8 +35,10 @@ class RunReport:
 class IndexingApplication(Application):
     """A library open for writing, with everything this installation has to fill it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, describes: bool = True) -> None:
         super().__init__(settings, for_writing=True)
+        self._describes = describes
+        self._models: dict[tuple[str, str], Model] = {}
 
     @cached_property
     def reader(self) -> TextReader | None:
@@ -44,10 +50,27 @@ class IndexingApplication(Application):
     @cached_property
     def describer(self) -> ModelDescriber | None:
         """What describes pictures; None when no model is chosen. Raises ModelError when it cannot be had."""
-        if self.settings.describe.model is None:
+        wanted = self.settings.describe
+        if wanted.model is None or not self._describes:
             return None
-        model = self.resources.enter_context(load_describing_model(self.settings))
-        return ModelDescriber(model, describe_options(self.settings))
+        return ModelDescriber(self._model(wanted.model, wanted.precision), describe_options(self.settings))
+
+    @cached_property
+    def tagger(self) -> ModelTagger | None:
+        """What tags pictures; None unless the settings ask for tags.
+
+        Raises ModelError when its model cannot be had, and SettingsError when that is no Florence-2.
+        """
+        if not self.settings.index.tags:
+            return None
+        return make_tagger(self._model(*tagging_model(self.settings)), self.settings)
+
+    def _model(self, name: str, precision: str) -> Model:
+        """Return a model, loaded once however many parts use it."""
+        if (name, precision) not in self._models:
+            model = load(name, precision=precision, settings=self.settings)
+            self._models[name, precision] = self.resources.enter_context(model)
+        return self._models[name, precision]
 
     def index(
         self,
@@ -59,7 +82,8 @@ class IndexingApplication(Application):
     ) -> RunReport:
         """Scan the folders, or all known ones when none is named, and do all the work that is due."""
         report = RunReport()
-        describer = self.describer  # first, so that a model that cannot be had is told before hours of work
+        # First, so that a model that cannot be had is told before hours of work.
+        describer, tagger = self.describer, self.tagger
         wanted = [self.library.add_folder(path) for path in folders] or self.library.folders()
         if retry_failed:
             with self.database.writing() as connection:
@@ -75,6 +99,6 @@ class IndexingApplication(Application):
             if should_stop():
                 report.work.is_complete = False
                 return report
-        indexer = Indexer(self.database, self.settings, self.reader, self.embedder, describer)
+        indexer = Indexer(self.database, self.settings, self.reader, self.embedder, describer, tagger)
         report.work = indexer.run(observer, should_stop)
         return report

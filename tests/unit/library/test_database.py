@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
@@ -20,8 +21,8 @@ from smallsight.errors import (
 )
 from smallsight.library.database import Database
 from smallsight.library.migrations import NEWEST
-from smallsight.library.migrations.upgrade import newest_step
-from smallsight.library.schema import folder, metadata
+from smallsight.library.migrations.upgrade import _config, newest_step
+from smallsight.library.schema import content_tag, folder, metadata
 from smallsight.settings import Settings
 
 
@@ -176,3 +177,22 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path):
     with pytest.raises(OutOfResourcesError) as caught:
         Database.open_for_writing(blocker / "home" / "library.sqlite3")
     assert "SMALLSIGHT_HOME" in (caught.value.hint or "")
+
+
+def test_tags_of_an_older_library_are_a_persons(settings: Settings):
+    path = settings.database_path
+    path.parent.mkdir(parents=True)
+    engine = sa.create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql("INSERT INTO content (id, sha256, size_bytes) VALUES (1, 'a', 1)")
+        connection.exec_driver_sql("INSERT INTO tag VALUES (1, 'Cat', 'cat')")
+        connection.exec_driver_sql("INSERT INTO content_tag VALUES (1, 1)")
+        connection.commit()
+    engine.dispose()
+    with Database.open_for_writing(path) as database, database.writing() as connection:
+        assert connection.execute(sa.select(content_tag)).all() == [(1, 1, "human")]
+        with pytest.raises(sa.exc.IntegrityError, match="tag_source_known"):
+            connection.execute(content_tag.update().values(source="nobody"))

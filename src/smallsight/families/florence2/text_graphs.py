@@ -50,8 +50,8 @@ def build_decoder_graph(
 
     Inputs ``embeddings`` float32 [beams of all prompts, 1, hidden], ``position`` int64 [1], ``parents`` int32
     [beams of all prompts]: from which beam of the step before each goes on; ``memory_scores`` float32
-    [prompts, 1, 1, tokens]: 0 where there is memory, else -inf; ``key.L`` and ``value.L`` as the encoder gives
-    them. Output float32 [beams, vocabulary]. Its own keys and values are the network's state.
+    [prompts, 1, 1, tokens]: 0 where there is memory, else -inf; ``key.L`` and ``value.L`` as the encoder
+    gives them. Output float32 [beams, vocabulary]. Its own keys and values are the network's state.
     """
     return _Builder(config, stored, arithmetic).decoder()
 

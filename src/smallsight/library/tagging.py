@@ -1,0 +1,198 @@
+"""What the library asks of whatever tags pictures, how a model answers it, and which labels become tags."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Protocol
+
+from PIL import Image
+
+from smallsight.engine.text_line import TextLine
+from smallsight.errors import PictureError, SmallsightError
+from smallsight.library.search.tokens import normalise
+from smallsight.model.answer import Answer
+from smallsight.model.model import Model
+from smallsight.model.picture_argument import NamedBytes, PictureOpener
+from smallsight.settings import Limits
+
+__all__ = [
+    "NEEDED_TASKS",
+    "ModelTagger",
+    "PictureTagging",
+    "TagRequest",
+    "TaggedPicture",
+    "lines_of_quads",
+    "tags_of_labels",
+]
+
+_VERSION = "tag-1"
+_TASKS_OF_LABELS = ("<OD>", "<DENSE_REGION_CAPTION>")  # objects by their class first: the surer names
+_TASK_OF_TEXT = "<OCR_WITH_REGION>"
+NEEDED_TASKS = frozenset((*_TASKS_OF_LABELS, _TASK_OF_TEXT))
+_MAX_TAGS = 32
+_MAX_TAG_WORDS = 4
+_MAX_TAG_CHARS = 40
+_MAX_TOKENS_OF_LABELS = 256  # 32 things with their places
+_MAX_TOKENS_OF_TEXT = 1023  # as much as Florence-2 writes
+_PLACE = re.compile(r"<?loc_\d+>")  # left over where an answer breaks its own grammar
+_PICTURES_AT_ONCE = 4  # held in full resolution until every task is done with them
+
+
+@dataclass(frozen=True, slots=True)
+class TagRequest:
+    """A picture, and what is wanted of it."""
+
+    picture: NamedBytes
+    wants_tags: bool = True
+    wants_lines: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedPicture:
+    """What was found in one picture, or why it was not; None for what was not wanted."""
+
+    tags: tuple[str, ...] | SmallsightError | None = None
+    lines: tuple[TextLine, ...] | SmallsightError | None = None
+
+
+class PictureTagging(Protocol):
+    """Tags pictures, and reads them where nothing else does; ``ModelTagger`` is the one that is shipped."""
+
+    @property
+    def key(self) -> str:
+        """Name everything that decides the tags."""
+        ...
+
+    @property
+    def reading_key(self) -> str:
+        """Name everything that decides the lines of text."""
+        ...
+
+    def tag(self, requests: Iterable[TagRequest]) -> Generator[TaggedPicture, None, None]:
+        """Yield what was found for each request in order; closing it ends the work.
+
+        Pictures are taken as they are needed, in the thread that asks.
+        """
+        ...
+
+
+class ModelTagger:
+    """Tags pictures with a loaded model that has NEEDED_TASKS; it does not close the model."""
+
+    def __init__(self, model: Model, limits: Limits) -> None:
+        self._model = model
+        self._limits = limits
+        self.key = f"{_VERSION}:{model.key}"
+        self.reading_key = f"{_VERSION}-lines:{model.key}"
+
+    def tag(self, requests: Iterable[TagRequest]) -> Generator[TaggedPicture, None, None]:
+        """Yield what was found for each request; a few pictures go through each task together."""
+        with PictureOpener(self._limits) as opener:
+            waiting = iter(requests)
+            while some := list(islice(waiting, _PICTURES_AT_ONCE)):
+                yield from self._tag_some(some, [_opened(opener, request.picture) for request in some])
+
+    def _tag_some(
+        self, requests: Sequence[TagRequest], images: Sequence[Image.Image | PictureError]
+    ) -> list[TaggedPicture]:
+        for_tags = [request.wants_tags for request in requests]
+        for_lines = [request.wants_lines for request in requests]
+        found = [self._ask(task, images, for_tags, _MAX_TOKENS_OF_LABELS) for task in _TASKS_OF_LABELS]
+        tags = [_tags_of_answers(answers) for answers in zip(*found, strict=True)]
+        read = self._ask(_TASK_OF_TEXT, images, for_lines, _MAX_TOKENS_OF_TEXT)
+        lines = [_lines_of_answer(answer, image) for answer, image in zip(read, images, strict=True)]
+        return [TaggedPicture(*both) for both in zip(tags, lines, strict=True)]
+
+    def _ask(
+        self,
+        task: str,
+        images: Sequence[Image.Image | PictureError],
+        is_wanted: Sequence[bool],
+        max_tokens: int,
+    ) -> list[Answer | SmallsightError | None]:
+        """Return the answer about each image, the error it already is, or None where none is wanted."""
+        asked = [
+            image
+            for image, wanted in zip(images, is_wanted, strict=True)
+            if wanted and isinstance(image, Image.Image)
+        ]
+        answers = iter(list(self._model.describe_many(asked, prompt=task, max_tokens=max_tokens)))
+        return [
+            None if not wanted else next(answers) if isinstance(image, Image.Image) else image
+            for image, wanted in zip(images, is_wanted, strict=True)
+        ]
+
+
+def tags_of_labels(labels: Iterable[str]) -> tuple[str, ...]:
+    """Return the labels that make good tags, in lower case, each once, in their order, at most 32.
+
+    One of more than four words or 40 characters is a sentence and left out, and so is a piece of a place.
+    """
+    tags: dict[str, str] = {}  # by the form in which tags are compared
+    for label in labels:
+        printable = "".join(mark if mark.isprintable() else " " for mark in label)
+        words = printable.lower().split()
+        name = " ".join(words)
+        folded = normalise(name).strip()
+        if _PLACE.search(name) is not None:
+            continue
+        is_short = 0 < len(words) <= _MAX_TAG_WORDS and len(name) <= _MAX_TAG_CHARS
+        if is_short and folded and any(mark.isalnum() for mark in name):
+            tags.setdefault(folded, name)
+    return tuple(tags.values())[:_MAX_TAGS]
+
+
+def lines_of_quads(
+    labels: Sequence[str], quads_px: Sequence[Sequence[float]], size_px: tuple[int, int]
+) -> tuple[TextLine, ...]:
+    """Return lines of text from quadrilaterals x, y, x, y, ... in pixels of a picture (width, height)."""
+    return tuple(
+        TextLine(
+            text,
+            1.0,  # the model says none
+            tuple(
+                (_fraction(x, size_px[0]), _fraction(y, size_px[1]))
+                for x, y in zip(quad[0::2], quad[1::2], strict=True)
+            ),
+        )
+        for label, quad in zip(labels, quads_px, strict=True)
+        if (text := " ".join(_PLACE.sub(" ", label).split()))
+    )
+
+
+def _opened(opener: PictureOpener, picture: NamedBytes) -> Image.Image | PictureError:
+    try:
+        return opener.open(picture)
+    except PictureError as error:
+        return error
+
+
+def _tags_of_answers(
+    answers: Sequence[Answer | SmallsightError | None],
+) -> tuple[str, ...] | SmallsightError | None:
+    labels: list[str] = []
+    for answer in answers:
+        if not isinstance(answer, Answer):
+            return answer
+        labels.extend(_data(answer).get("labels", ()))
+    return tags_of_labels(labels)
+
+
+def _lines_of_answer(
+    answer: Answer | SmallsightError | None, image: Image.Image | PictureError
+) -> tuple[TextLine, ...] | SmallsightError | None:
+    if not isinstance(answer, Answer) or not isinstance(image, Image.Image):
+        return None if isinstance(answer, Answer) else answer
+    data = _data(answer)
+    return lines_of_quads(data.get("labels", ()), data.get("quad_boxes", ()), image.size)
+
+
+def _data(answer: Answer) -> Mapping[str, Any]:
+    return answer.data or {}
+
+
+def _fraction(place_px: float, side_px: int) -> float:
+    return min(max(place_px / side_px, 0.0), 1.0)
