@@ -44,6 +44,8 @@ def _settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, F
 
 
 def _default(field: FieldInfo) -> str:
+    if field.default_factory is dict:
+        return "none"
     if field.default_factory is not None:
         return "the platform's folder"
     if field.default is None:

@@ -25,7 +25,16 @@
     │   ├── LibraryDamagedError        exit 4   500   the database file does not pass its own checks
     │   ├── NotInLibraryError          exit 3   404   no such picture, folder or tag
     │   └── FolderError                exit 3   400   a folder cannot be added or scanned
+    ├── ServerError                    exit 1   500   something is wrong with one request to the server
+    │   ├── BadRequestError            exit 2   400   a field is missing, wrong, or not supported
+    │   ├── NotAuthorisedError         exit 2   401   no key, or one that is not known
+    │   ├── ForbiddenError             exit 2   403   the key may not do this, or a foreign page asks
+    │   ├── RequestTooLargeError       exit 4   413   a body over the limit
+    │   ├── RequestTooSlowError        exit 1   408   a body that did not arrive in time
+    │   ├── TooManyRequestsError       exit 6   429   as many requests are under way as may be
+    │   └── ServerStoppingError        exit 6   503   the server finishes what it has, and takes nothing new
     └── OutOfResourcesError            exit 7   507   disk or memory ran out
+        └── MemoryBudgetError          exit 7   503   a model does not fit beside what is in use now
 
 Exit code 0 is success, 130 is "interrupted by the user". A message says what failed and its value,
 then what was allowed; ``hint`` says what to do about it.
@@ -36,28 +45,37 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "BadRequestError",
     "BrokenCheckpointError",
     "CorruptPictureError",
     "DecoderFailedError",
     "DownloadError",
     "FolderError",
+    "ForbiddenError",
     "LibraryBusyError",
     "LibraryDamagedError",
     "LibraryError",
     "LibraryMissingError",
+    "MemoryBudgetError",
     "MissingDecoderError",
     "MissingExtraError",
     "ModelError",
     "ModelNotRunnableError",
     "ModelUnavailableError",
+    "NotAuthorisedError",
     "NotInLibraryError",
     "OutOfResourcesError",
     "PictureError",
     "PictureNotFoundError",
     "PictureTooLargeError",
     "PromptTooLongError",
+    "RequestTooLargeError",
+    "RequestTooSlowError",
+    "ServerError",
+    "ServerStoppingError",
     "SettingsError",
     "SmallsightError",
+    "TooManyRequestsError",
     "UnknownModelError",
     "UnsupportedFormatError",
 ]
@@ -245,9 +263,92 @@ class FolderError(LibraryError):
     http_status = 400
 
 
+class ServerError(SmallsightError):
+    """One request to the server cannot be answered.
+
+    ``param`` names the field that is to blame; ``retry_after_s`` says when it is worth asking again.
+    """
+
+    code = "server_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        param: str | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.param = param
+        self.retry_after_s = retry_after_s
+
+
+class BadRequestError(ServerError):
+    """A field is missing, has a value that cannot be used, or asks for what this release does not do."""
+
+    code = "bad_request"
+    exit_code = 2
+    http_status = 400
+
+
+class NotAuthorisedError(ServerError):
+    """The request has no key, or one that is not known."""
+
+    code = "invalid_api_key"
+    exit_code = 2
+    http_status = 401
+
+
+class ForbiddenError(ServerError):
+    """The key does not allow this, or a page of another site asks."""
+
+    code = "forbidden"
+    exit_code = 2
+    http_status = 403
+
+
+class RequestTooLargeError(ServerError):
+    """The body of a request is over the limit."""
+
+    code = "request_too_large"
+    exit_code = 4
+    http_status = 413
+
+
+class RequestTooSlowError(ServerError):
+    """The body of a request did not arrive in time."""
+
+    code = "request_too_slow"
+    http_status = 408
+
+
+class TooManyRequestsError(ServerError):
+    """As many requests are under way as may be."""
+
+    code = "too_many_requests"
+    exit_code = 6
+    http_status = 429
+
+
+class ServerStoppingError(ServerError):
+    """The server finishes what it has begun, and takes nothing new."""
+
+    code = "server_stopping"
+    exit_code = 6
+    http_status = 503
+
+
 class OutOfResourcesError(SmallsightError):
     """Disk space or memory ran out; what was finished before is kept."""
 
     code = "out_of_resources"
     exit_code = 7
     http_status = 507
+
+
+class MemoryBudgetError(OutOfResourcesError):
+    """A model does not fit into the memory that it may use, beside what is in use now."""
+
+    code = "memory_budget"
+    http_status = 503

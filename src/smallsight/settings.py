@@ -21,6 +21,7 @@ from pydantic_settings import (
 from smallsight.errors import SettingsError
 
 MIB = 1024 * 1024
+PRECISION_PATTERN = "^(auto|fp32|bf16|fp16|int8|int4|nf4)$"
 
 
 def default_home() -> Path:
@@ -97,7 +98,7 @@ class DescribeSettings(BaseModel):
     )
     precision: str = Field(
         "auto",
-        pattern="^(auto|fp32|bf16|fp16|int8|int4|nf4)$",
+        pattern=PRECISION_PATTERN,
         description="How its weights are stored: auto, fp32, bf16, fp16, int8, int4 or nf4.",
     )
     detail: str = Field(
@@ -121,7 +122,7 @@ class TagsSettings(BaseModel):
     )
     precision: str = Field(
         "auto",
-        pattern="^(auto|fp32|bf16|fp16|int8|int4|nf4)$",
+        pattern=PRECISION_PATTERN,
         description="How its weights are stored; describe.precision says it for the model that describes.",
     )
 
@@ -138,6 +139,112 @@ class SearchSettings(BaseModel):
     near_duplicate_bits: int = Field(
         6, ge=0, le=32, description="Most differing bits of 64 between the hashes of near duplicates."
     )
+
+
+class ServerSettings(BaseModel):
+    """Where the server listens, whom it answers, and what a request may cost."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = Field(
+        "127.0.0.1", min_length=1, description="Address to listen on; any but this machine's own needs a key."
+    )
+    port: int = Field(8420, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
+    allowed_hosts: tuple[str, ...] = Field(
+        (), description="Names, besides this machine's own, that a request's Host header may have."
+    )
+    allowed_origins: tuple[str, ...] = Field(
+        (), description="Web pages of other sites that may use the API, such as `https://chat.example`."
+    )
+    picture_hosts: tuple[str, ...] = Field(
+        (), description="Hosts that pictures are fetched from by their URL: none; `*` is any public one."
+    )
+    max_fetch_bytes: int = Field(
+        20 * MIB, gt=0, description="Largest picture that is fetched by its URL, in bytes."
+    )
+    fetch_timeout_s: float = Field(
+        10.0, gt=0, le=600, description="Seconds that fetching one picture may take in all."
+    )
+    max_body_bytes: int = Field(64 * MIB, ge=1024, description="Largest body of a request, in bytes.")
+    max_pictures: int = Field(32, ge=1, le=1000, description="Most pictures in one request.")
+    max_requests: int = Field(
+        64, ge=1, le=10_000, description="Most requests under way; more are told to come back later (429)."
+    )
+    header_timeout_s: float = Field(
+        10.0, gt=0, le=600, description="Seconds within which the head of a request has to arrive."
+    )
+    body_timeout_s: float = Field(
+        60.0, gt=0, le=3600, description="Seconds within which the body of a request has to arrive."
+    )
+    drain_timeout_s: int = Field(
+        30, ge=0, le=3600, description="Seconds that a stopping server gives to answers it has begun."
+    )
+
+
+class MemorySettings(BaseModel):
+    """How much memory loaded models may take, and for how long."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_gb: float | None = Field(
+        None,
+        gt=0,
+        description="Most memory the server's process may take, in GiB; 80 % of the machine's when unset.",
+    )
+    max_loaded_models: int = Field(
+        0, ge=0, le=100, description="Most models loaded at once; 0 means 1 below 8 GiB of memory, else 3."
+    )
+    keep_alive_s: float = Field(
+        300.0, ge=-1, description="Seconds a model stays loaded unused; 0 is not at all, -1 for ever."
+    )
+    cleanup_aggressive: bool = Field(
+        False,
+        description="Give freed memory back to the system after every answer, not only after unloading.",
+    )
+
+
+class InferenceSettings(BaseModel):
+    """What is used for a request that does not say."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_tokens: int = Field(256, ge=1, le=131_072, description="Longest answer, in tokens.")
+    temperature: float = Field(
+        0.0, ge=0, le=2, description="How freely tokens are chosen; 0 takes the likeliest."
+    )
+    dtype: str = Field(
+        "auto", pattern=PRECISION_PATTERN, description="How weights are stored, as describe.precision."
+    )
+
+
+class ModelMemorySettings(BaseModel):
+    """What one model may take; unset values are those of all models, or an estimate from its size."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    required_gb: float | None = Field(None, gt=0)
+    max_memory_gb: float | None = Field(None, gt=0)
+    cleanup_aggressive: bool | None = None
+
+
+class ModelInferenceSettings(BaseModel):
+    """How one model answers; unset values are those of all models."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_tokens: int | None = Field(None, ge=1, le=131_072)
+    temperature: float | None = Field(None, ge=0, le=2)
+    dtype: str | None = Field(None, pattern=PRECISION_PATTERN)
+
+
+class ModelSettings(BaseModel):
+    """One model's own values."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: str = Field("auto", pattern="^(auto|cpu)$")
+    memory: ModelMemorySettings = ModelMemorySettings()
+    inference: ModelInferenceSettings = ModelInferenceSettings()
 
 
 class Settings(BaseSettings):
@@ -163,12 +270,21 @@ class Settings(BaseSettings):
     threads: int = Field(
         0, ge=0, le=1024, description="Threads for model inference; 0 means one per physical core."
     )
+    active_model: str | None = Field(
+        None, description="Name or folder of the model that answers requests which name none."
+    )
     limits: Limits = Limits()
     index: IndexSettings = IndexSettings()
     describe: DescribeSettings = DescribeSettings()
     tags: TagsSettings = TagsSettings()
     embedding: EmbeddingSettings = EmbeddingSettings()
     search: SearchSettings = SearchSettings()
+    server: ServerSettings = ServerSettings()
+    memory: MemorySettings = MemorySettings()
+    inference: InferenceSettings = InferenceSettings()
+    models: dict[str, ModelSettings] = Field(
+        default_factory=dict, description="Values of single models, by name: see [the server](#the-server)."
+    )
 
     @property
     def database_path(self) -> Path:
@@ -189,6 +305,11 @@ class Settings(BaseSettings):
     def models_path(self) -> Path:
         """The file of models the user registered by directory."""
         return self.home / "models.json"
+
+    @property
+    def api_keys_path(self) -> Path:
+        """The file of the server's keys, hashed."""
+        return self.home / "api-keys.json"
 
     @classmethod
     def settings_customise_sources(

@@ -75,6 +75,15 @@ def test_a_setting_can_be_set_by_the_variable_the_guide_names(name, monkeypatch)
         value = getattr(value, part)
     other = {
         "home": "/somewhere",
+        "active_model": "test",
+        "inference.dtype": "int8",
+        "memory.cleanup_aggressive": "true",
+        "memory.max_gb": "1.5",
+        "models": '{"test": {"inference": {"max_tokens": 3}}}',
+        "server.allowed_hosts": '["nas"]',
+        "server.allowed_origins": '["https://chat.example"]',
+        "server.host": "::1",
+        "server.picture_hosts": '["*"]',
         "describe.detail": "high",
         "describe.model": "test",
         "describe.precision": "int8",

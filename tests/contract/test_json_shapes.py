@@ -120,6 +120,13 @@ def test_an_error(run):
     assert set(run("show", "nowhere.png", exit_code=3)["error"]) == {"code", "message", "hint"}
 
 
+def test_keys(run):
+    assert_shape("keys add", run("keys", "add", "phone", "--scope", "use"))
+    assert_shape("keys list", run("keys"))
+    assert_shape("keys remove", run("keys", "remove", "phone"))
+    assert run("keys", "list") == []
+
+
 def test_folders_and_their_removal(run):
     assert_shape("folders", run("folders"))
     assert_shape("folders remove", run("folders", "remove", run.others))

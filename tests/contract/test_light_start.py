@@ -12,17 +12,21 @@ from smallsight.cli.main import app
 HEAVY = {
     "alembic",
     "cv2",
+    "fastapi",
     "httpx2",
     "huggingface_hub",
     "numpy",
     "openvino",
     "PIL",
+    "prometheus_client",
     "rapidocr",
     "rich.progress",
     "sqlalchemy",
+    "starlette",
     "tokenizers",
     "torch",
     "transformers",
+    "uvicorn",
 }
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from smallsight.cli import models
+from smallsight.cli import keys, models
 from smallsight.cli.demo import demo
 from smallsight.cli.describe import describe
 from smallsight.cli.doctor import doctor
@@ -16,6 +16,7 @@ from smallsight.cli.index import folders_app, index
 from smallsight.cli.output import JsonFlag, QuietFlag, begin_invocation, get_output
 from smallsight.cli.picture import edit, show
 from smallsight.cli.search import search, set_minus_words_apart
+from smallsight.cli.serve import serve
 from smallsight.errors import SmallsightError
 from smallsight.version import __version__
 
@@ -37,6 +38,8 @@ for command in (demo, describe, index, search, show, edit, duplicates):
     app.command()(command)
 app.add_typer(folders_app, name="folders")
 app.add_typer(models.app, name="models")
+app.command()(serve)
+app.add_typer(keys.app, name="keys")
 app.command()(doctor)
 
 

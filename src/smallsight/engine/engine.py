@@ -47,6 +47,10 @@ class Engine(Protocol):
         """Make the prompt and start the request; raises SettingsError for what the family cannot do."""
         ...
 
+    def token_bytes(self, token_id: int) -> bytes:
+        """Return the bytes that a token of the vocabulary stands for; a control token, none."""
+        ...
+
     def close(self) -> None:
         """End every request; the memory goes with the last reference."""
         ...

@@ -21,6 +21,7 @@ from smallsight.engine.search_worker import SearchJob, SearchWorker
 from smallsight.engine.vision_runner import VisionRunner
 from smallsight.engine.weight_store import remembered, tuning, weights_key
 from smallsight.errors import PromptTooLongError, SettingsError
+from smallsight.families.byte_level import token_bytes
 from smallsight.families.florence2.generation_defaults import GenerationDefaults, read_generation_defaults
 from smallsight.families.florence2.post_process import in_words
 from smallsight.families.florence2.processor import Florence2Processor, Florence2Prompt
@@ -69,6 +70,10 @@ class Florence2Engine:
             return in_words(self.processor.read(token_ids, prompt), prompt.task)
 
         return self.worker.submit(SearchJob(prompt.prepared, beam_options, read))
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """Return the bytes that a token stands for."""
+        return token_bytes(self.processor.tokenizer, token_id)
 
     def close(self) -> None:
         """End the worker; the networks' memory goes with the last reference to this."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import queue
 import threading
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -35,11 +35,24 @@ class Outcome:
     data: Mapping[str, Any] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class TextAndChoice:
+    """Text that is certain now, and the token it ends with; the token is None where nobody asked for it."""
+
+    text: str
+    choice: TokenChoice | None = None
+
+
+PieceListener = Callable[[TextAndChoice | None], None]
+
+
 class Generation:
     """A request in the engine; any thread may read it, and one of them its pieces."""
 
     def __init__(self) -> None:
-        self._pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._unread: deque[TextAndChoice | None] = deque()
+        self._listener: PieceListener | None = None
+        self._turn = threading.Condition()
         self._done = threading.Event()
         self._outcome: Outcome | None = None
         self._error: SmallsightError | None = None
@@ -57,12 +70,23 @@ class Generation:
     def pieces(self) -> Iterator[str]:
         """Yield text as it comes; raises what the request failed with. Closing the iterator cancels it."""
         try:
-            while (piece := self._pieces.get()) is not None:
-                yield piece
+            while (piece := self._next()) is not None:
+                if piece.text:
+                    yield piece.text
         finally:
             self.cancel()
         if self._error is not None:
             raise self._error
+
+    def listen(self, listener: PieceListener) -> None:
+        """Hand every piece to a function instead, those that are there already first, and None at the end.
+
+        The engine's thread calls it and waits for it: it must be quick and must not raise.
+        """
+        with self._turn:
+            self._listener = listener
+            while self._unread:
+                listener(self._unread.popleft())
 
     def result(self) -> Outcome:
         """Wait for the end; raises what the request failed with."""
@@ -73,19 +97,32 @@ class Generation:
             raise SmallsightError("A request ended without an outcome.")
         return self._outcome
 
-    def add(self, piece: str) -> None:
-        """Hand on new text; only the engine calls this."""
-        if piece:
-            self._pieces.put(piece)
+    def add(self, text: str, choice: TokenChoice | None = None) -> None:
+        """Hand on new text, with its last token if somebody asked for tokens; only the engine calls this."""
+        if text or choice is not None:
+            self._hand_on(TextAndChoice(text, choice))
 
     def finish(self, outcome: Outcome) -> None:
         """End with an outcome; only the engine calls this."""
         self._outcome = outcome
         self._done.set()
-        self._pieces.put(None)
+        self._hand_on(None)
 
     def fail(self, error: SmallsightError) -> None:
         """End with an error; only the engine calls this."""
         self._error = error
         self._done.set()
-        self._pieces.put(None)
+        self._hand_on(None)
+
+    def _hand_on(self, piece: TextAndChoice | None) -> None:
+        with self._turn:
+            if self._listener is not None:
+                self._listener(piece)
+                return
+            self._unread.append(piece)
+            self._turn.notify()
+
+    def _next(self) -> TextAndChoice | None:
+        with self._turn:
+            self._turn.wait_for(lambda: self._unread)
+            return self._unread.popleft()

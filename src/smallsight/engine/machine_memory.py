@@ -1,7 +1,10 @@
-"""How much memory this program may use: the machine's, or less when a container limits it."""
+"""How much memory this program may use and does use, and giving back what it does not."""
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import sys
 from pathlib import Path
 
 import psutil
@@ -28,3 +31,22 @@ def usable_memory_bytes(limit_files: tuple[Path, ...] = _LIMIT_FILES) -> int:
 def free_memory_bytes() -> int:
     """Return what programs can still take before the machine starts to swap."""
     return int(psutil.virtual_memory().available)
+
+
+def resident_memory_bytes() -> int:
+    """Return what this process holds in memory now."""
+    return int(psutil.Process().memory_info().rss)
+
+
+def give_memory_back() -> bool:
+    """Collect garbage and return what the allocator has kept to the system; False where it cannot be told to.
+
+    glibc keeps freed memory for itself until asked; other allocators give it back in their own time.
+    """
+    gc.collect()
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        return bool(ctypes.CDLL(None).malloc_trim(0))
+    except AttributeError:  # musl
+        return False

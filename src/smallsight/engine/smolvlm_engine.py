@@ -58,6 +58,10 @@ class SmolVLMEngine:
         prompt = self.processor.prepare(messages, detail=detail)
         return self.worker.submit(prompt, options, ignores_end=ignores_end)
 
+    def token_bytes(self, token_id: int) -> bytes:
+        """Return the bytes that a token stands for."""
+        return self.processor.token_bytes(token_id)
+
     def close(self) -> None:
         """End the worker; the networks' memory goes with the last reference to this."""
         self.worker.close()

@@ -250,7 +250,8 @@ class Worker:
         is_end = token_id in self._parts.tokens.stop_token_ids
         if is_end and not job.ignores_end:
             return "stop"
-        job.generation.add(job.stream.push(token_id))
+        wants_tokens = job.sequence.options.num_logprobs is not None
+        job.generation.add(job.stream.push(token_id), job.choices[-1] if wants_tokens else None)
         if job.stream.is_stopped:
             return "stop"
         num_tokens = len(job.prompt.token_ids) + len(job.choices)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self, TypeAlias
 
 from smallsight.errors import SmallsightError
 from smallsight.model.answer import Answer, MemoryReport
+from smallsight.model.conversation import Question
 from smallsight.model.picture_argument import PictureArgument, Pictures
+from smallsight.model.reply import Reply
 
 __all__ = ["DEFAULT_MAX_TOKENS", "BatchSize", "Model", "Pictures", "Question"]
 
 DEFAULT_MAX_TOKENS = 256
 
-Question: TypeAlias = str | Sequence[Mapping[str, Any]]
 BatchSize: TypeAlias = int | Literal["auto"]
 
 
@@ -24,8 +25,9 @@ class Model(Protocol):
     ``detail`` is "high", "auto" or "low": how many tiles a large picture is cut into. ``sampling`` takes
     the fields of ``smallsight.engine.sampling_options.SamplingOptions`` but max_tokens. Several pictures
     are a list or tuple. A question is a text, or the messages of a conversation so far, as mappings with
-    "role" and "content", where the pictures belong to the first message of the user. Methods raise
-    subclasses of SmallsightError.
+    "role" and "content", where the pictures belong to the first message of the user; a content may also be
+    a list of parts, with pictures among the text: see ``conversation``. Methods raise subclasses of
+    SmallsightError.
     """
 
     @property
@@ -82,6 +84,18 @@ class Model(Protocol):
         **sampling: Any,  # noqa: ANN401
     ) -> Iterator[str]:
         """Yield the text of an answer as it comes, or of a description when there is no question."""
+        ...
+
+    def start(
+        self,
+        pictures: Pictures,
+        question: Question,
+        *,
+        max_tokens: int = DEFAULT_MAX_TOKENS,
+        detail: str = "auto",
+        **sampling: Any,  # noqa: ANN401
+    ) -> Reply:
+        """Hand a question to the model and return what will become of it, without waiting for the answer."""
         ...
 
     def describe_many(

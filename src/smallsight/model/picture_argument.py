@@ -20,6 +20,7 @@ from smallsight.settings import Limits
 
 __all__ = [
     "NamedBytes",
+    "NamedImage",
     "PictureArgument",
     "PictureOpener",
     "Pictures",
@@ -37,7 +38,17 @@ class NamedBytes:
     data: bytes
 
 
-PictureArgument: TypeAlias = str | os.PathLike[str] | bytes | NamedBytes | Image.Image | npt.NDArray[np.uint8]
+@dataclass(frozen=True, slots=True)
+class NamedImage:
+    """A picture that was opened before, together with the name of the file it came from, if it had one."""
+
+    name: str | None
+    image: Image.Image
+
+
+PictureArgument: TypeAlias = (
+    str | os.PathLike[str] | bytes | NamedBytes | NamedImage | Image.Image | npt.NDArray[np.uint8]
+)
 
 
 Pictures: TypeAlias = PictureArgument | Sequence[PictureArgument]
@@ -74,6 +85,8 @@ class PictureOpener:
         """
         if isinstance(picture, Image.Image):
             return picture
+        if isinstance(picture, NamedImage):
+            return picture.image
         if isinstance(picture, np.ndarray):
             return _image_of_array(picture, self._limits)
         if isinstance(picture, NamedBytes):
@@ -111,8 +124,8 @@ def name_of_picture(picture: PictureArgument) -> str | None:
     """Return the file name a picture came with, without its folders, or None when nothing says it."""
     if isinstance(picture, str | os.PathLike):
         return Path(picture).name or None
-    if isinstance(picture, NamedBytes):
-        return Path(picture.name).name or None
+    if isinstance(picture, NamedBytes | NamedImage):
+        return Path(picture.name or "").name or None
     filename = getattr(picture, "filename", None)  # only images that PIL opened from a file have one
     return Path(filename).name or None if isinstance(filename, str) else None
 

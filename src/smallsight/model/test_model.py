@@ -16,7 +16,8 @@ import psutil
 
 from smallsight.errors import PictureError, SmallsightError
 from smallsight.model.answer import Answer, MemoryReport, Timings, Usage
-from smallsight.model.model import DEFAULT_MAX_TOKENS, BatchSize, Question
+from smallsight.model.conversation import Question, pictures_in, texts_in
+from smallsight.model.model import DEFAULT_MAX_TOKENS, BatchSize
 from smallsight.model.picture_argument import (
     PictureArgument,
     PictureOpener,
@@ -24,12 +25,14 @@ from smallsight.model.picture_argument import (
     list_pictures,
     name_of_picture,
 )
+from smallsight.model.reply import FinishedReply, Reply
 from smallsight.settings import Limits
 
 __all__ = ["TestModel", "words_of_name"]
 
 _BETWEEN_WORDS = re.compile(r"[\s._-]+")
 _NAMELESS = ("picture", "without", "a", "name")
+_NO_PICTURE = ("no", "picture")
 
 
 class TestModel:
@@ -83,7 +86,7 @@ class TestModel:
         detail: str = "auto",  # noqa: ARG002 - the model's interface
         **sampling: Any,  # noqa: ANN401, ARG002 - the model's interface
     ) -> Answer:
-        """Return the words of the files' names, whatever the question is."""
+        """Return the words of the files' names, whatever the question is; "no picture" without one."""
         return self._answer(list_pictures(pictures), question, max_tokens)
 
     def stream(
@@ -96,8 +99,20 @@ class TestModel:
         **sampling: Any,  # noqa: ANN401, ARG002 - the model's interface
     ) -> Iterator[str]:
         """Yield the words of the files' names one after another, each with the space before it."""
-        text = self._answer(list_pictures(pictures), question or "", max_tokens).text
-        yield from re.findall(r"\s*\S+", text)
+        yield from _spaced_words(self._answer(list_pictures(pictures), question or "", max_tokens))
+
+    def start(
+        self,
+        pictures: Pictures,
+        question: Question,
+        *,
+        max_tokens: int = DEFAULT_MAX_TOKENS,
+        detail: str = "auto",  # noqa: ARG002 - the model's interface
+        **sampling: Any,  # noqa: ANN401, ARG002 - the model's interface
+    ) -> Reply:
+        """Answer at once."""
+        answer = self._answer(list_pictures(pictures), question, max_tokens)
+        return FinishedReply(answer, _spaced_words(answer))
 
     def describe_many(
         self,
@@ -119,16 +134,22 @@ class TestModel:
     def _answer(self, pictures: Sequence[PictureArgument], question: Question, max_tokens: int) -> Answer:
         started_s = time.perf_counter()
         words: list[str] = []
-        for picture in pictures:
+        shown = [*pictures, *pictures_in(question)]
+        for picture in shown:
             self._opener.open(picture)
             words.extend(words_of_name(name_of_picture(picture)))
+        words = words if shown else list(_NO_PICTURE)
         said = words[:max_tokens]
         seconds = time.perf_counter() - started_s
         return Answer(
             text=" ".join(said),
             token_ids=tuple(zlib.crc32(word.encode()) for word in said),
             finish_reason="stop" if len(said) == len(words) else "length",
-            usage=Usage(prompt_tokens=_count_words(question), image_tokens=0, completion_tokens=len(said)),
+            usage=Usage(
+                prompt_tokens=sum(len(text.split()) for text in texts_in(question)),
+                image_tokens=0,
+                completion_tokens=len(said),
+            ),
             timings=Timings(decode_picture_s=seconds, total_s=seconds),
             model=self.name,
         )
@@ -140,7 +161,5 @@ def words_of_name(name: str | None) -> tuple[str, ...]:
     return tuple(word for word in _BETWEEN_WORDS.split(stem) if word) or _NAMELESS
 
 
-def _count_words(question: Question) -> int:
-    if isinstance(question, str):
-        return len(question.split())
-    return sum(len(str(message.get("content", "")).split()) for message in question)
+def _spaced_words(answer: Answer) -> list[str]:
+    return re.findall(r"\s*\S+", answer.text)

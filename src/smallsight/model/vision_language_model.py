@@ -12,21 +12,23 @@ from typing import Any, Self
 import psutil
 
 from smallsight.engine.engine import Engine, EngineOptions, HasTasks
-from smallsight.engine.generation import Generation
+from smallsight.engine.generation import Generation, TextAndChoice
 from smallsight.engine.loading import load_engine
+from smallsight.engine.sampler import TokenChoice
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import ModelUnavailableError, SettingsError, SmallsightError
-from smallsight.families.messages import Detail, Message, PicturePart, TextPart
+from smallsight.families.messages import Detail
 from smallsight.model.answer import Answer, MemoryReport, Timings, TokenLogprob, Usage
+from smallsight.model.conversation import messages_of
 from smallsight.model.model import DEFAULT_MAX_TOKENS, BatchSize, Pictures, Question
-from smallsight.model.picture_argument import PictureArgument, PictureOpener
+from smallsight.model.picture_argument import PictureArgument, PictureOpener, list_pictures
+from smallsight.model.reply import Listener, Piece, Reply
 from smallsight.settings import Limits
 from smallsight.version import __version__
 
 __all__ = ["VisionLanguageModel"]
 
 AUTO_BATCH = 15  # and one more: as many as the engine runs at once
-ROLES = ("system", "user", "assistant")
 
 
 class VisionLanguageModel:
@@ -98,7 +100,7 @@ class VisionLanguageModel:
     ) -> Answer:
         """Answer a question about one or more pictures."""
         with PictureOpener(self._limits) as opener:
-            started = self._start(opener, _as_list(pictures), question, max_tokens, detail, sampling)
+            started = self._start(opener, list_pictures(pictures), question, max_tokens, detail, sampling)
         return started.answer()
 
     def stream(
@@ -114,13 +116,26 @@ class VisionLanguageModel:
         with PictureOpener(self._limits) as opener:
             started = self._start(
                 opener,
-                _as_list(pictures),
+                list_pictures(pictures),
                 question or self._running().describe_prompt,
                 max_tokens,
                 detail,
                 sampling,
             )
         yield from started.generation.pieces()
+
+    def start(
+        self,
+        pictures: Pictures,
+        question: Question,
+        *,
+        max_tokens: int = DEFAULT_MAX_TOKENS,
+        detail: str = "auto",
+        **sampling: Any,  # noqa: ANN401
+    ) -> Reply:
+        """Hand a question to the engine and return at once; pictures are opened in the calling thread."""
+        with PictureOpener(self._limits) as opener:
+            return self._start(opener, list_pictures(pictures), question, max_tokens, detail, sampling)
 
     def describe_many(
         self,
@@ -204,23 +219,36 @@ class VisionLanguageModel:
         engine = self._running()
         began_s = time.perf_counter()
         options, ignores_end = _options(max_tokens, sampling)
-        images = [PicturePart(opener.open(picture)) for picture in pictures]
-        messages, chosen_detail = _messages(images, question), _detail(detail)
+        messages, chosen_detail = messages_of(pictures, question, opener.open), _detail(detail)
         generation = engine.start(messages, chosen_detail, options, ignores_end=ignores_end)
         prepared_s = time.perf_counter() - began_s
-        return _Started(generation, prepared_s, self.name, wants_logprobs=options.num_logprobs is not None)
+        wants_logprobs = options.num_logprobs is not None
+        return _Started(generation, prepared_s, self.name, engine, wants_logprobs=wants_logprobs)
 
 
 class _Started:
     """A request under way, and what is known about it only outside the engine."""
 
     def __init__(
-        self, generation: Generation, prepared_s: float, model: str, *, wants_logprobs: bool
+        self, generation: Generation, prepared_s: float, model: str, engine: Engine, *, wants_logprobs: bool
     ) -> None:
         self.generation = generation
         self._prepared_s = prepared_s
         self._model = model
+        self._engine = engine
         self._wants_logprobs = wants_logprobs
+
+    def listen(self, listener: Listener) -> None:
+        """Have every piece handed to a function, and None at the end."""
+        self.generation.listen(lambda piece: listener(None if piece is None else _public(piece)))
+
+    def cancel(self) -> None:
+        """Give the request up."""
+        self.generation.cancel()
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """Return the bytes that a token stands for."""
+        return self._engine.token_bytes(token_id)
 
     def answer(self) -> Answer:
         """Wait for the end and return the answer; an interruption cancels the request."""
@@ -246,13 +274,16 @@ class _Started:
             ),
             model=self._model,
             data=outcome.data,
-            logprobs=tuple(
-                TokenLogprob(choice.token_id, choice.logprob or 0.0, choice.alternatives)
-                for choice in outcome.choices
-            )
-            if self._wants_logprobs
-            else None,
+            logprobs=tuple(_logprob(choice) for choice in outcome.choices) if self._wants_logprobs else None,
         )
+
+
+def _public(piece: TextAndChoice) -> Piece:
+    return Piece(piece.text, None if piece.choice is None else _logprob(piece.choice))
+
+
+def _logprob(choice: TokenChoice) -> TokenLogprob:
+    return TokenLogprob(choice.token_id, choice.logprob or 0.0, choice.alternatives)
 
 
 def _answer_or_error(started: _Started | SmallsightError) -> Answer | SmallsightError:
@@ -297,24 +328,3 @@ def _detail(value: str) -> Detail:
 
 def _as_list(pictures: Pictures) -> list[PictureArgument]:
     return list(pictures) if isinstance(pictures, list | tuple) else [pictures]  # type: ignore[list-item]
-
-
-def _messages(images: Sequence[PicturePart], question: Question) -> list[Message]:
-    """Make a conversation; the pictures come first in what the user said first."""
-    if isinstance(question, str):
-        return [Message("user", (*images, TextPart(question)))]
-    messages: list[Message] = []
-    pending: tuple[PicturePart, ...] = tuple(images)
-    for turn in question:
-        role, content = turn.get("role"), turn.get("content")
-        if role not in ROLES or not isinstance(content, str):
-            raise SettingsError(
-                f"A message with role {role!r} and content of type {type(content).__name__} cannot be used.",
-                hint=f'give {{"role": {" or ".join(ROLES)}, "content": text}}.',
-            )
-        before, pending = (pending, ()) if role == "user" else ((), pending)
-        parts: tuple[TextPart | PicturePart, ...] = (*before, TextPart(content))
-        messages.append(Message(role, parts))
-    if pending or not messages:
-        raise SettingsError("The conversation has no message of the user.", hint="add the question.")
-    return messages

@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 
 from smallsight.catalog.checkpoint import read_json_object
 from smallsight.errors import BrokenCheckpointError, SettingsError
+from smallsight.families.byte_level import token_bytes
 from smallsight.families.messages import Detail, Message, PicturePart, PreparedPrompt, Tile
 from smallsight.families.smolvlm.chat_template import ChatTemplate
 from smallsight.families.smolvlm.config import read_config
@@ -100,6 +101,10 @@ class SmolVLMProcessor:
     def decode(self, token_ids: Sequence[int]) -> str:
         """Return the text of tokens, control tokens left out."""
         return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=True))
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """Return the bytes that a token stands for."""
+        return token_bytes(self.tokenizer, token_id)
 
     def _for_template(self, message: Message) -> dict[str, Any]:
         content = [

@@ -1,0 +1,93 @@
+"""``smallsight keys``: who may use the server."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from smallsight.cli.output import JsonFlag, QuietFlag, get_output
+from smallsight.errors import SettingsError
+
+if TYPE_CHECKING:
+    from smallsight.services.api_keys import ApiKey, ApiKeys
+
+app = typer.Typer(help="List, make and remove the server's keys.", invoke_without_command=True)
+
+Name = Annotated[str, typer.Argument(help="What the key is called, such as who uses it.")]
+
+
+@app.callback()
+def keys(context: typer.Context, json: JsonFlag = False, quiet: QuietFlag = False) -> None:
+    """List, make and remove the server's keys."""
+    output = get_output(json=json, quiet=quiet)
+    if context.invoked_subcommand is None:
+        list_keys(json=output.json, quiet=output.quiet)
+
+
+@app.command("list")
+def list_keys(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
+    """List the keys: their names and what they may do. The keys themselves are not kept."""
+    output = get_output(json=json, quiet=quiet)
+    known = _keys().all()
+    if output.json:
+        output.emit([_as_data(key) for key in known])
+        return
+    for key in known:
+        sys.stdout.write(f"{key.name}\t{', '.join(sorted(key.scopes))}\t{_date(key)}\n")
+    if not known:
+        output.note("There are no keys: the server answers everybody on this machine, and nobody else.")
+
+
+@app.command()
+def add(
+    name: Name,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option("--scope", help="What it may do: use (ask models), monitor (health, metrics); both."),
+    ] = None,
+    json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Make a key and print it, this once."""
+    from smallsight.services.api_keys import Scope
+
+    output = get_output(json=json, quiet=quiet)
+    try:
+        scopes = frozenset(map(Scope, scope or list(Scope)))
+    except ValueError as error:
+        raise SettingsError(f"{error}.", hint=f"use {' or '.join(Scope)}.") from error
+    key = _keys().add(name, scopes)
+    if output.json:
+        output.emit({"name": name, "scopes": sorted(scopes), "key": key})
+        return
+    sys.stdout.write(f"{key}\n")
+    output.note("Keep it: it is not shown again. From now on the server asks for a key.")
+
+
+@app.command()
+def remove(name: Name, json: JsonFlag = False, quiet: QuietFlag = False) -> None:
+    """Remove a key; a running server refuses it from then on."""
+    output = get_output(json=json, quiet=quiet)
+    _keys().remove(name)
+    if output.json:
+        output.emit({"removed": name})
+    else:
+        output.note(f"Removed {name}.")
+
+
+def _keys() -> ApiKeys:
+    from smallsight.services.api_keys import ApiKeys
+    from smallsight.settings import load_settings
+
+    return ApiKeys(load_settings().api_keys_path)
+
+
+def _as_data(key: ApiKey) -> dict[str, Any]:
+    return {"name": key.name, "scopes": sorted(key.scopes), "created_s": key.created_s}
+
+
+def _date(key: ApiKey) -> str:
+    return datetime.fromtimestamp(key.created_s, UTC).strftime("%Y-%m-%d")

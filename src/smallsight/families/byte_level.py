@@ -1,0 +1,35 @@
+"""Byte-level vocabularies: which bytes a token stands for, half a character included.
+
+Such a vocabulary writes every byte as a visible character: printable Latin-1 as itself, the rest as the
+characters from U+0100 on, in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tokenizers import Tokenizer
+
+_FIRST_STAND_IN = 0x100
+
+
+def _bytes_by_character() -> Mapping[str, int]:
+    own = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    table = {chr(byte): byte for byte in own}
+    others = (byte for byte in range(0x100) if byte not in own)
+    table.update({chr(_FIRST_STAND_IN + place): byte for place, byte in enumerate(others)})
+    return table
+
+
+_BYTES = _bytes_by_character()
+
+
+def token_bytes(tokenizer: Tokenizer, token_id: int) -> bytes:
+    """Return what a token adds to the text; a token that is no piece of text is its own name in UTF-8."""
+    written = tokenizer.id_to_token(token_id)
+    if written is None:  # a row of padding at the end of the vocabulary
+        return b""
+    try:
+        return bytes(_BYTES[character] for character in written)
+    except KeyError:
+        return str(written).encode()

@@ -1,0 +1,72 @@
+"""A request under way, as callers of ``Model.start`` see it: its text as it comes, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from smallsight.model.answer import Answer, TokenLogprob
+
+__all__ = ["FinishedReply", "Listener", "Piece", "Reply"]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """New text, and the token it ends with where logprobs were asked for.
+
+    The text is empty while a token is only half a character, or perhaps the beginning of a stop string.
+    """
+
+    text: str
+    logprob: TokenLogprob | None = None
+
+
+Listener = Callable[[Piece | None], None]
+
+
+class Reply(Protocol):
+    """What ``Model.start`` returns. Thread-safe."""
+
+    def listen(self, listener: Listener) -> None:
+        """Have every piece handed to a function, from the first on, and None after the last.
+
+        It is called in the engine's thread, which waits for it: it must be quick and must not raise.
+        """
+        ...
+
+    def cancel(self) -> None:
+        """Give the request up; it ends before the engine's next step."""
+        ...
+
+    def answer(self) -> Answer:
+        """Wait for the end; raises what the request failed with."""
+        ...
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """Return the bytes that a token stands for: half a character, for some."""
+        ...
+
+
+class FinishedReply:
+    """A reply that was known at once."""
+
+    def __init__(self, answer: Answer, pieces: Sequence[str]) -> None:
+        self._answer, self._pieces = answer, pieces
+
+    def listen(self, listener: Listener) -> None:
+        """Hand out all the pieces now, in the caller's thread."""
+        for text in self._pieces:
+            listener(Piece(text))
+        listener(None)
+
+    def cancel(self) -> None:
+        """Do nothing: it has ended."""
+
+    def answer(self) -> Answer:
+        """Return the answer."""
+        return self._answer
+
+    def token_bytes(self, token_id: int) -> bytes:  # noqa: ARG002 - it has no logprobs to name tokens for
+        """Return nothing: its tokens are words without a vocabulary."""
+        return b""

@@ -1,0 +1,1 @@
+"""The HTTP server: OpenAI's protocol, health and metrics, and what keeps strangers out."""

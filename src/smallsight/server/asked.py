@@ -1,0 +1,46 @@
+"""What a client asks, whichever protocol it came by, before any picture has been looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class PictureLink:
+    """Where a picture is, as the client wrote it, and how finely it is to be looked at."""
+
+    url: str
+    detail: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one side said; a text stands for itself."""
+
+    role: str
+    parts: tuple[str | PictureLink, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question. None is what the request does not say; ``sampling`` holds what it says about tokens."""
+
+    model: str | None
+    turns: tuple[Turn, ...]
+    max_tokens: int | None = None
+    temperature: float | None = None
+    num_choices: int = 1
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def links(self) -> list[PictureLink]:
+        """The pictures, in order."""
+        return [part for turn in self.turns for part in turn.parts if isinstance(part, PictureLink)]
+
+    @property
+    def detail(self) -> str:
+        """The finest detail that any picture asks for: a prompt is made with one."""
+        wanted = {link.detail for link in self.links}
+        return next((detail for detail in ("high", "auto", "low") if detail in wanted), "auto")

@@ -1,0 +1,122 @@
+"""From what a client asks to replies under way, and everything given back at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from smallsight.model.model import Model
+from smallsight.model.picture_argument import NamedImage
+from smallsight.model.reply import Reply
+from smallsight.server.admission import Admission
+from smallsight.server.asked import Asked, PictureLink, Turn
+from smallsight.server.exchange import Exchange
+from smallsight.server.picture_links import PictureLinks
+from smallsight.services.served_models import ServedModel
+from smallsight.services.serving import Serving
+
+_NUM_THREADS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A question that a model is answering; ``began_s`` is when it was asked, by ``time.perf_counter``."""
+
+    exchange: Exchange
+    model: str
+    began_s: float
+
+
+class Asking:
+    """Begins answers. Prompts are made in threads: cutting pictures into tiles takes its time."""
+
+    def __init__(self, serving: Serving, admission: Admission, pictures: PictureLinks) -> None:
+        self._serving = serving
+        self._admission = admission
+        self._pictures = pictures
+        self._threads = ThreadPoolExecutor(_NUM_THREADS, "smallsight-prompts")
+
+    async def begin(self, asked: Asked, until: AsyncExitStack) -> UnderWay:
+        """Begin an answer; closing ``until`` gives up what has not ended, and everything it holds.
+
+        Raises subclasses of SmallsightError.
+        """
+        began_s = time.perf_counter()
+        until.enter_context(self._admission.place())
+        loop = asyncio.get_running_loop()
+        served = await loop.run_in_executor(self._threads, self._serving.models.find, asked.model)
+        opened = await self._pictures.open(asked.links)
+        model = await until.enter_async_context(self._serving.pool.lend(served))
+        question = _question(asked.turns, opened, is_chat=not model.tasks)
+        replies: list[Reply] = []
+        until.callback(_cancel_all, replies)
+        for index in range(asked.num_choices):
+            options = _options(asked, served, index, is_chat=not model.tasks)
+            replies.append(await self._start(model, question, options))
+        exchange = Exchange(replies)
+        return UnderWay(exchange, served.name, began_s)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    async def _start(self, model: Model, question: list[dict[str, Any]], options: dict[str, Any]) -> Reply:
+        """Start a reply in a thread; one whose client leaves meanwhile is given up as soon as it is there."""
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._threads, lambda: model.start([], question, **options))
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            future.add_done_callback(_cancel_reply)
+            raise
+
+
+def _cancel_all(replies: list[Reply]) -> None:
+    for reply in replies:
+        reply.cancel()
+
+
+def _cancel_reply(future: asyncio.Future[Reply]) -> None:
+    if not future.cancelled() and future.exception() is None:
+        future.result().cancel()
+
+
+def _question(
+    turns: tuple[Turn, ...], opened: dict[str, NamedImage], *, is_chat: bool
+) -> list[dict[str, Any]]:
+    """Return the conversation for a model; one that is no chat model hears the last question only."""
+    if not is_chat:
+        turns = _last_question(turns)
+    return [{"role": turn.role, "content": [_content(part, opened) for part in turn.parts]} for turn in turns]
+
+
+def _last_question(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+    """Return the newest message with pictures, with the words of the newest message of the user."""
+    asked = [turn for turn in turns if turn.role == "user"]
+    shown = [turn for turn in asked if any(isinstance(part, PictureLink) for part in turn.parts)]
+    if not asked:
+        return turns
+    links = tuple(part for part in shown[-1].parts if isinstance(part, PictureLink)) if shown else ()
+    return (Turn("user", (*links, *(part for part in asked[-1].parts if isinstance(part, str)))),)
+
+
+def _content(part: str | PictureLink, opened: dict[str, NamedImage]) -> dict[str, Any]:
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    return {"type": "image", "image": opened[part.url]}
+
+
+def _options(asked: Asked, served: ServedModel, index: int, *, is_chat: bool) -> dict[str, Any]:
+    """Return how one choice is sampled; choices of one seed differ in a known way."""
+    options: dict[str, Any] = {"max_tokens": asked.max_tokens or served.max_tokens, "detail": asked.detail}
+    sampling = dict(asked.sampling)
+    if not is_chat:  # it searches for the likeliest text, which is documented; stop and logprobs it refuses
+        return options | {name: sampling[name] for name in ("stop", "num_logprobs") if name in sampling}
+    options["temperature"] = served.temperature if asked.temperature is None else asked.temperature
+    if "seed" in sampling:
+        sampling["seed"] = (sampling["seed"] + index) % 2**63
+    return options | sampling

@@ -1,0 +1,179 @@
+"""What `POST /v1/chat/completions` takes, and what it means.
+
+Source: the official Python client's types for chat completions, and what other servers accept besides.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from smallsight.errors import BadRequestError
+from smallsight.server.asked import Asked, PictureLink, Turn
+from smallsight.server.wire_fields import (
+    MAX_CHOICES,
+    MAX_MESSAGES,
+    MAX_PARTS,
+    MAX_STOPS,
+    MAX_TOP_LOGPROBS,
+    Detail,
+    MaxTokens,
+    ModelName,
+    Penalty,
+    Seed,
+    Temperature,
+    TopP,
+    Wire,
+    fineness,
+    usable_seed,
+)
+
+
+class TextPart(Wire):
+    """Words."""
+
+    type: Literal["text"]
+    text: str
+
+
+class RefusalPart(Wire):
+    """Words of an assistant that would not answer."""
+
+    type: Literal["refusal"]
+    refusal: str
+
+
+class ImageUrl(Wire):
+    """Where a picture is."""
+
+    url: str
+    detail: Detail | None = None
+
+
+class ImagePart(Wire):
+    """A picture. Some clients write its address without the object around it."""
+
+    type: Literal["image_url"]
+    image_url: ImageUrl | str
+
+
+Part = Annotated[TextPart | RefusalPart | ImagePart, Field(discriminator="type")]
+
+
+class ChatMessage(Wire):
+    """What one side said."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | Annotated[list[Part], Field(max_length=MAX_PARTS)] | None = None
+
+
+class ResponseFormat(Wire):
+    """What form the answer has to have."""
+
+    type: Literal["text", "json_object", "json_schema"]
+
+
+class StreamOptions(Wire):
+    """How an answer is streamed."""
+
+    include_usage: bool | None = None
+
+
+class ChatRequest(Wire):
+    """A conversation to go on with."""
+
+    model: ModelName | None = None
+    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES)]
+    max_tokens: MaxTokens | None = None
+    max_completion_tokens: MaxTokens | None = None
+    n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = None
+    stop: str | Annotated[list[str], Field(max_length=MAX_STOPS)] | None = None
+    seed: Seed | None = None
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    top_k: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    repetition_penalty: Annotated[float, Field(ge=0.01, le=100, allow_inf_nan=False)] | None = None
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
+    logit_bias: dict[str, float] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
+    response_format: ResponseFormat | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    tools: list[Any] | None = None
+    tool_choice: Any = None
+    modalities: list[str] | None = None
+
+    def asked(self) -> Asked:
+        """Return the question in Smallsight's words; raises BadRequestError for what it cannot do."""
+        self._refuse_what_is_missing()
+        return Asked(
+            model=self.model,
+            turns=tuple(_turn(index, message) for index, message in enumerate(self.messages)),
+            max_tokens=self.max_completion_tokens or self.max_tokens,
+            temperature=self.temperature,
+            num_choices=self.n or 1,
+            sampling=self._sampling(),
+        )
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether a stream ends with what it cost."""
+        return bool(self.stream_options and self.stream_options.include_usage)
+
+    def _sampling(self) -> dict[str, Any]:
+        stop = [self.stop] if isinstance(self.stop, str) else self.stop
+        given = {
+            "top_p": self.top_p,
+            "top_k": self.top_k,
+            "repetition_penalty": self.repetition_penalty,
+            "seed": usable_seed(self.seed),
+            "stop": [one for one in stop or () if one] or None,
+            "num_logprobs": (self.top_logprobs or 0) if self.logprobs else None,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+    def _refuse_what_is_missing(self) -> None:
+        if self.top_logprobs is not None and not self.logprobs:
+            raise BadRequestError(
+                "top_logprobs is given without logprobs.", hint="set logprobs to true.", param="top_logprobs"
+            )
+        unsupported = {
+            "frequency_penalty": bool(self.frequency_penalty),
+            "presence_penalty": bool(self.presence_penalty),
+            "logit_bias": bool(self.logit_bias),
+            "tools": bool(self.tools) and self.tool_choice != "none",
+            "modalities": any(one != "text" for one in self.modalities or ()),
+            "response_format": self.response_format is not None and self.response_format.type != "text",
+        }
+        for name, is_asked in unsupported.items():
+            if is_asked:
+                raise BadRequestError(
+                    f"This release does not support {name}.", hint="leave it out.", param=name
+                )
+
+
+def _turn(index: int, message: ChatMessage) -> Turn:
+    if message.role in ("tool", "function"):
+        raise BadRequestError(
+            f"Messages of role {message.role} cannot be used: no model here calls tools.",
+            hint="leave them out.",
+            param=f"messages.{index}.role",
+        )
+    role = "system" if message.role == "developer" else message.role
+    content = message.content
+    if content is None or isinstance(content, str):
+        return Turn(role, (content or "",))
+    return Turn(role, tuple(_part(one) for one in content))
+
+
+def _part(part: TextPart | RefusalPart | ImagePart) -> str | PictureLink:
+    if isinstance(part, TextPart):
+        return part.text
+    if isinstance(part, RefusalPart):
+        return part.refusal
+    if isinstance(part.image_url, str):
+        return PictureLink(part.image_url)
+    return PictureLink(part.image_url.url, fineness(part.image_url.detail))

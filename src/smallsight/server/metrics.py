@@ -1,0 +1,111 @@
+"""Figures for Prometheus: requests, tokens, models and memory. Labels come from our own tables only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from smallsight.server.admission import Admission
+from smallsight.server.usage import Cost
+from smallsight.services.serving import Serving
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+UNMATCHED = "unmatched"
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+Metric = GaugeMetricFamily | CounterMetricFamily
+
+
+class Metrics:
+    """Counts what passes through one server."""
+
+    def __init__(self, serving: Serving, admission: Admission) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "smallsight_requests",
+            "Requests by route, method and status.",
+            ("route", "method", "status"),
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "smallsight_request_seconds",
+            "Seconds from a request's head to the end of its answer.",
+            ("route",),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._tokens = Counter(
+            "smallsight_tokens",
+            "Tokens by model: prompt (image and cached ones among them) and completion.",
+            ("model", "kind"),
+            registry=self._registry,
+        )
+        self._inference = Histogram(
+            "smallsight_inference_seconds",
+            "Seconds that models took for answers.",
+            ("model",),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._registry.register(_State(serving, admission))
+
+    def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count one request that has been answered."""
+        self._requests.labels(route, method, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def count_answer(self, model: str, cost: Cost) -> None:
+        """Count what one question cost."""
+        kinds = {
+            "prompt": cost.prompt_tokens,
+            "image": cost.image_tokens,
+            "cached": cost.cached_tokens,
+            "completion": cost.completion_tokens,
+        }
+        for kind, number in kinds.items():
+            self._tokens.labels(model, kind).inc(number)
+        self._inference.labels(model).observe(cost.inference_time_s)
+
+    def text(self) -> bytes:
+        """Return all figures as Prometheus reads them."""
+        return generate_latest(self._registry)
+
+
+class _State(Collector):
+    """What is read off at the moment of asking."""
+
+    def __init__(self, serving: Serving, admission: Admission) -> None:
+        self._serving = serving
+        self._admission = admission
+        self._peak_bytes = 0
+
+    def collect(self) -> Iterator[Metric]:
+        pool = self._serving.pool
+        memory = pool.memory()
+        self._peak_bytes = max(self._peak_bytes, memory.resident_bytes)
+        yield GaugeMetricFamily(
+            "smallsight_requests_under_way", "Questions being answered.", self._admission.num_requests
+        )
+        yield GaugeMetricFamily(
+            "smallsight_memory_resident_bytes", "Memory the process holds.", memory.resident_bytes
+        )
+        yield GaugeMetricFamily(
+            "smallsight_memory_peak_bytes",
+            "Most memory it held when these figures were read.",
+            self._peak_bytes,
+        )
+        yield GaugeMetricFamily(
+            "smallsight_memory_budget_bytes", "Memory it may hold.", pool.policy.max_bytes
+        )
+        yield GaugeMetricFamily(
+            "smallsight_memory_free_bytes", "Memory that the machine has left.", memory.free_bytes
+        )
+        models = GaugeMetricFamily("smallsight_model_bytes", "Memory by model.", labels=("model", "stage"))
+        for one in pool.loaded():
+            models.add_metric((one.name, one.stage), one.charged_bytes)
+        yield models
+        yield CounterMetricFamily("smallsight_model_loads", "Models loaded.", pool.num_loads)
+        yield CounterMetricFamily("smallsight_model_unloads", "Models unloaded.", pool.num_unloads)

@@ -1,0 +1,82 @@
+"""From what a client writes as a picture's address to the picture: data in the address, or a fetched file.
+
+Never a path: an address with neither form is refused without being looked at further.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import binascii
+import re
+from collections.abc import Sequence
+from urllib.parse import unquote_to_bytes
+
+from smallsight.errors import BadRequestError
+from smallsight.model.picture_argument import NamedBytes, NamedImage
+from smallsight.server.asked import PictureLink
+from smallsight.server.remote_pictures import RemotePictures
+from smallsight.services.picture_pool import PicturePool
+
+_SHOWN_CHARS = 40
+_LINE_BREAKS = re.compile(rb"\s+")
+
+
+class PictureLinks:
+    """Opens pictures that a request brings along or names."""
+
+    def __init__(self, pool: PicturePool, remote: RemotePictures, *, max_pictures: int) -> None:
+        self._pool = pool
+        self._remote = remote
+        self._max_pictures = max_pictures
+
+    async def open(self, links: Sequence[PictureLink]) -> dict[str, NamedImage]:
+        """Return the picture behind each address; raises BadRequestError and subclasses of PictureError."""
+        if len(links) > self._max_pictures:
+            raise BadRequestError(
+                f"The request has {len(links)} pictures (limit {self._max_pictures}).",
+                hint="ask about fewer at once.",
+            )
+        urls = list(dict.fromkeys(link.url for link in links))
+        opened = await asyncio.gather(*(self._open(url) for url in urls))
+        return dict(zip(urls, opened, strict=True))
+
+    async def _open(self, url: str) -> NamedImage:
+        if url[:5].lower() == "data:":
+            return await self._pool.open(picture_in(url))
+        if url[:6].lower().startswith(("http:", "https:")):
+            return await self._pool.open(await self._remote.fetch(url))
+        raise BadRequestError(
+            f"A picture cannot be taken from {_shown(url)}.",
+            hint="send it as a data: URL, base64.",
+            param="image_url",
+        )
+
+
+def picture_in(url: str) -> NamedBytes:
+    """Return the bytes in a data: URL, with the file name if it has one; raises BadRequestError.
+
+    Source: RFC 2397; ``;name=cat.png`` among its parameters is a custom of browsers.
+    """
+    head, comma, body = url[5:].partition(",")
+    parameters = [one.strip() for one in head.split(";")]
+    if not comma or not body:
+        raise BadRequestError("A data: URL has no data.", hint="data:image/png;base64,...", param="image_url")
+    name = next((one[5:] for one in parameters if one.lower().startswith("name=")), "")
+    if parameters[-1].lower() != "base64":
+        return NamedBytes(_text_of(name), unquote_to_bytes(body))
+    try:
+        data = _LINE_BREAKS.sub(b"", unquote_to_bytes(body) if "%" in body else body.encode("ascii"))
+        padding = b"=" * (-len(data) % 4)
+        return NamedBytes(_text_of(name), binascii.a2b_base64(data + padding, strict_mode=True))
+    except (UnicodeEncodeError, binascii.Error) as error:
+        raise BadRequestError(
+            "The data of a data: URL is not base64.", hint="encode the whole file.", param="image_url"
+        ) from error
+
+
+def _text_of(name: str) -> str:
+    return unquote_to_bytes(name).decode("utf-8", "replace")
+
+
+def _shown(url: str) -> str:
+    return repr(url if len(url) <= _SHOWN_CHARS else url[:_SHOWN_CHARS] + "...")

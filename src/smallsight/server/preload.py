@@ -1,0 +1,53 @@
+"""Loading the active model as the server starts, so that the first question need not wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from smallsight.errors import SmallsightError
+from smallsight.services.serving import Serving
+
+log = structlog.get_logger(__name__)
+
+
+class Preload:
+    """One attempt in the background, and how it went. A later answer by the model makes up for a failure."""
+
+    def __init__(self, serving: Serving) -> None:
+        self._serving = serving
+        self._task: asyncio.Task[None] | None = None
+        self._name: str | None = None
+        self.problem: str | None = None
+
+    def start(self) -> None:
+        """Begin, if a model is active."""
+        if self._serving.live.current().active_model is not None:
+            self._task = asyncio.create_task(self._load())
+
+    async def stop(self) -> None:
+        """Give the attempt up."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether the first attempt is still going on."""
+        return self._task is not None and not self._task.done()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it failed, and nobody has had the model loaded since."""
+        return self.problem is not None and all(one.name != self._name for one in self._serving.pool.loaded())
+
+    async def _load(self) -> None:
+        try:
+            served = await asyncio.to_thread(self._serving.models.find, None)
+            self._name = served.name
+            async with self._serving.pool.lend(served):
+                pass
+        except SmallsightError as error:
+            self.problem = str(error)
+            log.error("active_model_not_loaded", why=self.problem)

@@ -1,0 +1,95 @@
+"""Which addresses pictures may be fetched from. Plain policy: it reads text and numbers, and opens nothing.
+
+One reading of an address serves the check and the connection, so the two cannot differ.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from smallsight.errors import BadRequestError
+
+ANY_HOST = "*"
+MAX_URL_CHARS = 2048
+_PORTS = {"http": 80, "https": 443}
+_HOST_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9-]{1,63}(?<!-))+")
+_PRINTABLE_ASCII = re.compile(r"[!-~]+")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteUrl:
+    """An address that was understood: ``target`` is path and query, as they go into the request."""
+
+    scheme: str
+    host: str
+    port: int
+    target: str
+
+
+def read_remote_url(url: str, allowed_hosts: Collection[str]) -> RemoteUrl:
+    """Take an address apart; raises BadRequestError for one that may not be fetched from, or is odd.
+
+    Only host names, never numbers; only the ordinary port of the scheme; nothing that parsers disagree about.
+    """
+    if not allowed_hosts:
+        raise _refused("Pictures are not fetched by this server", "send them as data: URLs, base64.")
+    if len(url) > MAX_URL_CHARS or not _PRINTABLE_ASCII.fullmatch(url) or "\\" in url:
+        raise _refused("The picture's address is not a plain URL", "write it in ASCII, percent-encoded.")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise _refused("The picture's address is not a URL", "check it.") from error
+    scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
+    if scheme not in _PORTS or "@" in parts.netloc or port not in (None, _PORTS[scheme]):
+        raise _refused(
+            "The picture's address has a scheme, user or port that is not allowed",
+            "use http or https, without a user, on the usual port.",
+        )
+    if not _HOST_NAME.fullmatch(host) or _is_number(host):
+        raise _refused("The picture's address has no ordinary host name", "name the host.")
+    if ANY_HOST not in allowed_hosts and host not in {one.lower() for one in allowed_hosts}:
+        raise _refused(f"Pictures are not fetched from {host}", "send it as a data: URL, base64.")
+    query = f"?{parts.query}" if parts.query else ""
+    return RemoteUrl(scheme, host, _PORTS[scheme], (parts.path or "/") + query)
+
+
+def is_public(address: str) -> bool:
+    """Return whether an IP address belongs to the public internet, whatever form it is hidden in."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    return all(one.is_global and not one.is_multicast and not one.is_reserved for one in _unwrapped(ip))
+
+
+def _unwrapped(ip: IPAddress) -> list[IPAddress]:
+    """Return an address and the IPv4 addresses that it stands for."""
+    found: list[IPAddress] = []
+    if isinstance(ip, ipaddress.IPv4Address):
+        return [ip]
+    if ip.ipv4_mapped is not None:
+        return [ip.ipv4_mapped]
+    if ip.sixtofour is not None:
+        found.append(ip.sixtofour)
+    if ip.teredo is not None:
+        found += ip.teredo
+    if ip in _NAT64:
+        return [*found, ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)]
+    return [*found, ip]
+
+
+def _is_number(host: str) -> bool:
+    """Return whether a host could be read as an address: its last label is a number of some kind."""
+    return re.fullmatch(r"(?:\d+|0x[0-9a-f]*)", host.rpartition(".")[2]) is not None
+
+
+def _refused(why: str, hint: str) -> BadRequestError:
+    return BadRequestError(f"{why}.", hint=hint, param="image_url")

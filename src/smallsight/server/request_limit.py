@@ -1,0 +1,97 @@
+"""How large a request may be and how long its body may take, counted as it comes: it may announce a lie."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from smallsight.errors import RequestTooLargeError, RequestTooSlowError, ServerError
+from smallsight.server.connection import MAX_HEAD_BYTES
+from smallsight.server.error_answer import error_response
+
+
+class RequestLimit:
+    """An ASGI application around another one."""
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int, timeout_s: float) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+        self._timeout_s = timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with a body that is watched, or answer it here."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if _head_bytes(scope) > MAX_HEAD_BYTES:
+            await self._refuse(_too_large("head", MAX_HEAD_BYTES), scope, receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "0")
+        if announced.isdecimal() and int(announced[:20]) > self._max_bytes:
+            await self._refuse(_too_large("body", self._max_bytes), scope, receive, send)
+            return
+        body = _WatchedBody(receive, self._max_bytes, time.monotonic() + self._timeout_s)
+        try:
+            await self._app(scope, body.receive, send)
+        except _OverLimit:
+            await self._refuse(_too_large("body", self._max_bytes), scope, receive, send)
+        except _OverTime:
+            await self._refuse(self._too_slow(), scope, receive, send)
+
+    async def _refuse(self, error: ServerError, scope: Scope, receive: Receive, send: Send) -> None:
+        response = error_response(error)
+        response.headers["connection"] = "close"  # the rest of the body is not worth reading
+        await response(scope, receive, send)
+
+    def _too_slow(self) -> ServerError:
+        return RequestTooSlowError(
+            f"The body took too long (limit {self._timeout_s:g} s).", hint="send it faster, or less of it."
+        )
+
+
+def _head_bytes(scope: Scope) -> int:
+    """Return the size of a head that came whole: the parser counts only while it is incomplete."""
+    lines = sum(len(name) + len(value) for name, value in scope["headers"])
+    return lines + len(scope.get("raw_path") or b"") + len(scope.get("query_string", b""))
+
+
+def _too_large(what: str, max_bytes: int) -> ServerError:
+    return RequestTooLargeError(
+        f"The {what} of the request is too large (limit {max_bytes} bytes).",
+        hint="send smaller pictures, or raise server.max_body_bytes." if what == "body" else None,
+    )
+
+
+class _OverLimit(BaseException):
+    """More came than may come."""
+
+
+class _OverTime(BaseException):
+    """It took longer than it may."""
+
+
+class _WatchedBody:
+    def __init__(self, receive: Receive, max_bytes: int, deadline_s: float) -> None:
+        self._receive = receive
+        self._left_bytes = max_bytes
+        self._deadline_s = deadline_s
+        self._has_ended = False
+
+    async def receive(self) -> Message:
+        """Return the next message; once the body is complete, waiting has no limit: only leaving follows."""
+        if self._has_ended:
+            return await self._receive()
+        try:
+            async with asyncio.timeout(self._deadline_s - time.monotonic()):
+                message = await self._receive()
+        except TimeoutError:
+            raise _OverTime from None
+        if message["type"] == "http.request":
+            self._left_bytes -= len(message.get("body", b""))
+            self._has_ended = not message.get("more_body", False)
+            if self._left_bytes < 0:
+                raise _OverLimit
+        return message

@@ -1,0 +1,46 @@
+"""Settings that may change while a server runs: the file is read again when it has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from smallsight.errors import SettingsError
+from smallsight.settings import Settings, config_path, load_settings
+
+log = structlog.get_logger(__name__)
+
+
+class LiveSettings:
+    """The settings in force; ``overrides`` come before file and environment.
+
+    A file that has become wrong is told of in the log, and what was before stays. The first reading raises
+    SettingsError.
+    """
+
+    def __init__(self, overrides: Mapping[str, Any] | None = None) -> None:
+        self._overrides = dict(overrides or {})
+        self._seen = _mark_of_file()
+        self._settings = load_settings(**self._overrides)
+
+    def current(self) -> Settings:
+        """Return the settings as the file has them now."""
+        seen = _mark_of_file()
+        if seen != self._seen:
+            self._seen = seen
+            try:
+                self._settings = load_settings(**self._overrides)
+                log.info("settings_read_again")
+            except SettingsError as error:
+                log.error("settings_not_changed", why=str(error))
+        return self._settings
+
+
+def _mark_of_file() -> tuple[int, int, int] | None:
+    try:
+        status = config_path().stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino

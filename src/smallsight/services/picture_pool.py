@@ -1,0 +1,41 @@
+"""Opening pictures for many requests at once: a few threads, each with a decoding process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from smallsight.model.picture_argument import NamedBytes, NamedImage, PictureOpener
+from smallsight.settings import Limits
+
+_NUM_THREADS = 2
+
+
+class PicturePool:
+    """Decodes untrusted bytes outside this process, without keeping the event loop. Close it at the end."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._own = threading.local()
+        self._openers: list[PictureOpener] = []
+        self._threads = ThreadPoolExecutor(_NUM_THREADS, "smallsight-pictures")
+
+    async def open(self, picture: NamedBytes) -> NamedImage:
+        """Return a picture's first frame; raises subclasses of PictureError."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._open, picture)
+
+    def close(self) -> None:
+        """End the threads and their decoding processes; what waits is given up."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        for opener in self._openers:
+            opener.close()
+
+    def _open(self, picture: NamedBytes) -> NamedImage:
+        # A decoding process ends with the thread that started it, so each thread keeps its own.
+        opener: PictureOpener | None = getattr(self._own, "opener", None)
+        if opener is None:
+            opener = self._own.opener = PictureOpener(self._limits)
+            self._openers.append(opener)
+        return NamedImage(picture.name or None, opener.open(picture))

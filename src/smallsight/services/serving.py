@@ -1,0 +1,61 @@
+"""Wires what a server needs: models in memory, decoders, keys, and the settings that may change meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from smallsight.engine.machine_memory import usable_memory_bytes
+from smallsight.engine.pool import Pool
+from smallsight.model.loading import load
+from smallsight.model.model import Model
+from smallsight.services.api_keys import ApiKeys
+from smallsight.services.live_settings import LiveSettings
+from smallsight.services.model_pool import Loader, ModelPool
+from smallsight.services.picture_pool import PicturePool
+from smallsight.services.served_models import ServedModel, ServedModels
+from smallsight.settings import Settings
+
+_GIB = 1024**3
+_BUDGET_SHARE = 0.8  # of the machine's memory; the rest is for the system and the decoding processes
+_SMALL_MACHINE_BYTES = 8 * _GIB
+_MODELS_ON_LARGE_MACHINES = 3
+
+
+class Serving:
+    """Everything behind the server's routes. Make it inside the event loop; close it at the end."""
+
+    def __init__(self, live: LiveSettings, *, loader: Loader | None = None) -> None:
+        self.live = live
+        self.settings = live.current()
+        self.keys = ApiKeys(self.settings.api_keys_path)
+        self.models = ServedModels(live.current)
+        self.pool = ModelPool(
+            pool_policy(self.settings, usable_memory_bytes()),
+            loader or self._load,
+            keep_alive_s=self.settings.memory.keep_alive_s,
+        )
+        self.pictures = PicturePool(self.settings.limits)
+
+    @classmethod
+    def open(cls, overrides: Mapping[str, Any] | None = None) -> Serving:
+        """Read the settings and wire; raises SettingsError."""
+        return cls(LiveSettings(overrides))
+
+    async def close(self) -> None:
+        """Unload the models and end the decoders."""
+        await self.pool.close()
+        self.pictures.close()
+
+    def _load(self, served: ServedModel) -> Model:
+        return load(
+            served.source, precision=served.precision, device=served.device, settings=self.live.current()
+        )
+
+
+def pool_policy(settings: Settings, usable_bytes: int) -> Pool:
+    """Return the bounds on loaded models for a machine of this size."""
+    wanted = settings.memory
+    max_bytes = usable_bytes * _BUDGET_SHARE if wanted.max_gb is None else wanted.max_gb * _GIB
+    by_machine = 1 if usable_bytes < _SMALL_MACHINE_BYTES else _MODELS_ON_LARGE_MACHINES
+    return Pool(max_models=wanted.max_loaded_models or by_machine, max_bytes=int(max_bytes))

@@ -1,0 +1,317 @@
+"""What keeps strangers out of a real server, and what keeps it answering."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from smallsight.catalog.registered import RegisteredModel, RegisteredModels
+from smallsight.services.api_keys import ApiKeys, Scope
+from tiny_smolvlm import SHAPES, make_checkpoint
+
+from .serving import Server, about, data_url, running
+
+LONG = {"model": "tiny", "max_tokens": 1900}  # two or three seconds
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_checkpoint(tmp_path_factory.mktemp("tiny") / "model", SHAPES[0])
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Iterator[Server]:
+    home = tmp_path_factory.mktemp("walls") / "home"
+    RegisteredModels(home / "models.json").add(RegisteredModel("tiny", tiny, "smolvlm"))
+    bounds = {"max_body_bytes": "200000", "body_timeout_s": "2", "header_timeout_s": "1", "max_requests": "3"}
+    with running(home, **{f"server__{name}": value for name, value in bounds.items()}) as one:
+        yield one
+
+
+def raw(server: Server, data: bytes, seconds: float = 15) -> bytes:
+    """Send bytes and return all that comes back before the server closes the connection."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=seconds) as connection:
+        connection.sendall(data)
+        received = b""
+        while chunk := connection.recv(65536):
+            received += chunk
+    return received
+
+
+def head(*lines: str, body: int = 0) -> bytes:
+    first = "POST /v1/chat/completions HTTP/1.1"
+    length = [f"Content-Length: {body}"] if body else []
+    return ("\r\n".join([first, *lines, *length, "Connection: close"]) + "\r\n\r\n").encode()
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:1", 200),
+        ("localhost", 200),
+        ("[::1]:80", 200),
+        ("192.168.7.7", 200),
+        ("evil.example", 400),
+        ("localhost.evil.example", 400),
+        ("127.0.0.1.evil.example", 400),
+        ("a@localhost", 400),
+        ("", 400),
+        ("localhost:99999999", 400),
+    ],
+)
+def test_a_foreign_name_is_turned_away(server: Server, host: str, status: int):
+    answer = server.http.get("/health/live", headers={"host": host})
+    assert answer.status_code == status
+    if status == 400:
+        assert answer.json()["error"]["code"] == "bad_request"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"sec-fetch-site": "same-origin"}, 200),
+        ({"sec-fetch-site": "none"}, 200),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+        ({"origin": "https://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "{own}"}, 200),
+        ({"origin": "{own}", "sec-fetch-site": "cross-site"}, 403),
+    ],
+    ids=str,
+)
+def test_a_page_of_another_site_may_not_ask(server: Server, headers: dict[str, str], status: int):
+    headers = {name: value.replace("{own}", server.url) for name, value in headers.items()}
+    answer = server.http.post(
+        "/v1/chat/completions", json={"model": "test", "messages": about()}, headers=headers
+    )
+    assert answer.status_code == status
+
+
+def test_a_body_that_says_it_is_too_large_is_refused_unread(server: Server):
+    answer = raw(server, head("Host: localhost", "Content-Type: application/json", body=10**9))
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b'"code":"request_too_large"' in answer
+
+
+def test_a_body_that_does_not_say_it_is_cut_off(server: Server):
+    def chunks() -> Iterator[bytes]:
+        for _ in range(100):
+            yield b" " * 10_000
+
+    answer = server.http.post(
+        "/v1/chat/completions", content=chunks(), headers={"content-type": "application/json"}
+    )
+    assert answer.status_code == 413
+
+
+def test_a_slow_body_is_cut_off(server: Server):
+    began_s = time.monotonic()
+    answer = raw(server, head("Host: localhost", "Content-Type: application/json", body=1000) + b"{")
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert time.monotonic() - began_s < 8
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\n", b"GET / HT"])
+def test_a_slow_head_is_cut_off(server: Server, begun: bytes):
+    began_s = time.monotonic()
+    assert raw(server, begun) == b""
+    assert time.monotonic() - began_s < 6
+
+
+def test_a_second_slow_head_on_one_connection_is_cut_off_too(server: Server):
+    began_s = time.monotonic()
+    whole = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    assert raw(server, whole + b"GET / HT").count(b"HTTP/1.1 200") == 1
+    assert time.monotonic() - began_s < 6
+
+
+def test_a_huge_head_is_refused(server: Server):
+    answer = raw(server, b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 100_000 + b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 4")
+
+
+def test_what_is_not_http_is_refused(server: Server):
+    assert raw(server, b"\x00\x01\x02\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+
+
+def test_too_many_at_once_are_told_to_come_back(server: Server):
+    answers: list[httpx2.Response] = []
+
+    def ask() -> None:
+        answers.append(server.ask(**LONG))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses.count(200) >= 3
+    assert set(statuses) == {200, 429}
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert int(refused.headers["retry-after"]) == 1
+    assert refused.json()["error"]["type"] == "rate_limit_error"
+    server.wait_until(lambda: server.health()["requests_under_way"] == 0)
+
+
+@pytest.mark.parametrize("streams", [True, False])
+def test_an_answer_ends_when_its_client_leaves(server: Server, streams: bool):
+    server.ask(model="tiny", max_tokens=1)
+    body = json.dumps({**LONG, "stream": streams, "n": 2, "messages": [{"role": "user", "content": "hello"}]})
+    request = head("Host: localhost", "Content-Type: application/json", body=len(body)) + body.encode()
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(request)
+        server.wait_until(lambda: server.health()["requests_under_way"] == 1)
+        if streams:
+            connection.recv(1000)
+        left_s = time.monotonic()
+    server.wait_until(lambda: server.health()["requests_under_way"] == 0)
+    assert time.monotonic() - left_s < 1
+    # The model itself is free again too: a short question does not wait behind a long one nobody reads.
+    began_s = time.monotonic()
+    assert server.ask(model="tiny", max_tokens=1).status_code == 200
+    assert time.monotonic() - began_s < 1
+
+
+def test_a_server_that_stops_finishes_what_it_has(tmp_path: Path, tiny: Path):
+    home = tmp_path / "home"
+    RegisteredModels(home / "models.json").add(RegisteredModel("tiny", tiny, "smolvlm"))
+    with running(home) as server:
+        server.ask(model="tiny", max_tokens=1)
+        answers: list[httpx2.Response] = []
+        thread = threading.Thread(target=lambda: answers.append(server.ask(**LONG)))
+        kept = httpx2.Client(base_url=server.url, trust_env=False)
+        kept.get("/health/live")
+        thread.start()
+        server.wait_until(lambda: server.health()["requests_under_way"] == 1)
+        os.kill(server.process.pid, signal.SIGTERM)
+        thread.join()
+        assert answers[0].status_code == 200
+        assert answers[0].json()["usage"]["completion_tokens"] == 1900
+        with pytest.raises(httpx2.TransportError):
+            httpx2.get(f"{server.url}/health/live", trust_env=False)
+        kept.close()
+        assert server.process.wait(20) == 0
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path: Path, tiny: Path):
+    home = tmp_path / "home"
+    RegisteredModels(home / "models.json").add(RegisteredModel("tiny", tiny, "smolvlm"))
+    with running(home) as server:
+        server.ask(model="tiny", max_tokens=1)
+        body = {**LONG, "n": 8, "messages": [{"role": "user", "content": "hello"}], "stream": True}
+        with server.http.stream("POST", "/v1/chat/completions", json=body) as stream:
+            pieces = stream.iter_raw()
+            next(pieces)
+            os.kill(server.process.pid, signal.SIGTERM)
+            time.sleep(0.3)
+            os.kill(server.process.pid, signal.SIGINT)
+            began_s = time.monotonic()
+            assert server.process.wait(20) == 0
+            assert time.monotonic() - began_s < 3
+
+
+def test_listening_to_the_network_takes_a_key(tmp_path: Path):
+    for host in ("0.0.0.0", "192.168.1.5", "nas.example"):
+        done = subprocess.run(
+            [sys.executable, "-m", "smallsight", "serve", "--host", host, "--port", "0"],
+            env={**os.environ, "SMALLSIGHT_HOME": str(tmp_path / "home")},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert f"error: Listening on {host} would let everybody on the network in" in done.stderr
+        assert "smallsight keys add" in done.stderr
+
+
+def test_keys_and_their_scopes(tmp_path: Path):
+    keys = ApiKeys(tmp_path / "home" / "api-keys.json")
+    user = keys.add("user", frozenset({Scope.USE}))
+    monitor = keys.add("monitor", frozenset({Scope.MONITOR}))
+    with running(tmp_path / "home", "--host", "0.0.0.0") as server:
+        where = f"http://127.0.0.1:{server.port}"
+
+        def status(path: str, key: str | None = None, **more: str) -> int:
+            headers = {**more, **({} if key is None else {"authorization": f"Bearer {key}"})}
+            return httpx2.get(where + path, headers=headers, trust_env=False).status_code
+
+        assert [status(path) for path in ("/health/live", "/health/ready", "/", "/docs")] == [200] * 4
+        assert status("/v1/models") == 401
+        assert status("/v1/models", "ss-wrong") == 401
+        assert status("/v1/models", authorization=f"Basic {user}") == 401
+        assert status(f"/v1/models?key={user}") == 401
+        assert (status("/v1/models", user), status("/metrics", user)) == (200, 403)
+        assert (status("/v1/models", monitor), status("/metrics", monitor)) == (403, 200)
+        refused = httpx2.get(f"{where}/v1/models", trust_env=False)
+        assert refused.headers["www-authenticate"] == "Bearer"
+        assert refused.json()["error"]["type"] == "authentication_error"
+        keys.remove("user")
+        assert status("/v1/models", user) == 401
+        assert user not in server.log.read_text()
+        assert user not in (tmp_path / "home" / "api-keys.json").read_text()
+
+
+def test_the_last_key_gone_does_not_open_a_server_to_the_network(tmp_path: Path):
+    keys = ApiKeys(tmp_path / "home" / "api-keys.json")
+    keys.add("only", frozenset(Scope))
+    with running(tmp_path / "home", "--host", "0.0.0.0") as server:
+        keys.remove("only")
+        answer = httpx2.get(f"http://127.0.0.1:{server.port}/v1/models", trust_env=False)
+        assert answer.status_code == 401
+
+
+def test_a_port_in_use_is_a_sentence(server: Server, tmp_path: Path):
+    done = subprocess.run(
+        [sys.executable, "-m", "smallsight", "serve", "--port", str(server.port)],
+        env={**os.environ, "SMALLSIGHT_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: 127.0.0.1 port {server.port} cannot be listened on")
+
+
+def test_many_pictures_and_absurd_ones_are_refused_quickly(tmp_path: Path):
+    with running(tmp_path / "home", "--model", "test") as server:
+        server.ask(model="test", messages=about(data_url()))  # the decoder runs now
+        before_bytes = server.resident_bytes()
+        absurd = [
+            (about(*[data_url(name=f"{i}.png") for i in range(1000)]), 400),
+            (about(data_url(_png_head(40_000, 40_000))), 413),
+            (about(data_url(_png_head(2**31 - 1, 2**31 - 1))), 413),
+            ([{"role": "user", "content": "x"}] * 1001, 400),
+        ]
+        for messages, status in absurd:
+            began_s = time.monotonic()
+            answer = server.ask(model="test", messages=messages)
+            assert answer.status_code == status, answer.text
+            assert time.monotonic() - began_s < 1
+        assert server.resident_bytes() - before_bytes < 64 * 1024**2
+
+
+def _png_head(width: int, height: int) -> bytes:
+    import struct
+    import zlib
+
+    data = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + data + struct.pack(">I", zlib.crc32(data))
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+    )
