@@ -25,11 +25,11 @@ _BYTES = _bytes_by_character()
 
 
 def token_bytes(tokenizer: Tokenizer, token_id: int) -> bytes:
-    """Return what a token adds to the text; a token that is no piece of text is its own name in UTF-8."""
+    """Return what a token adds to the text: nothing for control tokens and padding of the vocabulary."""
     written = tokenizer.id_to_token(token_id)
-    if written is None:  # a row of padding at the end of the vocabulary
+    if written is None or not tokenizer.decode([token_id], skip_special_tokens=True):
         return b""
     try:
         return bytes(_BYTES[character] for character in written)
-    except KeyError:
+    except KeyError:  # added beside the byte-level ones, and written as it is
         return str(written).encode()

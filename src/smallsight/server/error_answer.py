@@ -62,6 +62,7 @@ def handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(SmallsightError, _on_own_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(Exception, _on_unforeseen)
 
 
 async def _on_own_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's shape
@@ -82,6 +83,11 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     }.get(error.status_code, _plain(str(error.detail)))
     body = _body(error.status_code, message, None, None)
     return json_response(body, error.status_code, error.headers)
+
+
+async def _on_unforeseen(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    """Answer; Starlette raises the error again, and the request log writes it down."""
+    return json_response(error_body(SmallsightError("The request failed.")), 500)
 
 
 def invalid_request(problems: Sequence[Mapping[str, Any]]) -> BadRequestError:

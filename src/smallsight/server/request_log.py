@@ -51,7 +51,7 @@ class RequestLog:
                 log.info("request_cut_off")
             except Exception:
                 log.exception("request_failed")
-                if answer.status is None:
+                if answer.status is None:  # it failed in a layer around the routes
                     unforeseen = SmallsightError("The request failed.")
                     await error_response(unforeseen)(scope, receive, answer.send)
             finally:

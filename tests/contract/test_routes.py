@@ -1,0 +1,125 @@
+"""Every route of the server, walked: who may use it, what its errors look like, and what the guide says."""
+
+import re
+
+import pytest
+from starlette.routing import Route
+
+from contract.checkout import GUIDE
+from contract.served import served
+from smallsight.services.api_keys import ApiKeys, Scope
+
+# What strangers may see. Six at most; each tells nothing that a scan of the port does not.
+PUBLIC = {"/", "/docs", "/openapi.json", "/health/live", "/health/ready"}
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
+
+
+def flat(routes):
+    for route in routes:
+        inner = getattr(route, "routes", None)
+        if inner is not None:
+            yield from flat(inner)
+        else:
+            yield route
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory):
+    home = tmp_path_factory.mktemp("locked")
+    keys = {scope: ApiKeys(home / "api-keys.json").add(scope, frozenset({scope})) for scope in Scope}
+    with served(home) as (client, app):
+        yield client, app, keys
+
+
+def paths(app):
+    return {path.replace("{model}", "test") for path in app.openapi()["paths"]}
+
+
+def test_there_are_at_most_six_public_routes():
+    assert len(PUBLIC) <= 6
+
+
+def test_every_route_is_described(locked):
+    _, app, _ = locked
+    routed = {re.sub(r":path", "", route.path) for route in flat(app.routes) if isinstance(route, Route)}
+    assert routed <= set(app.openapi()["paths"])
+    assert len(app.openapi()["paths"]) >= 11
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_route_refuses_without_a_key(locked, method):
+    client, app, _ = locked
+    for path in paths(app):
+        answer = client.request(method, path)
+        if path in PUBLIC and method == "GET":
+            assert answer.status_code == 200, path
+        else:
+            assert answer.status_code in (401, 405), f"{method} {path} gave {answer.status_code}"
+        if answer.status_code != 200 and method != "HEAD":
+            assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"messages": []}', b"x" * 100_000])
+def test_the_key_is_asked_for_before_the_body_is_looked_at(locked, body):
+    client, _, _ = locked
+    for path in ("/v1/chat/completions", "/v1/responses"):
+        answer = client.post(path, content=body, headers={"content-type": "application/json"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
+
+
+def test_every_route_has_one_scope(locked):
+    client, app, keys = locked
+    for path, operations in app.openapi()["paths"].items():
+        if path in PUBLIC:
+            continue
+        for method in operations:
+            statuses = {
+                scope: client.request(
+                    method, path.replace("{model}", "test"), headers={"authorization": f"Bearer {key}"}
+                ).status_code
+                for scope, key in keys.items()
+            }
+            assert sorted(status == 403 for status in statuses.values()) == [False, True], (path, statuses)
+
+
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/v1", "/v1/", "/v1/models/", "/%00", "/%ff", "/../etc/passwd", "/health/"]
+)
+def test_nowhere_has_the_same_shape(locked, path):
+    client, _, keys = locked
+    answer = client.get(path, headers={"authorization": f"Bearer {keys[Scope.USE]}"})
+    assert answer.status_code in (400, 404)
+    assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
+
+
+def test_every_answer_has_an_id_and_the_headers_of_all(locked):
+    client, app, _ = locked
+    for path in [*paths(app), "/nothing"]:
+        answer = client.get(path)
+        assert answer.headers["x-request-id"].startswith("req_")
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "server" not in answer.headers
+
+
+def test_the_guide_names_every_route(locked):
+    _, app, _ = locked
+    section = GUIDE.read_text(encoding="utf-8").split("## The server")[1].split("\n## ")[0]
+    documented = set(re.findall(r"`(?:GET|POST) (/[^`]*)`", section))
+    described = {path.replace("{model}", "NAME") for path in app.openapi()["paths"]}
+    assert documented == described - {"/"}
+
+
+def test_the_guide_names_the_public_routes():
+    section = GUIDE.read_text(encoding="utf-8").split("### Keys")[1].split("\n## ")[0]
+    sentence = section.split("every route but")[1].split("wants")[0]
+    assert set(re.findall(r"`([^`]+)`", sentence)) == PUBLIC
+
+
+def test_an_unforeseen_error_tells_nothing_and_has_an_id(tmp_path):
+    with served(tmp_path) as (client, app):
+        app.state.health = None
+        answer = client.get("/health")
+    assert answer.status_code == 500
+    assert answer.json()["error"]["message"] == "The request failed. The server's log says why."
+    assert answer.headers["x-request-id"].startswith("req_")
