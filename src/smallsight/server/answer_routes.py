@@ -27,7 +27,7 @@ from smallsight.server.event_stream import (
 from smallsight.server.metrics import Metrics
 from smallsight.server.responses_answer import ResponseObject
 from smallsight.server.responses_request import ResponsesRequest
-from smallsight.server.route_errors import ERRORS_OF_ANSWERS
+from smallsight.server.route_answers import ANSWERS
 from smallsight.server.usage import Cost
 
 router = APIRouter(prefix="/v1", route_class=UseRoute, tags=["answers"])
@@ -35,7 +35,7 @@ router = APIRouter(prefix="/v1", route_class=UseRoute, tags=["answers"])
 _CLIENT_LEFT = 499
 
 
-@router.post("/chat/completions", responses=ERRORS_OF_ANSWERS)
+@router.post("/chat/completions", responses=ANSWERS)
 async def chat_completions(request: Request, body: ChatRequest) -> Response:
     """Go on with a conversation about pictures, or without any. Streams when `stream` is true."""
     asking, metrics = _parts(request)
@@ -53,7 +53,7 @@ async def chat_completions(request: Request, body: ChatRequest) -> Response:
     return json_response(answer)
 
 
-@router.post("/responses", responses=ERRORS_OF_ANSWERS)
+@router.post("/responses", responses=ANSWERS)
 async def responses(request: Request, body: ResponsesRequest) -> Response:
     """Answer, as OpenAI's Responses API does. Stateless. Streams when `stream` is true."""
     asking, metrics = _parts(request)

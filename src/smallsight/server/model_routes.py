@@ -10,14 +10,14 @@ from starlette.responses import Response
 
 from smallsight.server.authorise import UseRoute
 from smallsight.server.error_answer import json_response
-from smallsight.server.route_errors import ERRORS_OF_LISTS
+from smallsight.server.route_answers import LISTS
 from smallsight.services.served_models import ListedModel
 from smallsight.services.serving import Serving
 
 router = APIRouter(prefix="/v1", route_class=UseRoute, tags=["models"])
 
 
-@router.get("/models", responses=ERRORS_OF_LISTS)
+@router.get("/models", responses=LISTS)
 async def list_models(request: Request) -> Response:
     """List the models that can be asked now: their files are here, and this release runs them."""
     serving: Serving = request.app.state.serving
@@ -25,7 +25,7 @@ async def list_models(request: Request) -> Response:
     return json_response({"object": "list", "data": [_as_data(model) for model in models]})
 
 
-@router.get("/models/{model:path}", responses=ERRORS_OF_LISTS)
+@router.get("/models/{model:path}", responses=LISTS)
 async def get_model(request: Request, model: str) -> Response:
     """Tell of one model, by its name or its repository id."""
     serving: Serving = request.app.state.serving

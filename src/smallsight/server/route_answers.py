@@ -1,4 +1,4 @@
-"""The statuses that routes may answer with, for the description in `/openapi.json`."""
+"""What routes may answer with besides their own object, for the description in `/openapi.json`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,14 @@ def _described(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": _TEXTS[status]} for status in statuses}
 
 
-ERRORS_OF_ANSWERS = _described(400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 501, 503)
-ERRORS_OF_LISTS = _described(400, 401, 403, 404, 500)
-ERRORS_OF_HEALTH = _described(400, 401, 403, 503)
-ERRORS_OF_PAGES = _described(400)
+_OBJECT_OR_EVENTS: Mapping[str, Any] = {
+    "description": "The answer: an object, or events where `stream` is true.",
+    "content": {"application/json": {"schema": {}}, "text/event-stream": {"schema": {"type": "string"}}},
+}
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: dict(_OBJECT_OR_EVENTS),
+    **_described(400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 501, 503),
+}
+LISTS = _described(400, 401, 403, 404, 500)
+HEALTH = _described(400, 401, 403, 503)
+PAGES = _described(400)

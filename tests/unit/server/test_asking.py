@@ -1,0 +1,76 @@
+"""What a model hears of a conversation, and with which options."""
+
+from __future__ import annotations
+
+from smallsight.model.picture_argument import NamedImage
+from smallsight.server.asked import Asked, PictureLink, Turn
+from smallsight.server.asking import _options, _question
+from smallsight.services.served_models import ServedModel
+
+A, B, C = (PictureLink(name) for name in "abc")
+OPENED = {name: NamedImage(name, None) for name in "abc"}
+SERVED = ServedModel(
+    name="m",
+    source="m",
+    precision="auto",
+    device="auto",
+    needed_bytes=0,
+    max_bytes=None,
+    cleanup_aggressive=False,
+    max_tokens=77,
+    temperature=0.3,
+)
+
+
+def heard(*turns: Turn, is_chat: bool) -> list[tuple[str, list[str]]]:
+    return [
+        (turn["role"], [part.get("text") or part["image"].name for part in turn["content"]])
+        for turn in _question(turns, OPENED, is_chat=is_chat)
+    ]
+
+
+def test_a_chat_model_hears_everything():
+    turns = (
+        Turn("system", ("s",)),
+        Turn("user", (A, "1")),
+        Turn("assistant", ("2",)),
+        Turn("user", ("3", B)),
+    )
+    assert heard(*turns, is_chat=True) == [
+        ("system", ["s"]),
+        ("user", ["a", "1"]),
+        ("assistant", ["2"]),
+        ("user", ["3", "b"]),
+    ]
+
+
+def test_another_hears_the_last_question_about_the_last_pictures():
+    first, second = Turn("user", (A, B, "1")), Turn("user", (C, "2"))
+    assert heard(Turn("system", ("s",)), first, second, is_chat=False) == [("user", ["c", "2"])]
+    assert heard(first, Turn("assistant", ("x",)), Turn("user", ("3",)), is_chat=False) == [
+        ("user", ["a", "b", "3"])
+    ]
+    assert heard(Turn("user", ("1",)), is_chat=False) == [("user", ["1"])]
+    assert heard(Turn("system", ("s",)), is_chat=False) == [("system", ["s"])]
+
+
+def options(index: int = 0, *, is_chat: bool = True, **asked: object) -> dict[str, object]:
+    return _options(Asked(None, (), **asked), SERVED, index, is_chat=is_chat)
+
+
+def test_the_models_values_where_the_request_says_nothing():
+    assert options() == {"max_tokens": 77, "detail": "auto", "temperature": 0.3}
+    assert options(max_tokens=5, temperature=0.0)["temperature"] == 0.0
+
+
+def test_choices_of_one_seed_differ_in_a_known_way():
+    assert [options(i, sampling={"seed": 2**63 - 1})["seed"] for i in range(3)] == [2**63 - 1, 0, 1]
+
+
+def test_a_model_that_searches_is_not_told_how_to_draw():
+    given = {"seed": 1, "top_p": 0.5, "stop": ["x"]}
+    assert options(is_chat=False, temperature=1.0, sampling=given) == {
+        "max_tokens": 77,
+        "detail": "auto",
+        "stop": ["x"],
+    }
