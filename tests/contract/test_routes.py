@@ -116,6 +116,15 @@ def test_the_guide_names_the_public_routes():
     assert set(re.findall(r"`([^`]+)`", sentence)) == PUBLIC
 
 
+def test_a_damaged_file_of_keys_lets_nobody_in_and_says_nothing(tmp_path):
+    (tmp_path / "api-keys.json").write_text("{")
+    with served(tmp_path) as (client, app):
+        for path in paths(app) - PUBLIC - {"/v1/chat/completions", "/v1/responses"}:
+            answer = client.get(path)
+            assert answer.status_code == 500
+            assert answer.json()["error"]["message"] == "The request failed. The server's log says why."
+
+
 def test_an_unforeseen_error_tells_nothing_and_has_an_id(tmp_path):
     with served(tmp_path) as (client, app):
         app.state.health = None

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,9 @@ OPERATIONS = [one.ok() for one in schemathesis.openapi.from_dict(description()).
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with running(tmp_path_factory.mktemp("generated") / "home", "--model", "test") as one:
         yield one
+        lines = one.http.get("/metrics").text.splitlines()
+        counts = [float(line.split()[-1]) for line in lines if line.startswith("smallsight_requests_total{")]
+        sys.stdout.write(f"{sum(counts):.0f} requests\n")
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)

@@ -7,9 +7,10 @@ import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import openai
+import pydantic
 import pytest
 
 import smallsight
@@ -164,6 +165,66 @@ def test_logprobs_go_with_the_text(server: Server):
             one.token for chunk in stream for c in chunk.choices if c.logprobs for one in c.logprobs.content
         ]
     assert streamed == [one["token"] for one in tokens]
+
+
+class Meme(pydantic.BaseModel):
+    """What an answer is held to."""
+
+    kind: Literal["meme", "photo"]
+    people: int = pydantic.Field(ge=0, le=99)
+    words: list[Annotated[str, pydantic.Field(max_length=5)]] = pydantic.Field(max_length=3)
+
+
+@pytest.mark.parametrize("temperature", [0, 1.5])
+def test_an_answer_is_held_to_a_schema(server: Server, temperature: float):
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0) as client:
+        messages = about(data_url(png(8)))
+        told = client.chat.completions.parse(
+            model="tiny", messages=messages, response_format=Meme, max_tokens=500, temperature=temperature
+        )
+        assert isinstance(told.choices[0].message.parsed, Meme)
+        assert told.choices[0].finish_reason == "stop"
+        response = client.responses.parse(
+            model="tiny", input="hello", text_format=Meme, max_output_tokens=500
+        )
+        assert isinstance(response.output_parsed, Meme)
+        assert response.text.format.schema_["title"] == "Meme"
+        stream = client.chat.completions.create(
+            model="tiny",
+            messages=messages,
+            response_format={
+                "type": "json_schema",
+                "json_schema": {"name": "m", "schema": {"const": [1, "a"]}},
+            },
+            stream=True,
+        )
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == '[1,"a"]'
+
+
+def test_a_plain_object_is_an_object_as_far_as_it_goes(server: Server):
+    told = answer(server, messages=QUESTION, response_format={"type": "json_object"}, max_tokens=200)
+    choice = told["choices"][0]
+    assert choice["message"]["content"].startswith("{")
+    assert choice["finish_reason"] == "length" or isinstance(json.loads(choice["message"]["content"]), dict)
+
+
+@pytest.mark.parametrize(
+    ("model", "form", "message"),
+    [
+        ("tiny", {"type": "json_schema"}, "has no schema"),
+        ("tiny", {"type": "json_schema", "json_schema": {"schema": {"type": "objekt"}}}, "Invalid type"),
+        ("tiny", {"type": "json_schema", "json_schema": {"schema": {"not": {}}}}, "Unimplemented keys"),
+        ("tiny", {"type": "yaml"}, "response_format.type"),
+        ("test", {"type": "json_object"}, "writes words"),
+    ],
+    ids=str,
+)
+def test_a_form_that_cannot_be_held_to_is_a_sentence(
+    server: Server, model: str, form: dict[str, Any], message: str
+):
+    response = server.ask(model=model, response_format=form)
+    assert response.status_code == 400
+    assert message in response.json()["error"]["message"]
 
 
 def test_a_prompt_over_the_context_is_a_sentence(server: Server):

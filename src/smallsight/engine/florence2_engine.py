@@ -83,7 +83,7 @@ class Florence2Engine:
         plain = SamplingOptions(max_tokens=options.max_tokens, num_beams=options.num_beams, seed=options.seed)
         if options != plain:
             raise SettingsError(
-                "Florence-2 searches with beams and takes no sampling options, stop strings or logprobs.",
+                "Florence-2 searches with beams: no sampling options, stop strings, logprobs or JSON schema.",
                 hint="give max_tokens and num_beams only.",
             )
         config, defaults = self.processor.config, self.defaults

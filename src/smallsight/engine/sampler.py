@@ -1,13 +1,15 @@
 """Choosing one sequence's next token from its logits.
 
-Order as in transformers: repetition penalty, temperature, top-k, top-p. Log-probabilities are those of the
-model, before any of that.
+Order as in transformers: what is allowed at all, penalties and biases, temperature, top-k, top-p.
+Log-probabilities are those of the model, before any of that.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,20 +29,42 @@ class TokenChoice:
     alternatives: tuple[tuple[int, float], ...] = ()
 
 
+class Constraint(Protocol):
+    """What an answer is held to, token by token; both methods raise SmallsightError when that is lost."""
+
+    def allowed(self, logits_V: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return logits in which every token that may not come next is impossible."""
+        ...
+
+    def accept(self, token_id: int) -> None:
+        """Go on behind the token that was chosen."""
+        ...
+
+
 class Sampler:
     """Chooses the tokens of one sequence; remembers them, and its place in the random numbers."""
 
-    def __init__(self, options: SamplingOptions, prompt_token_ids: Sequence[int]) -> None:
+    def __init__(
+        self,
+        options: SamplingOptions,
+        prompt_token_ids: Sequence[int],
+        constraint: Constraint | None = None,
+    ) -> None:
         self._options = options
+        self._constraint = constraint
+        self._counts: Counter[int] = Counter()
         self._seen = set(prompt_token_ids) if options.repetition_penalty != 1 else None
         self._random = None if options.is_greedy else np.random.default_rng(options.seed)
 
     def choose(self, logits_V: NDArray[np.float32]) -> TokenChoice:
         """Choose from float32 logits [vocabulary], which are not changed."""
-        adjusted_V = self._penalised(logits_V)
-        token_id = self._draw(adjusted_V)
+        allowed_V = logits_V if self._constraint is None else self._constraint.allowed(logits_V)
+        token_id = self._draw(self._biased(self._penalised(allowed_V)))
+        if self._constraint is not None:
+            self._constraint.accept(token_id)
         if self._seen is not None:
             self._seen.add(token_id)
+        self._counts[token_id] += 1
         if self._options.num_logprobs is None:
             return TokenChoice(token_id)
         logprobs_V = log_probabilities(logits_V)
@@ -57,6 +81,22 @@ class Sampler:
         changed_V = logits_V.copy()
         scores = changed_V[seen]
         changed_V[seen] = np.where(scores < 0, scores * penalty, scores / penalty)
+        return changed_V
+
+    def _biased(self, logits_V: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Add what is to be added to single tokens: given biases, less the penalties for being there."""
+        options = self._options
+        changes = [(i, bias) for i, bias in options.logit_bias if i < len(logits_V)]
+        if options.frequency_penalty or options.presence_penalty:
+            changes += [
+                (i, -count * options.frequency_penalty - options.presence_penalty)
+                for i, count in self._counts.items()
+            ]
+        if not changes:
+            return logits_V
+        changed_V = logits_V.copy()
+        ids, values = zip(*changes, strict=True)
+        np.add.at(changed_V, np.array(ids), np.array(values, np.float32))
         return changed_V
 
     def _draw(self, logits_V: NDArray[np.float32]) -> int:

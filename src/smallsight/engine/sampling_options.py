@@ -10,6 +10,7 @@ MAX_STOP_STRINGS = 16
 MAX_LOGPROBS = 20
 MAX_TOP_K = 1_000_000
 MAX_BEAMS = 16
+MAX_BIASES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,9 @@ class SamplingOptions:
 
     Temperature 0 takes the likeliest token. ``top_k`` 0 means all tokens. ``stop`` strings end the text and
     are not part of it. ``num_logprobs`` alternatives are reported for each token; None reports none at all.
-    ``num_beams`` is for encoder-decoders; None is what the checkpoint asks for.
+    ``num_beams`` is for encoder-decoders; None is what the checkpoint asks for. ``json_schema`` is the text
+    of a schema that the answer is held to. A frequency penalty is taken off a token's logit each time the
+    answer has it, a presence penalty once; ``logit_bias`` adds to the logits of single tokens.
     """
 
     max_tokens: int = 256
@@ -30,6 +33,10 @@ class SamplingOptions:
     seed: int | None = None
     num_logprobs: int | None = None
     num_beams: int | None = None
+    json_schema: str | None = None
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    logit_bias: tuple[tuple[int, float], ...] = ()
 
     def __post_init__(self) -> None:
         _require_whole("max_tokens", self.max_tokens, 1, 1_000_000)
@@ -37,6 +44,15 @@ class SamplingOptions:
         _require_number("top_p", self.top_p, 0.0, 1.0)
         _require_whole("top_k", self.top_k, 0, MAX_TOP_K)
         _require_number("repetition_penalty", self.repetition_penalty, 0.01, 100.0)
+        _require_number("frequency_penalty", self.frequency_penalty, -10.0, 10.0)
+        _require_number("presence_penalty", self.presence_penalty, -10.0, 10.0)
+        if len(self.logit_bias) > MAX_BIASES:
+            raise SettingsError(
+                f"logit_bias names {len(self.logit_bias)} tokens (limit {MAX_BIASES}).", hint="name fewer."
+            )
+        for token_id, bias in self.logit_bias:
+            _require_whole("a token of logit_bias", token_id, 0, 2**31)
+            _require_number("a value of logit_bias", bias, -1000.0, 1000.0)
         if self.seed is not None:
             _require_whole("seed", self.seed, 0, 2**63 - 1)
         if self.num_logprobs is not None:

@@ -14,6 +14,7 @@ from smallsight.engine.block_pool import BlockPool
 from smallsight.engine.engine import EngineOptions
 from smallsight.engine.feature_cache import FeatureCache
 from smallsight.engine.generation import Generation
+from smallsight.engine.json_constraint import JsonGrammar
 from smallsight.engine.networks import Networks, load_networks
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.engine.scheduler import Scheduler
@@ -102,5 +103,14 @@ def load_smolvlm(
         context_tokens=config.text.context_tokens,
     )
     vision = VisionRunner(networks.vision, to_patches, FeatureCache(chosen.feature_cache_bytes), release)
-    parts = Parts(processor, vision, text, networks.embeddings, scheduler, config.text.context_tokens)
+    grammar = JsonGrammar(processor.tokenizer, processor.stop_token_ids)
+    parts = Parts(
+        processor,
+        vision,
+        text,
+        networks.embeddings,
+        scheduler,
+        config.text.context_tokens,
+        grammar.constrain,
+    )
     return SmolVLMEngine(processor, networks, Worker(parts))

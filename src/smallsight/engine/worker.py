@@ -10,7 +10,7 @@ import itertools
 import queue
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from smallsight.engine.generation import FinishReason, Generation
 from smallsight.engine.job import Job, embed_prompt, identities_of
-from smallsight.engine.sampler import Sampler
+from smallsight.engine.sampler import Constraint, Sampler, TokenChoice
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.engine.scheduler import Chunk, Scheduler
 from smallsight.engine.sequence import Sequence as TokenSequence
@@ -74,6 +74,7 @@ class Parts:
     embeddings: RowTable
     scheduler: Scheduler
     context_tokens: int
+    constrain: Callable[[str], Constraint]
 
 
 class Worker:
@@ -129,7 +130,11 @@ class Worker:
         return Job(
             prompt=prompt,
             sequence=sequence,
-            sampler=Sampler(options, prompt.token_ids),
+            sampler=Sampler(
+                options,
+                prompt.token_ids,
+                None if options.json_schema is None else self._parts.constrain(options.json_schema),
+            ),
             stream=TextStream(tokens.decode, options.stop),
             generation=Generation(),
             ignores_end=ignores_end,
@@ -228,20 +233,16 @@ class Worker:
     def _choose(
         self, chunks: Sequence[Chunk], logits_RV: NDArray[np.float32]
     ) -> Mapping[int, tuple[int, FinishReason | None]]:
-        """Choose each sequence's next token and say whether it is the last; one without numbers fails."""
+        """Choose each sequence's next token and say whether it is the last; one that cannot go on fails."""
         chosen: dict[int, tuple[int, FinishReason | None]] = {}
         for row, chunk in enumerate(chunks):
             job = self._jobs[chunk.sequence.id]
-            logits_V = logits_RV[row]
-            if not np.isfinite(logits_V.max()):
-                error = BrokenCheckpointError(
-                    "The model computed values that are not numbers.",
-                    hint="fetch its files again, or choose another precision.",
-                )
+            try:
+                choice = _choice_of(job, logits_RV[row])
+            except SmallsightError as error:
                 self._parts.scheduler.cancel(chunk.sequence.id)
                 self._end(job, error)
                 continue
-            choice = job.sampler.choose(logits_V)
             job.choices.append(choice)
             chosen[chunk.sequence.id] = choice.token_id, self._reason_to_end(job, choice.token_id)
         return chosen
@@ -279,3 +280,12 @@ class Worker:
         while not self._inbox.empty():
             if (left := self._inbox.get()) is not None:
                 left.generation.fail(error)
+
+
+def _choice_of(job: Job, logits_V: NDArray[np.float32]) -> TokenChoice:
+    if not np.isfinite(logits_V.max()):
+        raise BrokenCheckpointError(
+            "The model computed values that are not numbers.",
+            hint="fetch its files again, or choose another precision.",
+        )
+    return job.sampler.choose(logits_V)

@@ -23,7 +23,8 @@ class Model(Protocol):
     """A model that describes and questions pictures. Close it, or use it in ``with``.
 
     ``detail`` is "high", "auto" or "low": how many tiles a large picture is cut into. ``sampling`` takes
-    the fields of ``smallsight.engine.sampling_options.SamplingOptions`` but max_tokens. Several pictures
+    the fields of ``smallsight.engine.sampling_options.SamplingOptions`` but max_tokens, ``json_schema`` as an
+    object too. Several pictures
     are a list or tuple. A question is a text, or the messages of a conversation so far, as mappings with
     "role" and "content", where the pictures belong to the first message of the user; a content may also be
     a list of parts, with pictures among the text: see ``conversation``. Methods raise subclasses of

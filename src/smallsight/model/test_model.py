@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import psutil
 
-from smallsight.errors import PictureError, SmallsightError
+from smallsight.errors import PictureError, SettingsError, SmallsightError
 from smallsight.model.answer import Answer, MemoryReport, Timings, Usage
 from smallsight.model.conversation import Question, pictures_in, texts_in
 from smallsight.model.model import DEFAULT_MAX_TOKENS, BatchSize
@@ -108,9 +108,11 @@ class TestModel:
         *,
         max_tokens: int = DEFAULT_MAX_TOKENS,
         detail: str = "auto",  # noqa: ARG002 - the model's interface
-        **sampling: Any,  # noqa: ANN401, ARG002 - the model's interface
+        **sampling: Any,  # noqa: ANN401 - the model's interface
     ) -> Reply:
-        """Answer at once."""
+        """Answer at once; raises SettingsError for a JSON schema, which words cannot be held to."""
+        if sampling.get("json_schema") is not None:
+            raise SettingsError("The model test writes words, no JSON.", hint="choose another model.")
         answer = self._answer(list_pictures(pictures), question, max_tokens)
         return FinishedReply(answer, _spaced_words(answer))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -304,11 +305,22 @@ def _options(max_tokens: int, sampling: Mapping[str, Any]) -> tuple[SamplingOpti
         given.pop("stop", None)
     else:
         given["stop"] = tuple(given["stop"])
+    if (schema := given.get("json_schema")) is not None and not isinstance(schema, str):
+        given["json_schema"] = _schema_text(schema)
+    if isinstance(given.get("logit_bias"), Mapping):
+        given["logit_bias"] = tuple(given["logit_bias"].items())
     try:
         return SamplingOptions(max_tokens=max_tokens, **given), ignores_end
     except TypeError as error:
         known = ", ".join(SamplingOptions.__dataclass_fields__)
         raise SettingsError(f"An option is not known: {error}.", hint=f"there are {known}.") from error
+
+
+def _schema_text(schema: object) -> str:
+    try:
+        return json.dumps(schema, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SettingsError(f"json_schema is not JSON: {error}.", hint="give an object.") from error
 
 
 def _batch_size(value: object) -> int:

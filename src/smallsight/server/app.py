@@ -42,7 +42,10 @@ def make_app(serving: Serving, *, remote: RemotePictures | None = None) -> Serve
     admission = Admission(settings.max_requests)
     preload = Preload(serving)
     pictures = PictureLinks(
-        serving.pictures, remote or RemotePictures(settings), max_pictures=settings.max_pictures
+        serving.pictures,
+        remote or RemotePictures(settings),
+        max_pictures=settings.max_pictures,
+        max_pixels=serving.settings.limits.max_image_pixels,
     )
     asking = Asking(serving, admission, pictures)
 

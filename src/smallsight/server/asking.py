@@ -39,6 +39,8 @@ class Asking:
         self._admission = admission
         self._pictures = pictures
         self._threads = ThreadPoolExecutor(_NUM_THREADS, "smallsight-prompts")
+        # Decoded pictures are large. They are in memory only while a prompt is made, of few requests at once.
+        self._preparing = asyncio.Semaphore(_NUM_THREADS)
 
     async def begin(self, asked: Asked, until: AsyncExitStack) -> UnderWay:
         """Begin an answer; closing ``until`` gives up what has not ended, and everything it holds.
@@ -49,16 +51,17 @@ class Asking:
         until.enter_context(self._admission.place())
         loop = asyncio.get_running_loop()
         served = await loop.run_in_executor(self._threads, self._serving.models.find, asked.model)
-        opened = await self._pictures.open(asked.links)
+        files = await self._pictures.gather(asked.links)
         model = await until.enter_async_context(self._serving.pool.lend(served))
-        question = _question(asked.turns, opened, is_chat=not model.tasks)
         replies: list[Reply] = []
         until.callback(_cancel_all, replies)
-        for index in range(asked.num_choices):
-            options = _options(asked, served, index, is_chat=not model.tasks)
-            replies.append(await self._start(model, question, options))
-        exchange = Exchange(replies)
-        return UnderWay(exchange, served.name, began_s)
+        async with self._preparing:
+            opened = await self._pictures.open(files)
+            question = _question(asked.turns, opened, is_chat=not model.tasks)
+            for index in range(asked.num_choices):
+                options = _options(asked, served, index, is_chat=not model.tasks)
+                replies.append(await self._start(model, question, options))
+        return UnderWay(Exchange(replies), served.name, began_s)
 
     def close(self) -> None:
         """End the threads."""
@@ -114,8 +117,9 @@ def _options(asked: Asked, served: ServedModel, index: int, *, is_chat: bool) ->
     """Return how one choice is sampled; choices of one seed differ in a known way."""
     options: dict[str, Any] = {"max_tokens": asked.max_tokens or served.max_tokens, "detail": asked.detail}
     sampling = dict(asked.sampling)
-    if not is_chat:  # it searches for the likeliest text, which is documented; stop and logprobs it refuses
-        return options | {name: sampling[name] for name in ("stop", "num_logprobs") if name in sampling}
+    if not is_chat:  # it searches for the likeliest text, which is documented; what it refuses it is told
+        refused = ("stop", "num_logprobs", "json_schema")
+        return options | {name: sampling[name] for name in refused if name in sampling}
     options["temperature"] = served.temperature if asked.temperature is None else asked.temperature
     if "seed" in sampling:
         sampling["seed"] = (sampling["seed"] + index) % 2**63

@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from smallsight.errors import ForbiddenError, NotAuthorisedError
+from smallsight.errors import ForbiddenError, NotAuthorisedError, ServerError, SettingsError
 from smallsight.services.api_keys import ApiKeys, Scope
 
 _BEARER = "bearer "
@@ -59,7 +59,11 @@ def authorise(request: Request, scope: Scope) -> None:
     As long as there are no keys everybody on this machine may pass, and nobody else.
     """
     keys: ApiKeys = request.app.state.serving.keys
-    if not keys.all() and not request.app.state.is_exposed:
+    try:
+        is_open = not keys.all() and not request.app.state.is_exposed
+    except SettingsError as error:  # the operator's mistake, not the client's
+        raise ServerError(str(error)) from error
+    if is_open:
         return
     given = request.headers.get("authorization", "")
     key = keys.find(given[len(_BEARER) :].strip()) if given[: len(_BEARER)].lower() == _BEARER else None

@@ -13,10 +13,12 @@ from smallsight.errors import BadRequestError
 from smallsight.server.asked import Asked, PictureLink, Turn
 from smallsight.server.wire_fields import (
     MAX_CHOICES,
+    MAX_ID_DIGITS,
     MAX_MESSAGES,
     MAX_PARTS,
     MAX_STOPS,
     MAX_TOP_LOGPROBS,
+    Bias,
     Detail,
     MaxTokens,
     ModelName,
@@ -26,6 +28,7 @@ from smallsight.server.wire_fields import (
     TopP,
     Wire,
     fineness,
+    schema_text,
     usable_seed,
 )
 
@@ -68,10 +71,17 @@ class ChatMessage(Wire):
     content: str | Annotated[list[Part], Field(max_length=MAX_PARTS)] | None = None
 
 
+class JsonSchema(Wire):
+    """A schema with its name; ``schema`` is taken already as the name of a method."""
+
+    held_to: dict[str, Any] | None = Field(None, alias="schema")
+
+
 class ResponseFormat(Wire):
     """What form the answer has to have."""
 
     type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
 
 
 class StreamOptions(Wire):
@@ -96,7 +106,7 @@ class ChatRequest(Wire):
     repetition_penalty: Annotated[float, Field(ge=0.01, le=100, allow_inf_nan=False)] | None = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
-    logit_bias: dict[str, float] | None = None
+    logit_bias: dict[str, Bias] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
     response_format: ResponseFormat | None = None
@@ -125,12 +135,18 @@ class ChatRequest(Wire):
 
     def _sampling(self) -> dict[str, Any]:
         stop = [self.stop] if isinstance(self.stop, str) else self.stop
+        form = self.response_format or ResponseFormat(type="text")
+        schema = None if form.json_schema is None else form.json_schema.held_to
         given = {
             "top_p": self.top_p,
             "top_k": self.top_k,
             "repetition_penalty": self.repetition_penalty,
             "seed": usable_seed(self.seed),
             "stop": [one for one in stop or () if one] or None,
+            "frequency_penalty": self.frequency_penalty or None,
+            "presence_penalty": self.presence_penalty or None,
+            "logit_bias": _biases(self.logit_bias) or None,
+            "json_schema": schema_text(form.type, schema, "response_format.json_schema"),
             "num_logprobs": (self.top_logprobs or 0) if self.logprobs else None,
         }
         return {name: value for name, value in given.items() if value is not None}
@@ -141,18 +157,26 @@ class ChatRequest(Wire):
                 "top_logprobs is given without logprobs.", hint="set logprobs to true.", param="top_logprobs"
             )
         unsupported = {
-            "frequency_penalty": bool(self.frequency_penalty),
-            "presence_penalty": bool(self.presence_penalty),
-            "logit_bias": bool(self.logit_bias),
             "tools": bool(self.tools) and self.tool_choice != "none",
             "modalities": any(one != "text" for one in self.modalities or ()),
-            "response_format": self.response_format is not None and self.response_format.type != "text",
         }
         for name, is_asked in unsupported.items():
             if is_asked:
                 raise BadRequestError(
                     f"This release does not support {name}.", hint="leave it out.", param=name
                 )
+
+
+def _biases(given: dict[str, float] | None) -> tuple[tuple[int, float], ...]:
+    """Return biases by token id; clients write the ids as the keys of an object."""
+    for name in given or {}:
+        if not name.isascii() or not name.isdecimal() or len(name) > MAX_ID_DIGITS:
+            raise BadRequestError(
+                "logit_bias names something that is no token.",
+                hint="its keys are token ids.",
+                param="logit_bias",
+            )
+    return tuple((int(name), bias) for name, bias in (given or {}).items())
 
 
 def _turn(index: int, message: ChatMessage) -> Turn:

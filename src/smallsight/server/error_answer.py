@@ -17,7 +17,6 @@ from smallsight.errors import (
     BadRequestError,
     MemoryBudgetError,
     ModelError,
-    ServerError,
     SettingsError,
     SmallsightError,
     UnknownModelError,
@@ -111,11 +110,10 @@ def _body(status: int, message: str, code: str | None, param: str | None) -> dic
 
 
 def _told(error: SmallsightError) -> str:
-    """Return the message; a broken checkpoint's names places on the server's disk, which stay there."""
-    if isinstance(error, ModelError | ServerError) and error.http_status == 500:
-        return "The model failed on this request. The server's log says why."
-    if type(error) is SmallsightError:
-        return "The request failed. The server's log says why."
+    """Return the message; that of a failure of ours may name places on the server's disk: it stays there."""
+    if error.http_status == 500:
+        what = "The model" if isinstance(error, ModelError) else "The request"
+        return f"{what} failed. The server's log says why."
     return _plain(str(error))
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import unquote_to_bytes
 
-from smallsight.errors import BadRequestError
+from smallsight.errors import BadRequestError, PictureTooLargeError
 from smallsight.model.picture_argument import NamedBytes, NamedImage
 from smallsight.server.asked import PictureLink
 from smallsight.server.remote_pictures import RemotePictures
@@ -24,27 +24,46 @@ _LINE_BREAKS = re.compile(rb"\s+")
 class PictureLinks:
     """Opens pictures that a request brings along or names."""
 
-    def __init__(self, pool: PicturePool, remote: RemotePictures, *, max_pictures: int) -> None:
+    def __init__(
+        self, pool: PicturePool, remote: RemotePictures, *, max_pictures: int, max_pixels: int
+    ) -> None:
+        """``max_pixels`` bounds all pictures of one request together."""
         self._pool = pool
         self._remote = remote
         self._max_pictures = max_pictures
+        self._max_pixels = max_pixels
 
-    async def open(self, links: Sequence[PictureLink]) -> dict[str, NamedImage]:
-        """Return the picture behind each address; raises BadRequestError and subclasses of PictureError."""
+    async def gather(self, links: Sequence[PictureLink]) -> dict[str, NamedBytes]:
+        """Return the file behind each address; raises BadRequestError and PictureTooLargeError."""
         if len(links) > self._max_pictures:
             raise BadRequestError(
                 f"The request has {len(links)} pictures (limit {self._max_pictures}).",
                 hint="ask about fewer at once.",
             )
         urls = list(dict.fromkeys(link.url for link in links))
-        opened = await asyncio.gather(*(self._open(url) for url in urls))
-        return dict(zip(urls, opened, strict=True))
+        files = await asyncio.gather(*(self._gather_one(url) for url in urls))
+        return dict(zip(urls, files, strict=True))
 
-    async def _open(self, url: str) -> NamedImage:
+    async def open(self, files: Mapping[str, NamedBytes]) -> dict[str, NamedImage]:
+        """Decode files; raises subclasses of PictureError, also when all together have too many pixels."""
+        opened: dict[str, NamedImage] = {}
+        num_pixels = 0
+        for url, file in files.items():
+            opened[url] = await self._pool.open(file)
+            num_pixels += opened[url].image.width * opened[url].image.height
+            if num_pixels > self._max_pixels:
+                raise PictureTooLargeError(
+                    f"The pictures of one request have too many pixels: {num_pixels} or more "
+                    f"(limit {self._max_pixels}).",
+                    hint="send fewer or smaller ones, or raise limits.max_image_pixels.",
+                )
+        return opened
+
+    async def _gather_one(self, url: str) -> NamedBytes:
         if url[:5].lower() == "data:":
-            return await self._pool.open(picture_in(url))
+            return picture_in(url)
         if url[:6].lower().startswith(("http:", "https:")):
-            return await self._pool.open(await self._remote.fetch(url))
+            return await self._remote.fetch(url)
         raise BadRequestError(
             f"A picture cannot be taken from {_shown(url)}.",
             hint="send it as a data: URL, base64.",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from smallsight.errors import RequestTooLargeError, RequestTooSlowError, ServerError
+from smallsight.errors import RequestTooLargeError, RequestTooSlowError, ServerError, TooManyRequestsError
 from smallsight.server.connection import MAX_HEAD_BYTES
 from smallsight.server.error_answer import error_response
+
+_BODIES_AT_ONCE = 4  # as many of the largest size as are held at once, answers included
 
 
 class RequestLimit:
@@ -20,6 +23,7 @@ class RequestLimit:
         self._app = app
         self._max_bytes = max_bytes
         self._timeout_s = timeout_s
+        self._all = _AllBodies(_BODIES_AT_ONCE * max_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with a body that is watched, or answer it here."""
@@ -33,13 +37,17 @@ class RequestLimit:
         if announced.isdecimal() and int(announced[:20]) > self._max_bytes:
             await self._refuse(_too_large("body", self._max_bytes), scope, receive, send)
             return
-        body = _WatchedBody(receive, self._max_bytes, time.monotonic() + self._timeout_s)
+        body = _WatchedBody(receive, self._max_bytes, time.monotonic() + self._timeout_s, self._all)
         try:
             await self._app(scope, body.receive, send)
         except _OverLimit:
             await self._refuse(_too_large("body", self._max_bytes), scope, receive, send)
         except _OverTime:
             await self._refuse(self._too_slow(), scope, receive, send)
+        except _TooMuchAtOnce:
+            await self._refuse(self._too_much_at_once(), scope, receive, send)
+        finally:
+            self._all.held_bytes -= body.num_bytes
 
     async def _refuse(self, error: ServerError, scope: Scope, receive: Receive, send: Send) -> None:
         response = error_response(error)
@@ -49,6 +57,13 @@ class RequestLimit:
     def _too_slow(self) -> ServerError:
         return RequestTooSlowError(
             f"The body took too long (limit {self._timeout_s:g} s).", hint="send it faster, or less of it."
+        )
+
+    def _too_much_at_once(self) -> ServerError:
+        return TooManyRequestsError(
+            "The server holds as many large requests as it may.",
+            hint="ask again in a moment.",
+            retry_after_s=1,
         )
 
 
@@ -73,12 +88,24 @@ class _OverTime(BaseException):
     """It took longer than it may."""
 
 
+class _TooMuchAtOnce(BaseException):
+    """All bodies together take more memory than they may."""
+
+
+@dataclass(slots=True)
+class _AllBodies:
+    max_bytes: int
+    held_bytes: int = 0
+
+
 class _WatchedBody:
-    def __init__(self, receive: Receive, max_bytes: int, deadline_s: float) -> None:
+    def __init__(self, receive: Receive, max_bytes: int, deadline_s: float, together: _AllBodies) -> None:
         self._receive = receive
-        self._left_bytes = max_bytes
+        self._max_bytes = max_bytes
         self._deadline_s = deadline_s
+        self._together = together
         self._has_ended = False
+        self.num_bytes = 0
 
     async def receive(self) -> Message:
         """Return the next message; once the body is complete, waiting has no limit: only leaving follows."""
@@ -90,8 +117,11 @@ class _WatchedBody:
         except TimeoutError:
             raise _OverTime from None
         if message["type"] == "http.request":
-            self._left_bytes -= len(message.get("body", b""))
+            self.num_bytes += len(message.get("body", b""))
+            self._together.held_bytes += len(message.get("body", b""))
             self._has_ended = not message.get("more_body", False)
-            if self._left_bytes < 0:
+            if self.num_bytes > self._max_bytes:
                 raise _OverLimit
+            if self._together.held_bytes > self._together.max_bytes:
+                raise _TooMuchAtOnce
         return message

@@ -21,6 +21,7 @@ from smallsight.server.metrics import UNMATCHED, Metrics
 log = structlog.get_logger(__name__)
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+UNREAD_S = 60.0  # how long a piece of an answer may lie unread before the connection is given up
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _ALWAYS = {
     "x-content-type-options": "nosniff",
@@ -47,6 +48,8 @@ class RequestLog:
         with structlog.contextvars.bound_contextvars(request_id=answer.request_id):
             try:
                 await self._app(scope, receive, answer.send)
+            except _NotReadingError:
+                log.info("client_does_not_read")
             except asyncio.CancelledError:  # only a server that ends at once cancels requests
                 log.info("request_cut_off")
             except Exception:
@@ -87,7 +90,15 @@ class _Answer:
             headers["x-request-id"] = self.request_id
             for name, value in _ALWAYS.items():
                 headers.setdefault(name, value)
-        await self._send(message)
+        try:
+            async with asyncio.timeout(UNREAD_S):
+                await self._send(message)
+        except TimeoutError as error:
+            raise _NotReadingError from error
+
+
+class _NotReadingError(Exception):
+    """The client has let an answer lie for too long. Never leaves this file."""
 
 
 def _request_id(scope: Scope) -> str:

@@ -21,6 +21,7 @@ from smallsight.server.wire_fields import (
     TopP,
     Wire,
     fineness,
+    schema_text,
 )
 
 
@@ -62,6 +63,8 @@ class TextFormat(Wire):
     """What form the text has to have."""
 
     type: Literal["text", "json_object", "json_schema"]
+    name: str | None = None
+    held_to: dict[str, Any] | None = Field(None, alias="schema")
 
 
 class TextOptions(Wire):
@@ -101,17 +104,26 @@ class ResponsesRequest(Wire):
             turns=tuple(turns),
             max_tokens=self.max_output_tokens,
             temperature=self.temperature,
-            sampling={} if self.top_p is None else {"top_p": self.top_p},
+            sampling=self._sampling(),
         )
 
+    @property
+    def form(self) -> TextFormat:
+        """What form the answer has to have."""
+        given = None if self.text is None else self.text.format
+        return given or TextFormat(type="text")
+
+    def _sampling(self) -> dict[str, Any]:
+        schema = schema_text(self.form.type, self.form.held_to, "text.format.schema")
+        given = {"top_p": self.top_p, "json_schema": schema}
+        return {name: value for name, value in given.items() if value is not None}
+
     def _refuse_what_is_missing(self) -> None:
-        text_format = None if self.text is None else self.text.format
         unsupported = {
             "previous_response_id": self.previous_response_id is not None,
             "conversation": self.conversation is not None,
             "background": bool(self.background),
             "tools": bool(self.tools) and self.tool_choice != "none",
-            "text.format": text_format is not None and text_format.type != "text",
         }
         for name, is_asked in unsupported.items():
             if is_asked:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from smallsight.errors import BadRequestError
 
 MAX_TOKENS = 131_072
 MAX_MESSAGES = 1000
@@ -12,11 +16,13 @@ MAX_PARTS = 2000
 MAX_CHOICES = 8
 MAX_STOPS = 16
 MAX_TOP_LOGPROBS = 20
+MAX_ID_DIGITS = 9
 
 MaxTokens: TypeAlias = Annotated[int, Field(ge=1, le=MAX_TOKENS)]
 Temperature: TypeAlias = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)]
 TopP: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Penalty: TypeAlias = Annotated[float, Field(ge=-2, le=2, allow_inf_nan=False)]
+Bias: TypeAlias = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
 Seed: TypeAlias = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 ModelName: TypeAlias = Annotated[str, Field(max_length=300)]
 Detail: TypeAlias = Literal["auto", "low", "high", "original"]
@@ -31,6 +37,22 @@ class Wire(BaseModel):
 def fineness(detail: Detail | None) -> str:
     """Return a detail in Smallsight's words: "original" is as fine as it gets."""
     return {"original": "high", None: "auto"}.get(detail, detail or "auto")
+
+
+def schema_text(kind: str, schema: Mapping[str, Any] | None, param: str) -> str | None:
+    """Return the schema that an answer of this form is held to, None for text; raises BadRequestError."""
+    if kind == "text":
+        return None
+    if kind == "json_object":
+        return '{"type":"object"}'
+    if schema is None:
+        raise BadRequestError(f"{param} has no schema.", hint="give one as an object.", param=param)
+    try:
+        return json.dumps(schema, allow_nan=False)
+    except (ValueError, RecursionError) as error:
+        raise BadRequestError(
+            f"{param} is not JSON.", hint="no NaN, no endless depth.", param=param
+        ) from error
 
 
 def usable_seed(seed: int | None) -> int | None:

@@ -7,6 +7,7 @@ wait. It belongs to one event loop; loading and unloading happen in a thread.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -71,6 +72,8 @@ class ModelPool:
         self._needed: dict[str, int] = {}  # what loading a model took when it was loaded before
         self._answers: dict[str, int] = {}  # by how much an answer of a model has let the process grow
         self._waiting: list[asyncio.Future[None]] = []
+        self._arrivals = itertools.count()
+        self._wanting_room: set[int] = set()  # arrivals that wait until models in use are idle
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = ThreadPoolExecutor(1, "smallsight-loading")
 
@@ -121,9 +124,22 @@ class ModelPool:
         self._thread.shutdown(wait=True)
 
     async def _obtain(self, served: ServedModel) -> _Slot:
+        arrival = next(self._arrivals)
+        try:
+            return await self._obtain_in_turn(served, arrival)
+        finally:
+            if arrival in self._wanting_room:
+                self._wanting_room.discard(arrival)
+                self._tell_change()
+
+    async def _obtain_in_turn(self, served: ServedModel, arrival: int) -> _Slot:
+        """Obtain a model; who came after somebody that waits for room waits too, or it would never come."""
         while True:
             slot, resident = self._slots.get(served.name), self.policy.get(served.name)
-            if slot is None or resident is None:
+            if any(earlier < arrival for earlier in self._wanting_room):
+                await self._wait_for_change()
+            elif slot is None or resident is None:
+                self._wanting_room.add(arrival)
                 await self._approach(served)
             elif resident.stage is not Stage.READY:
                 await self._wait_for_change()

@@ -111,3 +111,41 @@ def test_what_cannot_be_used_is_refused_with_its_name(bad):
     with pytest.raises(SettingsError) as caught:
         SamplingOptions(**bad)
     assert next(iter(bad)).split("_")[0] in caught.value.message
+
+
+def test_penalties_grow_with_what_the_answer_has_and_not_with_the_prompt():
+    logits = np.array([3.0, 2.5, 2.0, -1.0], np.float32)
+    sampler = Sampler(SamplingOptions(frequency_penalty=0.4), [0, 0, 0])
+    assert [sampler.choose(logits).token_id for _ in range(5)] == [0, 0, 1, 0, 1]
+    sampler = Sampler(SamplingOptions(presence_penalty=0.6), [0])
+    assert [sampler.choose(logits).token_id for _ in range(4)] == [0, 1, 0, 0]
+    sampler = Sampler(SamplingOptions(presence_penalty=-5.0), [])
+    assert [sampler.choose(logits).token_id for _ in range(3)] == [0, 0, 0]
+    assert logits.tolist() == [3.0, 2.5, 2.0, -1.0]
+
+
+def test_biases_are_added_to_the_logits_of_single_tokens():
+    logits = np.array([3.0, 2.5, 2.0, -1.0], np.float32)
+
+    def chosen(*biases):
+        return Sampler(SamplingOptions(logit_bias=biases), []).choose(logits).token_id
+
+    assert chosen((0, -100.0)) == 1
+    assert chosen((3, 5.0)) == 3
+    assert chosen((3, 2.0), (3, 3.0)) == 3
+    assert chosen((10**6, 100.0)) == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"frequency_penalty": 11.0},
+        {"presence_penalty": float("nan")},
+        {"logit_bias": ((-1, 1.0),)},
+        {"logit_bias": ((1, float("inf")),)},
+        {"logit_bias": tuple((i, 1.0) for i in range(1025))},
+    ],
+)
+def test_penalties_and_biases_out_of_bounds(options):
+    with pytest.raises(SettingsError):
+        SamplingOptions(**options)

@@ -67,6 +67,18 @@ def test_what_is_said_about_tokens():
     assert chat(logprobs=False, stop=[]).asked().sampling == {}
 
 
+def test_penalties_and_biases():
+    asked = chat(frequency_penalty=-2, presence_penalty=0.5, logit_bias={"7": -100, "300": 1.5}).asked()
+    assert asked.sampling == {
+        "frequency_penalty": -2,
+        "presence_penalty": 0.5,
+        "logit_bias": ((7, -100), (300, 1.5)),
+    }
+    for name in ("x", "-1", "1.0", "٣", "", "9" * 10):
+        with pytest.raises(BadRequestError, match="no token"):
+            chat(logit_bias={name: 1}).asked()
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -89,6 +101,9 @@ def test_what_asks_for_nothing_special_is_fine(body: dict[str, object]):
         {"temperature": float("nan")},
         {"temperature": float("inf")},
         {"temperature": True},
+        {"logit_bias": {"5": 101}},
+        {"logit_bias": {"5": "1"}},
+        {"frequency_penalty": 2.1},
         {"top_p": 1.01},
         {"n": 0},
         {"n": 9},

@@ -168,6 +168,50 @@ def test_many_requests_for_few_places_all_get_their_turn(machine: Machine):
     run(machine, work)
 
 
+def test_a_model_that_is_always_in_use_does_not_keep_others_out(machine: Machine):
+    async def work(pool: ModelPool) -> None:
+        ended = asyncio.Event()
+
+        async def use_again_and_again() -> None:
+            while not ended.is_set():
+                async with pool.lend(served("a")):
+                    await asyncio.sleep(0.01)
+
+        busy = [asyncio.create_task(use_again_and_again()) for _ in range(5)]
+        await asyncio.sleep(0.05)
+        for name in ("b", "c", "b"):
+            async with asyncio.timeout(2), pool.lend(served(name)):
+                pass
+        ended.set()
+        await asyncio.gather(*busy)
+
+    run(machine, work, max_models=1)
+
+
+def test_who_gives_up_waiting_for_room_is_not_waited_for(machine: Machine):
+    async def work(pool: ModelPool) -> None:
+        async def use_other() -> None:
+            async with pool.lend(served("b")):
+                pass
+
+        async with pool.lend(served("a")):
+            other = asyncio.create_task(use_other())
+            await asyncio.sleep(0.02)
+            waiting = asyncio.create_task(asyncio.wait_for(_use(pool, "a"), 5))
+            await asyncio.sleep(0.02)
+            assert not waiting.done()
+            other.cancel()
+            await waiting
+        assert machine.loads == ["a"]
+
+    run(machine, work, max_models=1)
+
+
+async def _use(pool: ModelPool, name: str) -> None:
+    async with pool.lend(served(name)):
+        pass
+
+
 def test_who_leaves_while_it_loads_leaves_nothing_behind(machine: Machine):
     async def work(pool: ModelPool) -> None:
         machine.gate.clear()
