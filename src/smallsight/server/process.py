@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -24,6 +25,10 @@ from smallsight.settings import ServerSettings, Settings
 
 log = structlog.get_logger(__name__)
 
+# How long a computing thread may keep the interpreter from the event loop. Python's own 5 ms, at every wait of
+# the loop and with several threads at work, add up to answers about health that come too late.
+_SWITCH_INTERVAL_S = 0.0005
+
 OnListening = Callable[[str], None]
 
 
@@ -32,6 +37,7 @@ def serve(live: LiveSettings, on_listening: OnListening) -> None:
     settings = live.current()
     require_key_beyond_loopback(settings)
     listener = open_socket(settings.server)
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     with listener:
         asyncio.run(_serve(live, listener, on_listening))
 
