@@ -120,6 +120,16 @@ def test_an_error(run):
     assert set(run("show", "nowhere.png", exit_code=3)["error"]) == {"code", "message", "hint"}
 
 
+def test_settings(run):
+    found = run("settings")
+    assert {name for one in found for name in one} == documented_keys_of_list("settings")
+    assert {"home", "models", "server.port"} <= {one["name"] for one in found}
+
+
+def documented_keys_of_list(name):
+    return {key.removeprefix("[].") for key in documented_keys(name)}
+
+
 def test_keys(run):
     assert_shape("keys add", run("keys", "add", "phone", "--scope", "use"))
     assert_shape("keys list", run("keys"))

@@ -17,6 +17,7 @@ from smallsight.cli.output import JsonFlag, QuietFlag, begin_invocation, get_out
 from smallsight.cli.picture import edit, show
 from smallsight.cli.search import search, set_minus_words_apart
 from smallsight.cli.serve import serve
+from smallsight.cli.settings import settings
 from smallsight.errors import SmallsightError
 from smallsight.version import __version__
 
@@ -40,6 +41,7 @@ app.add_typer(folders_app, name="folders")
 app.add_typer(models.app, name="models")
 app.command()(serve)
 app.add_typer(keys.app, name="keys")
+app.command()(settings)
 app.command()(doctor)
 
 

@@ -25,8 +25,8 @@ from smallsight.settings import ServerSettings, Settings
 
 log = structlog.get_logger(__name__)
 
-# How long a computing thread may keep the interpreter from the event loop. Python's own 5 ms, at every wait of
-# the loop and with several threads at work, add up to answers about health that come too late.
+# How long a computing thread may keep the interpreter from the event loop. Python's own 5 ms, at every wait
+# of the loop and with several threads at work, add up to answers that come too late.
 _SWITCH_INTERVAL_S = 0.0005
 
 OnListening = Callable[[str], None]
