@@ -38,6 +38,16 @@ def resident_memory_bytes() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
+def peak_memory_bytes() -> int:
+    """Return the most that this process has held since it began, or what it holds where that is not kept."""
+    try:
+        import resource  # noqa: PLC0415 - not on Windows
+    except ImportError:
+        return resident_memory_bytes()
+    unit_bytes = 1 if sys.platform == "darwin" else 1024
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * unit_bytes
+
+
 def give_memory_back() -> bool:
     """Collect garbage and return what the allocator has kept to the system; False where it cannot be told to.
 

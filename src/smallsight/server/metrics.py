@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from smallsight.engine.machine_memory import peak_memory_bytes
 from smallsight.server.admission import Admission
 from smallsight.server.usage import Cost
 from smallsight.services.serving import Serving
@@ -80,12 +81,10 @@ class _State(Collector):
     def __init__(self, serving: Serving, admission: Admission) -> None:
         self._serving = serving
         self._admission = admission
-        self._peak_bytes = 0
 
     def collect(self) -> Iterator[Metric]:
         pool = self._serving.pool
         memory = pool.memory()
-        self._peak_bytes = max(self._peak_bytes, memory.resident_bytes)
         yield GaugeMetricFamily(
             "smallsight_requests_under_way", "Questions being answered.", self._admission.num_requests
         )
@@ -93,9 +92,7 @@ class _State(Collector):
             "smallsight_memory_resident_bytes", "Memory the process holds.", memory.resident_bytes
         )
         yield GaugeMetricFamily(
-            "smallsight_memory_peak_bytes",
-            "Most memory it held when these figures were read.",
-            self._peak_bytes,
+            "smallsight_memory_peak_bytes", "Most memory it has held.", peak_memory_bytes()
         )
         yield GaugeMetricFamily(
             "smallsight_memory_budget_bytes", "Memory it may hold.", pool.policy.max_bytes

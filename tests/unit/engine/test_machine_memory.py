@@ -5,7 +5,13 @@ from __future__ import annotations
 import psutil
 import pytest
 
-from smallsight.engine.machine_memory import free_memory_bytes, usable_memory_bytes
+from smallsight.engine.machine_memory import (
+    free_memory_bytes,
+    give_memory_back,
+    peak_memory_bytes,
+    resident_memory_bytes,
+    usable_memory_bytes,
+)
 
 TOTAL = psutil.virtual_memory().total
 
@@ -23,3 +29,13 @@ def test_the_smaller_limit_counts(tmp_path, text, usable_bytes):
 def test_the_real_machine_has_some():
     assert 0 < usable_memory_bytes() <= TOTAL
     assert 0 < free_memory_bytes() < TOTAL
+
+
+def test_memory_that_was_freed_goes_back_and_the_peak_stays():
+    before_bytes = resident_memory_bytes()
+    kept = [bytearray(1000) for _ in range(100_000)]
+    assert resident_memory_bytes() > before_bytes + 80_000_000
+    del kept
+    give_memory_back()
+    assert resident_memory_bytes() < before_bytes + 40_000_000
+    assert peak_memory_bytes() > before_bytes + 80_000_000

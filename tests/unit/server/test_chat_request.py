@@ -87,7 +87,7 @@ def test_penalties_and_biases():
         {"frequency_penalty": 0, "presence_penalty": 0.0, "logit_bias": {}},
         {"response_format": {"type": "text"}},
         {"modalities": ["text"]},
-        {"unknown": object()},
+        {"unknown": {"a": [1]}},
     ],
     ids=str,
 )
