@@ -21,13 +21,17 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Line:
-    """One written line; ``place`` is top, bottom, middle, bubble or chat."""
+    """One written line; ``place`` is top, bottom, middle, bubble, chat or page.
+
+    ``centres`` are those of its letters, spaces included.
+    """
 
     text: str
     place: str
     font_name: str
     font_px: int
     box: Box
+    centres: tuple[tuple[float, float], ...]
 
 
 def make_text(rng: random.Random, max_chars: int, split: Split) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,6 +51,40 @@ def test_cells_cover_the_picture_and_name_what_is_in_it(grid):
         assert present <= letters | names
         assert names <= present
         assert max(present, default=0) < CLASSES
+
+
+@needs_fonts
+@pytest.mark.parametrize("level", range(len(LEVELS)))
+def test_the_order_of_letters_lies_on_the_letters(level):
+    num_right = num_letters = 0
+    for seed in range(30):
+        scene = make_scene(seed, LEVELS[level])
+        for line in scene.lines:
+            assert len(line.centres) == len(line.text)
+            for number, (letter, (x, y)) in enumerate(zip(line.text, line.centres, strict=True), 1):
+                row, column = int(y // CELL_PX), int(x // CELL_PX)
+                if letter in CHARACTERS and 0 <= row < len(scene.cells) and 0 <= column < len(scene.cells):
+                    num_letters += 1
+                    is_letter = scene.cells[row, column] == 1 + CHARACTERS.index(letter)
+                    num_right += is_letter and scene.order[row, column] == number
+    assert num_letters > 100
+    assert num_right > 0.85 * num_letters  # narrow letters share cells with their neighbours
+
+
+@needs_fonts
+def test_turning_a_picture_turns_its_lines():
+    level = replace(LEVELS[-1], max_angle=8, spoiling=0, looks=("plain",), backgrounds=("plain",))
+    for seed in range(60):
+        straight, turned = (make_scene(seed, one) for one in (replace(level, max_angle=0), level))
+        if straight.image.tobytes() == turned.image.tobytes():
+            continue
+        ink = np.abs(np.asarray(turned.image, int) - np.asarray(turned.image.getpixel((0, 0)))).sum(-1) > 60
+        for line in turned.lines:
+            num_inked = 0
+            for letter, (x, y) in zip(line.text, line.centres, strict=True):
+                around = ink[max(0, int(y) - 8) : int(y) + 9, max(0, int(x) - 5) : int(x) + 6]
+                num_inked += letter == " " or bool(around.any())
+            assert num_inked >= 0.9 * len(line.text)
 
 
 @needs_fonts
