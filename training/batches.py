@@ -30,8 +30,9 @@ NO_LABEL = -100
 MOST_TEXT_TOKENS = 64  # of a conversation; turns that go beyond are left out, but for the first
 LENGTH_STEP = 16  # batches are as long as a multiple of this: processors prepare for each length once
 TILED_SHARE = 0.4  # of batches, at levels with tiles
-PAGE_SHARE = 0.3  # of batches, at levels with conversations
+PAGE_SHARE = 0.6  # of batches, at levels with conversations
 FIRST_TALK = next(index for index, level in enumerate(LEVELS) if not level.is_page)
+FIRST_HARD = FIRST_TALK + 2  # from here on, pages are as hard as they get
 GRIDS = ((2, 1), (1, 2), (2, 2), (2, 2), (3, 2), (2, 3), (3, 3))
 
 
@@ -95,7 +96,7 @@ class Batches(IterableDataset[Batch]):
     def _make(self, processor: SmolVLMProcessor, number: int) -> Batch:
         rng = random.Random(f"{self._seed} {number}")
         current = self._level.value
-        pages = LEVELS[current] if LEVELS[current].is_page else LAST_PAGES
+        pages = LEVELS[min(current, FIRST_TALK - 1)] if current < FIRST_HARD else LAST_PAGES
         if LEVELS[current].is_page or rng.random() < PAGE_SHARE:
             return _collate_pages([make_scene(rng.getrandbits(48), pages) for _ in range(self._batch_size)])
         grid, count = (1, 1), self._batch_size

@@ -123,7 +123,9 @@ class Drawing:
         drawn_with = font(name, size)
         columns = self.width // TILE_PX
         text = fitted(
-            make_text(rng, self.level.max_chars * columns, self.split), drawn_with, self.width - 2 * MARGIN_PX
+            make_text(rng, self.level.max_chars * columns, self.split, name),
+            drawn_with,
+            self.width - 2 * MARGIN_PX,
         )
         if not text:
             return
@@ -151,7 +153,7 @@ class Drawing:
         name, size = choose_font(rng, self.level, self.split)
         size = max(self.level.font_px[0], round(0.8 * size))
         drawn_with = font(name, size)
-        text = fitted(make_text(rng, self.level.max_chars, self.split), drawn_with, 0.8 * self.width)
+        text = fitted(make_text(rng, self.level.max_chars, self.split, name), drawn_with, 0.8 * self.width)
         if not text:
             return
         left, top, right, bottom = drawn_with.getbbox(text)
@@ -181,7 +183,9 @@ class Drawing:
             "right": shade(rng, rng.choice(("green", "blue"))),
         }
         for _ in range(rng.randint(2, 4)):
-            text = fitted(make_text(rng, self.level.max_chars, self.split), drawn_with, 0.75 * self.width)
+            text = fitted(
+                make_text(rng, self.level.max_chars, self.split, name), drawn_with, 0.75 * self.width
+            )
             left, top, right, bottom = drawn_with.getbbox(text or "x")
             wide, tall = right - left + 16, bottom - top + 12
             if not text or y + tall > self.height - 4:
@@ -282,7 +286,7 @@ class Page(Drawing):
         drawn_with, x = font(name, size), rng.uniform(1, 20)
         height = 0.0
         while x < self.width - size / 2:
-            made = make_text(rng, self.level.max_chars, self.split)
+            made = make_text(rng, self.level.max_chars, self.split, name)
             text = fitted(made, drawn_with, self.width - x - 2)
             left, top, right, bottom = drawn_with.getbbox(text or "x")
             box = (x, y, x + right - left, y + bottom - top)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from training.assets import FOLDER
+from training.assets import CAPITALS_ONLY, FOLDER, TEXT_FONTS, font
 from training.captions import DESCRIBE, NO_TEXT, ask, describe, read
 from training.lettering import make_text
 from training.levels import LEVELS
@@ -110,10 +110,22 @@ def test_what_is_kept_for_the_test_never_comes_up_in_training():
     common = {word.lower() for word in COMMON_WORDS} | {"ok"}
     rng, numbers = random.Random(1), 0
     for _ in range(400):
-        for word in make_text(rng, 14, "train").lower().strip("!?.,:").split():
+        for word in make_text(rng, 14, "train", "Lato-Bold.ttf").lower().strip("!?.,:").split():
             is_word = word.isalpha() and word not in common and len(word) > 2
             numbers += is_word and is_for("train", word)
     assert numbers > 100
+
+
+@needs_fonts
+@pytest.mark.parametrize("name", [*TEXT_FONTS["train"], *TEXT_FONTS["test"]])
+def test_a_font_of_capitals_is_known_and_writes_capitals(name):
+    def shape(letter):
+        mask = font(name, 40).getmask(letter)
+        return mask.size, bytes(mask)
+
+    assert (shape("a") == shape("A")) == (name in CAPITALS_ONLY)
+    texts = [make_text(random.Random(seed), 8, "train", name) for seed in range(40)]
+    assert all(text == text.upper() for text in texts) == (name in CAPITALS_ONLY)
 
 
 @needs_fonts
