@@ -32,6 +32,7 @@ TEXT_FONTS = {
     ).split(),
     "test": "GenBasB.ttf Oxygen-Sans-Bold.ttf Play-Bold.ttf C059-Bold.otf TomsonTalks.ttf".split(),
 }
+CAPITALS_ONLY = ("BebasNeue-Regular.otf", "TomsonTalks.ttf")  # their small letters look the same
 EMOJI, SYMBOLS = "NotoColorEmoji.ttf", "Symbola_hint.ttf"
 EMOJI_PX = 109  # the one size its pictures come in
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import random
+import re
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,13 +24,15 @@ from smallsight.families.smolvlm.processor import END_OF_TURN, SmolVLMProcessor
 from training.captions import Turn, ask
 from training.levels import LAST_PAGES, LEVELS
 from training.scenes import CELL_PX, TILE_PX, Scene, make_scene
+from training.vocabulary import plural
 
 NO_LABEL = -100
 MOST_TEXT_TOKENS = 64  # of a conversation; turns that go beyond are left out, but for the first
 LENGTH_STEP = 16  # batches are as long as a multiple of this: processors prepare for each length once
 TILED_SHARE = 0.4  # of batches, at levels with tiles
-PAGE_SHARE = 0.2  # of batches, at levels with conversations
+PAGE_SHARE = 0.6  # of batches, at levels with conversations
 FIRST_TALK = next(index for index, level in enumerate(LEVELS) if not level.is_page)
+FIRST_HARD = FIRST_TALK + 2  # from here on, pages are as hard as they get
 GRIDS = ((2, 1), (1, 2), (2, 2), (2, 2), (3, 2), (2, 3), (3, 3))
 
 
@@ -39,8 +42,9 @@ class Batch:
 
     ``tiles`` uint8 [samples, most tiles, 3, 192, 192], ``has_tile`` says which are there; ``token_ids`` and
     ``labels`` int64 [samples, tokens]; ``is_read`` bool [samples, tokens]: labels of text read
-    before anything was said; ``is_current`` bool [samples]; ``cells`` int64 [tiles that are there, 24, 24].
-    Pages have no tokens.
+    before anything was said; ``is_current`` bool [samples]; ``cells`` and ``order`` int64 [tiles that are
+    there, 24, 24]; ``places`` int64 [samples, tokens]: the cell (row * 24 + column) of the letter or thing
+    that a label stands for. Pages have no tokens.
     """
 
     tiles: torch.Tensor
@@ -50,15 +54,21 @@ class Batch:
     is_read: torch.Tensor
     is_current: torch.Tensor
     cells: torch.Tensor
+    order: torch.Tensor
+    places: torch.Tensor
 
 
 @dataclass(frozen=True)
-class _Sample:
+class Sample:
+    """One picture with a conversation about it, before batching; lists as long as ``token_ids``."""
+
     tiles: NDArray[np.uint8]
     token_ids: list[int]
     labels: list[int]
     is_read: list[bool]
     cells: NDArray[np.int64]
+    order: NDArray[np.int64]
+    places: list[int]
 
 
 class Batches(IterableDataset[Batch]):
@@ -86,7 +96,7 @@ class Batches(IterableDataset[Batch]):
     def _make(self, processor: SmolVLMProcessor, number: int) -> Batch:
         rng = random.Random(f"{self._seed} {number}")
         current = self._level.value
-        pages = LEVELS[current] if LEVELS[current].is_page else LAST_PAGES
+        pages = LEVELS[min(current, FIRST_TALK - 1)] if current < FIRST_HARD else LAST_PAGES
         if LEVELS[current].is_page or rng.random() < PAGE_SHARE:
             return _collate_pages([make_scene(rng.getrandbits(48), pages) for _ in range(self._batch_size)])
         grid, count = (1, 1), self._batch_size
@@ -97,7 +107,7 @@ class Batches(IterableDataset[Batch]):
         if grid != (1, 1):
             levels = [max(FIRST_TALK + 2, level) for level in levels]
         samples = [
-            _sample(processor, make_scene(rng.getrandbits(48), LEVELS[level], grid=grid), rng)
+            make_sample(processor, make_scene(rng.getrandbits(48), LEVELS[level], grid=grid), rng)
             for level in levels
         ]
         return _collate(samples, [level == current for level in levels], processor)
@@ -123,36 +133,66 @@ def conversation(scene: Scene, turns: Sequence[Turn]) -> list[Message]:
     return messages
 
 
-def _sample(processor: SmolVLMProcessor, scene: Scene, rng: random.Random) -> _Sample:
+def make_sample(processor: SmolVLMProcessor, scene: Scene, rng: random.Random) -> Sample:
+    """Return a picture and up to three questions about it with their answers."""
     turns = ask(scene, rng, 3)
     prepared = processor.prepare(conversation(scene, turns)[:1], detail=Detail.AUTO)
     token_ids = list(prepared.token_ids)
     labels, is_read = [NO_LABEL] * len(token_ids), [False] * len(token_ids)
+    places = [NO_LABEL] * len(token_ids)
+    is_one_tile = len(prepared.tiles) == 1
     room = MOST_TEXT_TOKENS
     for index, turn in enumerate(turns):
         asked = f"\nUser: {turn.question}{END_OF_TURN}\nAssistant:" if index else ""
-        asked_ids, said_ids = (
-            processor.tokenizer.encode(text, add_special_tokens=False).ids
-            for text in (asked, f" {turn.answer}{END_OF_TURN}")
-        )
+        said = f" {turn.answer}{END_OF_TURN}"
+        asked_ids = processor.tokenizer.encode(asked, add_special_tokens=False).ids
+        encoded = processor.tokenizer.encode(said, add_special_tokens=False)
+        said_ids = encoded.ids
         room -= len(asked_ids) + len(said_ids)
         if index and room < 0:
             break
         token_ids += [*asked_ids, *said_ids]
         labels += [*[NO_LABEL] * len(asked_ids), *said_ids]
+        cells = _places(scene, said) if is_one_tile else {}
+        places += [NO_LABEL] * len(asked_ids)
+        # A token of a word begins at the space before it.
+        places += [cells.get(begin, cells.get(end - 1, NO_LABEL)) for begin, end in encoded.offsets]
         reads = index == 0 and turn.skill == "read" and bool(scene.lines)
         is_read += [*[False] * len(asked_ids), *[reads] * len(said_ids)]
     tiles = np.stack([np.asarray(tile.pixels_HWC) for tile in prepared.tiles])
-    return _Sample(tiles, token_ids, labels, is_read, _cells(scene, len(prepared.tiles)))
+    num_tiles = len(prepared.tiles)
+    cells_NHW, order_NHW = _cut(scene.cells, num_tiles), _cut(scene.order, num_tiles)
+    return Sample(tiles, token_ids, labels, is_read, cells_NHW, order_NHW, places)
 
 
-def _cells(scene: Scene, num_tiles: int) -> NDArray[np.int64]:
+def _places(scene: Scene, said: str) -> dict[int, int]:
+    """Return the cell of each character of an answer that stands for something in the picture."""
+    side = TILE_PX // CELL_PX
+    cells: dict[int, int] = {}
+
+    def note(index: int, x: float, y: float) -> None:
+        row, column = (min(side - 1, max(0, int(value // CELL_PX))) for value in (y, x))
+        cells[index] = row * side + column
+
+    for line in scene.lines:
+        quoted = said.find(f'"{line.text}"')
+        if (begin := said.find(line.text) if quoted < 0 else quoted + 1) >= 0:
+            for index, (x, y) in enumerate(line.centres):
+                note(begin + index, x, y)
+    letters = set(cells)
+    for thing in reversed(scene.things):
+        left, top, right, bottom = thing.box
+        for found in re.finditer(rf"\b({thing.name}|{plural(thing.name)})\b", said):
+            if found.start() not in letters:
+                note(found.end() - 1, (left + right) / 2, (top + bottom) / 2)
+    return cells
+
+
+def _cut(values: NDArray[np.uint8], num_tiles: int) -> NDArray[np.int64]:
     """Cut the cells as the picture is cut; those of the whole, made smaller, have no label."""
     side = TILE_PX // CELL_PX
-    rows, columns = scene.cells.shape[0] // side, scene.cells.shape[1] // side
-    cut = (
-        scene.cells.reshape(rows, side, columns, side).swapaxes(1, 2).reshape(-1, side, side).astype(np.int64)
-    )
+    rows, columns = values.shape[0] // side, values.shape[1] // side
+    cut = values.reshape(rows, side, columns, side).swapaxes(1, 2).reshape(-1, side, side).astype(np.int64)
     return cut if num_tiles == 1 else np.concatenate([cut, np.full((1, side, side), NO_LABEL)])
 
 
@@ -167,10 +207,12 @@ def _collate_pages(scenes: Sequence[Scene]) -> Batch:
         nothing.bool(),
         torch.ones(num, dtype=torch.bool),
         torch.from_numpy(np.stack([scene.cells for scene in scenes]).astype(np.int64)),
+        torch.from_numpy(np.stack([scene.order for scene in scenes]).astype(np.int64)),
+        nothing,
     )
 
 
-def _collate(samples: Sequence[_Sample], is_current: Sequence[bool], processor: SmolVLMProcessor) -> Batch:
+def _collate(samples: Sequence[Sample], is_current: Sequence[bool], processor: SmolVLMProcessor) -> Batch:
     most, longest = max(len(one.tiles) for one in samples), max(len(one.token_ids) for one in samples)
     longest = -(-longest // LENGTH_STEP) * LENGTH_STEP
     padding = processor.tokenizer.token_to_id("<|im_end|>")
@@ -178,12 +220,14 @@ def _collate(samples: Sequence[_Sample], is_current: Sequence[bool], processor: 
     has_tile = np.zeros((len(samples), most), bool)
     token_ids = np.full((len(samples), longest), padding, np.int64)
     labels = np.full((len(samples), longest), NO_LABEL, np.int64)
+    places = np.full((len(samples), longest), NO_LABEL, np.int64)
     is_read = np.zeros((len(samples), longest), bool)
     for row, one in enumerate(samples):
         tiles[row, : len(one.tiles)], has_tile[row, : len(one.tiles)] = one.tiles, True
         token_ids[row, : len(one.token_ids)] = one.token_ids
         labels[row, : len(one.labels)] = one.labels
         is_read[row, : len(one.is_read)] = one.is_read
+        places[row, : len(one.places)] = one.places
     return Batch(
         torch.from_numpy(tiles).permute(0, 1, 4, 2, 3).contiguous(),
         torch.from_numpy(has_tile),
@@ -192,4 +236,6 @@ def _collate(samples: Sequence[_Sample], is_current: Sequence[bool], processor: 
         torch.from_numpy(is_read),
         torch.tensor(list(is_current)),
         torch.from_numpy(np.concatenate([one.cells for one in samples])),
+        torch.from_numpy(np.concatenate([one.order for one in samples])),
+        torch.from_numpy(places),
     )

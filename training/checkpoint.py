@@ -32,11 +32,11 @@ CHAT_TEMPLATE = (
 )
 VISION = {"hidden_size": 192, "intermediate_size": 768, "num_hidden_layers": 6, "num_attention_heads": 3}
 TEXT = {
-    "hidden_size": 192,
-    "intermediate_size": 512,
+    "hidden_size": 256,
+    "intermediate_size": 704,
     "num_hidden_layers": 4,
-    "num_attention_heads": 3,
-    "num_key_value_heads": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
     "head_dim": 64,
 }
 PATCH_PX, SHUFFLE = 16, 2

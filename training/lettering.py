@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-from training.assets import TEXT_FONTS, dictionary
+from training.assets import CAPITALS_ONLY, TEXT_FONTS, dictionary
 from training.levels import Level
 from training.vocabulary import CHARACTERS, COMMON_WORDS, Split, is_for
 
@@ -21,17 +21,26 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Line:
-    """One written line; ``place`` is top, bottom, middle, bubble or chat."""
+    """One written line; ``place`` is top, bottom, middle, bubble, chat or page.
+
+    ``centres`` are those of its letters, spaces included.
+    """
 
     text: str
     place: str
     font_name: str
     font_px: int
     box: Box
+    centres: tuple[tuple[float, float], ...]
 
 
-def make_text(rng: random.Random, max_chars: int, split: Split) -> str:
-    """Return letters at random, or words, of at most so many characters; never empty."""
+def make_text(rng: random.Random, max_chars: int, split: Split, font_name: str) -> str:
+    """Return letters at random, or words, of at most so many characters, as a font shows them; not empty."""
+    text = _any_text(rng, max_chars, split)
+    return text.upper() if font_name in CAPITALS_ONLY else text
+
+
+def _any_text(rng: random.Random, max_chars: int, split: Split) -> str:
     length = rng.randint(max(1, max_chars // 3), max_chars)
     roll = rng.random()
     if length < 3:

@@ -33,12 +33,11 @@ _PLACES = ("top", "bottom", "middle", "bubble")
 _LOOKS = ("plain", "outline", "bar")
 
 LEVELS = (
-    Level(8, (32, 60), 0, 3, (48, 96), looks=("plain", "plain", "bar"), is_page=True),
-    Level(8, (20, 48), 0, 4, (40, 96), _ROUGH, looks=_LOOKS, spoiling=0.2, is_page=True),
-    Level(4, (30, 48), 1, 2, (56, 96)),
-    Level(7, (24, 42), 1, 2, (48, 96), _SOFT, looks=("plain", "outline")),
-    Level(10, (22, 36), 2, 3, (40, 90), _ROUGH, looks=_LOOKS),
-    Level(12, (20, 34), 2, 3, (36, 90), _ROUGH, _PLACES, _LOOKS, spoiling=0.3),
+    Level(8, (18, 34), 0, 4, (32, 80), looks=("plain", "plain", "bar"), is_page=True),
+    Level(8, (18, 34), 0, 4, (32, 80), _ROUGH, looks=_LOOKS, spoiling=0.2, is_page=True),
+    Level(6, (20, 36), 2, 2, (40, 90), _SOFT, looks=("plain", "outline")),
+    Level(12, (18, 36), 2, 3, (36, 90), _ROUGH, (*_PLACES[:3],), _LOOKS, spoiling=0.2),
+    Level(12, (16, 36), 2, 4, (32, 90), _ALL, _PLACES, _LOOKS, spoiling=0.3, max_angle=3),
     Level(14, (18, 34), 3, 4, (32, 90), _ALL, (*_PLACES, "chat"), _LOOKS, spoiling=0.5, max_angle=4),
     Level(
         18,
@@ -54,4 +53,4 @@ LEVELS = (
         grid=(3, 3),
     ),
 )
-LAST_PAGES = Level(8, (14, 40), 0, 5, (28, 96), _ALL, looks=_LOOKS, spoiling=0.6, max_angle=4, is_page=True)
+LAST_PAGES = Level(8, (16, 40), 0, 5, (28, 96), _ALL, looks=_LOOKS, spoiling=0.4, max_angle=3, is_page=True)

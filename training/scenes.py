@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,6 +30,7 @@ from training.pictograms import draw_thing
 from training.vocabulary import ALIKE, CHARACTERS, COLOURS, PICTOGRAMS, SHAPES, THINGS, Split, is_for
 
 TILE_PX, CELL_PX = 192, 8
+ORDERS = 24  # letters of a line that are counted
 CLASSES = 1 + len(CHARACTERS) + len(THINGS)  # of a cell: nothing, a letter, a thing
 
 
@@ -42,7 +45,11 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture and what is in it. ``cells`` uint8 [height / 8, width / 8]: the class of each cell."""
+    """A picture and what is in it.
+
+    ``cells`` uint8 [height / 8, width / 8]: the class of each cell. ``order``, of the same shape: 1 where the
+    middle of a line's first letter lies, 2 for the second and so on, else 0.
+    """
 
     image: Image.Image
     kind: str
@@ -50,6 +57,7 @@ class Scene:
     things: tuple[Thing, ...]
     lines: tuple[Line, ...]
     cells: NDArray[np.uint8]
+    order: NDArray[np.uint8]
 
 
 def make_scene(seed: int, level: Level, split: Split = "train", grid: tuple[int, int] = (1, 1)) -> Scene:
@@ -82,7 +90,9 @@ class Drawing:
         else:
             self._write_and_place()
         shown = self.colours if self.kind in ("gradient", "stripes") else self.colours[:1]
-        scene = Scene(self.image, self.kind, shown, tuple(self.things), tuple(self.lines), self._cells())
+        things, lines = tuple(self.things), tuple(self.lines)
+        cells = self._cells()
+        scene = Scene(self.image, self.kind, shown, things, lines, cells, _order(lines, cells.shape))
         return _spoiled(rng, scene, self.level)
 
     def _background_colours(self, *, is_chat: bool) -> tuple[str, str]:
@@ -113,7 +123,9 @@ class Drawing:
         drawn_with = font(name, size)
         columns = self.width // TILE_PX
         text = fitted(
-            make_text(rng, self.level.max_chars * columns, self.split), drawn_with, self.width - 2 * MARGIN_PX
+            make_text(rng, self.level.max_chars * columns, self.split, name),
+            drawn_with,
+            self.width - 2 * MARGIN_PX,
         )
         if not text:
             return
@@ -141,7 +153,7 @@ class Drawing:
         name, size = choose_font(rng, self.level, self.split)
         size = max(self.level.font_px[0], round(0.8 * size))
         drawn_with = font(name, size)
-        text = fitted(make_text(rng, self.level.max_chars, self.split), drawn_with, 0.8 * self.width)
+        text = fitted(make_text(rng, self.level.max_chars, self.split, name), drawn_with, 0.8 * self.width)
         if not text:
             return
         left, top, right, bottom = drawn_with.getbbox(text)
@@ -171,7 +183,9 @@ class Drawing:
             "right": shade(rng, rng.choice(("green", "blue"))),
         }
         for _ in range(rng.randint(2, 4)):
-            text = fitted(make_text(rng, self.level.max_chars, self.split), drawn_with, 0.75 * self.width)
+            text = fitted(
+                make_text(rng, self.level.max_chars, self.split, name), drawn_with, 0.75 * self.width
+            )
             left, top, right, bottom = drawn_with.getbbox(text or "x")
             wide, tall = right - left + 16, bottom - top + 12
             if not text or y + tall > self.height - 4:
@@ -187,9 +201,11 @@ class Drawing:
             y += tall + rng.uniform(5, 12)
 
     def _note(self, text: str, place: str, name: str, size: int, x: int, y: int, box: Box) -> None:
-        self.lines.append(Line(text, place, name, size, box))
+        spots = letter_boxes(text, font(name, size), x, y)
+        centres = tuple(((left + right) / 2, (top + bottom) / 2) for _, (left, top, right, bottom) in spots)
+        self.lines.append(Line(text, place, name, size, box, centres))
         self.taken.append(box)
-        for letter, spot in letter_boxes(text, font(name, size), x, y):
+        for letter, spot in spots:
             if letter in CHARACTERS:
                 self.marks.append((1 + CHARACTERS.index(letter), spot))
 
@@ -270,7 +286,7 @@ class Page(Drawing):
         drawn_with, x = font(name, size), rng.uniform(1, 20)
         height = 0.0
         while x < self.width - size / 2:
-            made = make_text(rng, self.level.max_chars, self.split)
+            made = make_text(rng, self.level.max_chars, self.split, name)
             text = fitted(made, drawn_with, self.width - x - 2)
             left, top, right, bottom = drawn_with.getbbox(text or "x")
             box = (x, y, x + right - left, y + bottom - top)
@@ -286,18 +302,39 @@ class Page(Drawing):
             at = round(x - left), round(y - top)
             draw_line(self.image, text, at, drawn_with, look)
             self._note(text, "page", name, size, *at, box)
-            x, height = box[2] + rng.uniform(4, 24), max(height, bottom - top)
+            x, height = box[2] + rng.uniform(0.8, 2) * size, max(height, bottom - top)
         return height or size
+
+
+def _order(lines: Sequence[Line], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    order = np.zeros(shape, np.uint8)
+    for line in lines:
+        for number, (x, y) in enumerate(line.centres[:ORDERS], 1):
+            row, column = int(y // CELL_PX), int(x // CELL_PX)
+            if 0 <= row < shape[0] and 0 <= column < shape[1]:
+                order[row, column] = number
+    return order
+
+
+def _turned(line: Line, angle: float, size: tuple[int, int]) -> Line:
+    """Return a line of a picture turned counter-clockwise by so many degrees about its middle."""
+    cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    middle_x, middle_y = size[0] / 2, size[1] / 2
+    shifts = [(x - middle_x, y - middle_y) for x, y in line.centres]
+    centres = ((middle_x + x * cosine + y * sine, middle_y - x * sine + y * cosine) for x, y in shifts)
+    return replace(line, centres=tuple(centres))
 
 
 def _spoiled(rng: random.Random, scene: Scene, level: Level) -> Scene:
     """Turn, blur, shrink and compress a picture as they are found."""
-    image, cells = scene.image, scene.cells
+    image, cells, lines, order = scene.image, scene.cells, scene.lines, scene.order
     if level.max_angle and rng.random() < 0.3:
         angle = rng.uniform(-level.max_angle, level.max_angle)
         corner = image.getpixel((0, 0))
         image = image.rotate(angle, Image.Resampling.BICUBIC, fillcolor=corner)
         cells = np.array(Image.fromarray(cells).rotate(angle, Image.Resampling.NEAREST))
+        lines = tuple(_turned(line, angle, image.size) for line in lines)
+        order = _order(lines, cells.shape)
     if rng.random() < level.spoiling:
         smaller = rng.uniform(0.65, 1)
         size = round(image.width * smaller), round(image.height * smaller)
@@ -308,4 +345,4 @@ def _spoiled(rng: random.Random, scene: Scene, level: Level) -> Scene:
         written = io.BytesIO()
         image.save(written, "JPEG", quality=rng.randint(30, 92))
         image = Image.open(written).convert("RGB")
-    return replace(scene, image=image, cells=cells)
+    return replace(scene, image=image, cells=cells, lines=lines, order=order)

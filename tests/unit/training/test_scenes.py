@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from training.assets import FOLDER
+from training.assets import CAPITALS_ONLY, FOLDER, TEXT_FONTS, font
 from training.captions import DESCRIBE, NO_TEXT, ask, describe, read
 from training.lettering import make_text
 from training.levels import LEVELS
@@ -53,6 +54,40 @@ def test_cells_cover_the_picture_and_name_what_is_in_it(grid):
 
 
 @needs_fonts
+@pytest.mark.parametrize("level", range(len(LEVELS)))
+def test_the_order_of_letters_lies_on_the_letters(level):
+    num_right = num_letters = 0
+    for seed in range(30):
+        scene = make_scene(seed, LEVELS[level])
+        for line in scene.lines:
+            assert len(line.centres) == len(line.text)
+            for number, (letter, (x, y)) in enumerate(zip(line.text, line.centres, strict=True), 1):
+                row, column = int(y // CELL_PX), int(x // CELL_PX)
+                if letter in CHARACTERS and 0 <= row < len(scene.cells) and 0 <= column < len(scene.cells):
+                    num_letters += 1
+                    is_letter = scene.cells[row, column] == 1 + CHARACTERS.index(letter)
+                    num_right += is_letter and scene.order[row, column] == number
+    assert num_letters > 100
+    assert num_right > 0.85 * num_letters  # narrow letters share cells with their neighbours
+
+
+@needs_fonts
+def test_turning_a_picture_turns_its_lines():
+    level = replace(LEVELS[-1], max_angle=8, spoiling=0, looks=("plain",), backgrounds=("plain",))
+    for seed in range(60):
+        straight, turned = (make_scene(seed, one) for one in (replace(level, max_angle=0), level))
+        if straight.image.tobytes() == turned.image.tobytes():
+            continue
+        ink = np.abs(np.asarray(turned.image, int) - np.asarray(turned.image.getpixel((0, 0)))).sum(-1) > 60
+        for line in turned.lines:
+            num_inked = 0
+            for letter, (x, y) in zip(line.text, line.centres, strict=True):
+                around = ink[max(0, int(y) - 8) : int(y) + 9, max(0, int(x) - 5) : int(x) + 6]
+                num_inked += letter == " " or bool(around.any())
+            assert num_inked >= 0.9 * len(line.text)
+
+
+@needs_fonts
 def test_things_and_text_do_not_overlap_and_lie_inside():
     for seed in range(80):
         scene = make_scene(seed, LEVELS[-2])
@@ -75,10 +110,22 @@ def test_what_is_kept_for_the_test_never_comes_up_in_training():
     common = {word.lower() for word in COMMON_WORDS} | {"ok"}
     rng, numbers = random.Random(1), 0
     for _ in range(400):
-        for word in make_text(rng, 14, "train").lower().strip("!?.,:").split():
+        for word in make_text(rng, 14, "train", "Lato-Bold.ttf").lower().strip("!?.,:").split():
             is_word = word.isalpha() and word not in common and len(word) > 2
             numbers += is_word and is_for("train", word)
     assert numbers > 100
+
+
+@needs_fonts
+@pytest.mark.parametrize("name", [*TEXT_FONTS["train"], *TEXT_FONTS["test"]])
+def test_a_font_of_capitals_is_known_and_writes_capitals(name):
+    def shape(letter):
+        mask = font(name, 40).getmask(letter)
+        return mask.size, bytes(mask)
+
+    assert (shape("a") == shape("A")) == (name in CAPITALS_ONLY)
+    texts = [make_text(random.Random(seed), 8, "train", name) for seed in range(40)]
+    assert all(text == text.upper() for text in texts) == (name in CAPITALS_ONLY)
 
 
 @needs_fonts

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from training.assets import FOLDER
-from training.batches import FIRST_TALK
+from training.batches import FIRST_TALK, NO_LABEL, make_sample
 from training.checkpoint import make_tokenizer, write_folder
 from training.evaluate import edit_distance, named_things
 from training.levels import LEVELS
+from training.muon import Muon, orthogonalised
 from training.scenes import make_scene
+from training.vocabulary import CHARACTERS, THINGS
+
+from smallsight.families.smolvlm.processor import SmolVLMProcessor
 
 ROOT = Path(__file__).parents[3]
 needs_fonts = pytest.mark.skipif(
@@ -43,9 +50,10 @@ def test_things_are_found_in_captions_but_not_in_what_they_quote():
     assert named_things('Two mice and a red bus. The text says "cat".') == {"mouse", "bus"}
 
 
-def train(folder, pictures, *, batch_size=8, level=0):
+def train(folder, pictures, *, batch_size=8, level=0, start_from=None):
     command = [sys.executable, "-m", "training.train", str(folder), "--pictures", str(pictures)]
     command += ["--level", str(level)]
+    command += [] if start_from is None else ["--start-from", str(start_from)]
     command += ["--batch-size", str(batch_size), "--workers", "0", "--threads", "1", "--no-progress"]
     with (folder / "errors.txt").open("w") as errors:
         return subprocess.Popen(command, cwd=ROOT, stderr=errors)
@@ -57,6 +65,65 @@ def errors_of(folder):
 
 def log_of(folder):
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (16, 40), (40, 16)])
+def test_muon_brings_singular_values_near_one_and_keeps_their_vectors(shape):
+    torch.manual_seed(0)
+    matrix = torch.randn(shape)
+    made = orthogonalised(matrix)
+    values = torch.linalg.svdvals(made)
+    assert values.max() < 1.3
+    assert values.min() > 0.5
+    left, _, right = torch.linalg.svd(matrix, full_matrices=False)
+    inside = left.T @ made @ right.T
+    assert (inside - torch.diag(inside.diagonal())).abs().max() < 1e-3
+
+
+def test_muon_descends():
+    torch.manual_seed(0)
+    wanted, matrix = torch.randn(8, 12), torch.nn.Parameter(torch.zeros(8, 12))
+    optimizer = Muon([matrix], lr=0.05)
+    for _ in range(400):
+        optimizer.zero_grad()
+        loss = (matrix - wanted).square().mean()
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.01
+
+
+@needs_fonts
+def test_what_is_said_is_placed_where_it_lies(tmp_path):
+    write_folder(tmp_path)
+    processor = SmolVLMProcessor.load(tmp_path)
+    num_letters = 0
+    for seed in range(60):
+        sample = make_sample(processor, make_scene(seed, LEVELS[FIRST_TALK]), random.Random(seed))
+        for token, label, place in zip(sample.token_ids, sample.labels, sample.places, strict=True):
+            if place == NO_LABEL:
+                continue
+            assert token == label
+            said = processor.tokenizer.decode([token])
+            shown = sample.cells[0][divmod(place, 24)]
+            if said in CHARACTERS:
+                num_letters += shown == 1 + CHARACTERS.index(said)
+            elif said.strip().lower() in THINGS:
+                assert shown in (0, 1 + len(CHARACTERS) + THINGS.index(said.strip().lower()))
+    assert num_letters > 150
+
+
+@needs_fonts
+def test_a_run_can_begin_with_the_weights_of_another(tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        folder.mkdir()
+    assert train(first, 16).wait(300) == 0, errors_of(first)
+    process = train(second, 8, start_from=first / "model")
+    assert process.wait(300) == 0, errors_of(second)
+    before, after = (load_file(folder / "model" / "model.safetensors") for folder in (first, second))
+    name = "model.vision_model.encoder.layers.0.mlp.fc1.weight"
+    change = (after[name].float() - before[name].float()).norm() / before[name].float().norm()
+    assert 0 < change < 0.05
 
 
 @needs_fonts
