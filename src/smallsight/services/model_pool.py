@@ -48,6 +48,8 @@ class _Slot:
     began_s: float
     model: Model | None = None
     took_bytes: int = 0
+    is_awaited: bool = True  # by the request that had it loaded
+    is_used_by_loader: bool = False
     unload_timer: asyncio.TimerHandle | None = None
 
 
@@ -139,32 +141,46 @@ class ModelPool:
             if any(earlier < arrival for earlier in self._wanting_room):
                 await self._wait_for_change()
             elif slot is None or resident is None:
-                self._wanting_room.add(arrival)
-                await self._approach(served)
+                if (loaded := await self._approach(served, arrival)) is not None:
+                    return await self._settle(loaded, served)
             elif resident.stage is not Stage.READY:
                 await self._wait_for_change()
             elif slot.served.load_key != served.load_key and resident.is_idle:
                 await self._unload(served.name)
             else:
-                await self._begin_use(slot, served)
-                return slot
+                self.policy.begin_use(served.name)
+                return await self._settle(slot, served)
 
-    async def _approach(self, served: ServedModel) -> None:
-        """Come one step nearer to having the model loaded."""
+    async def _approach(self, served: ServedModel, arrival: int) -> _Slot | None:
+        """Come one step nearer to having the model loaded; return it, in use, when this step loaded it."""
         needed_bytes = max(served.needed_bytes, self._needed.get(served.name, 0))
         if served.max_bytes is not None and needed_bytes > served.max_bytes:
             raise _no_room(served.name, needed_bytes, served.max_bytes)
         match self.policy.decide(needed_bytes, self._measure()):
             case Load():
-                slot = self._slots[served.name] = _Slot(served, time.monotonic())
-                self.policy.begin_loading(served.name, needed_bytes)
-                await self._in_background(self._load_into(slot, needed_bytes))
+                return await self._load_and_use(served, needed_bytes)
             case Evict(name):
                 await self._unload(name)
             case Refuse(needed, available):
                 raise _no_room(served.name, needed, available)
             case _:
+                if all(one.stage is Stage.READY for one in self.policy.residents):
+                    self._wanting_room.add(arrival)
                 await self._wait_for_change()
+        return None
+
+    async def _load_and_use(self, served: ServedModel, needed_bytes: int) -> _Slot:
+        """Load a model and use it at once: idle for a moment, it would be evicted for the next in line."""
+        slot = self._slots[served.name] = _Slot(served, time.monotonic())
+        self.policy.begin_loading(served.name, needed_bytes)
+        try:
+            await self._in_background(self._load_into(slot, needed_bytes))
+        except BaseException:
+            slot.is_awaited = False
+            if slot.is_used_by_loader:
+                self._give_back(slot)
+            raise
+        return slot
 
     async def _load_into(self, slot: _Slot, needed_bytes: int) -> None:
         served, before_bytes = slot.served, self._measure().resident_bytes
@@ -182,20 +198,23 @@ class ModelPool:
         slot.took_bytes = max(grown_bytes, slot.model.memory.weights_bytes)
         self._needed[served.name] = max(slot.took_bytes, needed_bytes)
         self.policy.finish_loading(served.name, slot.took_bytes)
+        if slot.is_awaited:
+            self.policy.begin_use(served.name)
+            slot.is_used_by_loader = True
         self.num_loads += 1
         log.info("model_loaded", model=served.name, seconds=round(time.monotonic() - slot.began_s, 3))
         self._start_timer(slot)
         self._tell_change()
 
-    async def _begin_use(self, slot: _Slot, served: ServedModel) -> None:
-        """Count a user and make room for the answer; raises MemoryBudgetError."""
-        self.policy.begin_use(served.name)
+    async def _settle(self, slot: _Slot, served: ServedModel) -> _Slot:
+        """Make room for the answer of a model in use, or give it back; raises MemoryBudgetError."""
         _stop_timer(slot)
         try:
             await self._make_room(served)
         except BaseException:
             self._give_back(slot)
             raise
+        return slot
 
     async def _make_room(self, served: ServedModel) -> None:
         """Unload idle models until an answer as large as the largest so far has room."""

@@ -188,6 +188,20 @@ def test_a_model_that_is_always_in_use_does_not_keep_others_out(machine: Machine
     run(machine, work, max_models=1)
 
 
+def test_a_model_that_is_being_loaded_keeps_nobody_from_another(machine: Machine):
+    async def work(pool: ModelPool) -> None:
+        await _use(pool, "a")
+        machine.gate.clear()
+        loading = asyncio.create_task(_use(pool, "b"))
+        await asyncio.sleep(0.02)
+        async with asyncio.timeout(1):
+            await _use(pool, "a")
+        machine.gate.set()
+        await loading
+
+    run(machine, work)
+
+
 def test_who_gives_up_waiting_for_room_is_not_waited_for(machine: Machine):
     async def work(pool: ModelPool) -> None:
         async def use_other() -> None:
