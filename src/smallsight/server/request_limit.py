@@ -15,6 +15,8 @@ from smallsight.server.error_answer import error_response
 
 _BODIES_AT_ONCE = 4  # as many of the largest size as are held at once, answers included
 
+_DISCARD_BYTES, _DISCARD_S = 4 * 1024 * 1024, 1.0  # of a body over the limit
+
 
 class RequestLimit:
     """An ASGI application around another one."""
@@ -41,6 +43,7 @@ class RequestLimit:
         try:
             await self._app(scope, body.receive, send)
         except _OverLimit:
+            await body.discard_some()
             await self._refuse(_too_large("body", self._max_bytes), scope, receive, send)
         except _OverTime:
             await self._refuse(self._too_slow(), scope, receive, send)
@@ -125,3 +128,15 @@ class _WatchedBody:
             if self._together.held_bytes > self._together.max_bytes:
                 raise _TooMuchAtOnce
         return message
+
+    async def discard_some(self) -> None:
+        """Read on for a moment: a client that is cut off while it sends may never see the answer."""
+        num_bytes = 0
+        try:
+            async with asyncio.timeout(_DISCARD_S):
+                while not self._has_ended and num_bytes < _DISCARD_BYTES:
+                    message = await self._receive()
+                    num_bytes += len(message.get("body", b""))
+                    self._has_ended = not message.get("more_body", False)
+        except TimeoutError:
+            return
