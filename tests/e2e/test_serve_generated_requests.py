@@ -23,7 +23,7 @@ from smallsight.services.serving import Serving
 
 from .serving import Server, running
 
-CASES = int(os.environ.get("GENERATED_CASES", "50"))
+CASES = int(os.environ.get("GENERATED_CASES", "100"))
 CHECKS = [
     schemathesis.checks.not_a_server_error,
     schemathesis.checks.status_code_conformance,
