@@ -52,14 +52,19 @@ class BlockPool:
         key = NO_KEY
         for begin in range(0, min(max_tokens, len(identities)) - self.block_tokens + 1, self.block_tokens):
             key = chain_key(key, identities[begin : begin + self.block_tokens])
-            block = self._block_of.get(key)
+            block = self.share(key)
             if block is None:
                 break
             found.append(block)
-        for block in found:
+        return found
+
+    def share(self, key: bytes) -> int | None:
+        """Share the known block of this key, or return None."""
+        block = self._block_of.get(key)
+        if block is not None:
             self._idle.pop(block, None)
             self._users[block] = self._users.get(block, 0) + 1
-        return found
+        return block
 
     def publish(self, block: int, key: bytes) -> None:
         """Make a full block findable; when another holds the same, that one stays the known one."""
@@ -90,6 +95,6 @@ class BlockPool:
 
 
 def chain_key(previous: bytes, identities: Sequence[int]) -> bytes:
-    """Name a full block by all that came before it and its own tokens."""
+    """Name a block by all that came before it and its own tokens."""
     own = b"".join(identity.to_bytes(8, "little", signed=True) for identity in identities)
     return hashlib.sha256(previous + own).digest()

@@ -7,9 +7,14 @@ from pathlib import Path
 
 from smallsight.engine.engine import Engine, EngineOptions
 from smallsight.engine.florence2_engine import load_florence2
+from smallsight.engine.moondream2_engine import load_moondream2
 from smallsight.engine.smolvlm_engine import load_smolvlm
 
-_LOADERS: Mapping[str, Callable[..., Engine]] = {"smolvlm": load_smolvlm, "florence2": load_florence2}
+_LOADERS: Mapping[str, Callable[..., Engine]] = {
+    "smolvlm": load_smolvlm,
+    "florence2": load_florence2,
+    "moondream2": load_moondream2,
+}
 
 
 def load_engine(

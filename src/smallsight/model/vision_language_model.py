@@ -11,14 +11,15 @@ from typing import Any, Self
 
 import psutil
 
-from smallsight.engine.engine import Engine, EngineOptions, HasTasks
+from smallsight.engine.engine import Engine, EngineOptions, FindsPlaces, HasLengths, HasTasks
 from smallsight.engine.generation import Generation
 from smallsight.engine.loading import load_engine
+from smallsight.engine.place_finder import PlaceKind, Wanted
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import ModelUnavailableError, SettingsError, SmallsightError
 from smallsight.families.messages import Detail, Message, PicturePart, TextPart
 from smallsight.model.answer import Answer, MemoryReport, Timings, TokenLogprob, Usage
-from smallsight.model.model import DEFAULT_MAX_TOKENS, BatchSize, Pictures, Question
+from smallsight.model.model import DEFAULT_MAX_TOKENS, MAX_PLACES, BatchSize, Pictures, Question
 from smallsight.model.picture_argument import PictureArgument, PictureOpener
 from smallsight.settings import Limits
 from smallsight.version import __version__
@@ -74,18 +75,14 @@ class VisionLanguageModel:
         picture: PictureArgument,
         *,
         prompt: str | None = None,
+        length: str | None = None,
         max_tokens: int = DEFAULT_MAX_TOKENS,
         detail: str = "auto",
         **sampling: Any,  # noqa: ANN401 - the options differ in type
     ) -> Answer:
-        """Describe a picture; without a prompt, by the family's own."""
-        return self.ask(
-            picture,
-            prompt or self._running().describe_prompt,
-            max_tokens=max_tokens,
-            detail=detail,
-            **sampling,
-        )
+        """Describe a picture; without a prompt, by the family's own, which may have several lengths."""
+        asked = self._description(prompt, length)
+        return self.ask(picture, asked, max_tokens=max_tokens, detail=detail, **sampling)
 
     def ask(
         self,
@@ -106,20 +103,15 @@ class VisionLanguageModel:
         pictures: Pictures,
         question: Question | None = None,
         *,
+        length: str | None = None,
         max_tokens: int = DEFAULT_MAX_TOKENS,
         detail: str = "auto",
         **sampling: Any,  # noqa: ANN401
     ) -> Iterator[str]:
         """Yield the text of an answer as it comes; closing the iterator stops the work within a step."""
+        asked = self._description(question, length)
         with PictureOpener(self._limits) as opener:
-            started = self._start(
-                opener,
-                _as_list(pictures),
-                question or self._running().describe_prompt,
-                max_tokens,
-                detail,
-                sampling,
-            )
+            started = self._start(opener, _as_list(pictures), asked, max_tokens, detail, sampling)
         yield from started.generation.pieces()
 
     def describe_many(
@@ -128,26 +120,19 @@ class VisionLanguageModel:
         *,
         batch_size: BatchSize = "auto",
         prompt: str | None = None,
+        length: str | None = None,
         max_tokens: int = DEFAULT_MAX_TOKENS,
         detail: str = "auto",
         **sampling: Any,  # noqa: ANN401
     ) -> Iterator[Answer | SmallsightError]:
         """Yield a description or an error for each picture in order; closing the iterator stops the work."""
         at_once = AUTO_BATCH if batch_size == "auto" else _batch_size(batch_size)
+        asked = self._description(prompt, length)
         waiting: deque[_Started | SmallsightError] = deque()
         with PictureOpener(self._limits) as opener:
             try:
                 for picture in pictures:
-                    waiting.append(
-                        self._try_start(
-                            opener,
-                            picture,
-                            prompt or self._running().describe_prompt,
-                            max_tokens,
-                            detail,
-                            sampling,
-                        )
-                    )
+                    waiting.append(self._try_start(opener, picture, asked, max_tokens, detail, sampling))
                     # One more than can run, so that the next picture is ready when a place is free.
                     if len(waiting) > at_once:
                         yield _answer_or_error(waiting.popleft())
@@ -157,6 +142,22 @@ class VisionLanguageModel:
                 for started in waiting:
                     if isinstance(started, _Started):
                         started.generation.cancel()
+
+    def detect(
+        self, picture: PictureArgument, what: str, *, max_places: int = MAX_PLACES, detail: str = "auto"
+    ) -> Answer:
+        """Find the things called ``what``: ``answer.data["bboxes"]`` are [left, top, right, bottom] in
+        pixels.
+
+        Raises SettingsError where the family does not find places by name.
+        """
+        return self._find("detect", picture, what, max_places, detail)
+
+    def point(
+        self, picture: PictureArgument, what: str, *, max_places: int = MAX_PLACES, detail: str = "auto"
+    ) -> Answer:
+        """Point at the things called ``what``: ``answer.data["points"]`` are [x, y] in pixels."""
+        return self._find("point", picture, what, max_places, detail)
 
     def close(self) -> None:
         """End every request and give the memory back; later calls raise ModelUnavailableError."""
@@ -177,11 +178,45 @@ class VisionLanguageModel:
             raise ModelUnavailableError(f"{self.name} has been closed.", hint="load it again.")
         return self._engine
 
+    def _description(self, prompt: Question | None, length: str | None) -> Question:
+        """Return what is asked: the prompt, or the family's own for a description of this length."""
+        engine = self._running()
+        if length is None:
+            return prompt or engine.describe_prompt
+        if prompt:
+            raise SettingsError("A prompt says itself how long to answer.", hint="leave the length out.")
+        lengths = engine.descriptions if isinstance(engine, HasLengths) else {}
+        if not lengths:
+            raise SettingsError(
+                f"{self.name} describes in one length only.", hint="leave the length out, or load moondream2."
+            )
+        if length not in lengths:
+            raise SettingsError(f"{self.name} has no length {length!r}.", hint=f"use {' or '.join(lengths)}.")
+        return lengths[length]
+
+    def _find(
+        self, kind: PlaceKind, picture: PictureArgument, what: str, max_places: int, detail: str
+    ) -> Answer:
+        engine = self._running()
+        if not isinstance(engine, FindsPlaces):
+            raise SettingsError(
+                f"{self.name} does not find things by name.", hint=f"load moondream2 for {kind}."
+            )
+        if not what.strip():
+            raise SettingsError(f"Nothing is named to {kind}.", hint='name a thing, such as "car".')
+        began_s = time.perf_counter()
+        with PictureOpener(self._limits) as opener:
+            image = opener.open(picture)
+        wanted = Wanted(kind, what.strip(), image.size, _max_places(max_places))
+        generation = engine.find(image, _detail(detail), wanted)
+        prepared_s = time.perf_counter() - began_s
+        return _Started(generation, prepared_s, self.name, wants_logprobs=False).answer()
+
     def _try_start(
         self,
         opener: PictureOpener,
         picture: PictureArgument,
-        prompt: str,
+        prompt: Question,
         max_tokens: int,
         detail: str,
         sampling: Mapping[str, Any],
@@ -285,6 +320,12 @@ def _batch_size(value: object) -> int:
         raise SettingsError(
             f"batch_size cannot be {value!r}.", hint='give a whole number above 0, or "auto".'
         )
+    return value
+
+
+def _max_places(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise SettingsError(f"max_places cannot be {value!r}.", hint="give a whole number above 0.")
     return value
 
 
