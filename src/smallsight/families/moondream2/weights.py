@@ -72,14 +72,18 @@ class Moondream2Weights:
     def take(self, name: str) -> NDArray[np.float32]:
         """Return a tensor of ``shapes.tensor_shapes`` as float32; raises BrokenCheckpointError."""
         shape = self._shapes[name]
-        held = (1, *shape) if name == _UNSQUEEZED else shape
-        return self._parts.take(upstream_name(name), held).reshape(shape)
+        return self._parts.take(upstream_name(name), upstream_shape(name, shape)).reshape(shape)
 
     def map_embeddings(self) -> RowTable:
         """Return the embedding table, left in its file."""
         rows, width = self._shapes["embeddings.weight"]
         upstream = upstream_name("embeddings.weight")
         return self._parts.part_with(upstream).map_table(upstream, (rows, width))
+
+
+def upstream_shape(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape that a checkpoint keeps a tensor in."""
+    return (1, *shape) if name == _UNSQUEEZED else shape
 
 
 def upstream_name(name: str) -> str:
