@@ -111,7 +111,7 @@ def load_moondream2(
         text = TextRunner(networks.text, cache_bytes=chosen.cache_bytes, min_tokens=context_tokens)
         _pack(processor, vision, text, networks)
     scheduler = Scheduler(
-        BlockPool(text.cache.num_blocks, BLOCK_TOKENS),
+        BlockPool(text.cache.num_blocks, BLOCK_TOKENS, comfortable_blocks=text.cache.num_blocks // 2),
         max_sequences=chosen.max_sequences,
         chunk_tokens=chosen.chunk_tokens,
         max_step_tokens=chosen.max_step_tokens,

@@ -45,9 +45,9 @@ class GroupedMatrix:
         return self.codes.nbytes + self.scales.nbytes
 
 
-def group_size(columns: int) -> int | None:
+def group_size(columns: int, largest: int = GROUP_SIZES[0]) -> int | None:
     """Return the largest group that divides this many columns, None when even the smallest does not."""
-    return next((size for size in GROUP_SIZES if columns % size == 0), None)
+    return next((size for size in (largest, *GROUP_SIZES) if columns % size == 0), None)
 
 
 def quantize_groups(matrix: NDArray[np.float32], bits: Bits, group: int) -> GroupedMatrix:

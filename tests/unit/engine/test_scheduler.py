@@ -321,3 +321,15 @@ def test_a_prefix_whose_last_block_is_forgotten_is_computed_again():
         run_step(planner, log)
     assert log[2:] == [(2, 0, 11), (2, 11, 13)]
     assert planner.take_copies() == []
+
+
+def test_what_was_is_forgotten_before_more_memory_is_touched():
+    pool = BlockPool(8, BLOCK, comfortable_blocks=4)
+    first = pool.allocate(3)
+    for number, block in enumerate(first):
+        pool.publish(block, bytes([number]))
+    pool.release(first)
+    assert pool.allocate(3) == [3, 2, 1]  # the only untouched comfortable one, then the oldest known
+    assert pool.share(bytes([0])) == 0
+    assert pool.allocate(4) == [4, 5, 6, 7]  # nothing left to forget
+    assert pool.allocate(1) is None

@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 
 from smallsight.families.moondream2.config import Moondream2Config
 from smallsight.families.moondream2.weights import Moondream2Weights
-from smallsight.quant.grouped import GROUP_SIZES
-from smallsight.quant.scheme import SCHEMES, STORE, Module, Scheme, Storage, Stored
+from smallsight.quant.scheme import SCHEMES, STORE, WIDE_GROUP, Module, Scheme, Storage, Stored
 
 STORED_VERSION = 1  # raise it whenever the same weights would be stored in another way
-_WHOLE_GROUP = GROUP_SIZES[0]
+_INTEGERS = (Storage.INT8_WIDE_GROUPS, Storage.INT4_GROUPS)
 
 
 def scheme_of(precision: str) -> Scheme:
     """Return how each part is stored: the tower and its connector never in fewer than 8 bits."""
     scheme = SCHEMES[precision]
-    if scheme.modules[Module.VISION] is not Storage.INT4_GROUPS:
-        return scheme
-    kept = {Module.VISION: Storage.INT8_GROUPS, Module.CONNECTOR: Storage.INT8_GROUPS}
-    return replace(scheme, modules={**scheme.modules, **kept})
+    wide = Storage.INT8_WIDE_GROUPS
+    forms = {module: wide if form is Storage.INT8_GROUPS else form for module, form in scheme.modules.items()}
+    if scheme.modules[Module.VISION] is Storage.INT4_GROUPS:
+        forms |= {Module.VISION: wide, Module.CONNECTOR: wide}
+    return replace(scheme, modules=forms)
 
 
 def store_vision(
@@ -71,7 +71,7 @@ def _layer(
         yield from _product(weights, scheme, module, f"{name}.{part}")
     up, down = (weights.take(f"{name}.ffn_{way}.weight") for way in ("up", "down"))
     bias = weights.take(f"{name}.ffn_up.bias")
-    if scheme.modules[module] in (Storage.INT8_GROUPS, Storage.INT4_GROUPS):
+    if scheme.modules[module] in _INTEGERS:
         up, down, bias = _widened(up, down, bias)
     yield f"{name}.ffn_up.weight", scheme.store(up, module)
     yield f"{name}.ffn_up.bias", bias
@@ -82,10 +82,11 @@ def _layer(
 def _widened(
     up: NDArray[np.float32], down: NDArray[np.float32], bias: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Widen a feed-forward network to whole groups with zeros, which change nothing: 4304 is no multiple of
-    64.
+    """Widen a feed-forward network to whole groups with zeros, which change nothing.
+
+    The published tower's 4304 is no multiple of 128.
     """
-    missing = -len(bias) % _WHOLE_GROUP
+    missing = -len(bias) % WIDE_GROUP
     return (
         np.pad(up, ((0, missing), (0, 0))),
         np.pad(down, ((0, 0), (0, missing))),
