@@ -28,7 +28,7 @@ from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.engine.scheduler import Scheduler
 from smallsight.engine.text_runner import TextPiece, TextRunner
 from smallsight.engine.worker import Parts, Worker
-from smallsight.errors import SettingsError
+from smallsight.errors import ModelNotRunnableError, SettingsError
 from smallsight.families.messages import Detail, Message, PicturePart, TextPart
 from smallsight.families.moondream2.processor import Moondream2Processor
 from smallsight.families.moondream2.templates import DESCRIBE, LENGTHS
@@ -127,10 +127,29 @@ def _pack(
     """Run every network once, so that the runtime packs its weights while their pages are given back."""
     blank = Image.new("RGB", (1, 1))
     vision.encode(processor.prepare(blank, DESCRIBE, "query", Detail.LOW).tiles[0])
-    nothing_TD = np.zeros((1, processor.config.text.hidden), np.float32)
-    text.run([TextPiece(nothing_TD, 0, (text.cache.num_blocks,), wants_logits=True)])
-    networks.region.read_coordinate(nothing_TD[0])
-    networks.region.read_size(nothing_TD[0])
+    tokens_TD = np.random.default_rng(0).standard_normal((3, processor.config.text.hidden), np.float32)
+    if processor.config.text.layers > 1:
+        _require_prefixes(text, tokens_TD)
+    networks.region.read_coordinate(tokens_TD[0])
+    networks.region.read_size(tokens_TD[0])
+
+
+def _require_prefixes(text: TextRunner, tokens_TD: NDArray[np.float32]) -> None:
+    """Raise ModelNotRunnableError where the runtime ignores token types, as it may on other processors.
+
+    Of three tokens the last only sees what is before it. Its logits tell whether the first saw the second,
+    given two layers.
+    """
+    scratch = (text.cache.num_blocks,)
+    with_prefix, without = (
+        text.run([TextPiece(tokens_TD, 0, scratch, wants_logits=True, prefix_tokens=tokens)]).copy()
+        for tokens in (2, 0)
+    )
+    if np.isfinite(without).all() and np.array_equal(with_prefix, without):
+        raise ModelNotRunnableError(
+            "The runtime does not let a picture's tokens see one another on this processor.",
+            hint="choose SmolVLM or Florence-2, which need nothing of the kind.",
+        )
 
 
 def _question(messages: Sequence[Message]) -> tuple[Image.Image, str]:

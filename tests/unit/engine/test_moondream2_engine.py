@@ -5,6 +5,7 @@ refuses.
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,9 +15,11 @@ import smallsight
 from invariants import every_tensor_is_used, tokens_are_equal
 from smallsight.catalog.checkpoint import find_weight_files
 from smallsight.engine.engine import EngineOptions
+from smallsight.engine.moondream2_engine import _require_prefixes
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import (
     BrokenCheckpointError,
+    ModelNotRunnableError,
     ModelUnavailableError,
     PictureError,
     PromptTooLongError,
@@ -340,6 +343,21 @@ def test_weights_of_another_network_are_named(tmp_path, changes, words):
     change_tensors(folder, changes)
     with pytest.raises(BrokenCheckpointError, match=words):
         open_model(folder)
+
+
+class Ignoring:
+    """A runner whose runtime knows no token types."""
+
+    cache = SimpleNamespace(num_blocks=5)
+
+    def run(self, pieces):
+        assert pieces[0].block_table == (5,)
+        return pieces[0].embeddings_TD.sum(axis=1)
+
+
+def test_a_runtime_that_ignores_token_types_is_refused():
+    with pytest.raises(ModelNotRunnableError, match="does not let a picture's tokens see one another"):
+        _require_prefixes(Ignoring(), np.ones((3, 8), np.float32))
 
 
 def test_numbers_that_are_none_end_one_answer_only(tmp_path):
