@@ -11,14 +11,16 @@ from typing import Any, Self
 
 import psutil
 
-from smallsight.engine.engine import Engine, EngineOptions, FindsPlaces, HasLengths, HasTasks
+from smallsight.engine.engine import Engine, EngineOptions, HasTasks
 from smallsight.engine.generation import Generation
 from smallsight.engine.loading import load_engine
-from smallsight.engine.place_finder import PlaceKind, Wanted
+from smallsight.engine.place_finder import PlaceKind
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import ModelUnavailableError, SettingsError, SmallsightError
 from smallsight.families.messages import Detail, Message, PicturePart, TextPart
 from smallsight.model.answer import Answer, MemoryReport, Timings, TokenLogprob, Usage
+from smallsight.model.description_prompt import description_prompt
+from smallsight.model.finding import start_finding
 from smallsight.model.model import DEFAULT_MAX_TOKENS, MAX_PLACES, BatchSize, Pictures, Question
 from smallsight.model.picture_argument import PictureArgument, PictureOpener
 from smallsight.settings import Limits
@@ -81,7 +83,7 @@ class VisionLanguageModel:
         **sampling: Any,  # noqa: ANN401 - the options differ in type
     ) -> Answer:
         """Describe a picture; without a prompt, by the family's own, which may have several lengths."""
-        asked = self._description(prompt, length)
+        asked = description_prompt(self._running(), self.name, prompt, length)
         return self.ask(picture, asked, max_tokens=max_tokens, detail=detail, **sampling)
 
     def ask(
@@ -109,7 +111,7 @@ class VisionLanguageModel:
         **sampling: Any,  # noqa: ANN401
     ) -> Iterator[str]:
         """Yield the text of an answer as it comes; closing the iterator stops the work within a step."""
-        asked = self._description(question, length)
+        asked = description_prompt(self._running(), self.name, question, length)
         with PictureOpener(self._limits) as opener:
             started = self._start(opener, _as_list(pictures), asked, max_tokens, detail, sampling)
         yield from started.generation.pieces()
@@ -127,7 +129,7 @@ class VisionLanguageModel:
     ) -> Iterator[Answer | SmallsightError]:
         """Yield a description or an error for each picture in order; closing the iterator stops the work."""
         at_once = AUTO_BATCH if batch_size == "auto" else _batch_size(batch_size)
-        asked = self._description(prompt, length)
+        asked = description_prompt(self._running(), self.name, prompt, length)
         waiting: deque[_Started | SmallsightError] = deque()
         with PictureOpener(self._limits) as opener:
             try:
@@ -178,37 +180,14 @@ class VisionLanguageModel:
             raise ModelUnavailableError(f"{self.name} has been closed.", hint="load it again.")
         return self._engine
 
-    def _description(self, prompt: Question | None, length: str | None) -> Question:
-        """Return what is asked: the prompt, or the family's own for a description of this length."""
-        engine = self._running()
-        if length is None:
-            return prompt or engine.describe_prompt
-        if prompt:
-            raise SettingsError("A prompt says itself how long to answer.", hint="leave the length out.")
-        lengths = engine.descriptions if isinstance(engine, HasLengths) else {}
-        if not lengths:
-            raise SettingsError(
-                f"{self.name} describes in one length only.", hint="leave the length out, or load moondream2."
-            )
-        if length not in lengths:
-            raise SettingsError(f"{self.name} has no length {length!r}.", hint=f"use {' or '.join(lengths)}.")
-        return lengths[length]
-
     def _find(
         self, kind: PlaceKind, picture: PictureArgument, what: str, max_places: int, detail: str
     ) -> Answer:
         engine = self._running()
-        if not isinstance(engine, FindsPlaces):
-            raise SettingsError(
-                f"{self.name} does not find things by name.", hint=f"load moondream2 for {kind}."
-            )
-        if not what.strip():
-            raise SettingsError(f"Nothing is named to {kind}.", hint='name a thing, such as "car".')
         began_s = time.perf_counter()
         with PictureOpener(self._limits) as opener:
             image = opener.open(picture)
-        wanted = Wanted(kind, what.strip(), image.size, _max_places(max_places))
-        generation = engine.find(image, _detail(detail), wanted)
+        generation = start_finding(engine, self.name, kind, image, what, max_places, _detail(detail))
         prepared_s = time.perf_counter() - began_s
         return _Started(generation, prepared_s, self.name, wants_logprobs=False).answer()
 
@@ -320,12 +299,6 @@ def _batch_size(value: object) -> int:
         raise SettingsError(
             f"batch_size cannot be {value!r}.", hint='give a whole number above 0, or "auto".'
         )
-    return value
-
-
-def _max_places(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise SettingsError(f"max_places cannot be {value!r}.", hint="give a whole number above 0.")
     return value
 
 
