@@ -16,6 +16,7 @@ class Finder:
     """An engine that says what it was asked."""
 
     def find(self, image, detail, wanted):
+        assert image is IMAGE
         return detail, wanted.kind, wanted.what, wanted.picture, wanted.max_places
 
 
