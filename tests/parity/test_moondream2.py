@@ -4,8 +4,6 @@ fp32.
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -57,18 +55,25 @@ PROMPTS = (
 THINGS = ("a red car", "猫")
 
 
-@functools.cache
+LOADED = {}
+
+
 def both(shape, root):
-    folder = write_tiny_moondream2(root / shape.name, shape)
-    return VisionLanguageModel.load(
-        folder, family="moondream2", name="tiny", precision="fp32", threads=1
-    ), Moondream2(folder)
+    """One checkpoint in both implementations, loaded once."""
+    if shape not in LOADED:
+        folder = write_tiny_moondream2(root / shape.name, shape)
+        model = VisionLanguageModel.load(
+            folder, family="moondream2", name="tiny", precision="fp32", threads=1
+        )
+        LOADED[shape] = model, Moondream2(folder)
+    return LOADED[shape]
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     yield tmp_path_factory.mktemp("moondream2")
-    both.cache_clear()
+    while LOADED:
+        LOADED.popitem()[1][0].close()
 
 
 def ask(model, image, kind, words, **options):

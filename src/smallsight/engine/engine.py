@@ -82,3 +82,13 @@ class FindsPlaces(Protocol):
     def find(self, image: Image.Image, detail: Detail, wanted: Wanted) -> Generation:
         """Look for things of one name; the outcome's data holds places in pixels."""
         ...
+
+
+@runtime_checkable
+class HasRoom(Protocol):
+    """An engine whose pictures take so much room that few requests run side by side."""
+
+    @property
+    def num_at_once(self) -> int:
+        """How many of usual length run side by side; more would wait, and hold memory meanwhile."""
+        ...

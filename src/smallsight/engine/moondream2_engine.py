@@ -35,6 +35,8 @@ from smallsight.families.moondream2.templates import DESCRIBE, LENGTHS
 from smallsight.families.patches import cut_patches
 from smallsight.graph.paged_attention import BLOCK_TOKENS
 
+USUAL_TOKENS = 128  # of a question and its answer
+
 
 @dataclass(frozen=True, eq=False)
 class Moondream2Engine:
@@ -44,12 +46,19 @@ class Moondream2Engine:
     weights: StoredWeights
     networks: Moondream2Networks
     worker: Worker
+    num_blocks: int
     describe_prompt: str = DESCRIBE
 
     @property
     def descriptions(self) -> Mapping[str, str]:
         """What to ask for a description of each length."""
         return LENGTHS
+
+    @property
+    def num_at_once(self) -> int:
+        """How many pictures with usual answers the cache holds."""
+        usual_tokens = self.processor.config.prefix_tokens + USUAL_TOKENS
+        return max(1, self.num_blocks // -(-usual_tokens // BLOCK_TOKENS))
 
     @property
     def key(self) -> str:
@@ -118,7 +127,7 @@ def load_moondream2(
         context_tokens=context_tokens,
     )
     parts = Parts(processor, vision, text, weights.embeddings, scheduler, context_tokens)
-    return Moondream2Engine(processor, weights, networks, Worker(parts))
+    return Moondream2Engine(processor, weights, networks, Worker(parts), text.cache.num_blocks)
 
 
 def _pack(

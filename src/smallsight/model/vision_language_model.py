@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import psutil
 
-from smallsight.engine.engine import Engine, EngineOptions, HasTasks
+from smallsight.engine.engine import Engine, EngineOptions, HasRoom, HasTasks
 from smallsight.engine.generation import Generation
 from smallsight.engine.loading import load_engine
 from smallsight.engine.place_finder import PlaceKind
@@ -128,7 +128,7 @@ class VisionLanguageModel:
         **sampling: Any,  # noqa: ANN401
     ) -> Iterator[Answer | SmallsightError]:
         """Yield a description or an error for each picture in order; closing the iterator stops the work."""
-        at_once = AUTO_BATCH if batch_size == "auto" else _batch_size(batch_size)
+        at_once = _auto_batch(self._running()) if batch_size == "auto" else _batch_size(batch_size)
         asked = description_prompt(self._running(), self.name, prompt, length)
         waiting: deque[_Started | SmallsightError] = deque()
         with PictureOpener(self._limits) as opener:
@@ -292,6 +292,10 @@ def _options(max_tokens: int, sampling: Mapping[str, Any]) -> tuple[SamplingOpti
     except TypeError as error:
         known = ", ".join(SamplingOptions.__dataclass_fields__)
         raise SettingsError(f"An option is not known: {error}.", hint=f"there are {known}.") from error
+
+
+def _auto_batch(engine: Engine) -> int:
+    return min(AUTO_BATCH, engine.num_at_once) if isinstance(engine, HasRoom) else AUTO_BATCH
 
 
 def _batch_size(value: object) -> int:

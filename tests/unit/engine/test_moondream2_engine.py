@@ -171,6 +171,22 @@ def test_two_lengths_and_words_of_ones_own(exact):
     assert many[0].token_ids == answers["normal"].token_ids
 
 
+def test_no_more_pictures_are_taken_than_the_cache_holds(folder):
+    taken = []
+
+    def some():
+        for number in range(9):
+            taken.append(number)
+            yield picture(number)
+
+    with open_model(folder, cache_bytes=0) as model:
+        assert model._running().num_at_once == 2
+        answers = model.describe_many(some(), max_tokens=3)
+        next(answers)
+        assert taken == [0, 1, 2]
+        assert len(list(answers)) == 8
+
+
 def test_every_picture_is_as_many_tokens(exact):
     for detail in ("low", "auto", "high"):
         usage = exact.describe(picture(4, 400, 300), detail=detail, max_tokens=1).usage
