@@ -76,6 +76,7 @@ def test_a_setting_can_be_set_by_the_variable_the_guide_names(name, monkeypatch)
     other = {
         "home": "/somewhere",
         "describe.detail": "high",
+        "describe.length": "short",
         "describe.model": "test",
         "describe.precision": "int8",
         "describe.prompt": "What is this?",

@@ -25,6 +25,7 @@ _CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 _PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8", "int4", "nf4")
 _DETAILS = ("auto", "high", "low")
+_LENGTHS = ("short", "normal")
 
 
 def describe(
@@ -40,6 +41,9 @@ def describe(
     ] = None,
     detail: Annotated[
         str | None, typer.Option("--detail", help="How finely to look: auto, high or low.")
+    ] = None,
+    length: Annotated[
+        str | None, typer.Option("--length", help="short or normal, for models that describe in both.")
     ] = None,
     max_tokens: Annotated[
         int | None, typer.Option("--max-tokens", min=1, max=4096, help="Longest answer, in tokens.")
@@ -57,10 +61,14 @@ def describe(
         "prompt": prompt,
         "precision": precision,
         "detail": detail,
+        "length": length,
         "max_tokens": max_tokens,
     }
     _require_one_of("--precision", precision, _PRECISIONS)
     _require_one_of("--detail", detail, _DETAILS)
+    _require_one_of("--length", length, _LENGTHS)
+    if length is not None and prompt is not None:
+        raise SettingsError("--length cannot be given with --prompt.", hint="say in the prompt how long.")
     chosen = {name: value for name, value in given.items() if value is not None}
     settings = load_settings(**({"describe": chosen} if chosen else {}))
     options = describe_options(settings)
@@ -93,7 +101,13 @@ def _load(settings: Settings, out: Output) -> Model:
 
 def _stream(model: Model, picture: Path, options: DescribeOptions) -> None:
     """Print the text about one picture piece by piece."""
-    pieces = model.stream(picture, options.prompt, max_tokens=options.max_tokens, detail=options.detail)
+    pieces = model.stream(
+        picture,
+        options.prompt,
+        length=options.length,
+        max_tokens=options.max_tokens,
+        detail=options.detail,
+    )
     has_begun = False
     try:
         for piece in pieces:
@@ -111,7 +125,11 @@ def _describe_each(model: Model, pictures: list[Path], options: DescribeOptions,
     exit_code = 0
     rows = []
     answers = model.describe_many(
-        pictures, prompt=options.prompt, max_tokens=options.max_tokens, detail=options.detail
+        pictures,
+        prompt=options.prompt,
+        length=options.length,
+        max_tokens=options.max_tokens,
+        detail=options.detail,
     )
     for picture, answer in zip(pictures, answers, strict=True):
         if isinstance(answer, SmallsightError):

@@ -10,9 +10,10 @@ from smallsight.errors import SmallsightError
 from smallsight.model.answer import Answer, MemoryReport
 from smallsight.model.picture_argument import PictureArgument, Pictures
 
-__all__ = ["DEFAULT_MAX_TOKENS", "BatchSize", "Model", "Pictures", "Question"]
+__all__ = ["DEFAULT_MAX_TOKENS", "MAX_PLACES", "BatchSize", "Model", "Pictures", "Question"]
 
 DEFAULT_MAX_TOKENS = 256
+MAX_PLACES = 50  # of one thing in one picture, as moondream2's reference
 
 Question: TypeAlias = str | Sequence[Mapping[str, Any]]
 BatchSize: TypeAlias = int | Literal["auto"]
@@ -24,8 +25,9 @@ class Model(Protocol):
     ``detail`` is "high", "auto" or "low": how many tiles a large picture is cut into. ``sampling`` takes
     the fields of ``smallsight.engine.sampling_options.SamplingOptions`` but max_tokens. Several pictures
     are a list or tuple. A question is a text, or the messages of a conversation so far, as mappings with
-    "role" and "content", where the pictures belong to the first message of the user. Methods raise
-    subclasses of SmallsightError.
+    "role" and "content", where the pictures belong to the first message of the user. ``length`` is "short"
+    or "normal" for families that describe in both, moondream2 so far. Methods raise subclasses of
+    SmallsightError.
     """
 
     @property
@@ -53,6 +55,7 @@ class Model(Protocol):
         picture: PictureArgument,
         *,
         prompt: str | None = None,
+        length: str | None = None,
         max_tokens: int = DEFAULT_MAX_TOKENS,
         detail: str = "auto",
         **sampling: Any,  # noqa: ANN401 - the options differ in type
@@ -77,6 +80,7 @@ class Model(Protocol):
         pictures: Pictures,
         question: Question | None = None,
         *,
+        length: str | None = None,
         max_tokens: int = DEFAULT_MAX_TOKENS,
         detail: str = "auto",
         **sampling: Any,  # noqa: ANN401
@@ -90,6 +94,7 @@ class Model(Protocol):
         *,
         batch_size: BatchSize = "auto",
         prompt: str | None = None,
+        length: str | None = None,
         max_tokens: int = DEFAULT_MAX_TOKENS,
         detail: str = "auto",
         **sampling: Any,  # noqa: ANN401
@@ -98,6 +103,22 @@ class Model(Protocol):
 
         Pictures are taken one by one as they are needed, in the thread that asks for the answers.
         """
+        ...
+
+    def detect(
+        self, picture: PictureArgument, what: str, *, max_places: int = MAX_PLACES, detail: str = "auto"
+    ) -> Answer:
+        """Find the things called ``what``: ``answer.data["bboxes"]`` are [left, top, right, bottom] in
+        pixels.
+
+        Raises SettingsError where the family does not find places by name.
+        """
+        ...
+
+    def point(
+        self, picture: PictureArgument, what: str, *, max_places: int = MAX_PLACES, detail: str = "auto"
+    ) -> Answer:
+        """Point at the things called ``what``: ``answer.data["points"]`` are [x, y] in pixels."""
         ...
 
     def close(self) -> None:

@@ -14,9 +14,9 @@ from typing import Any, Self
 
 import psutil
 
-from smallsight.errors import PictureError, SmallsightError
+from smallsight.errors import PictureError, SettingsError, SmallsightError
 from smallsight.model.answer import Answer, MemoryReport, Timings, Usage
-from smallsight.model.model import DEFAULT_MAX_TOKENS, BatchSize, Question
+from smallsight.model.model import DEFAULT_MAX_TOKENS, MAX_PLACES, BatchSize, Question
 from smallsight.model.picture_argument import (
     PictureArgument,
     PictureOpener,
@@ -67,6 +67,7 @@ class TestModel:
         picture: PictureArgument,
         *,
         prompt: str | None = None,
+        length: str | None = None,  # noqa: ARG002 - the model's interface
         max_tokens: int = DEFAULT_MAX_TOKENS,
         detail: str = "auto",  # noqa: ARG002 - the model's interface
         **sampling: Any,  # noqa: ANN401, ARG002 - the model's interface
@@ -91,6 +92,7 @@ class TestModel:
         pictures: Pictures,
         question: Question | None = None,
         *,
+        length: str | None = None,  # noqa: ARG002 - the model's interface
         max_tokens: int = DEFAULT_MAX_TOKENS,
         detail: str = "auto",  # noqa: ARG002 - the model's interface
         **sampling: Any,  # noqa: ANN401, ARG002 - the model's interface
@@ -105,6 +107,7 @@ class TestModel:
         *,
         batch_size: BatchSize = "auto",  # noqa: ARG002 - the model's interface
         prompt: str | None = None,
+        length: str | None = None,  # noqa: ARG002 - the model's interface
         max_tokens: int = DEFAULT_MAX_TOKENS,
         detail: str = "auto",
         **sampling: Any,  # noqa: ANN401 - the model's interface
@@ -115,6 +118,23 @@ class TestModel:
                 yield self.describe(picture, prompt=prompt, max_tokens=max_tokens, detail=detail, **sampling)
             except PictureError as error:
                 yield error
+
+    def detect(
+        self,
+        picture: PictureArgument,  # noqa: ARG002 - the model's interface
+        what: str,
+        *,
+        max_places: int = MAX_PLACES,  # noqa: ARG002 - the model's interface
+        detail: str = "auto",  # noqa: ARG002 - the model's interface
+    ) -> Answer:
+        """Raise SettingsError: it sees nothing."""
+        raise SettingsError(f"test sees nothing, no {what!r} either.", hint="load moondream2.")
+
+    def point(
+        self, picture: PictureArgument, what: str, *, max_places: int = MAX_PLACES, detail: str = "auto"
+    ) -> Answer:
+        """Raise SettingsError: it sees nothing."""
+        return self.detect(picture, what, max_places=max_places, detail=detail)
 
     def _answer(self, pictures: Sequence[PictureArgument], question: Question, max_tokens: int) -> Answer:
         started_s = time.perf_counter()
