@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -64,11 +65,7 @@ def describe(
         "length": length,
         "max_tokens": max_tokens,
     }
-    _require_one_of("--precision", precision, _PRECISIONS)
-    _require_one_of("--detail", detail, _DETAILS)
-    _require_one_of("--length", length, _LENGTHS)
-    if length is not None and prompt is not None:
-        raise SettingsError("--length cannot be given with --prompt.", hint="say in the prompt how long.")
+    _check(given)
     chosen = {name: value for name, value in given.items() if value is not None}
     settings = load_settings(**({"describe": chosen} if chosen else {}))
     options = describe_options(settings)
@@ -82,6 +79,14 @@ def describe(
         raise typer.Exit(130) from None
     if exit_code:
         raise typer.Exit(exit_code)
+
+
+def _check(given: Mapping[str, Any]) -> None:
+    """Refuse values that there are not, and a length beside words that say it themselves."""
+    for name, known in (("precision", _PRECISIONS), ("detail", _DETAILS), ("length", _LENGTHS)):
+        _require_one_of(f"--{name}", given[name], known)
+    if given["length"] is not None and given["prompt"] is not None:
+        raise SettingsError("--length cannot be given with --prompt.", hint="say in the prompt how long.")
 
 
 def _require_one_of(flag: str, value: str | None, known: tuple[str, ...]) -> None:

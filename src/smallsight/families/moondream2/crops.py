@@ -74,7 +74,7 @@ def cut_crops(image: Image.Image, detail: Detail, vision: VisionConfig) -> Cropp
 def _reference_grid(height: int, width: int, step_px: int, max_crops: int) -> tuple[int, int]:
     """Return the grid nearest to the picture's shape with at most ``max_crops``; a margin is off each side.
 
-    The reference goes beyond its own limit for strips: 22 crops for 400 x 20,000 pixels. Here they are cut
+    The reference goes beyond its own limit for strips: 21 crops for 400 x 20,000 pixels. Here they are cut
     off.
     """
     if height <= step_px or width <= step_px:
