@@ -1,4 +1,4 @@
-"""Random checkpoints in their true shapes and the real layout: SmolVLM here, Florence-2 beside it.
+"""Random checkpoints in their true shapes and the real layout: SmolVLM here, others beside it.
 
 What is measured is the arithmetic, which does not care what the numbers mean. Nothing here can be mistaken
 for a model that says something.
@@ -11,14 +11,18 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import florence2_files
+import moondream2_files
 import numpy as np
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from smallsight.catalog.catalog import load_catalog
 from smallsight.families.florence2.weights import upstream_name as name_in_florence2
+from smallsight.families.moondream2.weights import upstream_name as name_in_moondream2
+from smallsight.families.moondream2.weights import upstream_shape
 from smallsight.families.registry import tensor_shapes
 from smallsight.families.smolvlm.shapes import SmolVLMSizes
 from smallsight.families.smolvlm.weights import upstream_name as name_in_smolvlm
@@ -45,13 +49,19 @@ def make_checkpoint(name: str, folder: Path) -> Path:
     if architecture.family == "florence2":
         files, tokenizer = florence2_files.files(architecture.sizes), florence2_files.tokenizer()
         name_of: Callable[[str], str] = name_in_florence2
+    elif architecture.family == "moondream2":
+        files, tokenizer = moondream2_files.files(), moondream2_files.tokenizer()
+        name_of = name_in_moondream2
     else:
         files, tokenizer = _files(SmolVLMSizes(**architecture.sizes)), _tokenizer()
         name_of = name_in_smolvlm
     for file_name, content in files.items():
         (directory / file_name).write_text(json.dumps(content, indent=1), encoding="utf-8")
     tokenizer.save(str(directory / "tokenizer.json"))
-    _write_weights(directory / "model.safetensors", tensor_shapes(architecture), name_of)
+    tensors = tensor_shapes(architecture)
+    if architecture.family == "moondream2":
+        tensors = tuple(replace(one, shape=upstream_shape(one.name, one.shape)) for one in tensors)
+    _write_weights(directory / "model.safetensors", tensors, name_of)
     return directory
 
 

@@ -1,4 +1,4 @@
-"""Smallsight against other ways to run SmolVLM or Florence-2 on a CPU.
+"""Smallsight against other ways to run SmolVLM, Florence-2 or moondream2 on a CPU.
 
 The same random checkpoint, in turns, in one run.
 
@@ -49,6 +49,8 @@ COLUMNS = (
     "tokens_per_s_greedy",
     "tokens_per_s_8",
     "auto_800x600_s",
+    "second_question_first_token_s",
+    "detect_s",
     "one_by_one_per_min",
     "many_per_min",
     "weights_mib",
@@ -74,6 +76,11 @@ def commands(directory: Path, folder: Path) -> dict[str, list[str]]:
         return florence2 | {
             name: script(sys.executable, "florence2_transformers", name.split()[1]) for name in peers
         }
+    if _family(directory) == "moondream1":
+        moondream2 = {
+            f"smallsight {one}": script(sys.executable, "moondream2", one, folder / "graphs") for one in OURS
+        }
+        return moondream2 | {"torch bf16": script(sys.executable, "moondream2_torch", "bf16")}
     ours = {f"smallsight {one}": script(sys.executable, "smallsight", one, folder / "graphs") for one in OURS}
     torch = {f"transformers {one}": script(sys.executable, "transformers", one) for one in TORCH}
     python = PEERS / "llama.cpp" / "bin" / "python"
@@ -235,7 +242,7 @@ def main() -> None:
                 gathered[name].append(found)
             print(f"round {number + 1}: {name}", file=sys.stderr)
     results = {name: failed.get(name) or summarise(gathered[name]) for name in chosen}
-    print_table(results, "transformers bf16")
+    print_table(results, "torch bf16" if "torch bf16" in chosen else "transformers bf16")
     if options.json:
         content = {"model": options.model, "ceilings": machine, "contenders": results}
         options.json.write_text(json.dumps(content, indent=1), encoding="utf-8")

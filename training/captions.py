@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from training.lettering import Line
 from training.scenes import Scene
 from training.vocabulary import COLOURS, THINGS, plural
 
@@ -34,8 +36,7 @@ def describe(scene: Scene, question: str = DESCRIBE[0]) -> str:
     """Return a caption: the things, the background, the text. Each question has its own way of saying it."""
     things, behind = name_things(scene), name_background(scene)
     if scene.kind == "chat":
-        quoted = join([f'"{line.text}"' for line in scene.lines])
-        return f"A chat on a {scene.colours[0]} background. The messages say {quoted}."
+        return f"A chat on a {scene.colours[0]} background. The messages say {_quoted(scene.lines)}."
     if not things:
         said = f"{behind}."
     else:
@@ -55,10 +56,16 @@ def _text_sentence(scene: Scene) -> str:
     said = ""
     if len(rest) == 1:
         said += f' The text says "{rest[0].text}".'
+    elif any(line.place == "paragraph" for line in rest):
+        said += f" The text says {_quoted(rest)}."
     elif rest:
         placed = [f'"{line.text}" {_place_word(line.place)}' for line in rest]
         said += f" The text says {join(placed)}."
     return said + "".join(f' A speech bubble says "{line.text}".' for line in bubbles)
+
+
+def _quoted(lines: Sequence[Line]) -> str:
+    return join([f'"{line.text}"' for line in lines])
 
 
 def _place_word(place: str) -> str:

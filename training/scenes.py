@@ -30,6 +30,7 @@ from training.pictograms import draw_thing
 from training.vocabulary import ALIKE, CHARACTERS, COLOURS, PICTOGRAMS, SHAPES, THINGS, Split, is_for
 
 TILE_PX, CELL_PX = 192, 8
+PARAGRAPH_CHARS = 48
 ORDERS = 24  # letters of a line that are counted
 CLASSES = 1 + len(CHARACTERS) + len(THINGS)  # of a cell: nothing, a letter, a thing
 
@@ -107,6 +108,11 @@ class Drawing:
 
     def _write_and_place(self) -> None:
         rng, level = self.rng, self.level
+        if level.paragraphs and self.width == TILE_PX and rng.random() < level.paragraphs:
+            self._paragraph()
+            if rng.random() < 0.5:
+                self._place_thing()
+            return
         count = rng.choices(range(level.max_lines + 1), [1, *[4] * level.max_lines])[0]
         places = [place for place in level.places if place != "chat"]
         rng.shuffle(places)
@@ -116,6 +122,28 @@ class Drawing:
             self._bubble() if place == "bubble" else self._write(place)
         for _ in range(rng.randint(0 if self.lines else 1, level.max_things)):
             self._place_thing()
+
+    def _paragraph(self) -> None:
+        """Write lines of one font below each other, some of them short, from the left or centred."""
+        rng, level = self.rng, self.level
+        name, size = choose_font(rng, level, self.split)
+        drawn_with, is_centred = font(name, size), rng.random() < 0.5
+        look = rng.choice([look for look in level.looks if look != "bar"])
+        y, x, gap, room = rng.uniform(2, 24), rng.uniform(3, 24), rng.uniform(2, 9), PARAGRAPH_CHARS
+        while room > 0:
+            made = make_text(rng, min(level.max_chars, room), self.split, name)
+            text = fitted(made, drawn_with, self.width - (6 if is_centred else x + 3))
+            left, top, right, bottom = drawn_with.getbbox(text or "x")
+            if y + bottom - top > self.height - 2:
+                return
+            if text:
+                begin = (self.width - (right - left)) / 2 if is_centred else x
+                at = round(begin - left), round(y - top)
+                draw_line(self.image, text, at, drawn_with, look)
+                box = (begin, y, begin + right - left, y + bottom - top)
+                self._note(text, "paragraph", name, size, *at, box)
+            room -= len(text) + 1
+            y += bottom - top + gap
 
     def _write(self, place: str) -> None:
         rng = self.rng

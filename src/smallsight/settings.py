@@ -110,6 +110,11 @@ class DescribeSettings(BaseModel):
     prompt: str | None = Field(
         None, min_length=1, description="What the model is told to do; its own words for it when unset."
     )
+    length: str | None = Field(
+        None,
+        pattern="^(short|normal)$",
+        description="short or normal, for models that describe in both; the model's own when unset.",
+    )
 
 
 class TagsSettings(BaseModel):

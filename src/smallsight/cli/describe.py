@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +26,7 @@ _CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 _PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8", "int4", "nf4")
 _DETAILS = ("auto", "high", "low")
+_LENGTHS = ("short", "normal")
 
 
 def describe(
@@ -40,6 +42,9 @@ def describe(
     ] = None,
     detail: Annotated[
         str | None, typer.Option("--detail", help="How finely to look: auto, high or low.")
+    ] = None,
+    length: Annotated[
+        str | None, typer.Option("--length", help="short or normal, for models that describe in both.")
     ] = None,
     max_tokens: Annotated[
         int | None, typer.Option("--max-tokens", min=1, max=4096, help="Longest answer, in tokens.")
@@ -57,10 +62,10 @@ def describe(
         "prompt": prompt,
         "precision": precision,
         "detail": detail,
+        "length": length,
         "max_tokens": max_tokens,
     }
-    _require_one_of("--precision", precision, _PRECISIONS)
-    _require_one_of("--detail", detail, _DETAILS)
+    _check(given)
     chosen = {name: value for name, value in given.items() if value is not None}
     settings = load_settings(**({"describe": chosen} if chosen else {}))
     options = describe_options(settings)
@@ -74,6 +79,14 @@ def describe(
         raise typer.Exit(130) from None
     if exit_code:
         raise typer.Exit(exit_code)
+
+
+def _check(given: Mapping[str, Any]) -> None:
+    """Refuse values that there are not, and a length beside words that say it themselves."""
+    for name, known in (("precision", _PRECISIONS), ("detail", _DETAILS), ("length", _LENGTHS)):
+        _require_one_of(f"--{name}", given[name], known)
+    if given["length"] is not None and given["prompt"] is not None:
+        raise SettingsError("--length cannot be given with --prompt.", hint="say in the prompt how long.")
 
 
 def _require_one_of(flag: str, value: str | None, known: tuple[str, ...]) -> None:
@@ -93,7 +106,13 @@ def _load(settings: Settings, out: Output) -> Model:
 
 def _stream(model: Model, picture: Path, options: DescribeOptions) -> None:
     """Print the text about one picture piece by piece."""
-    pieces = model.stream(picture, options.prompt, max_tokens=options.max_tokens, detail=options.detail)
+    pieces = model.stream(
+        picture,
+        options.prompt,
+        length=options.length,
+        max_tokens=options.max_tokens,
+        detail=options.detail,
+    )
     has_begun = False
     try:
         for piece in pieces:
@@ -111,7 +130,11 @@ def _describe_each(model: Model, pictures: list[Path], options: DescribeOptions,
     exit_code = 0
     rows = []
     answers = model.describe_many(
-        pictures, prompt=options.prompt, max_tokens=options.max_tokens, detail=options.detail
+        pictures,
+        prompt=options.prompt,
+        length=options.length,
+        max_tokens=options.max_tokens,
+        detail=options.detail,
     )
     for picture, answer in zip(pictures, answers, strict=True):
         if isinstance(answer, SmallsightError):

@@ -8,6 +8,7 @@ longest unused first.
 from __future__ import annotations
 
 import hashlib
+import heapq
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
@@ -15,14 +16,26 @@ NO_KEY = b""
 
 
 class BlockPool:
-    """Hands out, shares and takes back ``num_blocks`` blocks of ``block_tokens`` tokens."""
+    """Hands out, shares and takes back ``num_blocks`` blocks of ``block_tokens`` tokens.
 
-    def __init__(self, num_blocks: int, block_tokens: int = 32, *, remembers: bool = True) -> None:
+    Before one past the first ``comfortable_blocks`` is handed out, a known one that nobody uses is forgotten:
+    memory grows past that for what is under way, and not for what was.
+    """
+
+    def __init__(
+        self,
+        num_blocks: int,
+        block_tokens: int = 32,
+        *,
+        remembers: bool = True,
+        comfortable_blocks: int | None = None,
+    ) -> None:
         self.num_blocks = num_blocks
         self.block_tokens = block_tokens
+        self._comfortable = num_blocks if comfortable_blocks is None else comfortable_blocks
         self._remembers = remembers
         self._users: dict[int, int] = {}
-        self._empty = list(range(num_blocks - 1, -1, -1))  # the lowest first: fewer pages are ever touched
+        self._empty = list(range(num_blocks))  # a heap, the lowest first: fewer pages are ever touched
         self._idle: OrderedDict[int, None] = OrderedDict()  # known and unused, longest unused first
         self._block_of: dict[bytes, int] = {}
         self._key_of: dict[int, bytes] = {}
@@ -41,7 +54,7 @@ class BlockPool:
         """Hand out blocks with nothing in them, or None when there are not enough."""
         if count > self.num_free:
             return None
-        blocks = [self._empty.pop() if self._empty else self._forget_oldest() for _ in range(count)]
+        blocks = [self._take() for _ in range(count)]
         for block in blocks:
             self._users[block] = 1
         return blocks
@@ -52,14 +65,19 @@ class BlockPool:
         key = NO_KEY
         for begin in range(0, min(max_tokens, len(identities)) - self.block_tokens + 1, self.block_tokens):
             key = chain_key(key, identities[begin : begin + self.block_tokens])
-            block = self._block_of.get(key)
+            block = self.share(key)
             if block is None:
                 break
             found.append(block)
-        for block in found:
+        return found
+
+    def share(self, key: bytes) -> int | None:
+        """Share the known block of this key, or return None."""
+        block = self._block_of.get(key)
+        if block is not None:
             self._idle.pop(block, None)
             self._users[block] = self._users.get(block, 0) + 1
-        return found
+        return block
 
     def publish(self, block: int, key: bytes) -> None:
         """Make a full block findable; when another holds the same, that one stays the known one."""
@@ -77,7 +95,13 @@ class BlockPool:
             if block in self._key_of:
                 self._idle[block] = None
             else:
-                self._empty.append(block)
+                heapq.heappush(self._empty, block)
+
+    def _take(self) -> int:
+        is_comfortable = self._empty and self._empty[0] < self._comfortable
+        if is_comfortable or not self._idle:
+            return heapq.heappop(self._empty)
+        return self._forget_oldest()
 
     def _forget_oldest(self) -> int:
         block, _ = self._idle.popitem(last=False)
@@ -90,6 +114,6 @@ class BlockPool:
 
 
 def chain_key(previous: bytes, identities: Sequence[int]) -> bytes:
-    """Name a full block by all that came before it and its own tokens."""
+    """Name a block by all that came before it and its own tokens."""
     own = b"".join(identity.to_bytes(8, "little", signed=True) for identity in identities)
     return hashlib.sha256(previous + own).digest()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from PIL import Image
+
 from smallsight.engine.generation import Generation
+from smallsight.engine.place_finder import Wanted
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.families.messages import Detail, Message
 from smallsight.settings import MIB
@@ -37,6 +40,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def converses(self) -> bool:
+        """Whether it sees several pictures and what was said before the last question."""
+        ...
+
+    @property
     def describe_prompt(self) -> str:
         """What to ask for a description."""
         ...
@@ -63,4 +71,33 @@ class HasTasks(Protocol):
     @property
     def tasks(self) -> frozenset[str]:
         """The prompts that are tasks."""
+        ...
+
+
+@runtime_checkable
+class HasLengths(Protocol):
+    """An engine whose family was trained to describe in several lengths."""
+
+    @property
+    def descriptions(self) -> Mapping[str, str]:
+        """What to ask for a description of each length, by the length's name."""
+        ...
+
+
+@runtime_checkable
+class FindsPlaces(Protocol):
+    """An engine whose family finds what is named in a picture."""
+
+    def find(self, image: Image.Image, detail: Detail, wanted: Wanted) -> Generation:
+        """Look for things of one name; the outcome's data holds places in pixels."""
+        ...
+
+
+@runtime_checkable
+class HasRoom(Protocol):
+    """An engine whose pictures take so much room that few requests run side by side."""
+
+    @property
+    def num_at_once(self) -> int:
+        """How many of usual length run side by side; more would wait, and hold memory meanwhile."""
         ...

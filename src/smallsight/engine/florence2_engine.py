@@ -47,6 +47,7 @@ class Florence2Engine:
     weights_bytes: int
     key: str
     describe_prompt: str = DESCRIBE
+    converses: bool = False
     tasks: frozenset[str] = frozenset(TASKS)
 
     def start(

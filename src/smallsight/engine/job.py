@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smallsight.engine.generation import FinishReason, Generation, Outcome
+from smallsight.engine.place_finder import PlaceFinder
 from smallsight.engine.sampler import Sampler, TokenChoice
 from smallsight.engine.sequence import Sequence as TokenSequence
 from smallsight.engine.text_stream import TextStream
@@ -20,7 +21,10 @@ from smallsight.families.messages import PreparedPrompt, Tile
 
 @dataclass(eq=False, slots=True)
 class Job:
-    """A request inside the engine; only the engine's thread touches it."""
+    """A request inside the engine; only the engine's thread touches it.
+
+    With ``places`` it goes on with numbers instead of tokens, and ends with places instead of text.
+    """
 
     prompt: PreparedPrompt
     sequence: TokenSequence
@@ -31,6 +35,7 @@ class Job:
     image_rows: NDArray[np.int64]
     tiles_to_find: list[tuple[int, Tile]]
     embeddings_TD: NDArray[np.float32]
+    places: PlaceFinder | None = None
     choices: list[TokenChoice] = field(default_factory=list)
     started_s: float = field(default_factory=time.perf_counter)
     vision_s: float = 0.0
@@ -47,16 +52,30 @@ class Job:
         num_prompt = len(self.embeddings_TD)
         if end <= num_prompt:
             return self.embeddings_TD[begin:end]
-        outputs = self.sequence.output_token_ids[max(begin - num_prompt, 0) : end - num_prompt]
-        rows = table.rows(np.array(outputs, np.int64))
+        first, last = max(begin - num_prompt, 0), end - num_prompt
+        if self.places is not None:
+            rows = self.places.embeddings(first, last)
+        else:
+            rows = table.rows(np.array(self.sequence.output_token_ids[first:last], np.int64))
         return rows if begin >= num_prompt else np.concatenate([self.embeddings_TD[begin:], rows])
+
+    def choose(self, logits_V: NDArray[np.float32], hidden_D: NDArray[np.float32] | None) -> TokenChoice:
+        """Choose what follows, from the logits or from what the network thought before its head."""
+        if self.places is None:
+            choice = self.sampler.choose(logits_V)
+        elif hidden_D is None:
+            raise TypeError("This network does not tell what a head for places reads.")
+        else:
+            choice = self.places.choose(logits_V, hidden_D)
+        self.choices.append(choice)
+        return choice
 
     def outcome(self, reason: FinishReason) -> Outcome:
         """Sum up what was produced until now."""
         now_s = time.perf_counter()
         first_s = now_s if self.first_token_at_s is None else self.first_token_at_s
         return Outcome(
-            text=self.stream.text,
+            text=self.stream.text if self.places is None else self.places.text(),
             choices=tuple(self.choices),
             finish_reason=reason,
             prompt_tokens=len(self.prompt.token_ids),
@@ -67,6 +86,7 @@ class Job:
             first_token_s=first_s - self.started_s,
             decode_s=now_s - first_s,
             total_s=now_s - self.started_s,
+            data=None if self.places is None else self.places.data(),
         )
 
 

@@ -52,3 +52,8 @@ class KeyValueCache:
                 f"The cache of keys and values ({self.num_bytes >> 20} MiB) does not fit into memory.",
                 hint="close other programs, or choose a smaller model.",
             ) from error
+
+    def copy_block(self, source: int, target: int) -> None:
+        """Copy what one block holds into another, in every layer."""
+        for tensor in self._tensors.values():
+            tensor.data[target] = tensor.data[source]

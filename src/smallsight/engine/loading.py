@@ -7,9 +7,16 @@ from pathlib import Path
 
 from smallsight.engine.engine import Engine, EngineOptions
 from smallsight.engine.florence2_engine import load_florence2
+from smallsight.engine.moondream2_engine import load_moondream2
 from smallsight.engine.smolvlm_engine import load_smolvlm
+from smallsight.errors import ModelNotRunnableError
+from smallsight.quant.scheme import SCHEMES
 
-_LOADERS: Mapping[str, Callable[..., Engine]] = {"smolvlm": load_smolvlm, "florence2": load_florence2}
+_LOADERS: Mapping[str, Callable[..., Engine]] = {
+    "smolvlm": load_smolvlm,
+    "florence2": load_florence2,
+    "moondream2": load_moondream2,
+}
 
 
 def load_engine(
@@ -22,4 +29,9 @@ def load_engine(
     options: EngineOptions | None = None,
 ) -> Engine:
     """Load a folder in Hugging Face layout in one of ``SCHEMES``; raises subclasses of SmallsightError."""
+    if precision not in SCHEMES:
+        raise ModelNotRunnableError(
+            f"The OpenVINO engine has no precision {precision!r}.",
+            hint=f"load the base model with {', '.join(SCHEMES)}.",
+        )
     return _LOADERS[family](model_dir, precision, threads=threads, graphs_dir=graphs_dir, options=options)

@@ -1,9 +1,9 @@
 """What the decoder computes next. Plain policy: no tensors, no clock, no input or output.
 
 Every sequence that is generating gets its next token in each step; what room is left goes to prompts, first
-come first served. Prompts are cut at the same places whatever else is going on, and tokens that were
-generated are computed one at a time even when they must be computed again: so an answer does not depend on
-its company.
+come first served. Prompts are cut at the same places whatever else is going on, a prefix whose tokens see
+one another is never cut, and tokens that were generated are computed one at a time even when they must be
+computed again: so an answer does not depend on its company.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class Scheduler:
         self._waiting: deque[Sequence] = deque()
         self._running: list[Sequence] = []
         self._failed: list[Sequence] = []
+        self._copies: list[tuple[int, int]] = []
 
     @property
     def is_idle(self) -> bool:
@@ -71,6 +72,11 @@ class Scheduler:
         """Return the sequences that cannot fit even alone; they are finished."""
         failed, self._failed = self._failed, []
         return failed
+
+    def take_copies(self) -> list[tuple[int, int]]:
+        """Return (source, target) of blocks to copy, in this order, before a step is computed."""
+        copies, self._copies = self._copies, []
+        return copies
 
     def next_step(self) -> list[Chunk]:
         """Choose what to compute, with blocks for it; empty when nothing can be."""
@@ -132,6 +138,9 @@ class Scheduler:
 
     def _use_known_beginning(self, sequence: Sequence) -> None:
         """Share what others computed: whole chunks only, and never the last token of the prompt."""
+        if sequence.prefix_tokens:
+            self._use_known_prefix(sequence)
+            return
         limit = (sequence.num_prompt_tokens - 1) // self._chunk_tokens * self._chunk_tokens
         blocks = self.pool.find_prefix(sequence.identities, limit)
         num_whole = len(blocks) * self.pool.block_tokens // self._chunk_tokens * self._chunk_tokens
@@ -143,13 +152,45 @@ class Scheduler:
         sequence.num_computed_tokens = num_whole
         sequence.num_cached_tokens = num_whole
 
+    def _use_known_prefix(self, sequence: Sequence) -> None:
+        """Share all of a prefix that another computed, or nothing; a block it fills in part is copied."""
+        num_full, num_left = divmod(sequence.prefix_tokens, self.pool.block_tokens)
+        blocks = self.pool.find_prefix(sequence.identities, sequence.prefix_tokens)
+        is_known = len(blocks) == num_full
+        if is_known and num_left:
+            tail = self.pool.share(self._tail_key(sequence))
+            own = None if tail is None else self.pool.allocate(1)
+            if tail is not None:
+                self.pool.release([tail])
+            if tail is not None and own is not None:
+                self._copies.append((tail, own[0]))
+                blocks += own
+            is_known = own is not None
+        if not is_known:
+            self.pool.release(blocks)
+            sequence.block_keys = []
+            return
+        self._extend_keys(sequence, num_full)
+        sequence.block_table = blocks
+        sequence.num_computed_tokens = sequence.num_cached_tokens = sequence.prefix_tokens
+
+    def _tail_key(self, sequence: Sequence) -> bytes:
+        """Name the part of a block that the end of a prefix fills."""
+        num_full = sequence.prefix_tokens // self.pool.block_tokens
+        self._extend_keys(sequence, num_full)
+        before = sequence.block_keys[num_full - 1] if num_full else NO_KEY
+        begin = num_full * self.pool.block_tokens
+        return chain_key(before, sequence.identities[begin : sequence.prefix_tokens])
+
     def _next_chunk(self, sequence: Sequence) -> Chunk:
-        begin = sequence.num_computed_tokens
+        begin, prefix = sequence.num_computed_tokens, sequence.prefix_tokens
         if begin >= sequence.num_prompt_tokens:
             end = begin + 1
+        elif begin < prefix:
+            end = prefix
         else:
-            next_cut = (begin // self._chunk_tokens + 1) * self._chunk_tokens
-            end = min(next_cut, sequence.num_prompt_tokens)
+            num_whole = (begin - prefix) // self._chunk_tokens
+            end = min(prefix + (num_whole + 1) * self._chunk_tokens, sequence.num_prompt_tokens)
         return Chunk(sequence, begin, end, samples=end == sequence.num_tokens)
 
     def _has_room(self, sequence: Sequence, num_tokens: int) -> bool:
@@ -197,12 +238,19 @@ class Scheduler:
         sequence.num_computed_tokens = 0
 
     def _publish(self, sequence: Sequence) -> None:
-        """Make known the full blocks of the prompt; generated tokens are computed in another way."""
-        num_full = min(sequence.num_computed_tokens, sequence.num_prompt_tokens) // self.pool.block_tokens
+        """Make known the full blocks of the prompt, or its prefix, which is what others can share.
+
+        Generated tokens are computed in another way.
+        """
+        prefix = sequence.prefix_tokens
+        shared = prefix or sequence.num_prompt_tokens
+        num_full = min(sequence.num_computed_tokens, shared) // self.pool.block_tokens
         num_known = len(sequence.block_keys)
         self._extend_keys(sequence, num_full)
         for index in range(num_known, num_full):
             self.pool.publish(sequence.block_table[index], sequence.block_keys[index])
+        if prefix and sequence.num_computed_tokens == prefix and prefix % self.pool.block_tokens:
+            self.pool.publish(sequence.block_table[num_full], self._tail_key(sequence))
 
     def _extend_keys(self, sequence: Sequence, num_blocks: int) -> None:
         size = self.pool.block_tokens

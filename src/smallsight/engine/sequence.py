@@ -21,7 +21,8 @@ class Sequence:
     """Tokens, how many of them are in the cache, and where.
 
     ``identities`` names each token of prompt and output by what it stands for; equal beginnings may share
-    blocks. A sequence that is not ready lacks image features and may not be computed yet.
+    blocks. A sequence that is not ready lacks image features and may not be computed yet. The first
+    ``prefix_tokens`` of the prompt, fewer than all of it, see one another: they are computed in one piece.
     """
 
     id: int
@@ -29,6 +30,7 @@ class Sequence:
     prompt_token_ids: list[int]
     options: SamplingOptions
     is_ready: bool = True
+    prefix_tokens: int = 0
     block_table: list[int] = field(default_factory=list)
     block_keys: list[bytes] = field(default_factory=list)
     num_computed_tokens: int = 0

@@ -23,9 +23,9 @@ from smallsight.engine.vision_runner import VisionRunner
 from smallsight.engine.worker import Parts, Worker
 from smallsight.errors import SettingsError
 from smallsight.families.messages import Detail, Message
+from smallsight.families.patches import cut_patches
 from smallsight.families.smolvlm.config import read_config
 from smallsight.families.smolvlm.processor import SmolVLMProcessor
-from smallsight.families.smolvlm.vision_graph import cut_patches
 from smallsight.graph.paged_attention import BLOCK_TOKENS
 from smallsight.quant.bundle import Bundle
 from smallsight.quant.scheme import SCHEMES
@@ -39,6 +39,7 @@ class SmolVLMEngine:
     networks: Networks
     worker: Worker
     describe_prompt: str = "Can you describe this image?"
+    converses: bool = True
 
     @property
     def key(self) -> str:

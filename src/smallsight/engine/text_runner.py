@@ -12,17 +12,21 @@ from numpy.typing import NDArray
 from smallsight.engine.kv_cache import KeyValueCache
 from smallsight.graph.compiled import CompiledNetwork
 
-SCALAR_INPUT = "max_context_len"
+SCALAR_INPUT, TYPES_INPUT = "max_context_len", "token_types"
 
 
 @dataclass(frozen=True, eq=False)
 class TextPiece:
-    """Tokens [begin, end) of one sequence to compute now, with the blocks that hold it up to ``end``."""
+    """Tokens [begin, end) of one sequence to compute now, with the blocks that hold it up to ``end``.
+
+    The sequence's first ``prefix_tokens`` see one another; they are computed in one piece.
+    """
 
     embeddings_TD: NDArray[np.float32]
     begin: int
     block_table: Sequence[int]
     wants_logits: bool
+    prefix_tokens: int = 0
 
     @property
     def end(self) -> int:
@@ -47,6 +51,18 @@ class TextRunner:
         self._request: ov.InferRequest = network.model.create_infer_request()
         self.cache = KeyValueCache(network.model, num_bytes=cache_bytes, min_tokens=min_tokens)
         self.cache.bind(self._request)
+        self._has_token_types = any(port.get_any_name() == TYPES_INPUT for port in network.model.inputs)
+
+    @property
+    def hidden(self) -> NDArray[np.float32] | None:
+        """What the last call's wanted tokens were before the head, from networks that tell.
+
+        Float32 [pieces that want logits, hidden], overwritten by the next call.
+        """
+        if len(self._network.model.outputs) == 1:
+            return None
+        hidden_RD: NDArray[np.float32] = self._request.get_output_tensor(1).data
+        return hidden_RD
 
     def run(self, pieces: Sequence[TextPiece]) -> NDArray[np.float32]:
         """Compute the pieces in one call and return logits, float32 [pieces that want them, vocabulary].
@@ -57,12 +73,11 @@ class TextRunner:
             pieces = [pieces[0], self._companion(pieces[0])]
         lengths = [len(piece.embeddings_TD) for piece in pieces]
         begins = np.cumsum([0, *lengths])
+        positions = [np.arange(piece.begin, piece.end, dtype=np.int64) for piece in pieces]
         tables = [list(piece.block_table) for piece in pieces]
         inputs = {
             "embeddings": np.concatenate([piece.embeddings_TD for piece in pieces]),
-            "positions": np.concatenate(
-                [np.arange(piece.begin, piece.end, dtype=np.int64) for piece in pieces]
-            ),
+            "positions": np.concatenate(positions),
             "logit_rows": np.array(
                 [end - 1 for end, piece in zip(begins[1:], pieces, strict=True) if piece.wants_logits],
                 np.int64,
@@ -73,6 +88,9 @@ class TextRunner:
             "block_indices_begins": np.cumsum([0, *map(len, tables)]).astype(np.int32),
             SCALAR_INPUT: np.array(max(piece.end for piece in pieces), np.int32),
         }
+        if self._has_token_types:
+            seen = [at < piece.prefix_tokens for at, piece in zip(positions, pieces, strict=True)]
+            inputs[TYPES_INPUT] = np.concatenate(seen).astype(np.int32)
         for name, values in inputs.items():
             self._request.set_tensor(name, ov.Tensor(values, shared_memory=True))
         self._request.infer()

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 
 from smallsight.engine.generation import FinishReason, Generation
 from smallsight.engine.job import Job, embed_prompt, identities_of
+from smallsight.engine.place_finder import PlaceFinder
 from smallsight.engine.sampler import Constraint, Sampler, TokenChoice
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.engine.scheduler import Chunk, Scheduler
 from smallsight.engine.sequence import Sequence as TokenSequence
 from smallsight.engine.text_runner import TextPiece, TextRunner
 from smallsight.engine.text_stream import TextStream
-from smallsight.engine.vision_runner import VisionRunner
 from smallsight.errors import (
     BrokenCheckpointError,
     ModelUnavailableError,
@@ -35,7 +35,7 @@ from smallsight.errors import (
     SmallsightError,
 )
 from smallsight.families.checkpoint import RowTable
-from smallsight.families.messages import PreparedPrompt
+from smallsight.families.messages import PreparedPrompt, Tile
 from smallsight.graph.paged_attention import BLOCK_TOKENS
 
 log = structlog.get_logger(__name__)
@@ -64,12 +64,24 @@ class Tokens(Protocol):
         ...
 
 
+class Vision(Protocol):
+    """What the engine asks of whatever looks at pictures."""
+
+    def find(self, tile: Tile) -> NDArray[np.float32] | None:
+        """Return the image tokens of a tile seen before, or None."""
+        ...
+
+    def encode(self, tile: Tile) -> NDArray[np.float32] | None:
+        """Look at the tile, or at a part of it: None until its image tokens are there."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Parts:
     """What a worker drives."""
 
     tokens: Tokens
-    vision: VisionRunner
+    vision: Vision
     text: TextRunner
     embeddings: RowTable
     scheduler: Scheduler
@@ -91,11 +103,16 @@ class Worker:
         self._thread.start()
 
     def submit(
-        self, prompt: PreparedPrompt, options: SamplingOptions, *, ignores_end: bool = False
+        self,
+        prompt: PreparedPrompt,
+        options: SamplingOptions,
+        *,
+        ignores_end: bool = False,
+        places: PlaceFinder | None = None,
     ) -> Generation:
         """Start a request; raises PromptTooLongError or ModelUnavailableError at once.
 
-        ``ignores_end`` goes on past end tokens, for measuring.
+        ``ignores_end`` goes on past end tokens, for measuring. With ``places`` it looks for places.
         """
         num_tokens = len(prompt.token_ids)
         if num_tokens >= self._parts.context_tokens:
@@ -103,7 +120,7 @@ class Worker:
                 f"The prompt has {num_tokens} tokens (limit {self._parts.context_tokens - 1}).",
                 hint="ask about fewer or smaller pictures, use detail low, or shorten the text.",
             )
-        job = self._make_job(prompt, options, ignores_end=ignores_end)
+        job = self._make_job(prompt, options, places, ignores_end=ignores_end)
         with self._turn:
             if self._is_closed:
                 raise ModelUnavailableError("The model has been closed.", hint="load it again.")
@@ -117,7 +134,14 @@ class Worker:
             self._inbox.put(None)
         self._thread.join()
 
-    def _make_job(self, prompt: PreparedPrompt, options: SamplingOptions, *, ignores_end: bool) -> Job:
+    def _make_job(
+        self,
+        prompt: PreparedPrompt,
+        options: SamplingOptions,
+        places: PlaceFinder | None,
+        *,
+        ignores_end: bool,
+    ) -> Job:
         tokens = self._parts.tokens
         embeddings_TD, image_rows = embed_prompt(prompt, tokens.image_token_id, self._parts.embeddings)
         sequence = TokenSequence(
@@ -126,6 +150,7 @@ class Worker:
             prompt_token_ids=list(prompt.token_ids),
             options=options,
             is_ready=not prompt.tiles,
+            prefix_tokens=prompt.prefix_tokens,
         )
         return Job(
             prompt=prompt,
@@ -141,6 +166,7 @@ class Worker:
             image_rows=image_rows,
             tiles_to_find=list(enumerate(prompt.tiles)),
             embeddings_TD=embeddings_TD,
+            places=places,
         )
 
     def _live(self) -> None:
@@ -179,6 +205,8 @@ class Worker:
                     hint="ask about fewer pictures at once.",
                 ),
             )
+        for source, target in self._parts.scheduler.take_copies():
+            self._parts.text.cache.copy_block(source, target)
         if chunks:
             self._run(chunks)
 
@@ -189,7 +217,9 @@ class Worker:
                 self._end(job, "cancelled")
 
     def _encode_one_tile(self) -> None:
-        """Find the next tile's features, in order of arrival; one a step, so that others' tokens go on."""
+        """Find the next tile's features, in order of arrival; one look a step, so that others' tokens go
+        on.
+        """
         for job in self._jobs.values():
             while job.tiles_to_find:
                 index, tile = job.tiles_to_find[0]
@@ -199,6 +229,8 @@ class Worker:
                     started_s = time.perf_counter()
                     features_TD = self._parts.vision.encode(tile)
                     job.vision_s += time.perf_counter() - started_s
+                if features_TD is None:
+                    return
                 job.place_features(index, features_TD)
                 job.tiles_to_find.pop(0)
                 job.sequence.is_ready = not job.tiles_to_find
@@ -214,6 +246,7 @@ class Worker:
                 chunk.begin,
                 chunk.sequence.block_table[: -(-chunk.end // BLOCK_TOKENS)],
                 chunk.samples,
+                chunk.sequence.prefix_tokens,
             )
             for chunk in chunks
         ]
@@ -235,19 +268,24 @@ class Worker:
     ) -> Mapping[int, tuple[int, FinishReason | None]]:
         """Choose each sequence's next token and say whether it is the last; one that cannot go on fails."""
         chosen: dict[int, tuple[int, FinishReason | None]] = {}
+        hidden_RD = self._parts.text.hidden
         for row, chunk in enumerate(chunks):
             job = self._jobs[chunk.sequence.id]
             try:
-                choice = _choice_of(job, logits_RV[row])
+                choice = _choice_of(job, logits_RV[row], None if hidden_RD is None else hidden_RD[row])
             except SmallsightError as error:
                 self._parts.scheduler.cancel(chunk.sequence.id)
                 self._end(job, error)
                 continue
-            job.choices.append(choice)
             chosen[chunk.sequence.id] = choice.token_id, self._reason_to_end(job, choice.token_id)
         return chosen
 
     def _reason_to_end(self, job: Job, token_id: int) -> FinishReason | None:
+        num_tokens = len(job.prompt.token_ids) + len(job.choices)
+        is_full = num_tokens >= self._parts.context_tokens
+        if job.places is not None:
+            is_full = is_full or job.places.is_full
+            return "stop" if job.places.has_ended else "length" if is_full else None
         is_end = token_id in self._parts.tokens.stop_token_ids
         if is_end and not job.ignores_end:
             return "stop"
@@ -255,8 +293,6 @@ class Worker:
         job.generation.add(job.stream.push(token_id), job.choices[-1] if wants_tokens else None)
         if job.stream.is_stopped:
             return "stop"
-        num_tokens = len(job.prompt.token_ids) + len(job.choices)
-        is_full = num_tokens >= self._parts.context_tokens
         return "length" if is_full or len(job.choices) >= job.sequence.options.max_tokens else None
 
     def _hand_out(self, job: Job, reason: FinishReason | None) -> None:
@@ -282,10 +318,10 @@ class Worker:
                 left.generation.fail(error)
 
 
-def _choice_of(job: Job, logits_V: NDArray[np.float32]) -> TokenChoice:
+def _choice_of(job: Job, logits_V: NDArray[np.float32], hidden_D: NDArray[np.float32] | None) -> TokenChoice:
     if not np.isfinite(logits_V.max()):
         raise BrokenCheckpointError(
             "The model computed values that are not numbers.",
             hint="fetch its files again, or choose another precision.",
         )
-    return job.sampler.choose(logits_V)
+    return job.choose(logits_V, hidden_D)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,7 @@ class Checkpoint:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._entries, self._data = _open(path)
+        self._entries, self._data, self._map = _open(path)
         self._untaken = set(self._entries)
 
     @property
@@ -49,6 +50,7 @@ class Checkpoint:
     def take(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """Return a tensor as float32, once; it must have this shape and hold finite numbers only."""
         entry = self._claim(name, shape)
+        self._release_pages()
         values = widen(self._data[entry.begin : entry.end], entry.kind).reshape(shape)
         if not np.isfinite(values).all():
             raise BrokenCheckpointError(
@@ -61,6 +63,11 @@ class Checkpoint:
         entry = self._claim(name, shape)
         rows = self._data[entry.begin : entry.end].reshape(shape[0], -1)
         return RowTable(f"Tensor {name} of {self._path}", entry.kind, rows)
+
+    def _release_pages(self) -> None:
+        """Let the system take back what was read before, else all of a large file would count as ours."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
 
     def _claim(self, name: str, shape: tuple[int, ...]) -> _Entry:
         """Find a tensor, check what its header says, and remember that it was used."""
@@ -126,7 +133,7 @@ def widen(stored: NDArray[np.uint8], kind: str) -> NDArray[np.float32]:
     return stored.view("<f4" if kind == "F32" else "<f2").astype(np.float32, copy=False)
 
 
-def _open(path: Path) -> tuple[dict[str, _Entry], NDArray[np.uint8]]:
+def _open(path: Path) -> tuple[dict[str, _Entry], NDArray[np.uint8], mmap.mmap]:
     """Read the header and map the data behind it."""
     try:
         size_bytes = path.stat().st_size
@@ -135,6 +142,7 @@ def _open(path: Path) -> tuple[dict[str, _Entry], NDArray[np.uint8]]:
             if header_bytes > min(MAX_HEADER_BYTES, size_bytes - LENGTH_BYTES):
                 raise BrokenCheckpointError(f"{path} is cut off, or not a safetensors file.", hint=HINT)
             header = json.loads(file.read(header_bytes))
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         data_begin = LENGTH_BYTES + header_bytes
         entries = {
             name: _entry(described, size_bytes - data_begin)
@@ -142,12 +150,12 @@ def _open(path: Path) -> tuple[dict[str, _Entry], NDArray[np.uint8]]:
             if name != "__metadata__"
         }
         # Reading a byte range as 4-byte numbers needs no alignment in numpy.
-        data = np.memmap(path, np.uint8, mode="r", offset=data_begin, shape=(size_bytes - data_begin,))
+        data = np.frombuffer(mapped, np.uint8)[data_begin:]
     except OSError as error:
         raise BrokenCheckpointError(f"{path} cannot be read: {error.strerror}.", hint=HINT) from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BrokenCheckpointError(f"{path} has a damaged header: {error}.", hint=HINT) from error
-    return entries, data
+    return entries, data, mapped
 
 
 def _entry(described: dict[str, Any], data_bytes: int) -> _Entry:

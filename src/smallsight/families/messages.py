@@ -57,7 +57,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tile:
-    """A square of pixels that the vision tower sees at once, uint8; ``digest`` names its content."""
+    """A square of pixels that the vision tower sees at once, uint8; ``digest`` names its content.
+
+    A family may make several such squares one value.
+    """
 
     pixels_HWC: NDArray[np.uint8]
     digest: bytes
@@ -65,7 +68,11 @@ class Tile:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedPrompt:
-    """Tokens for the decoder. Image tokens among them stand for the tiles, in order."""
+    """Tokens for the decoder. Image tokens among them stand for the tiles, in order.
+
+    The first ``prefix_tokens`` see one another, not only what is before them.
+    """
 
     token_ids: tuple[int, ...]
     tiles: tuple[Tile, ...]
+    prefix_tokens: int = 0

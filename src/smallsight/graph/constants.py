@@ -67,6 +67,14 @@ def scalar(value: float) -> Node:
     return ops.constant(np.float32(value))
 
 
+def along_last(values: NDArray[np.float32], hidden: Node | ov.Output) -> Node:
+    """Return a vector that meets the last axis of ``hidden``, with as many axes."""
+    shape = (
+        hidden.get_partial_shape() if isinstance(hidden, ov.Output) else hidden.get_output_partial_shape(0)
+    )
+    return ops.constant(values.reshape(*[1] * (shape.rank.get_length() - 1), -1))
+
+
 def matrix(stored: StoredMatrix) -> Node:
     """Return a stored matrix as float32 [rows, columns].
 

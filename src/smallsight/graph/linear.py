@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from openvino import Node
 from openvino import opset15 as ops
 
-from smallsight.graph.constants import BF16Bits, StoredMatrix, bf16_matrix, matrix
+from smallsight.graph.constants import BF16Bits, StoredMatrix, along_last, bf16_matrix, matrix
 
 
 def linear(hidden: Node, weight_OI: StoredMatrix, bias_O: NDArray[np.float32] | None = None) -> Node:
@@ -15,8 +15,7 @@ def linear(hidden: Node, weight_OI: StoredMatrix, bias_O: NDArray[np.float32] | 
     product = _multiply(hidden, weight_OI)
     if bias_O is None:
         return product
-    ones = [1] * (hidden.get_output_partial_shape(0).rank.get_length() - 1)
-    return ops.add(product, ops.constant(bias_O.reshape(*ones, -1)))
+    return ops.add(product, along_last(bias_O, hidden))
 
 
 def _multiply(hidden: Node, weight_OI: StoredMatrix) -> Node:

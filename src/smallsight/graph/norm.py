@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from openvino import Node
 from openvino import opset15 as ops
 
-from smallsight.graph.constants import integers, scalar
+from smallsight.graph.constants import along_last, integers, scalar
 
 SHORTEST_LENGTH = 1e-12
 
@@ -17,8 +17,8 @@ def layer_norm(
 ) -> Node:
     """Normalise each token's vector to mean 0 and variance 1, then scale and shift it."""
     normalised = ops.mvn(hidden_BTD, integers(-1), True, epsilon, "inside_sqrt")
-    scaled = ops.multiply(normalised, ops.constant(weight_D.reshape(1, 1, -1)))
-    return ops.add(scaled, ops.constant(bias_D.reshape(1, 1, -1)))
+    scaled = ops.multiply(normalised, along_last(weight_D, hidden_BTD))
+    return ops.add(scaled, along_last(bias_D, hidden_BTD))
 
 
 def unit_length(vectors_BD: Node) -> Node:

@@ -1,8 +1,10 @@
-"""Causal attention over a cache of keys and values that lies in blocks, for several sequences at once.
+"""Attention over a cache of keys and values that lies in blocks, for several sequences at once.
 
-The one place that knows the runtime's operator, whose 28 inputs change between releases: openvino is pinned
-to its minor version for it. Block tables are ours; the plugin chooses the cache's number type and layout,
-which ``engine.kv_cache`` reads back from the compiled network.
+Tokens see what is before them. Where a network has token types, those of type 1 that lie side by side and
+are computed together see all of one another. The one place that knows the runtime's operator, whose 28
+inputs change between releases: openvino is pinned to its minor version for it. Block tables are ours; the
+plugin chooses the cache's number type and layout, which ``engine.kv_cache`` reads back from the compiled
+network.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ class PagedInputs:
     ``past_lens`` [sequences]: tokens already in the cache. ``subsequence_begins`` [sequences + 1]: where each
     sequence's new tokens begin among all. ``block_indices``: the block tables one after the other;
     ``block_indices_begins`` [sequences + 1]: where each begins. ``max_context_len``: the longest, new tokens
-    included.
+    included. ``token_types`` [new tokens], in networks that have it: 0 or 1.
     """
 
     past_lens: Node
@@ -34,25 +36,28 @@ class PagedInputs:
     block_indices: Node
     block_indices_begins: Node
     max_context_len: Node
+    token_types: Node | None = None
 
     @property
     def parameters(self) -> list[Node]:
         """All of them, in the order above."""
-        return [
+        always = [
             self.past_lens,
             self.subsequence_begins,
             self.block_indices,
             self.block_indices_begins,
             self.max_context_len,
         ]
+        return always if self.token_types is None else [*always, self.token_types]
 
 
-def paged_inputs() -> PagedInputs:
+def paged_inputs(*, has_token_types: bool = False) -> PagedInputs:
     """Make the inputs; a network has them once, for all its layers."""
     names = ("past_lens", "subsequence_begins", "block_indices", "block_indices_begins")
     past, begins, blocks, block_begins = (ops.parameter([-1], np.int32, name=name) for name in names)
     longest = ops.parameter([], np.int32, name="max_context_len")
-    return PagedInputs(past, begins, blocks, block_begins, longest)
+    types = ops.parameter([-1], np.int32, name="token_types") if has_token_types else None
+    return PagedInputs(past, begins, blocks, block_begins, longest, types)
 
 
 def cache_inputs(layer: int, num_kv_heads: int, head_dim: int) -> tuple[Node, Node]:
@@ -71,7 +76,7 @@ def attend_paged(
     num_kv_heads: int,
     head_dim: int,
 ) -> Node:
-    """Store new keys and values in their blocks and attend to all before: [tokens, heads * head_dim]."""
+    """Store new keys and values in their blocks and attend to what is seen: [tokens, heads * head_dim]."""
     no_ints, no_floats = _nothing(np.int32), _nothing(np.float32)
     arguments = [
         *query_key_value,
@@ -96,7 +101,7 @@ def attend_paged(
         no_ints,
         no_ints,
         no_ints,
-        no_ints,  # no token types
+        no_ints if inputs.token_types is None else inputs.token_types,
         _nothing(np.uint8),  # no bias between queries, and where it would begin
         no_ints,
     ]

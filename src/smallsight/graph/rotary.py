@@ -1,4 +1,4 @@
-"""Rotary position embeddings: a head's halves turned against each other, further at each position."""
+"""Rotary position embeddings: halves turned against each other, further at each position."""
 
 from __future__ import annotations
 
@@ -13,27 +13,34 @@ from smallsight.graph.constants import integers
 
 @dataclass(frozen=True)
 class Rotation:
-    """Cosines and signed sines of each position's angles, [tokens, 1, head_dim], shared by all layers."""
+    """Cosines and signed sines of each position's angles, [tokens, 1, head_dim], shared by all layers.
+
+    The first ``rotated_dims`` of a head turn; the rest have cosine 1 and sine 0.
+    """
 
     cosines: Node
     signed_sines: Node
     head_dim: int
+    rotated_dims: int
 
 
-def rotation_at(positions_T: Node, head_dim: int, theta: float) -> Rotation:
-    """Work out the angles ``position / theta ** (2 i / head_dim)``, always in float32.
+def rotation_at(positions_T: Node, head_dim: int, theta: float, rotated_dims: int | None = None) -> Rotation:
+    """Work out the angles ``position / theta ** (2 i / rotated_dims)``, always in float32.
 
-    Source: transformers 5.x, models/llama.
+    All of a head turns unless ``rotated_dims`` says otherwise. Source: transformers 5.x, models/llama.
     """
-    half = head_dim // 2
-    frequencies = 1.0 / theta ** (np.arange(0, head_dim, 2, dtype=np.float32) / np.float32(head_dim))
+    turning = head_dim if rotated_dims is None else rotated_dims
+    half, still = turning // 2, head_dim - turning
+    frequencies = 1.0 / theta ** (np.arange(0, turning, 2, dtype=np.float32) / np.float32(turning))
     column_T1 = ops.unsqueeze(ops.convert(positions_T, "f32"), integers(1))
-    angles_TE = ops.multiply(column_T1, ops.constant(np.tile(frequencies, 2)[None].astype(np.float32)))
-    signs = np.repeat(np.array([-1, 1], np.float32), half)[None]
+    row = np.pad(np.tile(frequencies, 2), (0, still))[None].astype(np.float32)
+    angles_TE = ops.multiply(column_T1, ops.constant(row))
+    signs = np.pad(np.repeat(np.array([-1, 1], np.float32), half), (0, still))[None]
     return Rotation(
         ops.unsqueeze(ops.cos(angles_TE), integers(1)),
         ops.unsqueeze(ops.multiply(ops.sin(angles_TE), ops.constant(signs)), integers(1)),
         head_dim,
+        turning,
     )
 
 
@@ -41,7 +48,10 @@ def rotate_heads(heads_TD: Node, num_heads: int, rotation: Rotation) -> Node:
     """Rotate each of ``num_heads`` heads that lie side by side in [tokens, heads * head_dim]."""
     size = rotation.head_dim
     heads_THE = ops.reshape(heads_TD, integers(0, num_heads, size), special_zero=True)
-    swapped_halves = np.roll(np.arange(size), size // 2)
+    swapped_halves = np.arange(size)
+    swapped_halves[: rotation.rotated_dims] = np.roll(
+        swapped_halves[: rotation.rotated_dims], rotation.rotated_dims // 2
+    )
     swapped_THE = ops.gather(heads_THE, ops.constant(swapped_halves.astype(np.int64)), integers(2))
     rotated_THE = ops.add(
         ops.multiply(heads_THE, rotation.cosines), ops.multiply(swapped_THE, rotation.signed_sines)

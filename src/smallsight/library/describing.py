@@ -46,6 +46,7 @@ class DescribeOptions:
     prompt: str | None = None
     detail: str = "auto"
     max_tokens: int = 96
+    length: str | None = None
 
 
 class ModelDescriber:
@@ -54,7 +55,8 @@ class ModelDescriber:
     def __init__(self, model: Model, options: DescribeOptions) -> None:
         self._model = model
         self._options = options
-        asked = json.dumps([options.prompt, options.detail, options.max_tokens])
+        length = () if options.length is None else (options.length,)
+        asked = json.dumps([options.prompt, options.detail, options.max_tokens, *length])
         self.key = f"{_VERSION}:{model.key}:{hashlib.sha256(asked.encode()).hexdigest()[:16]}"
         self.model_name = model.name
 
@@ -65,6 +67,7 @@ class ModelDescriber:
             prompt=self._options.prompt,
             detail=self._options.detail,
             max_tokens=self._options.max_tokens,
+            length=self._options.length,
         )
         try:
             for answer in answers:

@@ -54,7 +54,8 @@ class Answer:
 
     ``token_ids`` are the generated ones, an end token included. ``finish_reason`` is "stop" at an end token
     or a stop string, "length" at ``max_tokens`` or a full context. ``data`` holds boxes and labels where a
-    task has them. ``logprobs`` goes with ``token_ids`` one by one, or is None when not asked for.
+    task has them; of places that a head read (``detect``, ``point``) ``token_ids`` are the codes of their
+    numbers. ``logprobs`` goes with ``token_ids`` one by one, or is None when not asked for.
     """
 
     text: str

@@ -32,7 +32,7 @@ __all__ = ["AUTO", "TEST_FAMILY", "WantedModel", "find_model", "require_memory"]
 
 AUTO = "auto"
 TEST_FAMILY = "test"
-RUNNABLE_FAMILIES = frozenset((TEST_FAMILY, "smolvlm", "florence2"))
+RUNNABLE_FAMILIES = frozenset((TEST_FAMILY, "smolvlm", "florence2", "moondream2"))
 _PRECISION_OF_FOLDERS = Precision.BF16  # what the catalogue's base models default to
 _BITS: Mapping[Precision, int] = {
     Precision.FP32: 32,

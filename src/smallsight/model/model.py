@@ -12,9 +12,10 @@ from smallsight.model.conversation import Question
 from smallsight.model.picture_argument import PictureArgument, Pictures
 from smallsight.model.reply import Reply
 
-__all__ = ["DEFAULT_MAX_TOKENS", "BatchSize", "Model", "Pictures", "Question"]
+__all__ = ["DEFAULT_MAX_TOKENS", "MAX_PLACES", "BatchSize", "Model", "Pictures", "Question"]
 
 DEFAULT_MAX_TOKENS = 256
+MAX_PLACES = 50  # of one thing in one picture, as moondream2's reference
 
 BatchSize: TypeAlias = int | Literal["auto"]
 
@@ -24,10 +25,10 @@ class Model(Protocol):
 
     ``detail`` is "high", "auto" or "low": how many tiles a large picture is cut into. ``sampling`` takes
     the fields of ``smallsight.engine.sampling_options.SamplingOptions`` but max_tokens, ``json_schema`` as an
-    object too. Several pictures
-    are a list or tuple. A question is a text, or the messages of a conversation so far, as mappings with
-    "role" and "content", where the pictures belong to the first message of the user; a content may also be
-    a list of parts, with pictures among the text: see ``conversation``. Methods raise subclasses of
+    object too. Several pictures are a list or tuple. A question is a text, or the messages of a conversation
+    so far, as mappings with "role" and "content", where the pictures belong to the first message of the user;
+    a content may also be a list of parts, with pictures among the text: see ``conversation``. ``length`` is
+    "short" or "normal" for families that describe in both, moondream2 so far. Methods raise subclasses of
     SmallsightError.
     """
 
@@ -39,6 +40,11 @@ class Model(Protocol):
     @property
     def key(self) -> str:
         """Everything that decides its answers: name, checkpoint, precision, version of the code."""
+        ...
+
+    @property
+    def converses(self) -> bool:
+        """Whether it sees several pictures and what was said before the last question."""
         ...
 
     @property
@@ -56,6 +62,7 @@ class Model(Protocol):
         picture: PictureArgument,
         *,
         prompt: str | None = None,
+        length: str | None = None,
         max_tokens: int = DEFAULT_MAX_TOKENS,
         detail: str = "auto",
         **sampling: Any,  # noqa: ANN401 - the options differ in type
@@ -80,6 +87,7 @@ class Model(Protocol):
         pictures: Pictures,
         question: Question | None = None,
         *,
+        length: str | None = None,
         max_tokens: int = DEFAULT_MAX_TOKENS,
         detail: str = "auto",
         **sampling: Any,  # noqa: ANN401
@@ -105,6 +113,7 @@ class Model(Protocol):
         *,
         batch_size: BatchSize = "auto",
         prompt: str | None = None,
+        length: str | None = None,
         max_tokens: int = DEFAULT_MAX_TOKENS,
         detail: str = "auto",
         **sampling: Any,  # noqa: ANN401
@@ -113,6 +122,22 @@ class Model(Protocol):
 
         Pictures are taken one by one as they are needed, in the thread that asks for the answers.
         """
+        ...
+
+    def detect(
+        self, picture: PictureArgument, what: str, *, max_places: int = MAX_PLACES, detail: str = "auto"
+    ) -> Answer:
+        """Find the things called ``what``: ``answer.data["bboxes"]`` are [left, top, right, bottom] in
+        pixels.
+
+        Raises SettingsError where the family does not find places by name.
+        """
+        ...
+
+    def point(
+        self, picture: PictureArgument, what: str, *, max_places: int = MAX_PLACES, detail: str = "auto"
+    ) -> Answer:
+        """Point at the things called ``what``: ``answer.data["points"]`` are [x, y] in pixels."""
         ...
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ import psutil
 from smallsight.errors import PictureError, SettingsError, SmallsightError
 from smallsight.model.answer import Answer, MemoryReport, Timings, Usage
 from smallsight.model.conversation import Question, pictures_in, texts_in
-from smallsight.model.model import DEFAULT_MAX_TOKENS, BatchSize
+from smallsight.model.model import DEFAULT_MAX_TOKENS, MAX_PLACES, BatchSize
 from smallsight.model.picture_argument import (
     PictureArgument,
     PictureOpener,
@@ -44,6 +44,7 @@ class TestModel:
     name = "test"
     key = "test-1"
     tasks: frozenset[str] = frozenset()
+    converses = True
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._opener = PictureOpener(limits or Limits())
@@ -70,6 +71,7 @@ class TestModel:
         picture: PictureArgument,
         *,
         prompt: str | None = None,
+        length: str | None = None,  # noqa: ARG002 - the model's interface
         max_tokens: int = DEFAULT_MAX_TOKENS,
         detail: str = "auto",  # noqa: ARG002 - the model's interface
         **sampling: Any,  # noqa: ANN401, ARG002 - the model's interface
@@ -94,6 +96,7 @@ class TestModel:
         pictures: Pictures,
         question: Question | None = None,
         *,
+        length: str | None = None,  # noqa: ARG002 - the model's interface
         max_tokens: int = DEFAULT_MAX_TOKENS,
         detail: str = "auto",  # noqa: ARG002 - the model's interface
         **sampling: Any,  # noqa: ANN401, ARG002 - the model's interface
@@ -122,6 +125,7 @@ class TestModel:
         *,
         batch_size: BatchSize = "auto",  # noqa: ARG002 - the model's interface
         prompt: str | None = None,
+        length: str | None = None,  # noqa: ARG002 - the model's interface
         max_tokens: int = DEFAULT_MAX_TOKENS,
         detail: str = "auto",
         **sampling: Any,  # noqa: ANN401 - the model's interface
@@ -132,6 +136,23 @@ class TestModel:
                 yield self.describe(picture, prompt=prompt, max_tokens=max_tokens, detail=detail, **sampling)
             except PictureError as error:
                 yield error
+
+    def detect(
+        self,
+        picture: PictureArgument,  # noqa: ARG002 - the model's interface
+        what: str,
+        *,
+        max_places: int = MAX_PLACES,  # noqa: ARG002 - the model's interface
+        detail: str = "auto",  # noqa: ARG002 - the model's interface
+    ) -> Answer:
+        """Raise SettingsError: it sees nothing."""
+        raise SettingsError(f"test sees nothing, no {what!r} either.", hint="load moondream2.")
+
+    def point(
+        self, picture: PictureArgument, what: str, *, max_places: int = MAX_PLACES, detail: str = "auto"
+    ) -> Answer:
+        """Raise SettingsError: it sees nothing."""
+        return self.detect(picture, what, max_places=max_places, detail=detail)
 
     def _answer(self, pictures: Sequence[PictureArgument], question: Question, max_tokens: int) -> Answer:
         started_s = time.perf_counter()

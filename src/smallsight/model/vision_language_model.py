@@ -12,16 +12,19 @@ from typing import Any, Self
 
 import psutil
 
-from smallsight.engine.engine import Engine, EngineOptions, HasTasks
+from smallsight.engine.engine import Engine, EngineOptions, HasRoom, HasTasks
 from smallsight.engine.generation import Generation, TextAndChoice
 from smallsight.engine.loading import load_engine
+from smallsight.engine.place_finder import PlaceKind
 from smallsight.engine.sampler import TokenChoice
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import ModelUnavailableError, SettingsError, SmallsightError
 from smallsight.families.messages import Detail
 from smallsight.model.answer import Answer, MemoryReport, Timings, TokenLogprob, Usage
 from smallsight.model.conversation import messages_of
-from smallsight.model.model import DEFAULT_MAX_TOKENS, BatchSize, Pictures, Question
+from smallsight.model.description_prompt import description_prompt
+from smallsight.model.finding import start_finding
+from smallsight.model.model import DEFAULT_MAX_TOKENS, MAX_PLACES, BatchSize, Pictures, Question
 from smallsight.model.picture_argument import PictureArgument, PictureOpener, list_pictures
 from smallsight.model.reply import Listener, Piece, Reply
 from smallsight.settings import Limits
@@ -41,6 +44,7 @@ class VisionLanguageModel:
         self.name = name
         self.precision = precision
         self.key = f"{name} {precision} {engine.key} {__version__}"
+        self.converses = engine.converses
         self.tasks = engine.tasks if isinstance(engine, HasTasks) else frozenset[str]()
 
     @classmethod
@@ -77,18 +81,14 @@ class VisionLanguageModel:
         picture: PictureArgument,
         *,
         prompt: str | None = None,
+        length: str | None = None,
         max_tokens: int = DEFAULT_MAX_TOKENS,
         detail: str = "auto",
         **sampling: Any,  # noqa: ANN401 - the options differ in type
     ) -> Answer:
-        """Describe a picture; without a prompt, by the family's own."""
-        return self.ask(
-            picture,
-            prompt or self._running().describe_prompt,
-            max_tokens=max_tokens,
-            detail=detail,
-            **sampling,
-        )
+        """Describe a picture; without a prompt, by the family's own, which may have several lengths."""
+        asked = description_prompt(self._running(), self.name, prompt, length)
+        return self.ask(picture, asked, max_tokens=max_tokens, detail=detail, **sampling)
 
     def ask(
         self,
@@ -109,20 +109,15 @@ class VisionLanguageModel:
         pictures: Pictures,
         question: Question | None = None,
         *,
+        length: str | None = None,
         max_tokens: int = DEFAULT_MAX_TOKENS,
         detail: str = "auto",
         **sampling: Any,  # noqa: ANN401
     ) -> Iterator[str]:
         """Yield the text of an answer as it comes; closing the iterator stops the work within a step."""
+        asked = description_prompt(self._running(), self.name, question, length)
         with PictureOpener(self._limits) as opener:
-            started = self._start(
-                opener,
-                list_pictures(pictures),
-                question or self._running().describe_prompt,
-                max_tokens,
-                detail,
-                sampling,
-            )
+            started = self._start(opener, list_pictures(pictures), asked, max_tokens, detail, sampling)
         yield from started.generation.pieces()
 
     def start(
@@ -144,26 +139,19 @@ class VisionLanguageModel:
         *,
         batch_size: BatchSize = "auto",
         prompt: str | None = None,
+        length: str | None = None,
         max_tokens: int = DEFAULT_MAX_TOKENS,
         detail: str = "auto",
         **sampling: Any,  # noqa: ANN401
     ) -> Iterator[Answer | SmallsightError]:
         """Yield a description or an error for each picture in order; closing the iterator stops the work."""
-        at_once = AUTO_BATCH if batch_size == "auto" else _batch_size(batch_size)
+        at_once = _auto_batch(self._running()) if batch_size == "auto" else _batch_size(batch_size)
+        asked = description_prompt(self._running(), self.name, prompt, length)
         waiting: deque[_Started | SmallsightError] = deque()
         with PictureOpener(self._limits) as opener:
             try:
                 for picture in pictures:
-                    waiting.append(
-                        self._try_start(
-                            opener,
-                            picture,
-                            prompt or self._running().describe_prompt,
-                            max_tokens,
-                            detail,
-                            sampling,
-                        )
-                    )
+                    waiting.append(self._try_start(opener, picture, asked, max_tokens, detail, sampling))
                     # One more than can run, so that the next picture is ready when a place is free.
                     if len(waiting) > at_once:
                         yield _answer_or_error(waiting.popleft())
@@ -173,6 +161,22 @@ class VisionLanguageModel:
                 for started in waiting:
                     if isinstance(started, _Started):
                         started.generation.cancel()
+
+    def detect(
+        self, picture: PictureArgument, what: str, *, max_places: int = MAX_PLACES, detail: str = "auto"
+    ) -> Answer:
+        """Find the things called ``what``: ``answer.data["bboxes"]`` are [left, top, right, bottom] in
+        pixels.
+
+        Raises SettingsError where the family does not find places by name.
+        """
+        return self._find("detect", picture, what, max_places, detail)
+
+    def point(
+        self, picture: PictureArgument, what: str, *, max_places: int = MAX_PLACES, detail: str = "auto"
+    ) -> Answer:
+        """Point at the things called ``what``: ``answer.data["points"]`` are [x, y] in pixels."""
+        return self._find("point", picture, what, max_places, detail)
 
     def close(self) -> None:
         """End every request and give the memory back; later calls raise ModelUnavailableError."""
@@ -193,11 +197,22 @@ class VisionLanguageModel:
             raise ModelUnavailableError(f"{self.name} has been closed.", hint="load it again.")
         return self._engine
 
+    def _find(
+        self, kind: PlaceKind, picture: PictureArgument, what: str, max_places: int, detail: str
+    ) -> Answer:
+        engine = self._running()
+        began_s = time.perf_counter()
+        with PictureOpener(self._limits) as opener:
+            image = opener.open(picture)
+        generation = start_finding(engine, self.name, kind, image, what, max_places, _detail(detail))
+        prepared_s = time.perf_counter() - began_s
+        return _Started(generation, prepared_s, self.name, engine, wants_logprobs=False).answer()
+
     def _try_start(
         self,
         opener: PictureOpener,
         picture: PictureArgument,
-        prompt: str,
+        prompt: Question,
         max_tokens: int,
         detail: str,
         sampling: Mapping[str, Any],
@@ -321,6 +336,10 @@ def _schema_text(schema: object) -> str:
         return json.dumps(schema, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise SettingsError(f"json_schema is not JSON: {error}.", hint="give an object.") from error
+
+
+def _auto_batch(engine: Engine) -> int:
+    return min(AUTO_BATCH, engine.num_at_once) if isinstance(engine, HasRoom) else AUTO_BATCH
 
 
 def _batch_size(value: object) -> int:

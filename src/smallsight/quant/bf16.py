@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _HALF = np.uint32(0x7FFF)
+_VALUES_AT_ONCE = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,9 +20,12 @@ class BF16Matrix:
 
 def round_to_bf16(values: NDArray[np.float32]) -> BF16Matrix:
     """Round finite numbers to the nearest bfloat16, ties to even; relative error at most 2**-8."""
-    whole = np.ascontiguousarray(values).view(np.uint32)
-    is_odd = (whole >> 16) & 1
-    return BF16Matrix(((whole + _HALF + is_odd) >> 16).astype(np.uint16))
+    whole = np.ascontiguousarray(values).view(np.uint32).reshape(-1)
+    bits = np.empty(whole.shape, np.uint16)
+    for begin in range(0, len(whole), _VALUES_AT_ONCE):  # else it would take several times the memory
+        piece = whole[begin : begin + _VALUES_AT_ONCE]
+        bits[begin : begin + _VALUES_AT_ONCE] = (piece + _HALF + ((piece >> 16) & 1)) >> 16
+    return BF16Matrix(bits.reshape(values.shape))
 
 
 def widen_bf16(stored: BF16Matrix) -> NDArray[np.float32]:

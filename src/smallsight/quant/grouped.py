@@ -17,6 +17,7 @@ from smallsight.quant.int8_rows import LARGEST_CODE
 Bits = Literal[8, 4]
 GROUP_SIZES = (64, 32, 16, 8)
 LARGEST_INT4 = 7
+ROWS_AT_ONCE = 2048  # what is worked out on the way takes several times the memory of the matrix
 _SMALLEST_SCALE = np.finfo(np.float16).tiny
 
 
@@ -44,9 +45,9 @@ class GroupedMatrix:
         return self.codes.nbytes + self.scales.nbytes
 
 
-def group_size(columns: int) -> int | None:
+def group_size(columns: int, largest: int = GROUP_SIZES[0]) -> int | None:
     """Return the largest group that divides this many columns, None when even the smallest does not."""
-    return next((size for size in GROUP_SIZES if columns % size == 0), None)
+    return next((size for size in (largest, *GROUP_SIZES) if columns % size == 0), None)
 
 
 def quantize_groups(matrix: NDArray[np.float32], bits: Bits, group: int) -> GroupedMatrix:
@@ -54,13 +55,24 @@ def quantize_groups(matrix: NDArray[np.float32], bits: Bits, group: int) -> Grou
 
     The scale is rounded to 16 bits first and never down, so that the largest value keeps its code.
     """
+    pieces = [
+        _quantize_rows(matrix[begin : begin + ROWS_AT_ONCE], bits, group)
+        for begin in range(0, len(matrix), ROWS_AT_ONCE)
+    ]
+    codes, scales = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
+    return GroupedMatrix(codes, scales, bits, group)
+
+
+def _quantize_rows(
+    matrix: NDArray[np.float32], bits: Bits, group: int
+) -> tuple[NDArray[np.int8] | NDArray[np.uint8], NDArray[np.float16]]:
     rows, columns = matrix.shape
     groups = matrix.reshape(rows, columns // group, group)
     largest = LARGEST_CODE if bits == 8 else LARGEST_INT4
     exact = np.abs(groups).max(axis=2, keepdims=True) / np.float32(largest)
     scales = _round_up(np.maximum(exact, _SMALLEST_SCALE))
     codes = np.rint(groups / scales.astype(np.float32)).clip(-largest, largest).astype(np.int8)
-    return GroupedMatrix(codes if bits == 8 else _pack(codes), scales, bits, group)
+    return codes if bits == 8 else _pack(codes), scales
 
 
 def dequantize_groups(stored: GroupedMatrix) -> NDArray[np.float32]:

@@ -19,6 +19,7 @@ from smallsight.quant.bf16 import BF16Matrix, round_to_bf16
 from smallsight.quant.grouped import GroupedMatrix, group_size, quantize_groups
 from smallsight.quant.int8_rows import Int8Rows, quantize_rows
 
+WIDE_GROUP = 128
 Precision = Literal["fp32", "int8"]  # of the text embedder
 Stored = NDArray[np.float32] | Int8Rows | GroupedMatrix | BF16Matrix
 
@@ -30,6 +31,7 @@ class Storage(StrEnum):
     BF16 = "bf16"
     INT8_ROWS = "int8-rows"
     INT8_GROUPS = "int8-groups"
+    INT8_WIDE_GROUPS = "int8-groups-128"
     INT4_GROUPS = "int4-groups"
 
 
@@ -77,9 +79,9 @@ def store_matrix(matrix: NDArray[np.float32], precision: Precision) -> NDArray[n
     return quantize_rows(matrix) if precision == "int8" else matrix
 
 
-def _in_groups(bits: Literal[8, 4]) -> Callable[[NDArray[np.float32]], Stored]:
+def _in_groups(bits: Literal[8, 4], largest: int = 64) -> Callable[[NDArray[np.float32]], Stored]:
     def store(matrix: NDArray[np.float32]) -> Stored:
-        group = group_size(matrix.shape[1])
+        group = group_size(matrix.shape[1], largest)
         return quantize_rows(matrix) if group is None else quantize_groups(matrix, bits, group)
 
     return store
@@ -94,5 +96,6 @@ STORE: Mapping[Storage, Callable[[NDArray[np.float32]], Stored]] = {
     Storage.BF16: round_to_bf16,
     Storage.INT8_ROWS: quantize_rows,
     Storage.INT8_GROUPS: _in_groups(8),
+    Storage.INT8_WIDE_GROUPS: _in_groups(8, WIDE_GROUP),
     Storage.INT4_GROUPS: _in_groups(4),
 }

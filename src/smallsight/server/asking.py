@@ -57,9 +57,9 @@ class Asking:
         until.callback(_cancel_all, replies)
         async with self._preparing:
             opened = await self._pictures.open(files)
-            question = _question(asked.turns, opened, is_chat=not model.tasks)
+            question = _question(asked.turns, opened, converses=model.converses)
             for index in range(asked.num_choices):
-                options = _options(asked, served, index, is_chat=not model.tasks)
+                options = _options(asked, served, index, searches=bool(model.tasks))
                 replies.append(await self._start(model, question, options))
         return UnderWay(Exchange(replies), served.name, began_s)
 
@@ -89,10 +89,10 @@ def _cancel_reply(future: asyncio.Future[Reply]) -> None:
 
 
 def _question(
-    turns: tuple[Turn, ...], opened: dict[str, NamedImage], *, is_chat: bool
+    turns: tuple[Turn, ...], opened: dict[str, NamedImage], *, converses: bool
 ) -> list[dict[str, Any]]:
     """Return the conversation for a model; one that is no chat model hears the last question only."""
-    if not is_chat:
+    if not converses:
         turns = _last_question(turns)
     return [{"role": turn.role, "content": [_content(part, opened) for part in turn.parts]} for turn in turns]
 
@@ -113,11 +113,11 @@ def _content(part: str | PictureLink, opened: dict[str, NamedImage]) -> dict[str
     return {"type": "image", "image": opened[part.url]}
 
 
-def _options(asked: Asked, served: ServedModel, index: int, *, is_chat: bool) -> dict[str, Any]:
+def _options(asked: Asked, served: ServedModel, index: int, *, searches: bool) -> dict[str, Any]:
     """Return how one choice is sampled; choices of one seed differ in a known way."""
     options: dict[str, Any] = {"max_tokens": asked.max_tokens or served.max_tokens, "detail": asked.detail}
     sampling = dict(asked.sampling)
-    if not is_chat:  # it searches for the likeliest text, which is documented; what it refuses it is told
+    if searches:  # it looks for the likeliest text, which is documented; what it refuses it is told
         refused = ("stop", "num_logprobs", "json_schema")
         return options | {name: sampling[name] for name in refused if name in sampling}
     options["temperature"] = served.temperature if asked.temperature is None else asked.temperature

@@ -24,4 +24,6 @@ def load_describing_model(settings: Settings) -> Model:
 def describe_options(settings: Settings) -> DescribeOptions:
     """Return how the settings want pictures described."""
     wanted = settings.describe
-    return DescribeOptions(prompt=wanted.prompt, detail=wanted.detail, max_tokens=wanted.max_tokens)
+    return DescribeOptions(
+        prompt=wanted.prompt, detail=wanted.detail, max_tokens=wanted.max_tokens, length=wanted.length
+    )

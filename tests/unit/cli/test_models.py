@@ -95,7 +95,7 @@ def test_the_list_as_json(run, arguments):
     assert models[BASE]["licence"]["spdx"] == "Apache-2.0"
     assert models[BASE]["verdict"] == "not measured yet"
     assert models[BASE]["files"] is None
-    assert models["moondream2"]["available_in"] == "0.4.0"
+    assert models["moondream2"]["available_in"] == "0.2.0"
 
 
 def test_show_says_everything(run):
@@ -110,7 +110,7 @@ def test_show_says_everything(run):
         "not measured yet",
     ):
         assert said in out
-    assert "from Smallsight 0.4.0" in run("show", "moondream2")[1]
+    assert "short caption" in run("show", "moondream2")[1]
     assert "not made yet" in run("show", "Smallsight-tiny")[1]
 
 

@@ -215,3 +215,121 @@ def test_a_pool_may_be_told_not_to_remember(remembers):
     (block,) = pool.allocate(1)
     pool.publish(block, chain_key(NO_KEY, [1] * BLOCK))
     assert bool(pool.find_prefix([1] * BLOCK, BLOCK)) is remembers
+
+
+def prefixed(number, prefix, rest, *, picture=0, max_tokens=3):
+    """A prompt whose first tokens see one another; equal pictures have equal prefixes."""
+    start = 100_000 * (picture + 1)
+    ids = [*range(start, start + prefix), *range(number * 100, number * 100 + rest)]
+    return Sequence(number, list(ids), ids, SamplingOptions(max_tokens=max_tokens), prefix_tokens=prefix)
+
+
+@st.composite
+def pictures(draw):
+    return (
+        draw(st.integers(4, 24)),  # blocks
+        draw(st.lists(st.sampled_from([5, 8, 11, 16]), min_size=3, max_size=3)),  # prefix of each picture
+        draw(
+            st.lists(
+                st.tuples(st.integers(0, 2), st.integers(1, 20), st.integers(1, 8)), min_size=1, max_size=9
+            )
+        ),
+        draw(st.integers(0, 2**32)),
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(pictures())
+def test_prefixes_are_never_cut_and_copies_are_of_what_was_computed(workload):
+    """Plays the cache too: what each block holds is what the sequence that reads it would have written."""
+    num_blocks, prefixes, wanted, seed = workload
+    planner, dice, held = scheduler(num_blocks), random.Random(seed), {}
+    everything = [
+        prefixed(number, prefixes[picture], rest, picture=picture, max_tokens=tokens)
+        for number, (picture, rest, tokens) in enumerate(wanted)
+    ]
+    arriving, alive = list(everything), []
+    for _ in range(3000):
+        if arriving and dice.random() < 0.4:
+            alive.append(arriving.pop(0))
+            planner.add(alive[-1])
+        if alive and dice.random() < 0.03:
+            planner.cancel(dice.choice(alive).id)
+        chunks = planner.next_step()
+        for source, target in planner.take_copies():
+            for place in range(BLOCK):
+                held[target, place] = held.get((source, place))
+        for chunk in chunks:
+            one = chunk.sequence
+            assert one.prefix_tokens <= chunk.begin or (chunk.begin, chunk.end) == (0, one.prefix_tokens)
+            for at in range(chunk.begin):
+                block, place = one.block_table[at // BLOCK], at % BLOCK
+                assert held[block, place] == one.identities[at], "a block does not hold what is read from it"
+            for at in range(chunk.begin, chunk.end):
+                held[one.block_table[at // BLOCK], at % BLOCK] = one.identities[at]
+        done = {
+            c.sequence.id
+            for c in chunks
+            if c.samples and len(c.sequence.output_token_ids) + 1 >= c.sequence.options.max_tokens
+        }
+        planner.complete(chunks, {c.sequence.id: 7 for c in chunks if c.samples}, done)
+        planner.take_failed()
+        alive = [one for one in alive if one.state is not State.FINISHED]
+        blocks_are_conserved(planner.pool, alive)
+        tables_cover_what_is_computed(planner.pool, alive)
+        if not arriving and planner.is_idle:
+            break
+    assert all(one.state is State.FINISHED for one in everything)
+    assert planner.pool.num_free == num_blocks
+
+
+@pytest.mark.parametrize("prefix", [3, 8, 11])
+def test_a_second_question_about_a_picture_computes_only_itself(prefix):
+    planner, log = scheduler(), []
+    for number, picture in ((1, 0), (2, 0), (3, 1)):
+        planner.add(prefixed(number, prefix, 5, picture=picture, max_tokens=1))
+        while not planner.is_idle:
+            run_step(planner, log)
+    assert log == [
+        (1, 0, prefix),
+        (1, prefix, prefix + 5),
+        (2, prefix, prefix + 5),
+        (3, 0, prefix),
+        (3, prefix, prefix + 5),
+    ]
+    copies = planner.take_copies()
+    assert len(copies) == (1 if prefix % BLOCK else 0)
+    assert all(source != target for source, target in copies)
+
+
+def test_a_long_question_after_a_prefix_is_cut_in_its_own_chunks():
+    planner, log = scheduler(), []
+    planner.add(prefixed(1, 11, 2 * CHUNK + 3, max_tokens=1))
+    while not planner.is_idle:
+        run_step(planner, log)
+    assert [end - begin for _, begin, end in log] == [11, CHUNK, CHUNK, 3]
+
+
+def test_a_prefix_whose_last_block_is_forgotten_is_computed_again():
+    planner, log = scheduler(num_blocks=5), []
+    planner.add(prefixed(1, 11, 2, max_tokens=1))
+    while not planner.is_idle:
+        run_step(planner, log)
+    planner.pool.release(planner.pool.allocate(3))  # forgets the block that the prefix fills in part first
+    planner.add(prefixed(2, 11, 2, max_tokens=1))
+    while not planner.is_idle:
+        run_step(planner, log)
+    assert log[2:] == [(2, 0, 11), (2, 11, 13)]
+    assert planner.take_copies() == []
+
+
+def test_what_was_is_forgotten_before_more_memory_is_touched():
+    pool = BlockPool(8, BLOCK, comfortable_blocks=4)
+    first = pool.allocate(3)
+    for number, block in enumerate(first):
+        pool.publish(block, bytes([number]))
+    pool.release(first)
+    assert pool.allocate(3) == [3, 2, 1]  # the only untouched comfortable one, then the oldest known
+    assert pool.share(bytes([0])) == 0
+    assert pool.allocate(4) == [4, 5, 6, 7]  # nothing left to forget
+    assert pool.allocate(1) is None

@@ -71,3 +71,81 @@ def test_ragged_sequences_in_scattered_blocks_in_pieces():
         ]
     )
     np.testing.assert_allclose(got, [reference(first)[-1], reference(second)[-1]], atol=2e-5)
+
+
+PREFIX = 45
+
+
+def bidirectional(joined_TD):
+    """As ``reference`` without positions, but the first tokens see all of one another."""
+    num = len(joined_TD)
+    query, key, value = np.split(joined_TD, [HEADS * SIZE, (HEADS + KV_HEADS) * SIZE], 1)
+    query = query.reshape(num, HEADS, SIZE)
+    key, value = (one.reshape(num, KV_HEADS, SIZE).repeat(HEADS // KV_HEADS, 1) for one in (key, value))
+    scores = np.einsum("qhe,khe->hqk", query, key) / np.sqrt(SIZE)
+    seen = np.tril(np.ones((num, num), bool))
+    seen[:PREFIX, :PREFIX] = True
+    scores = np.where(seen, scores, -np.inf)
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    weights /= weights.sum(-1, keepdims=True)
+    return np.einsum("hqk,khe->qhe", weights, value).reshape(num, -1)
+
+
+def build_with_types():
+    joined = ops.parameter([-1, WIDTH], np.float32, name="embeddings")
+    positions = ops.parameter([-1], np.int64, name="positions")
+    rows = ops.parameter([-1], np.int64, name="logit_rows")
+    paged, caches = paged_inputs(has_token_types=True), cache_inputs(0, KV_HEADS, SIZE)
+    pieces = ops.variadic_split(joined, integers(1), integers(HEADS * SIZE, KV_HEADS * SIZE, KV_HEADS * SIZE))
+    attended = attend_paged(
+        [pieces.output(index) for index in range(3)], caches, paged, num_kv_heads=KV_HEADS, head_dim=SIZE
+    )
+    results = [ops.result(ops.gather(one, rows, integers(0))) for one in (attended, joined)]
+    return ov.Model(results, [joined, positions, rows, *paged.parameters, *caches], "attention")
+
+
+def test_a_prefix_sees_all_of_itself_beside_sequences_that_do_not():
+    options = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32", "INFERENCE_NUM_THREADS": 2}
+    model = ov.Core().compile_model(build_with_types(), "CPU", options)
+    runner = TextRunner(CompiledNetwork(model, None, from_cache=False), cache_bytes=0, min_tokens=32 * 12)
+    random = np.random.default_rng(1)
+    first, second = (random.standard_normal((PREFIX + 9, WIDTH)).astype(np.float32) for _ in range(2))
+    tables = [9, 2], [4, 11]
+
+    def piece(which, begin, end, prefix=PREFIX):
+        joined, table = ((first, tables[0]), (second, tables[1]))[which]
+        return TextPiece(joined[begin:end], begin, table, wants_logits=True, prefix_tokens=prefix)
+
+    got = runner.run([piece(0, 0, PREFIX), piece(1, 0, PREFIX)]).copy()
+    expected = [bidirectional(one[:PREFIX])[-1] for one in (first, second)]
+    np.testing.assert_allclose(got, expected, atol=2e-5)
+    for begin, end in ((PREFIX, PREFIX + 4), (PREFIX + 4, PREFIX + 5)):
+        got = runner.run([piece(0, begin, end), piece(1, begin, end)]).copy()
+        expected = [bidirectional(one[:end])[-1] for one in (first, second)]
+        np.testing.assert_allclose(got, expected, atol=2e-5)
+        np.testing.assert_array_equal(runner.hidden, [first[end - 1], second[end - 1]])
+    # What was written while the prefix saw itself is what a copy of its block holds.
+    runner.cache.copy_block(2, 7)
+    copied = TextPiece(first[PREFIX : PREFIX + 1], PREFIX, [9, 7], wants_logits=True, prefix_tokens=PREFIX)
+    got = runner.run([copied, piece(1, PREFIX + 5, PREFIX + 6)])
+    np.testing.assert_allclose(got[0], bidirectional(first[: PREFIX + 1])[-1], atol=2e-5)
+
+
+def test_part_of_a_head_turns_and_the_rest_stays():
+    heads = ops.parameter([-1, HEADS * SIZE], np.float32, name="heads")
+    positions = ops.parameter([-1], np.int64, name="positions")
+    turned = rotate_heads(heads, HEADS, rotation_at(positions, SIZE, THETA, SIZE // 2))
+    model = ov.Core().compile_model(
+        ov.Model([ops.result(turned)], [heads, positions]), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
+    values = np.random.default_rng(2).standard_normal((7, HEADS * SIZE)).astype(np.float32)
+    got = model([values, np.arange(3, 10)])[0].reshape(7, HEADS, SIZE)
+    given = values.reshape(7, HEADS, SIZE)
+    half, quarter = SIZE // 2, SIZE // 4
+    angles = (np.arange(3, 10)[:, None] / THETA ** (np.arange(0, half, 2) / half))[:, None]
+    low, high = given[..., :quarter], given[..., quarter:half]
+    np.testing.assert_allclose(got[..., :quarter], low * np.cos(angles) - high * np.sin(angles), atol=1e-5)
+    np.testing.assert_allclose(
+        got[..., quarter:half], high * np.cos(angles) + low * np.sin(angles), atol=1e-5
+    )
+    np.testing.assert_array_equal(got[..., half:], given[..., half:])

@@ -143,7 +143,9 @@ def test_without_a_describer_nothing_is_described(database: Database, draw: Draw
 
 
 @pytest.mark.parametrize(
-    "changed", [{"prompt": "What is it?"}, {"detail": "low"}, {"max_tokens": 5}], ids=lambda c: next(iter(c))
+    "changed",
+    [{"prompt": "What is it?"}, {"detail": "low"}, {"max_tokens": 5}, {"length": "short"}],
+    ids=lambda c: next(iter(c)),
 )
 def test_asking_in_another_way_describes_again(draw: Draw, scan, work, model: Model, changed):
     draw("a.png")

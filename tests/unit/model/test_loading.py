@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import smallsight
+from smallsight.catalog.catalog import load_catalog
 from smallsight.catalog.entry import Precision
 from smallsight.catalog.registered import RegisteredModel, RegisteredModels
 from smallsight.errors import (
@@ -61,7 +63,7 @@ def test_load_is_the_one_of_the_package():
     [
         ("SmolVLM-256M-Instruct", ModelUnavailableError, "models pull SmolVLM-256M-Instruct`"),
         ("SmolVLM-500M-Instruct-int8", ModelUnavailableError, "models pull SmolVLM-500M-Instruct-int8`"),
-        ("moondream2", ModelNotRunnableError, "arrives with 0.4.0"),
+        ("moondream2-int8", ModelUnavailableError, "models pull moondream2-int8`"),
         ("Smallsight-tiny", ModelNotRunnableError, "arrives with 0.3.0"),
         ("SmolVLM-256", UnknownModelError, "did you mean SmolVLM-256M-Instruct"),
         ("./nowhere", BrokenCheckpointError, "There is no folder nowhere"),
@@ -114,10 +116,11 @@ def test_a_folder_registered_for_an_entry_supplies_it_and_its_variants(
         find("SmolVLM-256M-Instruct-int8", "bf16")
 
 
-def test_a_folder_of_a_family_that_does_not_run_yet(find, model_dir: Path):
-    (model_dir / "config.json").write_text(json.dumps({"model_type": "moondream1"}))
-    with pytest.raises(ModelNotRunnableError, match="holds a moondream2 model"):
-        find(model_dir)
+def test_a_folder_of_a_family_that_does_not_run_yet(settings: Settings, model_dir: Path):
+    (model_dir / "config.json").write_text(json.dumps({"model_type": "newer"}))
+    catalog = replace(load_catalog(), model_types={"newer": "another"})
+    with pytest.raises(ModelNotRunnableError, match="holds a another model"):
+        find_model(model_dir, "auto", settings, catalog=catalog)
 
 
 def test_a_folder_that_is_gone_since_it_was_registered(find, settings: Settings, model_dir: Path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -12,6 +12,7 @@ from smallsight.quant.bf16 import round_to_bf16, widen_bf16
 LARGEST = 2.0**126
 
 
+@settings(deadline=None)  # the first example imports torch
 @given(hnp.arrays(np.float32, 8, elements=st.floats(-LARGEST, LARGEST, width=32)))
 def test_rounding_is_torchs(values):
     import torch

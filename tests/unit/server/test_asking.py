@@ -22,10 +22,10 @@ SERVED = ServedModel(
 )
 
 
-def heard(*turns: Turn, is_chat: bool) -> list[tuple[str, list[str]]]:
+def heard(*turns: Turn, converses: bool) -> list[tuple[str, list[str]]]:
     return [
         (turn["role"], [part.get("text") or part["image"].name for part in turn["content"]])
-        for turn in _question(turns, OPENED, is_chat=is_chat)
+        for turn in _question(turns, OPENED, converses=converses)
     ]
 
 
@@ -36,7 +36,7 @@ def test_a_chat_model_hears_everything():
         Turn("assistant", ("2",)),
         Turn("user", ("3", B)),
     )
-    assert heard(*turns, is_chat=True) == [
+    assert heard(*turns, converses=True) == [
         ("system", ["s"]),
         ("user", ["a", "1"]),
         ("assistant", ["2"]),
@@ -46,16 +46,16 @@ def test_a_chat_model_hears_everything():
 
 def test_another_hears_the_last_question_about_the_last_pictures():
     first, second = Turn("user", (A, B, "1")), Turn("user", (C, "2"))
-    assert heard(Turn("system", ("s",)), first, second, is_chat=False) == [("user", ["c", "2"])]
-    assert heard(first, Turn("assistant", ("x",)), Turn("user", ("3",)), is_chat=False) == [
+    assert heard(Turn("system", ("s",)), first, second, converses=False) == [("user", ["c", "2"])]
+    assert heard(first, Turn("assistant", ("x",)), Turn("user", ("3",)), converses=False) == [
         ("user", ["a", "b", "3"])
     ]
-    assert heard(Turn("user", ("1",)), is_chat=False) == [("user", ["1"])]
-    assert heard(Turn("system", ("s",)), is_chat=False) == [("system", ["s"])]
+    assert heard(Turn("user", ("1",)), converses=False) == [("user", ["1"])]
+    assert heard(Turn("system", ("s",)), converses=False) == [("system", ["s"])]
 
 
-def options(index: int = 0, *, is_chat: bool = True, **asked: object) -> dict[str, object]:
-    return _options(Asked(None, (), **asked), SERVED, index, is_chat=is_chat)
+def options(index: int = 0, *, searches: bool = False, **asked: object) -> dict[str, object]:
+    return _options(Asked(None, (), **asked), SERVED, index, searches=searches)
 
 
 def test_the_models_values_where_the_request_says_nothing():
@@ -69,7 +69,7 @@ def test_choices_of_one_seed_differ_in_a_known_way():
 
 def test_a_model_that_searches_is_not_told_how_to_draw():
     given = {"seed": 1, "top_p": 0.5, "stop": ["x"]}
-    assert options(is_chat=False, temperature=1.0, sampling=given) == {
+    assert options(searches=True, temperature=1.0, sampling=given) == {
         "max_tokens": 77,
         "detail": "auto",
         "stop": ["x"],

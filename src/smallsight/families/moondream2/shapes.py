@@ -36,7 +36,11 @@ class Moondream2Sizes:
 
 def tensor_shapes(sizes: Mapping[str, Any]) -> tuple[TensorShape, ...]:
     """List the tensors in the order in which data flows; the output head is not tied."""
-    s = Moondream2Sizes(**sizes)
+    return tensor_shapes_of(Moondream2Sizes(**sizes))
+
+
+def tensor_shapes_of(s: Moondream2Sizes) -> tuple[TensorShape, ...]:
+    """List the tensors of a network of these sizes."""
     shapes = _vision(s)
     # crops and the whole picture are joined, so the connector takes twice the tower's width
     shapes += linear("connector.up", s.connector_inner, 2 * s.vision_hidden, Role.CONNECTOR)

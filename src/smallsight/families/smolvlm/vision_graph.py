@@ -27,18 +27,10 @@ BUILDER_VERSION = 1  # raise it whenever the same weights would give other featu
 def build_vision_graph(config: SmolVLMConfig, stored: Mapping[str, Stored]) -> ov.Model:
     """Lay out the tower over what ``stored.store_vision`` made, which must outlive the compiled network.
 
-    Input ``patches``, float32 [tiles, patches, 3 * patch_px**2] as ``cut_patches`` makes them; output float32
-    [tiles, tokens_per_tile, text hidden].
+    Input ``patches``, float32 [tiles, patches, 3 * patch_px**2] as ``families.patches`` makes them; output
+    float32 [tiles, tokens_per_tile, text hidden].
     """
     return _Builder(config, stored).build()
-
-
-def cut_patches(pixels_NCHW: NDArray[np.float32], patch_px: int) -> NDArray[np.float32]:
-    """Cut images into squares, [images, patches, 3 * patch_px**2]: a convolution becomes a matrix product."""
-    images, channels, height, width = pixels_NCHW.shape
-    rows, columns = height // patch_px, width // patch_px
-    grid = pixels_NCHW.reshape(images, channels, rows, patch_px, columns, patch_px)
-    return np.ascontiguousarray(grid.transpose(0, 2, 4, 1, 3, 5)).reshape(images, rows * columns, -1)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,70 @@
+"""Measures Smallsight on one moondream2 in this process and prints one JSON object.
+
+Run by benchmarks/side_by_side.py: python moondream2_contender.py CHECKPOINT PRECISION GRAPHS_DIR
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from process_memory import memory_mib
+
+SIZE, DECODED, BULK, BOXES = (800, 600), 64, 4, 8
+
+
+def picture(seed: int) -> Image.Image:
+    """Return noise."""
+    values = np.random.default_rng(seed).integers(0, 256, (SIZE[1], SIZE[0], 3), np.uint8)
+    return Image.fromarray(values)
+
+
+def main() -> None:
+    """Load, ask, and print what it took; "high" is what the reference looks at."""
+    directory, precision, graphs = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+    started_s = time.perf_counter()
+    from smallsight.model.vision_language_model import VisionLanguageModel
+
+    model = VisionLanguageModel.load(
+        directory, family="moondream2", name="random", precision=precision, threads=2, graphs_dir=graphs
+    )
+    found: dict[str, float] = {"load_s": time.perf_counter() - started_s}
+    found["load_peak_mib"] = memory_mib()["peak_mib"]
+    ask: dict[str, Any] = {"max_tokens": DECODED, "ignore_stop": True}
+    answers = [model.describe(picture(seed), detail="high", **ask) for seed in (0, 1, 2)]
+    answer = sorted(answers, key=lambda one: one.timings.total_s)[1]
+    timings = answer.timings
+    found |= {
+        "first_end_to_end_s": answers[0].timings.total_s,
+        "end_to_end_s": timings.total_s,
+        "vision_s": timings.vision_s,
+        "prefill_s": timings.prefill_s,
+        "prefill_tokens_per_s": answer.usage.prompt_tokens / timings.prefill_s,
+        "first_token_s": timings.first_token_s,
+        "tokens_per_s_1": (DECODED - 1) / timings.decode_s,
+    }
+    second = model.ask(picture(2), "What is this?", detail="high", **ask)
+    assert second.usage.cached_tokens
+    found["second_question_first_token_s"] = second.timings.first_token_s
+    found["auto_800x600_s"] = model.describe(picture(3), **ask).timings.total_s
+    found["low_s"] = model.describe(picture(4), detail="low", **ask).timings.total_s
+    found |= memory_mib()
+    detected = model.detect(picture(2), "car", detail="high", max_places=BOXES)
+    found["detect_s"] = detected.timings.total_s
+    many = [picture(200 + seed) for seed in range(BULK)]
+    started_s = time.perf_counter()
+    assert len(list(model.describe_many(many, **ask))) == BULK
+    found["many_per_min"] = 60 * BULK / (time.perf_counter() - started_s)
+    found["many_peak_mib"] = memory_mib()["peak_mib"]
+    found["weights_mib"] = model.memory.weights_bytes / 2**20
+    model.close()
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

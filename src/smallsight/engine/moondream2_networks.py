@@ -1,0 +1,88 @@
+"""moondream2's compiled networks and the weights behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import openvino as ov
+
+from smallsight.engine.region_head import RegionHead
+from smallsight.engine.weight_store import remembered, tuning, weights_key
+from smallsight.families.checkpoint import RowTable
+from smallsight.families.moondream2.config import Moondream2Config
+from smallsight.families.moondream2.region import encoder_of
+from smallsight.families.moondream2.region_graph import build_region_graph
+from smallsight.families.moondream2.stored import STORED_VERSION, scheme_of, store_text, store_vision
+from smallsight.families.moondream2.text_graph import build_text_graph
+from smallsight.families.moondream2.vision_graphs import build_connector_graph, build_tower_graph
+from smallsight.families.moondream2.weights import Moondream2Weights
+from smallsight.graph.compiled import CompiledNetwork, load_or_compile
+from smallsight.quant.bundle import stored_bytes
+from smallsight.quant.scheme import Stored
+
+
+@dataclass(frozen=True, eq=False)
+class StoredWeights:
+    """The weights as they are stored, which must outlive every network over them, and the embedding table."""
+
+    stored: Mapping[str, Stored]
+    embeddings: RowTable
+    weights_bytes: int
+    key: str
+
+
+@dataclass(frozen=True, eq=False)
+class Moondream2Networks:
+    """Everything that is compiled for one model."""
+
+    tower: CompiledNetwork
+    connector: CompiledNetwork
+    text: CompiledNetwork
+    region: RegionHead
+
+
+def open_weights(
+    weight_files: tuple[Path, ...], config: Moondream2Config, precision: str, *, graphs_dir: Path | None
+) -> StoredWeights:
+    """Open what was stored before, or make it from the checkpoint.
+
+    Raises BrokenCheckpointError for weights that are not those of ``config``.
+    """
+    scheme, sizes = scheme_of(precision), config.sizes()
+    weights = Moondream2Weights(weight_files, sizes)
+    key = weights_key(weight_files, repr(config), scheme, STORED_VERSION, graphs_dir)
+
+    def make() -> Iterable[tuple[str, Stored]]:
+        fresh = Moondream2Weights(weight_files, sizes)
+        yield from store_vision(fresh, config, scheme)
+        yield from store_text(fresh, config, scheme)
+
+    stored = remembered(make, None if graphs_dir is None else graphs_dir / f"{key}.weights")
+    weights_bytes = sum(stored_bytes(one) for one in stored.values())
+    return StoredWeights(stored, weights.map_embeddings(), weights_bytes, key)
+
+
+def compile_networks(
+    stored: Mapping[str, Stored], config: Moondream2Config, precision: str, *, threads: int
+) -> Moondream2Networks:
+    """Lay the networks out over the stored weights, one after the other: side by side they need more
+    memory.
+    """
+    scheme = scheme_of(precision)
+
+    def compiled(build: Callable[[], ov.Model]) -> CompiledNetwork:
+        return load_or_compile(build, {}, graphs_dir=None, threads=threads, tuning=tuning(scheme))
+
+    return Moondream2Networks(
+        tower=compiled(lambda: build_tower_graph(config, stored)),
+        connector=compiled(lambda: build_connector_graph(config, stored)),
+        text=compiled(lambda: build_text_graph(config, stored)),
+        region=RegionHead(
+            compiled(lambda: build_region_graph(config, stored, "coordinate")),
+            compiled(lambda: build_region_graph(config, stored, "size")),
+            encoder_of(stored, "coordinate"),
+            encoder_of(stored, "size"),
+        ),
+    )

@@ -1,0 +1,81 @@
+"""From a picture and words to what moondream2's networks take, as the reference makes it.
+
+Source: vikhyat/moondream 8ac77eb, torch/moondream.py. What people write is data: control tokens in it are
+read as characters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from tokenizers import Tokenizer
+
+from smallsight.errors import BrokenCheckpointError
+from smallsight.families.messages import Detail, PreparedPrompt
+from smallsight.families.moondream2.config import Moondream2Config, read_config
+from smallsight.families.moondream2.crops import cut_crops
+from smallsight.families.moondream2.templates import Kind
+
+GUARD = "\U000f0000"  # of the private use area: splits a control token that a person wrote
+
+
+class Moondream2Processor:
+    """What one checkpoint makes of pictures and words. Safe to use from several threads."""
+
+    def __init__(self, model_dir: Path) -> None:
+        """Read a folder in Hugging Face layout; raises BrokenCheckpointError or ModelNotRunnableError."""
+        self.config: Moondream2Config = read_config(model_dir)
+        self.tokenizer = _tokenizer(model_dir / "tokenizer.json", self.config.text.vocabulary)
+        self.image_token_id = self.config.image_token_id
+        self.tokens_per_tile = self.config.tokens_per_image
+        self.stop_token_ids = frozenset((self.config.end_token_id,))
+        added = self.tokenizer.get_added_tokens_decoder().values()
+        self._controls = tuple(sorted((one.content for one in added if one.special), key=len, reverse=True))
+        self._values = ((np.arange(256, dtype=np.float32) / np.float32(255)) - np.float32(0.5)) / np.float32(
+            0.5
+        )
+
+    def prepare(self, image: Image.Image, words: str, kind: Kind, detail: Detail) -> PreparedPrompt:
+        """Make the prompt of a question, or of a search for a thing; "short caption" asks for a caption."""
+        caption = self.config.templates.caption_of(words) if kind == "query" else None
+        if caption is not None:
+            asked = list(caption)
+        else:
+            before, after = self.config.templates.around[kind]
+            asked = [*before, *self._encode(words), *after]
+        beginning = [self.config.begin_token_id, *[self.image_token_id] * self.tokens_per_tile]
+        picture = cut_crops(image, detail, self.config.vision)
+        return PreparedPrompt((*beginning, *asked), (picture,), prefix_tokens=len(beginning))
+
+    def normalise(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return what the vision tower takes of a crop, float32 [1, 3, height, width]."""
+        return self._values[pixels_HWC].transpose(2, 0, 1)[None]
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """Return the text of tokens, control tokens left out."""
+        return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=True))
+
+    def _encode(self, text: str) -> list[int]:
+        for control in self._controls:
+            text = text.replace(control, control[0] + GUARD + control[1:])
+        pieces = text.split(GUARD)
+        return [id_ for piece in pieces for id_ in self.tokenizer.encode(piece, add_special_tokens=False).ids]
+
+
+def _tokenizer(path: Path, vocabulary: int) -> Tokenizer:
+    try:
+        tokenizer = Tokenizer.from_str(path.read_text("utf-8"))
+    except OSError as error:
+        raise BrokenCheckpointError(f"{path} cannot be read: {error.strerror}.") from error
+    except Exception as error:
+        raise BrokenCheckpointError(f"{path} is not a tokenizer: {error}.", hint="fetch it again.") from error
+    if (largest := max(tokenizer.get_vocab().values(), default=0)) >= vocabulary:
+        raise BrokenCheckpointError(
+            f"{path} has token {largest}, and the network {vocabulary} tokens.",
+            hint="config.json and tokenizer.json must belong together.",
+        )
+    return tokenizer

@@ -1,0 +1,40 @@
+"""What a coordinate or a size becomes before it goes into the decoder.
+
+Source: vikhyat/moondream 8ac77eb, torch/region.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smallsight.quant.scheme import Stored
+
+
+@dataclass(frozen=True, eq=False)
+class NumberEncoder:
+    """From one or two numbers to what goes into the decoder: waves of learnt frequencies, then a linear
+    layer.
+
+    ``frequencies`` [numbers, waves], ``weight`` [hidden, 2 * waves], ``bias`` [hidden].
+    """
+
+    frequencies: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+    def encode(self, numbers: Sequence[float]) -> NDArray[np.float32]:
+        """Return float32 [hidden] of numbers from 0 to 1."""
+        angles = (np.float32(2 * np.pi) * np.array(numbers, np.float32)) @ self.frequencies
+        waves = np.concatenate([np.cos(angles), np.sin(angles)])
+        encoded: NDArray[np.float32] = self.weight @ waves + self.bias
+        return encoded
+
+
+def encoder_of(stored: Mapping[str, Stored], name: str) -> NumberEncoder:
+    """Return the encoder called "coordinate" or "size"."""
+    parts = (f"{name}_frequencies", f"{name}_encoder.weight", f"{name}_encoder.bias")
+    return NumberEncoder(*(np.asarray(stored[f"region.{part}"], np.float32) for part in parts))

@@ -1,0 +1,106 @@
+"""What a moondream2 network is made of once quantised, part by part (see README.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smallsight.families.moondream2.config import Moondream2Config
+from smallsight.families.moondream2.weights import Moondream2Weights
+from smallsight.quant.scheme import SCHEMES, STORE, WIDE_GROUP, Module, Scheme, Storage, Stored
+
+STORED_VERSION = 1  # raise it whenever the same weights would be stored in another way
+_INTEGERS = (Storage.INT8_WIDE_GROUPS, Storage.INT4_GROUPS)
+
+
+def scheme_of(precision: str) -> Scheme:
+    """Return how each part is stored: the tower and its connector never in fewer than 8 bits."""
+    scheme = SCHEMES[precision]
+    wide = Storage.INT8_WIDE_GROUPS
+    forms = {module: wide if form is Storage.INT8_GROUPS else form for module, form in scheme.modules.items()}
+    if scheme.modules[Module.VISION] is Storage.INT4_GROUPS:
+        forms |= {Module.VISION: wide, Module.CONNECTOR: wide}
+    return replace(scheme, modules=forms)
+
+
+def store_vision(
+    weights: Moondream2Weights, config: Moondream2Config, scheme: Scheme
+) -> Iterator[tuple[str, Stored]]:
+    """Yield all that ``vision_graphs`` needs, by name, reading the checkpoint as it goes."""
+    # Never in integers, which see raw pixels poorly; the bias, equal for all patches, joins the positions.
+    yield "vision.patches.weight", weights.take("vision.patches.weight")
+    yield "vision.positions", weights.take("vision.positions") + weights.take("vision.patches.bias")
+    for layer in range(config.vision.layers):
+        name = f"vision.layers.{layer}"
+        for part in ("attention_norm", "ffn_norm"):
+            yield from _pair(weights, f"{name}.{part}")
+        yield from _layer(weights, scheme, Module.VISION, name)
+    yield from _pair(weights, "vision.norm")
+    for part in ("connector.up", "connector.down"):
+        yield from _product(weights, scheme, Module.CONNECTOR, part)
+
+
+def store_text(
+    weights: Moondream2Weights, config: Moondream2Config, scheme: Scheme
+) -> Iterator[tuple[str, Stored]]:
+    """Yield all that ``text_graph`` and ``region_graph`` need, by name, reading the checkpoint as it goes."""
+    for layer in range(config.text.layers):
+        name = f"text.layers.{layer}"
+        yield from _pair(weights, f"{name}.norm")
+        yield from _layer(weights, scheme, Module.TEXT, name)
+    yield from _pair(weights, "text.norm")
+    yield from _product(weights, scheme, Module.HEAD, "head")
+    # A bin is a place: where there are fewer bits, places keep 16.
+    form = Storage.FP32 if scheme.arithmetic == "f32" else Storage.BF16
+    for kind in ("coordinate", "size"):
+        yield f"region.{kind}_frequencies", weights.take(f"region.{kind}_frequencies")
+        yield from _pair(weights, f"region.{kind}_encoder")
+        for part in ("up", "down"):
+            name = f"region.{kind}_decoder_{part}"
+            yield f"{name}.weight", STORE[form](weights.take(f"{name}.weight"))
+            yield f"{name}.bias", weights.take(f"{name}.bias")
+
+
+def _layer(
+    weights: Moondream2Weights, scheme: Scheme, module: Module, name: str
+) -> Iterator[tuple[str, Stored]]:
+    for part in ("query_key_value", "output"):
+        yield from _product(weights, scheme, module, f"{name}.{part}")
+    up, down = (weights.take(f"{name}.ffn_{way}.weight") for way in ("up", "down"))
+    bias = weights.take(f"{name}.ffn_up.bias")
+    if scheme.modules[module] in _INTEGERS:
+        up, down, bias = _widened(up, down, bias)
+    yield f"{name}.ffn_up.weight", scheme.store(up, module)
+    yield f"{name}.ffn_up.bias", bias
+    yield f"{name}.ffn_down.weight", scheme.store(down, module)
+    yield f"{name}.ffn_down.bias", weights.take(f"{name}.ffn_down.bias")
+
+
+def _widened(
+    up: NDArray[np.float32], down: NDArray[np.float32], bias: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Widen a feed-forward network to whole groups with zeros, which change nothing.
+
+    The published tower's 4304 is no multiple of 128.
+    """
+    missing = -len(bias) % WIDE_GROUP
+    return (
+        np.pad(up, ((0, missing), (0, 0))),
+        np.pad(down, ((0, 0), (0, missing))),
+        np.pad(bias, (0, missing)),
+    )
+
+
+def _product(
+    weights: Moondream2Weights, scheme: Scheme, module: Module, name: str
+) -> Iterator[tuple[str, Stored]]:
+    yield f"{name}.weight", scheme.store(weights.take(f"{name}.weight"), module)
+    yield f"{name}.bias", weights.take(f"{name}.bias")
+
+
+def _pair(weights: Moondream2Weights, name: str) -> Iterator[tuple[str, Stored]]:
+    for kind in ("weight", "bias"):
+        yield f"{name}.{kind}", weights.take(f"{name}.{kind}")

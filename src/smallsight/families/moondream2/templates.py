@@ -1,0 +1,63 @@
+r"""How a moondream2 is asked: the token ids around what a person writes, and the prompts that mean a caption.
+
+Source: vikhyat/moondream 8ac77eb, torch/config.py. The ids of the published tokenizer read "\n\nShort
+caption:", "\n\nCaption:", "\n\nQuestion:" with "\n\nAnswer:" after it, "\n\nDetect:" and "\n\nPoint:" with
+"\n\n" after them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from smallsight.errors import BrokenCheckpointError
+
+Kind = Literal["query", "detect", "point"]
+LENGTHS: Mapping[str, str] = MappingProxyType({"short": "short caption", "normal": "normal caption"})
+DESCRIBE = LENGTHS["short"]
+_KINDS: tuple[Kind, ...] = ("query", "detect", "point")
+_PUBLISHED: Mapping[str, Mapping[str, tuple[int, ...]]] = {
+    "caption": {"short": (198, 198, 16438, 8305, 25), "normal": (198, 198, 24334, 1159, 25)},
+    "query": {"prefix": (198, 198, 24361, 25), "suffix": (198, 198, 33706, 25)},
+    "detect": {"prefix": (198, 198, 47504, 25), "suffix": (628,)},
+    "point": {"prefix": (198, 198, 12727, 25), "suffix": (628,)},
+}
+
+
+@dataclass(frozen=True)
+class Templates:
+    """Token ids of each caption, by its length, and (before, after) of what is asked in other ways."""
+
+    captions: Mapping[str, tuple[int, ...]]
+    around: Mapping[Kind, tuple[tuple[int, ...], tuple[int, ...]]]
+
+    def caption_of(self, prompt: str) -> tuple[int, ...] | None:
+        """Return the template of a prompt that means a caption, such as "short caption", or None."""
+        wanted = prompt.strip().casefold()
+        return next((ids for name, ids in self.captions.items() if wanted == LENGTHS[name]), None)
+
+
+def read_templates(path: Path, given: object, vocabulary: int) -> Templates:
+    """Read the templates of a config.json, the published ones where it has none."""
+    described: Any = _PUBLISHED if given is None else given
+    try:
+        captions = {name: _ids(described["caption"][name], vocabulary) for name in LENGTHS}
+        around = {
+            kind: (_ids(described[kind]["prefix"], vocabulary), _ids(described[kind]["suffix"], vocabulary))
+            for kind in _KINDS
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise BrokenCheckpointError(
+            f"{path} does not say how this model is asked: {error}.", hint="fetch it again."
+        ) from error
+    return Templates(captions, around)
+
+
+def _ids(values: Any, vocabulary: int) -> tuple[int, ...]:  # noqa: ANN401 - of a file
+    ids = tuple(int(value) for value in values)
+    if not all(0 <= one < vocabulary for one in ids):
+        raise ValueError(f"token ids {ids} are not all in the vocabulary of {vocabulary}")
+    return ids

@@ -1,0 +1,30 @@
+"""Finding what somebody names in a picture, for engines whose family can."""
+
+from __future__ import annotations
+
+from PIL import Image
+
+from smallsight.engine.engine import Engine, FindsPlaces
+from smallsight.engine.generation import Generation
+from smallsight.engine.place_finder import PlaceKind, Wanted
+from smallsight.errors import SettingsError
+from smallsight.families.messages import Detail
+
+__all__ = ["start_finding"]
+
+
+def start_finding(
+    engine: Engine, name: str, kind: PlaceKind, image: Image.Image, what: str, max_places: int, detail: Detail
+) -> Generation:
+    """Hand the search to the engine of the model called ``name``; raises SettingsError where it cannot be."""
+    if not isinstance(engine, FindsPlaces):
+        raise SettingsError(f"{name} does not find things by name.", hint=f"load moondream2 for {kind}.")
+    if not what.strip():
+        raise SettingsError(f"Nothing is named to {kind}.", hint='name a thing, such as "car".')
+    return engine.find(image, detail, Wanted(kind, what.strip(), image.size, _whole(max_places)))
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise SettingsError(f"max_places cannot be {value!r}.", hint="give a whole number above 0.")
+    return value

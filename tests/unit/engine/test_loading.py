@@ -1,0 +1,22 @@
+"""Which families and precisions there is an engine for."""
+
+from __future__ import annotations
+
+import pytest
+
+from smallsight.catalog.catalog import load_catalog
+from smallsight.engine.loading import _LOADERS, load_engine
+from smallsight.errors import ModelNotRunnableError
+from smallsight.model.loading_names import RUNNABLE_FAMILIES, TEST_FAMILY
+
+
+def test_every_family_that_is_offered_has_an_engine():
+    assert set(_LOADERS) == RUNNABLE_FAMILIES - {TEST_FAMILY}
+    assert set(load_catalog().model_types.values()) == set(_LOADERS)
+
+
+@pytest.mark.parametrize("precision", ["fp16", "nf4"])
+@pytest.mark.parametrize("family", sorted(_LOADERS))
+def test_a_precision_that_it_does_not_have_is_a_sentence(family, precision, tmp_path):
+    with pytest.raises(ModelNotRunnableError, match=f"no precision {precision!r}.*fp32, bf16, int8, int4"):
+        load_engine(family, tmp_path, precision)

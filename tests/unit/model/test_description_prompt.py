@@ -1,0 +1,40 @@
+"""What is asked for a description."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from smallsight.errors import SettingsError
+from smallsight.model.description_prompt import description_prompt
+
+ONE = SimpleNamespace(describe_prompt="Describe.")
+TWO = SimpleNamespace(describe_prompt="S", descriptions={"short": "S", "normal": "N"})
+
+
+@pytest.mark.parametrize(
+    ("engine", "prompt", "length", "asked"),
+    [
+        (ONE, None, None, "Describe."),
+        (ONE, "What?", None, "What?"),
+        (TWO, None, None, "S"),
+        (TWO, None, "normal", "N"),
+        (TWO, "", "short", "S"),
+    ],
+)
+def test_words_before_length_before_the_familys_own(engine, prompt, length, asked):
+    assert description_prompt(engine, "m", prompt, length) == asked
+
+
+@pytest.mark.parametrize(
+    ("engine", "prompt", "length", "words"),
+    [
+        (ONE, None, "short", "m describes in one length only"),
+        (TWO, None, "long", "no length 'long'.*short or normal"),
+        (TWO, "What?", "short", "says itself how long"),
+    ],
+)
+def test_lengths_that_there_are_not(engine, prompt, length, words):
+    with pytest.raises(SettingsError, match=words):
+        description_prompt(engine, "m", prompt, length)

@@ -1,0 +1,39 @@
+"""Handing a search for places to an engine."""
+
+from __future__ import annotations
+
+import pytest
+from PIL import Image
+
+from smallsight.errors import SettingsError
+from smallsight.families.messages import Detail
+from smallsight.model.finding import start_finding
+
+IMAGE = Image.new("RGB", (30, 20))
+
+
+class Finder:
+    """An engine that says what it was asked."""
+
+    def find(self, image, detail, wanted):
+        assert image is IMAGE
+        return detail, wanted.kind, wanted.what, wanted.picture, wanted.max_places
+
+
+def test_what_is_named_reaches_the_engine():
+    asked = start_finding(Finder(), "m", "detect", IMAGE, " car ", 3, Detail.LOW)
+    assert asked == (Detail.LOW, "detect", "car", (30, 20), 3)
+
+
+@pytest.mark.parametrize(
+    ("engine", "what", "most", "words"),
+    [
+        (object(), "car", 3, "m does not find things by name.*moondream2 for point"),
+        (Finder(), " ", 3, "Nothing is named to point"),
+        (Finder(), "car", 0, "max_places cannot be 0"),
+        (Finder(), "car", True, "max_places cannot be True"),
+    ],
+)
+def test_what_cannot_be_is_a_sentence(engine, what, most, words):
+    with pytest.raises(SettingsError, match=words):
+        start_finding(engine, "m", "point", IMAGE, what, most, Detail.AUTO)
