@@ -15,6 +15,8 @@ import smallsight
 from smallsight.catalog.registered import RegisteredModel, RegisteredModels
 from tiny_florence2 import SHAPES as FLORENCE2
 from tiny_florence2 import write_tiny_florence2
+from tiny_moondream2 import SHAPES as MOONDREAM2
+from tiny_moondream2 import write_tiny_moondream2
 from tiny_smolvlm import SHAPES, make_checkpoint
 
 from .serving import Server, about, data_url, png, running
@@ -25,6 +27,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, s
     root = tmp_path_factory.mktemp("checkpoints")
     return {
         "florence": (write_tiny_florence2(root / "florence", FLORENCE2[0]), "florence2"),
+        "moondream": (write_tiny_moondream2(root / "moondream", MOONDREAM2[0]), "moondream2"),
         "tiny": (make_checkpoint(root / "tiny", SHAPES[0]), "smolvlm"),
     }
 
@@ -71,6 +74,29 @@ def test_the_newest_question_goes_for_the_newest_picture(
     assert ask(server, messages=messages) == expected(folders, png(2), "<OCR>")
 
 
+def test_moondream2_hears_the_newest_question_and_takes_options(
+    server: Server, folders: dict[str, tuple[Path, str]]
+):
+    messages = [
+        *about(data_url(png(1)), text="Is it red?"),
+        {"role": "assistant", "content": "no"},
+        *about(data_url(png(2)), text="Is it blue?"),
+    ]
+    with smallsight.load(folders["moondream"][0], precision="fp32") as model:
+        asked = model.ask(png(2), "Is it blue?", max_tokens=12)
+    assert ask(server, model="moondream", messages=messages) == asked.text
+    schema = {"name": "m", "schema": {"enum": ["yes", "no"]}}
+    told = ask(
+        server,
+        model="moondream",
+        messages=messages,
+        temperature=1.0,
+        seed=1,
+        response_format={"type": "json_schema", "json_schema": schema},
+    )
+    assert told in ('"yes"', '"no"')
+
+
 def test_how_to_draw_tokens_does_not_concern_it(server: Server):
     messages = about(data_url(png(3)))
     plain = ask(server, messages=messages)
@@ -105,7 +131,7 @@ def test_a_stream_is_the_whole_text(server: Server):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 2000), (2000, 1), (3, 3), (64, 64)])
-@pytest.mark.parametrize("model", ["tiny", "florence"])
+@pytest.mark.parametrize("model", ["tiny", "florence", "moondream"])
 def test_pictures_of_unusual_shape(server: Server, model: str, size: tuple[int, int]):
     response = server.ask(model=model, max_tokens=5, messages=about(data_url(png(5, *size))))
     assert response.status_code == 200, response.text
