@@ -8,11 +8,19 @@ from smallsight.catalog.catalog import load_catalog
 from smallsight.engine.loading import _LOADERS, load_engine
 from smallsight.errors import ModelNotRunnableError
 from smallsight.model.loading_names import RUNNABLE_FAMILIES, TEST_FAMILY
+from smallsight.quant.scheme import SCHEMES
 
 
 def test_every_family_that_is_offered_has_an_engine():
     assert set(_LOADERS) == RUNNABLE_FAMILIES - {TEST_FAMILY}
     assert set(load_catalog().model_types.values()) == set(_LOADERS)
+
+
+@pytest.mark.parametrize(
+    "entry", [one for one in load_catalog().entries if one.precision is not None], ids=lambda one: one.name
+)
+def test_what_a_name_loads_by_itself_is_a_precision_of_the_engine(entry):
+    assert entry.precision in SCHEMES
 
 
 @pytest.mark.parametrize("precision", ["fp16", "nf4"])
