@@ -85,6 +85,7 @@ def _rows(application: IndexingApplication, folder: Path) -> list[dict[str, Any]
                 "width_px": hit.width_px,
                 "height_px": hit.height_px,
                 "text": hit.ocr_text or "",
+                "description": hit.description or "",
                 "same_as": [str(path) for path in hit.other_paths],
             }
         )
@@ -99,28 +100,38 @@ def _print_table(out: Output, application: IndexingApplication, folder: Path) ->
     if not rows:
         out.note(f"[yellow]No pictures in[/] {escape(str(folder))}")
         return
-    table = Table(title="What was read in the pictures", title_justify="left", header_style="bold", box=None)
+    described = [row for row in rows if row["description"]]
+    title = "What was read in the pictures" + (", and what the model says" if described else "")
+    table = Table(title=title, title_justify="left", header_style="bold", box=None)
     name_width = min(38 if out.console.width >= 120 else 24, max(len(str(row["picture"])) for row in rows))
     table.add_column("picture", no_wrap=True, overflow="ellipsis", width=name_width, style="cyan")
     table.add_column("size", justify="right", no_wrap=True, width=_SIZE_WIDTH)
-    text_width = max(20, out.console.width - name_width - _SIZE_WIDTH - 6)  # the rest, less the gaps
-    table.add_column("text in it", overflow="ellipsis", no_wrap=True, width=text_width)
+    left = max(20, out.console.width - name_width - _SIZE_WIDTH - 6)  # the rest, less the gaps
+    shares = (left * 2 // 5, left - left * 2 // 5 - 2) if described else (left,)
+    for name, width in zip(("text in it", "description"), shares, strict=False):
+        table.add_column(name, overflow="ellipsis", no_wrap=True, width=width)
     for row in rows:
         size = f"{row['width_px']}×{row['height_px']}" if row["width_px"] else "?"
-        text = " / ".join(str(row["text"]).split("\n"))
-        table.add_row(escape(str(row["picture"])), size, escape(text) or "[dim]no text[/]")
+        text = escape(" / ".join(str(row["text"]).split("\n"))) or "[dim]no text[/]"
+        said = escape(" ".join(str(row["description"]).split()))
+        table.add_row(escape(str(row["picture"])), size, text, *([said] if described else []))
     out.console.print()
     out.console.print(table)
 
 
 def _print_speed(out: Output, report: RunReport, index_s: float) -> None:
     work = report.work
-    if not work.look.done + work.read.done:
+    if not work.look.done + work.read.done + work.describe.done:
         out.console.print(f"\n[dim]Nothing had changed since last time; looked in {index_s:.1f} s.[/]")
         return
     parts = [
         f"{name} {stage.done / stage.seconds:,.1f}/s"
-        for name, stage in (("decode", work.look), ("read text", work.read), ("embed", work.embed))
+        for name, stage in (
+            ("decode", work.look),
+            ("read text", work.read),
+            ("describe", work.describe),
+            ("embed", work.embed),
+        )
         if stage.done and stage.seconds
     ]
     out.console.print(
