@@ -1,10 +1,11 @@
 """Trains Smallsight-tiny. Stop it whenever you like: run again with the same folder, it goes on.
 
-Run: python -m training.train RUN_FOLDER [--pictures N] [--hours H] [--start-from MODEL] [--device cpu|cuda]
+Run: python -m training.train RUN_FOLDER [--pictures N] [--hours H] [--start-from RUN] [--device cpu|cuda]
 
-The folder gets ``model/`` (the latest averaged weights in Hugging Face layout), ``state.pt``, ``log.jsonl``
-and ``curve.svg``. Difficulty rises when the current level is learnt, or has had its time; the learning rate
-rises at first, stays, and falls over the last half of the pictures or hours, whichever ends first.
+The folder gets ``model/`` (the latest averaged weights in Hugging Face layout), ``heads.safetensors``,
+``state.pt``, ``log.jsonl`` and ``curve.svg``. Difficulty rises when the current level is learnt, or has had
+its time; the learning rate rises at first, stays, and falls over the last half of the pictures or hours,
+whichever ends first.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ CELLS_MASTERED, READ_MASTERED, SAID_MASTERED = 0.68, 0.8, 0.88
 LEAST_STEPS_A_LEVEL, MOST_STEPS_A_LEVEL = 200, 2500
 KEEP_EVERY_S, LOG_EVERY = 300, 50
 SEED = 20261124
+HEADS = "heads.safetensors"
 
 
 @dataclass
@@ -111,6 +113,7 @@ class Run:
         torch.save(state, self.folder / "state.part")
         (self.folder / "state.part").replace(self.folder / "state.pt")
         save_weights(self.network, self.average, self.folder / "model")
+        save_heads(self.network, self.folder)
         draw_curve(self.folder / "log.jsonl", self.folder / "curve.svg")
 
     def train(self) -> None:
@@ -223,12 +226,26 @@ def split_parameters(network: Network) -> tuple[list[torch.nn.Parameter], list[t
 
 
 def begin_with(network: Network, folder: Path) -> None:
-    """Take the weights of a model folder of the same sizes; the heads begin anew."""
-    weights = load_file(folder / "model.safetensors")
-    wanted = {name for name, _ in network.language.named_parameters()}
-    if wanted != set(weights):
-        raise SystemExit(f"{folder} is not a model of these sizes: {sorted(wanted ^ set(weights))[:3]} ...")
-    network.language.load_state_dict(weights, strict=False)
+    """Take the averaged weights and the heads of another run, of the same sizes."""
+    weights = load_file(folder / "model" / "model.safetensors")
+    found = {f"language.{name}": value for name, value in weights.items()} | load_file(folder / HEADS)
+    wanted = {name: value.shape for name, value in network.named_parameters()}
+    given = {name: value.shape for name, value in found.items()}
+    if wanted != given:
+        differing = sorted(dict(wanted.items() ^ given.items()))
+        raise SystemExit(f"{folder} holds a network of other sizes: {', '.join(differing[:3])} differ.")
+    network.load_state_dict(found, strict=False)
+
+
+def save_heads(network: Network, folder: Path) -> None:
+    """Write the heads that only training uses, for another run to begin with."""
+    heads = {
+        name: value.detach().to(torch.bfloat16).cpu().contiguous()
+        for name, value in network.named_parameters()
+        if not name.startswith("language.")
+    }
+    save_file(heads, folder / "heads.part")
+    (folder / "heads.part").replace(folder / HEADS)
 
 
 def save_weights(network: Network, weights: dict[str, torch.Tensor], folder: Path) -> None:
@@ -249,7 +266,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pictures", type=int, default=3_000_000, help="how many to see in all")
     parser.add_argument("--hours", type=float, default=math.inf, help="how long to go on, in all")
-    parser.add_argument("--start-from", type=Path, help="a model folder whose weights a new run takes")
+    parser.add_argument("--start-from", type=Path, help="the folder of a run whose weights a new one takes")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--level", type=int, default=0, help="the one a new run begins with")

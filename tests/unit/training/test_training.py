@@ -118,12 +118,14 @@ def test_a_run_can_begin_with_the_weights_of_another(tmp_path):
     for folder in (first, second):
         folder.mkdir()
     assert train(first, 16).wait(300) == 0, errors_of(first)
-    process = train(second, 8, start_from=first / "model")
+    process = train(second, 8, start_from=first)
     assert process.wait(300) == 0, errors_of(second)
     before, after = (load_file(folder / "model" / "model.safetensors") for folder in (first, second))
     name = "model.vision_model.encoder.layers.0.mlp.fc1.weight"
     change = (after[name].float() - before[name].float()).norm() / before[name].float().norm()
     assert 0 < change < 0.05
+    heads = [load_file(folder / "heads.safetensors")["cells.weight"].float() for folder in (first, second)]
+    assert 0 < (heads[1] - heads[0]).norm() / heads[0].norm() < 0.05
 
 
 @needs_fonts
