@@ -165,13 +165,13 @@ class Drawing:
         depth = rng.uniform(2, 10)
         y = {"top": depth, "bottom": free - depth, "middle": rng.uniform(0.35, 0.65) * free}[place] - top
         box = (x + left, y + top, x + right, y + bottom)
-        if self._is_taken(box):
-            return
         look = rng.choice(self.level.looks)
         if look == "bar":
-            bar = (0, box[1] - depth, self.width, box[3] + depth)
-            ImageDraw.Draw(self.image).rectangle(bar, fill=shade(rng, rng.choice(("white", "black")), 8))
-            box = bar
+            box = (0, box[1] - depth, self.width, box[3] + depth)
+        if self._is_taken(box):
+            return
+        if look == "bar":
+            ImageDraw.Draw(self.image).rectangle(box, fill=shade(rng, rng.choice(("white", "black")), 8))
         x, y = round(x), round(y)
         draw_line(self.image, text, (x, y), drawn_with, look)
         self._note(text, place, name, size, x, y, box)
