@@ -17,6 +17,7 @@ from smallsight.engine.engine import EngineOptions
 from smallsight.engine.feature_cache import FeatureCache
 from smallsight.engine.generation import Generation
 from smallsight.engine.json_constraint import JsonGrammar
+from smallsight.engine.machine_memory import give_memory_back
 from smallsight.engine.moondream2_networks import (
     Moondream2Networks,
     StoredWeights,
@@ -32,6 +33,7 @@ from smallsight.engine.worker import Parts, Worker
 from smallsight.errors import ModelNotRunnableError, SettingsError
 from smallsight.families.byte_level import token_bytes
 from smallsight.families.messages import Detail, Message, PicturePart, TextPart
+from smallsight.families.moondream2.config import Moondream2Config
 from smallsight.families.moondream2.processor import Moondream2Processor
 from smallsight.families.moondream2.templates import DESCRIBE, LENGTHS
 from smallsight.families.patches import cut_patches
@@ -60,8 +62,7 @@ class Moondream2Engine:
     @property
     def num_at_once(self) -> int:
         """How many pictures with usual answers the cache holds."""
-        usual_tokens = self.processor.config.prefix_tokens + USUAL_TOKENS
-        return max(1, self.num_blocks // -(-usual_tokens // BLOCK_TOKENS))
+        return max(1, self.num_blocks // _usual_blocks(self.processor.config))
 
     @property
     def key(self) -> str:
@@ -126,8 +127,13 @@ def load_moondream2(
         context_tokens = config.text.context_tokens
         text = TextRunner(networks.text, cache_bytes=chosen.cache_bytes, min_tokens=context_tokens)
         _pack(processor, vision, text, networks)
+    give_memory_back()  # what quantising and packing have left would stand beside the first answer
     scheduler = Scheduler(
-        BlockPool(text.cache.num_blocks, BLOCK_TOKENS, comfortable_blocks=text.cache.num_blocks // 2),
+        BlockPool(
+            text.cache.num_blocks,
+            BLOCK_TOKENS,
+            comfortable_blocks=min(_usual_blocks(config), text.cache.num_blocks),
+        ),
         max_sequences=chosen.max_sequences,
         chunk_tokens=chosen.chunk_tokens,
         max_step_tokens=chosen.max_step_tokens,
@@ -136,6 +142,11 @@ def load_moondream2(
     grammar = JsonGrammar(processor.tokenizer, processor.stop_token_ids)
     parts = Parts(processor, vision, text, weights.embeddings, scheduler, context_tokens, grammar.constrain)
     return Moondream2Engine(processor, weights, networks, Worker(parts), text.cache.num_blocks)
+
+
+def _usual_blocks(config: Moondream2Config) -> int:
+    """Return how many blocks a picture with a usual question and answer takes."""
+    return -(-(config.prefix_tokens + USUAL_TOKENS) // BLOCK_TOKENS)
 
 
 def _pack(
