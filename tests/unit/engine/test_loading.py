@@ -7,6 +7,7 @@ import pytest
 from smallsight.catalog.catalog import load_catalog
 from smallsight.engine.loading import _LOADERS, load_engine
 from smallsight.errors import ModelNotRunnableError
+from smallsight.families.florence2.tasks import DESCRIBE
 from smallsight.model.loading_names import RUNNABLE_FAMILIES, TEST_FAMILY
 from smallsight.quant.scheme import SCHEMES
 
@@ -21,6 +22,11 @@ def test_every_family_that_is_offered_has_an_engine():
 )
 def test_what_a_name_loads_by_itself_is_a_precision_of_the_engine(entry):
     assert entry.precision in SCHEMES
+
+
+def test_the_catalogue_names_the_prompt_that_florence_describes_with():
+    prompts = {one.default_prompt for one in load_catalog().entries if one.family == "florence2"}
+    assert prompts == {DESCRIBE}
 
 
 @pytest.mark.parametrize("precision", ["fp16", "nf4"])
