@@ -42,8 +42,8 @@ class Batch:
 
     ``tiles`` uint8 [samples, most tiles, 3, 192, 192], ``has_tile`` says which are there; ``token_ids`` and
     ``labels`` int64 [samples, tokens]; ``is_read`` bool [samples, tokens]: labels of text read
-    before anything was said; ``is_current`` bool [samples]; ``cells`` and ``order`` int64 [tiles that are
-    there, 24, 24]; ``places`` int64 [samples, tokens]: the cell (row * 24 + column) of the letter or thing
+    before anything was said; ``is_current`` bool [samples]; ``cells``, ``order`` and ``tints`` int64 [tiles that
+    are there, 24, 24]; ``places`` int64 [samples, tokens]: the cell (row * 24 + column) of the letter or thing
     that a label stands for. Pages have no tokens.
     """
 
@@ -55,6 +55,7 @@ class Batch:
     is_current: torch.Tensor
     cells: torch.Tensor
     order: torch.Tensor
+    tints: torch.Tensor
     places: torch.Tensor
 
 
@@ -68,6 +69,7 @@ class Sample:
     is_read: list[bool]
     cells: NDArray[np.int64]
     order: NDArray[np.int64]
+    tints: NDArray[np.int64]
     places: list[int]
 
 
@@ -134,8 +136,8 @@ def conversation(scene: Scene, turns: Sequence[Turn]) -> list[Message]:
 
 
 def make_sample(processor: SmolVLMProcessor, scene: Scene, rng: random.Random) -> Sample:
-    """Return a picture and up to three questions about it with their answers."""
-    turns = ask(scene, rng, 3)
+    """Return a picture and up to three questions about it with their answers, five about many things."""
+    turns = ask(scene, rng, 3 if len(scene.things) < 2 else 5)
     prepared = processor.prepare(conversation(scene, turns)[:1], detail=Detail.AUTO)
     token_ids = list(prepared.token_ids)
     labels, is_read = [NO_LABEL] * len(token_ids), [False] * len(token_ids)
@@ -161,8 +163,8 @@ def make_sample(processor: SmolVLMProcessor, scene: Scene, rng: random.Random) -
         is_read += [*[False] * len(asked_ids), *[reads] * len(said_ids)]
     tiles = np.stack([np.asarray(tile.pixels_HWC) for tile in prepared.tiles])
     num_tiles = len(prepared.tiles)
-    cells_NHW, order_NHW = _cut(scene.cells, num_tiles), _cut(scene.order, num_tiles)
-    return Sample(tiles, token_ids, labels, is_read, cells_NHW, order_NHW, places)
+    cells_NHW, order_NHW, tints_NHW = (_cut(one, num_tiles) for one in (scene.cells, scene.order, scene.tints))
+    return Sample(tiles, token_ids, labels, is_read, cells_NHW, order_NHW, tints_NHW, places)
 
 
 def _places(scene: Scene, said: str) -> dict[int, int]:
@@ -208,6 +210,7 @@ def _collate_pages(scenes: Sequence[Scene]) -> Batch:
         torch.ones(num, dtype=torch.bool),
         torch.from_numpy(np.stack([scene.cells for scene in scenes]).astype(np.int64)),
         torch.from_numpy(np.stack([scene.order for scene in scenes]).astype(np.int64)),
+        torch.from_numpy(np.stack([scene.tints for scene in scenes]).astype(np.int64)),
         nothing,
     )
 
@@ -237,5 +240,6 @@ def _collate(samples: Sequence[Sample], is_current: Sequence[bool], processor: S
         torch.tensor(list(is_current)),
         torch.from_numpy(np.concatenate([one.cells for one in samples])),
         torch.from_numpy(np.concatenate([one.order for one in samples])),
+        torch.from_numpy(np.concatenate([one.tints for one in samples])),
         torch.from_numpy(places),
     )

@@ -109,12 +109,13 @@ def read(scene: Scene) -> str:
 
 
 def ask(scene: Scene, rng: random.Random, num_turns: int) -> list[Turn]:
-    """Return a conversation about a scene; reading and describing come up most."""
+    """Return a conversation about a scene; reading, where there is text, and describing come up most."""
     turns = [Turn(rng.choice(READ), read(scene), "read")]
     asked = rng.choice(DESCRIBE)
     turns.append(Turn(asked, describe(scene, asked), "describe"))
     turns += rng.sample(made := _details(scene, rng), min(len(made), max(0, num_turns - 1)))
-    first = turns.pop(rng.choices(range(len(turns)), [6, 5, *[1] * (len(turns) - 2)])[0])
+    reading = 6 if len(scene.lines) >= len(scene.things) else 2 if scene.lines else 1
+    first = turns.pop(rng.choices(range(len(turns)), [reading, 5, *[1] * (len(turns) - 2)])[0])
     rng.shuffle(turns)
     return [first, *turns[: num_turns - 1]]
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Level:
     """Limits of one level. ``grid`` is the largest number of tiles (columns, rows).
 
-    ``paragraphs`` is the share of pictures with several lines below each other, which teach reading fastest.
+    ``shares`` of pictures of one tile that are mostly a paragraph (several lines below each other teach reading
+    fastest), one line, a line at the top and one at the bottom, or things; without them, all by chance.
 
     Pages are full of letters and things, and only the class of each cell is learnt from them.
     """
@@ -26,7 +27,7 @@ class Level:
     max_angle: float = 0.0
     grid: tuple[int, int] = (1, 1)
     is_page: bool = False
-    paragraphs: float = 0.0
+    shares: tuple[float, ...] = ()
 
 
 _SOFT = ("plain", "gradient")
@@ -34,13 +35,14 @@ _ROUGH = (*_SOFT, "stripes", "texture")
 _ALL = (*_ROUGH, "noise", "crowd")
 _PLACES = ("top", "bottom", "middle", "bubble")
 _LOOKS = ("plain", "outline", "bar")
+_SHARES = (0.2, 0.28, 0.2, 0.32)
 
 LEVELS = (
     Level(8, (18, 34), 0, 4, (32, 80), looks=("plain", "plain", "bar"), is_page=True),
     Level(8, (18, 34), 0, 4, (32, 80), _ROUGH, looks=_LOOKS, spoiling=0.2, is_page=True),
-    Level(8, (18, 36), 2, 2, (40, 90), _SOFT, looks=("plain", "outline"), paragraphs=0.6),
-    Level(12, (18, 36), 2, 3, (36, 90), _ROUGH, (*_PLACES[:3],), _LOOKS, spoiling=0.2, paragraphs=0.5),
-    Level(12, (16, 36), 2, 4, (32, 90), _ALL, _PLACES, _LOOKS, spoiling=0.3, max_angle=3, paragraphs=0.4),
+    Level(8, (18, 36), 2, 2, (40, 90), _SOFT, looks=("plain", "outline"), shares=(0.6, 0.2, 0.1, 0.1)),
+    Level(12, (16, 36), 2, 3, (36, 90), _ROUGH, (*_PLACES[:3],), _LOOKS, spoiling=0.2, shares=_SHARES),
+    Level(12, (16, 36), 2, 4, (32, 90), _ALL, _PLACES, _LOOKS, spoiling=0.3, max_angle=3, shares=_SHARES),
     Level(
         14,
         (18, 34),
@@ -52,7 +54,7 @@ LEVELS = (
         _LOOKS,
         spoiling=0.5,
         max_angle=4,
-        paragraphs=0.3,
+        shares=_SHARES,
     ),
     Level(
         18,
@@ -66,7 +68,7 @@ LEVELS = (
         spoiling=0.7,
         max_angle=5,
         grid=(3, 3),
-        paragraphs=0.2,
+        shares=_SHARES,
     ),
 )
 LAST_PAGES = Level(8, (16, 40), 0, 5, (28, 96), _ALL, looks=_LOOKS, spoiling=0.4, max_angle=3, is_page=True)

@@ -12,9 +12,10 @@ from transformers import Idefics3Config, Idefics3ForConditionalGeneration
 
 from training.batches import NO_LABEL, Batch
 from training.scenes import CELL_PX, CLASSES, ORDERS
+from training.vocabulary import COLOURS
 
 NOTHING_WEIGHT = 0.1  # most cells have nothing in them
-ORDER_SHARE, PLACE_SHARE = 0.5, 0.3  # of the loss, beside 1 for text and for cells
+ORDER_SHARE, TINT_SHARE, PLACE_SHARE = 0.5, 0.3, 0.3  # of the loss, beside 1 for text and for cells
 LAYERS_BEFORE_PLACES = 2  # of the text half: those after can use what these have found
 
 
@@ -35,8 +36,8 @@ class Guess:
 class Network(nn.Module):
     """Idefics3, and heads that are dropped after training.
 
-    From each patch, the class of the cells it covers and how far along its line a letter is; from each token
-    to be said, where in the picture that is which it stands for.
+    From each patch, the class and the colour of the cells it covers and how far along its line a letter is; from
+    each token to be said, where in the picture that is which it stands for.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -50,6 +51,7 @@ class Network(nn.Module):
         self.patches_per_side = vision.image_size // vision.patch_size
         self.cells = nn.Linear(vision.hidden_size, CLASSES * self.cells_per_patch**2)
         self.order = nn.Linear(vision.hidden_size, (1 + ORDERS) * self.cells_per_patch**2)
+        self.tints = nn.Linear(vision.hidden_size, (1 + len(COLOURS)) * self.cells_per_patch**2)
         self.cells_per_side = self.patches_per_side * self.cells_per_patch
         text: Any = config.text_config
         self.places = nn.Linear(text.hidden_size, 2 * self.cells_per_side)
@@ -82,7 +84,10 @@ class Network(nn.Module):
             place_loss = self._place_loss(batch)
         cell_loss, is_right = self._patch_loss(self.cells, CLASSES, batch.cells)
         order_loss, _ = self._patch_loss(self.order, 1 + ORDERS, batch.order)
-        loss = text_loss + cell_loss + ORDER_SHARE * order_loss + PLACE_SHARE * place_loss
+        tints = batch.tints.masked_fill(batch.tints == 0, NO_LABEL)
+        tint_loss, _ = self._patch_loss(self.tints, 1 + len(COLOURS), tints)
+        loss = text_loss + cell_loss + ORDER_SHARE * order_loss + TINT_SHARE * tint_loss
+        loss = loss + PLACE_SHARE * place_loss
         return Guess(logits, loss, text_loss, cell_loss, is_right.detach())
 
     def _patch_loss(self, head: nn.Linear, classes: int, wanted: Tensor) -> tuple[Tensor, Tensor]:

@@ -49,7 +49,8 @@ class Scene:
     """A picture and what is in it.
 
     ``cells`` uint8 [height / 8, width / 8]: the class of each cell. ``order``, of the same shape: 1 where the
-    middle of a line's first letter lies, 2 for the second and so on, else 0.
+    middle of a line's first letter lies, 2 for the second and so on, else 0. ``tints``, of the same shape: one
+    more than the colour of the thing there, or of the background; 0 where there is no one colour.
     """
 
     image: Image.Image
@@ -59,6 +60,7 @@ class Scene:
     lines: tuple[Line, ...]
     cells: NDArray[np.uint8]
     order: NDArray[np.uint8]
+    tints: NDArray[np.uint8]
 
 
 def make_scene(seed: int, level: Level, split: Split = "train", grid: tuple[int, int] = (1, 1)) -> Scene:
@@ -76,6 +78,7 @@ class Drawing:
         self.lines: list[Line] = []
         self.things: list[Thing] = []
         self.marks: list[tuple[int, Box]] = []
+        self.coloured: list[tuple[int, Box]] = []
         self.taken: list[Box] = []
 
     def finish(self) -> Scene:
@@ -92,8 +95,9 @@ class Drawing:
             self._write_and_place()
         shown = self.colours if self.kind in ("gradient", "stripes") else self.colours[:1]
         things, lines = tuple(self.things), tuple(self.lines)
-        cells = self._cells()
-        scene = Scene(self.image, self.kind, shown, things, lines, cells, _order(lines, cells.shape))
+        cells = self._filled(sorted(self.marks, reverse=True))
+        order = _order(lines, cells.shape)
+        scene = Scene(self.image, self.kind, shown, things, lines, cells, order, self._tints())
         return _spoiled(rng, scene, self.level)
 
     def _background_colours(self, *, is_chat: bool) -> tuple[str, str]:
@@ -108,10 +112,8 @@ class Drawing:
 
     def _write_and_place(self) -> None:
         rng, level = self.rng, self.level
-        if level.paragraphs and self.width == TILE_PX and rng.random() < level.paragraphs:
-            self._paragraph()
-            if rng.random() < 0.5:
-                self._place_thing()
+        if level.shares and self.width == TILE_PX:
+            self._write_and_place_mostly(rng.choices(("paragraph", "line", "meme", "things"), level.shares)[0])
             return
         count = rng.choices(range(level.max_lines + 1), [1, *[4] * level.max_lines])[0]
         places = [place for place in level.places if place != "chat"]
@@ -121,6 +123,21 @@ class Drawing:
         for place in places[:count]:
             self._bubble() if place == "bubble" else self._write(place)
         for _ in range(rng.randint(0 if self.lines else 1, level.max_things)):
+            self._place_thing()
+
+    def _write_and_place_mostly(self, what: str) -> None:
+        """Make a picture of one sort, so that each is practised."""
+        rng, most_things = self.rng, self.level.max_things
+        if what == "paragraph":
+            self._paragraph()
+        elif what == "meme":
+            self._write("top")
+            self._write("bottom")
+        elif what == "line" or rng.random() < 0.3:
+            place = rng.choice([place for place in self.level.places if place != "chat"])
+            self._bubble() if place == "bubble" else self._write(place)
+        least, most = {"paragraph": (0, 1), "line": (0, 2), "meme": (0, 2)}.get(what, (1, most_things))
+        for _ in range(rng.randint(least, most)):
             self._place_thing()
 
     def _paragraph(self) -> None:
@@ -258,6 +275,7 @@ class Drawing:
             inset = 0.12 * drawn.width, 0.12 * drawn.height
             inner = (x + inset[0], y + inset[1], box[2] - inset[0], box[3] - inset[1])
             self.marks.append((1 + len(CHARACTERS) + THINGS.index(name), inner))
+            self.coloured.append((0 if colour is None else 1 + list(COLOURS).index(colour), inner))
             return
 
     def _kind_of_thing(self) -> tuple[str, str | None]:
@@ -281,10 +299,15 @@ class Drawing:
             for other in self.taken
         )
 
-    def _cells(self) -> NDArray[np.uint8]:
+    def _tints(self) -> NDArray[np.uint8]:
+        behind = 0 if self.kind in ("gradient", "stripes") else 1 + list(COLOURS).index(self.colours[0])
+        return self._filled([*((0, box) for box in self.taken), *self.coloured], behind)
+
+    def _filled(self, marks: Sequence[tuple[int, Box]], behind: int = 0) -> NDArray[np.uint8]:
+        """Return the cells, each with the value of the last mark on it."""
         rows, columns = self.height // CELL_PX, self.width // CELL_PX
-        cells = np.zeros((rows, columns), np.uint8)
-        for value, (left, top, right, bottom) in sorted(self.marks, reverse=True):
+        cells = np.full((rows, columns), behind, np.uint8)
+        for value, (left, top, right, bottom) in marks:
             half = CELL_PX / 2
             first_row, last_row = int(np.ceil((top - half) / CELL_PX)), int((bottom - half) // CELL_PX)
             first, last = int(np.ceil((left - half) / CELL_PX)), int((right - half) // CELL_PX)
@@ -355,12 +378,14 @@ def _turned(line: Line, angle: float, size: tuple[int, int]) -> Line:
 
 def _spoiled(rng: random.Random, scene: Scene, level: Level) -> Scene:
     """Turn, blur, shrink and compress a picture as they are found."""
-    image, cells, lines, order = scene.image, scene.cells, scene.lines, scene.order
+    image, cells, lines, order, tints = scene.image, scene.cells, scene.lines, scene.order, scene.tints
     if level.max_angle and rng.random() < 0.3:
         angle = rng.uniform(-level.max_angle, level.max_angle)
         corner = image.getpixel((0, 0))
         image = image.rotate(angle, Image.Resampling.BICUBIC, fillcolor=corner)
-        cells = np.array(Image.fromarray(cells).rotate(angle, Image.Resampling.NEAREST))
+        cells, tints = (
+            np.array(Image.fromarray(one).rotate(angle, Image.Resampling.NEAREST)) for one in (cells, tints)
+        )
         lines = tuple(_turned(line, angle, image.size) for line in lines)
         order = _order(lines, cells.shape)
     if rng.random() < level.spoiling:
@@ -373,4 +398,4 @@ def _spoiled(rng: random.Random, scene: Scene, level: Level) -> Scene:
         written = io.BytesIO()
         image.save(written, "JPEG", quality=rng.randint(30, 92))
         image = Image.open(written).convert("RGB")
-    return replace(scene, image=image, cells=cells, lines=lines, order=order)
+    return replace(scene, image=image, cells=cells, lines=lines, order=order, tints=tints)

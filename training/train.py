@@ -37,7 +37,7 @@ MATRIX_RATE, LEARNING_RATE, WEIGHT_DECAY = 5e-3, 1.2e-3, 0.02  # the first for m
 WARMUP_STEPS, DECAY_SHARE = 100, 0.5
 AVERAGE_DECAY = 0.999
 CELLS_MASTERED, READ_MASTERED, SAID_MASTERED = 0.68, 0.8, 0.88
-LEAST_STEPS_A_LEVEL, MOST_STEPS_A_LEVEL = 200, 2500
+LEAST_STEPS_A_LEVEL, MOST_STEPS_A_LEVEL = 200, 1400
 KEEP_EVERY_S, LOG_EVERY = 300, 50
 SEED = 20261124
 HEADS = "heads.safetensors"
@@ -226,12 +226,13 @@ def split_parameters(network: Network) -> tuple[list[torch.nn.Parameter], list[t
 
 
 def begin_with(network: Network, folder: Path) -> None:
-    """Take the averaged weights and the heads of another run, of the same sizes."""
+    """Take the averaged weights and the heads of another run, of the same sizes; it may lack some heads."""
     weights = load_file(folder / "model" / "model.safetensors")
     found = {f"language.{name}": value for name, value in weights.items()} | load_file(folder / HEADS)
     wanted = {name: value.shape for name, value in network.named_parameters()}
     given = {name: value.shape for name, value in found.items()}
-    if wanted != given:
+    heads_alone = {name: wanted[name] for name in wanted.keys() - given.keys() if "language." not in name}
+    if wanted != given | heads_alone:
         differing = sorted(dict(wanted.items() ^ given.items()))
         raise SystemExit(f"{folder} holds a network of other sizes: {', '.join(differing[:3])} differ.")
     network.load_state_dict(found, strict=False)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from training.assets import CAPITALS_ONLY, FOLDER, TEXT_FONTS, font
+from training.batches import FIRST_TALK
 from training.captions import DESCRIBE, NO_TEXT, ask, describe, read
 from training.lettering import make_text
 from training.levels import LEVELS
@@ -15,6 +16,7 @@ from training.scenes import CELL_PX, CLASSES, TILE_PX, make_scene
 from training.vocabulary import CHARACTERS, COLOURS, COMMON_WORDS, THINGS, is_for, plural
 
 SEEDS = range(12)
+COLOUR_NAMES = list(COLOURS)
 needs_fonts = pytest.mark.skipif(
     not (FOLDER / "usr").is_dir(),
     reason="python -m training.assets has not fetched the fonts (needs apt-get)",
@@ -51,6 +53,39 @@ def test_cells_cover_the_picture_and_name_what_is_in_it(grid):
         assert present <= letters | names
         assert names <= present
         assert max(present, default=0) < CLASSES
+
+
+@needs_fonts
+def test_tints_are_the_colours_of_what_lies_there():
+    num_things = 0
+    for seed in range(200):
+        scene = make_scene(seed, LEVELS[-2])
+        background = 0 if scene.kind in ("gradient", "stripes") else 1 + COLOUR_NAMES.index(scene.colours[0])
+        colours = {1 + COLOUR_NAMES.index(thing.colour) for thing in scene.things if thing.colour}
+        assert set(scene.tints.ravel().tolist()) <= {0, background} | colours
+        assert scene.tints.shape == scene.cells.shape
+        for thing in scene.things:
+            x, y = (thing.box[0] + thing.box[2]) / 2, (thing.box[1] + thing.box[3]) / 2
+            shown = int(scene.tints[int(y // CELL_PX), int(x // CELL_PX)])
+            num_things += thing.colour is not None
+            assert shown == (0 if thing.colour is None else 1 + COLOUR_NAMES.index(thing.colour))
+    assert num_things > 60
+
+
+@needs_fonts
+def test_pictures_are_of_the_sorts_their_level_asks_for():
+    level = replace(LEVELS[FIRST_TALK + 1], places=("top", "bottom", "middle"))
+    for shares, num_lines, num_things in (
+        ((1, 0, 0, 0), (0, 20), (0, 1)),
+        ((0, 1, 0, 0), (0, 1), (0, 2)),
+        ((0, 0, 1, 0), (0, 2), (0, 2)),
+        ((0, 0, 0, 1), (0, 1), (0, level.max_things)),
+    ):
+        made = [make_scene(seed, replace(level, shares=shares)) for seed in range(40)]
+        for scene in made:
+            assert num_lines[0] <= len(scene.lines) <= num_lines[1]
+            assert num_things[0] <= len(scene.things) <= num_things[1]
+        assert sum(len(scene.lines) for scene in made) > (5 if shares[3] else 36)
 
 
 @needs_fonts
