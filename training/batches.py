@@ -21,16 +21,18 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from smallsight.families.messages import Detail, Message, PicturePart, TextPart
 from smallsight.families.smolvlm.processor import END_OF_TURN, SmolVLMProcessor
-from training.captions import Turn, ask
+from training.captions import Turn, ask, ask_apart
 from training.levels import LAST_PAGES, LEVELS
 from training.scenes import CELL_PX, TILE_PX, Scene, make_scene
 from training.vocabulary import plural
 
 NO_LABEL = -100
-MOST_TEXT_TOKENS = 64  # of a conversation; turns that go beyond are left out, but for the first
+AROUND_PICTURE = "<fake_token_around_image>"
+MOST_TEXT_TOKENS = 112  # of all questions and answers; those that go beyond are left out, but for the first
 LENGTH_STEP = 16  # batches are as long as a multiple of this: processors prepare for each length once
 TILED_SHARE = 0.4  # of batches, at levels with tiles
-PAGE_SHARE = 0.35  # of batches, at levels with conversations
+PAGE_SHARE = 0.3  # of batches, at levels with conversations
+CONVERSATION_SHARE = 0.15  # of pictures with questions; of the others, no question knows of another
 FIRST_TALK = next(index for index, level in enumerate(LEVELS) if not level.is_page)
 FIRST_HARD = FIRST_TALK + 2  # from here on, pages are as hard as they get
 GRIDS = ((2, 1), (1, 2), (2, 2), (2, 2), (3, 2), (2, 3), (3, 3))
@@ -41,8 +43,9 @@ class Batch:
     """Samples of one level range, as tensors.
 
     ``tiles`` uint8 [samples, most tiles, 3, 192, 192], ``has_tile`` says which are there; ``token_ids`` and
-    ``labels`` int64 [samples, tokens]; ``is_read`` bool [samples, tokens]: labels of text read
-    before anything was said; ``is_current`` bool [samples]; ``cells``, ``order`` and ``tints`` int64 [tiles that
+    ``labels`` int64 [samples, tokens]; ``segments`` int64 [samples, tokens]: 0 for what all see, else the number of
+    the question, which sees 0 and itself; ``is_read`` bool [samples, tokens]: labels of text read before anything
+    was said; ``is_current`` bool [samples]; ``cells``, ``order`` and ``tints`` int64 [tiles that
     are there, 24, 24]; ``places`` int64 [samples, tokens]: the cell (row * 24 + column) of the letter or thing
     that a label stands for. Pages have no tokens.
     """
@@ -51,6 +54,7 @@ class Batch:
     has_tile: torch.Tensor
     token_ids: torch.Tensor
     labels: torch.Tensor
+    segments: torch.Tensor
     is_read: torch.Tensor
     is_current: torch.Tensor
     cells: torch.Tensor
@@ -66,6 +70,7 @@ class Sample:
     tiles: NDArray[np.uint8]
     token_ids: list[int]
     labels: list[int]
+    segments: list[int]
     is_read: list[bool]
     cells: NDArray[np.int64]
     order: NDArray[np.int64]
@@ -136,35 +141,44 @@ def conversation(scene: Scene, turns: Sequence[Turn]) -> list[Message]:
 
 
 def make_sample(processor: SmolVLMProcessor, scene: Scene, rng: random.Random) -> Sample:
-    """Return a picture and up to three questions about it with their answers, five about many things."""
-    turns = ask(scene, rng, 3 if len(scene.things) < 2 else 5)
+    """Return a picture and questions about it with their answers.
+
+    Mostly each is asked as if it were the only one, in one sequence all the same: had an answer to come after
+    another, it could be copied from there. The others are conversations of up to three turns.
+    """
+    is_apart = rng.random() >= CONVERSATION_SHARE
+    turns = ask_apart(scene, rng, 3 if len(scene.things) < 2 else 5) if is_apart else ask(scene, rng, 3)
     prepared = processor.prepare(conversation(scene, turns)[:1], detail=Detail.AUTO)
-    token_ids = list(prepared.token_ids)
-    labels, is_read = [NO_LABEL] * len(token_ids), [False] * len(token_ids)
-    places = [NO_LABEL] * len(token_ids)
+    opening = list(prepared.token_ids)
+    shared = len(opening) - opening[::-1].index(processor.tokenizer.token_to_id(AROUND_PICTURE))
+    token_ids, labels, places = opening, [NO_LABEL] * len(opening), [NO_LABEL] * len(opening)
+    segments = [*[0] * shared, *[int(is_apart)] * (len(opening) - shared)]
+    is_read = [False] * len(opening)
     is_one_tile = len(prepared.tiles) == 1
     room = MOST_TEXT_TOKENS
     for index, turn in enumerate(turns):
-        asked = f"\nUser: {turn.question}{END_OF_TURN}\nAssistant:" if index else ""
+        before = "" if is_apart else "\nUser: "
+        asked = f"{before}{turn.question}{END_OF_TURN}\nAssistant:" if index else ""
         said = f" {turn.answer}{END_OF_TURN}"
         asked_ids = processor.tokenizer.encode(asked, add_special_tokens=False).ids
         encoded = processor.tokenizer.encode(said, add_special_tokens=False)
         said_ids = encoded.ids
+        if index and room < len(asked_ids) + len(said_ids):
+            continue
         room -= len(asked_ids) + len(said_ids)
-        if index and room < 0:
-            break
         token_ids += [*asked_ids, *said_ids]
+        segments += [(index + 1) * is_apart] * (len(asked_ids) + len(said_ids))
         labels += [*[NO_LABEL] * len(asked_ids), *said_ids]
         cells = _places(scene, said) if is_one_tile else {}
         places += [NO_LABEL] * len(asked_ids)
         # A token of a word begins at the space before it.
         places += [cells.get(begin, cells.get(end - 1, NO_LABEL)) for begin, end in encoded.offsets]
-        reads = index == 0 and turn.skill == "read" and bool(scene.lines)
+        reads = (is_apart or index == 0) and turn.skill == "read" and bool(scene.lines)
         is_read += [*[False] * len(asked_ids), *[reads] * len(said_ids)]
     tiles = np.stack([np.asarray(tile.pixels_HWC) for tile in prepared.tiles])
     num_tiles = len(prepared.tiles)
     cells_NHW, order_NHW, tints_NHW = (_cut(one, num_tiles) for one in (scene.cells, scene.order, scene.tints))
-    return Sample(tiles, token_ids, labels, is_read, cells_NHW, order_NHW, tints_NHW, places)
+    return Sample(tiles, token_ids, labels, segments, is_read, cells_NHW, order_NHW, tints_NHW, places)
 
 
 def _places(scene: Scene, said: str) -> dict[int, int]:
@@ -206,6 +220,7 @@ def _collate_pages(scenes: Sequence[Scene]) -> Batch:
         torch.ones((num, 1), dtype=torch.bool),
         nothing,
         nothing,
+        nothing,
         nothing.bool(),
         torch.ones(num, dtype=torch.bool),
         torch.from_numpy(np.stack([scene.cells for scene in scenes]).astype(np.int64)),
@@ -224,11 +239,13 @@ def _collate(samples: Sequence[Sample], is_current: Sequence[bool], processor: S
     token_ids = np.full((len(samples), longest), padding, np.int64)
     labels = np.full((len(samples), longest), NO_LABEL, np.int64)
     places = np.full((len(samples), longest), NO_LABEL, np.int64)
+    segments = np.zeros((len(samples), longest), np.int64)
     is_read = np.zeros((len(samples), longest), bool)
     for row, one in enumerate(samples):
         tiles[row, : len(one.tiles)], has_tile[row, : len(one.tiles)] = one.tiles, True
         token_ids[row, : len(one.token_ids)] = one.token_ids
         labels[row, : len(one.labels)] = one.labels
+        segments[row, : len(one.segments)] = one.segments
         is_read[row, : len(one.is_read)] = one.is_read
         places[row, : len(one.places)] = one.places
     return Batch(
@@ -236,6 +253,7 @@ def _collate(samples: Sequence[Sample], is_current: Sequence[bool], processor: S
         torch.from_numpy(has_tile),
         torch.from_numpy(token_ids),
         torch.from_numpy(labels),
+        torch.from_numpy(segments),
         torch.from_numpy(is_read),
         torch.tensor(list(is_current)),
         torch.from_numpy(np.concatenate([one.cells for one in samples])),

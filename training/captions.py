@@ -20,6 +20,7 @@ DESCRIBE = (
     "Describe the picture in one sentence.",
 )
 READ = ("What does the text say?", "Read the text.", "What is written here?", "What does it say?")
+BACKGROUND = ("What colour is the background?", "What color is the background?")
 NO_TEXT = "There is no text."
 
 
@@ -120,6 +121,19 @@ def ask(scene: Scene, rng: random.Random, num_turns: int) -> list[Turn]:
     return [first, *turns[: num_turns - 1]]
 
 
+def ask_apart(scene: Scene, rng: random.Random, num_turns: int) -> list[Turn]:
+    """Return questions that may each be asked alone: reading or describing, or both, then details."""
+    asked = rng.choice(DESCRIBE)
+    turns = [Turn(rng.choice(READ), read(scene), "read"), Turn(asked, describe(scene, asked), "describe")]
+    if len(scene.lines) > 2 or (not scene.lines and rng.random() < 0.7):
+        turns.pop(rng.randrange(2) if scene.lines else 0)  # long ones would say the same twice
+    rng.shuffle(turns)
+    made = _details(scene, rng)
+    rng.shuffle(made)
+    made.sort(key=lambda turn: turn.skill != "colour" or turn.question in BACKGROUND)
+    return turns + made[: max(1, num_turns - len(turns))]
+
+
 def _details(scene: Scene, rng: random.Random) -> list[Turn]:
     counts = Counter(thing.name for thing in scene.things)
     absent = rng.choice([name for name in THINGS if name not in counts])
@@ -128,7 +142,7 @@ def _details(scene: Scene, rng: random.Random) -> list[Turn]:
         Turn(f"Is there {_one(absent)}?", "No.", "presence"),
     ]
     if scene.kind not in ("gradient", "stripes"):
-        asked = rng.choice(("What colour is the background?", "What color is the background?"))
+        asked = rng.choice(BACKGROUND)
         turns.append(Turn(asked, f"{scene.colours[0].capitalize()}.", "colour"))
     for name, count in counts.items():
         turns.append(Turn(f"How many {plural(name)} are there?", f"{NUMBERS[count].capitalize()}.", "count"))

@@ -77,7 +77,10 @@ class Network(nn.Module):
             self.language.model.vision_model(pixel_values=pixels[:, 0])
         else:
             pixels *= batch.has_tile[:, :, None, None, None]
-            logits = self.language(input_ids=batch.token_ids, pixel_values=pixels).logits
+            mask, positions = see(batch.segments)
+            logits = self.language(
+                input_ids=batch.token_ids, pixel_values=pixels, attention_mask=mask, position_ids=positions
+            ).logits
             text_loss = nn.functional.cross_entropy(
                 logits[:, :-1].flatten(0, 1).float(), batch.labels[:, 1:].flatten(), ignore_index=NO_LABEL
             )
@@ -115,3 +118,20 @@ class Network(nn.Module):
         side = self.cells_per_side
         in_row = nn.functional.cross_entropy(rows, wanted // side)
         return in_row + nn.functional.cross_entropy(columns, wanted % side)
+
+
+def see(segments: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what each token sees, and where it stands.
+
+    From segments [samples, tokens] come a mask to be added to scores, float32 [samples, 1, tokens, tokens], and
+    positions int64 [samples, tokens]: every segment goes on from the shared beginning.
+    """
+    samples, tokens = segments.shape
+    steps = torch.arange(tokens, device=segments.device)
+    is_shared = segments == 0
+    sees = is_shared[:, None, :] | (segments[:, None, :] == segments[:, :, None])
+    sees &= steps[None, :] <= steps[:, None]
+    mask = torch.zeros(sees.shape, device=segments.device).masked_fill_(~sees, -1e9)
+    positions = sees.sum(-1) - 1
+    assert positions.shape == (samples, tokens)
+    return mask[:, None], positions

@@ -13,14 +13,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from training.assets import FOLDER
-from training.batches import FIRST_TALK, NO_LABEL, make_sample
+from training.batches import FIRST_TALK, NO_LABEL, _collate, make_sample
 from training.checkpoint import make_tokenizer, write_folder
 from training.evaluate import edit_distance, named_things
 from training.levels import LEVELS
 from training.muon import Muon, orthogonalised
+from training.network import Network
 from training.scenes import make_scene
 from training.vocabulary import CHARACTERS, THINGS
 
+from smallsight.families.messages import Detail, Message, PicturePart, TextPart
 from smallsight.families.smolvlm.processor import SmolVLMProcessor
 
 ROOT = Path(__file__).parents[3]
@@ -171,3 +173,37 @@ def test_the_folder_holds_what_transformers_reads(tmp_path):
     assert config.image_token_id == tokenizer.convert_tokens_to_ids("<image>")
     text = ' Two cats. The text says "HI you".'
     assert tokenizer.encode(text) == make_tokenizer().encode(text).ids
+
+
+@needs_fonts
+def test_questions_asked_apart_are_as_if_each_was_the_only_one(tmp_path):
+    write_folder(tmp_path)
+    processor = SmolVLMProcessor.load(tmp_path)
+    torch.manual_seed(0)
+    network = Network(tmp_path).eval()
+    num_segments = 0
+    for seed in range(12):
+        scene = make_scene(seed, LEVELS[FIRST_TALK])
+        batch = _collate([make_sample(processor, scene, random.Random(seed))], [True], processor)
+        segments = batch.segments[0]
+        if int(segments.max()) == 0:
+            continue
+        together = network(batch).logits[0]
+        for number in range(1, int(segments.max()) + 1):
+            chosen = (segments == 0) | (segments == number)
+            chosen[int((batch.labels[0] != NO_LABEL).nonzero()[-1]) + 1 :] = False  # padding
+            if not bool((segments[chosen] == number).any()):
+                continue
+            num_segments += 1
+            ids = batch.token_ids[:, chosen]
+            asked, said = processor.decode(ids[0].tolist()).split("Assistant:")
+            question = asked.removeprefix("User:").strip()
+            prompt = processor.prepare(
+                [Message("user", (PicturePart(scene.image), TextPart(question)))], detail=Detail.AUTO
+            )
+            assert ids[0].tolist()[: len(prompt.token_ids)] == list(prompt.token_ids)
+            assert said.strip()
+            pixels = batch.tiles.float().div(127.5).sub(1)
+            alone = network.language(input_ids=ids, pixel_values=pixels).logits[0]
+            torch.testing.assert_close(together[chosen], alone, atol=2e-4, rtol=1e-3)
+    assert num_segments > 20
