@@ -38,8 +38,10 @@ from smallsight.families.moondream2.processor import Moondream2Processor
 from smallsight.families.moondream2.templates import DESCRIBE, LENGTHS
 from smallsight.families.patches import cut_patches
 from smallsight.graph.paged_attention import BLOCK_TOKENS
+from smallsight.settings import MIB
 
 USUAL_TOKENS = 128  # of a question and its answer
+MOST_FEATURE_BYTES = 16 * MIB  # two pictures: a second question finds its prefix in the cache of blocks
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,12 +123,12 @@ def load_moondream2(
         vision = CropRunner(
             (networks.tower, networks.connector),
             to_patches,
-            FeatureCache(chosen.feature_cache_bytes),
+            FeatureCache(min(chosen.feature_cache_bytes, MOST_FEATURE_BYTES)),
             margin_patches=config.vision.margin_patches,
         )
         context_tokens = config.text.context_tokens
         text = TextRunner(networks.text, cache_bytes=chosen.cache_bytes, min_tokens=context_tokens)
-        _pack(processor, vision, text, networks)
+        _pack(processor, vision, text)
     give_memory_back()  # what quantising and packing have left would stand beside the first answer
     scheduler = Scheduler(
         BlockPool(
@@ -149,17 +151,13 @@ def _usual_blocks(config: Moondream2Config) -> int:
     return -(-(config.prefix_tokens + USUAL_TOKENS) // BLOCK_TOKENS)
 
 
-def _pack(
-    processor: Moondream2Processor, vision: CropRunner, text: TextRunner, networks: Moondream2Networks
-) -> None:
-    """Run every network once, so that the runtime packs its weights while their pages are given back."""
+def _pack(processor: Moondream2Processor, vision: CropRunner, text: TextRunner) -> None:
+    """Run tower and decoder once: the runtime packs their weights while their pages are given back."""
     blank = Image.new("RGB", (1, 1))
     vision.encode(processor.prepare(blank, DESCRIBE, "query", Detail.LOW).tiles[0])
     tokens_TD = np.random.default_rng(0).standard_normal((3, processor.config.text.hidden), np.float32)
     if processor.config.text.layers > 1:
         _require_prefixes(text, tokens_TD)
-    networks.region.read_coordinate(tokens_TD[0])
-    networks.region.read_size(tokens_TD[0])
 
 
 def _require_prefixes(text: TextRunner, tokens_TD: NDArray[np.float32]) -> None:

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import openvino as ov
 
+from smallsight.engine.packing import releasing_pages
 from smallsight.engine.region_head import RegionHead
 from smallsight.engine.weight_store import remembered, tuning, weights_key
 from smallsight.families.checkpoint import RowTable
 from smallsight.families.moondream2.config import Moondream2Config
-from smallsight.families.moondream2.region import encoder_of
+from smallsight.families.moondream2.region import KINDS, Kind, encoder_of
 from smallsight.families.moondream2.region_graph import build_region_graph
 from smallsight.families.moondream2.stored import STORED_VERSION, scheme_of, store_text, store_vision
 from smallsight.families.moondream2.text_graph import build_text_graph
@@ -75,14 +77,15 @@ def compile_networks(
     def compiled(build: Callable[[], ov.Model]) -> CompiledNetwork:
         return load_or_compile(build, {}, graphs_dir=None, threads=threads, tuning=tuning(scheme))
 
+    def region(kind: Kind) -> CompiledNetwork:
+        with releasing_pages(stored):
+            network = compiled(lambda: build_region_graph(config, stored, kind))
+            network.model.create_infer_request().infer([np.zeros((1, config.text.hidden), np.float32)])
+        return network
+
     return Moondream2Networks(
         tower=compiled(lambda: build_tower_graph(config, stored)),
         connector=compiled(lambda: build_connector_graph(config, stored)),
         text=compiled(lambda: build_text_graph(config, stored)),
-        region=RegionHead(
-            compiled(lambda: build_region_graph(config, stored, "coordinate")),
-            compiled(lambda: build_region_graph(config, stored, "size")),
-            encoder_of(stored, "coordinate"),
-            encoder_of(stored, "size"),
-        ),
+        region=RegionHead(region, {kind: encoder_of(stored, kind) for kind in KINDS}),
     )

@@ -4,42 +4,44 @@ out.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
+import openvino as ov
 from numpy.typing import NDArray
 
 from smallsight.engine.place_finder import Number
-from smallsight.families.moondream2.region import NumberEncoder
+from smallsight.families.moondream2.region import Kind, NumberEncoder
 from smallsight.graph.compiled import CompiledNetwork
 
 
 class RegionHead:
     """One request of each decoder of numbers, with their encoders. Used by one thread at a time.
 
-    Vectors are read one at a time, so that a number does not depend on what else is under way.
+    Vectors are read one at a time, so that a number does not depend on what else is under way. ``make`` lays
+    a decoder out when the first number is wanted: who never asks for places does without its memory.
     """
 
     def __init__(
-        self,
-        coordinate: CompiledNetwork,
-        size: CompiledNetwork,
-        coordinate_encoder: NumberEncoder,
-        size_encoder: NumberEncoder,
+        self, make: Callable[[Kind], CompiledNetwork], encoders: Mapping[Kind, NumberEncoder]
     ) -> None:
-        self._networks = (coordinate, size)
-        self._coordinate = coordinate.model.create_infer_request()
-        self._size = size.model.create_infer_request()
-        self._coordinate_encoder = coordinate_encoder
-        self._size_encoder = size_encoder
+        self._make, self._encoders = make, encoders
+        self._requests: dict[Kind, ov.InferRequest] = {}
 
     def read_coordinate(self, hidden_D: NDArray[np.float32]) -> Number:
         """Return x or y: the likeliest bin's part of all bins."""
-        self._coordinate.infer([hidden_D[None]])
-        return _number(self._coordinate.get_output_tensor(0).data, self._coordinate_encoder)
+        return self._read("coordinate", hidden_D, 1)
 
     def read_size(self, hidden_D: NDArray[np.float32]) -> Number:
         """Return width and height."""
-        self._size.infer([hidden_D[None]])
-        return _number(self._size.get_output_tensor(0).data.reshape(2, -1), self._size_encoder)
+        return self._read("size", hidden_D, 2)
+
+    def _read(self, kind: Kind, hidden_D: NDArray[np.float32], count: int) -> Number:
+        if kind not in self._requests:
+            self._requests[kind] = self._make(kind).model.create_infer_request()
+        request = self._requests[kind]
+        request.infer([hidden_D[None]])
+        return _number(request.get_output_tensor(0).data.reshape(count, -1), self._encoders[kind])
 
 
 def _number(scores_NB: NDArray[np.float32], encoder: NumberEncoder) -> Number:

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smallsight.quant.scheme import Stored
+
+Kind = Literal["coordinate", "size"]
+KINDS: tuple[Kind, ...] = ("coordinate", "size")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +38,7 @@ class NumberEncoder:
         return encoded
 
 
-def encoder_of(stored: Mapping[str, Stored], name: str) -> NumberEncoder:
-    """Return the encoder called "coordinate" or "size"."""
+def encoder_of(stored: Mapping[str, Stored], name: Kind) -> NumberEncoder:
+    """Return one of the two encoders."""
     parts = (f"{name}_frequencies", f"{name}_encoder.weight", f"{name}_encoder.bias")
     return NumberEncoder(*(np.asarray(stored[f"region.{part}"], np.float32) for part in parts))
