@@ -94,7 +94,9 @@ class DescribeSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str | None = Field(
-        None, description="Name or folder of the model that describes pictures; none does when unset."
+        None,
+        description="Name or folder of the model that describes pictures; when unset, `index` describes "
+        "none, and `describe` takes Smallsight-tiny.",
     )
     precision: str = Field(
         "auto",
@@ -114,6 +116,9 @@ class DescribeSettings(BaseModel):
         None,
         pattern="^(short|normal)$",
         description="short or normal, for models that describe in both; the model's own when unset.",
+    )
+    folders: tuple[Path, ...] = Field(
+        (), description="Folders whose pictures `index` describes; those of the whole library when empty."
     )
 
 

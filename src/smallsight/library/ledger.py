@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from smallsight.errors import SmallsightError
-from smallsight.library.schema import content, lease, outcome, picture
+from smallsight.library.schema import content, folder, lease, outcome, picture
 
 
 class StageName(StrEnum):
@@ -39,11 +39,15 @@ class OutcomeStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage under the key in force; ``follows_text`` renews its results whenever a text changes."""
+    """A stage under the key in force; ``follows_text`` renews its results whenever a text changes.
+
+    With ``folders``, absolute paths, it is for contents of which a file lies below one of them.
+    """
 
     name: StageName
     key: str
     follows_text: bool = False
+    folders: tuple[str, ...] = ()
 
     def expected_key(self) -> sa.ColumnElement[str]:
         """Build the key a fresh outcome would have, for the content of the enclosing query."""
@@ -197,6 +201,17 @@ def _is_present() -> sa.ColumnElement[bool]:
     return sa.exists().where(picture.c.content_id == content.c.id, picture.c.vanished_at_s.is_(None))
 
 
+def _lies_below(folders: Sequence[str]) -> sa.ColumnElement[bool]:
+    path = folder.c.path.concat("/").concat(picture.c.path)
+    beginnings = [f"{one.rstrip('/')}/" for one in folders]
+    return sa.exists().where(
+        picture.c.content_id == content.c.id,
+        picture.c.folder_id == folder.c.id,
+        picture.c.vanished_at_s.is_(None),
+        sa.or_(*(sa.func.substr(path, 1, len(begin)) == begin for begin in beginnings)),
+    )
+
+
 def _is_due(stage: Stage, now_s: float, *, can_look: bool) -> sa.ColumnElement[bool]:
     """Say, for the content of the enclosing query, whether the stage lacks a result and nobody is at it."""
     has_outcome = sa.exists().where(
@@ -214,4 +229,6 @@ def _is_due(stage: Stage, now_s: float, *, can_look: bool) -> sa.ColumnElement[b
         conditions.append(sa.or_(decoded, ~looked) if can_look else decoded)
     if stage.name is StageName.DESCRIBE:
         conditions.append(content.c.description_source.is_distinct_from("human"))
+    if stage.folders:
+        conditions.append(_lies_below(stage.folders))
     return sa.and_(*conditions)

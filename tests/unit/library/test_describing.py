@@ -135,6 +135,29 @@ def test_every_picture_is_described_once_and_found_by_it(
     assert work(describer).describe.done == 0
 
 
+def test_only_pictures_below_the_chosen_folders_are_described(
+    database: Database, draw: Draw, scan, settings: Settings, pictures: Path
+):
+    draw("memes/cat.png")
+    draw("memes/deep/dog.png", colour=(1, 2, 3))
+    draw("memes of others/owl.png", colour=(2, 2, 3))
+    draw("photo.png", colour=(3, 2, 3))
+    draw("copy of the photo.png", colour=(3, 2, 3))
+    draw("memes/photo.png", colour=(3, 2, 3))
+    scan()
+    chosen = settings.describe.model_copy(update={"folders": (pictures / "memes",)})
+    describer = Script()
+    restricted = Indexer(
+        database, settings.model_copy(update={"describe": chosen}), None, None, describer
+    ).run(Recorder(), lambda: False)
+    assert restricted.describe.done == 3
+    assert "owl.png" not in describer.described
+    assert (
+        Indexer(database, settings, None, None, describer).run(Recorder(), lambda: False).describe.done == 1
+    )
+    assert describer.described[-1] == "owl.png"
+
+
 def test_without_a_describer_nothing_is_described(database: Database, draw: Draw, scan, work):
     draw("a.png")
     scan()
