@@ -180,6 +180,7 @@ class ServerSettings(BaseModel):
     )
     max_body_bytes: int = Field(64 * MIB, ge=1024, description="Largest body of a request, in bytes.")
     max_pictures: int = Field(32, ge=1, le=1000, description="Most pictures in one request.")
+    max_videos: int = Field(4, ge=0, le=100, description="Most videos in one request.")
     max_requests: int = Field(
         64, ge=1, le=10_000, description="Most requests under way; more are told to come back later (429)."
     )
