@@ -44,7 +44,7 @@ def test_asking_describing_and_streaming_are_of_one_mind(checkpoints: Path, file
         for video in ("clip.mp4", "loop.gif"):
             path = files / video
             described = model.describe(path, max_tokens=8)
-            prompt = "Can you describe this image?"
+            prompt = "Can you describe this video?"
             assert model.ask(str(path), prompt, max_tokens=8).token_ids == described.token_ids
             assert model.ask(path.read_bytes(), prompt, max_tokens=8).text == described.text
             assert "".join(model.stream(path, max_tokens=8)).strip() == described.text

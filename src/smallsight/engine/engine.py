@@ -74,6 +74,11 @@ class SeesVideos(Protocol):
         """Which frames, and how large."""
         ...
 
+    @property
+    def describe_video_prompt(self) -> str:
+        """What to ask for a description of a video."""
+        ...
+
 
 @runtime_checkable
 class HasTasks(Protocol):

@@ -40,6 +40,7 @@ class SmolVLMEngine:
     networks: Networks
     worker: Worker
     describe_prompt: str = "Can you describe this image?"
+    describe_video_prompt: str = "Can you describe this video?"
     converses: bool = True
 
     @property

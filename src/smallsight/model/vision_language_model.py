@@ -23,7 +23,7 @@ from smallsight.families.frame_sampling import FewFrames, FrameSampling
 from smallsight.families.messages import Detail
 from smallsight.model.answer import Answer, MemoryReport, Timings, TokenLogprob, Usage
 from smallsight.model.conversation import messages_of
-from smallsight.model.description_prompt import description_prompt
+from smallsight.model.description_prompt import OwnWords, description_prompt, own_words
 from smallsight.model.finding import start_finding
 from smallsight.model.model import DEFAULT_MAX_TOKENS, MAX_PLACES, BatchSize, Pictures, Question
 from smallsight.model.picture_argument import NamedVideo, PictureArgument, PictureOpener, list_pictures
@@ -89,8 +89,10 @@ class VisionLanguageModel:
         **sampling: Any,  # noqa: ANN401 - the options differ in type
     ) -> Answer:
         """Describe a picture; without a prompt, by the family's own, which may have several lengths."""
-        asked = description_prompt(self._running(), self.name, prompt, length)
-        return self.ask(picture, asked, max_tokens=max_tokens, detail=detail, **sampling)
+        asked = self._description(prompt, length)
+        with self._opener() as opener:
+            started = self._start(opener, [picture], asked, max_tokens, detail, sampling)
+        return started.answer()
 
     def ask(
         self,
@@ -117,7 +119,7 @@ class VisionLanguageModel:
         **sampling: Any,  # noqa: ANN401
     ) -> Iterator[str]:
         """Yield the text of an answer as it comes; closing the iterator stops the work within a step."""
-        asked = description_prompt(self._running(), self.name, question, length)
+        asked = self._description(question, length)
         with self._opener() as opener:
             started = self._start(opener, list_pictures(pictures), asked, max_tokens, detail, sampling)
         yield from started.generation.pieces()
@@ -148,7 +150,7 @@ class VisionLanguageModel:
     ) -> Iterator[Answer | SmallsightError]:
         """Yield a description or an error for each picture in order; closing the iterator stops the work."""
         at_once = _auto_batch(self._running()) if batch_size == "auto" else _batch_size(batch_size)
-        asked = description_prompt(self._running(), self.name, prompt, length)
+        asked = self._description(prompt, length)
         waiting: deque[_Started | SmallsightError] = deque()
         with self._opener() as opener:
             try:
@@ -205,6 +207,11 @@ class VisionLanguageModel:
     ) -> None:
         self.close()
 
+    def _description(self, prompt: Question | None, length: str | None) -> Question | OwnWords:
+        engine = self._running()
+        asked = description_prompt(engine, self.name, prompt, length)
+        return own_words(engine, prompt, length) or asked
+
     def _opener(self) -> PartOpener:
         return PartOpener(self._limits, self.frame_sampling)
 
@@ -228,7 +235,7 @@ class VisionLanguageModel:
         self,
         opener: PartOpener,
         picture: PictureArgument,
-        prompt: Question,
+        prompt: Question | OwnWords,
         max_tokens: int,
         detail: str,
         sampling: Mapping[str, Any],
@@ -242,7 +249,7 @@ class VisionLanguageModel:
         self,
         opener: PartOpener,
         pictures: Sequence[PictureArgument],
-        question: Question,
+        question: Question | OwnWords,
         max_tokens: int,
         detail: str,
         sampling: Mapping[str, Any],
@@ -251,8 +258,12 @@ class VisionLanguageModel:
         engine = self._running()
         began_s = time.perf_counter()
         options, ignores_end = _options(max_tokens, sampling)
-        messages, chosen_detail = messages_of(pictures, question, opener.open), _detail(detail)
-        generation = engine.start(messages, chosen_detail, options, ignores_end=ignores_end)
+        own = question if isinstance(question, OwnWords) else None
+        words = question.picture if isinstance(question, OwnWords) else question
+        messages = messages_of(pictures, words, opener.open)
+        if own is not None:
+            messages = own.asked_about(messages)
+        generation = engine.start(messages, _detail(detail), options, ignores_end=ignores_end)
         prepared_s = time.perf_counter() - began_s
         wants_logprobs = options.num_logprobs is not None
         return _Started(generation, prepared_s, self.name, engine, wants_logprobs=wants_logprobs)
