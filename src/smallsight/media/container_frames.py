@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import io
 from collections.abc import Iterator
+from fractions import Fraction
 
 import av
 from av.stream import Disposition
@@ -27,7 +28,8 @@ CODECS = frozenset(
 )
 _SEEKABLE = ("MP4", "MATROSKA")  # the others have no index that leads to a given frame
 _TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
-_FALLBACK_FPS = 25.0
+_FALLBACK_RATE = Fraction(25)
+_MAX_RATE_ERROR = Fraction(1, 20)
 _BEFORE = -(2**63)  # earlier than any frame is shown
 
 
@@ -89,10 +91,21 @@ class ContainerFrames:
         return (known if len(known) == len(shown_at) else None), sorted(keys)
 
     def _facts(self) -> VideoFacts:
-        rate = self._stream.average_rate or self._stream.guessed_rate
-        fps = float(rate) if rate else _FALLBACK_FPS
-        duration_s = float(self._num_frames / rate) if rate else self._num_frames / fps
-        return VideoFacts(self._stream.width, self._stream.height, self._num_frames, fps, duration_s)
+        rate = self._rate()
+        duration_s = float(self._num_frames / rate)
+        return VideoFacts(self._stream.width, self._stream.height, self._num_frames, float(rate), duration_s)
+
+    def _rate(self) -> Fraction:
+        """Return the average frame rate: what the file says, unless its own times say otherwise.
+
+        Recordings of screens and browsers show a frame when something changes, and write any rate.
+        """
+        said = self._stream.average_rate or self._stream.guessed_rate or _FALLBACK_RATE
+        if self._shown_at is None or len(self._shown_at) < 2 or self._stream.time_base is None:
+            return said
+        span_s = (self._shown_at[-1] - self._shown_at[0]) * self._stream.time_base
+        measured = (len(self._shown_at) - 1) / span_s
+        return said if abs(said - measured) <= measured * _MAX_RATE_ERROR else measured
 
     def _rewind(self) -> None:
         self._container.seek(0)

@@ -91,6 +91,32 @@ def test_rates(fps: Fraction):
         assert reader.facts.duration_s == float(5 / Fraction(fps))
 
 
+@pytest.mark.parametrize(
+    ("container", "codec"), [("mp4", "libx264"), ("matroska", "libx264"), ("webm", "libvpx-vp9")]
+)
+@pytest.mark.parametrize("start_ms", [0, 700])
+def test_a_changing_rate_is_its_average_whatever_the_file_says(container: str, codec: str, start_ms: int):
+    milliseconds = Fraction(1, 1000)
+    gaps_ms = np.random.default_rng(1).integers(10, 200, 60)
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container) as opened:
+        stream = opened.add_stream(codec, rate=30)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.time_base = milliseconds
+        for drawn, shown_at in zip(noise_frames(60, 64, 48), np.cumsum(gaps_ms) + start_ms, strict=True):
+            frame = av.VideoFrame.from_ndarray(drawn, format="rgb24")
+            frame.pts, frame.time_base = int(shown_at), milliseconds
+            opened.mux(stream.encode(frame))
+        opened.mux(stream.encode())
+    data = buffer.getvalue()
+    expected = all_frames(data)
+    with VideoReader(data, LIMITS) as reader:
+        assert reader.facts.num_frames == 60
+        assert reader.facts.fps == pytest.approx(1000 / gaps_ms[1:].mean(), rel=0.05)
+        for index, frame in zip([0, 7, 31, 59], reader.frames([0, 7, 31, 59]), strict=True):
+            np.testing.assert_array_equal(frame, expected[index])
+
+
 def test_pictures_turned_by_their_recorder_are_upright():
     upright = clip(3, 64, 48)
     turned = bytearray(upright)
