@@ -46,7 +46,7 @@ class Limits(BaseModel):
     max_video_frames: int = Field(500_000, gt=0, description="Most frames a video may have.")
     max_video_s: float = Field(7_200.0, gt=0, description="Longest video that is looked at, in seconds.")
     video_timeout_s: float = Field(
-        60.0, gt=0, le=3600, description="Wall-clock seconds one video may take to decode."
+        120.0, gt=0, le=3600, description="Wall-clock seconds one video may take to decode."
     )
     decode_timeout_s: float = Field(
         10.0, gt=0, le=600, description="Wall-clock seconds one picture may take to decode."

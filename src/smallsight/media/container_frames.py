@@ -56,6 +56,7 @@ class ContainerFrames:
         self._decoded: Iterator[av.VideoFrame] | None = None
         self._last: av.VideoFrame | None = None
         self._last_at, self._num_decoded = _BEFORE, 0
+        self._wanted_at = _BEFORE
         self._shown_at, self._keys = self._scan()
         self.facts = self._facts()
         check_length(self.facts.num_frames, self.facts.duration_s, request)
@@ -132,6 +133,7 @@ class ContainerFrames:
 
     def _by_time(self, wanted: int) -> av.VideoFrame:
         """Decode until the frame that is shown at this time, or the next one where it does not decode."""
+        self._wanted_at = wanted
         while self._last_at < wanted and self._advance():
             pass
         return self._require_last()
@@ -156,7 +158,11 @@ class ContainerFrames:
 
     def _frames(self) -> Iterator[av.VideoFrame]:
         """Decode from where the file stands; a packet that does not decode is left out, as players do."""
+        context = self._stream.codec_context
         for packet in self._container.demux(self._stream):
+            # What is shown before the wanted frame, and needed by no other, need not be decoded.
+            is_before = packet.pts is not None and packet.pts < self._wanted_at
+            context.skip_frame = "NONREF" if is_before else "DEFAULT"
             try:
                 yield from packet.decode()
             except av.error.InvalidDataError:

@@ -45,7 +45,7 @@ class VideoReader:
     def __init__(self, data: bytes, limits: Limits) -> None:
         self._limits = limits
         video_format = sniff_video(data)
-        self._deadline_s = time.monotonic() + limits.video_timeout_s
+        self._left_s = limits.video_timeout_s
         self._child = ChildProcess(limits.decode_memory_bytes, module=_CHILD)
         is_animation = video_format in ANIMATIONS
         request = {
@@ -93,12 +93,12 @@ class VideoReader:
     def _ask(
         self, request: dict[str, Any], data: bytes, *, max_reply_bytes: int
     ) -> tuple[dict[str, Any], bytearray]:
-        left_s = self._deadline_s - time.monotonic()
+        began_s = time.monotonic()
         try:
-            if left_s <= 0:
+            if self._left_s <= 0:
                 raise ChildTimeoutError("its time was up")
             reply, pixels = self._child.exchange(
-                {**request, "timeout_s": left_s}, data, left_s, max_reply_bytes=max_reply_bytes
+                {**request, "timeout_s": self._left_s}, data, self._left_s, max_reply_bytes=max_reply_bytes
             )
         except ChildTimeoutError as error:
             raise DecoderFailedError(
@@ -110,6 +110,8 @@ class VideoReader:
                 f"The decoder died on this video: {error}.",
                 hint="the file is damaged or hostile; others are not affected.",
             ) from error
+        finally:
+            self._left_s -= time.monotonic() - began_s
         if "error" in reply:
             raise self._error_told_by_child(reply)
         return reply, pixels

@@ -14,7 +14,7 @@ from smallsight.model.model import Model
 from smallsight.model.picture_argument import NamedImage, NamedVideo
 from smallsight.model.reply import Reply
 from smallsight.server.admission import Admission
-from smallsight.server.asked import Asked, Link, PictureLink, Turn
+from smallsight.server.asked import Asked, Link, PictureLink, Turn, VideoLink
 from smallsight.server.exchange import Exchange
 from smallsight.server.picture_links import PictureLinks
 from smallsight.services.served_models import ServedModel
@@ -42,6 +42,8 @@ class Asking:
         self._threads = ThreadPoolExecutor(_NUM_THREADS, "smallsight-prompts")
         # Decoded pictures are large. They are in memory only while a prompt is made, of few requests at once.
         self._preparing = asyncio.Semaphore(_NUM_THREADS)
+        # A video takes seconds: one at a time, and pictures do not wait for it.
+        self._watching = asyncio.Semaphore(1)
 
     async def begin(self, asked: Asked, until: AsyncExitStack) -> UnderWay:
         """Begin an answer; closing ``until`` gives up what has not ended, and everything it holds.
@@ -56,7 +58,8 @@ class Asking:
         model = await until.enter_async_context(self._serving.pool.lend(served))
         replies: list[Reply] = []
         until.callback(_cancel_all, replies)
-        async with self._preparing:
+        has_video = any(isinstance(link, VideoLink) for link in asked.links)
+        async with self._watching if has_video else self._preparing:
             opened = await self._pictures.open(files, asked.links, model.frame_sampling)
             question = _question(asked.turns, opened, converses=model.converses)
             for index in range(asked.num_choices):
