@@ -64,7 +64,8 @@ class VideoProcessor:
         """Read the part of the configuration that is about videos; None for a model of pictures only."""
         nested = model_dir / "processor_config.json"
         if nested.exists() and isinstance(described := read_json_object(nested).get("video_processor"), dict):
-            return cls(described, nested)
+            samples = described.get("video_sampling") or described.get("num_frames")
+            return cls(described, nested) if samples else None
         for name in ("video_preprocessor_config.json", "preprocessor_config.json"):
             path = model_dir / name
             if path.exists() and "video_sampling" in (described := read_json_object(path)):

@@ -81,6 +81,8 @@ def test_where_it_is_looked_for(tmp_path: Path):
     assert found is not None
     assert found.tile_px == 16
     assert len(found.choose(facts(300, 10))) == 8
+    (tmp_path / "processor_config.json").write_text(json.dumps({"video_processor": {"num_frames": None}}))
+    assert VideoProcessor.find(tmp_path) is None
 
 
 @pytest.mark.parametrize(
