@@ -21,6 +21,7 @@ _WEIGHT_BITS = 15  # of a signed 16-bit number
 _MAX_PRECISION = 22
 _ROWS_AT_ONCE = 64
 _EXACT_FLOAT32 = 2**24
+_MIDDLE = 128.0  # taken off the pixels, so that sums stay small
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -32,15 +33,23 @@ class _Window:
     begin: int
     end: int
     weights: npt.NDArray[Any]
+    offsets: npt.NDArray[Any]  # what the sums lack because 128 is taken off the pixels, and a half
 
 
 def resize_frame(image_HWC: Bytes, size: tuple[int, int]) -> Bytes:
     """Return uint8 [height, width, 3] of this (width, height); the width is changed first."""
     width, height = size
     if image_HWC.shape[1] != width:
-        turned_WHC = np.ascontiguousarray(image_HWC.transpose(1, 0, 2))
-        image_HWC = np.ascontiguousarray(_resize_first_axis(turned_WHC, width).transpose(1, 0, 2))
+        image_HWC = _turned(_resize_first_axis(_turned(image_HWC), width))
     return image_HWC if image_HWC.shape[0] == height else _resize_first_axis(image_HWC, height)
+
+
+def _turned(image: Bytes) -> Bytes:
+    """Swap rows and columns; a channel at a time is three times as fast as all at once."""
+    turned = np.empty((image.shape[1], image.shape[0], image.shape[2]), np.uint8)
+    for channel in range(image.shape[2]):
+        turned[..., channel] = image[..., channel].T
+    return turned
 
 
 def _resize_first_axis(image: Bytes, num_rows: int) -> Bytes:
@@ -49,9 +58,9 @@ def _resize_first_axis(image: Bytes, num_rows: int) -> Bytes:
     resized = np.empty((num_rows, flat.shape[1]), np.uint8)
     row = 0
     for window in windows:
-        source = flat[window.begin : window.end].astype(window.weights.dtype)
+        source = np.subtract(flat[window.begin : window.end], _MIDDLE, dtype=window.weights.dtype)
         sums = np.matmul(window.weights, source)
-        sums += 2.0 ** (precision - 1)
+        sums += window.offsets
         sums *= 2.0**-precision
         np.floor(sums, out=sums)
         np.clip(sums, 0, 255, out=sums)
@@ -66,9 +75,10 @@ def _windows(num_in: int, num_out: int) -> tuple[tuple[_Window, ...], int]:
     first, weights = _lanczos(num_in, num_out)
     precision = _precision(float(weights.max()))
     whole = np.trunc(weights * 2.0**precision + np.where(weights < 0, -0.5, 0.5))
-    # Sums of whole numbers are exact in a float as long as none of them can leave its range.
-    largest = np.abs(whole).sum(axis=1).max() * 255 + 2.0**precision
-    kind = np.float32 if largest < _EXACT_FLOAT32 else np.float64
+    # Whole numbers are exact in a float as long as sums stay in its range; a result beyond it is above 255.
+    largest = max(np.abs(whole).sum(axis=1).max() * _MIDDLE, 256 * 2.0**precision)
+    kind = np.float32 if largest <= _EXACT_FLOAT32 else np.float64
+    offsets = (whole.sum(axis=1, keepdims=True) * _MIDDLE + 2.0 ** (precision - 1)).astype(kind)
     num_taps = weights.shape[1]
     windows = []
     for row in range(0, num_out, _ROWS_AT_ONCE):
@@ -78,7 +88,8 @@ def _windows(num_in: int, num_out: int) -> tuple[tuple[_Window, ...], int]:
         for index, start in enumerate(starts):
             offset = int(start) - begin
             placed[index, offset : offset + num_taps] = whole[row + index]
-        windows.append(_Window(begin, end, np.ascontiguousarray(placed[:, : end - begin])))
+        rows = slice(row, row + _ROWS_AT_ONCE)
+        windows.append(_Window(begin, end, np.ascontiguousarray(placed[:, : end - begin]), offsets[rows]))
     return tuple(windows), precision
 
 
