@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import io
+import random
 import subprocess
 import sys
 from fractions import Fraction
@@ -33,6 +35,8 @@ KINDS = {
     "transport stream": ("mpegts", "mpeg2video"),
     "mpeg": ("mpeg", "mpeg2video"),
     "flash": ("flv", "flv"),
+    "ogg": ("ogg", "libvpx"),
+    "old phone": ("3gp", "mpeg4"),
 }
 
 
@@ -189,6 +193,24 @@ def test_damage_is_a_sentence_or_what_can_be_read(name: str):
     else:
         told = "hint: none is needed"
     assert "hint:" in told
+
+
+def test_no_change_of_bytes_is_more_than_a_sentence():
+    rng = random.Random(0)
+    whole = [
+        clip(20),
+        clip(20, codec="libx264"),
+        clip(20, container="webm", codec="libvpx-vp9"),
+        clip(20, fps=25, container="mpegts", codec="mpeg2video"),
+        animation(5),
+        animation(5, picture_format="WEBP"),
+    ]
+    for _ in range(30):
+        data = bytearray(rng.choice(whole))
+        for _ in range(rng.choice([1, 5, 50])):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        with contextlib.suppress(CorruptPictureError, UnsupportedFormatError, PictureTooLargeError):
+            read(bytes(data), [0])
 
 
 def test_sound_in_a_video_container_is_no_video():

@@ -27,6 +27,7 @@ def still(picture_format: str) -> bytes:
         ("mpegts", "mpeg2video", "MPEG-TS"),
         ("mpeg", "mpeg2video", "MPEG"),
         ("flv", "flv", "FLV"),
+        ("ogg", "libvpx", "OGG"),
     ],
 )
 def test_containers_are_told_by_their_first_bytes(container: str, codec: str, name: str):
