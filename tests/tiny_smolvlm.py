@@ -45,6 +45,8 @@ class TinyShape:
     is_tied: bool = False
     dtype: str = "float32"
     shard_size: str = "1GB"
+    max_frames: int | None = None  # of a video, for a model that knows videos
+    video_fps: float = 1
 
     @property
     def tile_px(self) -> int:
@@ -63,6 +65,12 @@ SHAPES = (
     TinyShape("many-tokens", model_type="smolvlm", patches=8, scale_factor=2, layers=2, grid=2),
 )
 
+VIDEO_SHAPES = (
+    TinyShape("video", model_type="smolvlm", max_frames=64, grid=4),
+    TinyShape("video-few-frames", model_type="smolvlm", max_frames=4, grid=2, patches=6, scale_factor=3),
+    TinyShape("video-fast", model_type="smolvlm", max_frames=20, video_fps=2.5, grid=1, is_tied=True),
+)
+
 
 def make_checkpoint(directory: Path, shape: TinyShape, seed: int = 0) -> Path:
     """Write one checkpoint with all its files into ``directory``."""
@@ -73,9 +81,15 @@ def make_checkpoint(directory: Path, shape: TinyShape, seed: int = 0) -> Path:
         json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<end_of_utterance>"})
     )
     _save_model(directory, shape, tokenizer, seed)
+    video_sampling = {
+        "fps": shape.video_fps,
+        "max_frames": shape.max_frames,
+        "video_size": {"longest_edge": shape.tile_px},
+    }
     (directory / "preprocessor_config.json").write_text(
         json.dumps(
             {
+                **({"video_sampling": video_sampling} if shape.max_frames else {}),
                 "do_convert_rgb": True,
                 "do_image_splitting": True,
                 "do_normalize": True,

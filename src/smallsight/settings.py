@@ -40,6 +40,14 @@ class Limits(BaseModel):
     )
     max_image_side_px: int = Field(65_535, gt=0, description="Longest side that is decoded, in pixels.")
     max_frames: int = Field(10_000, gt=0, description="Most frames an animation may announce.")
+    max_video_pixels: int = Field(
+        16_777_216, gt=0, description="Most pixels (width x height) of a video's frames."
+    )
+    max_video_frames: int = Field(500_000, gt=0, description="Most frames a video may have.")
+    max_video_s: float = Field(7_200.0, gt=0, description="Longest video that is looked at, in seconds.")
+    video_timeout_s: float = Field(
+        120.0, gt=0, le=3600, description="Wall-clock seconds one video may take to decode."
+    )
     decode_timeout_s: float = Field(
         10.0, gt=0, le=600, description="Wall-clock seconds one picture may take to decode."
     )
@@ -177,6 +185,7 @@ class ServerSettings(BaseModel):
     )
     max_body_bytes: int = Field(64 * MIB, ge=1024, description="Largest body of a request, in bytes.")
     max_pictures: int = Field(32, ge=1, le=1000, description="Most pictures in one request.")
+    max_videos: int = Field(4, ge=0, le=100, description="Most videos in one request.")
     max_requests: int = Field(
         64, ge=1, le=10_000, description="Most requests under way; more are told to come back later (429)."
     )

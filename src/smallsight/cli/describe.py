@@ -1,4 +1,4 @@
-"""``smallsight describe``: what a model says about pictures, in the library or not."""
+"""``smallsight describe``: what a model says about pictures and videos, in the library or not."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from smallsight.library.describing import DescribeOptions
     from smallsight.model.answer import Answer
     from smallsight.model.model import Model
+    from smallsight.model.picture_argument import NamedVideo, PictureArgument
     from smallsight.settings import Settings
 
 # Text from a picture must not be able to steer the terminal; line breaks and tabs may stay.
@@ -27,10 +28,11 @@ _CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8", "int4", "nf4")
 _DETAILS = ("auto", "high", "low")
 _LENGTHS = ("short", "normal")
+_SHEET_SUFFIXES = (".png", ".jpg", ".webp")
 
 
 def describe(
-    pictures: Annotated[list[Path], typer.Argument(help="Picture files.")],
+    pictures: Annotated[list[Path], typer.Argument(help="Picture and video files.")],
     model: Annotated[
         str | None, typer.Option("--model", help="A model's name or folder; describe.model if not given.")
     ] = None,
@@ -49,10 +51,14 @@ def describe(
     max_tokens: Annotated[
         int | None, typer.Option("--max-tokens", min=1, max=4096, help="Longest answer, in tokens.")
     ] = None,
+    frames: Annotated[
+        Path | None,
+        typer.Option("--frames", help="Write what the model sees of the video to this picture file."),
+    ] = None,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Describe pictures with a model, or have it answer a question about each."""
+    """Describe pictures and videos with a model, or have it answer a question about each."""
     from smallsight.services.describing import describe_options
     from smallsight.settings import load_settings
 
@@ -66,15 +72,20 @@ def describe(
         "max_tokens": max_tokens,
     }
     _check(given)
+    if frames is not None:
+        _check_sheet(frames, pictures)
     chosen = {name: value for name, value in given.items() if value is not None}
     settings = load_settings(**({"describe": chosen} if chosen else {}))
     options = describe_options(settings)
     try:
         with _load(settings, out) as loaded:
+            shown: list[PictureArgument] = list(pictures)
+            if frames is not None:
+                shown = [_write_sheet(loaded, pictures[0], frames, out)]
             if len(pictures) == 1 and not out.json:
-                _stream(loaded, pictures[0], options)
+                _stream(loaded, shown[0], options)
                 return
-            exit_code = _describe_each(loaded, pictures, options, out)
+            exit_code = _describe_each(loaded, pictures, shown, options, out)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     if exit_code:
@@ -87,6 +98,32 @@ def _check(given: Mapping[str, Any]) -> None:
         _require_one_of(f"--{name}", given[name], known)
     if given["length"] is not None and given["prompt"] is not None:
         raise SettingsError("--length cannot be given with --prompt.", hint="say in the prompt how long.")
+
+
+def _check_sheet(path: Path, pictures: list[Path]) -> None:
+    if len(pictures) != 1:
+        raise SettingsError("--frames is for one video.", hint="describe one at a time.")
+    if path.suffix.lower() not in _SHEET_SUFFIXES:
+        raise SettingsError(
+            f"--frames cannot write {path.name}.", hint=f"end its name in {' or '.join(_SHEET_SUFFIXES)}."
+        )
+
+
+def _write_sheet(model: Model, video: Path, path: Path, out: Output) -> NamedVideo:
+    """Draw the frames that the model will be asked about, and return them."""
+    from rich.markup import escape
+
+    from smallsight.model.contact_sheet import contact_sheet
+
+    seen = model.frames_of(video)
+    try:
+        contact_sheet(seen.video).save(path)
+    except OSError as error:
+        raise SettingsError(
+            f"{path} cannot be written: {error.strerror or error}.", hint="choose another place."
+        ) from error
+    out.note(f"{len(seen.video.frames)} frames are in {escape(str(path))}")
+    return seen
 
 
 def _require_one_of(flag: str, value: str | None, known: tuple[str, ...]) -> None:
@@ -104,7 +141,7 @@ def _load(settings: Settings, out: Output) -> Model:
         return load_describing_model(settings)
 
 
-def _stream(model: Model, picture: Path, options: DescribeOptions) -> None:
+def _stream(model: Model, picture: PictureArgument, options: DescribeOptions) -> None:
     """Print the text about one picture piece by piece."""
     pieces = model.stream(
         picture,
@@ -125,12 +162,14 @@ def _stream(model: Model, picture: Path, options: DescribeOptions) -> None:
             sys.stdout.flush()
 
 
-def _describe_each(model: Model, pictures: list[Path], options: DescribeOptions, out: Output) -> int:
+def _describe_each(
+    model: Model, pictures: list[Path], shown: list[PictureArgument], options: DescribeOptions, out: Output
+) -> int:
     """Print what is said about each picture, or why nothing is; return the first error's exit code or 0."""
     exit_code = 0
     rows = []
     answers = model.describe_many(
-        pictures,
+        shown,
         prompt=options.prompt,
         length=options.length,
         max_tokens=options.max_tokens,

@@ -11,6 +11,7 @@ from PIL import Image
 from smallsight.engine.generation import Generation
 from smallsight.engine.place_finder import Wanted
 from smallsight.engine.sampling_options import SamplingOptions
+from smallsight.families.frame_sampling import FrameSampling
 from smallsight.families.messages import Detail, Message
 from smallsight.settings import MIB
 
@@ -61,6 +62,21 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """End every request; the memory goes with the last reference."""
+        ...
+
+
+@runtime_checkable
+class SeesVideos(Protocol):
+    """An engine whose family says how it looks at videos; the others are shown one frame of each."""
+
+    @property
+    def frame_sampling(self) -> FrameSampling:
+        """Which frames, and how large."""
+        ...
+
+    @property
+    def describe_video_prompt(self) -> str:
+        """What to ask for a description of a video."""
         ...
 
 

@@ -22,6 +22,7 @@ from smallsight.engine.text_runner import TextRunner
 from smallsight.engine.vision_runner import VisionRunner
 from smallsight.engine.worker import Parts, Worker
 from smallsight.errors import SettingsError
+from smallsight.families.frame_sampling import FewFrames, FrameSampling
 from smallsight.families.messages import Detail, Message
 from smallsight.families.patches import cut_patches
 from smallsight.families.smolvlm.config import read_config
@@ -39,6 +40,7 @@ class SmolVLMEngine:
     networks: Networks
     worker: Worker
     describe_prompt: str = "Can you describe this image?"
+    describe_video_prompt: str = "Can you describe this video?"
     converses: bool = True
 
     @property
@@ -50,6 +52,11 @@ class SmolVLMEngine:
     def weights_bytes(self) -> int:
         """The weights as they are stored."""
         return self.networks.weights_bytes
+
+    @property
+    def frame_sampling(self) -> FrameSampling:
+        """As the checkpoint was trained on videos; of one that was not, a few frames of a tile each."""
+        return self.processor.videos or FewFrames(max_side_px=self.processor.tile_side_px)
 
     def start(
         self, messages: Sequence[Message], detail: Detail, options: SamplingOptions, *, ignores_end: bool

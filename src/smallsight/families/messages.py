@@ -1,4 +1,4 @@
-"""Conversations about pictures, before and after a family has turned them into tokens and tiles."""
+"""Conversations about pictures and videos, before and after a family has made tokens and tiles of them."""
 
 from __future__ import annotations
 
@@ -40,6 +40,29 @@ class PicturePart:
     image: Image.Image
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One frame of a video as a model sees it, uint8 RGB; ``time_s`` is when it is shown."""
+
+    pixels_HWC: NDArray[np.uint8]
+    time_s: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Video:
+    """What a model sees of a video: some of its frames, in order."""
+
+    frames: tuple[Frame, ...]
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VideoPart:
+    """A video, for families that were trained on videos; its frames were chosen for this very family."""
+
+    video: Video
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """What one side said: role "system", "user" or "assistant"; raises SettingsError for another.
@@ -48,7 +71,7 @@ class Message:
     """
 
     role: str
-    parts: tuple[TextPart | PicturePart, ...]
+    parts: tuple[TextPart | PicturePart | VideoPart, ...]
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:

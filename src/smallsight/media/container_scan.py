@@ -10,7 +10,14 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-__all__ = ["count_gif_frames", "count_tiff_frames", "gif_canvas_px", "webp_canvas_px"]
+__all__ = [
+    "count_gif_frames",
+    "count_tiff_frames",
+    "gif_canvas_px",
+    "gif_duration_ms",
+    "webp_canvas_px",
+    "webp_durations_ms",
+]
 
 _GIF_BLOCK_START = re.compile(rb"[!,;]")
 
@@ -53,6 +60,32 @@ def count_tiff_frames(data: bytes, stop_after: int) -> int:
     return len(seen)
 
 
+def gif_duration_ms(data: bytes, default_ms: int) -> int:
+    """Return how long a GIF runs once; a frame that is shown for no time counts for ``default_ms``.
+
+    That is what browsers do with one.
+    """
+    total_ms, frame_ms = 0, default_ms
+    for kind, position in _gif_blocks(data):
+        if kind == b"!" and data[position + 1 : position + 3] == b"\xf9\x04":
+            frame_ms = 10 * _little(data, position + 4, 2) or default_ms
+        elif kind == b",":
+            total_ms, frame_ms = total_ms + frame_ms, default_ms
+    return total_ms
+
+
+def webp_durations_ms(data: bytes, stop_after: int) -> list[int]:
+    """Return how long each frame of an animated WebP is shown, of at most ``stop_after + 1`` frames."""
+    durations_ms: list[int] = []
+    position = 12
+    while position + 8 <= len(data) and len(durations_ms) <= stop_after:
+        size = _little(data, position + 4, 4)
+        if data[position : position + 4] == b"ANMF":
+            durations_ms.append(_little(data, position + 20, 3))
+        position += 8 + size + size % 2
+    return durations_ms
+
+
 def webp_canvas_px(data: bytes) -> tuple[int, int]:
     """Return (width, height) of a WebP's canvas, or (0, 0) when its first chunk does not say."""
     chunk = data[12:16]
@@ -68,14 +101,20 @@ def webp_canvas_px(data: bytes) -> tuple[int, int]:
 
 def _gif_frame_starts(data: bytes) -> Iterator[int]:
     """Yield where each image descriptor begins."""
+    return (position for kind, position in _gif_blocks(data) if kind == b",")
+
+
+def _gif_blocks(data: bytes) -> Iterator[tuple[bytes, int]]:
+    """Yield the first byte of each extension and image descriptor, and where it is."""
     position = 13 + _gif_colour_table_bytes(data, 10)
     while found := _GIF_BLOCK_START.search(data, position):
         position = found.start()
         match data[position : position + 1]:
             case b"!":
+                yield b"!", position
                 position = _after_gif_sub_blocks(data, position + 2)
             case b",":
-                yield position
+                yield b",", position
                 tables_bytes = _gif_colour_table_bytes(data, position + 9)
                 position = _after_gif_sub_blocks(data, position + 11 + tables_bytes)
             case _:

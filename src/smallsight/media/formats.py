@@ -7,7 +7,7 @@ import re
 
 from smallsight.errors import UnsupportedFormatError
 
-__all__ = ["READABLE_FORMATS", "has_heif", "sniff_format"]
+__all__ = ["READABLE_FORMATS", "describe_bytes", "has_heif", "readable_format", "sniff_format"]
 
 READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 
@@ -66,16 +66,17 @@ def sniff_format(data: bytes) -> str:
 
     Raises UnsupportedFormatError for everything else, saying what the bytes look like where it can tell.
     """
-    found = _readable_format(data)
+    found = readable_format(data)
     if found is not None:
         return found
     raise UnsupportedFormatError(
-        f"Not a picture format that is read: {_describe(data)}.",
+        f"Not a picture format that is read: {describe_bytes(data)}.",
         hint="use JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC.",
     )
 
 
-def _readable_format(data: bytes) -> str | None:
+def readable_format(data: bytes) -> str | None:
+    """Return the format that the first bytes announce, None when it is none of READABLE_FORMATS."""
     for name, signatures in _PICTURE_SIGNATURES:
         if data.startswith(signatures):
             return name
@@ -99,7 +100,7 @@ def _brands(data: bytes) -> frozenset[bytes]:
     return frozenset((data[8:12], *compatible))
 
 
-def _describe(data: bytes) -> str:
+def describe_bytes(data: bytes) -> str:
     """Return what bytes that are no readable picture look like, as a noun phrase."""
     head = data[:_HEAD_BYTES]
     if not head:

@@ -37,7 +37,7 @@ from smallsight.media.formats import has_heif
 from smallsight.media.pixels import fit_within, scaled_size, to_rgb, turn_upright
 from smallsight.media.wire import HASH_GREY_SIDE_PX
 
-__all__ = ["DecodeRequest", "DecodedParts", "decode_picture", "prepare_pillow"]
+__all__ = ["DECODER_ERRORS", "DecodeRequest", "DecodedParts", "decode_picture", "prepare_pillow"]
 
 _HASH_SOURCE_SIDE_PX = 2 * HASH_GREY_SIDE_PX
 _THUMBNAIL_QUALITY = 80
@@ -57,7 +57,7 @@ _PLUGINS = (
 )
 
 # What Pillow raises on bytes it cannot make sense of; anything else ends the child and is reported as such.
-_DECODER_ERRORS = (
+DECODER_ERRORS = (
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -124,7 +124,7 @@ def decode_picture(data: bytes, request: DecodeRequest) -> DecodedParts:
                 f"Image has too many pixels (limit {request.max_image_pixels}).",
                 hint="raise limits.max_image_pixels or resize the file.",
             ) from error
-        except _DECODER_ERRORS as error:
+        except DECODER_ERRORS as error:
             raise CorruptPictureError(
                 f"The {request.format} data is damaged, cut short, or of a kind that is not read.",
                 hint="open it in another program and save it again, or copy it anew.",
@@ -200,7 +200,7 @@ def _orientation(opened: Image.Image) -> int:
     """Return the EXIF orientation that is still to be applied, 1 where there is none or it is damaged."""
     try:
         orientation = opened.getexif().get(_ORIENTATION_TAG, 1)
-    except _DECODER_ERRORS:
+    except DECODER_ERRORS:
         return 1
     return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 

@@ -5,37 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from PIL import Image
-
 from smallsight.errors import SettingsError
-from smallsight.families.messages import ROLES, Message, PicturePart, TextPart
+from smallsight.families.messages import ROLES, Message, PicturePart, TextPart, VideoPart
 from smallsight.model.picture_argument import PictureArgument
+from smallsight.model.shown_parts import Kind, ShownParts
 
 __all__ = ["Question", "messages_of", "pictures_in", "texts_in"]
 
 Question: TypeAlias = str | Sequence[Mapping[str, Any]]
-_Parts: TypeAlias = tuple[TextPart | PicturePart, ...]
+_Parts: TypeAlias = tuple[TextPart | PicturePart | VideoPart, ...]
 
 
 def messages_of(
     pictures: Sequence[PictureArgument],
     question: Question,
-    open_picture: Callable[[PictureArgument], Image.Image],
+    open_parts: Callable[[PictureArgument, Kind], ShownParts],
 ) -> list[Message]:
     """Make a conversation with opened pictures; ``pictures`` come first in what the user said first.
 
-    The content of a message is a text, or a list of ``{"type": "text", "text": ...}`` and
-    ``{"type": "image", "image": picture}``. Raises SettingsError for anything else, and PictureError.
+    The content of a message is a text, or a list of ``{"type": "text", "text": ...}``,
+    ``{"type": "image", "image": picture}`` and ``{"type": "video", "video": video}``. Raises SettingsError
+    for anything else, and PictureError.
     """
-    pending: _Parts = tuple(PicturePart(open_picture(picture)) for picture in pictures)
+    kind = Kind.ALONE if len(pictures) == 1 else Kind.ONE_OF_SEVERAL
+    pending: _Parts = tuple(part for picture in pictures for part in open_parts(picture, kind))
     if isinstance(question, str):
         return [Message("user", (*pending, TextPart(question)))]
     messages: list[Message] = []
     for turn in question:
         role = _role_of(turn)
         parts: _Parts = tuple(
-            TextPart(part) if isinstance(part, str) else PicturePart(open_picture(part["image"]))
-            for part in _parts_of(turn)
+            part
+            for given in _parts_of(turn)
+            for part in ((TextPart(given),) if isinstance(given, str) else _opened(given, open_parts))
         )
         if role == "user":
             parts, pending = (*pending, *parts), ()
@@ -46,10 +48,11 @@ def messages_of(
 
 
 def pictures_in(question: Question) -> list[PictureArgument]:
-    """Return the pictures that stand in a conversation's messages, in order."""
+    """Return the pictures and videos that stand in a conversation's messages, in order."""
     if isinstance(question, str):
         return []
-    return [part["image"] for turn in question for part in _parts_of(turn) if not isinstance(part, str)]
+    parts = (part for turn in question for part in _parts_of(turn))
+    return [part[part["type"]] for part in parts if not isinstance(part, str)]
 
 
 def texts_in(question: Question) -> list[str]:
@@ -57,6 +60,12 @@ def texts_in(question: Question) -> list[str]:
     if isinstance(question, str):
         return [question]
     return [part for turn in question for part in _parts_of(turn) if isinstance(part, str)]
+
+
+def _opened(part: Mapping[str, Any], open_parts: Callable[[PictureArgument, Kind], ShownParts]) -> ShownParts:
+    if part["type"] == "video":
+        return open_parts(part["video"], Kind.VIDEO)
+    return open_parts(part["image"], Kind.PICTURE)
 
 
 def _role_of(turn: Mapping[str, Any]) -> str:
@@ -69,7 +78,7 @@ def _role_of(turn: Mapping[str, Any]) -> str:
 
 
 def _parts_of(turn: Mapping[str, Any]) -> Iterator[str | Mapping[str, Any]]:
-    """Yield a text for each part that is one, and the part itself for a picture."""
+    """Yield a text for each part that is one, and the part itself for a picture or video."""
     content = turn.get("content")
     if isinstance(content, str):
         yield content
@@ -80,7 +89,7 @@ def _parts_of(turn: Mapping[str, Any]) -> Iterator[str | Mapping[str, Any]]:
         kind = part.get("type") if isinstance(part, Mapping) else None
         if kind == "text" and isinstance(part.get("text"), str):
             yield part["text"]
-        elif kind == "image" and "image" in part:
+        elif kind in ("image", "video") and kind in part:
             yield part
         else:
             raise _unusable(f"A part of a message with type {kind!r}")
@@ -89,5 +98,6 @@ def _parts_of(turn: Mapping[str, Any]) -> Iterator[str | Mapping[str, Any]]:
 def _unusable(what: str) -> SettingsError:
     return SettingsError(
         f"{what} cannot be used.",
-        hint='give a text, or a list of {"type": "text", "text": ...} and {"type": "image", "image": ...}.',
+        hint='give a text, or a list of {"type": "text", "text": ...}, {"type": "image", "image": ...} '
+        'and {"type": "video", "video": ...}.',
     )

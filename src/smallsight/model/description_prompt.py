@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
-from smallsight.engine.engine import Engine, HasLengths
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from smallsight.engine.engine import Engine, HasLengths, SeesVideos
 from smallsight.errors import SettingsError
+from smallsight.families.messages import Message, TextPart, VideoPart
 from smallsight.model.model import Question
 
-__all__ = ["description_prompt"]
+__all__ = ["OwnWords", "description_prompt", "own_words"]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnWords:
+    """How a family that knows videos is asked for a description: of a picture, and of a video."""
+
+    picture: str
+    video: str
+
+    def asked_about(self, messages: Sequence[Message]) -> list[Message]:
+        """Return a conversation made with the words for a picture, with those for a video if it shows one."""
+        return [
+            Message(message.role, (*message.parts[:-1], TextPart(self.video)))
+            if any(isinstance(part, VideoPart) for part in message.parts)
+            else message
+            for message in messages
+        ]
+
+
+def own_words(engine: Engine, prompt: Question | None, length: str | None) -> OwnWords | None:
+    """Return the family's own words where nobody else's are given, None where videos make no difference."""
+    if prompt or length is not None or not isinstance(engine, SeesVideos):
+        return None
+    return OwnWords(engine.describe_prompt, engine.describe_video_prompt)
 
 
 def description_prompt(engine: Engine, name: str, prompt: Question | None, length: str | None) -> Question:

@@ -7,9 +7,10 @@ from types import TracebackType
 from typing import Any, Literal, Protocol, Self, TypeAlias
 
 from smallsight.errors import SmallsightError
+from smallsight.families.frame_sampling import FrameSampling
 from smallsight.model.answer import Answer, MemoryReport
 from smallsight.model.conversation import Question
-from smallsight.model.picture_argument import PictureArgument, Pictures
+from smallsight.model.picture_argument import NamedVideo, PictureArgument, Pictures
 from smallsight.model.reply import Reply
 
 __all__ = ["DEFAULT_MAX_TOKENS", "MAX_PLACES", "BatchSize", "Model", "Pictures", "Question"]
@@ -21,13 +22,14 @@ BatchSize: TypeAlias = int | Literal["auto"]
 
 
 class Model(Protocol):
-    """A model that describes and questions pictures. Close it, or use it in ``with``.
+    """A model that describes and questions pictures and videos. Close it, or use it in ``with``.
 
     ``detail`` is "high", "auto" or "low": how many tiles a large picture is cut into. ``sampling`` takes
     the fields of ``smallsight.engine.sampling_options.SamplingOptions`` but max_tokens, ``json_schema`` as an
     object too. Several pictures are a list or tuple. A question is a text, or the messages of a conversation
     so far, as mappings with "role" and "content", where the pictures belong to the first message of the user;
-    a content may also be a list of parts, with pictures among the text: see ``conversation``. ``length`` is
+    a content may also be a list of parts, with pictures among the text: see ``conversation``. A video file
+    may stand where a picture does; one that is no video model is shown some of its frames. ``length`` is
     "short" or "normal" for families that describe in both, moondream2 so far. Methods raise subclasses of
     SmallsightError.
     """
@@ -138,6 +140,15 @@ class Model(Protocol):
         self, picture: PictureArgument, what: str, *, max_places: int = MAX_PLACES, detail: str = "auto"
     ) -> Answer:
         """Point at the things called ``what``: ``answer.data["points"]`` are [x, y] in pixels."""
+        ...
+
+    @property
+    def frame_sampling(self) -> FrameSampling:
+        """Which frames of a video it is shown, and how large."""
+        ...
+
+    def frames_of(self, video: PictureArgument) -> NamedVideo:
+        """Open a video as this model sees it; what comes back can be asked about like the file itself."""
         ...
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What callers may pass as a picture, and how it becomes an image: files and bytes through the sandbox."""
+"""What callers may pass as a picture or video, and how a picture becomes an image, through the sandbox."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from smallsight.errors import DecoderFailedError, PictureTooLargeError, UnsupportedFormatError
+from smallsight.families.messages import Video
 from smallsight.media.decoder import PictureDecoder
 from smallsight.media.files import read_picture_file
 from smallsight.settings import Limits
@@ -21,6 +22,7 @@ from smallsight.settings import Limits
 __all__ = [
     "NamedBytes",
     "NamedImage",
+    "NamedVideo",
     "PictureArgument",
     "PictureOpener",
     "Pictures",
@@ -46,8 +48,23 @@ class NamedImage:
     image: Image.Image
 
 
+@dataclass(frozen=True, slots=True)
+class NamedVideo:
+    """The frames that a family sees of a video, with the name of the file they came from, if it had one."""
+
+    name: str | None
+    video: Video
+
+
 PictureArgument: TypeAlias = (
-    str | os.PathLike[str] | bytes | NamedBytes | NamedImage | Image.Image | npt.NDArray[np.uint8]
+    str
+    | os.PathLike[str]
+    | bytes
+    | NamedBytes
+    | NamedImage
+    | NamedVideo
+    | Image.Image
+    | npt.NDArray[np.uint8]
 )
 
 
@@ -124,7 +141,7 @@ def name_of_picture(picture: PictureArgument) -> str | None:
     """Return the file name a picture came with, without its folders, or None when nothing says it."""
     if isinstance(picture, str | os.PathLike):
         return Path(picture).name or None
-    if isinstance(picture, NamedBytes | NamedImage):
+    if isinstance(picture, NamedBytes | NamedImage | NamedVideo):
         return Path(picture.name or "").name or None
     filename = getattr(picture, "filename", None)  # only images that PIL opened from a file have one
     return Path(filename).name or None if isinstance(filename, str) else None

@@ -15,17 +15,19 @@ from typing import Any, Self
 import psutil
 
 from smallsight.errors import PictureError, SettingsError, SmallsightError
+from smallsight.families.frame_sampling import FewFrames, FrameSampling
 from smallsight.model.answer import Answer, MemoryReport, Timings, Usage
 from smallsight.model.conversation import Question, pictures_in, texts_in
 from smallsight.model.model import DEFAULT_MAX_TOKENS, MAX_PLACES, BatchSize
 from smallsight.model.picture_argument import (
+    NamedVideo,
     PictureArgument,
-    PictureOpener,
     Pictures,
     list_pictures,
     name_of_picture,
 )
 from smallsight.model.reply import FinishedReply, Reply
+from smallsight.model.shown_parts import Kind, PartOpener
 from smallsight.settings import Limits
 
 __all__ = ["TestModel", "words_of_name"]
@@ -45,9 +47,10 @@ class TestModel:
     key = "test-1"
     tasks: frozenset[str] = frozenset()
     converses = True
+    frame_sampling: FrameSampling = FewFrames()
 
     def __init__(self, limits: Limits | None = None) -> None:
-        self._opener = PictureOpener(limits or Limits())
+        self._opener = PartOpener(limits or Limits(), self.frame_sampling)
 
     def __enter__(self) -> Self:
         return self
@@ -154,12 +157,16 @@ class TestModel:
         """Raise SettingsError: it sees nothing."""
         return self.detect(picture, what, max_places=max_places, detail=detail)
 
+    def frames_of(self, video: PictureArgument) -> NamedVideo:
+        """Open a video, a few frames of it."""
+        return self._opener.video(video)
+
     def _answer(self, pictures: Sequence[PictureArgument], question: Question, max_tokens: int) -> Answer:
         started_s = time.perf_counter()
         words: list[str] = []
         shown = [*pictures, *pictures_in(question)]
         for picture in shown:
-            self._opener.open(picture)
+            self._opener.open(picture, Kind.ONE_OF_SEVERAL)
             words.extend(words_of_name(name_of_picture(picture)))
         words = words if shown else list(_NO_PICTURE)
         said = words[:max_tokens]

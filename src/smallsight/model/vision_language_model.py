@@ -1,4 +1,4 @@
-"""A loaded vision-language model on this machine's CPU: pictures and questions in, answers out."""
+"""A loaded vision-language model on this machine's CPU: pictures, videos and questions in, answers out."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from typing import Any, Self
 
 import psutil
 
-from smallsight.engine.engine import Engine, EngineOptions, HasRoom, HasTasks
+from smallsight.engine.engine import Engine, EngineOptions, HasRoom, HasTasks, SeesVideos
 from smallsight.engine.generation import Generation, TextAndChoice
 from smallsight.engine.loading import load_engine
 from smallsight.engine.place_finder import PlaceKind
 from smallsight.engine.sampler import TokenChoice
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import ModelUnavailableError, SettingsError, SmallsightError
+from smallsight.families.frame_sampling import FewFrames, FrameSampling
 from smallsight.families.messages import Detail
 from smallsight.model.answer import Answer, MemoryReport, Timings, TokenLogprob, Usage
 from smallsight.model.conversation import messages_of
-from smallsight.model.description_prompt import description_prompt
+from smallsight.model.description_prompt import OwnWords, description_prompt, own_words
 from smallsight.model.finding import start_finding
 from smallsight.model.model import DEFAULT_MAX_TOKENS, MAX_PLACES, BatchSize, Pictures, Question
-from smallsight.model.picture_argument import PictureArgument, PictureOpener, list_pictures
+from smallsight.model.picture_argument import NamedVideo, PictureArgument, PictureOpener, list_pictures
 from smallsight.model.reply import Listener, Piece, Reply
+from smallsight.model.shown_parts import PartOpener
 from smallsight.settings import Limits
 from smallsight.version import __version__
 
@@ -87,8 +89,10 @@ class VisionLanguageModel:
         **sampling: Any,  # noqa: ANN401 - the options differ in type
     ) -> Answer:
         """Describe a picture; without a prompt, by the family's own, which may have several lengths."""
-        asked = description_prompt(self._running(), self.name, prompt, length)
-        return self.ask(picture, asked, max_tokens=max_tokens, detail=detail, **sampling)
+        asked = self._description(prompt, length)
+        with self._opener() as opener:
+            started = self._start(opener, [picture], asked, max_tokens, detail, sampling)
+        return started.answer()
 
     def ask(
         self,
@@ -100,7 +104,7 @@ class VisionLanguageModel:
         **sampling: Any,  # noqa: ANN401
     ) -> Answer:
         """Answer a question about one or more pictures."""
-        with PictureOpener(self._limits) as opener:
+        with self._opener() as opener:
             started = self._start(opener, list_pictures(pictures), question, max_tokens, detail, sampling)
         return started.answer()
 
@@ -115,8 +119,8 @@ class VisionLanguageModel:
         **sampling: Any,  # noqa: ANN401
     ) -> Iterator[str]:
         """Yield the text of an answer as it comes; closing the iterator stops the work within a step."""
-        asked = description_prompt(self._running(), self.name, question, length)
-        with PictureOpener(self._limits) as opener:
+        asked = self._description(question, length)
+        with self._opener() as opener:
             started = self._start(opener, list_pictures(pictures), asked, max_tokens, detail, sampling)
         yield from started.generation.pieces()
 
@@ -130,7 +134,7 @@ class VisionLanguageModel:
         **sampling: Any,  # noqa: ANN401
     ) -> Reply:
         """Hand a question to the engine and return at once; pictures are opened in the calling thread."""
-        with PictureOpener(self._limits) as opener:
+        with self._opener() as opener:
             return self._start(opener, list_pictures(pictures), question, max_tokens, detail, sampling)
 
     def describe_many(
@@ -146,9 +150,9 @@ class VisionLanguageModel:
     ) -> Iterator[Answer | SmallsightError]:
         """Yield a description or an error for each picture in order; closing the iterator stops the work."""
         at_once = _auto_batch(self._running()) if batch_size == "auto" else _batch_size(batch_size)
-        asked = description_prompt(self._running(), self.name, prompt, length)
+        asked = self._description(prompt, length)
         waiting: deque[_Started | SmallsightError] = deque()
-        with PictureOpener(self._limits) as opener:
+        with self._opener() as opener:
             try:
                 for picture in pictures:
                     waiting.append(self._try_start(opener, picture, asked, max_tokens, detail, sampling))
@@ -178,6 +182,17 @@ class VisionLanguageModel:
         """Point at the things called ``what``: ``answer.data["points"]`` are [x, y] in pixels."""
         return self._find("point", picture, what, max_places, detail)
 
+    @property
+    def frame_sampling(self) -> FrameSampling:
+        """Which frames of a video it is shown: the middle one where its family says nothing of videos."""
+        engine = self._running()
+        return engine.frame_sampling if isinstance(engine, SeesVideos) else FewFrames(1)
+
+    def frames_of(self, video: PictureArgument) -> NamedVideo:
+        """Open a video as this model sees it; the answer can be asked about in its place."""
+        with self._opener() as opener:
+            return opener.video(video)
+
     def close(self) -> None:
         """End every request and give the memory back; later calls raise ModelUnavailableError."""
         engine, self._engine = self._engine, None
@@ -191,6 +206,14 @@ class VisionLanguageModel:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _description(self, prompt: Question | None, length: str | None) -> Question | OwnWords:
+        engine = self._running()
+        asked = description_prompt(engine, self.name, prompt, length)
+        return own_words(engine, prompt, length) or asked
+
+    def _opener(self) -> PartOpener:
+        return PartOpener(self._limits, self.frame_sampling)
 
     def _running(self) -> Engine:
         if self._engine is None:
@@ -210,9 +233,9 @@ class VisionLanguageModel:
 
     def _try_start(
         self,
-        opener: PictureOpener,
+        opener: PartOpener,
         picture: PictureArgument,
-        prompt: Question,
+        prompt: Question | OwnWords,
         max_tokens: int,
         detail: str,
         sampling: Mapping[str, Any],
@@ -224,9 +247,9 @@ class VisionLanguageModel:
 
     def _start(
         self,
-        opener: PictureOpener,
+        opener: PartOpener,
         pictures: Sequence[PictureArgument],
-        question: Question,
+        question: Question | OwnWords,
         max_tokens: int,
         detail: str,
         sampling: Mapping[str, Any],
@@ -235,8 +258,12 @@ class VisionLanguageModel:
         engine = self._running()
         began_s = time.perf_counter()
         options, ignores_end = _options(max_tokens, sampling)
-        messages, chosen_detail = messages_of(pictures, question, opener.open), _detail(detail)
-        generation = engine.start(messages, chosen_detail, options, ignores_end=ignores_end)
+        own = question if isinstance(question, OwnWords) else None
+        words = question.picture if isinstance(question, OwnWords) else question
+        messages = messages_of(pictures, words, opener.open)
+        if own is not None:
+            messages = own.asked_about(messages)
+        generation = engine.start(messages, _detail(detail), options, ignores_end=ignores_end)
         prepared_s = time.perf_counter() - began_s
         wants_logprobs = options.num_logprobs is not None
         return _Started(generation, prepared_s, self.name, engine, wants_logprobs=wants_logprobs)
@@ -355,7 +382,3 @@ def _detail(value: str) -> Detail:
         return Detail(value)
     except ValueError as error:
         raise SettingsError(f"detail cannot be {value!r}.", hint=f"use {', '.join(Detail)}.") from error
-
-
-def _as_list(pictures: Pictures) -> list[PictureArgument]:
-    return list(pictures) if isinstance(pictures, list | tuple) else [pictures]  # type: ignore[list-item]

@@ -45,6 +45,7 @@ def make_app(serving: Serving, *, remote: RemotePictures | None = None) -> Serve
         serving.pictures,
         remote or RemotePictures(settings),
         max_pictures=settings.max_pictures,
+        max_videos=settings.max_videos,
         max_pixels=serving.settings.limits.max_image_pixels,
     )
     asking = Asking(serving, admission, pictures)

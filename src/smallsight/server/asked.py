@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +16,21 @@ class PictureLink:
 
 
 @dataclass(frozen=True, slots=True)
+class VideoLink:
+    """Where a video is, as the client wrote it."""
+
+    url: str
+
+
+Link: TypeAlias = PictureLink | VideoLink
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """What one side said; a text stands for itself."""
 
     role: str
-    parts: tuple[str | PictureLink, ...]
+    parts: tuple[str | Link, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +45,12 @@ class Asked:
     sampling: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def links(self) -> list[PictureLink]:
-        """The pictures, in order."""
-        return [part for turn in self.turns for part in turn.parts if isinstance(part, PictureLink)]
+    def links(self) -> list[Link]:
+        """The pictures and videos, in order."""
+        return [part for turn in self.turns for part in turn.parts if not isinstance(part, str)]
 
     @property
     def detail(self) -> str:
         """The finest detail that any picture asks for: a prompt is made with one."""
-        wanted = {link.detail for link in self.links}
+        wanted = {link.detail for link in self.links if isinstance(link, PictureLink)}
         return next((detail for detail in ("high", "auto", "low") if detail in wanted), "auto")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
 from smallsight.model.model import Model
-from smallsight.model.picture_argument import NamedImage
+from smallsight.model.picture_argument import NamedImage, NamedVideo
 from smallsight.model.reply import Reply
 from smallsight.server.admission import Admission
-from smallsight.server.asked import Asked, PictureLink, Turn
+from smallsight.server.asked import Asked, Link, PictureLink, Turn, VideoLink
 from smallsight.server.exchange import Exchange
 from smallsight.server.picture_links import PictureLinks
 from smallsight.services.served_models import ServedModel
@@ -41,6 +42,8 @@ class Asking:
         self._threads = ThreadPoolExecutor(_NUM_THREADS, "smallsight-prompts")
         # Decoded pictures are large. They are in memory only while a prompt is made, of few requests at once.
         self._preparing = asyncio.Semaphore(_NUM_THREADS)
+        # A video takes seconds: one at a time, and pictures do not wait for it.
+        self._watching = asyncio.Semaphore(1)
 
     async def begin(self, asked: Asked, until: AsyncExitStack) -> UnderWay:
         """Begin an answer; closing ``until`` gives up what has not ended, and everything it holds.
@@ -55,8 +58,9 @@ class Asking:
         model = await until.enter_async_context(self._serving.pool.lend(served))
         replies: list[Reply] = []
         until.callback(_cancel_all, replies)
-        async with self._preparing:
-            opened = await self._pictures.open(files)
+        has_video = any(isinstance(link, VideoLink) for link in asked.links)
+        async with self._watching if has_video else self._preparing:
+            opened = await self._pictures.open(files, asked.links, model.frame_sampling)
             question = _question(asked.turns, opened, converses=model.converses)
             for index in range(asked.num_choices):
                 options = _options(asked, served, index, searches=bool(model.tasks))
@@ -89,7 +93,7 @@ def _cancel_reply(future: asyncio.Future[Reply]) -> None:
 
 
 def _question(
-    turns: tuple[Turn, ...], opened: dict[str, NamedImage], *, converses: bool
+    turns: tuple[Turn, ...], opened: Mapping[Link, NamedImage | NamedVideo], *, converses: bool
 ) -> list[dict[str, Any]]:
     """Return the conversation for a model; one that is no chat model hears the last question only."""
     if not converses:
@@ -100,17 +104,18 @@ def _question(
 def _last_question(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
     """Return the newest message with pictures, with the words of the newest message of the user."""
     asked = [turn for turn in turns if turn.role == "user"]
-    shown = [turn for turn in asked if any(isinstance(part, PictureLink) for part in turn.parts)]
+    shown = [turn for turn in asked if not all(isinstance(part, str) for part in turn.parts)]
     if not asked:
         return turns
-    links = tuple(part for part in shown[-1].parts if isinstance(part, PictureLink)) if shown else ()
+    links = tuple(part for part in shown[-1].parts if not isinstance(part, str)) if shown else ()
     return (Turn("user", (*links, *(part for part in asked[-1].parts if isinstance(part, str)))),)
 
 
-def _content(part: str | PictureLink, opened: dict[str, NamedImage]) -> dict[str, Any]:
+def _content(part: str | Link, opened: Mapping[Link, NamedImage | NamedVideo]) -> dict[str, Any]:
     if isinstance(part, str):
         return {"type": "text", "text": part}
-    return {"type": "image", "image": opened[part.url]}
+    kind = "image" if isinstance(part, PictureLink) else "video"
+    return {"type": kind, kind: opened[part]}
 
 
 def _options(asked: Asked, served: ServedModel, index: int, *, searches: bool) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from smallsight.errors import BadRequestError
-from smallsight.server.asked import Asked, PictureLink, Turn
+from smallsight.server.asked import Asked, Link, PictureLink, Turn
+from smallsight.server.video_part import VideoPart
 from smallsight.server.wire_fields import (
     MAX_CHOICES,
     MAX_ID_DIGITS,
@@ -61,7 +62,7 @@ class ImagePart(Wire):
     image_url: ImageUrl | str
 
 
-Part = Annotated[TextPart | RefusalPart | ImagePart, Field(discriminator="type")]
+Part = Annotated[TextPart | RefusalPart | ImagePart | VideoPart, Field(discriminator="type")]
 
 
 class ChatMessage(Wire):
@@ -190,14 +191,16 @@ def _turn(index: int, message: ChatMessage) -> Turn:
     content = message.content
     if content is None or isinstance(content, str):
         return Turn(role, (content or "",))
-    return Turn(role, tuple(_part(one) for one in content))
+    return Turn(role, tuple(_part(one, f"messages.{index}.content") for one in content))
 
 
-def _part(part: TextPart | RefusalPart | ImagePart) -> str | PictureLink:
+def _part(part: TextPart | RefusalPart | ImagePart | VideoPart, place: str) -> str | Link:
     if isinstance(part, TextPart):
         return part.text
     if isinstance(part, RefusalPart):
         return part.refusal
+    if isinstance(part, VideoPart):
+        return part.link(place)
     if isinstance(part.image_url, str):
         return PictureLink(part.image_url)
     return PictureLink(part.image_url.url, fineness(part.image_url.detail))

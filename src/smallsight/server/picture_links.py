@@ -1,4 +1,4 @@
-"""From what a client writes as a picture's address to the picture: data in the address, or a fetched file.
+"""From what a client writes as a picture's or video's address to it: data in the address, or a fetched file.
 
 Never a path: an address with neither form is refused without being looked at further.
 """
@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import unquote_to_bytes
 
 from smallsight.errors import BadRequestError, PictureTooLargeError
-from smallsight.model.picture_argument import NamedBytes, NamedImage
-from smallsight.server.asked import PictureLink
+from smallsight.families.frame_sampling import FrameSampling
+from smallsight.model.picture_argument import NamedBytes, NamedImage, NamedVideo
+from smallsight.server.asked import Link, VideoLink
 from smallsight.server.remote_pictures import RemotePictures
 from smallsight.services.picture_pool import PicturePool
 
@@ -22,42 +23,66 @@ _LINE_BREAKS = re.compile(rb"\s+")
 
 
 class PictureLinks:
-    """Opens pictures that a request brings along or names."""
+    """Opens pictures and videos that a request brings along or names."""
 
     def __init__(
-        self, pool: PicturePool, remote: RemotePictures, *, max_pictures: int, max_pixels: int
+        self,
+        pool: PicturePool,
+        remote: RemotePictures,
+        *,
+        max_pictures: int,
+        max_pixels: int,
+        max_videos: int,
     ) -> None:
-        """``max_pixels`` bounds all pictures of one request together."""
+        """``max_pixels`` bounds all pictures and frames of one request together."""
         self._pool = pool
         self._remote = remote
         self._max_pictures = max_pictures
         self._max_pixels = max_pixels
+        self._max_videos = max_videos
 
-    async def gather(self, links: Sequence[PictureLink]) -> dict[str, NamedBytes]:
+    async def gather(self, links: Sequence[Link]) -> dict[str, NamedBytes]:
         """Return the file behind each address; raises BadRequestError and PictureTooLargeError."""
         if len(links) > self._max_pictures:
             raise BadRequestError(
                 f"The request has {len(links)} pictures (limit {self._max_pictures}).",
                 hint="ask about fewer at once.",
             )
+        num_videos = sum(isinstance(link, VideoLink) for link in links)
+        if num_videos > self._max_videos:
+            raise BadRequestError(
+                f"The request has {num_videos} videos (limit {self._max_videos}).",
+                hint="ask about fewer at once, or raise server.max_videos.",
+            )
         urls = list(dict.fromkeys(link.url for link in links))
         files = await asyncio.gather(*(self._gather_one(url) for url in urls))
         return dict(zip(urls, files, strict=True))
 
-    async def open(self, files: Mapping[str, NamedBytes]) -> dict[str, NamedImage]:
-        """Decode files; raises subclasses of PictureError, also when all together have too many pixels."""
-        opened: dict[str, NamedImage] = {}
+    async def open(
+        self, files: Mapping[str, NamedBytes], links: Sequence[Link], sampling: FrameSampling
+    ) -> dict[Link, NamedImage | NamedVideo]:
+        """Decode the files behind links, each once, videos as a model samples them.
+
+        Raises subclasses of PictureError, also when all together have too many pixels.
+        """
+        opened: dict[tuple[type[Link], str], NamedImage | NamedVideo] = {}
         num_pixels = 0
-        for url, file in files.items():
-            opened[url] = await self._pool.open(file)
-            num_pixels += opened[url].image.width * opened[url].image.height
+        for link in links:
+            place = (type(link), link.url)
+            if place in opened:
+                continue
+            if isinstance(link, VideoLink):
+                opened[place] = await self._pool.open_video(files[link.url], sampling)
+            else:
+                opened[place] = await self._pool.open(files[link.url])
+            num_pixels += _num_pixels(opened[place])
             if num_pixels > self._max_pixels:
                 raise PictureTooLargeError(
                     f"The pictures of one request have too many pixels: {num_pixels} or more "
                     f"(limit {self._max_pixels}).",
                     hint="send fewer or smaller ones, or raise limits.max_image_pixels.",
                 )
-        return opened
+        return {link: opened[type(link), link.url] for link in links}
 
     async def _gather_one(self, url: str) -> NamedBytes:
         if url[:5].lower() == "data:":
@@ -91,6 +116,12 @@ def picture_in(url: str) -> NamedBytes:
         raise BadRequestError(
             "The data of a data: URL is not base64.", hint="encode the whole file.", param="image_url"
         ) from error
+
+
+def _num_pixels(shown: NamedImage | NamedVideo) -> int:
+    if isinstance(shown, NamedImage):
+        return shown.image.width * shown.image.height
+    return sum(frame.pixels_HWC.shape[0] * frame.pixels_HWC.shape[1] for frame in shown.video.frames)
 
 
 def _text_of(name: str) -> str:

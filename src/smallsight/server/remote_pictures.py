@@ -79,7 +79,7 @@ class RemotePictures:
         """Return the picture, or where it has moved to."""
         if self._tls is None:
             self._tls = httpx2.create_ssl_context()
-        headers = {"host": place.host, "accept": "image/*", "accept-encoding": "identity"}
+        headers = {"host": place.host, "accept": "image/*, video/*", "accept-encoding": "identity"}
         headers["user-agent"] = f"smallsight/{__version__}"
         client = httpx2.AsyncClient(
             verify=self._tls, trust_env=False, follow_redirects=False, timeout=self._settings.fetch_timeout_s

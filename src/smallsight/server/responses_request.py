@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from smallsight.errors import BadRequestError
-from smallsight.server.asked import Asked, PictureLink, Turn
+from smallsight.server.asked import Asked, Link, PictureLink, Turn
+from smallsight.server.video_part import VideoPart
 from smallsight.server.wire_fields import (
     MAX_MESSAGES,
     MAX_PARTS,
@@ -48,7 +49,7 @@ class InputImage(Wire):
     detail: Detail | None = None
 
 
-InputPart = Annotated[InputText | InputRefusal | InputImage, Field(discriminator="type")]
+InputPart = Annotated[InputText | InputRefusal | InputImage | VideoPart, Field(discriminator="type")]
 
 
 class InputMessage(Wire):
@@ -141,11 +142,13 @@ def _turn(index: int, message: InputMessage) -> Turn:
     return Turn(role, tuple(_part(f"input.{index}.content", part) for part in message.content))
 
 
-def _part(place: str, part: InputText | InputRefusal | InputImage) -> str | PictureLink:
+def _part(place: str, part: InputText | InputRefusal | InputImage | VideoPart) -> str | Link:
     if isinstance(part, InputText):
         return part.text
     if isinstance(part, InputRefusal):
         return part.refusal
+    if isinstance(part, VideoPart):
+        return part.link(place)
     if part.image_url is None:
         raise BadRequestError(
             "A picture has no image_url.", hint="send it as a data: URL, base64.", param=place

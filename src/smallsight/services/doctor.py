@@ -27,6 +27,7 @@ from smallsight.errors import SmallsightError
 from smallsight.library.database import Database
 from smallsight.library.library import Library
 from smallsight.media.sandbox_report import sandbox_report
+from smallsight.media.video_formats import has_video
 from smallsight.services.logs import configure_logging
 from smallsight.services.models import Fit, ModelService
 from smallsight.settings import MIB, Settings
@@ -78,6 +79,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _text_reading()
     yield _text_model(settings)
     yield _heif()
+    yield _video()
     yield _sandbox(settings)
     yield _models(settings)
     yield _library(settings)
@@ -206,6 +208,12 @@ def _heif() -> Finding:
     if find_spec("pillow_heif") is not None:
         return Finding("HEIC pictures", Health.GOOD, f"read by pillow-heif {metadata.version('pillow-heif')}")
     return Finding("HEIC pictures", Health.MISSING, "not read", "pip install 'smallsight[heif]'")
+
+
+def _video() -> Finding:
+    if has_video():
+        return Finding("videos", Health.GOOD, f"read by PyAV {metadata.version('av')}")
+    return Finding("videos", Health.MISSING, "animations only", "pip install 'smallsight[video]'")
 
 
 def _sandbox(settings: Settings) -> Finding:

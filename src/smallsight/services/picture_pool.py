@@ -1,12 +1,15 @@
-"""Opening pictures for many requests at once: a few threads, each with a decoding process of its own."""
+"""Opening pictures and videos for many requests at once: a few threads, each with its decoding process."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
-from smallsight.model.picture_argument import NamedBytes, NamedImage, PictureOpener
+from smallsight.families.frame_sampling import FrameSampling
+from smallsight.model.picture_argument import NamedBytes, NamedImage, NamedVideo, PictureOpener
+from smallsight.model.shown_parts import open_video
 from smallsight.settings import Limits
 
 _NUM_THREADS = 2
@@ -25,6 +28,12 @@ class PicturePool:
         """Return a picture's first frame; raises subclasses of PictureError."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self._open, picture)
+
+    async def open_video(self, video: NamedBytes, sampling: FrameSampling) -> NamedVideo:
+        """Return the frames that a model sees of a video; raises subclasses of PictureError."""
+        loop = asyncio.get_running_loop()
+        opening = partial(open_video, video.data, sampling, self._limits)
+        return NamedVideo(video.name or None, await loop.run_in_executor(self._threads, opening))
 
     def close(self) -> None:
         """End the threads and their decoding processes; what waits is given up."""

@@ -6,6 +6,7 @@ from PIL import Image
 from smallsight.errors import SettingsError
 from smallsight.families.messages import Message, PicturePart, TextPart
 from smallsight.model.conversation import messages_of, pictures_in, texts_in
+from smallsight.model.shown_parts import Kind, ShownParts
 
 RED, BLUE = Image.new("RGB", (2, 2), "red"), Image.new("RGB", (2, 2), "blue")
 
@@ -18,7 +19,11 @@ def shown(messages: list[Message]) -> list[tuple[str, list[object]]]:
 
 
 def made(pictures: list[object], question: object) -> list[tuple[str, list[object]]]:
-    return shown(messages_of(pictures, question, lambda picture: picture))
+    return shown(messages_of(pictures, question, opened))
+
+
+def opened(picture: Image.Image, kind: Kind) -> ShownParts:
+    return (PicturePart(picture),)
 
 
 def test_a_text_is_the_users_after_the_pictures():
@@ -61,7 +66,8 @@ def test_pictures_may_stand_where_they_were_shown():
         [{"role": "user", "content": [5]}],
         [{"role": "user", "content": [{"type": "text"}]}],
         [{"role": "user", "content": [{"type": "image"}]}],
-        [{"role": "user", "content": [{"type": "video", "video": "x"}]}],
+        [{"role": "user", "content": [{"type": "video"}]}],
+        [{"role": "user", "content": [{"type": "audio", "audio": "x"}]}],
     ],
     ids=str,
 )
@@ -76,5 +82,19 @@ def test_pictures_need_a_message_of_the_user():
 
 
 def test_parts_hold_what_they_were_given():
-    (message,) = messages_of([RED], "x", lambda picture: picture)
+    (message,) = messages_of([RED], "x", opened)
     assert isinstance(message.parts[0], PicturePart)
+
+
+def test_what_is_opened_as_what():
+    kinds: list[Kind] = []
+
+    def note(picture: object, kind: Kind) -> ShownParts:
+        kinds.append(kind)
+        return (PicturePart(RED),)
+
+    parts = [{"type": "image", "image": RED}, {"type": "video", "video": "clip.mp4"}]
+    messages_of([RED], [{"role": "user", "content": parts}], note)
+    messages_of([RED, BLUE], "Compare.", note)
+    assert kinds == [Kind.ALONE, Kind.PICTURE, Kind.VIDEO, Kind.ONE_OF_SEVERAL, Kind.ONE_OF_SEVERAL]
+    assert pictures_in([{"role": "user", "content": parts}]) == [RED, "clip.mp4"]

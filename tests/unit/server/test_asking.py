@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from smallsight.model.picture_argument import NamedImage
-from smallsight.server.asked import Asked, PictureLink, Turn
+from smallsight.families.messages import Video
+from smallsight.model.picture_argument import NamedImage, NamedVideo
+from smallsight.server.asked import Asked, PictureLink, Turn, VideoLink
 from smallsight.server.asking import _options, _question
 from smallsight.services.served_models import ServedModel
 
 A, B, C = (PictureLink(name) for name in "abc")
-OPENED = {name: NamedImage(name, None) for name in "abc"}
+V = VideoLink("v")
+OPENED = {
+    **{link: NamedImage(link.url, None) for link in (A, B, C)},
+    V: NamedVideo("v", Video((), 1.0)),
+}
 SERVED = ServedModel(
     name="m",
     source="m",
@@ -24,7 +29,7 @@ SERVED = ServedModel(
 
 def heard(*turns: Turn, converses: bool) -> list[tuple[str, list[str]]]:
     return [
-        (turn["role"], [part.get("text") or part["image"].name for part in turn["content"]])
+        (turn["role"], [part.get("text") or part[part["type"]].name for part in turn["content"]])
         for turn in _question(turns, OPENED, converses=converses)
     ]
 
@@ -74,3 +79,11 @@ def test_a_model_that_searches_is_not_told_how_to_draw():
         "detail": "auto",
         "stop": ["x"],
     }
+
+
+def test_a_video_is_heard_where_it_stands():
+    turns = (Turn("user", (A, "1")), Turn("assistant", ("2",)), Turn("user", (V, "3")))
+    assert heard(*turns, converses=True) == [("user", ["a", "1"]), ("assistant", ["2"]), ("user", ["v", "3"])]
+    assert heard(*turns, converses=False) == [("user", ["v", "3"])]
+    (turn,) = _question(turns[-1:], OPENED, converses=True)
+    assert [part["type"] for part in turn["content"]] == ["video", "text"]

@@ -54,6 +54,22 @@ class ChatTemplate:
             ) from error
 
 
+def render_with_video(messages: Sequence[Mapping[str, Any]], places: Mapping[str, str]) -> str:
+    """Return a conversation as text where one part is a video; ``places`` is what stands for each kind.
+
+    The reference uses one form of its own then, whatever the checkpoint's template is.
+    Source: transformers 5.x, processing_smolvlm.
+    """
+    text = ["<|im_start|>"]
+    for message in messages:
+        content = message["content"]
+        begins_with_image = bool(content) and content[0]["type"] == "image"
+        text += [message["role"].capitalize(), ":" if begins_with_image else ": "]
+        text += [part["text"] if part["type"] == "text" else places[part["type"]] for part in content]
+        text.append("<end_of_utterance>\n")
+    return "".join([*text, "Assistant:"])
+
+
 def _find(model_dir: Path) -> tuple[Path, str]:
     """Look where transformers keeps templates, newest place first."""
     path = model_dir / "chat_template.jinja"

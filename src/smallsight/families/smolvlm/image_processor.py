@@ -78,7 +78,7 @@ class ImageProcessor:
             for column in range(plan.columns)
         ]
         squares.append(np.asarray(rgb.resize((side, side), self._resample)) if squares else pixels_HWC)
-        return TiledPicture(tuple(_tile(square) for square in squares), plan.rows, plan.columns)
+        return TiledPicture(tuple(tile_of(square) for square in squares), plan.rows, plan.columns)
 
     def normalise(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return float32 [1, 3, height, width] of a tile's pixels."""
@@ -120,7 +120,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _tile(square_HWC: NDArray[np.uint8]) -> Tile:
+def tile_of(square_HWC: NDArray[np.uint8]) -> Tile:
+    """Return a square as a tile, named by its content."""
     pixels_HWC = np.ascontiguousarray(square_HWC)
     digest = hashlib.sha256(pixels_HWC.data)
     digest.update(repr(pixels_HWC.shape).encode())

@@ -1,4 +1,4 @@
-"""From a conversation about pictures to tokens and tiles, as the reference does, without its libraries.
+"""From a conversation about pictures and videos to tokens and tiles, as the reference does, without it.
 
 Source: transformers 5.x, processing_idefics3 and processing_smolvlm. Text of people is data: control tokens
 written in it are read as the characters they are written with.
@@ -6,6 +6,7 @@ written in it are read as the characters they are written with.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,26 @@ from tokenizers import Tokenizer
 from smallsight.catalog.checkpoint import read_json_object
 from smallsight.errors import BrokenCheckpointError, SettingsError
 from smallsight.families.byte_level import token_bytes
-from smallsight.families.messages import Detail, Message, PicturePart, PreparedPrompt, Tile
-from smallsight.families.smolvlm.chat_template import ChatTemplate
+from smallsight.families.messages import (
+    Detail,
+    Message,
+    PicturePart,
+    PreparedPrompt,
+    TextPart,
+    Tile,
+    VideoPart,
+)
+from smallsight.families.smolvlm.chat_template import ChatTemplate, render_with_video
 from smallsight.families.smolvlm.config import read_config
-from smallsight.families.smolvlm.image_processor import ImageProcessor
+from smallsight.families.smolvlm.image_processor import ImageProcessor, tile_of
+from smallsight.families.smolvlm.video_processor import VideoProcessor, words_around
 
 IMAGE, AROUND, WHOLE = "<image>", "<fake_token_around_image>", "<global-img>"
 END_OF_TURN = "<end_of_utterance>"
 GUARD = "\U000f0000"  # of the private use area: splits a control token that a person wrote
+VIDEO = "\U000f0001"  # likewise: stands for a video, and cannot be written by a person
+
+_PLACES = re.compile(f"{IMAGE}|{VIDEO}")
 
 
 class SmolVLMProcessor:
@@ -39,12 +52,14 @@ class SmolVLMProcessor:
         tokens_per_tile: int,
         image_token_id: int,
         stop_token_ids: frozenset[int],
+        videos: VideoProcessor | None = None,
     ) -> None:
         self.tokenizer = tokenizer
         self.tokens_per_tile = tokens_per_tile
         self.image_token_id = image_token_id
         self.stop_token_ids = stop_token_ids
         self.tile_side_px = images.tile_px
+        self.videos = videos
         self._images = images
         self._template = template
         added = (token.content for token in tokenizer.get_added_tokens_decoder().values())
@@ -68,6 +83,12 @@ class SmolVLMProcessor:
                 f"expected {config.image_token_id}.",
                 hint="config.json and tokenizer.json must belong together.",
             )
+        videos = VideoProcessor.find(model_dir)
+        if videos is not None and videos.tile_px != images.tile_px:
+            raise BrokenCheckpointError(
+                f"{model_dir} has frames of {videos.tile_px} px and tiles of {images.tile_px} px.",
+                hint="fetch it again.",
+            )
         return cls(
             tokenizer,
             images,
@@ -75,23 +96,30 @@ class SmolVLMProcessor:
             tokens_per_tile=config.tokens_per_tile,
             image_token_id=config.image_token_id,
             stop_token_ids=_stop_tokens(model_dir, tokenizer),
+            videos=videos,
         )
 
     def prepare(self, messages: Sequence[Message], *, detail: Detail = Detail.HIGH) -> PreparedPrompt:
         """Turn a conversation into tokens and tiles; raises SettingsError if the template refuses it."""
-        rendered = self._template.render([self._for_template(message) for message in messages])
-        pictures = [part.image for m in messages for part in m.parts if isinstance(part, PicturePart)]
-        pieces = rendered.split(IMAGE)
-        if len(pieces) != len(pictures) + 1:
+        shown = [part for m in messages for part in m.parts if not isinstance(part, TextPart)]
+        described = [self._for_template(message) for message in messages]
+        if any(isinstance(part, VideoPart) for part in shown):
+            rendered = render_with_video(described, {"image": IMAGE, "video": VIDEO})
+        else:
+            rendered = self._template.render(described)
+        pieces = _PLACES.split(rendered)
+        if len(pieces) != len(shown) + 1:
             raise SettingsError(
-                f"The chat template shows {len(pieces) - 1} of {len(pictures)} pictures.",
+                f"The chat template shows {len(pieces) - 1} of {len(shown)} pictures.",
                 hint="put pictures into messages of the user.",
             )
         text, tiles = [pieces[0]], list[Tile]()
-        for image, piece in zip(pictures, pieces[1:], strict=True):
-            tiled = self._images.cut(image, detail)
-            tiles += tiled.tiles
-            text += [self._image_text(tiled.rows, tiled.columns), piece]
+        for part, piece in zip(shown, pieces[1:], strict=True):
+            words, part_tiles = (
+                self._video(part) if isinstance(part, VideoPart) else self._picture(part, detail)
+            )
+            tiles += part_tiles
+            text += [words, piece]
         return PreparedPrompt(tuple(self._encode("".join(text))), tuple(tiles))
 
     def normalise(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -108,19 +136,27 @@ class SmolVLMProcessor:
 
     def _for_template(self, message: Message) -> dict[str, Any]:
         content = [
-            {"type": "image"}
-            if isinstance(part, PicturePart)
-            else {"type": "text", "text": self._guarded(part.text)}
+            {"type": "text", "text": self._guarded(part.text)}
+            if isinstance(part, TextPart)
+            else {"type": "image" if isinstance(part, PicturePart) else "video"}
             for part in message.parts
         ]
         return {"role": message.role, "content": content}
+
+    def _picture(self, part: PicturePart, detail: Detail) -> tuple[str, tuple[Tile, ...]]:
+        tiled = self._images.cut(part.image, detail)
+        return self._image_text(tiled.rows, tiled.columns), tiled.tiles
+
+    def _video(self, part: VideoPart) -> tuple[str, tuple[Tile, ...]]:
+        tiles = tuple(tile_of(frame.pixels_HWC) for frame in part.video.frames)
+        return words_around(part.video, [self._image_text(0, 0)] * len(tiles)), tiles
 
     def _guarded(self, text: str) -> str:
         """Split every control token in a person's text, to be put together again as plain characters.
 
         So is a beginning of one at the end of the text, which the next part of the message might complete.
         """
-        text = text.replace(GUARD, "")
+        text = text.replace(GUARD, "").replace(VIDEO, "")
         for control in self._controls:
             text = text.replace(control, control[0] + GUARD + control[1:])
         for start in range(max(0, len(text) - len(self._controls[0]) + 1), len(text)):

@@ -1,0 +1,120 @@
+"""What SmolVLM2 sees of a video: which frames, how they are resized, and the words around them.
+
+Source: transformers 5.x, video_processing_smolvlm and processing_smolvlm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from smallsight.catalog.checkpoint import read_json_object
+from smallsight.errors import BrokenCheckpointError, ModelNotRunnableError
+from smallsight.families.messages import Video
+from smallsight.families.smolvlm.number_words import number_in_words
+from smallsight.families.smolvlm.resampling import resize_frame
+from smallsight.families.smolvlm.tiling import MAX_SIDE_PX
+from smallsight.media.video import VideoFacts
+
+__all__ = ["VideoProcessor", "words_around"]
+
+_MAX_FRAMES = 512
+_MAX_FPS = 1000
+_SKIPPED_S = 1  # at both ends of a long video: titles and fades
+
+
+class VideoProcessor:
+    """Looks at videos as a checkpoint's configuration says."""
+
+    knows_videos = True
+
+    def __init__(self, described: Mapping[str, Any], path: Path) -> None:
+        sampling = described.get("video_sampling")
+        sampling = sampling if isinstance(sampling, dict) else {}
+        fps = sampling.get("fps", described.get("fps"))
+        max_frames = sampling.get("max_frames", described.get("num_frames"))
+        # The size of pictures goes before the one that is said for videos. So it does in the reference.
+        longest_px = _edge(described.get("size") or sampling.get("video_size"))
+        tile_px = _edge(described.get("max_image_size"))
+        if (
+            not isinstance(fps, int | float)
+            or not 0 < fps < _MAX_FPS
+            or not isinstance(max_frames, int)
+            or not 0 < max_frames <= _MAX_FRAMES
+            or longest_px is None
+            or tile_px is None
+        ):
+            raise BrokenCheckpointError(
+                f"{path} does not say how videos are sampled.", hint="fetch it again."
+            )
+        if described.get("resample", Image.Resampling.LANCZOS) != Image.Resampling.LANCZOS:
+            raise ModelNotRunnableError(f"{path} resizes frames in a way that is not run for videos.")
+        self._fps: float = fps
+        self._max_frames = max_frames
+        self._longest_px = min(longest_px, MAX_SIDE_PX)
+        self.tile_px = tile_px
+
+    @classmethod
+    def find(cls, model_dir: Path) -> VideoProcessor | None:
+        """Read the part of the configuration that is about videos; None for a model of pictures only."""
+        nested = model_dir / "processor_config.json"
+        if nested.exists() and isinstance(described := read_json_object(nested).get("video_processor"), dict):
+            samples = described.get("video_sampling") or described.get("num_frames")
+            return cls(described, nested) if samples else None
+        for name in ("video_preprocessor_config.json", "preprocessor_config.json"):
+            path = model_dir / name
+            if path.exists() and "video_sampling" in (described := read_json_object(path)):
+                return cls(described, path)
+        return None
+
+    def choose(self, facts: VideoFacts) -> list[int]:
+        """Return the frames to look at: so many a second, at most ``max_frames``, evenly over the video."""
+        wanted = max(1, min(round(self._fps * facts.duration_s), self._max_frames))
+        first, last = 0, facts.num_frames - 1
+        if facts.duration_s - 2 * _SKIPPED_S > self._max_frames * self._fps:
+            first = int(_SKIPPED_S * facts.fps)
+            last = min(last, int(facts.num_frames - _SKIPPED_S * facts.fps))
+        if first >= last:
+            first, last = 0, facts.num_frames - 1
+        return [int(index) for index in np.unique(np.linspace(first, last, wanted, dtype=int))]
+
+    def fit(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Resize a frame to the longest side and then to the one square that the vision tower takes."""
+        height, width = pixels_HWC.shape[:2]
+        resized = resize_frame(pixels_HWC, _longest_side(width, height, self._longest_px))
+        return resize_frame(resized, (self.tile_px, self.tile_px))
+
+
+def words_around(video: Video, shown: Sequence[str]) -> str:
+    """Write a video out: what it is, and each frame, ``shown`` as text, with its time before it."""
+    minutes, seconds = divmod(int(video.duration_s), 60)
+    length = f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+    count = number_in_words(len(video.frames))
+    pieces = [f"You are provided the following series of {count} frames from a {length} [H:MM:SS] video.\n"]
+    for frame, text in zip(video.frames, shown, strict=True):
+        minutes, seconds = divmod(int(frame.time_s), 60)
+        pieces.append(f"\nFrame from {minutes:02d}:{seconds:02d}:{text}")
+    return "".join(pieces) + "\n\n"
+
+
+def _longest_side(width: int, height: int, longest_px: int) -> tuple[int, int]:
+    """Bring the longest side to ``longest_px``, the other to an even number in proportion, at least 1."""
+    ratio = width / height
+    if width >= height:
+        width, height = longest_px, int(longest_px / ratio)
+        height += height % 2
+    else:
+        width, height = int(longest_px * ratio), longest_px
+        width += width % 2
+    return max(width, 1), max(height, 1)
+
+
+def _edge(given: object) -> int | None:
+    value = given.get("longest_edge") if isinstance(given, dict) else None
+    is_size = isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 16_384
+    return value if is_size else None

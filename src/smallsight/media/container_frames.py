@@ -1,0 +1,185 @@
+"""The frames of a video file, in the decoding child, by PyAV: the ``video`` extra.
+
+One pass over the packets, which decodes nothing, tells how many frames there are and when each is shown. A
+frame is then decoded from the key frame before it, so that an hour costs no more than a minute does.
+"""
+
+from __future__ import annotations
+
+import bisect
+import io
+from collections.abc import Iterator
+from fractions import Fraction
+
+import av
+from av.stream import Disposition
+from PIL import Image
+
+from smallsight.errors import CorruptPictureError, UnsupportedFormatError
+from smallsight.media.video_decoding import VideoFacts, VideoRequest, check_length, check_size, sound
+from smallsight.media.video_formats import CONTAINERS
+
+__all__ = ["CODECS", "ContainerFrames"]
+
+# What phones, cameras, browsers and the tools of the last twenty years write; the rest is never opened.
+CODECS = frozenset(
+    "h264 hevc av1 vp8 vp9 mpeg4 mpeg1video mpeg2video mjpeg theora h263 flv1 msmpeg4v2 msmpeg4v3 wmv2 "
+    "prores".split()
+)
+_SEEKABLE = ("MP4", "MATROSKA")  # the others have no index that leads to a given frame
+_TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
+_FALLBACK_RATE = Fraction(25)
+_MAX_RATE_ERROR = Fraction(1, 20)
+_BEFORE = -(2**63)  # earlier than any frame is shown
+
+
+class ContainerFrames:
+    """The first video stream of a file."""
+
+    def __init__(self, data: bytes, request: VideoRequest) -> None:
+        self._request = request
+        # Errors in texts such as titles concern nobody here.
+        self._container = av.open(
+            io.BytesIO(data), "r", format=CONTAINERS[request.format], metadata_errors="ignore"
+        )
+        streams = [one for one in self._container.streams.video if not _is_cover(one)]
+        if not streams:
+            raise UnsupportedFormatError(
+                f"The {request.format} file has no video in it.", hint="perhaps it is sound only."
+            )
+        self._stream = streams[0]
+        self._check_codec()
+        # The rest of the process has no more than one processor's worth to do either.
+        self._stream.thread_type = "NONE"
+        self._stream.codec_context.thread_count = 1
+        check_size(self._stream.width, self._stream.height, request)
+        self._decoded: Iterator[av.VideoFrame] | None = None
+        self._last: av.VideoFrame | None = None
+        self._last_at, self._num_decoded = _BEFORE, 0
+        self._wanted_at = _BEFORE
+        self._shown_at, self._keys = self._scan()
+        self.facts = self._facts()
+        check_length(self.facts.num_frames, self.facts.duration_s, request)
+
+    def frame(self, index: int) -> Image.Image:
+        """Return a frame; seeks when a key frame lies between the last one and it."""
+        return sound(self._request.format, lambda: self._image(self._find(index)))
+
+    def _check_codec(self) -> None:
+        name = self._stream.codec_context.codec.canonical_name
+        if name not in CODECS:
+            raise UnsupportedFormatError(
+                f"Videos coded as {name} are not read.", hint="save it as MP4 (H.264)."
+            )
+
+    def _scan(self) -> tuple[list[int] | None, list[int]]:
+        """Return when each frame is shown, in order, None where the file does not say; and the key frames."""
+        shown_at: list[int | None] = []
+        keys: list[int] = []
+        for packet in self._container.demux(self._stream):
+            if packet.size == 0 or packet.is_discard:
+                continue
+            shown_at.append(packet.pts)
+            if packet.is_keyframe and packet.pts is not None:
+                keys.append(packet.pts)
+            if len(shown_at) > self._request.max_frames:
+                check_length(len(shown_at), 0.0, self._request)
+        if not shown_at:
+            raise CorruptPictureError("The video has no frames.", hint="copy it anew.")
+        self._num_frames = len(shown_at)
+        known = sorted({one for one in shown_at if one is not None})
+        self._rewind()
+        return (known if len(known) == len(shown_at) else None), sorted(keys)
+
+    def _facts(self) -> VideoFacts:
+        rate = self._rate()
+        duration_s = float(self._num_frames / rate)
+        return VideoFacts(self._stream.width, self._stream.height, self._num_frames, float(rate), duration_s)
+
+    def _rate(self) -> Fraction:
+        """Return the average frame rate: what the file says, unless its own times say otherwise.
+
+        Recordings of screens and browsers show a frame when something changes, and write any rate.
+        """
+        said = self._stream.average_rate or self._stream.guessed_rate or _FALLBACK_RATE
+        if self._shown_at is None or len(self._shown_at) < 2 or self._stream.time_base is None:
+            return said
+        span_s = (self._shown_at[-1] - self._shown_at[0]) * self._stream.time_base
+        measured = (len(self._shown_at) - 1) / span_s
+        return said if abs(said - measured) <= measured * _MAX_RATE_ERROR else measured
+
+    def _rewind(self) -> None:
+        self._container.seek(0)
+        self._decoded, self._last = None, None
+        self._last_at, self._num_decoded = _BEFORE, 0
+
+    def _find(self, index: int) -> av.VideoFrame:
+        if self._shown_at is None:
+            return self._by_count(index)
+        wanted = self._shown_at[index]
+        key = self._key_before(wanted)
+        if key is not None and self._last_at < key:
+            self._container.seek(key, stream=self._stream)
+            self._decoded, self._last, self._last_at = None, None, _BEFORE
+            self._by_time(wanted)
+        if self._last_at > wanted:  # asked for backwards, or a seek went too far
+            self._rewind()
+        return self._by_time(wanted)
+
+    def _key_before(self, wanted: int) -> int | None:
+        if self._request.format not in _SEEKABLE or not self._keys:
+            return None
+        return self._keys[max(0, bisect.bisect_right(self._keys, wanted) - 1)]
+
+    def _by_time(self, wanted: int) -> av.VideoFrame:
+        """Decode until the frame that is shown at this time, or the next one where it does not decode."""
+        self._wanted_at = wanted
+        while self._last_at < wanted and self._advance():
+            pass
+        return self._require_last()
+
+    def _by_count(self, index: int) -> av.VideoFrame:
+        if self._num_decoded > index + 1:
+            self._rewind()
+        while self._num_decoded <= index and self._advance():
+            pass
+        return self._require_last()
+
+    def _advance(self) -> bool:
+        if self._decoded is None:
+            self._decoded = self._frames()
+        following = next(self._decoded, None)
+        if following is None:
+            return False
+        self._last, self._num_decoded = following, self._num_decoded + 1
+        if following.pts is not None:
+            self._last_at = following.pts
+        return True
+
+    def _frames(self) -> Iterator[av.VideoFrame]:
+        """Decode from where the file stands; a packet that does not decode is left out, as players do."""
+        context = self._stream.codec_context
+        for packet in self._container.demux(self._stream):
+            # What is shown before the wanted frame, and needed by no other, need not be decoded.
+            is_before = packet.pts is not None and packet.pts < self._wanted_at
+            context.skip_frame = "NONREF" if is_before else "DEFAULT"
+            try:
+                yield from packet.decode()
+            except av.error.InvalidDataError:
+                continue
+
+    def _require_last(self) -> av.VideoFrame:
+        if self._last is None:
+            raise CorruptPictureError("None of the video's frames decodes.", hint="copy it anew.")
+        return self._last
+
+    def _image(self, frame: av.VideoFrame) -> Image.Image:
+        check_size(frame.width, frame.height, self._request)
+        image: Image.Image = frame.to_image()  # type: ignore[no-untyped-call]
+        turn = _TURNS.get(round(frame.rotation) % 360)
+        return image if turn is None else image.transpose(turn)
+
+
+def _is_cover(stream: av.VideoStream) -> bool:
+    """Return whether a stream is the picture on a song's cover."""
+    return bool(stream.disposition & Disposition.attached_pic)

@@ -1,0 +1,157 @@
+"""Reading untrusted videos: sniffed here, decoded frame by frame in a child, its answers checked here.
+
+At no time is there more than one frame in this process, beside what the caller keeps.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from smallsight.errors import (
+    CorruptPictureError,
+    DecoderFailedError,
+    PictureError,
+    PictureTooLargeError,
+    UnsupportedFormatError,
+)
+from smallsight.media.child_process import ChildEndedError, ChildProcess, ChildTimeoutError
+from smallsight.media.video_decoding import VideoFacts
+from smallsight.media.video_formats import ANIMATIONS, sniff_video
+from smallsight.media.wire import OUT_OF_MEMORY
+from smallsight.settings import MIB, Limits
+
+__all__ = ["VideoFacts", "VideoReader"]
+
+_CHILD = "smallsight.media.video_child"
+_MAX_MESSAGE_CHARS = 300
+_ERRORS_BY_CODE = {
+    error.code: error for error in (CorruptPictureError, PictureTooLargeError, UnsupportedFormatError)
+}
+
+
+class VideoReader:
+    """One open video: ``facts``, then frames. Use it in ``with``; the child ends with the block.
+
+    Not thread-safe. Opening raises subclasses of PictureError only, and so does reading.
+    """
+
+    def __init__(self, data: bytes, limits: Limits) -> None:
+        self._limits = limits
+        video_format = sniff_video(data)
+        self._left_s = limits.video_timeout_s
+        self._child = ChildProcess(limits.decode_memory_bytes, module=_CHILD)
+        is_animation = video_format in ANIMATIONS
+        request = {
+            "format": video_format,
+            "max_side_px": limits.max_image_side_px,
+            "max_pixels": limits.max_video_pixels,
+            "max_frames": limits.max_frames if is_animation else limits.max_video_frames,
+            "max_duration_s": limits.max_video_s,
+        }
+        try:
+            reply, _ = self._ask(request, data, max_reply_bytes=0)
+            self.facts = self._checked_facts(reply)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the child; nothing it does is worth waiting for."""
+        self._child.kill()
+
+    def frames(self, indices: Sequence[int]) -> Iterator[npt.NDArray[np.uint8]]:
+        """Yield frames as uint8 RGB [height, width, 3]; in ascending order nothing is decoded twice."""
+        for index in indices:
+            if not 0 <= index < self.facts.num_frames:
+                raise IndexError(f"frame {index} of {self.facts.num_frames}")
+            reply, pixels = self._ask(
+                {"index": index}, b"", max_reply_bytes=3 * self._limits.max_video_pixels
+            )
+            try:
+                width_px, height_px = (int(side) for side in reply["image_size"])
+                if min(width_px, height_px) < 1:
+                    raise ValueError("no pixels")
+                yield np.frombuffer(pixels, np.uint8).reshape(height_px, width_px, 3)
+            except (KeyError, TypeError, ValueError) as error:
+                raise _senseless() from error
+
+    def _ask(
+        self, request: dict[str, Any], data: bytes, *, max_reply_bytes: int
+    ) -> tuple[dict[str, Any], bytearray]:
+        began_s = time.monotonic()
+        try:
+            if self._left_s <= 0:
+                raise ChildTimeoutError("its time was up")
+            reply, pixels = self._child.exchange(
+                {**request, "timeout_s": self._left_s}, data, self._left_s, max_reply_bytes=max_reply_bytes
+            )
+        except ChildTimeoutError as error:
+            raise DecoderFailedError(
+                f"Decoding the video took too long (limit {self._limits.video_timeout_s:g} s).",
+                hint="raise limits.video_timeout_s, or make the video shorter or smaller.",
+            ) from error
+        except ChildEndedError as error:
+            raise DecoderFailedError(
+                f"The decoder died on this video: {error}.",
+                hint="the file is damaged or hostile; others are not affected.",
+            ) from error
+        finally:
+            self._left_s -= time.monotonic() - began_s
+        if "error" in reply:
+            raise self._error_told_by_child(reply)
+        return reply, pixels
+
+    def _error_told_by_child(self, reply: dict[str, Any]) -> PictureError:
+        if reply["error"] == OUT_OF_MEMORY:
+            return DecoderFailedError(
+                f"Decoding needs too much memory (limit {self._limits.decode_memory_bytes // MIB} MiB).",
+                hint="raise limits.decode_memory_bytes or make the video smaller.",
+            )
+        kind = _ERRORS_BY_CODE.get(str(reply["error"]), DecoderFailedError)
+        hint = reply.get("hint")
+        return kind(_plain(reply.get("message")), hint=None if hint is None else _plain(hint))
+
+    def _checked_facts(self, reply: dict[str, Any]) -> VideoFacts:
+        """Return what the child says about the video; raises DecoderFailedError when it is not sound."""
+        try:
+            width_px, height_px, num_frames = (
+                int(reply[name]) for name in ("width_px", "height_px", "num_frames")
+            )
+            fps, duration_s = float(reply["fps"]), float(reply["duration_s"])
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise _senseless() from error
+        sound = (
+            min(width_px, height_px, num_frames) > 0
+            and width_px * height_px <= self._limits.max_video_pixels
+            and num_frames <= max(self._limits.max_video_frames, self._limits.max_frames)
+            and math.isfinite(fps)
+            and fps > 0
+            and 0 < duration_s <= self._limits.max_video_s
+        )
+        if not sound:
+            raise _senseless()
+        return VideoFacts(width_px, height_px, num_frames, fps, duration_s)
+
+
+def _senseless() -> DecoderFailedError:
+    return DecoderFailedError("The video decoder gave an answer that makes no sense.")
+
+
+def _plain(text: object) -> str:
+    """Return text from the child as one printable line of bounded length."""
+    return "".join(character for character in str(text)[:_MAX_MESSAGE_CHARS] if character.isprintable())

@@ -1,0 +1,73 @@
+"""The disposable child for one video: ``python -m smallsight.media.video_child MEMORY_BYTES PARENT_PID``.
+
+It locks itself down as the child for pictures does, opens the one video it is sent, and hands out the frames
+that it is asked for, until its input ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from dataclasses import asdict
+from typing import Any, BinaryIO
+
+from smallsight.errors import CorruptPictureError, PictureTooLargeError, UnsupportedFormatError
+from smallsight.media.picture_decoding import prepare_pillow
+from smallsight.media.sandbox import allow_cpu_seconds, lock_down
+from smallsight.media.video_decoding import VideoRequest, VideoSource, open_video
+from smallsight.media.video_formats import has_video
+from smallsight.media.wire import OUT_OF_MEMORY, read_bytes, read_header, write_frame
+
+__all__ = ["main", "serve"]
+
+
+def main(arguments: list[str]) -> int:
+    """Lock down, then serve requests on standard input and output; return the exit code."""
+    memory_bytes, parent_pid = int(arguments[0]), int(arguments[1])
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    prepare_pillow()
+    if has_video():
+        with contextlib.suppress(ImportError):  # a broken extra must not cost the animations that need none
+            import av  # noqa: PLC0415 - optional package
+
+            av.logging.set_level(None)
+    reasons = lock_down(memory_bytes, parent_pid)
+    write_frame(replies, {"ready": True, "not_in_force": reasons})
+    return serve(sys.stdin.buffer, replies)
+
+
+def serve(requests: BinaryIO, replies: BinaryIO) -> int:
+    """Answer requests until there are no more, or memory ran out."""
+    source: VideoSource | None = None
+    while True:
+        try:
+            header, num_bytes = read_header(requests)
+        except EOFError:
+            return 0
+        try:
+            data = read_bytes(requests, num_bytes)
+            allow_cpu_seconds(header.pop("timeout_s"))
+            reply, pixels, source = _answer(header, data, source)
+        except MemoryError:
+            write_frame(replies, {"error": OUT_OF_MEMORY})
+            return 1
+        except (CorruptPictureError, PictureTooLargeError, UnsupportedFormatError) as error:
+            reply, pixels = {"error": error.code, "message": error.message, "hint": error.hint}, b""
+        write_frame(replies, reply, pixels)
+
+
+def _answer(
+    header: dict[str, Any], data: bytes, source: VideoSource | None
+) -> tuple[dict[str, Any], bytes, VideoSource]:
+    """Open the video, or return a frame of the one that is open."""
+    if source is None:
+        source = open_video(data, VideoRequest(**header))
+        return asdict(source.facts), b"", source
+    image = source.frame(header["index"])
+    return {"image_size": image.size}, image.tobytes(), source
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

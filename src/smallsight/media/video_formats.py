@@ -1,0 +1,95 @@
+"""Videos told by their first bytes: containers, which the ``video`` extra reads, and animated pictures.
+
+It never decodes and never looks at a file's name.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+
+from smallsight.errors import MissingDecoderError, UnsupportedFormatError
+from smallsight.media.container_scan import count_gif_frames
+from smallsight.media.formats import describe_bytes, readable_format
+
+__all__ = ["ANIMATIONS", "CONTAINERS", "has_video", "is_animation", "is_container", "sniff_video"]
+
+# The one demuxer of FFmpeg that may look at each: no other is tried, whatever the bytes ask for.
+CONTAINERS = {
+    "MP4": "mov,mp4,m4a,3gp,3g2,mj2",
+    "MATROSKA": "matroska,webm",
+    "AVI": "avi",
+    "MPEG-TS": "mpegts",
+    "MPEG": "mpeg",
+    "OGG": "ogg",
+    "FLV": "flv",
+}
+ANIMATIONS = ("GIF", "WEBP")
+
+_SIGNATURES = (
+    (b"\x1aE\xdf\xa3", "MATROSKA"),
+    (b"\0\0\1\xba", "MPEG"),
+    (b"OggS", "OGG"),
+    (b"FLV\1", "FLV"),
+)
+_SOUND_BRANDS = (b"M4A ", b"M4B ", b"M4P ")
+_OLD_QUICKTIME = (b"moov", b"mdat", b"wide", b"free", b"skip")
+_TS_PACKET_BYTES = 188
+_TS_SYNC = 0x47
+_WEBP_ANIMATED = 0x02
+
+
+def has_video() -> bool:
+    """Return whether the ``video`` extra is installed, without importing it."""
+    return importlib.util.find_spec("av") is not None
+
+
+def is_container(data: bytes) -> bool:
+    """Return whether the first bytes are those of a video file that is not an animated picture."""
+    return _container(data) is not None
+
+
+def is_animation(data: bytes) -> bool:
+    """Return whether it is a GIF or WebP of more than one frame."""
+    match readable_format(data):
+        case "GIF":
+            return count_gif_frames(data, 1) > 1
+        case "WEBP":
+            return data[12:16] == b"VP8X" and bool(data[20:21]) and bool(data[20] & _WEBP_ANIMATED)
+    return False
+
+
+def sniff_video(data: bytes) -> str:
+    """Return one of CONTAINERS or ANIMATIONS; a GIF or WebP of one frame is a short video too.
+
+    Raises UnsupportedFormatError for everything else, and MissingDecoderError where the extra is missing.
+    """
+    container = _container(data)
+    if container is not None:
+        if not has_video():
+            raise MissingDecoderError(
+                "Videos need an optional package.", hint="pip install 'smallsight[video]'."
+            )
+        return container
+    picture = readable_format(data)
+    if picture in ANIMATIONS:
+        return picture
+    looks_like = describe_bytes(data) if picture is None else f"it is a picture ({picture})"
+    raise UnsupportedFormatError(
+        f"Not a video that is read: {looks_like}.",
+        hint="use MP4, MOV, WebM, Matroska, AVI, MPEG, Ogg, FLV, or an animated GIF or WebP.",
+    )
+
+
+def _container(data: bytes) -> str | None:
+    for signature, name in _SIGNATURES:
+        if data.startswith(signature):
+            return name
+    if data[:4] == b"RIFF" and data[8:12] == b"AVI ":
+        return "AVI"
+    if data[4:8] == b"ftyp":
+        return "MP4" if readable_format(data) is None and data[8:12] not in _SOUND_BRANDS else None
+    if data[4:8] in _OLD_QUICKTIME:
+        return "MP4"
+    if len(data) > 2 * _TS_PACKET_BYTES and all(data[i * _TS_PACKET_BYTES] == _TS_SYNC for i in range(3)):
+        return "MPEG-TS"
+    return None

@@ -1,0 +1,109 @@
+"""From what callers pass to what a conversation shows: pictures, or frames of a video that a family takes."""
+
+from __future__ import annotations
+
+import os
+from enum import Enum, auto
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeAlias
+
+from PIL import Image
+
+from smallsight.errors import UnsupportedFormatError
+from smallsight.families.frame_sampling import FrameSampling
+from smallsight.families.messages import Frame, PicturePart, Video, VideoPart
+from smallsight.media.files import read_picture_file
+from smallsight.media.video import VideoReader
+from smallsight.media.video_formats import is_animation, is_container
+from smallsight.model.picture_argument import NamedBytes, NamedVideo, PictureArgument, PictureOpener
+from smallsight.settings import Limits
+
+__all__ = ["Kind", "PartOpener", "ShownParts", "open_video"]
+
+ShownParts: TypeAlias = tuple[PicturePart | VideoPart, ...]
+
+
+class Kind(Enum):
+    """As what something is shown."""
+
+    ONE_OF_SEVERAL = auto()  # a video if it is a video file; an animation is a picture among pictures
+    ALONE = auto()  # an animation is a video too, for a family that knows videos
+    PICTURE = auto()
+    VIDEO = auto()
+
+
+class PartOpener:
+    """Opens pictures and videos for one family. Not thread-safe; close it, or use it in ``with``."""
+
+    def __init__(self, limits: Limits, sampling: FrameSampling) -> None:
+        self._limits = limits
+        self._sampling = sampling
+        self._pictures = PictureOpener(limits)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the decoding process."""
+        self._pictures.close()
+
+    def open(self, argument: PictureArgument, kind: Kind) -> ShownParts:
+        """Return the parts that show it; raises subclasses of PictureError."""
+        if isinstance(argument, NamedVideo):
+            return self._parts(argument.video)
+        if kind is Kind.VIDEO:
+            return self._parts(self.video(argument).video)
+        file = None if kind is Kind.PICTURE else _file(argument, self._limits)
+        if file is None:
+            return (PicturePart(self._pictures.open(argument)),)
+        is_moving = is_container(file.data) or (
+            kind is Kind.ALONE and self._sampling.knows_videos and is_animation(file.data)
+        )
+        if is_moving:
+            return self._parts(open_video(file.data, self._sampling, self._limits))
+        return (PicturePart(self._pictures.open(file)),)
+
+    def video(self, argument: PictureArgument) -> NamedVideo:
+        """Open what has to be a video, or an animation of one frame or more."""
+        if isinstance(argument, NamedVideo):
+            return argument
+        file = _file(argument, self._limits)
+        if file is None:
+            raise UnsupportedFormatError(
+                f"A {type(argument).__name__} is not a video.", hint="give a path, or the bytes of a file."
+            )
+        return NamedVideo(file.name or None, open_video(file.data, self._sampling, self._limits))
+
+    def _parts(self, video: Video) -> ShownParts:
+        if self._sampling.knows_videos:
+            return (VideoPart(video),)
+        return tuple(PicturePart(Image.fromarray(frame.pixels_HWC)) for frame in video.frames)
+
+
+def open_video(data: bytes, sampling: FrameSampling, limits: Limits) -> Video:
+    """Decode the frames that a family wants, each as it sees it; raises subclasses of PictureError."""
+    with VideoReader(data, limits) as reader:
+        facts = reader.facts
+        indices = sampling.choose(facts)
+        frames = tuple(
+            Frame(sampling.fit(pixels_HWC), index / facts.fps)
+            for index, pixels_HWC in zip(indices, reader.frames(indices), strict=True)
+        )
+        return Video(frames, facts.duration_s)
+
+
+def _file(argument: PictureArgument, limits: Limits) -> NamedBytes | None:
+    """Return the bytes of a file, None for an image that is open already."""
+    if isinstance(argument, NamedBytes):
+        return argument
+    if isinstance(argument, bytes | bytearray | memoryview):
+        return NamedBytes("", bytes(argument))
+    if isinstance(argument, str | os.PathLike):
+        return NamedBytes(Path(argument).name, read_picture_file(Path(argument), limits))
+    return None

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clips import animation, clip
+from smallsight.errors import PictureNotFoundError, UnsupportedFormatError
+from smallsight.families.frame_sampling import FewFrames
+from smallsight.families.messages import PicturePart, VideoPart
+from smallsight.model.picture_argument import NamedBytes, NamedVideo, PictureArgument
+from smallsight.model.shown_parts import Kind, PartOpener, open_video
+from smallsight.settings import Limits
+
+LIMITS = Limits()
+CLIP, LOOP = clip(20, fps=10), animation(4)
+PICTURES, VIDEOS = FewFrames(2), FewFrames(3, knows_videos=True)
+
+
+def kinds(argument: PictureArgument, kind: Kind, sampling: FewFrames) -> list[str]:
+    with PartOpener(LIMITS, sampling) as opener:
+        parts = opener.open(argument, kind)
+    return ["video" if isinstance(part, VideoPart) else "picture" for part in parts]
+
+
+@pytest.mark.parametrize("kind", [Kind.ALONE, Kind.ONE_OF_SEVERAL, Kind.VIDEO])
+def test_a_video_file_is_a_video_wherever_it_may_be_one(kind: Kind):
+    assert kinds(CLIP, kind, VIDEOS) == ["video"]
+    assert kinds(NamedBytes("clip.mp4", CLIP), kind, PICTURES) == ["picture", "picture"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected", "of_pictures"),
+    [
+        (Kind.ALONE, ["video"], ["picture"]),
+        (Kind.ONE_OF_SEVERAL, ["picture"], ["picture"]),
+        (Kind.PICTURE, ["picture"], ["picture"]),
+        (Kind.VIDEO, ["video"], ["picture", "picture"]),
+    ],
+)
+def test_what_an_animation_is(kind: Kind, expected: list[str], of_pictures: list[str]):
+    assert kinds(LOOP, kind, VIDEOS) == expected
+    assert kinds(LOOP, kind, PICTURES) == of_pictures
+
+
+def test_a_video_is_no_picture_and_a_picture_no_video(tmp_path: Path):
+    with pytest.raises(UnsupportedFormatError, match="a video"):
+        kinds(CLIP, Kind.PICTURE, VIDEOS)
+    for argument in (Image.new("RGB", (4, 4)), np.zeros((4, 4, 3), np.uint8), b"hello"):
+        with pytest.raises(UnsupportedFormatError):
+            kinds(argument, Kind.VIDEO, VIDEOS)
+    with pytest.raises(PictureNotFoundError):
+        kinds(tmp_path / "none.mp4", Kind.ALONE, VIDEOS)
+
+
+def test_what_is_open_already_stays_as_it_is():
+    image = Image.new("RGB", (4, 4))
+    with PartOpener(LIMITS, VIDEOS) as opener:
+        (part,) = opener.open(image, Kind.ALONE)
+        assert isinstance(part, PicturePart)
+        assert part.image is image
+        seen = opener.video(NamedBytes("folder/clip.mp4", CLIP))
+        assert seen.name == "folder/clip.mp4"
+        assert opener.video(seen) is seen
+        (part,) = opener.open(seen, Kind.ALONE)
+        assert isinstance(part, VideoPart)
+        assert part.video is seen.video
+
+
+def test_frames_have_their_times():
+    video = open_video(CLIP, VIDEOS, LIMITS)
+    assert ([frame.time_s for frame in video.frames], video.duration_s) == ([0.3, 1.0, 1.6], 2.0)
+    assert NamedVideo(None, video).video.frames[0].pixels_HWC.shape == (48, 64, 3)
