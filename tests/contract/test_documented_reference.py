@@ -96,6 +96,7 @@ def test_a_setting_can_be_set_by_the_variable_the_guide_names(name, monkeypatch)
         "tags.precision": "int8",
         "index.follow_symlinks": "true",
         "index.ocr": "false",
+        "log_format": "json",
         "log_level": "debug",
         "search.min_similarity": "0.5",
     }.get(name)

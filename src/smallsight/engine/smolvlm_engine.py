@@ -20,6 +20,7 @@ from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.engine.scheduler import Scheduler
 from smallsight.engine.text_runner import TextRunner
 from smallsight.engine.vision_runner import VisionRunner
+from smallsight.engine.weight_store import Report
 from smallsight.engine.worker import Parts, Worker
 from smallsight.errors import SettingsError
 from smallsight.families.messages import Detail, Message
@@ -38,6 +39,7 @@ class SmolVLMEngine:
     processor: SmolVLMProcessor
     networks: Networks
     worker: Worker
+    features: FeatureCache
     describe_prompt: str = "Can you describe this image?"
     converses: bool = True
 
@@ -52,13 +54,19 @@ class SmolVLMEngine:
         return self.networks.weights_bytes
 
     def start(
-        self, messages: Sequence[Message], detail: Detail, options: SamplingOptions, *, ignores_end: bool
+        self,
+        messages: Sequence[Message],
+        detail: Detail,
+        options: SamplingOptions,
+        *,
+        ignores_end: bool,
+        client: str = "",
     ) -> Generation:
         """Make the prompt and hand it to the worker."""
         if options.num_beams not in (None, 1):
             raise SettingsError("SmolVLM does not search with beams.", hint="leave num_beams out.")
         prompt = self.processor.prepare(messages, detail=detail)
-        return self.worker.submit(prompt, options, ignores_end=ignores_end)
+        return self.worker.submit(prompt, options, ignores_end=ignores_end, client=client)
 
     def token_bytes(self, token_id: int) -> bytes:
         """Return the bytes that a token stands for."""
@@ -76,13 +84,19 @@ def load_smolvlm(
     threads: int = 0,
     graphs_dir: Path | None = None,
     options: EngineOptions | None = None,
+    report: Report | None = None,
 ) -> SmolVLMEngine:
     """Load a folder in Hugging Face layout in one of ``SCHEMES``; raises subclasses of SmallsightError."""
     chosen = options or EngineOptions()
     config = read_config(model_dir)
     processor = SmolVLMProcessor.load(model_dir)
     networks = load_networks(
-        find_weight_files(model_dir), config, SCHEMES[precision], graphs_dir=graphs_dir, threads=threads
+        find_weight_files(model_dir),
+        config,
+        SCHEMES[precision],
+        graphs_dir=graphs_dir,
+        threads=threads,
+        report=report,
     )
 
     def to_patches(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -103,7 +117,8 @@ def load_smolvlm(
         max_step_tokens=chosen.max_step_tokens,
         context_tokens=config.text.context_tokens,
     )
-    vision = VisionRunner(networks.vision, to_patches, FeatureCache(chosen.feature_cache_bytes), release)
+    features = FeatureCache(chosen.feature_cache_bytes)
+    vision = VisionRunner(networks.vision, to_patches, features, release)
     grammar = JsonGrammar(processor.tokenizer, processor.stop_token_ids)
     parts = Parts(
         processor,
@@ -114,4 +129,4 @@ def load_smolvlm(
         config.text.context_tokens,
         grammar.constrain,
     )
-    return SmolVLMEngine(processor, networks, Worker(parts))
+    return SmolVLMEngine(processor, networks, Worker(parts), features)

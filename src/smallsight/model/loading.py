@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from smallsight.engine.machine_memory import free_memory_bytes, usable_memory_bytes
 from smallsight.errors import ModelNotRunnableError
@@ -27,14 +28,16 @@ def load(
     progress: bool = True,  # noqa: ARG001 - part of the stable interface; nothing here takes long enough yet
     offline: bool = False,  # noqa: ARG001 - part of the stable interface; loading never fetches anything
     settings: Settings | None = None,
+    on_progress: Callable[[float], None] | None = None,
 ) -> Model:
     """Load a model: ``test``, a catalogue name, a registered name, or a folder in Hugging Face layout.
 
     ``precision`` is "auto" (the model's own), "fp32", "bf16", "fp16", "int8", "int4" or "nf4".
     ``threads=None`` takes the setting. Files are never fetched here: `smallsight models pull` does that.
-    ``settings`` replaces those of the environment. Raises UnknownModelError, ModelUnavailableError (files are
-    not here), ModelNotRunnableError (no code for it, or no such engine or device), BrokenCheckpointError,
-    OutOfResourcesError (too little memory) and SettingsError.
+    ``settings`` replaces those of the environment. ``on_progress`` hears which part is done, from 0 to 1.
+    Raises UnknownModelError, ModelUnavailableError (files are not here), ModelNotRunnableError (no code for
+    it, or no such engine or device), BrokenCheckpointError, OutOfResourcesError (too little memory) and
+    SettingsError.
     """
     _require_known("engine", engine, _ENGINES)
     _require_known("device", device, _DEVICES)
@@ -54,6 +57,7 @@ def load(
         threads=settings.threads if threads is None else threads,
         graphs_dir=settings.graphs_dir,
         limits=settings.limits,
+        on_progress=on_progress,
     )
 
 

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Literal, Protocol, Self, TypeAlias
 
 from smallsight.errors import SmallsightError
-from smallsight.model.answer import Answer, MemoryReport
+from smallsight.model.answer import Answer, Looks, MemoryReport
 from smallsight.model.conversation import Question
 from smallsight.model.picture_argument import PictureArgument, Pictures
 from smallsight.model.reply import Reply
@@ -28,7 +28,8 @@ class Model(Protocol):
     object too. Several pictures are a list or tuple. A question is a text, or the messages of a conversation
     so far, as mappings with "role" and "content", where the pictures belong to the first message of the user;
     a content may also be a list of parts, with pictures among the text: see ``conversation``. ``length`` is
-    "short" or "normal" for families that describe in both, moondream2 so far. Methods raise subclasses of
+    "short" or "normal" for families that describe in both, moondream2 so far. ``client=NAME`` among
+    ``sampling`` says for whom: the requests of different clients take turns. Methods raise subclasses of
     SmallsightError.
     """
 
@@ -55,6 +56,11 @@ class Model(Protocol):
     @property
     def memory(self) -> MemoryReport:
         """What it takes now."""
+        ...
+
+    @property
+    def looks(self) -> Looks:
+        """How many tiles of pictures it has looked at since it was loaded, and how many it knew."""
         ...
 
     def describe(

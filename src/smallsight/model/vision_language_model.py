@@ -18,9 +18,10 @@ from smallsight.engine.loading import load_engine
 from smallsight.engine.place_finder import PlaceKind
 from smallsight.engine.sampler import TokenChoice
 from smallsight.engine.sampling_options import SamplingOptions
+from smallsight.engine.weight_store import Report
 from smallsight.errors import ModelUnavailableError, SettingsError, SmallsightError
 from smallsight.families.messages import Detail
-from smallsight.model.answer import Answer, MemoryReport, Timings, TokenLogprob, Usage
+from smallsight.model.answer import Answer, Looks, MemoryReport, Timings, TokenLogprob, Usage
 from smallsight.model.conversation import messages_of
 from smallsight.model.description_prompt import description_prompt
 from smallsight.model.finding import start_finding
@@ -59,6 +60,7 @@ class VisionLanguageModel:
         graphs_dir: Path | None = None,
         limits: Limits | None = None,
         options: EngineOptions | None = None,
+        on_progress: Report | None = None,
     ) -> VisionLanguageModel:
         """Load a folder in Hugging Face layout; precision is "fp32", "bf16", "int8" or "int4".
 
@@ -66,7 +68,13 @@ class VisionLanguageModel:
         the next load takes about a second. Raises subclasses of SmallsightError.
         """
         engine = load_engine(
-            family, model_dir, precision, threads=threads, graphs_dir=graphs_dir, options=options
+            family,
+            model_dir,
+            precision,
+            threads=threads,
+            graphs_dir=graphs_dir,
+            options=options,
+            report=on_progress,
         )
         return cls(engine, name=name, precision=precision, limits=limits or Limits())
 
@@ -75,6 +83,11 @@ class VisionLanguageModel:
         """The weights as they are stored, and what the whole process has resident."""
         weights_bytes = self._running().weights_bytes
         return MemoryReport(weights_bytes, psutil.Process().memory_info().rss)
+
+    @property
+    def looks(self) -> Looks:
+        """How many tiles it has looked at, and how many it knew."""
+        return self._running().features.looks
 
     def describe(
         self,
@@ -234,9 +247,11 @@ class VisionLanguageModel:
         """Open the pictures, make the prompt, and hand it to the engine."""
         engine = self._running()
         began_s = time.perf_counter()
-        options, ignores_end = _options(max_tokens, sampling)
+        given = dict(sampling)
+        client = str(given.pop("client", ""))
+        options, ignores_end = _options(max_tokens, given)
         messages, chosen_detail = messages_of(pictures, question, opener.open), _detail(detail)
-        generation = engine.start(messages, chosen_detail, options, ignores_end=ignores_end)
+        generation = engine.start(messages, chosen_detail, options, ignores_end=ignores_end, client=client)
         prepared_s = time.perf_counter() - began_s
         wants_logprobs = options.num_logprobs is not None
         return _Started(generation, prepared_s, self.name, engine, wants_logprobs=wants_logprobs)

@@ -7,15 +7,18 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from smallsight.model.model import Model
 from smallsight.model.picture_argument import NamedImage
-from smallsight.model.reply import Reply
+from smallsight.model.reply import FinishedReply, Reply, spaced_words
 from smallsight.server.admission import Admission
 from smallsight.server.asked import Asked, PictureLink, Turn
 from smallsight.server.exchange import Exchange
 from smallsight.server.picture_links import PictureLinks
+from smallsight.server.same_question import question_digest
+from smallsight.server.waiting_line import WaitingLine
 from smallsight.services.served_models import ServedModel
 from smallsight.services.serving import Serving
 
@@ -24,11 +27,15 @@ _NUM_THREADS = 2
 
 @dataclass(frozen=True, slots=True)
 class UnderWay:
-    """A question that a model is answering; ``began_s`` is when it was asked, by ``time.perf_counter``."""
+    """A question that a model is answering; ``began_s`` is when it was asked, by ``time.perf_counter``.
+
+    ``is_remembered``: no model is, the answer was known.
+    """
 
     exchange: Exchange
     model: str
     began_s: float
+    is_remembered: bool = False
 
 
 class Asking:
@@ -38,30 +45,38 @@ class Asking:
         self._serving = serving
         self._admission = admission
         self._pictures = pictures
+        self._answering = WaitingLine(serving.settings.server.max_answering)
         self._threads = ThreadPoolExecutor(_NUM_THREADS, "smallsight-prompts")
         # Decoded pictures are large. They are in memory only while a prompt is made, of few requests at once.
-        self._preparing = asyncio.Semaphore(_NUM_THREADS)
+        self._preparing = WaitingLine(_NUM_THREADS)
 
-    async def begin(self, asked: Asked, until: AsyncExitStack) -> UnderWay:
-        """Begin an answer; closing ``until`` gives up what has not ended, and everything it holds.
+    async def begin(self, asked: Asked, client: str, until: AsyncExitStack) -> UnderWay:
+        """Begin an answer in the client's turn; closing ``until`` gives up what has not ended and more.
 
         Raises subclasses of SmallsightError.
         """
         began_s = time.perf_counter()
-        until.enter_context(self._admission.place())
+        until.enter_context(self._admission.place(client))
         loop = asyncio.get_running_loop()
         served = await loop.run_in_executor(self._threads, self._serving.models.find, asked.model)
         files = await self._pictures.gather(asked.links)
+        results = self._serving.results
+        digest = question_digest(asked, served, files) if results.max_bytes else None
+        if digest is not None and (known := results.find(digest)) is not None:
+            finished = [FinishedReply(answer, spaced_words(answer.text)) for answer in known]
+            return UnderWay(Exchange(finished), served.name, began_s, is_remembered=True)
+        await until.enter_async_context(self._answering.place(client))
         model = await until.enter_async_context(self._serving.pool.lend(served))
         replies: list[Reply] = []
         until.callback(_cancel_all, replies)
-        async with self._preparing:
+        async with self._preparing.place(client):
             opened = await self._pictures.open(files)
             question = _question(asked.turns, opened, converses=model.converses)
             for index in range(asked.num_choices):
-                options = _options(asked, served, index, searches=bool(model.tasks))
+                options = _options(asked, served, index, searches=bool(model.tasks)) | {"client": client}
                 replies.append(await self._start(model, question, options))
-        return UnderWay(Exchange(replies), served.name, began_s)
+        on_answers = None if digest is None else partial(results.remember, digest)
+        return UnderWay(Exchange(replies, on_answers), served.name, began_s)
 
     def close(self) -> None:
         """End the threads."""

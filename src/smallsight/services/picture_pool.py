@@ -6,6 +6,7 @@ import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+from smallsight.engine.machine_memory import other_process_bytes
 from smallsight.model.picture_argument import NamedBytes, NamedImage, PictureOpener
 from smallsight.settings import Limits
 
@@ -25,6 +26,11 @@ class PicturePool:
         """Return a picture's first frame; raises subclasses of PictureError."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self._open, picture)
+
+    def memory_bytes(self) -> int:
+        """Return what the decoding processes hold now."""
+        pids = [opener.child_pid for opener in list(self._openers)]
+        return sum(other_process_bytes(pid) for pid in pids if pid is not None)
 
     def close(self) -> None:
         """End the threads and their decoding processes; what waits is given up."""

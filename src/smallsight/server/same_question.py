@@ -1,0 +1,44 @@
+"""When two questions are the same: one digest of everything that decides a greedy answer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from smallsight.model.picture_argument import NamedBytes
+from smallsight.server.asked import Asked, PictureLink, Turn
+from smallsight.services.served_models import ServedModel
+from smallsight.version import __version__
+
+_UNIMPORTANT = {"seed"}  # nothing is drawn
+
+
+def question_digest(asked: Asked, served: ServedModel, files: Mapping[str, NamedBytes]) -> bytes | None:
+    """Return what names a question's answer, or None where asking again may give another one.
+
+    Pictures count by their content and file name, wherever they came from. An answer with logprobs is not
+    named: those belong to a vocabulary.
+    """
+    temperature = served.temperature if asked.temperature is None else asked.temperature
+    if temperature != 0 or "num_logprobs" in asked.sampling:
+        return None
+    decides = {
+        "version": __version__,
+        "model": [served.name, *served.load_key],
+        "turns": [_turn(turn, files) for turn in asked.turns],
+        "detail": asked.detail,
+        "max_tokens": asked.max_tokens or served.max_tokens,
+        "num_choices": asked.num_choices,
+        "sampling": {name: asked.sampling[name] for name in sorted(asked.sampling.keys() - _UNIMPORTANT)},
+    }
+    return hashlib.sha256(json.dumps(decides).encode("ascii")).digest()
+
+
+def _turn(turn: Turn, files: Mapping[str, NamedBytes]) -> list[Any]:
+    return [turn.role, *(_picture(files[p.url]) if isinstance(p, PictureLink) else p for p in turn.parts)]
+
+
+def _picture(file: NamedBytes) -> list[str]:
+    return [file.name, hashlib.sha256(file.data).hexdigest()]
