@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from smallsight.errors import SettingsError
+from smallsight.remote_settings import RemoteSettings
 
 MIB = 1024 * 1024
 PRECISION_PATTERN = "^(auto|fp32|bf16|fp16|int8|int4|nf4)$"
@@ -298,6 +299,10 @@ class Settings(BaseSettings):
     server: ServerSettings = ServerSettings()
     memory: MemorySettings = MemorySettings()
     inference: InferenceSettings = InferenceSettings()
+    remotes: dict[str, RemoteSettings] = Field(
+        default_factory=dict,
+        description="Models on other servers, by name: see [other servers](#models-on-other-servers).",
+    )
     models: dict[str, ModelSettings] = Field(
         default_factory=dict, description="Values of single models, by name: see [the server](#the-server)."
     )

@@ -31,6 +31,7 @@ from smallsight.families.florence2.text_graphs import build_decoder_graph, build
 from smallsight.families.florence2.vision_graph import build_vision_graph
 from smallsight.families.florence2.weights import Florence2Weights
 from smallsight.families.messages import Detail, Message, PicturePart, TextPart
+from smallsight.families.prompt_length import require_length
 from smallsight.graph.compiled import CompiledNetwork, load_or_compile
 from smallsight.quant.bundle import Bundle, stored_bytes
 from smallsight.quant.scheme import Stored
@@ -62,8 +63,9 @@ class Florence2Engine:
     ) -> Generation:
         """Ask the last question about the one picture; earlier turns are not seen, this is no chat model."""
         beam_options = self._beam_options(options, ignores_end=ignores_end)
-        prompt = self.processor.prepare(*_question(messages))
         limit = self.processor.config.text_positions
+        require_length(self.processor.tokenizer, messages, limit)
+        prompt = self.processor.prepare(*_question(messages))
         if (num_tokens := len(prompt.prepared.token_ids)) > limit:
             raise PromptTooLongError(
                 f"The prompt has {num_tokens} tokens (limit {limit}).", hint="shorten the text."

@@ -38,6 +38,7 @@ from smallsight.families.moondream2.config import Moondream2Config
 from smallsight.families.moondream2.processor import Moondream2Processor
 from smallsight.families.moondream2.templates import DESCRIBE, LENGTHS
 from smallsight.families.patches import cut_patches
+from smallsight.families.prompt_length import require_length
 from smallsight.graph.paged_attention import BLOCK_TOKENS
 
 USUAL_TOKENS = 128  # of a question and its answer
@@ -88,6 +89,7 @@ class Moondream2Engine:
         """Ask the last question about the one picture; earlier turns are not seen, this is no chat model."""
         if options.num_beams not in (None, 1):
             raise SettingsError("moondream2 does not search with beams.", hint="leave num_beams out.")
+        require_length(self.processor.tokenizer, messages, self.processor.config.text.context_tokens)
         image, question = _question(messages)
         prompt = self.processor.prepare(image, question, "query", detail)
         return self.worker.submit(prompt, options, ignores_end=ignores_end, client=client)

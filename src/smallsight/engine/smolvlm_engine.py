@@ -25,6 +25,7 @@ from smallsight.engine.worker import Parts, Worker
 from smallsight.errors import SettingsError
 from smallsight.families.messages import Detail, Message
 from smallsight.families.patches import cut_patches
+from smallsight.families.prompt_length import require_length
 from smallsight.families.smolvlm.config import read_config
 from smallsight.families.smolvlm.processor import SmolVLMProcessor
 from smallsight.graph.paged_attention import BLOCK_TOKENS
@@ -40,6 +41,7 @@ class SmolVLMEngine:
     networks: Networks
     worker: Worker
     features: FeatureCache
+    context_tokens: int
     describe_prompt: str = "Can you describe this image?"
     converses: bool = True
 
@@ -65,6 +67,7 @@ class SmolVLMEngine:
         """Make the prompt and hand it to the worker."""
         if options.num_beams not in (None, 1):
             raise SettingsError("SmolVLM does not search with beams.", hint="leave num_beams out.")
+        require_length(self.processor.tokenizer, messages, self.context_tokens)
         prompt = self.processor.prepare(messages, detail=detail)
         return self.worker.submit(prompt, options, ignores_end=ignores_end, client=client)
 
@@ -129,4 +132,4 @@ def load_smolvlm(
         config.text.context_tokens,
         grammar.constrain,
     )
-    return SmolVLMEngine(processor, networks, Worker(parts), features)
+    return SmolVLMEngine(processor, networks, Worker(parts), features, config.text.context_tokens)

@@ -293,7 +293,10 @@ class _Started:
             token_ids=tuple(choice.token_id for choice in outcome.choices),
             finish_reason=outcome.finish_reason,
             usage=Usage(
-                outcome.prompt_tokens, outcome.image_tokens, len(outcome.choices), outcome.cached_tokens
+                outcome.prompt_tokens,
+                outcome.image_tokens,
+                len(outcome.choices) if outcome.num_tokens is None else outcome.num_tokens,
+                outcome.cached_tokens,
             ),
             timings=Timings(
                 decode_picture_s=before_s,
@@ -303,7 +306,7 @@ class _Started:
                 decode_s=outcome.decode_s,
                 total_s=before_s + outcome.total_s,
             ),
-            model=self._model,
+            model=outcome.answered_by or self._model,
             data=outcome.data,
             logprobs=tuple(_logprob(choice) for choice in outcome.choices) if self._wants_logprobs else None,
         )

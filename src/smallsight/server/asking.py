@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from smallsight.errors import RemoteModelError
 from smallsight.model.model import Model
-from smallsight.model.picture_argument import NamedImage
+from smallsight.model.picture_argument import NamedBytes, NamedImage
 from smallsight.model.reply import FinishedReply, Reply, spaced_words
 from smallsight.server.admission import Admission
 from smallsight.server.asked import Asked, PictureLink, Turn
@@ -57,8 +59,7 @@ class Asking:
         """
         began_s = time.perf_counter()
         until.enter_context(self._admission.place(client))
-        loop = asyncio.get_running_loop()
-        served = await loop.run_in_executor(self._threads, self._serving.models.find, asked.model)
+        served = await self._find(asked.model)
         files = await self._pictures.gather(asked.links)
         results = self._serving.results
         digest = question_digest(asked, served, files) if results.max_bytes else None
@@ -66,7 +67,53 @@ class Asking:
             finished = [FinishedReply(answer, spaced_words(answer.text)) for answer in known]
             return UnderWay(Exchange(finished), served.name, began_s, is_remembered=True)
         await until.enter_async_context(self._answering.place(client))
+        if served.remote is not None:
+            try:
+                exchange = await self._ask_remote(asked, served, client, files, until)
+                return UnderWay(exchange, served.name, began_s)
+            except RemoteModelError:
+                if served.remote.fallback is None:
+                    raise
+                self._serving.remotes.note_fallback(served.name)
+                served = await self._find(served.remote.fallback, here=True)
         model = await until.enter_async_context(self._serving.pool.lend(served))
+        replies = await self._start_all(model, asked, served, client, files, until)
+        on_answers = None if digest is None else partial(results.remember, digest)
+        return UnderWay(Exchange(replies, on_answers), served.name, began_s)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    async def _find(self, name: str | None, *, here: bool = False) -> ServedModel:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, partial(self._serving.models.find, name, here=here))
+
+    async def _ask_remote(
+        self,
+        asked: Asked,
+        served: ServedModel,
+        client: str,
+        files: Mapping[str, NamedBytes],
+        until: AsyncExitStack,
+    ) -> Exchange:
+        """Ask another server and wait for its first word; raises RemoteModelError when there is none."""
+        assert served.remote is not None  # noqa: S101 - for the type checker: the caller has looked
+        model = self._serving.remotes.model(served.name, served.remote)
+        exchange = Exchange(await self._start_all(model, asked, served, client, files, until))
+        await exchange.begun()
+        return exchange
+
+    async def _start_all(
+        self,
+        model: Model,
+        asked: Asked,
+        served: ServedModel,
+        client: str,
+        files: Mapping[str, NamedBytes],
+        until: AsyncExitStack,
+    ) -> list[Reply]:
+        """Make the prompt and start a reply for each choice."""
         replies: list[Reply] = []
         until.callback(_cancel_all, replies)
         async with self._preparing.place(client):
@@ -75,12 +122,7 @@ class Asking:
             for index in range(asked.num_choices):
                 options = _options(asked, served, index, searches=bool(model.tasks)) | {"client": client}
                 replies.append(await self._start(model, question, options))
-        on_answers = None if digest is None else partial(results.remember, digest)
-        return UnderWay(Exchange(replies, on_answers), served.name, began_s)
-
-    def close(self) -> None:
-        """End the threads."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        return replies
 
     async def _start(self, model: Model, question: list[dict[str, Any]], options: dict[str, Any]) -> Reply:
         """Start a reply in a thread; one whose client leaves meanwhile is given up as soon as it is there."""

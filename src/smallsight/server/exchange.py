@@ -30,17 +30,25 @@ class Exchange:
         self._replies = replies
         self._on_answers = on_answers
         self._heard: asyncio.Queue[Heard] = asyncio.Queue()
+        self._first: Heard | None = None
         self._loop = asyncio.get_running_loop()
         for index, reply in enumerate(replies):
             reply.listen(lambda piece, index=index: self._hand_over(Heard(index, piece)))  # type: ignore[misc]
+
+    async def begun(self) -> None:
+        """Wait for the first word of any choice; raises what the first one failed with, if without a word."""
+        self._first = await self._heard.get()
+        if self._first.piece is None:
+            self._replies[self._first.index].answer()
 
     async def pieces(self) -> AsyncIterator[Heard | None]:
         """Yield what is heard until every choice has ended; None after some time in which nothing was."""
         num_running = len(self._replies)
         while num_running:
+            first, self._first = self._first, None
             try:
                 async with asyncio.timeout(QUIET_S):
-                    heard = await self._heard.get()
+                    heard = first or await self._heard.get()
             except TimeoutError:
                 yield None
                 continue

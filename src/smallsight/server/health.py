@@ -62,4 +62,15 @@ class Health:
                 }
                 for one in pool.loaded()
             ],
+            "remotes": [
+                {
+                    "name": one.name,
+                    "circuit": one.circuit.value,
+                    "fallback": one.fallback,
+                    "answers": one.num_answers,
+                    "failures": one.num_failures,
+                    "fallbacks": one.num_fallbacks,
+                }
+                for one in self._serving.remotes.states()
+            ],
         }

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from smallsight.engine.circuit import State
 from smallsight.engine.machine_memory import peak_memory_bytes
 from smallsight.server.admission import Admission
 from smallsight.server.asking import UnderWay
@@ -119,6 +120,27 @@ class _State(Collector):
         yield CounterMetricFamily("smallsight_model_unloads", "Models unloaded.", pool.num_unloads)
         yield self._tiles()
         yield from self._results()
+        yield from self._remotes()
+
+    def _remotes(self) -> Iterator[Metric]:
+        states = self._serving.remotes.states()
+        circuit = GaugeMetricFamily(
+            "smallsight_remote_circuit", "Whether another server is asked.", labels=("model", "state")
+        )
+        asked = CounterMetricFamily(
+            "smallsight_remote_requests", "How asking another server went.", labels=("model", "kind")
+        )
+        for one in states:
+            for state in State:
+                circuit.add_metric((one.name, state.value), one.circuit is state)
+            for kind, number in (
+                ("answer", one.num_answers),
+                ("failure", one.num_failures),
+                ("fallback", one.num_fallbacks),
+            ):
+                asked.add_metric((one.name, kind), number)
+        yield circuit
+        yield asked
 
     def _tiles(self) -> Metric:
         tiles = CounterMetricFamily(

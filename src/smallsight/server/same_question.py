@@ -19,10 +19,10 @@ def question_digest(asked: Asked, served: ServedModel, files: Mapping[str, Named
     """Return what names a question's answer, or None where asking again may give another one.
 
     Pictures count by their content and file name, wherever they came from. An answer with logprobs is not
-    named: those belong to a vocabulary.
+    named: those belong to a vocabulary. What another server's model becomes is not known here.
     """
     temperature = served.temperature if asked.temperature is None else asked.temperature
-    if temperature != 0 or "num_logprobs" in asked.sampling:
+    if served.remote is not None or temperature != 0 or "num_logprobs" in asked.sampling:
         return None
     decides = {
         "version": __version__,

@@ -20,13 +20,14 @@ from smallsight.errors import (
     SmallsightError,
     UnknownModelError,
 )
-from smallsight.model.loading_names import find_model
+from smallsight.model.loading_names import find_model, find_remote
+from smallsight.remote_settings import RemoteSettings
 from smallsight.services.models import ModelService, ModelStatus
 from smallsight.settings import ModelSettings, Settings
 
 _Value = TypeVar("_Value")
 _GIB = 1024**3
-_NO_OWNER = "smallsight"
+_NO_OWNER, _REMOTE = "smallsight", "remote"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class ServedModel:
     """A model that can be asked now, and how it is loaded and asked where a request does not say.
 
     ``source`` is a name or a folder; ``max_bytes`` bounds what it may take, None is the server's bound.
+    With ``remote`` another server runs it, and nothing is loaded.
     """
 
     name: str
@@ -46,6 +48,7 @@ class ServedModel:
     max_tokens: int
     temperature: float
     files_mark: str = ""
+    remote: RemoteSettings | None = None
 
     @property
     def load_key(self) -> tuple[str, str, str, str]:
@@ -68,10 +71,11 @@ class ServedModels:
     def __init__(self, settings: Callable[[], Settings]) -> None:
         self._settings = settings
 
-    def find(self, name: str | None) -> ServedModel:
+    def find(self, name: str | None, *, here: bool = False) -> ServedModel:
         """Return the model of this name, or the active one; raises UnknownModelError or BadRequestError.
 
         A model that is known but has no files here is unknown to a client, with a hint for the operator.
+        With ``here`` it is one that this machine runs, though another server does so too.
         """
         settings = self._settings()
         if not name:
@@ -80,6 +84,8 @@ class ServedModels:
                     "The request names no model.", hint="GET /v1/models lists them.", param="model"
                 )
             name = settings.active_model
+        if not here and (found := find_remote(name, settings)) is not None:
+            return _remote_model(*found, settings)
         canonical, source = self._locate(name, settings)
         own = _own_settings(settings, canonical)
         precision = own.inference.dtype or settings.inference.dtype
@@ -106,7 +112,13 @@ class ServedModels:
         """Return every model that can be asked: files here, code for them, headers readable."""
         settings = self._settings()
         statuses = ModelService(settings).list()
-        listed = [_listed(status) for status in statuses if _can_be_asked(status)]
+        listed = [ListedModel(name, _REMOTE, 0) for name in sorted(settings.remotes)]
+        elsewhere = {name.casefold() for name in settings.remotes}
+        listed += [
+            _listed(status)
+            for status in statuses
+            if _can_be_asked(status) and status.name.casefold() not in elsewhere
+        ]
         if (active := settings.active_model) is not None:
             try:
                 served = self.find(None)
@@ -118,7 +130,8 @@ class ServedModels:
 
     def get(self, name: str) -> ListedModel:
         """Return what the list says about one model; raises UnknownModelError."""
-        canonical = self._locate(name, self._settings())[0]
+        found = find_remote(name, settings := self._settings())
+        canonical = self._locate(name, settings)[0] if found is None else found[0]
         for one in self.list():
             if one.name == canonical:
                 return one
@@ -140,6 +153,22 @@ class ServedModels:
                 return folder.name, folder
         known = [one.name for one in load_catalog().entries] + [one.name for one in registered.all()]
         raise unknown_model(name, known)
+
+
+def _remote_model(name: str, remote: RemoteSettings, settings: Settings) -> ServedModel:
+    inference = _own_settings(settings, name).inference
+    return ServedModel(
+        name=name,
+        source=name,
+        precision="auto",
+        device="auto",
+        needed_bytes=0,
+        max_bytes=None,
+        cleanup_aggressive=False,
+        max_tokens=_first(inference.max_tokens, settings.inference.max_tokens),
+        temperature=_first(inference.temperature, settings.inference.temperature),
+        remote=remote,
+    )
 
 
 def _own_settings(settings: Settings, name: str) -> ModelSettings:

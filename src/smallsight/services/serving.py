@@ -14,6 +14,7 @@ from smallsight.services.live_settings import LiveSettings
 from smallsight.services.measured_memory import MeasuredMemory
 from smallsight.services.model_pool import Loader, ModelPool, Report
 from smallsight.services.picture_pool import PicturePool
+from smallsight.services.remote_models import RemoteModels
 from smallsight.services.result_cache import ResultCache
 from smallsight.services.served_models import ServedModel, ServedModels
 from smallsight.settings import Settings
@@ -40,6 +41,7 @@ class Serving:
             measure=self._measure,
             measured=MeasuredMemory(self.settings.measured_memory_path),
         )
+        self.remotes = RemoteModels(live.current)
         self.results = ResultCache(self.settings.server.result_cache_bytes)
 
     @classmethod
@@ -49,6 +51,7 @@ class Serving:
 
     async def close(self) -> None:
         """Unload the models and end the decoders."""
+        self.remotes.close()
         await self.pool.close()
         self.pictures.close()
 
