@@ -12,6 +12,7 @@ from pydantic import Field
 from smallsight.errors import BadRequestError
 from smallsight.server.asked import Asked, PictureLink, Turn
 from smallsight.server.wire_fields import (
+    MAX_BIASES,
     MAX_CHOICES,
     MAX_ID_DIGITS,
     MAX_MESSAGES,
@@ -106,7 +107,7 @@ class ChatRequest(Wire):
     repetition_penalty: Annotated[float, Field(ge=0.01, le=100, allow_inf_nan=False)] | None = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
-    logit_bias: dict[str, Bias] | None = None
+    logit_bias: Annotated[dict[str, Bias], Field(max_length=MAX_BIASES)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
     response_format: ResponseFormat | None = None
