@@ -236,6 +236,23 @@ def test_a_server_that_does_not_answer_in_time_is_given_up(pair: Pair):
             assert time.monotonic() - began_s < 5
 
 
+def test_the_active_model_may_be_elsewhere_and_move_without_a_restart(pair: Pair):
+    pair.start_there()
+    del pair.settings["remotes"]
+    file = pair.here_home / "smallsight.toml"
+    entry = f'[remotes.afar]\nbase_url = "http://127.0.0.1:{pair.port}/v1"\napi_key_env = "KEY_OF_THERE"\n'
+    file.write_text(entry + 'model = "far"\n')
+    with running(pair.here_home, "--model", "afar", **pair.settings) as here:
+        here.wait_until(lambda: here.http.get("/health/ready").status_code == 200)
+        assert here.ask(max_tokens=3).json()["model"] == "afar"
+        assert here.health()["models"] == []
+        file.write_text(entry + 'model = "nobody"\nretries = 0\nfallback = "near"\n')
+        assert here.ask(max_tokens=3).json()["model"] == "near"
+        file.write_text("")
+        assert here.ask(max_tokens=3).status_code == 404
+        assert here.health()["remotes"] == []
+
+
 def test_from_python_and_the_command_line(pair: Pair, folders: dict[str, Path], tmp_path: Path):
     picture = tmp_path / "picture.png"
     picture.write_bytes(png(5))

@@ -32,13 +32,16 @@ class RemoteModels:
     def __init__(self, settings: Callable[[], Settings]) -> None:
         self._settings = settings
         self._engines: dict[str, RemoteEngine] = {}
+        self._replaced: list[RemoteEngine] = []
         self._num_fallbacks: dict[str, int] = {}
 
     def model(self, name: str, remote: RemoteSettings) -> VisionLanguageModel:
         """Return a model that asks there; with other settings than before, it begins anew."""
         engine = self._engines.get(name)
         if engine is None or engine.settings != remote:
-            engine = self._engines[name] = RemoteEngine(name, remote)  # one before it ends what it has begun
+            if engine is not None:
+                self._replaced.append(engine)  # it ends what it has begun
+            engine = self._engines[name] = RemoteEngine(name, remote)
         return VisionLanguageModel(engine, name=name, precision=REMOTE, limits=self._settings().limits)
 
     def note_fallback(self, name: str) -> None:
@@ -51,7 +54,7 @@ class RemoteModels:
 
     def close(self) -> None:
         """Give up what is under way."""
-        for engine in self._engines.values():
+        for engine in (*self._engines.values(), *self._replaced):
             engine.close()
 
     def _state(self, name: str, remote: RemoteSettings) -> RemoteState:
