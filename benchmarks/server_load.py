@@ -8,7 +8,7 @@ Run it as ``python benchmarks/server_load.py [MODE ...] [--model DIR] [--seconds
   question against both;
 - ``mixed``: --requests over three models under a ceiling, the peak against it, and what is left at the end;
 - ``peer``: ``ratio`` for ``transformers serve`` on the same checkpoint, with and without continuous batching,
-  and for ours at ``--detail high``, which looks at as many tiles as it does. Needs `make peers`, or accelerate.
+  and for ours at ``--detail high``, which looks at as many tiles as it does. Needs `make peers`.
 
 The server and the clients share the machine. Answers from memory are off where not said otherwise, else the
 second round of a load would measure a dictionary.

@@ -108,6 +108,8 @@ class RemoteEngine:
         for generation in list(self._under_way):
             generation.cancel()
         self._threads.shutdown(wait=True, cancel_futures=True)
+        for generation in list(self._under_way):  # whose turn never came
+            generation.finish(generation.outcome(Told(), "cancelled"))
         if self._fallback is not None:
             self._fallback.close()
 
@@ -160,6 +162,9 @@ class RemoteEngine:
                     raise
             except RemoteModelError as error:
                 self._note_failure(generation, error)
+                raise
+            except BaseException:
+                self.circuit.leave()
                 raise
             else:
                 return

@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 
 _MODELS = "models"
 _MAX_MODELS = 500
+_FADING = 0.95  # with each answer
 _WORTH_WRITING = 0.02  # a change by less than this share is not
 
 
@@ -54,12 +55,12 @@ class MeasuredMemory:
         self._note(served, replace(self.find(served), loading_bytes=max(0, num_bytes)))
 
     def note_answer(self, served: ServedModel, num_bytes: int, *, is_first: bool) -> None:
-        """Remember by how much an answer let the process grow; the largest measurement counts."""
+        """Remember by how much an answer let the process grow; the largest counts, and fades."""
         known = self.find(served)
         if is_first:
-            known = replace(known, first_answer_bytes=max(known.first_answer_bytes, num_bytes))
+            known = replace(known, first_answer_bytes=_largest(known.first_answer_bytes, num_bytes))
         else:
-            known = replace(known, later_answer_bytes=max(known.later_answer_bytes, num_bytes))
+            known = replace(known, later_answer_bytes=_largest(known.later_answer_bytes, num_bytes))
         self._note(served, known)
 
     def save(self) -> None:
@@ -83,6 +84,11 @@ class MeasuredMemory:
             self._models[key] = measured  # at the end: the first is the oldest
             while len(self._models) > _MAX_MODELS:
                 del self._models[next(iter(self._models))]
+
+
+def _largest(known_bytes: int, new_bytes: int) -> int:
+    """Return the larger one; without fading, one odd moment would count against a model for ever."""
+    return max(new_bytes, int(_FADING * known_bytes))
 
 
 def _key(served: ServedModel) -> str:

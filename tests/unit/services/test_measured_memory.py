@@ -20,11 +20,11 @@ def test_measurements_outlive_the_run(tmp_path: Path):
     first.note_loading(MODEL, 100)
     first.note_loading(MODEL, 70)  # the newest counts
     first.note_answer(MODEL, 50, is_first=True)
-    for num_bytes in (5, 9, 7):
+    for num_bytes in (500, 1000, 700, 960):  # the largest counts, and fades
         first.note_answer(MODEL, num_bytes, is_first=False)
     first.save()
     again = MeasuredMemory(file)
-    assert again.find(MODEL) == Measured(70, 50, 9)
+    assert again.find(MODEL) == Measured(70, 50, 960)
     for other in ({"precision": "int4"}, {"files_mark": "changed"}, {"name": "n"}):
         assert again.find(replace(MODEL, **other)) == Measured()
 
