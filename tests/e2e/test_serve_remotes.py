@@ -17,6 +17,7 @@ from typing import Any
 
 import openai
 import pytest
+from benchmarks.served_process import PEERS, transformers_server
 
 import smallsight
 from smallsight.catalog.registered import RegisteredModel, RegisteredModels
@@ -28,6 +29,7 @@ from tiny_smolvlm import SHAPES, make_checkpoint
 from .serving import Server, about, data_url, png, running
 
 REST_S = 1.0
+TRAINED = Path(__file__).resolve().parents[2] / "training" / "begun" / "model"
 
 
 @pytest.fixture(scope="module")
@@ -307,3 +309,22 @@ def test_closing_ends_what_is_under_way(pair: Pair):
     assert begun.wait(20)
     model.close()
     assert reply.answer().finish_reason == "cancelled"
+
+
+@pytest.mark.skipif(not (PEERS / "accelerate").is_dir(), reason="transformers serve needs `make peers`")
+def test_another_makers_server_answers_too(tmp_path: Path):
+    """It computes in its own way, so only what does not hang on the last bit is compared."""
+    picture = png(6, 150, 90)
+    with transformers_server(TRAINED) as there:
+        remote = {"base_url": f"{there.url}/v1", "model": str(TRAINED)}
+        settings = Settings(home=tmp_path, remotes={"afar": remote})
+        with (
+            smallsight.load("afar", settings=settings) as afar,
+            smallsight.load(TRAINED, precision="fp32") as near,
+        ):
+            told, expected = (
+                model.ask(picture, "What is this?", max_tokens=4, detail="high") for model in (afar, near)
+            )
+    assert told.text
+    assert told.usage.prompt_tokens == expected.usage.prompt_tokens
+    assert (told.usage.completion_tokens, told.finish_reason) == (4, "length")
