@@ -197,16 +197,21 @@ def test_who_leaves_is_missed_there_too(pair: Pair):
     def num_there() -> int:
         return there.http.get("/health", headers=headers).json()["requests_under_way"]
 
+    def wait_for(number: int) -> None:
+        deadline = time.monotonic() + 5
+        while num_there() != number:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
     with running(pair.here_home, **pair.settings) as here:
         body = {"model": "afar", "max_tokens": 1900, "n": 4, "stream": True}
         body["messages"] = [{"role": "user", "content": "hello"}]
         with here.http.stream("POST", "/v1/chat/completions", json=body) as response:
-            next(response.iter_lines())
-            assert num_there() == 4
-        deadline = time.monotonic() + 5
-        while num_there():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+            lines = response.iter_lines()  # dropped, it would close the response
+            next(lines)
+            wait_for(4)
+            del lines
+        wait_for(0)
         assert circuit(here) == "closed"
 
 
@@ -250,6 +255,9 @@ def test_the_active_model_may_be_elsewhere_and_move_without_a_restart(pair: Pair
         assert here.health()["models"] == []
         file.write_text(entry + 'model = "nobody"\nretries = 0\nfallback = "near"\n')
         assert here.ask(max_tokens=3).json()["model"] == "near"
+        file.write_text(entry + 'model = "nobody"\nretries = 0\nfallback = "nobody-here"\n')
+        assert here.ask(max_tokens=3).status_code == 502
+        assert "fallback_cannot_be_used" in here.log.read_text()
         file.write_text("")
         assert here.ask(max_tokens=3).status_code == 404
         assert here.health()["remotes"] == []

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from smallsight.errors import RemoteModelError
+import structlog
+
+from smallsight.errors import ModelError, RemoteModelError
 from smallsight.model.model import Model
 from smallsight.model.picture_argument import NamedBytes, NamedImage
 from smallsight.model.reply import FinishedReply, Reply, spaced_words
@@ -23,6 +25,8 @@ from smallsight.server.same_question import question_digest
 from smallsight.server.waiting_line import WaitingLine
 from smallsight.services.served_models import ServedModel
 from smallsight.services.serving import Serving
+
+log = structlog.get_logger(__name__)
 
 _NUM_THREADS = 2
 
@@ -71,11 +75,8 @@ class Asking:
             try:
                 exchange = await self._ask_remote(asked, served, client, files, until)
                 return UnderWay(exchange, served.name, began_s)
-            except RemoteModelError:
-                if served.remote.fallback is None:
-                    raise
-                self._serving.remotes.note_fallback(served.name)
-                served = await self._find(served.remote.fallback, here=True)
+            except RemoteModelError as error:
+                served = await self._fallback_of(served, error)
         model = await until.enter_async_context(self._serving.pool.lend(served))
         replies = await self._start_all(model, asked, served, client, files, until)
         on_answers = None if digest is None else partial(results.remember, digest)
@@ -88,6 +89,19 @@ class Asking:
     async def _find(self, name: str | None, *, here: bool = False) -> ServedModel:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, partial(self._serving.models.find, name, here=here))
+
+    async def _fallback_of(self, served: ServedModel, error: RemoteModelError) -> ServedModel:
+        """Return the model that answers instead; raises the error where there is none."""
+        fallback = None if served.remote is None else served.remote.fallback
+        if fallback is None:
+            raise error
+        try:
+            found = await self._find(fallback, here=True)
+        except ModelError as missing:
+            log.error("fallback_cannot_be_used", model=served.name, fallback=fallback, why=str(missing))
+            raise error from missing
+        self._serving.remotes.note_fallback(served.name)
+        return found
 
     async def _ask_remote(
         self,
