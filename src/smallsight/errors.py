@@ -17,7 +17,8 @@
     │   ├── ModelNotRunnableError      exit 5   501   this release has no code for it yet
     │   ├── BrokenCheckpointError      exit 4   500   files that do not hold what they should
     │   ├── PromptTooLongError         exit 4   400   more tokens than the model's context
-    │   └── DownloadError              exit 5   502   fetching files failed
+    │   ├── DownloadError              exit 5   502   fetching files failed
+    │   └── RemoteModelError           exit 5   502   another server, which runs it, does not answer
     ├── MissingExtraError              exit 5   501   an optional package is not installed
     ├── LibraryError                   exit 4   500   something is wrong with the library of pictures
     │   ├── LibraryBusyError           exit 6   409   another process is writing to it
@@ -69,6 +70,7 @@ __all__ = [
     "PictureNotFoundError",
     "PictureTooLargeError",
     "PromptTooLongError",
+    "RemoteModelError",
     "RequestTooLargeError",
     "RequestTooSlowError",
     "ServerError",
@@ -198,6 +200,14 @@ class DownloadError(ModelError):
     """Files could not be fetched, or did not match their checksum."""
 
     code = "download_failed"
+    exit_code = 5
+    http_status = 502
+
+
+class RemoteModelError(ModelError):
+    """The server that runs the model cannot be reached, failed, or answered nonsense."""
+
+    code = "remote_model"
     exit_code = 5
     http_status = 502
 

@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from smallsight.errors import SettingsError
+from smallsight.remote_settings import RemoteSettings
 
 MIB = 1024 * 1024
 PRECISION_PATTERN = "^(auto|fp32|bf16|fp16|int8|int4|nf4)$"
@@ -189,6 +190,12 @@ class ServerSettings(BaseModel):
     max_requests: int = Field(
         64, ge=1, le=10_000, description="Most requests under way; more are told to come back later (429)."
     )
+    max_answering: int = Field(
+        20, ge=1, le=1000, description="Most requests that models work on; others wait, clients in turn."
+    )
+    result_cache_bytes: int = Field(
+        16 * MIB, ge=0, description="Memory for greedy answers, which are not computed twice; 0 keeps none."
+    )
     header_timeout_s: float = Field(
         10.0, gt=0, le=600, description="Seconds within which the head of a request has to arrive."
     )
@@ -286,6 +293,11 @@ class Settings(BaseSettings):
         pattern="^(debug|info|warning|error)$",
         description="Least serious log lines that are written to standard error.",
     )
+    log_format: str = Field(
+        "text",
+        pattern="^(text|json)$",
+        description="How log lines are written: text, or json, an object a line.",
+    )
     threads: int = Field(
         0, ge=0, le=1024, description="Threads for model inference; 0 means one per physical core."
     )
@@ -301,6 +313,10 @@ class Settings(BaseSettings):
     server: ServerSettings = ServerSettings()
     memory: MemorySettings = MemorySettings()
     inference: InferenceSettings = InferenceSettings()
+    remotes: dict[str, RemoteSettings] = Field(
+        default_factory=dict,
+        description="Models on other servers, by name: see [other servers](#models-on-other-servers).",
+    )
     models: dict[str, ModelSettings] = Field(
         default_factory=dict, description="Values of single models, by name: see [the server](#the-server)."
     )
@@ -326,6 +342,11 @@ class Settings(BaseSettings):
         return self.home / "models.json"
 
     @property
+    def measured_memory_path(self) -> Path:
+        """The file of what models were found to take; safe to delete."""
+        return self.home / "measured-memory.json"
+
+    @property
     def api_keys_path(self) -> Path:
         """The file of the server's keys, hashed."""
         return self.home / "api-keys.json"
@@ -342,6 +363,11 @@ class Settings(BaseSettings):
         """Order the sources as the class docstring says; there are no dotenv files and no secret files."""
         toml = TomlConfigSettingsSource(settings_cls, toml_file=config_path())
         return init_settings, env_settings, toml
+
+
+def settings_in_file() -> dict[str, Any]:
+    """Return what ``smallsight.toml`` says, unchecked; raises OSError and ValueError."""
+    return TomlConfigSettingsSource(Settings, toml_file=config_path())()
 
 
 def config_path() -> Path:

@@ -80,6 +80,7 @@ def test_a_setting_can_be_set_by_the_variable_the_guide_names(name, monkeypatch)
         "memory.cleanup_aggressive": "true",
         "memory.max_gb": "1.5",
         "models": '{"test": {"inference": {"max_tokens": 3}}}',
+        "remotes": '{"far": {"base_url": "http://localhost:1/v1"}}',
         "server.allowed_hosts": '["nas"]',
         "server.allowed_origins": '["https://chat.example"]',
         "server.host": "::1",
@@ -96,6 +97,7 @@ def test_a_setting_can_be_set_by_the_variable_the_guide_names(name, monkeypatch)
         "tags.precision": "int8",
         "index.follow_symlinks": "true",
         "index.ocr": "false",
+        "log_format": "json",
         "log_level": "debug",
         "search.min_similarity": "0.5",
     }.get(name)

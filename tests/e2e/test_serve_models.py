@@ -38,7 +38,8 @@ def register(home: Path, folders: dict[str, Path]) -> Path:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, folders: dict[str, Path]) -> Iterator[Server]:
     home = register(tmp_path_factory.mktemp("models") / "home", folders)
-    with running(home, inference__dtype="fp32", memory__max_loaded_models="3") as one:
+    bounds = {"memory__max_loaded_models": "3", "server__result_cache_bytes": "0"}
+    with running(home, inference__dtype="fp32", **bounds) as one:
         yield one
 
 
@@ -86,7 +87,9 @@ def test_detail_decides_how_many_tokens_a_picture_is(server: Server):
 def test_a_second_question_about_a_picture_finds_it_known(server: Server):
     messages = _with_detail(png(5, 140, 100), "high")
     messages[0]["content"].append({"type": "text", "text": "word " * 200})  # more than one chunk of a prompt
-    first, second = (answer(server, messages=messages)["usage"] for _ in range(2))
+    first = answer(server, messages=messages)["usage"]
+    messages[0]["content"].append({"type": "text", "text": "Where?"})
+    second = answer(server, messages=messages)["usage"]
     assert first["prompt_tokens_details"]["cached_tokens"] == 0
     assert second["prompt_tokens_details"]["cached_tokens"] > 0
 
@@ -250,7 +253,7 @@ def test_three_models_are_loaded_when_asked_for(server: Server):
 
 def test_the_least_recently_used_model_goes_first(tmp_path: Path, folders: dict[str, Path]):
     home = register(tmp_path / "home", folders)
-    with running(home, memory__max_loaded_models="2") as server:
+    with running(home, memory__max_loaded_models="2", server__result_cache_bytes="0") as server:
         for name in ("tiny", "small", "tiny", "other"):
             answer(server, model=name)
         loaded = [model["name"] for model in server.health()["models"]]
@@ -265,7 +268,7 @@ def test_an_idle_model_is_unloaded(
     tmp_path: Path, folders: dict[str, Path], keep_alive_s: str, seconds: float
 ):
     home = register(tmp_path / "home", folders)
-    with running(home, memory__keep_alive_s=keep_alive_s) as server:
+    with running(home, memory__keep_alive_s=keep_alive_s, server__result_cache_bytes="0") as server:
         answer(server)
         began_s = time.monotonic()
         server.wait_until(lambda: server.health()["models"] == [])
@@ -333,7 +336,7 @@ def test_a_broken_checkpoint_is_told_without_its_place(tmp_path: Path, folders: 
 
 def test_memory_comes_back_when_models_go(tmp_path: Path, folders: dict[str, Path]):
     home = register(tmp_path / "home", folders)
-    with running(home, memory__keep_alive_s="0") as server:
+    with running(home, memory__keep_alive_s="0", server__result_cache_bytes="0") as server:
         for name in NAMES:  # the runtime itself is loaded once and stays
             answer(server, model=name)
         server.wait_until(lambda: server.health()["models"] == [])

@@ -39,7 +39,7 @@ def server(
     home = tmp_path_factory.mktemp("other") / "home"
     for name, (folder, family) in folders.items():
         RegisteredModels(home / "models.json").add(RegisteredModel(name, folder, family))
-    with running(home, inference__dtype="fp32") as one:
+    with running(home, inference__dtype="fp32", server__result_cache_bytes="0") as one:
         yield one
 
 

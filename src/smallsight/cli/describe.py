@@ -135,7 +135,7 @@ def _load(settings: Settings, out: Output) -> Model:
     from smallsight.services.describing import load_describing_model
     from smallsight.services.logs import configure_logging
 
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     is_shown = out.err.is_terminal and not out.quiet
     with out.err.status(f"Loading {settings.describe.model}") if is_shown else nullcontext():
         return load_describing_model(settings)

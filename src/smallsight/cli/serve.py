@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from smallsight.cli.output import JsonFlag, QuietFlag, get_output
+from smallsight.cli.settings import show_settings
 
 
 def serve(
@@ -20,6 +21,12 @@ def serve(
     model: Annotated[
         str | None, typer.Option("--model", help="Model for requests that name none, loaded at the start.")
     ] = None,
+    log_format: Annotated[
+        str | None, typer.Option("--log-format", help="text, or json: an object a line, for log collectors.")
+    ] = None,
+    print_settings: Annotated[
+        bool, typer.Option("--print-settings", help="Show the settings it would run with, and end.")
+    ] = False,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
@@ -29,8 +36,13 @@ def serve(
     from smallsight.services.logs import configure_logging
 
     out = get_output(json=json, quiet=quiet)
-    live = LiveSettings(_overrides(host, port, model))
-    configure_logging(live.current().log_level)
+    flags = _flags(host, port, model, log_format)
+    if print_settings:
+        show_settings(out, flags)
+        return
+    live = LiveSettings(flags)
+    settings = live.current()
+    configure_logging(settings.log_level, settings.log_format)
 
     def say_where(url: str) -> None:
         if out.json:
@@ -41,7 +53,9 @@ def serve(
     run(live, say_where)
 
 
-def _overrides(host: str | None, port: int | None, model: str | None) -> dict[str, Any]:
+def _flags(host: str | None, port: int | None, model: str | None, log_format: str | None) -> dict[str, Any]:
+    """Return what was given, by the names of settings."""
     server = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    overrides: dict[str, Any] = {"server": server} if server else {}
-    return overrides | ({} if model is None else {"active_model": model})
+    flags: dict[str, Any] = {"server": server} if server else {}
+    others = {"active_model": model, "log_format": log_format}
+    return flags | {name: value for name, value in others.items() if value is not None}

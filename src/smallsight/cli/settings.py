@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
-from smallsight.cli.output import JsonFlag, QuietFlag, get_output
+from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
 
 
 def settings(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     """Show every setting with its value and where that comes from: default, file or environment."""
+    show_settings(get_output(json=json, quiet=quiet))
+
+
+def show_settings(out: Output, flags: Mapping[str, Any] | None = None) -> None:
+    """Print the table, with the values that a command's own flags set."""
     from smallsight.services.effective_settings import effective_settings
 
-    out = get_output(json=json, quiet=quiet)
-    found = effective_settings()
+    found = effective_settings(flags)
     if out.json:
         out.emit([asdict(one) for one in found])
         return

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from PIL import Image
 
+from smallsight.engine.feature_cache import FeatureCache
 from smallsight.engine.generation import Generation
 from smallsight.engine.place_finder import Wanted
 from smallsight.engine.sampling_options import SamplingOptions
@@ -46,14 +47,28 @@ class Engine(Protocol):
         ...
 
     @property
+    def features(self) -> FeatureCache:
+        """What tiles became."""
+        ...
+
+    @property
     def describe_prompt(self) -> str:
         """What to ask for a description."""
         ...
 
     def start(
-        self, messages: Sequence[Message], detail: Detail, options: SamplingOptions, *, ignores_end: bool
+        self,
+        messages: Sequence[Message],
+        detail: Detail,
+        options: SamplingOptions,
+        *,
+        ignores_end: bool,
+        client: str = "",
     ) -> Generation:
-        """Make the prompt and start the request; raises SettingsError for what the family cannot do."""
+        """Make the prompt and start the request; raises SettingsError for what the family cannot do.
+
+        Requests of different clients take turns.
+        """
         ...
 
     def token_bytes(self, token_id: int) -> bytes:

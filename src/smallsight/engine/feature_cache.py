@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """How many tiles a model has looked at, and how many it knew from an earlier question."""
+
+    num_encoded: int = 0
+    num_known: int = 0
+
+    def __add__(self, other: Looks) -> Looks:
+        return Looks(self.num_encoded + other.num_encoded, self.num_known + other.num_known)
 
 
 class FeatureCache:
@@ -15,16 +27,19 @@ class FeatureCache:
         self._max_bytes = max_bytes
         self._features: OrderedDict[bytes, NDArray[np.float32]] = OrderedDict()
         self.num_bytes = 0
+        self.looks = Looks()
 
     def find(self, digest: bytes) -> NDArray[np.float32] | None:
         """Return the image tokens [tokens, hidden] of a tile, or None when they are not known."""
         features = self._features.get(digest)
         if features is not None:
             self._features.move_to_end(digest)
+            self.looks += Looks(num_known=1)
         return features
 
     def remember(self, digest: bytes, features_TD: NDArray[np.float32]) -> None:
         """Keep a tile's image tokens; one larger than the whole cache is not kept."""
+        self.looks += Looks(num_encoded=1)
         if digest in self._features or features_TD.nbytes > self._max_bytes:
             return
         self._features[digest] = features_TD

@@ -19,7 +19,7 @@ from smallsight.engine.generation import Generation
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.engine.search_worker import SearchJob, SearchWorker
 from smallsight.engine.vision_runner import VisionRunner
-from smallsight.engine.weight_store import remembered, tuning, weights_key
+from smallsight.engine.weight_store import Report, remembered, tuning, weights_key
 from smallsight.errors import PromptTooLongError, SettingsError
 from smallsight.families.byte_level import token_bytes
 from smallsight.families.florence2.generation_defaults import GenerationDefaults, read_generation_defaults
@@ -31,6 +31,7 @@ from smallsight.families.florence2.text_graphs import build_decoder_graph, build
 from smallsight.families.florence2.vision_graph import build_vision_graph
 from smallsight.families.florence2.weights import Florence2Weights
 from smallsight.families.messages import Detail, Message, PicturePart, TextPart
+from smallsight.families.prompt_length import require_length
 from smallsight.graph.compiled import CompiledNetwork, load_or_compile
 from smallsight.quant.bundle import Bundle, stored_bytes
 from smallsight.quant.scheme import Stored
@@ -43,6 +44,7 @@ class Florence2Engine:
     processor: Florence2Processor
     defaults: GenerationDefaults
     worker: SearchWorker
+    features: FeatureCache
     stored: Mapping[str, Stored]
     weights_bytes: int
     key: str
@@ -57,11 +59,13 @@ class Florence2Engine:
         options: SamplingOptions,
         *,
         ignores_end: bool,
+        client: str = "",
     ) -> Generation:
         """Ask the last question about the one picture; earlier turns are not seen, this is no chat model."""
         beam_options = self._beam_options(options, ignores_end=ignores_end)
-        prompt = self.processor.prepare(*_question(messages))
         limit = self.processor.config.text_positions
+        require_length(self.processor.tokenizer, messages, limit)
+        prompt = self.processor.prepare(*_question(messages))
         if (num_tokens := len(prompt.prepared.token_ids)) > limit:
             raise PromptTooLongError(
                 f"The prompt has {num_tokens} tokens (limit {limit}).", hint="shorten the text."
@@ -70,7 +74,7 @@ class Florence2Engine:
         def read(token_ids: Sequence[int]) -> tuple[str, Mapping[str, Any] | None]:
             return in_words(self.processor.read(token_ids, prompt), prompt.task)
 
-        return self.worker.submit(SearchJob(prompt.prepared, beam_options, read))
+        return self.worker.submit(SearchJob(prompt.prepared, beam_options, read, client))
 
     def token_bytes(self, token_id: int) -> bytes:
         """Return the bytes that a token stands for."""
@@ -108,6 +112,7 @@ def load_florence2(
     threads: int = 0,
     graphs_dir: Path | None = None,
     options: EngineOptions | None = None,
+    report: Report | None = None,
 ) -> Florence2Engine:
     """Load a folder in Hugging Face layout, of either naming; raises subclasses of SmallsightError."""
     processor = Florence2Processor(model_dir)
@@ -122,7 +127,8 @@ def load_florence2(
         yield from store_vision(fresh, config, scheme)
         yield from store_text(fresh, config, scheme)
 
-    stored = remembered(make, None if graphs_dir is None else graphs_dir / f"{key}.weights")
+    path = None if graphs_dir is None else graphs_dir / f"{key}.weights"
+    stored = remembered(make, path, weight_files, report)
     builders: tuple[Callable[[], ov.Model], ...] = (
         lambda: build_vision_graph(config, stored, image_px),
         lambda: build_encoder_graph(config, stored, scheme.arithmetic),
@@ -144,7 +150,7 @@ def load_florence2(
     )
     weights_bytes = sum(stored_bytes(one) for one in stored.values())
     defaults = read_generation_defaults(model_dir)
-    return Florence2Engine(processor, defaults, worker, stored, weights_bytes, key)
+    return Florence2Engine(processor, defaults, worker, features, stored, weights_bytes, key)
 
 
 def _question(messages: Sequence[Message]) -> tuple[str, Any]:

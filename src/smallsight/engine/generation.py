@@ -18,7 +18,8 @@ FinishReason = Literal["stop", "length", "cancelled", "error"]
 class Outcome:
     """What a finished request produced.
 
-    Seconds are wall-clock, ``first_token_s`` and ``total_s`` from the request's start.
+    Seconds are wall-clock, ``first_token_s`` and ``total_s`` from the request's start. Another server tells
+    how many tokens it chose (``num_tokens``), not which. ``answered_by`` names the model, if another one did.
     """
 
     text: str
@@ -33,6 +34,8 @@ class Outcome:
     decode_s: float
     total_s: float
     data: Mapping[str, Any] | None = None
+    num_tokens: int | None = None
+    answered_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from smallsight.engine.engine import Engine, EngineOptions
 from smallsight.engine.florence2_engine import load_florence2
 from smallsight.engine.moondream2_engine import load_moondream2
 from smallsight.engine.smolvlm_engine import load_smolvlm
+from smallsight.engine.weight_store import Report
 from smallsight.errors import ModelNotRunnableError
 from smallsight.quant.scheme import SCHEMES
 
@@ -27,11 +28,17 @@ def load_engine(
     threads: int = 0,
     graphs_dir: Path | None = None,
     options: EngineOptions | None = None,
+    report: Report | None = None,
 ) -> Engine:
-    """Load a folder in Hugging Face layout in one of ``SCHEMES``; raises subclasses of SmallsightError."""
+    """Load a folder in Hugging Face layout in one of ``SCHEMES``; raises subclasses of SmallsightError.
+
+    ``report`` hears which part of that is done, from 0 to 1.
+    """
     if precision not in SCHEMES:
         raise ModelNotRunnableError(
             f"The OpenVINO engine has no precision {precision!r}.",
             hint=f"load the base model with {', '.join(SCHEMES)}.",
         )
-    return _LOADERS[family](model_dir, precision, threads=threads, graphs_dir=graphs_dir, options=options)
+    return _LOADERS[family](
+        model_dir, precision, threads=threads, graphs_dir=graphs_dir, options=options, report=report
+    )

@@ -38,6 +38,15 @@ def resident_memory_bytes() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
+def other_process_bytes(pid: int) -> int:
+    """Return what a process of ours holds besides files that others map too; 0 when it has ended."""
+    try:
+        memory = psutil.Process(pid).memory_info()
+    except psutil.Error:
+        return 0
+    return int(memory.rss - getattr(memory, "shared", 0))
+
+
 def peak_memory_bytes() -> int:
     """Return the most that this process has held since it began, or what it holds where that is not kept."""
     try:

@@ -29,6 +29,7 @@ from smallsight.engine.place_finder import PlaceFinder, Wanted
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.engine.scheduler import Scheduler
 from smallsight.engine.text_runner import TextPiece, TextRunner
+from smallsight.engine.weight_store import Report
 from smallsight.engine.worker import Parts, Worker
 from smallsight.errors import ModelNotRunnableError, SettingsError
 from smallsight.families.byte_level import token_bytes
@@ -37,6 +38,7 @@ from smallsight.families.moondream2.config import Moondream2Config
 from smallsight.families.moondream2.processor import Moondream2Processor
 from smallsight.families.moondream2.templates import DESCRIBE, LENGTHS
 from smallsight.families.patches import cut_patches
+from smallsight.families.prompt_length import require_length
 from smallsight.graph.paged_attention import BLOCK_TOKENS
 from smallsight.settings import MIB
 
@@ -52,6 +54,7 @@ class Moondream2Engine:
     weights: StoredWeights
     networks: Moondream2Networks
     worker: Worker
+    features: FeatureCache
     num_blocks: int
     describe_prompt: str = DESCRIBE
     converses: bool = False
@@ -77,14 +80,21 @@ class Moondream2Engine:
         return self.weights.weights_bytes
 
     def start(
-        self, messages: Sequence[Message], detail: Detail, options: SamplingOptions, *, ignores_end: bool
+        self,
+        messages: Sequence[Message],
+        detail: Detail,
+        options: SamplingOptions,
+        *,
+        ignores_end: bool,
+        client: str = "",
     ) -> Generation:
         """Ask the last question about the one picture; earlier turns are not seen, this is no chat model."""
         if options.num_beams not in (None, 1):
             raise SettingsError("moondream2 does not search with beams.", hint="leave num_beams out.")
+        require_length(self.processor.tokenizer, messages, self.processor.config.text.context_tokens)
         image, question = _question(messages)
         prompt = self.processor.prepare(image, question, "query", detail)
-        return self.worker.submit(prompt, options, ignores_end=ignores_end)
+        return self.worker.submit(prompt, options, ignores_end=ignores_end, client=client)
 
     def token_bytes(self, token_id: int) -> bytes:
         """Return the bytes that a token stands for."""
@@ -108,22 +118,26 @@ def load_moondream2(
     threads: int = 0,
     graphs_dir: Path | None = None,
     options: EngineOptions | None = None,
+    report: Report | None = None,
 ) -> Moondream2Engine:
     """Load a folder in Hugging Face layout in one of ``SCHEMES``; raises subclasses of SmallsightError."""
     chosen = options or EngineOptions()
     processor = Moondream2Processor(model_dir)
     config = processor.config
-    weights = open_weights(find_weight_files(model_dir), config, precision, graphs_dir=graphs_dir)
+    weights = open_weights(
+        find_weight_files(model_dir), config, precision, graphs_dir=graphs_dir, report=report
+    )
 
     def to_patches(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         return cut_patches(processor.normalise(pixels_HWC), config.vision.patch_px)
 
     with releasing_pages(weights.stored):
         networks = compile_networks(weights.stored, config, precision, threads=threads)
+        features = FeatureCache(min(chosen.feature_cache_bytes, MOST_FEATURE_BYTES))
         vision = CropRunner(
             (networks.tower, networks.connector),
             to_patches,
-            FeatureCache(min(chosen.feature_cache_bytes, MOST_FEATURE_BYTES)),
+            features,
             margin_patches=config.vision.margin_patches,
         )
         context_tokens = config.text.context_tokens
@@ -143,7 +157,7 @@ def load_moondream2(
     )
     grammar = JsonGrammar(processor.tokenizer, processor.stop_token_ids)
     parts = Parts(processor, vision, text, weights.embeddings, scheduler, context_tokens, grammar.constrain)
-    return Moondream2Engine(processor, weights, networks, Worker(parts), text.cache.num_blocks)
+    return Moondream2Engine(processor, weights, networks, Worker(parts), features, text.cache.num_blocks)
 
 
 def _usual_blocks(config: Moondream2Config) -> int:

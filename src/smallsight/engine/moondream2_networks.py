@@ -11,7 +11,7 @@ import openvino as ov
 
 from smallsight.engine.packing import releasing_pages
 from smallsight.engine.region_head import RegionHead
-from smallsight.engine.weight_store import remembered, tuning, weights_key
+from smallsight.engine.weight_store import Report, remembered, tuning, weights_key
 from smallsight.families.checkpoint import RowTable
 from smallsight.families.moondream2.config import Moondream2Config
 from smallsight.families.moondream2.region import KINDS, Kind, encoder_of
@@ -46,7 +46,12 @@ class Moondream2Networks:
 
 
 def open_weights(
-    weight_files: tuple[Path, ...], config: Moondream2Config, precision: str, *, graphs_dir: Path | None
+    weight_files: tuple[Path, ...],
+    config: Moondream2Config,
+    precision: str,
+    *,
+    graphs_dir: Path | None,
+    report: Report | None = None,
 ) -> StoredWeights:
     """Open what was stored before, or make it from the checkpoint.
 
@@ -61,7 +66,8 @@ def open_weights(
         yield from store_vision(fresh, config, scheme)
         yield from store_text(fresh, config, scheme)
 
-    stored = remembered(make, None if graphs_dir is None else graphs_dir / f"{key}.weights")
+    path = None if graphs_dir is None else graphs_dir / f"{key}.weights"
+    stored = remembered(make, path, weight_files, report)
     weights_bytes = sum(stored_bytes(one) for one in stored.values())
     return StoredWeights(stored, weights.map_embeddings(), weights_bytes, key)
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from smallsight.engine.weight_store import remembered, tuning, weights_key
+from smallsight.engine.weight_store import Report, remembered, tuning, weights_key
 from smallsight.families.checkpoint import RowTable
 from smallsight.families.smolvlm.config import SmolVLMConfig
 from smallsight.families.smolvlm.stored import STORED_VERSION, store_text, store_vision
@@ -42,6 +42,7 @@ def load_networks(
     *,
     graphs_dir: Path | None,
     threads: int,
+    report: Report | None = None,
 ) -> Networks:
     """Load the stored weights, or make them from the checkpoint, and compile both networks over them.
 
@@ -55,7 +56,8 @@ def load_networks(
         yield from store_vision(fresh, config, scheme)
         yield from store_text(fresh, config, scheme)
 
-    stored = remembered(make, None if graphs_dir is None else graphs_dir / f"{key}.weights")
+    path = None if graphs_dir is None else graphs_dir / f"{key}.weights"
+    stored = remembered(make, path, weight_files, report)
     with ThreadPoolExecutor(2) as both:
         vision = both.submit(
             load_or_compile,

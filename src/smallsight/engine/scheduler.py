@@ -1,9 +1,9 @@
 """What the decoder computes next. Plain policy: no tensors, no clock, no input or output.
 
-Every sequence that is generating gets its next token in each step; what room is left goes to prompts, first
-come first served. Prompts are cut at the same places whatever else is going on, a prefix whose tokens see
-one another is never cut, and tokens that were generated are computed one at a time even when they must be
-computed again: so an answer does not depend on its company.
+Every sequence that is generating gets its next token in each step; what room is left goes to prompts. Clients
+take turns, and of one client who came first is served first. Prompts are cut at the same places whatever
+else is going on, a prefix whose tokens see one another is never cut, and tokens that were generated are
+computed one at a time even when they must be computed again: so an answer does not depend on its company.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from smallsight.engine.block_pool import NO_KEY, BlockPool, chain_key
 from smallsight.engine.sequence import Sequence, State
+from smallsight.engine.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class Scheduler:
         self._running: list[Sequence] = []
         self._failed: list[Sequence] = []
         self._copies: list[tuple[int, int]] = []
+        self._places = Turns()  # among the running
+        self._prompts = Turns()  # in what room a step has left
 
     @property
     def is_idle(self) -> bool:
@@ -86,20 +89,17 @@ class Scheduler:
         chunks = [self._next_chunk(one) for one in self._running if one.is_decoding]
         room = self._max_step_tokens - len(chunks)
         self._admit()
-        for sequence in list(self._running):
-            if sequence.is_decoding or sequence.state is not State.RUNNING:
-                continue
+        for sequence in self._prompts.order(self._begun_prompts(), _client_of):
             chunk = self._next_chunk(sequence)
             size = chunk.end - chunk.begin
             if size > room and any(one.end - one.begin > 1 for one in chunks):
                 break
-            # Prompts push others out only when nothing else would move.
-            find_room = self._has_room if chunks else self._make_room
-            if not find_room(sequence, chunk.end):
+            if not self._has_room(sequence, chunk.end):
                 break
             chunks.append(chunk)
             room -= size
-        return chunks
+            self._prompts.serve(sequence.client)
+        return chunks or self._push_on()
 
     def complete(
         self, chunks: Collection[Chunk], chosen: Mapping[int, int], ended: Collection[int] = ()
@@ -117,13 +117,22 @@ class Scheduler:
             if sequence.id in ended:
                 self._take_out(sequence)
 
+    def _begun_prompts(self) -> list[Sequence]:
+        return [one for one in self._running if not one.is_decoding]
+
+    def _push_on(self) -> list[Chunk]:
+        """Go on with the oldest prompt when nothing else would move, pushing others out for it."""
+        for sequence in self._begun_prompts():
+            chunk = self._next_chunk(sequence)
+            return [chunk] if self._make_room(sequence, chunk.end) else []
+        return []
+
     def _admit(self) -> None:
-        """Move sequences from the line to the running, oldest first; one not ready lets others pass."""
-        for sequence in list(self._waiting):
+        """Move sequences from the line to the running, in turn; one not ready lets others pass."""
+        ready = [one for one in self._waiting if one.is_ready]
+        for sequence in self._places.order(ready, _client_of):
             if len(self._running) >= self._max_sequences:
                 return
-            if not sequence.is_ready:
-                continue
             if self._blocks_for(sequence.num_tokens) > self.pool.num_blocks:
                 self._waiting.remove(sequence)
                 sequence.state = State.FINISHED
@@ -134,6 +143,7 @@ class Scheduler:
             self._use_known_beginning(sequence)
             self._waiting.remove(sequence)
             self._running.append(sequence)
+            self._places.serve(sequence.client)
             sequence.state = State.RUNNING
 
     def _use_known_beginning(self, sequence: Sequence) -> None:
@@ -261,3 +271,7 @@ class Scheduler:
 
     def _blocks_for(self, num_tokens: int) -> int:
         return -(-num_tokens // self.pool.block_tokens)
+
+
+def _client_of(sequence: Sequence) -> str:
+    return sequence.client

@@ -19,6 +19,7 @@ from smallsight.engine.beam_search import BeamOptions, BeamSearch
 from smallsight.engine.encoder_decoder import MEMORY_STEP, EncoderDecoder, Memory
 from smallsight.engine.generation import FinishReason, Generation, Outcome
 from smallsight.engine.sampler import TokenChoice
+from smallsight.engine.turns import Turns
 from smallsight.engine.vision_runner import VisionRunner
 from smallsight.errors import ModelUnavailableError, SmallsightError
 from smallsight.families.messages import PreparedPrompt
@@ -37,6 +38,7 @@ class SearchJob:
     prompt: PreparedPrompt
     options: BeamOptions
     read: Reader
+    client: str = ""
     generation: Generation = field(default_factory=Generation)
     started_s: float = field(default_factory=time.perf_counter)
     first_token_at_s: float | None = None
@@ -71,7 +73,7 @@ class SearchJob:
 
 
 class SearchWorker:
-    """Answers requests in order of arrival, several together. Thread-safe; close it to end its thread."""
+    """Answers requests of clients in turn, several together. Thread-safe; close it to end its thread."""
 
     def __init__(
         self,
@@ -85,6 +87,7 @@ class SearchWorker:
         self._on_packed = on_packed
         self._inbox: queue.SimpleQueue[SearchJob | None] = queue.SimpleQueue()
         self._waiting: list[SearchJob] = []
+        self._turns = Turns()
         self._is_closed = False
         self._turn = threading.Lock()
         self._thread = threading.Thread(target=self._live, name="smallsight-engine", daemon=True)
@@ -108,8 +111,10 @@ class SearchWorker:
     def _live(self) -> None:
         """Work until closed; the boundary behind which no error of one batch may end the engine."""
         while self._take_in():
-            first = self._waiting[0]
-            batch = [job for job in self._waiting if job.kind == first.kind][:MOST_AT_ONCE]
+            in_turn = self._turns.order(self._waiting, lambda job: job.client)
+            batch = [job for job in in_turn if job.kind == in_turn[0].kind][:MOST_AT_ONCE]
+            for job in batch:
+                self._turns.serve(job.client)
             self._waiting = [job for job in self._waiting if job not in batch]
             try:
                 self._answer(batch)

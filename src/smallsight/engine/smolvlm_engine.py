@@ -20,11 +20,13 @@ from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.engine.scheduler import Scheduler
 from smallsight.engine.text_runner import TextRunner
 from smallsight.engine.vision_runner import VisionRunner
+from smallsight.engine.weight_store import Report
 from smallsight.engine.worker import Parts, Worker
 from smallsight.errors import SettingsError
 from smallsight.families.frame_sampling import FewFrames, FrameSampling
 from smallsight.families.messages import Detail, Message
 from smallsight.families.patches import cut_patches
+from smallsight.families.prompt_length import require_length
 from smallsight.families.smolvlm.config import read_config
 from smallsight.families.smolvlm.processor import SmolVLMProcessor
 from smallsight.graph.paged_attention import BLOCK_TOKENS
@@ -39,6 +41,8 @@ class SmolVLMEngine:
     processor: SmolVLMProcessor
     networks: Networks
     worker: Worker
+    features: FeatureCache
+    context_tokens: int
     describe_prompt: str = "Can you describe this image?"
     describe_video_prompt: str = "Can you describe this video?"
     converses: bool = True
@@ -59,13 +63,20 @@ class SmolVLMEngine:
         return self.processor.videos or FewFrames(max_side_px=self.processor.tile_side_px)
 
     def start(
-        self, messages: Sequence[Message], detail: Detail, options: SamplingOptions, *, ignores_end: bool
+        self,
+        messages: Sequence[Message],
+        detail: Detail,
+        options: SamplingOptions,
+        *,
+        ignores_end: bool,
+        client: str = "",
     ) -> Generation:
         """Make the prompt and hand it to the worker."""
         if options.num_beams not in (None, 1):
             raise SettingsError("SmolVLM does not search with beams.", hint="leave num_beams out.")
+        require_length(self.processor.tokenizer, messages, self.context_tokens)
         prompt = self.processor.prepare(messages, detail=detail)
-        return self.worker.submit(prompt, options, ignores_end=ignores_end)
+        return self.worker.submit(prompt, options, ignores_end=ignores_end, client=client)
 
     def token_bytes(self, token_id: int) -> bytes:
         """Return the bytes that a token stands for."""
@@ -83,13 +94,19 @@ def load_smolvlm(
     threads: int = 0,
     graphs_dir: Path | None = None,
     options: EngineOptions | None = None,
+    report: Report | None = None,
 ) -> SmolVLMEngine:
     """Load a folder in Hugging Face layout in one of ``SCHEMES``; raises subclasses of SmallsightError."""
     chosen = options or EngineOptions()
     config = read_config(model_dir)
     processor = SmolVLMProcessor.load(model_dir)
     networks = load_networks(
-        find_weight_files(model_dir), config, SCHEMES[precision], graphs_dir=graphs_dir, threads=threads
+        find_weight_files(model_dir),
+        config,
+        SCHEMES[precision],
+        graphs_dir=graphs_dir,
+        threads=threads,
+        report=report,
     )
 
     def to_patches(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -110,7 +127,8 @@ def load_smolvlm(
         max_step_tokens=chosen.max_step_tokens,
         context_tokens=config.text.context_tokens,
     )
-    vision = VisionRunner(networks.vision, to_patches, FeatureCache(chosen.feature_cache_bytes), release)
+    features = FeatureCache(chosen.feature_cache_bytes)
+    vision = VisionRunner(networks.vision, to_patches, features, release)
     grammar = JsonGrammar(processor.tokenizer, processor.stop_token_ids)
     parts = Parts(
         processor,
@@ -121,4 +139,4 @@ def load_smolvlm(
         config.text.context_tokens,
         grammar.constrain,
     )
-    return SmolVLMEngine(processor, networks, Worker(parts))
+    return SmolVLMEngine(processor, networks, Worker(parts), features, config.text.context_tokens)

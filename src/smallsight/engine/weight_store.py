@@ -13,11 +13,15 @@ from pathlib import Path
 import structlog
 
 from smallsight.catalog.file_hashes import file_sha256
+from smallsight.catalog.safetensors_file import read_header
 from smallsight.quant.bundle import Bundle, BundleWriter
 from smallsight.quant.scheme import Scheme, Stored
 
 log = structlog.get_logger(__name__)
 
+Report = Callable[[float], None]  # hears which part of loading is done, from 0 to 1
+
+WEIGHTS_SHARE = 0.8  # of loading for the first time; the rest is compiling
 ACTIVATION_GROUP = 64  # values of an activation that share a scale where products are of integers
 
 
@@ -30,10 +34,18 @@ def weights_key(
     return hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
-def remembered(make: Callable[[], Iterable[tuple[str, Stored]]], path: Path | None) -> Mapping[str, Stored]:
-    """Open the bundle at ``path``, writing it first when there is none; without one, hold all in memory."""
+def remembered(
+    make: Callable[[], Iterable[tuple[str, Stored]]],
+    path: Path | None,
+    weight_files: Sequence[Path],
+    report: Report | None = None,
+) -> Mapping[str, Stored]:
+    """Open the bundle at ``path``, writing it first when there is none; without one, hold all in memory.
+
+    ``report`` hears how far that is on the way to a model that can be used.
+    """
     if path is None:
-        return dict(make())
+        return dict(_told(make(), weight_files, report))
     try:
         return Bundle(path)
     except FileNotFoundError:
@@ -42,12 +54,23 @@ def remembered(make: Callable[[], Iterable[tuple[str, Stored]]], path: Path | No
         log.warning("stored_weights_unusable", path=str(path), reason=str(error), action="making them again")
     try:
         with BundleWriter(path) as writer:
-            for name, stored in make():
+            for name, stored in _told(make(), weight_files, report):
                 writer.add(name, stored)
         return Bundle(path)
     except OSError as error:
         log.warning("weights_not_stored", path=str(path), reason=str(error), action="holding them in memory")
         return dict(make())
+
+
+def _told(
+    items: Iterable[tuple[str, Stored]], weight_files: Sequence[Path], report: Report | None
+) -> Iterable[tuple[str, Stored]]:
+    """Yield weights as they are made; a stored one is made of about one tensor of the files."""
+    num_expected = sum(len(read_header(path)) for path in weight_files)
+    for number, item in enumerate(items, 1):
+        if report is not None:
+            report(WEIGHTS_SHARE * min(1.0, number / max(1, num_expected)))
+        yield item
 
 
 def tuning(scheme: Scheme) -> dict[str, str | int]:

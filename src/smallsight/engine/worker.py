@@ -27,6 +27,7 @@ from smallsight.engine.scheduler import Chunk, Scheduler
 from smallsight.engine.sequence import Sequence as TokenSequence
 from smallsight.engine.text_runner import TextPiece, TextRunner
 from smallsight.engine.text_stream import TextStream
+from smallsight.engine.turns import Turns
 from smallsight.errors import (
     BrokenCheckpointError,
     ModelUnavailableError,
@@ -99,6 +100,8 @@ class Worker:
         self._ids = itertools.count()
         self._is_closed = False
         self._turn = threading.Lock()
+        self._looks = Turns()
+        self._half_seen: Job | None = None  # a picture in parts is looked at to its end
         self._thread = threading.Thread(target=self._live, name="smallsight-engine", daemon=True)
         self._thread.start()
 
@@ -109,10 +112,12 @@ class Worker:
         *,
         ignores_end: bool = False,
         places: PlaceFinder | None = None,
+        client: str = "",
     ) -> Generation:
         """Start a request; raises PromptTooLongError or ModelUnavailableError at once.
 
         ``ignores_end`` goes on past end tokens, for measuring. With ``places`` it looks for places.
+        Clients take turns at what is computed.
         """
         num_tokens = len(prompt.token_ids)
         if num_tokens >= self._parts.context_tokens:
@@ -120,7 +125,7 @@ class Worker:
                 f"The prompt has {num_tokens} tokens (limit {self._parts.context_tokens - 1}).",
                 hint="ask about fewer or smaller pictures, use detail low, or shorten the text.",
             )
-        job = self._make_job(prompt, options, places, ignores_end=ignores_end)
+        job = self._make_job(prompt, options, places, ignores_end=ignores_end, client=client)
         with self._turn:
             if self._is_closed:
                 raise ModelUnavailableError("The model has been closed.", hint="load it again.")
@@ -141,6 +146,7 @@ class Worker:
         places: PlaceFinder | None,
         *,
         ignores_end: bool,
+        client: str,
     ) -> Job:
         tokens = self._parts.tokens
         embeddings_TD, image_rows = embed_prompt(prompt, tokens.image_token_id, self._parts.embeddings)
@@ -151,6 +157,7 @@ class Worker:
             options=options,
             is_ready=not prompt.tiles,
             prefix_tokens=prompt.prefix_tokens,
+            client=client,
         )
         return Job(
             prompt=prompt,
@@ -217,25 +224,35 @@ class Worker:
                 self._end(job, "cancelled")
 
     def _encode_one_tile(self) -> None:
-        """Find the next tile's features, in order of arrival; one look a step, so that others' tokens go
-        on.
-        """
-        for job in self._jobs.values():
-            while job.tiles_to_find:
-                index, tile = job.tiles_to_find[0]
-                features_TD = self._parts.vision.find(tile)
-                is_known = features_TD is not None
-                if features_TD is None:
-                    started_s = time.perf_counter()
-                    features_TD = self._parts.vision.encode(tile)
-                    job.vision_s += time.perf_counter() - started_s
-                if features_TD is None:
-                    return
-                job.place_features(index, features_TD)
-                job.tiles_to_find.pop(0)
-                job.sequence.is_ready = not job.tiles_to_find
-                if not is_known:
-                    return
+        """Find tiles' features until one has to be looked at: one look a step, so others' tokens go on."""
+        half_seen, self._half_seen = self._half_seen, None
+        if half_seen is not None and half_seen.sequence.id in self._jobs and self._look(half_seen):
+            return
+        looking = [job for job in self._jobs.values() if job.tiles_to_find]
+        for job in self._looks.order(looking, lambda one: one.sequence.client):
+            if self._look(job):
+                return
+
+    def _look(self, job: Job) -> bool:
+        """Take in the tiles of a job that are known; return whether one, or a part of one, was looked at."""
+        while job.tiles_to_find:
+            index, tile = job.tiles_to_find[0]
+            features_TD = self._parts.vision.find(tile)
+            is_known = features_TD is not None
+            if features_TD is None:
+                started_s = time.perf_counter()
+                features_TD = self._parts.vision.encode(tile)
+                job.vision_s += time.perf_counter() - started_s
+                self._looks.serve(job.sequence.client)
+            if features_TD is None:
+                self._half_seen = job
+                return True
+            job.place_features(index, features_TD)
+            job.tiles_to_find.pop(0)
+            job.sequence.is_ready = not job.tiles_to_find
+            if not is_known:
+                return True
+        return False
 
     def _run(self, chunks: Sequence[Chunk]) -> None:
         started_s = time.perf_counter()

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["Answer", "FinishReason", "MemoryReport", "Timings", "TokenLogprob", "Usage"]
+from smallsight.engine.feature_cache import Looks
+
+__all__ = ["Answer", "FinishReason", "Looks", "MemoryReport", "Timings", "TokenLogprob", "Usage"]
 
 FinishReason = Literal["stop", "length", "cancelled", "error"]
 

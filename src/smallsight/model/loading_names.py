@@ -25,10 +25,11 @@ from smallsight.errors import (
     SettingsError,
 )
 from smallsight.families.footprint import running_bytes
+from smallsight.remote_settings import RemoteSettings
 from smallsight.settings import Settings
 from smallsight.version import __version__
 
-__all__ = ["AUTO", "TEST_FAMILY", "WantedModel", "find_model", "require_memory"]
+__all__ = ["AUTO", "TEST_FAMILY", "WantedModel", "find_model", "find_remote", "require_memory"]
 
 AUTO = "auto"
 TEST_FAMILY = "test"
@@ -93,6 +94,12 @@ def find_model(
     raise unknown_model(
         name_or_directory, [e.name for e in catalog.entries] + [m.name for m in registered.all()]
     )
+
+
+def find_remote(name: object, settings: Settings) -> tuple[str, RemoteSettings] | None:
+    """Return the name as it is written in the settings, and the server that runs this model, if one does."""
+    wanted = name.casefold() if isinstance(name, str) else None
+    return next((one for one in settings.remotes.items() if one[0].casefold() == wanted), None)
 
 
 def require_memory(wanted: WantedModel, usable_bytes: int, free_bytes: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, Self, TypeAlias
 
 from smallsight.errors import SmallsightError
 from smallsight.families.frame_sampling import FrameSampling
-from smallsight.model.answer import Answer, MemoryReport
+from smallsight.model.answer import Answer, Looks, MemoryReport
 from smallsight.model.conversation import Question
 from smallsight.model.picture_argument import NamedVideo, PictureArgument, Pictures
 from smallsight.model.reply import Reply
@@ -30,7 +30,8 @@ class Model(Protocol):
     so far, as mappings with "role" and "content", where the pictures belong to the first message of the user;
     a content may also be a list of parts, with pictures among the text: see ``conversation``. A video file
     may stand where a picture does; one that is no video model is shown some of its frames. ``length`` is
-    "short" or "normal" for families that describe in both, moondream2 so far. Methods raise subclasses of
+    "short" or "normal" for families that describe in both, moondream2 so far. ``client=NAME`` among
+    ``sampling`` says for whom: the requests of different clients take turns. Methods raise subclasses of
     SmallsightError.
     """
 
@@ -57,6 +58,11 @@ class Model(Protocol):
     @property
     def memory(self) -> MemoryReport:
         """What it takes now."""
+        ...
+
+    @property
+    def looks(self) -> Looks:
+        """How many tiles of pictures it has looked at since it was loaded, and how many it knew."""
         ...
 
     def describe(

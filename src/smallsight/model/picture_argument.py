@@ -89,6 +89,11 @@ class PictureOpener:
     ) -> None:
         self.close()
 
+    @property
+    def child_pid(self) -> int | None:
+        """The process id of the decoding process, None while there is none."""
+        return self._decoder.child_pid
+
     def close(self) -> None:
         """End the decoding process; a later ``open`` starts another."""
         self._decoder.close()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from smallsight.model.answer import Answer, TokenLogprob
 
-__all__ = ["FinishedReply", "Listener", "Piece", "Reply"]
+__all__ = ["FinishedReply", "Listener", "Piece", "Reply", "spaced_words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +71,8 @@ class FinishedReply:
     def token_bytes(self, token_id: int) -> bytes:  # noqa: ARG002 - it has no logprobs to name tokens for
         """Return nothing: its tokens are words without a vocabulary."""
         return b""
+
+
+def spaced_words(text: str) -> list[str]:
+    """Cut a text into its words, each with the space before it."""
+    return re.findall(r"\s*\S+", text)

@@ -16,7 +16,7 @@ import psutil
 
 from smallsight.errors import PictureError, SettingsError, SmallsightError
 from smallsight.families.frame_sampling import FewFrames, FrameSampling
-from smallsight.model.answer import Answer, MemoryReport, Timings, Usage
+from smallsight.model.answer import Answer, Looks, MemoryReport, Timings, Usage
 from smallsight.model.conversation import Question, pictures_in, texts_in
 from smallsight.model.model import DEFAULT_MAX_TOKENS, MAX_PLACES, BatchSize
 from smallsight.model.picture_argument import (
@@ -26,7 +26,7 @@ from smallsight.model.picture_argument import (
     list_pictures,
     name_of_picture,
 )
-from smallsight.model.reply import FinishedReply, Reply
+from smallsight.model.reply import FinishedReply, Reply, spaced_words
 from smallsight.model.shown_parts import Kind, PartOpener
 from smallsight.settings import Limits
 
@@ -48,6 +48,7 @@ class TestModel:
     tasks: frozenset[str] = frozenset()
     converses = True
     frame_sampling: FrameSampling = FewFrames()
+    looks = Looks()
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._opener = PartOpener(limits or Limits(), self.frame_sampling)
@@ -105,7 +106,7 @@ class TestModel:
         **sampling: Any,  # noqa: ANN401, ARG002 - the model's interface
     ) -> Iterator[str]:
         """Yield the words of the files' names one after another, each with the space before it."""
-        yield from _spaced_words(self._answer(list_pictures(pictures), question or "", max_tokens))
+        yield from spaced_words(self._answer(list_pictures(pictures), question or "", max_tokens).text)
 
     def start(
         self,
@@ -120,7 +121,7 @@ class TestModel:
         if sampling.get("json_schema") is not None:
             raise SettingsError("The model test writes words, no JSON.", hint="choose another model.")
         answer = self._answer(list_pictures(pictures), question, max_tokens)
-        return FinishedReply(answer, _spaced_words(answer))
+        return FinishedReply(answer, spaced_words(answer.text))
 
     def describe_many(
         self,
@@ -189,7 +190,3 @@ def words_of_name(name: str | None) -> tuple[str, ...]:
     """Split a file's name without its ending into words: "cat-on-sofa_2.jpg" is cat, on, sofa, 2."""
     stem = (name or "").rpartition(".")[0] or (name or "")
     return tuple(word for word in _BETWEEN_WORDS.split(stem) if word) or _NAMELESS
-
-
-def _spaced_words(answer: Answer) -> list[str]:
-    return re.findall(r"\s*\S+", answer.text)

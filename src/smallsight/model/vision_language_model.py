@@ -18,10 +18,11 @@ from smallsight.engine.loading import load_engine
 from smallsight.engine.place_finder import PlaceKind
 from smallsight.engine.sampler import TokenChoice
 from smallsight.engine.sampling_options import SamplingOptions
+from smallsight.engine.weight_store import Report
 from smallsight.errors import ModelUnavailableError, SettingsError, SmallsightError
 from smallsight.families.frame_sampling import FewFrames, FrameSampling
 from smallsight.families.messages import Detail
-from smallsight.model.answer import Answer, MemoryReport, Timings, TokenLogprob, Usage
+from smallsight.model.answer import Answer, Looks, MemoryReport, Timings, TokenLogprob, Usage
 from smallsight.model.conversation import messages_of
 from smallsight.model.description_prompt import OwnWords, description_prompt, own_words
 from smallsight.model.finding import start_finding
@@ -61,6 +62,7 @@ class VisionLanguageModel:
         graphs_dir: Path | None = None,
         limits: Limits | None = None,
         options: EngineOptions | None = None,
+        on_progress: Report | None = None,
     ) -> VisionLanguageModel:
         """Load a folder in Hugging Face layout; precision is "fp32", "bf16", "int8" or "int4".
 
@@ -68,7 +70,13 @@ class VisionLanguageModel:
         the next load takes about a second. Raises subclasses of SmallsightError.
         """
         engine = load_engine(
-            family, model_dir, precision, threads=threads, graphs_dir=graphs_dir, options=options
+            family,
+            model_dir,
+            precision,
+            threads=threads,
+            graphs_dir=graphs_dir,
+            options=options,
+            report=on_progress,
         )
         return cls(engine, name=name, precision=precision, limits=limits or Limits())
 
@@ -77,6 +85,11 @@ class VisionLanguageModel:
         """The weights as they are stored, and what the whole process has resident."""
         weights_bytes = self._running().weights_bytes
         return MemoryReport(weights_bytes, psutil.Process().memory_info().rss)
+
+    @property
+    def looks(self) -> Looks:
+        """How many tiles it has looked at, and how many it knew."""
+        return self._running().features.looks
 
     def describe(
         self,
@@ -257,13 +270,16 @@ class VisionLanguageModel:
         """Open the pictures, make the prompt, and hand it to the engine."""
         engine = self._running()
         began_s = time.perf_counter()
-        options, ignores_end = _options(max_tokens, sampling)
+        given = dict(sampling)
+        client = str(given.pop("client", ""))
+        options, ignores_end = _options(max_tokens, given)
         own = question if isinstance(question, OwnWords) else None
         words = question.picture if isinstance(question, OwnWords) else question
         messages = messages_of(pictures, words, opener.open)
         if own is not None:
             messages = own.asked_about(messages)
-        generation = engine.start(messages, _detail(detail), options, ignores_end=ignores_end)
+        chosen_detail = _detail(detail)
+        generation = engine.start(messages, chosen_detail, options, ignores_end=ignores_end, client=client)
         prepared_s = time.perf_counter() - began_s
         wants_logprobs = options.num_logprobs is not None
         return _Started(generation, prepared_s, self.name, engine, wants_logprobs=wants_logprobs)
@@ -305,7 +321,10 @@ class _Started:
             token_ids=tuple(choice.token_id for choice in outcome.choices),
             finish_reason=outcome.finish_reason,
             usage=Usage(
-                outcome.prompt_tokens, outcome.image_tokens, len(outcome.choices), outcome.cached_tokens
+                outcome.prompt_tokens,
+                outcome.image_tokens,
+                len(outcome.choices) if outcome.num_tokens is None else outcome.num_tokens,
+                outcome.cached_tokens,
             ),
             timings=Timings(
                 decode_picture_s=before_s,
@@ -315,7 +334,7 @@ class _Started:
                 decode_s=outcome.decode_s,
                 total_s=before_s + outcome.total_s,
             ),
-            model=self._model,
+            model=outcome.answered_by or self._model,
             data=outcome.data,
             logprobs=tuple(_logprob(choice) for choice in outcome.choices) if self._wants_logprobs else None,
         )

@@ -1,7 +1,8 @@
-"""How many requests may be under way, and whether new ones are taken at all."""
+"""How many requests may be under way, of all and of one client, and whether new ones are taken at all."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +10,7 @@ from smallsight.errors import ServerStoppingError, TooManyRequestsError
 
 _RETRY_AFTER_S = 1
 _RETRY_ELSEWHERE_S = 5
+_KEPT_SHARE = 8  # one place in so many is kept for clients that have less than their share
 
 
 class Admission:
@@ -16,28 +18,42 @@ class Admission:
 
     def __init__(self, max_requests: int) -> None:
         self.max_requests = max_requests
-        self.num_requests = 0
         self.is_stopping = False
+        self._by_client: Counter[str] = Counter()
+        self._num_kept = max_requests // _KEPT_SHARE
 
-    def require_room(self) -> None:
-        """Raise TooManyRequestsError when full, ServerStoppingError when stopping."""
+    @property
+    def num_requests(self) -> int:
+        """How many requests are under way."""
+        return self._by_client.total()
+
+    def require_room(self, client: str) -> None:
+        """Raise TooManyRequestsError when full for this client, ServerStoppingError when stopping."""
         if self.is_stopping:
             raise ServerStoppingError(
                 "The server is stopping.", hint="ask again in a moment.", retry_after_s=_RETRY_ELSEWHERE_S
             )
-        if self.num_requests >= self.max_requests:
+        num_free = self.max_requests - self.num_requests
+        if num_free <= 0 or (num_free <= self._num_kept and not self._has_less_than_its_share(client)):
             raise TooManyRequestsError(
-                f"{self.num_requests} requests are under way (limit {self.max_requests}).",
+                f"{self.num_requests} requests are under way, {self._by_client[client]} of them yours (limit "
+                f"{self.max_requests}).",
                 hint="ask again in a moment.",
                 retry_after_s=_RETRY_AFTER_S,
             )
 
     @contextmanager
-    def place(self) -> Iterator[None]:
+    def place(self, client: str) -> Iterator[None]:
         """Take a place for as long as the block lasts; raises as ``require_room`` does."""
-        self.require_room()
-        self.num_requests += 1
+        self.require_room(client)
+        self._by_client[client] += 1
         try:
             yield
         finally:
-            self.num_requests -= 1
+            self._by_client[client] -= 1
+            if not self._by_client[client]:
+                del self._by_client[client]
+
+    def _has_less_than_its_share(self, client: str) -> bool:
+        num_clients = len(self._by_client.keys() | {client})
+        return num_clients > 1 and self._by_client[client] < self.max_requests / num_clients

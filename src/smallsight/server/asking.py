@@ -8,28 +8,40 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import structlog
+
+from smallsight.errors import ModelError, RemoteModelError
 from smallsight.model.model import Model
-from smallsight.model.picture_argument import NamedImage, NamedVideo
-from smallsight.model.reply import Reply
+from smallsight.model.picture_argument import NamedBytes, NamedImage, NamedVideo
+from smallsight.model.reply import FinishedReply, Reply, spaced_words
 from smallsight.server.admission import Admission
 from smallsight.server.asked import Asked, Link, PictureLink, Turn, VideoLink
 from smallsight.server.exchange import Exchange
 from smallsight.server.picture_links import PictureLinks
+from smallsight.server.same_question import question_digest
+from smallsight.server.waiting_line import WaitingLine
 from smallsight.services.served_models import ServedModel
 from smallsight.services.serving import Serving
+
+log = structlog.get_logger(__name__)
 
 _NUM_THREADS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class UnderWay:
-    """A question that a model is answering; ``began_s`` is when it was asked, by ``time.perf_counter``."""
+    """A question that a model is answering; ``began_s`` is when it was asked, by ``time.perf_counter``.
+
+    ``is_remembered``: no model is, the answer was known.
+    """
 
     exchange: Exchange
     model: str
     began_s: float
+    is_remembered: bool = False
 
 
 class Asking:
@@ -39,37 +51,95 @@ class Asking:
         self._serving = serving
         self._admission = admission
         self._pictures = pictures
+        self._answering = WaitingLine(serving.settings.server.max_answering)
         self._threads = ThreadPoolExecutor(_NUM_THREADS, "smallsight-prompts")
         # Decoded pictures are large. They are in memory only while a prompt is made, of few requests at once.
-        self._preparing = asyncio.Semaphore(_NUM_THREADS)
+        self._preparing = WaitingLine(_NUM_THREADS)
         # A video takes seconds: one at a time, and pictures do not wait for it.
-        self._watching = asyncio.Semaphore(1)
+        self._watching = WaitingLine(1)
 
-    async def begin(self, asked: Asked, until: AsyncExitStack) -> UnderWay:
-        """Begin an answer; closing ``until`` gives up what has not ended, and everything it holds.
+    async def begin(self, asked: Asked, client: str, until: AsyncExitStack) -> UnderWay:
+        """Begin an answer in the client's turn; closing ``until`` gives up what has not ended and more.
 
         Raises subclasses of SmallsightError.
         """
         began_s = time.perf_counter()
-        until.enter_context(self._admission.place())
-        loop = asyncio.get_running_loop()
-        served = await loop.run_in_executor(self._threads, self._serving.models.find, asked.model)
+        until.enter_context(self._admission.place(client))
+        served = await self._find(asked.model)
         files = await self._pictures.gather(asked.links)
+        results = self._serving.results
+        digest = question_digest(asked, served, files) if results.max_bytes else None
+        if digest is not None and (known := results.find(digest)) is not None:
+            finished = [FinishedReply(answer, spaced_words(answer.text)) for answer in known]
+            return UnderWay(Exchange(finished), served.name, began_s, is_remembered=True)
+        await until.enter_async_context(self._answering.place(client))
+        if served.remote is not None:
+            try:
+                exchange = await self._ask_remote(asked, served, client, files, until)
+                return UnderWay(exchange, served.name, began_s)
+            except RemoteModelError as error:
+                served = await self._fallback_of(served, error)
         model = await until.enter_async_context(self._serving.pool.lend(served))
-        replies: list[Reply] = []
-        until.callback(_cancel_all, replies)
-        has_video = any(isinstance(link, VideoLink) for link in asked.links)
-        async with self._watching if has_video else self._preparing:
-            opened = await self._pictures.open(files, asked.links, model.frame_sampling)
-            question = _question(asked.turns, opened, converses=model.converses)
-            for index in range(asked.num_choices):
-                options = _options(asked, served, index, searches=bool(model.tasks))
-                replies.append(await self._start(model, question, options))
-        return UnderWay(Exchange(replies), served.name, began_s)
+        replies = await self._start_all(model, asked, served, client, files, until)
+        on_answers = None if digest is None else partial(results.remember, digest)
+        return UnderWay(Exchange(replies, on_answers), served.name, began_s)
 
     def close(self) -> None:
         """End the threads."""
         self._threads.shutdown(wait=True, cancel_futures=True)
+
+    async def _find(self, name: str | None, *, here: bool = False) -> ServedModel:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, partial(self._serving.models.find, name, here=here))
+
+    async def _fallback_of(self, served: ServedModel, error: RemoteModelError) -> ServedModel:
+        """Return the model that answers instead; raises the error where there is none."""
+        fallback = None if served.remote is None else served.remote.fallback
+        if fallback is None:
+            raise error
+        try:
+            found = await self._find(fallback, here=True)
+        except ModelError as missing:
+            log.error("fallback_cannot_be_used", model=served.name, fallback=fallback, why=str(missing))
+            raise error from missing
+        self._serving.remotes.note_fallback(served.name)
+        return found
+
+    async def _ask_remote(
+        self,
+        asked: Asked,
+        served: ServedModel,
+        client: str,
+        files: Mapping[str, NamedBytes],
+        until: AsyncExitStack,
+    ) -> Exchange:
+        """Ask another server and wait for its first word; raises RemoteModelError when there is none."""
+        assert served.remote is not None  # noqa: S101 - for the type checker: the caller has looked
+        model = self._serving.remotes.model(served.name, served.remote)
+        exchange = Exchange(await self._start_all(model, asked, served, client, files, until))
+        await exchange.begun()
+        return exchange
+
+    async def _start_all(
+        self,
+        model: Model,
+        asked: Asked,
+        served: ServedModel,
+        client: str,
+        files: Mapping[str, NamedBytes],
+        until: AsyncExitStack,
+    ) -> list[Reply]:
+        """Make the prompt and start a reply for each choice."""
+        replies: list[Reply] = []
+        until.callback(_cancel_all, replies)
+        has_video = any(isinstance(link, VideoLink) for link in asked.links)
+        async with (self._watching if has_video else self._preparing).place(client):
+            opened = await self._pictures.open(files, asked.links, model.frame_sampling)
+            question = _question(asked.turns, opened, converses=model.converses)
+            for index in range(asked.num_choices):
+                options = _options(asked, served, index, searches=bool(model.tasks)) | {"client": client}
+                replies.append(await self._start(model, question, options))
+        return replies
 
     async def _start(self, model: Model, question: list[dict[str, Any]], options: dict[str, Any]) -> Reply:
         """Start a reply in a thread; one whose client leaves meanwhile is given up as soon as it is there."""

@@ -31,9 +31,9 @@ class UseRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
-            authorise(request, Scope.USE)
+            request.state.client = authorise(request, Scope.USE)
             if request.method == "POST":
-                request.app.state.admission.require_room()
+                request.app.state.admission.require_room(request.state.client)
             return await handle(request)
 
         return guarded
@@ -53,8 +53,10 @@ class MonitorRoute(APIRoute):
         return guarded
 
 
-def authorise(request: Request, scope: Scope) -> None:
-    """Let a request through, or raise NotAuthorisedError or ForbiddenError.
+def authorise(request: Request, scope: Scope) -> str:
+    """Let a request through and return who asks, or raise NotAuthorisedError or ForbiddenError.
+
+    A client is a key, or an address where there are no keys.
 
     As long as there are no keys everybody on this machine may pass, and nobody else.
     """
@@ -64,7 +66,7 @@ def authorise(request: Request, scope: Scope) -> None:
     except SettingsError as error:  # the operator's mistake, not the client's
         raise ServerError(str(error)) from error
     if is_open:
-        return
+        return "" if request.client is None else request.client.host
     given = request.headers.get("authorization", "")
     key = keys.find(given[len(_BEARER) :].strip()) if given[: len(_BEARER)].lower() == _BEARER else None
     if key is None:
@@ -74,3 +76,4 @@ def authorise(request: Request, scope: Scope) -> None:
         )
     if scope not in key.scopes:
         raise ForbiddenError(f"This key may not do that: it lacks the scope {scope.value}.")
+    return f"key {key.name}"

@@ -13,6 +13,7 @@ from smallsight.errors import BadRequestError
 from smallsight.server.asked import Asked, Link, PictureLink, Turn
 from smallsight.server.video_part import VideoPart
 from smallsight.server.wire_fields import (
+    MAX_BIASES,
     MAX_CHOICES,
     MAX_ID_DIGITS,
     MAX_MESSAGES,
@@ -107,7 +108,7 @@ class ChatRequest(Wire):
     repetition_penalty: Annotated[float, Field(ge=0.01, le=100, allow_inf_nan=False)] | None = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
-    logit_bias: dict[str, Bias] | None = None
+    logit_bias: Annotated[dict[str, Bias], Field(max_length=MAX_BIASES)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
     response_format: ResponseFormat | None = None

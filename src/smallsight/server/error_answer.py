@@ -41,7 +41,7 @@ def error_response(error: SmallsightError) -> Response:
         log.error("request_failed", code=error.code, why=str(error))
     headers = {}
     retry_after_s = getattr(error, "retry_after_s", None)
-    if isinstance(error, MemoryBudgetError):
+    if retry_after_s is None and error.http_status in (429, 503):
         retry_after_s = _RETRY_LATER_S
     if retry_after_s is not None:
         headers["retry-after"] = str(retry_after_s)

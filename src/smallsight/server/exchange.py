@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from smallsight.model.answer import Answer
@@ -23,20 +23,32 @@ class Heard:
 class Exchange:
     """The replies to one question, one a choice. Made in the event loop, which alone may use it."""
 
-    def __init__(self, replies: Sequence[Reply]) -> None:
+    def __init__(
+        self, replies: Sequence[Reply], on_answers: Callable[[Sequence[Answer]], None] | None = None
+    ) -> None:
+        """``on_answers`` hears the answers when somebody has waited for all of them."""
         self._replies = replies
+        self._on_answers = on_answers
         self._heard: asyncio.Queue[Heard] = asyncio.Queue()
+        self._first: Heard | None = None
         self._loop = asyncio.get_running_loop()
         for index, reply in enumerate(replies):
             reply.listen(lambda piece, index=index: self._hand_over(Heard(index, piece)))  # type: ignore[misc]
+
+    async def begun(self) -> None:
+        """Wait for the first word of any choice; raises what the first one failed with, if without a word."""
+        self._first = await self._heard.get()
+        if self._first.piece is None:
+            self._replies[self._first.index].answer()
 
     async def pieces(self) -> AsyncIterator[Heard | None]:
         """Yield what is heard until every choice has ended; None after some time in which nothing was."""
         num_running = len(self._replies)
         while num_running:
+            first, self._first = self._first, None
             try:
                 async with asyncio.timeout(QUIET_S):
-                    heard = await self._heard.get()
+                    heard = first or await self._heard.get()
             except TimeoutError:
                 yield None
                 continue
@@ -45,7 +57,10 @@ class Exchange:
 
     def answers(self) -> list[Answer]:
         """Return the answers when all have ended; raises what one failed with."""
-        return [reply.answer() for reply in self._replies]
+        answers = [reply.answer() for reply in self._replies]
+        if self._on_answers is not None:
+            self._on_answers(answers)
+        return answers
 
     def token_bytes(self, token_id: int) -> bytes:
         """Return the bytes that a token stands for."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from smallsight.engine.machine_memory import peak_memory_bytes
 from smallsight.server.admission import Admission
 from smallsight.server.preload import Preload
 from smallsight.services.serving import Serving
@@ -44,6 +45,8 @@ class Health:
             "max_requests": self._admission.max_requests,
             "memory": {
                 "resident_bytes": memory.resident_bytes,
+                "decoders_bytes": self._serving.pictures.memory_bytes(),
+                "peak_bytes": peak_memory_bytes(),
                 "free_bytes": memory.free_bytes,
                 "budget_bytes": pool.policy.max_bytes,
                 "max_loaded_models": pool.policy.max_models,
@@ -52,10 +55,22 @@ class Health:
                 {
                     "name": one.name,
                     "stage": one.stage,
+                    "progress_percent": int(100 * one.progress),
                     "requests": one.num_users,
                     "memory_bytes": one.charged_bytes,
                     "since_s": round(one.age_s, 3),
                 }
                 for one in pool.loaded()
+            ],
+            "remotes": [
+                {
+                    "name": one.name,
+                    "circuit": one.circuit.value,
+                    "fallback": one.fallback,
+                    "answers": one.num_answers,
+                    "failures": one.num_failures,
+                    "fallbacks": one.num_fallbacks,
+                }
+                for one in self._serving.remotes.states()
             ],
         }

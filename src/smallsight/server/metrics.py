@@ -8,8 +8,10 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from smallsight.engine.circuit import State
 from smallsight.engine.machine_memory import peak_memory_bytes
 from smallsight.server.admission import Admission
+from smallsight.server.asking import UnderWay
 from smallsight.server.usage import Cost
 from smallsight.services.serving import Serving
 
@@ -58,8 +60,11 @@ class Metrics:
         self._requests.labels(route, method, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
-    def count_answer(self, model: str, cost: Cost) -> None:
-        """Count what one question cost."""
+    def count_answer(self, under_way: UnderWay, cost: Cost) -> None:
+        """Count what one question cost; a remembered answer cost nothing."""
+        if under_way.is_remembered:
+            return
+        model = under_way.model
         kinds = {
             "prompt": cost.prompt_tokens,
             "image": cost.image_tokens,
@@ -89,10 +94,17 @@ class _State(Collector):
             "smallsight_requests_under_way", "Questions being answered.", self._admission.num_requests
         )
         yield GaugeMetricFamily(
-            "smallsight_memory_resident_bytes", "Memory the process holds.", memory.resident_bytes
+            "smallsight_memory_resident_bytes",
+            "Memory the server and its decoders hold.",
+            memory.resident_bytes,
         )
         yield GaugeMetricFamily(
-            "smallsight_memory_peak_bytes", "Most memory it has held.", peak_memory_bytes()
+            "smallsight_memory_peak_bytes", "Most memory the server itself has held.", peak_memory_bytes()
+        )
+        yield GaugeMetricFamily(
+            "smallsight_memory_decoders_bytes",
+            "What of it the decoders hold.",
+            self._serving.pictures.memory_bytes(),
         )
         yield GaugeMetricFamily(
             "smallsight_memory_budget_bytes", "Memory it may hold.", pool.policy.max_bytes
@@ -106,3 +118,47 @@ class _State(Collector):
         yield models
         yield CounterMetricFamily("smallsight_model_loads", "Models loaded.", pool.num_loads)
         yield CounterMetricFamily("smallsight_model_unloads", "Models unloaded.", pool.num_unloads)
+        yield self._tiles()
+        yield from self._results()
+        yield from self._remotes()
+
+    def _remotes(self) -> Iterator[Metric]:
+        states = self._serving.remotes.states()
+        circuit = GaugeMetricFamily(
+            "smallsight_remote_circuit", "Whether another server is asked.", labels=("model", "state")
+        )
+        asked = CounterMetricFamily(
+            "smallsight_remote_requests", "How asking another server went.", labels=("model", "kind")
+        )
+        for one in states:
+            for state in State:
+                circuit.add_metric((one.name, state.value), one.circuit is state)
+            for kind, number in (
+                ("answer", one.num_answers),
+                ("failure", one.num_failures),
+                ("fallback", one.num_fallbacks),
+            ):
+                asked.add_metric((one.name, kind), number)
+        yield circuit
+        yield asked
+
+    def _tiles(self) -> Metric:
+        tiles = CounterMetricFamily(
+            "smallsight_tiles", "Tiles of pictures that a model looked at, or knew.", labels=("model", "kind")
+        )
+        for model, looks in self._serving.pool.looks().items():
+            tiles.add_metric((model, "encoded"), looks.num_encoded)
+            tiles.add_metric((model, "known"), looks.num_known)
+        return tiles
+
+    def _results(self) -> Iterator[Metric]:
+        results = self._serving.results
+        found = CounterMetricFamily(
+            "smallsight_result_cache", "Greedy questions by whether they were asked before.", labels=("kind",)
+        )
+        found.add_metric(("hit",), results.num_hits)
+        found.add_metric(("miss",), results.num_misses)
+        yield found
+        yield GaugeMetricFamily(
+            "smallsight_result_cache_bytes", "Memory that remembered answers take.", results.num_bytes
+        )

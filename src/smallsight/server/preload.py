@@ -45,6 +45,8 @@ class Preload:
     async def _load(self) -> None:
         try:
             served = await asyncio.to_thread(self._serving.models.find, None)
+            if served.remote is not None:
+                return  # another server has it
             self._name = served.name
             async with self._serving.pool.lend(served):
                 pass

@@ -58,9 +58,14 @@ def open_socket(settings: ServerSettings) -> socket.socket:
     host, port = settings.host.strip("[]"), settings.port
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
+        # With the protocol named, asyncio turns Nagle's algorithm off; else each answer waits for 40 ms.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+        except OSError:
+            listener.close()
+            raise
     except OSError as error:
         raise ServerError(
             f"{host} port {port} cannot be listened on: {error.strerror or error}.",

@@ -18,6 +18,7 @@ _TEXTS: Mapping[int, str] = {
     500: "The request failed.",
     501: "This installation lacks what the request needs.",
     507: "No memory for the prompt.",
+    502: "The server that runs the model does not answer.",
     503: "No memory for the model, or the server is stopping; see `Retry-After`.",
 }
 
@@ -32,7 +33,7 @@ _OBJECT_OR_EVENTS: Mapping[str, Any] = {
 }
 ANSWERS: dict[int | str, dict[str, Any]] = {
     200: dict(_OBJECT_OR_EVENTS),
-    **_described(400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 501, 503, 507),
+    **_described(400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 501, 502, 503, 507),
 }
 LISTS = _described(400, 401, 403, 404, 500)
 HEALTH = _described(400, 401, 403, 503)

@@ -27,7 +27,7 @@ class Application:
     """A library opened with everything this installation has for it. Close it, or use it in ``with``."""
 
     def __init__(self, settings: Settings, *, for_writing: bool) -> None:
-        configure_logging(settings.log_level)
+        configure_logging(settings.log_level, settings.log_format)
         self.settings = settings
         self.resources = ExitStack()
         opener = Database.open_for_writing if for_writing else Database.open_for_reading

@@ -69,7 +69,7 @@ class Finding:
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Yield the findings one after another; some take a second."""
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     yield _program()
     yield _processor()
     yield _memory()

@@ -12,26 +12,27 @@ from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 
 from smallsight.settings import Settings, config_path, load_settings
 
-DEFAULT, ENVIRONMENT = "default", "environment"
+DEFAULT, ENVIRONMENT, FLAG = "default", "environment", "flag"
 
 
 @dataclass(frozen=True, slots=True)
 class EffectiveSetting:
-    """One setting; ``origin`` is "default", "environment", or the path of the file."""
+    """One setting; ``origin`` is "default", "environment", "flag", or the path of the file."""
 
     name: str
     value: Any
     origin: str
 
 
-def effective_settings() -> tuple[EffectiveSetting, ...]:
-    """Return all settings in the order of their table; raises SettingsError."""
-    settings = load_settings()
+def effective_settings(flags: Mapping[str, Any] | None = None) -> tuple[EffectiveSetting, ...]:
+    """Return all settings in the order of their table, ``flags`` before all else; raises SettingsError."""
+    given = dict(flags or {})
+    settings = load_settings(**given)
     file = config_path()
     environment = EnvSettingsSource(Settings)()
     in_file = TomlConfigSettingsSource(Settings, toml_file=file)()
     return tuple(
-        EffectiveSetting(".".join(names), value, _origin(names, environment, in_file, file))
+        EffectiveSetting(".".join(names), value, _origin(names, given, environment, in_file, file))
         for names, value in _leaves(settings)
     )
 
@@ -54,8 +55,14 @@ def _plain(value: object) -> Any:  # noqa: ANN401 - whatever JSON can hold
 
 
 def _origin(
-    names: tuple[str, ...], environment: Mapping[str, Any], in_file: Mapping[str, Any], file: Path
+    names: tuple[str, ...],
+    flags: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    in_file: Mapping[str, Any],
+    file: Path,
 ) -> str:
+    if _holds(flags, names):
+        return FLAG
     if _holds(environment, names):
         return ENVIRONMENT
     return str(file) if _holds(in_file, names) else DEFAULT

@@ -8,22 +8,26 @@ from typing import Any
 import structlog
 
 from smallsight.errors import SettingsError
-from smallsight.settings import Settings, config_path, load_settings
+from smallsight.settings import Settings, config_path, load_settings, settings_in_file
 
 log = structlog.get_logger(__name__)
+
+_ACTIVE = "active_model"
 
 
 class LiveSettings:
     """The settings in force; ``overrides`` come before file and environment.
 
-    A file that has become wrong is told of in the log, and what was before stays. The first reading raises
-    SettingsError.
+    The active model is an exception: what flag or environment say is what a server begins with, and a name
+    that is written into the file afterwards is newer than both. A file that has become wrong is told of in
+    the log, and what was before stays. The first reading raises SettingsError.
     """
 
     def __init__(self, overrides: Mapping[str, Any] | None = None) -> None:
         self._overrides = dict(overrides or {})
         self._seen = _mark_of_file()
         self._settings = load_settings(**self._overrides)
+        self._first_in_file = settings_in_file().get(_ACTIVE)
 
     def current(self) -> Settings:
         """Return the settings as the file has them now."""
@@ -31,11 +35,18 @@ class LiveSettings:
         if seen != self._seen:
             self._seen = seen
             try:
-                self._settings = load_settings(**self._overrides)
+                self._settings = self._read_again()
                 log.info("settings_read_again")
             except SettingsError as error:
                 log.error("settings_not_changed", why=str(error))
         return self._settings
+
+    def _read_again(self) -> Settings:
+        settings = load_settings(**self._overrides)  # which says what is wrong with the file
+        named = settings_in_file().get(_ACTIVE)
+        if named in (None, self._first_in_file, settings.active_model):
+            return settings
+        return load_settings(**{**self._overrides, _ACTIVE: named})
 
 
 def _mark_of_file() -> tuple[int, int, int] | None:

@@ -6,23 +6,49 @@ import logging
 import sys
 
 import structlog
+from structlog.typing import Processor
+
+# Neither form shows tracebacks with local variables: those hold what people asked, and keys.
+_AS_JSON: tuple[Processor, ...] = (
+    structlog.processors.format_exc_info,
+    structlog.processors.JSONRenderer(ensure_ascii=True, default=str),
+)
 
 
-def configure_logging(log_level: str) -> None:
-    """Send log lines of this level and above to standard error, in colour only on a terminal."""
+def configure_logging(log_level: str, log_format: str = "text") -> None:
+    """Send log lines of this level and above to standard error.
+
+    "text" is for people, in colour only on a terminal; "json" is one object a line, in ASCII.
+    """
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
-            # Not the tracebacks that show local variables: those hold what people asked, and keys.
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-            ),
+            *(_AS_JSON if log_format == "json" else (_text_renderer(),)),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[log_level.upper()]
         ),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
+    )
+    logging.getLogger().handlers[:] = [
+        one for one in logging.getLogger().handlers if not isinstance(one, _OthersLines)
+    ]
+    if log_format == "json":
+        logging.getLogger().addHandler(_OthersLines(logging.WARNING))
+
+
+class _OthersLines(logging.Handler):
+    """Writes what libraries log in the same form."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass a line on."""
+        structlog.get_logger().log(record.levelno, record.getMessage(), logger=record.name)
+
+
+def _text_renderer() -> Processor:
+    return structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
     )

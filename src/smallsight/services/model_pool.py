@@ -13,13 +13,16 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
 from smallsight.engine.machine_memory import free_memory_bytes, give_memory_back, resident_memory_bytes
 from smallsight.engine.pool import Evict, Load, Memory, Pool, Refuse, Stage
 from smallsight.errors import MemoryBudgetError, OutOfResourcesError
+from smallsight.model.answer import Looks
 from smallsight.model.model import Model
+from smallsight.services.measured_memory import MeasuredMemory
 from smallsight.services.served_models import ServedModel
 
 log = structlog.get_logger(__name__)
@@ -28,15 +31,20 @@ _GIB = 1024**3
 _ANSWER_BYTES = 64 * 1024**2  # before any answer of a model has been measured
 FOREVER_S = -1
 
-Loader = Callable[[ServedModel], Model]
+Report = Callable[[float], None]  # hears which part of the work is done, from 0 to 1, in any thread
+Loader = Callable[[ServedModel, Report], Model]
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """What `/health` says about one model; ``age_s`` counts from when loading began."""
+    """What `/health` says about one model; ``age_s`` counts from when loading began.
+
+    ``progress`` is the part of loading that is done.
+    """
 
     name: str
     stage: str
+    progress: float
     num_users: int
     charged_bytes: int
     age_s: float
@@ -47,7 +55,9 @@ class _Slot:
     served: ServedModel
     began_s: float
     model: Model | None = None
+    progress: float = 0.0
     took_bytes: int = 0
+    has_answered: bool = False
     is_awaited: bool = True  # by the request that had it loaded
     is_used_by_loader: bool = False
     unload_timer: asyncio.TimerHandle | None = None
@@ -63,6 +73,7 @@ class ModelPool:
         *,
         keep_alive_s: float,
         measure: Callable[[], Memory] | None = None,
+        measured: MeasuredMemory | None = None,
     ) -> None:
         self.policy = policy
         self.num_loads = 0
@@ -71,8 +82,8 @@ class ModelPool:
         self._keep_alive_s = keep_alive_s
         self._measure = measure or measure_memory
         self._slots: dict[str, _Slot] = {}
-        self._needed: dict[str, int] = {}  # what loading a model took when it was loaded before
-        self._answers: dict[str, int] = {}  # by how much an answer of a model has let the process grow
+        self._measured = measured or MeasuredMemory(None)
+        self._looks: dict[str, Looks] = {}  # of models that were unloaded
         self._waiting: list[asyncio.Future[None]] = []
         self._arrivals = itertools.count()
         self._wanting_room: set[int] = set()  # arrivals that wait until models in use are idle
@@ -101,12 +112,21 @@ class ModelPool:
             LoadedModel(
                 one.name,
                 one.stage.name.lower(),
+                self._slots[one.name].progress,
                 one.num_users,
                 one.charged_bytes,
                 now_s - self._slots[one.name].began_s,
             )
             for one in self.policy.residents
         )
+
+    def looks(self) -> dict[str, Looks]:
+        """Return how many tiles each model has looked at or known, unloaded ones too."""
+        total = dict(self._looks)
+        for name, slot in self._slots.items():
+            if slot.model is not None:
+                total[name] = total.get(name, Looks()) + slot.model.looks
+        return total
 
     def memory(self) -> Memory:
         """Return what the process takes now, and what is free."""
@@ -118,6 +138,7 @@ class ModelPool:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._measured.save)
         for slot in self._slots.values():
             _stop_timer(slot)
             if slot.model is not None:
@@ -153,7 +174,8 @@ class ModelPool:
 
     async def _approach(self, served: ServedModel, arrival: int) -> _Slot | None:
         """Come one step nearer to having the model loaded; return it, in use, when this step loaded it."""
-        needed_bytes = max(served.needed_bytes, self._needed.get(served.name, 0))
+        known = self._measured.find(served)
+        needed_bytes = max(served.needed_bytes, known.loading_bytes + known.first_answer_bytes)
         if served.max_bytes is not None and needed_bytes > served.max_bytes:
             raise _no_room(served.name, needed_bytes, served.max_bytes)
         match self.policy.decide(needed_bytes, self._measure()):
@@ -174,7 +196,7 @@ class ModelPool:
         slot = self._slots[served.name] = _Slot(served, time.monotonic())
         self.policy.begin_loading(served.name, needed_bytes)
         try:
-            await self._in_background(self._load_into(slot, needed_bytes))
+            await self._in_background(self._load_into(slot))
         except BaseException:
             slot.is_awaited = False
             if slot.is_used_by_loader:
@@ -182,11 +204,11 @@ class ModelPool:
             raise
         return slot
 
-    async def _load_into(self, slot: _Slot, needed_bytes: int) -> None:
+    async def _load_into(self, slot: _Slot) -> None:
         served, before_bytes = slot.served, self._measure().resident_bytes
         loop = asyncio.get_running_loop()
         try:
-            slot.model = await loop.run_in_executor(self._thread, self._load, served)
+            slot.model = await loop.run_in_executor(self._thread, self._load, served, partial(_note, slot))
         except BaseException as error:
             del self._slots[served.name]
             self.policy.forget(served.name)
@@ -195,13 +217,14 @@ class ModelPool:
                 raise MemoryBudgetError(error.message, hint=error.hint) from error
             raise
         grown_bytes = self._measure().resident_bytes - before_bytes
-        slot.took_bytes = max(grown_bytes, slot.model.memory.weights_bytes)
-        self._needed[served.name] = max(slot.took_bytes, needed_bytes)
+        slot.took_bytes, slot.progress = max(grown_bytes, slot.model.memory.weights_bytes), 1.0
+        self._measured.note_loading(served, slot.took_bytes)
         self.policy.finish_loading(served.name, slot.took_bytes)
         if slot.is_awaited:
             self.policy.begin_use(served.name)
             slot.is_used_by_loader = True
         self.num_loads += 1
+        asyncio.get_running_loop().run_in_executor(self._thread, self._measured.save)
         log.info("model_loaded", model=served.name, seconds=round(time.monotonic() - slot.began_s, 3))
         self._start_timer(slot)
         self._tell_change()
@@ -210,15 +233,17 @@ class ModelPool:
         """Make room for the answer of a model in use, or give it back; raises MemoryBudgetError."""
         _stop_timer(slot)
         try:
-            await self._make_room(served)
+            await self._make_room(slot, served)
         except BaseException:
             self._give_back(slot)
             raise
         return slot
 
-    async def _make_room(self, served: ServedModel) -> None:
+    async def _make_room(self, slot: _Slot, served: ServedModel) -> None:
         """Unload idle models until an answer as large as the largest so far has room."""
-        wanted_bytes = max(self._answers.get(served.name, 0), _ANSWER_BYTES)
+        known = self._measured.find(served)
+        answer_bytes = known.later_answer_bytes if slot.has_answered else known.first_answer_bytes
+        wanted_bytes = max(answer_bytes, _ANSWER_BYTES)
         while (name := self.policy.victim_for_room(wanted_bytes, self._measure(), served.name)) is not None:
             await self._unload(name)
         if wanted_bytes > self._room_bytes(served):
@@ -237,13 +262,15 @@ class ModelPool:
 
     def _note_growth(self, slot: _Slot, num_changes: int, before_bytes: int) -> None:
         """Remember what an answer took, when nothing else can have let the process grow meanwhile."""
-        name = slot.served.name
+        is_first, slot.has_answered = not slot.has_answered, True
         total_users = sum(one.num_users for one in self.policy.residents)
         if total_users != 1 or num_changes != self.num_loads + self.num_unloads:
             return
-        grown_bytes = self._measure().resident_bytes - before_bytes
-        self._answers[name] = max(self._answers.get(name, 0), grown_bytes)
-        self.policy.charge(name, slot.took_bytes + self._answers[name])
+        grown_bytes = max(0, self._measure().resident_bytes - before_bytes)
+        self._measured.note_answer(slot.served, grown_bytes, is_first=is_first)
+        known = self._measured.find(slot.served)
+        answer_bytes = max(known.first_answer_bytes, known.later_answer_bytes)
+        self.policy.charge(slot.served.name, slot.took_bytes + answer_bytes)
 
     def _give_back(self, slot: _Slot) -> None:
         if self._slots.get(slot.served.name) is not slot:  # the pool was closed meanwhile
@@ -276,12 +303,15 @@ class ModelPool:
 
     async def _unload_from(self, slot: _Slot) -> None:
         model, slot.model = slot.model, None
+        if model is not None:
+            self._looks[slot.served.name] = self._looks.get(slot.served.name, Looks()) + model.looks
         loop = asyncio.get_running_loop()
         try:
             if model is not None:
                 await loop.run_in_executor(self._thread, model.close)
         finally:
             del model  # its memory goes with the last reference
+            await loop.run_in_executor(self._thread, self._measured.save)
             await loop.run_in_executor(self._thread, give_memory_back)
             del self._slots[slot.served.name]
             self.policy.forget(slot.served.name)
@@ -319,6 +349,10 @@ class ModelPool:
 def measure_memory() -> Memory:
     """Measure this process and this machine."""
     return Memory(resident_memory_bytes(), free_memory_bytes())
+
+
+def _note(slot: _Slot, progress: float) -> None:
+    slot.progress = max(slot.progress, min(progress, 1.0))
 
 
 def _stop_timer(slot: _Slot) -> None:

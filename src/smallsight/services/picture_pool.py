@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from smallsight.engine.machine_memory import other_process_bytes
 from smallsight.families.frame_sampling import FrameSampling
 from smallsight.model.picture_argument import NamedBytes, NamedImage, NamedVideo, PictureOpener
 from smallsight.model.shown_parts import open_video
@@ -34,6 +35,11 @@ class PicturePool:
         loop = asyncio.get_running_loop()
         opening = partial(open_video, video.data, sampling, self._limits)
         return NamedVideo(video.name or None, await loop.run_in_executor(self._threads, opening))
+
+    def memory_bytes(self) -> int:
+        """Return what the decoding processes hold now."""
+        pids = [opener.child_pid for opener in list(self._openers)]
+        return sum(other_process_bytes(pid) for pid in pids if pid is not None)
 
     def close(self) -> None:
         """End the threads and their decoding processes; what waits is given up."""

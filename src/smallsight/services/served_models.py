@@ -5,6 +5,7 @@ A name from a client is looked for in the catalogue and among registered folders
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +20,14 @@ from smallsight.errors import (
     SmallsightError,
     UnknownModelError,
 )
-from smallsight.model.loading_names import find_model
+from smallsight.model.loading_names import find_model, find_remote
+from smallsight.remote_settings import RemoteSettings
 from smallsight.services.models import ModelService, ModelStatus
 from smallsight.settings import ModelSettings, Settings
 
 _Value = TypeVar("_Value")
 _GIB = 1024**3
-_NO_OWNER = "smallsight"
+_NO_OWNER, _REMOTE = "smallsight", "remote"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class ServedModel:
     """A model that can be asked now, and how it is loaded and asked where a request does not say.
 
     ``source`` is a name or a folder; ``max_bytes`` bounds what it may take, None is the server's bound.
+    With ``remote`` another server runs it, and nothing is loaded.
     """
 
     name: str
@@ -44,11 +47,13 @@ class ServedModel:
     cleanup_aggressive: bool
     max_tokens: int
     temperature: float
+    files_mark: str = ""
+    remote: RemoteSettings | None = None
 
     @property
-    def load_key(self) -> tuple[str, str, str]:
-        """What decides how it is loaded: another key means loading it anew."""
-        return str(self.source), self.precision, self.device
+    def load_key(self) -> tuple[str, str, str, str]:
+        """What decides how it is loaded, its files included: another key means loading it anew."""
+        return str(self.source), self.precision, self.device, self.files_mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +71,11 @@ class ServedModels:
     def __init__(self, settings: Callable[[], Settings]) -> None:
         self._settings = settings
 
-    def find(self, name: str | None) -> ServedModel:
+    def find(self, name: str | None, *, here: bool = False) -> ServedModel:
         """Return the model of this name, or the active one; raises UnknownModelError or BadRequestError.
 
         A model that is known but has no files here is unknown to a client, with a hint for the operator.
+        With ``here`` it is one that this machine runs, though another server does so too.
         """
         settings = self._settings()
         if not name:
@@ -78,6 +84,8 @@ class ServedModels:
                     "The request names no model.", hint="GET /v1/models lists them.", param="model"
                 )
             name = settings.active_model
+        if not here and (found := find_remote(name, settings)) is not None:
+            return _remote_model(*found, settings)
         canonical, source = self._locate(name, settings)
         own = _own_settings(settings, canonical)
         precision = own.inference.dtype or settings.inference.dtype
@@ -97,13 +105,20 @@ class ServedModels:
             cleanup_aggressive=_first(memory.cleanup_aggressive, settings.memory.cleanup_aggressive),
             max_tokens=_first(inference.max_tokens, settings.inference.max_tokens),
             temperature=_first(inference.temperature, settings.inference.temperature),
+            files_mark="" if wanted.directory is None else _mark_of_files(wanted.directory),
         )
 
     def list(self) -> tuple[ListedModel, ...]:
         """Return every model that can be asked: files here, code for them, headers readable."""
         settings = self._settings()
         statuses = ModelService(settings).list()
-        listed = [_listed(status) for status in statuses if _can_be_asked(status)]
+        listed = [ListedModel(name, _REMOTE, 0) for name in sorted(settings.remotes)]
+        elsewhere = {name.casefold() for name in settings.remotes}
+        listed += [
+            _listed(status)
+            for status in statuses
+            if _can_be_asked(status) and status.name.casefold() not in elsewhere
+        ]
         if (active := settings.active_model) is not None:
             try:
                 served = self.find(None)
@@ -115,7 +130,8 @@ class ServedModels:
 
     def get(self, name: str) -> ListedModel:
         """Return what the list says about one model; raises UnknownModelError."""
-        canonical = self._locate(name, self._settings())[0]
+        found = find_remote(name, settings := self._settings())
+        canonical = self._locate(name, settings)[0] if found is None else found[0]
         for one in self.list():
             if one.name == canonical:
                 return one
@@ -137,6 +153,22 @@ class ServedModels:
                 return folder.name, folder
         known = [one.name for one in load_catalog().entries] + [one.name for one in registered.all()]
         raise unknown_model(name, known)
+
+
+def _remote_model(name: str, remote: RemoteSettings, settings: Settings) -> ServedModel:
+    inference = _own_settings(settings, name).inference
+    return ServedModel(
+        name=name,
+        source=name,
+        precision="auto",
+        device="auto",
+        needed_bytes=0,
+        max_bytes=None,
+        cleanup_aggressive=False,
+        max_tokens=_first(inference.max_tokens, settings.inference.max_tokens),
+        temperature=_first(inference.temperature, settings.inference.temperature),
+        remote=remote,
+    )
 
 
 def _own_settings(settings: Settings, name: str) -> ModelSettings:
@@ -166,6 +198,16 @@ def _listed(status: ModelStatus) -> ListedModel:
 def _owner(entry: Entry | None) -> str:
     repository = None if entry is None else entry.repository
     return _NO_OWNER if repository is None else repository.partition("/")[0]
+
+
+def _mark_of_files(folder: Path) -> str:
+    """Return what changes when a file of a model does, without reading any."""
+    try:
+        files = [(path.name, path.stat()) for path in sorted(folder.iterdir())]
+    except OSError:  # it has gone in this moment, which loading will say
+        return ""
+    marks = [f"{name} {status.st_size} {status.st_mtime_ns}" for name, status in files]
+    return hashlib.sha256("\n".join(marks).encode()).hexdigest()[:16]
 
 
 def _changed_s(folder: Path) -> int:

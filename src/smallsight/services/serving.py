@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from smallsight.engine.machine_memory import usable_memory_bytes
-from smallsight.engine.pool import Pool
+from smallsight.engine.machine_memory import free_memory_bytes, resident_memory_bytes, usable_memory_bytes
+from smallsight.engine.pool import Memory, Pool
 from smallsight.model.loading import load
 from smallsight.model.model import Model
 from smallsight.services.api_keys import ApiKeys
 from smallsight.services.live_settings import LiveSettings
-from smallsight.services.model_pool import Loader, ModelPool
+from smallsight.services.measured_memory import MeasuredMemory
+from smallsight.services.model_pool import Loader, ModelPool, Report
 from smallsight.services.picture_pool import PicturePool
+from smallsight.services.remote_models import RemoteModels
+from smallsight.services.result_cache import ResultCache
 from smallsight.services.served_models import ServedModel, ServedModels
 from smallsight.settings import Settings
 
@@ -30,12 +33,16 @@ class Serving:
         self.settings = live.current()
         self.keys = ApiKeys(self.settings.api_keys_path)
         self.models = ServedModels(live.current)
+        self.pictures = PicturePool(self.settings.limits)
         self.pool = ModelPool(
             pool_policy(self.settings, usable_memory_bytes()),
             loader or self._load,
             keep_alive_s=self.settings.memory.keep_alive_s,
+            measure=self._measure,
+            measured=MeasuredMemory(self.settings.measured_memory_path),
         )
-        self.pictures = PicturePool(self.settings.limits)
+        self.remotes = RemoteModels(live.current)
+        self.results = ResultCache(self.settings.server.result_cache_bytes)
 
     @classmethod
     def open(cls, overrides: Mapping[str, Any] | None = None) -> Serving:
@@ -44,13 +51,23 @@ class Serving:
 
     async def close(self) -> None:
         """Unload the models and end the decoders."""
+        self.remotes.close()
         await self.pool.close()
         self.pictures.close()
 
-    def _load(self, served: ServedModel) -> Model:
+    def _load(self, served: ServedModel, report: Report) -> Model:
         return load(
-            served.source, precision=served.precision, device=served.device, settings=self.live.current()
+            served.source,
+            precision=served.precision,
+            device=served.device,
+            settings=self.live.current(),
+            on_progress=report,
         )
+
+    def _measure(self) -> Memory:
+        """Measure this process with its decoding ones, and the machine."""
+        resident_bytes = resident_memory_bytes() + self.pictures.memory_bytes()
+        return Memory(resident_bytes, free_memory_bytes())
 
 
 def pool_policy(settings: Settings, usable_bytes: int) -> Pool:

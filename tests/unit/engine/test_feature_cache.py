@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from smallsight.engine.feature_cache import FeatureCache
+from smallsight.engine.feature_cache import FeatureCache, Looks
 
 FEATURES = np.ones((2, 4), np.float32)  # 32 bytes
 
@@ -32,3 +32,13 @@ def test_what_is_larger_than_the_cache_is_not_kept():
     cache.remember(b"a", FEATURES)
     assert cache.find(b"a") is None
     assert cache.num_bytes == 0
+
+
+def test_looks_are_counted():
+    cache = FeatureCache(max_bytes=64)
+    assert cache.find(b"a") is None
+    for digest in (b"a", b"b", b"c"):
+        cache.remember(digest, FEATURES)
+    assert cache.find(b"c") is not None
+    cache.remember(b"large", np.ones((9, 9), np.float32))  # looked at, though not kept
+    assert cache.looks == Looks(num_encoded=4, num_known=1)

@@ -202,3 +202,18 @@ def test_labels_are_the_words_of_an_answer_about_places():
     lines = {"quad_boxes": [], "labels": ["one", "two"]}
     assert in_words(lines, TASKS["<OCR_WITH_REGION>"])[0] == "one\ntwo"
     assert in_words("A cat.", TASKS["<CAPTION>"]) == ("A cat.", None)
+
+
+def test_a_client_with_many_requests_does_not_keep_another_out(exact):
+    ended = []
+    busy = [
+        exact.start([PICTURES[number % 6]], "<CAPTION>", max_tokens=20, client="busy") for number in range(40)
+    ]
+    single = exact.start([PICTURES[0]], "<CAPTION>", max_tokens=20, client="single")
+    for reply in busy:
+        reply.listen(lambda piece: ended.append("busy") if piece is None else None)
+    single.listen(lambda piece: ended.append("single") if piece is None else None)
+    for reply in [*busy, single]:
+        reply.answer()
+    # Those of the batch that is under way, and of its own.
+    assert ended.index("single") <= 16

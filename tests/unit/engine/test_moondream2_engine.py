@@ -384,3 +384,16 @@ def test_numbers_that_are_none_end_one_answer_only(tmp_path):
         for ask in (lambda: model.describe(picture(1)), lambda: model.detect(picture(1), "cat")):
             with pytest.raises(BrokenCheckpointError, match="not numbers"):
                 ask()
+
+
+def test_clients_take_turns_and_every_picture_is_looked_at_to_its_end(folder):
+    """Crops of two pictures in turn would make the tower begin anew for ever."""
+    with open_model(folder) as model:
+        alone = [model.ask(one, "What?", max_tokens=4, detail="high").token_ids for one in PICTURES]
+    with open_model(folder) as model:
+        replies = [
+            model.start([one], "What?", max_tokens=4, detail="high", client=f"client {index % 2}")
+            for index, one in enumerate(PICTURES)
+        ]
+        assert [reply.answer().token_ids for reply in replies] == alone
+        assert model.looks.num_encoded == len(PICTURES) + 1, "one is the blank picture that loading shows it"

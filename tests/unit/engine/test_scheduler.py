@@ -18,9 +18,10 @@ BLOCK = 4
 CHUNK = 8
 
 
-def sequence(number, length, max_tokens=3, start=0, *, is_ready=True):
+def sequence(number, length, max_tokens=3, start=0, *, is_ready=True, client=""):
     ids = list(range(start, start + length))
-    return Sequence(number, list(ids), ids, SamplingOptions(max_tokens=max_tokens), is_ready=is_ready)
+    options = SamplingOptions(max_tokens=max_tokens)
+    return Sequence(number, list(ids), ids, options, is_ready=is_ready, client=client)
 
 
 def scheduler(num_blocks=64, **options):
@@ -71,7 +72,10 @@ def workloads(draw):
 def test_every_sequence_ends_and_blocks_are_conserved(workload):
     num_blocks, wanted, seed = workload
     planner, dice = scheduler(num_blocks), random.Random(seed)
-    arriving = [sequence(n, length, tokens, start * 1000) for n, (length, tokens, start) in enumerate(wanted)]
+    arriving = [
+        sequence(n, length, tokens, start * 1000, client=dice.choice("ab"))
+        for n, (length, tokens, start) in enumerate(wanted)
+    ]
     alive, everything, failed = [], list(arriving), []
     for _ in range(3000):
         if arriving and dice.random() < 0.4:
@@ -139,6 +143,31 @@ def test_first_come_first_served():
         planner.add(sequence(number, 5, max_tokens=1, start=number * 100))
     served = [run_step(planner)[0].sequence.id for _ in range(3)]
     assert served == [0, 1, 2]
+
+
+def test_a_client_with_many_requests_does_not_keep_another_out():
+    planner = scheduler(max_sequences=2)
+    for number in range(50):
+        planner.add(sequence(number, 4, max_tokens=4, start=number * 100, client="busy"))
+    run_step(planner)
+    planner.add(single := sequence(99, 4, max_tokens=1, start=90_000, client="single"))
+    num_steps = 0
+    while single.state is not State.FINISHED:
+        run_step(planner)
+        num_steps += 1
+    assert num_steps <= 5, "it waited for more than one answer of the other client"
+
+
+def test_a_client_with_long_prompts_does_not_keep_another_waiting():
+    planner = scheduler(max_sequences=8, max_step_tokens=CHUNK)
+    for number in range(4):
+        planner.add(sequence(number, 80, start=number * 1000, client="busy"))
+    planner.add(single := sequence(99, 16, max_tokens=1, start=90_000, client="single"))
+    num_steps = 0
+    while single.state is not State.FINISHED:
+        run_step(planner)
+        num_steps += 1
+    assert num_steps <= 4, "its two pieces take every other step"
 
 
 def test_one_that_is_not_ready_lets_others_pass():

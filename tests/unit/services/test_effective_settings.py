@@ -43,3 +43,14 @@ def test_a_wrong_value_is_a_sentence(file: Path):
     file.write_text("[server]\nport = 70000\n")
     with pytest.raises(SettingsError, match=r"server\.port"):
         effective_settings()
+
+
+def test_flags_come_first(file: Path, monkeypatch: pytest.MonkeyPatch):
+    file.write_text('active_model = "a"\n[server]\nport = 1\nhost = "localhost"\n')
+    monkeypatch.setenv("SMALLSIGHT_SERVER__PORT", "2")
+    flags = {"server": {"port": 3}, "active_model": "b"}
+    found = {one.name: (one.value, one.origin) for one in effective_settings(flags)}
+    assert found["server.port"] == (3, "flag")
+    assert found["active_model"] == ("b", "flag")
+    assert found["server.host"] == ("localhost", str(file))
+    assert found["threads"] == (0, "default")

@@ -41,3 +41,25 @@ def test_the_first_reading_has_to_work(file: Path):
     file.write_text("[memory]\nmax_gb = -1\n")
     with pytest.raises(SettingsError):
         LiveSettings()
+
+
+@pytest.mark.parametrize("before", ["", 'active_model = "first"\n'])
+@pytest.mark.parametrize("by_environment", [False, True])
+def test_a_name_written_into_the_file_is_newer_than_the_flag(
+    file: Path, monkeypatch: pytest.MonkeyPatch, before: str, by_environment: bool
+):
+    file.write_text(before)
+    if by_environment:
+        monkeypatch.setenv("SMALLSIGHT_ACTIVE_MODEL", "given")
+    live = LiveSettings({} if by_environment else {"active_model": "given"})
+    assert live.current().active_model == "given"
+    file.write_text(before + "threads = 3\n")  # says nothing new about it
+    assert (live.current().active_model, live.current().threads) == ("given", 3)
+    file.write_text('active_model = "other"\n')
+    assert live.current().active_model == "other"
+    file.write_text("active_model = [")
+    assert live.current().active_model == "other"
+    file.write_text("active_model = 3\n")
+    assert live.current().active_model == "other"
+    file.write_text(before)
+    assert live.current().active_model == "given"

@@ -1,10 +1,15 @@
+import json
+import logging
+
+import pytest
 import structlog
 
 from smallsight.services.logs import configure_logging
 
 
-def test_a_traceback_does_not_show_what_was_in_variables(capsys):
-    configure_logging("info")
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_traceback_does_not_show_what_was_in_variables(capsys, log_format):
+    configure_logging("info", log_format)
     secret = "ss-" + "k" * 20
     try:
         raise ValueError("it failed")
@@ -15,3 +20,28 @@ def test_a_traceback_does_not_show_what_was_in_variables(capsys):
     told = capsys.readouterr().err
     assert "ValueError: it failed" in told
     assert secret not in told
+
+
+def test_json_is_one_object_a_line(capsys):
+    configure_logging("info", "json")
+    logger = structlog.get_logger("x")
+    try:
+        with structlog.contextvars.bound_contextvars(request_id="req_1"):
+            logger.info("request", route="/v1", what=b"\xff", why="two\nlines \u2028 \U0001f600")
+        logger.debug("not told")
+        logger.warning("plain")
+        logging.getLogger("uvicorn.error").warning("Invalid %s", "request")
+    finally:
+        configure_logging("info")
+        structlog.reset_defaults()
+    first, second, third = (json.loads(line) for line in capsys.readouterr().err.splitlines())
+    assert first["event"] == "request"
+    assert (first["request_id"], first["level"], first["route"]) == ("req_1", "info", "/v1")
+    assert first["why"] == "two\nlines \u2028 \U0001f600"
+    assert first["timestamp"].endswith("Z")
+    assert "request_id" not in second
+    assert (third["event"], third["logger"], third["level"]) == (
+        "Invalid request",
+        "uvicorn.error",
+        "warning",
+    )

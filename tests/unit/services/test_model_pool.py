@@ -6,12 +6,14 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from smallsight.engine.pool import Memory, Pool
 from smallsight.errors import BrokenCheckpointError, MemoryBudgetError, OutOfResourcesError
-from smallsight.model.answer import MemoryReport
+from smallsight.model.answer import Looks, MemoryReport
+from smallsight.services.measured_memory import MeasuredMemory
 from smallsight.services.model_pool import ModelPool
 from smallsight.services.served_models import ServedModel
 
@@ -32,7 +34,8 @@ class Machine:
     def __post_init__(self) -> None:
         self.gate.set()
 
-    def load(self, served: ServedModel) -> FakeModel:
+    def load(self, served: ServedModel, report: Callable[[float], None]) -> FakeModel:
+        report(0.25)
         assert self.gate.wait(10)
         self.loads.append(served.name)
         if self.failure is not None:
@@ -53,6 +56,8 @@ class FakeModel:
     @property
     def memory(self) -> MemoryReport:
         return MemoryReport(self.machine.sizes[self.name], 0)
+
+    looks = Looks(num_encoded=2, num_known=1)
 
     def close(self) -> None:
         del self.machine.taken[self.name]
@@ -78,6 +83,7 @@ def run(
     max_models: int = 2,
     max_bytes: int = 4 * GIB,
     keep_alive_s: float = -1,
+    measured: MeasuredMemory | None = None,
 ) -> None:
     async def go() -> None:
         pool = ModelPool(
@@ -85,6 +91,7 @@ def run(
             machine.load,
             keep_alive_s=keep_alive_s,
             measure=machine.measure,
+            measured=measured,
         )
         try:
             await asyncio.wait_for(work(pool), 20)
@@ -116,7 +123,7 @@ def test_a_model_is_loaded_once_for_all_who_ask(machine: Machine):
 
         asked = [asyncio.create_task(use()) for _ in range(5)]
         await asyncio.sleep(0.05)
-        assert [one.stage for one in pool.loaded()] == ["loading"]
+        assert [(one.stage, one.progress) for one in pool.loaded()] == [("loading", 0.25)]
         machine.gate.set()
         assert await asyncio.gather(*asked) == ["a"] * 5
         assert machine.loads == ["a"]
@@ -347,5 +354,50 @@ def test_other_settings_load_it_anew(machine: Machine):
         async with pool.lend(served("a", precision="int4", max_tokens=99)):
             pass
         assert machine.loads == ["a", "a"]
+
+    run(machine, work)
+
+
+def test_what_loading_took_is_known_in_the_next_run(tmp_path: Path):
+    file = tmp_path / "measured-memory.json"
+
+    async def load(pool: ModelPool) -> None:
+        await _use(pool, "a")
+
+    run(Machine({"a": 3 * GIB}), load, measured=MeasuredMemory(file))
+    smaller = Machine({"a": 3 * GIB}, total=2 * GIB)
+
+    async def refuse(pool: ModelPool) -> None:
+        with pytest.raises(MemoryBudgetError, match=r"a needs about 3\.00 GiB .* 2\.00 GiB are available"):
+            await _use(pool, "a")
+        assert smaller.loads == []
+
+    run(smaller, refuse, measured=MeasuredMemory(file))
+
+
+def test_what_answers_took_is_known_in_the_next_run(machine: Machine, tmp_path: Path):
+    file = tmp_path / "measured-memory.json"
+
+    async def answer(pool: ModelPool) -> None:
+        async with pool.lend(served("a")):
+            machine.taken["pages"] = 2 * GIB
+        async with pool.lend(served("a")):  # the first answer took what the second one need not take again
+            pass
+        del machine.taken["pages"]
+
+    run(machine, answer, measured=MeasuredMemory(file))
+
+    async def refuse(pool: ModelPool) -> None:
+        with pytest.raises(MemoryBudgetError, match=r"a needs about 3\.00 GiB .* 2\.50 GiB"):
+            await _use(pool, "a")
+
+    run(machine, refuse, measured=MeasuredMemory(file), max_bytes=5 * GIB // 2)
+
+
+def test_looks_outlive_the_model(machine: Machine):
+    async def work(pool: ModelPool) -> None:
+        for name in ("a", "b", "c", "a"):
+            await _use(pool, name)
+        assert pool.looks() == {"a": Looks(4, 2), "b": Looks(2, 1), "c": Looks(2, 1)}
 
     run(machine, work)

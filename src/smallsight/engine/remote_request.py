@@ -1,0 +1,84 @@
+"""What another server is asked: a conversation with pictures as OpenAI's chat completions take it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from PIL import Image
+
+from smallsight.engine.sampling_options import SamplingOptions
+from smallsight.errors import SettingsError
+from smallsight.families.messages import Detail, Message, TextPart, VideoPart
+
+_MAX_LOSSLESS_PIXELS = 2_000_000  # a photo above is sent as JPEG: as PNG it would be tens of megabytes
+_JPEG_QUALITY = 95
+
+
+def remote_body(
+    messages: Sequence[Message], detail: Detail, options: SamplingOptions, model: str
+) -> dict[str, Any]:
+    """Return the request; raises SettingsError for what cannot be asked of another server.
+
+    Pictures are encoded anew: nothing that came from a stranger is passed on as it came.
+    """
+    if options.num_logprobs is not None or options.num_beams not in (None, 1):
+        raise SettingsError(
+            f"{model} is on another server: it tells no logprobs and searches with no beams.",
+            hint="leave them out, or ask a model on this machine.",
+        )
+    defaults = SamplingOptions()
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": [{"role": message.role, "content": _content(message, detail)} for message in messages],
+        "max_tokens": options.max_tokens,
+        "temperature": options.temperature,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    for name in ("top_p", "top_k", "repetition_penalty", "seed", "frequency_penalty", "presence_penalty"):
+        if (value := getattr(options, name)) != getattr(defaults, name):
+            body[name] = value
+    if options.stop:
+        body["stop"] = list(options.stop)
+    if options.logit_bias:
+        body["logit_bias"] = {str(token_id): bias for token_id, bias in options.logit_bias}
+    if options.json_schema is not None:
+        schema = {"name": "answer", "schema": json.loads(options.json_schema), "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    return body
+
+
+def _content(message: Message, detail: Detail) -> str | list[dict[str, Any]]:
+    if all(isinstance(part, TextPart) for part in message.parts):
+        return "".join(part.text for part in message.parts if isinstance(part, TextPart))
+    content: list[dict[str, Any]] = []
+    for part in message.parts:
+        if isinstance(part, TextPart):
+            content.append({"type": "text", "text": part.text})
+            continue
+        # Not every server takes videos; all take pictures.
+        frames = (
+            [Image.fromarray(one.pixels_HWC) for one in part.video.frames]
+            if isinstance(part, VideoPart)
+            else [part.image]
+        )
+        shown = [{"url": data_url(image), "detail": detail.value} for image in frames]
+        content += [{"type": "image_url", "image_url": one} for one in shown]
+    return content
+
+
+def data_url(image: Image.Image) -> str:
+    """Return a picture as a URL: PNG, or JPEG of a large one."""
+    is_small = image.width * image.height <= _MAX_LOSSLESS_PIXELS
+    buffer = io.BytesIO()
+    upright = image if image.mode == "RGB" else image.convert("RGB")
+    if is_small:
+        upright.save(buffer, "PNG", compress_level=1)
+    else:
+        upright.save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return f"data:image/{'png' if is_small else 'jpeg'};base64,{encoded}"

@@ -1,0 +1,41 @@
+"""Where a model is that another server runs, and what is done when that server does not answer.
+
+Owns names, types, bounds and defaults of one entry; ``settings.py`` holds the table of them.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class RemoteSettings(BaseModel):
+    """A model behind a server that speaks OpenAI's chat completions: llama-server, vLLM, Ollama, Smallsight.
+
+    ``model`` is its name there, the same name when unset. ``api_key_env`` names the environment variable that
+    holds the key. ``timeout_s`` bounds the wait for the next word. ``fallback`` is a model on this machine,
+    which answers instead. After ``max_failures`` in a row the server is left alone for ``rest_s``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base_url: str = Field(max_length=2000)
+    model: str | None = Field(None, min_length=1, max_length=300)
+    api_key_env: str | None = Field(None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    connect_timeout_s: float = Field(5.0, gt=0, le=600)
+    timeout_s: float = Field(60.0, gt=0, le=3600)
+    retries: int = Field(2, ge=0, le=10)
+    max_failures: int = Field(3, ge=1, le=100)
+    rest_s: float = Field(30.0, gt=0, le=3600)
+    fallback: str | None = Field(None, min_length=1, max_length=300)
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_usable(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("it has to be an http or https address")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("no user, key or query may be in it; name the key's variable in api_key_env")
+        return url.rstrip("/")

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import asyncio
+
+from smallsight.server.waiting_line import WaitingLine
+
+
+async def use(line: WaitingLine, client: str, number: int, log: list[tuple[str, int]]) -> None:
+    async with line.place(client):
+        log.append((client, number))
+        await asyncio.sleep(0.001)
+
+
+def test_clients_come_in_turn():
+    async def go() -> None:
+        line, log = WaitingLine(2), []
+        busy = [asyncio.create_task(use(line, "busy", number, log)) for number in range(50)]
+        await asyncio.sleep(0)
+        others = [asyncio.create_task(use(line, client, 0, log)) for client in ("x", "y")]
+        await asyncio.gather(*busy, *others)
+        assert [number for client, number in log if client == "busy"] == list(range(50))
+        assert {log.index(("x", 0)), log.index(("y", 0))} <= {2, 3, 4}
+        assert line.num_waiting == 0
+
+    asyncio.run(go())
+
+
+def test_who_gives_up_leaves_the_line_and_nothing_behind():
+    async def go() -> None:
+        line, log = WaitingLine(1), []
+        async with line.place("a"):
+            waiting = [asyncio.create_task(use(line, "b", number, log)) for number in range(3)]
+            await asyncio.sleep(0)
+            waiting[1].cancel()
+            await asyncio.sleep(0)
+            assert line.num_waiting == 2
+        waiting[0].cancel()  # called a moment ago
+        await asyncio.gather(*waiting, return_exceptions=True)
+        assert log == [("b", 2)]
+        async with asyncio.timeout(1), line.place("c"):
+            pass
+
+    asyncio.run(go())
