@@ -12,7 +12,7 @@ from PIL import Image
 
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import SettingsError
-from smallsight.families.messages import Detail, Message, TextPart, VideoPart
+from smallsight.families.messages import Detail, Message, PicturePart, TextPart, VideoPart
 
 _MAX_LOSSLESS_PIXELS = 2_000_000  # a photo above is sent as JPEG: as PNG it would be tens of megabytes
 _JPEG_QUALITY = 95
@@ -60,15 +60,17 @@ def _content(message: Message, detail: Detail) -> str | list[dict[str, Any]]:
         if isinstance(part, TextPart):
             content.append({"type": "text", "text": part.text})
             continue
-        # Not every server takes videos; all take pictures.
-        frames = (
-            [Image.fromarray(one.pixels_HWC) for one in part.video.frames]
-            if isinstance(part, VideoPart)
-            else [part.image]
-        )
-        shown = [{"url": data_url(image), "detail": detail.value} for image in frames]
-        content += [{"type": "image_url", "image_url": one} for one in shown]
+        for image in _images(part):
+            shown = {"url": data_url(image), "detail": detail.value}
+            content.append({"type": "image_url", "image_url": shown})
     return content
+
+
+def _images(part: PicturePart | VideoPart) -> list[Image.Image]:
+    """Return a picture, or the frames of a video: not every server takes videos, and all take pictures."""
+    if isinstance(part, PicturePart):
+        return [part.image]
+    return [Image.fromarray(frame.pixels_HWC) for frame in part.video.frames]
 
 
 def data_url(image: Image.Image) -> str:
