@@ -56,6 +56,8 @@ COLUMNS = (
     "weights_mib",
     "peak_mib",
     "many_peak_mib",
+    "first_detect_s",
+    "detect_peak_mib",
     "vision_of_ceiling",
     "prefill_of_ceiling",
     "decode_of_ceiling",

@@ -95,7 +95,9 @@ def _tree_lines(folder: Path, depth: int) -> Iterator[str]:
     yield _tree_line(f"{folder.name}/", folder / "__init__.py", depth)
     entries = [path for path in folder.iterdir() if path.name not in {"__pycache__", "__init__.py"}]
     for path in sorted(entries, key=lambda path: (path.is_dir(), path.name)):
-        if path.is_dir():
+        if path.parent.name == "shipped":
+            yield f"{'  ' * (depth + 1)}{f'{path.name}/':<{30 - 2 * depth}}the model of the package"
+        elif path.is_dir():
             yield from _tree_lines(path, depth + 1)
         else:
             yield _tree_line(path.name, path, depth + 1)

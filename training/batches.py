@@ -30,11 +30,13 @@ NO_LABEL = -100
 AROUND_PICTURE = "<fake_token_around_image>"
 MOST_TEXT_TOKENS = 112  # of all questions and answers; those that go beyond are left out, but for the first
 LENGTH_STEP = 16  # batches are as long as a multiple of this: processors prepare for each length once
-TILED_SHARE = 0.4  # of batches, at levels with tiles
+TILED_SHARE = 0.2  # of batches, at levels with tiles
 PAGE_SHARE = 0.3  # of batches, at levels with conversations
+DETAIL_WEIGHT = 4.0  # of a token of a short answer in the loss: one word of it is all that it says
 CONVERSATION_SHARE = 0.15  # of pictures with questions; of the others, no question knows of another
 FIRST_TALK = next(index for index, level in enumerate(LEVELS) if not level.is_page)
 FIRST_HARD = FIRST_TALK + 2  # from here on, pages are as hard as they get
+CURRENT_SHARE = 0.25  # of pictures; the others are of any level with conversations
 GRIDS = ((2, 1), (1, 2), (2, 2), (2, 2), (3, 2), (2, 3), (3, 3))
 
 
@@ -43,11 +45,12 @@ class Batch:
     """Samples of one level range, as tensors.
 
     ``tiles`` uint8 [samples, most tiles, 3, 192, 192], ``has_tile`` says which are there; ``token_ids`` and
-    ``labels`` int64 [samples, tokens]; ``segments`` int64 [samples, tokens]: 0 for what all see, else the number of
-    the question, which sees 0 and itself; ``is_read`` bool [samples, tokens]: labels of text read before anything
-    was said; ``is_current`` bool [samples]; ``cells``, ``order`` and ``tints`` int64 [tiles that
-    are there, 24, 24]; ``places`` int64 [samples, tokens]: the cell (row * 24 + column) of the letter or thing
-    that a label stands for. Pages have no tokens.
+    ``labels`` int64 [samples, tokens]; ``segments`` int64 [samples, tokens]: 0 for what all see, else the
+    number of the question, which sees 0 and itself; ``weights`` float32 [samples, tokens]: of labels in the
+    loss; ``is_read`` bool [samples, tokens]: labels of text read before anything was said; ``is_current``
+    bool [samples]; ``cells``, ``order`` and ``tints`` int64 [tiles that are there, 24, 24]; ``places`` int64
+    [samples, tokens]: the cell (row * 24 + column) of the letter or thing that a label stands for. Pages
+    have no tokens.
     """
 
     tiles: torch.Tensor
@@ -55,6 +58,7 @@ class Batch:
     token_ids: torch.Tensor
     labels: torch.Tensor
     segments: torch.Tensor
+    weights: torch.Tensor
     is_read: torch.Tensor
     is_current: torch.Tensor
     cells: torch.Tensor
@@ -71,6 +75,7 @@ class Sample:
     token_ids: list[int]
     labels: list[int]
     segments: list[int]
+    weights: list[float]
     is_read: list[bool]
     cells: NDArray[np.int64]
     order: NDArray[np.int64]
@@ -110,7 +115,10 @@ class Batches(IterableDataset[Batch]):
         if LEVELS[current].grid != (1, 1) and rng.random() < TILED_SHARE:
             grid = rng.choice(GRIDS)
             count = max(4, self._batch_size // (grid[0] * grid[1] + 1))
-        levels = [current if rng.random() < 0.7 else rng.randint(FIRST_TALK, current) for _ in range(count)]
+        levels = [
+            current if rng.random() < CURRENT_SHARE else rng.randint(FIRST_TALK, current)
+            for _ in range(count)
+        ]
         if grid != (1, 1):
             levels = [max(FIRST_TALK + 2, level) for level in levels]
         samples = [
@@ -150,10 +158,11 @@ def make_sample(processor: SmolVLMProcessor, scene: Scene, rng: random.Random) -
     turns = ask_apart(scene, rng, 3 if len(scene.things) < 2 else 5) if is_apart else ask(scene, rng, 3)
     prepared = processor.prepare(conversation(scene, turns)[:1], detail=Detail.AUTO)
     opening = list(prepared.token_ids)
-    shared = len(opening) - opening[::-1].index(processor.tokenizer.token_to_id(AROUND_PICTURE))
+    after_picture = processor.tokenizer.token_to_id(AROUND_PICTURE)
+    shared = max(index for index, token in enumerate(opening) if token == after_picture) + 1
     token_ids, labels, places = opening, [NO_LABEL] * len(opening), [NO_LABEL] * len(opening)
     segments = [*[0] * shared, *[int(is_apart)] * (len(opening) - shared)]
-    is_read = [False] * len(opening)
+    weights, is_read = [1.0] * len(opening), [False] * len(opening)
     is_one_tile = len(prepared.tiles) == 1
     room = MOST_TEXT_TOKENS
     for index, turn in enumerate(turns):
@@ -169,7 +178,9 @@ def make_sample(processor: SmolVLMProcessor, scene: Scene, rng: random.Random) -
         token_ids += [*asked_ids, *said_ids]
         segments += [(index + 1) * is_apart] * (len(asked_ids) + len(said_ids))
         labels += [*[NO_LABEL] * len(asked_ids), *said_ids]
-        cells = _places(scene, said) if is_one_tile else {}
+        weight = 1.0 if turn.skill in ("read", "describe") else DETAIL_WEIGHT
+        weights += [weight] * (len(asked_ids) + len(said_ids))
+        cells = _places(scene, turn, said) if is_one_tile else {}
         places += [NO_LABEL] * len(asked_ids)
         # A token of a word begins at the space before it.
         places += [cells.get(begin, cells.get(end - 1, NO_LABEL)) for begin, end in encoded.offsets]
@@ -177,12 +188,17 @@ def make_sample(processor: SmolVLMProcessor, scene: Scene, rng: random.Random) -
         is_read += [*[False] * len(asked_ids), *[reads] * len(said_ids)]
     tiles = np.stack([np.asarray(tile.pixels_HWC) for tile in prepared.tiles])
     num_tiles = len(prepared.tiles)
-    cells_NHW, order_NHW, tints_NHW = (_cut(one, num_tiles) for one in (scene.cells, scene.order, scene.tints))
-    return Sample(tiles, token_ids, labels, segments, is_read, cells_NHW, order_NHW, tints_NHW, places)
+    cells_NHW, order_NHW = _cut(scene.cells, num_tiles), _cut(scene.order, num_tiles)
+    tints_NHW = _cut(scene.tints, num_tiles)
+    dense = cells_NHW, order_NHW, tints_NHW
+    return Sample(tiles, token_ids, labels, segments, weights, is_read, *dense, places)
 
 
-def _places(scene: Scene, said: str) -> dict[int, int]:
-    """Return the cell of each character of an answer that stands for something in the picture."""
+def _places(scene: Scene, turn: Turn, said: str) -> dict[int, int]:
+    """Return the cell of each character of an answer that stands for something in the picture.
+
+    A colour, and the side it is on, stand for the thing that has it.
+    """
     side = TILE_PX // CELL_PX
     cells: dict[int, int] = {}
 
@@ -198,9 +214,17 @@ def _places(scene: Scene, said: str) -> dict[int, int]:
     letters = set(cells)
     for thing in reversed(scene.things):
         left, top, right, bottom = thing.box
-        for found in re.finditer(rf"\b({thing.name}|{plural(thing.name)})\b", said):
-            if found.start() not in letters:
-                note(found.end() - 1, (left + right) / 2, (top + bottom) / 2)
+        middle = (left + right) / 2, (top + bottom) / 2
+        name = rf"\b({thing.name}|{plural(thing.name)})\b"
+        for found in re.finditer(rf"(\b{thing.colour} )?{name}", said):
+            if found.start(2) in letters:
+                continue
+            note(found.end() - 1, *middle)
+            if found[1]:
+                note(found.end(1) - 2, *middle)
+        is_asked = turn.skill in ("colour", "place") and re.search(name, turn.question)
+        if is_asked and (answer := re.search(r"\w+(?=\.)", said)):
+            note(answer.end() - 1, *middle)
     return cells
 
 
@@ -221,6 +245,7 @@ def _collate_pages(scenes: Sequence[Scene]) -> Batch:
         nothing,
         nothing,
         nothing,
+        nothing.float(),
         nothing.bool(),
         torch.ones(num, dtype=torch.bool),
         torch.from_numpy(np.stack([scene.cells for scene in scenes]).astype(np.int64)),
@@ -240,12 +265,14 @@ def _collate(samples: Sequence[Sample], is_current: Sequence[bool], processor: S
     labels = np.full((len(samples), longest), NO_LABEL, np.int64)
     places = np.full((len(samples), longest), NO_LABEL, np.int64)
     segments = np.zeros((len(samples), longest), np.int64)
+    weights = np.ones((len(samples), longest), np.float32)
     is_read = np.zeros((len(samples), longest), bool)
     for row, one in enumerate(samples):
         tiles[row, : len(one.tiles)], has_tile[row, : len(one.tiles)] = one.tiles, True
         token_ids[row, : len(one.token_ids)] = one.token_ids
         labels[row, : len(one.labels)] = one.labels
         segments[row, : len(one.segments)] = one.segments
+        weights[row, : len(one.weights)] = one.weights
         is_read[row, : len(one.is_read)] = one.is_read
         places[row, : len(one.places)] = one.places
     return Batch(
@@ -254,6 +281,7 @@ def _collate(samples: Sequence[Sample], is_current: Sequence[bool], processor: S
         torch.from_numpy(token_ids),
         torch.from_numpy(labels),
         torch.from_numpy(segments),
+        torch.from_numpy(weights),
         torch.from_numpy(is_read),
         torch.tensor(list(is_current)),
         torch.from_numpy(np.concatenate([one.cells for one in samples])),

@@ -68,7 +68,8 @@ def main() -> None:
         name = f"sticker_{number}.png"
         scene.image.save(folder / name, optimize=True)
         rows.append(as_data(name, scene))
-    drawn = [thing["name"] for row in rows if not row["text"] for thing in row["things"]]
+    unwritten = sorted((row for row in rows if not row["text"]), key=lambda row: -len(row["things"]))
+    drawn = [thing["name"] for row in unwritten for thing in row["things"]]
     queries = [{"query": name, "kind": "drawn"} for name in drawn]
     text = json.dumps({"stickers": rows, "demo_queries": queries}, indent=1)
     (folder.parent / "stickers.json").write_text(text + "\n", encoding="utf-8")

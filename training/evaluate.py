@@ -49,6 +49,12 @@ FIRST_SEED = 1 << 50  # training counts from below
 AT_ONCE = 8
 LENGTHS = ((1, 4), (5, 8), (9, 12))
 FONT_SIZES = ((16, 20), (21, 26), (27, 36))
+GROUPS = (
+    "clean lines",
+    *(f"clean, {least} to {most} characters" for least, most in LENGTHS),
+    *(f"clean, font of {least} to {most} px" for least, most in FONT_SIZES),
+    "memes of two lines",
+)
 
 
 @dataclass
@@ -213,7 +219,7 @@ def table(results: dict[str, dict[str, Any]]) -> list[str]:
     first = next(iter(results.values()))
     rows: list[tuple[str, tuple[str, ...]]] = []
     for what, key in (("character error rate", "character_error_rate"), ("read exactly", "exact_lines")):
-        rows += [(f"{what}, {group}", (key, group)) for group in first[key]]
+        rows += [(f"{what}, {group}", (key, group)) for group in GROUPS if group in first[key]]
     rows += [("F1 of things named", ("things_f1",)), ("colours", ("colours",)), ("counts", ("counts",))]
     for name, path in rows:
         shares = [reduce(getitem, path, one) for one in results.values()]

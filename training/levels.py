@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Level:
     """Limits of one level. ``grid`` is the largest number of tiles (columns, rows).
 
-    ``shares`` of pictures of one tile that are mostly a paragraph (several lines below each other teach reading
-    fastest), one line, a line at the top and one at the bottom, or things; without them, all by chance.
+    ``shares`` of pictures of one tile that are mostly a paragraph (several lines below each other teach
+    reading fastest), one line, a line at the top and one at the bottom, or things; else all by chance.
 
     Pages are full of letters and things, and only the class of each cell is learnt from them.
     """
@@ -35,7 +35,7 @@ _ROUGH = (*_SOFT, "stripes", "texture")
 _ALL = (*_ROUGH, "noise", "crowd")
 _PLACES = ("top", "bottom", "middle", "bubble")
 _LOOKS = ("plain", "outline", "bar")
-_SHARES = (0.2, 0.28, 0.2, 0.32)
+_SHARES = (0.16, 0.28, 0.2, 0.36)
 
 LEVELS = (
     Level(8, (18, 34), 0, 4, (32, 80), looks=("plain", "plain", "bar"), is_page=True),
@@ -57,7 +57,7 @@ LEVELS = (
         shares=_SHARES,
     ),
     Level(
-        18,
+        16,
         (16, 36),
         3,
         4,
@@ -65,8 +65,8 @@ LEVELS = (
         _ALL,
         (*_PLACES, "chat"),
         _LOOKS,
-        spoiling=0.7,
-        max_angle=5,
+        spoiling=0.5,
+        max_angle=4,
         grid=(3, 3),
         shares=_SHARES,
     ),

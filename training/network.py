@@ -36,8 +36,8 @@ class Guess:
 class Network(nn.Module):
     """Idefics3, and heads that are dropped after training.
 
-    From each patch, the class and the colour of the cells it covers and how far along its line a letter is; from
-    each token to be said, where in the picture that is which it stands for.
+    From each patch, the class and the colour of the cells it covers and how far along its line a letter is;
+    from each token to be said, where in the picture that is which it stands for.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -81,9 +81,12 @@ class Network(nn.Module):
             logits = self.language(
                 input_ids=batch.token_ids, pixel_values=pixels, attention_mask=mask, position_ids=positions
             ).logits
-            text_loss = nn.functional.cross_entropy(
-                logits[:, :-1].flatten(0, 1).float(), batch.labels[:, 1:].flatten(), ignore_index=NO_LABEL
+            wanted = batch.labels[:, 1:].flatten()
+            losses = nn.functional.cross_entropy(
+                logits[:, :-1].flatten(0, 1).float(), wanted, ignore_index=NO_LABEL, reduction="none"
             )
+            weights = batch.weights[:, 1:].flatten() * (wanted != NO_LABEL)
+            text_loss = (losses * weights).sum() / weights.sum()
             place_loss = self._place_loss(batch)
         cell_loss, is_right = self._patch_loss(self.cells, CLASSES, batch.cells)
         order_loss, _ = self._patch_loss(self.order, 1 + ORDERS, batch.order)
@@ -123,8 +126,8 @@ class Network(nn.Module):
 def see(segments: Tensor) -> tuple[Tensor, Tensor]:
     """Return what each token sees, and where it stands.
 
-    From segments [samples, tokens] come a mask to be added to scores, float32 [samples, 1, tokens, tokens], and
-    positions int64 [samples, tokens]: every segment goes on from the shared beginning.
+    From segments [samples, tokens] come a mask to be added to scores, float32 [samples, 1, tokens, tokens],
+    and positions int64 [samples, tokens]: every segment goes on from the shared beginning.
     """
     samples, tokens = segments.shape
     steps = torch.arange(tokens, device=segments.device)

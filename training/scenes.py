@@ -31,6 +31,7 @@ from training.vocabulary import ALIKE, CHARACTERS, COLOURS, PICTOGRAMS, SHAPES, 
 
 TILE_PX, CELL_PX = 192, 8
 PARAGRAPH_CHARS = 48
+SORTS = ("paragraph", "line", "meme", "things")
 ORDERS = 24  # letters of a line that are counted
 CLASSES = 1 + len(CHARACTERS) + len(THINGS)  # of a cell: nothing, a letter, a thing
 
@@ -49,8 +50,8 @@ class Scene:
     """A picture and what is in it.
 
     ``cells`` uint8 [height / 8, width / 8]: the class of each cell. ``order``, of the same shape: 1 where the
-    middle of a line's first letter lies, 2 for the second and so on, else 0. ``tints``, of the same shape: one
-    more than the colour of the thing there, or of the background; 0 where there is no one colour.
+    middle of a line's first letter lies, 2 for the second and so on, else 0. ``tints``, of the same shape:
+    one more than the colour of the thing there, or of the background; 0 where there is no one colour.
     """
 
     image: Image.Image
@@ -113,7 +114,7 @@ class Drawing:
     def _write_and_place(self) -> None:
         rng, level = self.rng, self.level
         if level.shares and self.width == TILE_PX:
-            self._write_and_place_mostly(rng.choices(("paragraph", "line", "meme", "things"), level.shares)[0])
+            self._write_and_place_mostly(rng.choices(SORTS, level.shares)[0])
             return
         count = rng.choices(range(level.max_lines + 1), [1, *[4] * level.max_lines])[0]
         places = [place for place in level.places if place != "chat"]

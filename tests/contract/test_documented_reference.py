@@ -85,6 +85,7 @@ def test_a_setting_can_be_set_by_the_variable_the_guide_names(name, monkeypatch)
         "server.allowed_origins": '["https://chat.example"]',
         "server.host": "::1",
         "server.picture_hosts": '["*"]',
+        "describe.folders": '["/somewhere"]',
         "describe.detail": "high",
         "describe.length": "short",
         "describe.model": "test",

@@ -62,9 +62,7 @@ def test_json_is_one_object_a_picture(smallsight: Command, pictures: Path):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        ([], 2, "No model is chosen"),
         (["--model", "SmolVLM-256M-Instruct-int8"], 5, "models pull SmolVLM-256M-Instruct-int8"),
-        (["--model", "Smallsight-tiny"], 5, "arrives with"),
         (["--model", "test", "--length", "huge"], 2, "--length cannot be 'huge'"),
         (["--model", "test", "--length", "short", "--prompt", "Hm?"], 2, "--length"),
         (["--model", "no such model"], 3, "There is no model called"),

@@ -92,7 +92,6 @@ class Entry:
     files: tuple[str, ...] = ()
     checkpoint_precision: Precision | None = None
     video_available_in: str | None = None
-    is_planned: bool = False
 
     @property
     def precision(self) -> Precision | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +30,7 @@ _KINDS = {
     "keyword": "the words in the picture",
     "semantic": "what it means, in other words",
     "misspelt": "a word typed wrong",
+    "drawn": "only drawn, not written: found by its description",
 }
 
 
@@ -45,13 +47,13 @@ def demo(
     from smallsight.settings import load_settings
 
     out = get_output(json=json, quiet=quiet)
-    folder = pictures or shipped_pictures()
-    settings = demo_settings(load_settings(), folder)
+    folders = shipped_pictures() if pictures is None else (pictures,)
+    settings = demo_settings(load_settings(), folders[0], is_own=pictures is not None)
     observer = CommandObserver(out)
     started_s = time.perf_counter()
     with IndexingApplication(settings) as application, stop_on_interrupt(out) as stopped:
         note_missing_parts(application, out)
-        report = application.index([folder], observer, stopped.is_set)
+        report = application.index(folders, observer, stopped.is_set)
         if stopped.is_set():
             out.note("[yellow]Stopped.[/] Everything finished is kept; run it again to go on.")
             raise typer.Exit(130)
@@ -59,12 +61,12 @@ def demo(
         queries = (
             invented_queries(application.database, application.searcher)
             if pictures
-            else shipped_queries(folder)
+            else shipped_queries(folders[0].parent)
         )
         if out.json:
-            out.emit(_as_data(application, report, observer, queries, folder))
+            out.emit(_as_data(application, report, observer, queries, folders))
             return
-        _print_table(out, application, folder)
+        _print_tables(out, application, folders)
         _print_speed(out, report, index_s)
         for path, error in observer.problems:
             note_problem(out, path, error)
@@ -73,12 +75,13 @@ def demo(
     _print_next_steps(out, is_own=pictures is not None)
 
 
-def _rows(application: IndexingApplication, folder: Path) -> list[dict[str, Any]]:
+def _rows(application: IndexingApplication, folders: Sequence[Path]) -> list[dict[str, Any]]:
     """Return what was read, one row a picture, in the order of their paths."""
-    root = folder.resolve()
+    root = folders[0].resolve() if len(folders) == 1 else folders[0].resolve().parent
     rows = []
     for hit in application.searcher.search("", limit=_TABLE_ROWS).hits:
         name = hit.path.relative_to(root).as_posix() if hit.path.is_relative_to(root) else str(hit.path)
+        name = name.removeprefix("pictures/")
         rows.append(
             {
                 "picture": name,
@@ -92,29 +95,39 @@ def _rows(application: IndexingApplication, folder: Path) -> list[dict[str, Any]
     return sorted(rows, key=lambda row: str(row["picture"]))
 
 
-def _print_table(out: Output, application: IndexingApplication, folder: Path) -> None:
+def _print_tables(out: Output, application: IndexingApplication, folders: Sequence[Path]) -> None:
+    from rich.markup import escape
+
+    rows = _rows(application, folders)
+    if not rows:
+        out.note(f"[yellow]No pictures in[/] {escape(str(folders[0]))}")
+        return
+    described = [row for row in rows if row["description"]]
+    others = [row for row in rows if not row["description"]]
+    if others:
+        _print_table(out, "What was read in the pictures", others, ("text in it",))
+    if described:
+        model = application.settings.describe.model
+        _print_table(out, f"What {model} says about pictures", described, ("text in it", "description"))
+
+
+def _print_table(out: Output, title: str, rows: list[dict[str, Any]], columns: Sequence[str]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    rows = _rows(application, folder)
-    if not rows:
-        out.note(f"[yellow]No pictures in[/] {escape(str(folder))}")
-        return
-    described = [row for row in rows if row["description"]]
-    title = "What was read in the pictures" + (", and what the model says" if described else "")
-    table = Table(title=title, title_justify="left", header_style="bold", box=None)
+    table = Table(title=escape(title), title_justify="left", header_style="bold", box=None)
     name_width = min(38 if out.console.width >= 120 else 24, max(len(str(row["picture"])) for row in rows))
     table.add_column("picture", no_wrap=True, overflow="ellipsis", width=name_width, style="cyan")
     table.add_column("size", justify="right", no_wrap=True, width=_SIZE_WIDTH)
     left = max(20, out.console.width - name_width - _SIZE_WIDTH - 6)  # the rest, less the gaps
-    shares = (left * 2 // 5, left - left * 2 // 5 - 2) if described else (left,)
-    for name, width in zip(("text in it", "description"), shares, strict=False):
+    shares = (left,) if len(columns) == 1 else (left // 4, left - left // 4 - 2)
+    for name, width in zip(columns, shares, strict=True):
         table.add_column(name, overflow="ellipsis", no_wrap=True, width=width)
     for row in rows:
         size = f"{row['width_px']}×{row['height_px']}" if row["width_px"] else "?"
         text = escape(" / ".join(str(row["text"]).split("\n"))) or "[dim]no text[/]"
         said = escape(" ".join(str(row["description"]).split()))
-        table.add_row(escape(str(row["picture"])), size, text, *([said] if described else []))
+        table.add_row(escape(str(row["picture"])), size, *(text, said)[: len(columns)])
     out.console.print()
     out.console.print(table)
 
@@ -182,7 +195,7 @@ def _as_data(
     report: RunReport,
     observer: CommandObserver,
     queries: list[DemoQuery],
-    folder: Path,
+    folders: Sequence[Path],
 ) -> dict[str, Any]:
     searches = []
     for query in queries:
@@ -198,6 +211,6 @@ def _as_data(
         )
     return {
         "index": report_as_data(report, observer),
-        "pictures": _rows(application, folder),
+        "pictures": _rows(application, folders),
         "searches": searches,
     }

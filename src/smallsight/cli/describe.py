@@ -34,7 +34,8 @@ _SHEET_SUFFIXES = (".png", ".jpg", ".webp")
 def describe(
     pictures: Annotated[list[Path], typer.Argument(help="Picture and video files.")],
     model: Annotated[
-        str | None, typer.Option("--model", help="A model's name or folder; describe.model if not given.")
+        str | None,
+        typer.Option("--model", help="Its name or folder; else describe.model or Smallsight-tiny."),
     ] = None,
     prompt: Annotated[
         str | None, typer.Option("--prompt", help="What the model is to say; a description if not given.")
@@ -132,12 +133,12 @@ def _require_one_of(flag: str, value: str | None, known: tuple[str, ...]) -> Non
 
 
 def _load(settings: Settings, out: Output) -> Model:
-    from smallsight.services.describing import load_describing_model
+    from smallsight.services.describing import describing_model, load_describing_model
     from smallsight.services.logs import configure_logging
 
     configure_logging(settings.log_level, settings.log_format)
     is_shown = out.err.is_terminal and not out.quiet
-    with out.err.status(f"Loading {settings.describe.model}") if is_shown else nullcontext():
+    with out.err.status(f"Loading {describing_model(settings)}") if is_shown else nullcontext():
         return load_describing_model(settings)
 
 

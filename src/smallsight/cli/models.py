@@ -187,7 +187,6 @@ def as_json(status: ModelStatus) -> dict[str, Any]:
             "available_in": entry.available_in,
             "video_available_in": entry.video_available_in,
             "is_runnable": entry.is_runnable,
-            "is_planned": entry.is_planned,
         }
     return data
 
@@ -231,8 +230,7 @@ def _table(statuses: tuple[ModelStatus, ...]) -> Table:
         if status.entry is not None and status.entry.base is None:
             name.append(f"\n  {status.entry.summary}", style="dim not bold")
         size = "" if status.parameters is None else count_text(status.parameters)
-        planned = "~" if status.entry is not None and status.entry.is_planned else ""
-        table.add_row(name, planned + size, _memory_cell(status), _files_cell(status), _runs_cell(status))
+        table.add_row(name, size, _memory_cell(status), _files_cell(status), _runs_cell(status))
     return table
 
 
@@ -311,8 +309,6 @@ def _about(status: ModelStatus) -> list[tuple[str, str]]:
     if entry.video_available_in is not None:
         runs += f", video from {entry.video_available_in}"
     rows.append(("Runs", runs))
-    if entry.is_planned:
-        rows.append(("Note", "not made yet: its sizes are the plan"))
     return [(label, value) for label, value in rows if value]
 
 

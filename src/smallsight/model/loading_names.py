@@ -146,7 +146,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def _from_entry(entry: Entry, chosen: Precision | None, catalog: Catalog, files: ModelFiles) -> WantedModel:
-    if entry.is_planned or entry.family not in RUNNABLE_FAMILIES:
+    if entry.family not in RUNNABLE_FAMILIES:
         raise ModelNotRunnableError(
             f"Smallsight {__version__} has no code that runs {entry.name}.",
             hint=f"it arrives with {entry.available_in}; `smallsight models` says what runs now.",

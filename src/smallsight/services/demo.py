@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -14,10 +15,12 @@ from smallsight.library.database import Database
 from smallsight.library.schema import content, picture
 from smallsight.library.search.searcher import Mode, Searcher
 from smallsight.library.search.tokens import tokenize
+from smallsight.services.describing import SHIPPED_MODEL
 from smallsight.settings import Settings
 
 _PACKAGE = Path(__file__).parent.parent
 _PLACES = (_PACKAGE / "demo", _PACKAGE.parent.parent / "examples")  # in a wheel, in a checkout
+_MANIFESTS = ("pictures.json", "stickers.json")
 _GENERAL_QUESTIONS = (
     "being tired at work",
     "food and cooking",
@@ -33,33 +36,46 @@ _GENERAL_QUESTIONS = (
 class DemoQuery:
     """A question to ask, how, and what it is meant to show."""
 
-    kind: str  # keyword | semantic | misspelt
+    kind: str  # keyword | semantic | misspelt | drawn
     text: str
     mode: Mode
 
 
-def shipped_pictures() -> Path:
-    """Return the folder of example pictures; raises PictureNotFoundError in an installation without it."""
+def shipped_pictures() -> tuple[Path, Path]:
+    """Return the folders of example pictures and of stickers, which have one parent.
+
+    Raises PictureNotFoundError in an installation without them.
+    """
     for place in _PLACES:
-        if (place / "pictures").is_dir():
-            return place / "pictures"
+        if (place / "pictures").is_dir() and (place / "stickers").is_dir():
+            return place / "pictures", place / "stickers"
     raise PictureNotFoundError(
         "The example pictures are not part of this installation.",
         hint="name a folder of your own: `smallsight demo --pictures FOLDER`.",
     )
 
 
-def demo_settings(settings: Settings, pictures: Path) -> Settings:
-    """Return settings with a library of their own for these pictures, beside the user's."""
+def demo_settings(settings: Settings, pictures: Path, *, is_own: bool) -> Settings:
+    """Return settings with a library of their own for these pictures, beside the user's.
+
+    Unless a model is chosen, the one in this package describes the stickers among the example pictures; it
+    knows nothing of photographs, and a person's own pictures wait for a model that they choose.
+    """
     name = hashlib.sha256(str(pictures.resolve()).encode()).hexdigest()[:8]
-    return settings.model_copy(update={"home": settings.home / "demo" / name})
+    changed: dict[str, Any] = {"home": settings.home / "demo" / name}
+    if not is_own and settings.describe.model is None:
+        stickers = pictures.resolve().parent / "stickers"
+        changed["describe"] = settings.describe.model_copy(
+            update={"model": SHIPPED_MODEL, "folders": (stickers,)}
+        )
+    return settings.model_copy(update=changed)
 
 
-def shipped_queries(pictures: Path) -> list[DemoQuery]:
+def shipped_queries(examples: Path) -> list[DemoQuery]:
     """Return the first question of each kind among those written for the example pictures."""
-    manifest = json.loads((pictures.parent / "pictures.json").read_text(encoding="utf-8"))
+    manifests = [json.loads((examples / name).read_text(encoding="utf-8")) for name in _MANIFESTS]
     first: dict[str, DemoQuery] = {}
-    for query in manifest["demo_queries"]:
+    for query in [query for manifest in manifests for query in manifest["demo_queries"]]:
         kind = query["kind"]
         mode = Mode.SEMANTIC if kind == "semantic" else Mode.FUSED
         first.setdefault(kind, DemoQuery(kind, query["query"], mode))

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from smallsight.errors import SettingsError
 from smallsight.library.describing import DescribeOptions
 from smallsight.model.loading import load
 from smallsight.model.model import Model
 from smallsight.settings import Settings
 
+SHIPPED_MODEL = "Smallsight-tiny"
+
+
+def describing_model(settings: Settings) -> str:
+    """Return what ``describe.model`` names, or the model inside this package."""
+    return settings.describe.model or SHIPPED_MODEL
+
 
 def load_describing_model(settings: Settings) -> Model:
-    """Load the model that ``describe.model`` names; raises SettingsError when it names none."""
-    if settings.describe.model is None:
-        raise SettingsError(
-            "No model is chosen to describe pictures.",
-            hint="name one with `--model NAME` or in the setting describe.model; `smallsight models` lists "
-            "them. Smallsight-tiny, which spares the choice, arrives with a later release; `--model test` "
-            "needs no files and repeats the words of the file's name.",
-        )
-    return load(settings.describe.model, precision=settings.describe.precision, settings=settings)
+    """Load the model that describes pictures; raises subclasses of SmallsightError."""
+    return load(describing_model(settings), precision=settings.describe.precision, settings=settings)
 
 
 def describe_options(settings: Settings) -> DescribeOptions:

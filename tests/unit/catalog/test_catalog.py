@@ -61,7 +61,7 @@ def test_only_data_may_be_fetched(entry):
         ("SmolVLM-256M-Instruct", "0.2.0"),
         ("SmolVLM-500M-Instruct-int8", "0.2.0"),
         ("SmolVLM2-500M-Video-Instruct", "0.2.0"),
-        ("Smallsight-tiny", "0.3.0"),
+        ("Smallsight-tiny", "0.2.0"),
         ("Florence-2-base-int4", "0.2.0"),
         ("moondream2", "0.2.0"),
     ],

@@ -35,8 +35,12 @@ def put_snapshot(files, repository, commit, model_dir, ref=None):
     return directory
 
 
-def test_nothing_is_found_in_an_empty_home(files):
-    assert all(files.locate(entry) is None for entry in CATALOG.entries)
+def test_in_an_empty_home_there_is_the_model_of_the_package_alone(files):
+    found = {entry.name: files.locate(entry) for entry in CATALOG.entries}
+    shipped = found.pop("Smallsight-tiny")
+    assert shipped.source is Source.PACKAGE
+    assert 10_000_000 < shipped.size_bytes < 20_000_000
+    assert not any(found.values())
 
 
 def test_a_variant_uses_its_bases_directory(files, model_dir):

@@ -64,7 +64,6 @@ def test_load_is_the_one_of_the_package():
         ("SmolVLM-256M-Instruct", ModelUnavailableError, "models pull SmolVLM-256M-Instruct`"),
         ("SmolVLM-500M-Instruct-int8", ModelUnavailableError, "models pull SmolVLM-500M-Instruct-int8`"),
         ("moondream2-int8", ModelUnavailableError, "models pull moondream2-int8`"),
-        ("Smallsight-tiny", ModelNotRunnableError, "arrives with 0.3.0"),
         ("SmolVLM-256", UnknownModelError, "did you mean SmolVLM-256M-Instruct"),
         ("./nowhere", BrokenCheckpointError, "There is no folder nowhere"),
         ("~nobody-of-this-name/model", BrokenCheckpointError, "There is no folder"),

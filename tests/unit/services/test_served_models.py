@@ -69,9 +69,9 @@ def test_values_of_one_model_and_of_all(home: Path):
 
 
 def test_what_can_be_asked_is_listed(home: Path, model_dir: Path):
-    assert [one.name for one in models(home).list()] == ["test", "mine"]
+    assert [one.name for one in models(home).list()] == ["test", "Smallsight-tiny", "mine"]
     assert models(home).get("mine").created_s > 0
     (model_dir / "model.safetensors").unlink()
-    assert [one.name for one in models(home).list()] == ["test"]
+    assert [one.name for one in models(home).list()] == ["test", "Smallsight-tiny"]
     with pytest.raises(BrokenCheckpointError):
         models(home).find("mine")

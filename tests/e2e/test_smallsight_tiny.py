@@ -1,0 +1,94 @@
+"""The model of the package about fresh pictures of the test split, in every precision, and by command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from training.assets import FOLDER
+from training.captions import DESCRIBE, READ
+from training.evaluate import MEME, THINGS_ONLY, edit_distance, named_things, scenes
+from training.levels import Level
+
+import smallsight
+from smallsight.settings import Settings
+
+from .conftest import Command
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = ROOT / "src" / "smallsight" / "shipped" / "Smallsight-tiny"
+STICKERS = ROOT / "examples" / "stickers"
+LARGE = Level(8, (26, 34), 1, 1, (48, 64), ("plain",), ("top", "bottom", "middle"), ("plain",))
+NUM_PICTURES = 24
+needs_fonts = pytest.mark.skipif(
+    not (FOLDER / "usr").is_dir(),
+    reason="python -m training.assets has not fetched the fonts (needs apt-get)",
+)
+
+
+@pytest.fixture(scope="module", params=["fp32", "bf16", "int8", "int4"])
+def model(request, tmp_path_factory):
+    settings = Settings(home=tmp_path_factory.mktemp("home"))
+    with smallsight.load("Smallsight-tiny", precision=request.param, settings=settings) as loaded:
+        yield loaded
+
+
+@needs_fonts
+def test_it_reads_large_text(model):
+    wrong = wanted = 0
+    for scene in scenes(LARGE, NUM_PICTURES, lambda scene: len(scene.lines) == 1):
+        text = scene.lines[0].text
+        said = model.ask(scene.image, READ[0], max_tokens=64).text.strip()
+        wrong, wanted = wrong + edit_distance(said, text), wanted + len(text)
+    assert wrong < 0.3 * wanted
+
+
+@needs_fonts
+def test_it_names_things_far_more_often_than_chance(model):
+    hits = named = shown = 0
+    for scene in scenes(THINGS_ONLY, NUM_PICTURES, lambda scene: bool(scene.things)):
+        said = named_things(model.ask(scene.image, DESCRIBE[0], max_tokens=96).text)
+        seen = {thing.name for thing in scene.things}
+        hits, named, shown = hits + len(said & seen), named + len(said), shown + len(seen)
+    assert 2 * hits > 0.6 * (named + shown)  # of 79 names, chance finds about one in forty
+
+
+@needs_fonts
+def test_describing_many_says_what_describing_one_says(model):
+    images = [scene.image for scene in scenes(MEME, 6, lambda scene: bool(scene.lines))]
+    alone = [model.describe(image).text for image in images]
+    assert [answer.text for answer in model.describe_many(images)] == alone
+    assert all(text.startswith(("There", "A", "An")) for text in alone)
+
+
+def test_it_is_what_describes_when_nothing_else_is_chosen(smallsight: Command):
+    sticker = STICKERS / "sticker_5.png"
+    (answer,) = smallsight.json("describe", sticker)
+    assert answer["model"] == "Smallsight-tiny"
+    assert answer["text"].startswith("There")
+    assert smallsight.run("describe", sticker)[0].strip() == answer["text"]
+    (other,) = smallsight.json("describe", sticker, "--model", "test")
+    assert other["text"] == "sticker 5"
+
+
+def test_the_demo_describes_the_stickers_and_finds_what_is_only_drawn(smallsight: Command):
+    shown = smallsight.json("demo")
+    described = {row["picture"] for row in shown["pictures"] if row["description"]}
+    assert described == {f"stickers/{path.name}" for path in STICKERS.glob("*.png")}
+    drawn = next(search for search in shown["searches"] if search["kind"] == "drawn")
+    found = Path(drawn["hits"][0]["path"])
+    told = {row["file"]: row for row in json.loads((ROOT / "examples/stickers.json").read_text())["stickers"]}
+    assert drawn["query"] in {thing["name"] for thing in told[found.name]["things"]}
+    assert not told[found.name]["text"]
+
+
+def test_it_fits_the_package():
+    weights = SHIPPED / "model.safetensors"
+    size_bytes = sum(path.stat().st_size for path in SHIPPED.iterdir())
+    assert weights.stat().st_size < 20_000_000
+    assert size_bytes < 20_000_000
+    card = (SHIPPED / "README.md").read_text(encoding="utf-8")
+    measured = json.loads((SHIPPED / "evaluation.json").read_text(encoding="utf-8"))
+    assert list(measured["precisions"]) == ["bf16", "int8", "int4"]
+    assert f"{measured['precisions']['int8']['things_f1']:.1%}" in card

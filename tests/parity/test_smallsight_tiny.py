@@ -1,0 +1,50 @@
+"""The model of the package, loaded by transformers from the same folder: the same words in fp32."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from transformers import AutoProcessor, Idefics3ForConditionalGeneration
+
+import smallsight
+from smallsight.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = ROOT / "src" / "smallsight" / "shipped" / "Smallsight-tiny"
+PICTURES = [
+    *sorted((ROOT / "examples" / "stickers").glob("*.png")),
+    ROOT / "examples/pictures/photos/red-car.jpg",
+]
+QUESTIONS = ("Can you describe this image?", "What does the text say?")
+
+
+@pytest.fixture(scope="module")
+def reference():
+    network = Idefics3ForConditionalGeneration.from_pretrained(SHIPPED, dtype=torch.float32)
+    return AutoProcessor.from_pretrained(SHIPPED), network.eval()
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory):
+    settings = Settings(home=tmp_path_factory.mktemp("home"))
+    with smallsight.load("Smallsight-tiny", precision="fp32", settings=settings) as model:
+        yield model
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.stem)
+def test_it_says_what_transformers_says(reference, ours, path, question):
+    processor, network = reference
+    image = Image.open(path).convert("RGB")
+    content = [{"type": "image"}, {"type": "text", "text": question}]
+    prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+    inputs = processor(text=prompt, images=[image], return_tensors="pt")
+    with torch.inference_mode():
+        made = network.generate(**inputs, max_new_tokens=40, do_sample=False)
+    said = processor.decode(made[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    answer = ours.ask(image, question, max_tokens=40, detail="high")
+    assert answer.usage.prompt_tokens == inputs["input_ids"].shape[1]
+    assert answer.text.strip() == said.strip()
