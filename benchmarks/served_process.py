@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from smallsight.catalog.registered import RegisteredModel, RegisteredModels
 
 MIB = 1024 * 1024
 PEERS = Path(__file__).resolve().parents[1] / ".peers" / "bitsandbytes"  # by `make peers`: accelerate too
+LLAMA_CPP = PEERS.with_name("llama.cpp") / "bin"
 _SAMPLE_S = 0.1
 _STARTS_WITHIN_S = 300.0
 
@@ -104,6 +106,31 @@ def transformers_server(folder: Path, *options: str) -> Iterator[Served]:
         _wait_until_up(process, f"{url}/health")
         with _watched(process.pid) as memory:
             yield Served(url, memory)
+
+
+def llama_server_program() -> str | None:
+    """Return llama.cpp's server, built by `make peers` or on the path; None where there is none."""
+    return shutil.which("llama-server", path=LLAMA_CPP) or shutil.which("llama-server")
+
+
+def write_tiny_gguf(folder: Path) -> None:
+    """Write decoder.gguf and tower.gguf of random weights; needs the environment that `make peers` makes."""
+    script = Path(__file__).with_name("contenders") / "tiny_gguf.py"
+    subprocess.run([str(LLAMA_CPP / "python"), str(script), str(folder)], check=True)
+
+
+@contextlib.contextmanager
+def llama_server(folder: Path, port: int, *, sees: bool) -> Iterator[subprocess.Popen[str]]:
+    """Run llama-server on what ``write_tiny_gguf`` wrote, with its tower or without."""
+    program = llama_server_program()
+    if program is None:
+        raise SystemExit("There is no llama-server.")
+    command = [program, "--model", str(folder / "decoder.gguf"), "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--threads", "1", "--ctx-size", "4096"]
+    command += ["--mmproj", str(folder / "tower.gguf")] if sees else []
+    with _process(command, os.environ, subprocess.DEVNULL) as process:
+        _wait_until_up(process, f"http://127.0.0.1:{port}/health")
+        yield process
 
 
 @contextlib.contextmanager

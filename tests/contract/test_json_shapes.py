@@ -48,6 +48,7 @@ def run(tmp_path_factory):
         **os.environ,
         "SMALLSIGHT_HOME": str(home / "data"),
         "SMALLSIGHT_INDEX__OCR": "false",
+        "SMALLSIGHT_REMOTES": '{"afar": {"base_url": "http://127.0.0.1:9/v1", "fallback": "test"}}',
         "HF_HUB_OFFLINE": "1",
     }
 
@@ -114,6 +115,7 @@ def test_models(run):
     assert_shape("models list", listed)
     shown = run("models", "show", "SmolVLM-256M-Instruct")
     assert set(shown) == set(next(m for m in listed["models"] if m["name"] == "SmolVLM-256M-Instruct"))
+    assert [run("models", "show", "afar")] == listed["remotes"]
 
 
 def test_an_error(run):

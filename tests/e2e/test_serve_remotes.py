@@ -263,6 +263,39 @@ def test_the_active_model_may_be_elsewhere_and_move_without_a_restart(pair: Pair
         assert here.health()["remotes"] == []
 
 
+def test_they_are_listed_and_their_health_told_before_anybody_asks(tmp_path: Path):
+    """Nobody listens there, and nobody has to: listing asks nothing."""
+    nowhere = f"http://127.0.0.1:{free_port()}/v1"
+    remotes = {
+        "lab/big:8b": {"base_url": nowhere, "retries": 0, "max_failures": 1},
+        "Test": {"base_url": nowhere, "fallback": "test", "retries": 0},  # takes the place of the one here
+    }
+    fresh = {"circuit": "closed", "answers": 0, "failures": 0, "fallbacks": 0}
+    with running(tmp_path, remotes=json.dumps(remotes)) as here:
+        listed = here.http.get("/v1/models").json()["data"]
+        for one in listed:
+            assert one["object"] == "model"
+            assert here.http.get(f"/v1/models/{one['id']}").json() == one
+        assert [(one["id"], one["owned_by"]) for one in listed if one["owned_by"] == "remote"] == [
+            ("Test", "remote"),
+            ("lab/big:8b", "remote"),
+        ]
+        assert [one["id"].casefold() for one in listed].count("test") == 1
+        assert here.http.get("/v1/models/LAB/BIG:8B").json()["id"] == "lab/big:8b"
+        assert here.health()["remotes"] == [
+            {"name": "Test", "fallback": "test", **fresh},
+            {"name": "lab/big:8b", "fallback": None, **fresh},
+        ]
+        assert here.http.get("/health/live").status_code == 200
+        instead = here.ask(model="Test", messages=about(data_url(name="cat.png")))
+        assert (instead.status_code, instead.json().get("model")) == (200, "test"), instead.text
+        assert here.ask(model="lab/big:8b").status_code == 502
+        assert here.health()["remotes"] == [
+            {"name": "Test", "fallback": "test", **fresh, "failures": 1, "fallbacks": 1},
+            {"name": "lab/big:8b", "fallback": None, **fresh, "circuit": "open", "failures": 1},
+        ]
+
+
 def test_from_python_and_the_command_line(pair: Pair, folders: dict[str, Path], tmp_path: Path):
     picture = tmp_path / "picture.png"
     picture.write_bytes(png(5))

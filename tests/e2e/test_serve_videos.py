@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
+import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import openai
+import psutil
 import pytest
 
 import smallsight
@@ -177,6 +180,34 @@ def test_the_answer_is_streamed(server: Server, expected: Any):
     chunks = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
     pieces = [choice["delta"].get("content", "") for chunk in chunks for choice in chunk["choices"]]
     assert "".join(pieces).strip() == expected.text
+
+
+def decoder_of(server: Server, *, has_begun: bool) -> psutil.Process:
+    """Wait for the process that decodes a video, locked down already if it is to have begun, and halt it."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        for child in psutil.Process(server.process.pid).children():
+            if "smallsight.media.video_child" in child.cmdline():
+                status = Path(f"/proc/{child.pid}/status").read_text()
+                if not has_begun or "Seccomp:\t2" in status:
+                    child.suspend()
+                    return child
+        time.sleep(0.002)
+    raise AssertionError("nothing decodes")
+
+
+@pytest.mark.parametrize("has_begun", [False, True], ids=["starting", "decoding"])
+def test_decoding_ends_when_its_client_leaves(server: Server, has_begun: bool):
+    """The decoder is halted, so it can only end by being ended."""
+    body = {"model": "video", "messages": asking(url_of(clip(600, 320, 240, fps=10)))}
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    connection.request("POST", "/v1/chat/completions", json.dumps(body), {"content-type": "application/json"})
+    decoder = decoder_of(server, has_begun=has_begun)
+    assert server.health()["requests_under_way"] == 1
+    connection.close()
+    server.wait_until(lambda: not psutil.pid_exists(decoder.pid), 5)
+    server.wait_until(lambda: server.health()["requests_under_way"] == 0, 5)
+    assert text_of(ask(server, url_of(clip(10, fps=10))))
 
 
 ABSURD = {

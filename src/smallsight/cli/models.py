@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from smallsight.services.models import ModelService, ModelStatus
+    from smallsight.settings import Settings
 
 app = typer.Typer(help="List the models, fetch their files, or use your own.", invoke_without_command=True)
 
@@ -31,18 +32,25 @@ def models(context: typer.Context, json: JsonFlag = False, quiet: QuietFlag = Fa
 @app.command("list")
 def list_models(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     """List every model with its size, the memory it takes, and whether its files are here."""
+    from smallsight.cli.remotes import remote_as_json, remotes_table
+
     output = get_output(json=json, quiet=quiet)
-    service = _service()
+    remotes = (settings := _settings()).remotes
+    service = _service(settings)
     statuses = service.list()
     if output.json:
         output.emit(
             {
                 "machine_memory_bytes": service.memory_bytes,
                 "models": [as_json(status) for status in statuses],
+                "remotes": [remote_as_json(name, remote) for name, remote in sorted(remotes.items())],
             }
         )
         return
     output.console.print(_table(statuses))
+    if remotes:
+        output.console.print()
+        output.console.print(remotes_table(remotes))
     for line in _footnotes(statuses, service.memory_bytes):
         output.note(line)
 
@@ -50,8 +58,18 @@ def list_models(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
 @app.command()
 def show(name: Name, json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     """Show everything that is known about one model."""
+    from smallsight.cli.remotes import remote_as_json, remote_details
+    from smallsight.model.loading_names import find_remote
+
     output = get_output(json=json, quiet=quiet)
-    status = _service().show(name)
+    settings = _settings()
+    if (found := find_remote(name, settings)) is not None:  # its name comes before the catalogue's
+        if output.json:
+            output.emit(remote_as_json(*found))
+        else:
+            output.console.print(remote_details(*found))
+        return
+    status = _service(settings).show(name)
     if output.json:
         output.emit(as_json(status))
         return
@@ -191,11 +209,16 @@ def as_json(status: ModelStatus) -> dict[str, Any]:
     return data
 
 
-def _service() -> ModelService:
-    from smallsight.services.models import ModelService
+def _settings() -> Settings:
     from smallsight.settings import load_settings
 
-    return ModelService(load_settings())
+    return load_settings()
+
+
+def _service(settings: Settings | None = None) -> ModelService:
+    from smallsight.services.models import ModelService
+
+    return ModelService(settings or _settings())
 
 
 def _confirm(question: str) -> None:

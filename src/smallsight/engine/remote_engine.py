@@ -37,6 +37,7 @@ _MAX_AT_ONCE = 32
 _FRAME_SIDE_PX = 768
 _FIRST_DELAY_S, _MAX_DELAY_S = 0.2, 5.0
 _REFUSED = frozenset((400, 413, 415, 422))  # the question is wrong, the server is well
+_FAILED_INSIDE = 500  # llama-server says it to pictures that its model cannot see: it is well
 _MAX_ERROR_BYTES = 64 * 1024
 
 OpenFallback = Callable[[], Engine]
@@ -179,7 +180,10 @@ class RemoteEngine:
             return
         with self._turn:
             self.num_failures += 1
-        self.circuit.fail(time.monotonic())
+        if not isinstance(error, _TryAgainError) or error.is_about_server:
+            self.circuit.fail(time.monotonic())
+        else:
+            self.circuit.leave()
         log.warning("remote_failed", model=self._name, why=error.message, circuit=self.state.value)
 
     def _ask_once(self, generation: RemoteGeneration, body: Mapping[str, Any]) -> None:
@@ -243,7 +247,12 @@ class RemoteEngine:
             return BadRequestError(f"The server of {self._name} refuses the question: {told}.")
         message = f"The server of {self._name} answers with status {status}: {told}."
         if status >= 500 or status in (408, 409, 425, 429):
-            return _TryAgainError(message, hint="ask again.", asked_s=response.headers.get("retry-after"))
+            return _TryAgainError(
+                message,
+                hint="ask again.",
+                asked_s=response.headers.get("retry-after"),
+                is_about_server=status != _FAILED_INSIDE,
+            )
         return RemoteModelError(message, hint="check its base_url, model and key.")
 
     def _fallback_engine(self) -> Engine | None:
@@ -259,8 +268,16 @@ class RemoteEngine:
 class _TryAgainError(RemoteModelError):
     """It may go well in a moment. Never leaves this file but as what it is, a RemoteModelError."""
 
-    def __init__(self, message: str, *, hint: str | None = None, asked_s: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        asked_s: str | None = None,
+        is_about_server: bool = True,
+    ) -> None:
         super().__init__(message, hint=hint)
+        self.is_about_server = is_about_server
         self._asked_s = float(asked_s) if asked_s is not None and asked_s.isdecimal() else 0.0
 
     def delay_s(self, attempt: int) -> float:

@@ -16,7 +16,7 @@ import psutil
 from smallsight.errors import DecoderFailedError
 from smallsight.media.wire import read_header, write_frame
 
-__all__ = ["ChildEndedError", "ChildProcess", "ChildTimeoutError"]
+__all__ = ["ChildEndedError", "ChildProcess", "ChildStop", "ChildTimeoutError"]
 
 _DECODE_CHILD = "smallsight.media.decode_child"
 _START_TIMEOUT_S = 60.0
@@ -32,16 +32,49 @@ class ChildTimeoutError(ChildEndedError):
     """The child was killed because its time was up. Never leaves this layer."""
 
 
+class ChildStop:
+    """Ends a child from another thread than the one that waits for it. Thread-safe; for one child."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._is_called = False
+
+    @property
+    def is_called(self) -> bool:
+        """Whether nobody wants the child any more."""
+        return self._is_called
+
+    def call(self) -> None:
+        """End the child, now or as soon as there is one. Does not wait until it is gone."""
+        with self._lock:
+            self._is_called = True
+            if self._process is not None:
+                self._process.kill()
+
+    def watch(self, process: subprocess.Popen[bytes]) -> None:
+        """Take a child that has just been started."""
+        with self._lock:
+            self._process = process
+            if self._is_called:
+                process.kill()
+
+
 class ChildProcess:
     """One running child; ``not_in_force`` holds its missing restrictions and why.
 
     After any exception from ``exchange`` the child is dead and must be replaced.
     """
 
-    def __init__(self, argument: int, *, module: str | None = None) -> None:
-        """Start the decoding child, or another module, with a number for it, and wait until it is ready."""
+    def __init__(self, argument: int, *, module: str | None = None, stop: ChildStop | None = None) -> None:
+        """Start the decoding child, or another module, with a number for it, and wait until it is ready.
+
+        With ``stop`` another thread can end it, then and later.
+        """
         module = module or _DECODE_CHILD
         self._process = _start(module, argument)
+        if stop is not None:
+            stop.watch(self._process)
         self._requests = cast("BinaryIO", self._process.stdin)
         self._replies = cast("BinaryIO", self._process.stdout)
         self._resources = psutil.Process(self._process.pid)

@@ -21,7 +21,7 @@ from smallsight.errors import (
     PictureTooLargeError,
     UnsupportedFormatError,
 )
-from smallsight.media.child_process import ChildEndedError, ChildProcess, ChildTimeoutError
+from smallsight.media.child_process import ChildEndedError, ChildProcess, ChildStop, ChildTimeoutError
 from smallsight.media.video_decoding import VideoFacts
 from smallsight.media.video_formats import ANIMATIONS, sniff_video
 from smallsight.media.wire import OUT_OF_MEMORY
@@ -39,14 +39,17 @@ _ERRORS_BY_CODE = {
 class VideoReader:
     """One open video: ``facts``, then frames. Use it in ``with``; the child ends with the block.
 
-    Not thread-safe. Opening raises subclasses of PictureError only, and so does reading.
+    Not thread-safe. Opening raises subclasses of PictureError only, and so does reading. With ``stop``
+    another thread can give up both.
     """
 
-    def __init__(self, data: bytes, limits: Limits) -> None:
+    def __init__(self, data: bytes, limits: Limits, *, stop: ChildStop | None = None) -> None:
         self._limits = limits
         video_format = sniff_video(data)
         self._left_s = limits.video_timeout_s
-        self._child = ChildProcess(limits.decode_memory_bytes, module=_CHILD)
+        if stop is not None and stop.is_called:
+            raise DecoderFailedError("Nobody waits for this video any more.")
+        self._child = ChildProcess(limits.decode_memory_bytes, module=_CHILD, stop=stop)
         is_animation = video_format in ANIMATIONS
         request = {
             "format": video_format,

@@ -13,6 +13,7 @@ from PIL import Image
 from smallsight.errors import UnsupportedFormatError
 from smallsight.families.frame_sampling import FrameSampling
 from smallsight.families.messages import Frame, PicturePart, Video, VideoPart
+from smallsight.media.child_process import ChildStop
 from smallsight.media.files import read_picture_file
 from smallsight.media.video import VideoReader
 from smallsight.media.video_formats import is_animation, is_container
@@ -86,9 +87,14 @@ class PartOpener:
         return tuple(PicturePart(Image.fromarray(frame.pixels_HWC)) for frame in video.frames)
 
 
-def open_video(data: bytes, sampling: FrameSampling, limits: Limits) -> Video:
-    """Decode the frames that a family wants, each as it sees it; raises subclasses of PictureError."""
-    with VideoReader(data, limits) as reader:
+def open_video(
+    data: bytes, sampling: FrameSampling, limits: Limits, *, stop: ChildStop | None = None
+) -> Video:
+    """Decode the frames that a family wants, each as it sees it; raises subclasses of PictureError.
+
+    Another thread may call ``stop``: then it raises DecoderFailedError soon.
+    """
+    with VideoReader(data, limits, stop=stop) as reader:
         facts = reader.facts
         indices = sampling.choose(facts)
         frames = tuple(

@@ -9,6 +9,7 @@ from functools import partial
 
 from smallsight.engine.machine_memory import other_process_bytes
 from smallsight.families.frame_sampling import FrameSampling
+from smallsight.media.child_process import ChildStop
 from smallsight.model.picture_argument import NamedBytes, NamedImage, NamedVideo, PictureOpener
 from smallsight.model.shown_parts import open_video
 from smallsight.settings import Limits
@@ -31,10 +32,18 @@ class PicturePool:
         return await loop.run_in_executor(self._threads, self._open, picture)
 
     async def open_video(self, video: NamedBytes, sampling: FrameSampling) -> NamedVideo:
-        """Return the frames that a model sees of a video; raises subclasses of PictureError."""
+        """Return the frames that a model sees of a video; raises subclasses of PictureError.
+
+        Cancelled, it ends the decoding: a video takes long, and a thread that others wait for.
+        """
         loop = asyncio.get_running_loop()
-        opening = partial(open_video, video.data, sampling, self._limits)
-        return NamedVideo(video.name or None, await loop.run_in_executor(self._threads, opening))
+        stop = ChildStop()
+        opening = partial(open_video, video.data, sampling, self._limits, stop=stop)
+        try:
+            return NamedVideo(video.name or None, await loop.run_in_executor(self._threads, opening))
+        except asyncio.CancelledError:
+            stop.call()
+            raise
 
     def memory_bytes(self) -> int:
         """Return what the decoding processes hold now."""

@@ -19,6 +19,7 @@ from smallsight.services.result_cache import ResultCache
 from smallsight.services.served_models import ServedModel, ServedModels
 from smallsight.settings import Settings
 
+_HERE = "openvino"  # what the pool lends never asks another server, whatever names that has taken
 _GIB = 1024**3
 _BUDGET_SHARE = 0.8  # of the machine's memory; the rest is for the system and the decoding processes
 _SMALL_MACHINE_BYTES = 8 * _GIB
@@ -60,6 +61,7 @@ class Serving:
             served.source,
             precision=served.precision,
             device=served.device,
+            engine=_HERE,
             settings=self.live.current(),
             on_progress=report,
         )

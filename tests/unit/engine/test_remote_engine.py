@@ -128,21 +128,32 @@ def test_what_the_operator_has_to_mend_is_not_asked_again_either(elsewhere, engi
 
 
 def test_it_is_left_alone_and_tried_once_after_a_rest(elsewhere, engine_of):
-    server = elsewhere(*[says(500)] * 4, WELL)
+    server = elsewhere(*[says(503)] * 4, WELL)
     engine = engine_of(server, retries=5)
-    with pytest.raises(RemoteModelError, match="status 500"):
+    with pytest.raises(RemoteModelError, match="status 503"):
         ask(engine).result()
     assert (len(server.seen), engine.state) == (3, State.OPEN)
     with pytest.raises(RemoteModelError, match="left alone"):
         ask(engine).result()
     assert len(server.seen) == 3
     time.sleep(0.35)
-    with pytest.raises(RemoteModelError, match="status 500"):
+    with pytest.raises(RemoteModelError, match="status 503"):
         ask(engine).result()
     assert (len(server.seen), engine.state) == (4, State.OPEN)
     time.sleep(0.35)
     assert ask(engine).result().text == "Cats"
     assert engine.state is State.CLOSED
+
+
+def test_a_server_that_only_fails_at_some_questions_is_not_left_alone(elsewhere, engine_of):
+    server = elsewhere(*[says(500, b'{"error": {"message": "No pictures here."}}')] * 6, WELL)
+    engine = engine_of(server, retries=1)
+    for _ in range(3):
+        with pytest.raises(RemoteModelError, match="status 500: No pictures here"):
+            ask(engine).result()
+        assert engine.state is State.CLOSED
+    assert (len(server.seen), engine.num_failures) == (6, 6)
+    assert ask(engine).result().text == "Cats"
 
 
 def test_no_word_in_time_is_a_failure(elsewhere, engine_of):

@@ -5,6 +5,7 @@ import io
 import random
 import subprocess
 import sys
+import threading
 from fractions import Fraction
 
 import av
@@ -21,6 +22,7 @@ from smallsight.errors import (
     PictureTooLargeError,
     UnsupportedFormatError,
 )
+from smallsight.media.child_process import ChildStop
 from smallsight.media.video import VideoReader
 from smallsight.settings import MIB, Limits
 
@@ -237,6 +239,21 @@ def test_the_child_ends_with_the_block():
     assert not psutil.pid_exists(pid)
     with pytest.raises(CorruptPictureError):
         VideoReader(clip(3)[:60], LIMITS)
+    assert {child.pid for child in psutil.Process().children()} <= before
+
+
+def test_another_thread_may_stop_it_before_and_while_it_is_read():
+    before = {child.pid for child in psutil.Process().children()}
+    stop = ChildStop()
+    with VideoReader(clip(3), LIMITS, stop=stop) as reader:
+        assert next(iter(reader.frames([0]))).shape == (48, 64, 3)
+        stopping = threading.Thread(target=stop.call)
+        stopping.start()
+        stopping.join()
+        with pytest.raises(DecoderFailedError):
+            list(reader.frames([1, 2]))
+    with pytest.raises(DecoderFailedError, match="Nobody waits"):
+        VideoReader(clip(3), LIMITS, stop=stop)
     assert {child.pid for child in psutil.Process().children()} <= before
 
 

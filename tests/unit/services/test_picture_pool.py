@@ -1,11 +1,14 @@
 import asyncio
 import io
+import time
 
 import psutil
 import pytest
 from PIL import Image
 
+from clips import clip
 from smallsight.errors import CorruptPictureError
+from smallsight.families.frame_sampling import FewFrames
 from smallsight.model.picture_argument import NamedBytes
 from smallsight.services.picture_pool import PicturePool
 from smallsight.settings import Limits
@@ -33,3 +36,33 @@ def test_pictures_are_opened_side_by_side_in_two_processes_that_end():
     assert len(set(psutil.Process().children(recursive=True)) - before) <= 2
     pool.close()
     assert set(psutil.Process().children(recursive=True)) <= before
+
+
+def decoders() -> list[psutil.Process]:
+    """Return the processes that decode videos; one that has only been forked is not one yet."""
+    children = psutil.Process().children()
+    return [child for child in children if "smallsight.media.video_child" in child.cmdline()]
+
+
+def test_a_video_that_is_given_up_costs_no_more_time():
+    pool = PicturePool(Limits())
+    video = NamedBytes("clip.mp4", clip(600, 320, 240))
+
+    async def go() -> None:
+        waiting = [asyncio.ensure_future(pool.open_video(video, FewFrames(4))) for _ in range(5)]
+        while len(halted := decoders()) < 2:
+            await asyncio.sleep(0.002)
+        for decoder in halted:
+            decoder.suspend()
+        for one in waiting:
+            one.cancel()
+        assert await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 1)
+        assert all(one.cancelled() for one in waiting)
+        opened = await asyncio.wait_for(pool.open(NamedBytes("", png(7))), 30)
+        assert opened.image.width == 7
+
+    asyncio.run(go())
+    began_s = time.monotonic()
+    pool.close()
+    assert time.monotonic() - began_s < 10
+    assert decoders() == []
