@@ -45,6 +45,14 @@ class ChildStop:
         """Whether nobody wants the child any more."""
         return self._is_called
 
+    @property
+    def child_pid(self) -> int | None:
+        """The child while it runs."""
+        with self._lock:
+            if self._process is None or self._process.returncode is not None:
+                return None
+            return self._process.pid
+
     def call(self) -> None:
         """End the child, now or as soon as there is one. Does not wait until it is gone."""
         with self._lock:

@@ -24,6 +24,7 @@ class PicturePool:
         self._limits = limits
         self._own = threading.local()
         self._openers: list[PictureOpener] = []
+        self._watched: set[ChildStop] = set()
         self._threads = ThreadPoolExecutor(_NUM_THREADS, "smallsight-pictures")
 
     async def open(self, picture: NamedBytes) -> NamedImage:
@@ -39,15 +40,18 @@ class PicturePool:
         loop = asyncio.get_running_loop()
         stop = ChildStop()
         opening = partial(open_video, video.data, sampling, self._limits, stop=stop)
+        self._watched.add(stop)
         try:
             return NamedVideo(video.name or None, await loop.run_in_executor(self._threads, opening))
         except asyncio.CancelledError:
             stop.call()
             raise
+        finally:
+            self._watched.discard(stop)
 
     def memory_bytes(self) -> int:
         """Return what the decoding processes hold now."""
-        pids = [opener.child_pid for opener in list(self._openers)]
+        pids = [one.child_pid for one in (*self._openers, *self._watched)]
         return sum(other_process_bytes(pid) for pid in pids if pid is not None)
 
     def close(self) -> None:

@@ -66,3 +66,22 @@ def test_a_video_that_is_given_up_costs_no_more_time():
     pool.close()
     assert time.monotonic() - began_s < 10
     assert decoders() == []
+
+
+def test_what_decodes_counts_as_memory_until_it_ends():
+    pool = PicturePool(Limits())
+
+    async def go() -> None:
+        assert pool.memory_bytes() == 0
+        video = NamedBytes("clip.mp4", clip(600, 320, 240))
+        waiting = asyncio.ensure_future(pool.open_video(video, FewFrames(4)))
+        while not decoders():
+            await asyncio.sleep(0.002)
+        assert pool.memory_bytes() > 2**20
+        await waiting
+        assert pool.memory_bytes() == 0
+        await pool.open(NamedBytes("", png(7)))
+        assert pool.memory_bytes() > 2**20
+
+    asyncio.run(go())
+    pool.close()
