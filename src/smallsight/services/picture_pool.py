@@ -51,7 +51,8 @@ class PicturePool:
 
     def memory_bytes(self) -> int:
         """Return what the decoding processes hold now."""
-        pids = [one.child_pid for one in (*self._openers, *self._watched)]
+        pids = [opener.child_pid for opener in tuple(self._openers)]
+        pids += [stop.child_pid for stop in tuple(self._watched)]
         return sum(other_process_bytes(pid) for pid in pids if pid is not None)
 
     def close(self) -> None:
