@@ -188,10 +188,18 @@ def make_sample(processor: SmolVLMProcessor, scene: Scene, rng: random.Random) -
         is_read += [*[False] * len(asked_ids), *[reads] * len(said_ids)]
     tiles = np.stack([np.asarray(tile.pixels_HWC) for tile in prepared.tiles])
     num_tiles = len(prepared.tiles)
-    cells_NHW, order_NHW = _cut(scene.cells, num_tiles), _cut(scene.order, num_tiles)
-    tints_NHW = _cut(scene.tints, num_tiles)
-    dense = cells_NHW, order_NHW, tints_NHW
-    return Sample(tiles, token_ids, labels, segments, weights, is_read, *dense, places)
+    return Sample(
+        tiles,
+        token_ids,
+        labels,
+        segments,
+        weights,
+        is_read,
+        _cut(scene.cells, num_tiles),
+        _cut(scene.order, num_tiles),
+        _cut(scene.tints, num_tiles),
+        places,
+    )
 
 
 def _places(scene: Scene, turn: Turn, said: str) -> dict[int, int]:

@@ -129,12 +129,9 @@ def see(segments: Tensor) -> tuple[Tensor, Tensor]:
     From segments [samples, tokens] come a mask to be added to scores, float32 [samples, 1, tokens, tokens],
     and positions int64 [samples, tokens]: every segment goes on from the shared beginning.
     """
-    samples, tokens = segments.shape
-    steps = torch.arange(tokens, device=segments.device)
+    steps = torch.arange(segments.shape[1], device=segments.device)
     is_shared = segments == 0
     sees = is_shared[:, None, :] | (segments[:, None, :] == segments[:, :, None])
     sees &= steps[None, :] <= steps[:, None]
     mask = torch.zeros(sees.shape, device=segments.device).masked_fill_(~sees, -1e9)
-    positions = sees.sum(-1) - 1
-    assert positions.shape == (samples, tokens)
-    return mask[:, None], positions
+    return mask[:, None], sees.sum(-1) - 1

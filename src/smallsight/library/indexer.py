@@ -257,7 +257,7 @@ class Indexer:
     def _describe(self, observer: Observer, should_stop: Callable[[], bool]) -> None:
         if self._describer is None:
             return
-        folders = tuple(path.expanduser().absolute().as_posix() for path in self._settings.describe.folders)
+        folders = tuple(path.expanduser().resolve().as_posix() for path in self._settings.describe.folders)
         stage = Stage(StageName.DESCRIBE, self._describer.key, folders=folders)
         with self._database.reading() as connection:
             total = count_due(connection, [stage])

@@ -55,10 +55,12 @@ class WaitingLine:
             raise
 
     def _leave(self) -> None:
-        if not self._waiting:
+        # One that was cancelled stands in line until it hears of it.
+        waiting = [one for one in self._waiting if not one.called.done()]
+        if not waiting:
             self._num_free += 1
             return
-        waiter = self._turns.order(self._waiting, lambda one: one.client)[0]
+        waiter = self._turns.order(waiting, lambda one: one.client)[0]
         self._waiting.remove(waiter)
         self._turns.serve(waiter.client)
         waiter.called.set_result(None)

@@ -145,7 +145,9 @@ def test_only_pictures_below_the_chosen_folders_are_described(
     draw("copy of the photo.png", colour=(3, 2, 3))
     draw("memes/photo.png", colour=(3, 2, 3))
     scan()
-    chosen = settings.describe.model_copy(update={"folders": (pictures / "memes",)})
+    link = pictures.parent / "link"
+    link.symlink_to(pictures / "memes")
+    chosen = settings.describe.model_copy(update={"folders": (link,)})
     describer = Script()
     restricted = Indexer(
         database, settings.model_copy(update={"describe": chosen}), None, None, describer

@@ -41,3 +41,29 @@ def test_who_gives_up_leaves_the_line_and_nothing_behind():
             pass
 
     asyncio.run(go())
+
+
+def test_who_gives_up_in_the_moment_a_place_is_free_loses_it_for_nobody():
+    async def go() -> None:
+        line = WaitingLine(1)
+        is_over, entered = asyncio.Event(), []
+
+        async def stay(name: str, until: asyncio.Event | None) -> None:
+            async with line.place(name):
+                entered.append(name)
+                if until is not None:
+                    await until.wait()
+
+        first = asyncio.create_task(stay("first", is_over))
+        await asyncio.sleep(0)
+        leaving = asyncio.create_task(stay("leaving", None))
+        patient = asyncio.create_task(stay("patient", None))
+        await asyncio.sleep(0)
+        is_over.set()  # wakes the first, which runs before the one that is cancelled hears of it
+        leaving.cancel()
+        await asyncio.wait_for(asyncio.gather(first, patient), 1)
+        assert leaving.cancelled()
+        assert entered == ["first", "patient"]
+        await asyncio.wait_for(stay("next", None), 1)
+
+    asyncio.run(go())
