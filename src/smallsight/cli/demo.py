@@ -122,7 +122,7 @@ def _print_table(out: Output, title: str, rows: list[dict[str, Any]], columns: S
     left = max(20, out.console.width - name_width - _SIZE_WIDTH - 6)  # the rest, less the gaps
     shares = (left,) if len(columns) == 1 else (left // 4, left - left // 4 - 2)
     for name, width in zip(columns, shares, strict=True):
-        table.add_column(name, overflow="ellipsis", no_wrap=True, width=width)
+        table.add_column(name, overflow="ellipsis", no_wrap=name != "description", width=width)
     for row in rows:
         size = f"{row['width_px']}×{row['height_px']}" if row["width_px"] else "?"
         text = escape(" / ".join(str(row["text"]).split("\n"))) or "[dim]no text[/]"
