@@ -13,26 +13,38 @@ from PIL import ImageFont
 
 FOLDER = Path(__file__).parent / "assets"
 PACKAGES = (
-    "fonts-bebas-neue fonts-cantarell fonts-comfortaa fonts-comic-neue fonts-crosextra-caladea "
-    "fonts-crosextra-carlito fonts-dejavu-core fonts-freefont-ttf fonts-lato fonts-league-spartan "
-    "fonts-liberation fonts-noto-color-emoji fonts-open-sans fonts-oxygen fonts-play fonts-quicksand "
-    "fonts-roboto-unhinted fonts-sil-gentium-basic fonts-symbola fonts-tomsontalks fonts-urw-base35 "
-    "fonts-yanone-kaffeesatz wamerican"
+    "fonts-adf-gillius fonts-adf-universalis fonts-averia-sans-gwf fonts-bebas-neue fonts-beteckna "
+    "fonts-cabin fonts-cantarell fonts-comfortaa fonts-comic-neue fonts-crosextra-caladea "
+    "fonts-crosextra-carlito fonts-dejavu-core fonts-dosis fonts-firacode fonts-freefont-ttf "
+    "fonts-humor-sans fonts-inter fonts-jura fonts-karla fonts-lato fonts-league-spartan "
+    "fonts-liberation fonts-noto-color-emoji fonts-open-sans fonts-opendyslexic fonts-oxygen "
+    "fonts-play fonts-quicksand fonts-roboto-unhinted fonts-rufscript fonts-sil-andika "
+    "fonts-sil-gentium-basic fonts-sjfonts fonts-smc-karumbi fonts-smc-manjari fonts-staypuft "
+    "fonts-symbola fonts-tomsontalks fonts-tuffy fonts-urw-base35 fonts-yanone-kaffeesatz wamerican"
 ).split()
 TEXT_FONTS = {
     "train": (
-        "BebasNeue-Regular.otf Cantarell-Bold.otf Comfortaa-Bold.ttf ComicNeue-Bold.otf Caladea-Bold.ttf "
-        "Carlito-Bold.ttf Carlito-Regular.ttf DejaVuSans-Bold.ttf DejaVuSans.ttf DejaVuSansMono-Bold.ttf "
-        "DejaVuSerif-Bold.ttf FreeSansBold.ttf FreeSerifBold.ttf Lato-Black.ttf Lato-Bold.ttf "
-        "Lato-Regular.ttf "
-        "LiberationMono-Bold.ttf LiberationSans-Bold.ttf LiberationSans-Regular.ttf LiberationSerif-Bold.ttf "
-        "LiberationSansNarrow-Bold.ttf LeagueSpartan-Bold.otf NimbusSansNarrow-Bold.otf OpenSans-Bold.ttf "
-        "OpenSans-Regular.ttf Quicksand-Bold.ttf Roboto-Black.ttf Roboto-Bold.ttf Roboto-Regular.ttf "
-        "RobotoCondensed-Bold.ttf URWBookman-Demi.otf URWGothic-Demi.otf YanoneKaffeesatz-Bold.otf"
+        "Andika-Bold.ttf AveriaSansGWF-Bold.ttf BebasNeue-Regular.otf BetecknaGS-Bold.ttf Cabin-Bold.otf "
+        "Caladea-Bold.ttf Cantarell-Bold.otf Carlito-Bold.ttf Carlito-Regular.ttf Comfortaa-Bold.ttf "
+        "ComicNeue-Bold.otf DejaVuSans-Bold.ttf DejaVuSans.ttf DejaVuSansMono-Bold.ttf "
+        "DejaVuSerif-Bold.ttf Delphine.ttf Dosis-Bold.otf FiraCode-Bold.ttf FreeSansBold.ttf "
+        "FreeSerifBold.ttf GilliusADF-BoldCond.otf Humor-Sans.ttf Inter-Bold.otf Jura-Bold.otf "
+        "Karla-Bold.otf Karumbi-Regular.ttf Lato-Black.ttf Lato-Bold.ttf Lato-Regular.ttf "
+        "LeagueSpartan-Bold.otf LiberationMono-Bold.ttf LiberationSans-Bold.ttf LiberationSans-Regular.ttf "
+        "LiberationSansNarrow-Bold.ttf LiberationSerif-Bold.ttf Manjari-Bold.otf NimbusSansNarrow-Bold.otf "
+        "OpenDyslexic-Bold.otf OpenSans-Bold.ttf OpenSans-Regular.ttf Quicksand-Bold.ttf Roboto-Black.ttf "
+        "Roboto-Bold.ttf Roboto-Regular.ttf RobotoCondensed-Bold.ttf Rufscript010.ttf StayPuft.ttf "
+        "SteveHand.ttf tuffy_bold.ttf UniversalisADFStd-BoldCond.otf URWBookman-Demi.otf "
+        "URWGothic-Demi.otf YanoneKaffeesatz-Bold.otf"
     ).split(),
     "test": "GenBasB.ttf Oxygen-Sans-Bold.ttf Play-Bold.ttf C059-Bold.otf TomsonTalks.ttf".split(),
 }
-CAPITALS_ONLY = ("BebasNeue-Regular.otf", "TomsonTalks.ttf")  # their small letters look the same
+HAND_DRAWN = (
+    "ComicNeue-Bold.otf Delphine.ttf Humor-Sans.ttf Karumbi-Regular.ttf Rufscript010.ttf StayPuft.ttf "
+    "SteveHand.ttf"
+).split()
+CAPITALS_ONLY = ("BebasNeue-Regular.otf", "Humor-Sans.ttf", "TomsonTalks.ttf")  # small letters look like them
+LACKING = {"TomsonTalks.ttf": "&#@$+"}  # drawn as boxes, which nobody could read
 EMOJI, SYMBOLS = "NotoColorEmoji.ttf", "Symbola_hint.ttf"
 EMOJI_PX = 109  # the one size its pictures come in
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-from training.assets import CAPITALS_ONLY, TEXT_FONTS, dictionary
+from training.assets import CAPITALS_ONLY, HAND_DRAWN, LACKING, TEXT_FONTS, dictionary
 from training.levels import Level
 from training.vocabulary import CHARACTERS, COMMON_WORDS, Split, is_for
 
 MARGIN_PX = 4
+HAND_DRAWN_SHARE, SMALL_SHARE = 0.15, 0.4
 DISTINCT = "".join(letter for letter in CHARACTERS[:62] if letter not in "lI0")  # no fonts tell those apart
 # Without others beside them, nobody can say whether these are small or large letters.
 TELLING = "".join(letter for letter in DISTINCT if letter not in "cfijkopsuvwxyz")
@@ -37,6 +38,8 @@ class Line:
 def make_text(rng: random.Random, max_chars: int, split: Split, font_name: str) -> str:
     """Return letters at random, or words, of at most so many characters, as a font shows them; not empty."""
     text = _any_text(rng, max_chars, split)
+    for letter in LACKING.get(font_name, ""):
+        text = text.replace(letter, "")
     return text.upper() if font_name in CAPITALS_ONLY else text
 
 
@@ -93,9 +96,12 @@ def _number(rng: random.Random) -> str:
 
 
 def choose_font(rng: random.Random, level: Level, split: Split) -> tuple[str, int]:
-    """Return a font of the split and a size of the level; small sizes are as likely as large ones."""
-    names = TEXT_FONTS["test"] if split == "test" else TEXT_FONTS["train"]
-    return rng.choice(names), rng.randint(*level.font_px)
+    """Return a font of the split and a size of the level; what is hard to read is practised more often."""
+    if split == "test":
+        return rng.choice(TEXT_FONTS["test"]), rng.randint(*level.font_px)
+    names = HAND_DRAWN if rng.random() < HAND_DRAWN_SHARE else TEXT_FONTS["train"]
+    sizes = [rng.randint(*level.font_px) for _ in range(2 if rng.random() < SMALL_SHARE else 1)]
+    return rng.choice(names), min(sizes)
 
 
 def fitted(text: str, drawn_with: ImageFont.FreeTypeFont, width_px: float) -> str:

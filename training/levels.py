@@ -35,14 +35,14 @@ _ROUGH = (*_SOFT, "stripes", "texture")
 _ALL = (*_ROUGH, "noise", "crowd")
 _PLACES = ("top", "bottom", "middle", "bubble")
 _LOOKS = ("plain", "outline", "bar")
-_SHARES = (0.16, 0.28, 0.2, 0.36)
+_SHARES = (0.16, 0.32, 0.1, 0.42)
 
 LEVELS = (
     Level(8, (18, 34), 0, 4, (32, 80), looks=("plain", "plain", "bar"), is_page=True),
     Level(8, (18, 34), 0, 4, (32, 80), _ROUGH, looks=_LOOKS, spoiling=0.2, is_page=True),
     Level(8, (18, 36), 2, 2, (40, 90), _SOFT, looks=("plain", "outline"), shares=(0.6, 0.2, 0.1, 0.1)),
-    Level(12, (16, 36), 2, 3, (36, 90), _ROUGH, (*_PLACES[:3],), _LOOKS, spoiling=0.2, shares=_SHARES),
-    Level(12, (16, 36), 2, 4, (32, 90), _ALL, _PLACES, _LOOKS, spoiling=0.3, max_angle=3, shares=_SHARES),
+    Level(12, (14, 36), 2, 3, (36, 90), _ROUGH, (*_PLACES[:3],), _LOOKS, spoiling=0.2, shares=_SHARES),
+    Level(12, (14, 36), 2, 4, (32, 90), _ALL, _PLACES, _LOOKS, spoiling=0.3, max_angle=3, shares=_SHARES),
     Level(
         14,
         (18, 34),
@@ -58,7 +58,7 @@ LEVELS = (
     ),
     Level(
         16,
-        (16, 36),
+        (14, 36),
         3,
         4,
         (28, 110),

@@ -32,6 +32,7 @@ from training.vocabulary import ALIKE, CHARACTERS, COLOURS, PICTOGRAMS, SHAPES, 
 TILE_PX, CELL_PX = 192, 8
 PARAGRAPH_CHARS = 48
 SORTS = ("paragraph", "line", "meme", "things")
+OWN_COLOURS_SHARE = {"train": 0.3, "test": 0.45}  # of pictograms; colours need more practice than tests
 ORDERS = 24  # letters of a line that are counted
 CLASSES = 1 + len(CHARACTERS) + len(THINGS)  # of a cell: nothing, a letter, a thing
 
@@ -284,7 +285,7 @@ class Drawing:
         rng = self.rng
         while True:
             name = rng.choice(SHAPES) if rng.random() < 0.2 else rng.choice(list(PICTOGRAMS))
-            if name in PICTOGRAMS and rng.random() < 0.45:
+            if name in PICTOGRAMS and rng.random() < OWN_COLOURS_SHARE[self.split]:
                 return name, None
             seen = self.colours if self.kind in ("gradient", "stripes") else self.colours[:1]
             colour = rng.choice(list(COLOURS))

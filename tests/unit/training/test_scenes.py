@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from training.assets import CAPITALS_ONLY, FOLDER, TEXT_FONTS, font
+from training.assets import CAPITALS_ONLY, FOLDER, LACKING, TEXT_FONTS, font
 from training.batches import FIRST_TALK
 from training.captions import DESCRIBE, NO_TEXT, ask, describe, read
 from training.lettering import make_text
@@ -103,7 +103,7 @@ def test_the_order_of_letters_lies_on_the_letters(level):
                     is_letter = scene.cells[row, column] == 1 + CHARACTERS.index(letter)
                     num_right += is_letter and scene.order[row, column] == number
     assert num_letters > 100
-    assert num_right > 0.85 * num_letters  # narrow letters share cells with their neighbours
+    assert num_right > 0.8 * num_letters  # narrow letters share cells with their neighbours
 
 
 @needs_fonts
@@ -158,7 +158,9 @@ def test_a_font_of_capitals_is_known_and_writes_capitals(name):
         mask = font(name, 40).getmask(letter)
         return mask.size, bytes(mask)
 
-    assert (shape("a") == shape("A")) == (name in CAPITALS_ONLY)
+    assert shape("a") != shape("A") or name in CAPITALS_ONLY
+    boxes = [letter for letter in CHARACTERS if shape(letter) == shape("\uffff")]
+    assert "".join(boxes) == "".join(sorted(LACKING.get(name, ""), key=CHARACTERS.index))
     texts = [make_text(random.Random(seed), 8, "train", name) for seed in range(40)]
     assert all(text == text.upper() for text in texts) == (name in CAPITALS_ONLY)
 
