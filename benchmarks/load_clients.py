@@ -6,10 +6,13 @@ import asyncio
 import base64
 import io
 import json
+import multiprocessing
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Event
 from typing import Any
 
 import httpx2
@@ -166,22 +169,30 @@ async def ask_all(url: str, questions: AsyncIterator[Question], num_clients: int
     return seen
 
 
-async def probe(url: str, ended: asyncio.Event) -> list[float]:
-    """Ask /health/live again and again, and return how long each answer took."""
-    seconds = []
-    async with httpx2.AsyncClient(base_url=url, timeout=_TIMEOUT_S, trust_env=False) as http:
-        while not ended.is_set():
+def probe(url: str, ended: Event, seconds: Connection) -> None:
+    """Ask /health/live again and again until ended, and send how long each answer took."""
+    took_s = []
+    with httpx2.Client(base_url=url, timeout=_TIMEOUT_S, trust_env=False) as http:
+        while not ended.wait(_PROBE_S):
             began_s = time.perf_counter()
-            (await http.get("/health/live")).raise_for_status()
-            seconds.append(time.perf_counter() - began_s)
-            await asyncio.sleep(_PROBE_S)
-    return seconds
+            http.get("/health/live").raise_for_status()
+            took_s.append(time.perf_counter() - began_s)
+    seconds.send(took_s)
 
 
 async def with_probe(url: str, questions: AsyncIterator[Question], num_clients: int) -> dict[str, Any]:
-    """Ask the questions while somebody looks whether the server is alive."""
-    ended = asyncio.Event()
-    probing = asyncio.create_task(probe(url, ended))
-    seen = await ask_all(url, questions, num_clients)
-    ended.set()
-    return {**seen.row(), "live_ms": percentiles_ms(await probing)}
+    """Ask the questions while somebody looks whether the server is alive.
+
+    It does so from a process of its own: in that of the clients, it would wait for them as much as for it.
+    """
+    spawned = multiprocessing.get_context("spawn")
+    ended, (receiving, sending) = spawned.Event(), spawned.Pipe(duplex=False)
+    probing = spawned.Process(target=probe, args=(url, ended, sending), daemon=True)
+    probing.start()
+    try:
+        seen = await ask_all(url, questions, num_clients)
+    finally:
+        ended.set()
+        took_s = receiving.recv() if receiving.poll(_TIMEOUT_S) else []
+        probing.join(_TIMEOUT_S)
+    return {**seen.row(), "live_ms": percentiles_ms(took_s), "num_looked": len(took_s)}

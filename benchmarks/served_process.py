@@ -24,16 +24,17 @@ from smallsight.catalog.registered import RegisteredModel, RegisteredModels
 MIB = 1024 * 1024
 PEERS = Path(__file__).resolve().parents[1] / ".peers" / "bitsandbytes"  # by `make peers`: accelerate too
 LLAMA_CPP = PEERS.with_name("llama.cpp") / "bin"
-_SAMPLE_S = 0.1
+_SAMPLE_S, _KEPT_S = 0.2, 5.0
 _STARTS_WITHIN_S = 300.0
 
 
 @dataclass(slots=True)
 class Memory:
-    """Resident memory of a process and its children, sampled while it runs."""
+    """Resident memory of a process and its children, sampled while it runs, and kept every few seconds."""
 
     pid: int
     peak_bytes: int = 0
+    kept_bytes: list[int] = field(default_factory=list)
     _ended: threading.Event = field(default_factory=threading.Event)
 
     def now_bytes(self) -> int:
@@ -53,8 +54,13 @@ class Memory:
 
     def watch(self) -> None:
         """Sample until told to stop."""
+        kept_at_s = time.monotonic() - _KEPT_S
         while not self._ended.wait(_SAMPLE_S):
-            self.peak_bytes = max(self.peak_bytes, self.now_bytes())
+            now_bytes = self.now_bytes()
+            self.peak_bytes = max(self.peak_bytes, now_bytes)
+            if time.monotonic() - kept_at_s >= _KEPT_S:
+                kept_at_s = time.monotonic()
+                self.kept_bytes.append(now_bytes)
 
     def stop(self) -> None:
         """End the sampling."""

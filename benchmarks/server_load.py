@@ -52,6 +52,7 @@ def load_mode(options: argparse.Namespace) -> dict[str, Any]:
             "pictures": options.pictures,
             **row,
             "memory_mib": _memory(server, start_bytes),
+            "memory_over_time_mib": [round(one / MIB, 1) for one in server.memory.kept_bytes],
             "metrics": _metrics(server.url),
         }
 

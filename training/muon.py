@@ -59,10 +59,11 @@ def orthogonalised(matrices: Tensor) -> Tensor:
     """
     is_tall = matrices.shape[1] > matrices.shape[2]
     wide = matrices.mT if is_tall else matrices
-    made = (wide / (wide.norm(dim=(1, 2), keepdim=True) + 1e-7)).bfloat16()
+    made: Tensor = (wide / (wide.norm(dim=(1, 2), keepdim=True) + 1e-7)).bfloat16()
     first, second, third = COEFFICIENTS
     for _ in range(ITERATIONS):
         square = made @ made.mT
         factor = torch.baddbmm(square, square, square, beta=second, alpha=third)
         made = torch.baddbmm(made, factor, made, beta=first)
-    return made.mT if is_tall else made
+    result: Tensor = made.mT if is_tall else made
+    return result

@@ -13,7 +13,7 @@ from smallsight.engine.generation import Generation
 from smallsight.engine.place_finder import Wanted
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.families.frame_sampling import FrameSampling
-from smallsight.families.messages import Detail, Message
+from smallsight.families.messages import Detail, Message, TiledPicture
 from smallsight.settings import MIB
 
 
@@ -26,6 +26,7 @@ class EngineOptions:
     max_step_tokens: int = 512
     cache_bytes: int = 256 * MIB
     feature_cache_bytes: int = 64 * MIB
+    tiled_bytes: int = 48 * MIB
 
 
 class Engine(Protocol):
@@ -92,6 +93,15 @@ class SeesVideos(Protocol):
     @property
     def describe_video_prompt(self) -> str:
         """What to ask for a description of a video."""
+        ...
+
+
+@runtime_checkable
+class RecallsPictures(Protocol):
+    """An engine that keeps what it made of pictures' files for the next question about one."""
+
+    def recall(self, digest: bytes, detail: Detail) -> TiledPicture | None:
+        """Return the picture of the file with this SHA-256 as it was shown before, or None."""
         ...
 
 

@@ -17,6 +17,9 @@ from smallsight.engine.sequence import Sequence as TokenSequence
 from smallsight.engine.text_stream import TextStream
 from smallsight.families.checkpoint import RowTable
 from smallsight.families.messages import PreparedPrompt, Tile
+from smallsight.graph.paged_attention import BLOCK_TOKENS
+
+LEAST_CUT_TOKENS = 64
 
 
 @dataclass(eq=False, slots=True)
@@ -102,6 +105,27 @@ def identities_of(prompt: PreparedPrompt, image_token_id: int, tokens_per_tile: 
         named = hashlib.sha256(tile.digest + (index % tokens_per_tile).to_bytes(4, "big")).digest()
         identities[place] = -1 - (int.from_bytes(named[:8], "big") >> 1)
     return identities
+
+
+def cuts_of(
+    prompt: PreparedPrompt, image_token_id: int, tokens_per_tile: int, chunk_tokens: int
+) -> tuple[int, ...]:
+    """Return where to cut a prompt besides the ends of whole chunks: at the end of each picture.
+
+    So the next question about it finds all of it computed. Each place follows from what is before it alone;
+    one too near the last is left out, as a small piece costs more than it saves.
+    """
+    places = [place for place, token_id in enumerate(prompt.token_ids) if token_id == image_token_id]
+    cuts: list[int] = []
+    num_tiles = 0
+    for shown in prompt.shown:
+        num_tiles += shown
+        end = places[num_tiles * tokens_per_tile - 1] + 1
+        cut = end // BLOCK_TOKENS * BLOCK_TOKENS
+        before = max(cut // chunk_tokens * chunk_tokens, *cuts, 0)
+        if cut - before >= LEAST_CUT_TOKENS:
+            cuts.append(cut)
+    return tuple(cuts)
 
 
 def embed_prompt(

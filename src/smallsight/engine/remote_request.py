@@ -12,7 +12,7 @@ from PIL import Image
 
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import SettingsError
-from smallsight.families.messages import Detail, Message, PicturePart, TextPart, VideoPart
+from smallsight.families.messages import Detail, Message, PicturePart, TextPart, TiledPart, VideoPart
 
 _MAX_LOSSLESS_PIXELS = 2_000_000  # a photo above is sent as JPEG: as PNG it would be tens of megabytes
 _JPEG_QUALITY = 95
@@ -66,10 +66,12 @@ def _content(message: Message, detail: Detail) -> str | list[dict[str, Any]]:
     return content
 
 
-def _images(part: PicturePart | VideoPart) -> list[Image.Image]:
+def _images(part: PicturePart | TiledPart | VideoPart) -> list[Image.Image]:
     """Return a picture, or the frames of a video: not every server takes videos, and all take pictures."""
     if isinstance(part, PicturePart):
         return [part.image]
+    if isinstance(part, TiledPart):
+        raise TypeError("Tiles are for the family that cut them.")
     return [Image.fromarray(frame.pixels_HWC) for frame in part.video.frames]
 
 

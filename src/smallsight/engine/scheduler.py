@@ -41,8 +41,8 @@ class Scheduler:
     ) -> None:
         self.pool = pool
         self.context_tokens = context_tokens
+        self.chunk_tokens = chunk_tokens
         self._max_sequences = max_sequences
-        self._chunk_tokens = chunk_tokens
         self._max_step_tokens = max_step_tokens
         self._waiting: deque[Sequence] = deque()
         self._running: list[Sequence] = []
@@ -147,13 +147,14 @@ class Scheduler:
             sequence.state = State.RUNNING
 
     def _use_known_beginning(self, sequence: Sequence) -> None:
-        """Share what others computed: whole chunks only, and never the last token of the prompt."""
+        """Share what others computed: up to a place where the prompt is cut, and never its last token."""
         if sequence.prefix_tokens:
             self._use_known_prefix(sequence)
             return
-        limit = (sequence.num_prompt_tokens - 1) // self._chunk_tokens * self._chunk_tokens
-        blocks = self.pool.find_prefix(sequence.identities, limit)
-        num_whole = len(blocks) * self.pool.block_tokens // self._chunk_tokens * self._chunk_tokens
+        blocks = self.pool.find_prefix(sequence.identities, sequence.num_prompt_tokens - 1)
+        num_known = len(blocks) * self.pool.block_tokens
+        last_whole = num_known // self.chunk_tokens * self.chunk_tokens
+        num_whole = max((last_whole, *(cut for cut in sequence.cuts if cut <= num_known)))
         num_kept = num_whole // self.pool.block_tokens
         self.pool.release(blocks[num_kept:])
         sequence.block_table = blocks[:num_kept]
@@ -199,8 +200,9 @@ class Scheduler:
         elif begin < prefix:
             end = prefix
         else:
-            num_whole = (begin - prefix) // self._chunk_tokens
-            end = min(prefix + (num_whole + 1) * self._chunk_tokens, sequence.num_prompt_tokens)
+            num_whole = (begin - prefix) // self.chunk_tokens
+            places = (prefix + (num_whole + 1) * self.chunk_tokens, sequence.num_prompt_tokens)
+            end = min((*places, *(cut for cut in sequence.cuts if cut > begin)))
         return Chunk(sequence, begin, end, samples=end == sequence.num_tokens)
 
     def _has_room(self, sequence: Sequence, num_tokens: int) -> bool:

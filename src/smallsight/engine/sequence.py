@@ -23,6 +23,7 @@ class Sequence:
     ``identities`` names each token of prompt and output by what it stands for; equal beginnings may share
     blocks. A sequence that is not ready lacks image features and may not be computed yet. The first
     ``prefix_tokens`` of the prompt, fewer than all of it, see one another: they are computed in one piece.
+    At the block boundaries in ``cuts`` the prompt is cut besides, so that another may share all until there.
     ``client`` names who asks: clients take turns.
     """
 
@@ -32,6 +33,7 @@ class Sequence:
     options: SamplingOptions
     is_ready: bool = True
     prefix_tokens: int = 0
+    cuts: tuple[int, ...] = ()
     client: str = ""
     block_table: list[int] = field(default_factory=list)
     block_keys: list[bytes] = field(default_factory=list)

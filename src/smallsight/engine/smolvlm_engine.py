@@ -24,7 +24,7 @@ from smallsight.engine.weight_store import Report
 from smallsight.engine.worker import Parts, Worker
 from smallsight.errors import SettingsError
 from smallsight.families.frame_sampling import FewFrames, FrameSampling
-from smallsight.families.messages import Detail, Message
+from smallsight.families.messages import Detail, Message, TiledPicture
 from smallsight.families.patches import cut_patches
 from smallsight.families.prompt_length import require_length
 from smallsight.families.smolvlm.config import read_config
@@ -61,6 +61,10 @@ class SmolVLMEngine:
     def frame_sampling(self) -> FrameSampling:
         """As the checkpoint was trained on videos; of one that was not, a few frames of a tile each."""
         return self.processor.videos or FewFrames(max_side_px=self.processor.tile_side_px)
+
+    def recall(self, digest: bytes, detail: Detail) -> TiledPicture | None:
+        """Return a picture as it was shown before, by the SHA-256 of its file, or None."""
+        return self.processor.recall(digest, detail)
 
     def start(
         self,
@@ -99,7 +103,7 @@ def load_smolvlm(
     """Load a folder in Hugging Face layout in one of ``SCHEMES``; raises subclasses of SmallsightError."""
     chosen = options or EngineOptions()
     config = read_config(model_dir)
-    processor = SmolVLMProcessor.load(model_dir)
+    processor = SmolVLMProcessor.load(model_dir, tiled_bytes=chosen.tiled_bytes)
     networks = load_networks(
         find_weight_files(model_dir),
         config,

@@ -19,7 +19,7 @@ import structlog
 from numpy.typing import NDArray
 
 from smallsight.engine.generation import FinishReason, Generation
-from smallsight.engine.job import Job, embed_prompt, identities_of
+from smallsight.engine.job import Job, cuts_of, embed_prompt, identities_of
 from smallsight.engine.place_finder import PlaceFinder
 from smallsight.engine.sampler import Constraint, Sampler, TokenChoice
 from smallsight.engine.sampling_options import SamplingOptions
@@ -157,6 +157,9 @@ class Worker:
             options=options,
             is_ready=not prompt.tiles,
             prefix_tokens=prompt.prefix_tokens,
+            cuts=cuts_of(
+                prompt, tokens.image_token_id, tokens.tokens_per_tile, self._parts.scheduler.chunk_tokens
+            ),
             client=client,
         )
         return Job(

@@ -35,9 +35,10 @@ class TextPart:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PicturePart:
-    """A picture, in any of Pillow's modes."""
+    """A picture, in any of Pillow's modes; ``digest`` names the file it came from, where it is known."""
 
     image: Image.Image
+    digest: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +72,7 @@ class Message:
     """
 
     role: str
-    parts: tuple[TextPart | PicturePart | VideoPart, ...]
+    parts: tuple[TextPart | PicturePart | TiledPart | VideoPart, ...]
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
@@ -90,12 +91,39 @@ class Tile:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class TiledPicture:
+    """A picture as a family sees it: tiles in reading order, the image of the whole last, and their grid.
+
+    ``size`` is the picture's own (width, height).
+    """
+
+    tiles: tuple[Tile, ...]
+    rows: int
+    columns: int
+    size: tuple[int, int]
+
+    @property
+    def num_bytes(self) -> int:
+        """What the tiles take in memory."""
+        return sum(tile.pixels_HWC.nbytes for tile in self.tiles)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TiledPart:
+    """A picture that was cut into tiles for an earlier question, for the family that cut it."""
+
+    picture: TiledPicture
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class PreparedPrompt:
     """Tokens for the decoder. Image tokens among them stand for the tiles, in order.
 
-    The first ``prefix_tokens`` see one another, not only what is before them.
+    The first ``prefix_tokens`` see one another, not only what is before them. ``shown`` says how many tiles
+    belong to each picture or video, where somebody may ask about them again.
     """
 
     token_ids: tuple[int, ...]
     tiles: tuple[Tile, ...]
     prefix_tokens: int = 0
+    shown: tuple[int, ...] = ()

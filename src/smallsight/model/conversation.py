@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from smallsight.errors import SettingsError
-from smallsight.families.messages import ROLES, Message, PicturePart, TextPart, VideoPart
+from smallsight.families.messages import ROLES, Message, PicturePart, TextPart, TiledPart, VideoPart
 from smallsight.model.picture_argument import PictureArgument
 from smallsight.model.shown_parts import Kind, ShownParts
 
 __all__ = ["Question", "messages_of", "pictures_in", "texts_in"]
 
 Question: TypeAlias = str | Sequence[Mapping[str, Any]]
-_Parts: TypeAlias = tuple[TextPart | PicturePart | VideoPart, ...]
+_Parts: TypeAlias = tuple[TextPart | PicturePart | TiledPart | VideoPart, ...]
 
 
 def messages_of(

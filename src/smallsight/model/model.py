@@ -10,7 +10,7 @@ from smallsight.errors import SmallsightError
 from smallsight.families.frame_sampling import FrameSampling
 from smallsight.model.answer import Answer, Looks, MemoryReport
 from smallsight.model.conversation import Question
-from smallsight.model.picture_argument import NamedVideo, PictureArgument, Pictures
+from smallsight.model.picture_argument import NamedVideo, PictureArgument, Pictures, RecalledPicture
 from smallsight.model.reply import Reply
 
 __all__ = ["DEFAULT_MAX_TOKENS", "MAX_PLACES", "BatchSize", "Model", "Pictures", "Question"]
@@ -146,6 +146,13 @@ class Model(Protocol):
         self, picture: PictureArgument, what: str, *, max_places: int = MAX_PLACES, detail: str = "auto"
     ) -> Answer:
         """Point at the things called ``what``: ``answer.data["points"]`` are [x, y] in pixels."""
+        ...
+
+    def recall(self, name: str | None, digest: bytes, detail: str = "auto") -> RecalledPicture | None:
+        """Return what can be asked about in place of a picture's file that it was asked about before.
+
+        ``digest`` is the SHA-256 of the file. None where it has forgotten it, or never keeps any.
+        """
         ...
 
     @property

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from smallsight.errors import DecoderFailedError, PictureTooLargeError, UnsupportedFormatError
-from smallsight.families.messages import Video
+from smallsight.families.messages import TiledPicture, Video
 from smallsight.media.decoder import PictureDecoder
 from smallsight.media.files import read_picture_file
 from smallsight.settings import Limits
@@ -26,6 +26,7 @@ __all__ = [
     "PictureArgument",
     "PictureOpener",
     "Pictures",
+    "RecalledPicture",
     "list_pictures",
     "name_of_picture",
     "open_picture",
@@ -42,10 +43,22 @@ class NamedBytes:
 
 @dataclass(frozen=True, slots=True)
 class NamedImage:
-    """A picture that was opened before, together with the name of the file it came from, if it had one."""
+    """A picture that was opened before, with the name of the file it came from, if it had one.
+
+    ``digest`` is the SHA-256 of the file.
+    """
 
     name: str | None
     image: Image.Image
+    digest: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecalledPicture:
+    """A picture that a model was asked about before, as it sees it; ``Model.recall`` returns it."""
+
+    name: str | None
+    picture: TiledPicture
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +75,7 @@ PictureArgument: TypeAlias = (
     | bytes
     | NamedBytes
     | NamedImage
+    | RecalledPicture
     | NamedVideo
     | Image.Image
     | npt.NDArray[np.uint8]
@@ -146,7 +160,7 @@ def name_of_picture(picture: PictureArgument) -> str | None:
     """Return the file name a picture came with, without its folders, or None when nothing says it."""
     if isinstance(picture, str | os.PathLike):
         return Path(picture).name or None
-    if isinstance(picture, NamedBytes | NamedImage | NamedVideo):
+    if isinstance(picture, NamedBytes | NamedImage | NamedVideo | RecalledPicture):
         return Path(picture.name or "").name or None
     filename = getattr(picture, "filename", None)  # only images that PIL opened from a file have one
     return Path(filename).name or None if isinstance(filename, str) else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Callable
 from enum import Enum, auto
 from pathlib import Path
 from types import TracebackType
@@ -12,17 +14,24 @@ from PIL import Image
 
 from smallsight.errors import UnsupportedFormatError
 from smallsight.families.frame_sampling import FrameSampling
-from smallsight.families.messages import Frame, PicturePart, Video, VideoPart
+from smallsight.families.messages import Frame, PicturePart, TiledPart, TiledPicture, Video, VideoPart
 from smallsight.media.child_process import ChildStop
 from smallsight.media.files import read_picture_file
 from smallsight.media.video import VideoReader
 from smallsight.media.video_formats import is_animation, is_container
-from smallsight.model.picture_argument import NamedBytes, NamedVideo, PictureArgument, PictureOpener
+from smallsight.model.picture_argument import (
+    NamedBytes,
+    NamedImage,
+    NamedVideo,
+    PictureArgument,
+    PictureOpener,
+    RecalledPicture,
+)
 from smallsight.settings import Limits
 
 __all__ = ["Kind", "PartOpener", "ShownParts", "open_video"]
 
-ShownParts: TypeAlias = tuple[PicturePart | VideoPart, ...]
+ShownParts: TypeAlias = tuple[PicturePart | TiledPart | VideoPart, ...]
 
 
 class Kind(Enum):
@@ -37,8 +46,15 @@ class Kind(Enum):
 class PartOpener:
     """Opens pictures and videos for one family. Not thread-safe; close it, or use it in ``with``."""
 
-    def __init__(self, limits: Limits, sampling: FrameSampling) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        sampling: FrameSampling,
+        recall: Callable[[bytes], TiledPicture | None] | None = None,
+    ) -> None:
+        """``recall`` returns what a family made of a picture before, by the SHA-256 of its file."""
         self._limits = limits
+        self._recall = recall
         self._sampling = sampling
         self._pictures = PictureOpener(limits)
 
@@ -58,17 +74,21 @@ class PartOpener:
         """Return the parts that show it; raises subclasses of PictureError."""
         if isinstance(argument, NamedVideo):
             return self._parts(argument.video)
+        if isinstance(argument, RecalledPicture):
+            return (TiledPart(argument.picture),)
         if kind is Kind.VIDEO:
             return self._parts(self.video(argument).video)
-        file = None if kind is Kind.PICTURE else _file(argument, self._limits)
+        file = _file(argument, self._limits)
         if file is None:
-            return (PicturePart(self._pictures.open(argument)),)
-        is_moving = is_container(file.data) or (
-            kind is Kind.ALONE and self._sampling.knows_videos and is_animation(file.data)
-        )
-        if is_moving:
+            digest = argument.digest if isinstance(argument, NamedImage) else None
+            return (PicturePart(self._pictures.open(argument), digest),)
+        if self._is_shown_moving(file.data, kind):
             return self._parts(open_video(file.data, self._sampling, self._limits))
-        return (PicturePart(self._pictures.open(file)),)
+        if self._recall is None:
+            return (PicturePart(self._pictures.open(file)),)
+        digest = hashlib.sha256(file.data).digest()
+        known = self._recall(digest)
+        return (PicturePart(self._pictures.open(file), digest) if known is None else TiledPart(known),)
 
     def video(self, argument: PictureArgument) -> NamedVideo:
         """Open what has to be a video, or an animation of one frame or more."""
@@ -80,6 +100,12 @@ class PartOpener:
                 f"A {type(argument).__name__} is not a video.", hint="give a path, or the bytes of a file."
             )
         return NamedVideo(file.name or None, open_video(file.data, self._sampling, self._limits))
+
+    def _is_shown_moving(self, data: bytes, kind: Kind) -> bool:
+        if kind is Kind.PICTURE:
+            return False
+        knows_videos = kind is Kind.ALONE and self._sampling.knows_videos
+        return is_container(data) or (knows_videos and is_animation(data))
 
     def _parts(self, video: Video) -> ShownParts:
         if self._sampling.knows_videos:

@@ -61,6 +61,9 @@ class TestModel:
     ) -> None:
         self.close()
 
+    def recall(self, name: str | None, digest: bytes, detail: str = "auto") -> None:
+        """Keep nothing."""
+
     @property
     def memory(self) -> MemoryReport:
         """No weights, and what the process takes."""

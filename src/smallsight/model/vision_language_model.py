@@ -6,13 +6,14 @@ import json
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import psutil
 
-from smallsight.engine.engine import Engine, EngineOptions, HasRoom, HasTasks, SeesVideos
+from smallsight.engine.engine import Engine, EngineOptions, HasRoom, HasTasks, RecallsPictures, SeesVideos
 from smallsight.engine.generation import Generation, TextAndChoice
 from smallsight.engine.loading import load_engine
 from smallsight.engine.place_finder import PlaceKind
@@ -27,7 +28,13 @@ from smallsight.model.conversation import messages_of
 from smallsight.model.description_prompt import OwnWords, description_prompt, own_words
 from smallsight.model.finding import start_finding
 from smallsight.model.model import DEFAULT_MAX_TOKENS, MAX_PLACES, BatchSize, Pictures, Question
-from smallsight.model.picture_argument import NamedVideo, PictureArgument, PictureOpener, list_pictures
+from smallsight.model.picture_argument import (
+    NamedVideo,
+    PictureArgument,
+    PictureOpener,
+    RecalledPicture,
+    list_pictures,
+)
 from smallsight.model.reply import Listener, Piece, Reply
 from smallsight.model.shown_parts import PartOpener
 from smallsight.settings import Limits
@@ -103,7 +110,7 @@ class VisionLanguageModel:
     ) -> Answer:
         """Describe a picture; without a prompt, by the family's own, which may have several lengths."""
         asked = self._description(prompt, length)
-        with self._opener() as opener:
+        with self._opener(detail) as opener:
             started = self._start(opener, [picture], asked, max_tokens, detail, sampling)
         return started.answer()
 
@@ -117,7 +124,7 @@ class VisionLanguageModel:
         **sampling: Any,  # noqa: ANN401
     ) -> Answer:
         """Answer a question about one or more pictures."""
-        with self._opener() as opener:
+        with self._opener(detail) as opener:
             started = self._start(opener, list_pictures(pictures), question, max_tokens, detail, sampling)
         return started.answer()
 
@@ -133,7 +140,7 @@ class VisionLanguageModel:
     ) -> Iterator[str]:
         """Yield the text of an answer as it comes; closing the iterator stops the work within a step."""
         asked = self._description(question, length)
-        with self._opener() as opener:
+        with self._opener(detail) as opener:
             started = self._start(opener, list_pictures(pictures), asked, max_tokens, detail, sampling)
         yield from started.generation.pieces()
 
@@ -147,7 +154,7 @@ class VisionLanguageModel:
         **sampling: Any,  # noqa: ANN401
     ) -> Reply:
         """Hand a question to the engine and return at once; pictures are opened in the calling thread."""
-        with self._opener() as opener:
+        with self._opener(detail) as opener:
             return self._start(opener, list_pictures(pictures), question, max_tokens, detail, sampling)
 
     def describe_many(
@@ -195,6 +202,12 @@ class VisionLanguageModel:
         """Point at the things called ``what``: ``answer.data["points"]`` are [x, y] in pixels."""
         return self._find("point", picture, what, max_places, detail)
 
+    def recall(self, name: str | None, digest: bytes, detail: str = "auto") -> RecalledPicture | None:
+        """Return what can be asked about in place of a picture's file that it was asked about before."""
+        engine = self._running()
+        known = engine.recall(digest, _detail(detail)) if isinstance(engine, RecallsPictures) else None
+        return None if known is None else RecalledPicture(name, known)
+
     @property
     def frame_sampling(self) -> FrameSampling:
         """Which frames of a video it is shown: the middle one where its family says nothing of videos."""
@@ -225,8 +238,13 @@ class VisionLanguageModel:
         asked = description_prompt(engine, self.name, prompt, length)
         return own_words(engine, prompt, length) or asked
 
-    def _opener(self) -> PartOpener:
-        return PartOpener(self._limits, self.frame_sampling)
+    def _opener(self, detail: str | None = None) -> PartOpener:
+        """Return an opener; with a detail, it takes pictures that were shown so before, and is remembered."""
+        engine = self._running()
+        recall = None
+        if detail is not None and isinstance(engine, RecallsPictures):
+            recall = partial(engine.recall, detail=_detail(detail))
+        return PartOpener(self._limits, self.frame_sampling, recall)
 
     def _running(self) -> Engine:
         if self._engine is None:

@@ -15,12 +15,12 @@ import structlog
 
 from smallsight.errors import ModelError, RemoteModelError
 from smallsight.model.model import Model
-from smallsight.model.picture_argument import NamedBytes, NamedImage, NamedVideo
+from smallsight.model.picture_argument import NamedBytes
 from smallsight.model.reply import FinishedReply, Reply, spaced_words
 from smallsight.server.admission import Admission
 from smallsight.server.asked import Asked, Link, PictureLink, Turn, VideoLink
 from smallsight.server.exchange import Exchange
-from smallsight.server.picture_links import PictureLinks
+from smallsight.server.picture_links import Opened, PictureLinks
 from smallsight.server.same_question import question_digest
 from smallsight.server.waiting_line import WaitingLine
 from smallsight.services.served_models import ServedModel
@@ -134,7 +134,7 @@ class Asking:
         until.callback(_cancel_all, replies)
         has_video = any(isinstance(link, VideoLink) for link in asked.links)
         async with (self._watching if has_video else self._preparing).place(client):
-            opened = await self._pictures.open(files, asked.links, model.frame_sampling)
+            opened = await self._pictures.open(files, asked.links, model, asked.detail)
             question = _question(asked.turns, opened, converses=model.converses)
             for index in range(asked.num_choices):
                 options = _options(asked, served, index, searches=bool(model.tasks)) | {"client": client}
@@ -163,7 +163,7 @@ def _cancel_reply(future: asyncio.Future[Reply]) -> None:
 
 
 def _question(
-    turns: tuple[Turn, ...], opened: Mapping[Link, NamedImage | NamedVideo], *, converses: bool
+    turns: tuple[Turn, ...], opened: Mapping[Link, Opened], *, converses: bool
 ) -> list[dict[str, Any]]:
     """Return the conversation for a model; one that is no chat model hears the last question only."""
     if not converses:
@@ -181,7 +181,7 @@ def _last_question(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
     return (Turn("user", (*links, *(part for part in asked[-1].parts if isinstance(part, str)))),)
 
 
-def _content(part: str | Link, opened: Mapping[Link, NamedImage | NamedVideo]) -> dict[str, Any]:
+def _content(part: str | Link, opened: Mapping[Link, Opened]) -> dict[str, Any]:
     if isinstance(part, str):
         return {"type": "text", "text": part}
     kind = "image" if isinstance(part, PictureLink) else "video"

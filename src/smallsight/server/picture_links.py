@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import binascii
-import re
+import hashlib
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from smallsight.errors import BadRequestError, PictureTooLargeError
-from smallsight.families.frame_sampling import FrameSampling
-from smallsight.model.picture_argument import NamedBytes, NamedImage, NamedVideo
+from smallsight.model.model import Model
+from smallsight.model.picture_argument import NamedBytes, NamedImage, NamedVideo, RecalledPicture
 from smallsight.server.asked import Link, VideoLink
 from smallsight.server.remote_pictures import RemotePictures
 from smallsight.services.picture_pool import PicturePool
 
+Opened: TypeAlias = NamedImage | RecalledPicture | NamedVideo
 _SHOWN_CHARS = 40
-_LINE_BREAKS = re.compile(rb"\s+")
 
 
 class PictureLinks:
@@ -59,22 +60,26 @@ class PictureLinks:
         return dict(zip(urls, files, strict=True))
 
     async def open(
-        self, files: Mapping[str, NamedBytes], links: Sequence[Link], sampling: FrameSampling
-    ) -> dict[Link, NamedImage | NamedVideo]:
+        self, files: Mapping[str, NamedBytes], links: Sequence[Link], model: Model, detail: str
+    ) -> dict[Link, Opened]:
         """Decode the files behind links, each once, videos as a model samples them.
+
+        Pictures that the model was asked about before are not decoded again.
 
         Raises subclasses of PictureError, also when all together have too many pixels.
         """
-        opened: dict[tuple[type[Link], str], NamedImage | NamedVideo] = {}
+        opened: dict[tuple[type[Link], str], Opened] = {}
         num_pixels = 0
         for link in links:
             place = (type(link), link.url)
             if place in opened:
                 continue
             if isinstance(link, VideoLink):
-                opened[place] = await self._pool.open_video(files[link.url], sampling)
+                opened[place] = await self._pool.open_video(files[link.url], model.frame_sampling)
             else:
-                opened[place] = await self._pool.open(files[link.url])
+                file = files[link.url]
+                known = model.recall(file.name or None, hashlib.sha256(file.data).digest(), detail)
+                opened[place] = await self._pool.open(file) if known is None else known
             num_pixels += _num_pixels(opened[place])
             if num_pixels > self._max_pixels:
                 raise PictureTooLargeError(
@@ -109,7 +114,8 @@ def picture_in(url: str) -> NamedBytes:
     if parameters[-1].lower() != "base64":
         return NamedBytes(_text_of(name), unquote_to_bytes(body))
     try:
-        data = _LINE_BREAKS.sub(b"", unquote_to_bytes(body) if "%" in body else body.encode("ascii"))
+        written = unquote_to_bytes(body) if "%" in body else body.encode("ascii")
+        data = b"".join(written.split())
         padding = b"=" * (-len(data) % 4)
         return NamedBytes(_text_of(name), binascii.a2b_base64(data + padding, strict_mode=True))
     except (UnicodeEncodeError, binascii.Error) as error:
@@ -118,9 +124,11 @@ def picture_in(url: str) -> NamedBytes:
         ) from error
 
 
-def _num_pixels(shown: NamedImage | NamedVideo) -> int:
+def _num_pixels(shown: Opened) -> int:
     if isinstance(shown, NamedImage):
         return shown.image.width * shown.image.height
+    if isinstance(shown, RecalledPicture):
+        return shown.picture.size[0] * shown.picture.size[1]
     return sum(frame.pixels_HWC.shape[0] * frame.pixels_HWC.shape[1] for frame in shown.video.frames)
 
 

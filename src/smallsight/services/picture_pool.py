@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -67,4 +68,4 @@ class PicturePool:
         if opener is None:
             opener = self._own.opener = PictureOpener(self._limits)
             self._openers.append(opener)
-        return NamedImage(picture.name or None, opener.open(picture))
+        return NamedImage(picture.name or None, opener.open(picture), hashlib.sha256(picture.data).digest())

@@ -96,20 +96,24 @@ def test_every_sequence_ends_and_blocks_are_conserved(workload):
         assert one.num_tokens > (num_blocks - 1) * BLOCK - 1, "a sequence that would have fitted was given up"
 
 
-@given(st.integers(1, 100), st.integers(1, 30))
-def test_prompts_are_cut_at_the_same_places_in_any_company(length, others):
+@given(st.integers(1, 100), st.integers(1, 30), st.sets(st.integers(1, 24)))
+def test_prompts_are_cut_at_the_same_places_in_any_company(length, others, cut_blocks):
+    cuts = tuple(BLOCK * block for block in sorted(cut_blocks))
+
     def pieces(company):
         planner, log = scheduler(), []
         for number in range(company):
             planner.add(sequence(100 + number, 10 + number * 7, 2, start=5000 * (number + 1)))
-        planner.add(sequence(1, length))
+        planner.add(watched := sequence(1, length))
+        watched.cuts = cuts
         while not planner.is_idle:
             run_step(planner, log)
         return [(begin, end) for number, begin, end in log if number == 1]
 
     alone = pieces(0)
     assert alone == pieces(min(others, 6))
-    assert all(begin % CHUNK == 0 or begin >= length for begin, _ in alone)
+    assert all(begin % CHUNK == 0 or begin in cuts or begin >= length for begin, _ in alone)
+    assert {cut for cut in cuts if cut < length} <= {begin for begin, _ in alone}
 
 
 def test_what_was_generated_is_computed_again_one_by_one():
@@ -186,6 +190,21 @@ def test_a_shared_beginning_is_computed_once():
     planner.add(second := sequence(2, 30, max_tokens=1))
     first = run_step(planner)[0]
     assert (first.begin, second.num_cached_tokens) == (24, 24)  # whole chunks, and never the last token
+
+
+def test_a_beginning_is_shared_up_to_a_cut():
+    planner = scheduler()
+    planner.add(first := sequence(1, 30, max_tokens=1))
+    first.cuts = (12,)
+    run_until_idle(planner)
+    second, third = sequence(2, 30, max_tokens=1), sequence(3, 30, max_tokens=1)
+    second.identities[13] = third.identities[13] = -5
+    second.cuts = (12,)
+    planner.add(second)
+    planner.add(third)
+    begins = {chunk.sequence.id: chunk.begin for chunk in run_step(planner)}
+    assert begins == {2: 12, 3: 8}  # the third is not cut there: alone, it would not have been either
+    assert (second.num_cached_tokens, third.num_cached_tokens) == (12, 8)
 
 
 def test_what_differs_is_not_shared():

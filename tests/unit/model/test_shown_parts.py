@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,8 @@ from PIL import Image
 from clips import animation, clip
 from smallsight.errors import PictureNotFoundError, UnsupportedFormatError
 from smallsight.families.frame_sampling import FewFrames
-from smallsight.families.messages import PicturePart, VideoPart
-from smallsight.model.picture_argument import NamedBytes, NamedVideo, PictureArgument
+from smallsight.families.messages import PicturePart, Tile, TiledPart, TiledPicture, VideoPart
+from smallsight.model.picture_argument import NamedBytes, NamedVideo, PictureArgument, RecalledPicture
 from smallsight.model.shown_parts import Kind, PartOpener, open_video
 from smallsight.settings import Limits
 
@@ -43,6 +44,29 @@ def test_a_video_file_is_a_video_wherever_it_may_be_one(kind: Kind):
 def test_what_an_animation_is(kind: Kind, expected: list[str], of_pictures: list[str]):
     assert kinds(LOOP, kind, VIDEOS) == expected
     assert kinds(LOOP, kind, PICTURES) == of_pictures
+
+
+def test_a_picture_that_was_shown_before_is_not_decoded_again():
+    tile = Tile(np.zeros((2, 2, 3), np.uint8), b"")
+    known = TiledPicture((tile,), 0, 0, (2, 2))
+    data = b"no picture at all, so that decoding it would fail"
+    asked: list[bytes] = []
+
+    def recall(digest: bytes) -> TiledPicture | None:
+        asked.append(digest)
+        return known if digest == hashlib.sha256(data).digest() else None
+
+    with PartOpener(LIMITS, PICTURES, recall) as opener:
+        (shown,) = opener.open(data, Kind.ALONE)
+        assert isinstance(shown, TiledPart)
+        assert shown.picture is known
+        assert opener.open(RecalledPicture("cat.png", known), Kind.PICTURE) != ()
+        (opened,) = opener.open(LOOP, Kind.PICTURE)
+        assert isinstance(opened, PicturePart)
+        assert opened.digest == asked[-1] == hashlib.sha256(LOOP).digest()
+        with pytest.raises(UnsupportedFormatError):
+            opener.open(data + b"!", Kind.ALONE)
+        assert len(asked) == 3
 
 
 def test_a_video_is_no_picture_and_a_picture_no_video(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import threading
@@ -27,6 +28,7 @@ from smallsight.errors import (
 from smallsight.families.smolvlm.config import read_config
 from smallsight.families.smolvlm.stored import store_text, store_vision
 from smallsight.families.smolvlm.weights import SmolVLMWeights
+from smallsight.graph.paged_attention import BLOCK_TOKENS
 from smallsight.model.vision_language_model import VisionLanguageModel
 from smallsight.quant.scheme import SCHEMES
 from tiny_smolvlm import SHAPES, make_checkpoint
@@ -81,6 +83,29 @@ def test_an_answer_does_not_depend_on_what_is_cached(folder, precision):
     assert second.usage.cached_tokens >= 32
     assert second.timings.vision_s == 0
     tokens_are_equal(tokens(second), tokens(first), f"{precision}: from the cache")
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_another_question_about_a_picture_computes_only_itself(folder, precision, tmp_path):
+    path = tmp_path / "picture.png"
+    picture(1, 400, 300).save(path)
+    asked = {"max_tokens": TOKENS, "detail": "high", "ignore_stop": True}
+    with open_model(folder, precision, chunk_tokens=256) as model:
+        model.ask(path, "What?", **asked)
+        second = model.ask(path, "Where is the cat?", **asked)
+        digest = hashlib.sha256(path.read_bytes()).digest()
+        recalled = model.recall("picture.png", digest, "high")
+        third = model.ask(recalled, "Where is the cat?", **asked)
+        assert model.recall("picture.png", digest, "low") is None
+    with open_model(folder, precision, chunk_tokens=256, tiled_bytes=0) as model:
+        alone = model.ask(path, "Where is the cat?", **asked)
+        assert model.recall("picture.png", digest, "high") is None
+    left = second.usage.prompt_tokens - second.usage.cached_tokens
+    assert second.timings.vision_s == 0
+    assert left < BLOCK_TOKENS + second.usage.prompt_tokens - second.usage.image_tokens
+    assert second.usage.cached_tokens > 0.8 * second.usage.image_tokens
+    tokens_are_equal(tokens(second), tokens(alone), f"{precision}: after another question")
+    tokens_are_equal(tokens(third), tokens(alone), f"{precision}: recalled")
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

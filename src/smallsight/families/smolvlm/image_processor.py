@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +16,10 @@ from PIL import Image
 
 from smallsight.catalog.checkpoint import read_json_object
 from smallsight.errors import BrokenCheckpointError, ModelNotRunnableError
-from smallsight.families.messages import Detail, Tile
+from smallsight.families.messages import Detail, Tile, TiledPicture
 from smallsight.families.smolvlm.tiling import TilePlan, plan_tiles
 
 DEFAULT_MEAN = DEFAULT_DEVIATION = (0.5, 0.5, 0.5)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TiledPicture:
-    """A picture's tiles in reading order, the image of the whole last, and their grid."""
-
-    tiles: tuple[Tile, ...]
-    rows: int
-    columns: int
 
 
 class ImageProcessor:
@@ -78,7 +68,8 @@ class ImageProcessor:
             for column in range(plan.columns)
         ]
         squares.append(np.asarray(rgb.resize((side, side), self._resample)) if squares else pixels_HWC)
-        return TiledPicture(tuple(tile_of(square) for square in squares), plan.rows, plan.columns)
+        tiles = tuple(tile_of(square) for square in squares)
+        return TiledPicture(tiles, plan.rows, plan.columns, image.size)
 
     def normalise(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return float32 [1, 3, height, width] of a tile's pixels."""

@@ -25,12 +25,15 @@ from smallsight.families.messages import (
     PreparedPrompt,
     TextPart,
     Tile,
+    TiledPart,
+    TiledPicture,
     VideoPart,
 )
 from smallsight.families.smolvlm.chat_template import ChatTemplate, render_with_video
 from smallsight.families.smolvlm.config import read_config
 from smallsight.families.smolvlm.image_processor import ImageProcessor, tile_of
 from smallsight.families.smolvlm.video_processor import VideoProcessor, words_around
+from smallsight.families.tiled_pictures import TiledPictures
 
 IMAGE, AROUND, WHOLE = "<image>", "<fake_token_around_image>", "<global-img>"
 END_OF_TURN = "<end_of_utterance>"
@@ -53,20 +56,23 @@ class SmolVLMProcessor:
         image_token_id: int,
         stop_token_ids: frozenset[int],
         videos: VideoProcessor | None = None,
+        tiled_bytes: int = 0,
     ) -> None:
+        """Up to ``tiled_bytes`` of tiles are kept, of pictures whose file is known."""
         self.tokenizer = tokenizer
         self.tokens_per_tile = tokens_per_tile
         self.image_token_id = image_token_id
         self.stop_token_ids = stop_token_ids
         self.tile_side_px = images.tile_px
         self.videos = videos
+        self._tiled = TiledPictures(tiled_bytes)
         self._images = images
         self._template = template
         added = (token.content for token in tokenizer.get_added_tokens_decoder().values())
         self._controls = tuple(sorted({*added, IMAGE, AROUND, WHOLE, END_OF_TURN}, key=len, reverse=True))
 
     @classmethod
-    def load(cls, model_dir: Path) -> SmolVLMProcessor:
+    def load(cls, model_dir: Path, *, tiled_bytes: int = 0) -> SmolVLMProcessor:
         """Load a folder in Hugging Face layout; raises BrokenCheckpointError or ModelNotRunnableError."""
         config = read_config(model_dir)
         images = ImageProcessor.load(model_dir)
@@ -97,7 +103,12 @@ class SmolVLMProcessor:
             image_token_id=config.image_token_id,
             stop_token_ids=_stop_tokens(model_dir, tokenizer),
             videos=videos,
+            tiled_bytes=tiled_bytes,
         )
+
+    def recall(self, digest: bytes, detail: Detail) -> TiledPicture | None:
+        """Return the tiles of a picture's file that was asked about before, or None."""
+        return self._tiled.find(digest, detail)
 
     def prepare(self, messages: Sequence[Message], *, detail: Detail = Detail.HIGH) -> PreparedPrompt:
         """Turn a conversation into tokens and tiles; raises SettingsError if the template refuses it."""
@@ -113,14 +124,15 @@ class SmolVLMProcessor:
                 f"The chat template shows {len(pieces) - 1} of {len(shown)} pictures.",
                 hint="put pictures into messages of the user.",
             )
-        text, tiles = [pieces[0]], list[Tile]()
+        text, tiles, num_tiles = [pieces[0]], list[Tile](), list[int]()
         for part, piece in zip(shown, pieces[1:], strict=True):
             words, part_tiles = (
                 self._video(part) if isinstance(part, VideoPart) else self._picture(part, detail)
             )
             tiles += part_tiles
+            num_tiles.append(len(part_tiles))
             text += [words, piece]
-        return PreparedPrompt(tuple(self._encode("".join(text))), tuple(tiles))
+        return PreparedPrompt(tuple(self._encode("".join(text))), tuple(tiles), shown=tuple(num_tiles))
 
     def normalise(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return what the vision tower takes for a tile, float32 [1, 3, height, width]."""
@@ -138,13 +150,15 @@ class SmolVLMProcessor:
         content = [
             {"type": "text", "text": self._guarded(part.text)}
             if isinstance(part, TextPart)
-            else {"type": "image" if isinstance(part, PicturePart) else "video"}
+            else {"type": "video" if isinstance(part, VideoPart) else "image"}
             for part in message.parts
         ]
         return {"role": message.role, "content": content}
 
-    def _picture(self, part: PicturePart, detail: Detail) -> tuple[str, tuple[Tile, ...]]:
-        tiled = self._images.cut(part.image, detail)
+    def _picture(self, part: PicturePart | TiledPart, detail: Detail) -> tuple[str, tuple[Tile, ...]]:
+        tiled = part.picture if isinstance(part, TiledPart) else self._images.cut(part.image, detail)
+        if isinstance(part, PicturePart) and part.digest is not None:
+            self._tiled.remember(part.digest, detail, tiled)
         return self._image_text(tiled.rows, tiled.columns), tiled.tiles
 
     def _video(self, part: VideoPart) -> tuple[str, tuple[Tile, ...]]:
