@@ -5,7 +5,9 @@ Reads headers only. Weights in pickle formats are refused: opening one can run c
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -65,6 +67,17 @@ def open_checkpoint(directory: Path, model_types: Mapping[str, str]) -> Checkpoi
     tensors = tuple(tensor for held in by_file.values() for tensor in held)
     _check_names(directory, tensors)
     return Checkpoint(directory, family, config, weight_files, tensors)
+
+
+def mark_of_files(directory: Path) -> str:
+    """Return what changes when a file in a folder does, without reading any; empty when it has gone."""
+    try:
+        with os.scandir(directory) as found:
+            files = sorted((entry.name, entry.stat()) for entry in found)
+    except OSError:
+        return ""
+    marks = [f"{name} {status.st_size} {status.st_mtime_ns}" for name, status in files]
+    return hashlib.sha256("\n".join(marks).encode()).hexdigest()[:16]
 
 
 def find_weight_files(directory: Path) -> tuple[Path, ...]:

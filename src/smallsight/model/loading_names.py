@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smallsight.catalog.catalog import Catalog, load_catalog, unknown_model
-from smallsight.catalog.checkpoint import open_checkpoint
+from smallsight.catalog.checkpoint import Checkpoint, mark_of_files, open_checkpoint
 from smallsight.catalog.entry import Entry, Precision
 from smallsight.catalog.files import ModelFiles
 from smallsight.catalog.hub_cache import default_cache_dir
@@ -169,11 +169,34 @@ def _from_entry(entry: Entry, chosen: Precision | None, catalog: Catalog, files:
     return WantedModel(entry.name, entry.family, found.directory, precision, running_bytes(entry, precision))
 
 
+class _Checkpoints:
+    """Checkpoints that were read, for as long as no file of theirs changes: a server asks at each request."""
+
+    def __init__(self) -> None:
+        self._read: dict[Path, tuple[str, Mapping[str, str], Checkpoint]] = {}
+
+    def open(self, directory: Path, model_types: Mapping[str, str]) -> Checkpoint:
+        """Return what ``open_checkpoint`` does, which reads the header of every file of weights."""
+        mark = mark_of_files(directory)
+        known = self._read.get(directory)
+        if mark and known is not None and known[0] == mark and known[1] is model_types:
+            return known[2]
+        checkpoint = open_checkpoint(directory, model_types)
+        if len(self._read) >= _MOST_CHECKPOINTS:
+            self._read.clear()
+        self._read[directory] = mark, model_types, checkpoint
+        return checkpoint
+
+
+_MOST_CHECKPOINTS = 16
+_CHECKPOINTS = _Checkpoints()
+
+
 def _from_folder(
     directory: Path, name: str | None, chosen: Precision | None, catalog: Catalog
 ) -> WantedModel:
     directory = directory.absolute()
-    checkpoint = open_checkpoint(directory, catalog.model_types)
+    checkpoint = _CHECKPOINTS.open(directory, catalog.model_types)
     if checkpoint.family not in RUNNABLE_FAMILIES:
         raise ModelNotRunnableError(
             f"{directory} holds a {checkpoint.family} model, which this release does not run yet.",

@@ -244,16 +244,18 @@ class ModelPool:
         known = self._measured.find(served)
         answer_bytes = known.later_answer_bytes if slot.has_answered else known.first_answer_bytes
         wanted_bytes = max(answer_bytes, _ANSWER_BYTES)
-        while (name := self.policy.victim_for_room(wanted_bytes, self._measure(), served.name)) is not None:
+        memory = self._measure()
+        while (name := self.policy.victim_for_room(wanted_bytes, memory, served.name)) is not None:
             await self._unload(name)
-        if wanted_bytes > self._room_bytes(served):
+            memory = self._measure()
+        if wanted_bytes > (room_bytes := self._room_bytes(served, memory)):
             await asyncio.get_running_loop().run_in_executor(None, give_memory_back)
-        if wanted_bytes > (room_bytes := self._room_bytes(served)):
+            room_bytes = self._room_bytes(served, self._measure())
+        if wanted_bytes > room_bytes:
             raise _no_room(f"An answer of {served.name}", wanted_bytes, max(0, room_bytes))
 
-    def _room_bytes(self, served: ServedModel) -> int:
+    def _room_bytes(self, served: ServedModel, memory: Memory) -> int:
         """Return how much the process may still grow for an answer of this model."""
-        memory = self._measure()
         room_bytes = min(self.policy.max_bytes - memory.resident_bytes, memory.free_bytes)
         if served.max_bytes is None:
             return room_bytes

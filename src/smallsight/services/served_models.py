@@ -5,13 +5,13 @@ A name from a client is looked for in the catalogue and among registered folders
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from smallsight.catalog.catalog import load_catalog, unknown_model
+from smallsight.catalog.checkpoint import mark_of_files
 from smallsight.catalog.entry import Entry
 from smallsight.catalog.registered import RegisteredModels
 from smallsight.errors import (
@@ -105,7 +105,7 @@ class ServedModels:
             cleanup_aggressive=_first(memory.cleanup_aggressive, settings.memory.cleanup_aggressive),
             max_tokens=_first(inference.max_tokens, settings.inference.max_tokens),
             temperature=_first(inference.temperature, settings.inference.temperature),
-            files_mark="" if wanted.directory is None else _mark_of_files(wanted.directory),
+            files_mark="" if wanted.directory is None else mark_of_files(wanted.directory),
         )
 
     def list(self) -> tuple[ListedModel, ...]:
@@ -198,16 +198,6 @@ def _listed(status: ModelStatus) -> ListedModel:
 def _owner(entry: Entry | None) -> str:
     repository = None if entry is None else entry.repository
     return _NO_OWNER if repository is None else repository.partition("/")[0]
-
-
-def _mark_of_files(folder: Path) -> str:
-    """Return what changes when a file of a model does, without reading any."""
-    try:
-        files = [(path.name, path.stat()) for path in sorted(folder.iterdir())]
-    except OSError:  # it has gone in this moment, which loading will say
-        return ""
-    marks = [f"{name} {status.st_size} {status.st_mtime_ns}" for name, status in files]
-    return hashlib.sha256("\n".join(marks).encode()).hexdigest()[:16]
 
 
 def _changed_s(folder: Path) -> int:
