@@ -47,6 +47,10 @@ class Memory:
                     total += int(one.memory_info().rss)
         return total
 
+    def own_bytes(self) -> int:
+        """Return what the server alone holds now, without its decoders."""
+        return int(psutil.Process(self.pid).memory_info().rss)
+
     def own_peak_bytes(self) -> int:
         """Return the most that the server alone has held, as the system counts it."""
         text = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8")

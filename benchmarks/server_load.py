@@ -111,11 +111,11 @@ def mixed_mode(options: argparse.Namespace) -> dict[str, Any]:
         for name in names:
             _warm_up(server, pictures[0], name)
         _wait_until_unloaded(server.url)
-        baseline_bytes = server.memory.now_bytes()
+        baseline_bytes, own_baseline_bytes = server.memory.now_bytes(), server.memory.own_bytes()
         questions = _mixture(options.requests, names, pictures, options.max_tokens)
         row = asyncio.run(with_probe(server.url, questions, options.mixed_clients))
         _wait_until_unloaded(server.url)
-        end_bytes = server.memory.now_bytes()
+        end_bytes, own_end_bytes = server.memory.now_bytes(), server.memory.own_bytes()
         return {
             "requests": options.requests,
             "clients": options.mixed_clients,
@@ -127,6 +127,8 @@ def mixed_mode(options: argparse.Namespace) -> dict[str, Any]:
             "baseline_mib": round(baseline_bytes / MIB, 1),
             "end_mib": round(end_bytes / MIB, 1),
             "end_to_baseline": round(end_bytes / baseline_bytes, 3),
+            "server_alone_baseline_mib": round(own_baseline_bytes / MIB, 1),
+            "server_alone_end_mib": round(own_end_bytes / MIB, 1),
             "metrics": _metrics(server.url),
         }
 
