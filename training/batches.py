@@ -32,7 +32,8 @@ MOST_TEXT_TOKENS = 112  # of all questions and answers; those that go beyond are
 LENGTH_STEP = 16  # batches are as long as a multiple of this: processors prepare for each length once
 TILED_SHARE = 0.12  # of batches, at levels with tiles
 PAGE_SHARE = 0.25  # of batches, at levels with conversations
-DETAIL_WEIGHT = 4.0  # of a token of a short answer in the loss: one word of it is all that it says
+# In the loss, of the first token of an answer and of the others: of a short one, one word is all that it says.
+WEIGHTS = {"colour": (8.0, 1.0), "count": (4.0, 1.0), "presence": (4.0, 1.0), "place": (3.0, 3.0)}
 CONVERSATION_SHARE = 0.15  # of pictures with questions; of the others, no question knows of another
 FIRST_TALK = next(index for index, level in enumerate(LEVELS) if not level.is_page)
 FIRST_HARD = FIRST_TALK + 2  # from here on, pages are as hard as they get
@@ -178,8 +179,8 @@ def make_sample(processor: SmolVLMProcessor, scene: Scene, rng: random.Random) -
         token_ids += [*asked_ids, *said_ids]
         segments += [(index + 1) * is_apart] * (len(asked_ids) + len(said_ids))
         labels += [*[NO_LABEL] * len(asked_ids), *said_ids]
-        weight = 1.0 if turn.skill in ("read", "describe") else DETAIL_WEIGHT
-        weights += [weight] * (len(asked_ids) + len(said_ids))
+        first, others = WEIGHTS.get(turn.skill, (1.0, 1.0))
+        weights += [*[1.0] * len(asked_ids), first, *[others] * (len(said_ids) - 1)]
         cells = _places(scene, turn, said) if is_one_tile else {}
         places += [NO_LABEL] * len(asked_ids)
         # A token of a word begins at the space before it.
