@@ -58,7 +58,7 @@ bench: $(MARKS)/dev
 peers: $(MARKS)/dev
 	$(PIP) install --upgrade --no-deps --target .peers/bitsandbytes bitsandbytes==0.50.2 accelerate==1.15.0
 	$(PYTHON) -m venv .peers/llama.cpp
-	.peers/llama.cpp/bin/python -m pip install --quiet $(LLAMA_CPP) cmake==4.4.3 ninja==1.13.2
+	.peers/llama.cpp/bin/python -m pip install --quiet $(LLAMA_CPP) gguf==0.19.0 cmake==4.4.3 ninja==1.13.2
 	$(MAKE) .peers/llama.cpp/bin/llama-server
 	$(PYTHON) -m venv .peers/optimum-intel
 	.peers/optimum-intel/bin/python -m pip install --quiet \
