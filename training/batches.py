@@ -32,8 +32,8 @@ MOST_TEXT_TOKENS = 112  # of all questions and answers; those that go beyond are
 LENGTH_STEP = 16  # batches are as long as a multiple of this: processors prepare for each length once
 TILED_SHARE = 0.12  # of batches, at levels with tiles
 PAGE_SHARE = 0.25  # of batches, at levels with conversations
-# In the loss, of the first token of an answer and of the others: of a short one, one word is all that it says.
-WEIGHTS = {"colour": (8.0, 1.0), "count": (4.0, 1.0), "presence": (4.0, 1.0), "place": (3.0, 3.0)}
+# In the loss, of an answer's first token and of the others: of a short answer, one word is all that it says.
+WEIGHTS = {"colour": (12.0, 1.0), "count": (6.0, 1.0), "presence": (4.0, 1.0), "place": (3.0, 3.0)}
 CONVERSATION_SHARE = 0.15  # of pictures with questions; of the others, no question knows of another
 FIRST_TALK = next(index for index, level in enumerate(LEVELS) if not level.is_page)
 FIRST_HARD = FIRST_TALK + 2  # from here on, pages are as hard as they get
@@ -156,7 +156,7 @@ def make_sample(processor: SmolVLMProcessor, scene: Scene, rng: random.Random) -
     another, it could be copied from there. The others are conversations of up to three turns.
     """
     is_apart = rng.random() >= CONVERSATION_SHARE
-    turns = ask_apart(scene, rng, 3 if len(scene.things) < 2 else 5) if is_apart else ask(scene, rng, 3)
+    turns = ask_apart(scene, rng, 3 if len(scene.things) < 2 else 7) if is_apart else ask(scene, rng, 3)
     prepared = processor.prepare(conversation(scene, turns)[:1], detail=Detail.AUTO)
     opening = list(prepared.token_ids)
     after_picture = processor.tokenizer.token_to_id(AROUND_PICTURE)

@@ -22,6 +22,7 @@ DESCRIBE = (
 READ = ("What does the text say?", "Read the text.", "What is written here?", "What does it say?")
 BACKGROUND = ("What colour is the background?", "What color is the background?")
 NO_TEXT = "There is no text."
+_URGENCY = {"colour": 0, "place": 1, "count": 1}  # what one thing among several is asked for
 
 
 @dataclass(frozen=True)
@@ -127,10 +128,12 @@ def ask_apart(scene: Scene, rng: random.Random, num_turns: int) -> list[Turn]:
     turns = [Turn(rng.choice(READ), read(scene), "read"), Turn(asked, describe(scene, asked), "describe")]
     if len(scene.lines) > 2 or (not scene.lines and rng.random() < 0.7):
         turns.pop(rng.randrange(2) if scene.lines else 0)  # long ones would say the same twice
+        if not scene.lines and len(scene.things) > 1 and rng.random() < 0.5:
+            turns.clear()  # which leaves room for each thing
     rng.shuffle(turns)
     made = _details(scene, rng)
     rng.shuffle(made)
-    made.sort(key=lambda turn: turn.skill != "colour" or turn.question in BACKGROUND)
+    made.sort(key=lambda turn: _URGENCY.get(turn.skill, 3) if turn.question not in BACKGROUND else 3)
     return turns + made[: max(1, num_turns - len(turns))]
 
 

@@ -32,7 +32,8 @@ from training.vocabulary import ALIKE, CHARACTERS, COLOURS, PICTOGRAMS, SHAPES, 
 TILE_PX, CELL_PX = 192, 8
 PARAGRAPH_CHARS = 48
 SORTS = ("paragraph", "line", "meme", "things")
-OWN_COLOURS_SHARE = {"train": 0.3, "test": 0.45}  # of pictograms; colours need more practice than tests
+OWN_COLOURS_SHARE = {"train": 0.2, "test": 0.45}  # of pictograms; colours need more practice than tests
+SEVERAL_SHARE = 0.8  # at least, of pictures of things: which of them is meant is the hard part
 ORDERS = 24  # letters of a line that are counted
 CLASSES = 1 + len(CHARACTERS) + len(THINGS)  # of a cell: nothing, a letter, a thing
 
@@ -139,6 +140,8 @@ class Drawing:
             place = rng.choice([place for place in self.level.places if place != "chat"])
             self._bubble() if place == "bubble" else self._write(place)
         least, most = {"paragraph": (0, 1), "line": (0, 2), "meme": (0, 2)}.get(what, (1, most_things))
+        if what == "things" and rng.random() < SEVERAL_SHARE:
+            least = 2
         for _ in range(rng.randint(least, most)):
             self._place_thing()
 
