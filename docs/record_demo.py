@@ -28,8 +28,8 @@ from rich.text import Text
 
 DOCS = Path(__file__).resolve().parent
 CHECKOUT = DOCS.parent
-COLUMNS, ROWS = 170, 60  # wider than what is shown, so that nothing is wrapped before paths are shortened
-SHOWN_COLUMNS = 104
+COLUMNS, ROWS = 123, 60  # hardly wider than what is shown, so that tables fit and paths are not wrapped
+SHOWN_COLUMNS = 120
 TABLE_HEADER = re.compile(r"^\s*picture\s+size\s+text in it")
 TABLE_ROWS = 14
 LONG_HASH = re.compile(r"([0-9a-f]{8})[0-9a-f]{24,}")
