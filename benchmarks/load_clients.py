@@ -196,10 +196,14 @@ async def with_probe(url: str, questions: AsyncIterator[Question], num_clients: 
     ended, (receiving, sending) = spawned.Event(), spawned.Pipe(duplex=False)
     probing = spawned.Process(target=probe, args=(url, ended, sending), daemon=True)
     probing.start()
+    sending.close()  # the process has its own: should it fail, there is an end to wait for
     try:
         seen = await ask_all(url, questions, num_clients)
     finally:
         ended.set()
-        took_s = receiving.recv() if receiving.poll(_TIMEOUT_S) else []
-        probing.join(_TIMEOUT_S)
+    try:
+        took_s = receiving.recv()
+    except EOFError as error:
+        raise SystemExit("/health/live gave an error, or no answer, during the load.") from error
+    probing.join()
     return {**seen.row(), "live_ms": percentiles_ms(took_s), "num_looked": len(took_s)}

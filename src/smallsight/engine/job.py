@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -108,19 +109,17 @@ def identities_of(prompt: PreparedPrompt, image_token_id: int, tokens_per_tile: 
 
 
 def cuts_of(
-    prompt: PreparedPrompt, image_token_id: int, tokens_per_tile: int, chunk_tokens: int
+    image_rows: NDArray[np.int64], shown: Sequence[int], tokens_per_tile: int, chunk_tokens: int
 ) -> tuple[int, ...]:
     """Return where to cut a prompt besides the ends of whole chunks: at the end of each picture.
 
     So the next question about it finds all of it computed. Each place follows from what is before it alone;
-    one too near the last is left out, as a small piece costs more than it saves.
+    one too near the last is left out, as a small piece costs more than it saves. ``image_rows`` [image
+    tokens] are their places in the prompt, ``shown`` the tiles of each picture.
     """
-    places = [place for place, token_id in enumerate(prompt.token_ids) if token_id == image_token_id]
     cuts: list[int] = []
-    num_tiles = 0
-    for shown in prompt.shown:
-        num_tiles += shown
-        end = places[num_tiles * tokens_per_tile - 1] + 1
+    for num_tiles in itertools.accumulate(shown):
+        end = int(image_rows[num_tiles * tokens_per_tile - 1]) + 1
         cut = end // BLOCK_TOKENS * BLOCK_TOKENS
         before = max(cut // chunk_tokens * chunk_tokens, *cuts, 0)
         if cut - before >= LEAST_CUT_TOKENS:

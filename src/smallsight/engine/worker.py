@@ -158,7 +158,7 @@ class Worker:
             is_ready=not prompt.tiles,
             prefix_tokens=prompt.prefix_tokens,
             cuts=cuts_of(
-                prompt, tokens.image_token_id, tokens.tokens_per_tile, self._parts.scheduler.chunk_tokens
+                image_rows, prompt.shown, tokens.tokens_per_tile, self._parts.scheduler.chunk_tokens
             ),
             client=client,
         )

@@ -44,6 +44,7 @@ _BITS: Mapping[Precision, int] = {
     Precision.NF4: 4,
 }
 _GIB = 1024**3
+_MOST_CHECKPOINTS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +189,6 @@ class _Checkpoints:
         return checkpoint
 
 
-_MOST_CHECKPOINTS = 16
 _CHECKPOINTS = _Checkpoints()
 
 

@@ -78,8 +78,9 @@ class PictureLinks:
                 opened[place] = await self._pool.open_video(files[link.url], model.frame_sampling)
             else:
                 file = files[link.url]
-                known = model.recall(file.name or None, hashlib.sha256(file.data).digest(), detail)
-                opened[place] = await self._pool.open(file) if known is None else known
+                digest = hashlib.sha256(file.data).digest()
+                known = model.recall(file.name or None, digest, detail)
+                opened[place] = await self._pool.open(file, digest) if known is None else known
             num_pixels += _num_pixels(opened[place])
             if num_pixels > self._max_pixels:
                 raise PictureTooLargeError(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+
+from PIL import Image
 
 from smallsight.engine.machine_memory import other_process_bytes
 from smallsight.families.frame_sampling import FrameSampling
@@ -28,10 +29,14 @@ class PicturePool:
         self._watched: set[ChildStop] = set()
         self._threads = ThreadPoolExecutor(_NUM_THREADS, "smallsight-pictures")
 
-    async def open(self, picture: NamedBytes) -> NamedImage:
-        """Return a picture's first frame; raises subclasses of PictureError."""
+    async def open(self, picture: NamedBytes, digest: bytes | None = None) -> NamedImage:
+        """Return a picture's first frame, with the SHA-256 of its file if it is given.
+
+        Raises subclasses of PictureError.
+        """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._open, picture)
+        image = await loop.run_in_executor(self._threads, self._open, picture)
+        return NamedImage(picture.name or None, image, digest)
 
     async def open_video(self, video: NamedBytes, sampling: FrameSampling) -> NamedVideo:
         """Return the frames that a model sees of a video; raises subclasses of PictureError.
@@ -62,10 +67,10 @@ class PicturePool:
         for opener in self._openers:
             opener.close()
 
-    def _open(self, picture: NamedBytes) -> NamedImage:
+    def _open(self, picture: NamedBytes) -> Image.Image:
         # A decoding process ends with the thread that started it, so each thread keeps its own.
         opener: PictureOpener | None = getattr(self._own, "opener", None)
         if opener is None:
             opener = self._own.opener = PictureOpener(self._limits)
             self._openers.append(opener)
-        return NamedImage(picture.name or None, opener.open(picture), hashlib.sha256(picture.data).digest())
+        return opener.open(picture)

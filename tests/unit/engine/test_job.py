@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from smallsight.engine.job import LEAST_CUT_TOKENS, cuts_of
-from smallsight.families.messages import PreparedPrompt
 from smallsight.graph.paged_attention import BLOCK_TOKENS
 
 IMAGE, CHUNK, PER_TILE = -1, 256, 10
 
 
-def prompt(*parts: int) -> PreparedPrompt:
-    """Make a prompt of pictures of so many tiles; negative numbers are words."""
+def cuts(*parts: int) -> tuple[int, ...]:
+    """Return the cuts of a prompt of pictures of so many tiles; negative numbers are words."""
     tokens: list[int] = []
     for part in parts:
         tokens += [7] * -part if part < 0 else ([5, 5, *[IMAGE] * PER_TILE]) * part
-    return PreparedPrompt(tuple(tokens), (), shown=tuple(part for part in parts if part > 0))
-
-
-def cuts(*parts: int) -> tuple[int, ...]:
-    return cuts_of(prompt(*parts), IMAGE, PER_TILE, CHUNK)
+    image_rows = np.flatnonzero(np.array(tokens) == IMAGE)
+    return cuts_of(image_rows, [part for part in parts if part > 0], PER_TILE, CHUNK)
 
 
 def test_a_prompt_is_cut_where_its_picture_ends():

@@ -11,6 +11,7 @@ import pytest
 
 import smallsight
 from smallsight.catalog.catalog import load_catalog
+from smallsight.catalog.checkpoint import open_checkpoint
 from smallsight.catalog.entry import Precision
 from smallsight.catalog.registered import RegisteredModel, RegisteredModels
 from smallsight.errors import (
@@ -22,6 +23,7 @@ from smallsight.errors import (
     SmallsightError,
     UnknownModelError,
 )
+from smallsight.model import loading_names
 from smallsight.model.loading import load
 from smallsight.model.loading_names import WantedModel, find_model, require_memory
 from smallsight.settings import Settings
@@ -94,6 +96,22 @@ def test_a_folder_is_loaded_by_path_and_by_text(find, model_dir: Path):
     assert found.precision is Precision.BF16
     assert find(model_dir, "int8").precision is Precision.INT8
     assert find(model_dir, "fp32").needed_bytes == 2 * found.needed_bytes > 0
+
+
+def test_a_folder_is_read_once_and_again_when_a_file_changes(find, model_dir: Path, monkeypatch):
+    read: list[Path] = []
+
+    def counting(directory: Path, model_types):
+        read.append(directory)
+        return open_checkpoint(directory, model_types)
+
+    monkeypatch.setattr(loading_names, "open_checkpoint", counting)
+    assert find(model_dir) == find(model_dir)
+    assert read == [model_dir]
+    (model_dir / "model.safetensors").write_bytes(b"not weights")
+    with pytest.raises(BrokenCheckpointError):
+        find(model_dir)
+    assert read == [model_dir, model_dir]
 
 
 def test_a_registered_folder_has_a_name(find, settings: Settings, model_dir: Path):
