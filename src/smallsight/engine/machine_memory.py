@@ -90,10 +90,29 @@ def give_memory_back() -> bool:
 
     glibc keeps freed memory for itself until asked; other allocators give it back in their own time.
     """
-    gc.collect()
+    if gc.get_freeze_count():
+        set_lasting_objects_aside()  # looks at what was set aside before
+    else:
+        gc.collect()
     if not sys.platform.startswith("linux"):
         return False
     try:
         return bool(ctypes.CDLL(None).malloc_trim(0))
     except AttributeError:  # musl
         return False
+
+
+def set_lasting_objects_aside() -> None:
+    """Collect garbage, and have later collections pass over all that is left.
+
+    A full collection looks at every object there is: with a model loaded, that stops all threads for 80 ms.
+    For processes that answer while they collect; from then on ``give_memory_back`` does it again.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
+def take_lasting_objects_back() -> None:
+    """Have collections look at every object again."""
+    gc.unfreeze()

@@ -17,7 +17,13 @@ from functools import partial
 
 import structlog
 
-from smallsight.engine.machine_memory import free_memory_bytes, give_memory_back, resident_memory_bytes
+from smallsight.engine.machine_memory import (
+    free_memory_bytes,
+    give_memory_back,
+    resident_memory_bytes,
+    set_lasting_objects_aside,
+    take_lasting_objects_back,
+)
 from smallsight.engine.pool import Evict, Load, Memory, Pool, Refuse, Stage
 from smallsight.errors import MemoryBudgetError, OutOfResourcesError
 from smallsight.model.answer import Looks
@@ -145,6 +151,7 @@ class ModelPool:
                 await loop.run_in_executor(self._thread, slot.model.close)
         self._slots.clear()
         self._thread.shutdown(wait=True)
+        take_lasting_objects_back()
 
     async def _obtain(self, served: ServedModel) -> _Slot:
         arrival = next(self._arrivals)
@@ -216,6 +223,7 @@ class ModelPool:
             if isinstance(error, OutOfResourcesError):
                 raise MemoryBudgetError(error.message, hint=error.hint) from error
             raise
+        await loop.run_in_executor(self._thread, set_lasting_objects_aside)
         grown_bytes = self._measure().resident_bytes - before_bytes
         slot.took_bytes, slot.progress = max(grown_bytes, slot.model.memory.weights_bytes), 1.0
         self._measured.note_loading(served, slot.took_bytes)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from collections.abc import Iterator
+
 import psutil
 import pytest
 
@@ -10,6 +14,8 @@ from smallsight.engine.machine_memory import (
     give_memory_back,
     peak_memory_bytes,
     resident_memory_bytes,
+    set_lasting_objects_aside,
+    take_lasting_objects_back,
     usable_memory_bytes,
 )
 
@@ -39,3 +45,33 @@ def test_memory_that_was_freed_goes_back_and_the_peak_stays():
     give_memory_back()
     assert resident_memory_bytes() < before_bytes + 40_000_000
     assert peak_memory_bytes() > before_bytes + 80_000_000
+
+
+class Knot:
+    """Something that only a collection can free."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.fixture
+def lasting_objects_aside() -> Iterator[weakref.ref[Knot]]:
+    knot = Knot()
+    known = weakref.ref(knot)
+    set_lasting_objects_aside()
+    del knot
+    yield known
+    take_lasting_objects_back()
+
+
+def test_collections_pass_over_what_was_set_aside_until_memory_is_given_back(lasting_objects_aside):
+    gc.collect()
+    assert lasting_objects_aside() is not None
+    give_memory_back()
+    assert lasting_objects_aside() is None
+    assert gc.get_freeze_count() > 0, "what is left is not set aside any more"
+
+
+def test_a_process_that_sets_nothing_aside_keeps_its_collections():
+    give_memory_back()
+    assert gc.get_freeze_count() == 0

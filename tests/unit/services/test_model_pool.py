@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -401,3 +402,13 @@ def test_looks_outlive_the_model(machine: Machine):
         assert pool.looks() == {"a": Looks(4, 2), "b": Looks(2, 1), "c": Looks(2, 1)}
 
     run(machine, work)
+
+
+def test_collections_pass_over_what_is_loaded_until_the_pool_is_closed(machine: Machine):
+    async def work(pool: ModelPool) -> None:
+        for name in ("a", "b", "c"):
+            async with pool.lend(served(name)) as model:
+                assert not any(one is model for one in gc.get_objects())
+
+    run(machine, work)
+    assert gc.get_freeze_count() == 0
