@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,16 +23,17 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from smallsight.families.messages import Detail, Message, PicturePart, TextPart
 from smallsight.families.smolvlm.processor import END_OF_TURN, SmolVLMProcessor
 from training.captions import Turn, ask, ask_apart
+from training.lettering import Box
 from training.levels import LAST_PAGES, LEVELS
 from training.scenes import CELL_PX, TILE_PX, Scene, make_scene
-from training.vocabulary import plural
+from training.vocabulary import COLOURS, plural
 
 NO_LABEL = -100
 AROUND_PICTURE = "<fake_token_around_image>"
 MOST_TEXT_TOKENS = 112  # of all questions and answers; those that go beyond are left out, but for the first
 LENGTH_STEP = 16  # batches are as long as a multiple of this: processors prepare for each length once
 TILED_SHARE = 0.12  # of batches, at levels with tiles
-PAGE_SHARE = 0.25  # of batches, at levels with conversations
+PAGE_SHARE = 0.15  # of batches, at levels with conversations
 # In the loss, of an answer's first token and of the others: of a short answer, one word is all that it says.
 WEIGHTS = {"colour": (12.0, 1.0), "count": (6.0, 1.0), "presence": (4.0, 1.0), "place": (3.0, 3.0)}
 CONVERSATION_SHARE = 0.15  # of pictures with questions; of the others, no question knows of another
@@ -50,8 +52,9 @@ class Batch:
     number of the question, which sees 0 and itself; ``weights`` float32 [samples, tokens]: of labels in the
     loss; ``is_read`` bool [samples, tokens]: labels of text read before anything was said; ``is_current``
     bool [samples]; ``cells``, ``order`` and ``tints`` int64 [tiles that are there, 24, 24]; ``places`` int64
-    [samples, tokens]: the cell (row * 24 + column) of the letter or thing that a label stands for. Pages
-    have no tokens.
+    [samples, tokens]: the cell (row * 24 + column) of the letter or thing that a label stands for, or that
+    the token before names in a question; ``hues`` int64 [samples, tokens]: the colour of the thing that a
+    token of a question names. Pages have no tokens.
     """
 
     tiles: torch.Tensor
@@ -66,6 +69,7 @@ class Batch:
     order: torch.Tensor
     tints: torch.Tensor
     places: torch.Tensor
+    hues: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ class Sample:
     order: NDArray[np.int64]
     tints: NDArray[np.int64]
     places: list[int]
+    hues: list[int]
 
 
 class Batches(IterableDataset[Batch]):
@@ -161,16 +166,18 @@ def make_sample(processor: SmolVLMProcessor, scene: Scene, rng: random.Random) -
     opening = list(prepared.token_ids)
     after_picture = processor.tokenizer.token_to_id(AROUND_PICTURE)
     shared = max(index for index, token in enumerate(opening) if token == after_picture) + 1
-    token_ids, labels, places = opening, [NO_LABEL] * len(opening), [NO_LABEL] * len(opening)
+    token_ids, labels = opening, [NO_LABEL] * len(opening)
+    places, hues = [NO_LABEL] * len(opening), [NO_LABEL] * len(opening)
     segments = [*[0] * shared, *[int(is_apart)] * (len(opening) - shared)]
     weights, is_read = [1.0] * len(opening), [False] * len(opening)
     is_one_tile = len(prepared.tiles) == 1
     room = MOST_TEXT_TOKENS
     for index, turn in enumerate(turns):
-        before = "" if is_apart else "\nUser: "
-        asked = f"{before}{turn.question}{END_OF_TURN}\nAssistant:" if index else ""
+        before = "" if is_apart or not index else "\nUser: "
+        asked = f"{before}{turn.question}{END_OF_TURN}\nAssistant:"
         said = f" {turn.answer}{END_OF_TURN}"
-        asked_ids = processor.tokenizer.encode(asked, add_special_tokens=False).ids
+        encoded_question = processor.tokenizer.encode(asked, add_special_tokens=False)
+        asked_ids = encoded_question.ids if index else []  # the opening holds the first
         encoded = processor.tokenizer.encode(said, add_special_tokens=False)
         said_ids = encoded.ids
         if index and room < len(asked_ids) + len(said_ids):
@@ -185,6 +192,13 @@ def make_sample(processor: SmolVLMProcessor, scene: Scene, rng: random.Random) -
         places += [NO_LABEL] * len(asked_ids)
         # A token of a word begins at the space before it.
         places += [cells.get(begin, cells.get(end - 1, NO_LABEL)) for begin, end in encoded.offsets]
+        hues += [NO_LABEL] * (len(asked_ids) + len(said_ids))
+        if (named := _named(scene, turn)) is not None:
+            end = asked.index(turn.question) + named.end
+            ends = [end for _, end in encoded_question.offsets]
+            at = len(token_ids) - len(said_ids) - len(ends) + ends.index(end)
+            hues[at] = named.hue
+            places[at + 1] = named.cell if is_one_tile else NO_LABEL
         reads = (is_apart or index == 0) and turn.skill == "read" and bool(scene.lines)
         is_read += [*[False] * len(asked_ids), *[reads] * len(said_ids)]
     tiles = np.stack([np.asarray(tile.pixels_HWC) for tile in prepared.tiles])
@@ -200,7 +214,39 @@ def make_sample(processor: SmolVLMProcessor, scene: Scene, rng: random.Random) -
         _cut(scene.order, num_tiles),
         _cut(scene.tints, num_tiles),
         places,
+        hues,
     )
+
+
+class Named(NamedTuple):
+    """The end of a thing's name in a question, its cell and its colour, or ``NO_LABEL``."""
+
+    end: int
+    cell: int
+    hue: int
+
+
+def _named(scene: Scene, turn: Turn) -> Named | None:
+    """Return what a question names, if it is in the picture."""
+    for name in dict.fromkeys(thing.name for thing in scene.things):
+        if found := re.search(rf"\b({plural(name)}|{name})\b", turn.question):
+            meant = [thing for thing in scene.things if thing.name == name]
+            cell = _cell(*_middle(meant[0].box)) if len(meant) == 1 else NO_LABEL
+            colours = {thing.colour for thing in meant}
+            (colour,) = colours if len(colours) == 1 else (None,)
+            return Named(found.end(), cell, NO_LABEL if colour is None else list(COLOURS).index(colour))
+    return None
+
+
+def _middle(box: Box) -> tuple[float, float]:
+    left, top, right, bottom = box
+    return (left + right) / 2, (top + bottom) / 2
+
+
+def _cell(x: float, y: float) -> int:
+    side = TILE_PX // CELL_PX
+    row, column = (min(side - 1, max(0, int(value // CELL_PX))) for value in (y, x))
+    return row * side + column
 
 
 def _places(scene: Scene, turn: Turn, said: str) -> dict[int, int]:
@@ -208,32 +254,25 @@ def _places(scene: Scene, turn: Turn, said: str) -> dict[int, int]:
 
     A colour, and the side it is on, stand for the thing that has it.
     """
-    side = TILE_PX // CELL_PX
     cells: dict[int, int] = {}
-
-    def note(index: int, x: float, y: float) -> None:
-        row, column = (min(side - 1, max(0, int(value // CELL_PX))) for value in (y, x))
-        cells[index] = row * side + column
-
     for line in scene.lines:
         quoted = said.find(f'"{line.text}"')
         if (begin := said.find(line.text) if quoted < 0 else quoted + 1) >= 0:
             for index, (x, y) in enumerate(line.centres):
-                note(begin + index, x, y)
+                cells[begin + index] = _cell(x, y)
     letters = set(cells)
     for thing in reversed(scene.things):
-        left, top, right, bottom = thing.box
-        middle = (left + right) / 2, (top + bottom) / 2
+        cell = _cell(*_middle(thing.box))
         name = rf"\b({thing.name}|{plural(thing.name)})\b"
         for found in re.finditer(rf"(\b{thing.colour} )?{name}", said):
             if found.start(2) in letters:
                 continue
-            note(found.end() - 1, *middle)
+            cells[found.end() - 1] = cell
             if found[1]:
-                note(found.end(1) - 2, *middle)
+                cells[found.end(1) - 2] = cell
         is_asked = turn.skill in ("colour", "place") and re.search(name, turn.question)
         if is_asked and (answer := re.search(r"\w+(?=\.)", said)):
-            note(answer.end() - 1, *middle)
+            cells[answer.end() - 1] = cell
     return cells
 
 
@@ -261,6 +300,7 @@ def _collate_pages(scenes: Sequence[Scene]) -> Batch:
         torch.from_numpy(np.stack([scene.order for scene in scenes]).astype(np.int64)),
         torch.from_numpy(np.stack([scene.tints for scene in scenes]).astype(np.int64)),
         nothing,
+        nothing,
     )
 
 
@@ -273,6 +313,7 @@ def _collate(samples: Sequence[Sample], is_current: Sequence[bool], processor: S
     token_ids = np.full((len(samples), longest), padding, np.int64)
     labels = np.full((len(samples), longest), NO_LABEL, np.int64)
     places = np.full((len(samples), longest), NO_LABEL, np.int64)
+    hues = np.full((len(samples), longest), NO_LABEL, np.int64)
     segments = np.zeros((len(samples), longest), np.int64)
     weights = np.ones((len(samples), longest), np.float32)
     is_read = np.zeros((len(samples), longest), bool)
@@ -284,6 +325,7 @@ def _collate(samples: Sequence[Sample], is_current: Sequence[bool], processor: S
         weights[row, : len(one.weights)] = one.weights
         is_read[row, : len(one.is_read)] = one.is_read
         places[row, : len(one.places)] = one.places
+        hues[row, : len(one.hues)] = one.hues
     return Batch(
         torch.from_numpy(tiles).permute(0, 1, 4, 2, 3).contiguous(),
         torch.from_numpy(has_tile),
@@ -297,4 +339,5 @@ def _collate(samples: Sequence[Sample], is_current: Sequence[bool], processor: S
         torch.from_numpy(np.concatenate([one.order for one in samples])),
         torch.from_numpy(np.concatenate([one.tints for one in samples])),
         torch.from_numpy(places),
+        torch.from_numpy(hues),
     )

@@ -2,8 +2,9 @@
 
 Run: python -m training.evaluate MODEL_FOLDER [--precisions bf16 int8 int4] [--pictures N] [--json FILE]
 
-Three series: single clean lines, memes of two lines, and scenes of things; every answer is asked for through
-``smallsight.load``. Prints a table, and says which characters are confused most.
+Four series: single clean lines, memes of two lines, scenes of things, and scenes with a thing of one colour;
+every answer is asked for through ``smallsight.load``. Prints a table, and says which characters are confused
+most.
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ from dataclasses import dataclass, field
 from functools import reduce
 from operator import getitem
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.progress import track
 
 import smallsight
 from smallsight.model.model import Model
 from smallsight.settings import Settings
-from training.captions import DESCRIBE, READ, read
+from training.captions import DESCRIBE, NUMBERS, READ, read
+from training.lettering import Line
 from training.levels import Level
 from training.scenes import Scene, make_scene
 from training.vocabulary import THINGS, plural
@@ -99,6 +101,23 @@ class Found:
         self.errors.setdefault(group, Tally()).add(distance, len(wanted))
         self.exact.setdefault(group, Tally()).add(said == wanted)
 
+    def read_clean(self, said: str, line: Line) -> None:
+        """Count the characters of a clean line, in its groups too."""
+        groups = ["clean lines"]
+        groups += [f"clean, {a} to {b} characters" for a, b in LENGTHS if a <= len(line.text) <= b]
+        groups += [f"clean, font of {a} to {b} px" for a, b in FONT_SIZES if a <= line.font_px <= b]
+        for group in groups:
+            self.read(group, said, line.text)
+        if len(said) == len(line.text):
+            self.confused.update(f"{b} as {a}" for a, b in zip(said, line.text, strict=True) if a != b)
+
+    def name(self, said: str, scene: Scene) -> None:
+        """Count the things that a caption names."""
+        names, seen = named_things(said), {thing.name for thing in scene.things}
+        self.hits += len(names & seen)
+        self.named += len(names)
+        self.shown += len(seen)
+
     def as_data(self) -> dict[str, Any]:
         """Return figures for JSON."""
         return {
@@ -142,7 +161,7 @@ def scenes(level: Level, num: int, wanted: Callable[[Scene], bool]) -> Iterator[
 
 
 def measure(model: Model, num_pictures: int) -> Found:
-    """Ask about the three series."""
+    """Ask about the four series."""
     found = Found()
 
     def ask(pair: tuple[Scene, str]) -> str:
@@ -156,41 +175,44 @@ def measure(model: Model, num_pictures: int) -> Found:
 
     clean = scenes(CLEAN, num_pictures, lambda scene: len(scene.lines) == 1)
     for scene, said in answers((scene, READ[0]) for scene in clean):
-        line = scene.lines[0]
-        found.read("clean lines", said, line.text)
-        for least, most in LENGTHS:
-            if least <= len(line.text) <= most:
-                found.read(f"clean, {least} to {most} characters", said, line.text)
-        for least, most in FONT_SIZES:
-            if least <= line.font_px <= most:
-                found.read(f"clean, font of {least} to {most} px", said, line.text)
-        if len(said) == len(line.text):
-            found.confused.update(f"{b} as {a}" for a, b in zip(said, line.text, strict=True) if a != b)
+        found.read_clean(said, scene.lines[0])
     memes = scenes(MEME, num_pictures, lambda scene: len(scene.lines) == 2)
     for scene, said in answers((scene, READ[0]) for scene in memes):
         found.read("memes of two lines", said, read(scene))
     shown = list(scenes(THINGS_ONLY, num_pictures, lambda scene: bool(scene.things)))
     for scene, said in answers((scene, DESCRIBE[0]) for scene in shown):
-        names, seen = named_things(said), {thing.name for thing in scene.things}
-        found.hits += len(names & seen)
-        found.named += len(names)
-        found.shown += len(seen)
-    questions = [question for scene in shown for question in _questions(scene)]
-    for (_, said), (_, _, wanted, tally) in zip(
-        answers((scene, asked) for scene, asked, _, _ in questions), questions, strict=True
+        found.name(said, scene)
+    # Most things have colours of their own: without a series of its own, few questions would decide.
+    coloured = scenes(THINGS_ONLY, num_pictures, lambda scene: any(_about_colours(scene)))
+    for tally, asked in (
+        (found.colours, [question for scene in coloured for question in _about_colours(scene)]),
+        (found.counts, [question for scene in shown for question in _about_counts(scene)]),
     ):
-        getattr(found, tally).add(said.strip(".").lower() == wanted)
+        said_to = answers((question.scene, question.text) for question in asked)
+        for (_, said), question in zip(said_to, asked, strict=True):
+            tally.add(said.strip(".").lower() == question.wanted)
     return found
 
 
-def _questions(scene: Scene) -> Iterator[tuple[Scene, str, str, str]]:
-    numbers = ("none", "one", "two", "three", "four", "five")
+class Question(NamedTuple):
+    """What is asked about a scene, and the one word that is right."""
+
+    scene: Scene
+    text: str
+    wanted: str
+
+
+def _about_colours(scene: Scene) -> Iterator[Question]:
     for name, count in Counter(thing.name for thing in scene.things).items():
         colours = {thing.colour for thing in scene.things if thing.name == name}
         if len(colours) == 1 and None not in colours:
             verb, named = ("is", name) if count == 1 else ("are", plural(name))
-            yield scene, f"What colour {verb} the {named}?", str(next(iter(colours))), "colours"
-        yield scene, f"How many {plural(name)} are there?", numbers[count], "counts"
+            yield Question(scene, f"What colour {verb} the {named}?", str(next(iter(colours))))
+
+
+def _about_counts(scene: Scene) -> Iterator[Question]:
+    for name, count in Counter(thing.name for thing in scene.things).items():
+        yield Question(scene, f"How many {plural(name)} are there?", NUMBERS[count])
 
 
 def main() -> None:

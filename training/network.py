@@ -15,7 +15,12 @@ from training.scenes import CELL_PX, CLASSES, ORDERS
 from training.vocabulary import COLOURS
 
 NOTHING_WEIGHT = 0.1  # most cells have nothing in them
-ORDER_SHARE, TINT_SHARE, PLACE_SHARE = 0.5, 0.3, 0.3  # of the loss, beside 1 for text and for cells
+ORDER_SHARE, TINT_SHARE, PLACE_SHARE, HUE_SHARE = (
+    0.5,
+    0.3,
+    0.3,
+    0.5,
+)  # of the loss, beside 1 for text and for cells
 LAYERS_BEFORE_PLACES = 2  # of the text half: those after can use what these have found
 
 
@@ -37,7 +42,8 @@ class Network(nn.Module):
     """Idefics3, and heads that are dropped after training.
 
     From each patch, the class and the colour of the cells it covers and how far along its line a letter is;
-    from each token to be said, where in the picture that is which it stands for.
+    from each token to be said, where in the picture that is which it stands for; from a thing's name in a
+    question, where it is and which colour it has.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -55,6 +61,7 @@ class Network(nn.Module):
         self.cells_per_side = self.patches_per_side * self.cells_per_patch
         text: Any = config.text_config
         self.places = nn.Linear(text.hidden_size, 2 * self.cells_per_side)
+        self.hues = nn.Linear(text.hidden_size, len(COLOURS))
         self._patches: Tensor | None = None
         self._tokens: Tensor | None = None
         self.language.model.vision_model.register_forward_hook(self._keep_patches)
@@ -72,7 +79,7 @@ class Network(nn.Module):
         """Guess the tokens and the cells of a batch; of pages, only the cells."""
         pixels = batch.tiles.float().div_(127.5).sub_(1)
         logits = None
-        text_loss = place_loss = pixels.new_zeros(())
+        text_loss = place_loss = hue_loss = pixels.new_zeros(())
         if batch.token_ids.shape[1] == 0:
             self.language.model.vision_model(pixel_values=pixels[:, 0])
         else:
@@ -88,12 +95,13 @@ class Network(nn.Module):
             weights = batch.weights[:, 1:].flatten() * (wanted != NO_LABEL)
             text_loss = (losses * weights).sum() / weights.sum()
             place_loss = self._place_loss(batch)
+            hue_loss = self._hue_loss(batch)
         cell_loss, is_right = self._patch_loss(self.cells, CLASSES, batch.cells)
         order_loss, _ = self._patch_loss(self.order, 1 + ORDERS, batch.order)
         tints = batch.tints.masked_fill(batch.tints == 0, NO_LABEL)
         tint_loss, _ = self._patch_loss(self.tints, 1 + len(COLOURS), tints)
         loss = text_loss + cell_loss + ORDER_SHARE * order_loss + TINT_SHARE * tint_loss
-        loss = loss + PLACE_SHARE * place_loss
+        loss = loss + PLACE_SHARE * place_loss + HUE_SHARE * hue_loss
         return Guess(logits, loss, text_loss, cell_loss, is_right.detach())
 
     def _patch_loss(self, head: nn.Linear, classes: int, wanted: Tensor) -> tuple[Tensor, Tensor]:
@@ -121,6 +129,14 @@ class Network(nn.Module):
         side = self.cells_per_side
         in_row = nn.functional.cross_entropy(rows, wanted // side)
         return in_row + nn.functional.cross_entropy(columns, wanted % side)
+
+    def _hue_loss(self, batch: Batch) -> Tensor:
+        """Return the loss of saying which colour the thing has that a token of a question names."""
+        assert self._tokens is not None
+        is_named = batch.hues != NO_LABEL
+        if not bool(is_named.any()):
+            return self._tokens.new_zeros(())
+        return nn.functional.cross_entropy(self.hues(self._tokens[is_named]).float(), batch.hues[is_named])
 
 
 def see(segments: Tensor) -> tuple[Tensor, Tensor]:

@@ -73,7 +73,7 @@ def ship(run: Path, folder: Path, num_pictures: int) -> None:
 
 
 def examples() -> Iterator[Scene]:
-    """Yield the first pictures of the three series, by turns."""
+    """Yield pictures like those of the series, by turns."""
     for number in range(COLUMNS * ROWS):
         yield make_scene(EXAMPLE_SEED + number, (CLEAN, THINGS_ONLY, MEME, THINGS_ONLY)[number % 4], "test")
 

@@ -20,7 +20,7 @@ from training.levels import LEVELS
 from training.muon import Muon, orthogonalised
 from training.network import Network
 from training.scenes import make_scene
-from training.vocabulary import CHARACTERS, THINGS
+from training.vocabulary import CHARACTERS, COLOURS, THINGS, plural
 
 from smallsight.families.messages import Detail, Message, PicturePart, TextPart
 from smallsight.families.smolvlm.processor import SmolVLMProcessor
@@ -102,7 +102,7 @@ def test_what_is_said_is_placed_where_it_lies(tmp_path):
     for seed in range(60):
         sample = make_sample(processor, make_scene(seed, LEVELS[FIRST_TALK]), random.Random(seed))
         for token, label, place in zip(sample.token_ids, sample.labels, sample.places, strict=True):
-            if place == NO_LABEL:
+            if NO_LABEL in (place, label):  # the latter: what the token before it asks about
                 continue
             assert token == label
             said = processor.tokenizer.decode([token])
@@ -112,6 +112,31 @@ def test_what_is_said_is_placed_where_it_lies(tmp_path):
             elif said.strip().lower() in THINGS:
                 assert shown in (0, 1 + len(CHARACTERS) + THINGS.index(said.strip().lower()))
     assert num_letters > 150
+
+
+@needs_fonts
+def test_what_a_question_names_has_its_place_and_its_colour(tmp_path):
+    write_folder(tmp_path)
+    processor = SmolVLMProcessor.load(tmp_path)
+    num_named = 0
+    for seed in range(60):
+        scene = make_scene(seed, LEVELS[FIRST_TALK + 1])
+        sample = make_sample(processor, scene, random.Random(seed))
+        for index, hue in enumerate(sample.hues):
+            if hue == NO_LABEL:
+                continue
+            name = processor.tokenizer.decode([sample.token_ids[index]]).strip()
+            meant = [thing for thing in scene.things if name in (thing.name, plural(thing.name))]
+            assert {thing.colour for thing in meant} == {list(COLOURS)[hue]}
+            if (place := sample.places[index + 1]) != NO_LABEL:
+                row, column = divmod(place, 24)
+                left, top, right, bottom = meant[0].box
+                assert left <= 8 * (column + 1)
+                assert 8 * column <= right
+                assert top <= 8 * (row + 1)
+                assert 8 * row <= bottom
+                num_named += 1
+    assert num_named > 30
 
 
 @needs_fonts
