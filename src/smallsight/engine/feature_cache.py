@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from smallsight.recently_used import RecentlyUsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,26 +25,22 @@ class FeatureCache:
     """Image tokens by their tile's digest; the least recently used go when ``max_bytes`` is full."""
 
     def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._features: OrderedDict[bytes, NDArray[np.float32]] = OrderedDict()
-        self.num_bytes = 0
+        self._features = RecentlyUsed[bytes, NDArray[np.float32]](max_bytes, lambda one: one.nbytes)
         self.looks = Looks()
+
+    @property
+    def num_bytes(self) -> int:
+        """The memory that is taken."""
+        return self._features.num_bytes
 
     def find(self, digest: bytes) -> NDArray[np.float32] | None:
         """Return the image tokens [tokens, hidden] of a tile, or None when they are not known."""
-        features = self._features.get(digest)
+        features = self._features.find(digest)
         if features is not None:
-            self._features.move_to_end(digest)
             self.looks += Looks(num_known=1)
         return features
 
     def remember(self, digest: bytes, features_TD: NDArray[np.float32]) -> None:
         """Keep a tile's image tokens; one larger than the whole cache is not kept."""
         self.looks += Looks(num_encoded=1)
-        if digest in self._features or features_TD.nbytes > self._max_bytes:
-            return
-        self._features[digest] = features_TD
-        self.num_bytes += features_TD.nbytes
-        while self.num_bytes > self._max_bytes:
-            _, oldest = self._features.popitem(last=False)
-            self.num_bytes -= oldest.nbytes
+        self._features.remember(digest, features_TD)

@@ -5,11 +5,11 @@ Owns what is kept and what goes. What makes two questions the same is the caller
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 
 from smallsight.model.answer import Answer, Timings
+from smallsight.recently_used import RecentlyUsed
 
 _OVERHEAD_BYTES = 1024  # of one answer besides its text, generously
 
@@ -21,37 +21,36 @@ class ResultCache:
     """
 
     def __init__(self, max_bytes: int) -> None:
-        self.max_bytes = max_bytes
-        self.num_bytes = 0
+        self._answers = RecentlyUsed[bytes, tuple[Answer, ...]](max_bytes, _num_bytes)
         self.num_hits = 0
         self.num_misses = 0
-        self._answers: OrderedDict[bytes, tuple[Answer, ...]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._answers)
 
+    @property
+    def max_bytes(self) -> int:
+        """The most that is kept."""
+        return self._answers.max_bytes
+
+    @property
+    def num_bytes(self) -> int:
+        """The memory that is taken."""
+        return self._answers.num_bytes
+
     def find(self, key: bytes) -> tuple[Answer, ...] | None:
         """Return the answers to this question, which took no time now, or None."""
-        answers = self._answers.get(key)
+        answers = self._answers.find(key)
         if answers is None:
             self.num_misses += 1
-            return None
-        self.num_hits += 1
-        self._answers.move_to_end(key)
+        else:
+            self.num_hits += 1
         return answers
 
     def remember(self, key: bytes, answers: Sequence[Answer]) -> None:
         """Keep answers that came to their own end; one larger than the whole cache is not kept."""
-        if any(answer.finish_reason not in ("stop", "length") for answer in answers):
-            return
-        kept = tuple(_lean(answer) for answer in answers)
-        if _num_bytes(kept) > self.max_bytes or key in self._answers:
-            return
-        self._answers[key] = kept
-        self.num_bytes += _num_bytes(kept)
-        while self.num_bytes > self.max_bytes:
-            _, oldest = self._answers.popitem(last=False)
-            self.num_bytes -= _num_bytes(oldest)
+        if all(answer.finish_reason in ("stop", "length") for answer in answers):
+            self._answers.remember(key, tuple(_lean(answer) for answer in answers))
 
 
 def _lean(answer: Answer) -> Answer:

@@ -33,7 +33,7 @@ from smallsight.families.smolvlm.chat_template import ChatTemplate, render_with_
 from smallsight.families.smolvlm.config import read_config
 from smallsight.families.smolvlm.image_processor import ImageProcessor, tile_of
 from smallsight.families.smolvlm.video_processor import VideoProcessor, words_around
-from smallsight.families.tiled_pictures import TiledPictures
+from smallsight.recently_used import RecentlyUsed
 
 IMAGE, AROUND, WHOLE = "<image>", "<fake_token_around_image>", "<global-img>"
 END_OF_TURN = "<end_of_utterance>"
@@ -65,7 +65,7 @@ class SmolVLMProcessor:
         self.stop_token_ids = stop_token_ids
         self.tile_side_px = images.tile_px
         self.videos = videos
-        self._tiled = TiledPictures(tiled_bytes)
+        self._tiled = RecentlyUsed[tuple[bytes, Detail], TiledPicture](tiled_bytes, lambda one: one.num_bytes)
         self._images = images
         self._template = template
         added = (token.content for token in tokenizer.get_added_tokens_decoder().values())
@@ -108,7 +108,7 @@ class SmolVLMProcessor:
 
     def recall(self, digest: bytes, detail: Detail) -> TiledPicture | None:
         """Return the tiles of a picture's file that was asked about before, or None."""
-        return self._tiled.find(digest, detail)
+        return self._tiled.find((digest, detail))
 
     def prepare(self, messages: Sequence[Message], *, detail: Detail = Detail.HIGH) -> PreparedPrompt:
         """Turn a conversation into tokens and tiles; raises SettingsError if the template refuses it."""
@@ -158,7 +158,7 @@ class SmolVLMProcessor:
     def _picture(self, part: PicturePart | TiledPart, detail: Detail) -> tuple[str, tuple[Tile, ...]]:
         tiled = part.picture if isinstance(part, TiledPart) else self._images.cut(part.image, detail)
         if isinstance(part, PicturePart) and part.digest is not None:
-            self._tiled.remember(part.digest, detail, tiled)
+            self._tiled.remember((part.digest, detail), tiled)
         return self._image_text(tiled.rows, tiled.columns), tiled.tiles
 
     def _video(self, part: VideoPart) -> tuple[str, tuple[Tile, ...]]:
