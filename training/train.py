@@ -4,7 +4,7 @@ Run: python -m training.train RUN_FOLDER [--pictures N] [--hours H] [--start-fro
 
 The folder gets ``model/`` (the latest averaged weights in Hugging Face layout), ``heads.safetensors``,
 ``state.pt``, ``log.jsonl`` and ``curve.svg``. Difficulty rises when the current level is learnt, or has had
-its time; the learning rate rises at first, stays, and falls over the last half of the pictures or hours,
+its time; the learning rate rises at first, stays, and falls over the last three quarters of the pictures or hours,
 whichever ends first.
 """
 
@@ -34,7 +34,7 @@ from training.muon import Muon
 from training.network import Network
 
 MATRIX_RATE, LEARNING_RATE, WEIGHT_DECAY = 5e-3, 1.2e-3, 0.02  # the first for matrices, by Muon
-WARMUP_STEPS, DECAY_SHARE = 100, 0.5
+WARMUP_STEPS, DECAY_SHARE = 100, 0.75
 AVERAGE_DECAY = 0.999
 CELLS_MASTERED, READ_MASTERED, SAID_MASTERED = 0.68, 0.8, 0.88
 LEAST_STEPS_A_LEVEL, MOST_STEPS_A_LEVEL = 200, 500

@@ -14,7 +14,7 @@ from smallsight.media.container_scan import (
     webp_durations_ms,
 )
 from smallsight.media.pixels import to_rgb
-from smallsight.media.video_decoding import VideoFacts, VideoRequest, check_length, check_size, sound
+from smallsight.media.video_limits import VideoFacts, VideoRequest, check_length, check_size, sound
 
 __all__ = ["AnimationFrames"]
 

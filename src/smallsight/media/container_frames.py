@@ -16,8 +16,8 @@ from av.stream import Disposition
 from PIL import Image
 
 from smallsight.errors import CorruptPictureError, UnsupportedFormatError
-from smallsight.media.video_decoding import VideoFacts, VideoRequest, check_length, check_size, sound
 from smallsight.media.video_formats import CONTAINERS
+from smallsight.media.video_limits import VideoFacts, VideoRequest, check_length, check_size, sound
 
 __all__ = ["CODECS", "ContainerFrames"]
 

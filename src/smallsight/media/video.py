@@ -22,8 +22,8 @@ from smallsight.errors import (
     UnsupportedFormatError,
 )
 from smallsight.media.child_process import ChildEndedError, ChildProcess, ChildStop, ChildTimeoutError
-from smallsight.media.video_decoding import VideoFacts
 from smallsight.media.video_formats import ANIMATIONS, sniff_video
+from smallsight.media.video_limits import VideoFacts
 from smallsight.media.wire import OUT_OF_MEMORY
 from smallsight.settings import MIB, Limits
 

@@ -15,8 +15,9 @@ from typing import Any, BinaryIO
 from smallsight.errors import CorruptPictureError, PictureTooLargeError, UnsupportedFormatError
 from smallsight.media.picture_decoding import prepare_pillow
 from smallsight.media.sandbox import allow_cpu_seconds, lock_down
-from smallsight.media.video_decoding import VideoRequest, VideoSource, open_video
+from smallsight.media.video_decoding import open_video
 from smallsight.media.video_formats import has_video
+from smallsight.media.video_limits import VideoRequest, VideoSource
 from smallsight.media.wire import OUT_OF_MEMORY, read_bytes, read_header, write_frame
 
 __all__ = ["main", "serve"]
