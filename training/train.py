@@ -4,8 +4,8 @@ Run: python -m training.train RUN_FOLDER [--pictures N] [--hours H] [--start-fro
 
 The folder gets ``model/`` (the latest averaged weights in Hugging Face layout), ``heads.safetensors``,
 ``state.pt``, ``log.jsonl`` and ``curve.svg``. Difficulty rises when the current level is learnt, or has had
-its time; the learning rate rises at first, stays, and falls over the last three quarters of the pictures or hours,
-whichever ends first.
+its time; the learning rate rises at first, stays, and falls over the last three quarters of the pictures or
+hours, whichever ends first.
 """
 
 from __future__ import annotations
