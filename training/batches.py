@@ -35,7 +35,7 @@ LENGTH_STEP = 16  # batches are as long as a multiple of this: processors prepar
 TILED_SHARE = 0.12  # of batches, at levels with tiles
 PAGE_SHARE = 0.15  # of batches, at levels with conversations
 # In the loss, of an answer's first token and of the others: of a short answer, one word is all that it says.
-WEIGHTS = {"colour": (12.0, 1.0), "count": (6.0, 1.0), "presence": (4.0, 1.0), "place": (3.0, 3.0)}
+WEIGHTS = {"colour": (6.0, 1.0), "count": (6.0, 1.0), "presence": (4.0, 1.0), "place": (3.0, 3.0)}
 CONVERSATION_SHARE = 0.15  # of pictures with questions; of the others, no question knows of another
 FIRST_TALK = next(index for index, level in enumerate(LEVELS) if not level.is_page)
 FIRST_HARD = FIRST_TALK + 2  # from here on, pages are as hard as they get

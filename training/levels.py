@@ -35,7 +35,7 @@ _ROUGH = (*_SOFT, "stripes", "texture")
 _ALL = (*_ROUGH, "noise", "crowd")
 _PLACES = ("top", "bottom", "middle", "bubble")
 _LOOKS = ("plain", "outline", "bar")
-_SHARES = (0.1, 0.24, 0.06, 0.6)
+_SHARES = (0.15, 0.33, 0.1, 0.42)
 
 LEVELS = (
     Level(8, (18, 34), 0, 4, (32, 80), looks=("plain", "plain", "bar"), is_page=True),
