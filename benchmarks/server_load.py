@@ -176,7 +176,7 @@ async def _for_a_while(
     ends_s = time.perf_counter() + options.seconds
     number = 0
     while time.perf_counter() < ends_s:
-        text, picture = f"Question {number}: what do you see?", pictures[number % len(pictures)]
+        text, picture = f"{number}. Describe this image.", pictures[number % len(pictures)]
         yield Question(model, picture, text, options.max_tokens, options.detail)
         number += 1
 
