@@ -15,12 +15,8 @@ from training.scenes import CELL_PX, CLASSES, ORDERS
 from training.vocabulary import COLOURS
 
 NOTHING_WEIGHT = 0.1  # most cells have nothing in them
-ORDER_SHARE, TINT_SHARE, PLACE_SHARE, HUE_SHARE = (
-    0.5,
-    0.3,
-    0.3,
-    0.5,
-)  # of the loss, beside 1 for text and for cells
+# Of the loss, beside 1 for text and for cells.
+ORDER_SHARE, TINT_SHARE, PLACE_SHARE, HUE_SHARE = 0.5, 0.3, 0.3, 0.5
 LAYERS_BEFORE_PLACES = 2  # of the text half: those after can use what these have found
 
 
