@@ -90,10 +90,11 @@ def give_memory_back() -> bool:
 
     glibc keeps freed memory for itself until asked; other allocators give it back in their own time.
     """
-    if gc.get_freeze_count():
-        set_lasting_objects_aside()  # looks at what was set aside before
-    else:
-        gc.collect()
+    is_some_aside = gc.get_freeze_count() > 0
+    gc.unfreeze()
+    gc.collect()
+    if is_some_aside:
+        gc.freeze()
     if not sys.platform.startswith("linux"):
         return False
     try:
@@ -106,9 +107,9 @@ def set_lasting_objects_aside() -> None:
     """Collect garbage, and have later collections pass over all that is left.
 
     A full collection looks at every object there is: with a model loaded, that stops all threads for 80 ms.
-    For processes that answer while they collect; from then on ``give_memory_back`` does it again.
+    For processes that answer while they collect. What was set aside before is not looked at again, but by
+    ``give_memory_back``, which then sets aside what is left.
     """
-    gc.unfreeze()
     gc.collect()
     gc.freeze()
 

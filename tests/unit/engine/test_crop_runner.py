@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from smallsight.engine.feature_cache import FeatureCache
 from smallsight.engine.moondream2_engine import load_moondream2
 from smallsight.families.messages import Detail, Tile
 from tiny_moondream2 import SHAPES, write_tiny_moondream2
@@ -34,10 +35,10 @@ def test_each_call_looks_at_one_crop(engine):
     np.testing.assert_array_equal(vision.find(tile), made[-1])
 
 
-def test_a_picture_given_up_leaves_nothing_behind(engine):
+def test_a_picture_given_up_leaves_nothing_behind(engine, monkeypatch):
     vision, first, second = engine.worker._parts.vision, picture(engine, 1), picture(engine, 2)
+    monkeypatch.setattr(vision, "_cache", FeatureCache(0))  # each time it is looked at
     alone = [vision.encode(second) for _ in range(5)][-1]
-    vision._cache._features.clear()
     for _ in range(3):
         vision.encode(first)
     between = [vision.encode(second) for _ in range(5)]
