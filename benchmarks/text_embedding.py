@@ -28,9 +28,9 @@ import numpy as np
 import psutil
 
 from smallsight.catalog.text_model import find_text_model
-from smallsight.engine.text_embedder import BUDGET_TOKENS, TextEmbedder
 from smallsight.families.minilm.config import MiniLMConfig, read_config
 from smallsight.families.minilm.tokenizer import MiniLMTokenizer
+from smallsight.reading.text_embedder import BUDGET_TOKENS, TextEmbedder
 from smallsight.settings import load_settings
 
 RESULT_PATH = Path(__file__).parent / "results" / "text_embedding.json"
@@ -78,7 +78,7 @@ def load_own(job: dict[str, Any]) -> Embed:
             Path(job["model_dir"]),
             precision=job["engine"],
             threads=job["threads"],
-            graphs_dir=Path(job["graphs_dir"]),
+            prepared_dir=Path(job["prepared_dir"]),
             budget_tokens=budget,
         )
         for budget in budgets
@@ -171,7 +171,7 @@ def measure(arguments: argparse.Namespace, model_dir: Path, folder: Path) -> dic
     texts, config = make_texts(arguments.texts), read_config(model_dir)
     num_tokens = sum(map(len, MiniLMTokenizer.load(model_dir, config).encode(texts)))
     engines = [name for name in BATCHES if name != "transformers" or importlib.util.find_spec(name)]
-    job = {"model_dir": str(model_dir), "graphs_dir": str(folder), "threads": arguments.threads}
+    job = {"model_dir": str(model_dir), "prepared_dir": str(folder), "threads": arguments.threads}
     jobs = {name: {**job, "engine": name, "vectors_path": str(folder / f"{name}.npy")} for name in engines}
     results: dict[str, Any] = {name: measure_alone(jobs[name], texts) for name in engines}
     children = {name: Child({**jobs[name], "only_usual": False}) for name in engines}

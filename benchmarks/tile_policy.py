@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from smallsight.engine.text_reader import TextReader
 from smallsight.families.messages import Detail
 from smallsight.families.smolvlm.tiling import plan_tiles
 from smallsight.media.decoder import PictureDecoder
+from smallsight.reading.text_reader import TextReader
 from smallsight.settings import Settings
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

@@ -31,7 +31,7 @@ def main() -> None:
     from smallsight.model.vision_language_model import VisionLanguageModel
 
     model = VisionLanguageModel.load(
-        directory, family="florence2", name="random", precision=precision, threads=2, graphs_dir=graphs
+        directory, family="florence2", name="random", precision=precision, threads=2, prepared_dir=graphs
     )
     found: dict[str, float] = {"load_s": time.perf_counter() - started_s}
     ask: dict[str, Any] = {"max_tokens": DECODED, "ignore_stop": True}

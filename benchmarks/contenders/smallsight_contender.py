@@ -61,7 +61,7 @@ def main() -> None:
         name="random",
         precision=precision,
         threads=2,
-        graphs_dir=graphs,
+        prepared_dir=graphs,
         options=EngineOptions(cache_bytes=CACHE_BYTES),
     )
     found: dict[str, float] = {"load_s": time.perf_counter() - started_s}

@@ -332,7 +332,7 @@ class Settings(BaseSettings):
         return self.home / "thumbnails"
 
     @property
-    def graphs_dir(self) -> Path:
+    def prepared_dir(self) -> Path:
         """Built and compiled networks; safe to delete."""
         return self.home / "graphs"
 

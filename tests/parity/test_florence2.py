@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smallsight.engine.beam_search import BeamOptions, BeamSearch
-from smallsight.engine.encoder_decoder import EncoderDecoder
+from smallsight.engine.decoding.beam_search import BeamOptions, BeamSearch
+from smallsight.engine.openvino.encoder_decoder import EncoderDecoder
 from smallsight.families.florence2.processor import Florence2Processor
 from smallsight.families.florence2.stored import store_text, store_vision
 from smallsight.families.florence2.tasks import TASKS
@@ -59,7 +59,7 @@ class Both:
         weights = Florence2Weights([folder / "model.safetensors"], config.sizes(self.processor.image_px))
 
         def compiled(graph):
-            return load_or_compile(lambda: graph, {}, graphs_dir=None, threads=2, tuning=EXACT)
+            return load_or_compile(lambda: graph, {}, prepared_dir=None, threads=2, tuning=EXACT)
 
         self.stored = stored
         self.vision = compiled(build_vision_graph(config, stored, self.processor.image_px))

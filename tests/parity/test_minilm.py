@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from transformers import BertModel, BertTokenizer
 
 from smallsight.catalog.text_model import find_text_model
-from smallsight.engine.text_embedder import TextEmbedder
 from smallsight.families.minilm.config import read_config
 from smallsight.families.minilm.tokenizer import MiniLMTokenizer
+from smallsight.reading.text_embedder import TextEmbedder
 from smallsight.settings import load_settings
 from tiny_bert import VOCABULARY, Shape, write_tiny_bert
 

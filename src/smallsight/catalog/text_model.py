@@ -35,7 +35,7 @@ def find_text_model(settings: Settings) -> Path | None:
     if settings.embedding.model_dir is not None:
         return _named_folder(settings.embedding.model_dir)
     for folder in (*_hub_snapshots(os.environ), *_wheel_folder()):
-        if not _missing_files(folder) and _has_known_weights(folder, settings.graphs_dir):
+        if not _missing_files(folder) and _has_known_weights(folder, settings.prepared_dir):
             return folder
     return None
 

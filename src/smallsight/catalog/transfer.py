@@ -51,7 +51,7 @@ class Request:
     repository: str
 
 
-class _TryAgainError(Exception):
+class _TransferRetryError(Exception):
     """A transfer ended early in a way that may pass by itself."""
 
     def __init__(self, why: str, *, status: int | None = None, asked_s: float | None = None) -> None:
@@ -81,7 +81,7 @@ def fetch(
             before = partial.size_bytes
             try:
                 _append(request, file, partial, on_position)
-            except (_TryAgainError, httpx2.TransportError) as error:
+            except (_TransferRetryError, httpx2.TransportError) as error:
                 num_failures = 1 if partial.size_bytes > before else num_failures + 1
                 if num_failures >= retries.max_failures:
                     raise _gave_up(error, request, file) from error
@@ -179,7 +179,9 @@ def _append(
             partial.append(chunk)
             on_position(partial.size_bytes)
     if partial.size_bytes < file.size_bytes:
-        raise _TryAgainError(f"the connection ended after {partial.size_bytes} of {file.size_bytes} bytes")
+        raise _TransferRetryError(
+            f"the connection ended after {partial.size_bytes} of {file.size_bytes} bytes"
+        )
 
 
 def _check_status(response: httpx2.Response, request: Request, file: RemoteFile, partial: _Partial) -> None:
@@ -187,22 +189,22 @@ def _check_status(response: httpx2.Response, request: Request, file: RemoteFile,
     if status == HTTPStatus.PARTIAL_CONTENT:
         if not response.headers.get("Content-Range", "").startswith(f"bytes {partial.size_bytes}-"):
             partial.restart()
-            raise _TryAgainError("the server sent another range than was asked for")
+            raise _TransferRetryError("the server sent another range than was asked for")
     elif status == HTTPStatus.OK:
         if partial.size_bytes:  # a server that cannot resume sends everything again
             partial.restart()
     elif status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         partial.restart()
-        raise _TryAgainError("the server would not resume")
+        raise _TransferRetryError("the server would not resume")
     elif status in _BUSY_STATUSES:
         asked = response.headers.get("Retry-After", "")
         asked_s = float(asked) if asked.isdecimal() else None
-        raise _TryAgainError(f"HTTP {status}", status=status, asked_s=asked_s)
+        raise _TransferRetryError(f"HTTP {status}", status=status, asked_s=asked_s)
     else:
         raise refused(status, request.repository, file.path)
 
 
 def _gave_up(error: Exception, request: Request, file: RemoteFile) -> DownloadError:
-    if isinstance(error, _TryAgainError) and error.status is not None:
+    if isinstance(error, _TransferRetryError) and error.status is not None:
         return refused(error.status, request.repository, file.path)
     return unreachable(request.repository, error, is_partly_here=True)

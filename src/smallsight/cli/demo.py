@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from smallsight.cli.index import (
-    CommandObserver,
+    CommandProgress,
     note_missing_parts,
     note_problem,
     report_as_data,
@@ -20,7 +20,7 @@ from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
 from smallsight.cli.search import hit_as_data, print_hit
 
 if TYPE_CHECKING:
-    from smallsight.services.demo import DemoQuery
+    from smallsight.cli.demonstration import DemoQuery
     from smallsight.services.indexing import IndexingApplication, RunReport
 
 _TABLE_ROWS = 60
@@ -42,14 +42,19 @@ def demo(
     quiet: QuietFlag = False,
 ) -> None:
     """Index example pictures and find some of them again."""
-    from smallsight.services.demo import demo_settings, invented_queries, shipped_pictures, shipped_queries
+    from smallsight.cli.demonstration import (
+        demo_settings,
+        invented_queries,
+        shipped_pictures,
+        shipped_queries,
+    )
     from smallsight.services.indexing import IndexingApplication
     from smallsight.settings import load_settings
 
     out = get_output(json=json, quiet=quiet)
     folders = shipped_pictures() if pictures is None else (pictures,)
     settings = demo_settings(load_settings(), folders[0], is_own=pictures is not None)
-    observer = CommandObserver(out)
+    observer = CommandProgress(out)
     started_s = time.perf_counter()
     with IndexingApplication(settings) as application, stop_on_interrupt(out) as stopped:
         note_missing_parts(application, out)
@@ -193,7 +198,7 @@ def _print_next_steps(out: Output, *, is_own: bool) -> None:
 def _as_data(
     application: IndexingApplication,
     report: RunReport,
-    observer: CommandObserver,
+    observer: CommandProgress,
     queries: list[DemoQuery],
     folders: Sequence[Path],
 ) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def doctor(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     """Show what this machine has, what is missing, how to mend it."""
     from rich.text import Text
 
-    from smallsight.services.doctor import Health, examine
+    from smallsight.cli.diagnosis import Severity, examine
     from smallsight.settings import load_settings
 
     out = get_output(json=json, quiet=quiet)
@@ -39,5 +39,5 @@ def doctor(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
             out.console.print(Text(f"{'':<21}{finding.remedy}", style="cyan"))
     if out.json:
         out.emit({"findings": findings})
-    if any(finding["health"] == Health.BAD for finding in findings):
+    if any(finding["health"] == Severity.BAD for finding in findings):
         raise typer.Exit(5)

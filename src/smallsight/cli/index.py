@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
-from smallsight.cli.progress_report import ProgressReport
+from smallsight.cli.progress_report import ProgressBar
 from smallsight.errors import SettingsError, SmallsightError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def index(
     from smallsight.settings import load_settings
 
     out = get_output(json=json, quiet=quiet)
-    observer = CommandObserver(out)
+    observer = CommandProgress(out)
     if no_describe and model is not None:
         raise SettingsError("--model and --no-describe contradict each other.", hint="leave one out.")
     settings = load_settings(**_chosen(model, tags, tags_model))
@@ -158,13 +158,13 @@ def stop_on_interrupt(out: Output) -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-class CommandObserver:
+class CommandProgress:
     """Shows an activity as a progress bar and keeps the problems for the end."""
 
     def __init__(self, out: Output) -> None:
         self._out = out
-        self._bar: AbstractContextManager[ProgressReport] | None = None
-        self._report: ProgressReport | None = None
+        self._bar: AbstractContextManager[ProgressBar] | None = None
+        self._report: ProgressBar | None = None
         self.problems: list[tuple[str, SmallsightError]] = []
 
     def begin(self, activity: str, total: int | None, unit: str) -> None:
@@ -208,7 +208,7 @@ def note_problem(out: Output, path: str, error: SmallsightError) -> None:
     out.note(f"[yellow]skipped[/] {escape(path)}: {escape(error.message)}")
 
 
-def report_as_data(report: RunReport, observer: CommandObserver) -> dict[str, Any]:
+def report_as_data(report: RunReport, observer: CommandProgress) -> dict[str, Any]:
     """Return a run as plain data for ``--json``."""
     work = report.work
     return {
@@ -247,7 +247,7 @@ def _stages(work: IndexReport) -> list[tuple[str, StageReport]]:
     ]
 
 
-def _print_report(out: Output, report: RunReport, observer: CommandObserver) -> None:
+def _print_report(out: Output, report: RunReport, observer: CommandProgress) -> None:
     from rich.markup import escape
 
     for scan in report.scans:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, make and remove the server's keys.", invoke_without_command=True)
 
-Name = Annotated[str, typer.Argument(help="What the key is called, such as who uses it.")]
+KeyName = Annotated[str, typer.Argument(help="What the key is called, such as who uses it.")]
 
 
 @app.callback()
@@ -43,7 +43,7 @@ def list_keys(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
 
 @app.command()
 def add(
-    name: Name,
+    name: KeyName,
     scope: Annotated[
         list[str] | None,
         typer.Option("--scope", help="What it may do: use (ask models), monitor (health, metrics); both."),
@@ -68,7 +68,7 @@ def add(
 
 
 @app.command()
-def remove(name: Name, json: JsonFlag = False, quiet: QuietFlag = False) -> None:
+def remove(name: KeyName, json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     """Remove a key; a running server refuses it from then on."""
     output = get_output(json=json, quiet=quiet)
     _keys().remove(name)

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from smallsight.services.models import ModelService, ModelStatus
+    from smallsight.inventory.listing import ModelService, ModelStatus
     from smallsight.settings import Settings
 
 app = typer.Typer(help="List the models, fetch their files, or use your own.", invoke_without_command=True)
 
-Name = Annotated[str, typer.Argument(help="A model's name, as `smallsight models` lists it.")]
+ModelName = Annotated[str, typer.Argument(help="A model's name, as `smallsight models` lists it.")]
 
 
 @app.callback()
@@ -56,10 +56,10 @@ def list_models(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
 
 
 @app.command()
-def show(name: Name, json: JsonFlag = False, quiet: QuietFlag = False) -> None:
+def show(name: ModelName, json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     """Show everything that is known about one model."""
     from smallsight.cli.remotes import remote_as_json, remote_details
-    from smallsight.model.loading_names import find_remote
+    from smallsight.inventory.names import find_remote
 
     output = get_output(json=json, quiet=quiet)
     settings = _settings()
@@ -78,7 +78,7 @@ def show(name: Name, json: JsonFlag = False, quiet: QuietFlag = False) -> None:
 
 @app.command()
 def pull(
-    name: Name,
+    name: ModelName,
     update: Annotated[
         bool, typer.Option("--update", help="Look for a newer version; without it, never.")
     ] = False,
@@ -139,7 +139,7 @@ def add(
 
 @app.command()
 def remove(
-    name: Name,
+    name: ModelName,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
@@ -216,7 +216,7 @@ def _settings() -> Settings:
 
 
 def _service(settings: Settings | None = None) -> ModelService:
-    from smallsight.services.models import ModelService
+    from smallsight.inventory.listing import ModelService
 
     return ModelService(settings or _settings())
 
@@ -261,7 +261,7 @@ def _memory_cell(status: ModelStatus) -> Text:
     from rich.text import Text
 
     from smallsight.cli.units import memory_text
-    from smallsight.services.models import Fit
+    from smallsight.inventory.listing import Fit
 
     styles = {Fit.FITS: "green", Fit.TIGHT: "yellow", Fit.TOO_LARGE: "red"}
     if not status.memory_bytes:
@@ -296,7 +296,7 @@ def _runs_cell(status: ModelStatus) -> Text:
 
 def _footnotes(statuses: tuple[ModelStatus, ...], memory_bytes: int) -> list[str]:
     from smallsight.cli.units import memory_text
-    from smallsight.services.models import Fit
+    from smallsight.inventory.listing import Fit
 
     fits = {status.fit for status in statuses}
     lines = ["Memory is the weights in the named precision, computed from the network's shapes."]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from smallsight.cli.progress_report import ProgressReport
+from smallsight.cli.progress_report import ProgressBar
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,7 +56,7 @@ class Output:
             self.err.print(text)
 
     @contextmanager
-    def progress(self, description: str, total: int | None, unit: str) -> Iterator[ProgressReport]:
+    def progress(self, description: str, total: int | None, unit: str) -> Iterator[ProgressBar]:
         """Show a bar with rate and time left on a terminal, a line now and then elsewhere."""
         from smallsight.cli.progress import open_progress
 

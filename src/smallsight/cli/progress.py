@@ -23,7 +23,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from smallsight.cli.progress_report import ProgressReport
+from smallsight.cli.progress_report import ProgressBar
 
 _PLAIN_INTERVAL_S = 5.0
 
@@ -31,7 +31,7 @@ _PLAIN_INTERVAL_S = 5.0
 @contextmanager
 def open_progress(
     console: Console, description: str, total: int | None, unit: str, *, quiet: bool
-) -> Iterator[ProgressReport]:
+) -> Iterator[ProgressBar]:
     """Show progress on the console with rate and time left until the block ends."""
     if quiet:
         yield _SilentProgress()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 
-class ProgressReport(Protocol):
+class ProgressBar(Protocol):
     """Where long work says how far it is."""
 
     def advance(self, n: int = 1) -> None:

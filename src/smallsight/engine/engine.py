@@ -8,9 +8,9 @@ from typing import Protocol, runtime_checkable
 
 from PIL import Image
 
-from smallsight.engine.feature_cache import FeatureCache
+from smallsight.engine.decoding.feature_cache import FeatureCache
+from smallsight.engine.decoding.place_finder import Wanted
 from smallsight.engine.generation import Generation
-from smallsight.engine.place_finder import Wanted
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.families.frame_sampling import FrameSampling
 from smallsight.families.messages import Detail, Message, TiledPicture
@@ -43,7 +43,7 @@ class Engine(Protocol):
         ...
 
     @property
-    def converses(self) -> bool:
+    def supports_chat(self) -> bool:
         """Whether it sees several pictures and what was said before the last question."""
         ...
 
@@ -126,7 +126,7 @@ class HasLengths(Protocol):
 
 
 @runtime_checkable
-class FindsPlaces(Protocol):
+class DetectsPlaces(Protocol):
     """An engine whose family finds what is named in a picture."""
 
     def find(self, image: Image.Image, detail: Detail, wanted: Wanted) -> Generation:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from smallsight.engine.sampler import TokenChoice
+from smallsight.engine.decoding.sampler import TokenChoice
 from smallsight.errors import SmallsightError
 
 FinishReason = Literal["stop", "length", "cancelled", "error"]
@@ -39,22 +39,39 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class TextAndChoice:
-    """Text that is certain now, and the token it ends with; the token is None where nobody asked for it."""
+class TokenLogprob:
+    """The natural logarithm of one chosen token's probability, and (token id, logprob) of the likeliest."""
+
+    token_id: int
+    logprob: float
+    alternatives: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """New text, and the token it ends with where logprobs were requested.
+
+    The text is empty while a token is only half a character, or may be the beginning of a stop string.
+    """
 
     text: str
-    choice: TokenChoice | None = None
+    logprob: TokenLogprob | None = None
 
 
-PieceListener = Callable[[TextAndChoice | None], None]
+OnPiece = Callable[[Piece | None], None]  # None after the last piece
+
+
+def logprob_of(choice: TokenChoice) -> TokenLogprob:
+    """Return a chosen token as callers see it; one whose logprob was not requested counts as certain."""
+    return TokenLogprob(choice.token_id, choice.logprob or 0.0, choice.alternatives)
 
 
 class Generation:
     """A request in the engine; any thread may read it, and one of them its pieces."""
 
     def __init__(self) -> None:
-        self._unread: deque[TextAndChoice | None] = deque()
-        self._listener: PieceListener | None = None
+        self._unread: deque[Piece | None] = deque()
+        self._on_piece: OnPiece | None = None
         self._turn = threading.Condition()
         self._done = threading.Event()
         self._outcome: Outcome | None = None
@@ -81,15 +98,15 @@ class Generation:
         if self._error is not None:
             raise self._error
 
-    def listen(self, listener: PieceListener) -> None:
+    def listen(self, on_piece: OnPiece) -> None:
         """Hand every piece to a function instead, those that are there already first, and None at the end.
 
         The engine's thread calls it and waits for it: it must be quick and must not raise.
         """
         with self._turn:
-            self._listener = listener
+            self._on_piece = on_piece
             while self._unread:
-                listener(self._unread.popleft())
+                on_piece(self._unread.popleft())
 
     def result(self) -> Outcome:
         """Wait for the end; raises what the request failed with."""
@@ -101,9 +118,9 @@ class Generation:
         return self._outcome
 
     def add(self, text: str, choice: TokenChoice | None = None) -> None:
-        """Hand on new text, with its last token if somebody asked for tokens; only the engine calls this."""
+        """Hand on new text, with its last token if logprobs were requested; only the engine calls this."""
         if text or choice is not None:
-            self._hand_on(TextAndChoice(text, choice))
+            self._hand_on(Piece(text, None if choice is None else logprob_of(choice)))
 
     def finish(self, outcome: Outcome) -> None:
         """End with an outcome; only the engine calls this."""
@@ -117,15 +134,15 @@ class Generation:
         self._done.set()
         self._hand_on(None)
 
-    def _hand_on(self, piece: TextAndChoice | None) -> None:
+    def _hand_on(self, piece: Piece | None) -> None:
         with self._turn:
-            if self._listener is not None:
-                self._listener(piece)
+            if self._on_piece is not None:
+                self._on_piece(piece)
                 return
             self._unread.append(piece)
             self._turn.notify()
 
-    def _next(self) -> TextAndChoice | None:
+    def _next(self) -> Piece | None:
         with self._turn:
             self._turn.wait_for(lambda: self._unread)
             return self._unread.popleft()

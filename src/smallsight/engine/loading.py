@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from smallsight.engine.engine import Engine, EngineOptions
-from smallsight.engine.florence2_engine import load_florence2
-from smallsight.engine.moondream2_engine import load_moondream2
-from smallsight.engine.smolvlm_engine import load_smolvlm
-from smallsight.engine.weight_store import Report
+from smallsight.engine.openvino.florence2 import load_florence2
+from smallsight.engine.openvino.moondream2 import load_moondream2
+from smallsight.engine.openvino.smolvlm import load_smolvlm
 from smallsight.errors import ModelNotRunnableError
+from smallsight.policy.progress import OnProgress
 from smallsight.quant.scheme import SCHEMES
 
 _LOADERS: Mapping[str, Callable[..., Engine]] = {
@@ -26,13 +26,13 @@ def load_engine(
     precision: str,
     *,
     threads: int = 0,
-    graphs_dir: Path | None = None,
+    prepared_dir: Path | None = None,
     options: EngineOptions | None = None,
-    report: Report | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Engine:
     """Load a folder in Hugging Face layout in one of ``SCHEMES``; raises subclasses of SmallsightError.
 
-    ``report`` hears which part of that is done, from 0 to 1.
+    ``on_progress`` is called with the part that is done, from 0 to 1.
     """
     if precision not in SCHEMES:
         raise ModelNotRunnableError(
@@ -40,5 +40,10 @@ def load_engine(
             hint=f"load the base model with {', '.join(SCHEMES)}.",
         )
     return _LOADERS[family](
-        model_dir, precision, threads=threads, graphs_dir=graphs_dir, options=options, report=report
+        model_dir,
+        precision,
+        threads=threads,
+        prepared_dir=prepared_dir,
+        options=options,
+        on_progress=on_progress,
     )

@@ -25,7 +25,7 @@ HINT = "fetch the file again; it may have been cut off while copying."
 
 
 @dataclass(frozen=True)
-class _Entry:
+class _TensorEntry:
     """Where one tensor lies, in bytes from the end of the header."""
 
     kind: str
@@ -34,7 +34,7 @@ class _Entry:
     end: int
 
 
-class Checkpoint:
+class TensorFiles:
     """One safetensors file whose tensors are taken by name; it remembers which were."""
 
     def __init__(self, path: Path) -> None:
@@ -69,7 +69,7 @@ class Checkpoint:
         if hasattr(mmap, "MADV_DONTNEED"):
             self._map.madvise(mmap.MADV_DONTNEED)
 
-    def _claim(self, name: str, shape: tuple[int, ...]) -> _Entry:
+    def _claim(self, name: str, shape: tuple[int, ...]) -> _TensorEntry:
         """Find a tensor, check what its header says, and remember that it was used."""
         entry = self._entries.get(name)
         if entry is None:
@@ -110,19 +110,19 @@ class CheckpointParts:
     """Several safetensors files that make up one checkpoint; names are unique among them."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        self._parts = [Checkpoint(path) for path in paths]
+        self._parts = [TensorFiles(path) for path in paths]
 
     @property
     def untaken(self) -> frozenset[str]:
         """Names of tensors that have not been taken yet."""
         return frozenset().union(*(part.untaken for part in self._parts))
 
-    def part_with(self, name: str) -> Checkpoint:
+    def part_with(self, name: str) -> TensorFiles:
         """Return the file that still has this tensor, or the first, which will say that it has none."""
         return next((part for part in self._parts if name in part.untaken), self._parts[0])
 
     def take(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """Return a tensor as float32, once; see ``Checkpoint.take``."""
+        """Return a tensor as float32, once; see ``TensorFiles.take``."""
         return self.part_with(name).take(name, shape)
 
 
@@ -133,7 +133,7 @@ def widen(stored: NDArray[np.uint8], kind: str) -> NDArray[np.float32]:
     return stored.view("<f4" if kind == "F32" else "<f2").astype(np.float32, copy=False)
 
 
-def _open(path: Path) -> tuple[dict[str, _Entry], NDArray[np.uint8], mmap.mmap]:
+def _open(path: Path) -> tuple[dict[str, _TensorEntry], NDArray[np.uint8], mmap.mmap]:
     """Read the header and map the data behind it."""
     try:
         size_bytes = path.stat().st_size
@@ -158,7 +158,7 @@ def _open(path: Path) -> tuple[dict[str, _Entry], NDArray[np.uint8], mmap.mmap]:
     return entries, data, mapped
 
 
-def _entry(described: dict[str, Any], data_bytes: int) -> _Entry:
+def _entry(described: dict[str, Any], data_bytes: int) -> _TensorEntry:
     """Check one line of the header against the size of the file; ValueError says what is wrong."""
     begin, end = described["data_offsets"]
     shape = tuple(int(size) for size in described["shape"])
@@ -167,4 +167,4 @@ def _entry(described: dict[str, Any], data_bytes: int) -> _Entry:
         raise ValueError(f"bytes {begin} to {end} lie outside the {data_bytes} bytes of data")
     if kind in BYTES_PER_VALUE and end - begin != BYTES_PER_VALUE[kind] * math.prod(shape):
         raise ValueError(f"{end - begin} bytes cannot hold shape {list(shape)} of {kind}")
-    return _Entry(kind, shape, begin, end)
+    return _TensorEntry(kind, shape, begin, end)

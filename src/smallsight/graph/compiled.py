@@ -45,11 +45,11 @@ def load_or_compile(
     build: Callable[[], ov.Model],
     identity: Mapping[str, str],
     *,
-    graphs_dir: Path | None,
+    prepared_dir: Path | None,
     threads: int,
     tuning: Mapping[str, str | int] = NO_TUNING,
 ) -> CompiledNetwork:
-    """Take the network from ``graphs_dir``, or build it, compile it and keep it there.
+    """Take the network from ``prepared_dir``, or build it, compile it and keep it there.
 
     ``identity`` names everything the network is made of; the runtime's version, the processor and ``tuning``,
     which goes before the usual options of the runtime, are added here. 0 threads means one per physical core.
@@ -57,9 +57,9 @@ def load_or_compile(
     """
     options = _cpu_options(threads) | dict(tuning)
     identity = {**identity, **{name: str(value) for name, value in tuning.items()}}
-    if graphs_dir is None:
+    if prepared_dir is None:
         return CompiledNetwork(_core().compile_model(build(), "CPU", options), None, from_cache=False)
-    path = graphs_dir / f"{_network_key(identity)}.network"
+    path = prepared_dir / f"{_network_key(identity)}.network"
     if (remembered := _read(path, options)) is not None:
         return remembered
     compiled = _core().compile_model(build(), "CPU", options)
@@ -76,6 +76,12 @@ def _core() -> ov.Core:
     """
     os.environ.setdefault(_KEPT_PRIMITIVES, "0")  # read once, when the processor's part is loaded
     return ov.Core()
+
+
+@cache
+def computes_in_bf16() -> bool:
+    """Whether the runtime computes in bfloat16 on this processor: with AVX-512 or newer, not with AVX2."""
+    return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _cpu_options(threads: int) -> dict[str, str | int]:

@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 import sqlalchemy as sa
 
-from smallsight.engine.text_line import TextLine
 from smallsight.errors import PictureError, PictureNotFoundError, SmallsightError
 from smallsight.library.database import Database
 from smallsight.library.describing import PictureDescribing
@@ -32,7 +31,7 @@ from smallsight.library.ledger import (
     count_due,
     drop_abandoned_leases,
 )
-from smallsight.library.observer import Observer
+from smallsight.library.observer import Progress
 from smallsight.library.reading import TextReading
 from smallsight.library.schema import content, folder, picture
 from smallsight.library.search.text_index import refresh_search_text
@@ -43,6 +42,7 @@ from smallsight.media.decoder import PictureDecoder
 from smallsight.media.files import read_picture_file
 from smallsight.media.picture import DecodedPicture
 from smallsight.model.picture_argument import NamedBytes
+from smallsight.reading.text_line import TextLine
 from smallsight.settings import Settings
 
 LOOK_KEY = "look-1"
@@ -103,7 +103,7 @@ class Indexer:
         self._ledger = Ledger(uuid.uuid4().hex, settings.index.lease_s)
         self._report = IndexReport()
 
-    def run(self, observer: Observer, should_stop: Callable[[], bool]) -> IndexReport:
+    def run(self, observer: Progress, should_stop: Callable[[], bool]) -> IndexReport:
         """Work until nothing is due or should_stop says so; what is finished by then is stored."""
         with self._database.writing() as connection:
             drop_abandoned_leases(connection)
@@ -121,7 +121,7 @@ class Indexer:
         self._report.is_complete = not should_stop()
         return self._report
 
-    def _look_and_read(self, observer: Observer, should_stop: Callable[[], bool]) -> None:
+    def _look_and_read(self, observer: Progress, should_stop: Callable[[], bool]) -> None:
         stages = [Stage(StageName.LOOK, LOOK_KEY)]
         if self._reader is not None:
             stages.append(Stage(StageName.READ, self._reader.key))
@@ -216,7 +216,7 @@ class Indexer:
             "The file changed or vanished since it was scanned.", hint="run `smallsight index` again."
         )
 
-    def _store_look(self, task: Task, looked: _Looked, observer: Observer) -> None:
+    def _store_look(self, task: Task, looked: _Looked, observer: Progress) -> None:
         if isinstance(looked.error, PictureNotFoundError):
             observer.problem(looked.path, looked.error)
             return  # no outcome: the next scan finds out what became of the file
@@ -233,7 +233,7 @@ class Indexer:
         if looked.error is not None:
             observer.problem(looked.path, looked.error)
 
-    def _read(self, task: Task, looked: _Looked, observer: Observer) -> None:
+    def _read(self, task: Task, looked: _Looked, observer: Progress) -> None:
         if self._reader is None or looked.picture is None or looked.picture.image_HWC is None:
             return
         started_s = time.perf_counter()
@@ -254,7 +254,7 @@ class Indexer:
                     refresh_search_text(connection, [task.content_id])
         self._count(self._report.read, seconds, error)
 
-    def _describe(self, observer: Observer, should_stop: Callable[[], bool]) -> None:
+    def _describe(self, observer: Progress, should_stop: Callable[[], bool]) -> None:
         if self._describer is None:
             return
         folders = tuple(path.expanduser().resolve().as_posix() for path in self._settings.describe.folders)
@@ -287,7 +287,7 @@ class Indexer:
         self,
         stages: Sequence[Stage],
         given: deque[tuple[Task, str]],
-        observer: Observer,
+        observer: Progress,
         should_stop: Callable[[], bool],
     ) -> Iterator[tuple[Task, NamedBytes]]:
         """Lease and read pictures one by one, as the model asks for them, and note which were given."""
@@ -321,7 +321,7 @@ class Indexer:
                 refresh_search_text(connection, [task.content_id])
         self._count(self._report.describe, seconds, error)
 
-    def _tag(self, observer: Observer, should_stop: Callable[[], bool]) -> None:
+    def _tag(self, observer: Progress, should_stop: Callable[[], bool]) -> None:
         """Tag what lacks tags, and read it where no reader did."""
         if self._tagger is None:
             return
@@ -353,7 +353,7 @@ class Indexer:
             observer.end()
 
     def _store_tagged(
-        self, task: Task, path: str, found: TaggedPicture, seconds: float, observer: Observer
+        self, task: Task, path: str, found: TaggedPicture, seconds: float, observer: Progress
     ) -> None:
         """Store tags and lines, whichever were due; each stage is taken to have cost the same."""
         reports = {StageName.TAG: self._report.tag, StageName.READ: self._report.read}
@@ -380,7 +380,7 @@ class Indexer:
         for problem in dict.fromkeys(error for error in errors.values() if error is not None):
             observer.problem(path, problem)
 
-    def _embed(self, observer: Observer, should_stop: Callable[[], bool]) -> None:
+    def _embed(self, observer: Progress, should_stop: Callable[[], bool]) -> None:
         if self._embedder is None:
             return
         stage = Stage(StageName.EMBED, self._embedder.key, follows_text=True)

@@ -7,7 +7,7 @@ from typing import Protocol
 from smallsight.errors import SmallsightError
 
 
-class Observer(Protocol):
+class Progress(Protocol):
     """Told of each activity, its progress, and what went wrong with single pictures."""
 
     def begin(self, activity: str, total: int | None, unit: str) -> None:

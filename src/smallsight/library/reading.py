@@ -7,11 +7,11 @@ from typing import Protocol
 
 import numpy as np
 
-from smallsight.engine.text_line import TextLine
+from smallsight.reading.text_line import TextLine
 
 
 class TextReading(Protocol):
-    """Reads text; see ``smallsight.engine.text_reader`` for the one that is shipped."""
+    """Reads text; see ``smallsight.reading.text_reader`` for the one that is shipped."""
 
     @property
     def key(self) -> str:

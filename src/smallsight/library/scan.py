@@ -20,7 +20,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from smallsight.errors import FolderError, PictureError, PictureNotFoundError
 from smallsight.library.database import Database
-from smallsight.library.observer import Observer
+from smallsight.library.observer import Progress
 from smallsight.library.schema import content, folder, picture
 from smallsight.library.search.text_index import refresh_search_text
 from smallsight.library.texts import renew_text_version
@@ -77,7 +77,7 @@ class FolderScan:
         self._root = root
         self._report = ScanReport(folder=root)
 
-    def run(self, observer: Observer, should_stop: Callable[[], bool]) -> ScanReport:
+    def run(self, observer: Progress, should_stop: Callable[[], bool]) -> ScanReport:
         """Scan to the end, or until should_stop; what was committed by then stays.
 
         Raises FolderError when the folder is not there, and marks nothing in that case.
@@ -131,7 +131,7 @@ class FolderScan:
             return {row[0]: _KnownFile(row[1], row[2], row[3], row[4], row[5] is not None) for row in rows}
 
     def _hash(
-        self, batch: Iterable[FoundFile], observer: Observer, should_stop: Callable[[], bool]
+        self, batch: Iterable[FoundFile], observer: Progress, should_stop: Callable[[], bool]
     ) -> Iterator[_HashedFile]:
         for found in batch:
             if should_stop():

@@ -10,12 +10,12 @@ from typing import Any, Protocol
 
 from PIL import Image
 
-from smallsight.engine.text_line import TextLine
 from smallsight.errors import PictureError, SmallsightError
 from smallsight.library.search.tokens import normalise
 from smallsight.model.answer import Answer
 from smallsight.model.model import Model
 from smallsight.model.picture_argument import NamedBytes, PictureOpener
+from smallsight.reading.text_line import TextLine
 from smallsight.settings import Limits
 
 __all__ = [

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from smallsight.engine.text_line import TextLine
 from smallsight.library.schema import content, content_tag, refused_tag, tag, text_line
 from smallsight.library.search.tokens import normalise
+from smallsight.reading.text_line import TextLine
 
 _WORDS_PER_CHUNK = 40
 _WORDS_SHARED = 10

@@ -12,7 +12,7 @@ import os
 import struct
 from dataclasses import dataclass
 
-__all__ = ["ARCHITECTURES", "Architecture", "build_filter", "install_filter"]
+__all__ = ["ARCHITECTURES", "SystemCallTable", "build_filter", "install_filter"]
 
 _ALLOW = 0x7FFF_0000
 _DENY = 0x0005_0000 | errno.EPERM
@@ -31,7 +31,7 @@ _SECCOMP_MODE_FILTER = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Architecture:
+class SystemCallTable:
     """System-call numbers of one processor architecture; ``opens`` pairs a number with its flags argument."""
 
     audit_number: int
@@ -47,7 +47,7 @@ _DENIED_EVERYWHERE = (424, 425, 426, 427, 434, 437, 438, 440, 452)
 _CLONE3 = 435
 
 ARCHITECTURES = {
-    "x86_64": Architecture(
+    "x86_64": SystemCallTable(
         audit_number=0xC000_003E,
         denied=(
             *(
@@ -84,7 +84,7 @@ ARCHITECTURES = {
         clone=56,
         has_x32=True,
     ),
-    "aarch64": Architecture(
+    "aarch64": SystemCallTable(
         audit_number=0xC000_00B7,
         denied=(
             *(
@@ -122,7 +122,7 @@ ARCHITECTURES = {
 }
 
 
-def build_filter(architecture: Architecture) -> bytes:
+def build_filter(architecture: SystemCallTable) -> bytes:
     """Return the filter as an array of kernel ``sock_filter`` instructions."""
     program = [
         _instruction(_LOAD, _ARCHITECTURE_AT),

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from smallsight.engine.feature_cache import Looks
+from smallsight.engine.decoding.feature_cache import TileCounts
+from smallsight.engine.generation import FinishReason, TokenLogprob
 
-__all__ = ["Answer", "FinishReason", "Looks", "MemoryReport", "Timings", "TokenLogprob", "Usage"]
-
-FinishReason = Literal["stop", "length", "cancelled", "error"]
+__all__ = ["Answer", "FinishReason", "MemoryReport", "TileCounts", "Timings", "TokenLogprob", "Usage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +38,6 @@ class Timings:
     first_token_s: float = 0.0
     decode_s: float = 0.0
     total_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class TokenLogprob:
-    """The natural logarithm of one chosen token's probability, and (token id, logprob) of the likeliest."""
-
-    token_id: int
-    logprob: float
-    alternatives: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

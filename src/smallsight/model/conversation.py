@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from smallsight.errors import SettingsError
 from smallsight.families.messages import ROLES, Message, PicturePart, TextPart, TiledPart, VideoPart
 from smallsight.model.picture_argument import PictureArgument
-from smallsight.model.shown_parts import Kind, ShownParts
+from smallsight.model.shown_parts import PartKind, ShownParts
 
 __all__ = ["Question", "messages_of", "pictures_in", "texts_in"]
 
@@ -19,7 +19,7 @@ _Parts: TypeAlias = tuple[TextPart | PicturePart | TiledPart | VideoPart, ...]
 def messages_of(
     pictures: Sequence[PictureArgument],
     question: Question,
-    open_parts: Callable[[PictureArgument, Kind], ShownParts],
+    open_parts: Callable[[PictureArgument, PartKind], ShownParts],
 ) -> list[Message]:
     """Make a conversation with opened pictures; ``pictures`` come first in what the user said first.
 
@@ -27,7 +27,7 @@ def messages_of(
     ``{"type": "image", "image": picture}`` and ``{"type": "video", "video": video}``. Raises SettingsError
     for anything else, and PictureError.
     """
-    kind = Kind.ALONE if len(pictures) == 1 else Kind.ONE_OF_SEVERAL
+    kind = PartKind.ALONE if len(pictures) == 1 else PartKind.ONE_OF_SEVERAL
     pending: _Parts = tuple(part for picture in pictures for part in open_parts(picture, kind))
     if isinstance(question, str):
         return [Message("user", (*pending, TextPart(question)))]
@@ -62,10 +62,12 @@ def texts_in(question: Question) -> list[str]:
     return [part for turn in question for part in _parts_of(turn) if isinstance(part, str)]
 
 
-def _opened(part: Mapping[str, Any], open_parts: Callable[[PictureArgument, Kind], ShownParts]) -> ShownParts:
+def _opened(
+    part: Mapping[str, Any], open_parts: Callable[[PictureArgument, PartKind], ShownParts]
+) -> ShownParts:
     if part["type"] == "video":
-        return open_parts(part["video"], Kind.VIDEO)
-    return open_parts(part["image"], Kind.PICTURE)
+        return open_parts(part["video"], PartKind.VIDEO)
+    return open_parts(part["image"], PartKind.PICTURE)
 
 
 def _role_of(turn: Mapping[str, Any]) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from PIL import Image
 
-from smallsight.engine.engine import Engine, FindsPlaces
+from smallsight.engine.decoding.place_finder import PlaceKind, Wanted
+from smallsight.engine.engine import DetectsPlaces, Engine
 from smallsight.engine.generation import Generation
-from smallsight.engine.place_finder import PlaceKind, Wanted
 from smallsight.errors import SettingsError
 from smallsight.families.messages import Detail
 
@@ -17,7 +17,7 @@ def start_finding(
     engine: Engine, name: str, kind: PlaceKind, image: Image.Image, what: str, max_places: int, detail: Detail
 ) -> Generation:
     """Hand the search to the engine of the model called ``name``; raises SettingsError where it cannot be."""
-    if not isinstance(engine, FindsPlaces):
+    if not isinstance(engine, DetectsPlaces):
         raise SettingsError(f"{name} does not find things by name.", hint=f"load moondream2 for {kind}.")
     if not what.strip():
         raise SettingsError(f"Nothing is named to {kind}.", hint='name a thing, such as "car".')

@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable
 
 from smallsight.engine.engine import Engine
-from smallsight.engine.machine_memory import free_memory_bytes, usable_memory_bytes
 from smallsight.errors import ModelNotRunnableError, SettingsError, UnknownModelError
-from smallsight.model.loading_names import AUTO, TEST_FAMILY, find_model, find_remote, require_memory
+from smallsight.inventory.names import AUTO, TEST_FAMILY, find_model, find_remote, require_memory
+from smallsight.machine.memory import free_memory_bytes, usable_memory_bytes
 from smallsight.model.model import Model
 from smallsight.model.test_model import TestModel
 from smallsight.remote_settings import RemoteSettings
@@ -65,7 +65,7 @@ def load(
         name=wanted.name,
         precision=wanted.precision.value,
         threads=settings.threads if threads is None else threads,
-        graphs_dir=settings.graphs_dir,
+        prepared_dir=settings.prepared_dir,
         limits=settings.limits,
         on_progress=on_progress,
     )
@@ -74,7 +74,7 @@ def load(
 def _load_remote(name: str, remote: RemoteSettings, settings: Settings) -> Model:
     """Return a model that asks another server, and its fallback here when that one does not answer."""
     from smallsight.engine.loading import load_engine  # noqa: PLC0415 - as above
-    from smallsight.engine.remote_engine import RemoteEngine  # noqa: PLC0415
+    from smallsight.engine.remote.remote_engine import RemoteEngine  # noqa: PLC0415
     from smallsight.model.vision_language_model import VisionLanguageModel  # noqa: PLC0415
 
     def open_fallback() -> Engine:
@@ -87,7 +87,7 @@ def _load_remote(name: str, remote: RemoteSettings, settings: Settings) -> Model
             wanted.directory,
             wanted.precision.value,
             threads=settings.threads,
-            graphs_dir=settings.graphs_dir,
+            prepared_dir=settings.prepared_dir,
         )
 
     engine = RemoteEngine(name, remote, open_fallback=open_fallback if remote.fallback else None)

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, Self, TypeAlias
 
 from smallsight.errors import SmallsightError
 from smallsight.families.frame_sampling import FrameSampling
-from smallsight.model.answer import Answer, Looks, MemoryReport
+from smallsight.model.answer import Answer, MemoryReport, TileCounts
 from smallsight.model.conversation import Question
 from smallsight.model.picture_argument import NamedVideo, PictureArgument, Pictures, RecalledPicture
 from smallsight.model.reply import Reply
@@ -46,7 +46,7 @@ class Model(Protocol):
         ...
 
     @property
-    def converses(self) -> bool:
+    def supports_chat(self) -> bool:
         """Whether it sees several pictures and what was said before the last question."""
         ...
 
@@ -61,7 +61,7 @@ class Model(Protocol):
         ...
 
     @property
-    def looks(self) -> Looks:
+    def tile_counts(self) -> TileCounts:
         """How many tiles of pictures it has looked at since it was loaded, and how many it knew."""
         ...
 

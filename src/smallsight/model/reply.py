@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Protocol
 
-from smallsight.model.answer import Answer, TokenLogprob
+from smallsight.engine.generation import OnPiece, Piece
+from smallsight.model.answer import Answer
 
-__all__ = ["FinishedReply", "Listener", "Piece", "Reply", "spaced_words"]
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """New text, and the token it ends with where logprobs were asked for.
-
-    The text is empty while a token is only half a character, or perhaps the beginning of a stop string.
-    """
-
-    text: str
-    logprob: TokenLogprob | None = None
-
-
-Listener = Callable[[Piece | None], None]
+__all__ = ["FinishedReply", "OnPiece", "Piece", "Reply", "spaced_words"]
 
 
 class Reply(Protocol):
     """What ``Model.start`` returns. Thread-safe."""
 
-    def listen(self, listener: Listener) -> None:
+    def listen(self, on_piece: OnPiece) -> None:
         """Have every piece handed to a function, from the first on, and None after the last.
 
         It is called in the engine's thread, which waits for it: it must be quick and must not raise.
@@ -55,11 +41,11 @@ class FinishedReply:
     def __init__(self, answer: Answer, pieces: Sequence[str]) -> None:
         self._answer, self._pieces = answer, pieces
 
-    def listen(self, listener: Listener) -> None:
+    def listen(self, on_piece: OnPiece) -> None:
         """Hand out all the pieces now, in the caller's thread."""
         for text in self._pieces:
-            listener(Piece(text))
-        listener(None)
+            on_piece(Piece(text))
+        on_piece(None)
 
     def cancel(self) -> None:
         """Do nothing: it has ended."""

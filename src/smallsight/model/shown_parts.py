@@ -29,12 +29,12 @@ from smallsight.model.picture_argument import (
 )
 from smallsight.settings import Limits
 
-__all__ = ["Kind", "PartOpener", "ShownParts", "open_video"]
+__all__ = ["PartKind", "PartOpener", "ShownParts", "open_video"]
 
 ShownParts: TypeAlias = tuple[PicturePart | TiledPart | VideoPart, ...]
 
 
-class Kind(Enum):
+class PartKind(Enum):
     """As what something is shown."""
 
     ONE_OF_SEVERAL = auto()  # a video if it is a video file; an animation is a picture among pictures
@@ -70,13 +70,13 @@ class PartOpener:
         """End the decoding process."""
         self._pictures.close()
 
-    def open(self, argument: PictureArgument, kind: Kind) -> ShownParts:
+    def open(self, argument: PictureArgument, kind: PartKind) -> ShownParts:
         """Return the parts that show it; raises subclasses of PictureError."""
         if isinstance(argument, NamedVideo):
             return self._parts(argument.video)
         if isinstance(argument, RecalledPicture):
             return (TiledPart(argument.picture),)
-        if kind is Kind.VIDEO:
+        if kind is PartKind.VIDEO:
             return self._parts(self.video(argument).video)
         file = _file(argument, self._limits)
         if file is None:
@@ -101,10 +101,10 @@ class PartOpener:
             )
         return NamedVideo(file.name or None, open_video(file.data, self._sampling, self._limits))
 
-    def _is_shown_moving(self, data: bytes, kind: Kind) -> bool:
-        if kind is Kind.PICTURE:
+    def _is_shown_moving(self, data: bytes, kind: PartKind) -> bool:
+        if kind is PartKind.PICTURE:
             return False
-        knows_videos = kind is Kind.ALONE and self._sampling.knows_videos
+        knows_videos = kind is PartKind.ALONE and self._sampling.knows_videos
         return is_container(data) or (knows_videos and is_animation(data))
 
     def _parts(self, video: Video) -> ShownParts:

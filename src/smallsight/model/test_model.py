@@ -16,7 +16,7 @@ import psutil
 
 from smallsight.errors import PictureError, SettingsError, SmallsightError
 from smallsight.families.frame_sampling import FewFrames, FrameSampling
-from smallsight.model.answer import Answer, Looks, MemoryReport, Timings, Usage
+from smallsight.model.answer import Answer, MemoryReport, TileCounts, Timings, Usage
 from smallsight.model.conversation import Question, pictures_in, texts_in
 from smallsight.model.model import DEFAULT_MAX_TOKENS, MAX_PLACES, BatchSize
 from smallsight.model.picture_argument import (
@@ -27,7 +27,7 @@ from smallsight.model.picture_argument import (
     name_of_picture,
 )
 from smallsight.model.reply import FinishedReply, Reply, spaced_words
-from smallsight.model.shown_parts import Kind, PartOpener
+from smallsight.model.shown_parts import PartKind, PartOpener
 from smallsight.settings import Limits
 
 __all__ = ["TestModel", "words_of_name"]
@@ -46,9 +46,9 @@ class TestModel:
     name = "test"
     key = "test-1"
     tasks: frozenset[str] = frozenset()
-    converses = True
+    supports_chat = True
     frame_sampling: FrameSampling = FewFrames()
-    looks = Looks()
+    tile_counts = TileCounts()
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._opener = PartOpener(limits or Limits(), self.frame_sampling)
@@ -170,7 +170,7 @@ class TestModel:
         words: list[str] = []
         shown = [*pictures, *pictures_in(question)]
         for picture in shown:
-            self._opener.open(picture, Kind.ONE_OF_SEVERAL)
+            self._opener.open(picture, PartKind.ONE_OF_SEVERAL)
             words.extend(words_of_name(name_of_picture(picture)))
         words = words if shown else list(_NO_PICTURE)
         said = words[:max_tokens]

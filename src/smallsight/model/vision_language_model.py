@@ -13,17 +13,15 @@ from typing import Any, Self
 
 import psutil
 
+from smallsight.engine.decoding.place_finder import PlaceKind
 from smallsight.engine.engine import Engine, EngineOptions, HasRoom, HasTasks, RecallsPictures, SeesVideos
-from smallsight.engine.generation import Generation, TextAndChoice
+from smallsight.engine.generation import Generation, OnPiece, logprob_of
 from smallsight.engine.loading import load_engine
-from smallsight.engine.place_finder import PlaceKind
-from smallsight.engine.sampler import TokenChoice
 from smallsight.engine.sampling_options import SamplingOptions
-from smallsight.engine.weight_store import Report
 from smallsight.errors import ModelUnavailableError, SettingsError, SmallsightError
 from smallsight.families.frame_sampling import FewFrames, FrameSampling
 from smallsight.families.messages import Detail
-from smallsight.model.answer import Answer, Looks, MemoryReport, Timings, TokenLogprob, Usage
+from smallsight.model.answer import Answer, MemoryReport, TileCounts, Timings, Usage
 from smallsight.model.conversation import messages_of
 from smallsight.model.description_prompt import OwnWords, description_prompt, own_words
 from smallsight.model.finding import start_finding
@@ -35,8 +33,9 @@ from smallsight.model.picture_argument import (
     RecalledPicture,
     list_pictures,
 )
-from smallsight.model.reply import Listener, Piece, Reply
+from smallsight.model.reply import Reply
 from smallsight.model.shown_parts import PartOpener
+from smallsight.policy.progress import OnProgress
 from smallsight.settings import Limits
 from smallsight.version import __version__
 
@@ -54,7 +53,7 @@ class VisionLanguageModel:
         self.name = name
         self.precision = precision
         self.key = f"{name} {precision} {engine.key} {__version__}"
-        self.converses = engine.converses
+        self.supports_chat = engine.supports_chat
         self.tasks = engine.tasks if isinstance(engine, HasTasks) else frozenset[str]()
 
     @classmethod
@@ -66,14 +65,14 @@ class VisionLanguageModel:
         name: str,
         precision: str,
         threads: int = 0,
-        graphs_dir: Path | None = None,
+        prepared_dir: Path | None = None,
         limits: Limits | None = None,
         options: EngineOptions | None = None,
-        on_progress: Report | None = None,
+        on_progress: OnProgress | None = None,
     ) -> VisionLanguageModel:
         """Load a folder in Hugging Face layout; precision is "fp32", "bf16", "int8" or "int4".
 
-        0 threads means one per physical core. With ``graphs_dir`` the quantised weights are kept there and
+        0 threads means one per physical core. With ``prepared_dir`` the quantised weights are kept there and
         the next load takes about a second. Raises subclasses of SmallsightError.
         """
         engine = load_engine(
@@ -81,9 +80,9 @@ class VisionLanguageModel:
             model_dir,
             precision,
             threads=threads,
-            graphs_dir=graphs_dir,
+            prepared_dir=prepared_dir,
             options=options,
-            report=on_progress,
+            on_progress=on_progress,
         )
         return cls(engine, name=name, precision=precision, limits=limits or Limits())
 
@@ -94,9 +93,9 @@ class VisionLanguageModel:
         return MemoryReport(weights_bytes, psutil.Process().memory_info().rss)
 
     @property
-    def looks(self) -> Looks:
+    def tile_counts(self) -> TileCounts:
         """How many tiles it has looked at, and how many it knew."""
-        return self._running().features.looks
+        return self._running().features.tile_counts
 
     def describe(
         self,
@@ -315,9 +314,9 @@ class _Started:
         self._engine = engine
         self._wants_logprobs = wants_logprobs
 
-    def listen(self, listener: Listener) -> None:
+    def listen(self, on_piece: OnPiece) -> None:
         """Have every piece handed to a function, and None at the end."""
-        self.generation.listen(lambda piece: listener(None if piece is None else _public(piece)))
+        self.generation.listen(on_piece)
 
     def cancel(self) -> None:
         """Give the request up."""
@@ -354,16 +353,10 @@ class _Started:
             ),
             model=outcome.answered_by or self._model,
             data=outcome.data,
-            logprobs=tuple(_logprob(choice) for choice in outcome.choices) if self._wants_logprobs else None,
+            logprobs=tuple(logprob_of(choice) for choice in outcome.choices)
+            if self._wants_logprobs
+            else None,
         )
-
-
-def _public(piece: TextAndChoice) -> Piece:
-    return Piece(piece.text, None if piece.choice is None else _logprob(piece.choice))
-
-
-def _logprob(choice: TokenChoice) -> TokenLogprob:
-    return TokenLogprob(choice.token_id, choice.logprob or 0.0, choice.alternatives)
 
 
 def _answer_or_error(started: _Started | SmallsightError) -> Answer | SmallsightError:

@@ -20,7 +20,7 @@ from smallsight.quant.grouped import GroupedMatrix, group_size, quantize_groups
 from smallsight.quant.int8_rows import Int8Rows, quantize_rows
 
 WIDE_GROUP = 128
-Precision = Literal["fp32", "int8"]  # of the text embedder
+EmbedderPrecision = Literal["fp32", "int8"]  # of the text embedder
 Stored = NDArray[np.float32] | Int8Rows | GroupedMatrix | BF16Matrix
 
 
@@ -74,7 +74,7 @@ SCHEMES: Mapping[str, Scheme] = {
 }
 
 
-def store_matrix(matrix: NDArray[np.float32], precision: Precision) -> NDArray[np.float32] | Int8Rows:
+def store_matrix(matrix: NDArray[np.float32], precision: EmbedderPrecision) -> NDArray[np.float32] | Int8Rows:
     """Return the matrix as it is (fp32) or as rows of int8."""
     return quantize_rows(matrix) if precision == "int8" else matrix
 

@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from smallsight.errors import ModelError, RemoteModelError
+from smallsight.inventory.served_models import ServedModel
 from smallsight.model.model import Model
 from smallsight.model.picture_argument import NamedBytes
 from smallsight.model.reply import FinishedReply, Reply, spaced_words
@@ -23,7 +24,6 @@ from smallsight.server.exchange import Exchange
 from smallsight.server.picture_links import Opened, PictureLinks
 from smallsight.server.same_question import question_digest
 from smallsight.server.waiting_line import WaitingLine
-from smallsight.services.served_models import ServedModel
 from smallsight.services.serving import Serving
 
 log = structlog.get_logger(__name__)
@@ -135,7 +135,7 @@ class Asking:
         has_video = any(isinstance(link, VideoLink) for link in asked.links)
         async with (self._watching if has_video else self._preparing).place(client):
             opened = await self._pictures.open(files, asked.links, model, asked.detail)
-            question = _question(asked.turns, opened, converses=model.converses)
+            question = _question(asked.turns, opened, supports_chat=model.supports_chat)
             for index in range(asked.num_choices):
                 options = _options(asked, served, index, searches=bool(model.tasks)) | {"client": client}
                 replies.append(await self._start(model, question, options))
@@ -163,10 +163,10 @@ def _cancel_reply(future: asyncio.Future[Reply]) -> None:
 
 
 def _question(
-    turns: tuple[Turn, ...], opened: Mapping[Link, Opened], *, converses: bool
+    turns: tuple[Turn, ...], opened: Mapping[Link, Opened], *, supports_chat: bool
 ) -> list[dict[str, Any]]:
     """Return the conversation for a model; one that is no chat model hears the last question only."""
-    if not converses:
+    if not supports_chat:
         turns = _last_question(turns)
     return [{"role": turn.role, "content": [_content(part, opened) for part in turn.parts]} for turn in turns]
 

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from smallsight.errors import BadRequestError
 from smallsight.server.asked import Asked, Link, PictureLink, Turn
-from smallsight.server.video_part import VideoPart
+from smallsight.server.video_part import VideoContent
 from smallsight.server.wire_fields import (
     MAX_BIASES,
     MAX_CHOICES,
@@ -35,7 +35,7 @@ from smallsight.server.wire_fields import (
 )
 
 
-class TextPart(Wire):
+class TextContent(Wire):
     """Words."""
 
     type: Literal["text"]
@@ -63,7 +63,7 @@ class ImagePart(Wire):
     image_url: ImageUrl | str
 
 
-Part = Annotated[TextPart | RefusalPart | ImagePart | VideoPart, Field(discriminator="type")]
+Part = Annotated[TextContent | RefusalPart | ImagePart | VideoContent, Field(discriminator="type")]
 
 
 class ChatMessage(Wire):
@@ -195,12 +195,12 @@ def _turn(index: int, message: ChatMessage) -> Turn:
     return Turn(role, tuple(_part(one, f"messages.{index}.content") for one in content))
 
 
-def _part(part: TextPart | RefusalPart | ImagePart | VideoPart, place: str) -> str | Link:
-    if isinstance(part, TextPart):
+def _part(part: TextContent | RefusalPart | ImagePart | VideoContent, place: str) -> str | Link:
+    if isinstance(part, TextContent):
         return part.text
     if isinstance(part, RefusalPart):
         return part.refusal
-    if isinstance(part, VideoPart):
+    if isinstance(part, VideoContent):
         return part.link(place)
     if isinstance(part.image_url, str):
         return PictureLink(part.image_url)

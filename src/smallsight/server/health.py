@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from smallsight.engine.machine_memory import peak_memory_bytes
+from smallsight.machine.memory import peak_memory_bytes
 from smallsight.server.admission import Admission
 from smallsight.server.preload import Preload
 from smallsight.services.serving import Serving

@@ -8,8 +8,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from smallsight.engine.circuit import State
-from smallsight.engine.machine_memory import peak_memory_bytes
+from smallsight.engine.remote.circuit import CircuitState
+from smallsight.machine.memory import peak_memory_bytes
 from smallsight.server.admission import Admission
 from smallsight.server.asking import UnderWay
 from smallsight.server.usage import Cost
@@ -53,7 +53,7 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
-        self._registry.register(_State(serving, admission))
+        self._registry.register(_StateCollector(serving, admission))
 
     def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one request that has been answered."""
@@ -80,7 +80,7 @@ class Metrics:
         return generate_latest(self._registry)
 
 
-class _State(Collector):
+class _StateCollector(Collector):
     """What is read off at the moment of asking."""
 
     def __init__(self, serving: Serving, admission: Admission) -> None:
@@ -131,7 +131,7 @@ class _State(Collector):
             "smallsight_remote_requests", "How asking another server went.", labels=("model", "kind")
         )
         for one in states:
-            for state in State:
+            for state in CircuitState:
                 circuit.add_metric((one.name, state.value), one.circuit is state)
             for kind, number in (
                 ("answer", one.num_answers),
@@ -146,9 +146,9 @@ class _State(Collector):
         tiles = CounterMetricFamily(
             "smallsight_tiles", "Tiles of pictures that a model looked at, or knew.", labels=("model", "kind")
         )
-        for model, looks in self._serving.pool.looks().items():
-            tiles.add_metric((model, "encoded"), looks.num_encoded)
-            tiles.add_metric((model, "known"), looks.num_known)
+        for model, tile_counts in self._serving.pool.tile_counts().items():
+            tiles.add_metric((model, "encoded"), tile_counts.num_encoded)
+            tiles.add_metric((model, "known"), tile_counts.num_known)
         return tiles
 
     def _results(self) -> Iterator[Metric]:

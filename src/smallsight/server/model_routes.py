@@ -8,10 +8,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from smallsight.inventory.served_models import ListedModel
 from smallsight.server.authorise import UseRoute
 from smallsight.server.error_answer import json_response
 from smallsight.server.route_answers import LISTS
-from smallsight.services.served_models import ListedModel
 from smallsight.services.serving import Serving
 
 router = APIRouter(prefix="/v1", route_class=UseRoute, tags=["models"])

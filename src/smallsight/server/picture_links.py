@@ -17,7 +17,7 @@ from smallsight.model.model import Model
 from smallsight.model.picture_argument import NamedBytes, NamedImage, NamedVideo, RecalledPicture
 from smallsight.server.asked import Link, VideoLink
 from smallsight.server.remote_pictures import RemotePictures
-from smallsight.services.picture_pool import PicturePool
+from smallsight.services.picture_pool import PictureOpeners
 
 Opened: TypeAlias = NamedImage | RecalledPicture | NamedVideo
 _SHOWN_CHARS = 40
@@ -28,7 +28,7 @@ class PictureLinks:
 
     def __init__(
         self,
-        pool: PicturePool,
+        pool: PictureOpeners,
         remote: RemotePictures,
         *,
         max_pictures: int,

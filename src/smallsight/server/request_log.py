@@ -43,7 +43,7 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(send, _request_id(scope))
+        answer = _SentResponse(send, _request_id(scope))
         began_s = time.perf_counter()
         with structlog.contextvars.bound_contextvars(request_id=answer.request_id):
             try:
@@ -75,7 +75,7 @@ class RequestLog:
         )
 
 
-class _Answer:
+class _SentResponse:
     """Passes an answer on with the headers that all answers have, and remembers its status."""
 
     def __init__(self, send: Send, request_id: str) -> None:

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from smallsight.errors import BadRequestError
 from smallsight.server.asked import Asked, Link, PictureLink, Turn
-from smallsight.server.video_part import VideoPart
+from smallsight.server.video_part import VideoContent
 from smallsight.server.wire_fields import (
     MAX_MESSAGES,
     MAX_PARTS,
@@ -49,7 +49,7 @@ class InputImage(Wire):
     detail: Detail | None = None
 
 
-InputPart = Annotated[InputText | InputRefusal | InputImage | VideoPart, Field(discriminator="type")]
+InputPart = Annotated[InputText | InputRefusal | InputImage | VideoContent, Field(discriminator="type")]
 
 
 class InputMessage(Wire):
@@ -142,12 +142,12 @@ def _turn(index: int, message: InputMessage) -> Turn:
     return Turn(role, tuple(_part(f"input.{index}.content", part) for part in message.content))
 
 
-def _part(place: str, part: InputText | InputRefusal | InputImage | VideoPart) -> str | Link:
+def _part(place: str, part: InputText | InputRefusal | InputImage | VideoContent) -> str | Link:
     if isinstance(part, InputText):
         return part.text
     if isinstance(part, InputRefusal):
         return part.refusal
-    if isinstance(part, VideoPart):
+    if isinstance(part, VideoContent):
         return part.link(place)
     if part.image_url is None:
         raise BadRequestError(

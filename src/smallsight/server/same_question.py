@@ -7,9 +7,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from smallsight.inventory.served_models import ServedModel
 from smallsight.model.picture_argument import NamedBytes
 from smallsight.server.asked import Asked, Link, Turn
-from smallsight.services.served_models import ServedModel
 from smallsight.version import __version__
 
 _UNIMPORTANT = {"seed"}  # nothing is drawn

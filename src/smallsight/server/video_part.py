@@ -12,28 +12,28 @@ from smallsight.server.asked import VideoLink
 from smallsight.server.wire_fields import Wire
 
 
-class VideoSource(Wire):
+class VideoAddress(Wire):
     """Where a video is: an address, or its bytes in base64."""
 
     url: str | None = None
     data: str | None = None
 
 
-class VideoPart(Wire):
+class VideoContent(Wire):
     """A video. The field that holds it has the part's name, or another of those in use."""
 
     type: Literal["video_url", "input_video", "video"]
-    video_url: VideoSource | str | None = None
-    input_video: VideoSource | str | None = None
-    video: VideoSource | str | None = None
+    video_url: VideoAddress | str | None = None
+    input_video: VideoAddress | str | None = None
+    video: VideoAddress | str | None = None
     url: str | None = None
     data: str | None = None
 
     def link(self, place: str) -> VideoLink:
         """Return where the video is; raises BadRequestError, which names ``place``, when nothing says it."""
-        given = self.video_url or self.input_video or self.video or VideoSource(url=self.url, data=self.data)
+        given = self.video_url or self.input_video or self.video or VideoAddress(url=self.url, data=self.data)
         if isinstance(given, str):
-            given = VideoSource(url=given)
+            given = VideoAddress(url=given)
         if given.url:
             return VideoLink(given.url)
         if given.data:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from smallsight.engine.turns import Turns
+from smallsight.policy.turns import Turns
 
 
 @dataclass(frozen=True, eq=False, slots=True)

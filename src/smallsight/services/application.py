@@ -20,7 +20,7 @@ from smallsight.services.logs import configure_logging
 from smallsight.settings import Settings
 
 if TYPE_CHECKING:
-    from smallsight.engine.text_embedder import TextEmbedder
+    from smallsight.reading.text_embedder import TextEmbedder
 
 
 class Application:
@@ -54,14 +54,14 @@ class Application:
         if model_dir is None:
             return None
         # Half a second of loading OpenVINO, which a search by words alone does without.
-        from smallsight.engine.text_embedder import TextEmbedder  # noqa: PLC0415
+        from smallsight.reading.text_embedder import TextEmbedder  # noqa: PLC0415
 
         return self.resources.enter_context(
             TextEmbedder.load(
                 model_dir,
                 precision=self.settings.embedding.precision,
                 threads=self.settings.threads,
-                graphs_dir=self.settings.graphs_dir,
+                prepared_dir=self.settings.prepared_dir,
             )
         )
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from smallsight.engine.text_reader import TextReader, is_reading_available
 from smallsight.errors import FolderError
 from smallsight.library.describing import ModelDescriber
 from smallsight.library.indexer import Indexer, IndexReport
 from smallsight.library.ledger import forget_failures
-from smallsight.library.observer import Observer
+from smallsight.library.observer import Progress
 from smallsight.library.scan import FolderScan, ScanReport
 from smallsight.library.tagging import ModelTagger
 from smallsight.model.loading import load
 from smallsight.model.model import Model
+from smallsight.reading.text_reader import TextReader, is_reading_available
 from smallsight.services.application import Application
 from smallsight.services.describing import describe_options
 from smallsight.services.tagging import make_tagger, tagging_model
@@ -75,7 +75,7 @@ class IndexingApplication(Application):
     def index(
         self,
         folders: Sequence[Path],
-        observer: Observer,
+        observer: Progress,
         should_stop: Callable[[], bool],
         *,
         retry_failed: bool = False,

@@ -9,8 +9,8 @@ from functools import partial
 
 from PIL import Image
 
-from smallsight.engine.machine_memory import other_process_bytes
 from smallsight.families.frame_sampling import FrameSampling
+from smallsight.machine.memory import other_process_bytes
 from smallsight.media.child_process import ChildStop
 from smallsight.model.picture_argument import NamedBytes, NamedImage, NamedVideo, PictureOpener
 from smallsight.model.shown_parts import open_video
@@ -19,7 +19,7 @@ from smallsight.settings import Limits
 _NUM_THREADS = 2
 
 
-class PicturePool:
+class PictureOpeners:
     """Decodes untrusted bytes outside this process, without keeping the event loop. Close it at the end."""
 
     def __init__(self, limits: Limits) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from smallsight.model.answer import Answer, Timings
-from smallsight.recently_used import RecentlyUsed
+from smallsight.policy.recently_used import RecentlyUsed
 
 _OVERHEAD_BYTES = 1024  # of one answer besides its text, generously
 

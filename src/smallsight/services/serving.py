@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from smallsight.engine.machine_memory import free_memory_bytes, resident_memory_bytes, usable_memory_bytes
-from smallsight.engine.pool import Memory, Pool
+from smallsight.inventory.served_models import ServedModel, ServedModels
+from smallsight.lending.measured_memory import MeasuredMemory
+from smallsight.lending.model_lender import Loader, ModelLender
+from smallsight.lending.remotes import RemoteModels
+from smallsight.lending.residency import MemoryState, Residency
+from smallsight.machine.memory import free_memory_bytes, resident_memory_bytes, usable_memory_bytes
 from smallsight.model.loading import load
 from smallsight.model.model import Model
+from smallsight.policy.progress import OnProgress
 from smallsight.services.api_keys import ApiKeys
 from smallsight.services.live_settings import LiveSettings
-from smallsight.services.measured_memory import MeasuredMemory
-from smallsight.services.model_pool import Loader, ModelPool, Report
-from smallsight.services.picture_pool import PicturePool
-from smallsight.services.remote_models import RemoteModels
+from smallsight.services.picture_pool import PictureOpeners
 from smallsight.services.result_cache import ResultCache
-from smallsight.services.served_models import ServedModel, ServedModels
 from smallsight.settings import Settings
 
 _HERE = "openvino"  # what the pool lends never asks another server, whatever names that has taken
@@ -34,8 +35,8 @@ class Serving:
         self.settings = live.current()
         self.keys = ApiKeys(self.settings.api_keys_path)
         self.models = ServedModels(live.current)
-        self.pictures = PicturePool(self.settings.limits)
-        self.pool = ModelPool(
+        self.pictures = PictureOpeners(self.settings.limits)
+        self.pool = ModelLender(
             pool_policy(self.settings, usable_memory_bytes()),
             loader or self._load,
             keep_alive_s=self.settings.memory.keep_alive_s,
@@ -56,7 +57,7 @@ class Serving:
         await self.pool.close()
         self.pictures.close()
 
-    def _load(self, served: ServedModel, report: Report) -> Model:
+    def _load(self, served: ServedModel, report: OnProgress) -> Model:
         return load(
             served.source,
             precision=served.precision,
@@ -66,15 +67,15 @@ class Serving:
             on_progress=report,
         )
 
-    def _measure(self) -> Memory:
+    def _measure(self) -> MemoryState:
         """Measure this process with its decoding ones, and the machine."""
         resident_bytes = resident_memory_bytes() + self.pictures.memory_bytes()
-        return Memory(resident_bytes, free_memory_bytes())
+        return MemoryState(resident_bytes, free_memory_bytes())
 
 
-def pool_policy(settings: Settings, usable_bytes: int) -> Pool:
+def pool_policy(settings: Settings, usable_bytes: int) -> Residency:
     """Return the bounds on loaded models for a machine of this size."""
     wanted = settings.memory
     max_bytes = usable_bytes * _BUDGET_SHARE if wanted.max_gb is None else wanted.max_gb * _GIB
     by_machine = 1 if usable_bytes < _SMALL_MACHINE_BYTES else _MODELS_ON_LARGE_MACHINES
-    return Pool(max_models=wanted.max_loaded_models or by_machine, max_bytes=int(max_bytes))
+    return Residency(max_models=wanted.max_loaded_models or by_machine, max_bytes=int(max_bytes))

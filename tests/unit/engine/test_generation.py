@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from smallsight.engine.generation import Generation, TextAndChoice
-from smallsight.engine.sampler import TokenChoice
+from smallsight.engine.decoding.sampler import TokenChoice
+from smallsight.engine.generation import Generation, Piece, TokenLogprob
 
 
 def write(generation: Generation, count: int) -> None:
@@ -23,7 +23,7 @@ def test_a_listener_hears_what_came_before_it_and_after_in_order():
         for number in range(before, 100):
             generation.add(str(number))
         generation.finish(None)
-        assert heard == [*(TextAndChoice(str(number)) for number in range(100)), None]
+        assert heard == [*(Piece(str(number)) for number in range(100)), None]
 
 
 def test_listening_while_a_thread_writes_loses_nothing():
@@ -57,4 +57,4 @@ def test_a_token_without_text_is_handed_over_and_not_read():
             generation.listen(heard.append)
         else:
             assert list(generation.pieces()) == ["a"]
-    assert heard == [TextAndChoice("", TokenChoice(5)), TextAndChoice("a", TokenChoice(6)), None]
+    assert heard == [Piece("", TokenLogprob(5, 0.0)), Piece("a", TokenLogprob(6, 0.0)), None]

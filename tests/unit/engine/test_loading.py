@@ -8,7 +8,7 @@ from smallsight.catalog.catalog import load_catalog
 from smallsight.engine.loading import _LOADERS, load_engine
 from smallsight.errors import ModelNotRunnableError
 from smallsight.families.florence2.tasks import DESCRIBE
-from smallsight.model.loading_names import RUNNABLE_FAMILIES, TEST_FAMILY
+from smallsight.inventory.names import RUNNABLE_FAMILIES, TEST_FAMILY
 from smallsight.quant.scheme import SCHEMES
 
 

@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from smallsight.errors import BrokenCheckpointError
-from smallsight.families.checkpoint import Checkpoint
+from smallsight.families.checkpoint import TensorFiles
 
 VALUES = np.array([[1.0, -2.5, 0.15625], [3.0, 0.0, -1e-3]], np.float32)
 
@@ -26,7 +26,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_float32_and_float16_come_back_as_float32(path: Path):
     save_file({"single": VALUES, "half": VALUES.astype(np.float16)}, path, metadata={"format": "pt"})
-    checkpoint = Checkpoint(path)
+    checkpoint = TensorFiles(path)
     np.testing.assert_array_equal(checkpoint.take("single", (2, 3)), VALUES)
     half = checkpoint.take("half", (2, 3))
     assert half.dtype == np.float32
@@ -36,7 +36,7 @@ def test_float32_and_float16_come_back_as_float32(path: Path):
 def test_bfloat16_is_the_upper_half_of_float32(path: Path):
     upper = (VALUES.view(np.uint32) >> 16).astype("<u2")
     header = {"x": {"dtype": "BF16", "shape": [2, 3], "data_offsets": [0, 12]}}
-    got = Checkpoint(write(path, header, upper.tobytes())).take("x", (2, 3))
+    got = TensorFiles(write(path, header, upper.tobytes())).take("x", (2, 3))
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, VALUES, rtol=2**-7)
     np.testing.assert_array_equal(got.view(np.uint32) & 0xFFFF, 0)
@@ -46,12 +46,12 @@ def test_a_header_of_any_length_does_not_misalign_the_values(path: Path):
     header = {"x": {"dtype": "F32", "shape": [6], "data_offsets": [0, 24]}}
     for spaces in range(4):
         write(path, json.dumps(header).encode() + b" " * spaces, VALUES.tobytes())
-        np.testing.assert_array_equal(Checkpoint(path).take("x", (6,)), VALUES.ravel())
+        np.testing.assert_array_equal(TensorFiles(path).take("x", (6,)), VALUES.ravel())
 
 
 def test_taking_is_counted(path: Path):
     save_file({"a": VALUES, "b": VALUES}, path)
-    checkpoint = Checkpoint(path)
+    checkpoint = TensorFiles(path)
     assert checkpoint.untaken == {"a", "b"}
     checkpoint.take("a", (2, 3))
     assert checkpoint.untaken == {"b"}
@@ -65,12 +65,12 @@ def test_values_that_are_not_numbers_are_refused(path: Path, bad: float):
     values[1, 2] = bad
     save_file({"x": values}, path)
     with pytest.raises(BrokenCheckpointError, match=r"Tensor x .* not numbers"):
-        Checkpoint(path).take("x", (2, 3))
+        TensorFiles(path).take("x", (2, 3))
 
 
 def test_wrong_shape_and_unknown_name_say_what_was_found(path: Path):
     save_file({"x": VALUES}, path)
-    checkpoint = Checkpoint(path)
+    checkpoint = TensorFiles(path)
     with pytest.raises(BrokenCheckpointError, match=r"shape \[2, 3\], expected \[3, 2\]"):
         checkpoint.take("x", (3, 2))
     with pytest.raises(BrokenCheckpointError, match="no tensor y"):
@@ -80,7 +80,7 @@ def test_wrong_shape_and_unknown_name_say_what_was_found(path: Path):
 def test_integers_are_not_weights(path: Path):
     save_file({"x": np.arange(3)}, path)
     with pytest.raises(BrokenCheckpointError, match="stored as I64"):
-        Checkpoint(path).take("x", (3,))
+        TensorFiles(path).take("x", (3,))
 
 
 def test_every_cut_of_a_file_is_a_typed_error(path: Path):
@@ -89,7 +89,7 @@ def test_every_cut_of_a_file_is_a_typed_error(path: Path):
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
         with pytest.raises(BrokenCheckpointError, match=str(path)):
-            Checkpoint(path)
+            TensorFiles(path)
 
 
 @pytest.mark.parametrize(
@@ -113,9 +113,9 @@ def test_every_cut_of_a_file_is_a_typed_error(path: Path):
 )
 def test_a_damaged_header_is_a_typed_error(path: Path, header: object):
     with pytest.raises(BrokenCheckpointError):
-        Checkpoint(write(path, header, b"abcd"))
+        TensorFiles(write(path, header, b"abcd"))
 
 
 def test_a_missing_file_is_a_typed_error(path: Path):
     with pytest.raises(BrokenCheckpointError, match="No such file"):
-        Checkpoint(path)
+        TensorFiles(path)

@@ -25,11 +25,11 @@ def build():
     y = linear(x, np.ones((64, 64), np.float32), np.zeros(64, np.float32))
     return ov.Model([ops.result(y)], [x], "x")
 for _ in range(8):
-    network = load_or_compile(build, {{"of": "shared"}}, graphs_dir=Path({folder!r}), threads=1)
+    network = load_or_compile(build, {{"of": "shared"}}, prepared_dir=Path({folder!r}), threads=1)
     assert (network.model([np.ones((1, 1, 64), np.float32)])[0] == 64).all()
     for path in Path({folder!r}).glob("*.network"):
         path.unlink(missing_ok=True)
-load_or_compile(build, {{"of": "shared"}}, graphs_dir=Path({folder!r}), threads=1)
+load_or_compile(build, {{"of": "shared"}}, prepared_dir=Path({folder!r}), threads=1)
 """
 INPUT = np.ones((1, 1, 64), np.float32)
 
@@ -48,13 +48,13 @@ def is_right(network: CompiledNetwork) -> bool:
 
 
 def load(folder: Path | None, identity: str = "one") -> CompiledNetwork:
-    return load_or_compile(build, {"of": identity}, graphs_dir=folder, threads=1)
+    return load_or_compile(build, {"of": identity}, prepared_dir=folder, threads=1)
 
 
 def test_second_load_takes_the_file_and_gives_the_same(tmp_path: Path):
     folder = tmp_path / "new" / "graphs"
     first = load(folder)
-    second = load_or_compile(must_not_build, {"of": "one"}, graphs_dir=folder, threads=2)
+    second = load_or_compile(must_not_build, {"of": "one"}, prepared_dir=folder, threads=2)
     assert (first.from_cache, second.from_cache) == (False, True)
     assert is_right(first)
     assert is_right(second)

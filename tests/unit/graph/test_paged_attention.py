@@ -6,7 +6,7 @@ import numpy as np
 import openvino as ov
 from openvino import opset15 as ops
 
-from smallsight.engine.text_runner import TextPiece, TextRunner
+from smallsight.engine.openvino.text_runner import StepInput, TextRunner
 from smallsight.graph.compiled import CompiledNetwork
 from smallsight.graph.constants import integers
 from smallsight.graph.paged_attention import attend_paged, cache_inputs, paged_inputs
@@ -60,14 +60,14 @@ def test_ragged_sequences_in_scattered_blocks_in_pieces():
     random = np.random.default_rng(0)
     first, second = (random.standard_normal((num, WIDTH)).astype(np.float32) for num in (75, 41))
     tables = [9, 2, 7], [4, 11]
-    pieces = [TextPiece(first[:40], 0, tables[0][:2], wants_logits=True)]
-    pieces.append(TextPiece(second[:40], 0, tables[1], wants_logits=True))
+    pieces = [StepInput(first[:40], 0, tables[0][:2], wants_logits=True)]
+    pieces.append(StepInput(second[:40], 0, tables[1], wants_logits=True))
     got = runner.run(pieces).copy()
     np.testing.assert_allclose(got, [reference(first[:40])[-1], reference(second[:40])[-1]], atol=2e-5)
     got = runner.run(
         [
-            TextPiece(first[40:], 40, tables[0], wants_logits=True),
-            TextPiece(second[40:], 40, tables[1], wants_logits=True),
+            StepInput(first[40:], 40, tables[0], wants_logits=True),
+            StepInput(second[40:], 40, tables[1], wants_logits=True),
         ]
     )
     np.testing.assert_allclose(got, [reference(first)[-1], reference(second)[-1]], atol=2e-5)
@@ -114,7 +114,7 @@ def test_a_prefix_sees_all_of_itself_beside_sequences_that_do_not():
 
     def piece(which, begin, end, prefix=PREFIX):
         joined, table = ((first, tables[0]), (second, tables[1]))[which]
-        return TextPiece(joined[begin:end], begin, table, wants_logits=True, prefix_tokens=prefix)
+        return StepInput(joined[begin:end], begin, table, wants_logits=True, prefix_tokens=prefix)
 
     got = runner.run([piece(0, 0, PREFIX), piece(1, 0, PREFIX)]).copy()
     expected = [bidirectional(one[:PREFIX])[-1] for one in (first, second)]
@@ -126,7 +126,7 @@ def test_a_prefix_sees_all_of_itself_beside_sequences_that_do_not():
         np.testing.assert_array_equal(runner.hidden, [first[end - 1], second[end - 1]])
     # What was written while the prefix saw itself is what a copy of its block holds.
     runner.cache.copy_block(2, 7)
-    copied = TextPiece(first[PREFIX : PREFIX + 1], PREFIX, [9, 7], wants_logits=True, prefix_tokens=PREFIX)
+    copied = StepInput(first[PREFIX : PREFIX + 1], PREFIX, [9, 7], wants_logits=True, prefix_tokens=PREFIX)
     got = runner.run([copied, piece(1, PREFIX + 5, PREFIX + 6)])
     np.testing.assert_allclose(got[0], bidirectional(first[: PREFIX + 1])[-1], atol=2e-5)
 

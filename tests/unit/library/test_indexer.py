@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from smallsight.engine.text_line import TextLine
 from smallsight.errors import DecoderFailedError, OutOfResourcesError, SmallsightError
 from smallsight.library.database import Database
 from smallsight.library.indexer import Indexer, IndexReport
@@ -19,6 +18,7 @@ from smallsight.library.observer import SilentObserver
 from smallsight.library.scan import FolderScan
 from smallsight.library.schema import chunk, content, lease, outcome
 from smallsight.library.thumbnails import thumbnail_path
+from smallsight.reading.text_line import TextLine
 from smallsight.settings import Settings
 
 Draw = Callable[..., Path]

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from smallsight.engine.text_line import TextLine
 from smallsight.errors import NotInLibraryError
 from smallsight.library.database import Database
 from smallsight.library.library import Library
@@ -15,6 +14,7 @@ from smallsight.library.observer import SilentObserver
 from smallsight.library.scan import FolderScan
 from smallsight.library.schema import content, tag
 from smallsight.library.texts import EmbeddableTexts, chunk_texts, store_lines
+from smallsight.reading.text_line import TextLine
 from smallsight.settings import Settings
 
 Draw = Callable[..., Path]

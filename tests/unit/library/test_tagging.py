@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from PIL import Image
 
 import smallsight
-from smallsight.engine.text_line import TextLine
 from smallsight.errors import DecoderFailedError, PictureError
 from smallsight.library.database import Database
 from smallsight.library.embedding import texts_to_embed
@@ -31,6 +30,7 @@ from smallsight.library.tagging import (
 )
 from smallsight.library.texts import store_machine_tags
 from smallsight.model.picture_argument import NamedBytes
+from smallsight.reading.text_line import TextLine
 from smallsight.settings import Settings
 from tiny_florence2 import SHAPES, write_tiny_florence2
 

@@ -6,7 +6,7 @@ from PIL import Image
 from smallsight.errors import SettingsError
 from smallsight.families.messages import Message, PicturePart, TextPart
 from smallsight.model.conversation import messages_of, pictures_in, texts_in
-from smallsight.model.shown_parts import Kind, ShownParts
+from smallsight.model.shown_parts import PartKind, ShownParts
 
 RED, BLUE = Image.new("RGB", (2, 2), "red"), Image.new("RGB", (2, 2), "blue")
 
@@ -22,7 +22,7 @@ def made(pictures: list[object], question: object) -> list[tuple[str, list[objec
     return shown(messages_of(pictures, question, opened))
 
 
-def opened(picture: Image.Image, kind: Kind) -> ShownParts:
+def opened(picture: Image.Image, kind: PartKind) -> ShownParts:
     return (PicturePart(picture),)
 
 
@@ -87,14 +87,20 @@ def test_parts_hold_what_they_were_given():
 
 
 def test_what_is_opened_as_what():
-    kinds: list[Kind] = []
+    kinds: list[PartKind] = []
 
-    def note(picture: object, kind: Kind) -> ShownParts:
+    def note(picture: object, kind: PartKind) -> ShownParts:
         kinds.append(kind)
         return (PicturePart(RED),)
 
     parts = [{"type": "image", "image": RED}, {"type": "video", "video": "clip.mp4"}]
     messages_of([RED], [{"role": "user", "content": parts}], note)
     messages_of([RED, BLUE], "Compare.", note)
-    assert kinds == [Kind.ALONE, Kind.PICTURE, Kind.VIDEO, Kind.ONE_OF_SEVERAL, Kind.ONE_OF_SEVERAL]
+    assert kinds == [
+        PartKind.ALONE,
+        PartKind.PICTURE,
+        PartKind.VIDEO,
+        PartKind.ONE_OF_SEVERAL,
+        PartKind.ONE_OF_SEVERAL,
+    ]
     assert pictures_in([{"role": "user", "content": parts}]) == [RED, "clip.mp4"]

@@ -23,9 +23,9 @@ from smallsight.errors import (
     SmallsightError,
     UnknownModelError,
 )
-from smallsight.model import loading_names
+from smallsight.inventory import names
+from smallsight.inventory.names import WantedModel, find_model, require_memory
 from smallsight.model.loading import load
-from smallsight.model.loading_names import WantedModel, find_model, require_memory
 from smallsight.settings import Settings
 
 GIB = 1024**3
@@ -105,7 +105,7 @@ def test_a_folder_is_read_once_and_again_when_a_file_changes(find, model_dir: Pa
         read.append(directory)
         return open_checkpoint(directory, model_types)
 
-    monkeypatch.setattr(loading_names, "open_checkpoint", counting)
+    monkeypatch.setattr(names, "open_checkpoint", counting)
     assert find(model_dir) == find(model_dir)
     assert read == [model_dir]
     (model_dir / "model.safetensors").write_bytes(b"not weights")

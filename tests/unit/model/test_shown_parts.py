@@ -12,7 +12,7 @@ from smallsight.errors import PictureNotFoundError, UnsupportedFormatError
 from smallsight.families.frame_sampling import FewFrames
 from smallsight.families.messages import PicturePart, Tile, TiledPart, TiledPicture, VideoPart
 from smallsight.model.picture_argument import NamedBytes, NamedVideo, PictureArgument, RecalledPicture
-from smallsight.model.shown_parts import Kind, PartOpener, open_video
+from smallsight.model.shown_parts import PartKind, PartOpener, open_video
 from smallsight.settings import Limits
 
 LIMITS = Limits()
@@ -20,14 +20,14 @@ CLIP, LOOP = clip(20, fps=10), animation(4)
 PICTURES, VIDEOS = FewFrames(2), FewFrames(3, knows_videos=True)
 
 
-def kinds(argument: PictureArgument, kind: Kind, sampling: FewFrames) -> list[str]:
+def kinds(argument: PictureArgument, kind: PartKind, sampling: FewFrames) -> list[str]:
     with PartOpener(LIMITS, sampling) as opener:
         parts = opener.open(argument, kind)
     return ["video" if isinstance(part, VideoPart) else "picture" for part in parts]
 
 
-@pytest.mark.parametrize("kind", [Kind.ALONE, Kind.ONE_OF_SEVERAL, Kind.VIDEO])
-def test_a_video_file_is_a_video_wherever_it_may_be_one(kind: Kind):
+@pytest.mark.parametrize("kind", [PartKind.ALONE, PartKind.ONE_OF_SEVERAL, PartKind.VIDEO])
+def test_a_video_file_is_a_video_wherever_it_may_be_one(kind: PartKind):
     assert kinds(CLIP, kind, VIDEOS) == ["video"]
     assert kinds(NamedBytes("clip.mp4", CLIP), kind, PICTURES) == ["picture", "picture"]
 
@@ -35,13 +35,13 @@ def test_a_video_file_is_a_video_wherever_it_may_be_one(kind: Kind):
 @pytest.mark.parametrize(
     ("kind", "expected", "of_pictures"),
     [
-        (Kind.ALONE, ["video"], ["picture"]),
-        (Kind.ONE_OF_SEVERAL, ["picture"], ["picture"]),
-        (Kind.PICTURE, ["picture"], ["picture"]),
-        (Kind.VIDEO, ["video"], ["picture", "picture"]),
+        (PartKind.ALONE, ["video"], ["picture"]),
+        (PartKind.ONE_OF_SEVERAL, ["picture"], ["picture"]),
+        (PartKind.PICTURE, ["picture"], ["picture"]),
+        (PartKind.VIDEO, ["video"], ["picture", "picture"]),
     ],
 )
-def test_what_an_animation_is(kind: Kind, expected: list[str], of_pictures: list[str]):
+def test_what_an_animation_is(kind: PartKind, expected: list[str], of_pictures: list[str]):
     assert kinds(LOOP, kind, VIDEOS) == expected
     assert kinds(LOOP, kind, PICTURES) == of_pictures
 
@@ -57,38 +57,38 @@ def test_a_picture_that_was_shown_before_is_not_decoded_again():
         return known if digest == hashlib.sha256(data).digest() else None
 
     with PartOpener(LIMITS, PICTURES, recall) as opener:
-        (shown,) = opener.open(data, Kind.ALONE)
+        (shown,) = opener.open(data, PartKind.ALONE)
         assert isinstance(shown, TiledPart)
         assert shown.picture is known
-        assert opener.open(RecalledPicture("cat.png", known), Kind.PICTURE) != ()
-        (opened,) = opener.open(LOOP, Kind.PICTURE)
+        assert opener.open(RecalledPicture("cat.png", known), PartKind.PICTURE) != ()
+        (opened,) = opener.open(LOOP, PartKind.PICTURE)
         assert isinstance(opened, PicturePart)
         assert opened.digest == asked[-1] == hashlib.sha256(LOOP).digest()
         with pytest.raises(UnsupportedFormatError):
-            opener.open(data + b"!", Kind.ALONE)
+            opener.open(data + b"!", PartKind.ALONE)
         assert len(asked) == 3
 
 
 def test_a_video_is_no_picture_and_a_picture_no_video(tmp_path: Path):
     with pytest.raises(UnsupportedFormatError, match="a video"):
-        kinds(CLIP, Kind.PICTURE, VIDEOS)
+        kinds(CLIP, PartKind.PICTURE, VIDEOS)
     for argument in (Image.new("RGB", (4, 4)), np.zeros((4, 4, 3), np.uint8), b"hello"):
         with pytest.raises(UnsupportedFormatError):
-            kinds(argument, Kind.VIDEO, VIDEOS)
+            kinds(argument, PartKind.VIDEO, VIDEOS)
     with pytest.raises(PictureNotFoundError):
-        kinds(tmp_path / "none.mp4", Kind.ALONE, VIDEOS)
+        kinds(tmp_path / "none.mp4", PartKind.ALONE, VIDEOS)
 
 
 def test_what_is_open_already_stays_as_it_is():
     image = Image.new("RGB", (4, 4))
     with PartOpener(LIMITS, VIDEOS) as opener:
-        (part,) = opener.open(image, Kind.ALONE)
+        (part,) = opener.open(image, PartKind.ALONE)
         assert isinstance(part, PicturePart)
         assert part.image is image
         seen = opener.video(NamedBytes("folder/clip.mp4", CLIP))
         assert seen.name == "folder/clip.mp4"
         assert opener.video(seen) is seen
-        (part,) = opener.open(seen, Kind.ALONE)
+        (part,) = opener.open(seen, PartKind.ALONE)
         assert isinstance(part, VideoPart)
         assert part.video is seen.video
 

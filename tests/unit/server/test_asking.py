@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from smallsight.families.messages import Video
+from smallsight.inventory.served_models import ServedModel
 from smallsight.model.picture_argument import NamedImage, NamedVideo
 from smallsight.server.asked import Asked, PictureLink, Turn, VideoLink
 from smallsight.server.asking import _options, _question
-from smallsight.services.served_models import ServedModel
 
 A, B, C = (PictureLink(name) for name in "abc")
 V = VideoLink("v")
@@ -27,10 +27,10 @@ SERVED = ServedModel(
 )
 
 
-def heard(*turns: Turn, converses: bool) -> list[tuple[str, list[str]]]:
+def heard(*turns: Turn, supports_chat: bool) -> list[tuple[str, list[str]]]:
     return [
         (turn["role"], [part.get("text") or part[part["type"]].name for part in turn["content"]])
-        for turn in _question(turns, OPENED, converses=converses)
+        for turn in _question(turns, OPENED, supports_chat=supports_chat)
     ]
 
 
@@ -41,7 +41,7 @@ def test_a_chat_model_hears_everything():
         Turn("assistant", ("2",)),
         Turn("user", ("3", B)),
     )
-    assert heard(*turns, converses=True) == [
+    assert heard(*turns, supports_chat=True) == [
         ("system", ["s"]),
         ("user", ["a", "1"]),
         ("assistant", ["2"]),
@@ -51,12 +51,12 @@ def test_a_chat_model_hears_everything():
 
 def test_another_hears_the_last_question_about_the_last_pictures():
     first, second = Turn("user", (A, B, "1")), Turn("user", (C, "2"))
-    assert heard(Turn("system", ("s",)), first, second, converses=False) == [("user", ["c", "2"])]
-    assert heard(first, Turn("assistant", ("x",)), Turn("user", ("3",)), converses=False) == [
+    assert heard(Turn("system", ("s",)), first, second, supports_chat=False) == [("user", ["c", "2"])]
+    assert heard(first, Turn("assistant", ("x",)), Turn("user", ("3",)), supports_chat=False) == [
         ("user", ["a", "b", "3"])
     ]
-    assert heard(Turn("user", ("1",)), converses=False) == [("user", ["1"])]
-    assert heard(Turn("system", ("s",)), converses=False) == [("system", ["s"])]
+    assert heard(Turn("user", ("1",)), supports_chat=False) == [("user", ["1"])]
+    assert heard(Turn("system", ("s",)), supports_chat=False) == [("system", ["s"])]
 
 
 def options(index: int = 0, *, searches: bool = False, **asked: object) -> dict[str, object]:
@@ -83,7 +83,11 @@ def test_a_model_that_searches_is_not_told_how_to_draw():
 
 def test_a_video_is_heard_where_it_stands():
     turns = (Turn("user", (A, "1")), Turn("assistant", ("2",)), Turn("user", (V, "3")))
-    assert heard(*turns, converses=True) == [("user", ["a", "1"]), ("assistant", ["2"]), ("user", ["v", "3"])]
-    assert heard(*turns, converses=False) == [("user", ["v", "3"])]
-    (turn,) = _question(turns[-1:], OPENED, converses=True)
+    assert heard(*turns, supports_chat=True) == [
+        ("user", ["a", "1"]),
+        ("assistant", ["2"]),
+        ("user", ["v", "3"]),
+    ]
+    assert heard(*turns, supports_chat=False) == [("user", ["v", "3"])]
+    (turn,) = _question(turns[-1:], OPENED, supports_chat=True)
     assert [part["type"] for part in turn["content"]] == ["video", "text"]

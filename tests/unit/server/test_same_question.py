@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from smallsight.inventory.served_models import ServedModel
 from smallsight.model.picture_argument import NamedBytes
 from smallsight.server.asked import Asked, PictureLink, Turn
 from smallsight.server.same_question import question_digest
-from smallsight.services.served_models import ServedModel
 
 SERVED = ServedModel("m", "m", "int8", "auto", 0, None, False, 77, 0.0, "mark")
 ASKED = Asked("m", (Turn("user", (PictureLink("u"), "What?")),), sampling={"stop": ["x"], "top_p": 0.5})

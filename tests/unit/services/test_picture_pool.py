@@ -10,7 +10,7 @@ from clips import clip
 from smallsight.errors import CorruptPictureError
 from smallsight.families.frame_sampling import FewFrames
 from smallsight.model.picture_argument import NamedBytes
-from smallsight.services.picture_pool import PicturePool
+from smallsight.services.picture_pool import PictureOpeners
 from smallsight.settings import Limits
 
 
@@ -22,7 +22,7 @@ def png(width: int) -> bytes:
 
 def test_pictures_are_opened_side_by_side_in_two_processes_that_end():
     before = set(psutil.Process().children(recursive=True))
-    pool = PicturePool(Limits())
+    pool = PictureOpeners(Limits())
 
     async def go() -> list[int]:
         pictures = [NamedBytes(f"{width}.png", png(width)) for width in range(1, 20)]
@@ -45,7 +45,7 @@ def decoders() -> list[psutil.Process]:
 
 
 def test_a_video_that_is_given_up_costs_no_more_time():
-    pool = PicturePool(Limits())
+    pool = PictureOpeners(Limits())
     video = NamedBytes("clip.mp4", clip(600, 320, 240))
 
     async def go() -> None:
@@ -69,7 +69,7 @@ def test_a_video_that_is_given_up_costs_no_more_time():
 
 
 def test_what_decodes_counts_as_memory_until_it_ends():
-    pool = PicturePool(Limits())
+    pool = PictureOpeners(Limits())
 
     async def go() -> None:
         assert pool.memory_bytes() == 0

@@ -36,7 +36,7 @@ _OLDER_NAMES = {"dim_embed": "embed_dim"}
 
 
 @dataclass(frozen=True)
-class Stage:
+class DaViTStage:
     """One stage of the tower: a convolution that shrinks the picture, then pairs of attention blocks."""
 
     depth: int
@@ -52,7 +52,7 @@ class Stage:
 class Florence2Config:
     """The numbers that decide the network."""
 
-    stages: tuple[Stage, ...]
+    stages: tuple[DaViTStage, ...]
     window: int
     vision_positions: int
     vocabulary: int
@@ -116,7 +116,7 @@ def read_config(model_dir: Path) -> Florence2Config:
 def _config(values: Mapping[str, Any], vision: dict[str, Any], text: dict[str, Any]) -> Florence2Config:
     names = ("depths", "embed_dim", "num_heads", "num_groups", "patch_size", "patch_stride", "patch_padding")
     stages = tuple(
-        Stage(*map(int, numbers)) for numbers in zip(*(vision[name] for name in names), strict=True)
+        DaViTStage(*map(int, numbers)) for numbers in zip(*(vision[name] for name in names), strict=True)
     )
     hidden, heads = int(text["d_model"]), int(text["encoder_attention_heads"])
     config = Florence2Config(

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from smallsight.families.florence2.tasks import Task
+from smallsight.families.florence2.tasks import TaskPrompt
 
 BINS = 1000
 _LOCATION = re.compile(r"<loc_(\d+)>")
@@ -40,7 +40,7 @@ NO_RULES = Rules()
 
 
 def read_answer(
-    text: str, task: Task, size: tuple[int, int], rules: Rules = NO_RULES
+    text: str, task: TaskPrompt, size: tuple[int, int], rules: Rules = NO_RULES
 ) -> dict[str, Any] | str:
     """Return what a task found in a picture of this (width, height), given everything that was written.
 
@@ -74,7 +74,7 @@ def read_answer(
     return {"bboxes": [box for _, box in boxes], "labels": [label for label, _ in boxes]}
 
 
-def in_words(found: dict[str, Any] | str, task: Task) -> tuple[str, dict[str, Any] | None]:
+def in_words(found: dict[str, Any] | str, task: TaskPrompt) -> tuple[str, dict[str, Any] | None]:
     """Return an answer as text, and as data with its ``task``, which is None for tasks that write text."""
     if isinstance(found, str):
         return found, None

@@ -21,7 +21,7 @@ from smallsight.catalog.checkpoint import read_json_object
 from smallsight.errors import BrokenCheckpointError, ModelNotRunnableError
 from smallsight.families.florence2.config import Florence2Config, read_config
 from smallsight.families.florence2.post_process import Rules, read_answer
-from smallsight.families.florence2.tasks import Task, find_task
+from smallsight.families.florence2.tasks import TaskPrompt, find_task
 from smallsight.families.messages import PreparedPrompt, Tile
 
 IMAGE, BEGIN, END, PADDING = "<image>", "<s>", "</s>", "<pad>"
@@ -45,7 +45,7 @@ class Florence2Prompt:
     """A prepared prompt, the task that it is, and the picture's (width, height)."""
 
     prepared: PreparedPrompt
-    task: Task
+    task: TaskPrompt
     size: tuple[int, int]
 
 

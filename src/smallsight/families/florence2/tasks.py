@@ -13,7 +13,7 @@ Form = Literal["text", "boxes", "quads", "phrases", "polygons", "boxes or polygo
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class TaskPrompt:
     """One task token: the sentence it stands for, with {input} if it takes one, and its answer's form."""
 
     token: str
@@ -43,7 +43,9 @@ _ROWS: tuple[tuple[str, str, Form], ...] = (
     ("<REGION_TO_DESCRIPTION>", "What does the region {input} describe?", "text"),
     ("<REGION_TO_OCR>", "What text is in the region {input}?", "text"),
 )
-TASKS: Mapping[str, Task] = {token: Task(token, sentence, form) for token, sentence, form in _ROWS}
+TASKS: Mapping[str, TaskPrompt] = {
+    token: TaskPrompt(token, sentence, form) for token, sentence, form in _ROWS
+}
 DESCRIBE = "<DETAILED_CAPTION>"
 # Free text to task: the first pattern that is found in it decides; nothing found is a caption.
 _HINTS = (
@@ -59,7 +61,7 @@ _LOCATE = re.compile(
 )
 
 
-def find_task(prompt: str) -> tuple[Task, str]:
+def find_task(prompt: str) -> tuple[TaskPrompt, str]:
     """Return the task that a prompt means, and the sentence that the network is asked with.
 
     A prompt that holds a task token is that task; free text becomes the nearest one, since Florence-2 was not

@@ -40,7 +40,7 @@ def build_encoder_graph(
     Outputs, layer by layer of the decoder, in the type of ``arithmetic``: keys [prompts, heads, head,
     tokens] and values [prompts, heads, tokens, head].
     """
-    return _Builder(config, stored, arithmetic).encoder()
+    return _BartBuilder(config, stored, arithmetic).encoder()
 
 
 def build_decoder_graph(
@@ -53,11 +53,11 @@ def build_decoder_graph(
     [prompts, 1, 1, tokens]: 0 where there is memory, else -inf; ``key.L`` and ``value.L`` as the encoder
     gives them. Output float32 [beams, vocabulary]. Its own keys and values are the network's state.
     """
-    return _Builder(config, stored, arithmetic).decoder()
+    return _BartBuilder(config, stored, arithmetic).decoder()
 
 
 @dataclass(frozen=True)
-class _Builder:
+class _BartBuilder:
     config: Florence2Config
     stored: Mapping[str, Stored]
     arithmetic: Arithmetic

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from openvino import Node
 from openvino import opset15 as ops
 
-from smallsight.families.florence2.config import Florence2Config, Stage
+from smallsight.families.florence2.config import DaViTStage, Florence2Config
 from smallsight.graph.activation import gelu, split
 from smallsight.graph.constants import integers, scalar
 from smallsight.graph.linear import linear
@@ -31,11 +31,11 @@ def build_vision_graph(config: Florence2Config, stored: Mapping[str, Stored], im
     Input ``pixels`` float32 [pictures, 3, image_px, image_px]; output float32 [pictures, tokens, hidden], the
     token of the whole first.
     """
-    return _Builder(config, stored, image_px).build()
+    return _DaViTBuilder(config, stored, image_px).build()
 
 
 @dataclass(frozen=True)
-class _Builder:
+class _DaViTBuilder:
     config: Florence2Config
     stored: Mapping[str, Stored]
     image_px: int
@@ -52,7 +52,7 @@ class _Builder:
         tokens = self._connect(hidden, side)
         return ov.Model([ops.result(ops.convert(tokens, "f32"))], [pixels], "florence2-vision")
 
-    def _shrink(self, name: str, stage: Stage, hidden_NHWC: Node, side: int) -> tuple[Node, int]:
+    def _shrink(self, name: str, stage: DaViTStage, hidden_NHWC: Node, side: int) -> tuple[Node, int]:
         """Convolve with a stride; the first stage normalises after, the others before."""
         is_first = name.endswith("stages.0")
         if not is_first:
@@ -61,7 +61,7 @@ class _Builder:
         side = (side + 2 * stage.padding - stage.patch_px) // stage.stride + 1
         return self._norm(f"{name}.norm", convolved) if is_first else convolved, side
 
-    def _half(self, name: str, stage: Stage, hidden_NHWC: Node, side: int) -> Node:
+    def _half(self, name: str, stage: DaViTStage, hidden_NHWC: Node, side: int) -> Node:
         """Two residual steps, each after a depthwise convolution: attention, then a feed-forward network."""
         hidden_NHWC = ops.add(
             hidden_NHWC, self._convolve_each(f"{name}.before_attention", hidden_NHWC, stage)
@@ -73,7 +73,7 @@ class _Builder:
         widened = self._linear(f"{name}.ffn_up", self._norm(f"{name}.ffn_norm", hidden_NHWC))
         return ops.add(hidden_NHWC, self._linear(f"{name}.ffn_down", gelu(widened)))
 
-    def _attend_in_windows(self, name: str, stage: Stage, hidden_NHWC: Node, side: int) -> Node:
+    def _attend_in_windows(self, name: str, stage: DaViTStage, hidden_NHWC: Node, side: int) -> Node:
         window, width, head = self.config.window, stage.width, stage.width // stage.heads
         missing = -side % window
         if missing:
@@ -106,7 +106,7 @@ class _Builder:
             return whole
         return ops.slice(whole, integers(0, 0), integers(side, side), integers(1, 1), integers(1, 2))
 
-    def _attend_channels(self, name: str, stage: Stage, hidden_NHWC: Node, side: int) -> Node:
+    def _attend_channels(self, name: str, stage: DaViTStage, hidden_NHWC: Node, side: int) -> Node:
         """Attend among the channels of a group; every place of the picture is a dimension of a channel."""
         num_places, size = side * side, stage.width // stage.groups
         tokens = ops.reshape(hidden_NHWC, integers(-1, num_places, stage.width), special_zero=False)
@@ -163,7 +163,7 @@ class _Builder:
             ops.transpose(convolved, integers(0, 2, 3, 1)), ops.constant(self._array(f"{name}.bias"))
         )
 
-    def _convolve_each(self, name: str, hidden_NHWC: Node, stage: Stage) -> Node:
+    def _convolve_each(self, name: str, hidden_NHWC: Node, stage: DaViTStage) -> Node:
         """Convolve every channel by itself, 3 x 3."""
         filters = self._array(f"{name}.weight").reshape(stage.width, 1, 1, 3, 3)
         convolved = ops.group_convolution(

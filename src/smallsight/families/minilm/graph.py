@@ -16,12 +16,12 @@ from smallsight.graph.embedding import embed_tokens
 from smallsight.graph.linear import linear
 from smallsight.graph.norm import layer_norm, unit_length
 from smallsight.graph.pooling import mean_over_tokens
-from smallsight.quant.scheme import Precision, store_matrix
+from smallsight.quant.scheme import EmbedderPrecision, store_matrix
 
 BUILDER_VERSION = 1  # raise it whenever the same weights would give other vectors
 
 
-def build_graph(config: MiniLMConfig, weights: MiniLMWeights, precision: Precision) -> ov.Model:
+def build_graph(config: MiniLMConfig, weights: MiniLMWeights, precision: EmbedderPrecision) -> ov.Model:
     """Lay out the network with its weights in it.
 
     Inputs ``token_ids`` and ``mask``, both int32 [batch, tokens], mask 1 for tokens and 0 for padding behind
@@ -39,7 +39,9 @@ def build_graph(config: MiniLMConfig, weights: MiniLMWeights, precision: Precisi
     return ov.Model([ops.result(vectors_BD)], [token_ids_BT, mask_input_BT], "minilm")
 
 
-def _embed(config: MiniLMConfig, weights: MiniLMWeights, precision: Precision, token_ids_BT: Node) -> Node:
+def _embed(
+    config: MiniLMConfig, weights: MiniLMWeights, precision: EmbedderPrecision, token_ids_BT: Node
+) -> Node:
     """Add up word, position and token type; a single text has type 0 throughout."""
     words_BTD = embed_tokens(store_matrix(weights.words, precision), token_ids_BT)
     table_PD = weights.positions[: config.max_tokens] + weights.token_types[0]
@@ -49,7 +51,11 @@ def _embed(config: MiniLMConfig, weights: MiniLMWeights, precision: Precision, t
 
 
 def _layer(
-    config: MiniLMConfig, layer: LayerWeights, precision: Precision, hidden_BTD: Node, scores_B11T: Node
+    config: MiniLMConfig,
+    layer: LayerWeights,
+    precision: EmbedderPrecision,
+    hidden_BTD: Node,
+    scores_B11T: Node,
 ) -> Node:
     """Attention, then two linear layers, each added to its input and normalised."""
     attended_BTD = attend(
@@ -65,7 +71,7 @@ def _layer(
     return _norm(config, layer.norm, ops.add(hidden_BTD, _linear(layer.narrow, precision, wide_BTI)))
 
 
-def _linear(layer: ScaleShift, precision: Precision, hidden_BTI: Node) -> Node:
+def _linear(layer: ScaleShift, precision: EmbedderPrecision, hidden_BTI: Node) -> Node:
     return linear(hidden_BTI, store_matrix(layer.weight, precision), layer.bias)
 
 

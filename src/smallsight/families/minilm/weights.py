@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smallsight.errors import BrokenCheckpointError
-from smallsight.families.checkpoint import Checkpoint
+from smallsight.families.checkpoint import TensorFiles
 from smallsight.families.minilm.config import MiniLMConfig
 
 FloatArray = NDArray[np.float32]
@@ -58,7 +58,7 @@ def read_weights(path: Path, config: MiniLMConfig) -> MiniLMWeights:
 
     Raises BrokenCheckpointError for missing, unknown, misshapen or non-finite tensors.
     """
-    checkpoint = Checkpoint(path)
+    checkpoint = TensorFiles(path)
     hidden = config.hidden_size
     weights = MiniLMWeights(
         words=checkpoint.take("embeddings.word_embeddings.weight", (config.vocabulary_size, hidden)),
@@ -77,7 +77,7 @@ def read_weights(path: Path, config: MiniLMConfig) -> MiniLMWeights:
     return weights
 
 
-def _layer(checkpoint: Checkpoint, name: str, config: MiniLMConfig) -> LayerWeights:
+def _layer(checkpoint: TensorFiles, name: str, config: MiniLMConfig) -> LayerWeights:
     hidden, wide = config.hidden_size, config.intermediate_size
     return LayerWeights(
         query=_linear(checkpoint, f"{name}.attention.self.query", hidden, hidden),
@@ -91,11 +91,11 @@ def _layer(checkpoint: Checkpoint, name: str, config: MiniLMConfig) -> LayerWeig
     )
 
 
-def _linear(checkpoint: Checkpoint, name: str, outputs: int, inputs: int) -> ScaleShift:
+def _linear(checkpoint: TensorFiles, name: str, outputs: int, inputs: int) -> ScaleShift:
     return ScaleShift(
         checkpoint.take(f"{name}.weight", (outputs, inputs)), checkpoint.take(f"{name}.bias", (outputs,))
     )
 
 
-def _norm(checkpoint: Checkpoint, name: str, size: int) -> ScaleShift:
+def _norm(checkpoint: TensorFiles, name: str, size: int) -> ScaleShift:
     return ScaleShift(checkpoint.take(f"{name}.weight", (size,)), checkpoint.take(f"{name}.bias", (size,)))

@@ -52,7 +52,7 @@ _PUBLISHED: Mapping[str, Mapping[str, int]] = {
 
 
 @dataclass(frozen=True)
-class VisionConfig:
+class Moondream2VisionConfig:
     """The vision tower, and into how many crops a picture may be cut for it.
 
     ``margin_patches`` are what neighbouring crops share on each side, in patches.
@@ -85,7 +85,7 @@ class VisionConfig:
 
 
 @dataclass(frozen=True)
-class TextConfig:
+class Moondream2TextConfig:
     """The decoder: attention and feed-forward side by side; half of a head turns with the position."""
 
     vocabulary: int
@@ -125,8 +125,8 @@ class RegionConfig:
 class Moondream2Config:
     """A whole network and how it is asked."""
 
-    vision: VisionConfig
-    text: TextConfig
+    vision: Moondream2VisionConfig
+    text: Moondream2TextConfig
     region: RegionConfig
     begin_token_id: int
     end_token_id: int
@@ -252,7 +252,7 @@ def _config(
     templates: Templates,
 ) -> Moondream2Config:
     return Moondream2Config(
-        vision=VisionConfig(
+        vision=Moondream2VisionConfig(
             hidden=vision["enc_dim"],
             ffn=vision["enc_ff_dim"],
             layers=vision["enc_n_layers"],
@@ -263,7 +263,7 @@ def _config(
             margin_patches=vision["overlap_margin"],
             connector_inner=vision["proj_inner_dim"],
         ),
-        text=TextConfig(
+        text=Moondream2TextConfig(
             vocabulary=text["vocab_size"],
             hidden=text["dim"],
             layers=text["n_layers"],

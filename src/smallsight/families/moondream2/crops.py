@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from smallsight.families.messages import Detail, Tile
-from smallsight.families.moondream2.config import VisionConfig
+from smallsight.families.moondream2.config import Moondream2VisionConfig
 
 RESAMPLE = Image.Resampling.LANCZOS
 
@@ -36,7 +36,7 @@ class CroppedPicture(Tile):
         return 1 if self.rows == self.columns == 1 else 1 + self.rows * self.columns
 
 
-def plan_grid(size: tuple[int, int], detail: Detail, vision: VisionConfig) -> tuple[int, int]:
+def plan_grid(size: tuple[int, int], detail: Detail, vision: Moondream2VisionConfig) -> tuple[int, int]:
     """Return (rows, columns) of the crops for a picture of this (width, height).
 
     ``high`` is the reference's grid. ``auto`` has no more crops than the picture's own pixels fill. ``low``
@@ -52,7 +52,7 @@ def plan_grid(size: tuple[int, int], detail: Detail, vision: VisionConfig) -> tu
     return rows, columns
 
 
-def cut_crops(image: Image.Image, detail: Detail, vision: VisionConfig) -> CroppedPicture:
+def cut_crops(image: Image.Image, detail: Detail, vision: Moondream2VisionConfig) -> CroppedPicture:
     """Cut a picture of any mode and size; transparency is dropped, as the reference does."""
     rgb = image.convert("RGB")
     rows, columns = plan_grid(rgb.size, detail, vision)

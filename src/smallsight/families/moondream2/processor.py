@@ -18,7 +18,7 @@ from smallsight.errors import BrokenCheckpointError
 from smallsight.families.messages import Detail, PreparedPrompt
 from smallsight.families.moondream2.config import Moondream2Config, read_config
 from smallsight.families.moondream2.crops import cut_crops
-from smallsight.families.moondream2.templates import Kind
+from smallsight.families.moondream2.templates import PromptKind
 
 GUARD = "\U000f0000"  # of the private use area: splits a control token that a person wrote
 
@@ -39,7 +39,7 @@ class Moondream2Processor:
             0.5
         )
 
-    def prepare(self, image: Image.Image, words: str, kind: Kind, detail: Detail) -> PreparedPrompt:
+    def prepare(self, image: Image.Image, words: str, kind: PromptKind, detail: Detail) -> PreparedPrompt:
         """Make the prompt of a question, or of a search for a thing; "short caption" asks for a caption."""
         caption = self.config.templates.caption_of(words) if kind == "query" else None
         if caption is not None:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from smallsight.quant.scheme import Stored
 
-Kind = Literal["coordinate", "size"]
-KINDS: tuple[Kind, ...] = ("coordinate", "size")
+NumberKind = Literal["coordinate", "size"]
+KINDS: tuple[NumberKind, ...] = ("coordinate", "size")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class NumberEncoder:
         return encoded
 
 
-def encoder_of(stored: Mapping[str, Stored], name: Kind) -> NumberEncoder:
+def encoder_of(stored: Mapping[str, Stored], name: NumberKind) -> NumberEncoder:
     """Return one of the two encoders."""
     parts = (f"{name}_frequencies", f"{name}_encoder.weight", f"{name}_encoder.bias")
     return NumberEncoder(*(np.asarray(stored[f"region.{part}"], np.float32) for part in parts))

@@ -13,13 +13,13 @@ from openvino import Node
 from openvino import opset15 as ops
 
 from smallsight.families.moondream2.config import Moondream2Config
-from smallsight.families.moondream2.region import Kind
+from smallsight.families.moondream2.region import NumberKind
 from smallsight.graph.activation import gelu
 from smallsight.graph.linear import linear
 from smallsight.quant.scheme import Stored
 
 
-def build_region_graph(config: Moondream2Config, stored: Mapping[str, Stored], kind: Kind) -> ov.Model:
+def build_region_graph(config: Moondream2Config, stored: Mapping[str, Stored], kind: NumberKind) -> ov.Model:
     """Lay out one decoder of numbers over what ``stored.store_text`` made, which must outlive it.
 
     Input ``hidden`` float32 [1, text hidden]; output float32 [1, bins]. A size's first half is the width.

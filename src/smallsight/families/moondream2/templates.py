@@ -15,10 +15,10 @@ from typing import Any, Literal
 
 from smallsight.errors import BrokenCheckpointError
 
-Kind = Literal["query", "detect", "point"]
+PromptKind = Literal["query", "detect", "point"]
 LENGTHS: Mapping[str, str] = MappingProxyType({"short": "short caption", "normal": "normal caption"})
 DESCRIBE = LENGTHS["short"]
-_KINDS: tuple[Kind, ...] = ("query", "detect", "point")
+_KINDS: tuple[PromptKind, ...] = ("query", "detect", "point")
 _PUBLISHED: Mapping[str, Mapping[str, tuple[int, ...]]] = {
     "caption": {"short": (198, 198, 16438, 8305, 25), "normal": (198, 198, 24334, 1159, 25)},
     "query": {"prefix": (198, 198, 24361, 25), "suffix": (198, 198, 33706, 25)},
@@ -32,7 +32,7 @@ class Templates:
     """Token ids of each caption, by its length, and (before, after) of what is asked in other ways."""
 
     captions: Mapping[str, tuple[int, ...]]
-    around: Mapping[Kind, tuple[tuple[int, ...], tuple[int, ...]]]
+    around: Mapping[PromptKind, tuple[tuple[int, ...], tuple[int, ...]]]
 
     def caption_of(self, prompt: str) -> tuple[int, ...] | None:
         """Return the template of a prompt that means a caption, such as "short caption", or None."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from openvino import Node
 from openvino import opset15 as ops
 
-from smallsight.families.moondream2.config import Moondream2Config, TextConfig
+from smallsight.families.moondream2.config import Moondream2Config, Moondream2TextConfig
 from smallsight.graph.activation import gelu, split
 from smallsight.graph.constants import integers
 from smallsight.graph.linear import linear
@@ -37,12 +37,12 @@ def build_text_graph(config: Moondream2Config, stored: Mapping[str, Stored]) -> 
     ``graph.paged_attention`` with token types, 1 in a prefix; its caches layer by layer. Outputs float32
     [rows, vocabulary], and [rows, hidden] before the last norm, which the head for places reads.
     """
-    return _Builder(config.text, stored).build()
+    return _PhiBuilder(config.text, stored).build()
 
 
 @dataclass(frozen=True)
-class _Builder:
-    text: TextConfig
+class _PhiBuilder:
+    text: Moondream2TextConfig
     stored: Mapping[str, Stored]
 
     def build(self) -> ov.Model:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from openvino import Node
 from openvino import opset15 as ops
 
-from smallsight.families.moondream2.config import Moondream2Config, VisionConfig
+from smallsight.families.moondream2.config import Moondream2Config, Moondream2VisionConfig
 from smallsight.graph.activation import gelu, split
 from smallsight.graph.constants import integers
 from smallsight.graph.linear import linear
@@ -30,7 +30,7 @@ def build_tower_graph(config: Moondream2Config, stored: Mapping[str, Stored]) ->
     Input ``patches``, float32 [crops, patches, 3 * patch_px**2] as ``families.patches`` makes them; output
     float32 [crops, patches, hidden].
     """
-    return _Builder(config, stored).tower()
+    return _CropTowerBuilder(config, stored).tower()
 
 
 def build_connector_graph(config: Moondream2Config, stored: Mapping[str, Stored]) -> ov.Model:
@@ -39,16 +39,16 @@ def build_connector_graph(config: Moondream2Config, stored: Mapping[str, Stored]
     Inputs ``whole`` and ``stitched``, float32 [patches, vision hidden]; output float32 [patches, text
     hidden].
     """
-    return _Builder(config, stored).connector()
+    return _CropTowerBuilder(config, stored).connector()
 
 
 @dataclass(frozen=True)
-class _Builder:
+class _CropTowerBuilder:
     config: Moondream2Config
     stored: Mapping[str, Stored]
 
     @property
-    def vision(self) -> VisionConfig:
+    def vision(self) -> Moondream2VisionConfig:
         return self.config.vision
 
     def tower(self) -> ov.Model:

@@ -16,7 +16,7 @@ TEXT_ACTIVATION = "silu"
 
 
 @dataclass(frozen=True)
-class VisionConfig:
+class SmolVLMVisionConfig:
     """The vision tower: a SigLIP encoder over square images."""
 
     hidden: int
@@ -34,7 +34,7 @@ class VisionConfig:
 
 
 @dataclass(frozen=True)
-class TextConfig:
+class SmolVLMTextConfig:
     """The language model: a Llama decoder."""
 
     vocabulary: int
@@ -53,8 +53,8 @@ class TextConfig:
 class SmolVLMConfig:
     """A whole network; ``is_tied`` says that the output head is the embedding table."""
 
-    vision: VisionConfig
-    text: TextConfig
+    vision: SmolVLMVisionConfig
+    text: SmolVLMTextConfig
     pixel_shuffle: int
     image_token_id: int
     is_tied: bool
@@ -71,7 +71,7 @@ def read_config(model_dir: Path) -> SmolVLMConfig:
     Raises BrokenCheckpointError for what cannot be a network, ModelNotRunnableError for variants of it that
     there is no code for.
     """
-    reader = _Reader(model_dir / "config.json", read_json_object(model_dir / "config.json"))
+    reader = _ConfigReader(model_dir / "config.json", read_json_object(model_dir / "config.json"))
     if (model_type := reader.values.get("model_type")) not in MODEL_TYPES:
         raise ModelNotRunnableError(
             f"{reader.path} describes a model of type {model_type!r}, expected {' or '.join(MODEL_TYPES)}."
@@ -88,9 +88,9 @@ def read_config(model_dir: Path) -> SmolVLMConfig:
     return config
 
 
-def _vision(reader: _Reader) -> VisionConfig:
+def _vision(reader: _ConfigReader) -> SmolVLMVisionConfig:
     reader.require("hidden_act", VISION_ACTIVATION, default=VISION_ACTIVATION)
-    return VisionConfig(
+    return SmolVLMVisionConfig(
         hidden=reader.whole("hidden_size", 1152),
         ffn=reader.whole("intermediate_size", 3072),
         layers=reader.whole("num_hidden_layers", 12),
@@ -101,14 +101,14 @@ def _vision(reader: _Reader) -> VisionConfig:
     )
 
 
-def _text(reader: _Reader) -> TextConfig:
+def _text(reader: _ConfigReader) -> SmolVLMTextConfig:
     reader.require("model_type", "llama", default="llama")
     reader.require("hidden_act", TEXT_ACTIVATION, default=TEXT_ACTIVATION)
     for name in ("attention_bias", "mlp_bias"):
         reader.require(name, expected=False, default=False)
     hidden, heads = reader.whole("hidden_size", 4096), reader.whole("num_attention_heads", 32)
     given_head_dim = reader.values.get("head_dim")
-    return TextConfig(
+    return SmolVLMTextConfig(
         vocabulary=reader.whole("vocab_size", 32_000),
         hidden=hidden,
         ffn=reader.whole("intermediate_size", 11_008),
@@ -124,7 +124,7 @@ def _text(reader: _Reader) -> TextConfig:
     )
 
 
-def _rope_theta(reader: _Reader) -> float:
+def _rope_theta(reader: _ConfigReader) -> float:
     """Find the base of the rotary angles, which newer files keep in ``rope_parameters``."""
     scaling = reader.values.get("rope_parameters") or reader.values.get("rope_scaling") or {}
     kind = (
@@ -159,17 +159,17 @@ def _check(path: Path, config: SmolVLMConfig) -> None:
 
 
 @dataclass(frozen=True)
-class _Reader:
+class _ConfigReader:
     """One object of config.json, and where it came from."""
 
     path: Path
     values: Mapping[str, Any]
 
-    def part(self, name: str) -> _Reader:
+    def part(self, name: str) -> _ConfigReader:
         value = self.values.get(name)
         if not isinstance(value, dict):
             raise BrokenCheckpointError(f"{self.path} has {name} {value!r}, expected an object.")
-        return _Reader(self.path, value)
+        return _ConfigReader(self.path, value)
 
     def whole(self, name: str, default: int) -> int:
         value = self.values.get(name, default)

@@ -33,7 +33,7 @@ from smallsight.families.smolvlm.chat_template import ChatTemplate, render_with_
 from smallsight.families.smolvlm.config import read_config
 from smallsight.families.smolvlm.image_processor import ImageProcessor, tile_of
 from smallsight.families.smolvlm.video_processor import VideoProcessor, words_around
-from smallsight.recently_used import RecentlyUsed
+from smallsight.policy.recently_used import RecentlyUsed
 
 IMAGE, AROUND, WHOLE = "<image>", "<fake_token_around_image>", "<global-img>"
 END_OF_TURN = "<end_of_utterance>"

@@ -13,7 +13,7 @@ import openvino as ov
 from openvino import Node
 from openvino import opset15 as ops
 
-from smallsight.families.smolvlm.config import SmolVLMConfig, TextConfig
+from smallsight.families.smolvlm.config import SmolVLMConfig, SmolVLMTextConfig
 from smallsight.graph.activation import gated_silu, split
 from smallsight.graph.constants import integers
 from smallsight.graph.linear import linear
@@ -32,12 +32,12 @@ def build_text_graph(config: SmolVLMConfig, stored: Mapping[str, Stored]) -> ov.
     [tokens], ``logit_rows`` int64 [rows]: the tokens whose logits are wanted; then those of
     ``graph.paged_attention``, its caches layer by layer. Output float32 [rows, vocabulary].
     """
-    return _Builder(config.text, stored).build()
+    return _LlamaBuilder(config.text, stored).build()
 
 
 @dataclass(frozen=True)
-class _Builder:
-    text: TextConfig
+class _LlamaBuilder:
+    text: SmolVLMTextConfig
     stored: Mapping[str, Stored]
 
     def build(self) -> ov.Model:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from openvino import Node
 from openvino import opset15 as ops
 
-from smallsight.families.smolvlm.config import SmolVLMConfig, VisionConfig
+from smallsight.families.smolvlm.config import SmolVLMConfig, SmolVLMVisionConfig
 from smallsight.graph.activation import gelu, split
 from smallsight.graph.constants import integers
 from smallsight.graph.linear import linear
@@ -30,16 +30,16 @@ def build_vision_graph(config: SmolVLMConfig, stored: Mapping[str, Stored]) -> o
     Input ``patches``, float32 [tiles, patches, 3 * patch_px**2] as ``families.patches`` makes them; output
     float32 [tiles, tokens_per_tile, text hidden].
     """
-    return _Builder(config, stored).build()
+    return _SigLIPBuilder(config, stored).build()
 
 
 @dataclass(frozen=True)
-class _Builder:
+class _SigLIPBuilder:
     config: SmolVLMConfig
     stored: Mapping[str, Stored]
 
     @property
-    def vision(self) -> VisionConfig:
+    def vision(self) -> SmolVLMVisionConfig:
         return self.config.vision
 
     def build(self) -> ov.Model:

@@ -23,7 +23,7 @@ _Row = tuple[str, str, str, str, str, str]  # name, folder, tags, description, o
 
 
 @dataclass(slots=True)
-class _Place:
+class _FilePlaces:
     """Where the files of one content are and what they are called; dicts keep order and drop repeats."""
 
     names: dict[str, None] = field(default_factory=dict)
@@ -62,7 +62,7 @@ def _refresh_batch(connection: sa.Connection, ids: list[int]) -> None:
 
 
 def _wanted_rows(connection: sa.Connection, selection: tuple[str]) -> dict[int, _Row]:
-    places: dict[int, _Place] = defaultdict(_Place)
+    places: dict[int, _FilePlaces] = defaultdict(_FilePlaces)
     for content_id, root, path in connection.exec_driver_sql(
         """SELECT picture.content_id, folder.path, picture.path
            FROM picture JOIN folder ON folder.id = picture.folder_id
@@ -92,7 +92,7 @@ def _wanted_rows(connection: sa.Connection, selection: tuple[str]) -> dict[int, 
     }
 
 
-def _row(place: _Place, tags: Sequence[str], description: str, ocr_text: str) -> _Row:
+def _row(place: _FilePlaces, tags: Sequence[str], description: str, ocr_text: str) -> _Row:
     last_parts = (f"{root.replace(chr(92), '/').rpartition('/')[2]} {way}" for root, way in place.folders)
     return (
         _joined(place.names),

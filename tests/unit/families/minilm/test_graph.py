@@ -9,7 +9,7 @@ import pytest
 from smallsight.families.minilm.config import read_config
 from smallsight.families.minilm.graph import build_graph
 from smallsight.families.minilm.weights import NOT_USED, read_weights
-from smallsight.quant.scheme import Precision
+from smallsight.quant.scheme import EmbedderPrecision
 from tiny_bert import Shape, change_tensors, random_tensors, write_tiny_bert
 
 SHAPE = Shape(layers=1)
@@ -18,7 +18,7 @@ MASK = (TOKEN_IDS > 0).astype(np.int32)
 
 
 def vectors(
-    folder: Path, token_ids: np.ndarray, mask: np.ndarray, precision: Precision = "fp32"
+    folder: Path, token_ids: np.ndarray, mask: np.ndarray, precision: EmbedderPrecision = "fp32"
 ) -> np.ndarray:
     config = read_config(folder)
     weights = read_weights(folder / "model.safetensors", config)
@@ -42,7 +42,7 @@ def test_every_weight_is_felt_in_the_vector(tmp_path: Path, name: str):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_padding_and_neighbours_do_not_matter(tmp_path: Path, precision: Precision):
+def test_padding_and_neighbours_do_not_matter(tmp_path: Path, precision: EmbedderPrecision):
     write_tiny_bert(tmp_path)
     together = vectors(tmp_path, TOKEN_IDS, MASK, precision)
     alone = vectors(tmp_path, TOKEN_IDS[1:, :3], MASK[1:, :3], precision)

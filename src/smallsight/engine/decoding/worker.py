@@ -1,0 +1,349 @@
+"""The one thread that owns a model: takes requests, encodes tiles, runs steps of the decoder, hands out text.
+
+What to compute next is decided by the scheduler; what it means is in the job. Everything outside talks to the
+engine through ``submit`` and the ``Generation`` it returns.
+"""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from smallsight.engine.decoding.active_request import ActiveRequest, cuts_of, embed_prompt, identities_of
+from smallsight.engine.decoding.place_finder import PlaceFinder
+from smallsight.engine.decoding.sampler import Constraint, Sampler, TokenChoice
+from smallsight.engine.decoding.scheduler import Chunk, Scheduler
+from smallsight.engine.decoding.text_stream import TextStream
+from smallsight.engine.decoding.token_sequence import TokenSequence
+from smallsight.engine.generation import FinishReason, Generation
+from smallsight.engine.openvino.text_runner import StepInput, TextRunner
+from smallsight.engine.sampling_options import SamplingOptions
+from smallsight.errors import (
+    BrokenCheckpointError,
+    ModelUnavailableError,
+    OutOfResourcesError,
+    PromptTooLongError,
+    SmallsightError,
+)
+from smallsight.families.checkpoint import RowTable
+from smallsight.families.messages import PreparedPrompt, Tile
+from smallsight.graph.paged_attention import BLOCK_TOKENS
+from smallsight.policy.turns import Turns
+
+log = structlog.get_logger(__name__)
+
+
+class Tokens(Protocol):
+    """What the engine asks of a family's processor."""
+
+    @property
+    def image_token_id(self) -> int:
+        """The token that stands for a part of a tile."""
+        ...
+
+    @property
+    def tokens_per_tile(self) -> int:
+        """How many of them a tile has."""
+        ...
+
+    @property
+    def stop_token_ids(self) -> frozenset[int]:
+        """Tokens that end an answer."""
+        ...
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """Return the text of tokens."""
+        ...
+
+
+class Vision(Protocol):
+    """What the engine asks of whatever looks at pictures."""
+
+    def find(self, tile: Tile) -> NDArray[np.float32] | None:
+        """Return the image tokens of a tile seen before, or None."""
+        ...
+
+    def encode(self, tile: Tile) -> NDArray[np.float32] | None:
+        """Look at the tile, or at a part of it: None until its image tokens are there."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What a worker drives."""
+
+    tokens: Tokens
+    vision: Vision
+    text: TextRunner
+    embeddings: RowTable
+    scheduler: Scheduler
+    context_tokens: int
+    constrain: Callable[[str], Constraint]
+
+
+class Worker:
+    """Runs requests side by side. Thread-safe; close it to end its thread and everything under way."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._inbox: queue.SimpleQueue[ActiveRequest | None] = queue.SimpleQueue()
+        self._jobs: dict[int, ActiveRequest] = {}
+        self._ids = itertools.count()
+        self._is_closed = False
+        self._turn = threading.Lock()
+        self._looks = Turns()
+        self._half_seen: ActiveRequest | None = None  # a picture in parts is looked at to its end
+        self._thread = threading.Thread(target=self._live, name="smallsight-engine", daemon=True)
+        self._thread.start()
+
+    def submit(
+        self,
+        prompt: PreparedPrompt,
+        options: SamplingOptions,
+        *,
+        ignores_end: bool = False,
+        places: PlaceFinder | None = None,
+        client: str = "",
+    ) -> Generation:
+        """Start a request; raises PromptTooLongError or ModelUnavailableError at once.
+
+        ``ignores_end`` goes on past end tokens, for measuring. With ``places`` it looks for places.
+        Clients take turns at what is computed.
+        """
+        num_tokens = len(prompt.token_ids)
+        if num_tokens >= self._parts.context_tokens:
+            raise PromptTooLongError(
+                f"The prompt has {num_tokens} tokens (limit {self._parts.context_tokens - 1}).",
+                hint="ask about fewer or smaller pictures, use detail low, or shorten the text.",
+            )
+        job = self._make_job(prompt, options, places, ignores_end=ignores_end, client=client)
+        with self._turn:
+            if self._is_closed:
+                raise ModelUnavailableError("The model has been closed.", hint="load it again.")
+            self._inbox.put(job)
+        return job.generation
+
+    def close(self) -> None:
+        """End every request with an error and the thread; what the runners hold goes with the worker."""
+        with self._turn:
+            self._is_closed = True
+            self._inbox.put(None)
+        self._thread.join()
+
+    def _make_job(
+        self,
+        prompt: PreparedPrompt,
+        options: SamplingOptions,
+        places: PlaceFinder | None,
+        *,
+        ignores_end: bool,
+        client: str,
+    ) -> ActiveRequest:
+        tokens = self._parts.tokens
+        embeddings_TD, image_rows = embed_prompt(prompt, tokens.image_token_id, self._parts.embeddings)
+        sequence = TokenSequence(
+            id=next(self._ids),
+            identities=identities_of(prompt, tokens.image_token_id, tokens.tokens_per_tile),
+            prompt_token_ids=list(prompt.token_ids),
+            options=options,
+            is_ready=not prompt.tiles,
+            prefix_tokens=prompt.prefix_tokens,
+            cuts=cuts_of(
+                image_rows, prompt.shown, tokens.tokens_per_tile, self._parts.scheduler.chunk_tokens
+            ),
+            client=client,
+        )
+        return ActiveRequest(
+            prompt=prompt,
+            sequence=sequence,
+            sampler=Sampler(
+                options,
+                prompt.token_ids,
+                None if options.json_schema is None else self._parts.constrain(options.json_schema),
+            ),
+            stream=TextStream(tokens.decode, options.stop),
+            generation=Generation(),
+            ignores_end=ignores_end,
+            image_rows=image_rows,
+            tiles_to_find=list(enumerate(prompt.tiles)),
+            embeddings_TD=embeddings_TD,
+            places=places,
+        )
+
+    def _live(self) -> None:
+        """Work until closed; the boundary behind which no error of one step may end the engine."""
+        while self._take_in():
+            try:
+                self._step()
+            except SmallsightError as error:
+                self._fail_all(error)
+            except Exception as error:
+                log.exception("engine_step_failed")
+                self._fail_all(SmallsightError(f"The engine failed: {error}", hint="ask again."))
+        self._fail_all(ModelUnavailableError("The model was closed.", hint="load it again."))
+
+    def _take_in(self) -> bool:
+        """Accept new requests, waiting for one when there is nothing to do; False when closed."""
+        while True:
+            try:
+                job = self._inbox.get(block=not self._jobs)
+            except queue.Empty:
+                return True
+            if job is None:
+                return False
+            self._jobs[job.sequence.id] = job
+            self._parts.scheduler.add(job.sequence)
+
+    def _step(self) -> None:
+        self._drop_cancelled()
+        self._encode_one_tile()
+        chunks = self._parts.scheduler.next_step()
+        for sequence in self._parts.scheduler.take_failed():
+            self._end(
+                self._jobs[sequence.id],
+                OutOfResourcesError(
+                    "The prompt does not fit into the cache of keys and values.",
+                    hint="ask about fewer pictures at once.",
+                ),
+            )
+        for source, target in self._parts.scheduler.take_copies():
+            self._parts.text.cache.copy_block(source, target)
+        if chunks:
+            self._run(chunks)
+
+    def _drop_cancelled(self) -> None:
+        for job in list(self._jobs.values()):
+            if job.generation.is_cancelled:
+                self._parts.scheduler.cancel(job.sequence.id)
+                self._end(job, "cancelled")
+
+    def _encode_one_tile(self) -> None:
+        """Find tiles' features until one has to be looked at: one look a step, so others' tokens go on."""
+        half_seen, self._half_seen = self._half_seen, None
+        if half_seen is not None and half_seen.sequence.id in self._jobs and self._look(half_seen):
+            return
+        looking = [job for job in self._jobs.values() if job.tiles_to_find]
+        for job in self._looks.order(looking, lambda one: one.sequence.client):
+            if self._look(job):
+                return
+
+    def _look(self, job: ActiveRequest) -> bool:
+        """Take in the tiles of a job that are known; return whether one, or a part of one, was looked at."""
+        while job.tiles_to_find:
+            index, tile = job.tiles_to_find[0]
+            features_TD = self._parts.vision.find(tile)
+            is_known = features_TD is not None
+            if features_TD is None:
+                started_s = time.perf_counter()
+                features_TD = self._parts.vision.encode(tile)
+                job.vision_s += time.perf_counter() - started_s
+                self._looks.serve(job.sequence.client)
+            if features_TD is None:
+                self._half_seen = job
+                return True
+            job.place_features(index, features_TD)
+            job.tiles_to_find.pop(0)
+            job.sequence.is_ready = not job.tiles_to_find
+            if not is_known:
+                return True
+        return False
+
+    def _run(self, chunks: Sequence[Chunk]) -> None:
+        started_s = time.perf_counter()
+        table = self._parts.embeddings
+        pieces = [
+            StepInput(
+                self._jobs[chunk.sequence.id].embeddings(chunk.begin, chunk.end, table),
+                chunk.begin,
+                chunk.sequence.block_table[: -(-chunk.end // BLOCK_TOKENS)],
+                chunk.samples,
+                chunk.sequence.prefix_tokens,
+            )
+            for chunk in chunks
+        ]
+        logits_RV = self._parts.text.run(pieces)
+        chosen = self._choose([chunk for chunk in chunks if chunk.samples], logits_RV)
+        seconds = time.perf_counter() - started_s
+        for chunk in chunks:
+            if (job := self._jobs.get(chunk.sequence.id)) is not None and job.first_token_at_s is None:
+                job.prefill_s += seconds
+        ended = {sequence_id: reason for sequence_id, (_, reason) in chosen.items() if reason}
+        self._parts.scheduler.complete(
+            chunks, {sequence_id: token_id for sequence_id, (token_id, _) in chosen.items()}, ended
+        )
+        for sequence_id, (_, reason) in chosen.items():
+            self._hand_out(self._jobs[sequence_id], reason)
+
+    def _choose(
+        self, chunks: Sequence[Chunk], logits_RV: NDArray[np.float32]
+    ) -> Mapping[int, tuple[int, FinishReason | None]]:
+        """Choose each sequence's next token and say whether it is the last; one that cannot go on fails."""
+        chosen: dict[int, tuple[int, FinishReason | None]] = {}
+        hidden_RD = self._parts.text.hidden
+        for row, chunk in enumerate(chunks):
+            job = self._jobs[chunk.sequence.id]
+            try:
+                choice = _choice_of(job, logits_RV[row], None if hidden_RD is None else hidden_RD[row])
+            except SmallsightError as error:
+                self._parts.scheduler.cancel(chunk.sequence.id)
+                self._end(job, error)
+                continue
+            chosen[chunk.sequence.id] = choice.token_id, self._reason_to_end(job, choice.token_id)
+        return chosen
+
+    def _reason_to_end(self, job: ActiveRequest, token_id: int) -> FinishReason | None:
+        num_tokens = len(job.prompt.token_ids) + len(job.choices)
+        is_full = num_tokens >= self._parts.context_tokens
+        if job.places is not None:
+            is_full = is_full or job.places.is_full
+            return "stop" if job.places.has_ended else "length" if is_full else None
+        is_end = token_id in self._parts.tokens.stop_token_ids
+        if is_end and not job.ignores_end:
+            return "stop"
+        wants_tokens = job.sequence.options.num_logprobs is not None
+        job.generation.add(job.stream.push(token_id), job.choices[-1] if wants_tokens else None)
+        if job.stream.is_stopped:
+            return "stop"
+        return "length" if is_full or len(job.choices) >= job.sequence.options.max_tokens else None
+
+    def _hand_out(self, job: ActiveRequest, reason: FinishReason | None) -> None:
+        if job.first_token_at_s is None:
+            job.first_token_at_s = time.perf_counter()
+        if reason is not None:
+            self._end(job, reason)
+
+    def _end(self, job: ActiveRequest, how: FinishReason | SmallsightError) -> None:
+        del self._jobs[job.sequence.id]
+        if isinstance(how, SmallsightError):
+            job.generation.fail(how)
+            return
+        job.generation.add(job.stream.finish())
+        job.generation.finish(job.outcome(how))
+
+    def _fail_all(self, error: SmallsightError) -> None:
+        for job in list(self._jobs.values()):
+            self._parts.scheduler.cancel(job.sequence.id)
+            self._end(job, error)
+        while not self._inbox.empty():
+            if (left := self._inbox.get()) is not None:
+                left.generation.fail(error)
+
+
+def _choice_of(
+    job: ActiveRequest, logits_V: NDArray[np.float32], hidden_D: NDArray[np.float32] | None
+) -> TokenChoice:
+    if not np.isfinite(logits_V.max()):
+        raise BrokenCheckpointError(
+            "The model computed values that are not numbers.",
+            hint="fetch its files again, or choose another precision.",
+        )
+    return job.choose(logits_V, hidden_D)

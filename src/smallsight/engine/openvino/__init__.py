@@ -1,0 +1,1 @@
+"""The OpenVINO engine: one loader per family, and the runners behind the protocols of decoding."""

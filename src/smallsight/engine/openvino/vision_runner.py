@@ -1,0 +1,44 @@
+"""Runs the vision tower on one tile at a time: larger batches cost memory and gain no speed on a CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smallsight.engine.decoding.feature_cache import FeatureCache
+from smallsight.families.messages import Tile
+from smallsight.graph.compiled import CompiledNetwork
+
+
+class VisionRunner:
+    """One request of a compiled tower, with the features it has made. Used by one thread at a time."""
+
+    def __init__(
+        self,
+        network: CompiledNetwork,
+        to_patches: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+        cache: FeatureCache,
+        on_packed: Callable[[], None] | None = None,
+    ) -> None:
+        """``on_packed`` is called after the first tile, when the runtime has its own copy of the weights."""
+        self._network = network
+        self._request = network.model.create_infer_request()
+        self._to_patches = to_patches
+        self._cache = cache
+        self._on_packed = on_packed
+
+    def find(self, tile: Tile) -> NDArray[np.float32] | None:
+        """Return the image tokens of a tile seen before, or None."""
+        return self._cache.find(tile.digest)
+
+    def encode(self, tile: Tile) -> NDArray[np.float32]:
+        """Return the tile's image tokens, float32 [tokens, text hidden]."""
+        self._request.infer([self._to_patches(tile.pixels_HWC)])
+        features_TD: NDArray[np.float32] = self._request.get_output_tensor(0).data[0].copy()
+        self._cache.remember(tile.digest, features_TD)
+        if self._on_packed is not None:
+            self._on_packed()
+            self._on_packed = None
+        return features_TD

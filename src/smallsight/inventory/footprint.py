@@ -1,0 +1,85 @@
+"""How much memory a model's weights take in each precision, computed from its tensor shapes.
+
+Owns the arithmetic of storage, not the schemes themselves: those are in ``smallsight.quant``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from smallsight.catalog.entry import Entry, Precision
+from smallsight.families.registry import find_family, tensor_shapes
+from smallsight.families.tensor_shape import Role, TensorShape, Use
+
+_FLOAT_BYTES = {Precision.FP32: 4, Precision.FP16: 2, Precision.BF16: 2}
+_KEPT_BYTES = 2  # norms, biases, convolutions and positions beside quantised weights
+_GROUP = 64
+_NF4_SCALES_PER_GROUP = 256
+_PROGRAM_BYTES = 512 * 1024**2  # an allowance for the program, its runtime and activations, not a measurement
+
+
+@dataclass(frozen=True)
+class _StoredSize:
+    """How one tensor is stored: bits per value, and the values that share one scale along a row."""
+
+    bits: int
+    group: int | None = None
+    scale_bytes: int = 2
+
+
+_ROWWISE_INT8 = _StoredSize(bits=8)
+_GROUPED_INT4 = _StoredSize(bits=4, group=_GROUP)
+
+# Tables read by token id keep 8 bits in int4: they are rows, not products, and cost no time.
+_INTEGER: Mapping[Precision, Mapping[Use, _StoredSize]] = {
+    Precision.INT8: {Use.LINEAR: _ROWWISE_INT8, Use.LOOKUP: _ROWWISE_INT8},
+    Precision.INT4: {Use.LINEAR: _GROUPED_INT4, Use.LOOKUP: _ROWWISE_INT8},
+}
+
+
+def parameter_count(entry: Entry) -> int | None:
+    """Return how many parameters the entry's network has, or None for a model without weights."""
+    if entry.architecture is None:
+        return None
+    return sum(tensor.num_values for tensor in tensor_shapes(entry.architecture))
+
+
+def weights_bytes(entry: Entry, precision: Precision) -> int:
+    """Return the bytes that the entry's weights take when loaded in this precision; 0 without weights."""
+    if entry.architecture is None:
+        return 0
+    return sum(tensor_bytes(tensor, precision) for tensor in tensor_shapes(entry.architecture))
+
+
+def tensor_bytes(tensor: TensorShape, precision: Precision) -> int:
+    """Return the bytes of one tensor, its scales included.
+
+    int8 has a 16-bit scale per row, int4 one per 64 values of a row, nf4 an 8-bit scale per 64 values with a
+    32-bit one per 256 of those (double quantisation); nf4 keeps token tables and the head in 16 bits.
+    """
+    if precision in _FLOAT_BYTES:
+        return tensor.num_values * _FLOAT_BYTES[precision]
+    if precision is Precision.NF4:
+        return _nf4_bytes(tensor)
+    stored = _INTEGER[precision].get(tensor.use)
+    if stored is None:
+        return tensor.num_values * _KEPT_BYTES
+    num_rows, width = tensor.shape
+    groups_per_row = 1 if stored.group is None else -(-width // stored.group)
+    return num_rows * (-(-width * stored.bits // 8) + groups_per_row * stored.scale_bytes)
+
+
+def running_bytes(entry: Entry, precision: Precision) -> int:
+    """Estimate the memory of answering: weights, the cache of a full context, and the program."""
+    if entry.architecture is None:
+        return 0
+    cache_bytes = find_family(entry.family).kv_cache_bytes(entry.architecture.sizes)
+    return weights_bytes(entry, precision) + cache_bytes + _PROGRAM_BYTES
+
+
+def _nf4_bytes(tensor: TensorShape) -> int:
+    if tensor.use is not Use.LINEAR or tensor.role is Role.HEAD:
+        return tensor.num_values * _KEPT_BYTES
+    num_scales = -(-tensor.num_values // _GROUP)
+    return -(-tensor.num_values // 2) + num_scales + 4 * -(-num_scales // _NF4_SCALES_PER_GROUP)

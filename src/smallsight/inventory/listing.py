@@ -1,0 +1,275 @@
+"""The models of this machine as one list: what the catalogue knows, what is here, and what would fit.
+
+Wires the catalogue, the registered directories, the cache and the hub together; the command line and the web
+page show what this service says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from smallsight.catalog.catalog import Catalog, load_catalog, unknown_model
+from smallsight.catalog.checkpoint import open_checkpoint
+from smallsight.catalog.entry import Entry, Precision
+from smallsight.catalog.files import FoundFiles, ModelFiles, Source
+from smallsight.catalog.hub import Hub, OnProgress, Pulled, remove_from_cache
+from smallsight.catalog.hub_cache import default_cache_dir, repository_of_snapshot
+from smallsight.catalog.manifest import Pins
+from smallsight.catalog.registered import RegisteredModel, RegisteredModels
+from smallsight.errors import ModelError, ModelUnavailableError, SettingsError
+from smallsight.inventory.footprint import parameter_count, running_bytes, weights_bytes
+from smallsight.machine.memory import usable_memory_bytes
+from smallsight.settings import Settings
+
+_COMFORTABLE_SHARE = 0.7  # of the memory; the rest is for the system and other programs
+_MAX_NAME_CHARS = 100
+
+
+class Fit(StrEnum):
+    """Whether a model can run in this machine's memory."""
+
+    FITS = "fits"
+    TIGHT = "tight"
+    TOO_LARGE = "too large"
+
+
+@dataclass(frozen=True)
+class ModelStatus:
+    """One model on this machine.
+
+    ``entry`` is None for a directory that the catalogue does not know. ``memory_bytes`` holds the weights
+    in each offered precision, the default first; ``running_bytes`` estimates what answering takes in the
+    default one.
+    """
+
+    name: str
+    family: str
+    entry: Entry | None
+    files: FoundFiles | None
+    parameters: int | None
+    memory_bytes: Mapping[Precision, int]
+    running_bytes: int
+    fit: Fit
+    download_bytes: int | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What `remove` would do: forget a directory, or delete files from the cache."""
+
+    name: str
+    directory: Path
+    source: Source
+    frees_bytes: int
+    also_used_by: tuple[str, ...]
+    repository: str | None = None
+    revision: str | None = None
+    commit: str | None = None
+
+
+class ModelService:
+    """Lists, shows, pulls, registers and removes models."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        catalog: Catalog | None = None,
+        cache_dir: Path | None = None,
+        endpoint: str | None = None,
+        memory_bytes: int | None = None,
+    ) -> None:
+        self.catalog = catalog or load_catalog()
+        self.memory_bytes = usable_memory_bytes() if memory_bytes is None else memory_bytes
+        self._endpoint = endpoint
+        self._files = ModelFiles(
+            catalog=self.catalog,
+            registered=RegisteredModels(settings.models_path),
+            pins=Pins(settings.home / "model-revisions.json"),
+            cache_dir=cache_dir or default_cache_dir(),
+        )
+
+    def list(self) -> tuple[ModelStatus, ...]:
+        """Return every model: the catalogue's, then the user's own directories."""
+        own = [m for m in self._files.registered.all() if self.catalog.get(m.name) is None]
+        return tuple(self._status_of_entry(e) for e in self.catalog.entries) + tuple(
+            self._status_of_directory(m) for m in own
+        )
+
+    def show(self, name: str) -> ModelStatus:
+        """Return one model, its files' headers checked; raises UnknownModelError."""
+        registered = self._files.registered.get(name)
+        entry = self.catalog.get(name)
+        if entry is not None:
+            return self._status_of_entry(entry, check=True)
+        if registered is not None:
+            return self._status_of_directory(registered)
+        raise self._unknown(name)
+
+    def pull(
+        self,
+        name: str,
+        *,
+        offline: bool = False,
+        update: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> Pulled:
+        """Fetch a model's files unless they are here; `on_progress` hears bytes, all bytes, and file."""
+        entry = self._entry(name)
+        hub = Hub(self._files.pins, self._files.cache_dir, endpoint=self._endpoint, is_offline=offline)
+        found = self._files.locate(entry)
+        if found is not None and (found.source is Source.DIRECTORY or (hub.downloads_are_off and not update)):
+            return Pulled(found.directory, found.commit, found.size_bytes, received_bytes=0)
+        if entry.repository is None:
+            raise ModelUnavailableError(
+                f"{entry.name} has nothing to pull.",
+                hint=f"it comes inside the package, in Smallsight {entry.available_in}.",
+            )
+        return hub.pull(entry, update=update, on_progress=on_progress)
+
+    def add(self, directory: Path, name: str | None = None) -> RegisteredModel:
+        """Register a directory in Hugging Face layout after checking it; the folder itself is left alone.
+
+        Without a name it is the folder's, or the repository's for a snapshot inside a hub cache. Under a
+        catalogue name it supplies that model's files. Raises BrokenCheckpointError, ModelNotRunnableError,
+        SettingsError.
+        """
+        directory = directory.expanduser().absolute()
+        checkpoint = open_checkpoint(directory, self.catalog.model_types)
+        if name is None:
+            repository = repository_of_snapshot(directory)
+            name = directory.resolve().name if repository is None else repository.rsplit("/", 1)[-1]
+        name = name.strip()
+        if not 0 < len(name) <= _MAX_NAME_CHARS or not name.isprintable() or "/" in name:
+            raise SettingsError(
+                f"{name!r} cannot name a model.",
+                hint=f"use up to {_MAX_NAME_CHARS} characters without slashes: --name NAME.",
+            )
+        entry = self.catalog.get(name)
+        if entry is not None and entry.family != checkpoint.family:
+            raise SettingsError(
+                f"{directory} holds a {checkpoint.family} model, but {entry.name} is a {entry.family} model.",
+                hint="register it under another name: --name NAME.",
+            )
+        model = RegisteredModel(name if entry is None else entry.name, directory, checkpoint.family)
+        self._files.registered.add(model)
+        return model
+
+    def plan_removal(self, name: str) -> Removal:
+        """Say what removing a model would do, without doing it; raises when it has no files here."""
+        registered = self._files.registered.get(name)
+        entry = self.catalog.get(name)
+        if registered is None and entry is None:
+            raise self._unknown(name)
+        found = None if entry is None else self._files.locate(entry)
+        if registered is None and found is not None and found.source is Source.DIRECTORY:
+            registered = next(m for m in self._files.registered.all() if m.directory == found.directory)
+        sharing = () if entry is None else tuple(e.name for e in self.catalog.sharing_files_with(entry))
+        if registered is not None:
+            return Removal(registered.name, registered.directory, Source.DIRECTORY, 0, sharing)
+        assert entry is not None  # noqa: S101 - for the type checker: one of the two was found above
+        if found is None:
+            found = self._partial(entry)
+        return Removal(
+            entry.name,
+            found.directory,
+            Source.HUB_CACHE,
+            found.size_bytes,
+            sharing,
+            repository=found.repository,
+            revision=entry.revision,
+            commit=found.commit,
+        )
+
+    def remove(self, removal: Removal) -> int:
+        """Carry out a removal and return the bytes freed; a registered folder is only forgotten."""
+        if removal.source is Source.DIRECTORY:
+            self._files.registered.forget(removal.name)
+            return 0
+        if removal.repository is None or removal.commit is None or removal.revision is None:
+            return 0
+        freed_bytes = remove_from_cache(self._files.cache_dir, removal.repository, removal.commit)
+        self._files.pins.forget(removal.repository, removal.revision)
+        return freed_bytes
+
+    def _partial(self, entry: Entry) -> FoundFiles:
+        """Return what an unfinished pull left, or raise ModelUnavailableError when there is nothing."""
+        found = self._files.unfinished(entry)
+        if found is None:
+            raise ModelUnavailableError(
+                f"{entry.name} has no files on this machine.", hint="there is nothing to remove."
+            )
+        return found
+
+    def _status_of_entry(self, entry: Entry, *, check: bool = False) -> ModelStatus:
+        files = self._files.locate(entry)
+        needed_bytes = 0 if entry.precision is None else running_bytes(entry, entry.precision)
+        return ModelStatus(
+            name=entry.name,
+            family=entry.family,
+            entry=entry,
+            files=files,
+            parameters=parameter_count(entry),
+            memory_bytes={p: weights_bytes(entry, p) for p in entry.precisions},
+            running_bytes=needed_bytes,
+            fit=self._fit(needed_bytes),
+            download_bytes=self._download_bytes(entry),
+            problem=self._problem(files.directory) if check and files is not None else None,
+        )
+
+    def _status_of_directory(self, model: RegisteredModel) -> ModelStatus:
+        """Describe a directory that only the user knows, by what its headers say."""
+        try:
+            checkpoint = open_checkpoint(model.directory, self.catalog.model_types)
+        except ModelError as error:
+            return ModelStatus(
+                model.name, model.family, None, None, None, {}, 0, Fit.FITS, problem=error.message
+            )
+        files = FoundFiles(model.directory, Source.DIRECTORY, checkpoint.weights_bytes)
+        return ModelStatus(
+            name=model.name,
+            family=model.family,
+            entry=None,
+            files=files,
+            parameters=checkpoint.num_parameters,
+            memory_bytes={},
+            running_bytes=checkpoint.weights_bytes,
+            fit=self._fit(checkpoint.weights_bytes),
+        )
+
+    def _download_bytes(self, entry: Entry) -> int | None:
+        """Estimate what a pull fetches: the weights as the hub stores them."""
+        if entry.repository is None or entry.checkpoint_precision is None:
+            return None
+        return weights_bytes(entry, entry.checkpoint_precision)
+
+    def _problem(self, directory: Path) -> str | None:
+        try:
+            open_checkpoint(directory, self.catalog.model_types)
+        except ModelError as error:
+            return error.message
+        return None
+
+    def _fit(self, needed_bytes: int) -> Fit:
+        if needed_bytes <= self.memory_bytes * _COMFORTABLE_SHARE:
+            return Fit.FITS
+        return Fit.TIGHT if needed_bytes <= self.memory_bytes else Fit.TOO_LARGE
+
+    def _entry(self, name: str) -> Entry:
+        entry = self.catalog.get(name)
+        if entry is not None:
+            return entry
+        if self._files.registered.get(name) is not None:
+            raise ModelUnavailableError(
+                f"{name} is a folder you registered, so there is nothing to pull.",
+                hint="`smallsight models show NAME` says where it is.",
+            )
+        raise self._unknown(name)
+
+    def _unknown(self, name: str) -> ModelError:
+        names = [e.name for e in self.catalog.entries] + [m.name for m in self._files.registered.all()]
+        return unknown_model(name, names)

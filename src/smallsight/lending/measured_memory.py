@@ -1,0 +1,124 @@
+"""What models were found to take when they were loaded and asked, kept between runs in one small file.
+
+The file may be deleted: it is measured again.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import structlog
+
+from smallsight.catalog.state_file import read_state, write_state
+from smallsight.errors import SmallsightError
+from smallsight.inventory.served_models import ServedModel
+from smallsight.version import __version__
+
+log = structlog.get_logger(__name__)
+
+_MODELS = "models"
+_MAX_MODELS = 500
+_FADING = 0.95  # with each answer
+_WORTH_WRITING = 0.02  # a change by less than this share is not
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Bytes by which the process has grown; 0 where that is not known yet.
+
+    The first answer after loading takes what stays for the later ones, such as packed weights.
+    """
+
+    loading_bytes: int = 0
+    first_answer_bytes: int = 0
+    later_answer_bytes: int = 0
+
+
+class MeasuredMemory:
+    """The measurements of each model, by its name, precision, device and files. Thread-safe."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Without a path nothing outlives this object."""
+        self._path = path
+        self._turn = threading.Lock()
+        self._models = {} if path is None else _read(path)
+        self._written = dict(self._models)
+
+    def find(self, served: ServedModel) -> Measured:
+        """Return what is known."""
+        return self._models.get(_key(served), Measured())
+
+    def note_loading(self, served: ServedModel, num_bytes: int) -> None:
+        """Remember what loading took; the newest measurement counts."""
+        self._note(served, replace(self.find(served), loading_bytes=max(0, num_bytes)))
+
+    def note_answer(self, served: ServedModel, num_bytes: int, *, is_first: bool) -> None:
+        """Remember by how much an answer let the process grow; the largest counts, and fades."""
+        known = self.find(served)
+        if is_first:
+            known = replace(known, first_answer_bytes=_largest(known.first_answer_bytes, num_bytes))
+        else:
+            known = replace(known, later_answer_bytes=_largest(known.later_answer_bytes, num_bytes))
+        self._note(served, known)
+
+    def save(self) -> None:
+        """Write the file if what it says has changed by much; where it cannot be written, say so once."""
+        with self._turn:
+            models = dict(self._models)
+            if self._path is None or not _differ(models, self._written):
+                return
+            self._written = models
+        rows = {key: asdict(one) for key, one in models.items()}
+        try:
+            write_state(self._path, {"version": __version__, _MODELS: rows})
+        except SmallsightError as error:
+            log.warning("measured_memory_not_kept", why=str(error))
+            self._path = None
+
+    def _note(self, served: ServedModel, measured: Measured) -> None:
+        with self._turn:
+            key = _key(served)
+            self._models.pop(key, None)
+            self._models[key] = measured  # at the end: the first is the oldest
+            while len(self._models) > _MAX_MODELS:
+                del self._models[next(iter(self._models))]
+
+
+def _largest(known_bytes: int, new_bytes: int) -> int:
+    """Return the larger one; without fading, one odd moment would count against a model for ever."""
+    return max(new_bytes, int(_FADING * known_bytes))
+
+
+def _key(served: ServedModel) -> str:
+    return "|".join((served.name, served.precision, served.device, served.files_mark))
+
+
+def _differ(new: dict[str, Measured], old: dict[str, Measured]) -> bool:
+    if new.keys() != old.keys():
+        return True
+    pairs = [
+        (value, asdict(old[key])[name])
+        for key, measured in new.items()
+        for name, value in asdict(measured).items()
+    ]
+    return any(abs(value - before) > _WORTH_WRITING * max(value, before) for value, before in pairs)
+
+
+def _read(path: Path) -> dict[str, Measured]:
+    """Return what another run has measured with this version of the code; a damaged file says nothing."""
+    try:
+        state = read_state(path)
+        if state.get("version") != __version__:
+            return {}
+        return {str(key): Measured(**_whole(row)) for key, row in state[_MODELS].items()}
+    except (SmallsightError, AttributeError, KeyError, TypeError, ValueError) as error:
+        log.warning("measured_memory_unusable", path=str(path), why=str(error), action="measuring again")
+        return {}
+
+
+def _whole(row: dict[str, object]) -> dict[str, int]:
+    if not all(isinstance(value, int) and value >= 0 for value in row.values()):
+        raise ValueError("not a number of bytes")
+    return {name: value for name, value in row.items() if isinstance(value, int)}

@@ -1,0 +1,69 @@
+"""Models that other servers run, as this server asks them: one engine each, made when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from smallsight.engine.remote.circuit import CircuitState
+from smallsight.engine.remote.remote_engine import RemoteEngine
+from smallsight.model.vision_language_model import VisionLanguageModel
+from smallsight.remote_settings import RemoteSettings
+from smallsight.settings import Settings
+
+REMOTE = "remote"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteState:
+    """What `/health` and `/metrics` say about one of them."""
+
+    name: str
+    circuit: CircuitState
+    fallback: str | None
+    num_answers: int
+    num_failures: int
+    num_fallbacks: int
+
+
+class RemoteModels:
+    """Belongs to one event loop. Fallbacks are not its matter: the caller lends them from the pool."""
+
+    def __init__(self, settings: Callable[[], Settings]) -> None:
+        self._settings = settings
+        self._engines: dict[str, RemoteEngine] = {}
+        self._replaced: list[RemoteEngine] = []
+        self._num_fallbacks: dict[str, int] = {}
+
+    def model(self, name: str, remote: RemoteSettings) -> VisionLanguageModel:
+        """Return a model that asks there; with other settings than before, it begins anew."""
+        engine = self._engines.get(name)
+        if engine is None or engine.settings != remote:
+            if engine is not None:
+                self._replaced.append(engine)  # it ends what it has begun
+            engine = self._engines[name] = RemoteEngine(name, remote)
+        return VisionLanguageModel(engine, name=name, precision=REMOTE, limits=self._settings().limits)
+
+    def note_fallback(self, name: str) -> None:
+        """Count that a model of this machine answers instead."""
+        self._num_fallbacks[name] = self._num_fallbacks.get(name, 0) + 1
+
+    def states(self) -> tuple[RemoteState, ...]:
+        """Return all that the settings name, asked or not."""
+        return tuple(self._state(name, remote) for name, remote in sorted(self._settings().remotes.items()))
+
+    def close(self) -> None:
+        """Give up what is under way."""
+        for engine in (*self._engines.values(), *self._replaced):
+            engine.close()
+
+    def _state(self, name: str, remote: RemoteSettings) -> RemoteState:
+        engine = self._engines.get(name)
+        return RemoteState(
+            name,
+            CircuitState.CLOSED if engine is None else engine.state,
+            remote.fallback,
+            0 if engine is None else engine.num_answers,
+            0 if engine is None else engine.num_failures,
+            self._num_fallbacks.get(name, 0),
+        )

@@ -1,0 +1,91 @@
+"""Reads the text in images, in a child process that is started when first needed."""
+
+from __future__ import annotations
+
+import json
+from importlib import metadata
+from importlib.util import find_spec
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from smallsight.errors import DecoderFailedError, MissingExtraError
+from smallsight.media.child_process import ChildEndedError, ChildProcess, ChildTimeoutError
+from smallsight.reading.text_line import TextLine
+from smallsight.settings import MIB, Settings
+
+_CHILD = "smallsight.reading.text_reader_child"
+_LAYOUT = "area736-lines"  # names how ocr_model uses RapidOCR; changes whenever results may
+_TIMEOUT_S = 60.0
+_MAX_CHILD_RSS_BYTES = 1536 * MIB
+_MAX_REPLY_BYTES = 16 * MIB
+_MAX_TRIES = 2
+
+
+def is_reading_available() -> bool:
+    """Say whether the ``ocr`` extra is installed, without loading it."""
+    return find_spec("rapidocr") is not None
+
+
+class TextReader:
+    """Reads one image at a time; not thread-safe. The child is replaced when it fails or has grown."""
+
+    def __init__(self, settings: Settings) -> None:
+        if not is_reading_available():
+            raise MissingExtraError(
+                "Reading text in pictures needs an optional package.", hint="pip install 'smallsight[ocr]'."
+            )
+        self._threads = settings.threads
+        self._child: ChildProcess | None = None
+        self.key = f"rapidocr-{metadata.version('rapidocr')}-{_LAYOUT}-{settings.index.ocr_max_side_px}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the child and give its memory back; a later ``read`` starts another."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.close()
+
+    def read(self, image_HWC: np.ndarray) -> list[TextLine]:
+        """Return the lines in a uint8 RGB image, from top to bottom and left to right.
+
+        Raises DecoderFailedError for an image on which the child dies twice or takes over a minute.
+        """
+        height_px, width_px = image_HWC.shape[:2]
+        request = {"height_px": height_px, "width_px": width_px}
+        for attempt in range(1, _MAX_TRIES + 1):
+            try:
+                _, reply = self._ready_child().exchange(
+                    request, image_HWC.tobytes(), _TIMEOUT_S, max_reply_bytes=_MAX_REPLY_BYTES
+                )
+                return [_line(found) for found in json.loads(reply)]
+            except ChildTimeoutError as error:
+                raise DecoderFailedError(
+                    f"Reading the text took too long (limit {_TIMEOUT_S:g} s)."
+                ) from error
+            except ChildEndedError as error:
+                if attempt == _MAX_TRIES:
+                    raise DecoderFailedError(f"The text reader died on this picture: {error}.") from error
+        raise AssertionError("every try returns or raises")
+
+    def _ready_child(self) -> ChildProcess:
+        child = self._child
+        if child is not None and (not child.is_alive() or child.rss_bytes() > _MAX_CHILD_RSS_BYTES):
+            self.close()
+            child = None
+        if child is None:
+            child = self._child = ChildProcess(self._threads, module=_CHILD)
+        return child
+
+
+def _line(found: dict[str, Any]) -> TextLine:
+    corners = tuple((float(x), float(y)) for x, y in found["box"])
+    return TextLine(str(found["text"]), float(found["confidence"]), corners)

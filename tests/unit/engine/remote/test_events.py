@@ -1,0 +1,79 @@
+"""What other servers answer, well and badly."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smallsight.engine.remote import events
+from smallsight.engine.remote.events import Told, error_text, text_of_object, texts_of_events
+from smallsight.errors import RemoteModelError
+
+CHUNKS = [
+    {"choices": [{"delta": {"role": "assistant", "content": ""}}]},
+    {"choices": [{"delta": {"content": "Two \u2028 c"}}]},
+    {"choices": [{"delta": {"content": "ats"}}], "usage": None},
+    {"choices": [{"delta": {}, "finish_reason": "length"}]},
+    {
+        "choices": [],
+        "usage": {
+            "prompt_tokens": 9,
+            "completion_tokens": 4,
+            "prompt_tokens_details": {"image_tokens": 5, "cached_tokens": 2},
+        },
+    },
+]
+
+
+def event_bytes(*chunks: object) -> bytes:
+    head = b": a comment\nevent: message\nid: 3\n\n"
+    return head + b"".join(b"data: " + json.dumps(one).encode() + b"\r\n\r\n" for one in chunks)
+
+
+@given(st.integers(1, 40))
+def test_text_and_cost_however_it_is_cut(size: int):
+    data, told = event_bytes(*CHUNKS) + b"data: [DONE]\n\n", Told()
+    pieces = [data[begin : begin + size] for begin in range(0, len(data), size)]
+    assert list(texts_of_events(pieces, told)) == ["Two \u2028 c", "ats"]
+    assert told == Told("length", 9, 4, 5, 2)
+
+
+def test_a_server_that_does_not_stream():
+    told = Told()
+    answer = {"choices": [{"message": {"content": "Cats"}, "finish_reason": "stop"}], "usage": {}}
+    assert list(text_of_object(json.dumps(answer).encode(), told)) == ["Cats"]
+    assert told.finish_reason == "stop"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (event_bytes(CHUNKS[1]), "broke off"),
+        (b"data: {\n\n", "not that of OpenAI"),
+        (b"data: []\n\n", "not that of OpenAI"),
+        (event_bytes({"choices": [3]}), "not that of OpenAI"),
+        (event_bytes(CHUNKS[1], {"error": {"message": "no memory\n!"}}), "failed in the middle.*no memory !"),
+        (b"data: " + b"[" * 200_000 + b"\n\n", "not that of OpenAI"),
+        (b"x" * 5_000_000, "has no end"),
+    ],
+    ids=range(7),
+)
+def test_nonsense_is_a_sentence(data: bytes, message: str):
+    with pytest.raises(RemoteModelError, match=message):
+        list(texts_of_events([data], Told()))
+
+
+def test_an_endless_answer_ends(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(events, "MAX_ANSWER_BYTES", 10_000)
+    with pytest.raises(RemoteModelError, match="has no end"):
+        list(texts_of_events((event_bytes(CHUNKS[1]) for _ in range(1000)), Told()))
+
+
+def test_what_an_error_says():
+    assert error_text({"error": {"message": "No.\x1b[0m"}}) == "No. [0m"
+    assert error_text({"error": "plain."}) == "plain"
+    for nothing in (None, [], {}, {"error": {"message": 3}}):
+        assert error_text(nothing) == "it does not say why"

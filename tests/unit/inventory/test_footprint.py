@@ -1,0 +1,73 @@
+"""Memory by precision follows from the shapes, scales and leftovers included."""
+
+from __future__ import annotations
+
+import pytest
+
+from smallsight.catalog.catalog import load_catalog
+from smallsight.catalog.entry import Precision
+from smallsight.families.tensor_shape import Role, linear, lookup, plain
+from smallsight.inventory.footprint import parameter_count, running_bytes, tensor_bytes, weights_bytes
+
+CATALOG = load_catalog()
+SMALL = CATALOG.find("SmolVLM-256M-Instruct")
+
+
+@pytest.mark.parametrize(
+    ("precision", "matrix", "table", "norm"),
+    [
+        (Precision.FP32, 10 * 100 * 4, 50 * 8 * 4, 28),
+        (Precision.FP16, 10 * 100 * 2, 50 * 8 * 2, 14),
+        (Precision.BF16, 10 * 100 * 2, 50 * 8 * 2, 14),
+        (Precision.INT8, 10 * (100 + 2), 50 * (8 + 2), 14),
+        (Precision.INT4, 10 * (50 + 2 * 2), 50 * (8 + 2), 14),
+        (Precision.NF4, 500 + 16 + 4, 50 * 8 * 2, 14),
+    ],
+)
+def test_the_bytes_of_each_kind_of_tensor(precision, matrix, table, norm):
+    assert tensor_bytes(linear("x", 10, 100, Role.TEXT, bias=False)[0], precision) == matrix
+    assert tensor_bytes(lookup("x", 50, 8), precision) == table
+    assert tensor_bytes(plain("x", (7,), Role.TEXT), precision) == norm
+
+
+def test_the_head_keeps_sixteen_bits_in_nf4_only():
+    head = linear("head", 10, 128, Role.HEAD, bias=False)[0]
+    assert tensor_bytes(head, Precision.NF4) == 10 * 128 * 2
+    assert tensor_bytes(head, Precision.INT8) == 10 * (128 + 2)
+
+
+def test_sixteen_bits_are_two_bytes_a_parameter_and_no_less():
+    for entry in CATALOG.entries:
+        count = parameter_count(entry)
+        if count is not None:
+            assert weights_bytes(entry, Precision.BF16) == 2 * count
+            assert weights_bytes(entry, Precision.FP32) == 4 * count
+
+
+@pytest.mark.parametrize("entry", [e for e in CATALOG.entries if e.architecture], ids=lambda e: e.name)
+def test_fewer_bits_take_less_memory(entry):
+    sizes = [weights_bytes(entry, p) for p in (Precision.BF16, Precision.INT8, Precision.INT4)]
+    assert sizes[0] > 1.8 * sizes[1] > 1.8 * sizes[2]
+    assert weights_bytes(entry, Precision.NF4) > weights_bytes(entry, Precision.BF16) / 4
+
+
+@pytest.mark.parametrize(
+    ("name", "int8_limit", "int4_limit"),
+    [("SmolVLM-256M-Instruct", 0.30e9, 0.18e9), ("SmolVLM-500M-Instruct", 0.55e9, 0.33e9)],
+)
+def test_the_promised_limits_hold(name, int8_limit, int4_limit):
+    entry = CATALOG.find(name)
+    assert weights_bytes(entry, Precision.INT8) <= int8_limit
+    assert weights_bytes(entry, Precision.INT4) <= int4_limit
+
+
+def test_running_takes_the_weights_a_cache_and_the_program():
+    cache_bytes = 30 * 8192 * 384 * 2
+    program_bytes = running_bytes(SMALL, Precision.INT8) - weights_bytes(SMALL, Precision.INT8) - cache_bytes
+    assert program_bytes == 512 * 1024**2
+
+
+def test_a_model_without_weights_takes_none():
+    entry = CATALOG.find("test")
+    assert parameter_count(entry) is None
+    assert weights_bytes(entry, Precision.BF16) == running_bytes(entry, Precision.BF16) == 0
