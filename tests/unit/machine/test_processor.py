@@ -13,8 +13,8 @@ cpu family	: 26
 model		: 2
 model name	: AMD EPYC 9755 128-Core Processor
 flags		: fpu vme sse sse2 ht syscall nx lm pni ssse3 fma cx16 sse4_1 sse4_2 x2apic avx f16c rdrand avx2 \
-bmi2 avx512f avx512dq rdseed avx512ifma avx512cd sha_ni avx512bw avx512vl avx_vnni avx512_bf16 avx512vbmi gfni \
-vaes avx512_vnni avx512_bitalg avx512_vpopcntdq movdiri avx512_vp2intersect
+bmi2 avx512f avx512dq rdseed avx512ifma avx512cd sha_ni avx512bw avx512vl avx_vnni avx512_bf16 avx512vbmi \
+gfni vaes avx512_vnni avx512_bitalg avx512_vpopcntdq movdiri avx512_vp2intersect
 bugs		: sysret_ss_attrs spectre_v1
 
 processor	: 1
