@@ -24,6 +24,7 @@ from smallsight.errors import (
     OutOfResourcesError,
     SettingsError,
 )
+from smallsight.families.registry import FAMILIES
 from smallsight.inventory.footprint import running_bytes
 from smallsight.remote_settings import RemoteSettings
 from smallsight.settings import Settings
@@ -33,7 +34,7 @@ __all__ = ["AUTO", "TEST_FAMILY", "WantedModel", "find_model", "find_remote", "r
 
 AUTO = "auto"
 TEST_FAMILY = "test"
-RUNNABLE_FAMILIES = frozenset((TEST_FAMILY, "smolvlm", "florence2", "moondream2"))
+RUNNABLE_FAMILIES = frozenset((TEST_FAMILY, *FAMILIES))
 _PRECISION_OF_FOLDERS = Precision.BF16  # what the catalogue's base models default to
 _BITS: Mapping[Precision, int] = {
     Precision.FP32: 32,

@@ -11,6 +11,7 @@ from smallsight.inventory.names import AUTO, TEST_FAMILY, find_model, find_remot
 from smallsight.machine.memory import free_memory_bytes, usable_memory_bytes
 from smallsight.model.model import Model
 from smallsight.model.test_model import TestModel
+from smallsight.quant.scheme import scheme_named
 from smallsight.remote_settings import RemoteSettings
 from smallsight.settings import Settings, load_settings
 
@@ -85,7 +86,7 @@ def _load_remote(name: str, remote: RemoteSettings, settings: Settings) -> Model
         return load_engine(
             wanted.family,
             wanted.directory,
-            wanted.precision.value,
+            scheme_named(wanted.precision.value),
             threads=settings.threads,
             prepared_dir=settings.prepared_dir,
         )
