@@ -49,7 +49,7 @@ class Engine(Protocol):
 
     @property
     def features(self) -> FeatureCache:
-        """What tiles became."""
+        """Cached image features by tile."""
         ...
 
     @property
@@ -66,7 +66,7 @@ class Engine(Protocol):
         ignores_end: bool,
         client: str = "",
     ) -> Generation:
-        """Make the prompt and start the request; raises SettingsError for what the family cannot do.
+        """Make the prompt and start the request; raises ArgumentError for what the family cannot do.
 
         Requests of different clients take turns.
         """
@@ -131,6 +131,16 @@ class DetectsPlaces(Protocol):
 
     def find(self, image: Image.Image, detail: Detail, wanted: Wanted) -> Generation:
         """Look for things of one name; the outcome's data holds places in pixels."""
+        ...
+
+
+@runtime_checkable
+class SearchesBeams(Protocol):
+    """An engine whose family decodes by beam search; the others accept ``num_beams`` 1 only."""
+
+    @property
+    def max_beams(self) -> int:
+        """The largest ``num_beams``."""
         ...
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from smallsight.errors import SettingsError
+from smallsight.errors import ArgumentError
 
 ROLES = ("system", "user", "assistant")
 
@@ -66,7 +66,7 @@ class VideoPart:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What one side said: role "system", "user" or "assistant"; raises SettingsError for another.
+    """What one side said: role "system", "user" or "assistant"; raises ArgumentError for another.
 
     Templates write roles out as they come, so one made up by a stranger could act as a control token.
     """
@@ -76,7 +76,7 @@ class Message:
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
-            raise SettingsError(f"{self.role!r} is no role.", hint=f"use one of {', '.join(ROLES)}.")
+            raise ArgumentError(f"{self.role!r} is no role.", hint=f"use one of {', '.join(ROLES)}.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

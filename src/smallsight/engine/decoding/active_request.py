@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,8 +16,8 @@ from smallsight.engine.decoding.sampler import Sampler, TokenChoice
 from smallsight.engine.decoding.text_stream import TextStream
 from smallsight.engine.decoding.token_sequence import TokenSequence
 from smallsight.engine.generation import FinishReason, Generation, Outcome
-from smallsight.families.checkpoint import RowTable
 from smallsight.families.messages import PreparedPrompt, Tile
+from smallsight.families.tensor_files import RowTable
 from smallsight.graph.paged_attention import BLOCK_TOKENS
 
 LEAST_CUT_TOKENS = 64
@@ -135,6 +135,3 @@ def embed_prompt(
     is_image = ids == image_token_id
     embeddings_TD = table.rows(np.where(is_image, 0, ids))
     return embeddings_TD, np.flatnonzero(is_image)
-
-
-Decode = Callable[[Sequence[int]], str]

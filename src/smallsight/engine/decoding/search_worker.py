@@ -20,7 +20,7 @@ from smallsight.engine.decoding.sampler import TokenChoice
 from smallsight.engine.generation import FinishReason, Generation, Outcome
 from smallsight.engine.openvino.encoder_decoder import MEMORY_STEP, EncodedPrompt, EncoderDecoder
 from smallsight.engine.openvino.vision_runner import VisionRunner
-from smallsight.errors import ModelUnavailableError, SmallsightError
+from smallsight.errors import ModelClosedError, SmallsightError
 from smallsight.families.messages import PreparedPrompt
 from smallsight.policy.turns import Turns
 
@@ -94,10 +94,10 @@ class SearchWorker:
         self._thread.start()
 
     def submit(self, job: ActiveSearch) -> Generation:
-        """Start a request; raises ModelUnavailableError when closed."""
+        """Start a request; raises ModelClosedError when closed."""
         with self._turn:
             if self._is_closed:
-                raise ModelUnavailableError("The model has been closed.", hint="load it again.")
+                raise ModelClosedError("The model has been closed.", hint="load it again.")
             self._inbox.put(job)
         return job.generation
 
@@ -123,7 +123,7 @@ class SearchWorker:
             except Exception as error:
                 log.exception("engine_batch_failed")
                 _fail(batch, SmallsightError(f"The engine failed: {error}", hint="ask again."))
-        _fail(self._waiting, ModelUnavailableError("The model was closed.", hint="load it again."))
+        _fail(self._waiting, ModelClosedError("The model was closed.", hint="load it again."))
 
     def _take_in(self) -> bool:
         """Accept new requests, waiting for one when there is nothing to do; False when closed."""
@@ -176,7 +176,7 @@ class SearchWorker:
 
     def _finish(self, job: ActiveSearch, tokens: Sequence[int]) -> None:
         if self._is_closed and not job.generation.is_cancelled:
-            job.generation.fail(ModelUnavailableError("The model was closed.", hint="load it again."))
+            job.generation.fail(ModelClosedError("The model was closed.", hint="load it again."))
             return
         outcome = job.outcome(tokens, self._image_token_id)
         job.generation.add(outcome.text)

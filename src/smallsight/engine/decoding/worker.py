@@ -29,13 +29,13 @@ from smallsight.engine.openvino.text_runner import StepInput, TextRunner
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import (
     BrokenCheckpointError,
-    ModelUnavailableError,
+    ModelClosedError,
     OutOfResourcesError,
     PromptTooLongError,
     SmallsightError,
 )
-from smallsight.families.checkpoint import RowTable
 from smallsight.families.messages import PreparedPrompt, Tile
+from smallsight.families.tensor_files import RowTable
 from smallsight.graph.paged_attention import BLOCK_TOKENS
 from smallsight.policy.turns import Turns
 
@@ -114,7 +114,7 @@ class Worker:
         places: PlaceFinder | None = None,
         client: str = "",
     ) -> Generation:
-        """Start a request; raises PromptTooLongError or ModelUnavailableError at once.
+        """Start a request; raises PromptTooLongError or ModelClosedError at once.
 
         ``ignores_end`` goes on past end tokens, for measuring. With ``places`` it looks for places.
         Clients take turns at what is computed.
@@ -128,7 +128,7 @@ class Worker:
         job = self._make_job(prompt, options, places, ignores_end=ignores_end, client=client)
         with self._turn:
             if self._is_closed:
-                raise ModelUnavailableError("The model has been closed.", hint="load it again.")
+                raise ModelClosedError("The model has been closed.", hint="load it again.")
             self._inbox.put(job)
         return job.generation
 
@@ -189,7 +189,7 @@ class Worker:
             except Exception as error:
                 log.exception("engine_step_failed")
                 self._fail_all(SmallsightError(f"The engine failed: {error}", hint="ask again."))
-        self._fail_all(ModelUnavailableError("The model was closed.", hint="load it again."))
+        self._fail_all(ModelClosedError("The model was closed.", hint="load it again."))
 
     def _take_in(self) -> bool:
         """Accept new requests, waiting for one when there is nothing to do; False when closed."""
@@ -211,7 +211,7 @@ class Worker:
             self._end(
                 self._jobs[sequence.id],
                 OutOfResourcesError(
-                    "The prompt does not fit into the cache of keys and values.",
+                    "The prompt does not fit in the KV cache.",
                     hint="ask about fewer pictures at once.",
                 ),
             )

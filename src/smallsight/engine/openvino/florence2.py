@@ -19,8 +19,8 @@ from smallsight.engine.generation import Generation
 from smallsight.engine.openvino.encoder_decoder import EncoderDecoder
 from smallsight.engine.openvino.vision_runner import VisionRunner
 from smallsight.engine.openvino.weight_store import open_stored, tuning, weights_key
-from smallsight.engine.sampling_options import SamplingOptions
-from smallsight.errors import PromptTooLongError, SettingsError
+from smallsight.engine.sampling_options import MAX_BEAMS, SamplingOptions
+from smallsight.errors import ArgumentError, PromptTooLongError
 from smallsight.families.byte_level import token_bytes
 from smallsight.families.florence2.generation_defaults import GenerationDefaults, read_generation_defaults
 from smallsight.families.florence2.post_process import in_words
@@ -32,7 +32,7 @@ from smallsight.families.florence2.vision_graph import build_vision_graph
 from smallsight.families.florence2.weights import Florence2Weights
 from smallsight.families.messages import Detail, Message, PicturePart, TextPart
 from smallsight.families.prompt_length import require_length
-from smallsight.graph.compiled import CompiledNetwork, load_or_compile
+from smallsight.graph.compiled import CompiledNetwork, compile_network
 from smallsight.policy.progress import OnProgress
 from smallsight.quant.bundle import Bundle, stored_bytes
 from smallsight.quant.scheme import Stored
@@ -51,6 +51,7 @@ class Florence2Engine:
     key: str
     describe_prompt: str = DESCRIBE
     supports_chat: bool = False
+    max_beams: int = MAX_BEAMS
     tasks: frozenset[str] = frozenset(TASKS)
 
     def start(
@@ -88,7 +89,7 @@ class Florence2Engine:
     def _beam_options(self, options: SamplingOptions, *, ignores_end: bool) -> BeamOptions:
         plain = SamplingOptions(max_tokens=options.max_tokens, num_beams=options.num_beams, seed=options.seed)
         if options != plain:
-            raise SettingsError(
+            raise ArgumentError(
                 "Florence-2 searches with beams: no sampling options, stop strings, logprobs or JSON schema.",
                 hint="give max_tokens and num_beams only.",
             )
@@ -137,7 +138,7 @@ def load_florence2(
     )
 
     def compiled(build: Callable[[], ov.Model]) -> CompiledNetwork:
-        return load_or_compile(build, {}, prepared_dir=None, threads=threads, tuning=tuning(scheme))
+        return compile_network(build, threads=threads, tuning=tuning(scheme))
 
     with ThreadPoolExecutor(2) as several:
         vision, encoder, decoder = several.map(compiled, builders)
@@ -158,7 +159,7 @@ def _question(messages: Sequence[Message]) -> tuple[str, Any]:
     """Return what the user asked last, and the one picture of the conversation."""
     pictures = [part.image for message in messages for part in message.parts if isinstance(part, PicturePart)]
     if len(pictures) != 1:
-        raise SettingsError(
+        raise ArgumentError(
             f"Florence-2 looks at one picture at a time, and was given {len(pictures)}.",
             hint="ask about each by itself.",
         )

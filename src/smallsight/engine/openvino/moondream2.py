@@ -29,7 +29,7 @@ from smallsight.engine.openvino.moondream2_networks import (
 from smallsight.engine.openvino.packing import releasing_pages
 from smallsight.engine.openvino.text_runner import StepInput, TextRunner
 from smallsight.engine.sampling_options import SamplingOptions
-from smallsight.errors import ModelNotRunnableError, SettingsError
+from smallsight.errors import ArgumentError, ModelNotRunnableError
 from smallsight.families.byte_level import token_bytes
 from smallsight.families.messages import Detail, Message, PicturePart, TextPart
 from smallsight.families.moondream2.config import Moondream2Config
@@ -89,8 +89,6 @@ class Moondream2Engine:
         client: str = "",
     ) -> Generation:
         """Ask the last question about the one picture; earlier turns are not seen, this is no chat model."""
-        if options.num_beams not in (None, 1):
-            raise SettingsError("moondream2 does not search with beams.", hint="leave num_beams out.")
         require_length(self.processor.tokenizer, messages, self.processor.config.text.context_tokens)
         image, question = _question(messages)
         prompt = self.processor.prepare(image, question, "query", detail)
@@ -196,7 +194,7 @@ def _question(messages: Sequence[Message]) -> tuple[Image.Image, str]:
     """Return the one picture of the conversation, and what the user asked last."""
     pictures = [part.image for message in messages for part in message.parts if isinstance(part, PicturePart)]
     if len(pictures) != 1:
-        raise SettingsError(
+        raise ArgumentError(
             f"moondream2 looks at one picture at a time, and was given {len(pictures)}.",
             hint="ask about each by itself.",
         )

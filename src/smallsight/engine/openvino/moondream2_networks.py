@@ -12,7 +12,6 @@ import openvino as ov
 from smallsight.engine.openvino.packing import releasing_pages
 from smallsight.engine.openvino.region_head import RegionHead
 from smallsight.engine.openvino.weight_store import open_stored, tuning, weights_key
-from smallsight.families.checkpoint import RowTable
 from smallsight.families.moondream2.config import Moondream2Config
 from smallsight.families.moondream2.region import KINDS, NumberKind, encoder_of
 from smallsight.families.moondream2.region_graph import build_region_graph
@@ -20,7 +19,8 @@ from smallsight.families.moondream2.stored import STORED_VERSION, scheme_of, sto
 from smallsight.families.moondream2.text_graph import build_text_graph
 from smallsight.families.moondream2.vision_graphs import build_connector_graph, build_tower_graph
 from smallsight.families.moondream2.weights import Moondream2Weights
-from smallsight.graph.compiled import CompiledNetwork, load_or_compile
+from smallsight.families.tensor_files import RowTable
+from smallsight.graph.compiled import CompiledNetwork, compile_network
 from smallsight.policy.progress import OnProgress
 from smallsight.quant.bundle import stored_bytes
 from smallsight.quant.scheme import Stored
@@ -82,7 +82,7 @@ def compile_networks(
     scheme = scheme_of(precision)
 
     def compiled(build: Callable[[], ov.Model]) -> CompiledNetwork:
-        return load_or_compile(build, {}, prepared_dir=None, threads=threads, tuning=tuning(scheme))
+        return compile_network(build, threads=threads, tuning=tuning(scheme))
 
     def region(kind: NumberKind) -> CompiledNetwork:
         with releasing_pages(stored):

@@ -21,7 +21,6 @@ from smallsight.engine.openvino.smolvlm_networks import Networks, load_networks
 from smallsight.engine.openvino.text_runner import TextRunner
 from smallsight.engine.openvino.vision_runner import VisionRunner
 from smallsight.engine.sampling_options import SamplingOptions
-from smallsight.errors import SettingsError
 from smallsight.families.frame_sampling import FewFrames, FrameSampling
 from smallsight.families.messages import Detail, Message, TiledPicture
 from smallsight.families.patches import cut_patches
@@ -76,8 +75,6 @@ class SmolVLMEngine:
         client: str = "",
     ) -> Generation:
         """Make the prompt and hand it to the worker."""
-        if options.num_beams not in (None, 1):
-            raise SettingsError("SmolVLM does not search with beams.", hint="leave num_beams out.")
         require_length(self.processor.tokenizer, messages, self.context_tokens)
         prompt = self.processor.prepare(messages, detail=detail)
         return self.worker.submit(prompt, options, ignores_end=ignores_end, client=client)

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smallsight.engine.openvino.weight_store import open_stored, tuning, weights_key
-from smallsight.families.checkpoint import RowTable
 from smallsight.families.smolvlm.config import SmolVLMConfig
 from smallsight.families.smolvlm.stored import STORED_VERSION, store_text, store_vision
 from smallsight.families.smolvlm.text_graph import build_text_graph
 from smallsight.families.smolvlm.vision_graph import build_vision_graph
 from smallsight.families.smolvlm.weights import SmolVLMWeights
-from smallsight.graph.compiled import CompiledNetwork, load_or_compile
+from smallsight.families.tensor_files import RowTable
+from smallsight.graph.compiled import CompiledNetwork, compile_network
 from smallsight.policy.progress import OnProgress
 from smallsight.quant.bundle import stored_bytes
 from smallsight.quant.scheme import Scheme, Stored
@@ -61,18 +61,14 @@ def load_networks(
     stored = open_stored(make, path, weight_files, on_progress)
     with ThreadPoolExecutor(2) as both:
         vision = both.submit(
-            load_or_compile,
+            compile_network,
             lambda: build_vision_graph(config, stored),
-            {},
-            prepared_dir=None,
             threads=threads,
             tuning=tuning(scheme),
         )
         text = both.submit(
-            load_or_compile,
+            compile_network,
             lambda: build_text_graph(config, stored),
-            {},
-            prepared_dir=None,
             threads=threads,
             tuning=tuning(scheme),
         )
