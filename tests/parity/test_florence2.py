@@ -16,7 +16,7 @@ from smallsight.families.florence2.tasks import TASKS
 from smallsight.families.florence2.text_graphs import build_decoder_graph, build_encoder_graph
 from smallsight.families.florence2.vision_graph import build_vision_graph
 from smallsight.families.florence2.weights import Florence2Weights
-from smallsight.graph.compiled import load_or_compile
+from smallsight.graph.compiled import compile_network
 from smallsight.policy.row_bands import RowBands
 from smallsight.quant.scheme import SCHEMES
 from tiny_florence2 import SHAPES, write_tiny_florence2
@@ -60,7 +60,7 @@ class Both:
         weights = Florence2Weights([folder / "model.safetensors"], config.sizes(self.processor.image_px))
 
         def compiled(graph):
-            return load_or_compile(lambda: graph, {}, prepared_dir=None, threads=2, tuning=EXACT)
+            return compile_network(lambda: graph, threads=2, tuning=EXACT)
 
         self.stored = stored
         self.vision = compiled(build_vision_graph(config, stored, self.processor.image_px))

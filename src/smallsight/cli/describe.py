@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
-from smallsight.errors import SettingsError, SmallsightError
+from smallsight.errors import SettingsError, SmallsightError, StorageError
 
 if TYPE_CHECKING:
     from smallsight.library.describing import DescribeOptions
@@ -120,7 +120,7 @@ def _write_sheet(model: Model, video: Path, path: Path, out: Output) -> NamedVid
     try:
         contact_sheet(seen.video).save(path)
     except OSError as error:
-        raise SettingsError(
+        raise StorageError(
             f"{path} cannot be written: {error.strerror or error}.", hint="choose another place."
         ) from error
     out.note(f"{len(seen.video.frames)} frames are in {escape(str(path))}")

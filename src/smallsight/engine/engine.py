@@ -12,7 +12,7 @@ from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.engine.decoding.place_finder import Wanted
 from smallsight.engine.generation import Generation
 from smallsight.engine.sampling_options import SamplingOptions
-from smallsight.errors import SettingsError
+from smallsight.errors import ArgumentError
 from smallsight.families.family import Capabilities, Prompts
 from smallsight.families.frame_sampling import FewFrames, FrameSampling
 from smallsight.families.messages import Detail, Message, TiledPicture
@@ -83,7 +83,7 @@ class Engine(Protocol):
         ignores_end: bool,
         client: str = "",
     ) -> Generation:
-        """Make the prompt and start the request; raises SettingsError for what the family cannot do.
+        """Make the prompt and start the request; raises ArgumentError for what the family cannot do.
 
         Requests of different clients take turns.
         """
@@ -124,5 +124,5 @@ class EngineDefaults:
         return None
 
     def detect(self, _image: Image.Image, _detail: Detail, wanted: Wanted) -> Generation:
-        """Raise SettingsError."""
-        raise SettingsError(f"This model cannot {wanted.kind} objects.")
+        """Raise ArgumentError."""
+        raise ArgumentError(f"This model cannot {wanted.kind} objects.")

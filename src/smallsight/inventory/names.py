@@ -18,11 +18,11 @@ from smallsight.catalog.hub_cache import default_cache_dir
 from smallsight.catalog.manifest import Pins
 from smallsight.catalog.registered import RegisteredModels
 from smallsight.errors import (
+    ArgumentError,
     BrokenCheckpointError,
     ModelNotRunnableError,
     ModelUnavailableError,
     OutOfResourcesError,
-    SettingsError,
 )
 from smallsight.families.registry import FAMILIES
 from smallsight.inventory.footprint import running_bytes
@@ -73,7 +73,7 @@ def find_model(
     """Find a catalogue name, a registered name, or a folder in Hugging Face layout, tried in this order.
 
     ``./NAME`` always means a folder. Raises UnknownModelError, ModelUnavailableError for a model whose files
-    are not here, ModelNotRunnableError, BrokenCheckpointError and SettingsError.
+    are not here, ModelNotRunnableError, BrokenCheckpointError and ArgumentError.
     """
     chosen = _known_precision(precision)
     catalog = catalog or load_catalog()
@@ -127,7 +127,7 @@ def _known_precision(precision: str) -> Precision | None:
     try:
         return Precision(precision)
     except ValueError as error:
-        raise SettingsError(
+        raise ArgumentError(
             f"There is no precision {precision!r}.",
             hint=f"use {', '.join([AUTO, *(p.value for p in Precision)])}.",
         ) from error
@@ -156,7 +156,7 @@ def _from_entry(entry: Entry, chosen: Precision | None, catalog: Catalog, files:
     if entry.precision is None:
         return WantedModel(entry.name, entry.family, None, None, 0)
     if entry.base is not None and chosen not in {None, *entry.precisions}:
-        raise SettingsError(
+        raise ArgumentError(
             f"{entry.name} is loaded in {entry.precision.value}, not in {chosen}.",
             hint=f"load {catalog.base_of(entry).name} with that precision.",
         )

@@ -14,13 +14,14 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from smallsight.catalog.file_hashes import file_sha256
-from smallsight.errors import BrokenCheckpointError, ModelUnavailableError, SettingsError
+from smallsight.errors import ArgumentError, BrokenCheckpointError, ModelClosedError
 from smallsight.families.minilm.config import MiniLMConfig, read_config
 from smallsight.families.minilm.graph import BUILDER_VERSION, build_graph
 from smallsight.families.minilm.tokenizer import MiniLMTokenizer
 from smallsight.families.minilm.weights import read_weights
-from smallsight.graph.compiled import CompiledNetwork, load_or_compile
+from smallsight.graph.compiled import CompiledNetwork
 from smallsight.quant.scheme import EmbedderPrecision
+from smallsight.reading.remembered_network import load_or_compile
 from smallsight.reading.text_batches import TextBatch, plan_batches
 
 BUDGET_TOKENS = 512  # benchmarks/text_embedding.py: larger batches are no faster
@@ -98,7 +99,7 @@ class TextEmbedder:
         return vectors
 
     def close(self) -> None:
-        """Give back the memory of the network; embedding afterwards raises ModelUnavailableError."""
+        """Give back the memory of the network; embedding afterwards raises ModelClosedError."""
         with self._turn:
             self._request = None
             self._network = None
@@ -121,7 +122,7 @@ class TextEmbedder:
             mask_BT[row, : len(ids[index])] = 1
         with self._turn:
             if self._request is None:
-                raise ModelUnavailableError("The text embedder has been closed.", hint="load it again.")
+                raise ModelClosedError("The text embedder has been closed.", hint="load it again.")
             self._request.infer([token_ids_BT, mask_BT])
             vectors: NDArray[np.float32] = self._request.get_output_tensor(0).data.copy()
         return vectors
@@ -132,7 +133,7 @@ def _known_precision(precision: str) -> EmbedderPrecision:
         if precision == known:
             chosen: EmbedderPrecision = known
             return chosen
-    raise SettingsError(
+    raise ArgumentError(
         f"The text embedder's precision cannot be {precision!r}.",
         hint=f"use {' or '.join(get_args(EmbedderPrecision))}.",
     )

@@ -17,7 +17,6 @@ from smallsight.errors import (
     BadRequestError,
     MemoryBudgetError,
     ModelError,
-    SettingsError,
     SmallsightError,
     UnknownModelError,
 )
@@ -25,7 +24,7 @@ from smallsight.errors import (
 log = structlog.get_logger(__name__)
 
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
-_CODES = {UnknownModelError: "model_not_found", SettingsError: "unsupported_value"}
+_CODES: dict[type[SmallsightError], str] = {UnknownModelError: "model_not_found"}
 _RETRY_LATER_S = 5
 _MAX_MESSAGE_CHARS = 1000
 

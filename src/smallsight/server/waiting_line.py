@@ -24,11 +24,6 @@ class WaitingLine:
         self._turns = Turns()
         self._waiting: list[_Waiter] = []
 
-    @property
-    def num_waiting(self) -> int:
-        """How many stand in line."""
-        return len(self._waiting)
-
     @asynccontextmanager
     async def place(self, client: str) -> AsyncIterator[None]:
         """Wait for a place and have it for as long as the block lasts."""

@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from smallsight.catalog.state_file import read_state, write_state
-from smallsight.errors import SettingsError
+from smallsight.errors import ArgumentError, SettingsError
 
 _KEYS = "keys"
 _PREFIX = "ss"
@@ -67,14 +67,14 @@ class ApiKeys:
         return found[0] if found else None
 
     def add(self, name: str, scopes: frozenset[Scope]) -> str:
-        """Make a key and return it: it cannot be shown again. Raises SettingsError for a name in use."""
+        """Make a key and return it: it cannot be shown again. Raises ArgumentError for a name in use."""
         name = name.strip()
         if not _NAME.fullmatch(name):
-            raise SettingsError(
+            raise ArgumentError(
                 f"{name!r} cannot name a key.", hint="use up to 60 letters, digits, spaces, dots, - and @."
             )
         if any(known.name.casefold() == name.casefold() for known in self.all()):
-            raise SettingsError(
+            raise ArgumentError(
                 f"There is a key called {name!r}.", hint=f"remove it first: `smallsight keys remove {name}`."
             )
         key = f"{_PREFIX}-{secrets.token_urlsafe(32)}"
@@ -82,10 +82,10 @@ class ApiKeys:
         return key
 
     def remove(self, name: str) -> None:
-        """Forget a key; raises SettingsError when there is none of this name."""
+        """Forget a key; raises ArgumentError when there is none of this name."""
         kept = [known for known in self.all() if known.name.casefold() != name.strip().casefold()]
         if len(kept) == len(self.all()):
-            raise SettingsError(f"There is no key called {name!r}.", hint="`smallsight keys` lists them.")
+            raise ArgumentError(f"There is no key called {name!r}.", hint="`smallsight keys` lists them.")
         self._write(kept)
 
     def _read(self) -> list[ApiKey]:

@@ -19,8 +19,8 @@ class LiveSettings:
     """The settings in force; ``overrides`` come before file and environment.
 
     The active model is an exception: what flag or environment say is what a server begins with, and a name
-    that is written into the file afterwards is newer than both. A file that has become wrong is told of in
-    the log, and what was before stays. The first reading raises SettingsError.
+    that is written into the file afterwards is newer than both. If the file becomes
+    invalid, an error is logged and the old settings stay in force. The first reading raises SettingsError.
     """
 
     def __init__(self, overrides: Mapping[str, Any] | None = None) -> None:

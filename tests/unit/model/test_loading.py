@@ -15,11 +15,11 @@ from smallsight.catalog.checkpoint import open_checkpoint
 from smallsight.catalog.entry import Precision
 from smallsight.catalog.registered import RegisteredModel, RegisteredModels
 from smallsight.errors import (
+    ArgumentError,
     BrokenCheckpointError,
     ModelNotRunnableError,
     ModelUnavailableError,
     OutOfResourcesError,
-    SettingsError,
     SmallsightError,
     UnknownModelError,
 )
@@ -79,9 +79,13 @@ def test_a_name_that_cannot_be_loaded_has_its_sentence(find, name, error, words)
 @pytest.mark.parametrize(
     ("wanted", "error", "words"),
     [
-        ({"precision": "int3"}, SettingsError, "'int3'.*auto, fp32"),
-        ({"engine": "torch"}, ModelNotRunnableError, "engine 'torch'.*openvino"),
-        ({"device": "cuda"}, ModelNotRunnableError, "device 'cuda'.*cpu"),
+        ({"precision": "int3"}, ArgumentError, "'int3'.*auto, fp32"),
+        (
+            {"engine": "torch"},
+            ArgumentError,
+            r"^Unknown engine 'torch'\. hint: use auto, openvino or remote\.$",
+        ),
+        ({"device": "cuda"}, ArgumentError, r"^Unknown device 'cuda'\. hint: use auto or cpu\.$"),
     ],
 )
 def test_ways_of_loading_that_there_are_not(settings: Settings, wanted, error, words):
@@ -129,7 +133,7 @@ def test_a_folder_registered_for_an_entry_supplies_it_and_its_variants(
     assert variant.needed_bytes < base.needed_bytes
     assert find("SmolVLM-256M-Instruct", "int8").needed_bytes == variant.needed_bytes
     assert find("SmolVLM-256M-Instruct-int8", "int8") == variant
-    with pytest.raises(SettingsError, match=r"is loaded in int8, not in bf16.*SmolVLM-256M-Instruct "):
+    with pytest.raises(ArgumentError, match=r"is loaded in int8, not in bf16.*SmolVLM-256M-Instruct "):
         find("SmolVLM-256M-Instruct-int8", "bf16")
 
 

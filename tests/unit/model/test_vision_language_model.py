@@ -17,13 +17,13 @@ from invariants import every_tensor_is_used, tokens_are_equal
 from smallsight.catalog.checkpoint import find_weight_files
 from smallsight.engine.engine import EngineOptions
 from smallsight.errors import (
+    ArgumentError,
     BrokenCheckpointError,
+    ModelClosedError,
     ModelNotRunnableError,
-    ModelUnavailableError,
     OutOfResourcesError,
     PictureError,
     PromptTooLongError,
-    SettingsError,
 )
 from smallsight.families.smolvlm.config import read_config
 from smallsight.families.smolvlm.stored import store_text, store_vision
@@ -214,8 +214,23 @@ def test_several_pictures_and_a_conversation(folder):
     with open_model(folder) as model:
         answer = model.ask([picture(1), picture(2)], chat, max_tokens=2, detail="low")
         assert answer.usage.image_tokens == 2 * model._running().processor.tokens_per_tile
-        with pytest.raises(SettingsError, match="role 'robot'"):
+        with pytest.raises(ArgumentError, match="role 'robot'"):
             model.ask(picture(1), [{"role": "robot", "content": "?"}])
+
+
+def test_an_unknown_option_and_beams_name_what_the_caller_wrote(folder):
+    with open_model(folder) as model:
+        with pytest.raises(
+            ArgumentError, match=r"^Unknown option 'tempreature'\. hint: use max_tokens, "
+        ) as bad:
+            model.ask(picture(1), "What?", tempreature=3)
+        for name in ("temperature", "json_schema", "detail", "client", "ignore_stop"):
+            assert name in bad.value.hint
+        with pytest.raises(ArgumentError, match=f"^{model.name} does not support beam search"):
+            model.ask(picture(1), "What?", num_beams=3)
+        with pytest.raises(ArgumentError, match="wrong type"):
+            model.ask(picture(1), "What?", logit_bias=5)
+        assert model.ask(picture(1), "What?", num_beams=1, client="a", max_tokens=1).token_ids
 
 
 def test_details_cost_different_numbers_of_tokens(folder):
@@ -224,7 +239,7 @@ def test_details_cost_different_numbers_of_tokens(folder):
             detail: model.describe(picture(1, 100, 70), max_tokens=1, detail=detail).usage.image_tokens
             for detail in ("low", "auto", "high")
         }
-        with pytest.raises(SettingsError, match="detail"):
+        with pytest.raises(ArgumentError, match="detail"):
             model.describe(picture(1), detail="tiny")
     assert used["low"] < used["auto"] < used["high"]
 
@@ -265,7 +280,7 @@ def test_a_closed_model_says_so(folder):
     model = open_model(folder)
     model.close()
     model.close()
-    with pytest.raises(ModelUnavailableError, match="closed"):
+    with pytest.raises(ModelClosedError, match="closed"):
         model.describe(picture(1))
 
 
@@ -274,7 +289,7 @@ def test_closing_ends_what_is_under_way(folder):
     stream = model.stream(picture(1), "What?", max_tokens=1500, ignore_stop=True)
     next(stream)
     threading.Thread(target=model.close).start()
-    with pytest.raises(ModelUnavailableError):
+    with pytest.raises(ModelClosedError):
         list(stream)
 
 

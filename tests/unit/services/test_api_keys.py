@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from smallsight.errors import SettingsError
+from smallsight.errors import ArgumentError, SettingsError
 from smallsight.services.api_keys import ApiKeys, Scope
 
 BOTH = frozenset(Scope)
@@ -48,15 +48,15 @@ def test_only_this_user_may_read_the_file(keys: ApiKeys, tmp_path: Path):
 
 @pytest.mark.parametrize("name", ["", " ", "a/b", "a\nb", "x" * 61])
 def test_names_that_cannot_be_used(keys: ApiKeys, name: str):
-    with pytest.raises(SettingsError):
+    with pytest.raises(ArgumentError):
         keys.add(name, BOTH)
 
 
 def test_a_name_is_used_once(keys: ApiKeys):
     keys.add("phone", BOTH)
-    with pytest.raises(SettingsError, match="There is a key called 'Phone'"):
+    with pytest.raises(ArgumentError, match="There is a key called 'Phone'"):
         keys.add("Phone", BOTH)
-    with pytest.raises(SettingsError, match="There is no key called 'tablet'"):
+    with pytest.raises(ArgumentError, match="There is no key called 'tablet'"):
         keys.remove("tablet")
 
 

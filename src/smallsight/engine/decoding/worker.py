@@ -30,13 +30,13 @@ from smallsight.engine.generation import FinishReason, Generation
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import (
     BrokenCheckpointError,
-    ModelUnavailableError,
+    ModelClosedError,
     OutOfResourcesError,
     PromptTooLongError,
     SmallsightError,
 )
-from smallsight.families.checkpoint import RowTable
 from smallsight.families.messages import PreparedPrompt
+from smallsight.families.tensor_files import RowTable
 from smallsight.policy.turns import Turns
 
 log = structlog.get_logger(__name__)
@@ -102,7 +102,7 @@ class Worker:
         places: PlaceFinder | None = None,
         client: str = "",
     ) -> Generation:
-        """Start a request; raises PromptTooLongError or ModelUnavailableError at once.
+        """Start a request; raises PromptTooLongError or ModelClosedError at once.
 
         ``ignores_end`` goes on past end tokens, for measuring. With ``places`` it looks for places.
         Clients take turns at what is computed.
@@ -116,7 +116,7 @@ class Worker:
         request = self._make_request(prompt, options, places, ignores_end=ignores_end, client=client)
         with self._turn:
             if self._is_closed:
-                raise ModelUnavailableError("The model has been closed.", hint="load it again.")
+                raise ModelClosedError("The model has been closed.", hint="load it again.")
             self._inbox.put(request)
         return request.generation
 
@@ -175,7 +175,7 @@ class Worker:
             except Exception as error:
                 log.exception("engine_step_failed")
                 self._fail_all(SmallsightError(f"The engine failed: {error}", hint="ask again."))
-        self._fail_all(ModelUnavailableError("The model was closed.", hint="load it again."))
+        self._fail_all(ModelClosedError("The model was closed.", hint="load it again."))
 
     def _take_in(self) -> bool:
         """Accept new requests, waiting for one when there is nothing to do; False when closed."""
@@ -197,7 +197,7 @@ class Worker:
             self._end(
                 self._requests[sequence.id],
                 OutOfResourcesError(
-                    "The prompt does not fit into the cache of keys and values.",
+                    "The prompt does not fit in the KV cache.",
                     hint="ask about fewer pictures at once.",
                 ),
             )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from smallsight.engine.decoding.beam_search import BeamSearch
 from smallsight.errors import BrokenCheckpointError
-from smallsight.families.checkpoint import RowTable
+from smallsight.families.tensor_files import RowTable
 from smallsight.graph.compiled import CompiledNetwork
 from smallsight.policy.row_bands import RowBands
 

@@ -25,7 +25,7 @@ from smallsight.engine.remote.events import Told, error_text, text_of_object, te
 from smallsight.engine.remote.generation import RemoteGeneration
 from smallsight.engine.remote.request import remote_body
 from smallsight.engine.sampling_options import SamplingOptions
-from smallsight.errors import BadRequestError, ModelUnavailableError, RemoteModelError, SmallsightError
+from smallsight.errors import BadRequestError, ModelClosedError, RemoteModelError, SmallsightError
 from smallsight.families.family import Capabilities, Prompts
 from smallsight.families.frame_sampling import FewFrames, FrameSampling
 from smallsight.families.messages import Detail, Message
@@ -88,7 +88,7 @@ class RemoteEngine(EngineDefaults):
         ignores_end: bool,  # noqa: ARG002 - for measuring engines of this machine
         client: str = "",
     ) -> Generation:
-        """Ask in another thread; raises SettingsError for what cannot be asked of another server."""
+        """Ask in another thread; raises ArgumentError for what cannot be asked of another server."""
         body = remote_body(messages, detail, options, self.settings.model or self._name)
         generation = RemoteGeneration()
 
@@ -102,7 +102,7 @@ class RemoteEngine(EngineDefaults):
         try:
             self._threads.submit(self._answer, generation, body, fall_back)
         except RuntimeError as error:
-            raise ModelUnavailableError(f"{self._name} has been closed.", hint="load it again.") from error
+            raise ModelClosedError(f"{self._name} has been closed.", hint="load it again.") from error
         return generation
 
     def token_bytes(self, token_id: int) -> bytes:  # noqa: ARG002 - tokens stay on the other server
@@ -153,7 +153,7 @@ class RemoteEngine(EngineDefaults):
         for attempt in range(self.settings.retries + 1):
             if not self.circuit.enter(time.monotonic()):
                 raise RemoteModelError(
-                    f"The server of {self._name} has failed, and is left alone for a while.",
+                    f"{self._name!r} is not responding; paused after repeated failures.",
                     hint=f"it is asked again within {self.settings.rest_s:g} s.",
                 )
             try:

@@ -10,7 +10,6 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from smallsight.catalog.checkpoint import find_weight_files
-from smallsight.families.checkpoint import RowTable
 from smallsight.families.patches import cut_patches
 from smallsight.families.smolvlm.config import read_config
 from smallsight.families.smolvlm.processor import SmolVLMProcessor
@@ -18,6 +17,7 @@ from smallsight.families.smolvlm.stored import STORED_VERSION, store_text, store
 from smallsight.families.smolvlm.text_graph import build_text_graph
 from smallsight.families.smolvlm.vision_graph import build_vision_graph
 from smallsight.families.smolvlm.weights import SmolVLMWeights
+from smallsight.families.tensor_files import RowTable
 from smallsight.quant.scheme import Scheme, Stored
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from smallsight.catalog.checkpoint import read_json_object
-from smallsight.errors import BrokenCheckpointError, SettingsError
+from smallsight.errors import ArgumentError, BrokenCheckpointError
 from smallsight.families.byte_level import token_bytes
 from smallsight.families.frame_sampling import FewFrames, FrameSampling
 from smallsight.families.messages import (
@@ -117,7 +117,7 @@ class SmolVLMProcessor:
         return self._tiled.find((digest, detail))
 
     def prepare(self, messages: Sequence[Message], *, detail: Detail = Detail.HIGH) -> PreparedPrompt:
-        """Turn a conversation into tokens and tiles; raises SettingsError if the template refuses it."""
+        """Turn a conversation into tokens and tiles; raises ArgumentError if the template refuses it."""
         shown = [part for m in messages for part in m.parts if not isinstance(part, TextPart)]
         described = [self._for_template(message) for message in messages]
         if any(isinstance(part, VideoPart) for part in shown):
@@ -126,7 +126,7 @@ class SmolVLMProcessor:
             rendered = self._template.render(described)
         pieces = _PLACES.split(rendered)
         if len(pieces) != len(shown) + 1:
-            raise SettingsError(
+            raise ArgumentError(
                 f"The chat template shows {len(pieces) - 1} of {len(shown)} pictures.",
                 hint="put pictures into messages of the user.",
             )

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from smallsight.errors import SettingsError
+from smallsight.errors import ArgumentError
 from smallsight.families.florence2.post_process import Rules, read_answer
 from smallsight.families.florence2.tasks import DESCRIBE, TASKS, find_task
 
@@ -115,5 +115,5 @@ def test_what_is_located_is_named_in_the_sentence():
 
 @pytest.mark.parametrize("prompt", ["<OD> cats", "please <CAPTION>", "<REGION_TO_OCR>"])
 def test_a_token_used_in_another_way_is_refused(prompt):
-    with pytest.raises(SettingsError):
+    with pytest.raises(ArgumentError):
         find_task(prompt)

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from smallsight.catalog.safetensors_file import read_header
 from smallsight.errors import BrokenCheckpointError
-from smallsight.families.checkpoint import TensorFiles
+from smallsight.families.tensor_files import TensorFiles
 
 VALUES = np.array([[1.0, -2.5, 0.15625], [3.0, 0.0, -1e-3]], np.float32)
 
@@ -114,6 +116,28 @@ def test_every_cut_of_a_file_is_a_typed_error(path: Path):
 def test_a_damaged_header_is_a_typed_error(path: Path, header: object):
     with pytest.raises(BrokenCheckpointError):
         TensorFiles(write(path, header, b"abcd"))
+
+
+def entry(begin: int, end: int) -> dict[str, object]:
+    return {"dtype": "F32", "shape": [(end - begin) // 4], "data_offsets": [begin, end]}
+
+
+@pytest.mark.parametrize("read", [TensorFiles, read_header])
+@pytest.mark.parametrize(
+    ("header", "num_bytes", "why"),
+    [
+        ({"a": entry(0, 4), "b": entry(8, 12)}, 12, "'b' leaves a gap"),
+        ({"a": entry(0, 8), "b": entry(4, 12)}, 12, "'b' overlaps"),
+        ({"a": entry(0, 4)}, 5, "need 4 bytes of data and it has 5"),
+        (f'{{"a": {json.dumps(entry(0, 4))}, "a": {json.dumps(entry(0, 8))}}}'.encode(), 8, "'a' twice"),
+        ({"a": {"dtype": "F8_E8M0", "shape": [4], "data_offsets": [0, 4]}}, 4, "as F8_E8M0"),
+    ],
+)
+def test_both_ways_into_a_file_refuse_the_same(
+    path: Path, read: Callable[[Path], object], header: object, num_bytes: int, why: str
+):
+    with pytest.raises(BrokenCheckpointError, match=why):
+        read(write(path, header, bytes(num_bytes)))
 
 
 def test_a_missing_file_is_a_typed_error(path: Path):

@@ -5,33 +5,19 @@ The numpy side of the safetensors package cannot read bfloat16; this reads the s
 
 from __future__ import annotations
 
-import json
-import math
 import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from smallsight.catalog.safetensors_file import StoredTensor, read_header
 from smallsight.errors import BrokenCheckpointError
 
-LENGTH_BYTES = 8
-MAX_HEADER_BYTES = 100_000_000
-BYTES_PER_VALUE = {"F32": 4, "F16": 2, "BF16": 2}
+KINDS = ("F32", "F16", "BF16")
 HINT = "fetch the file again; it may have been cut off while copying."
-
-
-@dataclass(frozen=True)
-class _TensorEntry:
-    """Where one tensor lies, in bytes from the end of the header."""
-
-    kind: str
-    shape: tuple[int, ...]
-    begin: int
-    end: int
 
 
 class TensorFiles:
@@ -51,7 +37,7 @@ class TensorFiles:
         """Return a tensor as float32, once; it must have this shape and hold finite numbers only."""
         entry = self._claim(name, shape)
         self._release_pages()
-        values = widen(self._data[entry.begin : entry.end], entry.kind).reshape(shape)
+        values = widen(self._data[entry.begin : entry.end], entry.dtype).reshape(shape)
         if not np.isfinite(values).all():
             raise BrokenCheckpointError(
                 f"Tensor {name} of {self._path} holds values that are not numbers.", hint=HINT
@@ -62,14 +48,14 @@ class TensorFiles:
         """Return a table whose rows stay in the file, once; it must have this shape."""
         entry = self._claim(name, shape)
         rows = self._data[entry.begin : entry.end].reshape(shape[0], -1)
-        return RowTable(f"Tensor {name} of {self._path}", entry.kind, rows)
+        return RowTable(f"Tensor {name} of {self._path}", entry.dtype, rows)
 
     def _release_pages(self) -> None:
         """Let the system take back what was read before, else all of a large file would count as ours."""
         if hasattr(mmap, "MADV_DONTNEED"):
             self._map.madvise(mmap.MADV_DONTNEED)
 
-    def _claim(self, name: str, shape: tuple[int, ...]) -> _TensorEntry:
+    def _claim(self, name: str, shape: tuple[int, ...]) -> StoredTensor:
         """Find a tensor, check what its header says, and remember that it was used."""
         entry = self._entries.get(name)
         if entry is None:
@@ -81,10 +67,10 @@ class TensorFiles:
                 f"Tensor {name} of {self._path} has shape {list(entry.shape)}, expected {list(shape)}.",
                 hint="config.json and model.safetensors must belong together.",
             )
-        if entry.kind not in BYTES_PER_VALUE:
+        if entry.dtype not in KINDS:
             raise BrokenCheckpointError(
-                f"Tensor {name} of {self._path} is stored as {entry.kind}, "
-                f"expected {' or '.join(BYTES_PER_VALUE)}."
+                f"Tensor {name} of {self._path} is stored as {entry.dtype}, expected {' or '.join(KINDS)}.",
+                hint="use a checkpoint in one of these types.",
             )
         self._untaken.remove(name)
         return entry
@@ -133,38 +119,16 @@ def widen(stored: NDArray[np.uint8], kind: str) -> NDArray[np.float32]:
     return stored.view("<f4" if kind == "F32" else "<f2").astype(np.float32, copy=False)
 
 
-def _open(path: Path) -> tuple[dict[str, _TensorEntry], NDArray[np.uint8], mmap.mmap]:
+def _open(path: Path) -> tuple[dict[str, StoredTensor], NDArray[np.uint8], mmap.mmap]:
     """Read the header and map the data behind it."""
+    tensors = read_header(path)
+    num_data_bytes = max((tensor.end for tensor in tensors), default=0)
     try:
-        size_bytes = path.stat().st_size
         with path.open("rb") as file:
-            header_bytes = int.from_bytes(file.read(LENGTH_BYTES), "little")
-            if header_bytes > min(MAX_HEADER_BYTES, size_bytes - LENGTH_BYTES):
-                raise BrokenCheckpointError(f"{path} is cut off, or not a safetensors file.", hint=HINT)
-            header = json.loads(file.read(header_bytes))
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        data_begin = LENGTH_BYTES + header_bytes
-        entries = {
-            name: _entry(described, size_bytes - data_begin)
-            for name, described in header.items()
-            if name != "__metadata__"
-        }
-        # Reading a byte range as 4-byte numbers needs no alignment in numpy.
-        data = np.frombuffer(mapped, np.uint8)[data_begin:]
-    except OSError as error:
-        raise BrokenCheckpointError(f"{path} cannot be read: {error.strerror}.", hint=HINT) from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise BrokenCheckpointError(f"{path} has a damaged header: {error}.", hint=HINT) from error
-    return entries, data, mapped
-
-
-def _entry(described: dict[str, Any], data_bytes: int) -> _TensorEntry:
-    """Check one line of the header against the size of the file; ValueError says what is wrong."""
-    begin, end = described["data_offsets"]
-    shape = tuple(int(size) for size in described["shape"])
-    kind = str(described["dtype"])
-    if not 0 <= begin <= end <= data_bytes:
-        raise ValueError(f"bytes {begin} to {end} lie outside the {data_bytes} bytes of data")
-    if kind in BYTES_PER_VALUE and end - begin != BYTES_PER_VALUE[kind] * math.prod(shape):
-        raise ValueError(f"{end - begin} bytes cannot hold shape {list(shape)} of {kind}")
-    return _TensorEntry(kind, shape, begin, end)
+    except (OSError, ValueError) as error:  # ValueError: the file is empty by now
+        raise BrokenCheckpointError(f"{path} cannot be read: {error}.", hint=HINT) from error
+    # The header's ranges cover the data to the last byte. Reading a byte range as 4-byte numbers needs no
+    # alignment in numpy.
+    data = np.frombuffer(mapped, np.uint8)[len(mapped) - num_data_bytes :]
+    return {tensor.name: tensor for tensor in tensors}, data, mapped
