@@ -154,7 +154,7 @@ def test_every_command_speaks_json_and_can_be_quiet(name):
 
 
 def test_the_tree_names_every_file_of_src():
-    tree = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    tree = (ROOT / "docs" / "tree.md").read_text(encoding="utf-8")
     missing = [place(path) for path in python_files("src") if f" {path.name} " not in tree + " "]
     assert [name for name in missing if not name.endswith("__init__.py")] == []
 
