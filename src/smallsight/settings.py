@@ -195,7 +195,7 @@ class ServerSettings(BaseModel):
         64,
         ge=1,
         le=10_000,
-        description="Most requests in progress; more are refused with 429 and Retry-After.",
+        description="Most requests in progress; more are refused with 429.",
     )
     max_answering: int = Field(
         20,

@@ -53,7 +53,7 @@ def add(
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Create a key and print it; it is not shown again."""
+    """Make a key and print it, this once."""
     from smallsight.services.api_keys import Scope
 
     output = get_output(json=json, quiet=quiet)
