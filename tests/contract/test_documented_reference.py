@@ -154,9 +154,23 @@ def test_every_command_speaks_json_and_can_be_quiet(name):
 
 
 def test_the_tree_names_every_file_of_src():
-    tree = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    tree = (ROOT / "docs" / "tree.md").read_text(encoding="utf-8")
     missing = [place(path) for path in python_files("src") if f" {path.name} " not in tree + " "]
     assert [name for name in missing if not name.endswith("__init__.py")] == []
+
+
+def test_the_nouns_of_the_architecture_are_types_of_src():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`[A-Z].*?) \|", page.split("## Nouns")[1].split("\n## ")[0], re.MULTILINE)
+    nouns = {noun for row in rows for noun in re.findall(r"`(\w+)`", row)}
+    classes = {
+        node.name
+        for path in python_files("src")
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.ClassDef)
+    }
+    assert len(nouns) >= 20
+    assert sorted(nouns - classes) == []
 
 
 def test_exit_codes_of_the_guide_are_those_of_the_errors():

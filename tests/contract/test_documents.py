@@ -81,7 +81,8 @@ def test_changelog_has_this_version():
 
 def test_required_documents_exist():
     wanted = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "LICENSE", "docs/guide.md"]
-    wanted += ["docs/architecture.md", "docs/lab-log.md", "docs/decisions/README.md"]
+    wanted += ["docs/architecture.md", "docs/tree.md", "docs/first-steps.md", "docs/lab-log.md"]
+    wanted += ["docs/decisions/README.md", "training/LOG.md"]
     assert [name for name in wanted if not (ROOT / name).is_file()] == []
 
 

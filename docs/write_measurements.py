@@ -1,8 +1,8 @@
-"""Writes the README's tables of measured figures from what the benchmarks wrote.
+"""Writes the README's tables of measurements from the JSON files of the benchmarks.
 
-Run it after ``make bench``: ``python docs/write_figures.py [RESULTS_FOLDER]``. A table whose results are not
-there stays as it is. Figures that no benchmark can know (wall times of make, sizes on disk) come from
-``by_hand.json`` in that folder, if it is there.
+Run it after ``make bench``: ``python docs/write_measurements.py [RESULTS_FOLDER]``. A table whose results
+are missing stays as it is. Values that no benchmark measures (wall times of make, sizes on disk) come from
+``by_hand.json`` in that folder, if it exists.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def main() -> None:
     results = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "benchmarks" / "results"
     if made := rows(results):
         machine = load(results, "by_hand").get("machine", "")
-        body = [f"| {what} | {figure} | {command} |" for what, figure, command in made]
-        replace("figures", [machine, "", "| what | figure | command |", "|---|---|---|", *body])
+        body = [f"| {what} | {result} | {command} |" for what, result, command in made]
+        replace("measurements", [machine, "", "| what | result | command |", "|---|---|---|", *body])
     if contenders := load(results, "side_by_side").get("contenders"):
         replace("side by side", side_by_side(contenders))
 
@@ -51,17 +51,17 @@ def side_by_side(contenders: dict[str, Any]) -> list[str]:
     ran = {name: one for name, one in contenders.items() if isinstance(one, dict)}
     base_s = ran[REFERENCE]["end_to_end_s"]["median"]
     lines = ["| | times faster | " + " | ".join(COLUMNS) + " |", "|---|" + "---|" * (len(COLUMNS) + 1)]
-    for name, figures in ran.items():
+    for name, metrics in ran.items():
         cells = [
-            format(figures[key]["median"], form) if key in figures else "" for key, form in COLUMNS.values()
+            format(metrics[key]["median"], form) if key in metrics else "" for key, form in COLUMNS.values()
         ]
-        times = base_s / figures["end_to_end_s"]["median"]
+        times = base_s / metrics["end_to_end_s"]["median"]
         lines.append(f"| {name} | {times:.2f} | " + " | ".join(cells) + " |")
     return lines
 
 
 def rows(results: Path) -> list[tuple[str, str, str]]:
-    """Return (what, figure, command) for every result that is there."""
+    """Return (what, result, command) for every result that is there."""
     made: list[tuple[str, str, str]] = []
     by_hand = load(results, "by_hand")
     made += [(str(row[0]), str(row[1]), str(row[2])) for row in by_hand.get("rows", [])]
@@ -69,23 +69,23 @@ def rows(results: Path) -> list[tuple[str, str, str]]:
         what = "example pictures" if name == "examples" else f"{index['files']:,} generated pictures"
         stages = ", ".join(f"{stage} {one['pictures_per_s']:,}" for stage, one in index["stages"].items())
         command = "`benchmarks/index_throughput.py`"
-        figure = f"{index['pictures_per_s']} ({stages})"
-        made.append((f"indexing the {what}: pictures/s, and by stage", figure, command))
+        result = f"{index['pictures_per_s']} ({stages})"
+        made.append((f"indexing the {what}: pictures/s, and by stage", result, command))
         made.append((f"peak memory of all processes, {what}", f"{index['peak_tree_mib']:,.0f} MiB", command))
     for num, size in load(results, "search_latency").get("sizes", {}).items():
         for row in size["rows"]:
             if row["kind"] == "all":
-                figure = f"{row['p50_ms']:.0f} / {row['p99_ms']:.0f} ms"
+                result = f"{row['p50_ms']:.0f} / {row['p99_ms']:.0f} ms"
                 what = f"search by {ASKED[row['mode']]}, {int(num):,} pictures, median / 99th percentile"
-                made.append((what, figure, "`benchmarks/search_latency.py`"))
+                made.append((what, result, "`benchmarks/search_latency.py`"))
     if recall := load(results, "ocr_recall"):
-        figure = f"{recall['found_first']} of {recall['asked']}"
+        result = f"{recall['found_first']} of {recall['asked']}"
         what = "example pictures with text, found first by three of their words"
-        made.append((what, figure, "`benchmarks/ocr_recall.py`"))
+        made.append((what, result, "`benchmarks/ocr_recall.py`"))
     for series in series_of(load(results, "malformed_pictures")):
-        figure = f"{len(series['crashes'])} crashes, longest {series['longest_s']:.2f} s"
+        result = f"{len(series['crashes'])} crashes, longest {series['longest_s']:.2f} s"
         what = f"{series['name'].capitalize()}, {series['num_files']:,} files"
-        made.append((what, figure, "`benchmarks/malformed_pictures.py`"))
+        made.append((what, result, "`benchmarks/malformed_pictures.py`"))
     return made
 
 
