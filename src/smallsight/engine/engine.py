@@ -16,6 +16,7 @@ from smallsight.errors import ArgumentError
 from smallsight.families.family import Capabilities, Prompts
 from smallsight.families.frame_sampling import FewFrames, FrameSampling
 from smallsight.families.messages import Detail, Message, TiledPicture
+from smallsight.policy.row_bands import RowBands
 from smallsight.settings import MIB
 
 
@@ -29,6 +30,7 @@ class EngineOptions:
     cache_bytes: int = 256 * MIB
     feature_cache_bytes: int = 64 * MIB
     tiled_bytes: int = 48 * MIB
+    row_bands: RowBands | None = None  # in place of what is measured on this machine
 
 
 class Engine(Protocol):

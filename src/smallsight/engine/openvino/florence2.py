@@ -130,6 +130,7 @@ def load_florence2(
     on_progress: OnProgress | None = None,
 ) -> Florence2Engine:
     """Load a folder in Hugging Face layout, of either naming; raises subclasses of SmallsightError."""
+    chosen = options or EngineOptions()
     model = Florence2Model(model_dir, scheme)
     weights = open_stored(model, model.scheme, prepared_dir, on_progress)
 
@@ -139,8 +140,10 @@ def load_florence2(
     builders = (model.vision_graph, model.encoder_graph, model.decoder_graph)
     with ThreadPoolExecutor(2) as several:
         vision, encoder, decoder = several.map(compiled, builders)
-    probe = weights.probe_rows(model.decoder_names, model.scheme, threads=threads, prepared_dir=prepared_dir)
-    features = FeatureCache((options or EngineOptions()).feature_cache_bytes)
+    probe = weights.probe_rows(
+        model.decoder_names, model.scheme, threads=threads, prepared_dir=prepared_dir, options=chosen
+    )
+    features = FeatureCache(chosen.feature_cache_bytes)
     worker = SearchWorker(
         TileRunner(vision, model.processor.normalise, features, weights.release_pages),
         StatefulDecoder(encoder, decoder, model.embeddings(), probe.bands),

@@ -47,7 +47,9 @@ def load_inline(
 
     with ThreadPoolExecutor(2) as both:
         vision_network, text_network = both.map(compiled, (model.vision_graph, model.text_graph))
-    probe = weights.probe_rows(model.decoder_names, scheme, threads=threads, prepared_dir=prepared_dir)
+    probe = weights.probe_rows(
+        model.decoder_names, scheme, threads=threads, prepared_dir=prepared_dir, options=chosen
+    )
     runner = PagedRunner(
         text_network,
         cache_bytes=chosen.cache_bytes,

@@ -151,7 +151,7 @@ def load_moondream2(
         )
         text_network = compiled(model.text_graph)
         probe = weights.probe_rows(
-            model.decoder_names, model.scheme, threads=threads, prepared_dir=prepared_dir
+            model.decoder_names, model.scheme, threads=threads, prepared_dir=prepared_dir, options=chosen
         )
         runner = PagedRunner(
             text_network,
