@@ -31,7 +31,7 @@ from smallsight.families.messages import (
     VideoPart,
 )
 from smallsight.families.smolvlm.chat_template import ChatTemplate, render_with_video
-from smallsight.families.smolvlm.config import read_config
+from smallsight.families.smolvlm.config import SmolVLMConfig, read_config
 from smallsight.families.smolvlm.image_processor import ImageProcessor, tile_of
 from smallsight.families.smolvlm.video_processor import VideoProcessor, words_around
 from smallsight.policy.recently_used import RecentlyUsed
@@ -73,9 +73,11 @@ class SmolVLMProcessor:
         self._controls = tuple(sorted({*added, IMAGE, AROUND, WHOLE, END_OF_TURN}, key=len, reverse=True))
 
     @classmethod
-    def load(cls, model_dir: Path, *, tiled_bytes: int = 0) -> SmolVLMProcessor:
+    def load(
+        cls, model_dir: Path, *, config: SmolVLMConfig | None = None, tiled_bytes: int = 0
+    ) -> SmolVLMProcessor:
         """Load a folder in Hugging Face layout; raises BrokenCheckpointError or ModelNotRunnableError."""
-        config = read_config(model_dir)
+        config = config or read_config(model_dir)
         images = ImageProcessor.load(model_dir)
         if images.tile_px != config.vision.image_px:
             raise BrokenCheckpointError(
