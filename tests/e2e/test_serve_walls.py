@@ -236,7 +236,7 @@ def test_listening_to_the_network_takes_a_key(tmp_path: Path):
             check=False,
         )
         assert done.returncode == 2
-        assert f"error: Listening on {host} would let everybody on the network in" in done.stderr
+        assert f"error: Refusing to listen on {host} without an API key." in done.stderr
         assert "smallsight keys add" in done.stderr
 
 
@@ -286,7 +286,7 @@ def test_a_port_in_use_is_a_sentence(server: Server, tmp_path: Path):
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith(f"error: 127.0.0.1 port {server.port} cannot be listened on")
+    assert done.stderr.startswith(f"error: Cannot listen on 127.0.0.1:{server.port}: address already in use.")
 
 
 def test_many_pictures_and_absurd_ones_are_refused_quickly(tmp_path: Path):

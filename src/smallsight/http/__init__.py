@@ -1,1 +1,1 @@
-"""What keeps strangers out and carries bytes. Knows HTTP and WebSocket, no protocol of an API and no model."""
+"""What keeps strangers out and carries bytes, over HTTP and WebSocket. Knows no API and no model."""

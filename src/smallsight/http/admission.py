@@ -1,4 +1,4 @@
-"""How many requests may be under way, of all and of one client, and whether new ones are taken at all."""
+"""How many requests may be in progress, in all and for one client, and whether new ones are accepted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from smallsight.errors import ServerStoppingError, TooManyRequestsError
 
 _RETRY_AFTER_S = 1
 _RETRY_ELSEWHERE_S = 5
-_KEPT_SHARE = 8  # one place in so many is kept for clients that have less than their share
+_KEPT_SHARE = 8  # one slot in eight is kept for clients that have less than their share
 
 
 class Admission:
@@ -24,7 +24,7 @@ class Admission:
 
     @property
     def num_requests(self) -> int:
-        """How many requests are under way."""
+        """How many requests are in progress."""
         return self._by_client.total()
 
     def require_room(self, client: str) -> None:
@@ -36,15 +36,15 @@ class Admission:
         num_free = self.max_requests - self.num_requests
         if num_free <= 0 or (num_free <= self._num_kept and not self._has_less_than_its_share(client)):
             raise TooManyRequestsError(
-                f"{self.num_requests} requests are under way, {self._by_client[client]} of them yours (limit "
-                f"{self.max_requests}).",
+                f"Too many requests in progress: {self.num_requests}, of which {self._by_client[client]} "
+                f"yours (limit {self.max_requests}).",
                 hint="ask again in a moment.",
                 retry_after_s=_RETRY_AFTER_S,
             )
 
     @contextmanager
-    def place(self, client: str) -> Iterator[None]:
-        """Take a place for as long as the block lasts; raises as ``require_room`` does."""
+    def slot(self, client: str) -> Iterator[None]:
+        """Take a slot for as long as the block lasts; raises as ``require_room`` does."""
         self.require_room(client)
         self._by_client[client] += 1
         try:

@@ -13,7 +13,6 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from smallsight.errors import SmallsightError
-from smallsight.openai.error_shape import error_body
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +22,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 class ClientLeftError(Exception):
-    """Nobody waits for the answer any more. Never leaves this layer."""
+    """The client closed the connection before its answer was complete. Tenants catch it."""
 
 
 class EventStream(Response):
@@ -85,15 +84,10 @@ def event(data: dict[str, Any], name: str | None = None) -> bytes:
 async def with_errors(
     events: AsyncIterator[bytes], shape: Callable[[SmallsightError], bytes]
 ) -> AsyncIterator[bytes]:
-    """Yield events; an error in their midst, when the status has long been sent, becomes the last one."""
+    """Yield events; an error after the status has been sent becomes the last event, in this shape."""
     try:
         async for one in events:
             yield one
     except SmallsightError as error:
         log.error("stream_failed", why=str(error))
         yield shape(error)
-
-
-def plain_error(error: SmallsightError) -> bytes:
-    """Return an error as an event of chat completions."""
-    return event(error_body(error))

@@ -1,4 +1,4 @@
-"""Who is a stranger: which Host and Origin headers are taken, and which addresses only this machine reaches.
+"""Who is a stranger: which Host and Origin headers are accepted, which addresses only this machine reaches.
 
 A page may point its own name at this machine (DNS rebinding), or just send requests here. The first shows in
 the Host header, the second in Origin and Sec-Fetch-Site. Plain policy; ``host_guard`` applies it.
@@ -47,12 +47,13 @@ def host_of(header: str | None) -> str | None:
     return None if match is None else match[1].strip("[]").lower()
 
 
-def is_foreign(method: str, headers: Mapping[str, str], allowed_origins: Collection[str]) -> bool:
-    """Return whether a page of another site asks for something that is more than reading.
+def is_foreign(method: str | None, headers: Mapping[str, str], allowed_origins: Collection[str]) -> bool:
+    """Return whether a page of another site asks for more than reading. None is a WebSocket handshake.
 
-    Programs other than browsers send neither header, and are not held here.
+    A handshake is a GET whose answer the page may read, wherever the page is from: it counts as more than
+    reading. Programs other than browsers send neither header, and are not stopped here.
     """
-    if method in _SAFE_METHODS:
+    if method in _SAFE_METHODS and headers.get("upgrade", "").lower() != "websocket":
         return False
     origin = headers.get("origin")
     if origin is not None and origin in allowed_origins:

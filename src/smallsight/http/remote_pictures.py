@@ -10,6 +10,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from urllib.parse import urljoin
 
 import httpx2
@@ -17,7 +18,6 @@ import structlog
 
 from smallsight.errors import BadRequestError, PictureTooLargeError
 from smallsight.http.remote_addresses import RemoteUrl, is_public, read_remote_url
-from smallsight.model.picture_argument import NamedBytes
 from smallsight.settings import ServerSettings
 from smallsight.version import __version__
 
@@ -28,6 +28,14 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 Connect = Callable[[RemoteUrl, str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedFile:
+    """What was behind a URL: its bytes, and the path it was found at, which may end in a file name."""
+
+    name: str
+    data: bytes
 
 
 class RemotePictures:
@@ -47,7 +55,7 @@ class RemotePictures:
         self._connect_to = connect_to or _pinned
         self._tls: ssl.SSLContext | None = None
 
-    async def fetch(self, url: str) -> NamedBytes:
+    async def fetch(self, url: str) -> FetchedFile:
         """Return the bytes behind a URL; raises BadRequestError and PictureTooLargeError."""
         try:
             async with asyncio.timeout(self._settings.fetch_timeout_s):
@@ -58,12 +66,12 @@ class RemotePictures:
             log.info("picture_not_fetched", why=repr(error))
             raise _failed("did not succeed") from error
 
-    async def _follow(self, url: str) -> NamedBytes:
+    async def _follow(self, url: str) -> FetchedFile:
         for _ in range(MAX_REDIRECTS + 1):
             place = read_remote_url(url, self._settings.picture_hosts)
             address = await self._public_address(place)
             answer = await self._get(place, address)
-            if isinstance(answer, NamedBytes):
+            if isinstance(answer, FetchedFile):
                 return answer
             url = urljoin(f"{place.scheme}://{place.host}{place.target}", answer)
         raise _failed(f"was redirected more than {MAX_REDIRECTS} times")
@@ -75,7 +83,7 @@ class RemotePictures:
             raise _failed("is not allowed: its host has no public address, or a private one too")
         return addresses[0]
 
-    async def _get(self, place: RemoteUrl, address: str) -> NamedBytes | str:
+    async def _get(self, place: RemoteUrl, address: str) -> FetchedFile | str:
         """Return the picture, or where it has moved to."""
         if self._tls is None:
             self._tls = httpx2.create_ssl_context()
@@ -96,7 +104,7 @@ class RemotePictures:
                     return str(response.headers["location"])
                 if response.status_code != 200:
                     raise _failed(f"was answered with status {response.status_code}")
-                return NamedBytes(place.target.partition("?")[0], await self._read(response))
+                return FetchedFile(place.target.partition("?")[0], await self._read(response))
 
     async def _read(self, response: httpx2.Response) -> bytes:
         if response.headers.get("content-encoding", "identity").lower() != "identity":

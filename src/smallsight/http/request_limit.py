@@ -11,30 +11,36 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from smallsight.errors import RequestTooLargeError, RequestTooSlowError, ServerError, TooManyRequestsError
 from smallsight.http.connection import MAX_HEAD_BYTES
-from smallsight.openai.error_shape import error_response
+from smallsight.http.error_shape import ErrorShapes, error_response
 
-_BODIES_AT_ONCE = 4  # as many of the largest size as are held at once, answers included
+_BODIES_AT_ONCE = 4  # of the largest size, held until their answers are sent
 
+MESSAGE_TOO_BIG = 1009  # RFC 6455, section 7.4.1
 _DISCARD_BYTES, _DISCARD_S = 4 * 1024 * 1024, 1.0  # of a body over the limit
 
 
 class RequestLimit:
-    """An ASGI application around another one."""
+    """An ASGI layer that bounds a request's head and body, and a WebSocket's head and each message."""
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, timeout_s: float) -> None:
+    def __init__(self, app: ASGIApp, shapes: ErrorShapes, *, max_bytes: int, timeout_s: float) -> None:
         self._app = app
+        self._shapes = shapes
         self._max_bytes = max_bytes
         self._timeout_s = timeout_s
         self._all = _AllBodies(_BODIES_AT_ONCE * max_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with a body that is watched, or answer it here."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
-            return
-        if _head_bytes(scope) > MAX_HEAD_BYTES:
+        elif _head_bytes(scope) > MAX_HEAD_BYTES:
             await self._refuse(_too_large("head", MAX_HEAD_BYTES), scope, receive, send)
-            return
+        elif scope["type"] == "websocket":
+            await self._app(scope, _BoundedMessages(receive, send, self._max_bytes).receive, send)
+        else:
+            await self._with_body(scope, receive, send)
+
+    async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> None:
         announced = Headers(scope=scope).get("content-length", "0")
         if announced.isdecimal() and int(announced[:20]) > self._max_bytes:
             await self._refuse(_too_large("body", self._max_bytes), scope, receive, send)
@@ -53,7 +59,7 @@ class RequestLimit:
             self._all.held_bytes -= body.num_bytes
 
     async def _refuse(self, error: ServerError, scope: Scope, receive: Receive, send: Send) -> None:
-        response = error_response(error)
+        response = error_response(error, self._shapes.at(scope))
         response.headers["connection"] = "close"  # the rest of the body is not worth reading
         await response(scope, receive, send)
 
@@ -64,7 +70,7 @@ class RequestLimit:
 
     def _too_much_at_once(self) -> ServerError:
         return TooManyRequestsError(
-            "The server holds as many large requests as it may.",
+            "Too many large requests at once.",
             hint="ask again in a moment.",
             retry_after_s=1,
         )
@@ -99,6 +105,26 @@ class _TooMuchAtOnce(BaseException):
 class _AllBodies:
     max_bytes: int
     held_bytes: int = 0
+
+
+class _BoundedMessages:
+    """Closes a WebSocket that receives too large a message. The server has a bound of its own for frames."""
+
+    def __init__(self, receive: Receive, send: Send, max_bytes: int) -> None:
+        self._receive = receive
+        self._send = send
+        self._max_bytes = max_bytes
+
+    async def receive(self) -> Message:
+        """Return the next message, or the end of the connection in place of one that is too large."""
+        message = await self._receive()
+        if message["type"] != "websocket.receive":
+            return message
+        num_bytes = len(message.get("bytes") or b"") or len((message.get("text") or "").encode())
+        if num_bytes <= self._max_bytes:
+            return message
+        await self._send({"type": "websocket.close", "code": MESSAGE_TOO_BIG, "reason": ""})
+        return {"type": "websocket.disconnect", "code": MESSAGE_TOO_BIG}
 
 
 class _WatchedBody:

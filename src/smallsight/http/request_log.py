@@ -1,4 +1,4 @@
-"""The outermost layer: a request's id, its line in the log, its place in the figures, unforeseen errors.
+"""The outermost layer: a request's id, its line in the log, its count, and the errors that nobody foresaw.
 
 Nothing that a client sends is logged but its address, method and route; no headers, no bodies, no queries.
 """
@@ -9,19 +9,23 @@ import asyncio
 import re
 import secrets
 import time
+from collections.abc import Callable
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from smallsight.errors import SmallsightError
-from smallsight.openai.error_shape import error_response
-from smallsight.serve.metrics import UNMATCHED, Metrics
+from smallsight.http.error_shape import ErrorShapes
+from smallsight.http.handshake import SWITCHING_PROTOCOLS, Handshake, with_responses
 
 log = structlog.get_logger(__name__)
 
+UNMATCHED = "unmatched"
+UNREAD_S = 60.0  # how long a piece of an answer may lie unread before the connection is closed
+_CLIENT_LEFT = 499
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-UNREAD_S = 60.0  # how long a piece of an answer may lie unread before the connection is given up
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _ALWAYS = {
     "x-content-type-options": "nosniff",
@@ -30,40 +34,78 @@ _ALWAYS = {
     "cache-control": "no-store",
 }
 
+OnRequest = Callable[[str, str, int, float], None]
+
 
 class RequestLog:
-    """An ASGI application around another one."""
+    """An ASGI layer around all others; ``on_request`` is called with route, method, status and seconds.
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    A WebSocket counts once, when its handshake is answered: method WEBSOCKET, status 101 or a refusal's.
+    """
+
+    def __init__(self, app: ASGIApp, shapes: ErrorShapes, on_request: OnRequest) -> None:
         self._app = app
-        self._metrics = metrics
+        self._shapes = shapes
+        self._on_request = on_request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; this is the boundary behind which no error of one request may reach others."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        answer = _SentResponse(send, _request_id(scope))
+        request_id = _request_id(scope)
+        sent = _Sent(send, request_id)
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            if scope["type"] == "websocket":
+                await self._websocket(scope, receive, sent)
+            else:
+                await self._http(scope, receive, sent)
+
+    async def _http(self, scope: Scope, receive: Receive, sent: _Sent) -> None:
         began_s = time.perf_counter()
-        with structlog.contextvars.bound_contextvars(request_id=answer.request_id):
-            try:
-                await self._app(scope, receive, answer.send)
-            except _NotReadingError:
-                log.info("client_does_not_read")
-            except asyncio.CancelledError:  # only a server that ends at once cancels requests
-                log.info("request_cut_off")
-            except Exception:
-                log.exception("request_failed")
-                if answer.status is None:  # it failed in a layer around the routes
-                    unforeseen = SmallsightError("The request failed.")
-                    await error_response(unforeseen)(scope, receive, answer.send)
-            finally:
-                self._note(scope, answer.status or 499, time.perf_counter() - began_s)
+        try:
+            if await self._has_failed(scope, receive, sent.send) and sent.status is None:
+                await self._unforeseen(scope)(scope, receive, sent.send)
+        finally:
+            self._note(scope, sent.status or _CLIENT_LEFT, time.perf_counter() - began_s)
+
+    async def _websocket(self, scope: Scope, receive: Receive, sent: _Sent) -> None:
+        began_s = time.perf_counter()
+        inside = with_responses(scope)
+
+        def on_answer(status: int) -> None:
+            self._note(inside, status, time.perf_counter() - began_s)
+
+        handshake = Handshake(scope, sent.send, on_answer)
+        try:
+            if await self._has_failed(inside, receive, handshake.send) and not handshake.is_closed:
+                await self._unforeseen(scope)(inside, receive, handshake.send)
+        finally:
+            if handshake.status is None:
+                on_answer(_CLIENT_LEFT)
+            elif handshake.status == SWITCHING_PROTOCOLS:
+                log.info("websocket_closed", seconds=round(time.perf_counter() - began_s, 4))
+
+    async def _has_failed(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Run the application; return whether it failed in a way that nobody foresaw."""
+        try:
+            await self._app(scope, receive, send)
+        except _NotReadingError:
+            log.info("client_does_not_read")
+        except asyncio.CancelledError:  # only a server that ends at once cancels requests
+            log.info("request_cut_off")
+        except Exception:
+            log.exception("request_failed")
+            return True
+        return False
+
+    def _unforeseen(self, scope: Scope) -> ASGIApp:
+        """Return the response where a layer around the routes failed."""
+        return self._shapes.at(scope).of_error(SmallsightError("The request failed."))
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        route = str(getattr(scope.get("route"), "path", UNMATCHED))
-        method = scope["method"] if scope["method"] in _METHODS else "other"
-        self._metrics.count_request(route, method, status, seconds)
+        route, method = _route(scope), _method(scope)
+        self._on_request(route, method, status, seconds)
         client = scope.get("client")
         log.info(
             "request",
@@ -75,19 +117,22 @@ class RequestLog:
         )
 
 
-class _SentResponse:
-    """Passes an answer on with the headers that all answers have, and remembers its status."""
+class _Sent:
+    """Passes messages on, the first with the headers that all answers have, and keeps the status."""
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
-        self.request_id = request_id
+        self._request_id = request_id
         self.status: int | None = None
 
     async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
+        if message["type"] == "websocket.accept":
+            message = {"headers": [], **message}
+            MutableHeaders(scope=message)["x-request-id"] = self._request_id
+        elif message["type"] in ("http.response.start", "websocket.http.response.start"):
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
-            headers["x-request-id"] = self.request_id
+            headers["x-request-id"] = self._request_id
             for name, value in _ALWAYS.items():
                 headers.setdefault(name, value)
         try:
@@ -99,6 +144,21 @@ class _SentResponse:
 
 class _NotReadingError(Exception):
     """The client has let an answer lie for too long. Never leaves this file."""
+
+
+def _route(scope: Scope) -> str:
+    """Return the route as declared, with the prefix it is mounted at: never text from a client."""
+    route = scope.get("route")
+    if route is None:
+        return UNMATCHED
+    prefix = str(scope.get("root_path", ""))
+    return prefix if isinstance(route, Mount) else prefix + str(getattr(route, "path", UNMATCHED))
+
+
+def _method(scope: Scope) -> str:
+    if scope["type"] == "websocket":
+        return "WEBSOCKET"
+    return scope["method"] if scope["method"] in _METHODS else "other"
 
 
 def _request_id(scope: Scope) -> str:

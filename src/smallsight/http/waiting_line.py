@@ -1,4 +1,4 @@
-"""Places that clients get in turn: one with many requests does not keep out one with a single request."""
+"""Slots that clients get in turn: one with many requests does not keep out one with a single request."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ class _Waiter:
 
 
 class WaitingLine:
-    """So many may be inside at once. Belongs to one event loop."""
+    """Lets ``num_slots`` in at once, others wait. Belongs to one event loop."""
 
-    def __init__(self, num_places: int) -> None:
-        self._num_free = num_places
+    def __init__(self, num_slots: int) -> None:
+        self._num_free = num_slots
         self._turns = Turns()
         self._waiting: list[_Waiter] = []
 
     @property
     def num_waiting(self) -> int:
-        """How many stand in line."""
+        """How many are waiting."""
         return len(self._waiting)
 
     @asynccontextmanager
-    async def place(self, client: str) -> AsyncIterator[None]:
-        """Wait for a place and have it for as long as the block lasts."""
+    async def slot(self, client: str) -> AsyncIterator[None]:
+        """Wait for a slot and hold it for as long as the block lasts."""
         await self._enter(client)
         try:
             yield
@@ -39,7 +39,7 @@ class WaitingLine:
             self._leave()
 
     async def _enter(self, client: str) -> None:
-        if self._num_free:  # nobody waits while a place is free
+        if self._num_free:  # nobody waits while a slot is free
             self._num_free -= 1
             self._turns.serve(client)
             return
@@ -55,7 +55,7 @@ class WaitingLine:
             raise
 
     def _leave(self) -> None:
-        # One that was cancelled stands in line until it hears of it.
+        # One that was cancelled stays in the list until its task runs again.
         waiting = [one for one in self._waiting if not one.called.done()]
         if not waiting:
             self._num_free += 1

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from smallsight.errors import SmallsightError
 from smallsight.http.authorise import UseRoute
 from smallsight.http.event_stream import (
     DONE,
@@ -16,19 +16,19 @@ from smallsight.http.event_stream import (
     ClientLeftError,
     EventStream,
     event,
-    plain_error,
     while_connected,
     with_errors,
 )
-from smallsight.openai.asking import Asking, UnderWay
+from smallsight.http.json_response import json_response
 from smallsight.openai.chat_answer import chunks, whole_answer
 from smallsight.openai.chat_request import ChatRequest
-from smallsight.openai.error_shape import json_response
+from smallsight.openai.error_answer import error_body
+from smallsight.openai.exchange import Exchange
 from smallsight.openai.responses_answer import ResponseObject
 from smallsight.openai.responses_request import ResponsesRequest
 from smallsight.openai.route_answers import ANSWERS
-from smallsight.openai.usage import Cost
-from smallsight.serve.metrics import Metrics
+from smallsight.openai.route_state import route_state
+from smallsight.openai.usage import AnswerMetrics, Cost
 
 router = APIRouter(prefix="/v1", route_class=UseRoute, tags=["answers"])
 
@@ -38,59 +38,69 @@ _CLIENT_LEFT = 499
 @router.post("/chat/completions", responses=ANSWERS)
 async def chat_completions(request: Request, body: ChatRequest) -> Response:
     """Go on with a conversation about pictures, or without any. Streams when `stream` is true."""
-    asking, metrics, client = _parts(request)
-    asked = body.asked()
+    state = route_state(request)
+    question = body.question()
     async with AsyncExitStack() as until:
         try:
-            under_way = await while_connected(request.receive, asking.begin(asked, client, until))
+            beginning = state.asking.begin(question, request.state.client, until)
+            exchange = await while_connected(request.receive, beginning)
             if body.stream:
-                events = _chat_events(under_way, metrics, with_usage=body.wants_usage)
-                return EventStream(with_errors(events, plain_error), until.pop_all())
-            answer, cost = await while_connected(request.receive, whole_answer(under_way))
+                events = _chat_events(exchange, state.metrics, with_usage=body.wants_usage)
+                return EventStream(with_errors(events, chat_error), until.pop_all())
+            answer, cost = await while_connected(request.receive, whole_answer(exchange))
         except ClientLeftError:
             return Response(status_code=_CLIENT_LEFT)
-    metrics.count_answer(under_way, cost)
+    _count(exchange, cost, state.metrics)
     return json_response(answer)
 
 
 @router.post("/responses", responses=ANSWERS)
 async def responses(request: Request, body: ResponsesRequest) -> Response:
     """Answer, as OpenAI's Responses API does. Stateless. Streams when `stream` is true."""
-    asking, metrics, client = _parts(request)
-    asked = body.asked()
+    state = route_state(request)
+    question = body.question()
     async with AsyncExitStack() as until:
         try:
-            under_way = await while_connected(request.receive, asking.begin(asked, client, until))
-            made = ResponseObject(body, under_way)
+            beginning = state.asking.begin(question, request.state.client, until)
+            exchange = await while_connected(request.receive, beginning)
+            made = ResponseObject(body, exchange)
             if body.stream:
-                events = _response_events(made, under_way, metrics)
+                events = _response_events(made, exchange, state.metrics)
                 return EventStream(with_errors(events, made.failed), until.pop_all())
             answer, cost = await while_connected(request.receive, made.whole())
         except ClientLeftError:
             return Response(status_code=_CLIENT_LEFT)
-    metrics.count_answer(under_way, cost)
+    _count(exchange, cost, state.metrics)
     return json_response(answer)
 
 
-def _parts(request: Request) -> tuple[Asking, Metrics, str]:
-    state: Any = request.app.state
-    return state.asking, state.metrics, request.state.client
+def chat_error(error: SmallsightError) -> bytes:
+    """Return an error as the last event of a stream of chat completions."""
+    return event(error_body(error))
 
 
-async def _chat_events(under_way: UnderWay, metrics: Metrics, *, with_usage: bool) -> AsyncIterator[bytes]:
-    async for chunk in chunks(under_way, with_usage=with_usage):
+async def _chat_events(
+    exchange: Exchange, metrics: AnswerMetrics, *, with_usage: bool
+) -> AsyncIterator[bytes]:
+    async for chunk in chunks(exchange, with_usage=with_usage):
         if isinstance(chunk, Cost):
-            metrics.count_answer(under_way, chunk)
+            _count(exchange, chunk, metrics)
         else:
             yield PING if chunk is None else event(chunk)
     yield DONE
 
 
 async def _response_events(
-    made: ResponseObject, under_way: UnderWay, metrics: Metrics
+    made: ResponseObject, exchange: Exchange, metrics: AnswerMetrics
 ) -> AsyncIterator[bytes]:
     async for one in made.events():
         if isinstance(one, Cost):
-            metrics.count_answer(under_way, one)
+            _count(exchange, one, metrics)
         else:
             yield PING if one is None else one
+
+
+def _count(exchange: Exchange, cost: Cost, metrics: AnswerMetrics) -> None:
+    """Report what an answer cost; a remembered one cost nothing."""
+    if not exchange.is_remembered:
+        metrics.count_answer(exchange.model, cost)

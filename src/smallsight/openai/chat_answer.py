@@ -9,7 +9,6 @@ from typing import Any
 
 from smallsight.model.answer import Answer, TokenLogprob
 from smallsight.model.reply import Piece
-from smallsight.openai.asking import UnderWay
 from smallsight.openai.exchange import Exchange
 from smallsight.openai.usage import Cost, cost_of
 
@@ -37,44 +36,43 @@ def chat_usage(cost: Cost) -> dict[str, Any]:
     }
 
 
-async def whole_answer(under_way: UnderWay) -> tuple[dict[str, Any], Cost]:
+async def whole_answer(exchange: Exchange) -> tuple[dict[str, Any], Cost]:
     """Wait for all choices and return them as one object; raises what the model failed with."""
     logprobs: dict[int, list[TokenLogprob]] = {}
-    async for heard in under_way.exchange.pieces():
-        if heard is not None and heard.piece is not None and heard.piece.logprob is not None:
-            logprobs.setdefault(heard.index, []).append(heard.piece.logprob)
-    answers = under_way.exchange.answers()
-    cost = cost_of(under_way, answers)
+    async for arrived in exchange.pieces():
+        if arrived is not None and arrived.piece is not None and arrived.piece.logprob is not None:
+            logprobs.setdefault(arrived.index, []).append(arrived.piece.logprob)
+    answers = exchange.answers()
+    cost = cost_of(exchange, answers)
     choices = [
         {
             "index": index,
             "message": {"role": "assistant", "content": answer.text, "refusal": None},
             "finish_reason": _FINISH_REASONS.get(answer.finish_reason, "stop"),
-            "logprobs": _logprobs(logprobs.get(index, ()), under_way.exchange, answer),
+            "logprobs": _logprobs(logprobs.get(index, ()), exchange, answer),
         }
         for index, answer in enumerate(answers)
     ]
-    body = _head(under_way, "chat.completion") | {"choices": choices, "usage": chat_usage(cost)}
+    body = _head(exchange, "chat.completion") | {"choices": choices, "usage": chat_usage(cost)}
     return body | cost.seconds(), cost
 
 
-async def chunks(under_way: UnderWay, *, with_usage: bool) -> AsyncIterator[dict[str, Any] | Cost | None]:
+async def chunks(exchange: Exchange, *, with_usage: bool) -> AsyncIterator[dict[str, Any] | Cost | None]:
     """Yield chunks as text comes, None when nothing has for a while, and last of all what it cost."""
-    head = _head(under_way, "chat.completion.chunk") | ({"usage": None} if with_usage else {})
-    exchange = under_way.exchange
+    head = _head(exchange, "chat.completion.chunk") | ({"usage": None} if with_usage else {})
     begun: set[int] = set()
     ended: list[int] = []
-    async for heard in exchange.pieces():
-        if heard is None:
+    async for arrived in exchange.pieces():
+        if arrived is None:
             yield None
             continue
-        if heard.piece is None:
-            ended.append(heard.index)
+        if arrived.piece is None:
+            ended.append(arrived.index)
             continue
-        if (delta := _delta(heard.index, heard.piece, begun, exchange)) is not None:
+        if (delta := _delta(arrived.index, arrived.piece, begun, exchange)) is not None:
             yield head | {"choices": [delta]}
     answers = exchange.answers()
-    cost = cost_of(under_way, answers)
+    cost = cost_of(exchange, answers)
     for index in ended:
         if index not in begun:  # an answer without a word
             yield head | {"choices": [_choice(index, {"role": "assistant", "content": ""})]}
@@ -104,12 +102,12 @@ def _choice(index: int, delta: dict[str, Any], finish_reason: str | None = None)
     return {"index": index, "delta": delta, "finish_reason": finish_reason, "logprobs": None}
 
 
-def _head(under_way: UnderWay, kind: str) -> dict[str, Any]:
+def _head(exchange: Exchange, kind: str) -> dict[str, Any]:
     return {
         "id": f"chatcmpl-{secrets.token_hex(12)}",
         "object": kind,
         "created": int(time.time()),
-        "model": under_way.model,
+        "model": exchange.model,
     }
 
 
@@ -125,5 +123,5 @@ def _logprob(one: TokenLogprob, exchange: Exchange) -> dict[str, Any]:
 
 
 def _named(token_id: int, logprob: float, exchange: Exchange) -> dict[str, Any]:
-    data = exchange.token_bytes(token_id)
+    data = exchange.replies[0].token_bytes(token_id)  # one vocabulary for all choices
     return {"token": data.decode("utf-8", "replace"), "logprob": logprob, "bytes": list(data)}

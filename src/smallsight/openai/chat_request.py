@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from smallsight.errors import BadRequestError
-from smallsight.openai.question import Asked, Link, PictureLink, Turn
+from smallsight.openai.question import Link, PictureLink, Question, Turn
 from smallsight.openai.video_part import VideoContent
 from smallsight.openai.wire_fields import (
     MAX_BIASES,
@@ -118,10 +118,10 @@ class ChatRequest(Wire):
     tool_choice: Any = None
     modalities: list[str] | None = None
 
-    def asked(self) -> Asked:
+    def question(self) -> Question:
         """Return the question in Smallsight's words; raises BadRequestError for what it cannot do."""
         self._refuse_what_is_missing()
-        return Asked(
+        return Question(
             model=self.model,
             turns=tuple(_turn(index, message) for index, message in enumerate(self.messages)),
             max_tokens=self.max_completion_tokens or self.max_tokens,
@@ -174,8 +174,8 @@ def _biases(given: dict[str, float] | None) -> tuple[tuple[int, float], ...]:
     for name in given or {}:
         if not name.isascii() or not name.isdecimal() or len(name) > MAX_ID_DIGITS:
             raise BadRequestError(
-                "logit_bias names something that is no token.",
-                hint="its keys are token ids.",
+                "logit_bias: keys must be token ids.",
+                hint='write {"123": -100}.',
                 param="logit_bias",
             )
     return tuple((int(name), bias) for name, bias in (given or {}).items())

@@ -1,4 +1,4 @@
-"""One question under way: from the engine's threads to the event loop, and back when a client leaves."""
+"""One question in progress: hands pieces from the engine's threads to the event loop; can be cancelled."""
 
 from __future__ import annotations
 
@@ -9,71 +9,82 @@ from dataclasses import dataclass
 from smallsight.model.answer import Answer
 from smallsight.model.reply import Piece, Reply
 
-QUIET_S = 15.0  # after which a stream says that it is still there
+QUIET_S = 15.0  # after which a stream sends a sign that it is still alive
+
+OnAnswers = Callable[[Sequence[Answer]], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """A piece of one of the choices, or None when it has ended."""
+class ChoicePiece:
+    """A piece of one of the choices, or None when that choice is complete."""
 
     index: int
     piece: Piece | None
 
 
 class Exchange:
-    """The replies to one question, one a choice. Made in the event loop, which alone may use it."""
+    """The replies to one question, one for each choice. Made in the event loop, which alone may use it.
+
+    ``began_s`` is when the question was asked, by ``time.perf_counter``; ``is_remembered`` says that no model
+    computes, because the answer was in the result cache.
+    """
 
     def __init__(
-        self, replies: Sequence[Reply], on_answers: Callable[[Sequence[Answer]], None] | None = None
+        self,
+        replies: Sequence[Reply],
+        model: str,
+        began_s: float,
+        *,
+        is_remembered: bool = False,
+        on_answers: OnAnswers | None = None,
     ) -> None:
-        """``on_answers`` hears the answers when somebody has waited for all of them."""
-        self._replies = replies
+        """``on_answers`` is called with the answers once all are complete."""
+        self.replies = replies
+        self.model = model
+        self.began_s = began_s
+        self.is_remembered = is_remembered
         self._on_answers = on_answers
-        self._heard: asyncio.Queue[Heard] = asyncio.Queue()
-        self._first: Heard | None = None
+        self._arrived: asyncio.Queue[ChoicePiece] = asyncio.Queue()
+        self._first: ChoicePiece | None = None
         self._loop = asyncio.get_running_loop()
         for index, reply in enumerate(replies):
-            reply.listen(lambda piece, index=index: self._hand_over(Heard(index, piece)))  # type: ignore[misc]
+            reply.listen(lambda piece, index=index: self._hand_over(ChoicePiece(index, piece)))  # type: ignore[misc]
 
-    async def begun(self) -> None:
-        """Wait for the first word of any choice; raises what the first one failed with, if without a word."""
-        self._first = await self._heard.get()
+    async def wait_for_first(self) -> None:
+        """Wait for the first piece of any choice; raises what that choice failed with if it has no piece."""
+        self._first = await self._arrived.get()
         if self._first.piece is None:
-            self._replies[self._first.index].answer()
+            self.replies[self._first.index].answer()
 
-    async def pieces(self) -> AsyncIterator[Heard | None]:
-        """Yield what is heard until every choice has ended; None after some time in which nothing was."""
-        num_running = len(self._replies)
+    async def pieces(self) -> AsyncIterator[ChoicePiece | None]:
+        """Yield pieces until every choice is complete; None when none has come for ``QUIET_S``."""
+        num_running = len(self.replies)
         while num_running:
             first, self._first = self._first, None
             try:
                 async with asyncio.timeout(QUIET_S):
-                    heard = first or await self._heard.get()
+                    arrived = first or await self._arrived.get()
             except TimeoutError:
                 yield None
                 continue
-            num_running -= heard.piece is None
-            yield heard
+            num_running -= arrived.piece is None
+            yield arrived
 
     def answers(self) -> list[Answer]:
-        """Return the answers when all have ended; raises what one failed with."""
-        answers = [reply.answer() for reply in self._replies]
+        """Return the answers when all are complete; raises what one failed with."""
+        answers = [reply.answer() for reply in self.replies]
         if self._on_answers is not None:
             self._on_answers(answers)
         return answers
 
-    def token_bytes(self, token_id: int) -> bytes:
-        """Return the bytes that a token stands for."""
-        return self._replies[0].token_bytes(token_id)
-
     def cancel(self) -> None:
-        """Give up whatever has not ended."""
-        for reply in self._replies:
+        """Stop every choice that is not complete."""
+        for reply in self.replies:
             reply.cancel()
 
-    def _hand_over(self, heard: Heard) -> None:
-        """Pass on what the engine's thread says, which must not fail because nobody listens any more."""
+    def _hand_over(self, arrived: ChoicePiece) -> None:
+        """Pass on what the engine's thread calls with; it must not fail because the event loop has ended."""
         try:
-            self._loop.call_soon_threadsafe(self._heard.put_nowait, heard)
+            self._loop.call_soon_threadsafe(self._arrived.put_nowait, arrived)
         except RuntimeError:  # the event loop has ended
             self.cancel()

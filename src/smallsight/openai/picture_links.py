@@ -28,7 +28,7 @@ class PictureLinks:
 
     def __init__(
         self,
-        pool: DecodingThreads,
+        decoding: DecodingThreads,
         remote: RemotePictures,
         *,
         max_pictures: int,
@@ -36,7 +36,7 @@ class PictureLinks:
         max_videos: int,
     ) -> None:
         """``max_pixels`` bounds all pictures and frames of one request together."""
-        self._pool = pool
+        self._decoding = decoding
         self._remote = remote
         self._max_pictures = max_pictures
         self._max_pixels = max_pixels
@@ -75,12 +75,12 @@ class PictureLinks:
             if place in opened:
                 continue
             if isinstance(link, VideoLink):
-                opened[place] = await self._pool.open_video(files[link.url], model.frame_sampling)
+                opened[place] = await self._decoding.open_video(files[link.url], model.frame_sampling)
             else:
                 file = files[link.url]
                 digest = hashlib.sha256(file.data).digest()
                 known = model.recall(file.name or None, digest, detail)
-                opened[place] = await self._pool.open(file, digest) if known is None else known
+                opened[place] = await self._decoding.open(file, digest) if known is None else known
             num_pixels += _num_pixels(opened[place])
             if num_pixels > self._max_pixels:
                 raise PictureTooLargeError(
@@ -94,7 +94,8 @@ class PictureLinks:
         if url[:5].lower() == "data:":
             return picture_in(url)
         if url[:6].lower().startswith(("http:", "https:")):
-            return await self._remote.fetch(url)
+            fetched = await self._remote.fetch(url)
+            return NamedBytes(fetched.name, fetched.data)
         raise BadRequestError(
             f"A picture cannot be taken from {_shown(url)}.",
             hint="send it as a data: URL, base64.",

@@ -1,4 +1,4 @@
-"""What a client asks, whichever protocol it came by, before any picture has been looked at."""
+"""What a client asks, by chat completions or responses, before any picture has been opened."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One question. None is what the request does not say; ``sampling`` holds what it says about tokens."""
+class Question:
+    """One question. None is what the request leaves out; ``sampling`` says how to choose tokens."""
 
     model: str | None
     turns: tuple[Turn, ...]

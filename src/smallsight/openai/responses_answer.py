@@ -11,8 +11,8 @@ from typing import Any
 from smallsight.errors import SmallsightError
 from smallsight.http.event_stream import event
 from smallsight.model.answer import Answer
-from smallsight.openai.asking import UnderWay
-from smallsight.openai.error_shape import error_body
+from smallsight.openai.error_answer import error_body
+from smallsight.openai.exchange import Exchange
 from smallsight.openai.responses_request import ResponsesRequest
 from smallsight.openai.usage import Cost, cost_of
 
@@ -20,9 +20,9 @@ from smallsight.openai.usage import Cost, cost_of
 class ResponseObject:
     """One response, as it is before, while and after it is made."""
 
-    def __init__(self, request: ResponsesRequest, under_way: UnderWay) -> None:
+    def __init__(self, request: ResponsesRequest, exchange: Exchange) -> None:
         self._request = request
-        self._under_way = under_way
+        self._exchange = exchange
         self._id = f"resp_{secrets.token_hex(16)}"
         self._message_id = f"msg_{secrets.token_hex(16)}"
         self._created_s = int(time.time())
@@ -30,38 +30,38 @@ class ResponseObject:
 
     async def whole(self) -> tuple[dict[str, Any], Cost]:
         """Wait for the answer and return the object; raises what the model failed with."""
-        async for _ in self._under_way.exchange.pieces():
+        async for _ in self._exchange.pieces():
             pass
-        answer = self._under_way.exchange.answers()[0]
-        cost = cost_of(self._under_way, [answer])
+        answer = self._exchange.answers()[0]
+        cost = cost_of(self._exchange, [answer])
         return self._finished(answer, cost), cost
 
     async def events(self) -> AsyncIterator[bytes | Cost | None]:
-        """Yield events as text comes, None when nothing has for a while, and last of all what it cost."""
+        """Yield events as text comes, None when none has come for a while, and last the cost."""
         yield self._event("response.created", response=self._object("in_progress"))
         yield self._event("response.in_progress", response=self._object("in_progress"))
         item = self._message("in_progress", None)
         yield self._event("response.output_item.added", output_index=0, item=item)
         yield self._text_event("response.content_part.added", part=_text_part(""))
         has_begun = False
-        async for heard in self._under_way.exchange.pieces():
-            if heard is None:
+        async for arrived in self._exchange.pieces():
+            if arrived is None:
                 yield None
-            elif heard.piece is not None:
-                text = heard.piece.text if has_begun else heard.piece.text.lstrip()
+            elif arrived.piece is not None:
+                text = arrived.piece.text if has_begun else arrived.piece.text.lstrip()
                 if text:
                     has_begun = True
                     yield self._text_event("response.output_text.delta", delta=text, logprobs=[])
-        answer = self._under_way.exchange.answers()[0]
-        cost = cost_of(self._under_way, [answer])
+        answer = self._exchange.answers()[0]
+        cost = cost_of(self._exchange, [answer])
         for one in self._last_events(answer, cost):
             yield one
         yield cost
 
     def failed(self, error: SmallsightError) -> bytes:
-        """Return the event that ends a stream in which something went wrong."""
-        told = error_body(error)["error"]
-        return self._event("error", code=told["code"], message=told["message"], param=told["param"])
+        """Return the event that ends a stream which failed."""
+        body = error_body(error)["error"]
+        return self._event("error", code=body["code"], message=body["message"], param=body["param"])
 
     def _last_events(self, answer: Answer, cost: Cost) -> list[bytes]:
         part, status = _text_part(answer.text), _status(answer)
@@ -106,7 +106,7 @@ class ResponseObject:
             "instructions": request.instructions,
             "max_output_tokens": request.max_output_tokens,
             "metadata": request.metadata or {},
-            "model": self._under_way.model,
+            "model": self._exchange.model,
             "output": [],
             "parallel_tool_calls": False,
             "previous_response_id": None,

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from smallsight.errors import BadRequestError
-from smallsight.openai.question import Asked, Link, PictureLink, Turn
+from smallsight.openai.question import Link, PictureLink, Question, Turn
 from smallsight.openai.video_part import VideoContent
 from smallsight.openai.wire_fields import (
     MAX_MESSAGES,
@@ -92,7 +92,7 @@ class ResponsesRequest(Wire):
     tool_choice: Any = None
     metadata: dict[str, Any] | None = None
 
-    def asked(self) -> Asked:
+    def question(self) -> Question:
         """Return the question in Smallsight's words; raises BadRequestError for what it cannot do."""
         self._refuse_what_is_missing()
         turns = [Turn("system", (self.instructions,))] if self.instructions else []
@@ -100,7 +100,7 @@ class ResponsesRequest(Wire):
             turns.append(Turn("user", (self.input,)))
         else:
             turns += [_turn(index, message) for index, message in enumerate(self.input)]
-        return Asked(
+        return Question(
             model=self.model,
             turns=tuple(turns),
             max_tokens=self.max_output_tokens,

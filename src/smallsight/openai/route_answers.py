@@ -1,4 +1,4 @@
-"""What routes may answer with besides their own object, for the description in `/openapi.json`."""
+"""The statuses that routes may answer with, for the description in `/openapi.json`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TEXTS: Mapping[int, str] = {
     413: "The body or a picture is too large.",
     415: "Not a picture, or not of a format that is read.",
     422: "A picture does not decode.",
-    429: "Too many requests are under way; see `Retry-After`.",
+    429: "Too many requests are in progress; see `Retry-After`.",
     500: "The request failed.",
     501: "This installation lacks what the request needs.",
     507: "No memory for the prompt.",

@@ -9,29 +9,31 @@ from typing import Any
 
 from smallsight.inventory.served_models import ServedModel
 from smallsight.model.picture_argument import NamedBytes
-from smallsight.openai.question import Asked, Link, Turn
+from smallsight.openai.question import Link, Question, Turn
 from smallsight.version import __version__
 
 _UNIMPORTANT = {"seed"}  # nothing is drawn
 
 
-def question_digest(asked: Asked, served: ServedModel, files: Mapping[str, NamedBytes]) -> bytes | None:
+def question_digest(question: Question, served: ServedModel, files: Mapping[str, NamedBytes]) -> bytes | None:
     """Return what names a question's answer, or None where asking again may give another one.
 
     Pictures and videos count by their content and file name, wherever they came from. An answer with logprobs
     is not named: those belong to a vocabulary. What another server's model becomes is not known here.
     """
-    temperature = served.temperature if asked.temperature is None else asked.temperature
-    if served.remote is not None or temperature != 0 or "num_logprobs" in asked.sampling:
+    temperature = served.temperature if question.temperature is None else question.temperature
+    if served.remote is not None or temperature != 0 or "num_logprobs" in question.sampling:
         return None
     decides = {
         "version": __version__,
         "model": [served.name, *served.load_key],
-        "turns": [_turn(turn, files) for turn in asked.turns],
-        "detail": asked.detail,
-        "max_tokens": asked.max_tokens or served.max_tokens,
-        "num_choices": asked.num_choices,
-        "sampling": {name: asked.sampling[name] for name in sorted(asked.sampling.keys() - _UNIMPORTANT)},
+        "turns": [_turn(turn, files) for turn in question.turns],
+        "detail": question.detail,
+        "max_tokens": question.max_tokens or served.max_tokens,
+        "num_choices": question.num_choices,
+        "sampling": {
+            name: question.sampling[name] for name in sorted(question.sampling.keys() - _UNIMPORTANT)
+        },
     }
     return hashlib.sha256(json.dumps(decides).encode("ascii")).digest()
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from smallsight.model.answer import Answer
-from smallsight.openai.asking import UnderWay
+from smallsight.openai.exchange import Exchange
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,15 @@ class Cost:
         }
 
 
-def cost_of(under_way: UnderWay, answers: Sequence[Answer]) -> Cost:
+class AnswerMetrics(Protocol):
+    """Counts what models computed; remembered answers are not reported to it."""
+
+    def count_answer(self, model: str, cost: Cost) -> None:
+        """Count the cost of one question."""
+        ...
+
+
+def cost_of(exchange: Exchange, answers: Sequence[Answer]) -> Cost:
     """Sum up; the prompt is counted once, whatever the number of choices."""
     usage = answers[0].usage
     return Cost(
@@ -42,6 +51,6 @@ def cost_of(under_way: UnderWay, answers: Sequence[Answer]) -> Cost:
         image_tokens=usage.image_tokens,
         cached_tokens=usage.cached_tokens,
         completion_tokens=sum(answer.usage.completion_tokens for answer in answers),
-        processing_time_s=time.perf_counter() - under_way.began_s,
+        processing_time_s=time.perf_counter() - exchange.began_s,
         inference_time_s=max(answer.timings.total_s - answer.timings.decode_picture_s for answer in answers),
     )

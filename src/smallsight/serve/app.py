@@ -1,25 +1,25 @@
-"""The application: routes, what they need, and the layers around them."""
+"""The application: tenants, what they need, and the walls around all of them."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from fastapi import FastAPI
-from starlette.middleware.cors import CORSMiddleware
+from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from smallsight.http.admission import Admission
-from smallsight.http.foreign_pages import is_loopback, own_names
-from smallsight.http.host_guard import HostGuard
+from smallsight.http.authorise import Gate
+from smallsight.http.error_handlers import handle_errors
+from smallsight.http.error_shape import ErrorShape, ErrorShapes
+from smallsight.http.foreign_pages import is_loopback
 from smallsight.http.remote_pictures import RemotePictures
-from smallsight.http.request_limit import RequestLimit
-from smallsight.http.request_log import RequestLog
-from smallsight.openai import answer_routes, model_routes, state_routes
-from smallsight.openai.asking import Asking
-from smallsight.openai.error_shape import handle_errors
-from smallsight.openai.picture_links import PictureLinks
+from smallsight.http.walls import with_walls
+from smallsight.openai.error_answer import OpenAIErrors
+from smallsight.openai.tenant import add_openai_routes
+from smallsight.serve import state_routes
 from smallsight.serve.health import Health
 from smallsight.serve.metrics import Metrics
 from smallsight.serve.preload import Preload
@@ -28,33 +28,41 @@ from smallsight.version import __version__
 
 
 @dataclass(frozen=True, slots=True)
+class Tenant:
+    """An application with a protocol and an error shape of its own, mounted below ``prefix`` ("/jobs")."""
+
+    prefix: str
+    app: Starlette
+    errors: ErrorShape
+
+
+@dataclass(frozen=True, slots=True)
 class ServerApp:
-    """The application, and what whoever runs it has to know."""
+    """The application, and what the process that runs it needs besides."""
 
     asgi: ASGIApp
     routes: FastAPI
     admission: Admission
 
 
-def make_app(serving: Serving, *, remote: RemotePictures | None = None) -> ServerApp:
-    """Wire the application; its lifespan closes ``serving``."""
+def make_app(
+    serving: Serving, *, remote: RemotePictures | None = None, tenants: Sequence[Tenant] = ()
+) -> ServerApp:
+    """Wire the application; its lifespan closes ``serving``. OpenAI's protocol stands at the root."""
     settings = serving.settings.server
     admission = Admission(settings.max_requests)
+    gate = Gate(serving.keys, admission, is_exposed=not is_loopback(settings.host))
+    metrics = Metrics(serving, admission)
     preload = Preload(serving)
-    pictures = PictureLinks(
-        serving.pictures,
-        remote or RemotePictures(settings),
-        max_pictures=settings.max_pictures,
-        max_videos=settings.max_videos,
-        max_pixels=serving.settings.limits.max_image_pixels,
-    )
-    asking = Asking(serving, admission, pictures)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001 - Starlette's shape
-        preload.start()
-        yield
-        await preload.stop()
+        async with AsyncExitStack() as mounted:
+            for tenant in tenants:
+                await mounted.enter_async_context(tenant.app.router.lifespan_context(tenant.app))
+            preload.start()
+            yield
+            await preload.stop()
         asking.close()
         await serving.close()
 
@@ -68,34 +76,15 @@ def make_app(serving: Serving, *, remote: RemotePictures | None = None) -> Serve
         openapi_url=None,
         redirect_slashes=False,
     )
-    metrics = Metrics(serving, admission)
-    routes.state.serving, routes.state.admission = serving, admission
-    routes.state.is_exposed = not is_loopback(settings.host)
-    routes.state.asking, routes.state.metrics = asking, metrics
-    routes.state.health = Health(serving, admission, preload)
-    handle_errors(routes)
-    for router in (
-        answer_routes.router,
-        model_routes.router,
-        state_routes.monitor_router,
-        state_routes.public_router,
-    ):
-        routes.include_router(router)
-    return ServerApp(_with_layers(routes, serving, metrics), routes, admission)
-
-
-def _with_layers(app: ASGIApp, serving: Serving, metrics: Metrics) -> ASGIApp:
-    """Put the layers around the routes, the innermost first."""
-    settings = serving.settings.server
-    app = RequestLimit(app, max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s)
-    if settings.allowed_origins:
-        app = CORSMiddleware(
-            app,
-            allow_origins=settings.allowed_origins,
-            allow_methods=("GET", "POST"),
-            allow_headers=("*",),
-            expose_headers=("x-request-id", "retry-after"),
-        )
-    names = own_names() | {name.lower() for name in (settings.host, *settings.allowed_hosts)}
-    app = HostGuard(app, names=names, allowed_origins=settings.allowed_origins)
-    return RequestLog(app, metrics)
+    asking = add_openai_routes(routes, serving, admission, metrics, remote or RemotePictures(settings))
+    routes.state.health, routes.state.metrics = Health(serving, admission, preload), metrics
+    routes.include_router(state_routes.monitor_router)
+    routes.include_router(state_routes.public_router)
+    openai = Tenant("", routes, OpenAIErrors())
+    for tenant in (openai, *tenants):
+        tenant.app.state.gate = gate
+        handle_errors(tenant.app, tenant.errors)
+    for tenant in tenants:
+        routes.mount(tenant.prefix, tenant.app)
+    shapes = ErrorShapes(openai.errors, {tenant.prefix: tenant.errors for tenant in tenants})
+    return ServerApp(with_walls(routes, settings, shapes, metrics.count_request), routes, admission)

@@ -1,4 +1,4 @@
-"""Figures for Prometheus: requests, tokens, models and memory. Labels come from our own tables only."""
+"""Metrics for Prometheus: requests, tokens, models and memory. Labels come from our own tables only."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from prometheus_client.registry import Collector
 from smallsight.engine.remote.circuit import CircuitState
 from smallsight.http.admission import Admission
 from smallsight.machine.memory import peak_memory_bytes
-from smallsight.openai.asking import UnderWay
 from smallsight.openai.usage import Cost
 from smallsight.services.serving import Serving
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-UNMATCHED = "unmatched"
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 Metric = GaugeMetricFamily | CounterMetricFamily
@@ -56,15 +54,12 @@ class Metrics:
         self._registry.register(_StateCollector(serving, admission))
 
     def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count one request that has been answered."""
+        """Count one request that has been answered; a WebSocket by its handshake."""
         self._requests.labels(route, method, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
-    def count_answer(self, under_way: UnderWay, cost: Cost) -> None:
-        """Count what one question cost; a remembered answer cost nothing."""
-        if under_way.is_remembered:
-            return
-        model = under_way.model
+    def count_answer(self, model: str, cost: Cost) -> None:
+        """Count what one question cost."""
         kinds = {
             "prompt": cost.prompt_tokens,
             "image": cost.image_tokens,
@@ -76,12 +71,12 @@ class Metrics:
         self._inference.labels(model).observe(cost.inference_time_s)
 
     def text(self) -> bytes:
-        """Return all figures as Prometheus reads them."""
+        """Return all metrics as Prometheus reads them."""
         return generate_latest(self._registry)
 
 
 class _StateCollector(Collector):
-    """What is read off at the moment of asking."""
+    """Metrics that are read at the moment of the scrape."""
 
     def __init__(self, serving: Serving, admission: Admission) -> None:
         self._serving = serving

@@ -33,7 +33,7 @@ OnListening = Callable[[str], None]
 
 
 def serve(live: LiveSettings, on_listening: OnListening) -> None:
-    """Run until a signal ends it; ``on_listening`` hears the address. Raises SettingsError, ServerError."""
+    """Run until a signal ends it; ``on_listening`` gets the URL. Raises SettingsError, ServerError."""
     settings = live.current()
     require_key_beyond_loopback(settings)
     listener = open_socket(settings.server)
@@ -43,18 +43,18 @@ def serve(live: LiveSettings, on_listening: OnListening) -> None:
 
 
 def require_key_beyond_loopback(settings: Settings) -> None:
-    """Raise SettingsError when others could reach a server that asks nobody who they are."""
+    """Raise SettingsError when other machines could reach a server that has no API key."""
     host = settings.server.host
     if is_loopback(host) or ApiKeys(settings.api_keys_path).all():
         return
     raise SettingsError(
-        f"Listening on {host} would let everybody on the network in: there is no key.",
+        f"Refusing to listen on {host} without an API key.",
         hint="make one with `smallsight keys add NAME`, or listen on 127.0.0.1.",
     )
 
 
 def open_socket(settings: ServerSettings) -> socket.socket:
-    """Return a bound socket; raises ServerError when the address cannot be had."""
+    """Return a bound socket; raises ServerError when the address cannot be bound."""
     host, port = settings.host.strip("[]"), settings.port
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -67,8 +67,9 @@ def open_socket(settings: ServerSettings) -> socket.socket:
             listener.close()
             raise
     except OSError as error:
+        reason = (error.strerror or str(error)).lower()
         raise ServerError(
-            f"{host} port {port} cannot be listened on: {error.strerror or error}.",
+            f"Cannot listen on {_in_url(host)}:{port}: {reason}.",
             hint="is another server running? --port chooses another.",
         ) from error
     return listener
@@ -101,12 +102,16 @@ async def _serve(live: LiveSettings, listener: socket.socket, on_listening: OnLi
 
 def _address(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
-    scheme, shown = "http", f"[{host}]" if ":" in host else host
-    return f"{scheme}://{shown}:{port}"
+    return f"http://{_in_url(host)}:{port}"
+
+
+def _in_url(host: str) -> str:
+    """Return a host as URLs write it: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 class _Server(uvicorn.Server):
-    """Stops taking questions at the first signal, and ends at once at the second."""
+    """Accepts no new questions after the first signal, and ends at once at the second."""
 
     def __init__(self, config: uvicorn.Config, admission: Admission) -> None:
         super().__init__(config)
@@ -131,7 +136,7 @@ class _Server(uvicorn.Server):
         self._admission.is_stopping = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Wait for answers under way, or cut them off when told to; then close what the application holds."""
+        """Wait for answers in progress, or cut them off if told to; then close what the application holds."""
         await super().shutdown(sockets)
         if self.force_exit:
             for task in self.server_state.tasks:

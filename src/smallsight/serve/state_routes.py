@@ -1,4 +1,4 @@
-"""The routes that tell how the server is: health, metrics, what it is, and what it can be asked."""
+"""The routes about the server itself: health, metrics, what it is, and what it can be asked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from smallsight.http.authorise import MonitorRoute, PublicRoute
-from smallsight.openai.error_shape import json_response
+from smallsight.http.json_response import json_response
 from smallsight.openai.route_answers import HEALTH, PAGES
 from smallsight.serve.docs_page import docs_page
 from smallsight.serve.health import Health
@@ -59,6 +59,6 @@ async def health(request: Request) -> Response:
 
 @monitor_router.get("/metrics", responses=HEALTH, response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
-    """Give figures as Prometheus reads them."""
-    figures: Metrics = request.app.state.metrics
-    return Response(figures.text(), media_type=CONTENT_TYPE)
+    """Return metrics as Prometheus reads them."""
+    counted: Metrics = request.app.state.metrics
+    return Response(counted.text(), media_type=CONTENT_TYPE)

@@ -4,10 +4,10 @@ from smallsight.errors import ServerStoppingError, TooManyRequestsError
 from smallsight.http.admission import Admission
 
 
-def test_places_are_counted_and_come_back():
+def test_slots_are_counted_and_come_back():
     admission = Admission(2)
-    with admission.place("a"), pytest.raises(ZeroDivisionError), admission.place("b"):
-        with pytest.raises(TooManyRequestsError, match="2 requests are under way, 1 of them yours") as caught:
+    with admission.slot("a"), pytest.raises(ZeroDivisionError), admission.slot("b"):
+        with pytest.raises(TooManyRequestsError, match="in progress: 2, of which 1 yours") as caught:
             admission.require_room("a")
         assert caught.value.retry_after_s == 1
         raise ZeroDivisionError
@@ -16,24 +16,24 @@ def test_places_are_counted_and_come_back():
 
 def test_a_stopping_server_takes_nothing_new_and_keeps_what_it_has():
     admission = Admission(2)
-    with admission.place("a"):
+    with admission.slot("a"):
         admission.is_stopping = True
-        with pytest.raises(ServerStoppingError), admission.place("a"):
+        with pytest.raises(ServerStoppingError), admission.slot("a"):
             pass
         assert admission.num_requests == 1
 
 
 def test_one_client_cannot_take_every_place():
     admission = Admission(16)
-    taken = [admission.place("busy") for _ in range(14)]
-    for place in taken:
-        place.__enter__()
-    with pytest.raises(TooManyRequestsError, match="14 of them yours"):
+    taken = [admission.slot("busy") for _ in range(14)]
+    for slot in taken:
+        slot.__enter__()
+    with pytest.raises(TooManyRequestsError, match="of which 14 yours"):
         admission.require_room("busy")
-    with admission.place("single"), admission.place("other"):
+    with admission.slot("single"), admission.slot("other"):
         for client in ("busy", "single", "third"):
             with pytest.raises(TooManyRequestsError):
                 admission.require_room(client)
-    for place in taken:
-        place.__exit__(None, None, None)
+    for slot in taken:
+        slot.__exit__(None, None, None)
     assert admission.num_requests == 0

@@ -13,7 +13,6 @@ from smallsight.http.event_stream import (
     ClientLeftError,
     EventStream,
     event,
-    plain_error,
     while_connected,
     with_errors,
 )
@@ -72,12 +71,13 @@ def test_a_client_that_leaves_ends_it_and_everything_is_given_back():
 def test_an_error_in_the_midst_is_the_last_event():
     async def failing() -> AsyncIterator[bytes]:
         yield b"data: 1\n\n"
-        raise SmallsightError("secret detail")
+        raise SmallsightError("It failed.")
 
-    sent, closed = send_all(with_errors(failing(), plain_error), stays)
-    last = sent[-2]["body"].decode()
-    assert last.startswith('data: {"error":{"message":"The request failed.')
-    assert "secret" not in last
+    def shape(error: SmallsightError) -> bytes:
+        return event({"failed": error.code})
+
+    sent, closed = send_all(with_errors(failing(), shape), stays)
+    assert sent[-2]["body"] == b'data: {"failed":"internal"}\n\n'
     assert closed == ["closed"]
 
 

@@ -11,8 +11,7 @@ import pytest
 
 from smallsight.errors import BadRequestError, PictureTooLargeError
 from smallsight.http.remote_addresses import is_public
-from smallsight.http.remote_pictures import RemotePictures
-from smallsight.model.picture_argument import NamedBytes
+from smallsight.http.remote_pictures import FetchedFile, RemotePictures
 from smallsight.settings import ServerSettings
 
 HOST = "pictures.example"
@@ -69,7 +68,7 @@ def fetch(site: ThreadingHTTPServer, url: str, answers: list[list[str]] | None =
 def test_a_picture_is_fetched_under_its_hosts_name(site: ThreadingHTTPServer):
     site.answer = answering()
     fetched, resolved = fetch(site, f"http://{HOST}/pets/cat.png?size=2")
-    assert fetched == NamedBytes("/pets/cat.png", b"a picture")
+    assert fetched == FetchedFile("/pets/cat.png", b"a picture")
     assert resolved == [HOST]
     ((path, headers),) = site.seen
     headers = {name.lower(): value for name, value in headers.items()}

@@ -6,7 +6,7 @@ from smallsight.http.waiting_line import WaitingLine
 
 
 async def use(line: WaitingLine, client: str, number: int, log: list[tuple[str, int]]) -> None:
-    async with line.place(client):
+    async with line.slot(client):
         log.append((client, number))
         await asyncio.sleep(0.001)
 
@@ -28,7 +28,7 @@ def test_clients_come_in_turn():
 def test_who_gives_up_leaves_the_line_and_nothing_behind():
     async def go() -> None:
         line, log = WaitingLine(1), []
-        async with line.place("a"):
+        async with line.slot("a"):
             waiting = [asyncio.create_task(use(line, "b", number, log)) for number in range(3)]
             await asyncio.sleep(0)
             waiting[1].cancel()
@@ -37,7 +37,7 @@ def test_who_gives_up_leaves_the_line_and_nothing_behind():
         waiting[0].cancel()  # called a moment ago
         await asyncio.gather(*waiting, return_exceptions=True)
         assert log == [("b", 2)]
-        async with asyncio.timeout(1), line.place("c"):
+        async with asyncio.timeout(1), line.slot("c"):
             pass
 
     asyncio.run(go())
@@ -49,7 +49,7 @@ def test_who_gives_up_in_the_moment_a_place_is_free_loses_it_for_nobody():
         is_over, entered = asyncio.Event(), []
 
         async def stay(name: str, until: asyncio.Event | None) -> None:
-            async with line.place(name):
+            async with line.slot(name):
                 entered.append(name)
                 if until is not None:
                     await until.wait()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from smallsight.families.messages import Video
 from smallsight.inventory.served_models import ServedModel
 from smallsight.model.picture_argument import NamedImage, NamedVideo
-from smallsight.openai.asking import _options, _question
-from smallsight.openai.question import Asked, PictureLink, Turn, VideoLink
+from smallsight.openai.asking import _conversation, _options
+from smallsight.openai.question import PictureLink, Question, Turn, VideoLink
 
 A, B, C = (PictureLink(name) for name in "abc")
 V = VideoLink("v")
@@ -30,7 +30,7 @@ SERVED = ServedModel(
 def heard(*turns: Turn, supports_chat: bool) -> list[tuple[str, list[str]]]:
     return [
         (turn["role"], [part.get("text") or part[part["type"]].name for part in turn["content"]])
-        for turn in _question(turns, OPENED, supports_chat=supports_chat)
+        for turn in _conversation(turns, OPENED, supports_chat=supports_chat)
     ]
 
 
@@ -49,7 +49,7 @@ def test_a_chat_model_hears_everything():
     ]
 
 
-def test_another_hears_the_last_question_about_the_last_pictures():
+def test_another_hears_the_last_conversation_about_the_last_pictures():
     first, second = Turn("user", (A, B, "1")), Turn("user", (C, "2"))
     assert heard(Turn("system", ("s",)), first, second, supports_chat=False) == [("user", ["c", "2"])]
     assert heard(first, Turn("assistant", ("x",)), Turn("user", ("3",)), supports_chat=False) == [
@@ -60,7 +60,7 @@ def test_another_hears_the_last_question_about_the_last_pictures():
 
 
 def options(index: int = 0, *, searches: bool = False, **asked: object) -> dict[str, object]:
-    return _options(Asked(None, (), **asked), SERVED, index, searches=searches)
+    return _options(Question(None, (), **asked), SERVED, index, searches=searches)
 
 
 def test_the_models_values_where_the_request_says_nothing():
@@ -89,5 +89,5 @@ def test_a_video_is_heard_where_it_stands():
         ("user", ["v", "3"]),
     ]
     assert heard(*turns, supports_chat=False) == [("user", ["v", "3"])]
-    (turn,) = _question(turns[-1:], OPENED, supports_chat=True)
+    (turn,) = _conversation(turns[-1:], OPENED, supports_chat=True)
     assert [part["type"] for part in turn["content"]] == ["video", "text"]

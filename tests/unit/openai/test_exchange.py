@@ -8,7 +8,7 @@ import threading
 from smallsight.engine.generation import Generation
 from smallsight.model.reply import Piece
 from smallsight.openai import exchange
-from smallsight.openai.exchange import Exchange, Heard
+from smallsight.openai.exchange import ChoicePiece, Exchange
 
 
 class FakeReply:
@@ -37,11 +37,11 @@ class FakeReply:
 
 
 def test_pieces_of_several_replies_arrive_in_order():
-    async def go() -> list[Heard]:
+    async def go() -> list[ChoicePiece]:
         replies = [FakeReply(500), FakeReply(300), FakeReply(0)]
         for reply in replies[:2]:
             reply.thread.start()
-        heard_by = Exchange(replies)
+        heard_by = Exchange(replies, "tiny", 0.0)
         replies[2].thread.start()
         heard = [one async for one in heard_by.pieces()]
         assert heard_by.answers() == ["answer"] * 3
@@ -54,16 +54,16 @@ def test_pieces_of_several_replies_arrive_in_order():
         assert pieces[-1] is None
 
 
-def test_quiet_is_told(monkeypatch):
+def test_a_quiet_stream_says_so(monkeypatch):
     monkeypatch.setattr(exchange, "QUIET_S", 0.02)
 
     async def go() -> None:
         reply = FakeReply(1)
-        pieces = Exchange([reply]).pieces()
+        pieces = Exchange([reply], "tiny", 0.0).pieces()
         assert await anext(pieces) is None
         assert await anext(pieces) is None
         reply.thread.start()
-        assert await anext(pieces) == Heard(0, Piece("0 "))
+        assert await anext(pieces) == ChoicePiece(0, Piece("0 "))
 
     asyncio.run(go())
 
@@ -72,7 +72,7 @@ def test_a_thread_that_speaks_after_the_loop_has_ended_is_not_harmed():
     reply = FakeReply(10)
 
     async def go() -> None:
-        Exchange([reply])
+        Exchange([reply], "tiny", 0.0)
 
     asyncio.run(go())
     reply.thread.start()

@@ -8,15 +8,15 @@ import pytest
 
 from smallsight.inventory.served_models import ServedModel
 from smallsight.model.picture_argument import NamedBytes
-from smallsight.openai.question import Asked, PictureLink, Turn
+from smallsight.openai.question import PictureLink, Question, Turn
 from smallsight.openai.same_question import question_digest
 
 SERVED = ServedModel("m", "m", "int8", "auto", 0, None, False, 77, 0.0, "mark")
-ASKED = Asked("m", (Turn("user", (PictureLink("u"), "What?")),), sampling={"stop": ["x"], "top_p": 0.5})
+ASKED = Question("m", (Turn("user", (PictureLink("u"), "What?")),), sampling={"stop": ["x"], "top_p": 0.5})
 FILES = {"u": NamedBytes("a.png", b"1"), "v": NamedBytes("a.png", b"1")}
 
 
-def name(asked: Asked = ASKED, served: ServedModel = SERVED, files: dict = FILES) -> bytes | None:
+def name(asked: Question = ASKED, served: ServedModel = SERVED, files: dict = FILES) -> bytes | None:
     return question_digest(asked, served, files)
 
 
@@ -52,7 +52,7 @@ def test_another_question(other: dict):
     ],
     ids=str,
 )
-def test_the_same_question(asked: Asked):
+def test_the_same_question(asked: Question):
     assert name(asked) == name() is not None
 
 

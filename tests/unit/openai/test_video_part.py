@@ -30,20 +30,20 @@ def chat(part: dict[str, Any]) -> ChatRequest:
     ids=str,
 )
 def test_every_name_in_use_is_understood(part: dict[str, Any]):
-    assert chat(part).asked().links == [VideoLink("data:,a")]
+    assert chat(part).question().links == [VideoLink("data:,a")]
     body = {"input": [{"role": "user", "content": [part]}]}
-    assert ResponsesRequest.model_validate(body).asked().links == [VideoLink("data:,a")]
+    assert ResponsesRequest.model_validate(body).question().links == [VideoLink("data:,a")]
 
 
 def test_bare_data_is_base64():
     part = {"type": "input_video", "input_video": {"data": "AAAA", "format": "mp4"}}
-    assert chat(part).asked().links == [VideoLink("data:;base64,AAAA")]
+    assert chat(part).question().links == [VideoLink("data:;base64,AAAA")]
 
 
 @pytest.mark.parametrize("part", [{}, {"video_url": {}}, {"video_url": ""}, {"image_url": "a"}], ids=str)
 def test_a_video_that_is_nowhere_is_told_by_its_place(part: dict[str, Any]):
     with pytest.raises(BadRequestError, match="no url") as caught:
-        chat({"type": "video_url", **part}).asked()
+        chat({"type": "video_url", **part}).question()
     assert caught.value.param == "messages.0.content"
 
 
