@@ -15,6 +15,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
 
 from smallsight.errors import SmallsightError
 from smallsight.http.error_shape import ErrorShapes
@@ -92,6 +93,8 @@ class RequestLog:
             await self._app(scope, receive, send)
         except _NotReadingError:
             log.info("client_does_not_read")
+        except WebSocketDisconnect:  # what an endpoint gets that reads on when the client has left
+            log.info("client_left_websocket")
         except asyncio.CancelledError:  # only a server that ends at once cancels requests
             log.info("request_cut_off")
         except Exception:

@@ -102,7 +102,8 @@ async def _serve(live: LiveSettings, listener: socket.socket, on_listening: OnLi
 
 def _address(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://{_in_url(host)}:{port}"
+    scheme = "http"
+    return f"{scheme}://{_in_url(host)}:{port}"
 
 
 def _in_url(host: str) -> str:
