@@ -27,7 +27,7 @@ class Handshake:
         self._offers_responses = _EXTENSION in (scope.get("extensions") or {})
         self._is_refusing = False
         self.status: int | None = None
-        self.is_closed = False
+        self.is_complete = False  # refused or closed: nothing can follow
 
     async def send(self, message: Message) -> None:
         """Pass a message on, or what it means at this point."""
@@ -41,9 +41,9 @@ class Handshake:
             if kind == "websocket.accept":
                 self._note(SWITCHING_PROTOCOLS)
             elif kind == "websocket.close":
-                if self.is_closed:
+                if self.is_complete:
                     return
-                self.is_closed = True
+                self.is_complete = True
                 self._note(FORBIDDEN)
             await self._send(message)
 
@@ -53,7 +53,7 @@ class Handshake:
 
     async def _refuse(self, message: Message) -> None:
         if self.status is None and self._offers_responses:
-            self._is_refusing = self.is_closed = True
+            self._is_refusing = self.is_complete = True
             self._note(message["status"])
             await self._send(message)
         else:

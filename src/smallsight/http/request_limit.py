@@ -33,14 +33,13 @@ class RequestLimit:
         """Pass the request on with a body that is watched, or answer it here."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
-        elif _head_bytes(scope) > MAX_HEAD_BYTES:
+            return
+        if _head_bytes(scope) > MAX_HEAD_BYTES:
             await self._refuse(_too_large("head", MAX_HEAD_BYTES), scope, receive, send)
-        elif scope["type"] == "websocket":
+            return
+        if scope["type"] == "websocket":
             await self._app(scope, _BoundedMessages(receive, send, self._max_bytes).receive, send)
-        else:
-            await self._with_body(scope, receive, send)
-
-    async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> None:
+            return
         announced = Headers(scope=scope).get("content-length", "0")
         if announced.isdecimal() and int(announced[:20]) > self._max_bytes:
             await self._refuse(_too_large("body", self._max_bytes), scope, receive, send)
@@ -78,7 +77,7 @@ class RequestLimit:
 
 def _head_bytes(scope: Scope) -> int:
     """Return the size of a head that came whole: the parser counts only while it is incomplete."""
-    lines = sum(len(name) + len(value) for name, value in scope["headers"])
+    lines = sum([len(name) + len(value) for name, value in scope["headers"]])
     return lines + len(scope.get("raw_path") or b"") + len(scope.get("query_string", b""))
 
 

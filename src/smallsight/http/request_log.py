@@ -54,57 +54,34 @@ class RequestLog:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(scope)
-        sent = _Sent(send, request_id)
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            if scope["type"] == "websocket":
-                await self._websocket(scope, receive, sent)
-            else:
-                await self._http(scope, receive, sent)
+        is_websocket = scope["type"] == "websocket"
+        inside = with_responses(scope) if is_websocket else scope
+        request_id, began_s = _request_id(scope), time.perf_counter()
 
-    async def _http(self, scope: Scope, receive: Receive, sent: _Sent) -> None:
-        began_s = time.perf_counter()
-        try:
-            if await self._has_failed(scope, receive, sent.send) and sent.status is None:
-                await self._unforeseen(scope)(scope, receive, sent.send)
-        finally:
-            self._note(scope, sent.status or _CLIENT_LEFT, time.perf_counter() - began_s)
-
-    async def _websocket(self, scope: Scope, receive: Receive, sent: _Sent) -> None:
-        began_s = time.perf_counter()
-        inside = with_responses(scope)
-
-        def on_answer(status: int) -> None:
+        def note(status: int) -> None:
             self._note(inside, status, time.perf_counter() - began_s)
 
-        handshake = Handshake(scope, sent.send, on_answer)
-        try:
-            if await self._has_failed(inside, receive, handshake.send) and not handshake.is_closed:
-                await self._unforeseen(scope)(inside, receive, handshake.send)
-        finally:
-            if handshake.status is None:
-                on_answer(_CLIENT_LEFT)
-            elif handshake.status == SWITCHING_PROTOCOLS:
-                log.info("websocket_closed", seconds=round(time.perf_counter() - began_s, 4))
-
-    async def _has_failed(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Run the application; return whether it failed in a way that nobody foresaw."""
-        try:
-            await self._app(scope, receive, send)
-        except _NotReadingError:
-            log.info("client_does_not_read")
-        except WebSocketDisconnect:  # what an endpoint gets that reads on when the client has left
-            log.info("client_left_websocket")
-        except asyncio.CancelledError:  # only a server that ends at once cancels requests
-            log.info("request_cut_off")
-        except Exception:
-            log.exception("request_failed")
-            return True
-        return False
-
-    def _unforeseen(self, scope: Scope) -> ASGIApp:
-        """Return the response where a layer around the routes failed."""
-        return self._shapes.at(scope).of_error(SmallsightError("The request failed."))
+        sent = _Sent(send, request_id)
+        answer = Handshake(scope, sent.send, note) if is_websocket else sent
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(inside, receive, answer.send)
+            except _NotReadingError:
+                log.info("client_does_not_read")
+            except WebSocketDisconnect:  # what an endpoint gets that reads on when the client has left
+                log.info("client_left_websocket")
+            except asyncio.CancelledError:  # only a server that ends at once cancels requests
+                log.info("request_cut_off")
+            except Exception:
+                log.exception("request_failed")
+                if not answer.is_complete:  # it failed in a layer around the routes, or after a handshake
+                    unforeseen = self._shapes.at(scope).of_error(SmallsightError("The request failed."))
+                    await unforeseen(inside, receive, answer.send)
+            finally:
+                if not is_websocket or answer.status is None:
+                    note(answer.status or _CLIENT_LEFT)
+                elif answer.status == SWITCHING_PROTOCOLS:
+                    log.info("websocket_closed", seconds=round(time.perf_counter() - began_s, 4))
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         route, method = _route(scope), _method(scope)
@@ -127,6 +104,11 @@ class _Sent:
         self._send = send
         self._request_id = request_id
         self.status: int | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it is too late for another response."""
+        return self.status is not None
 
     async def send(self, message: Message) -> None:
         if message["type"] == "websocket.accept":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from smallsight.model.answer import Answer
 from smallsight.model.reply import Piece, Reply
@@ -48,7 +49,7 @@ class Exchange:
         self._first: ChoicePiece | None = None
         self._loop = asyncio.get_running_loop()
         for index, reply in enumerate(replies):
-            reply.listen(lambda piece, index=index: self._hand_over(ChoicePiece(index, piece)))  # type: ignore[misc]
+            reply.listen(partial(self._hand_over, index))
 
     async def wait_for_first(self) -> None:
         """Wait for the first piece of any choice; raises what that choice failed with if it has no piece."""
@@ -82,9 +83,9 @@ class Exchange:
         for reply in self.replies:
             reply.cancel()
 
-    def _hand_over(self, arrived: ChoicePiece) -> None:
+    def _hand_over(self, index: int, piece: Piece | None) -> None:
         """Pass on what the engine's thread calls with; it must not fail because the event loop has ended."""
         try:
-            self._loop.call_soon_threadsafe(self._arrived.put_nowait, arrived)
+            self._loop.call_soon_threadsafe(self._arrived.put_nowait, ChoicePiece(index, piece))
         except RuntimeError:  # the event loop has ended
             self.cancel()

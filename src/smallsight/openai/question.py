@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeAlias
 
 
@@ -33,7 +34,7 @@ class Turn:
     parts: tuple[str | Link, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Question:
     """One question. None is what the request leaves out; ``sampling`` says how to choose tokens."""
 
@@ -44,13 +45,13 @@ class Question:
     num_choices: int = 1
     sampling: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def links(self) -> list[Link]:
         """The pictures and videos, in order."""
         return [part for turn in self.turns for part in turn.parts if not isinstance(part, str)]
 
-    @property
+    @cached_property
     def detail(self) -> str:
-        """The finest detail that any picture asks for: a prompt is made with one."""
+        """The finest detail that any picture asks for, since a prompt has one for all."""
         wanted = {link.detail for link in self.links if isinstance(link, PictureLink)}
         return next((detail for detail in ("high", "auto", "low") if detail in wanted), "auto")
