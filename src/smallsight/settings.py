@@ -188,7 +188,7 @@ class ServerSettings(BaseModel):
     max_pictures: int = Field(32, ge=1, le=1000, description="Most pictures in one request.")
     max_videos: int = Field(4, ge=0, le=100, description="Most videos in one request.")
     max_requests: int = Field(
-        64, ge=1, le=10_000, description="Most requests under way; more are told to come back later (429)."
+        64, ge=1, le=10_000, description="Most requests in progress; more are refused with 429."
     )
     max_answering: int = Field(
         20, ge=1, le=1000, description="Most requests that models work on; others wait, clients in turn."

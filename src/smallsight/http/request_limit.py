@@ -107,7 +107,7 @@ class _AllBodies:
 
 
 class _BoundedMessages:
-    """Closes a WebSocket that receives too large a message. The server has a bound of its own for frames."""
+    """Closes a WebSocket that receives too large a message. uvicorn bounds frames by itself."""
 
     def __init__(self, receive: Receive, send: Send, max_bytes: int) -> None:
         self._receive = receive

@@ -24,11 +24,6 @@ class WaitingLine:
         self._turns = Turns()
         self._waiting: list[_Waiter] = []
 
-    @property
-    def num_waiting(self) -> int:
-        """How many are waiting."""
-        return len(self._waiting)
-
     @asynccontextmanager
     async def slot(self, client: str) -> AsyncIterator[None]:
         """Wait for a slot and hold it for as long as the block lasts."""

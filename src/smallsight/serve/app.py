@@ -29,7 +29,7 @@ from smallsight.version import __version__
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """An application with a protocol and an error shape of its own, mounted below ``prefix`` ("/jobs")."""
+    """An application with its own protocol and error shape, mounted below ``prefix`` ("/jobs")."""
 
     prefix: str
     app: Starlette

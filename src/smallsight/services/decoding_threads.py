@@ -20,7 +20,7 @@ _NUM_THREADS = 2
 
 
 class DecodingThreads:
-    """Decodes untrusted bytes outside this process, without keeping the event loop. Close it at the end."""
+    """Decodes untrusted bytes outside this process without blocking the event loop. Close it at the end."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -62,7 +62,7 @@ class DecodingThreads:
         return sum(other_process_bytes(pid) for pid in pids if pid is not None)
 
     def close(self) -> None:
-        """End the threads and their decoding processes; what waits is given up."""
+        """End the threads and their decoding processes; pictures still waiting are dropped."""
         self._threads.shutdown(wait=True, cancel_futures=True)
         for opener in self._openers:
             opener.close()
