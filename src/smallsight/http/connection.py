@@ -1,4 +1,4 @@
-"""One client's connection: the head of a request has to arrive in time, however slowly a client drips it."""
+"""One client's connection: the head of a request has to arrive in time, however slowly a client sends it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class TimedConnection(H11Protocol):
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first request."""
+        """Start the deadline for the first request."""
         super().connection_made(transport)
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes in; the deadline counts while they do not make up a whole head."""
+        """Parse bytes; the deadline runs while they are not a whole head."""
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
             self._stop_waiting()
@@ -31,7 +31,7 @@ class TimedConnection(H11Protocol):
             self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting."""
+        """Stop the deadline."""
         self._stop_waiting()
         super().connection_lost(exc)
 

@@ -1,4 +1,4 @@
-"""How large a request may be and how long its body may take, counted as it comes: it may announce a lie."""
+"""How large a request may be and how long its body may take; counted on arrival, headers are not trusted."""
 
 from __future__ import annotations
 
@@ -89,15 +89,15 @@ def _too_large(what: str, max_bytes: int) -> ServerError:
 
 
 class _OverLimit(BaseException):
-    """More came than may come."""
+    """The body is larger than its limit."""
 
 
 class _OverTime(BaseException):
-    """It took longer than it may."""
+    """The body took longer than its limit."""
 
 
 class _TooMuchAtOnce(BaseException):
-    """All bodies together take more memory than they may."""
+    """All bodies together are over their limit."""
 
 
 @dataclass(slots=True)

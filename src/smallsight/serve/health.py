@@ -1,4 +1,4 @@
-"""`/health`: alive is one thing, ready is another, and the summary says what is in memory."""
+"""`/health`: whether the server is alive, whether it is ready, and what is in memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from smallsight.version import __version__
 
 
 class Health:
-    """What can be said about one server."""
+    """The state of one server, read at the moment of the request."""
 
     def __init__(self, serving: Serving, admission: Admission, preload: Preload) -> None:
         self._serving = serving
@@ -22,7 +22,7 @@ class Health:
         self._began_s = time.monotonic()
 
     def readiness(self) -> str:
-        """Return "ok" when a question would be taken now, or the reason why not in a word."""
+        """Return "ok" when a question is accepted now, else "stopping", "loading" or "model_failed"."""
         if self._admission.is_stopping:
             return "stopping"
         if self._preload.is_loading:
@@ -30,7 +30,7 @@ class Health:
         return "model_failed" if self._preload.has_failed else "ok"
 
     def summary(self) -> dict[str, Any]:
-        """Return everything at once."""
+        """Return the body of `/health`: readiness, requests, bytes of memory, models, other servers."""
         pool, settings = self._serving.pool, self._serving.live.current()
         memory, readiness = pool.memory(), self.readiness()
         return {

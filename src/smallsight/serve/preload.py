@@ -1,4 +1,4 @@
-"""Loading the active model as the server starts, so that the first question need not wait for it."""
+"""Loads the active model when the server starts, so that the first question need not wait for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 
 
 class Preload:
-    """One attempt in the background, and how it went. A later answer by the model makes up for a failure."""
+    """One attempt in the background, and its outcome. A request that loads the model clears a failure."""
 
     def __init__(self, serving: Serving) -> None:
         self._serving = serving
@@ -22,24 +22,24 @@ class Preload:
         self.problem: str | None = None
 
     def start(self) -> None:
-        """Begin, if a model is active."""
+        """Start the attempt, if a model is active."""
         if self._serving.live.current().active_model is not None:
             self._task = asyncio.create_task(self._load())
 
     async def stop(self) -> None:
-        """Give the attempt up."""
+        """Cancel the attempt and wait for its end."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     @property
     def is_loading(self) -> bool:
-        """Whether the first attempt is still going on."""
+        """Whether the attempt is still in progress."""
         return self._task is not None and not self._task.done()
 
     @property
     def has_failed(self) -> bool:
-        """Whether it failed, and nobody has had the model loaded since."""
+        """Whether it failed, and no request has loaded the model since."""
         return self.problem is not None and all(one.name != self._name for one in self._serving.pool.loaded())
 
     async def _load(self) -> None:
