@@ -7,7 +7,7 @@ from starlette.routing import Route
 
 from contract.checkout import GUIDE
 from contract.served import served
-from smallsight.services.api_keys import ApiKeys, Scope
+from smallsight.http.api_keys import ApiKeys, Scope
 
 # What strangers may see. Six at most; each tells nothing that a scan of the port does not.
 PUBLIC = {"/", "/docs", "/openapi.json", "/health/live", "/health/ready"}

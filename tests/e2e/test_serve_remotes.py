@@ -22,7 +22,7 @@ from benchmarks.served_process import PEERS, transformers_server
 import smallsight
 from smallsight.catalog.registered import RegisteredModel, RegisteredModels
 from smallsight.errors import RemoteModelError
-from smallsight.services.api_keys import ApiKeys, Scope
+from smallsight.http.api_keys import ApiKeys, Scope
 from smallsight.settings import Settings
 from tiny_smolvlm import SHAPES, make_checkpoint
 

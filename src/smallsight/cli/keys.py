@@ -12,7 +12,7 @@ from smallsight.cli.output import JsonFlag, QuietFlag, get_output
 from smallsight.errors import SettingsError
 
 if TYPE_CHECKING:
-    from smallsight.services.api_keys import ApiKey, ApiKeys
+    from smallsight.http.api_keys import ApiKey, ApiKeys
 
 app = typer.Typer(help="List, create and remove the server's keys.", invoke_without_command=True)
 
@@ -54,7 +54,7 @@ def add(
     quiet: QuietFlag = False,
 ) -> None:
     """Make a key and print it, this once."""
-    from smallsight.services.api_keys import Scope
+    from smallsight.http.api_keys import Scope
 
     output = get_output(json=json, quiet=quiet)
     try:
@@ -81,7 +81,7 @@ def remove(name: KeyName, json: JsonFlag = False, quiet: QuietFlag = False) -> N
 
 
 def _keys() -> ApiKeys:
-    from smallsight.services.api_keys import ApiKeys
+    from smallsight.http.api_keys import ApiKeys
     from smallsight.settings import load_settings
 
     return ApiKeys(load_settings().api_keys_path)

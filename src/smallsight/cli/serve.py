@@ -32,7 +32,7 @@ def serve(
     quiet: QuietFlag = False,
 ) -> None:
     """Answer questions about pictures over HTTP, as OpenAI's API does."""
-    from smallsight.server.process import serve as run
+    from smallsight.serve.process import serve as run
     from smallsight.services.live_settings import LiveSettings
     from smallsight.services.logs import configure_logging
 
