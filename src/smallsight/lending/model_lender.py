@@ -80,12 +80,14 @@ class ModelLender:
         keep_alive_s: float,
         measure: Callable[[], MemoryState] | None = None,
         measured: MeasuredMemory | None = None,
+        weigh: Callable[[ServedModel], int] | None = None,
     ) -> None:
         self.policy = policy
         self.num_loads = 0
         self.num_unloads = 0
         self._load = load
         self._keep_alive_s = keep_alive_s
+        self._weigh = weigh or (lambda served: served.needed_bytes or 0)
         self._measure = measure or measure_memory
         self._slots: dict[str, _Slot] = {}
         self._measured = measured or MeasuredMemory(None)
@@ -182,7 +184,7 @@ class ModelLender:
     async def _approach(self, served: ServedModel, arrival: int) -> _Slot | None:
         """Come one step nearer to having the model loaded; return it, in use, when this step loaded it."""
         known = self._measured.find(served)
-        needed_bytes = max(served.needed_bytes, known.loading_bytes + known.first_answer_bytes)
+        needed_bytes = max(self._weigh(served), known.loading_bytes + known.first_answer_bytes)
         if served.max_bytes is not None and needed_bytes > served.max_bytes:
             raise _no_room(served.name, needed_bytes, served.max_bytes)
         match self.policy.decide(needed_bytes, self._measure()):

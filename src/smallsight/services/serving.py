@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from smallsight.inventory.served_models import ServedModel, ServedModels
 from smallsight.lending.measured_memory import MeasuredMemory
 from smallsight.lending.model_lender import Loader, ModelLender
@@ -42,14 +39,10 @@ class Serving:
             keep_alive_s=self.settings.memory.keep_alive_s,
             measure=self._measure,
             measured=MeasuredMemory(self.settings.measured_memory_path),
+            weigh=self.models.needed_bytes,
         )
         self.remotes = RemoteModels(live.current)
         self.results = ResultCache(self.settings.server.result_cache_bytes)
-
-    @classmethod
-    def open(cls, overrides: Mapping[str, Any] | None = None) -> Serving:
-        """Read the settings and wire; raises SettingsError."""
-        return cls(LiveSettings(overrides))
 
     async def close(self) -> None:
         """Unload the models and end the decoders."""
