@@ -21,7 +21,7 @@ from smallsight.errors import (
 )
 from smallsight.inventory.footprint import Footprints
 from smallsight.inventory.known_model import KnownModel
-from smallsight.inventory.names import FOR_CLIENTS, HERE, KnownRemote, Names, Origin
+from smallsight.inventory.names import FOR_CLIENTS, FOR_LOADING, HERE, KnownRemote, Names, Origin
 from smallsight.remote_settings import RemoteSettings
 from smallsight.settings import ModelSettings, Settings
 
@@ -98,6 +98,18 @@ class ServedModels:
         precision = own.inference.dtype or settings.inference.dtype
         found.precision(precision)  # raises where the model has no such precision
         return _served(found, precision, own, settings)
+
+    def find_for_work(self, name: str, precision: str) -> ServedModel:
+        """Return the model that the operator names for work of this program: a name or a folder.
+
+        Settings for answers do not apply to it. Raises subclasses of ModelError.
+        """
+        settings = self._settings()
+        found = self._names.resolve(name, FOR_LOADING)
+        if isinstance(found, KnownRemote):
+            return _remote_model(found, settings)
+        found.precision(precision)  # raises where the model has no such precision
+        return _served(found, precision, ModelSettings(), settings)
 
     def needed_bytes(self, served: ServedModel) -> int:
         """Return the memory that a model is expected to need; raises as ``find``.

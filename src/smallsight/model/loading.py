@@ -12,12 +12,13 @@ from smallsight.errors import ModelNotRunnableError, SettingsError, UnknownModel
 from smallsight.inventory.footprint import Footprints, require_memory
 from smallsight.inventory.known_model import AUTO, KnownModel, parse_precision
 from smallsight.inventory.names import FOR_LOADING, TEST_FAMILY, KnownRemote, Names, Origin
+from smallsight.inventory.served_models import ServedModel
 from smallsight.machine.memory import free_memory_bytes, usable_memory_bytes
 from smallsight.model.model import Model
 from smallsight.model.test_model import TestModel
 from smallsight.settings import Settings, load_settings
 
-__all__ = ["load"]
+__all__ = ["load", "load_served"]
 
 _HERE, _REMOTE = "openvino", "remote"
 _ENGINES = (AUTO, _HERE, _REMOTE)
@@ -69,6 +70,21 @@ def load(
         threads=settings.threads if threads is None else threads,
         prepared_dir=settings.prepared_dir,
         limits=settings.limits,
+        on_progress=on_progress,
+    )
+
+
+def load_served(served: ServedModel, settings: Settings, on_progress: Callable[[float], None]) -> Model:
+    """Load what the inventory found, here or on the server that it names; raises as ``load``.
+
+    A model of this machine stays one, whatever names another server has taken meanwhile.
+    """
+    return load(
+        served.source,
+        precision=served.precision,
+        device=served.device,
+        engine=_HERE if served.remote is None else _REMOTE,
+        settings=settings,
         on_progress=on_progress,
     )
 
