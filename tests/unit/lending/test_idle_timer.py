@@ -39,7 +39,7 @@ def test_a_cleared_name_is_not_reported():
 @pytest.mark.parametrize("is_used", [True, False])
 def test_closing_ends_the_thread(is_used: bool):
     before = threading.active_count()
-    timer = IdleTimer(3600, lambda name: None)
+    timer = IdleTimer(3600, [].append)
     if is_used:
         timer.set("a")
     timer.close()
