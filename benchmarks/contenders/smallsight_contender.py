@@ -58,6 +58,7 @@ def main() -> None:
 
     model = VisionLanguageModel.load(
         directory,
+        family="smolvlm",
         name="random",
         precision=precision,
         threads=2,

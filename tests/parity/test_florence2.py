@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from smallsight.engine.decoding.beam_search import BeamOptions, BeamSearch
-from smallsight.engine.openvino.encoder_decoder import EncoderDecoder
+from smallsight.engine.openvino.stateful_decoder import StatefulDecoder
 from smallsight.families.florence2.processor import Florence2Processor
 from smallsight.families.florence2.stored import store_text, store_vision
 from smallsight.families.florence2.tasks import TASKS
@@ -17,6 +17,7 @@ from smallsight.families.florence2.text_graphs import build_decoder_graph, build
 from smallsight.families.florence2.vision_graph import build_vision_graph
 from smallsight.families.florence2.weights import Florence2Weights
 from smallsight.graph.compiled import load_or_compile
+from smallsight.policy.row_bands import RowBands
 from smallsight.quant.scheme import SCHEMES
 from tiny_florence2 import SHAPES, write_tiny_florence2
 
@@ -66,7 +67,7 @@ class Both:
         encoder, decoder = (
             compiled(build(config, stored, "f32")) for build in (build_encoder_graph, build_decoder_graph)
         )
-        self.own = EncoderDecoder(encoder, decoder, weights.map_embeddings())
+        self.own = StatefulDecoder(encoder, decoder, weights.map_embeddings(), RowBands())
         self.model = Florence2ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
         self.tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"))
         self.images = CLIPImageProcessorPil.from_pretrained(folder)
@@ -86,7 +87,7 @@ class Both:
         asked = self.processor.prepare(prompt, image).prepared
         pixels = self.processor.normalise(asked.tiles[0].pixels_HWC)
         features = self.vision.model([pixels])[0][0]
-        return asked, self.own.remember(asked.token_ids, self.processor.config.image_token_id, features)
+        return asked, self.own.encode(asked.token_ids, self.processor.config.image_token_id, features)
 
 
 def sentences():

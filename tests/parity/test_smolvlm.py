@@ -149,7 +149,9 @@ def test_inputs_and_greedy_tokens_are_the_references(shape, root):
     directory, reference = checkpoint(shape.name, root)
     processor = SmolVLMProcessor.load(directory)
     different = []
-    with VisionLanguageModel.load(directory, name="tiny", precision="fp32", threads=1) as model:
+    with VisionLanguageModel.load(
+        directory, family="smolvlm", name="tiny", precision="fp32", threads=1
+    ) as model:
         engine = model._running()
         for name, (turns, picture_names) in CONVERSATIONS.items():
             pictures = [PICTURES[picture] for picture in picture_names]

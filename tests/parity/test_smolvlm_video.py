@@ -115,7 +115,9 @@ def test_inputs_and_greedy_tokens_are_the_references(shape, folder_of_clips, tmp
     directory = make_checkpoint(tmp_path / shape.name, shape)
     expected = ask_reference(directory, folder_of_clips, tmp_path / "results.npz")
     different = []
-    with VisionLanguageModel.load(directory, name="tiny", precision="fp32", threads=1) as model:
+    with VisionLanguageModel.load(
+        directory, family="smolvlm", name="tiny", precision="fp32", threads=1
+    ) as model:
         engine = model._running()
         for index, (name, described) in enumerate(JOBS):
             data = (folder_of_clips / name).read_bytes()

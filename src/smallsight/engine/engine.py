@@ -1,10 +1,10 @@
-"""What every loaded engine can do, whatever family it runs."""
+"""What every loaded engine can do, whatever family it runs and whatever runs it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from PIL import Image
 
@@ -12,7 +12,9 @@ from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.engine.decoding.place_finder import Wanted
 from smallsight.engine.generation import Generation
 from smallsight.engine.sampling_options import SamplingOptions
-from smallsight.families.frame_sampling import FrameSampling
+from smallsight.errors import SettingsError
+from smallsight.families.family import Capabilities, Prompts
+from smallsight.families.frame_sampling import FewFrames, FrameSampling
 from smallsight.families.messages import Detail, Message, TiledPicture
 from smallsight.settings import MIB
 
@@ -39,22 +41,37 @@ class Engine(Protocol):
 
     @property
     def weights_bytes(self) -> int:
-        """The weights as they are stored."""
+        """Bytes of the weights as they are stored."""
         ...
 
     @property
-    def supports_chat(self) -> bool:
-        """Whether it sees several pictures and what was said before the last question."""
+    def capabilities(self) -> Capabilities:
+        """What the family's models can do besides answering a question about one picture."""
+        ...
+
+    @property
+    def prompts(self) -> Prompts:
+        """What to ask for a description."""
         ...
 
     @property
     def features(self) -> FeatureCache:
-        """What tiles became."""
+        """Image tokens of tiles that were encoded before."""
         ...
 
     @property
-    def describe_prompt(self) -> str:
-        """What to ask for a description."""
+    def frame_sampling(self) -> FrameSampling:
+        """Which frames of a video it is shown, and how large."""
+        ...
+
+    @property
+    def max_at_once(self) -> int | None:
+        """How many usual requests run side by side, where pictures take so much room that few do."""
+        ...
+
+    @property
+    def is_batch_independent(self) -> bool:
+        """Whether a greedy answer is the same alone and in any company, as measured on this machine."""
         ...
 
     def start(
@@ -72,6 +89,14 @@ class Engine(Protocol):
         """
         ...
 
+    def recall(self, digest: bytes, detail: Detail, /) -> TiledPicture | None:
+        """Return the picture of the file with this SHA-256 as it was shown before, or None."""
+        ...
+
+    def detect(self, image: Image.Image, detail: Detail, wanted: Wanted, /) -> Generation:
+        """Look for things of one name; the outcome's data holds places in pixels."""
+        ...
+
     def token_bytes(self, token_id: int) -> bytes:
         """Return the bytes that a token of the vocabulary stands for; a control token, none."""
         ...
@@ -81,64 +106,23 @@ class Engine(Protocol):
         ...
 
 
-@runtime_checkable
-class SeesVideos(Protocol):
-    """An engine whose family says how it looks at videos; the others are shown one frame of each."""
+class EngineDefaults:
+    """What an engine inherits where its family can do no more than answer questions about pictures."""
 
     @property
     def frame_sampling(self) -> FrameSampling:
-        """Which frames, and how large."""
-        ...
+        """The middle frame of a video."""
+        return FewFrames(1)
 
     @property
-    def describe_video_prompt(self) -> str:
-        """What to ask for a description of a video."""
-        ...
+    def max_at_once(self) -> int | None:
+        """No bound."""
+        return None
 
+    def recall(self, _digest: bytes, _detail: Detail) -> TiledPicture | None:
+        """Return None: no pictures are kept."""
+        return None
 
-@runtime_checkable
-class RecallsPictures(Protocol):
-    """An engine that keeps what it made of pictures' files for the next question about one."""
-
-    def recall(self, digest: bytes, detail: Detail) -> TiledPicture | None:
-        """Return the picture of the file with this SHA-256 as it was shown before, or None."""
-        ...
-
-
-@runtime_checkable
-class HasTasks(Protocol):
-    """An engine whose family answers prompts that are names of tasks, some of them with places as data."""
-
-    @property
-    def tasks(self) -> frozenset[str]:
-        """The prompts that are tasks."""
-        ...
-
-
-@runtime_checkable
-class HasLengths(Protocol):
-    """An engine whose family was trained to describe in several lengths."""
-
-    @property
-    def descriptions(self) -> Mapping[str, str]:
-        """What to ask for a description of each length, by the length's name."""
-        ...
-
-
-@runtime_checkable
-class DetectsPlaces(Protocol):
-    """An engine whose family finds what is named in a picture."""
-
-    def find(self, image: Image.Image, detail: Detail, wanted: Wanted) -> Generation:
-        """Look for things of one name; the outcome's data holds places in pixels."""
-        ...
-
-
-@runtime_checkable
-class HasRoom(Protocol):
-    """An engine whose pictures take so much room that few requests run side by side."""
-
-    @property
-    def num_at_once(self) -> int:
-        """How many of usual length run side by side; more would wait, and hold memory meanwhile."""
-        ...
+    def detect(self, _image: Image.Image, _detail: Detail, wanted: Wanted) -> Generation:
+        """Raise SettingsError."""
+        raise SettingsError(f"This model cannot {wanted.kind} objects.")

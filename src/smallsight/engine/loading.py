@@ -1,47 +1,76 @@
-"""The engine of each family that can be run."""
+"""The one table of what loads a model: by engine and family."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 from smallsight.engine.engine import Engine, EngineOptions
 from smallsight.engine.openvino.florence2 import load_florence2
+from smallsight.engine.openvino.inline import load_inline
 from smallsight.engine.openvino.moondream2 import load_moondream2
-from smallsight.engine.openvino.smolvlm import load_smolvlm
+from smallsight.engine.reference.inline import load_reference
 from smallsight.errors import ModelNotRunnableError
+from smallsight.families.family import Family, Plan
+from smallsight.families.registry import FAMILIES
 from smallsight.policy.progress import OnProgress
-from smallsight.quant.scheme import SCHEMES
+from smallsight.quant.scheme import Scheme
 
-_LOADERS: Mapping[str, Callable[..., Engine]] = {
-    "smolvlm": load_smolvlm,
-    "florence2": load_florence2,
-    "moondream2": load_moondream2,
+OPENVINO, REFERENCE = "openvino", "reference"
+
+
+class Loader(Protocol):
+    """Loads a folder in Hugging Face layout; raises subclasses of SmallsightError."""
+
+    def __call__(
+        self,
+        family: Family,
+        model_dir: Path,
+        scheme: Scheme,
+        *,
+        threads: int = 0,
+        prepared_dir: Path | None = None,
+        options: EngineOptions | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Engine:
+        """Return the loaded model; ``threads`` 0 means one per physical core."""
+        ...
+
+
+_BY_PLAN: Mapping[Plan, Loader] = {
+    Plan.INLINE: load_inline,
+    Plan.ENCODER_DECODER: load_florence2,
+    Plan.PREFIX: load_moondream2,
+}
+LOADERS: Mapping[tuple[str, str], Loader] = {
+    **{(OPENVINO, family.name): _BY_PLAN[family.plan] for family in FAMILIES.values()},
+    (REFERENCE, "smolvlm"): load_reference,
 }
 
 
 def load_engine(
     family: str,
     model_dir: Path,
-    precision: str,
+    scheme: Scheme,
     *,
+    engine: str = OPENVINO,
     threads: int = 0,
     prepared_dir: Path | None = None,
     options: EngineOptions | None = None,
     on_progress: OnProgress | None = None,
 ) -> Engine:
-    """Load a folder in Hugging Face layout in one of ``SCHEMES``; raises subclasses of SmallsightError.
+    """Load a folder in Hugging Face layout; raises subclasses of SmallsightError.
 
     ``on_progress`` is called with the part that is done, from 0 to 1.
     """
-    if precision not in SCHEMES:
-        raise ModelNotRunnableError(
-            f"The OpenVINO engine has no precision {precision!r}.",
-            hint=f"load the base model with {', '.join(SCHEMES)}.",
-        )
-    return _LOADERS[family](
+    loader = LOADERS.get((engine, family))
+    if loader is None:
+        raise ModelNotRunnableError(f"The engine {engine!r} does not run {family} models.")
+    return loader(
+        FAMILIES[family],
         model_dir,
-        precision,
+        scheme,
         threads=threads,
         prepared_dir=prepared_dir,
         options=options,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -127,3 +128,19 @@ class PreparedPrompt:
     tiles: tuple[Tile, ...]
     prefix_tokens: int = 0
     shown: tuple[int, ...] = ()
+
+
+def last_question(messages: Sequence[Message], title: str) -> tuple[PicturePart, str]:
+    """Return the one picture of a conversation, and what the user asked last, without spaces around it.
+
+    For families that see one picture at a time and no earlier turns; raises SettingsError for more or none.
+    """
+    pictures = [part for message in messages for part in message.parts if isinstance(part, PicturePart)]
+    if len(pictures) != 1:
+        raise SettingsError(
+            f"{title} looks at one picture at a time, and was given {len(pictures)}.",
+            hint="ask about each separately.",
+        )
+    asked = [message for message in messages if message.role == "user"][-1]
+    text = " ".join(part.text for part in asked.parts if isinstance(part, TextPart))
+    return pictures[0], text.strip()

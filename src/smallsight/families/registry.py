@@ -1,35 +1,18 @@
-"""The explicit list of model families, and what each can tell from sizes alone.
-
-Adding a family is adding its folder and one line in ``FAMILIES``.
-"""
+"""The explicit list of model families. Adding a family is adding its folder and one line here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
 
 from smallsight.catalog.entry import Architecture
 from smallsight.errors import ModelNotRunnableError
-from smallsight.families.florence2 import shapes as florence2
-from smallsight.families.moondream2 import shapes as moondream2
-from smallsight.families.smolvlm import shapes as smolvlm
+from smallsight.families.family import Capabilities, Family
+from smallsight.families.florence2.family import FAMILY as FLORENCE2
+from smallsight.families.moondream2.family import FAMILY as MOONDREAM2
+from smallsight.families.smolvlm.family import FAMILY as SMOLVLM
 from smallsight.families.tensor_shape import TensorShape
 
-
-@dataclass(frozen=True)
-class Family:
-    """What a family can say about an architecture before any weights are read."""
-
-    tensor_shapes: Callable[[Mapping[str, Any]], tuple[TensorShape, ...]]
-    kv_cache_bytes: Callable[[Mapping[str, Any]], int]
-
-
-FAMILIES: Mapping[str, Family] = {
-    "smolvlm": Family(smolvlm.tensor_shapes, smolvlm.kv_cache_bytes),
-    "florence2": Family(florence2.tensor_shapes, florence2.kv_cache_bytes),
-    "moondream2": Family(moondream2.tensor_shapes, moondream2.kv_cache_bytes),
-}
+FAMILIES: Mapping[str, Family] = {family.name: family for family in (SMOLVLM, FLORENCE2, MOONDREAM2)}
 
 
 def find_family(name: str) -> Family:
@@ -40,6 +23,11 @@ def find_family(name: str) -> Family:
             hint=f"it knows {', '.join(sorted(FAMILIES))}.",
         )
     return FAMILIES[name]
+
+
+def titles_that(can: Callable[[Capabilities], object]) -> str:
+    """Return the titles of the families with a capability, for a message."""
+    return " or ".join(family.title for family in FAMILIES.values() if can(family.capabilities))
 
 
 def tensor_shapes(architecture: Architecture) -> tuple[TensorShape, ...]:

@@ -99,13 +99,17 @@ def _cpu_options(threads: int) -> dict[str, str | int]:
     return options | {"INFERENCE_NUM_THREADS": threads} if threads else options
 
 
-def _network_key(identity: Mapping[str, str]) -> str:
-    machine = {
+def machine_identity() -> dict[str, str | list[str]]:
+    """Return what decides how a network is compiled besides the network: runtime and processor."""
+    return {
         "openvino": ov.get_version(),
         "cpu": _core().get_property("CPU", "FULL_DEVICE_NAME"),
         "can": sorted(_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
     }
-    description = json.dumps({"network": dict(identity), "machine": machine}, sort_keys=True)
+
+
+def _network_key(identity: Mapping[str, str]) -> str:
+    description = json.dumps({"network": dict(identity), "machine": machine_identity()}, sort_keys=True)
     return hashlib.sha256(description.encode()).hexdigest()[:32]
 
 

@@ -24,6 +24,7 @@ from smallsight.errors import (
     ModelNotRunnableError,
     ModelUnavailableError,
 )
+from smallsight.families.registry import FAMILIES
 from smallsight.inventory.known_model import AUTO, KnownModel
 from smallsight.remote_settings import RemoteSettings
 from smallsight.settings import Settings
@@ -43,7 +44,7 @@ __all__ = [
 ]
 
 TEST_FAMILY = "test"
-RUNNABLE_FAMILIES = frozenset((TEST_FAMILY, "smolvlm", "florence2", "moondream2"))
+RUNNABLE_FAMILIES = frozenset((TEST_FAMILY, *FAMILIES))
 _MAX_REMEMBERED = 64
 _REVISIONS = "model-revisions.json"
 

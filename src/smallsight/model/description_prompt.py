@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from smallsight.engine.engine import Engine, HasLengths, SeesVideos
+from smallsight.engine.engine import Engine
 from smallsight.errors import SettingsError
 from smallsight.families.messages import Message, TextPart, VideoPart
+from smallsight.families.registry import titles_that
 from smallsight.model.model import Question
 
 __all__ = ["OwnWords", "description_prompt", "own_words"]
@@ -32,21 +33,23 @@ class OwnWords:
 
 def own_words(engine: Engine, prompt: Question | None, length: str | None) -> OwnWords | None:
     """Return the family's own words where nobody else's are given, None where videos make no difference."""
-    if prompt or length is not None or not isinstance(engine, SeesVideos):
+    own = engine.prompts
+    if prompt or length is not None or own.describe_video is None:
         return None
-    return OwnWords(engine.describe_prompt, engine.describe_video_prompt)
+    return OwnWords(own.describe, own.describe_video)
 
 
 def description_prompt(engine: Engine, name: str, prompt: Question | None, length: str | None) -> Question:
     """Return the prompt, or the family's own for a description of this length; raises SettingsError."""
     if length is None:
-        return prompt or engine.describe_prompt
+        return prompt or engine.prompts.describe
     if prompt:
         raise SettingsError("A prompt says itself how long to answer.", hint="leave the length out.")
-    lengths = engine.descriptions if isinstance(engine, HasLengths) else {}
+    lengths = engine.capabilities.lengths
     if not lengths:
         raise SettingsError(
-            f"{name} describes in one length only.", hint="leave the length out, or load moondream2."
+            f"{name} describes in one length only.",
+            hint=f"leave the length out, or load {titles_that(lambda can: can.lengths)}.",
         )
     if length not in lengths:
         raise SettingsError(f"{name} has no length {length!r}.", hint=f"use {' or '.join(lengths)}.")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from PIL import Image
 
 from smallsight.engine.decoding.place_finder import PlaceKind, Wanted
-from smallsight.engine.engine import DetectsPlaces, Engine
+from smallsight.engine.engine import Engine
 from smallsight.engine.generation import Generation
 from smallsight.errors import SettingsError
 from smallsight.families.messages import Detail
+from smallsight.families.registry import titles_that
 
 __all__ = ["start_finding"]
 
@@ -17,11 +18,14 @@ def start_finding(
     engine: Engine, name: str, kind: PlaceKind, image: Image.Image, what: str, max_places: int, detail: Detail
 ) -> Generation:
     """Hand the search to the engine of the model called ``name``; raises SettingsError where it cannot be."""
-    if not isinstance(engine, DetectsPlaces):
-        raise SettingsError(f"{name} does not find things by name.", hint=f"load moondream2 for {kind}.")
+    if not engine.capabilities.detects_places:
+        raise SettingsError(
+            f"{name} does not find things by name.",
+            hint=f"load {titles_that(lambda can: can.detects_places)} to {kind}.",
+        )
     if not what.strip():
         raise SettingsError(f"Nothing is named to {kind}.", hint='name a thing, such as "car".')
-    return engine.find(image, detail, Wanted(kind, what.strip(), image.size, _whole(max_places)))
+    return engine.detect(image, detail, Wanted(kind, what.strip(), image.size, _whole(max_places)))
 
 
 def _whole(value: object) -> int:

@@ -16,6 +16,7 @@ from smallsight.inventory.served_models import ServedModel
 from smallsight.machine.memory import free_memory_bytes, usable_memory_bytes
 from smallsight.model.model import Model
 from smallsight.model.test_model import TestModel
+from smallsight.quant.scheme import scheme_named
 from smallsight.settings import Settings, load_settings
 
 __all__ = ["load", "load_served"]
@@ -130,7 +131,7 @@ def _load_remote(remote: KnownRemote, settings: Settings) -> Model:
         return load_engine(
             fallback.family,
             fallback.directory,
-            precision.value,
+            scheme_named(precision.value),
             threads=settings.threads,
             prepared_dir=settings.prepared_dir,
         )

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,13 +13,13 @@ from typing import Any, Self
 import psutil
 
 from smallsight.engine.decoding.place_finder import PlaceKind
-from smallsight.engine.engine import Engine, EngineOptions, HasRoom, HasTasks, RecallsPictures, SeesVideos
+from smallsight.engine.engine import Engine, EngineOptions
 from smallsight.engine.generation import Generation, OnPiece, logprob_of
-from smallsight.engine.loading import load_engine
+from smallsight.engine.loading import OPENVINO, load_engine
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import ModelUnavailableError, SettingsError, SmallsightError
-from smallsight.families.frame_sampling import FewFrames, FrameSampling
-from smallsight.families.messages import Detail
+from smallsight.families.frame_sampling import FrameSampling
+from smallsight.families.messages import Detail, TiledPicture
 from smallsight.model.answer import Answer, MemoryReport, TileCounts, Timings, Usage
 from smallsight.model.conversation import messages_of
 from smallsight.model.description_prompt import OwnWords, description_prompt, own_words
@@ -36,6 +35,7 @@ from smallsight.model.picture_argument import (
 from smallsight.model.reply import Reply
 from smallsight.model.shown_parts import PartOpener
 from smallsight.policy.progress import OnProgress
+from smallsight.quant.scheme import scheme_named
 from smallsight.settings import Limits
 from smallsight.version import __version__
 
@@ -53,21 +53,23 @@ class VisionLanguageModel:
         self.name = name
         self.precision = precision
         self.key = f"{name} {precision} {engine.key} {__version__}"
-        self.supports_chat = engine.supports_chat
-        self.tasks = engine.tasks if isinstance(engine, HasTasks) else frozenset[str]()
+        self.supports_chat = engine.capabilities.supports_chat
+        self.tasks = engine.capabilities.tasks
+        self.is_batch_independent = engine.is_batch_independent
 
     @classmethod
     def load(
         cls,
         model_dir: Path,
         *,
-        family: str = "smolvlm",
+        family: str,
         name: str,
         precision: str,
         threads: int = 0,
         prepared_dir: Path | None = None,
         limits: Limits | None = None,
         options: EngineOptions | None = None,
+        engine: str = OPENVINO,
         on_progress: OnProgress | None = None,
     ) -> VisionLanguageModel:
         """Load a folder in Hugging Face layout; precision is "fp32", "bf16", "int8" or "int4".
@@ -75,16 +77,17 @@ class VisionLanguageModel:
         0 threads means one per physical core. With ``prepared_dir`` the quantised weights are kept there and
         the next load takes about a second. Raises subclasses of SmallsightError.
         """
-        engine = load_engine(
+        loaded = load_engine(
             family,
             model_dir,
-            precision,
+            scheme_named(precision),
+            engine=engine,
             threads=threads,
             prepared_dir=prepared_dir,
             options=options,
             on_progress=on_progress,
         )
-        return cls(engine, name=name, precision=precision, limits=limits or Limits())
+        return cls(loaded, name=name, precision=precision, limits=limits or Limits())
 
     @property
     def memory(self) -> MemoryReport:
@@ -204,14 +207,13 @@ class VisionLanguageModel:
     def recall(self, name: str | None, digest: bytes, detail: str = "auto") -> RecalledPicture | None:
         """Return what can be asked about in place of a picture's file that it was asked about before."""
         engine = self._running()
-        known = engine.recall(digest, _detail(detail)) if isinstance(engine, RecallsPictures) else None
+        known = engine.recall(digest, _detail(detail))
         return None if known is None else RecalledPicture(name, known)
 
     @property
     def frame_sampling(self) -> FrameSampling:
         """Which frames of a video it is shown: the middle one where its family says nothing of videos."""
-        engine = self._running()
-        return engine.frame_sampling if isinstance(engine, SeesVideos) else FewFrames(1)
+        return self._running().frame_sampling
 
     def frames_of(self, video: PictureArgument) -> NamedVideo:
         """Open a video as this model sees it; the answer can be asked about in its place."""
@@ -240,9 +242,13 @@ class VisionLanguageModel:
     def _opener(self, detail: str | None = None) -> PartOpener:
         """Return an opener; with a detail, it takes pictures that were shown so before, and is remembered."""
         engine = self._running()
-        recall = None
-        if detail is not None and isinstance(engine, RecallsPictures):
-            recall = partial(engine.recall, detail=_detail(detail))
+        recall: Callable[[bytes], TiledPicture | None] | None = None
+        if detail is not None and engine.capabilities.recalls_pictures:
+            chosen = _detail(detail)
+
+            def recall(digest: bytes) -> TiledPicture | None:
+                return engine.recall(digest, chosen)
+
         return PartOpener(self._limits, self.frame_sampling, recall)
 
     def _running(self) -> Engine:
@@ -396,7 +402,7 @@ def _schema_text(schema: object) -> str:
 
 
 def _auto_batch(engine: Engine) -> int:
-    return min(AUTO_BATCH, engine.num_at_once) if isinstance(engine, HasRoom) else AUTO_BATCH
+    return min(AUTO_BATCH, engine.max_at_once or AUTO_BATCH)
 
 
 def _batch_size(value: object) -> int:

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from smallsight.errors import ModelNotRunnableError
 from smallsight.quant.bf16 import BF16Matrix, round_to_bf16
 from smallsight.quant.grouped import GroupedMatrix, group_size, quantize_groups
 from smallsight.quant.int8_rows import Int8Rows, quantize_rows
@@ -62,6 +63,39 @@ class Scheme:
         return STORE[self.modules[module]](matrix)
 
 
+@dataclass(frozen=True, slots=True)
+class StoredForm:
+    """How one matrix is stored: the name of its form, and its outputs and inputs."""
+
+    name: str
+    shape: tuple[int, int]
+
+
+def form_of(stored: Stored) -> StoredForm | None:
+    """Return how a matrix is stored; None for vectors."""
+    if isinstance(stored, GroupedMatrix):
+        return StoredForm(f"int{stored.bits}-groups-{stored.group}", stored.shape)
+    name, values = (
+        ("int8-rows", stored.codes)
+        if isinstance(stored, Int8Rows)
+        else ("bf16", stored.bf16_bits)
+        if isinstance(stored, BF16Matrix)
+        else ("fp32", stored)
+    )
+    return StoredForm(name, (values.shape[0], values.shape[1])) if values.ndim == 2 else None
+
+
+def first_rows(stored: Stored, num_rows: int) -> Stored:
+    """Return the first outputs of a matrix, as views."""
+    if isinstance(stored, GroupedMatrix):
+        return GroupedMatrix(stored.codes[:num_rows], stored.scales[:num_rows], stored.bits, stored.group)
+    if isinstance(stored, Int8Rows):
+        return Int8Rows(stored.codes[:num_rows], stored.scales[:num_rows])
+    if isinstance(stored, BF16Matrix):
+        return BF16Matrix(stored.bf16_bits[:num_rows])
+    return stored[:num_rows]
+
+
 def _everywhere(form: Storage) -> Mapping[Module, Storage]:
     return dict.fromkeys(Module, form)
 
@@ -72,6 +106,15 @@ SCHEMES: Mapping[str, Scheme] = {
     "int8": Scheme("int8", _everywhere(Storage.INT8_GROUPS), "bf16"),
     "int4": Scheme("int4", {**_everywhere(Storage.INT4_GROUPS), Module.HEAD: Storage.INT8_GROUPS}, "bf16"),
 }
+
+
+def scheme_named(precision: str) -> Scheme:
+    """Return the scheme of a precision; raises ModelNotRunnableError where there is none for it."""
+    if precision not in SCHEMES:
+        raise ModelNotRunnableError(
+            f"No engine here computes in {precision!r}.", hint=f"load the base model in {', '.join(SCHEMES)}."
+        )
+    return SCHEMES[precision]
 
 
 def store_matrix(matrix: NDArray[np.float32], precision: EmbedderPrecision) -> NDArray[np.float32] | Int8Rows:

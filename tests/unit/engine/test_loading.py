@@ -5,16 +5,18 @@ from __future__ import annotations
 import pytest
 
 from smallsight.catalog.catalog import load_catalog
-from smallsight.engine.loading import _LOADERS, load_engine
+from smallsight.engine.loading import LOADERS, OPENVINO, load_engine
 from smallsight.errors import ModelNotRunnableError
 from smallsight.families.florence2.tasks import DESCRIBE
+from smallsight.families.registry import FAMILIES
 from smallsight.inventory.names import RUNNABLE_FAMILIES, TEST_FAMILY
-from smallsight.quant.scheme import SCHEMES
+from smallsight.quant.scheme import SCHEMES, scheme_named
 
 
 def test_every_family_that_is_offered_has_an_engine():
-    assert set(_LOADERS) == RUNNABLE_FAMILIES - {TEST_FAMILY}
-    assert set(load_catalog().model_types.values()) == set(_LOADERS)
+    families = {family for engine, family in LOADERS if engine == OPENVINO}
+    assert families == RUNNABLE_FAMILIES - {TEST_FAMILY} == set(FAMILIES)
+    assert set(load_catalog().model_types.values()) == families
 
 
 @pytest.mark.parametrize(
@@ -30,7 +32,11 @@ def test_the_catalogue_names_the_prompt_that_florence_describes_with():
 
 
 @pytest.mark.parametrize("precision", ["fp16", "nf4"])
-@pytest.mark.parametrize("family", sorted(_LOADERS))
-def test_a_precision_that_it_does_not_have_is_a_sentence(family, precision, tmp_path):
-    with pytest.raises(ModelNotRunnableError, match=f"no precision {precision!r}.*fp32, bf16, int8, int4"):
-        load_engine(family, tmp_path, precision)
+def test_a_precision_without_a_scheme_is_a_sentence(precision):
+    with pytest.raises(ModelNotRunnableError, match=f"computes in {precision!r}.*fp32, bf16, int8, int4"):
+        scheme_named(precision)
+
+
+def test_an_engine_without_a_loader_for_a_family_is_a_sentence(tmp_path):
+    with pytest.raises(ModelNotRunnableError, match="'reference' does not run moondream2 models"):
+        load_engine("moondream2", tmp_path, SCHEMES["fp32"], engine="reference")

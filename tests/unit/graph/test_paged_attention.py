@@ -6,11 +6,13 @@ import numpy as np
 import openvino as ov
 from openvino import opset15 as ops
 
-from smallsight.engine.openvino.text_runner import StepInput, TextRunner
+from smallsight.engine.decoding.runner import StepInput
+from smallsight.engine.openvino.paged_runner import PagedRunner
 from smallsight.graph.compiled import CompiledNetwork
 from smallsight.graph.constants import integers
 from smallsight.graph.paged_attention import attend_paged, cache_inputs, paged_inputs
 from smallsight.graph.rotary import rotate_heads, rotation_at
+from smallsight.policy.row_bands import RowBands
 
 HEADS, KV_HEADS, SIZE, THETA = 4, 2, 16, 10_000.0
 WIDTH = (HEADS + 2 * KV_HEADS) * SIZE
@@ -56,20 +58,25 @@ def reference(joined_TD):
 def test_ragged_sequences_in_scattered_blocks_in_pieces():
     options = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32", "INFERENCE_NUM_THREADS": 2}
     model = ov.Core().compile_model(build(), "CPU", options)
-    runner = TextRunner(CompiledNetwork(model, None, from_cache=False), cache_bytes=0, min_tokens=32 * 12)
+    runner = PagedRunner(
+        CompiledNetwork(model, None, from_cache=False),
+        cache_bytes=0,
+        min_tokens=32 * 12,
+        row_bands=RowBands(),
+    )
     random = np.random.default_rng(0)
     first, second = (random.standard_normal((num, WIDTH)).astype(np.float32) for num in (75, 41))
     tables = [9, 2, 7], [4, 11]
     pieces = [StepInput(first[:40], 0, tables[0][:2], wants_logits=True)]
     pieces.append(StepInput(second[:40], 0, tables[1], wants_logits=True))
-    got = runner.run(pieces).copy()
+    got = runner.run(pieces).logits_RV.copy()
     np.testing.assert_allclose(got, [reference(first[:40])[-1], reference(second[:40])[-1]], atol=2e-5)
     got = runner.run(
         [
             StepInput(first[40:], 40, tables[0], wants_logits=True),
             StepInput(second[40:], 40, tables[1], wants_logits=True),
         ]
-    )
+    ).logits_RV
     np.testing.assert_allclose(got, [reference(first)[-1], reference(second)[-1]], atol=2e-5)
 
 
@@ -107,7 +114,12 @@ def build_with_types():
 def test_a_prefix_sees_all_of_itself_beside_sequences_that_do_not():
     options = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32", "INFERENCE_NUM_THREADS": 2}
     model = ov.Core().compile_model(build_with_types(), "CPU", options)
-    runner = TextRunner(CompiledNetwork(model, None, from_cache=False), cache_bytes=0, min_tokens=32 * 12)
+    runner = PagedRunner(
+        CompiledNetwork(model, None, from_cache=False),
+        cache_bytes=0,
+        min_tokens=32 * 12,
+        row_bands=RowBands(),
+    )
     random = np.random.default_rng(1)
     first, second = (random.standard_normal((PREFIX + 9, WIDTH)).astype(np.float32) for _ in range(2))
     tables = [9, 2], [4, 11]
@@ -116,18 +128,18 @@ def test_a_prefix_sees_all_of_itself_beside_sequences_that_do_not():
         joined, table = ((first, tables[0]), (second, tables[1]))[which]
         return StepInput(joined[begin:end], begin, table, wants_logits=True, prefix_tokens=prefix)
 
-    got = runner.run([piece(0, 0, PREFIX), piece(1, 0, PREFIX)]).copy()
+    got = runner.run([piece(0, 0, PREFIX), piece(1, 0, PREFIX)]).logits_RV.copy()
     expected = [bidirectional(one[:PREFIX])[-1] for one in (first, second)]
     np.testing.assert_allclose(got, expected, atol=2e-5)
     for begin, end in ((PREFIX, PREFIX + 4), (PREFIX + 4, PREFIX + 5)):
-        got = runner.run([piece(0, begin, end), piece(1, begin, end)]).copy()
+        output = runner.run([piece(0, begin, end), piece(1, begin, end)])
         expected = [bidirectional(one[:end])[-1] for one in (first, second)]
-        np.testing.assert_allclose(got, expected, atol=2e-5)
-        np.testing.assert_array_equal(runner.hidden, [first[end - 1], second[end - 1]])
+        np.testing.assert_allclose(output.logits_RV, expected, atol=2e-5)
+        np.testing.assert_array_equal(output.hidden_RD, [first[end - 1], second[end - 1]])
     # What was written while the prefix saw itself is what a copy of its block holds.
-    runner.cache.copy_block(2, 7)
+    runner.copy_block(2, 7)
     copied = StepInput(first[PREFIX : PREFIX + 1], PREFIX, [9, 7], wants_logits=True, prefix_tokens=PREFIX)
-    got = runner.run([copied, piece(1, PREFIX + 5, PREFIX + 6)])
+    got = runner.run([copied, piece(1, PREFIX + 5, PREFIX + 6)]).logits_RV
     np.testing.assert_allclose(got[0], bidirectional(first[: PREFIX + 1])[-1], atol=2e-5)
 
 

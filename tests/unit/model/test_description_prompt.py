@@ -7,10 +7,11 @@ from types import SimpleNamespace
 import pytest
 
 from smallsight.errors import SettingsError
+from smallsight.families.family import Capabilities, Prompts
 from smallsight.model.description_prompt import description_prompt
 
-ONE = SimpleNamespace(describe_prompt="Describe.")
-TWO = SimpleNamespace(describe_prompt="S", descriptions={"short": "S", "normal": "N"})
+ONE = SimpleNamespace(prompts=Prompts("Describe."), capabilities=Capabilities())
+TWO = SimpleNamespace(prompts=Prompts("S"), capabilities=Capabilities(lengths={"short": "S", "normal": "N"}))
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from PIL import Image
 
 from smallsight.errors import SettingsError
+from smallsight.families.family import Capabilities
 from smallsight.families.messages import Detail
 from smallsight.model.finding import start_finding
 
@@ -15,7 +18,9 @@ IMAGE = Image.new("RGB", (30, 20))
 class Finder:
     """An engine that says what it was asked."""
 
-    def find(self, image, detail, wanted):
+    capabilities = Capabilities(detects_places=True)
+
+    def detect(self, image, detail, wanted):
         assert image is IMAGE
         return detail, wanted.kind, wanted.what, wanted.picture, wanted.max_places
 
@@ -28,7 +33,7 @@ def test_what_is_named_reaches_the_engine():
 @pytest.mark.parametrize(
     ("engine", "what", "most", "words"),
     [
-        (object(), "car", 3, "m does not find things by name.*moondream2 for point"),
+        (SimpleNamespace(capabilities=Capabilities()), "car", 3, "m does not find.*moondream2 to point"),
         (Finder(), " ", 3, "Nothing is named to point"),
         (Finder(), "car", 0, "max_places cannot be 0"),
         (Finder(), "car", True, "max_places cannot be True"),

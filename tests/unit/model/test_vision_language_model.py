@@ -45,7 +45,12 @@ def folder(tmp_path_factory):
 
 def open_model(folder, precision="fp32", **options):
     return VisionLanguageModel.load(
-        folder, name="tiny", precision=precision, threads=2, options=EngineOptions(**{**TINY, **options})
+        folder,
+        family="smolvlm",
+        name="tiny",
+        precision=precision,
+        threads=2,
+        options=EngineOptions(**{**TINY, **options}),
     )
 
 
@@ -344,14 +349,14 @@ def test_the_second_load_takes_the_stored_weights(folder, tmp_path):
     answers = []
     for _ in range(2):
         with VisionLanguageModel.load(
-            folder, name="tiny", precision="int8", threads=2, prepared_dir=graphs
+            folder, family="smolvlm", name="tiny", precision="int8", threads=2, prepared_dir=graphs
         ) as model:
             answers.append(model.describe(picture(1), max_tokens=8).token_ids)
     assert answers[0] == answers[1]
     (stored,) = graphs.glob("*.weights")
     stored.write_bytes(stored.read_bytes()[:-10])
     with VisionLanguageModel.load(
-        folder, name="tiny", precision="int8", threads=2, prepared_dir=graphs
+        folder, family="smolvlm", name="tiny", precision="int8", threads=2, prepared_dir=graphs
     ) as model:
         assert model.describe(picture(1), max_tokens=8).token_ids == answers[0]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from smallsight.engine.decoding.place_finder import PlaceFinder
 from smallsight.engine.decoding.sampler import Sampler, TokenChoice
+from smallsight.engine.decoding.scheduler import Scheduler
 from smallsight.engine.decoding.text_stream import TextStream
 from smallsight.engine.decoding.token_sequence import TokenSequence
 from smallsight.engine.generation import FinishReason, Generation, Outcome
 from smallsight.families.checkpoint import RowTable
 from smallsight.families.messages import PreparedPrompt, Tile
-from smallsight.graph.paged_attention import BLOCK_TOKENS
 
 LEAST_CUT_TOKENS = 64
 
@@ -109,7 +109,7 @@ def identities_of(prompt: PreparedPrompt, image_token_id: int, tokens_per_tile: 
 
 
 def cuts_of(
-    image_rows: NDArray[np.int64], shown: Sequence[int], tokens_per_tile: int, chunk_tokens: int
+    image_rows: NDArray[np.int64], shown: Sequence[int], tokens_per_tile: int, scheduler: Scheduler
 ) -> tuple[int, ...]:
     """Return where to cut a prompt besides the ends of whole chunks: at the end of each picture.
 
@@ -117,10 +117,11 @@ def cuts_of(
     one too near the last is left out, as a small piece costs more than it saves. ``image_rows`` [image
     tokens] are their places in the prompt, ``shown`` the tiles of each picture.
     """
+    block_tokens, chunk_tokens = scheduler.pool.block_tokens, scheduler.chunk_tokens
     cuts: list[int] = []
     for num_tiles in itertools.accumulate(shown):
         end = int(image_rows[num_tiles * tokens_per_tile - 1]) + 1
-        cut = end // BLOCK_TOKENS * BLOCK_TOKENS
+        cut = end // block_tokens * block_tokens
         before = max(cut // chunk_tokens * chunk_tokens, *cuts, 0)
         if cut - before >= LEAST_CUT_TOKENS:
             cuts.append(cut)
@@ -135,6 +136,3 @@ def embed_prompt(
     is_image = ids == image_token_id
     embeddings_TD = table.rows(np.where(is_image, 0, ids))
     return embeddings_TD, np.flatnonzero(is_image)
-
-
-Decode = Callable[[Sequence[int]], str]

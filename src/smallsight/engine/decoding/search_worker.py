@@ -11,22 +11,19 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic
 
 import structlog
 
 from smallsight.engine.decoding.beam_search import BeamOptions, BeamSearch
+from smallsight.engine.decoding.runner import Encoded, EncoderDecoder, TileEncoder
 from smallsight.engine.decoding.sampler import TokenChoice
 from smallsight.engine.generation import FinishReason, Generation, Outcome
-from smallsight.engine.openvino.encoder_decoder import MEMORY_STEP, EncodedPrompt, EncoderDecoder
-from smallsight.engine.openvino.vision_runner import VisionRunner
 from smallsight.errors import ModelUnavailableError, SmallsightError
 from smallsight.families.messages import PreparedPrompt
 from smallsight.policy.turns import Turns
 
 log = structlog.get_logger(__name__)
-
-MOST_AT_ONCE = 8  # memories of a batch are copied side by side: 190 MB for Florence-2-base, 500 for -large
 
 ReadTokens = Callable[[Sequence[int]], tuple[str, Mapping[str, Any] | None]]
 
@@ -44,11 +41,6 @@ class ActiveSearch:
     first_token_at_s: float | None = None
     vision_s: float = 0.0
     prefill_s: float = 0.0
-
-    @property
-    def kind(self) -> tuple[int, int]:
-        """What requests of one batch have in common: beams, and the length that memory is padded to."""
-        return self.options.num_beams, -(-len(self.prompt.token_ids) // MEMORY_STEP)
 
     def outcome(self, tokens: Sequence[int], image_token_id: int) -> Outcome:
         """Sum up what was produced until now."""
@@ -72,13 +64,13 @@ class ActiveSearch:
         )
 
 
-class SearchWorker:
+class SearchWorker(Generic[Encoded]):
     """Answers requests of clients in turn, several together. Thread-safe; close it to end its thread."""
 
     def __init__(
         self,
-        vision: VisionRunner,
-        text: EncoderDecoder,
+        vision: TileEncoder,
+        text: EncoderDecoder[Encoded],
         image_token_id: int,
         on_packed: Callable[[], None] | None = None,
     ) -> None:
@@ -93,13 +85,13 @@ class SearchWorker:
         self._thread = threading.Thread(target=self._live, name="smallsight-engine", daemon=True)
         self._thread.start()
 
-    def submit(self, job: ActiveSearch) -> Generation:
+    def submit(self, request: ActiveSearch) -> Generation:
         """Start a request; raises ModelUnavailableError when closed."""
         with self._turn:
             if self._is_closed:
                 raise ModelUnavailableError("The model has been closed.", hint="load it again.")
-            self._inbox.put(job)
-        return job.generation
+            self._inbox.put(request)
+        return request.generation
 
     def close(self) -> None:
         """End every request with an error, and the thread."""
@@ -111,11 +103,13 @@ class SearchWorker:
     def _live(self) -> None:
         """Work until closed; the boundary behind which no error of one batch may end the engine."""
         while self._take_in():
-            in_turn = self._turns.order(self._waiting, lambda job: job.client)
-            batch = [job for job in in_turn if job.kind == in_turn[0].kind][:MOST_AT_ONCE]
-            for job in batch:
-                self._turns.serve(job.client)
-            self._waiting = [job for job in self._waiting if job not in batch]
+            in_turn = self._turns.order(self._waiting, lambda request: request.client)
+            first = self._kind_of(in_turn[0])
+            alike = [request for request in in_turn if self._kind_of(request) == first]
+            batch = alike[: self._text.most_at_once(in_turn[0].options.num_beams)]
+            for request in batch:
+                self._turns.serve(request.client)
+            self._waiting = [request for request in self._waiting if request not in batch]
             try:
                 self._answer(batch)
             except SmallsightError as error:
@@ -129,61 +123,67 @@ class SearchWorker:
         """Accept new requests, waiting for one when there is nothing to do; False when closed."""
         while True:
             try:
-                job = self._inbox.get(block=not self._waiting)
+                request = self._inbox.get(block=not self._waiting)
             except queue.Empty:
                 return True
-            if job is None:
+            if request is None:
                 return False
-            self._waiting.append(job)
+            self._waiting.append(request)
+
+    def _kind_of(self, request: ActiveSearch) -> tuple[int, int]:
+        """Return what requests of one batch have in common: beams, and the key of their prompt's length."""
+        return request.options.num_beams, self._text.batch_key(len(request.prompt.token_ids))
 
     def _answer(self, batch: Sequence[ActiveSearch]) -> None:
-        memories = [self._remember(job) for job in batch if not self._is_given_up(job)]
-        jobs = [job for job, _ in memories]
-        searches = [BeamSearch(job.options) for job in jobs]
-        ended = [False] * len(jobs)
+        prompts = [self._encode(request) for request in batch if not self._is_abandoned(request)]
+        requests = [request for request, _ in prompts]
+        searches = [BeamSearch(request.options) for request in requests]
+        ended = [False] * len(requests)
 
         def on_step() -> Sequence[bool]:
-            for index, (job, search) in enumerate(zip(jobs, searches, strict=True)):
-                if job.first_token_at_s is None:
-                    job.first_token_at_s = time.perf_counter()
-                if not ended[index] and (search.is_done or self._is_given_up(job)):
+            for index, (request, search) in enumerate(zip(requests, searches, strict=True)):
+                if request.first_token_at_s is None:
+                    request.first_token_at_s = time.perf_counter()
+                if not ended[index] and (search.is_done or self._is_abandoned(request)):
                     ended[index] = True
-                    self._finish(job, search.tokens)
+                    self._finish(request, search.tokens)
             return ended
 
-        if jobs:
-            self._text.search([memory for _, memory in memories], searches, on_step)
-        for job in batch:
-            if not job.generation.is_done:  # given up before it was begun
-                self._finish(job, ())
+        if requests:
+            self._text.search([encoded for _, encoded in prompts], searches, on_step)
+        for request in batch:
+            if not request.generation.is_done:  # cancelled before it was started
+                self._finish(request, ())
         if self._on_packed is not None:
             self._on_packed()
             self._on_packed = None
 
-    def _remember(self, job: ActiveSearch) -> tuple[ActiveSearch, EncodedPrompt]:
-        tile = job.prompt.tiles[0]
+    def _encode(self, request: ActiveSearch) -> tuple[ActiveSearch, Encoded]:
+        tile = request.prompt.tiles[0]
         began_s = time.perf_counter()
-        if (features_TD := self._vision.find(tile)) is None:
-            features_TD = self._vision.encode(tile)
-            job.vision_s = time.perf_counter() - began_s
+        features_TD = self._vision.known(tile)
+        if features_TD is None:
+            while features_TD is None:
+                features_TD = self._vision.encode(tile)
+            request.vision_s = time.perf_counter() - began_s
         began_s = time.perf_counter()
-        memory = self._text.remember(job.prompt.token_ids, self._image_token_id, features_TD)
-        job.prefill_s = time.perf_counter() - began_s
-        return job, memory
+        encoded = self._text.encode(request.prompt.token_ids, self._image_token_id, features_TD)
+        request.prefill_s = time.perf_counter() - began_s
+        return request, encoded
 
-    def _is_given_up(self, job: ActiveSearch) -> bool:
-        return self._is_closed or job.generation.is_cancelled
+    def _is_abandoned(self, request: ActiveSearch) -> bool:
+        return self._is_closed or request.generation.is_cancelled
 
-    def _finish(self, job: ActiveSearch, tokens: Sequence[int]) -> None:
-        if self._is_closed and not job.generation.is_cancelled:
-            job.generation.fail(ModelUnavailableError("The model was closed.", hint="load it again."))
+    def _finish(self, request: ActiveSearch, tokens: Sequence[int]) -> None:
+        if self._is_closed and not request.generation.is_cancelled:
+            request.generation.fail(ModelUnavailableError("The model was closed.", hint="load it again."))
             return
-        outcome = job.outcome(tokens, self._image_token_id)
-        job.generation.add(outcome.text)
-        job.generation.finish(outcome)
+        outcome = request.outcome(tokens, self._image_token_id)
+        request.generation.add(outcome.text)
+        request.generation.finish(outcome)
 
 
-def _fail(jobs: Sequence[ActiveSearch], error: SmallsightError) -> None:
-    for job in jobs:
-        if not job.generation.is_done:
-            job.generation.fail(error)
+def _fail(requests: Sequence[ActiveSearch], error: SmallsightError) -> None:
+    for request in requests:
+        if not request.generation.is_done:
+            request.generation.fail(error)

@@ -1,7 +1,7 @@
 """The one thread that owns a model: takes requests, encodes tiles, runs steps of the decoder, hands out text.
 
-What to compute next is decided by the scheduler; what it means is in the job. Everything outside talks to the
-engine through ``submit`` and the ``Generation`` it returns.
+What to compute next is decided by the scheduler; what it means is in the request. Everything outside talks to
+the engine through ``submit`` and the ``Generation`` it returns.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 
 from smallsight.engine.decoding.active_request import ActiveRequest, cuts_of, embed_prompt, identities_of
 from smallsight.engine.decoding.place_finder import PlaceFinder
+from smallsight.engine.decoding.runner import Runner, StepInput, StepOutput, TileEncoder
 from smallsight.engine.decoding.sampler import Constraint, Sampler, TokenChoice
 from smallsight.engine.decoding.scheduler import Chunk, Scheduler
+from smallsight.engine.decoding.shared_calls import run_step
 from smallsight.engine.decoding.text_stream import TextStream
 from smallsight.engine.decoding.token_sequence import TokenSequence
 from smallsight.engine.generation import FinishReason, Generation
-from smallsight.engine.openvino.text_runner import StepInput, TextRunner
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import (
     BrokenCheckpointError,
@@ -35,8 +36,7 @@ from smallsight.errors import (
     SmallsightError,
 )
 from smallsight.families.checkpoint import RowTable
-from smallsight.families.messages import PreparedPrompt, Tile
-from smallsight.graph.paged_attention import BLOCK_TOKENS
+from smallsight.families.messages import PreparedPrompt
 from smallsight.policy.turns import Turns
 
 log = structlog.get_logger(__name__)
@@ -65,25 +65,13 @@ class Tokens(Protocol):
         ...
 
 
-class Vision(Protocol):
-    """What the engine asks of whatever looks at pictures."""
-
-    def find(self, tile: Tile) -> NDArray[np.float32] | None:
-        """Return the image tokens of a tile seen before, or None."""
-        ...
-
-    def encode(self, tile: Tile) -> NDArray[np.float32] | None:
-        """Look at the tile, or at a part of it: None until its image tokens are there."""
-        ...
-
-
 @dataclass(frozen=True, eq=False)
 class Parts:
     """What a worker drives."""
 
     tokens: Tokens
-    vision: Vision
-    text: TextRunner
+    vision: TileEncoder
+    runner: Runner
     embeddings: RowTable
     scheduler: Scheduler
     context_tokens: int
@@ -96,7 +84,7 @@ class Worker:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._inbox: queue.SimpleQueue[ActiveRequest | None] = queue.SimpleQueue()
-        self._jobs: dict[int, ActiveRequest] = {}
+        self._requests: dict[int, ActiveRequest] = {}
         self._ids = itertools.count()
         self._is_closed = False
         self._turn = threading.Lock()
@@ -125,12 +113,12 @@ class Worker:
                 f"The prompt has {num_tokens} tokens (limit {self._parts.context_tokens - 1}).",
                 hint="ask about fewer or smaller pictures, use detail low, or shorten the text.",
             )
-        job = self._make_job(prompt, options, places, ignores_end=ignores_end, client=client)
+        request = self._make_request(prompt, options, places, ignores_end=ignores_end, client=client)
         with self._turn:
             if self._is_closed:
                 raise ModelUnavailableError("The model has been closed.", hint="load it again.")
-            self._inbox.put(job)
-        return job.generation
+            self._inbox.put(request)
+        return request.generation
 
     def close(self) -> None:
         """End every request with an error and the thread; what the runners hold goes with the worker."""
@@ -139,7 +127,7 @@ class Worker:
             self._inbox.put(None)
         self._thread.join()
 
-    def _make_job(
+    def _make_request(
         self,
         prompt: PreparedPrompt,
         options: SamplingOptions,
@@ -157,9 +145,7 @@ class Worker:
             options=options,
             is_ready=not prompt.tiles,
             prefix_tokens=prompt.prefix_tokens,
-            cuts=cuts_of(
-                image_rows, prompt.shown, tokens.tokens_per_tile, self._parts.scheduler.chunk_tokens
-            ),
+            cuts=cuts_of(image_rows, prompt.shown, tokens.tokens_per_tile, self._parts.scheduler),
             client=client,
         )
         return ActiveRequest(
@@ -195,13 +181,13 @@ class Worker:
         """Accept new requests, waiting for one when there is nothing to do; False when closed."""
         while True:
             try:
-                job = self._inbox.get(block=not self._jobs)
+                request = self._inbox.get(block=not self._requests)
             except queue.Empty:
                 return True
-            if job is None:
+            if request is None:
                 return False
-            self._jobs[job.sequence.id] = job
-            self._parts.scheduler.add(job.sequence)
+            self._requests[request.sequence.id] = request
+            self._parts.scheduler.add(request.sequence)
 
     def _step(self) -> None:
         self._drop_cancelled()
@@ -209,50 +195,50 @@ class Worker:
         chunks = self._parts.scheduler.next_step()
         for sequence in self._parts.scheduler.take_failed():
             self._end(
-                self._jobs[sequence.id],
+                self._requests[sequence.id],
                 OutOfResourcesError(
                     "The prompt does not fit into the cache of keys and values.",
                     hint="ask about fewer pictures at once.",
                 ),
             )
         for source, target in self._parts.scheduler.take_copies():
-            self._parts.text.cache.copy_block(source, target)
+            self._parts.runner.copy_block(source, target)
         if chunks:
             self._run(chunks)
 
     def _drop_cancelled(self) -> None:
-        for job in list(self._jobs.values()):
-            if job.generation.is_cancelled:
-                self._parts.scheduler.cancel(job.sequence.id)
-                self._end(job, "cancelled")
+        for request in list(self._requests.values()):
+            if request.generation.is_cancelled:
+                self._parts.scheduler.cancel(request.sequence.id)
+                self._end(request, "cancelled")
 
     def _encode_one_tile(self) -> None:
         """Find tiles' features until one has to be looked at: one look a step, so others' tokens go on."""
         half_seen, self._half_seen = self._half_seen, None
-        if half_seen is not None and half_seen.sequence.id in self._jobs and self._look(half_seen):
+        if half_seen is not None and half_seen.sequence.id in self._requests and self._look(half_seen):
             return
-        looking = [job for job in self._jobs.values() if job.tiles_to_find]
-        for job in self._looks.order(looking, lambda one: one.sequence.client):
-            if self._look(job):
+        looking = [request for request in self._requests.values() if request.tiles_to_find]
+        for request in self._looks.order(looking, lambda one: one.sequence.client):
+            if self._look(request):
                 return
 
-    def _look(self, job: ActiveRequest) -> bool:
-        """Take in the tiles of a job that are known; return whether one, or a part of one, was looked at."""
-        while job.tiles_to_find:
-            index, tile = job.tiles_to_find[0]
-            features_TD = self._parts.vision.find(tile)
+    def _look(self, request: ActiveRequest) -> bool:
+        """Place the tiles that are known; return whether a tile, or a part of one, was encoded."""
+        while request.tiles_to_find:
+            index, tile = request.tiles_to_find[0]
+            features_TD = self._parts.vision.known(tile)
             is_known = features_TD is not None
             if features_TD is None:
                 started_s = time.perf_counter()
                 features_TD = self._parts.vision.encode(tile)
-                job.vision_s += time.perf_counter() - started_s
-                self._looks.serve(job.sequence.client)
+                request.vision_s += time.perf_counter() - started_s
+                self._looks.serve(request.sequence.client)
             if features_TD is None:
-                self._half_seen = job
+                self._half_seen = request
                 return True
-            job.place_features(index, features_TD)
-            job.tiles_to_find.pop(0)
-            job.sequence.is_ready = not job.tiles_to_find
+            request.place_features(index, features_TD)
+            request.tiles_to_find.pop(0)
+            request.sequence.is_ready = not request.tiles_to_find
             if not is_known:
                 return True
         return False
@@ -260,90 +246,93 @@ class Worker:
     def _run(self, chunks: Sequence[Chunk]) -> None:
         started_s = time.perf_counter()
         table = self._parts.embeddings
+        block_tokens = self._parts.scheduler.pool.block_tokens
         pieces = [
             StepInput(
-                self._jobs[chunk.sequence.id].embeddings(chunk.begin, chunk.end, table),
+                self._requests[chunk.sequence.id].embeddings(chunk.begin, chunk.end, table),
                 chunk.begin,
-                chunk.sequence.block_table[: -(-chunk.end // BLOCK_TOKENS)],
+                chunk.sequence.block_table[: -(-chunk.end // block_tokens)],
                 chunk.samples,
                 chunk.sequence.prefix_tokens,
             )
             for chunk in chunks
         ]
-        logits_RV = self._parts.text.run(pieces)
-        chosen = self._choose([chunk for chunk in chunks if chunk.samples], logits_RV)
+        output = run_step(self._parts.runner, pieces)
+        chosen = self._choose([chunk for chunk in chunks if chunk.samples], output)
         seconds = time.perf_counter() - started_s
         for chunk in chunks:
-            if (job := self._jobs.get(chunk.sequence.id)) is not None and job.first_token_at_s is None:
-                job.prefill_s += seconds
+            if (
+                request := self._requests.get(chunk.sequence.id)
+            ) is not None and request.first_token_at_s is None:
+                request.prefill_s += seconds
         ended = {sequence_id: reason for sequence_id, (_, reason) in chosen.items() if reason}
         self._parts.scheduler.complete(
             chunks, {sequence_id: token_id for sequence_id, (token_id, _) in chosen.items()}, ended
         )
         for sequence_id, (_, reason) in chosen.items():
-            self._hand_out(self._jobs[sequence_id], reason)
+            self._hand_out(self._requests[sequence_id], reason)
 
     def _choose(
-        self, chunks: Sequence[Chunk], logits_RV: NDArray[np.float32]
+        self, chunks: Sequence[Chunk], output: StepOutput
     ) -> Mapping[int, tuple[int, FinishReason | None]]:
         """Choose each sequence's next token and say whether it is the last; one that cannot go on fails."""
         chosen: dict[int, tuple[int, FinishReason | None]] = {}
-        hidden_RD = self._parts.text.hidden
+        logits_RV, hidden_RD = output.logits_RV, output.hidden_RD
         for row, chunk in enumerate(chunks):
-            job = self._jobs[chunk.sequence.id]
+            request = self._requests[chunk.sequence.id]
             try:
-                choice = _choice_of(job, logits_RV[row], None if hidden_RD is None else hidden_RD[row])
+                choice = _choice_of(request, logits_RV[row], None if hidden_RD is None else hidden_RD[row])
             except SmallsightError as error:
                 self._parts.scheduler.cancel(chunk.sequence.id)
-                self._end(job, error)
+                self._end(request, error)
                 continue
-            chosen[chunk.sequence.id] = choice.token_id, self._reason_to_end(job, choice.token_id)
+            chosen[chunk.sequence.id] = choice.token_id, self._reason_to_end(request, choice.token_id)
         return chosen
 
-    def _reason_to_end(self, job: ActiveRequest, token_id: int) -> FinishReason | None:
-        num_tokens = len(job.prompt.token_ids) + len(job.choices)
+    def _reason_to_end(self, request: ActiveRequest, token_id: int) -> FinishReason | None:
+        num_tokens = len(request.prompt.token_ids) + len(request.choices)
         is_full = num_tokens >= self._parts.context_tokens
-        if job.places is not None:
-            is_full = is_full or job.places.is_full
-            return "stop" if job.places.has_ended else "length" if is_full else None
+        if request.places is not None:
+            is_full = is_full or request.places.is_full
+            return "stop" if request.places.has_ended else "length" if is_full else None
         is_end = token_id in self._parts.tokens.stop_token_ids
-        if is_end and not job.ignores_end:
+        if is_end and not request.ignores_end:
             return "stop"
-        wants_tokens = job.sequence.options.num_logprobs is not None
-        job.generation.add(job.stream.push(token_id), job.choices[-1] if wants_tokens else None)
-        if job.stream.is_stopped:
+        wants_tokens = request.sequence.options.num_logprobs is not None
+        request.generation.add(request.stream.push(token_id), request.choices[-1] if wants_tokens else None)
+        if request.stream.is_stopped:
             return "stop"
-        return "length" if is_full or len(job.choices) >= job.sequence.options.max_tokens else None
+        return "length" if is_full or len(request.choices) >= request.sequence.options.max_tokens else None
 
-    def _hand_out(self, job: ActiveRequest, reason: FinishReason | None) -> None:
-        if job.first_token_at_s is None:
-            job.first_token_at_s = time.perf_counter()
+    def _hand_out(self, request: ActiveRequest, reason: FinishReason | None) -> None:
+        if request.first_token_at_s is None:
+            request.first_token_at_s = time.perf_counter()
         if reason is not None:
-            self._end(job, reason)
+            self._end(request, reason)
 
-    def _end(self, job: ActiveRequest, how: FinishReason | SmallsightError) -> None:
-        del self._jobs[job.sequence.id]
+    def _end(self, request: ActiveRequest, how: FinishReason | SmallsightError) -> None:
+        del self._requests[request.sequence.id]
         if isinstance(how, SmallsightError):
-            job.generation.fail(how)
+            request.generation.fail(how)
             return
-        job.generation.add(job.stream.finish())
-        job.generation.finish(job.outcome(how))
+        request.generation.add(request.stream.finish())
+        request.generation.finish(request.outcome(how))
 
     def _fail_all(self, error: SmallsightError) -> None:
-        for job in list(self._jobs.values()):
-            self._parts.scheduler.cancel(job.sequence.id)
-            self._end(job, error)
+        for request in list(self._requests.values()):
+            self._parts.scheduler.cancel(request.sequence.id)
+            self._end(request, error)
         while not self._inbox.empty():
             if (left := self._inbox.get()) is not None:
                 left.generation.fail(error)
 
 
 def _choice_of(
-    job: ActiveRequest, logits_V: NDArray[np.float32], hidden_D: NDArray[np.float32] | None
+    request: ActiveRequest, logits_V: NDArray[np.float32], hidden_D: NDArray[np.float32] | None
 ) -> TokenChoice:
     if not np.isfinite(logits_V.max()):
         raise BrokenCheckpointError(
             "The model computed values that are not numbers.",
             hint="fetch its files again, or choose another precision.",
         )
-    return job.choose(logits_V, hidden_D)
+    return request.choose(logits_V, hidden_D)

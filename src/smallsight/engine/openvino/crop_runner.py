@@ -37,14 +37,14 @@ class CropRunner:
         self._on_packed = on_packed
         self._begun: tuple[bytes, list[NDArray[np.float32]]] = (b"", [])
 
-    def find(self, tile: Tile) -> NDArray[np.float32] | None:
-        """Return the image tokens of a picture seen before, or None."""
+    def known(self, tile: Tile) -> NDArray[np.float32] | None:
+        """Return the image tokens of a picture encoded before, or None."""
         return self._cache.find(tile.digest)
 
     def encode(self, tile: Tile) -> NDArray[np.float32] | None:
         """Look at the next crop; after the last return the image tokens, float32 [tokens, text hidden].
 
-        None means that there are more crops. Another picture in between makes it begin anew.
+        None means that there are more crops. Another picture in between makes it start over.
         """
         if not isinstance(tile, CroppedPicture):
             raise TypeError(f"A {type(tile).__name__} has no crops.")

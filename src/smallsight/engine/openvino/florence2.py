@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,48 +10,60 @@ from typing import Any
 
 import openvino as ov
 
-from smallsight.catalog.checkpoint import find_weight_files
 from smallsight.engine.decoding.beam_search import BeamOptions
 from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.engine.decoding.search_worker import ActiveSearch, SearchWorker
-from smallsight.engine.engine import EngineOptions
+from smallsight.engine.engine import EngineDefaults, EngineOptions
 from smallsight.engine.generation import Generation
-from smallsight.engine.openvino.encoder_decoder import EncoderDecoder
-from smallsight.engine.openvino.vision_runner import VisionRunner
-from smallsight.engine.openvino.weight_store import open_stored, tuning, weights_key
+from smallsight.engine.openvino.stateful_decoder import EncodedPrompt, StatefulDecoder
+from smallsight.engine.openvino.tile_runner import TileRunner
+from smallsight.engine.openvino.weight_store import StoredWeights, open_stored, tuning
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import PromptTooLongError, SettingsError
 from smallsight.families.byte_level import token_bytes
-from smallsight.families.florence2.generation_defaults import GenerationDefaults, read_generation_defaults
+from smallsight.families.family import Capabilities, Family, Prompts
+from smallsight.families.florence2.generation_defaults import GenerationDefaults
+from smallsight.families.florence2.model import Florence2Model
 from smallsight.families.florence2.post_process import in_words
-from smallsight.families.florence2.processor import Florence2Processor, Florence2Prompt
-from smallsight.families.florence2.stored import STORED_VERSION, scheme_of, store_text, store_vision
-from smallsight.families.florence2.tasks import DESCRIBE, TASKS
-from smallsight.families.florence2.text_graphs import build_decoder_graph, build_encoder_graph
-from smallsight.families.florence2.vision_graph import build_vision_graph
-from smallsight.families.florence2.weights import Florence2Weights
-from smallsight.families.messages import Detail, Message, PicturePart, TextPart
+from smallsight.families.florence2.processor import Florence2Processor
+from smallsight.families.messages import Detail, Message, last_question
 from smallsight.families.prompt_length import require_length
 from smallsight.graph.compiled import CompiledNetwork, load_or_compile
 from smallsight.policy.progress import OnProgress
-from smallsight.quant.bundle import Bundle, stored_bytes
-from smallsight.quant.scheme import Stored
+from smallsight.quant.scheme import Scheme, Stored
 
 
 @dataclass(frozen=True, eq=False)
-class Florence2Engine:
-    """A loaded Florence-2. ``stored`` must live as long as the networks behind ``worker``."""
+class Florence2Engine(EngineDefaults):
+    """A loaded Florence-2. ``weights`` must live as long as the networks behind ``worker``."""
 
+    family: Family
     processor: Florence2Processor
     defaults: GenerationDefaults
-    worker: SearchWorker
+    worker: SearchWorker[EncodedPrompt]
     features: FeatureCache
-    stored: Mapping[str, Stored]
-    weights_bytes: int
-    key: str
-    describe_prompt: str = DESCRIBE
-    supports_chat: bool = False
-    tasks: frozenset[str] = frozenset(TASKS)
+    weights: StoredWeights
+    is_batch_independent: bool
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Those of the family."""
+        return self.family.capabilities
+
+    @property
+    def prompts(self) -> Prompts:
+        """Those of the family."""
+        return self.family.prompts
+
+    @property
+    def key(self) -> str:
+        """Names the weights as they are stored."""
+        return self.weights.key
+
+    @property
+    def weights_bytes(self) -> int:
+        """Bytes of the weights as they are stored."""
+        return self.weights.num_bytes
 
     def start(
         self,
@@ -66,7 +78,8 @@ class Florence2Engine:
         beam_options = self._beam_options(options, ignores_end=ignores_end)
         limit = self.processor.config.text_positions
         require_length(self.processor.tokenizer, messages, limit)
-        prompt = self.processor.prepare(*_question(messages))
+        picture, question = last_question(messages, self.family.title)
+        prompt = self.processor.prepare(question or self.prompts.describe, picture.image)
         if (num_tokens := len(prompt.prepared.token_ids)) > limit:
             raise PromptTooLongError(
                 f"The prompt has {num_tokens} tokens (limit {limit}).", hint="shorten the text."
@@ -107,8 +120,9 @@ class Florence2Engine:
 
 
 def load_florence2(
+    family: Family,
     model_dir: Path,
-    precision: str,
+    scheme: Scheme,
     *,
     threads: int = 0,
     prepared_dir: Path | None = None,
@@ -116,55 +130,23 @@ def load_florence2(
     on_progress: OnProgress | None = None,
 ) -> Florence2Engine:
     """Load a folder in Hugging Face layout, of either naming; raises subclasses of SmallsightError."""
-    processor = Florence2Processor(model_dir)
-    config, image_px = processor.config, processor.image_px
-    weight_files = find_weight_files(model_dir)
-    sizes, scheme = config.sizes(image_px), scheme_of(precision)
-    weights = Florence2Weights(weight_files, sizes)
-    key = weights_key(weight_files, f"{config!r} {image_px}", scheme, STORED_VERSION, prepared_dir)
+    model = Florence2Model(model_dir, scheme)
+    weights = open_stored(model, model.scheme, prepared_dir, on_progress)
 
-    def make() -> Iterable[tuple[str, Stored]]:
-        fresh = Florence2Weights(weight_files, sizes)
-        yield from store_vision(fresh, config, scheme)
-        yield from store_text(fresh, config, scheme)
+    def compiled(build: Callable[[Mapping[str, Stored]], ov.Model]) -> CompiledNetwork:
+        return load_or_compile(
+            lambda: build(weights.stored), {}, prepared_dir=None, threads=threads, tuning=tuning(model.scheme)
+        )
 
-    path = None if prepared_dir is None else prepared_dir / f"{key}.weights"
-    stored = open_stored(make, path, weight_files, on_progress)
-    builders: tuple[Callable[[], ov.Model], ...] = (
-        lambda: build_vision_graph(config, stored, image_px),
-        lambda: build_encoder_graph(config, stored, scheme.arithmetic),
-        lambda: build_decoder_graph(config, stored, scheme.arithmetic),
-    )
-
-    def compiled(build: Callable[[], ov.Model]) -> CompiledNetwork:
-        return load_or_compile(build, {}, prepared_dir=None, threads=threads, tuning=tuning(scheme))
-
+    builders = (model.vision_graph, model.encoder_graph, model.decoder_graph)
     with ThreadPoolExecutor(2) as several:
         vision, encoder, decoder = several.map(compiled, builders)
-    release = stored.release_pages if isinstance(stored, Bundle) else None
+    probe = weights.probe_rows(model.decoder_names, model.scheme, threads=threads, prepared_dir=prepared_dir)
     features = FeatureCache((options or EngineOptions()).feature_cache_bytes)
     worker = SearchWorker(
-        VisionRunner(vision, processor.normalise, features, release),
-        EncoderDecoder(encoder, decoder, weights.map_embeddings()),
-        config.image_token_id,
-        release,
+        TileRunner(vision, model.processor.normalise, features, weights.release_pages),
+        StatefulDecoder(encoder, decoder, model.embeddings(), probe.bands),
+        model.config.image_token_id,
+        weights.release_pages,
     )
-    weights_bytes = sum(stored_bytes(one) for one in stored.values())
-    defaults = read_generation_defaults(model_dir)
-    return Florence2Engine(processor, defaults, worker, features, stored, weights_bytes, key)
-
-
-def _question(messages: Sequence[Message]) -> tuple[str, Any]:
-    """Return what the user asked last, and the one picture of the conversation."""
-    pictures = [part.image for message in messages for part in message.parts if isinstance(part, PicturePart)]
-    if len(pictures) != 1:
-        raise SettingsError(
-            f"Florence-2 looks at one picture at a time, and was given {len(pictures)}.",
-            hint="ask about each by itself.",
-        )
-    asked = [message for message in messages if message.role == "user"][-1]
-    text = " ".join(part.text for part in asked.parts if isinstance(part, TextPart))
-    return text.strip() or DESCRIBE, pictures[0]
-
-
-__all__ = ["Florence2Engine", "Florence2Prompt", "load_florence2"]
+    return Florence2Engine(family, model.processor, model.defaults, worker, features, weights, probe.holds)

@@ -1,72 +1,77 @@
-"""Wires one moondream2: processor, networks, cache, scheduler and the worker that drives them."""
+"""Wires one moondream2: networks, KV cache, scheduler and the worker that drives them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import openvino as ov
 from numpy.typing import NDArray
 from PIL import Image
 
-from smallsight.catalog.checkpoint import find_weight_files
 from smallsight.engine.decoding.block_pool import BlockPool
 from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.engine.decoding.json_constraint import JsonGrammar
 from smallsight.engine.decoding.place_finder import PlaceFinder, Wanted
+from smallsight.engine.decoding.runner import StepInput
 from smallsight.engine.decoding.scheduler import Scheduler
 from smallsight.engine.decoding.worker import Parts, Worker
-from smallsight.engine.engine import EngineOptions
+from smallsight.engine.engine import EngineDefaults, EngineOptions
 from smallsight.engine.generation import Generation
 from smallsight.engine.openvino.crop_runner import CropRunner
-from smallsight.engine.openvino.moondream2_networks import (
-    Moondream2Networks,
-    StoredWeights,
-    compile_networks,
-    open_weights,
-)
 from smallsight.engine.openvino.packing import releasing_pages
-from smallsight.engine.openvino.text_runner import StepInput, TextRunner
+from smallsight.engine.openvino.paged_runner import PagedRunner
+from smallsight.engine.openvino.region_head import RegionHead
+from smallsight.engine.openvino.weight_store import StoredWeights, open_stored, tuning
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import ModelNotRunnableError, SettingsError
-from smallsight.families.byte_level import token_bytes
-from smallsight.families.messages import Detail, Message, PicturePart, TextPart
+from smallsight.families.family import Capabilities, Family, Prompts
+from smallsight.families.messages import Detail, Message, last_question
 from smallsight.families.moondream2.config import Moondream2Config
+from smallsight.families.moondream2.model import Moondream2Model
 from smallsight.families.moondream2.processor import Moondream2Processor
-from smallsight.families.moondream2.templates import DESCRIBE, LENGTHS
-from smallsight.families.patches import cut_patches
+from smallsight.families.moondream2.region import KINDS, NumberKind, encoder_of
+from smallsight.families.moondream2.templates import DESCRIBE
 from smallsight.families.prompt_length import require_length
+from smallsight.graph.compiled import CompiledNetwork, load_or_compile
 from smallsight.graph.paged_attention import BLOCK_TOKENS
 from smallsight.machine.memory import give_memory_back
 from smallsight.policy.progress import OnProgress
+from smallsight.quant.scheme import Scheme, Stored
 from smallsight.settings import MIB
 
 USUAL_TOKENS = 128  # of a question and its answer
-MOST_FEATURE_BYTES = 16 * MIB  # two pictures: a second question finds its prefix in the cache of blocks
+MOST_FEATURE_BYTES = 16 * MIB  # two pictures: a second question finds its prefix in the KV cache
 
 
 @dataclass(frozen=True, eq=False)
-class Moondream2Engine:
-    """A loaded moondream2: requests go through ``worker``, prompts are made by ``processor``."""
+class Moondream2Engine(EngineDefaults):
+    """A loaded moondream2. ``weights`` must live as long as the networks behind ``worker`` and ``region``."""
 
+    family: Family
     processor: Moondream2Processor
     weights: StoredWeights
-    networks: Moondream2Networks
+    region: RegionHead
     worker: Worker
     features: FeatureCache
     num_blocks: int
-    describe_prompt: str = DESCRIBE
-    supports_chat: bool = False
+    is_batch_independent: bool
 
     @property
-    def descriptions(self) -> Mapping[str, str]:
-        """What to ask for a description of each length."""
-        return LENGTHS
+    def capabilities(self) -> Capabilities:
+        """Those of the family."""
+        return self.family.capabilities
 
     @property
-    def num_at_once(self) -> int:
-        """How many pictures with usual answers the cache holds."""
+    def prompts(self) -> Prompts:
+        """Those of the family."""
+        return self.family.prompts
+
+    @property
+    def max_at_once(self) -> int | None:
+        """How many pictures with usual answers the KV cache holds."""
         return max(1, self.num_blocks // _usual_blocks(self.processor.config))
 
     @property
@@ -76,8 +81,8 @@ class Moondream2Engine:
 
     @property
     def weights_bytes(self) -> int:
-        """The weights as they are stored."""
-        return self.weights.weights_bytes
+        """Bytes of the weights as they are stored."""
+        return self.weights.num_bytes
 
     def start(
         self,
@@ -90,20 +95,22 @@ class Moondream2Engine:
     ) -> Generation:
         """Ask the last question about the one picture; earlier turns are not seen, this is no chat model."""
         if options.num_beams not in (None, 1):
-            raise SettingsError("moondream2 does not search with beams.", hint="leave num_beams out.")
+            raise SettingsError(
+                f"{self.family.title} models do not search with beams.", hint="leave num_beams out."
+            )
         require_length(self.processor.tokenizer, messages, self.processor.config.text.context_tokens)
-        image, question = _question(messages)
-        prompt = self.processor.prepare(image, question, "query", detail)
+        picture, question = last_question(messages, self.family.title)
+        prompt = self.processor.prepare(picture.image, question or self.prompts.describe, "query", detail)
         return self.worker.submit(prompt, options, ignores_end=ignores_end, client=client)
 
     def token_bytes(self, token_id: int) -> bytes:
         """Return the bytes that a token stands for."""
-        return token_bytes(self.processor.tokenizer, token_id)
+        return self.processor.token_bytes(token_id)
 
-    def find(self, image: Image.Image, detail: Detail, wanted: Wanted) -> Generation:
+    def detect(self, image: Image.Image, detail: Detail, wanted: Wanted) -> Generation:
         """Look for things of one name; the outcome's data holds places in pixels."""
         prompt = self.processor.prepare(image, wanted.what, wanted.kind, detail)
-        places = PlaceFinder(wanted, self.networks.region, self.processor.config.end_token_id)
+        places = PlaceFinder(wanted, self.region, self.processor.config.end_token_id)
         return self.worker.submit(prompt, SamplingOptions(), places=places)
 
     def close(self) -> None:
@@ -112,52 +119,76 @@ class Moondream2Engine:
 
 
 def load_moondream2(
+    family: Family,
     model_dir: Path,
-    precision: str,
+    scheme: Scheme,
     *,
     threads: int = 0,
     prepared_dir: Path | None = None,
     options: EngineOptions | None = None,
     on_progress: OnProgress | None = None,
 ) -> Moondream2Engine:
-    """Load a folder in Hugging Face layout in one of ``SCHEMES``; raises subclasses of SmallsightError."""
+    """Load a folder in Hugging Face layout; raises subclasses of SmallsightError.
+
+    Networks are compiled one after the other: side by side they need more memory.
+    """
     chosen = options or EngineOptions()
-    processor = Moondream2Processor(model_dir)
-    config = processor.config
-    weights = open_weights(
-        find_weight_files(model_dir), config, precision, prepared_dir=prepared_dir, on_progress=on_progress
-    )
+    model = Moondream2Model(model_dir, scheme)
+    weights = open_stored(model, model.scheme, prepared_dir, on_progress)
 
-    def to_patches(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return cut_patches(processor.normalise(pixels_HWC), config.vision.patch_px)
+    def compiled(build: Callable[[Mapping[str, Stored]], ov.Model]) -> CompiledNetwork:
+        return load_or_compile(
+            lambda: build(weights.stored), {}, prepared_dir=None, threads=threads, tuning=tuning(model.scheme)
+        )
 
-    with releasing_pages(weights.stored):
-        networks = compile_networks(weights.stored, config, precision, threads=threads)
+    def region_network(kind: NumberKind) -> CompiledNetwork:
+        with releasing_pages(weights):
+            network = compiled(lambda stored: model.region_graph(stored, kind))
+            network.model.create_infer_request().infer([np.zeros((1, model.config.text.hidden), np.float32)])
+        return network
+
+    with releasing_pages(weights):
         features = FeatureCache(min(chosen.feature_cache_bytes, MOST_FEATURE_BYTES))
         vision = CropRunner(
-            (networks.tower, networks.connector),
-            to_patches,
+            (compiled(model.tower_graph), compiled(model.connector_graph)),
+            model.to_patches,
             features,
-            margin_patches=config.vision.margin_patches,
+            margin_patches=model.config.vision.margin_patches,
         )
-        context_tokens = config.text.context_tokens
-        text = TextRunner(networks.text, cache_bytes=chosen.cache_bytes, min_tokens=context_tokens)
-        _pack(processor, vision, text)
+        text_network = compiled(model.text_graph)
+        probe = weights.probe_rows(
+            model.decoder_names, model.scheme, threads=threads, prepared_dir=prepared_dir
+        )
+        runner = PagedRunner(
+            text_network,
+            cache_bytes=chosen.cache_bytes,
+            min_tokens=model.config.text.context_tokens,
+            row_bands=probe.bands,
+        )
+        _pack(model.processor, vision, runner)
     give_memory_back()  # what quantising and packing have left would stand beside the first answer
+    region = RegionHead(region_network, {kind: encoder_of(weights.stored, kind) for kind in KINDS})
+    worker = Worker(_parts(model, vision, runner, chosen))
+    return Moondream2Engine(
+        family, model.processor, weights, region, worker, features, runner.num_blocks, probe.holds
+    )
+
+
+def _parts(model: Moondream2Model, vision: CropRunner, runner: PagedRunner, options: EngineOptions) -> Parts:
+    processor, context_tokens = model.processor, model.config.text.context_tokens
     scheduler = Scheduler(
         BlockPool(
-            text.cache.num_blocks,
+            runner.num_blocks,
             BLOCK_TOKENS,
-            comfortable_blocks=min(_usual_blocks(config), text.cache.num_blocks),
+            comfortable_blocks=min(_usual_blocks(model.config), runner.num_blocks),
         ),
-        max_sequences=chosen.max_sequences,
-        chunk_tokens=chosen.chunk_tokens,
-        max_step_tokens=chosen.max_step_tokens,
+        max_sequences=options.max_sequences,
+        chunk_tokens=options.chunk_tokens,
+        max_step_tokens=options.max_step_tokens,
         context_tokens=context_tokens,
     )
     grammar = JsonGrammar(processor.tokenizer, processor.stop_token_ids)
-    parts = Parts(processor, vision, text, weights.embeddings, scheduler, context_tokens, grammar.constrain)
-    return Moondream2Engine(processor, weights, networks, Worker(parts), features, text.cache.num_blocks)
+    return Parts(processor, vision, runner, model.embeddings(), scheduler, context_tokens, grammar.constrain)
 
 
 def _usual_blocks(config: Moondream2Config) -> int:
@@ -165,24 +196,26 @@ def _usual_blocks(config: Moondream2Config) -> int:
     return -(-(config.prefix_tokens + USUAL_TOKENS) // BLOCK_TOKENS)
 
 
-def _pack(processor: Moondream2Processor, vision: CropRunner, text: TextRunner) -> None:
+def _pack(processor: Moondream2Processor, vision: CropRunner, runner: PagedRunner) -> None:
     """Run tower and decoder once: the runtime packs their weights while their pages are given back."""
     blank = Image.new("RGB", (1, 1))
     vision.encode(processor.prepare(blank, DESCRIBE, "query", Detail.LOW).tiles[0])
     tokens_TD = np.random.default_rng(0).standard_normal((3, processor.config.text.hidden), np.float32)
     if processor.config.text.layers > 1:
-        _require_prefixes(text, tokens_TD)
+        _require_prefixes(runner, tokens_TD)
 
 
-def _require_prefixes(text: TextRunner, tokens_TD: NDArray[np.float32]) -> None:
+def _require_prefixes(runner: PagedRunner, tokens_TD: NDArray[np.float32]) -> None:
     """Raise ModelNotRunnableError where the runtime ignores token types, as it may on other processors.
 
     Of three tokens the last only sees what is before it. Its logits tell whether the first saw the second,
     given two layers.
     """
-    scratch = (text.cache.num_blocks,)
+    scratch = (runner.num_blocks,)
     with_prefix, without = (
-        text.run([StepInput(tokens_TD, 0, scratch, wants_logits=True, prefix_tokens=tokens)]).copy()
+        runner.run(
+            [StepInput(tokens_TD, 0, scratch, wants_logits=True, prefix_tokens=tokens)]
+        ).logits_RV.copy()
         for tokens in (2, 0)
     )
     if np.isfinite(without).all() and np.array_equal(with_prefix, without):
@@ -190,16 +223,3 @@ def _require_prefixes(text: TextRunner, tokens_TD: NDArray[np.float32]) -> None:
             "The runtime does not let a picture's tokens see one another on this processor.",
             hint="choose SmolVLM or Florence-2, which need nothing of the kind.",
         )
-
-
-def _question(messages: Sequence[Message]) -> tuple[Image.Image, str]:
-    """Return the one picture of the conversation, and what the user asked last."""
-    pictures = [part.image for message in messages for part in message.parts if isinstance(part, PicturePart)]
-    if len(pictures) != 1:
-        raise SettingsError(
-            f"moondream2 looks at one picture at a time, and was given {len(pictures)}.",
-            hint="ask about each by itself.",
-        )
-    asked = [message for message in messages if message.role == "user"][-1]
-    text = " ".join(part.text for part in asked.parts if isinstance(part, TextPart))
-    return pictures[0], text if text.strip() else DESCRIBE

@@ -7,26 +7,26 @@ afterwards, they would stand beside the packed copy and make up half of the most
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
+from smallsight.engine.openvino.weight_store import StoredWeights
 from smallsight.quant.bundle import Bundle
-from smallsight.quant.scheme import Stored
 
 PERIOD_S = 0.05
 
 
 @contextmanager
-def releasing_pages(stored: Mapping[str, Stored]) -> Iterator[None]:
-    """Give the pages of a bundle back again and again; they are read anew where they are still needed."""
-    if not isinstance(stored, Bundle):
+def releasing_pages(weights: StoredWeights) -> Iterator[None]:
+    """Give the pages of a bundle back again and again; they are read again where they are still needed."""
+    if not isinstance(weights.stored, Bundle):
         yield
         return
     is_over = threading.Event()
 
     def release() -> None:
         while not is_over.wait(PERIOD_S):
-            stored.release_pages()
+            weights.release_pages()
 
     thread = threading.Thread(target=release, name="smallsight-packing", daemon=True)
     thread.start()
@@ -35,4 +35,4 @@ def releasing_pages(stored: Mapping[str, Stored]) -> Iterator[None]:
     finally:
         is_over.set()
         thread.join()
-        stored.release_pages()
+        weights.release_pages()

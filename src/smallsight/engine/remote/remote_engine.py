@@ -18,7 +18,7 @@ import httpx2
 import structlog
 
 from smallsight.engine.decoding.feature_cache import FeatureCache
-from smallsight.engine.engine import Engine
+from smallsight.engine.engine import Engine, EngineDefaults
 from smallsight.engine.generation import Generation
 from smallsight.engine.remote.circuit import Circuit, CircuitState
 from smallsight.engine.remote.events import Told, error_text, text_of_object, texts_of_events
@@ -26,6 +26,7 @@ from smallsight.engine.remote.generation import RemoteGeneration
 from smallsight.engine.remote.request import remote_body
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import BadRequestError, ModelUnavailableError, RemoteModelError, SmallsightError
+from smallsight.families.family import Capabilities, Prompts
 from smallsight.families.frame_sampling import FewFrames, FrameSampling
 from smallsight.families.messages import Detail, Message
 from smallsight.remote_settings import RemoteSettings
@@ -43,14 +44,14 @@ _MAX_ERROR_BYTES = 64 * 1024
 OpenFallback = Callable[[], Engine]
 
 
-class RemoteEngine:
+class RemoteEngine(EngineDefaults):
     """One model elsewhere. Thread-safe. With ``open_fallback`` another engine answers when it does not."""
 
-    supports_chat = True
-    describe_prompt = "Can you describe this image?"
-    describe_video_prompt = "These are frames of a video. Can you describe it?"
+    capabilities = Capabilities(supports_chat=True)
+    prompts = Prompts("Can you describe this image?", "These are frames of a video. Can you describe it?")
     frame_sampling: FrameSampling = FewFrames(max_side_px=_FRAME_SIDE_PX)
     weights_bytes = 0
+    is_batch_independent = True  # of this machine, which computes nothing
 
     def __init__(
         self, name: str, settings: RemoteSettings, *, open_fallback: OpenFallback | None = None
@@ -66,7 +67,7 @@ class RemoteEngine:
         self._turn = threading.Lock()
         self._tls = httpx2.create_ssl_context()
         self._threads = ThreadPoolExecutor(_MAX_AT_ONCE, "smallsight-remote")
-        self._under_way: set[RemoteGeneration] = set()
+        self._in_progress: set[RemoteGeneration] = set()
 
     @property
     def key(self) -> str:
@@ -97,7 +98,7 @@ class RemoteEngine:
                 return None
             return engine.start(messages, detail, options, ignores_end=False, client=client)
 
-        self._under_way.add(generation)
+        self._in_progress.add(generation)
         try:
             self._threads.submit(self._answer, generation, body, fall_back)
         except RuntimeError as error:
@@ -110,10 +111,10 @@ class RemoteEngine:
 
     def close(self) -> None:
         """Give up every request, and close the fallback."""
-        for generation in list(self._under_way):
+        for generation in list(self._in_progress):
             generation.cancel()
         self._threads.shutdown(wait=True, cancel_futures=True)
-        for generation in list(self._under_way):  # whose turn never came
+        for generation in list(self._in_progress):  # whose turn never came
             generation.finish(generation.outcome(Told(), "cancelled"))
         if self._fallback is not None:
             self._fallback.close()
@@ -145,7 +146,7 @@ class RemoteEngine:
             log.exception("remote_request_failed", model=self._name)
             generation.fail(RemoteModelError(f"Asking {self._name} failed: {type(error).__name__}."))
         finally:
-            self._under_way.discard(generation)
+            self._in_progress.discard(generation)
 
     def _ask_repeatedly(self, generation: RemoteGeneration, body: Mapping[str, Any]) -> None:
         """Ask until it answers, it is enough, or somebody has heard the beginning of an answer."""

@@ -12,14 +12,13 @@ import numpy as np
 
 from smallsight.families.florence2.config import Florence2Config
 from smallsight.families.florence2.weights import Florence2Weights
-from smallsight.quant.scheme import SCHEMES, Module, Scheme, Storage, Stored
+from smallsight.quant.scheme import Module, Scheme, Storage, Stored
 
 STORED_VERSION = 1  # raise it whenever the same weights would be stored in another way
 
 
-def scheme_of(precision: str) -> Scheme:
+def adapted(scheme: Scheme) -> Scheme:
     """Return how each part is stored: the tower and its connector never in fewer than 16 bits."""
-    scheme = SCHEMES[precision]
     if scheme.modules[Module.VISION] in (Storage.FP32, Storage.BF16):
         return scheme
     kept = {Module.VISION: Storage.BF16, Module.CONNECTOR: Storage.BF16}

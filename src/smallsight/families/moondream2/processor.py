@@ -15,6 +15,7 @@ from PIL import Image
 from tokenizers import Tokenizer
 
 from smallsight.errors import BrokenCheckpointError
+from smallsight.families.byte_level import token_bytes
 from smallsight.families.messages import Detail, PreparedPrompt
 from smallsight.families.moondream2.config import Moondream2Config, read_config
 from smallsight.families.moondream2.crops import cut_crops
@@ -58,6 +59,10 @@ class Moondream2Processor:
     def decode(self, token_ids: Sequence[int]) -> str:
         """Return the text of tokens, control tokens left out."""
         return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=True))
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """Return the bytes that a token stands for."""
+        return token_bytes(self.tokenizer, token_id)
 
     def _encode(self, text: str) -> list[int]:
         for control in self._controls:

@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 
 from smallsight.families.moondream2.config import Moondream2Config
 from smallsight.families.moondream2.weights import Moondream2Weights
-from smallsight.quant.scheme import SCHEMES, STORE, WIDE_GROUP, Module, Scheme, Storage, Stored
+from smallsight.quant.scheme import STORE, WIDE_GROUP, Module, Scheme, Storage, Stored
 
 STORED_VERSION = 1  # raise it whenever the same weights would be stored in another way
 _INTEGERS = (Storage.INT8_WIDE_GROUPS, Storage.INT4_GROUPS)
 
 
-def scheme_of(precision: str) -> Scheme:
+def adapted(scheme: Scheme) -> Scheme:
     """Return how each part is stored: the tower and its connector never in fewer than 8 bits."""
-    scheme = SCHEMES[precision]
     wide = Storage.INT8_WIDE_GROUPS
     forms = {module: wide if form is Storage.INT8_GROUPS else form for module, form in scheme.modules.items()}
     if scheme.modules[Module.VISION] is Storage.INT4_GROUPS:

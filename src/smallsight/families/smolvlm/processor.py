@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 from smallsight.catalog.checkpoint import read_json_object
 from smallsight.errors import BrokenCheckpointError, SettingsError
 from smallsight.families.byte_level import token_bytes
+from smallsight.families.frame_sampling import FewFrames, FrameSampling
 from smallsight.families.messages import (
     Detail,
     Message,
@@ -105,6 +106,11 @@ class SmolVLMProcessor:
             videos=videos,
             tiled_bytes=tiled_bytes,
         )
+
+    @property
+    def frame_sampling(self) -> FrameSampling:
+        """As the checkpoint was trained on videos; of one that was not, a few frames of a tile each."""
+        return self.videos or FewFrames(max_side_px=self.tile_side_px)
 
     def recall(self, digest: bytes, detail: Detail) -> TiledPicture | None:
         """Return the tiles of a picture's file that was asked about before, or None."""

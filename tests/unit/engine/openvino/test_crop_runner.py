@@ -9,13 +9,15 @@ from PIL import Image
 from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.engine.openvino.moondream2 import load_moondream2
 from smallsight.families.messages import Detail, Tile
+from smallsight.families.registry import FAMILIES
+from smallsight.quant.scheme import SCHEMES
 from tiny_moondream2 import SHAPES, write_tiny_moondream2
 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
     folder = write_tiny_moondream2(tmp_path_factory.mktemp("moondream2") / "tiny", SHAPES[0])
-    loaded = load_moondream2(folder, "fp32", threads=1)
+    loaded = load_moondream2(FAMILIES["moondream2"], folder, SCHEMES["fp32"], threads=1)
     yield loaded
     loaded.close()
 
@@ -28,11 +30,11 @@ def picture(engine, seed):
 def test_each_call_looks_at_one_crop(engine):
     vision, tile = engine.worker._parts.vision, picture(engine, 0)
     assert tile.num_crops == 5
-    assert vision.find(tile) is None
+    assert vision.known(tile) is None
     made = [vision.encode(tile) for _ in range(5)]
     assert [one is None for one in made] == [True] * 4 + [False]
     assert made[-1].shape == (81, 64)
-    np.testing.assert_array_equal(vision.find(tile), made[-1])
+    np.testing.assert_array_equal(vision.known(tile), made[-1])
 
 
 def test_a_picture_given_up_leaves_nothing_behind(engine, monkeypatch):

@@ -27,11 +27,12 @@ from smallsight.errors import (
 )
 from smallsight.families.messages import Detail, PreparedPrompt
 from smallsight.families.moondream2.config import read_config
-from smallsight.families.moondream2.stored import scheme_of, store_text, store_vision
+from smallsight.families.moondream2.stored import adapted, store_text, store_vision
 from smallsight.families.moondream2.weights import Moondream2Weights
 from smallsight.model.vision_language_model import VisionLanguageModel
 from smallsight.quant.bf16 import BF16Matrix
 from smallsight.quant.grouped import GroupedMatrix
+from smallsight.quant.scheme import SCHEMES
 from smallsight.settings import Settings
 from tiny_moondream2 import SHAPES, change_tensors, write_tiny_moondream2
 from tiny_smolvlm import SHAPES as SMOLVLM_SHAPES
@@ -180,7 +181,7 @@ def test_no_more_pictures_are_taken_than_the_cache_holds(folder):
             yield picture(number)
 
     with open_model(folder, cache_bytes=0) as model:
-        assert model._running().num_at_once == 2
+        assert model._running().max_at_once == 2
         answers = model.describe_many(some(), max_tokens=3)
         next(answers)
         assert taken == [0, 1, 2]
@@ -219,7 +220,7 @@ def test_weights_take_less_the_fewer_their_bits(folder):
 @pytest.mark.parametrize(("precision", "bits"), [("int8", (8, 8)), ("int4", (8, 4))])
 def test_linear_layers_are_really_integers(folder, precision, bits):
     config, files = read_config(folder), find_weight_files(folder)
-    weights, scheme = Moondream2Weights(files, config.sizes()), scheme_of(precision)
+    weights, scheme = Moondream2Weights(files, config.sizes()), adapted(SCHEMES[precision])
     stored = dict(store_vision(weights, config, scheme)) | dict(store_text(weights, config, scheme))
     layers = {name: matrix for name, matrix in stored.items() if ".layers." in name and _is_matrix(name)}
     assert len(layers) == 4 * (config.vision.layers + config.text.layers)
@@ -241,7 +242,7 @@ def test_every_tensor_of_a_checkpoint_is_used(shape, tmp_path):
     folder = write_tiny_moondream2(tmp_path / "model", shape)
     config = read_config(folder)
     weights = Moondream2Weights(find_weight_files(folder), config.sizes())
-    scheme = scheme_of("fp32")
+    scheme = adapted(SCHEMES["fp32"])
     dict(store_vision(weights, config, scheme))
     dict(store_text(weights, config, scheme))
     weights.map_embeddings()
@@ -302,7 +303,9 @@ def test_what_it_cannot_do_is_a_sentence(exact, ask, words):
 
 def test_models_that_find_no_places_say_so(tmp_path):
     folder = make_checkpoint(tmp_path / "model", SMOLVLM_SHAPES[0])
-    with VisionLanguageModel.load(folder, name="other", precision="fp32", threads=1) as model:
+    with VisionLanguageModel.load(
+        folder, family="smolvlm", name="other", precision="fp32", threads=1
+    ) as model:
         for find in (model.detect, model.point):
             with pytest.raises(SettingsError, match=r"other does not find things by name.*moondream2"):
                 find(picture(1), "cat")

@@ -12,7 +12,7 @@ from smallsight.families.messages import Tile
 from smallsight.graph.compiled import CompiledNetwork
 
 
-class VisionRunner:
+class TileRunner:
     """One request of a compiled tower, with the features it has made. Used by one thread at a time."""
 
     def __init__(
@@ -29,8 +29,8 @@ class VisionRunner:
         self._cache = cache
         self._on_packed = on_packed
 
-    def find(self, tile: Tile) -> NDArray[np.float32] | None:
-        """Return the image tokens of a tile seen before, or None."""
+    def known(self, tile: Tile) -> NDArray[np.float32] | None:
+        """Return the image tokens of a tile encoded before, or None."""
         return self._cache.find(tile.digest)
 
     def encode(self, tile: Tile) -> NDArray[np.float32]:

@@ -19,8 +19,10 @@ from smallsight.engine.decoding.beam_search import BeamSearch
 from smallsight.errors import BrokenCheckpointError
 from smallsight.families.checkpoint import RowTable
 from smallsight.graph.compiled import CompiledNetwork
+from smallsight.policy.row_bands import RowBands
 
 MEMORY_STEP = 64
+MOST_AT_ONCE = 8  # encoded prompts of a batch are copied side by side: 190 MB for Florence-2-base
 HIDDEN_SCORE = np.float32(-np.inf)
 
 
@@ -41,17 +43,34 @@ class EncodedPrompt:
         return int(self.layers[0].shape[3])
 
 
-class EncoderDecoder:
+class StatefulDecoder:
     """Compiled encoder and decoder with their requests. Used by one thread at a time."""
 
-    def __init__(self, encoder: CompiledNetwork, decoder: CompiledNetwork, embeddings: RowTable) -> None:
+    def __init__(
+        self,
+        encoder: CompiledNetwork,
+        decoder: CompiledNetwork,
+        embeddings: RowTable,
+        row_bands: RowBands,
+    ) -> None:
+        """``row_bands`` are those of the decoder, whose rows are the beams of all prompts of a batch."""
+        self._row_bands = row_bands
         self._networks = (encoder, decoder)
         self._encoder = encoder.model.create_infer_request()
         self._decoder = decoder.model.create_infer_request()
         self._embeddings = embeddings
         self._held: Mapping[str, NDArray[Any]] = {}
 
-    def remember(
+    def batch_key(self, num_tokens: int) -> int:
+        """Return the length that a prompt's encoding is padded to."""
+        return -(-num_tokens // MEMORY_STEP) * MEMORY_STEP
+
+    def most_at_once(self, num_beams: int) -> int:
+        """Return how many prompts a batch may hold: their beams stay in the band of one prompt's."""
+        _, end = self._row_bands.around(num_beams)
+        return MOST_AT_ONCE if end is None else max(1, min(MOST_AT_ONCE, (end - 1) // num_beams))
+
+    def encode(
         self, token_ids: Sequence[int], image_token_id: int, features_TD: NDArray[np.float32]
     ) -> EncodedPrompt:
         """Encode one prompt; ``features_TD`` take the places of image tokens, in order."""
@@ -70,41 +89,58 @@ class EncoderDecoder:
 
     def search(
         self,
-        memories: Sequence[EncodedPrompt],
+        prompts: Sequence[EncodedPrompt],
         searches: Sequence[BeamSearch],
         on_step: Callable[[], Sequence[bool]] | None = None,
     ) -> None:
-        """Go on until every search is done. Memories have one padded length, searches one number of beams.
+        """Continue until every search is done. Prompts have one padded length, searches one number of beams.
 
-        ``on_step`` is asked after each step which of the searches to give up.
+        ``on_step`` is called after each step and says which of the searches to abandon. Where the decoder
+        would have too few rows, the first prompt is computed several times.
         """
         active = list(range(len(searches)))
-        shown = _shown(memories)
+        beams = len(searches[0].next_tokens)
+        computed = self._with_company(active, beams)
+        shown = _shown([prompts[i] for i in computed])
         self._show(shown)
         self._decoder.reset_state()
-        beams = len(searches[0].next_tokens)
-        parents = np.arange(beams * len(active), dtype=np.int32)
+        parents = np.arange(beams * len(computed), dtype=np.int32)
         position = 0
         while active:
-            tokens = np.array([token for i in active for token in searches[i].next_tokens], np.int64)
-            embedded = self._embeddings.rows(tokens)[:, None]
-            inputs = {"embeddings": embedded, "position": np.array([position]), "parents": parents}
-            self._decoder.infer(inputs)
-            logits_BV: NDArray[np.float32] = self._decoder.get_output_tensor(0).data
-            if not np.isfinite(logits_BV.max()):
-                raise BrokenCheckpointError(
-                    "The model computed values that are not numbers.",
-                    hint="fetch its files again, or choose another precision.",
-                )
-            own = [searches[i].advance(logits_BV[k * beams : (k + 1) * beams]) for k, i in enumerate(active)]
-            given_up = on_step() if on_step is not None else [False] * len(searches)
-            kept = [k for k, i in enumerate(active) if not searches[i].is_done and not given_up[i]]
-            parents = np.array([k * beams + parent for k in kept for parent in own[k]], np.int32)
-            if len(kept) < len(active):
-                shown = {name: values[kept] for name, values in shown.items()}
+            tokens = np.array([token for i in computed for token in searches[i].next_tokens], np.int64)
+            logits_BV = self._step(tokens, position, parents)
+            own = {
+                i: searches[i].advance(logits_BV[k * beams : (k + 1) * beams]) for k, i in enumerate(active)
+            }
+            abandoned = on_step() if on_step is not None else [False] * len(searches)
+            place = {i: k for k, i in enumerate(active)}
+            active = [i for i in active if not searches[i].is_done and not abandoned[i]]
+            before, computed = computed, self._with_company(active, beams)
+            parents = np.array([place[i] * beams + parent for i in computed for parent in own[i]], np.int32)
+            if computed != before and active:
+                rows = [place[i] for i in computed]
+                shown = {name: values[rows] for name, values in shown.items()}
                 self._show(shown)
-                active = [active[k] for k in kept]
             position += 1
+
+    def _with_company(self, active: Sequence[int], beams: int) -> list[int]:
+        """Return the prompts to compute: the active ones, then the first again for rows that are missing."""
+        missing = -(-self._row_bands.fewest_rows // beams) - len(active)
+        return [*active, *[active[0]] * missing] if active and missing > 0 else list(active)
+
+    def _step(
+        self, tokens: NDArray[np.int64], position: int, parents: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """Return logits, float32 [beams of all prompts, vocabulary]; the next step overwrites them."""
+        embedded = self._embeddings.rows(tokens)[:, None]
+        self._decoder.infer({"embeddings": embedded, "position": np.array([position]), "parents": parents})
+        logits_BV: NDArray[np.float32] = self._decoder.get_output_tensor(0).data
+        if not np.isfinite(logits_BV.max()):
+            raise BrokenCheckpointError(
+                "The model computed values that are not numbers.",
+                hint="fetch its files again, or choose another precision.",
+            )
+        return logits_BV
 
     def _show(self, shown: Mapping[str, NDArray[Any]]) -> None:
         """Hand the memories to the decoder once, where they stay for all steps of this batch."""
@@ -115,14 +151,14 @@ class EncoderDecoder:
             self._decoder.set_tensor(name, tensor)
 
 
-def _shown(memories: Sequence[EncodedPrompt]) -> dict[str, NDArray[Any]]:
+def _shown(prompts: Sequence[EncodedPrompt]) -> dict[str, NDArray[Any]]:
     """Put the memories of a batch side by side under the names of the decoder's inputs."""
-    places = np.arange(memories[0].padded_tokens)
-    hidden = [np.where(places < memory.num_tokens, np.float32(0), HIDDEN_SCORE) for memory in memories]
+    places = np.arange(prompts[0].padded_tokens)
+    hidden = [np.where(places < prompt.num_tokens, np.float32(0), HIDDEN_SCORE) for prompt in prompts]
     shown: dict[str, NDArray[Any]] = {"memory_scores": np.stack(hidden)[:, None, None].astype(np.float32)}
-    for index in range(len(memories[0].layers)):
+    for index in range(len(prompts[0].layers)):
         name = f"{('key', 'value')[index % 2]}.{index // 2}"
-        shown[name] = np.concatenate([memory.layers[index] for memory in memories])
+        shown[name] = np.concatenate([prompt.layers[index] for prompt in prompts])
     return shown
 
 

@@ -1,0 +1,48 @@
+"""Computing one step's pieces in as few calls as give every piece the same bits in any company."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from smallsight.engine.decoding.runner import Runner, StepInput, StepOutput
+
+LONE_TOKEN_ROWS = 2  # paged attention adds up in another order for one token alone (openvino 2026.4.1)
+
+
+def run_step(runner: Runner, steps: Sequence[StepInput]) -> StepOutput:
+    """Return logits for the pieces that want them, in order.
+
+    Pieces share a call where the runner's row bands allow it. Rows that a call lacks are companions:
+    sequences of one token in the block that nobody reads. The head, which sees only wanted rows, gets some of
+    them twice.
+    """
+    calls = runner.row_bands.plan([len(step.embeddings_TD) for step in steps])
+    outputs = [
+        _run_call(runner, [steps[index] for index in call.pieces], call.num_padding_rows) for call in calls
+    ]
+    if len(calls) == 1:
+        return outputs[0]
+    wanting = [index for call in calls for index in call.pieces if steps[index].wants_logits]
+    order = np.argsort(wanting)
+    logits_RV = np.concatenate([output.logits_RV for output in outputs])[order]
+    hidden = [output.hidden_RD for output in outputs if output.hidden_RD is not None]
+    return StepOutput(logits_RV, np.concatenate(hidden)[order] if hidden else None)
+
+
+def _run_call(runner: Runner, steps: Sequence[StepInput], num_padding_rows: int) -> StepOutput:
+    """Run one call with the companions it needs and return the results of the pieces alone, copied."""
+    num_rows = sum(len(step.embeddings_TD) for step in steps)
+    num_wanting = sum(step.wants_logits for step in steps)
+    num_companions = max(num_padding_rows, LONE_TOKEN_ROWS - num_rows)
+    companion = StepInput(steps[0].embeddings_TD[:1], 0, (runner.num_blocks,), wants_logits=False)
+    output = runner.run(
+        [*steps, *[companion] * num_companions],
+        extra_logit_rows=max(0, runner.row_bands.fewest_rows - num_wanting) if num_wanting else 0,
+    )
+    hidden_RD = output.hidden_RD
+    return StepOutput(
+        output.logits_RV[:num_wanting].copy(),
+        None if hidden_RD is None else hidden_RD[:num_wanting].copy(),
+    )

@@ -1,0 +1,111 @@
+"""The engine of families with image tokens in line: makes prompts and hands them to a worker.
+
+Which runtime computes is decided by whoever made the worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from smallsight.engine.decoding.block_pool import BlockPool
+from smallsight.engine.decoding.feature_cache import FeatureCache
+from smallsight.engine.decoding.json_constraint import JsonGrammar
+from smallsight.engine.decoding.runner import Runner, TileEncoder
+from smallsight.engine.decoding.scheduler import Scheduler
+from smallsight.engine.decoding.worker import Parts, Worker
+from smallsight.engine.engine import EngineDefaults, EngineOptions
+from smallsight.engine.generation import Generation
+from smallsight.engine.sampling_options import SamplingOptions
+from smallsight.errors import SettingsError
+from smallsight.families.family import Capabilities, Family, Prompts
+from smallsight.families.frame_sampling import FrameSampling
+from smallsight.families.inline_model import ChatProcessor, InlineModel
+from smallsight.families.messages import Detail, Message, TiledPicture
+from smallsight.families.prompt_length import require_length
+
+BLOCK_TOKENS = 32  # of the KV cache; OpenVINO takes no other size
+
+
+@dataclass(frozen=True, eq=False)
+class InlineEngine(EngineDefaults):
+    """A loaded model. ``held`` is whatever must live as long as its networks do."""
+
+    family: Family
+    processor: ChatProcessor
+    worker: Worker
+    features: FeatureCache
+    context_tokens: int
+    key: str
+    weights_bytes: int
+    is_batch_independent: bool
+    held: object
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Those of the family."""
+        return self.family.capabilities
+
+    @property
+    def prompts(self) -> Prompts:
+        """Those of the family."""
+        return self.family.prompts
+
+    @property
+    def frame_sampling(self) -> FrameSampling:
+        """As the checkpoint was trained on videos; of one that was not, a few frames of a tile each."""
+        return self.processor.frame_sampling
+
+    def recall(self, digest: bytes, detail: Detail) -> TiledPicture | None:
+        """Return a picture as it was shown before, by the SHA-256 of its file, or None."""
+        return self.processor.recall(digest, detail)
+
+    def start(
+        self,
+        messages: Sequence[Message],
+        detail: Detail,
+        options: SamplingOptions,
+        *,
+        ignores_end: bool,
+        client: str = "",
+    ) -> Generation:
+        """Make the prompt and hand it to the worker."""
+        if options.num_beams not in (None, 1):
+            raise SettingsError(
+                f"{self.family.title} models do not search with beams.", hint="leave num_beams out."
+            )
+        require_length(self.processor.tokenizer, messages, self.context_tokens)
+        prompt = self.processor.prepare(messages, detail=detail)
+        return self.worker.submit(prompt, options, ignores_end=ignores_end, client=client)
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """Return the bytes that a token stands for."""
+        return self.processor.token_bytes(token_id)
+
+    def close(self) -> None:
+        """End the worker; the networks' memory goes with the last reference to this."""
+        self.worker.close()
+
+
+def inline_worker(model: InlineModel, vision: TileEncoder, runner: Runner, options: EngineOptions) -> Worker:
+    """Start a worker over a runtime's tile encoder and runner."""
+    processor = model.processor
+    scheduler = Scheduler(
+        BlockPool(runner.num_blocks, BLOCK_TOKENS),
+        max_sequences=options.max_sequences,
+        chunk_tokens=options.chunk_tokens,
+        max_step_tokens=options.max_step_tokens,
+        context_tokens=model.context_tokens,
+    )
+    grammar = JsonGrammar(processor.tokenizer, processor.stop_token_ids)
+    return Worker(
+        Parts(
+            processor,
+            vision,
+            runner,
+            model.embeddings(),
+            scheduler,
+            model.context_tokens,
+            grammar.constrain,
+        )
+    )

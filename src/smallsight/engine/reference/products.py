@@ -1,0 +1,47 @@
+"""Products of rows with stored matrices, one row at a time, so that a result never depends on other rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smallsight.quant.bf16 import BF16Matrix, widen_bf16
+from smallsight.quant.grouped import GroupedMatrix, dequantize_groups
+from smallsight.quant.int8_rows import Int8Rows, dequantize_rows
+from smallsight.quant.scheme import Stored
+
+
+class DenseWeights:
+    """Stored weights as the float32 numbers that they stand for, by name."""
+
+    def __init__(self, stored: Mapping[str, Stored]) -> None:
+        self._dense = {name: _dense(one) for name, one in stored.items()}
+
+    def vector(self, name: str) -> NDArray[np.float32]:
+        """Return a weight as it is."""
+        return self._dense[name]
+
+    def linear(self, name: str, rows_TI: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return ``rows @ weight.T + bias``, float32 [rows, outputs]; without a bias where there is none."""
+        weight_OI, bias_O = self._dense[f"{name}.weight"], self._dense.get(f"{name}.bias")
+        product_TO = np.stack([weight_OI @ row_I for row_I in rows_TI])
+        return product_TO if bias_O is None else product_TO + bias_O
+
+
+def softmax(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the exponentials along the last axis, divided by their sum."""
+    raised: NDArray[np.float32] = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    total: NDArray[np.float32] = raised / raised.sum(axis=-1, keepdims=True)
+    return total
+
+
+def _dense(stored: Stored) -> NDArray[np.float32]:
+    if isinstance(stored, GroupedMatrix):
+        return dequantize_groups(stored)
+    if isinstance(stored, Int8Rows):
+        return dequantize_rows(stored)
+    if isinstance(stored, BF16Matrix):
+        return widen_bf16(stored)
+    return np.asarray(stored, np.float32)

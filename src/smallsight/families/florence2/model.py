@@ -1,0 +1,60 @@
+"""One Florence-2 checkpoint, opened: what an engine needs to run it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import openvino as ov
+
+from smallsight.catalog.checkpoint import find_weight_files
+from smallsight.families.checkpoint import RowTable
+from smallsight.families.florence2.generation_defaults import read_generation_defaults
+from smallsight.families.florence2.processor import Florence2Processor
+from smallsight.families.florence2.stored import STORED_VERSION, adapted, store_text, store_vision
+from smallsight.families.florence2.text_graphs import build_decoder_graph, build_encoder_graph
+from smallsight.families.florence2.vision_graph import build_vision_graph
+from smallsight.families.florence2.weights import Florence2Weights
+from smallsight.quant.scheme import Scheme, Stored
+
+
+class Florence2Model:
+    """Processor, weights and networks of a folder in Hugging Face layout, of either naming.
+
+    Raises BrokenCheckpointError for weights that are not those of config.json.
+    """
+
+    stored_version = STORED_VERSION
+    decoder_names = ("decoder.", "head.")
+
+    def __init__(self, model_dir: Path, scheme: Scheme) -> None:
+        self.processor = Florence2Processor(model_dir)
+        self.config = self.processor.config
+        self.scheme = adapted(scheme)
+        self.defaults = read_generation_defaults(model_dir)
+        self.weight_files = find_weight_files(model_dir)
+        self.identity = f"{self.config!r} {self.processor.image_px}"
+        self._sizes = self.config.sizes(self.processor.image_px)
+        self._weights = Florence2Weights(self.weight_files, self._sizes)
+
+    def store(self) -> Iterator[tuple[str, Stored]]:
+        """Yield every weight in its stored form, by name, reading the checkpoint as it goes."""
+        fresh = Florence2Weights(self.weight_files, self._sizes)
+        yield from store_vision(fresh, self.config, self.scheme)
+        yield from store_text(fresh, self.config, self.scheme)
+
+    def embeddings(self) -> RowTable:
+        """Return the table of token embeddings, left in its file."""
+        return self._weights.map_embeddings()
+
+    def vision_graph(self, stored: Mapping[str, Stored]) -> ov.Model:
+        """Lay out the network from a picture's pixels to its image tokens."""
+        return build_vision_graph(self.config, stored, self.processor.image_px)
+
+    def encoder_graph(self, stored: Mapping[str, Stored]) -> ov.Model:
+        """Lay out the network from a prompt to what the decoder attends to."""
+        return build_encoder_graph(self.config, stored, self.scheme.arithmetic)
+
+    def decoder_graph(self, stored: Mapping[str, Stored]) -> ov.Model:
+        """Lay out the network from a token of each beam to logits."""
+        return build_decoder_graph(self.config, stored, self.scheme.arithmetic)

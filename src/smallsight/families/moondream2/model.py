@@ -1,0 +1,70 @@
+"""One moondream2 checkpoint, opened: what an engine needs to run it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+from smallsight.catalog.checkpoint import find_weight_files
+from smallsight.families.checkpoint import RowTable
+from smallsight.families.moondream2.processor import Moondream2Processor
+from smallsight.families.moondream2.region import NumberKind
+from smallsight.families.moondream2.region_graph import build_region_graph
+from smallsight.families.moondream2.stored import STORED_VERSION, adapted, store_text, store_vision
+from smallsight.families.moondream2.text_graph import build_text_graph
+from smallsight.families.moondream2.vision_graphs import build_connector_graph, build_tower_graph
+from smallsight.families.moondream2.weights import Moondream2Weights
+from smallsight.families.patches import cut_patches
+from smallsight.quant.scheme import Scheme, Stored
+
+
+class Moondream2Model:
+    """Processor, weights and networks of a folder in Hugging Face layout.
+
+    Raises BrokenCheckpointError for weights that are not those of config.json.
+    """
+
+    stored_version = STORED_VERSION
+    decoder_names: tuple[str, ...] = ("text.", "head.")
+
+    def __init__(self, model_dir: Path, scheme: Scheme) -> None:
+        self.processor = Moondream2Processor(model_dir)
+        self.config = self.processor.config
+        self.scheme = adapted(scheme)
+        self.weight_files = find_weight_files(model_dir)
+        self.identity = repr(self.config)
+        self._weights = Moondream2Weights(self.weight_files, self.config.sizes())
+
+    def store(self) -> Iterator[tuple[str, Stored]]:
+        """Yield every weight in its stored form, by name, reading the checkpoint as it goes."""
+        fresh = Moondream2Weights(self.weight_files, self.config.sizes())
+        yield from store_vision(fresh, self.config, self.scheme)
+        yield from store_text(fresh, self.config, self.scheme)
+
+    def embeddings(self) -> RowTable:
+        """Return the table of token embeddings, left in its file."""
+        return self._weights.map_embeddings()
+
+    def to_patches(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return what the tower takes for one crop, float32 [1, patches, 3 * patch_px**2]."""
+        return cut_patches(self.processor.normalise(pixels_HWC), self.config.vision.patch_px)
+
+    def tower_graph(self, stored: Mapping[str, Stored]) -> ov.Model:
+        """Lay out the network from a crop's patches to features."""
+        return build_tower_graph(self.config, stored)
+
+    def connector_graph(self, stored: Mapping[str, Stored]) -> ov.Model:
+        """Lay out the network from features of the whole and the crops to image tokens."""
+        return build_connector_graph(self.config, stored)
+
+    def text_graph(self, stored: Mapping[str, Stored]) -> ov.Model:
+        """Lay out the paged decoder."""
+        return build_text_graph(self.config, stored)
+
+    def region_graph(self, stored: Mapping[str, Stored], kind: NumberKind) -> ov.Model:
+        """Lay out the head that reads numbers of one kind."""
+        return build_region_graph(self.config, stored, kind)

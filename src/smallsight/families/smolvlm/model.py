@@ -1,0 +1,62 @@
+"""One SmolVLM checkpoint, opened: what an engine needs to run it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+from smallsight.catalog.checkpoint import find_weight_files
+from smallsight.families.checkpoint import RowTable
+from smallsight.families.patches import cut_patches
+from smallsight.families.smolvlm.config import read_config
+from smallsight.families.smolvlm.processor import SmolVLMProcessor
+from smallsight.families.smolvlm.stored import STORED_VERSION, store_text, store_vision
+from smallsight.families.smolvlm.text_graph import build_text_graph
+from smallsight.families.smolvlm.vision_graph import build_vision_graph
+from smallsight.families.smolvlm.weights import SmolVLMWeights
+from smallsight.quant.scheme import Scheme, Stored
+
+
+class SmolVLMModel:
+    """Processor, weights and networks of a folder in Hugging Face layout.
+
+    Raises BrokenCheckpointError for weights that are not those of config.json.
+    """
+
+    stored_version = STORED_VERSION
+    decoder_names: tuple[str, ...] = ("text.", "head.")
+
+    def __init__(self, model_dir: Path, scheme: Scheme, tiled_bytes: int) -> None:
+        self.config = read_config(model_dir)
+        self.processor = SmolVLMProcessor.load(model_dir, tiled_bytes=tiled_bytes)
+        self.weight_files = find_weight_files(model_dir)
+        self.identity = repr(self.config)
+        self.context_tokens = self.config.text.context_tokens
+        self._scheme = scheme
+        self._weights = SmolVLMWeights(self.weight_files, self.config)
+
+    def store(self) -> Iterator[tuple[str, Stored]]:
+        """Yield every weight in its stored form, by name, reading the checkpoint as it goes."""
+        fresh = SmolVLMWeights(self.weight_files, self.config)
+        yield from store_vision(fresh, self.config, self._scheme)
+        yield from store_text(fresh, self.config, self._scheme)
+
+    def embeddings(self) -> RowTable:
+        """Return the table of token embeddings, left in its file."""
+        return self._weights.map_embeddings()
+
+    def to_patches(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return what the vision network takes for one tile, float32 [1, patches, 3 * patch_px**2]."""
+        return cut_patches(self.processor.normalise(pixels_HWC), self.config.vision.patch_px)
+
+    def vision_graph(self, stored: Mapping[str, Stored]) -> ov.Model:
+        """Lay out the network from a tile's patches to its image tokens."""
+        return build_vision_graph(self.config, stored)
+
+    def text_graph(self, stored: Mapping[str, Stored]) -> ov.Model:
+        """Lay out the decoder."""
+        return build_text_graph(self.config, stored)

@@ -1,0 +1,129 @@
+"""Which processor this is, and which of its instruction sets matter to the kernels that run a model."""
+
+from __future__ import annotations
+
+import platform
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+_CPUINFO = Path("/proc/cpuinfo")
+_CPUINFO_BYTES = 64 * 1024  # the first core's block, many times over; a large server lists hundreds of them
+_FIELD = re.compile(r"^([^:\n]+?)[ \t]*:[ \t]*(.*)$", re.MULTILINE)
+_UNKNOWN = "unknown processor"
+
+# Our name -> the names it has in /proc/cpuinfo and in sysctl, lower case. The order is the order shown.
+_NAMES = {
+    "sse4_2": ("sse4_2", "sse4.2"),
+    "avx2": ("avx2",),
+    "fma": ("fma",),
+    "avx_vnni": ("avx_vnni",),
+    "avx512f": ("avx512f",),
+    "avx512bw": ("avx512bw",),
+    "avx512_vnni": ("avx512_vnni", "avx512vnni"),
+    "avx512_bf16": ("avx512_bf16", "avx512bf16"),
+    "avx512_fp16": ("avx512_fp16", "avx512fp16"),
+    "amx_tile": ("amx_tile",),
+    "amx_int8": ("amx_int8",),
+    "amx_bf16": ("amx_bf16",),
+    "neon": ("asimd", "neon", "advsimd"),
+    "dotprod": ("asimddp", "feat_dotprod"),
+    "i8mm": ("i8mm", "feat_i8mm"),
+    "bf16": ("bf16", "feat_bf16"),
+    "sve": ("sve",),
+}
+_ARM_MAKERS = {0x41: "ARM", 0x51: "Qualcomm", 0x61: "Apple", 0xC0: "Ampere"}
+_ARM_PARTS = {  # those of servers and single-board computers; others show their number
+    (0x41, 0xD08): "Cortex-A72",
+    (0x41, 0xD0B): "Cortex-A76",
+    (0x41, 0xD0C): "Neoverse N1",
+    (0x41, 0xD40): "Neoverse V1",
+    (0x41, 0xD49): "Neoverse N2",
+    (0x41, 0xD4F): "Neoverse V2",
+}
+
+
+@dataclass(frozen=True)
+class Processor:
+    """A processor's name and its instruction sets; none are listed where the system does not report them."""
+
+    name: str
+    instruction_sets: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Return one line for people: the name, then the instruction sets."""
+        return f"{self.name} ({' '.join(self.instruction_sets) or 'instruction sets not reported'})"
+
+
+@cache
+def processor() -> Processor:
+    """Return this machine's processor, from /proc/cpuinfo on Linux and sysctl on macOS."""
+    if sys.platform == "darwin":
+        return from_sysctl(_sysctl())
+    try:
+        with _CPUINFO.open(encoding="utf-8", errors="replace") as file:
+            return from_cpuinfo(file.read(_CPUINFO_BYTES))
+    except OSError:  # not Linux, or a sandbox without /proc
+        return Processor(_platform_name(), ())
+
+
+def from_cpuinfo(text: str) -> Processor:
+    """Return the first processor of the text of /proc/cpuinfo, of an x86 or an ARM kernel."""
+    fields: dict[str, str] = {}
+    for name, value in _FIELD.findall(text):
+        fields.setdefault(name.strip().lower(), value.strip())
+    flags = fields.get("flags") or fields.get("features") or ""
+    return Processor(_cpuinfo_name(fields), _known(flags.lower().split()))
+
+
+def from_sysctl(text: str) -> Processor:
+    """Return the processor from the output of ``sysctl machdep.cpu hw.optional``, Intel or Apple."""
+    fields = {name.strip().lower(): value.strip() for name, value in _FIELD.findall(text)}
+    flags = [
+        *fields.get("machdep.cpu.features", "").lower().split(),
+        *fields.get("machdep.cpu.leaf7_features", "").lower().split(),
+        *(name.rsplit(".", 1)[-1] for name, value in fields.items() if _is_optional(name) and value == "1"),
+    ]
+    return Processor(fields.get("machdep.cpu.brand_string") or _platform_name(), _known(flags))
+
+
+def _is_optional(name: str) -> bool:
+    return name.startswith("hw.optional.")
+
+
+def _known(flags: list[str]) -> tuple[str, ...]:
+    present = frozenset(flags)
+    return tuple(name for name, spellings in _NAMES.items() if not present.isdisjoint(spellings))
+
+
+def _cpuinfo_name(fields: dict[str, str]) -> str:
+    if name := fields.get("model name"):
+        return name
+    try:
+        maker, part = int(fields["cpu implementer"], 16), int(fields["cpu part"], 16)
+    except (KeyError, ValueError):
+        return _platform_name()
+    part_name = _ARM_PARTS.get((maker, part), f"part {part:#x}")
+    return f"{_ARM_MAKERS.get(maker, f'ARM implementer {maker:#x}')} {part_name}"
+
+
+def _platform_name() -> str:
+    return platform.processor() or platform.machine() or _UNKNOWN
+
+
+def _sysctl() -> str:
+    """Return what sysctl prints, as far as it got: unknown names make it fail after printing the others."""
+    try:
+        done = subprocess.run(
+            ["/usr/sbin/sysctl", "machdep.cpu", "hw.optional"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout

@@ -1,0 +1,76 @@
+"""Which rows may share a matrix product so that each gets the same bits in any company.
+
+A runtime picks its kernel by the number of rows, and kernels add up in different orders. Row counts between
+two such changes are a band: inside one, a row's result depends on that row alone.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+USUAL_ROWS = 16  # sequences that decode side by side: the least that one band must hold
+
+
+@dataclass(frozen=True, slots=True)
+class SharedCall:
+    """Pieces that are computed together, by their place in the input, and rows to add that nobody reads."""
+
+    pieces: tuple[int, ...]
+    num_padding_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowBands:
+    """The row counts at which the runtime changes its kernel, ascending; the first is 1."""
+
+    starts: tuple[int, ...] = (1,)
+
+    def __post_init__(self) -> None:
+        if not self.starts or self.starts[0] != 1 or list(self.starts) != sorted({*self.starts}):
+            message = f"row bands begin at 1 and ascend, got {self.starts}"
+            raise ValueError(message)
+
+    @property
+    def fewest_rows(self) -> int:
+        """The least rows of any call: where the band begins that holds ``USUAL_ROWS``."""
+        return self.starts[bisect_right(self.starts, USUAL_ROWS) - 1]
+
+    def around(self, num_rows: int) -> tuple[int, int | None]:
+        """Return the band [begin, end) in which a piece of so many rows is computed; None for no end."""
+        place = bisect_right(self.starts, max(num_rows, self.fewest_rows))
+        return self.starts[place - 1], self.starts[place] if place < len(self.starts) else None
+
+    def joined(self, other: RowBands) -> RowBands:
+        """Return bands that hold for products of both."""
+        return RowBands(tuple(sorted({*self.starts, *other.starts})))
+
+    def plan(self, sizes: Sequence[int]) -> list[SharedCall]:
+        """Divide pieces of these many rows among calls so that each call is in the band of all its pieces.
+
+        Every size is 1 or more. Pieces keep their order within a call.
+        """
+        by_band: defaultdict[tuple[int, int | None], list[int]] = defaultdict(list)
+        for index, size in enumerate(sizes):
+            by_band[self.around(size)].append(index)
+        calls: list[SharedCall] = []
+        for (begin, end), indices in sorted(by_band.items(), key=lambda item: item[1][0]):
+            for group in _within(indices, sizes, end):
+                missing = begin - sum(sizes[index] for index in group)
+                calls.append(SharedCall(tuple(group), max(0, missing)))
+        return calls
+
+
+def _within(indices: Sequence[int], sizes: Sequence[int], end: int | None) -> list[list[int]]:
+    """Cut a list of pieces into runs of fewer than ``end`` rows each."""
+    groups: list[list[int]] = []
+    num_rows = 0
+    for index in indices:
+        if not groups or (end is not None and num_rows + sizes[index] >= end):
+            groups.append([])
+            num_rows = 0
+        groups[-1].append(index)
+        num_rows += sizes[index]
+    return groups
