@@ -63,7 +63,7 @@ def show(name: ModelName, json: JsonFlag = False, quiet: QuietFlag = False) -> N
 
     output = get_output(json=json, quiet=quiet)
     settings = _settings()
-    found = Names(lambda: settings).which(name, LISTED)
+    found = Names().which(name, LISTED, settings)
     if isinstance(found, KnownRemote):
         if output.json:
             output.emit(remote_as_json(found.name, found.settings))

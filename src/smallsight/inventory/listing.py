@@ -84,7 +84,8 @@ class ModelService:
     ) -> None:
         self.memory_bytes = usable_memory_bytes() if memory_bytes is None else memory_bytes
         self._endpoint = endpoint
-        self._names = Names(lambda: settings, catalog=catalog, cache_dir=cache_dir)
+        self._names = Names(catalog=catalog, cache_dir=cache_dir)
+        self._settings = settings
         self._files = self._names.files(settings)
         self.catalog = self._names.catalog
 
@@ -97,7 +98,7 @@ class ModelService:
 
     def show(self, name: str) -> ModelStatus:
         """Return one model, its files' headers checked; raises UnknownModelError."""
-        found = self._names.which(name, HERE)
+        found = self._names.which(name, HERE, self._settings)
         if isinstance(found, Entry):
             return self._status_of_entry(found, check=True)
         assert isinstance(found, RegisteredModel)  # noqa: S101 - for the type checker: the other origin
@@ -154,7 +155,7 @@ class ModelService:
 
     def plan_removal(self, name: str) -> Removal:
         """Say what removing a model would do, without doing it; raises when it has no files here."""
-        self._names.which(name, HERE)  # which raises for an unknown one
+        self._names.which(name, HERE, self._settings)  # which raises for an unknown one
         registered = self._files.registered.get(name)
         entry = self.catalog.get(name)
         found = None if entry is None else self._files.locate(entry)
@@ -252,7 +253,7 @@ class ModelService:
         return Fit.TIGHT if needed_bytes <= self.memory_bytes else Fit.TOO_LARGE
 
     def _entry(self, name: str) -> Entry:
-        found = self._names.which(name, HERE)
+        found = self._names.which(name, HERE, self._settings)
         if isinstance(found, Entry):
             return found
         raise ModelUnavailableError(

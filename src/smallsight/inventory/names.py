@@ -7,7 +7,6 @@ Answers the cheap question, which model is this, without reading any weights. Wh
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -87,33 +86,27 @@ class _Remembered:
 
 
 class Names:
-    """Resolves names under the settings in force at the time of asking. Thread-safe."""
+    """Resolves names under given settings, and remembers what it found. Thread-safe."""
 
-    def __init__(
-        self,
-        settings: Callable[[], Settings],
-        *,
-        catalog: Catalog | None = None,
-        cache_dir: Path | None = None,
-    ) -> None:
+    def __init__(self, *, catalog: Catalog | None = None, cache_dir: Path | None = None) -> None:
         self.catalog = catalog or load_catalog()
-        self._settings = settings
         self._cache_dir = cache_dir or default_cache_dir()
         self._remembered: dict[tuple[str, frozenset[Origin]], _Remembered] = {}
 
-    def which(self, name: str, among: frozenset[Origin]) -> Meaning:
+    def which(self, name: str, among: frozenset[Origin], settings: Settings) -> Meaning:
         """Return what a name stands for, looking in these origins by precedence.
 
         Case does not matter, except in paths. Raises UnknownModelError with the nearest names.
         """
-        settings = self._settings()
         for origin in Origin:
             if origin in among and (found := self._look_up(name, origin, settings)) is not None:
                 return found
         registered = RegisteredModels(settings.models_path).all()
         raise unknown_model(name, [e.name for e in self.catalog.entries] + [m.name for m in registered])
 
-    def resolve(self, name: str | os.PathLike[str], among: frozenset[Origin]) -> KnownModel | KnownRemote:
+    def resolve(
+        self, name: str | os.PathLike[str], among: frozenset[Origin], settings: Settings
+    ) -> KnownModel | KnownRemote:
         """Return the model that a name or a folder stands for, with its family and files.
 
         ``./NAME`` and path objects always mean a folder. The answer is remembered until a file or setting
@@ -122,11 +115,10 @@ class Names:
         """
         if not isinstance(name, str):
             return self._of_folder(Path(name), None)
-        settings = self._settings()
         known = self._remembered.get((name, among))
         if known is not None and known.settings is settings and _stands(known):
             return known.model
-        meaning = self.which(name, among)
+        meaning = self.which(name, among, settings)
         if isinstance(meaning, KnownRemote):
             return meaning
         watched = self._watched(meaning, settings)

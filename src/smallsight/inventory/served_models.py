@@ -27,6 +27,7 @@ from smallsight.settings import ModelSettings, Settings
 
 _Value = TypeVar("_Value")
 _GIB = 1024**3
+_HERE_FOR_CLIENTS = FOR_CLIENTS - {Origin.REMOTE}
 _NO_OWNER, _REMOTE = "smallsight", "remote"
 
 
@@ -66,13 +67,23 @@ class ListedModel:
     created_s: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was served before; it stands for the same model under the same settings."""
+
+    model: KnownModel
+    settings: Settings
+    served: ServedModel
+
+
 class ServedModels:
     """Finds and lists models under the settings in force at the time of asking. Thread-safe."""
 
     def __init__(self, settings: Callable[[], Settings]) -> None:
         self._settings = settings
-        self._names = Names(settings)
+        self._names = Names()
         self._footprints = Footprints(self._names.catalog.model_types)
+        self._found: dict[str, _Found] = {}
 
     def find(self, name: str | None, *, here: bool = False) -> ServedModel:
         """Return the model of this name, or the active one, without asking what it weighs.
@@ -89,15 +100,20 @@ class ServedModels:
                 )
             name = settings.active_model
         try:
-            found = self._names.resolve(name, FOR_CLIENTS - {Origin.REMOTE} if here else FOR_CLIENTS)
+            found = self._names.resolve(name, _HERE_FOR_CLIENTS if here else FOR_CLIENTS, settings)
         except ModelUnavailableError as error:
             raise UnknownModelError(error.message, hint=error.hint) from error
         if isinstance(found, KnownRemote):
             return _remote_model(found, settings)
+        before = self._found.get(found.name)
+        if before is not None and before.model is found and before.settings is settings:
+            return before.served
         own = _own_settings(settings, found.name)
         precision = own.inference.dtype or settings.inference.dtype
         found.precision(precision)  # raises where the model has no such precision
-        return _served(found, precision, own, settings)
+        served = _served(found, precision, own, settings)
+        self._found[found.name] = _Found(found, settings, served)
+        return served
 
     def find_for_work(self, name: str, precision: str) -> ServedModel:
         """Return the model that the operator names for work of this program: a name or a folder.
@@ -105,7 +121,7 @@ class ServedModels:
         Settings for answers do not apply to it. Raises subclasses of ModelError.
         """
         settings = self._settings()
-        found = self._names.resolve(name, FOR_LOADING)
+        found = self._names.resolve(name, FOR_LOADING, settings)
         if isinstance(found, KnownRemote):
             return _remote_model(found, settings)
         found.precision(precision)  # raises where the model has no such precision
@@ -118,7 +134,7 @@ class ServedModels:
         """
         if served.needed_bytes is not None:
             return served.needed_bytes
-        found = self._names.resolve(served.source, HERE)
+        found = self._names.resolve(served.source, HERE, self._settings())
         if isinstance(found, KnownRemote):
             return 0
         return self._footprints.needed_bytes(found, found.precision(served.precision))
@@ -141,7 +157,7 @@ class ServedModels:
 
     def get(self, name: str) -> ListedModel:
         """Return what the list says about one model; raises UnknownModelError."""
-        canonical = self._names.which(name, FOR_CLIENTS).name
+        canonical = self._names.which(name, FOR_CLIENTS, self._settings()).name
         for one in self.list():
             if one.name == canonical:
                 return one
@@ -152,13 +168,13 @@ class ServedModels:
 
     def _models_here(self) -> Iterator[KnownModel]:
         """Yield the catalogue's models, then registered folders, whose files are here and sound."""
-        catalog = self._names.catalog
-        own = RegisteredModels(self._settings().models_path).all()
+        catalog, settings = self._names.catalog, self._settings()
+        own = RegisteredModels(settings.models_path).all()
         names = [entry.name for entry in catalog.entries if entry.is_runnable]
         names += [one.name for one in own if catalog.get(one.name) is None]
         for name in names:
             try:
-                model = self._names.resolve(name, HERE)
+                model = self._names.resolve(name, HERE, settings)
                 if isinstance(model, KnownRemote):
                     continue
                 if model.entry is None:

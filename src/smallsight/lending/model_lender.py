@@ -16,7 +16,7 @@ from smallsight.inventory.served_models import ServedModel
 from smallsight.lending.measured_memory import MeasuredMemory
 from smallsight.lending.residency import MemoryState, Residency
 from smallsight.lending.resident_models import Loader, ModelSlot, ResidentModels
-from smallsight.lending.turns_for_models import TurnsForModels
+from smallsight.lending.turns_for_models import Grant, TurnsForModels
 from smallsight.lending.waiting import finish_in_loop, finish_in_thread
 from smallsight.machine.memory import free_memory_bytes, resident_memory_bytes
 from smallsight.model.answer import TileCounts
@@ -100,14 +100,14 @@ class ModelLender:
         measured.
         """
         models = self._models
-        slot = await finish_in_loop(self._turns.obtain(served), models.lock)
-        began = models.num_loads + models.num_unloads, models.measure().resident_bytes
+        grant = await finish_in_loop(self._turns.obtain(served), models.lock)
+        num_changes = models.num_changes
         try:
-            yield _model_of(slot)
+            yield _model_of(grant.slot)
         finally:
             with models.lock:
-                self._note_growth(slot, *began)
-                models.give_back(slot)
+                self._note_growth(grant, num_changes)
+                models.give_back(grant.slot)
 
     @contextmanager
     def borrow(self, served: ServedModel) -> Iterator[Loan]:
@@ -116,7 +116,7 @@ class ModelLender:
         Raises as ``lend``. A borrower that works for long looks at ``is_wanted_back`` between two answers.
         """
         models = self._models
-        slot = finish_in_thread(self._turns.obtain(served), models.lock)
+        slot = finish_in_thread(self._turns.obtain(served), models.lock).slot
         try:
             yield Loan(_model_of(slot), self)
         finally:
@@ -155,16 +155,14 @@ class ModelLender:
         """Do what ``close`` does, blocking this thread."""
         self._models.close()
 
-    def _note_growth(self, slot: ModelSlot, num_changes: int, before_bytes: int) -> None:
+    def _note_growth(self, grant: Grant, num_changes: int) -> None:
         """Keep what an answer took, when nothing else can have let the process grow meanwhile."""
-        models = self._models
+        models, slot = self._models, grant.slot
         is_first, slot.has_answered = not slot.has_answered, True
-        total_users = sum(one.num_users for one in self.policy.residents)
-        if total_users != 1 or num_changes != models.num_loads + models.num_unloads:
+        if self.policy.num_users != 1 or num_changes != models.num_changes:
             return
-        grown_bytes = max(0, models.measure().resident_bytes - before_bytes)
-        models.measured.note_answer(slot.served, grown_bytes, is_first=is_first)
-        known = models.measured.find(slot.served)
+        grown_bytes = max(0, models.measure().resident_bytes - grant.memory.resident_bytes)
+        known = models.measured.note_answer(slot.served, grown_bytes, is_first=is_first)
         answer_bytes = max(known.first_answer_bytes, known.later_answer_bytes)
         self.policy.charge(slot.served.name, slot.took_bytes + answer_bytes)
 

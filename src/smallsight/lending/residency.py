@@ -78,6 +78,7 @@ class Residency:
         self.max_bytes = max_bytes
         self._residents: dict[str, Resident] = {}
         self._num_uses = 0
+        self.num_users = 0  # of all models together
 
     @property
     def residents(self) -> tuple[Resident, ...]:
@@ -131,11 +132,13 @@ class Residency:
         if self._residents[name].stage is not Residence.READY:
             raise ValueError(f"{name} is not ready")
         self._residents[name].num_users += 1
+        self.num_users += 1
         self._touch(name)
 
     def finish_use(self, name: str) -> None:
         """Count a user less."""
         self._residents[name].num_users -= 1
+        self.num_users -= 1
         self._touch(name)
 
     def begin_unloading(self, name: str) -> None:

@@ -84,6 +84,11 @@ class ResidentModels:
         self._loading_thread = ThreadPoolExecutor(1, "smallsight-loading")
         self._side_thread = ThreadPoolExecutor(1, "smallsight-memory")
 
+    @property
+    def num_changes(self) -> int:
+        """How often something was loaded or unloaded."""
+        return self.num_loads + self.num_unloads
+
     def load(self, served: ServedModel, charged_bytes: int) -> Steps[ModelSlot]:
         """Load a model and use it at once: idle for a moment, it would be evicted for the next in line.
 
@@ -103,11 +108,6 @@ class ResidentModels:
     def unload(self, name: str) -> Steps[None]:
         """Unload an idle model; that goes on when whoever began it leaves."""
         yield self._begin_unloading(name)
-
-    def begin_use(self, slot: ModelSlot) -> None:
-        """Count a user of a ready model."""
-        self.policy.begin_use(slot.served.name)
-        self.keep(slot)
 
     def keep(self, slot: ModelSlot) -> None:
         """Do not unload a model for being idle until it is given back."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from smallsight.errors import MemoryBudgetError
@@ -15,6 +16,14 @@ from smallsight.machine.memory import give_memory_back
 
 _GIB = 1024**3
 _ANSWER_BYTES = 64 * 1024**2  # before any answer of a model has been measured
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A model in use by one borrower more, and the memory that was taken when it was granted."""
+
+    slot: ModelSlot
+    memory: MemoryState
 
 
 class TurnsForModels:
@@ -35,7 +44,7 @@ class TurnsForModels:
         """Whether a borrower waits until a model that is in use is given back."""
         return bool(self._wanting_room)
 
-    def obtain(self, served: ServedModel) -> Steps[ModelSlot]:
+    def obtain(self, served: ServedModel) -> Steps[Grant]:
         """Obtain a model in use, with room for an answer; raises MemoryBudgetError and as loading does."""
         arrival = next(self._arrivals)
         try:
@@ -45,13 +54,13 @@ class TurnsForModels:
                 self._wanting_room.discard(arrival)
                 self._models.changes.announce()
 
-    def _obtain_in_turn(self, served: ServedModel, arrival: int) -> Steps[ModelSlot]:
+    def _obtain_in_turn(self, served: ServedModel, arrival: int) -> Steps[Grant]:
         """Obtain a model; who came after a borrower that waits for room waits too, or it would never come."""
         models, needed_bytes = self._models, served.needed_bytes
         while True:
             models.require_open()
             slot, resident = models.slots.get(served.name), models.policy.get(served.name)
-            if any(earlier < arrival for earlier in self._wanting_room):
+            if min(self._wanting_room, default=arrival) < arrival:
                 yield models.changes.next()
             elif slot is None or resident is None:
                 if needed_bytes is None:
@@ -63,7 +72,7 @@ class TurnsForModels:
             elif slot.served.load_key != served.load_key and resident.is_idle:
                 yield from models.unload(served.name)
             else:
-                models.begin_use(slot)
+                models.policy.begin_use(served.name)
                 return (yield from self._settle(slot, served))
 
     def _weighed(self, served: ServedModel) -> Steps[int]:
@@ -91,18 +100,18 @@ class TurnsForModels:
                 yield models.changes.next()
         return None
 
-    def _settle(self, slot: ModelSlot, served: ServedModel) -> Steps[ModelSlot]:
+    def _settle(self, slot: ModelSlot, served: ServedModel) -> Steps[Grant]:
         """Make room for the answer of a model in use, or give it back; raises MemoryBudgetError."""
         self._models.keep(slot)
         try:
-            yield from self._make_room(slot, served)
+            memory = yield from self._make_room(slot, served)
         except BaseException:
             self._models.give_back(slot)
             raise
-        return slot
+        return Grant(slot, memory)
 
-    def _make_room(self, slot: ModelSlot, served: ServedModel) -> Steps[None]:
-        """Unload idle models until an answer as large as the largest so far has room."""
+    def _make_room(self, slot: ModelSlot, served: ServedModel) -> Steps[MemoryState]:
+        """Unload idle models until the largest answer so far has room; return what is taken then."""
         models = self._models
         known = models.measured.find(served)
         answer_bytes = known.later_answer_bytes if slot.has_answered else known.first_answer_bytes
@@ -113,9 +122,11 @@ class TurnsForModels:
             memory = models.measure()
         if wanted_bytes > self._room_bytes(served, memory):
             yield models.aside(give_memory_back)
-            room_bytes = self._room_bytes(served, models.measure())
+            memory = models.measure()
+            room_bytes = self._room_bytes(served, memory)
             if wanted_bytes > room_bytes:
                 raise _no_room(f"An answer of {served.name}", wanted_bytes, max(0, room_bytes))
+        return memory
 
     def _room_bytes(self, served: ServedModel, memory: MemoryState) -> int:
         """Return how much the process may still grow for an answer of this model."""

@@ -93,13 +93,13 @@ def load_served(served: ServedModel, settings: Settings, on_progress: Callable[[
 def _find(
     name_or_directory: str | os.PathLike[str], engine: str, settings: Settings
 ) -> KnownModel | KnownRemote:
-    names = Names(lambda: settings)
+    names = Names()
     if engine != _REMOTE:
         return names.resolve(
-            name_or_directory, FOR_LOADING if engine == AUTO else FOR_LOADING - {Origin.REMOTE}
+            name_or_directory, FOR_LOADING if engine == AUTO else FOR_LOADING - {Origin.REMOTE}, settings
         )
     try:
-        return names.resolve(str(name_or_directory), frozenset((Origin.REMOTE,)))
+        return names.resolve(str(name_or_directory), frozenset((Origin.REMOTE,)), settings)
     except UnknownModelError as error:
         raise UnknownModelError(
             f"The settings name no other server for {name_or_directory!r}.", hint="add it to [remotes]."

@@ -32,14 +32,14 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def names(settings: Settings, tmp_path: Path) -> Names:
-    return Names(lambda: settings, cache_dir=tmp_path / "cache")
+def names(tmp_path: Path) -> Names:
+    return Names(cache_dir=tmp_path / "cache")
 
 
 @pytest.fixture
-def find(names: Names):
+def find(names: Names, settings: Settings):
     def find_one(name: str | Path) -> KnownModel:
-        found = names.resolve(name, FOR_LOADING)
+        found = names.resolve(name, FOR_LOADING, settings)
         assert isinstance(found, KnownModel)
         return found
 
@@ -58,7 +58,7 @@ def test_every_origin_comes_before_the_next_one(tmp_path: Path, model_dir: Path,
     entry = replace(load_catalog().entries[0], name=name)
     catalog = replace(load_catalog(), entries=(entry,))
     register(settings, name.upper(), model_dir)
-    names = Names(lambda: settings, catalog=catalog)
+    names = Names(catalog=catalog)
     expected = {
         Origin.REMOTE: KnownRemote(name, remote),
         Origin.CATALOGUE: entry,
@@ -68,7 +68,7 @@ def test_every_origin_comes_before_the_next_one(tmp_path: Path, model_dir: Path,
     }
     assert list(expected) == list(Origin)
     for index, meaning in enumerate(expected.values()):
-        assert names.which(name, frozenset(list(Origin)[index:])) == meaning
+        assert names.which(name, frozenset(list(Origin)[index:]), settings) == meaning
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_folder_of_a_family_that_does_not_run_yet(settings: Settings, model_di
     (model_dir / "config.json").write_text(json.dumps({"model_type": "newer"}))
     catalog = replace(load_catalog(), model_types={"newer": "another"})
     with pytest.raises(ModelNotRunnableError, match="holds a another model"):
-        Names(lambda: settings, catalog=catalog).resolve(model_dir, FOR_LOADING)
+        Names(catalog=catalog).resolve(model_dir, FOR_LOADING, settings)
 
 
 def test_a_folder_that_is_gone_since_it_was_registered(find, settings: Settings, model_dir: Path):
@@ -135,41 +135,41 @@ def test_any_other_name_is_an_error_of_ours(find, name: str):
 
 def test_a_name_is_looked_up_once_while_nothing_changes(names: Names, settings: Settings, model_dir: Path):
     register(settings, "mine", model_dir)
-    first = names.resolve("mine", HERE)
-    assert names.resolve("mine", HERE) is first
+    first = names.resolve("mine", HERE, settings)
+    assert names.resolve("mine", HERE, settings) is first
     (model_dir / "config.json").touch()
-    second = names.resolve("mine", HERE)
+    second = names.resolve("mine", HERE, settings)
     assert isinstance(first, KnownModel)
     assert isinstance(second, KnownModel)
     assert first.files_mark != second.files_mark
     (model_dir / "model.safetensors").unlink()
     with pytest.raises(BrokenCheckpointError, match="no weights"):
-        names.resolve("mine", HERE)
+        names.resolve("mine", HERE, settings)
 
 
 def test_files_that_come_before_the_known_ones_are_seen(names: Names, settings: Settings, tmp_path: Path):
-    shipped = names.resolve("Smallsight-tiny", HERE)
+    shipped = names.resolve("Smallsight-tiny", HERE, settings)
     assert isinstance(shipped, KnownModel)
     assert shipped.directory is not None
     own = tmp_path / "own"
     own.mkdir()
     register(settings, "Smallsight-tiny", own)
-    assert names.resolve("Smallsight-tiny", HERE) == shipped  # nothing is in there yet
+    assert names.resolve("Smallsight-tiny", HERE, settings) == shipped  # nothing is in there yet
     for file in shipped.directory.iterdir():
         shutil.copy(file, own)
-    found = names.resolve("Smallsight-tiny", HERE)
+    found = names.resolve("Smallsight-tiny", HERE, settings)
     assert isinstance(found, KnownModel)
     assert found.directory == own
     RegisteredModels(settings.models_path).forget("Smallsight-tiny")
-    assert names.resolve("Smallsight-tiny", HERE) == shipped
+    assert names.resolve("Smallsight-tiny", HERE, settings) == shipped
 
 
-def test_changed_settings_are_seen(tmp_path: Path, model_dir: Path):
-    in_force = Settings(home=tmp_path / "home")
-    names = Names(lambda: in_force)
-    assert isinstance(names.resolve("test", FOR_CLIENTS), KnownModel)
-    in_force = Settings(
+def test_changed_settings_are_seen(tmp_path: Path):
+    names = Names()
+    before = Settings(home=tmp_path / "home")
+    after = Settings(
         home=tmp_path / "home", remotes={"Test": RemoteSettings(base_url="http://127.0.0.1:1/v1")}
     )
-    assert names.resolve("test", FOR_CLIENTS).name == "Test"
-    assert isinstance(names.resolve("test", FOR_CLIENTS - {Origin.REMOTE}), KnownModel)
+    assert isinstance(names.resolve("test", FOR_CLIENTS, before), KnownModel)
+    assert names.resolve("test", FOR_CLIENTS, after).name == "Test"
+    assert isinstance(names.resolve("test", FOR_CLIENTS - {Origin.REMOTE}, after), KnownModel)
