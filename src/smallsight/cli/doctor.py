@@ -1,4 +1,4 @@
-"""``smallsight doctor``: what this machine has, what is missing, how to mend it."""
+"""``smallsight doctor``: what this machine has, what is missing, how to fix it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MARKS = {
 
 
 def doctor(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
-    """Show what this machine has, what is missing, how to mend it."""
+    """Show what this machine has, what is missing, how to fix it."""
     from rich.text import Text
 
     from smallsight.cli.diagnosis import Severity, examine

@@ -154,7 +154,7 @@ class ModelService:
         return model
 
     def plan_removal(self, name: str) -> Removal:
-        """Say what removing a model would do, without doing it; raises when it has no files here."""
+        """Return what removing a model would do, without doing it; raises when it has no files here."""
         self._names.which(name, HERE, self._settings)  # which raises for an unknown one
         registered = self._files.registered.get(name)
         entry = self.catalog.get(name)

@@ -68,7 +68,7 @@ class ListedModel:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _LastServed:
     """What was served before; it stands for the same model under the same settings."""
 
     model: KnownModel
@@ -83,7 +83,7 @@ class ServedModels:
         self._settings = settings
         self._names = Names()
         self._footprints = Footprints(self._names.catalog.model_types)
-        self._found: dict[str, _Found] = {}
+        self._found: dict[str, _LastServed] = {}
 
     def find(self, name: str | None, *, here: bool = False) -> ServedModel:
         """Return the model of this name, or the active one, without asking what it weighs.
@@ -112,7 +112,7 @@ class ServedModels:
         precision = own.inference.dtype or settings.inference.dtype
         found.precision(precision)  # raises where the model has no such precision
         served = _served(found, precision, own, settings)
-        self._found[found.name] = _Found(found, settings, served)
+        self._found[found.name] = _LastServed(found, settings, served)
         return served
 
     def find_for_work(self, name: str, precision: str) -> ServedModel:

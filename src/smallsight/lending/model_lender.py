@@ -1,7 +1,7 @@
 """The one owner of loaded models: lends them to event loops and to plain threads.
 
-Models are loaded when first asked for, shared, and unloaded when idle or in the way. How long answers took
-memory is measured here; loading is in ``resident_models``, waiting in ``turns_for_models``.
+Models are loaded when first asked for, shared, and unloaded when idle or in the way. What answers take is
+measured here; loading is in ``resident_models``, waiting in ``turns_for_models``.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
+from smallsight.errors import MemoryBudgetError, OutOfResourcesError
 from smallsight.inventory.served_models import ServedModel
 from smallsight.lending.measured_memory import MeasuredMemory
 from smallsight.lending.residency import MemoryState, Residency
-from smallsight.lending.resident_models import Loader, ModelSlot, ResidentModels
+from smallsight.lending.resident_models import ModelLoader, ModelSlot, ResidentModels
 from smallsight.lending.turns_for_models import Grant, TurnsForModels
 from smallsight.lending.waiting import finish_in_loop, finish_in_thread
 from smallsight.machine.memory import free_memory_bytes, resident_memory_bytes
@@ -59,7 +60,7 @@ class ModelLender:
     def __init__(
         self,
         policy: Residency,
-        load: Loader,
+        load: ModelLoader,
         *,
         keep_alive_s: float,
         measure: Callable[[], MemoryState] | None = None,
@@ -96,11 +97,16 @@ class ModelLender:
     async def lend(self, served: ServedModel) -> AsyncIterator[Model]:
         """Lend a model for one answer, loading it first if need be; it stays until it is given back.
 
-        Raises MemoryBudgetError when there is no room, and what loading raises. What the answer takes is
-        measured.
+        Raises MemoryBudgetError when there is no room, and what else loading raises. What the answer takes
+        is measured.
         """
         models = self._models
-        grant = await finish_in_loop(self._turns.obtain(served), models.lock)
+        try:
+            grant = await finish_in_loop(self._turns.obtain(served), models.lock)
+        except MemoryBudgetError:
+            raise
+        except OutOfResourcesError as error:  # of loading: for a request, a matter of what else is loaded
+            raise MemoryBudgetError(error.message, hint=error.hint) from error
         num_changes = models.num_changes
         try:
             yield _model_of(grant.slot)
@@ -113,7 +119,8 @@ class ModelLender:
     def borrow(self, served: ServedModel) -> Iterator[Loan]:
         """Lend a model to this thread for many answers; blocks while it is loaded or others come first.
 
-        Raises as ``lend``. A borrower that works for long looks at ``is_wanted_back`` between two answers.
+        Raises MemoryBudgetError when there is no room, and what loading raises. A borrower that works for
+        long looks at ``is_wanted_back`` between two answers.
         """
         models = self._models
         slot = finish_in_thread(self._turns.obtain(served), models.lock).slot

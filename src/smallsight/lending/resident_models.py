@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import structlog
 
-from smallsight.errors import MemoryBudgetError, ModelUnavailableError, OutOfResourcesError
+from smallsight.errors import ModelUnavailableError
 from smallsight.inventory.served_models import ServedModel
 from smallsight.lending.idle_timer import IdleTimer
 from smallsight.lending.measured_memory import MeasuredMemory
@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 FOREVER_S = -1
 
-Loader = Callable[[ServedModel, OnProgress], Model]
+ModelLoader = Callable[[ServedModel, OnProgress], Model]
 _Result = TypeVar("_Result")
 
 
@@ -62,7 +62,7 @@ class ResidentModels:
     def __init__(
         self,
         policy: Residency,
-        load: Loader,
+        load: ModelLoader,
         *,
         keep_alive_s: float,
         measure: Callable[[], MemoryState],
@@ -163,13 +163,11 @@ class ResidentModels:
         served, before_bytes = slot.served, self.measure().resident_bytes
         try:
             model = self._load(served, partial(_note, slot))
-        except BaseException as error:
+        except BaseException:
             with self.lock:
                 del self.slots[served.name]
                 self.policy.forget(served.name)
                 self.changes.announce()
-            if isinstance(error, OutOfResourcesError):
-                raise MemoryBudgetError(error.message, hint=error.hint) from error
             raise
         set_lasting_objects_aside()
         grown_bytes = self.measure().resident_bytes - before_bytes

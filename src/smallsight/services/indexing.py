@@ -61,7 +61,7 @@ class IndexingApplication(Application):
         """The owner of the models that describe and tag."""
         if self._given_lender is not None:
             return self._given_lender
-        lender = own_lender(self.settings, self._models)
+        lender = own_lender(self.settings)
         self.resources.callback(lender.close_in_thread)
         return lender
 
@@ -117,11 +117,10 @@ class IndexingApplication(Application):
         return report
 
 
-def own_lender(settings: Settings, models: ServedModels) -> ModelLender:
-    """Return a lender for one process that only indexes: the machine's free memory is its only bound."""
+def own_lender(settings: Settings) -> ModelLender:
+    """Return a lender for a process that only indexes: nothing but loading itself says what does not fit."""
     return ModelLender(
         Residency(max_models=_MAX_MODELS, max_bytes=sys.maxsize),
         lambda served, on_progress: load_served(served, settings, on_progress),
         keep_alive_s=FOREVER_S,
-        weigh=models.needed_bytes,
     )

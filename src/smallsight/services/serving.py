@@ -10,7 +10,7 @@ from smallsight.lending.measured_memory import MeasuredMemory
 from smallsight.lending.model_lender import ModelLender
 from smallsight.lending.remotes import RemoteModels
 from smallsight.lending.residency import MemoryState, Residency
-from smallsight.lending.resident_models import Loader
+from smallsight.lending.resident_models import ModelLoader
 from smallsight.machine.memory import free_memory_bytes, resident_memory_bytes, usable_memory_bytes
 from smallsight.model.loading import load_served
 from smallsight.model.model import Model
@@ -32,7 +32,7 @@ _MODELS_ON_LARGE_MACHINES = 3
 class Serving:
     """Everything behind the server's routes. Make it inside the event loop; close it at the end."""
 
-    def __init__(self, live: LiveSettings, *, loader: Loader | None = None) -> None:
+    def __init__(self, live: LiveSettings, *, loader: ModelLoader | None = None) -> None:
         self.live = live
         self.settings = live.current()
         self.keys = ApiKeys(self.settings.api_keys_path)

@@ -11,7 +11,12 @@ from contextlib import contextmanager
 import pytest
 
 from fake_machine import GIB, WAIT_S, Machine, served, until
-from smallsight.errors import BrokenCheckpointError, MemoryBudgetError, ModelUnavailableError
+from smallsight.errors import (
+    BrokenCheckpointError,
+    MemoryBudgetError,
+    ModelUnavailableError,
+    OutOfResourcesError,
+)
 from smallsight.lending.measured_memory import Measured, MeasuredMemory
 from smallsight.lending.model_lender import ModelLender
 from smallsight.lending.residency import Residency
@@ -78,6 +83,10 @@ def test_what_loading_raises_reaches_the_thread(machine: Machine):
         machine.failure = BrokenCheckpointError("Broken.")
         with pytest.raises(BrokenCheckpointError):
             use(lender, "a")
+        machine.failure = OutOfResourcesError("It needs 3 GiB.")
+        with pytest.raises(OutOfResourcesError) as caught:
+            use(lender, "a")
+        assert caught.value is machine.failure
         with pytest.raises(MemoryBudgetError), lender.borrow(served("a", 5 * GIB)):
             pass
         assert lender.loaded() == ()
