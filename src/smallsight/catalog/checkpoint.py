@@ -50,11 +50,7 @@ def open_checkpoint(directory: Path, model_types: Mapping[str, str]) -> Checkpoi
     ``model_types`` maps "model_type" of config.json to a family. Raises BrokenCheckpointError for a folder
     that is no checkpoint or a damaged one, ModelNotRunnableError for a model of another kind.
     """
-    if not directory.is_dir():
-        raise BrokenCheckpointError(
-            f"There is no folder {directory}.", hint="give the folder that holds config.json."
-        )
-    config = read_json_object(directory / "config.json")
+    config = _read_config(directory)
     family = _family(directory, config, model_types)
     weight_files = find_weight_files(directory)
     by_file = {path: read_header(path) for path in weight_files}
@@ -62,6 +58,11 @@ def open_checkpoint(directory: Path, model_types: Mapping[str, str]) -> Checkpoi
     tensors = tuple(tensor for held in by_file.values() for tensor in held)
     _check_names(directory, tensors)
     return Checkpoint(directory, family, config, weight_files, tensors)
+
+
+def read_family(directory: Path, model_types: Mapping[str, str]) -> str:
+    """Return the family of a checkpoint without looking at its weights; raises as ``open_checkpoint``."""
+    return _family(directory, _read_config(directory), model_types)
 
 
 def mark_of_files(directory: Path) -> str:
@@ -119,6 +120,14 @@ def read_json_object(path: Path) -> Mapping[str, Any]:
     if not isinstance(data, dict):
         raise BrokenCheckpointError(f"{path} does not hold an object.", hint="fetch it again.")
     return data
+
+
+def _read_config(directory: Path) -> Mapping[str, Any]:
+    if not directory.is_dir():
+        raise BrokenCheckpointError(
+            f"There is no folder {directory}.", hint="give the folder that holds config.json."
+        )
+    return read_json_object(directory / "config.json")
 
 
 def _family(directory: Path, config: Mapping[str, Any], model_types: Mapping[str, str]) -> str:

@@ -67,6 +67,21 @@ class ModelFiles:
                 return found
         return None
 
+    def watched(self, entry: Entry) -> tuple[Path, ...]:
+        """Return the files and folders whose change may change what ``locate`` says of an entry."""
+        names = dict.fromkeys((entry.name, self.catalog.base_of(entry).name))
+        paths = [own.directory for name in names if (own := self.registered.get(name)) is not None]
+        if entry.repository is None:
+            return (*paths, _SHIPPED / self.catalog.base_of(entry).name)
+        for repository in (entry.repository, *entry.other_repositories):
+            cached = CachedRepository(self.cache_dir, repository)
+            pinned = self.pins.get(repository, entry.revision)
+            commit = cached.commit_at(entry.revision) if pinned is None else pinned.commit
+            paths.append(cached.ref_path(entry.revision))
+            if commit is not None:
+                paths.append(cached.snapshot_dir(commit))
+        return tuple(paths)
+
     def unfinished(self, entry: Entry) -> FoundFiles | None:
         """Return what an interrupted pull left in the cache, or None."""
         pinned = None if entry.repository is None else self.pins.get(entry.repository, entry.revision)

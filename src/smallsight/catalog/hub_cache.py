@@ -48,12 +48,16 @@ class CachedRepository:
         """Return the folder that looks like the repository at one commit."""
         return self.folder / "snapshots" / commit
 
+    def ref_path(self, revision: str) -> Path:
+        """Return the file that holds the commit at which a branch or tag was last seen."""
+        return self.folder / "refs" / revision
+
     def commit_at(self, revision: str) -> str | None:
         """Return the commit at which a branch or tag was last seen by any program, or None."""
         if is_commit(revision):
             return revision
         try:
-            commit = (self.folder / "refs" / revision).read_text(encoding="ascii").strip()
+            commit = self.ref_path(revision).read_text(encoding="ascii").strip()
         except (OSError, ValueError):
             return None
         return commit if is_commit(commit) else None

@@ -35,7 +35,7 @@ class RegisteredModels:
             ]
         except (AttributeError, KeyError, TypeError) as error:
             raise SettingsError(
-                f"{self._path} does not list model directories as it should.",
+                f"{self._path} is not a valid list of model directories.",
                 hint="fix or delete it, then register them again with `smallsight models add DIR`.",
             ) from error
         return tuple(sorted(models, key=lambda model: model.name.casefold()))

@@ -1,4 +1,4 @@
-"""What this machine has, what is missing, and how to mend it.
+"""What this machine has, what is missing, and how to fix it.
 
 Each check is one function that returns one finding; none of them changes anything but the caches that a
 normal run would fill too.

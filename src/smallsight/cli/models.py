@@ -59,15 +59,16 @@ def list_models(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
 def show(name: ModelName, json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     """Show everything about one model."""
     from smallsight.cli.remotes import remote_as_json, remote_details
-    from smallsight.inventory.names import find_remote
+    from smallsight.inventory.names import LISTED, KnownRemote, Names
 
     output = get_output(json=json, quiet=quiet)
     settings = _settings()
-    if (found := find_remote(name, settings)) is not None:  # its name comes before the catalogue's
+    found = Names().which(name, LISTED, settings)
+    if isinstance(found, KnownRemote):
         if output.json:
-            output.emit(remote_as_json(*found))
+            output.emit(remote_as_json(found.name, found.settings))
         else:
-            output.console.print(remote_details(*found))
+            output.console.print(remote_details(found.name, found.settings))
         return
     status = _service(settings).show(name)
     if output.json:

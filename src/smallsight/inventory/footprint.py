@@ -1,21 +1,36 @@
-"""How much memory a model's weights take in each precision, computed from its tensor shapes.
+"""How much memory a model takes in each precision, computed from its tensor shapes.
 
-Owns the arithmetic of storage, not the schemes themselves: those are in ``smallsight.quant``.
+Owns the arithmetic of storage, not the schemes themselves: those are in ``smallsight.quant``. It goes through
+every tensor, so whoever asks often asks ``Footprints``, which remembers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from smallsight.catalog.checkpoint import open_checkpoint
 from smallsight.catalog.entry import Entry, Precision
+from smallsight.errors import OutOfResourcesError
 from smallsight.families.registry import find_family, tensor_shapes
 from smallsight.families.tensor_shape import Role, TensorShape, Use
+from smallsight.inventory.known_model import KnownModel
 
 _FLOAT_BYTES = {Precision.FP32: 4, Precision.FP16: 2, Precision.BF16: 2}
 _KEPT_BYTES = 2  # norms, biases, convolutions and positions beside quantised weights
 _GROUP = 64
 _NF4_SCALES_PER_GROUP = 256
+_BITS: Mapping[Precision, int] = {
+    Precision.FP32: 32,
+    Precision.FP16: 16,
+    Precision.BF16: 16,
+    Precision.INT8: 8,
+    Precision.INT4: 4,
+    Precision.NF4: 4,
+}
+_GIB = 1024**3
+_MAX_REMEMBERED = 256
 _PROGRAM_BYTES = 512 * 1024**2  # an allowance for the program, its runtime and activations, not a measurement
 
 
@@ -76,6 +91,55 @@ def running_bytes(entry: Entry, precision: Precision) -> int:
         return 0
     cache_bytes = find_family(entry.family).kv_cache_bytes(entry.architecture.sizes)
     return weights_bytes(entry, precision) + cache_bytes + _PROGRAM_BYTES
+
+
+class Footprints:
+    """What models of this machine need, computed once for each, and again when its files have changed."""
+
+    def __init__(self, model_types: Mapping[str, str]) -> None:
+        """``model_types`` maps "model_type" of config.json to a family."""
+        self._model_types = model_types
+        self._known: dict[tuple[str, Path | None, str, Precision | None], int] = {}
+
+    def needed_bytes(self, model: KnownModel, precision: Precision | None) -> int:
+        """Return the memory of answering, for a folder only that of its weights; 0 without weights.
+
+        Reads the headers of a folder's weight files; raises BrokenCheckpointError when they are damaged.
+        """
+        key = model.name, model.directory, model.files_mark, precision
+        if (known := self._known.get(key)) is not None:
+            return known
+        num_bytes = self._needed_bytes(model, precision)
+        if len(self._known) >= _MAX_REMEMBERED:
+            self._known.clear()
+        self._known[key] = num_bytes
+        return num_bytes
+
+    def _needed_bytes(self, model: KnownModel, precision: Precision | None) -> int:
+        if model.directory is None or precision is None:
+            return 0
+        if model.entry is not None:
+            return running_bytes(model.entry, precision)
+        checkpoint = open_checkpoint(model.directory, self._model_types)
+        return checkpoint.num_parameters * _BITS[precision] // 8
+
+
+def require_memory(
+    model: KnownModel, precision: Precision, needed_bytes: int, *, usable_bytes: int, free_bytes: int
+) -> None:
+    """Raise OutOfResourcesError when a model does not fit into all memory, or into what is free of it."""
+    if needed_bytes <= min(usable_bytes, free_bytes):
+        return
+    needs = f"{model.name} in {precision.value} needs about {needed_bytes / _GIB:.1f} GiB of memory"
+    if needed_bytes > usable_bytes:
+        raise OutOfResourcesError(
+            f"{needs}, and this machine has {usable_bytes / _GIB:.1f} GiB.",
+            hint="load it in int8, or choose one that fits: `smallsight models` says which do.",
+        )
+    raise OutOfResourcesError(
+        f"{needs}, and {free_bytes / _GIB:.1f} GiB are free.",
+        hint="close other programs, or load it in int8.",
+    )
 
 
 def _nf4_bytes(tensor: TensorShape) -> int:

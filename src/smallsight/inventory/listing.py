@@ -1,7 +1,6 @@
 """The models of this machine as one list: what the catalogue knows, what is here, and what would fit.
 
-Wires the catalogue, the registered directories, the cache and the hub together; the command line and the web
-page show what this service says.
+Answers the costly questions: parameters, memory, completeness, downloads. The command line shows the answers.
 """
 
 from __future__ import annotations
@@ -11,16 +10,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from smallsight.catalog.catalog import Catalog, load_catalog, unknown_model
+from smallsight.catalog.catalog import Catalog
 from smallsight.catalog.checkpoint import open_checkpoint
 from smallsight.catalog.entry import Entry, Precision
-from smallsight.catalog.files import FoundFiles, ModelFiles, Source
+from smallsight.catalog.files import FoundFiles, Source
 from smallsight.catalog.hub import Hub, OnProgress, Pulled, remove_from_cache
-from smallsight.catalog.hub_cache import default_cache_dir, repository_of_snapshot
-from smallsight.catalog.manifest import Pins
-from smallsight.catalog.registered import RegisteredModel, RegisteredModels
+from smallsight.catalog.hub_cache import repository_of_snapshot
+from smallsight.catalog.registered import RegisteredModel
 from smallsight.errors import ArgumentError, ModelError, ModelUnavailableError
 from smallsight.inventory.footprint import parameter_count, running_bytes, weights_bytes
+from smallsight.inventory.names import HERE, Names
 from smallsight.machine.memory import usable_memory_bytes
 from smallsight.settings import Settings
 
@@ -83,15 +82,12 @@ class ModelService:
         endpoint: str | None = None,
         memory_bytes: int | None = None,
     ) -> None:
-        self.catalog = catalog or load_catalog()
         self.memory_bytes = usable_memory_bytes() if memory_bytes is None else memory_bytes
         self._endpoint = endpoint
-        self._files = ModelFiles(
-            catalog=self.catalog,
-            registered=RegisteredModels(settings.models_path),
-            pins=Pins(settings.home / "model-revisions.json"),
-            cache_dir=cache_dir or default_cache_dir(),
-        )
+        self._names = Names(catalog=catalog, cache_dir=cache_dir)
+        self._settings = settings
+        self._files = self._names.files(settings)
+        self.catalog = self._names.catalog
 
     def list(self) -> tuple[ModelStatus, ...]:
         """Return every model: the catalogue's, then the user's own directories."""
@@ -102,13 +98,11 @@ class ModelService:
 
     def show(self, name: str) -> ModelStatus:
         """Return one model, its files' headers checked; raises UnknownModelError."""
-        registered = self._files.registered.get(name)
-        entry = self.catalog.get(name)
-        if entry is not None:
-            return self._status_of_entry(entry, check=True)
-        if registered is not None:
-            return self._status_of_directory(registered)
-        raise self._unknown(name)
+        found = self._names.which(name, HERE, self._settings)
+        if isinstance(found, Entry):
+            return self._status_of_entry(found, check=True)
+        assert isinstance(found, RegisteredModel)  # noqa: S101 - for the type checker: the other origin
+        return self._status_of_directory(found)
 
     def pull(
         self,
@@ -118,7 +112,7 @@ class ModelService:
         update: bool = False,
         on_progress: OnProgress | None = None,
     ) -> Pulled:
-        """Fetch a model's files unless they are here; `on_progress` hears bytes, all bytes, and file."""
+        """Fetch a model's files unless they are here; `on_progress` gets bytes, all bytes, and file."""
         entry = self._entry(name)
         hub = Hub(self._files.pins, self._files.cache_dir, endpoint=self._endpoint, is_offline=offline)
         found = self._files.locate(entry)
@@ -160,11 +154,10 @@ class ModelService:
         return model
 
     def plan_removal(self, name: str) -> Removal:
-        """Say what removing a model would do, without doing it; raises when it has no files here."""
+        """Return what removing a model would do, without doing it; raises when it has no files here."""
+        self._names.which(name, HERE, self._settings)  # which raises for an unknown one
         registered = self._files.registered.get(name)
         entry = self.catalog.get(name)
-        if registered is None and entry is None:
-            raise self._unknown(name)
         found = None if entry is None else self._files.locate(entry)
         if registered is None and found is not None and found.source is Source.DIRECTORY:
             registered = next(m for m in self._files.registered.all() if m.directory == found.directory)
@@ -260,16 +253,10 @@ class ModelService:
         return Fit.TIGHT if needed_bytes <= self.memory_bytes else Fit.TOO_LARGE
 
     def _entry(self, name: str) -> Entry:
-        entry = self.catalog.get(name)
-        if entry is not None:
-            return entry
-        if self._files.registered.get(name) is not None:
-            raise ModelUnavailableError(
-                f"{name} is a folder you registered, so there is nothing to pull.",
-                hint="`smallsight models show NAME` says where it is.",
-            )
-        raise self._unknown(name)
-
-    def _unknown(self, name: str) -> ModelError:
-        names = [e.name for e in self.catalog.entries] + [m.name for m in self._files.registered.all()]
-        return unknown_model(name, names)
+        found = self._names.which(name, HERE, self._settings)
+        if isinstance(found, Entry):
+            return found
+        raise ModelUnavailableError(
+            f"{name} is a folder you registered, so there is nothing to pull.",
+            hint="`smallsight models show NAME` says where it is.",
+        )

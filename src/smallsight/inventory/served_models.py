@@ -1,32 +1,33 @@
-"""Which models a server answers with: by which names, from where, and with which values of their own.
+"""The models that a server answers with: their names, and the settings each is loaded and asked with.
 
-A name from a client is looked for in the catalogue and among registered folders only. It is never a path.
+A name from a client is never taken for a path.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from smallsight.catalog.catalog import load_catalog, unknown_model
-from smallsight.catalog.checkpoint import mark_of_files
 from smallsight.catalog.entry import Entry
 from smallsight.catalog.registered import RegisteredModels
 from smallsight.errors import (
     BadRequestError,
+    ModelError,
     ModelUnavailableError,
     SmallsightError,
     UnknownModelError,
 )
-from smallsight.inventory.listing import ModelService, ModelStatus
-from smallsight.inventory.names import find_model, find_remote
+from smallsight.inventory.footprint import Footprints
+from smallsight.inventory.known_model import KnownModel
+from smallsight.inventory.names import FOR_CLIENTS, FOR_LOADING, HERE, KnownRemote, Names, Origin
 from smallsight.remote_settings import RemoteSettings
 from smallsight.settings import ModelSettings, Settings
 
 _Value = TypeVar("_Value")
 _GIB = 1024**3
+_HERE_FOR_CLIENTS = FOR_CLIENTS - {Origin.REMOTE}
 _NO_OWNER, _REMOTE = "smallsight", "remote"
 
 
@@ -34,15 +35,16 @@ _NO_OWNER, _REMOTE = "smallsight", "remote"
 class ServedModel:
     """A model that can be asked now, and how it is loaded and asked where a request does not say.
 
-    ``source`` is a name or a folder; ``max_bytes`` bounds what it may take, None is the server's bound.
-    With ``remote`` another server runs it, and nothing is loaded.
+    ``source`` is a name or a folder. ``needed_bytes`` is what the settings say that it needs, None where
+    they leave it to its footprint. ``max_bytes`` bounds what it may take, None is the server's bound. With
+    ``remote`` another server runs it, and nothing is loaded.
     """
 
     name: str
     source: str | Path
     precision: str
     device: str
-    needed_bytes: int
+    needed_bytes: int | None
     max_bytes: int | None
     cleanup_aggressive: bool
     max_tokens: int
@@ -52,7 +54,7 @@ class ServedModel:
 
     @property
     def load_key(self) -> tuple[str, str, str, str]:
-        """What decides how it is loaded, its files included: another key means loading it anew."""
+        """What decides how it is loaded, its files included: another key means loading it again."""
         return str(self.source), self.precision, self.device, self.files_mark
 
 
@@ -65,17 +67,30 @@ class ListedModel:
     created_s: int
 
 
+@dataclass(frozen=True, slots=True)
+class _LastServed:
+    """What was served before; it stands for the same model under the same settings."""
+
+    model: KnownModel
+    settings: Settings
+    served: ServedModel
+
+
 class ServedModels:
-    """Finds and lists models under the settings in force at the moment of asking."""
+    """Finds and lists models under the settings in force at the time of asking. Thread-safe."""
 
     def __init__(self, settings: Callable[[], Settings]) -> None:
         self._settings = settings
+        self._names = Names()
+        self._footprints = Footprints(self._names.catalog.model_types)
+        self._found: dict[str, _LastServed] = {}
 
     def find(self, name: str | None, *, here: bool = False) -> ServedModel:
-        """Return the model of this name, or the active one; raises UnknownModelError or BadRequestError.
+        """Return the model of this name, or the active one, without asking what it weighs.
 
         A model that is known but has no files here is unknown to a client, with a hint for the operator.
-        With ``here`` it is one that this machine runs, though another server does so too.
+        With ``here`` it is one that this machine runs, even if another server has one of the same name.
+        Raises UnknownModelError, BadRequestError, ModelNotRunnableError and BrokenCheckpointError.
         """
         settings = self._settings()
         if not name:
@@ -84,54 +99,65 @@ class ServedModels:
                     "The request names no model.", hint="GET /v1/models lists them.", param="model"
                 )
             name = settings.active_model
-        if not here and (found := find_remote(name, settings)) is not None:
-            return _remote_model(*found, settings)
-        canonical, source = self._locate(name, settings)
-        own = _own_settings(settings, canonical)
-        precision = own.inference.dtype or settings.inference.dtype
         try:
-            wanted = find_model(source, precision, settings)
+            found = self._names.resolve(name, _HERE_FOR_CLIENTS if here else FOR_CLIENTS, settings)
         except ModelUnavailableError as error:
             raise UnknownModelError(error.message, hint=error.hint) from error
-        memory, inference = own.memory, own.inference
-        required_gb, max_gb = memory.required_gb, memory.max_memory_gb
-        return ServedModel(
-            name=canonical,
-            source=source,
-            precision=precision,
-            device=own.device,
-            needed_bytes=wanted.needed_bytes if required_gb is None else int(required_gb * _GIB),
-            max_bytes=None if max_gb is None else int(max_gb * _GIB),
-            cleanup_aggressive=_first(memory.cleanup_aggressive, settings.memory.cleanup_aggressive),
-            max_tokens=_first(inference.max_tokens, settings.inference.max_tokens),
-            temperature=_first(inference.temperature, settings.inference.temperature),
-            files_mark="" if wanted.directory is None else mark_of_files(wanted.directory),
-        )
+        if isinstance(found, KnownRemote):
+            return _remote_model(found, settings)
+        before = self._found.get(found.name)
+        if before is not None and before.model is found and before.settings is settings:
+            return before.served
+        own = _own_settings(settings, found.name)
+        precision = own.inference.dtype or settings.inference.dtype
+        found.precision(precision)  # raises where the model has no such precision
+        served = _served(found, precision, own, settings)
+        self._found[found.name] = _LastServed(found, settings, served)
+        return served
+
+    def find_for_work(self, name: str, precision: str) -> ServedModel:
+        """Return the model that the operator names for work of this program: a name or a folder.
+
+        Settings for answers do not apply to it. Raises subclasses of ModelError.
+        """
+        settings = self._settings()
+        found = self._names.resolve(name, FOR_LOADING, settings)
+        if isinstance(found, KnownRemote):
+            return _remote_model(found, settings)
+        found.precision(precision)  # raises where the model has no such precision
+        return _served(found, precision, ModelSettings(), settings)
+
+    def needed_bytes(self, served: ServedModel) -> int:
+        """Return the memory that a model is expected to need; raises as ``find``.
+
+        Reads the headers of a folder's weights, and goes through every tensor's shape: once for each model.
+        """
+        if served.needed_bytes is not None:
+            return served.needed_bytes
+        found = self._names.resolve(served.source, HERE, self._settings())
+        if isinstance(found, KnownRemote):
+            return 0
+        return self._footprints.needed_bytes(found, found.precision(served.precision))
 
     def list(self) -> tuple[ListedModel, ...]:
         """Return every model that can be asked: files here, code for them, headers readable."""
         settings = self._settings()
-        statuses = ModelService(settings).list()
         listed = [ListedModel(name, _REMOTE, 0) for name in sorted(settings.remotes)]
         elsewhere = {name.casefold() for name in settings.remotes}
-        listed += [
-            _listed(status)
-            for status in statuses
-            if _can_be_asked(status) and status.name.casefold() not in elsewhere
-        ]
-        if (active := settings.active_model) is not None:
+        listed += [_listed(model) for model in self._models_here() if model.name.casefold() not in elsewhere]
+        if settings.active_model is not None:
             try:
                 served = self.find(None)
             except SmallsightError:
-                return tuple(listed)  # the active model cannot be asked, which asking it says
+                return tuple(listed)  # the active model cannot be asked: whoever asks it is told why
             if served.name not in {one.name for one in listed}:
-                listed.insert(0, ListedModel(served.name, _NO_OWNER, _changed_s(Path(active).expanduser())))
+                changed_s = _changed_s(Path(settings.active_model).expanduser())
+                listed.insert(0, ListedModel(served.name, _NO_OWNER, changed_s))
         return tuple(listed)
 
     def get(self, name: str) -> ListedModel:
         """Return what the list says about one model; raises UnknownModelError."""
-        found = find_remote(name, settings := self._settings())
-        canonical = self._locate(name, settings)[0] if found is None else found[0]
+        canonical = self._names.which(name, FOR_CLIENTS, self._settings()).name
         for one in self.list():
             if one.name == canonical:
                 return one
@@ -140,26 +166,46 @@ class ServedModels:
             hint=f"`smallsight models show {canonical}` says which.",
         )
 
-    def _locate(self, name: str, settings: Settings) -> tuple[str, str | Path]:
-        """Return the name as it is written here, and what to load."""
-        if (entry := load_catalog().get(name)) is not None:
-            return entry.name, entry.name
-        registered = RegisteredModels(settings.models_path)
-        if (own := registered.get(name)) is not None:
-            return own.name, own.name
-        if (active := settings.active_model) is not None:
-            folder = Path(active).expanduser().absolute()
-            if name in (active, folder.name) and folder.is_dir():
-                return folder.name, folder
-        known = [one.name for one in load_catalog().entries] + [one.name for one in registered.all()]
-        raise unknown_model(name, known)
+    def _models_here(self) -> Iterator[KnownModel]:
+        """Yield the catalogue's models, then registered folders, whose files are here and sound."""
+        catalog, settings = self._names.catalog, self._settings()
+        own = RegisteredModels(settings.models_path).all()
+        names = [entry.name for entry in catalog.entries if entry.is_runnable]
+        names += [one.name for one in own if catalog.get(one.name) is None]
+        for name in names:
+            try:
+                model = self._names.resolve(name, HERE, settings)
+                if isinstance(model, KnownRemote):
+                    continue
+                if model.entry is None:
+                    self._footprints.needed_bytes(model, model.precision())  # reads its headers
+            except ModelError:
+                continue
+            yield model
 
 
-def _remote_model(name: str, remote: RemoteSettings, settings: Settings) -> ServedModel:
-    inference = _own_settings(settings, name).inference
+def _served(model: KnownModel, precision: str, own: ModelSettings, settings: Settings) -> ServedModel:
+    memory, inference = own.memory, own.inference
+    required_gb, max_gb = memory.required_gb, memory.max_memory_gb
     return ServedModel(
-        name=name,
-        source=name,
+        name=model.name,
+        source=model.name if model.is_named else model.directory or model.name,
+        precision=precision,
+        device=own.device,
+        needed_bytes=None if required_gb is None else int(required_gb * _GIB),
+        max_bytes=None if max_gb is None else int(max_gb * _GIB),
+        cleanup_aggressive=_first(memory.cleanup_aggressive, settings.memory.cleanup_aggressive),
+        max_tokens=_first(inference.max_tokens, settings.inference.max_tokens),
+        temperature=_first(inference.temperature, settings.inference.temperature),
+        files_mark=model.files_mark,
+    )
+
+
+def _remote_model(remote: KnownRemote, settings: Settings) -> ServedModel:
+    inference = _own_settings(settings, remote.name).inference
+    return ServedModel(
+        name=remote.name,
+        source=remote.name,
         precision="auto",
         device="auto",
         needed_bytes=0,
@@ -167,7 +213,7 @@ def _remote_model(name: str, remote: RemoteSettings, settings: Settings) -> Serv
         cleanup_aggressive=False,
         max_tokens=_first(inference.max_tokens, settings.inference.max_tokens),
         temperature=_first(inference.temperature, settings.inference.temperature),
-        remote=remote,
+        remote=remote.settings,
     )
 
 
@@ -182,17 +228,9 @@ def _first(own: _Value | None, everybody: _Value) -> _Value:
     return everybody if own is None else own
 
 
-def _can_be_asked(status: ModelStatus) -> bool:
-    if status.problem is not None:
-        return False
-    if status.entry is None:
-        return status.files is not None
-    return status.entry.is_runnable and (status.files is not None or status.entry.precision is None)
-
-
-def _listed(status: ModelStatus) -> ListedModel:
-    folder = None if status.files is None else status.files.directory
-    return ListedModel(status.name, _owner(status.entry), 0 if folder is None else _changed_s(folder))
+def _listed(model: KnownModel) -> ListedModel:
+    changed_s = 0 if model.directory is None else _changed_s(model.directory)
+    return ListedModel(model.name, _owner(model.entry), changed_s)
 
 
 def _owner(entry: Entry | None) -> str:

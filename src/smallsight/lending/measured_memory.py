@@ -51,17 +51,21 @@ class MeasuredMemory:
         return self._models.get(_key(served), Measured())
 
     def note_loading(self, served: ServedModel, num_bytes: int) -> None:
-        """Remember what loading took; the newest measurement counts."""
+        """Keep what loading took; the newest measurement counts."""
         self._note(served, replace(self.find(served), loading_bytes=max(0, num_bytes)))
 
-    def note_answer(self, served: ServedModel, num_bytes: int, *, is_first: bool) -> None:
-        """Remember by how much an answer let the process grow; the largest counts, and fades."""
+    def note_answer(self, served: ServedModel, num_bytes: int, *, is_first: bool) -> Measured:
+        """Keep by how much an answer let the process grow, and return all that is known.
+
+        The largest counts, and fades.
+        """
         known = self.find(served)
         if is_first:
             known = replace(known, first_answer_bytes=_largest(known.first_answer_bytes, num_bytes))
         else:
             known = replace(known, later_answer_bytes=_largest(known.later_answer_bytes, num_bytes))
         self._note(served, known)
+        return known
 
     def save(self) -> None:
         """Write the file if what it says has changed by much; where it cannot be written, say so once."""

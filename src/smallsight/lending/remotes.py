@@ -16,7 +16,7 @@ REMOTE = "remote"
 
 @dataclass(frozen=True, slots=True)
 class RemoteState:
-    """What `/health` and `/metrics` say about one of them."""
+    """The state of one remote model, for `/health` and `/metrics`."""
 
     name: str
     circuit: CircuitState
@@ -27,7 +27,7 @@ class RemoteState:
 
 
 class RemoteModels:
-    """Belongs to one event loop. Fallbacks are not its matter: the caller lends them from the pool."""
+    """Belongs to one event loop. It does not know fallbacks: the caller borrows those from the lender."""
 
     def __init__(self, settings: Callable[[], Settings]) -> None:
         self._settings = settings
@@ -36,11 +36,11 @@ class RemoteModels:
         self._num_fallbacks: dict[str, int] = {}
 
     def model(self, name: str, remote: RemoteSettings) -> VisionLanguageModel:
-        """Return a model that asks there; with other settings than before, it begins anew."""
+        """Return a model that asks there; changed settings give it a new engine."""
         engine = self._engines.get(name)
         if engine is None or engine.settings != remote:
             if engine is not None:
-                self._replaced.append(engine)  # it ends what it has begun
+                self._replaced.append(engine)  # it finishes what it has begun
             engine = self._engines[name] = RemoteEngine(name, remote)
         return VisionLanguageModel(engine, name=name, precision=REMOTE, limits=self._settings().limits)
 
@@ -53,7 +53,7 @@ class RemoteModels:
         return tuple(self._state(name, remote) for name, remote in sorted(self._settings().remotes.items()))
 
     def close(self) -> None:
-        """Give up what is under way."""
+        """Cancel what is in progress."""
         for engine in (*self._engines.values(), *self._replaced):
             engine.close()
 

@@ -1,7 +1,7 @@
 """Which loaded models stay and which go. Plain policy: no models, no clock, no input or output.
 
-It is told what is loaded, who uses it and what memory there is, and says what to do next: load now, unload
-one first, wait until one is free, or give up. Whoever loads and unloads tells it what has become of each.
+Given what is loaded, who uses it and how much memory there is, it decides what to do next: load now, unload
+one first, wait until one is idle, or refuse. Whoever loads and unloads reports every change to it.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ class Residency:
         self.max_bytes = max_bytes
         self._residents: dict[str, Resident] = {}
         self._num_uses = 0
+        self.num_users = 0  # of all models together
 
     @property
     def residents(self) -> tuple[Resident, ...]:
@@ -89,7 +90,7 @@ class Residency:
         return self._residents.get(name)
 
     def decide(self, needed_bytes: int, memory: MemoryState) -> Decision:
-        """Say what has to happen before a model that is not here, and needs this much, may be loaded."""
+        """Return what has to happen before a model that needs this much may be loaded."""
         if any(one.stage is not Residence.READY for one in self._residents.values()):
             return Wait()  # what memory there will be is not known before that has ended
         room_bytes = self._room_bytes(memory)
@@ -104,7 +105,7 @@ class Residency:
         return Wait() if self._residents else Refuse(needed_bytes, max(0, room_bytes))
 
     def victim_for_room(self, wanted_bytes: int, memory: MemoryState, keep: str) -> str | None:
-        """Return whom to unload so that an answer of ``keep`` has this much room; None when nobody can go."""
+        """Return which model to unload to give an answer of ``keep`` this much room; None if none can go."""
         if wanted_bytes <= self._room_bytes(memory):
             return None
         return next((one.name for one in self.residents if one.is_idle and one.name != keep), None)
@@ -117,12 +118,12 @@ class Residency:
         self._touch(name)
 
     def finish_loading(self, name: str, charged_bytes: int) -> None:
-        """Say that it can be used now, and what it really takes."""
+        """Record that a model is ready, and what it really takes."""
         resident = self._residents[name]
         resident.stage, resident.charged_bytes = Residence.READY, charged_bytes
 
     def charge(self, name: str, charged_bytes: int) -> None:
-        """Say that a model takes more than was thought; it never counts for less."""
+        """Record that a model takes more than expected; its charge never falls."""
         resident = self._residents[name]
         resident.charged_bytes = max(resident.charged_bytes, charged_bytes)
 
@@ -131,21 +132,23 @@ class Residency:
         if self._residents[name].stage is not Residence.READY:
             raise ValueError(f"{name} is not ready")
         self._residents[name].num_users += 1
+        self.num_users += 1
         self._touch(name)
 
     def finish_use(self, name: str) -> None:
         """Count a user less."""
         self._residents[name].num_users -= 1
+        self.num_users -= 1
         self._touch(name)
 
     def begin_unloading(self, name: str) -> None:
-        """Take a model out of use; raises ValueError while somebody uses it."""
+        """Take a model out of use; raises ValueError while it has users."""
         if not self._residents[name].is_idle:
             raise ValueError(f"{name} is in use")
         self._residents[name].stage = Residence.UNLOADING
 
     def forget(self, name: str) -> None:
-        """Give the place up: it has been unloaded, or could not be loaded."""
+        """Free the place of a model that was unloaded, or could not be loaded."""
         del self._residents[name]
 
     def _room_bytes(self, memory: MemoryState) -> int:

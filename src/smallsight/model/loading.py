@@ -5,20 +5,24 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from smallsight.catalog.catalog import load_catalog
+from smallsight.catalog.entry import Precision
 from smallsight.engine.engine import Engine
 from smallsight.errors import ArgumentError, SettingsError, UnknownModelError
-from smallsight.inventory.names import AUTO, TEST_FAMILY, find_model, find_remote, require_memory
+from smallsight.inventory.footprint import Footprints, require_memory
+from smallsight.inventory.known_model import AUTO, KnownModel, parse_precision
+from smallsight.inventory.names import FOR_LOADING, TEST_FAMILY, KnownRemote, Names, Origin
+from smallsight.inventory.served_models import ServedModel
 from smallsight.machine.memory import free_memory_bytes, usable_memory_bytes
 from smallsight.model.model import Model
 from smallsight.model.test_model import TestModel
 from smallsight.quant.scheme import scheme_named
-from smallsight.remote_settings import RemoteSettings
 from smallsight.settings import Settings, load_settings
 
-__all__ = ["load"]
+__all__ = ["load", "load_served"]
 
-_REMOTE = "remote"
-_ENGINES = (AUTO, "openvino", _REMOTE)
+_HERE, _REMOTE = "openvino", "remote"
+_ENGINES = (AUTO, _HERE, _REMOTE)
 _DEVICES = (AUTO, "cpu")
 
 
@@ -47,24 +51,22 @@ def load(
     _require_known("engine", engine, _ENGINES)
     _require_known("device", device, _DEVICES)
     settings = load_settings() if settings is None else settings
-    if engine in (AUTO, _REMOTE) and (found := find_remote(name_or_directory, settings)) is not None:
-        return _load_remote(*found, settings)
-    if engine == _REMOTE:
-        raise UnknownModelError(
-            f"The settings name no other server for {name_or_directory!r}.", hint="add it to [remotes]."
-        )
-    wanted = find_model(name_or_directory, precision, settings)
-    if wanted.family == TEST_FAMILY or wanted.directory is None or wanted.precision is None:
+    parse_precision(precision)
+    found = _find(name_or_directory, engine, settings)
+    if isinstance(found, KnownRemote):
+        return _load_remote(found, settings)
+    stored_as = found.precision(precision)
+    if found.family == TEST_FAMILY or found.directory is None or stored_as is None:
         return TestModel(settings.limits)
     # OpenVINO takes half a second to import, which the test model does without.
     from smallsight.model.vision_language_model import VisionLanguageModel  # noqa: PLC0415
 
-    require_memory(wanted, usable_memory_bytes(), free_memory_bytes())
+    _require_memory(found, stored_as)
     return VisionLanguageModel.load(
-        wanted.directory,
-        family=wanted.family,
-        name=wanted.name,
-        precision=wanted.precision.value,
+        found.directory,
+        family=found.family,
+        name=found.name,
+        precision=stored_as.value,
         threads=settings.threads if threads is None else threads,
         prepared_dir=settings.prepared_dir,
         limits=settings.limits,
@@ -72,30 +74,73 @@ def load(
     )
 
 
-def _load_remote(name: str, remote: RemoteSettings, settings: Settings) -> Model:
+def load_served(served: ServedModel, settings: Settings, on_progress: Callable[[float], None]) -> Model:
+    """Load what the inventory found, here or on the server that it names; raises as ``load``.
+
+    A model of this machine stays one, whatever names another server has taken meanwhile.
+    """
+    return load(
+        served.source,
+        precision=served.precision,
+        device=served.device,
+        engine=_HERE if served.remote is None else _REMOTE,
+        settings=settings,
+        on_progress=on_progress,
+    )
+
+
+def _find(
+    name_or_directory: str | os.PathLike[str], engine: str, settings: Settings
+) -> KnownModel | KnownRemote:
+    names = Names()
+    if engine != _REMOTE:
+        return names.resolve(
+            name_or_directory, FOR_LOADING if engine == AUTO else FOR_LOADING - {Origin.REMOTE}, settings
+        )
+    try:
+        return names.resolve(str(name_or_directory), frozenset((Origin.REMOTE,)), settings)
+    except UnknownModelError as error:
+        raise UnknownModelError(
+            f"The settings name no other server for {name_or_directory!r}.", hint="add it to [remotes]."
+        ) from error
+
+
+def _require_memory(model: KnownModel, precision: Precision) -> None:
+    """Raise OutOfResourcesError for a model that does not fit, BrokenCheckpointError for a damaged folder."""
+    needed_bytes = Footprints(load_catalog().model_types).needed_bytes(model, precision)
+    require_memory(
+        model, precision, needed_bytes, usable_bytes=usable_memory_bytes(), free_bytes=free_memory_bytes()
+    )
+
+
+def _load_remote(remote: KnownRemote, settings: Settings) -> Model:
     """Return a model that asks another server, and its fallback here when that one does not answer."""
     from smallsight.engine.loading import load_engine  # noqa: PLC0415 - as above
     from smallsight.engine.remote.remote_engine import RemoteEngine  # noqa: PLC0415
     from smallsight.model.vision_language_model import VisionLanguageModel  # noqa: PLC0415
 
     def open_fallback() -> Engine:
-        wanted = find_model(str(remote.fallback), AUTO, settings)
-        if wanted.directory is None or wanted.precision is None:
-            raise SettingsError(f"{remote.fallback} cannot stand in for {name}.", hint="name a real model.")
-        require_memory(wanted, usable_memory_bytes(), free_memory_bytes())
+        fallback = _find(str(remote.settings.fallback), _HERE, settings)
+        precision = None if isinstance(fallback, KnownRemote) else fallback.precision()
+        if isinstance(fallback, KnownRemote) or fallback.directory is None or precision is None:
+            raise SettingsError(
+                f"{remote.settings.fallback} cannot stand in for {remote.name}.", hint="name a real model."
+            )
+        _require_memory(fallback, precision)
         return load_engine(
-            wanted.family,
-            wanted.directory,
-            scheme_named(wanted.precision.value),
+            fallback.family,
+            fallback.directory,
+            scheme_named(precision.value),
             threads=settings.threads,
             prepared_dir=settings.prepared_dir,
         )
 
-    engine = RemoteEngine(name, remote, open_fallback=open_fallback if remote.fallback else None)
-    return VisionLanguageModel(engine, name=name, precision=_REMOTE, limits=settings.limits)
+    engine = RemoteEngine(
+        remote.name, remote.settings, open_fallback=open_fallback if remote.settings.fallback else None
+    )
+    return VisionLanguageModel(engine, name=remote.name, precision=_REMOTE, limits=settings.limits)
 
 
 def _require_known(what: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        choices = f"{', '.join(known[:-1])} or {known[-1]}"
-        raise ArgumentError(f"Unknown {what} {value!r}.", hint=f"use {choices}.")
+        raise ArgumentError(f"Unknown {what} {value!r}.", hint=f"use {', '.join(known[:-1])} or {known[-1]}.")

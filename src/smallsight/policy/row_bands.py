@@ -52,6 +52,9 @@ class RowBands:
 
         Every size is 1 or more. Pieces keep their order within a call.
         """
+        if len(sizes) == 1:
+            begin, _ = self.around(sizes[0])
+            return [SharedCall((0,), max(0, begin - sizes[0]))]
         by_band: defaultdict[tuple[int, int | None], list[int]] = defaultdict(list)
         for index, size in enumerate(sizes):
             by_band[self.around(size)].append(index)

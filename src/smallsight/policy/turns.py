@@ -25,7 +25,7 @@ class Turns:
         for item in items:
             by_client.setdefault(client_of(item), []).append(item)
         if len(by_client) < 2:
-            return [item for own in by_client.values() for item in own]
+            return next(iter(by_client.values()), [])
         place = {client: index for index, client in enumerate(self._served)}
         clients = sorted(by_client, key=lambda client: place.get(client, -1))
         num_rounds = max(len(own) for own in by_client.values())

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from smallsight.errors import FolderError
-from smallsight.library.describing import ModelDescriber
+from smallsight.inventory.served_models import ServedModels
+from smallsight.lending.model_lender import ModelLender
+from smallsight.lending.residency import Residency
+from smallsight.lending.resident_models import FOREVER_S
 from smallsight.library.indexer import Indexer, IndexReport
 from smallsight.library.ledger import forget_failures
 from smallsight.library.observer import Progress
 from smallsight.library.scan import FolderScan, ScanReport
-from smallsight.library.tagging import ModelTagger
-from smallsight.model.loading import load
-from smallsight.model.model import Model
+from smallsight.model.loading import load_served
 from smallsight.reading.text_reader import TextReader, is_reading_available
 from smallsight.services.application import Application
 from smallsight.services.describing import describe_options
-from smallsight.services.tagging import make_tagger, tagging_model
+from smallsight.services.lent_models import LentDescriber, LentTagger
+from smallsight.services.tagging import tagging_model
 from smallsight.settings import Settings
+
+_MAX_MODELS = 2  # one that describes, one that tags
 
 
 @dataclass(slots=True)
@@ -35,10 +40,14 @@ class RunReport:
 class IndexingApplication(Application):
     """A library open for writing, with everything this installation has to fill it."""
 
-    def __init__(self, settings: Settings, *, describes: bool = True) -> None:
+    def __init__(
+        self, settings: Settings, *, describes: bool = True, lender: ModelLender | None = None
+    ) -> None:
+        """Models are borrowed from ``lender``, or from one of this application's own."""
         super().__init__(settings, for_writing=True)
         self._describes = describes
-        self._models: dict[tuple[str, str], Model] = {}
+        self._models = ServedModels(lambda: settings)
+        self._given_lender = lender
 
     @cached_property
     def reader(self) -> TextReader | None:
@@ -48,29 +57,33 @@ class IndexingApplication(Application):
         return self.resources.enter_context(TextReader(self.settings))
 
     @cached_property
-    def describer(self) -> ModelDescriber | None:
-        """What describes pictures; None when no model is chosen. Raises ModelError when it cannot be had."""
+    def lender(self) -> ModelLender:
+        """The owner of the models that describe and tag."""
+        if self._given_lender is not None:
+            return self._given_lender
+        lender = own_lender(self.settings)
+        self.resources.callback(lender.close_in_thread)
+        return lender
+
+    @cached_property
+    def describer(self) -> LentDescriber | None:
+        """What describes pictures; None when no model is chosen. Raises ModelError when it cannot load."""
         wanted = self.settings.describe
         if wanted.model is None or not self._describes:
             return None
-        return ModelDescriber(self._model(wanted.model, wanted.precision), describe_options(self.settings))
+        served = self._models.find_for_work(wanted.model, wanted.precision)
+        return LentDescriber(self.lender, served, describe_options(self.settings))
 
     @cached_property
-    def tagger(self) -> ModelTagger | None:
+    def tagger(self) -> LentTagger | None:
         """What tags pictures; None unless the settings ask for tags.
 
-        Raises ModelError when its model cannot be had, and SettingsError when that is no Florence-2.
+        Raises ModelError when its model cannot load, and SettingsError when that is not a Florence-2.
         """
         if not self.settings.index.tags:
             return None
-        return make_tagger(self._model(*tagging_model(self.settings)), self.settings)
-
-    def _model(self, name: str, precision: str) -> Model:
-        """Return a model, loaded once however many parts use it."""
-        if (name, precision) not in self._models:
-            model = load(name, precision=precision, settings=self.settings)
-            self._models[name, precision] = self.resources.enter_context(model)
-        return self._models[name, precision]
+        served = self._models.find_for_work(*tagging_model(self.settings))
+        return LentTagger(self.lender, served, self.settings)
 
     def index(
         self,
@@ -82,7 +95,7 @@ class IndexingApplication(Application):
     ) -> RunReport:
         """Scan the folders, or all known ones when none is named, and do all the work that is due."""
         report = RunReport()
-        # First, so that a model that cannot be had is told before hours of work.
+        # First, so that a model that cannot load is reported before hours of work.
         describer, tagger = self.describer, self.tagger
         wanted = [self.library.add_folder(path) for path in folders] or self.library.folders()
         if retry_failed:
@@ -102,3 +115,12 @@ class IndexingApplication(Application):
         indexer = Indexer(self.database, self.settings, self.reader, self.embedder, describer, tagger)
         report.work = indexer.run(observer, should_stop)
         return report
+
+
+def own_lender(settings: Settings) -> ModelLender:
+    """Return a lender for a process that only indexes: nothing but loading itself says what does not fit."""
+    return ModelLender(
+        Residency(max_models=_MAX_MODELS, max_bytes=sys.maxsize),
+        lambda served, on_progress: load_served(served, settings, on_progress),
+        keep_alive_s=FOREVER_S,
+    )

@@ -18,9 +18,9 @@ _ACTIVE = "active_model"
 class LiveSettings:
     """The settings in force; ``overrides`` come before file and environment.
 
-    The active model is an exception: what flag or environment say is what a server begins with, and a name
-    that is written into the file afterwards is newer than both. If the file becomes
-    invalid, an error is logged and the old settings stay in force. The first reading raises SettingsError.
+    The active model is an exception: a server begins with the one of its flag or environment, and a name
+    written into the file afterwards is newer than both. If the file becomes invalid, an error is logged and
+    the old settings stay in force. The first reading raises SettingsError.
     """
 
     def __init__(self, overrides: Mapping[str, Any] | None = None) -> None:

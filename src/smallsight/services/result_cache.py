@@ -1,6 +1,6 @@
 """Answers to questions that were asked before, word for word and picture for picture.
 
-Owns what is kept and what goes. What makes two questions the same is the caller's matter.
+Owns what is kept and what is dropped. The caller decides what makes two questions the same.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class ResultCache:
 
 
 def _lean(answer: Answer) -> Answer:
-    """Return what clients are told of an answer."""
+    """Return an answer without what clients never see."""
     return replace(answer, token_ids=(), timings=Timings(), data=None, logprobs=None)
 
 

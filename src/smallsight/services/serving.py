@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import structlog
 
+from smallsight.errors import SmallsightError
 from smallsight.http.api_keys import ApiKeys
 from smallsight.inventory.served_models import ServedModel, ServedModels
 from smallsight.lending.measured_memory import MeasuredMemory
-from smallsight.lending.model_lender import Loader, ModelLender
+from smallsight.lending.model_lender import ModelLender
 from smallsight.lending.remotes import RemoteModels
 from smallsight.lending.residency import MemoryState, Residency
+from smallsight.lending.resident_models import ModelLoader
 from smallsight.machine.memory import free_memory_bytes, resident_memory_bytes, usable_memory_bytes
-from smallsight.model.loading import load
+from smallsight.model.loading import load_served
 from smallsight.model.model import Model
 from smallsight.policy.progress import OnProgress
 from smallsight.services.decoding_threads import DecodingThreads
@@ -20,7 +21,8 @@ from smallsight.services.live_settings import LiveSettings
 from smallsight.services.result_cache import ResultCache
 from smallsight.settings import Settings
 
-_HERE = "openvino"  # what the pool lends never asks another server, whatever names that has taken
+log = structlog.get_logger(__name__)
+
 _GIB = 1024**3
 _BUDGET_SHARE = 0.8  # of the machine's memory; the rest is for the system and the decoding processes
 _SMALL_MACHINE_BYTES = 8 * _GIB
@@ -30,7 +32,7 @@ _MODELS_ON_LARGE_MACHINES = 3
 class Serving:
     """Everything behind the server's routes. Make it inside the event loop; close it at the end."""
 
-    def __init__(self, live: LiveSettings, *, loader: Loader | None = None) -> None:
+    def __init__(self, live: LiveSettings, *, loader: ModelLoader | None = None) -> None:
         self.live = live
         self.settings = live.current()
         self.keys = ApiKeys(self.settings.api_keys_path)
@@ -42,14 +44,10 @@ class Serving:
             keep_alive_s=self.settings.memory.keep_alive_s,
             measure=self._measure,
             measured=MeasuredMemory(self.settings.measured_memory_path),
+            weigh=self.models.needed_bytes,
         )
         self.remotes = RemoteModels(live.current)
         self.results = ResultCache(self.settings.server.result_cache_bytes)
-
-    @classmethod
-    def open(cls, overrides: Mapping[str, Any] | None = None) -> Serving:
-        """Read the settings and wire; raises SettingsError."""
-        return cls(LiveSettings(overrides))
 
     async def close(self) -> None:
         """Unload the models and end the decoders."""
@@ -57,15 +55,12 @@ class Serving:
         await self.pool.close()
         self.pictures.close()
 
-    def _load(self, served: ServedModel, report: OnProgress) -> Model:
-        return load(
-            served.source,
-            precision=served.precision,
-            device=served.device,
-            engine=_HERE,
-            settings=self.live.current(),
-            on_progress=report,
-        )
+    def _load(self, served: ServedModel, on_progress: OnProgress) -> Model:
+        try:
+            return load_served(served, self.live.current(), on_progress)
+        except SmallsightError as error:
+            log.error("model_not_loaded", model=served.name, why=str(error))
+            raise
 
     def _measure(self) -> MemoryState:
         """Measure this process with its decoding ones, and the machine."""

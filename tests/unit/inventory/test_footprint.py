@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from smallsight.catalog.catalog import load_catalog
+from smallsight.catalog.checkpoint import mark_of_files
 from smallsight.catalog.entry import Precision
+from smallsight.errors import BrokenCheckpointError, OutOfResourcesError
 from smallsight.families.tensor_shape import Role, linear, lookup, plain
-from smallsight.inventory.footprint import parameter_count, running_bytes, tensor_bytes, weights_bytes
+from smallsight.inventory.footprint import (
+    Footprints,
+    parameter_count,
+    require_memory,
+    running_bytes,
+    tensor_bytes,
+    weights_bytes,
+)
+from smallsight.inventory.known_model import KnownModel
 
+GIB = 1024**3
 CATALOG = load_catalog()
 SMALL = CATALOG.find("SmolVLM-256M-Instruct")
 
@@ -71,3 +85,39 @@ def test_a_model_without_weights_takes_none():
     entry = CATALOG.find("test")
     assert parameter_count(entry) is None
     assert weights_bytes(entry, Precision.BF16) == running_bytes(entry, Precision.BF16) == 0
+
+
+def test_a_folder_weighs_what_its_headers_say(model_dir: Path):
+    footprints = Footprints(load_catalog().model_types)
+    folder = KnownModel("mine", "smolvlm", model_dir, files_mark=mark_of_files(model_dir))
+    needed = footprints.needed_bytes(folder, Precision.BF16)
+    assert footprints.needed_bytes(folder, Precision.FP32) == 2 * needed > 0
+
+
+def test_headers_are_read_once_and_again_when_a_file_changes(model_dir: Path):
+    footprints = Footprints(load_catalog().model_types)
+    folder = KnownModel("mine", "smolvlm", model_dir, files_mark="first")
+    needed = footprints.needed_bytes(folder, Precision.BF16)
+    (model_dir / "model.safetensors").write_bytes(b"not weights")
+    assert footprints.needed_bytes(folder, Precision.BF16) == needed  # by the mark nothing has changed
+    with pytest.raises(BrokenCheckpointError):
+        footprints.needed_bytes(replace(folder, files_mark="second"), Precision.BF16)
+
+
+def test_an_entry_weighs_what_answering_takes():
+    footprints = Footprints({})
+    entry = load_catalog().find("SmolVLM-256M-Instruct")
+    model = KnownModel(entry.name, entry.family, Path("somewhere"), entry)
+    for precision in (Precision.BF16, Precision.INT8):
+        assert footprints.needed_bytes(model, precision) == running_bytes(entry, precision)
+    test = load_catalog().find("test")
+    assert footprints.needed_bytes(KnownModel("test", "test", None, test), None) == 0
+
+
+def test_too_little_memory_is_said_with_both_numbers():
+    model = KnownModel("large", "smolvlm", Path("large"))
+    require_memory(model, Precision.BF16, 3 * GIB, usable_bytes=3 * GIB, free_bytes=3 * GIB)
+    with pytest.raises(OutOfResourcesError, match=r"large in bf16 needs about 3\.0 GiB .* has 2\.0 GiB"):
+        require_memory(model, Precision.BF16, 3 * GIB, usable_bytes=2 * GIB, free_bytes=2 * GIB)
+    with pytest.raises(OutOfResourcesError, match=r"needs about 3\.0 GiB of memory, and 1\.0 GiB are free"):
+        require_memory(model, Precision.BF16, 3 * GIB, usable_bytes=4 * GIB, free_bytes=GIB)

@@ -4,77 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import threading
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from fake_machine import GIB, Machine, served
 from smallsight.errors import BrokenCheckpointError, MemoryBudgetError, OutOfResourcesError
-from smallsight.inventory.served_models import ServedModel
 from smallsight.lending.measured_memory import MeasuredMemory
 from smallsight.lending.model_lender import ModelLender
-from smallsight.lending.residency import MemoryState, Residency
-from smallsight.model.answer import MemoryReport, TileCounts
-
-GIB = 1024**3
-
-
-@dataclass
-class Machine:
-    """Memory that fake models take and give back, and how loading them goes."""
-
-    sizes: dict[str, int]
-    taken: dict[str, int] = field(default_factory=dict)
-    loads: list[str] = field(default_factory=list)
-    gate: threading.Event = field(default_factory=threading.Event)
-    failure: Exception | None = None
-    total: int = 10 * GIB
-
-    def __post_init__(self) -> None:
-        self.gate.set()
-
-    def load(self, served: ServedModel, report: Callable[[float], None]) -> FakeModel:
-        report(0.25)
-        assert self.gate.wait(10)
-        self.loads.append(served.name)
-        if self.failure is not None:
-            raise self.failure
-        self.taken[served.name] = self.sizes[served.name]
-        return FakeModel(served.name, self)
-
-    def measure(self) -> MemoryState:
-        taken = sum(self.taken.values())
-        return MemoryState(taken, self.total - taken)
-
-
-@dataclass
-class FakeModel:
-    name: str
-    machine: Machine
-
-    @property
-    def memory(self) -> MemoryReport:
-        return MemoryReport(self.machine.sizes[self.name], 0)
-
-    tile_counts = TileCounts(num_encoded=2, num_known=1)
-
-    def close(self) -> None:
-        del self.machine.taken[self.name]
-
-
-def served(name: str, needed: int = GIB, **more: object) -> ServedModel:
-    values = {
-        "source": name,
-        "precision": "auto",
-        "device": "auto",
-        "max_bytes": None,
-        "cleanup_aggressive": False,
-        "max_tokens": 10,
-        "temperature": 0.0,
-    }
-    return ServedModel(name=name, needed_bytes=needed, **{**values, **more})
+from smallsight.lending.residency import Residency
+from smallsight.model.answer import TileCounts
 
 
 def run(

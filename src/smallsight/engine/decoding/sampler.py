@@ -86,6 +86,8 @@ class Sampler:
     def _biased(self, logits_V: NDArray[np.float32]) -> NDArray[np.float32]:
         """Add what is to be added to single tokens: given biases, less the penalties for being there."""
         options = self._options
+        if not (options.logit_bias or options.frequency_penalty or options.presence_penalty):
+            return logits_V
         changes = [(i, bias) for i, bias in options.logit_bias if i < len(logits_V)]
         if options.frequency_penalty or options.presence_penalty:
             changes += [

@@ -88,8 +88,10 @@ class Scheduler:
                 self._make_room(sequence, sequence.num_tokens)
         chunks = [self._next_chunk(one) for one in self._running if one.is_decoding]
         room = self._max_step_tokens - len(chunks)
-        self._admit()
-        for sequence in self._prompts.order(self._begun_prompts(), _client_of):
+        if self._waiting:
+            self._admit()
+        begun = self._begun_prompts() if len(chunks) < len(self._running) else ()
+        for sequence in self._prompts.order(begun, _client_of) if begun else ():
             chunk = self._next_chunk(sequence)
             size = chunk.end - chunk.begin
             if size > room and any(one.end - one.begin > 1 for one in chunks):
@@ -130,7 +132,7 @@ class Scheduler:
     def _admit(self) -> None:
         """Move sequences from the line to the running, in turn; one not ready lets others pass."""
         ready = [one for one in self._waiting if one.is_ready]
-        for sequence in self._places.order(ready, _client_of):
+        for sequence in self._places.order(ready, _client_of) if ready else ():
             if len(self._running) >= self._max_sequences:
                 return
             if self._blocks_for(sequence.num_tokens) > self.pool.num_blocks:
@@ -207,7 +209,7 @@ class Scheduler:
 
     def _has_room(self, sequence: TokenSequence, num_tokens: int) -> bool:
         """Give a sequence the blocks for so many tokens, if there are enough."""
-        missing = self._blocks_for(num_tokens) - len(sequence.block_table)
+        missing = -(-num_tokens // self.pool.block_tokens) - len(sequence.block_table)
         if missing <= 0:
             return True
         blocks = self.pool.allocate(missing)
@@ -258,7 +260,8 @@ class Scheduler:
         shared = prefix or sequence.num_prompt_tokens
         num_full = min(sequence.num_computed_tokens, shared) // self.pool.block_tokens
         num_known = len(sequence.block_keys)
-        self._extend_keys(sequence, num_full)
+        if num_full > num_known:
+            self._extend_keys(sequence, num_full)
         for index in range(num_known, num_full):
             self.pool.publish(sequence.block_table[index], sequence.block_keys[index])
         if prefix and sequence.num_computed_tokens == prefix and prefix % self.pool.block_tokens:

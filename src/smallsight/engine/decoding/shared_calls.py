@@ -19,11 +19,11 @@ def run_step(runner: Runner, steps: Sequence[StepInput]) -> StepOutput:
     them twice.
     """
     calls = runner.row_bands.plan([len(step.embeddings_TD) for step in steps])
+    if len(calls) == 1:
+        return _run_call(runner, steps, calls[0].num_padding_rows)
     outputs = [
         _run_call(runner, [steps[index] for index in call.pieces], call.num_padding_rows) for call in calls
     ]
-    if len(calls) == 1:
-        return outputs[0]
     wanting = [index for call in calls for index in call.pieces if steps[index].wants_logits]
     order = np.argsort(wanting)
     logits_RV = np.concatenate([output.logits_RV for output in outputs])[order]

@@ -49,6 +49,9 @@ class TextStream:
         return self._release(self._waiting + rest, is_last=True)
 
     def _release(self, text: str, *, is_last: bool) -> str:
+        if not self._stop:
+            self._shown.append(text)
+            return text
         places = [place for stop in self._stop if (place := text.find(stop)) >= 0]
         if places:
             self.is_stopped = True

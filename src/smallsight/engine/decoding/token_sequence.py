@@ -55,4 +55,5 @@ class TokenSequence:
     @property
     def is_decoding(self) -> bool:
         """Whether only the newest token is still to be computed, and it was chosen, not given."""
-        return bool(self.output_token_ids) and self.num_computed_tokens == self.num_tokens - 1
+        num_chosen = len(self.output_token_ids)
+        return num_chosen > 0 and self.num_computed_tokens == len(self.prompt_token_ids) + num_chosen - 1

@@ -218,7 +218,7 @@ class Worker:
         if half_seen is not None and half_seen.sequence.id in self._requests and self._look(half_seen):
             return
         looking = [request for request in self._requests.values() if request.tiles_to_find]
-        for request in self._looks.order(looking, lambda one: one.sequence.client):
+        for request in self._looks.order(looking, lambda one: one.sequence.client) if looking else ():
             if self._look(request):
                 return
 

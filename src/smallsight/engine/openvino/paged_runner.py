@@ -52,7 +52,10 @@ class PagedRunner:
         """Compute the pieces in one call; the results are overwritten by the next."""
         lengths = [len(step.embeddings_TD) for step in steps]
         begins = np.cumsum([0, *lengths])
-        positions = [np.arange(step.begin, step.end, dtype=np.int64) for step in steps]
+        ends = [step.begin + length for step, length in zip(steps, lengths, strict=True)]
+        positions = [
+            np.arange(step.begin, end, dtype=np.int64) for step, end in zip(steps, ends, strict=True)
+        ]
         tables = [list(step.block_table) for step in steps]
         wanted = [end - 1 for end, step in zip(begins[1:], steps, strict=True) if step.wants_logits]
         inputs = {
@@ -63,7 +66,7 @@ class PagedRunner:
             "subsequence_begins": begins.astype(np.int32),
             "block_indices": np.concatenate([np.array(table, np.int32) for table in tables]),
             "block_indices_begins": np.cumsum([0, *map(len, tables)]).astype(np.int32),
-            SCALAR_INPUT: np.array(max(step.end for step in steps), np.int32),
+            SCALAR_INPUT: np.array(max(ends), np.int32),
         }
         if self._has_token_types:
             seen = [at < step.prefix_tokens for at, step in zip(positions, steps, strict=True)]

@@ -182,7 +182,7 @@ class SmolVLMProcessor:
         for control in self._controls:
             text = text.replace(control, control[0] + GUARD + control[1:])
         for start in range(max(0, len(text) - len(self._controls[0]) + 1), len(text)):
-            if any(control.startswith(text[start:]) for control in self._controls):
+            if text[start] == "<" and any(control.startswith(text[start:]) for control in self._controls):
                 return text[: start + 1] + GUARD + text[start + 1 :]
         return text
 

@@ -1,0 +1,249 @@
+"""The models in memory: loads, measures and unloads them, one at a time, in a thread.
+
+Which of them stay is decided in ``residency``, who gets one and who waits in ``turns_for_models``.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import structlog
+
+from smallsight.errors import ModelUnavailableError
+from smallsight.inventory.served_models import ServedModel
+from smallsight.lending.idle_timer import IdleTimer
+from smallsight.lending.measured_memory import MeasuredMemory
+from smallsight.lending.residency import MemoryState, Residency
+from smallsight.lending.waiting import Changes, Steps
+from smallsight.machine.memory import (
+    give_memory_back,
+    set_lasting_objects_aside,
+    take_lasting_objects_back,
+)
+from smallsight.model.answer import TileCounts
+from smallsight.model.model import Model
+from smallsight.policy.progress import OnProgress
+
+log = structlog.get_logger(__name__)
+
+FOREVER_S = -1
+
+ModelLoader = Callable[[ServedModel, OnProgress], Model]
+_Result = TypeVar("_Result")
+
+
+@dataclass(eq=False, slots=True)
+class ModelSlot:
+    """One model in memory, or on its way there; ``model`` is None while it is loaded and unloaded."""
+
+    served: ServedModel
+    began_s: float
+    model: Model | None = None
+    progress: float = 0.0
+    took_bytes: int = 0
+    has_answered: bool = False
+    is_awaited: bool = True  # by the borrower that had it loaded
+    is_used_by_loader: bool = False
+
+
+class ResidentModels:
+    """Loads, measures and unloads models. Thread-safe: every call takes ``lock``.
+
+    ``steps`` of other classes run under the same lock, so what they see does not change between two waits.
+    """
+
+    def __init__(
+        self,
+        policy: Residency,
+        load: ModelLoader,
+        *,
+        keep_alive_s: float,
+        measure: Callable[[], MemoryState],
+        measured: MeasuredMemory,
+    ) -> None:
+        self.policy = policy
+        self.measure = measure
+        self.measured = measured
+        self.lock = threading.RLock()
+        self.changes = Changes()
+        self.slots: dict[str, ModelSlot] = {}
+        self.num_loads = 0
+        self.num_unloads = 0
+        self.is_closed = False
+        self._load = load
+        self._keeps_forever = keep_alive_s == FOREVER_S
+        self._timer = IdleTimer(keep_alive_s, self._unload_if_idle)
+        self._tile_counts: dict[str, TileCounts] = {}  # of models that were unloaded
+        self._loading_thread = ThreadPoolExecutor(1, "smallsight-loading")
+        self._side_thread = ThreadPoolExecutor(1, "smallsight-memory")
+
+    @property
+    def num_changes(self) -> int:
+        """How often something was loaded or unloaded."""
+        return self.num_loads + self.num_unloads
+
+    def load(self, served: ServedModel, charged_bytes: int) -> Steps[ModelSlot]:
+        """Load a model and use it at once: idle for a moment, it would be evicted for the next in line.
+
+        Loading goes on when the borrower that began it leaves. Raises what the loader raises.
+        """
+        slot = self.slots[served.name] = ModelSlot(served, time.monotonic())
+        self.policy.begin_loading(served.name, charged_bytes)
+        try:
+            yield self._in_loading_thread(partial(self._load_into, slot))
+        except BaseException:
+            slot.is_awaited = False
+            if slot.is_used_by_loader:
+                self.give_back(slot)
+            raise
+        return slot
+
+    def unload(self, name: str) -> Steps[None]:
+        """Unload an idle model; that goes on when whoever began it leaves."""
+        yield self._begin_unloading(name)
+
+    def keep(self, slot: ModelSlot) -> None:
+        """Do not unload a model for being idle until it is given back."""
+        self._timer.clear(slot.served.name)
+
+    def give_back(self, slot: ModelSlot) -> None:
+        """Count a user less; a model without users is unloaded after a while."""
+        with self.lock:
+            if self.slots.get(slot.served.name) is not slot:  # everything was closed meanwhile
+                return
+            self.policy.finish_use(slot.served.name)
+            if slot.served.cleanup_aggressive and not self.is_closed:
+                self._side_thread.submit(give_memory_back)
+            self._start_timer(slot)
+            self.changes.announce()
+
+    def aside(self, work: Callable[[], _Result]) -> Future[_Result]:
+        """Run something short in a thread that does not load; raises ModelUnavailableError when closed."""
+        self.require_open()
+        return self._side_thread.submit(work)
+
+    def tile_counts(self) -> dict[str, TileCounts]:
+        """Return how many tiles each model has encoded or recalled, unloaded ones too."""
+        with self.lock:
+            total = dict(self._tile_counts)
+            for name, slot in self.slots.items():
+                if slot.model is not None:
+                    total[name] = total.get(name, TileCounts()) + slot.model.tile_counts
+            return total
+
+    def close(self) -> None:
+        """Unload everything, in use or not, and wait for it."""
+        with self.lock:
+            self.is_closed = True
+            self.changes.announce()
+        self._timer.close()
+        self._loading_thread.shutdown(wait=True)
+        self._side_thread.shutdown(wait=True)
+        self.measured.save()
+        with self.lock:
+            for slot in self.slots.values():
+                if slot.model is not None:
+                    slot.model.close()
+            self.slots.clear()
+        take_lasting_objects_back()
+
+    def require_open(self) -> None:
+        """Raise ModelUnavailableError when everything was unloaded for good."""
+        if self.is_closed:
+            raise ModelUnavailableError("Models are no longer lent: the program is stopping.")
+
+    def _load_into(self, slot: ModelSlot) -> None:
+        served, before_bytes = slot.served, self.measure().resident_bytes
+        try:
+            model = self._load(served, partial(_note, slot))
+        except BaseException:
+            with self.lock:
+                del self.slots[served.name]
+                self.policy.forget(served.name)
+                self.changes.announce()
+            raise
+        set_lasting_objects_aside()
+        grown_bytes = self.measure().resident_bytes - before_bytes
+        with self.lock:
+            slot.model, slot.progress = model, 1.0
+            slot.took_bytes = max(grown_bytes, model.memory.weights_bytes)
+            self.measured.note_loading(served, slot.took_bytes)
+            self.policy.finish_loading(served.name, slot.took_bytes)
+            if slot.is_awaited:
+                self.policy.begin_use(served.name)
+                slot.is_used_by_loader = True
+            self.num_loads += 1
+            self._start_timer(slot)
+            self.changes.announce()
+        log.info("model_loaded", model=served.name, seconds=round(time.monotonic() - slot.began_s, 3))
+        self.measured.save()
+
+    def _begin_unloading(self, name: str) -> Future[None]:
+        slot = self.slots[name]
+        self._timer.clear(name)
+        self.policy.begin_unloading(name)
+        return self._in_loading_thread(partial(self._unload_from, slot))
+
+    def _unload_from(self, slot: ModelSlot) -> None:
+        name = slot.served.name
+        with self.lock:
+            model, slot.model = slot.model, None
+            if model is not None:
+                self._tile_counts[name] = self._tile_counts.get(name, TileCounts()) + model.tile_counts
+        try:
+            if model is not None:
+                model.close()
+        finally:
+            del model  # its memory goes with the last reference
+            self.measured.save()
+            give_memory_back()
+            with self.lock:
+                del self.slots[name]
+                self.policy.forget(name)
+                self.num_unloads += 1
+                self.changes.announce()
+            log.info("model_unloaded", model=name)
+
+    def _start_timer(self, slot: ModelSlot) -> None:
+        resident = self.policy.get(slot.served.name)
+        if not self._keeps_forever and resident is not None and resident.is_idle:
+            self._timer.set(slot.served.name)
+
+    def _unload_if_idle(self, name: str) -> None:
+        """Unload a model whose time is up, unless it was used since."""
+        with self.lock:
+            resident = self.policy.get(name)
+            if self.is_closed or resident is None or not resident.is_idle or self._timer.is_set(name):
+                return
+            self._begin_unloading(name).cancel()  # nobody waits for it
+
+    def _in_loading_thread(self, work: Callable[[], None]) -> Future[None]:
+        """Begin work that goes on when whoever waits for the future leaves."""
+        self.require_open()
+        waiter: Future[None] = Future()
+        begun = self._loading_thread.submit(contextvars.copy_context().run, work)
+        begun.add_done_callback(partial(_hand_over, waiter))
+        return waiter
+
+
+def _hand_over(waiter: Future[None], ended: Future[None]) -> None:
+    """Pass on how the work ended; a failure is logged where nobody waits for it."""
+    error = ended.exception()
+    if not waiter.set_running_or_notify_cancel():
+        if error is not None:
+            log.error("model_task_failed", why=str(error))
+    elif error is None:
+        waiter.set_result(None)
+    else:
+        waiter.set_exception(error)
+
+
+def _note(slot: ModelSlot, progress: float) -> None:
+    slot.progress = max(slot.progress, min(progress, 1.0))
