@@ -27,6 +27,13 @@ class EngineOptions:
     cache_bytes: int = 256 * MIB
     feature_cache_bytes: int = 64 * MIB
     tiled_bytes: int = 48 * MIB
+    max_blocks: int | None = (
+        None  # of the KV cache: fewer than it has makes sequences wait, and preempts them
+    )
+
+    def limit_blocks(self, num_blocks: int) -> int:
+        """Return how many of the KV cache's blocks are handed out."""
+        return num_blocks if self.max_blocks is None else min(num_blocks, self.max_blocks)
 
 
 class Engine(Protocol):

@@ -44,7 +44,7 @@ def test_one_model_describes_and_tags(tmp_path: Path, checkpoint: str):
     with IndexingApplication(settings_with(tmp_path, describe=checkpoint)) as application:
         assert application.describer is not None
         assert application.tagger is not None
-        assert application.tagger._model is application.describer._model
+        assert application.tagger._model is application.describer._model  # noqa: SLF001 - the same object
 
 
 def test_tags_need_no_descriptions(tmp_path: Path, checkpoint: str):

@@ -146,7 +146,7 @@ def load_moondream2(
     give_memory_back()  # what quantising and packing have left would stand beside the first answer
     scheduler = Scheduler(
         BlockPool(
-            text.cache.num_blocks,
+            chosen.limit_blocks(text.cache.num_blocks),
             BLOCK_TOKENS,
             comfortable_blocks=min(_usual_blocks(config), text.cache.num_blocks),
         ),

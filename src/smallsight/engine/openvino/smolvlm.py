@@ -123,7 +123,7 @@ def load_smolvlm(
         min_tokens=config.text.context_tokens,
         on_packed=release,
     )
-    pool = BlockPool(text.cache.num_blocks, BLOCK_TOKENS)
+    pool = BlockPool(chosen.limit_blocks(text.cache.num_blocks), BLOCK_TOKENS)
     scheduler = Scheduler(
         pool,
         max_sequences=chosen.max_sequences,

@@ -53,10 +53,15 @@ class RemoteEngine:
     weights_bytes = 0
 
     def __init__(
-        self, name: str, settings: RemoteSettings, *, open_fallback: OpenFallback | None = None
+        self,
+        name: str,
+        settings: RemoteSettings,
+        *,
+        open_fallback: OpenFallback | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
-        self.circuit = Circuit(max_failures=settings.max_failures, rest_s=settings.rest_s)
+        self.circuit = Circuit(max_failures=settings.max_failures, rest_s=settings.rest_s, clock=clock)
         self.features = FeatureCache(0)
         self.num_answers = 0
         self.num_failures = 0
@@ -76,7 +81,7 @@ class RemoteEngine:
     @property
     def state(self) -> CircuitState:
         """Whether the other server is asked at the moment."""
-        return self.circuit.state(time.monotonic())
+        return self.circuit.state
 
     def start(
         self,
@@ -150,7 +155,7 @@ class RemoteEngine:
     def _ask_repeatedly(self, generation: RemoteGeneration, body: Mapping[str, Any]) -> None:
         """Ask until it answers, it is enough, or somebody has heard the beginning of an answer."""
         for attempt in range(self.settings.retries + 1):
-            if not self.circuit.enter(time.monotonic()):
+            if not self.circuit.enter():
                 raise RemoteModelError(
                     f"The server of {self._name} has failed, and is left alone for a while.",
                     hint=f"it is asked again within {self.settings.rest_s:g} s.",
@@ -181,7 +186,7 @@ class RemoteEngine:
         with self._turn:
             self.num_failures += 1
         if not isinstance(error, _AnswerRetryError) or error.is_about_server:
-            self.circuit.fail(time.monotonic())
+            self.circuit.fail()
         else:
             self.circuit.leave()
         log.warning("remote_failed", model=self._name, why=error.message, circuit=self.state.value)

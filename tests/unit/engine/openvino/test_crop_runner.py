@@ -7,8 +7,10 @@ import pytest
 from PIL import Image
 
 from smallsight.engine.decoding.feature_cache import FeatureCache
+from smallsight.engine.openvino.crop_runner import CropRunner
 from smallsight.engine.openvino.moondream2 import load_moondream2
 from smallsight.families.messages import Detail, Tile
+from smallsight.families.patches import cut_patches
 from tiny_moondream2 import SHAPES, write_tiny_moondream2
 
 
@@ -20,13 +22,23 @@ def engine(tmp_path_factory):
     loaded.close()
 
 
+def runner(engine, cache_bytes=1 << 20):
+    processor, config = engine.processor, engine.processor.config.vision
+    return CropRunner(
+        (engine.networks.tower, engine.networks.connector),
+        lambda pixels_HWC: cut_patches(processor.normalise(pixels_HWC), config.patch_px),
+        FeatureCache(cache_bytes),
+        margin_patches=config.margin_patches,
+    )
+
+
 def picture(engine, seed):
     values = np.random.default_rng(seed).integers(0, 256, (150, 150, 3), np.uint8)
     return engine.processor.prepare(Image.fromarray(values), "?", "query", Detail.HIGH).tiles[0]
 
 
 def test_each_call_looks_at_one_crop(engine):
-    vision, tile = engine.worker._parts.vision, picture(engine, 0)
+    vision, tile = runner(engine), picture(engine, 0)
     assert tile.num_crops == 5
     assert vision.find(tile) is None
     made = [vision.encode(tile) for _ in range(5)]
@@ -35,9 +47,9 @@ def test_each_call_looks_at_one_crop(engine):
     np.testing.assert_array_equal(vision.find(tile), made[-1])
 
 
-def test_a_picture_given_up_leaves_nothing_behind(engine, monkeypatch):
-    vision, first, second = engine.worker._parts.vision, picture(engine, 1), picture(engine, 2)
-    monkeypatch.setattr(vision, "_cache", FeatureCache(0))  # each time it is looked at
+def test_a_picture_given_up_leaves_nothing_behind(engine):
+    vision = runner(engine, cache_bytes=0)  # each time it is looked at
+    first, second = picture(engine, 1), picture(engine, 2)
     alone = [vision.encode(second) for _ in range(5)][-1]
     for _ in range(3):
         vision.encode(first)
@@ -48,4 +60,4 @@ def test_a_picture_given_up_leaves_nothing_behind(engine, monkeypatch):
 
 def test_a_tile_of_another_family_is_refused(engine):
     with pytest.raises(TypeError, match="Tile has no crops"):
-        engine.worker._parts.vision.encode(Tile(np.zeros((36, 36, 3), np.uint8), b"x"))
+        runner(engine).encode(Tile(np.zeros((36, 36, 3), np.uint8), b"x"))
