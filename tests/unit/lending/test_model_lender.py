@@ -361,6 +361,18 @@ def test_a_use_starts_the_while_anew(machine: Machine):
     run(machine, work, keep_alive_s=3)
 
 
+def test_for_ever_is_for_ever(machine: Machine):
+    async def work(pool: ModelLender) -> None:
+        await _use(pool, "a")
+        loop = asyncio.get_running_loop()
+        clock = loop.time = HandClock(loop.time())
+        clock.now_s += 20  # run() waits a minute
+        await let_others_run()
+        assert [one.name for one in pool.loaded()] == ["a"]
+
+    run(machine, work, keep_alive_s=-1)
+
+
 def test_other_settings_load_it_anew(machine: Machine):
     async def work(pool: ModelLender) -> None:
         for precision in ("int8", "int8", "int4"):
