@@ -28,7 +28,7 @@ demo: $(MARKS)/demo
 
 test: $(MARKS)/dev $(MARKS)/fonts
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report= $(TESTS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report= $(TESTS)
 	$(BIN)/python -m coverage report
 
 check: $(MARKS)/dev

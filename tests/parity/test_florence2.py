@@ -77,7 +77,7 @@ class Both:
         from transformers.models.florence2.processing_florence2 import Florence2Processor as Reference
 
         known = SimpleNamespace(**sentences())
-        sentence = Reference._construct_prompts(known, prompt)[0]
+        sentence = Reference._construct_prompts(known, prompt)[0]  # noqa: SLF001 - the reference has no public way
         text = "<image>" * self.processor.tokens_per_image + "<s>" + sentence + "</s>"
         ids = self.tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
         pixels = self.images(images=image.convert("RGB"), return_tensors="pt").pixel_values
@@ -176,7 +176,7 @@ def test_a_loaded_model_answers_as_the_reference_generates(both, tmp_path):
     import smallsight
     from smallsight.settings import Settings
 
-    folder = both.model.config._name_or_path
+    folder = both.model.config._name_or_path  # noqa: SLF001 - the reference has no public way
     with smallsight.load(folder, precision="fp32", settings=Settings(home=tmp_path)) as model:
         for prompt, image in zip(PROMPTS, PICTURES * 3, strict=False):
             with torch.no_grad():

@@ -31,6 +31,11 @@ class EngineOptions:
     feature_cache_bytes: int = 64 * MIB
     tiled_bytes: int = 48 * MIB
     row_bands: RowBands | None = None  # in place of what is measured on this machine
+    max_blocks: int | None = None  # of the KV cache; fewer than it has make sequences wait, and preempt them
+
+    def limit_blocks(self, num_blocks: int) -> int:
+        """Return how many of the KV cache's blocks are handed out."""
+        return num_blocks if self.max_blocks is None else min(num_blocks, self.max_blocks)
 
 
 class Engine(Protocol):

@@ -86,7 +86,7 @@ def inline_worker(model: InlineModel, vision: TileEncoder, runner: Runner, optio
     """Start a worker over a runtime's tile encoder and runner."""
     processor = model.processor
     scheduler = Scheduler(
-        BlockPool(runner.num_blocks, BLOCK_TOKENS),
+        BlockPool(options.limit_blocks(runner.num_blocks), BLOCK_TOKENS),
         max_sequences=options.max_sequences,
         chunk_tokens=options.chunk_tokens,
         max_step_tokens=options.max_step_tokens,

@@ -78,6 +78,24 @@ class Parts:
     constrain: Callable[[str], Constraint]
 
 
+@dataclass(frozen=True)
+class WorkerState:
+    """Counts of one moment: KV cache blocks, sequences, and what has happened since the start."""
+
+    num_blocks: int
+    num_used_blocks: int
+    num_cached_blocks: int
+    num_running: int
+    num_waiting: int
+    num_preemptions: int
+    num_steps: int
+
+    @property
+    def num_free_blocks(self) -> int:
+        """How many blocks could be handed out, counting those whose known contents would be dropped."""
+        return self.num_blocks - self.num_used_blocks
+
+
 class Worker:
     """Runs requests side by side. Thread-safe; close it to end its thread and everything under way."""
 
@@ -90,6 +108,7 @@ class Worker:
         self._turn = threading.Lock()
         self._looks = Turns()
         self._half_seen: ActiveRequest | None = None  # a picture in parts is looked at to its end
+        self._num_steps = 0
         self._thread = threading.Thread(target=self._live, name="smallsight-engine", daemon=True)
         self._thread.start()
 
@@ -119,6 +138,19 @@ class Worker:
                 raise ModelClosedError("The model has been closed.", hint="load it again.")
             self._inbox.put(request)
         return request.generation
+
+    def inspect(self) -> WorkerState:
+        """Return the worker's counts, from any thread; while it works they may be of neighbouring steps."""
+        scheduler = self._parts.scheduler
+        return WorkerState(
+            num_blocks=scheduler.pool.num_blocks,
+            num_used_blocks=scheduler.pool.num_used,
+            num_cached_blocks=scheduler.pool.num_cached,
+            num_running=len(scheduler.running),
+            num_waiting=scheduler.num_waiting,
+            num_preemptions=scheduler.num_preemptions,
+            num_steps=self._num_steps,
+        )
 
     def close(self) -> None:
         """End every request with an error and the thread; what the runners hold goes with the worker."""
@@ -245,6 +277,7 @@ class Worker:
 
     def _run(self, chunks: Sequence[Chunk]) -> None:
         started_s = time.perf_counter()
+        self._num_steps += 1
         table = self._parts.embeddings
         block_tokens = self._parts.scheduler.pool.block_tokens
         pieces = [

@@ -172,7 +172,7 @@ def _parts(model: Moondream2Model, vision: CropRunner, runner: PagedRunner, opti
     processor, context_tokens = model.processor, model.config.text.context_tokens
     scheduler = Scheduler(
         BlockPool(
-            runner.num_blocks,
+            options.limit_blocks(runner.num_blocks),
             BLOCK_TOKENS,
             comfortable_blocks=min(_usual_blocks(model.config), runner.num_blocks),
         ),

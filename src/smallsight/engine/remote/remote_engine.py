@@ -54,10 +54,15 @@ class RemoteEngine(EngineDefaults):
     is_batch_independent = True  # of this machine, which computes nothing
 
     def __init__(
-        self, name: str, settings: RemoteSettings, *, open_fallback: OpenFallback | None = None
+        self,
+        name: str,
+        settings: RemoteSettings,
+        *,
+        open_fallback: OpenFallback | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
-        self.circuit = Circuit(max_failures=settings.max_failures, rest_s=settings.rest_s)
+        self.circuit = Circuit(max_failures=settings.max_failures, rest_s=settings.rest_s, clock=clock)
         self.features = FeatureCache(0)
         self.num_answers = 0
         self.num_failures = 0
@@ -77,7 +82,7 @@ class RemoteEngine(EngineDefaults):
     @property
     def state(self) -> CircuitState:
         """Whether the other server is asked at the moment."""
-        return self.circuit.state(time.monotonic())
+        return self.circuit.state
 
     def start(
         self,
@@ -151,7 +156,7 @@ class RemoteEngine(EngineDefaults):
     def _ask_repeatedly(self, generation: RemoteGeneration, body: Mapping[str, Any]) -> None:
         """Ask until it answers, it is enough, or somebody has heard the beginning of an answer."""
         for attempt in range(self.settings.retries + 1):
-            if not self.circuit.enter(time.monotonic()):
+            if not self.circuit.enter():
                 raise RemoteModelError(
                     f"{self._name!r} is not responding; paused after repeated failures.",
                     hint=f"it is asked again within {self.settings.rest_s:g} s.",
@@ -182,7 +187,7 @@ class RemoteEngine(EngineDefaults):
         with self._turn:
             self.num_failures += 1
         if not isinstance(error, _AnswerRetryError) or error.is_about_server:
-            self.circuit.fail(time.monotonic())
+            self.circuit.fail()
         else:
             self.circuit.leave()
         log.warning("remote_failed", model=self._name, why=error.message, circuit=self.state.value)

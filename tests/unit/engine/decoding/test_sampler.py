@@ -39,7 +39,7 @@ def test_what_may_be_drawn_is_what_transformers_would_draw_from(temperature, top
     scores = LogitsProcessorList(rules)(torch.tensor([prompt]), torch.from_numpy(logits)[None])
     expected = torch.softmax(scores.double(), -1)[0].numpy()
     options = SamplingOptions(temperature=temperature, top_k=top_k, top_p=top_p, repetition_penalty=penalty)
-    ids, probabilities = kept_tokens(Sampler(options, prompt)._penalised(logits), options)
+    ids, probabilities = kept_tokens(Sampler(options, prompt)._penalised(logits), options)  # noqa: SLF001 - one step of several
     ours = np.zeros(50)
     ours[ids] = probabilities
     np.testing.assert_allclose(ours, expected, atol=2e-5)

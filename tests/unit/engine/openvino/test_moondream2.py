@@ -15,6 +15,7 @@ import smallsight
 from invariants import every_tensor_is_used, tokens_are_equal
 from smallsight.catalog.checkpoint import find_weight_files
 from smallsight.engine.engine import EngineOptions
+from smallsight.engine.loading import load_engine
 from smallsight.engine.openvino.moondream2 import _require_prefixes
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import (
@@ -33,7 +34,7 @@ from smallsight.model.vision_language_model import VisionLanguageModel
 from smallsight.quant.bf16 import BF16Matrix
 from smallsight.quant.grouped import GroupedMatrix
 from smallsight.quant.scheme import SCHEMES
-from smallsight.settings import Settings
+from smallsight.settings import Limits, Settings
 from tiny_moondream2 import SHAPES, change_tensors, write_tiny_moondream2
 from tiny_smolvlm import SHAPES as SMOLVLM_SHAPES
 from tiny_smolvlm import make_checkpoint
@@ -58,15 +59,17 @@ def folder(tmp_path_factory):
     return write_tiny_moondream2(tmp_path_factory.mktemp("moondream2") / "tiny", SHAPES[0])
 
 
+def open_engine(folder, precision="fp32", **options):
+    chosen = EngineOptions(**{"cache_bytes": 4 << 20, **options})
+    return load_engine("moondream2", folder, SCHEMES[precision], threads=2, options=chosen)
+
+
+def model_of(engine, precision="fp32"):
+    return VisionLanguageModel(engine, name="tiny", precision=precision, limits=Limits())
+
+
 def open_model(folder, precision="fp32", **options):
-    return VisionLanguageModel.load(
-        folder,
-        family="moondream2",
-        name="tiny",
-        precision=precision,
-        threads=2,
-        options=EngineOptions(**{"cache_bytes": 4 << 20, **options}),
-    )
+    return model_of(open_engine(folder, precision, **options), precision)
 
 
 @pytest.fixture(scope="module", params=PRECISIONS)
@@ -76,8 +79,13 @@ def model(request, folder):
 
 
 @pytest.fixture(scope="module")
-def exact(folder):
-    with open_model(folder) as loaded:
+def engine(folder):
+    return open_engine(folder)
+
+
+@pytest.fixture(scope="module")
+def exact(engine):
+    with model_of(engine) as loaded:
         yield loaded
 
 
@@ -110,9 +118,8 @@ def test_an_answer_survives_being_put_back_in_line(folder):
         with open_model(folder, precision) as model:
             alone = [model.describe(one, **long) for one in PICTURES[:4]]
             boxes = [model.detect(one, "cat", max_places=30).token_ids for one in PICTURES[4:]]
-        with open_model(folder, precision, cache_bytes=0) as model:  # room for one context, shared by six
-            pool = model._running().worker._parts.scheduler.pool
-            taken = pool.allocate(pool.num_free - 10)
+        engine = open_engine(folder, precision, max_blocks=10)  # room for one, shared by six
+        with model_of(engine, precision) as model:
             found = [None, None]
 
             def detect(number, model=model, found=found):
@@ -124,16 +131,17 @@ def test_an_answer_survives_being_put_back_in_line(folder):
             company = list(model.describe_many(PICTURES[:4], batch_size=4, **long))
             for thread in threads:
                 thread.join()
-            pool.release(taken)
+            assert engine.worker.inspect().num_preemptions > 0
         for one, other in zip(alone, company, strict=True):
             tokens_are_equal(other.token_ids, one.token_ids, f"{precision}: computed again")
         assert found == boxes
 
 
-def test_decoding_token_by_token_equals_one_full_pass(exact):
+def test_decoding_token_by_token_equals_one_full_pass(engine):
     """The same text given as a prompt must continue in the same way."""
-    engine = exact._running()
-    whole = exact.ask(picture(2), "What?", max_tokens=12, detail="high", ignore_stop=True).token_ids
+    whole = (
+        model_of(engine).ask(picture(2), "What?", max_tokens=12, detail="high", ignore_stop=True).token_ids
+    )
     prompt = engine.processor.prepare(picture(2), "What?", "query", Detail.HIGH)
     for known in range(1, 12):
         longer = PreparedPrompt((*prompt.token_ids, *whole[:known]), prompt.tiles, prompt.prefix_tokens)
@@ -180,8 +188,9 @@ def test_no_more_pictures_are_taken_than_the_cache_holds(folder):
             taken.append(number)
             yield picture(number)
 
-    with open_model(folder, cache_bytes=0) as model:
-        assert model._running().max_at_once == 2
+    engine = open_engine(folder, cache_bytes=0)
+    with model_of(engine) as model:
+        assert engine.max_at_once == 2
         answers = model.describe_many(some(), max_tokens=3)
         next(answers)
         assert taken == [0, 1, 2]

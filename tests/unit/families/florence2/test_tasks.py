@@ -90,7 +90,7 @@ def test_prompts_become_the_sentences_of_the_reference():
         assert reference.task_prompts_with_input
     for task in TASKS.values():
         prompt = f"{task.token}a green car" if task.takes_input else task.token
-        assert find_task(prompt) == (task, reference._construct_prompts(prompt)[0])
+        assert find_task(prompt) == (task, reference._construct_prompts(prompt)[0])  # noqa: SLF001 - the reference has no public way
 
 
 @pytest.mark.parametrize(
