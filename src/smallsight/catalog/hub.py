@@ -29,7 +29,7 @@ from smallsight.version import __version__
 if TYPE_CHECKING:
     from huggingface_hub import hf_api
 
-OnProgress = Callable[[int, int, str], None]
+OnBytes = Callable[[int, int, str], None]
 """Hears (bytes here, bytes in all, file in hand)."""
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -60,7 +60,7 @@ class Hub:
         """Whether the user, or HF_HUB_OFFLINE, forbids the network."""
         return self.is_offline or bool(constants.HF_HUB_OFFLINE)
 
-    def pull(self, entry: Entry, *, update: bool = False, on_progress: OnProgress | None = None) -> Pulled:
+    def pull(self, entry: Entry, *, update: bool = False, on_progress: OnBytes | None = None) -> Pulled:
         """Make an entry's files complete on this machine.
 
         With everything here already, nothing is asked of the network. ``update`` looks for a newer commit
@@ -86,7 +86,7 @@ class Hub:
             raise _disk_error(error, self.cache_dir) from error
 
     def _pull(
-        self, entry: Entry, repository: str, pinned: PinnedRevision | None, on_progress: OnProgress | None
+        self, entry: Entry, repository: str, pinned: PinnedRevision | None, on_progress: OnBytes | None
     ) -> Pulled:
         if pinned is None:
             pinned = self._resolve(entry, repository)
@@ -121,14 +121,14 @@ class Hub:
         return PinnedRevision(info.sha, files)
 
     def _fetch(
-        self, cached: CachedRepository, commit: str, file: RemoteFile, on_position: Callable[[int], None]
+        self, cached: CachedRepository, commit: str, file: RemoteFile, on_bytes: Callable[[int], None]
     ) -> int:
         """Bring one file into the cache and its snapshot; returns how many bytes crossed the network."""
         lock = cached.lock_path(file)
         lock.parent.mkdir(parents=True, exist_ok=True)
         # another program that wants the same file waits here, then finds it
         with utils.WeakFileLock(lock):  # type: ignore[attr-defined]  # mypy cannot see the lazy names
-            received_bytes = self._fetch_blob(cached, commit, file, on_position)
+            received_bytes = self._fetch_blob(cached, commit, file, on_bytes)
         pointer = cached.snapshot_dir(commit) / file.path
         if pointer.exists() and not pointer.samefile(cached.blob_path(file)) and not verify(pointer, file):
             pointer.unlink()  # a copy, on a system without links, of bytes that were wrong
@@ -144,7 +144,7 @@ class Hub:
         return received_bytes
 
     def _fetch_blob(
-        self, cached: CachedRepository, commit: str, file: RemoteFile, on_position: Callable[[int], None]
+        self, cached: CachedRepository, commit: str, file: RemoteFile, on_bytes: Callable[[int], None]
     ) -> int:
         blob = cached.blob_path(file)
         if blob.is_file():
@@ -158,7 +158,7 @@ class Hub:
             library_name="smallsight", library_version=__version__
         )
         request = Request(url, headers, cached.repository)
-        return fetch(request, file, blob, on_position=on_position, retries=self.retries)
+        return fetch(request, file, blob, on_bytes=on_bytes, retries=self.retries)
 
     def _check_disk(self, cached: CachedRepository, pinned: PinnedRevision) -> None:
         needed_bytes = sum(f.size_bytes for f in pinned.files if not cached.blob_path(f).is_file())
@@ -215,7 +215,7 @@ def _remote_file(sibling: hf_api.RepoSibling) -> RemoteFile:
 
 
 def _reporter(
-    on_progress: OnProgress | None, done_bytes: int, total_bytes: int, path: str
+    on_progress: OnBytes | None, done_bytes: int, total_bytes: int, path: str
 ) -> Callable[[int], None]:
     def report(position: int) -> None:
         if on_progress is not None:

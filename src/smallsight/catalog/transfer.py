@@ -66,21 +66,22 @@ def fetch(
     file: RemoteFile,
     destination: Path,
     *,
-    on_position: Callable[[int], None],
+    on_bytes: Callable[[int], None],
     retries: Retries,
 ) -> int:
     """Put a file at ``destination`` and return how many bytes crossed the network.
 
-    ``on_position`` hears how many of the file's bytes are here. The destination appears whole and checked,
-    or not at all; after a failure the partial file stays for the next try, unless its bytes were wrong.
+    ``on_bytes`` is called with how many of the file's bytes are here. The destination appears whole and
+    checked, or not at all; after a failure the partial file stays for the next try, unless its bytes were
+    wrong.
     """
     num_failures = 0
     with _Partial(destination, file) as partial:
-        on_position(partial.size_bytes)
+        on_bytes(partial.size_bytes)
         while partial.size_bytes < file.size_bytes:
             before = partial.size_bytes
             try:
-                _append(request, file, partial, on_position)
+                _append(request, file, partial, on_bytes)
             except (_TransferRetryError, httpx2.TransportError) as error:
                 num_failures = 1 if partial.size_bytes > before else num_failures + 1
                 if num_failures >= retries.max_failures:
@@ -163,9 +164,7 @@ class _Partial:
         self._path.replace(self._destination)
 
 
-def _append(
-    request: Request, file: RemoteFile, partial: _Partial, on_position: Callable[[int], None]
-) -> None:
+def _append(request: Request, file: RemoteFile, partial: _Partial, on_bytes: Callable[[int], None]) -> None:
     """Ask once for what is missing and add what comes."""
     # identity: a compressed answer would make byte positions meaningless
     headers = {**request.headers, "Accept-Encoding": "identity"}
@@ -177,7 +176,7 @@ def _append(
         _check_status(response, request, file, partial)
         for chunk in response.iter_bytes():  # as it arrives: a dropped line loses nothing
             partial.append(chunk)
-            on_position(partial.size_bytes)
+            on_bytes(partial.size_bytes)
     if partial.size_bytes < file.size_bytes:
         raise _TransferRetryError(
             f"the connection ended after {partial.size_bytes} of {file.size_bytes} bytes"

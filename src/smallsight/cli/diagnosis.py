@@ -21,7 +21,9 @@ import openvino
 import psutil
 
 from smallsight.catalog.text_model import find_text_model
+from smallsight.engine.openvino.weight_store import probe_usual_shapes
 from smallsight.errors import SmallsightError
+from smallsight.graph.known_bands import batch_independence
 from smallsight.inventory.listing import Fit, ModelService
 from smallsight.library.database import Database
 from smallsight.library.library import Library
@@ -72,6 +74,7 @@ def examine(settings: Settings) -> Iterator[CheckResult]:
     configure_logging(settings.log_level, settings.log_format)
     yield _program()
     yield _processor()
+    yield _batch_independence(settings)
     yield _memory()
     yield from _accelerators()
     yield _disk(settings.home)
@@ -110,6 +113,19 @@ def _processor() -> CheckResult:
             "without AVX2 everything works, several times slower than measured",
         )
     return CheckResult("processor", Severity.GOOD, text)
+
+
+def _batch_independence(settings: Settings) -> CheckResult:
+    """Measure the shapes of a small model, unless this was done before, and say what holds here."""
+    holds = probe_usual_shapes(settings.threads, settings.prepared_dir).holds
+    if not holds or batch_independence(settings.prepared_dir) is False:
+        return CheckResult(
+            "batches",
+            Severity.NOTE,
+            "a greedy answer may differ between alone and in company on this processor",
+            "answers to identical questions are not reused; for repeatable text, ask one at a time",
+        )
+    return CheckResult("batches", Severity.GOOD, "a greedy answer is the same alone and in any company")
 
 
 def cpu_flags() -> frozenset[str]:

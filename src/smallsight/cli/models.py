@@ -33,16 +33,19 @@ def models(context: typer.Context, json: JsonFlag = False, quiet: QuietFlag = Fa
 def list_models(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     """List every model with its size, its memory, and whether its files are here."""
     from smallsight.cli.remotes import remote_as_json, remotes_table
+    from smallsight.graph.known_bands import batch_independence
 
     output = get_output(json=json, quiet=quiet)
-    remotes = (settings := _settings()).remotes
+    settings = _settings()
+    remotes = settings.remotes
     service = _service(settings)
     statuses = service.list()
     if output.json:
+        independent = batch_independence(settings.prepared_dir)
         output.emit(
             {
                 "machine_memory_bytes": service.memory_bytes,
-                "models": [as_json(status) for status in statuses],
+                "models": [as_json(status, independent) for status in statuses],
                 "remotes": [remote_as_json(name, remote) for name, remote in sorted(remotes.items())],
             }
         )
@@ -59,6 +62,7 @@ def list_models(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
 def show(name: ModelName, json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     """Show everything about one model."""
     from smallsight.cli.remotes import remote_as_json, remote_details
+    from smallsight.graph.known_bands import batch_independence
     from smallsight.inventory.names import LISTED, KnownRemote, Names
 
     output = get_output(json=json, quiet=quiet)
@@ -71,10 +75,11 @@ def show(name: ModelName, json: JsonFlag = False, quiet: QuietFlag = False) -> N
             output.console.print(remote_details(found.name, found.settings))
         return
     status = _service(settings).show(name)
+    independent = batch_independence(settings.prepared_dir)
     if output.json:
-        output.emit(as_json(status))
+        output.emit(as_json(status, independent))
         return
-    output.console.print(_details(status))
+    output.console.print(_details(status, independent))
 
 
 @app.command()
@@ -170,7 +175,14 @@ def remove(
     output.console.print(f"{removal.name}: {did}", markup=False)
 
 
-def as_json(status: ModelStatus) -> dict[str, Any]:
+_BATCHES = {
+    True: "a greedy answer is the same alone and in any company, as measured on this processor",
+    False: "a greedy answer may differ between alone and in company on this processor",
+    None: "not measured on this processor yet; loading a model or `smallsight doctor` does",
+}
+
+
+def as_json(status: ModelStatus, independent: bool | None) -> dict[str, Any]:
     """Return a model's status as the documented JSON object."""
     entry, files = status.entry, status.files
     data: dict[str, Any] = {
@@ -180,6 +192,7 @@ def as_json(status: ModelStatus) -> dict[str, Any]:
         "memory_bytes": {precision.value: size for precision, size in status.memory_bytes.items()},
         "running_bytes": status.running_bytes,
         "fit": status.fit.value,
+        "batch_independent": independent,
         "files": None,
         "problem": status.problem,
     }
@@ -311,14 +324,15 @@ def _footnotes(statuses: tuple[ModelStatus, ...], memory_bytes: int) -> list[str
     return lines
 
 
-def _details(status: ModelStatus) -> Table:
+def _details(status: ModelStatus, independent: bool | None) -> Table:
     from rich.table import Table
     from rich.text import Text
 
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
-    for label, value in [("Model", status.name), *_about(status), *_sizes(status), *_place(status)]:
+    rows = [("Model", status.name), *_about(status), *_sizes(status), ("Batches", _BATCHES[independent])]
+    for label, value in [*rows, *_place(status)]:
         table.add_row(label, Text(value, style="bold" if label == "Model" else ""))
     return table
 

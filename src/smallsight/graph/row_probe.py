@@ -8,12 +8,10 @@ which, so it is measured once per processor, runtime, thread count and shape, an
 from __future__ import annotations
 
 import itertools
-import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -21,36 +19,16 @@ import structlog
 from numpy.typing import NDArray
 from openvino import opset15 as ops
 
-from smallsight.catalog.state_file import read_state, write_state
-from smallsight.errors import SmallsightError
-from smallsight.graph.compiled import compile_network, machine_identity
+from smallsight.graph.compiled import compile_network
 from smallsight.graph.constants import StoredMatrix
+from smallsight.graph.known_bands import RowProbe, bands_key, read_bands, write_bands
 from smallsight.graph.linear import linear
-from smallsight.machine.processor import processor
 from smallsight.policy.row_bands import RowBands
 
 log = structlog.get_logger(__name__)
 
-STATE_NAME = "row-bands.json"
 SAMPLED_ROWS = (1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 17, 32, 33, 64, 80, 81, 128, 129, 256, 257, 512, 768)
 MOST_OUTPUTS = 2048  # of a wide matrix; more outputs are more blocks of the same kernel
-MOST_MACHINES = 16  # in one data folder: a home directory may be shared
-
-
-@dataclass(frozen=True, slots=True)
-class RowProbe:
-    """Row counts where results change, and whether results depend on nothing else.
-
-    ``holds`` is False where a row's bits depend on its place in the call or on the values of other rows: then
-    no grouping makes answers independent of their company.
-    """
-
-    bands: RowBands = field(default_factory=RowBands)
-    holds: bool = True
-
-    def joined(self, other: RowProbe) -> RowProbe:
-        """Return what holds for products of both."""
-        return RowProbe(self.bands.joined(other.bands), self.holds and other.holds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +56,10 @@ def probe_rows(
     ``tuning`` and ``threads`` are those of the network that multiplies by them. A measurement takes 0.01 to 2
     seconds for each shape.
     """
-    machine = _machine(threads, tuning)
+    machine = bands_key(threads, tuning)
     found = RowProbe()
     with _TURN:
-        known = _read(prepared_dir, machine)
+        known = {} if prepared_dir is None else read_bands(prepared_dir, threads, tuning)
         num_known = len(known)
         for matrix in matrices:
             name = f"{matrix.form} {matrix.shape[0]}x{matrix.shape[1]}"
@@ -90,7 +68,7 @@ def probe_rows(
             _MEASURED[machine, name] = known[name]
             found = found.joined(known[name])
         if prepared_dir is not None and len(known) > num_known:
-            _write(prepared_dir, machine, known)
+            write_bands(prepared_dir, threads, tuning, known)
     if not found.holds:
         log.warning("answers_depend_on_company", machine=machine, action="identical questions are not reused")
     return found
@@ -139,40 +117,3 @@ def _measure(matrix: ProbedMatrix, threads: int, tuning: Mapping[str, str | int]
         return result_TO
 
     return bands_of(product, num_inputs)
-
-
-def _machine(threads: int, tuning: Mapping[str, str | int]) -> str:
-    sets = " ".join(processor().instruction_sets)
-    return json.dumps([machine_identity(), sets, threads, dict(tuning)], sort_keys=True)
-
-
-def _read(prepared_dir: Path | None, machine: str) -> dict[str, RowProbe]:
-    """Return what was measured on this machine before; a damaged file says nothing."""
-    if prepared_dir is None:
-        return {}
-    try:
-        rows = read_state(prepared_dir / STATE_NAME).get(machine, {})
-        return {
-            str(name): RowProbe(RowBands(tuple(int(start) for start in row["starts"])), bool(row["holds"]))
-            for name, row in rows.items()
-        }
-    except (SmallsightError, AttributeError, KeyError, TypeError, ValueError) as error:
-        log.warning("row_bands_unusable", why=str(error), action="measuring again")
-        return {}
-
-
-def _write(prepared_dir: Path, machine: str, known: Mapping[str, RowProbe]) -> None:
-    try:
-        state: dict[str, Any] = read_state(prepared_dir / STATE_NAME)
-    except SmallsightError:
-        state = {}
-    state.pop(machine, None)
-    for oldest in list(state)[: len(state) - MOST_MACHINES + 1]:
-        del state[oldest]
-    state[machine] = {
-        name: {"starts": list(one.bands.starts), "holds": one.holds} for name, one in sorted(known.items())
-    }
-    try:
-        write_state(prepared_dir / STATE_NAME, state)
-    except SmallsightError as error:
-        log.warning("row_bands_not_kept", why=str(error), action="measuring again at the next load")

@@ -14,7 +14,7 @@ from smallsight.catalog.catalog import Catalog
 from smallsight.catalog.checkpoint import open_checkpoint
 from smallsight.catalog.entry import Entry, Precision
 from smallsight.catalog.files import FoundFiles, Source
-from smallsight.catalog.hub import Hub, OnProgress, Pulled, remove_from_cache
+from smallsight.catalog.hub import Hub, OnBytes, Pulled, remove_from_cache
 from smallsight.catalog.hub_cache import repository_of_snapshot
 from smallsight.catalog.registered import RegisteredModel
 from smallsight.errors import ArgumentError, ModelError, ModelUnavailableError
@@ -110,7 +110,7 @@ class ModelService:
         *,
         offline: bool = False,
         update: bool = False,
-        on_progress: OnProgress | None = None,
+        on_progress: OnBytes | None = None,
     ) -> Pulled:
         """Fetch a model's files unless they are here; `on_progress` gets bytes, all bytes, and file."""
         entry = self._entry(name)

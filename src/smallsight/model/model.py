@@ -56,6 +56,11 @@ class Model(Protocol):
         ...
 
     @property
+    def is_batch_independent(self) -> bool:
+        """Whether a greedy answer is the same alone and in any company, as measured on this machine."""
+        ...
+
+    @property
     def memory(self) -> MemoryReport:
         """Current memory use."""
         ...

@@ -47,6 +47,7 @@ class TestModel:
     key = "test-1"
     tasks: frozenset[str] = frozenset()
     supports_chat = True
+    is_batch_independent = True
     frame_sampling: FrameSampling = FewFrames()
     tile_counts = TileCounts()
 

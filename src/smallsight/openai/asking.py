@@ -66,7 +66,10 @@ class Asking:
                 served = await self._fallback_of(served, error)
         model = await until.enter_async_context(self._serving.pool.lend(served))
         replies = await self._start_all(model, question, served, client, files, until)
-        on_answers = None if digest is None else partial(results.remember, digest)
+        # Where answers depend on their company, the next one to this question may be another.
+        on_answers = None
+        if digest is not None and model.is_batch_independent:
+            on_answers = partial(results.remember, digest)
         return Exchange(replies, served.name, began_s, on_answers=on_answers)
 
     def close(self) -> None:

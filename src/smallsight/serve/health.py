@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from smallsight.graph.known_bands import batch_independence
 from smallsight.http.admission import Admission
 from smallsight.machine.memory import peak_memory_bytes
 from smallsight.serve.preload import Preload
@@ -41,6 +42,7 @@ class Health:
             "uptime_s": round(time.monotonic() - self._began_s, 3),
             "active_model": settings.active_model,
             "problem": self._preload.problem if self._preload.has_failed else None,
+            "batch_independent": batch_independence(settings.prepared_dir),
             "requests_under_way": self._admission.num_requests,
             "max_requests": self._admission.max_requests,
             "memory": {

@@ -35,14 +35,14 @@ def test_a_complete_part_needs_no_network(tmp_path):
     destination = tmp_path / "blob"
     (tmp_path / f"blob{PART_SUFFIX}").write_bytes(CONTENT)
     heard = []
-    assert fetch(NOWHERE, FILE, destination, on_position=heard.append, retries=Retries()) == 0
+    assert fetch(NOWHERE, FILE, destination, on_bytes=heard.append, retries=Retries()) == 0
     assert destination.read_bytes() == CONTENT
     assert heard == [len(CONTENT)]
 
 
 def test_an_empty_file_needs_no_network(tmp_path):
     empty = RemoteFile("empty.txt", 0, "git-sha1", "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391")
-    fetch(NOWHERE, empty, tmp_path / "blob", on_position=lambda _: None, retries=Retries())
+    fetch(NOWHERE, empty, tmp_path / "blob", on_bytes=lambda _: None, retries=Retries())
     assert (tmp_path / "blob").read_bytes() == b""
 
 
@@ -51,6 +51,6 @@ def test_a_part_that_is_too_long_is_dropped(tmp_path, hub):
     commit = hub.serve("org/model", {"f.safetensors": CONTENT})
     (tmp_path / f"blob{PART_SUFFIX}").write_bytes(CONTENT * 2)
     request = Request(f"{hub.url}/org/model/resolve/{commit}/f.safetensors", {}, "org/model")
-    received_bytes = fetch(request, FILE, tmp_path / "blob", on_position=lambda _: None, retries=Retries())
+    received_bytes = fetch(request, FILE, tmp_path / "blob", on_bytes=lambda _: None, retries=Retries())
     assert received_bytes == len(CONTENT)
     assert (tmp_path / "blob").read_bytes() == CONTENT

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from openvino import opset15 as ops
 
 from smallsight.graph.compiled import compile_network
+from smallsight.graph.known_bands import RowProbe, batch_independence
 from smallsight.graph.linear import linear
-from smallsight.graph.row_probe import STATE_NAME, ProbedMatrix, RowProbe, bands_of, probe_rows
+from smallsight.graph.row_probe import ProbedMatrix, bands_of, probe_rows
+from smallsight.machine.processor import processor
 from smallsight.policy.row_bands import RowBands
 from smallsight.quant.scheme import STORE, Storage
 
@@ -61,14 +63,28 @@ def test_what_was_measured_is_kept_for_the_next_start(tmp_path: Path) -> None:
     weight = np.random.default_rng(3).standard_normal((24, 40), np.float32)
     matrix = ProbedMatrix("fp32", (24, 40), weight)
     first = probe_rows([matrix], threads=1, tuning=TUNING, prepared_dir=tmp_path)
-    text = (tmp_path / STATE_NAME).read_text()
+    text = (tmp_path / "row-bands.json").read_text()
     assert "24x40" in text
-    (tmp_path / STATE_NAME).write_text(text.replace('"starts": [\n        1', '"starts": [\n        1,\n 7'))
+    (tmp_path / "row-bands.json").write_text(
+        text.replace('"starts": [\n        1', '"starts": [\n        1,\n 7')
+    )
     second = probe_rows([matrix], threads=1, tuning=TUNING, prepared_dir=tmp_path)
     assert second.bands == first.bands.joined(RowBands((1, 7))), "the file is believed, not measured again"
 
 
+def test_the_verdict_of_this_machine_is_read_from_the_file(tmp_path: Path) -> None:
+    assert batch_independence(tmp_path) is None, "nothing is promised before it was measured"
+    matrix = ProbedMatrix("fp32", (24, 40), np.ones((24, 40), np.float32))
+    probe_rows([matrix], threads=1, tuning=TUNING, prepared_dir=tmp_path)
+    assert batch_independence(tmp_path) is True
+    path = tmp_path / "row-bands.json"
+    path.write_text(path.read_text().replace('"holds": true', '"holds": false'))
+    assert batch_independence(tmp_path) is False
+    path.write_text(path.read_text().replace(processor().name, "another processor"))
+    assert batch_independence(tmp_path) is None, "what another machine measured says nothing here"
+
+
 def test_a_damaged_file_is_measured_again(tmp_path: Path) -> None:
-    (tmp_path / STATE_NAME).write_text("[")
+    (tmp_path / "row-bands.json").write_text("[")
     matrix = ProbedMatrix("fp32", (8, 16), np.ones((8, 16), np.float32))
     assert probe_rows([matrix], threads=1, tuning=TUNING, prepared_dir=tmp_path).holds

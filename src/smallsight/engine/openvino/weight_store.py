@@ -12,20 +12,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import structlog
 
 from smallsight.catalog.file_hashes import file_sha256
 from smallsight.catalog.safetensors_file import read_header
 from smallsight.engine.engine import EngineOptions
 from smallsight.graph.compiled import computes_in_bf16
-from smallsight.graph.row_probe import MOST_OUTPUTS, ProbedMatrix, RowProbe, probe_rows
+from smallsight.graph.known_bands import RowProbe
+from smallsight.graph.row_probe import MOST_OUTPUTS, ProbedMatrix, probe_rows
 from smallsight.policy.progress import OnProgress
 from smallsight.quant.bundle import Bundle, BundleWriter, stored_bytes
-from smallsight.quant.scheme import Scheme, Stored, first_rows, form_of
+from smallsight.quant.scheme import SCHEMES, Module, Scheme, Stored, first_rows, form_of
 
 log = structlog.get_logger(__name__)
 
 WEIGHTS_SHARE = 0.8  # of loading for the first time; the rest is compiling
+_USUAL_SHAPES = ((1536, 576), (576, 1536))  # of a feed-forward network of SmolVLM-256M
 ACTIVATION_GROUP = 64  # values of an activation that share a scale where products are of integers
 
 
@@ -152,3 +155,19 @@ def tuning(scheme: Scheme) -> dict[str, str | int]:
         "KV_CACHE_PRECISION": "f32" if is_exact or not computes_in_bf16() else "bf16",
         "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0 if is_exact else ACTIVATION_GROUP,
     }
+
+
+def probe_usual_shapes(threads: int, prepared_dir: Path | None) -> RowProbe:
+    """Measure the shapes of a small decoder in 8 and 4 bits, for whoever asks before a model is loaded."""
+    found = RowProbe()
+    values = np.random.default_rng(0)
+    for scheme in (SCHEMES["int8"], SCHEMES["int4"]):
+        matrices = []
+        for shape in _USUAL_SHAPES:
+            stored = scheme.store(values.standard_normal(shape, np.float32), Module.TEXT)
+            form = form_of(stored)
+            matrices += [] if form is None else [ProbedMatrix(form.name, shape, stored)]
+        found = found.joined(
+            probe_rows(matrices, threads=threads, tuning=tuning(scheme), prepared_dir=prepared_dir)
+        )
+    return found
