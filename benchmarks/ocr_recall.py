@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from smallsight.library.observer import SilentObserver
+from smallsight.library.progress import SilentObserver
 from smallsight.library.search.tokens import tokenize
 from smallsight.services.indexing import IndexingApplication
 from smallsight.settings import Settings

@@ -31,10 +31,10 @@ from smallsight.library.ledger import (
     count_due,
     drop_abandoned_leases,
 )
-from smallsight.library.observer import Progress
+from smallsight.library.progress import Progress
 from smallsight.library.reading import TextReading
 from smallsight.library.schema import content, folder, picture
-from smallsight.library.search.text_index import refresh_search_text
+from smallsight.library.search.sqlite.search_text import refresh_search_text
 from smallsight.library.tagging import PictureTagging, TaggedPicture, TagRequest
 from smallsight.library.texts import renew_text_version, store_description, store_lines, store_machine_tags
 from smallsight.library.thumbnails import store_thumbnail

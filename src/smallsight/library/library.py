@@ -16,7 +16,7 @@ from smallsight.library.database import Database
 from smallsight.library.ledger import OutcomeStatus, StageName
 from smallsight.library.schema import chunk, content, content_tag, folder, outcome, picture, tag
 from smallsight.library.search.similar import duplicates, near_duplicates
-from smallsight.library.search.text_index import refresh_search_text
+from smallsight.library.search.sqlite.search_text import refresh_search_text
 from smallsight.library.texts import add_tags, remove_tags, renew_text_version
 
 _IDS_PER_STATEMENT = 500

@@ -20,9 +20,9 @@ from sqlalchemy.dialects.sqlite import insert
 
 from smallsight.errors import FolderError, PictureError, PictureNotFoundError
 from smallsight.library.database import Database
-from smallsight.library.observer import Progress
+from smallsight.library.progress import Progress
 from smallsight.library.schema import content, folder, picture
-from smallsight.library.search.text_index import refresh_search_text
+from smallsight.library.search.sqlite.search_text import refresh_search_text
 from smallsight.library.texts import renew_text_version
 from smallsight.library.walk import FoundFile, Listing, list_pictures
 from smallsight.media.files import picture_suffixes, read_picture_file

@@ -11,7 +11,7 @@ from smallsight.errors import FolderError
 from smallsight.library.describing import ModelDescriber
 from smallsight.library.indexer import Indexer, IndexReport
 from smallsight.library.ledger import forget_failures
-from smallsight.library.observer import Progress
+from smallsight.library.progress import Progress
 from smallsight.library.scan import FolderScan, ScanReport
 from smallsight.library.tagging import ModelTagger
 from smallsight.model.loading import load

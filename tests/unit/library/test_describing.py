@@ -15,7 +15,7 @@ from smallsight.library.describing import DescribeOptions, ModelDescriber
 from smallsight.library.indexer import Indexer, IndexReport
 from smallsight.library.ledger import forget_failures
 from smallsight.library.library import Library
-from smallsight.library.observer import SilentObserver
+from smallsight.library.progress import SilentObserver
 from smallsight.library.scan import FolderScan
 from smallsight.library.schema import content, lease, outcome
 from smallsight.model.model import Model

@@ -14,7 +14,7 @@ from smallsight.library.database import Database
 from smallsight.library.indexer import Indexer, IndexReport
 from smallsight.library.ledger import forget_failures
 from smallsight.library.library import Library
-from smallsight.library.observer import SilentObserver
+from smallsight.library.progress import SilentObserver
 from smallsight.library.scan import FolderScan
 from smallsight.library.schema import chunk, content, lease, outcome
 from smallsight.library.thumbnails import thumbnail_path

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from smallsight.errors import NotInLibraryError
 from smallsight.library.database import Database
 from smallsight.library.library import Library
-from smallsight.library.observer import SilentObserver
+from smallsight.library.progress import SilentObserver
 from smallsight.library.scan import FolderScan
 from smallsight.library.schema import content, tag
 from smallsight.library.texts import EmbeddableTexts, chunk_texts, store_lines

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from smallsight.errors import FolderError, SmallsightError
 from smallsight.library.database import Database
 from smallsight.library.library import Library
-from smallsight.library.observer import SilentObserver
+from smallsight.library.progress import SilentObserver
 from smallsight.library.scan import FolderScan, ScanReport
 from smallsight.library.schema import content, picture
 from smallsight.settings import Limits, Settings

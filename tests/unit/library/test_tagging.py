@@ -16,7 +16,7 @@ from smallsight.library.database import Database
 from smallsight.library.embedding import texts_to_embed
 from smallsight.library.indexer import Indexer, IndexReport
 from smallsight.library.library import Library
-from smallsight.library.observer import SilentObserver
+from smallsight.library.progress import SilentObserver
 from smallsight.library.scan import FolderScan
 from smallsight.library.schema import content, lease, outcome, refused_tag, tag
 from smallsight.library.search.searcher import Searcher

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from smallsight.library.search.excerpt import Highlighter
 from smallsight.library.search.index_terms import BOUNDARY, folder_marks, folder_phrase
-from smallsight.library.search.vectors import chunk_texts
+from smallsight.library.search.sqlite.vectors import chunk_texts
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,9 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from smallsight.library.search.matching import (
+from smallsight.library.search.query import Query, Unit
+from smallsight.library.search.ranking import Match, Tier, WantedUnit, match_texts
+from smallsight.library.search.sqlite.matching import (
     any_of,
     beginning,
     count,
@@ -24,9 +26,7 @@ from smallsight.library.search.matching import (
     newest_ids,
     phrase,
 )
-from smallsight.library.search.query import Query, Unit
-from smallsight.library.search.ranking import Match, Tier, WantedUnit, match_texts
-from smallsight.library.search.vocabulary import corrections, terms_containing
+from smallsight.library.search.sqlite.vocabulary import corrections, terms_containing
 
 MAX_FOUND = 1_000
 _PLENTY = 200  # with so many contents found, by all words or by one, weaker kinds of match are not tried

@@ -16,7 +16,10 @@ from smallsight.library.search.excerpt import Highlighter
 from smallsight.library.search.fusion import fuse
 from smallsight.library.search.hits import Finding, Hit, read_hits
 from smallsight.library.search.keyword import KeywordResult, search_keywords
-from smallsight.library.search.matching import (
+from smallsight.library.search.query import Query, parse_query
+from smallsight.library.search.ranking import Match, Tier
+from smallsight.library.search.similar import Hashes, differing_bits, read_hashes
+from smallsight.library.search.sqlite.matching import (
     all_ids,
     count,
     in_filters,
@@ -25,11 +28,8 @@ from smallsight.library.search.matching import (
     passing_among,
     raw_cursor,
 )
-from smallsight.library.search.query import Query, parse_query
-from smallsight.library.search.ranking import Match, Tier
-from smallsight.library.search.similar import Hashes, differing_bits, read_hashes
+from smallsight.library.search.sqlite.vectors import Neighbour, VectorIndex
 from smallsight.library.search.tokens import tokenize
-from smallsight.library.search.vectors import Neighbour, VectorIndex
 from smallsight.settings import Settings
 
 _MAX_SEMANTIC = 100  # beyond so many, similar in meaning says little

@@ -15,7 +15,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from smallsight.library.database import Database
-from smallsight.library.search.matching import raw_cursor
+from smallsight.library.search.sqlite.matching import raw_cursor
 
 _HASH_BITS = 64
 _MAX_PARTS = 12

@@ -15,7 +15,7 @@ from smallsight.library.database import Database
 from smallsight.library.embedding import store_vectors
 from smallsight.library.schema import content, content_tag, folder, picture, tag
 from smallsight.library.search.searcher import Searcher
-from smallsight.library.search.text_index import refresh_search_text
+from smallsight.library.search.sqlite.search_text import refresh_search_text
 from smallsight.library.search.tokens import normalise, search_form
 from smallsight.settings import Settings
 

@@ -18,8 +18,13 @@ from typing import NamedTuple
 import numpy as np
 
 from smallsight.library.database import Database
-from smallsight.library.search.matching import raw_cursor
-from smallsight.library.search.vector_file import Stamp, VectorBlock, read_vector_file, write_vector_file
+from smallsight.library.search.sqlite.matching import raw_cursor
+from smallsight.library.search.sqlite.vector_file import (
+    Stamp,
+    VectorBlock,
+    read_vector_file,
+    write_vector_file,
+)
 
 _MIN_VECTORS_IN_FILE = 5_000  # fewer load from the database in a few milliseconds
 _ROWS_PER_READ = 4_096
