@@ -1,4 +1,4 @@
-"""What the library asks of whatever describes pictures, and how a model answers it."""
+"""Describing pictures with a model: how it is asked, and what decides the result."""
 
 from __future__ import annotations
 
@@ -6,37 +6,15 @@ import hashlib
 import json
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 from smallsight.errors import SmallsightError
 from smallsight.model.answer import Answer
 from smallsight.model.model import Model
-from smallsight.model.picture_argument import NamedBytes
+from smallsight.model.picture_argument import NamedBytes, NamedImage
 
-__all__ = ["DescribeOptions", "ModelDescriber", "PictureDescribing"]
+__all__ = ["DescribeOptions", "ModelDescriber"]
 
 _VERSION = "describe-1"
-
-
-class PictureDescribing(Protocol):
-    """Describes pictures; ``ModelDescriber`` is the one that is shipped."""
-
-    @property
-    def key(self) -> str:
-        """Name everything that decides the result: model, prompt, settings."""
-        ...
-
-    @property
-    def model_name(self) -> str:
-        """The name to store beside a description."""
-        ...
-
-    def describe(self, pictures: Iterable[NamedBytes]) -> Generator[str | SmallsightError, None, None]:
-        """Yield a description, or why there is none, for each picture in order; closing it ends the work.
-
-        Pictures are taken as they are needed, in the thread that asks for descriptions.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +28,11 @@ class DescribeOptions:
 
 
 class ModelDescriber:
-    """Describes pictures with a loaded model, which it does not close."""
+    """Describes pictures with a loaded model, which it does not close.
+
+    ``key`` names everything that decides the result: model, prompt, settings. ``sees_videos`` says whether an
+    animation should be given as its file, so that the model sees more of it than the first frame.
+    """
 
     def __init__(self, model: Model, options: DescribeOptions) -> None:
         self._model = model
@@ -59,9 +41,15 @@ class ModelDescriber:
         asked = json.dumps([options.prompt, options.detail, options.max_tokens, *length])
         self.key = f"{_VERSION}:{model.key}:{hashlib.sha256(asked.encode()).hexdigest()[:16]}"
         self.model_name = model.name
+        self.sees_videos = model.frame_sampling.knows_videos
 
-    def describe(self, pictures: Iterable[NamedBytes]) -> Generator[str | SmallsightError, None, None]:
-        """Yield a description, or why there is none, for each picture; closing it stops the model."""
+    def describe(
+        self, pictures: Iterable[NamedBytes | NamedImage]
+    ) -> Generator[str | SmallsightError, None, None]:
+        """Yield a description, or why there is none, for each picture in order; closing it stops the model.
+
+        Pictures are taken as they are needed, in the thread that asks for descriptions.
+        """
         answers = self._model.describe_many(
             pictures,
             prompt=self._options.prompt,

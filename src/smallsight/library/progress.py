@@ -1,17 +1,33 @@
-"""How long work tells somebody what it is doing."""
+"""What work on the library reports while it runs: how far it is, what went wrong, and what changed."""
 
 from __future__ import annotations
 
+from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 from smallsight.errors import SmallsightError
+from smallsight.library.ledger import OutcomeStatus, StageName
+
+
+class PictureChange(StrEnum):
+    """What a scan found out about one file."""
+
+    ADDED = "added"  # also a vanished file that is back
+    CHANGED = "changed"  # it has other bytes than before
+    MOVED = "moved"  # follows ADDED, of the same path, once a file with these bytes is known to be gone
+    VANISHED = "vanished"
 
 
 class Progress(Protocol):
-    """Told of each activity, its progress, and what went wrong with single pictures."""
+    """Called as work goes on, in the thread that does it; must return soon and not raise.
+
+    ``stored`` and ``picture_changed`` are the change feed: each is called once for what is in the database,
+    after the transaction that put it there has been committed.
+    """
 
     def begin(self, activity: str, total: int | None, unit: str) -> None:
-        """Start an activity of so many units; None when nobody knows how many."""
+        """Start an activity of ``total`` units; None when the number is not known."""
         ...
 
     def advance(self, n: int = 1) -> None:
@@ -23,21 +39,13 @@ class Progress(Protocol):
         ...
 
     def problem(self, path: str, error: SmallsightError) -> None:
-        """Say what is wrong with one picture; the work goes on."""
+        """Report what is wrong with one picture; the work goes on."""
         ...
 
+    def stored(self, content_id: int, stage: StageName, outcome: OutcomeStatus) -> None:
+        """Report that a stage's outcome for a content, and what it made, has been committed."""
+        ...
 
-class SilentObserver:
-    """Listens to nothing."""
-
-    def begin(self, activity: str, total: int | None, unit: str) -> None:
-        """Ignore it."""
-
-    def advance(self, n: int = 1) -> None:
-        """Ignore it."""
-
-    def end(self) -> None:
-        """Ignore it."""
-
-    def problem(self, path: str, error: SmallsightError) -> None:
-        """Ignore it."""
+    def picture_changed(self, content_id: int | None, path: Path, change: PictureChange) -> None:
+        """Report that a scan has committed a change to the file at path; no content if it is unreadable."""
+        ...

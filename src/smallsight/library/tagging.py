@@ -1,4 +1,4 @@
-"""What the library asks of whatever tags pictures, how a model answers it, and which labels become tags."""
+"""Tagging pictures with a model: how it is asked, and which of its labels become tags."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 from PIL import Image
 
@@ -14,14 +14,13 @@ from smallsight.errors import PictureError, SmallsightError
 from smallsight.library.search.tokens import normalise
 from smallsight.model.answer import Answer
 from smallsight.model.model import Model
-from smallsight.model.picture_argument import NamedBytes, PictureOpener
+from smallsight.model.picture_argument import NamedBytes, NamedImage, PictureOpener
 from smallsight.reading.text_line import TextLine
 from smallsight.settings import Limits
 
 __all__ = [
     "NEEDED_TASKS",
     "ModelTagger",
-    "PictureTagging",
     "TagRequest",
     "TaggedPicture",
     "lines_of_quads",
@@ -45,7 +44,7 @@ _PICTURES_AT_ONCE = 4  # held in full resolution until every task is done with t
 class TagRequest:
     """A picture, and what is wanted of it."""
 
-    picture: NamedBytes
+    picture: NamedBytes | NamedImage
     wants_tags: bool = True
     wants_lines: bool = False
 
@@ -58,29 +57,11 @@ class TaggedPicture:
     lines: tuple[TextLine, ...] | SmallsightError | None = None
 
 
-class PictureTagging(Protocol):
-    """Tags pictures, and reads them where nothing else does; ``ModelTagger`` is the one that is shipped."""
-
-    @property
-    def key(self) -> str:
-        """Name everything that decides the tags."""
-        ...
-
-    @property
-    def reading_key(self) -> str:
-        """Name everything that decides the lines of text."""
-        ...
-
-    def tag(self, requests: Iterable[TagRequest]) -> Generator[TaggedPicture, None, None]:
-        """Yield what was found for each request in order; closing it ends the work.
-
-        Pictures are taken as they are needed, in the thread that asks.
-        """
-        ...
-
-
 class ModelTagger:
-    """Tags pictures with a loaded model that has NEEDED_TASKS; it does not close the model."""
+    """Tags pictures with a loaded model that has NEEDED_TASKS, and reads them; it does not close the model.
+
+    ``key`` names everything that decides the tags, ``reading_key`` everything that decides the lines of text.
+    """
 
     def __init__(self, model: Model, limits: Limits) -> None:
         self._model = model
@@ -89,7 +70,10 @@ class ModelTagger:
         self.reading_key = f"{_VERSION}-lines:{model.key}"
 
     def tag(self, requests: Iterable[TagRequest]) -> Generator[TaggedPicture, None, None]:
-        """Yield what was found for each request; a few pictures go through each task together."""
+        """Yield what was found for each request in order; a few pictures go through each task together.
+
+        Pictures are taken as they are needed, in the thread that asks; closing it ends the work.
+        """
         with PictureOpener(self._limits) as opener:
             waiting = iter(requests)
             while some := list(islice(waiting, _PICTURES_AT_ONCE)):
@@ -163,7 +147,7 @@ def lines_of_quads(
     )
 
 
-def _opened(opener: PictureOpener, picture: NamedBytes) -> Image.Image | PictureError:
+def _opened(opener: PictureOpener, picture: NamedBytes | NamedImage) -> Image.Image | PictureError:
     try:
         return opener.open(picture)
     except PictureError as error:
