@@ -15,7 +15,7 @@ from smallsight.errors import FolderError, NotInLibraryError
 from smallsight.library.database import Database
 from smallsight.library.ledger import OutcomeStatus
 from smallsight.library.schema import chunk, content, content_tag, folder, outcome, picture, tag
-from smallsight.library.search.similar import duplicates, near_duplicates
+from smallsight.library.search.sqlite.duplicates import duplicates, near_duplicates
 from smallsight.library.search.sqlite.search_text import refresh_search_text
 from smallsight.library.stages.describe import DESCRIBE
 from smallsight.library.stages.read import READ

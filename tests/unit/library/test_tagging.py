@@ -20,6 +20,7 @@ from smallsight.library.library import Library
 from smallsight.library.scan import FolderScan
 from smallsight.library.schema import content, lease, outcome, refused_tag, tag
 from smallsight.library.search.searcher import Searcher
+from smallsight.library.search.sqlite.index import SqliteTextIndex
 from smallsight.library.stages.stage_list import Means, list_stages
 from smallsight.library.tagging import (
     NEEDED_TASKS,
@@ -212,7 +213,7 @@ def test_every_picture_is_tagged_once_and_found_by_it(
         report.is_complete,
     ) == (20, 0, 20, True)
     assert (recorder.activities[-1], recorder.advanced) == (("Tagging pictures", 20), 20)
-    searcher = Searcher(database, settings, None, None)
+    searcher = Searcher(SqliteTextIndex(database), settings)
     for question in ("lighthouse", 'tag:"red lighthouse"'):
         assert [hit.path for hit in searcher.search(question).hits] == [paths[3]]
     assert len(searcher.search("hello").hits) == 20
@@ -322,5 +323,5 @@ def test_a_real_network_tags_a_library(
     ]
     assert work(tagger).stages["tag"].done == 0
     name = library.details(library.find_content(path)).machine_tags[0]
-    hits = Searcher(database, settings, None, None).search(f'tag:"{name}"').hits
+    hits = Searcher(SqliteTextIndex(database), settings).search(f'tag:"{name}"').hits
     assert [hit.path for hit in hits] == [path]

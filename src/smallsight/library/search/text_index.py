@@ -1,0 +1,132 @@
+"""What search asks of the database: which contents hold which words, mean something alike, look alike.
+
+The seam between the half of search that knows no database and the one that knows nothing else. The shipped
+implementation is ``library/search/sqlite/``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from smallsight.library.search.query import Query
+from smallsight.library.search.similar import Hashes
+
+NO_FILTERS = Query()
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Terms that stand side by side, separated by spaces; with ``goes_on`` the last may be a longer one."""
+
+    text: str
+    goes_on: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Contents that hold one form or more of every group and pass the filters and minus words of the query.
+
+    With ``in_names`` the forms have to stand in the name of a file or in a tag.
+    """
+
+    groups: tuple[tuple[Form, ...], ...] = ()
+    query: Query = NO_FILTERS
+    in_names: bool = False
+
+
+class Neighbour(NamedTuple):
+    """A content, and the chunk of it that is most similar; the similarity is a cosine."""
+
+    content_id: int
+    similarity: float
+    chunk_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFile:
+    """One present file of a content; ``folders`` are those it lies in, from the root on."""
+
+    picture_id: int
+    path: Path
+    folders: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownContent:
+    """What a hit shows of a content; ``files`` holds one at least, the one seen first first."""
+
+    sha256: str
+    width_px: int | None
+    height_px: int | None
+    ocr_text: str | None
+    description: str | None
+    files: tuple[ShownFile, ...]
+    tags: tuple[str, ...]
+
+
+class IndexView(Protocol):
+    """One consistent state of the index, for one thread. Only contents that have a file are in it."""
+
+    def newest(self, condition: Condition, limit: int, offset: int = 0) -> list[int]:
+        """Return the ids of contents that meet the condition, newest first."""
+        ...
+
+    def count(self, condition: Condition, limit: int) -> int:
+        """Count the contents that meet the condition, up to the limit."""
+        ...
+
+    def passing(self, content_ids: Sequence[int], query: Query) -> set[int]:
+        """Return those of these contents that pass the filters and minus words of the query."""
+        ...
+
+    def texts(self, content_ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
+        """Return the texts of contents in search form: name, folder, tags, description, OCR."""
+        ...
+
+    def newest_id(self) -> int:
+        """Return the highest content id, which is near the number of contents, or 0."""
+        ...
+
+    def terms_containing(self, part: str) -> list[str]:
+        """Return terms that hold this part after their first letter, some of them if there are very many."""
+        ...
+
+    def corrections(self, word: str, num_contents: int) -> list[str]:
+        """Return the few terms that word, which so many contents hold, is most likely a misspelling of."""
+        ...
+
+    def neighbours(
+        self, query_D: np.ndarray, limit: int, *, min_similarity: float, among: Condition | None = None
+    ) -> list[Neighbour]:
+        """Return the contents most similar to a vector of unit length, float32 [D], most similar first."""
+        ...
+
+    def vectors_of(self, content_id: int) -> list[np.ndarray]:
+        """Return the vectors of one content, float32 [D] each; perhaps none."""
+        ...
+
+    def hashes(self) -> Hashes:
+        """Return the perceptual hashes of all contents, also of those without a file."""
+        ...
+
+    def shown(self, content_ids: Sequence[int]) -> dict[int, ShownContent]:
+        """Return what is shown of those of these contents that have a file."""
+        ...
+
+    def chunk_text(self, chunk_id: int) -> str | None:
+        """Return the text of a chunk, None once it is gone."""
+        ...
+
+
+class TextIndex(Protocol):
+    """The searchable side of one library; may be used from any thread."""
+
+    def reading(self) -> AbstractContextManager[IndexView]:
+        """Give a view of the present state."""
+        ...
