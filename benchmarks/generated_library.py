@@ -19,7 +19,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from smallsight.library.database import Database
-from smallsight.library.search.text_index import refresh_search_text
+from smallsight.library.search.sqlite.search_text import refresh_search_text
 from smallsight.library.search.tokens import normalise
 from smallsight.settings import load_settings
 

@@ -14,7 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from smallsight.library.observer import SilentObserver
+from smallsight.cli.index import CommandProgress
+from smallsight.cli.output import get_output
 from smallsight.library.search.tokens import tokenize
 from smallsight.services.indexing import IndexingApplication
 from smallsight.settings import Settings
@@ -44,7 +45,7 @@ def measure(settings: Settings, manifest: list[dict[str, Any]], chance: random.R
     asked = 0
     misses = []
     with IndexingApplication(settings) as application:
-        application.index([EXAMPLES / "pictures"], SilentObserver(), lambda: False)
+        application.index([EXAMPLES / "pictures"], CommandProgress(get_output(quiet=True)), lambda: False)
         for entry in manifest:
             words = words_of(entry["text"])
             if not words:

@@ -36,6 +36,7 @@ from generated_library import (
 
 from smallsight.library.database import Database
 from smallsight.library.search.searcher import Mode, Searcher
+from smallsight.library.search.sqlite.index import SqliteTextIndex
 from smallsight.settings import load_settings
 
 TARGET_P99_MS = 100.0
@@ -47,7 +48,7 @@ def measure(home: Path, num_queries: int) -> dict[str, Any]:
     queries = make_queries(home, language, num_queries)
     settings = load_settings(home=home)
     with Database.open_for_reading(settings.database_path) as database:
-        searcher = Searcher(database, settings, language.embed, EMBEDDER_KEY)
+        searcher = Searcher(SqliteTextIndex(database, EMBEDDER_KEY), settings, language.embed)
         times: dict[tuple[Mode, str], list[tuple[float, float]]] = {
             (mode, kind): [] for mode in Mode for kind in ["all", *dict(queries)]
         }
@@ -93,7 +94,8 @@ def search_once(home: Path) -> dict[str, float]:
     started = time.perf_counter()
     with Database.open_for_reading(settings.database_path) as database:
         opened = time.perf_counter()
-        Searcher(database, settings, lambda _: vector_D, EMBEDDER_KEY).search("some words of it")
+        index = SqliteTextIndex(database, EMBEDDER_KEY)
+        Searcher(index, settings, lambda _: vector_D).search("some words of it")
         return {"open_ms": (opened - started) * 1000, "search_ms": (time.perf_counter() - opened) * 1000}
 
 

@@ -138,22 +138,18 @@ def _print_table(out: Output, title: str, rows: list[dict[str, Any]], columns: S
 
 
 def _print_speed(out: Output, report: RunReport, index_s: float) -> None:
-    work = report.work
-    if not work.look.done + work.read.done + work.describe.done:
-        out.console.print(f"\n[dim]Nothing had changed since last time; looked in {index_s:.1f} s.[/]")
+    stages = report.work.stages
+    num_done = max(stage.done for stage in stages.values())
+    if not num_done:
+        out.console.print(f"\n[dim]Nothing has changed since last time; checked in {index_s:.1f} s.[/]")
         return
     parts = [
         f"{name} {stage.done / stage.seconds:,.1f}/s"
-        for name, stage in (
-            ("decode", work.look),
-            ("read text", work.read),
-            ("describe", work.describe),
-            ("embed", work.embed),
-        )
+        for name, stage in stages.items()
         if stage.done and stage.seconds
     ]
     out.console.print(
-        f"\n[dim]{work.look.done} pictures in {index_s:.1f} s, start-up included; "
+        f"\n[dim]{num_done} pictures in {index_s:.1f} s, start-up included; "
         f"pictures by stage: {', '.join(parts)}.[/]"
     )
 

@@ -17,7 +17,8 @@ from smallsight.cli.progress_report import ProgressBar
 from smallsight.errors import SettingsError, SmallsightError
 
 if TYPE_CHECKING:
-    from smallsight.library.indexer import IndexReport, StageReport
+    from smallsight.library.ledger import OutcomeStatus, StageName
+    from smallsight.library.progress import PictureChange
     from smallsight.services.indexing import IndexingApplication, RunReport
 
 folders_app = typer.Typer(help="List or forget the folders of the library.", no_args_is_help=False)
@@ -187,8 +188,14 @@ class CommandProgress:
             bar.__exit__(None, None, None)
 
     def problem(self, path: str, error: SmallsightError) -> None:
-        """Remember what went wrong with one picture."""
+        """Keep what went wrong with one picture for the report."""
         self.problems.append((path, error))
+
+    def stored(self, content_id: int, stage: StageName, outcome: OutcomeStatus) -> None:
+        """Show nothing: the bar counts pictures."""
+
+    def picture_changed(self, content_id: int | None, path: Path, change: PictureChange) -> None:
+        """Show nothing: the report counts changes."""
 
 
 def note_missing_parts(application: IndexingApplication, out: Output) -> None:
@@ -231,22 +238,12 @@ def report_as_data(report: RunReport, observer: CommandProgress) -> dict[str, An
         ],
         "stages": {
             name: {"done": stage.done, "failed": stage.failed, "seconds": round(stage.seconds, 4)}
-            for name, stage in _stages(work)
+            for name, stage in work.stages.items()
         },
         "problems": [
             {"path": path, "code": error.code, "message": error.message} for path, error in observer.problems
         ],
     }
-
-
-def _stages(work: IndexReport) -> list[tuple[str, StageReport]]:
-    return [
-        ("look", work.look),
-        ("read", work.read),
-        ("describe", work.describe),
-        ("tag", work.tag),
-        ("embed", work.embed),
-    ]
 
 
 def _print_report(out: Output, report: RunReport, observer: CommandProgress) -> None:

@@ -1,4 +1,4 @@
-"""What the library asks of whatever describes pictures, and how a model answers it."""
+"""Describing pictures with a model: how it is asked, and what decides the result."""
 
 from __future__ import annotations
 
@@ -11,32 +11,11 @@ from typing import Protocol
 from smallsight.errors import SmallsightError
 from smallsight.model.answer import Answer
 from smallsight.model.model import Model
-from smallsight.model.picture_argument import NamedBytes
+from smallsight.model.picture_argument import NamedBytes, NamedImage
 
-__all__ = ["DescribeOptions", "ModelDescriber", "PictureDescribing"]
+__all__ = ["DescribeOptions", "ModelDescriber", "PictureDescriber"]
 
 _VERSION = "describe-1"
-
-
-class PictureDescribing(Protocol):
-    """Describes pictures; ``ModelDescriber`` is the one that is shipped."""
-
-    @property
-    def key(self) -> str:
-        """Name everything that decides the result: model, prompt, settings."""
-        ...
-
-    @property
-    def model_name(self) -> str:
-        """The name to store beside a description."""
-        ...
-
-    def describe(self, pictures: Iterable[NamedBytes]) -> Generator[str | SmallsightError, None, None]:
-        """Yield a description, or why there is none, for each picture in order; closing it ends the work.
-
-        Pictures are taken as they are needed, in the thread that asks for descriptions.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +28,29 @@ class DescribeOptions:
     length: str | None = None
 
 
+class PictureDescriber(Protocol):
+    """Describes pictures, with a model of its own or a borrowed one.
+
+    ``key`` names everything that decides the result: model, prompt, settings. ``sees_videos`` says whether an
+    animation should be given as its file, so that the model sees more of it than the first frame.
+    """
+
+    key: str
+    model_name: str
+    sees_videos: bool
+
+    def describe(
+        self, pictures: Iterable[NamedBytes | NamedImage]
+    ) -> Generator[str | SmallsightError, None, None]:
+        """Yield a description, or why there is none, for each picture in order; closing it stops the work.
+
+        Pictures are taken as they are needed, in the thread that asks for descriptions.
+        """
+        ...
+
+
 class ModelDescriber:
-    """Describes pictures with a loaded model, which it does not close."""
+    """A ``PictureDescriber`` with a loaded model, which it does not close."""
 
     def __init__(self, model: Model, options: DescribeOptions) -> None:
         self._model = model
@@ -59,9 +59,12 @@ class ModelDescriber:
         asked = json.dumps([options.prompt, options.detail, options.max_tokens, *length])
         self.key = f"{_VERSION}:{model.key}:{hashlib.sha256(asked.encode()).hexdigest()[:16]}"
         self.model_name = model.name
+        self.sees_videos = model.frame_sampling.knows_videos
 
-    def describe(self, pictures: Iterable[NamedBytes]) -> Generator[str | SmallsightError, None, None]:
-        """Yield a description, or why there is none, for each picture; closing it stops the model."""
+    def describe(
+        self, pictures: Iterable[NamedBytes | NamedImage]
+    ) -> Generator[str | SmallsightError, None, None]:
+        """Yield a description, or why there is none, for each picture in order; closing it stops the model."""
         answers = self._model.describe_many(
             pictures,
             prompt=self._options.prompt,

@@ -14,7 +14,7 @@ from smallsight.library.texts import EmbeddableTexts, chunk_texts
 
 
 class TextEmbedding(Protocol):
-    """Turns texts into vectors; see ``smallsight.reading.text_embedder`` for the one that is shipped."""
+    """Turns texts into vectors; ``smallsight.reading.text_embedder`` has the one that is shipped."""
 
     @property
     def key(self) -> str:

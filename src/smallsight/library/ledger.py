@@ -2,7 +2,7 @@
 
 Work is not queued anywhere. It is derived from state: a content lacks an outcome of a stage under the key
 that is in force now (the program, model and settings that would make the result). A worker leases what it
-takes, and the lease is given up in the same transaction that stores the result. So a killed worker loses
+takes, and the lease is released in the same transaction that stores the result. So a killed worker loses
 nothing but its time, and a worker whose lease ran out cannot store a second result.
 """
 
@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NewType
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
@@ -19,15 +20,8 @@ from sqlalchemy.dialects.sqlite import insert
 from smallsight.errors import SmallsightError
 from smallsight.library.schema import content, folder, lease, outcome, picture
 
-
-class StageName(StrEnum):
-    """The steps by which a content becomes findable."""
-
-    LOOK = "look"  # decode: size, format, perceptual hashes, thumbnail
-    READ = "read"  # the text in the picture
-    DESCRIBE = "describe"  # what a model says is in it, unless a person has said it
-    TAG = "tag"  # the things that a model sees in it
-    EMBED = "embed"  # vectors of its texts
+StageName = NewType("StageName", str)  # open: a stage's own file in ``library/stages/`` names it
+LOOK = StageName("look")  # the one that all others wait for
 
 
 class OutcomeStatus(StrEnum):
@@ -41,13 +35,15 @@ class OutcomeStatus(StrEnum):
 class Stage:
     """A stage under the key in force; ``follows_text`` renews its results whenever a text changes.
 
-    With ``folders``, absolute paths, it is for contents of which a file lies below one of them.
+    With ``folders``, absolute paths, it is for contents of which a file lies below one of them. ``only``
+    limits it to some contents: a condition on the content of the enclosing query.
     """
 
     name: StageName
     key: str
     follows_text: bool = False
     folders: tuple[str, ...] = ()
+    only: sa.ColumnElement[bool] | None = field(default=None, compare=False)
 
     def expected_key(self) -> sa.ColumnElement[str]:
         """Build the key a fresh outcome would have, for the content of the enclosing query."""
@@ -77,23 +73,30 @@ class Ledger:
         self._lease_s = lease_s
 
     def take(
-        self, connection: sa.Connection, stages: Sequence[Stage], limit: int, after_id: int = 0
+        self,
+        connection: sa.Connection,
+        stages: Sequence[Stage],
+        limit: int,
+        after_id: int = 0,
+        *,
+        along: Sequence[Stage] = (),
     ) -> list[Task]:
         """Lease up to limit contents past after_id that lack one of the stages, lowest id first.
 
-        A stage other than ``look`` is only due once ``look`` is done or is among the stages taken.
+        Of the stages ``along`` these contents get those that they lack too. A stage other than ``look`` is
+        only due once ``look`` is done or is among the stages taken.
         """
         now_s = time.time()
-        looks = any(stage.name is StageName.LOOK for stage in stages)
-        due = {stage.name: _is_due(stage, now_s, can_look=looks) for stage in stages}
+        every = [*stages, *along]
+        due = _conditions(every, now_s)
         rows = connection.execute(
             sa.select(
                 content.c.id,
                 content.c.sha256,
-                *(due[stage.name].label(f"due_{stage.name}") for stage in stages),
-                *(stage.expected_key().label(f"key_{stage.name}") for stage in stages),
+                *(due[stage.name].label(f"due_{stage.name}") for stage in every),
+                *(stage.expected_key().label(f"key_{stage.name}") for stage in every),
             )
-            .where(content.c.id > after_id, _is_present(), sa.or_(*due.values()))
+            .where(content.c.id > after_id, _is_present(), sa.or_(*(due[stage.name] for stage in stages)))
             .order_by(content.c.id)
             .limit(limit)
         ).mappings()
@@ -101,7 +104,7 @@ class Ledger:
             Task(
                 content_id=row["id"],
                 sha256=row["sha256"],
-                keys={s.name: row[f"key_{s.name}"] for s in stages if row[f"due_{s.name}"]},
+                keys={s.name: row[f"key_{s.name}"] for s in every if row[f"due_{s.name}"]},
             )
             for row in rows
         ]
@@ -116,16 +119,16 @@ class Ledger:
         seconds: float,
         error: SmallsightError | None = None,
     ) -> None:
-        """Record how a stage ended and give its lease up; call it in the transaction that stores the result.
+        """Record how a stage ended and release its lease, in the transaction that stores the result.
 
         Raises LeaseLostError when the lease is no longer this worker's.
         """
-        given_up = connection.execute(
+        released = connection.execute(
             lease.delete().where(
                 lease.c.content_id == task.content_id, lease.c.stage == stage, lease.c.token == self._token
             )
         )
-        if given_up.rowcount != 1:
+        if released.rowcount != 1:
             message = f"content {task.content_id}, stage {stage}"
             raise LeaseLostError(message)
         values = {
@@ -148,6 +151,14 @@ class Ledger:
             lease.update()
             .where(lease.c.token == self._token)
             .values(expires_at_s=time.time() + self._lease_s)
+        )
+
+    def release(self, connection: sa.Connection, task: Task, stage: StageName) -> None:
+        """Release one stage of a content if this worker holds it; without an outcome it stays due."""
+        connection.execute(
+            lease.delete().where(
+                lease.c.content_id == task.content_id, lease.c.stage == stage, lease.c.token == self._token
+            )
         )
 
     def give_back(self, connection: sa.Connection) -> None:
@@ -179,11 +190,13 @@ class Ledger:
             )
 
 
-def count_due(connection: sa.Connection, stages: Sequence[Stage]) -> int:
-    """Count the contents that lack at least one of the stages."""
-    looks = any(stage.name is StageName.LOOK for stage in stages)
-    due = [_is_due(stage, time.time(), can_look=looks) for stage in stages]
-    statement = sa.select(sa.func.count()).select_from(content).where(_is_present(), sa.or_(*due))
+def count_due(connection: sa.Connection, stages: Sequence[Stage], along: Sequence[Stage] = ()) -> int:
+    """Count the contents that lack at least one of the stages, and one of those along where there are any."""
+    due = _conditions([*stages, *along], time.time())
+    statement = sa.select(sa.func.count()).select_from(content).where(_is_present())
+    for some in (stages, along):
+        if some:
+            statement = statement.where(sa.or_(*(due[stage.name] for stage in some)))
     return int(connection.execute(statement).scalar_one())
 
 
@@ -212,6 +225,12 @@ def _lies_below(folders: Sequence[str]) -> sa.ColumnElement[bool]:
     )
 
 
+def _conditions(stages: Sequence[Stage], now_s: float) -> dict[StageName, sa.ColumnElement[bool]]:
+    """Build what makes each stage due when all of them are taken together."""
+    can_look = any(stage.name == LOOK for stage in stages)
+    return {stage.name: _is_due(stage, now_s, can_look=can_look) for stage in stages}
+
+
 def _is_due(stage: Stage, now_s: float, *, can_look: bool) -> sa.ColumnElement[bool]:
     """Say, for the content of the enclosing query, whether the stage lacks a result and nobody is at it."""
     has_outcome = sa.exists().where(
@@ -223,12 +242,12 @@ def _is_due(stage: Stage, now_s: float, *, can_look: bool) -> sa.ColumnElement[b
         lease.c.content_id == content.c.id, lease.c.stage == stage.name, lease.c.expires_at_s > now_s
     )
     conditions = [~has_outcome, ~is_leased]
-    if stage.name is not StageName.LOOK:
-        looked = sa.exists().where(outcome.c.content_id == content.c.id, outcome.c.stage == StageName.LOOK)
+    if stage.name != LOOK:
+        looked = sa.exists().where(outcome.c.content_id == content.c.id, outcome.c.stage == LOOK)
         decoded = looked.where(outcome.c.status == OutcomeStatus.DONE)
         conditions.append(sa.or_(decoded, ~looked) if can_look else decoded)
-    if stage.name is StageName.DESCRIBE:
-        conditions.append(content.c.description_source.is_distinct_from("human"))
+    if stage.only is not None:
+        conditions.append(stage.only)
     if stage.folders:
         conditions.append(_lies_below(stage.folders))
     return sa.and_(*conditions)

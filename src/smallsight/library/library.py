@@ -13,11 +13,13 @@ import sqlalchemy as sa
 
 from smallsight.errors import FolderError, NotInLibraryError
 from smallsight.library.database import Database
-from smallsight.library.ledger import OutcomeStatus, StageName
+from smallsight.library.ledger import OutcomeStatus
 from smallsight.library.schema import chunk, content, content_tag, folder, outcome, picture, tag
-from smallsight.library.search.similar import duplicates, near_duplicates
-from smallsight.library.search.text_index import refresh_search_text
-from smallsight.library.texts import add_tags, remove_tags, renew_text_version
+from smallsight.library.search.sqlite.duplicates import duplicates, near_duplicates
+from smallsight.library.search.sqlite.search_text import refresh_search_text
+from smallsight.library.stages.describe import DESCRIBE
+from smallsight.library.stages.read import READ
+from smallsight.library.texts import add_tags, remove_tags, renew_searchable
 
 _IDS_PER_STATEMENT = 500
 
@@ -40,11 +42,8 @@ class LibrarySummary:
     num_folders: int
     num_files: int
     num_contents: int
-    num_looked: int
-    num_read: int
     num_with_text: int
     num_embedded: int
-    num_described: int
     num_failed: int
 
 
@@ -129,11 +128,6 @@ class Library:
         def contents(*conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
             return sa.select(sa.func.count()).select_from(content).where(here, *conditions).scalar_subquery()
 
-        def stage(name: StageName, status: OutcomeStatus) -> sa.ColumnElement[bool]:
-            return sa.exists().where(
-                outcome.c.content_id == content.c.id, outcome.c.stage == name, outcome.c.status == status
-            )
-
         failed = sa.exists().where(
             outcome.c.content_id == content.c.id, outcome.c.status == OutcomeStatus.FAILED
         )
@@ -144,11 +138,8 @@ class Library:
                     sa.select(sa.func.count()).select_from(folder).scalar_subquery(),
                     sa.select(sa.func.count()).select_from(picture).where(present).scalar_subquery(),
                     contents(),
-                    contents(stage(StageName.LOOK, OutcomeStatus.DONE)),
-                    contents(stage(StageName.READ, OutcomeStatus.DONE)),
                     contents(content.c.ocr_text != ""),
                     contents(has_vector),
-                    contents(content.c.description.is_not(None)),
                     contents(failed),
                 )
             ).one()
@@ -246,7 +237,7 @@ class Library:
                 connection.execute(content.update().where(content.c.id == content_id).values(**changes))
             given_back = [
                 stage
-                for stage, text in ((StageName.DESCRIBE, description), (StageName.READ, ocr_text))
+                for stage, text in ((DESCRIBE, description), (READ, ocr_text))
                 if text is not None and not text.strip()
             ]
             connection.execute(
@@ -254,8 +245,7 @@ class Library:
             )
             add_tags(connection, content_id, tags_added)
             remove_tags(connection, content_id, tags_removed)
-            renew_text_version(connection, [content_id])
-            refresh_search_text(connection, [content_id])
+            renew_searchable(connection, [content_id])
         return self.details(content_id)
 
 

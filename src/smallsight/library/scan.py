@@ -20,10 +20,10 @@ from sqlalchemy.dialects.sqlite import insert
 
 from smallsight.errors import FolderError, PictureError, PictureNotFoundError
 from smallsight.library.database import Database
-from smallsight.library.observer import Progress
+from smallsight.library.progress import PictureChange, Progress
+from smallsight.library.read_files import ReadFiles
 from smallsight.library.schema import content, folder, picture
-from smallsight.library.search.text_index import refresh_search_text
-from smallsight.library.texts import renew_text_version
+from smallsight.library.texts import renew_searchable
 from smallsight.library.walk import FoundFile, Listing, list_pictures
 from smallsight.media.files import picture_suffixes, read_picture_file
 from smallsight.settings import Settings
@@ -68,16 +68,27 @@ class _HashedFile:
 
 
 class FolderScan:
-    """One scan of one folder of the library; see the module's docstring."""
+    """One scan of one folder of the library; see the module's docstring.
 
-    def __init__(self, database: Database, settings: Settings, folder_id: int, root: Path) -> None:
+    ``files`` is given the bytes that were read, for whoever opens the pictures next.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        folder_id: int,
+        root: Path,
+        files: ReadFiles | None = None,
+    ) -> None:
         self._database = database
         self._settings = settings
         self._folder_id = folder_id
         self._root = root
+        self._files = files
         self._report = ScanReport(folder=root)
 
-    def run(self, observer: Progress, should_stop: Callable[[], bool]) -> ScanReport:
+    def run(self, progress: Progress, should_stop: Callable[[], bool]) -> ScanReport:
         """Scan to the end, or until should_stop; what was committed by then stays.
 
         Raises FolderError when the folder is not there, and marks nothing in that case.
@@ -91,16 +102,16 @@ class FolderScan:
         known = self._known_files()
         to_read = [found for found in listing.files if not _is_unchanged(found, known.get(found.path))]
         new_rows: dict[int, int] = {}  # content id -> picture id of a file first seen in this scan
-        observer.begin(f"Scanning {self._root.name or self._root}", len(to_read), "files")
+        progress.begin(f"Scanning {self._root.name or self._root}", len(to_read), "files")
         try:
             for batch in _batches(to_read, _FILES_PER_COMMIT):
-                hashed = list(self._hash(batch, observer, should_stop))
-                self._store(hashed, known, new_rows)
+                hashed = list(self._hash(batch, progress, should_stop))
+                self._store(hashed, known, new_rows, progress)
                 if should_stop():
                     return self._report
         finally:
-            observer.end()
-        self._mark_vanished(listing, known, new_rows)
+            progress.end()
+        self._mark_vanished(listing, known, new_rows, progress)
         self._report.is_complete = True
         return self._report
 
@@ -131,7 +142,7 @@ class FolderScan:
             return {row[0]: _KnownFile(row[1], row[2], row[3], row[4], row[5] is not None) for row in rows}
 
     def _hash(
-        self, batch: Iterable[FoundFile], observer: Progress, should_stop: Callable[[], bool]
+        self, batch: Iterable[FoundFile], progress: Progress, should_stop: Callable[[], bool]
     ) -> Iterator[_HashedFile]:
         for found in batch:
             if should_stop():
@@ -141,21 +152,29 @@ class FolderScan:
                 data = read_picture_file(self._root / found.path, self._settings.limits)
             except PictureNotFoundError as error:
                 if (self._root / found.path).exists():
-                    observer.problem(found.path, error)
+                    progress.problem(found.path, error)
                     yield _HashedFile(found, None, error)
             except PictureError as error:
-                observer.problem(found.path, error)
+                progress.problem(found.path, error)
                 yield _HashedFile(found, None, error)
             else:
-                yield _HashedFile(found, hashlib.sha256(data).hexdigest(), None)
+                sha256 = hashlib.sha256(data).hexdigest()
+                if self._files is not None:
+                    self._files.keep(sha256, data)
+                yield _HashedFile(found, sha256, None)
             self._report.hash_s += time.perf_counter() - started_s
-            observer.advance()
+            progress.advance()
 
     def _store(
-        self, batch: Sequence[_HashedFile], known: dict[str, _KnownFile], new_rows: dict[int, int]
+        self,
+        batch: Sequence[_HashedFile],
+        known: dict[str, _KnownFile],
+        new_rows: dict[int, int],
+        progress: Progress,
     ) -> None:
         if not batch:
             return
+        changes: list[tuple[int | None, Path, PictureChange]] = []
         with self._database.writing() as connection:
             content_ids = _content_ids(connection, batch)
             touched: set[int] = set()
@@ -168,9 +187,13 @@ class FolderScan:
                 if before is not None and before.content_id is not None:
                     touched.add(before.content_id)
                 self._count(item, before, content_id)
+                if (change := _change(before, content_id)) is not None:
+                    changes.append((content_id, self._root / item.found.path, change))
                 if before is None and content_id is not None:
                     new_rows[content_id] = picture_id
             _renew_texts(connection, touched)
+        for one in changes:
+            progress.picture_changed(*one)
 
     def _store_one(self, connection: sa.Connection, item: _HashedFile, content_id: int | None) -> int:
         values = {
@@ -197,26 +220,33 @@ class FolderScan:
             self._report.changed += 1
 
     def _mark_vanished(
-        self, listing: Listing, known: dict[str, _KnownFile], new_rows: dict[int, int]
+        self,
+        listing: Listing,
+        known: dict[str, _KnownFile],
+        new_rows: dict[int, int],
+        progress: Progress,
     ) -> None:
         """Give the rows of moved files their new place, mark the others that are gone, date the scan."""
         present = {found.path for found in listing.files}
         gone = [
-            file
+            (path, file)
             for path, file in known.items()
             if path not in present and not file.is_vanished and listing.covers(path)
         ]
+        changes: list[tuple[int | None, Path, PictureChange]] = []
         with self._database.writing() as connection:
             touched: set[int] = set()
-            for file in gone:
+            for path, file in gone:
                 new_id = None if file.content_id is None else new_rows.pop(file.content_id, None)
                 if new_id is None:
                     connection.execute(
                         picture.update().where(picture.c.id == file.id).values(vanished_at_s=time.time())
                     )
                     self._report.vanished += 1
+                    changes.append((file.content_id, self._root / path, PictureChange.VANISHED))
                 else:
-                    _move(connection, file.id, new_id)
+                    place = _move(connection, file.id, new_id)
+                    changes.append((file.content_id, self._root / place, PictureChange.MOVED))
                     self._report.moved += 1
                     self._report.added -= 1
                 if file.content_id is not None:
@@ -225,6 +255,8 @@ class FolderScan:
             connection.execute(
                 folder.update().where(folder.c.id == self._folder_id).values(scanned_at_s=time.time())
             )
+        for one in changes:
+            progress.picture_changed(*one)
 
 
 def _is_unchanged(found: FoundFile, known: _KnownFile | None) -> bool:
@@ -234,6 +266,12 @@ def _is_unchanged(found: FoundFile, known: _KnownFile | None) -> bool:
         and known.size_bytes == found.size_bytes
         and known.mtime_ns == found.mtime_ns
     )
+
+
+def _change(before: _KnownFile | None, content_id: int | None) -> PictureChange | None:
+    if before is None or before.is_vanished:
+        return PictureChange.ADDED
+    return PictureChange.CHANGED if before.content_id != content_id else None
 
 
 def _content_ids(connection: sa.Connection, batch: Sequence[_HashedFile]) -> dict[str, int]:
@@ -249,8 +287,11 @@ def _content_ids(connection: sa.Connection, batch: Sequence[_HashedFile]) -> dic
     return {row[0]: row[1] for row in rows}
 
 
-def _move(connection: sa.Connection, old_id: int, new_id: int) -> None:
-    """Let the row of a vanished file take the place of the newly found row with the same content."""
+def _move(connection: sa.Connection, old_id: int, new_id: int) -> str:
+    """Let the row of a vanished file take the place of the newly found row with the same content.
+
+    Returns the path there, from the folder on.
+    """
     place = connection.execute(
         sa.select(picture.c.path, picture.c.size_bytes, picture.c.mtime_ns).where(picture.c.id == new_id)
     ).one()
@@ -260,13 +301,13 @@ def _move(connection: sa.Connection, old_id: int, new_id: int) -> None:
         .where(picture.c.id == old_id)
         .values(path=place.path, size_bytes=place.size_bytes, mtime_ns=place.mtime_ns)
     )
+    return str(place.path)
 
 
 def _renew_texts(connection: sa.Connection, content_ids: set[int]) -> None:
     """Names are searchable text: renew the index of the contents and make their vectors due again."""
     for ids in _batches(sorted(content_ids), _IDS_PER_STATEMENT):
-        renew_text_version(connection, ids)
-        refresh_search_text(connection, ids)
+        renew_searchable(connection, ids)
 
 
 def _batches(items: Sequence[_Item], size: int) -> Iterator[list[_Item]]:

@@ -1,4 +1,4 @@
-"""What the library asks of whatever tags pictures, how a model answers it, and which labels become tags."""
+"""Tagging pictures with a model: how it is asked, and which of its labels become tags."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from smallsight.errors import PictureError, SmallsightError
 from smallsight.library.search.tokens import normalise
 from smallsight.model.answer import Answer
 from smallsight.model.model import Model
-from smallsight.model.picture_argument import NamedBytes, PictureOpener
+from smallsight.model.picture_argument import NamedBytes, NamedImage, PictureOpener
 from smallsight.reading.text_line import TextLine
 from smallsight.settings import Limits
 
 __all__ = [
     "NEEDED_TASKS",
     "ModelTagger",
-    "PictureTagging",
+    "PictureTagger",
     "TagRequest",
     "TaggedPicture",
     "lines_of_quads",
@@ -45,7 +45,7 @@ _PICTURES_AT_ONCE = 4  # held in full resolution until every task is done with t
 class TagRequest:
     """A picture, and what is wanted of it."""
 
-    picture: NamedBytes
+    picture: NamedBytes | NamedImage
     wants_tags: bool = True
     wants_lines: bool = False
 
@@ -58,18 +58,14 @@ class TaggedPicture:
     lines: tuple[TextLine, ...] | SmallsightError | None = None
 
 
-class PictureTagging(Protocol):
-    """Tags pictures, and reads them where nothing else does; ``ModelTagger`` is the one that is shipped."""
+class PictureTagger(Protocol):
+    """Tags pictures, and reads them, with a model of its own or a borrowed one.
 
-    @property
-    def key(self) -> str:
-        """Name everything that decides the tags."""
-        ...
+    ``key`` names everything that decides the tags, ``reading_key`` everything that decides the lines of text.
+    """
 
-    @property
-    def reading_key(self) -> str:
-        """Name everything that decides the lines of text."""
-        ...
+    key: str
+    reading_key: str
 
     def tag(self, requests: Iterable[TagRequest]) -> Generator[TaggedPicture, None, None]:
         """Yield what was found for each request in order; closing it ends the work.
@@ -80,7 +76,7 @@ class PictureTagging(Protocol):
 
 
 class ModelTagger:
-    """Tags pictures with a loaded model that has NEEDED_TASKS; it does not close the model."""
+    """A ``PictureTagger`` with a loaded model that has NEEDED_TASKS; it does not close the model."""
 
     def __init__(self, model: Model, limits: Limits) -> None:
         self._model = model
@@ -89,7 +85,10 @@ class ModelTagger:
         self.reading_key = f"{_VERSION}-lines:{model.key}"
 
     def tag(self, requests: Iterable[TagRequest]) -> Generator[TaggedPicture, None, None]:
-        """Yield what was found for each request; a few pictures go through each task together."""
+        """Yield what was found for each request in order; a few pictures go through each task together.
+
+        Pictures are taken as they are needed, in the thread that asks; closing it ends the work.
+        """
         with PictureOpener(self._limits) as opener:
             waiting = iter(requests)
             while some := list(islice(waiting, _PICTURES_AT_ONCE)):
@@ -163,7 +162,7 @@ def lines_of_quads(
     )
 
 
-def _opened(opener: PictureOpener, picture: NamedBytes) -> Image.Image | PictureError:
+def _opened(opener: PictureOpener, picture: NamedBytes | NamedImage) -> Image.Image | PictureError:
     try:
         return opener.open(picture)
     except PictureError as error:

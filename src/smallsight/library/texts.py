@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from smallsight.library.schema import content, content_tag, refused_tag, tag, text_line
+from smallsight.library.search.sqlite.search_text import refresh_search_text
 from smallsight.library.search.tokens import normalise
 from smallsight.reading.text_line import TextLine
 
@@ -87,6 +88,12 @@ def store_description(
         .values(description=description, description_source="machine", description_model=model_name)
     )
     return bool(before.description != description)
+
+
+def renew_searchable(connection: sa.Connection, content_ids: Sequence[int]) -> None:
+    """Bring what is derived from the texts of these contents up to date: the words now, vectors when due."""
+    renew_text_version(connection, content_ids)
+    refresh_search_text(connection, content_ids)
 
 
 def renew_text_version(connection: sa.Connection, content_ids: Sequence[int]) -> None:

@@ -59,6 +59,7 @@ def _answer(header: dict[str, Any], data: bytes) -> tuple[dict[str, Any], tuple[
         decoded.hash_grey,
         b"" if image is None else image.tobytes(),
         decoded.thumbnail_webp or b"",
+        b"" if decoded.full_size is None else decoded.full_size.tobytes(),
     )
     reply = {
         "width_px": decoded.width_px,

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from smallsight.errors import (
     CorruptPictureError,
@@ -65,11 +66,17 @@ class PictureDecoder:
             child.close()
 
     def decode(
-        self, data: bytes, *, max_side_px: int | None = None, thumbnail_side_px: int | None = None
+        self,
+        data: bytes,
+        *,
+        max_side_px: int | None = None,
+        thumbnail_side_px: int | None = None,
+        wants_hashes: bool = False,
+        wants_full_size: bool = False,
     ) -> DecodedPicture:
         """Decode a picture's first frame; pixels and thumbnail only where their longest side is given.
 
-        Raises subclasses of PictureError only.
+        ``wants_full_size`` asks for all pixels besides. Raises subclasses of PictureError only.
         """
         picture_format = sniff_format(data)
         if picture_format == "HEIF" and not has_heif():
@@ -83,19 +90,20 @@ class PictureDecoder:
             "max_frames": self._limits.max_frames,
             "max_side_px": max_side_px,
             "thumbnail_side_px": thumbnail_side_px,
+            "wants_hashes": wants_hashes,
+            "wants_full_size": wants_full_size,
             "timeout_s": self._limits.decode_timeout_s,
         }
         max_image_bytes = 3 * min(max_side_px**2, self._limits.max_image_pixels) if max_side_px else 0
+        max_image_bytes += 3 * self._limits.max_image_pixels if wants_full_size else 0
         reply, parts = self._ask_child(request, data, max_image_bytes)
         if "error" in reply:
             raise self._error_told_by_child(reply)
         try:
-            return _checked_picture(
-                picture_format, reply, parts, self._limits, max_side_px, thumbnail_side_px
-            )
+            return _checked_picture(request, reply, parts)
         except (KeyError, TypeError, ValueError) as error:
             self._discard_child()
-            raise DecoderFailedError("The decoder gave an answer that makes no sense.") from error
+            raise DecoderFailedError("The decoder returned an invalid reply.") from error
 
     def _ask_child(
         self, request: dict[str, Any], data: bytes, max_image_bytes: int
@@ -155,47 +163,48 @@ class PictureDecoder:
         return kind(_plain(reply.get("message")), hint=None if hint is None else _plain(hint))
 
 
-def _checked_picture(
-    picture_format: str,
-    reply: dict[str, Any],
-    parts: bytearray,
-    limits: Limits,
-    max_side_px: int | None,
-    thumbnail_side_px: int | None,
-) -> DecodedPicture:
+def _checked_picture(request: dict[str, Any], reply: dict[str, Any], parts: bytearray) -> DecodedPicture:
     """Return the child's answer as a value; raises KeyError, TypeError or ValueError when it is not sound."""
     width_px, height_px, num_frames = (int(reply[key]) for key in ("width_px", "height_px", "num_frames"))
-    if min(width_px, height_px) < 1 or width_px * height_px > limits.max_image_pixels:
+    if min(width_px, height_px) < 1 or width_px * height_px > request["max_image_pixels"]:
         raise ValueError("size out of bounds")
-    if not 0 < num_frames <= limits.max_frames:
+    if not 0 < num_frames <= request["max_frames"]:
         raise ValueError("frames out of bounds")
-    grey_bytes, image_bytes, thumbnail_bytes = reply["part_bytes"]
-    side = HASH_GREY_SIDE_PX
-    if grey_bytes != side * side or grey_bytes + image_bytes + thumbnail_bytes != len(parts):
-        raise ValueError("parts of the wrong length")
-    hash_grey_HW = np.frombuffer(parts, np.uint8, grey_bytes).reshape(side, side)
-    image_HWC = thumbnail_webp = None
-    if max_side_px is not None:
+    grey, image, thumbnail, full_size = _split(parts, reply["part_bytes"])
+    hash_grey_HW = image_HWC = thumbnail_webp = full_size_HWC = None
+    if request["wants_hashes"]:
+        hash_grey_HW = grey.reshape(HASH_GREY_SIDE_PX, HASH_GREY_SIDE_PX)
+    if (max_side_px := request["max_side_px"]) is not None:
         image_width, image_height = reply["image_size"]
         longest_px = min(max_side_px, max(width_px, height_px))
         if not (1 <= image_width <= longest_px and 1 <= image_height <= longest_px):
             raise ValueError("the image is larger than asked for")
-        image_HWC = np.frombuffer(parts, np.uint8, image_bytes, offset=grey_bytes)
-        image_HWC = image_HWC.reshape(image_height, image_width, 3)
-    if thumbnail_side_px is not None:
-        thumbnail_webp = bytes(parts[grey_bytes + image_bytes :])
+        image_HWC = image.reshape(image_height, image_width, 3)
+    if request["thumbnail_side_px"] is not None:
+        thumbnail_webp = thumbnail.tobytes()
         if thumbnail_webp[:4] != b"RIFF" or thumbnail_webp[8:12] != b"WEBP":
             raise ValueError("the thumbnail is no WebP")
+    if request["wants_full_size"]:
+        is_sent_once = image_HWC is not None and image_HWC.shape[:2] == (height_px, width_px)
+        full_size_HWC = image_HWC if is_sent_once else full_size.reshape(height_px, width_px, 3)
     return DecodedPicture(
-        format=picture_format,
+        format=request["format"],
         width_px=width_px,
         height_px=height_px,
         num_frames=num_frames,
         image_HWC=image_HWC,
         thumbnail_webp=thumbnail_webp,
-        phash=phash(hash_grey_HW),
-        dhash=dhash(hash_grey_HW),
+        phash=None if hash_grey_HW is None else phash(hash_grey_HW),
+        dhash=None if hash_grey_HW is None else dhash(hash_grey_HW),
+        full_size_HWC=full_size_HWC,
     )
+
+
+def _split(parts: bytearray, part_bytes: list[int]) -> list[npt.NDArray[np.uint8]]:
+    """Return the four parts of a reply, grey, image, thumbnail and all pixels, as uint8 [bytes] each."""
+    if len(part_bytes) != 4 or min(part_bytes) < 0 or sum(part_bytes) != len(parts):
+        raise ValueError("parts of the wrong length")
+    return np.split(np.frombuffer(parts, np.uint8), np.cumsum(part_bytes)[:-1])
 
 
 def _plain(text: object) -> str:

@@ -15,9 +15,9 @@ class DecodedPicture:
     """One decoded picture, upright, with transparency laid on white.
 
     ``format`` is JPEG, PNG, WEBP, GIF, BMP, TIFF, AVIF or HEIF. ``width_px`` and ``height_px`` are those of
-    the file once upright, not of ``image_HWC``. ``num_frames`` is 1 for still pictures. ``image_HWC`` is
-    uint8 RGB, or None when it was not asked for; so is ``thumbnail_webp``. Both hashes are unsigned 64-bit
-    numbers.
+    the file once upright, not of ``image_HWC``. ``num_frames`` is 1 for still pictures. ``image_HWC``, as
+    large as was asked for, and ``full_size_HWC`` are uint8 RGB; where all pixels were few enough they are one
+    array. Both hashes are unsigned 64-bit numbers. What was not asked for is None.
     """
 
     format: str
@@ -26,5 +26,6 @@ class DecodedPicture:
     num_frames: int
     image_HWC: npt.NDArray[np.uint8] | None
     thumbnail_webp: bytes | None
-    phash: int
-    dhash: int
+    phash: int | None
+    dhash: int | None
+    full_size_HWC: npt.NDArray[np.uint8] | None = None

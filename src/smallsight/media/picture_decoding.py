@@ -83,11 +83,23 @@ class DecodeRequest:
     max_frames: int
     max_side_px: int | None = None
     thumbnail_side_px: int | None = None
+    wants_hashes: bool = False
+    wants_full_size: bool = False
+
+    @property
+    def wants_only_full_size(self) -> bool:
+        """Whether a reduced copy of the picture serves nothing that is wanted."""
+        wants_small = self.wants_hashes or self.max_side_px is not None or self.thumbnail_side_px is not None
+        return self.wants_full_size and not wants_small
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedParts:
-    """What decoding found; ``hash_grey`` is 64 x 64 grey bytes, rows first, for the perceptual hashes."""
+    """What decoding found.
+
+    ``hash_grey`` is 64 x 64 grey bytes, rows first, for the perceptual hashes, or none where those are not
+    wanted. ``full_size`` is None where ``image`` already has all pixels.
+    """
 
     width_px: int
     height_px: int
@@ -95,6 +107,7 @@ class DecodedParts:
     image: Image.Image | None
     thumbnail_webp: bytes | None
     hash_grey: bytes
+    full_size: Image.Image | None = None
 
 
 def prepare_pillow() -> None:
@@ -127,7 +140,7 @@ def decode_picture(data: bytes, request: DecodeRequest) -> DecodedParts:
         except DECODER_ERRORS as error:
             raise CorruptPictureError(
                 f"The {request.format} data is damaged, cut short, or of a kind that is not read.",
-                hint="open it in another program and save it again, or copy it anew.",
+                hint="open it in another program and save it again, or copy it again.",
             ) from error
 
 
@@ -140,21 +153,47 @@ def _decode(data: bytes, request: DecodeRequest) -> DecodedParts:
         size = opened.size
         _check_size(size, request)
         num_frames = _count_frames(opened, data, request)
-        min_size = _working_size(size, request)
-        if isinstance(opened, JpegImagePlugin.JpegImageFile):
-            opened.draft(None, min_size)
-        opened.load()
+        min_size = size if request.wants_only_full_size else _working_size(size, request)
+        is_drafted = _load(opened, min_size)
         orientation = _orientation(opened)
-        rgb = turn_upright(to_rgb(opened, min_size, is_full_range=request.format == "PNG"), orientation)
+        rgb = _upright_rgb(opened, min_size, orientation)
+        full_size = None
+        if request.wants_full_size and not is_drafted:
+            full_size = rgb if min_size == size else _upright_rgb(opened, size, orientation)
+    if request.wants_full_size and full_size is None:
+        # A JPEG decoded at half its size or less, which is cheap, cannot give back all its pixels, and one
+        # made small from all pixels would be read and hashed differently from one looked at alone.
+        with Image.open(io.BytesIO(data), formats=(request.format,)) as opened:
+            _load(opened, size)
+            full_size = _upright_rgb(opened, size, orientation)
     if orientation >= 5:
         size = size[1], size[0]
-    grey_side = (HASH_GREY_SIDE_PX, HASH_GREY_SIDE_PX)
-    hash_grey = rgb.resize(grey_side, Image.Resampling.BOX, reducing_gap=3.0).convert("L").tobytes()
     image = None if request.max_side_px is None else fit_within(rgb, request.max_side_px)
     thumbnail = None
     if request.thumbnail_side_px is not None:
         thumbnail = _encode_webp(fit_within(rgb, request.thumbnail_side_px, gap=1.0))
-    return DecodedParts(*size, num_frames, image, thumbnail, hash_grey)
+    if image is not None and image.size == size:
+        full_size = None
+    hash_grey = _hash_grey(rgb) if request.wants_hashes else b""
+    return DecodedParts(*size, num_frames, image, thumbnail, hash_grey, full_size)
+
+
+def _load(opened: Image.Image, min_size: tuple[int, int]) -> bool:
+    """Decode, a JPEG at the smallest of its scales that is no smaller than this; say whether that is less."""
+    size = opened.size
+    if isinstance(opened, JpegImagePlugin.JpegImageFile):
+        opened.draft(None, min_size)
+    opened.load()
+    return opened.size != size
+
+
+def _upright_rgb(opened: Image.Image, min_size: tuple[int, int], orientation: int) -> Image.Image:
+    return turn_upright(to_rgb(opened, min_size, is_full_range=opened.format == "PNG"), orientation)
+
+
+def _hash_grey(rgb: Image.Image) -> bytes:
+    grey_side = (HASH_GREY_SIDE_PX, HASH_GREY_SIDE_PX)
+    return rgb.resize(grey_side, Image.Resampling.BOX, reducing_gap=3.0).convert("L").tobytes()
 
 
 def _check_size(size: tuple[int, int], request: DecodeRequest) -> None:
@@ -190,7 +229,10 @@ def _count_frames(opened: Image.Image, data: bytes, request: DecodeRequest) -> i
 
 
 def _working_size(size: tuple[int, int], request: DecodeRequest) -> tuple[int, int]:
-    """Return the smallest size that serves everything asked for, the hashes included."""
+    """Return the smallest size that serves everything asked for.
+
+    It always serves hashes too, so that pixels do not depend on whether those are wanted.
+    """
     longest_px = max(request.max_side_px or 1, request.thumbnail_side_px or 1)
     for_hashes_px = math.ceil(_HASH_SOURCE_SIDE_PX * max(size) / min(size)) if min(size) else 1
     return scaled_size(size, max(longest_px, for_hashes_px))

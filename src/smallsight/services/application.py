@@ -15,6 +15,7 @@ from smallsight.catalog.text_model import find_text_model
 from smallsight.library.database import Database
 from smallsight.library.library import Library
 from smallsight.library.search.searcher import Searcher
+from smallsight.library.search.sqlite.index import SqliteTextIndex
 from smallsight.library.thumbnails import thumbnail_path
 from smallsight.services.logs import configure_logging
 from smallsight.settings import Settings
@@ -69,12 +70,8 @@ class Application:
     def searcher(self) -> Searcher:
         """Finds pictures; semantic only with an embedder."""
         embedder = None if self._words_only else self.embedder
-        return Searcher(
-            self.database,
-            self.settings,
-            None if embedder is None else embedder.embed,
-            None if embedder is None else embedder.key,
-        )
+        index = SqliteTextIndex(self.database, None if embedder is None else embedder.key)
+        return Searcher(index, self.settings, None if embedder is None else embedder.embed)
 
     def use_words_only(self) -> None:
         """Search without loading the embedder; call it before the first search."""

@@ -15,8 +15,10 @@ from smallsight.lending.residency import Residency
 from smallsight.lending.resident_models import FOREVER_S
 from smallsight.library.indexer import Indexer, IndexReport
 from smallsight.library.ledger import forget_failures
-from smallsight.library.observer import Progress
+from smallsight.library.progress import Progress
+from smallsight.library.read_files import ReadFiles
 from smallsight.library.scan import FolderScan, ScanReport
+from smallsight.library.stages.stage_list import Means, list_stages
 from smallsight.model.loading import load_served
 from smallsight.reading.text_reader import TextReader, is_reading_available
 from smallsight.services.application import Application
@@ -34,7 +36,6 @@ class RunReport:
 
     scans: list[ScanReport] = field(default_factory=list)
     work: IndexReport = field(default_factory=IndexReport)
-    num_retried: int = 0
 
 
 class IndexingApplication(Application):
@@ -100,9 +101,10 @@ class IndexingApplication(Application):
         wanted = [self.library.add_folder(path) for path in folders] or self.library.folders()
         if retry_failed:
             with self.database.writing() as connection:
-                report.num_retried = forget_failures(connection)
+                forget_failures(connection)
+        files = ReadFiles()
         for known in {summary.id: summary for summary in wanted}.values():
-            scan = FolderScan(self.database, self.settings, known.id, known.path)
+            scan = FolderScan(self.database, self.settings, known.id, known.path, files)
             try:
                 report.scans.append(scan.run(observer, should_stop))
             except FolderError as error:
@@ -112,7 +114,8 @@ class IndexingApplication(Application):
             if should_stop():
                 report.work.is_complete = False
                 return report
-        indexer = Indexer(self.database, self.settings, self.reader, self.embedder, describer, tagger)
+        means = Means(self.database, self.settings, self.reader, self.embedder, describer, tagger)
+        indexer = Indexer(self.database, self.settings, list_stages(means), files)
         report.work = indexer.run(observer, should_stop)
         return report
 

@@ -15,7 +15,7 @@ from smallsight.lending.model_lender import Loan, ModelLender
 from smallsight.library.describing import DescribeOptions, ModelDescriber
 from smallsight.library.tagging import TaggedPicture, TagRequest
 from smallsight.model.model import Model
-from smallsight.model.picture_argument import NamedBytes
+from smallsight.model.picture_argument import NamedBytes, NamedImage
 from smallsight.services.tagging import make_tagger
 from smallsight.settings import Settings
 
@@ -34,11 +34,16 @@ class LentDescriber:
         with lender.borrow(served) as loan:
             describer = ModelDescriber(loan.model, options)
         self.key, self.model_name = describer.key, describer.model_name
+        self.sees_videos = describer.sees_videos
 
-    def describe(self, pictures: Iterable[NamedBytes]) -> Generator[str | SmallsightError, None, None]:
+    def describe(
+        self, pictures: Iterable[NamedBytes | NamedImage]
+    ) -> Generator[str | SmallsightError, None, None]:
         """Yield a description, or why there is none, for each picture in order; closing it ends the loan."""
 
-        def work(model: Model, some: Iterator[NamedBytes]) -> Generator[str | SmallsightError, None, None]:
+        def work(
+            model: Model, some: Iterator[NamedBytes | NamedImage]
+        ) -> Generator[str | SmallsightError, None, None]:
             return ModelDescriber(model, self._options).describe(some)
 
         return work_on_loan(self._lender, self._served, pictures, work)

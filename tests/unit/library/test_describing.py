@@ -9,34 +9,35 @@ import pytest
 import sqlalchemy as sa
 
 import smallsight
+from quiet_progress import QuietProgress
 from smallsight.errors import DecoderFailedError, OutOfResourcesError, SmallsightError
 from smallsight.library.database import Database
 from smallsight.library.describing import DescribeOptions, ModelDescriber
 from smallsight.library.indexer import Indexer, IndexReport
 from smallsight.library.ledger import forget_failures
 from smallsight.library.library import Library
-from smallsight.library.observer import SilentObserver
 from smallsight.library.scan import FolderScan
 from smallsight.library.schema import content, lease, outcome
+from smallsight.library.stages.stage_list import Means, list_stages
 from smallsight.model.model import Model
-from smallsight.model.picture_argument import NamedBytes
+from smallsight.model.picture_argument import NamedBytes, NamedImage
 from smallsight.settings import Settings
 
 Draw = Callable[..., Path]
 
 
-class Script:
+class Script(ModelDescriber):
     """Says the name of each picture, or what it was told to say; takes pictures a few ahead."""
 
-    model_name = "script"
-
     def __init__(self, key: str = "script-1", says: dict[str, str | SmallsightError] | None = None) -> None:
-        self.key = key
+        self.key, self.model_name, self.sees_videos = key, "script", False
         self.described: list[str] = []
         self.before_each: Callable[[str], None] = lambda _name: None
         self._says = says or {}
 
-    def describe(self, pictures: Iterable[NamedBytes]) -> Generator[str | SmallsightError, None, None]:
+    def describe(
+        self, pictures: Iterable[NamedBytes | NamedImage]
+    ) -> Generator[str | SmallsightError, None, None]:
         waiting: list[str] = []
         for picture in pictures:
             waiting.append(picture.name)
@@ -51,7 +52,7 @@ class Script:
         return self._says.get(name, f"picture {name}")
 
 
-class Recorder(SilentObserver):
+class Recorder(QuietProgress):
     def __init__(self) -> None:
         self.activities: list[tuple[str, int | None]] = []
         self.advanced = 0
@@ -78,7 +79,7 @@ def model() -> Iterator[Model]:
 def scan(database: Database, library: Library, settings: Settings, pictures: Path) -> Callable[[], None]:
     def run() -> None:
         known = library.add_folder(pictures)
-        FolderScan(database, settings, known.id, known.path).run(SilentObserver(), lambda: False)
+        FolderScan(database, settings, known.id, known.path).run(QuietProgress(), lambda: False)
 
     return run
 
@@ -90,9 +91,16 @@ def work(database: Database, settings: Settings):
         should_stop: Callable[[], bool] = lambda: False,
         observer: Recorder | None = None,
     ) -> IndexReport:
-        return Indexer(database, settings, None, None, describer).run(observer or Recorder(), should_stop)
+        stages = list_stages(Means(database, settings, describer=describer))
+        return Indexer(database, settings, stages).run(observer or Recorder(), should_stop)
 
     return run
+
+
+def counts(report: IndexReport) -> dict[str, tuple[int, int]]:
+    """Return how many were done and failed, for the stages that did anything."""
+    stages = report.stages.items()
+    return {name: (one.done, one.failed) for name, one in stages if one.done or one.failed}
 
 
 def descriptions(database: Database) -> set[tuple[str | None, str | None, str | None]]:
@@ -119,8 +127,12 @@ def test_every_picture_is_described_once_and_found_by_it(
     describer = ModelDescriber(model, DescribeOptions())
     recorder = Recorder()
     report = work(describer, observer=recorder)
-    assert (report.describe.done, report.describe.failed, report.is_complete) == (40, 0, True)
-    assert report.describe.seconds > 0
+    assert (report.stages["describe"].done, report.stages["describe"].failed, report.is_complete) == (
+        40,
+        0,
+        True,
+    )
+    assert report.stages["describe"].seconds > 0
     assert recorder.activities[-1] == ("Describing pictures", 40)
     assert recorder.advanced == 40
     expected = {(f"holiday no {number}", "machine", "test") for number in range(40)}
@@ -132,11 +144,11 @@ def test_every_picture_is_described_once_and_found_by_it(
         assert connection.execute(sa.select(sa.func.count()).select_from(lease)).scalar_one() == 0
     assert len([text for text in found if "holiday" in text]) == 40
     assert min(versions) >= 1
-    assert work(describer).describe.done == 0
+    assert work(describer).stages["describe"].done == 0
 
 
 def test_only_pictures_below_the_chosen_folders_are_described(
-    database: Database, draw: Draw, scan, settings: Settings, pictures: Path
+    database: Database, draw: Draw, scan, work, settings: Settings, pictures: Path
 ):
     draw("memes/cat.png")
     draw("memes/deep/dog.png", colour=(1, 2, 3))
@@ -149,21 +161,19 @@ def test_only_pictures_below_the_chosen_folders_are_described(
     link.symlink_to(pictures / "memes")
     chosen = settings.describe.model_copy(update={"folders": (link,)})
     describer = Script()
-    restricted = Indexer(
-        database, settings.model_copy(update={"describe": chosen}), None, None, describer
-    ).run(Recorder(), lambda: False)
-    assert restricted.describe.done == 3
+    narrow = settings.model_copy(update={"describe": chosen})
+    stages = list_stages(Means(database, narrow, describer=describer))
+    restricted = Indexer(database, narrow, stages).run(Recorder(), lambda: False)
+    assert restricted.stages["describe"].done == 3
     assert "owl.png" not in describer.described
-    assert (
-        Indexer(database, settings, None, None, describer).run(Recorder(), lambda: False).describe.done == 1
-    )
+    assert work(describer).stages["describe"].done == 1
     assert describer.described[-1] == "owl.png"
 
 
 def test_without_a_describer_nothing_is_described(database: Database, draw: Draw, scan, work):
     draw("a.png")
     scan()
-    assert work(None).describe.done == 0
+    assert work(None).stages["describe"].done == 0
     assert outcomes(database) == []
 
 
@@ -175,9 +185,9 @@ def test_without_a_describer_nothing_is_described(database: Database, draw: Draw
 def test_asking_in_another_way_describes_again(draw: Draw, scan, work, model: Model, changed):
     draw("a.png")
     scan()
-    assert work(ModelDescriber(model, DescribeOptions())).describe.done == 1
-    assert work(ModelDescriber(model, DescribeOptions(**changed))).describe.done == 1
-    assert work(ModelDescriber(model, DescribeOptions(**changed))).describe.done == 0
+    assert work(ModelDescriber(model, DescribeOptions())).stages["describe"].done == 1
+    assert work(ModelDescriber(model, DescribeOptions(**changed))).stages["describe"].done == 1
+    assert work(ModelDescriber(model, DescribeOptions(**changed))).stages["describe"].done == 0
 
 
 def test_options_reach_the_model(database: Database, draw: Draw, scan, work, model: Model):
@@ -193,7 +203,7 @@ def test_the_same_words_again_renew_nothing(database: Database, draw: Draw, scan
     work(Script("one"))
     with database.reading() as connection:
         before = connection.execute(sa.select(content.c.text_version)).scalar_one()
-    assert work(Script("two")).describe.done == 1
+    assert work(Script("two")).stages["describe"].done == 1
     with database.reading() as connection:
         assert connection.execute(sa.select(content.c.text_version)).scalar_one() == before
 
@@ -206,10 +216,10 @@ def test_a_persons_description_is_left_alone_and_costs_no_time(
     scan()
     library.edit(library.find_content(mine), description="my own words")
     script = Script()
-    assert work(script).describe.done == 1
+    assert work(script).stages["describe"].done == 1
     assert script.described == ["other.png"]
     assert library.details(library.find_content(mine)).description == "my own words"
-    assert work(Script("newer")).describe.done == 1
+    assert work(Script("newer")).stages["describe"].done == 1
 
 
 def test_what_a_person_says_meanwhile_wins(database: Database, library: Library, draw: Draw, scan, work):
@@ -230,9 +240,9 @@ def test_a_description_taken_back_is_made_by_the_model_again(
     work(Script())
     content_id = library.find_content(path)
     library.edit(content_id, description="mine")
-    assert work(Script()).describe.done == 0
+    assert work(Script()).stages["describe"].done == 0
     library.edit(content_id, description="")
-    assert work(Script()).describe.done == 1
+    assert work(Script()).stages["describe"].done == 1
     assert descriptions(database) == {("picture a.png", "machine", "script")}
 
 
@@ -245,7 +255,7 @@ def test_an_error_about_one_picture_is_recorded_and_the_others_go_on(
     script = Script(says={"2.png": DecoderFailedError("Too odd."), "4.png": OutOfResourcesError("Too long.")})
     recorder = Recorder()
     report = work(script, observer=recorder)
-    assert (report.describe.done, report.describe.failed) == (4, 2)
+    assert (report.stages["describe"].done, report.stages["describe"].failed) == (4, 2)
     assert recorder.problems == ["2.png: decoder_failed", "4.png: out_of_resources"]
     assert recorder.advanced == 6
     assert outcomes(database) == [
@@ -253,10 +263,10 @@ def test_an_error_about_one_picture_is_recorded_and_the_others_go_on(
         ("failed", "decoder_failed"),
         ("failed", "out_of_resources"),
     ]
-    assert work(Script()).describe.failed == 0
+    assert work(Script()).stages["describe"].failed == 0
     with database.writing() as connection:
         assert forget_failures(connection) == 2
-    assert work(Script()).describe.done == 2
+    assert work(Script()).stages["describe"].done == 2
 
 
 def test_a_model_that_breaks_stops_the_run_and_loses_nothing(database: Database, draw: Draw, scan, work):
@@ -275,7 +285,7 @@ def test_a_model_that_breaks_stops_the_run_and_loses_nothing(database: Database,
     assert len(outcomes(database)) == 5
     with database.reading() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(lease)).scalar_one() == 0
-    assert work(Script()).describe.done == 3
+    assert work(Script()).stages["describe"].done == 3
 
 
 def test_stopping_keeps_what_is_described_and_holds_nothing(database: Database, draw: Draw, scan, work):
@@ -301,9 +311,9 @@ def test_a_file_that_changed_since_the_scan_waits_for_the_next(database: Databas
     recorder = Recorder()
     report = work(Script(), observer=recorder)
     assert recorder.problems == ["a.png: picture_not_found"]
-    assert (report.describe.done, report.describe.failed, recorder.advanced) == (1, 0, 2)
+    assert (report.stages["describe"].done, report.stages["describe"].failed, recorder.advanced) == (1, 0, 2)
     scan()
-    assert work(Script()).describe.done == 1
+    assert work(Script()).stages["describe"].done == 1
 
 
 def test_a_picture_that_does_not_decode_is_never_described(
@@ -321,9 +331,9 @@ def test_an_empty_description_is_an_answer_without_words(database: Database, dra
     draw("a.png")
     scan()
     script = Script(says={"a.png": "  \n"})
-    assert work(script).describe.done == 1
+    assert work(script).stages["describe"].done == 1
     assert descriptions(database) == {(None, "machine", "script")}
-    assert work(script).describe.done == 0
+    assert work(script).stages["describe"].done == 0
 
 
 def test_a_long_description_is_cut_at_the_limit(

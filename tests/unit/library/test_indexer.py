@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from quiet_progress import QuietProgress
 from smallsight.errors import DecoderFailedError, SmallsightError, StorageError
 from smallsight.library.database import Database
 from smallsight.library.indexer import Indexer, IndexReport
 from smallsight.library.ledger import forget_failures
 from smallsight.library.library import Library
-from smallsight.library.observer import SilentObserver
 from smallsight.library.scan import FolderScan
 from smallsight.library.schema import chunk, content, lease, outcome
+from smallsight.library.stages.stage_list import Means, list_stages
 from smallsight.library.thumbnails import thumbnail_path
 from smallsight.reading.text_line import TextLine
 from smallsight.settings import Settings
@@ -55,7 +56,7 @@ class LengthEmbedder:
         return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
-class Recorder(SilentObserver):
+class Recorder(QuietProgress):
     def __init__(self) -> None:
         self.problems: list[str] = []
 
@@ -67,7 +68,7 @@ class Recorder(SilentObserver):
 def scan(database: Database, library: Library, settings: Settings, pictures: Path) -> Callable[[], None]:
     def run() -> None:
         known = library.add_folder(pictures)
-        FolderScan(database, settings, known.id, known.path).run(SilentObserver(), lambda: False)
+        FolderScan(database, settings, known.id, known.path).run(QuietProgress(), lambda: False)
 
     return run
 
@@ -80,7 +81,8 @@ def work(database: Database, settings: Settings):
         should_stop: Callable[[], bool] = lambda: False,
         observer: Recorder | None = None,
     ) -> IndexReport:
-        return Indexer(database, settings, reader, embedder).run(observer or Recorder(), should_stop)
+        means = Means(database, settings, reader, embedder)
+        return Indexer(database, settings, list_stages(means)).run(observer or Recorder(), should_stop)
 
     return run
 
@@ -102,7 +104,12 @@ def test_everything_is_done_once(database: Database, settings: Settings, draw: D
     scan()
     reader, embedder = ColourReader(), LengthEmbedder()
     report = work(reader, embedder)
-    assert (report.look.done, report.read.done, report.embed.done, report.is_complete) == (40, 40, 40, True)
+    assert (
+        report.stages["look"].done,
+        report.stages["read"].done,
+        report.stages["embed"].done,
+        report.is_complete,
+    ) == (40, 40, 40, True)
     assert reader.num_read == 40
     assert texts(database) == {f"colour {number} 2 3" for number in range(40)}
     assert count(database, chunk) == 40
@@ -111,7 +118,7 @@ def test_everything_is_done_once(database: Database, settings: Settings, draw: D
         for sha256 in connection.execute(sa.select(content.c.sha256)).scalars():
             assert thumbnail_path(settings.thumbnails_dir, sha256).read_bytes()[8:12] == b"WEBP"
     again = work(reader, embedder)
-    assert (again.look.done, again.read.done, again.embed.done) == (0, 0, 0)
+    assert (again.stages["look"].done, again.stages["read"].done, again.stages["embed"].done) == (0, 0, 0)
     assert reader.num_read == 40
 
 
@@ -127,9 +134,9 @@ def test_what_was_read_is_searchable_by_words(database: Database, draw: Draw, sc
 def test_reading_later_does_not_look_again(database: Database, draw: Draw, scan, work):
     draw("a.png", colour=(7, 8, 9))
     scan()
-    assert work().look.done == 1
+    assert work().stages["look"].done == 1
     report = work(ColourReader())
-    assert (report.look.done, report.read.done) == (0, 1)
+    assert (report.stages["look"].done, report.stages["read"].done) == (0, 1)
     assert texts(database) == {"colour 7 8 9"}
 
 
@@ -137,7 +144,7 @@ def test_another_embedder_makes_all_vectors_anew(database: Database, draw: Draw,
     draw("a.png")
     scan()
     work(ColourReader(), LengthEmbedder("one"))
-    assert work(ColourReader(), LengthEmbedder("two")).embed.done == 1
+    assert work(ColourReader(), LengthEmbedder("two")).stages["embed"].done == 1
     with database.reading() as connection:
         assert connection.execute(sa.select(chunk.c.embedder_key)).scalars().all() == ["two"]
 
@@ -151,7 +158,7 @@ def test_an_edited_text_is_embedded_again_and_no_other(
     work(ColourReader(), LengthEmbedder())
     library.edit(library.find_content(path), description="a red square")
     embedder = LengthEmbedder()
-    assert work(ColourReader(), embedder).embed.done == 1
+    assert work(ColourReader(), embedder).stages["embed"].done == 1
     with database.reading() as connection:
         assert "a red square" in connection.execute(sa.select(chunk.c.text)).scalars().all()
 
@@ -171,7 +178,7 @@ def test_a_damaged_picture_is_told_once_and_does_not_stop_the_others(
         "empty.jpg: unsupported_format",
         "fake.jpg: unsupported_format",
     ]
-    assert (report.look.done, report.look.failed) == (2, 3)
+    assert (report.stages["look"].done, report.stages["look"].failed) == (2, 3)
     again = Recorder()
     work(ColourReader(), observer=again)
     assert again.problems == []
@@ -186,7 +193,7 @@ def test_a_picture_that_kills_the_reader_is_set_aside(database: Database, draw: 
     draw("good.png", colour=(5, 5, 5))
     scan()
     report = work(ColourReader(deadly=(6, 6, 6)), LengthEmbedder())
-    assert (report.read.done, report.read.failed) == (1, 1)
+    assert (report.stages["read"].done, report.stages["read"].failed) == (1, 1)
     assert report.is_complete
     with database.reading() as connection:
         failed = connection.execute(
@@ -202,7 +209,7 @@ def test_a_file_that_changes_after_the_scan_waits_for_the_next(database: Databas
     recorder = Recorder()
     report = work(ColourReader(), observer=recorder)
     assert recorder.problems == ["a.png: picture_not_found"]
-    assert (report.look.done, report.look.failed) == (0, 0)
+    assert (report.stages["look"].done, report.stages["look"].failed) == (0, 0)
     scan()
     work(ColourReader())
     assert "colour 2 2 2" in texts(database)
@@ -218,7 +225,7 @@ def test_a_place_that_cannot_be_written_stops_with_a_sentence_and_loses_nothing(
         work(ColourReader())
     assert count(database, lease) == 0
     settings.thumbnails_dir.unlink()
-    assert work(ColourReader()).read.done == 1
+    assert work(ColourReader()).stages["read"].done == 1
 
 
 def test_stopping_keeps_what_is_done_and_holds_nothing(database: Database, draw: Draw, scan, work):
@@ -241,5 +248,5 @@ def test_a_persons_text_survives_a_new_reading(database: Database, library: Libr
     library.edit(library.find_content(path), ocr_text="mine")
     newer = ColourReader()
     newer.key = "colour-2"
-    assert work(newer).read.done == 1
+    assert work(newer).stages["read"].done == 1
     assert texts(database) == {"mine"}

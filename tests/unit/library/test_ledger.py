@@ -19,9 +19,9 @@ from smallsight.library.ledger import (
 )
 from smallsight.library.schema import content, folder, lease, outcome, picture
 
-LOOK = Stage(StageName.LOOK, "look-1")
-READ = Stage(StageName.READ, "read-1")
-EMBED = Stage(StageName.EMBED, "embed-1", follows_text=True)
+LOOK = Stage(StageName("look"), "look-1")
+READ = Stage(StageName("read"), "read-1")
+EMBED = Stage(StageName("embed"), "embed-1", follows_text=True)
 
 
 @pytest.fixture
@@ -67,27 +67,27 @@ def test_work_is_what_lacks_an_outcome_lowest_first(filled: Database):
 def test_a_finished_stage_is_due_again_only_under_another_key(filled: Database):
     ledger = Ledger("a", 60)
     for task in take(filled, ledger, [LOOK]):
-        finish(filled, ledger, task, StageName.LOOK)
+        finish(filled, ledger, task, LOOK.name)
     assert take(filled, ledger, [LOOK]) == []
-    assert len(take(filled, ledger, [Stage(StageName.LOOK, "look-2")])) == 5
+    assert len(take(filled, ledger, [Stage(LOOK.name, "look-2")])) == 5
 
 
 def test_later_stages_wait_for_the_look(filled: Database):
     ledger = Ledger("a", 60)
     assert take(filled, ledger, [READ]) == []
     tasks = take(filled, ledger, [LOOK, READ], limit=1)
-    assert set(tasks[0].keys) == {StageName.LOOK, StageName.READ}
-    finish(filled, ledger, tasks[0], StageName.LOOK)
+    assert set(tasks[0].keys) == {LOOK.name, READ.name}
+    finish(filled, ledger, tasks[0], LOOK.name)
     with filled.writing() as connection:
         ledger.give_back(connection)
     again = take(filled, ledger, [LOOK, READ], limit=1)
-    assert again[0].keys == {StageName.READ: "read-1"}
+    assert again[0].keys == {READ.name: "read-1"}
 
 
 def test_a_content_that_cannot_be_decoded_is_not_read(filled: Database):
     ledger = Ledger("a", 60)
     task = take(filled, ledger, [LOOK], limit=1)[0]
-    finish(filled, ledger, task, StageName.LOOK, failed=True)
+    finish(filled, ledger, task, LOOK.name, failed=True)
     assert all(task.content_id != 1 for task in take(filled, ledger, [READ]))
     assert all(task.content_id != 1 for task in take(filled, ledger, [LOOK, READ]))
 
@@ -95,9 +95,9 @@ def test_a_content_that_cannot_be_decoded_is_not_read(filled: Database):
 def test_vectors_are_due_again_when_a_text_changes(filled: Database):
     ledger = Ledger("a", 60)
     for task in take(filled, ledger, [LOOK]):
-        finish(filled, ledger, task, StageName.LOOK)
+        finish(filled, ledger, task, LOOK.name)
     for task in take(filled, ledger, [EMBED]):
-        finish(filled, ledger, task, StageName.EMBED)
+        finish(filled, ledger, task, EMBED.name)
     assert take(filled, ledger, [EMBED]) == []
     with filled.writing() as connection:
         connection.execute(content.update().where(content.c.id == 3).values(text_version=7))
@@ -129,8 +129,8 @@ def test_a_lease_that_ran_out_goes_to_another_and_fences_the_first(
     taken_over = take(filled, quick, [LOOK], limit=1)[0]
     assert taken_over.content_id == task.content_id
     with pytest.raises(LeaseLostError):
-        finish(filled, slow, task, StageName.LOOK)
-    finish(filled, quick, taken_over, StageName.LOOK)
+        finish(filled, slow, task, LOOK.name)
+    finish(filled, quick, taken_over, LOOK.name)
     with filled.reading() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(outcome)).scalar_one() == 1
 
@@ -138,9 +138,9 @@ def test_a_lease_that_ran_out_goes_to_another_and_fences_the_first(
 def test_a_result_cannot_be_stored_twice(filled: Database):
     ledger = Ledger("a", 60)
     task = take(filled, ledger, [LOOK], limit=1)[0]
-    finish(filled, ledger, task, StageName.LOOK)
+    finish(filled, ledger, task, LOOK.name)
     with pytest.raises(LeaseLostError):
-        finish(filled, ledger, task, StageName.LOOK)
+        finish(filled, ledger, task, LOOK.name)
 
 
 def test_given_back_and_abandoned_work_can_be_taken_at_once(filled: Database):
@@ -158,7 +158,7 @@ def test_given_back_and_abandoned_work_can_be_taken_at_once(filled: Database):
 def test_failures_are_kept_until_forgotten(filled: Database):
     ledger = Ledger("a", 60)
     task = take(filled, ledger, [LOOK], limit=1)[0]
-    finish(filled, ledger, task, StageName.LOOK, failed=True)
+    finish(filled, ledger, task, LOOK.name, failed=True)
     with filled.reading() as connection:
         row = connection.execute(sa.select(outcome)).one()
     assert (row.status, row.error_code, row.error) == (OutcomeStatus.FAILED, "corrupt_picture", "no")

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from quiet_progress import QuietProgress
 from smallsight.errors import NotInLibraryError
 from smallsight.library.database import Database
 from smallsight.library.library import Library
-from smallsight.library.observer import SilentObserver
 from smallsight.library.scan import FolderScan
 from smallsight.library.schema import content, tag
 from smallsight.library.texts import EmbeddableTexts, chunk_texts, store_lines
@@ -25,7 +25,7 @@ LINE = TextLine("MONDAY AGAIN", 0.98765, ((0.1, 0.1), (0.9, 0.1), (0.9, 0.2), (0
 def content_id(database: Database, library: Library, settings: Settings, draw: Draw, pictures: Path) -> int:
     path = draw("a.png")
     known = library.add_folder(pictures)
-    FolderScan(database, settings, known.id, known.path).run(SilentObserver(), lambda: False)
+    FolderScan(database, settings, known.id, known.path).run(QuietProgress(), lambda: False)
     return library.find_content(path)
 
 
@@ -109,7 +109,7 @@ def test_the_summary_counts_contents_once(
 ):
     draw("copy.png")
     known = library.folders()[0]
-    FolderScan(database, settings, known.id, known.path).run(SilentObserver(), lambda: False)
+    FolderScan(database, settings, known.id, known.path).run(QuietProgress(), lambda: False)
     read_by_machine(database, content_id, LINE)
     summary = library.summary()
     assert (summary.num_files, summary.num_contents, summary.num_with_text) == (2, 1, 1)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from quiet_progress import QuietProgress
 from smallsight.errors import FolderError, SmallsightError
 from smallsight.library.database import Database
 from smallsight.library.library import Library
-from smallsight.library.observer import SilentObserver
 from smallsight.library.scan import FolderScan, ScanReport
 from smallsight.library.schema import content, picture
 from smallsight.settings import Limits, Settings
@@ -20,7 +20,7 @@ from smallsight.settings import Limits, Settings
 Draw = Callable[..., Path]
 
 
-class Recorder(SilentObserver):
+class Recorder(QuietProgress):
     def __init__(self) -> None:
         self.problems: list[tuple[str, str]] = []
 

@@ -11,15 +11,17 @@ import sqlalchemy as sa
 from PIL import Image
 
 import smallsight
+from quiet_progress import QuietProgress
 from smallsight.errors import DecoderFailedError, PictureError
 from smallsight.library.database import Database
 from smallsight.library.embedding import texts_to_embed
 from smallsight.library.indexer import Indexer, IndexReport
 from smallsight.library.library import Library
-from smallsight.library.observer import SilentObserver
 from smallsight.library.scan import FolderScan
 from smallsight.library.schema import content, lease, outcome, refused_tag, tag
 from smallsight.library.search.searcher import Searcher
+from smallsight.library.search.sqlite.index import SqliteTextIndex
+from smallsight.library.stages.stage_list import Means, list_stages
 from smallsight.library.tagging import (
     NEEDED_TASKS,
     ModelTagger,
@@ -38,7 +40,7 @@ Draw = Callable[..., Path]
 LINE = TextLine("HELLO WORLD", 1.0, ((0.0, 0.0), (1.0, 0.0), (1.0, 0.5), (0.0, 0.5)))
 
 
-class Script:
+class Script(ModelTagger):
     """Finds what it was told to find, or one thing and one line; takes pictures a few ahead."""
 
     def __init__(self, key: str = "script-1", finds: dict[str, TaggedPicture] | None = None) -> None:
@@ -71,7 +73,7 @@ class NeverReads:
         return []
 
 
-class Recorder(SilentObserver):
+class Recorder(QuietProgress):
     def __init__(self) -> None:
         self.activities: list[tuple[str, int | None]] = []
         self.advanced = 0
@@ -98,8 +100,8 @@ def work(database: Database, library: Library, settings: Settings, pictures: Pat
         observer: Recorder | None = None,
     ) -> IndexReport:
         known = library.add_folder(pictures)
-        FolderScan(database, settings, known.id, known.path).run(SilentObserver(), lambda: False)
-        indexer = Indexer(database, settings, reader, None, tagger=tagger)
+        FolderScan(database, settings, known.id, known.path).run(QuietProgress(), lambda: False)
+        indexer = Indexer(database, settings, list_stages(Means(database, settings, reader, tagger=tagger)))
         return indexer.run(observer or Recorder(), should_stop)
 
     return run
@@ -204,19 +206,24 @@ def test_every_picture_is_tagged_once_and_found_by_it(
     finds = {paths[3].name: TaggedPicture(("red lighthouse",), (LINE,))}
     recorder = Recorder()
     report = work(Script(finds=finds), observer=recorder)
-    assert (report.tag.done, report.tag.failed, report.read.done, report.is_complete) == (20, 0, 20, True)
+    assert (
+        report.stages["tag"].done,
+        report.stages["tag"].failed,
+        report.stages["read"].done,
+        report.is_complete,
+    ) == (20, 0, 20, True)
     assert (recorder.activities[-1], recorder.advanced) == (("Tagging pictures", 20), 20)
-    searcher = Searcher(database, settings, None, None)
+    searcher = Searcher(SqliteTextIndex(database), settings)
     for question in ("lighthouse", 'tag:"red lighthouse"'):
         assert [hit.path for hit in searcher.search(question).hits] == [paths[3]]
     assert len(searcher.search("hello").hits) == 20
     assert min(all_rows(database, content.c.text_version)) >= (1,)
     again = Script(finds=finds)
-    assert (work(again).tag.done, again.asked) == (0, [])
+    assert (work(again).stages["tag"].done, again.asked) == (0, [])
     library.edit(library.find_content(paths[3]), tags_removed=("red lighthouse",))
     assert not searcher.search("lighthouse").hits
     newer = Script("script-2", finds)
-    assert work(newer).tag.done == 20
+    assert work(newer).stages["tag"].done == 20
     assert not searcher.search("lighthouse").hits
 
 
@@ -225,10 +232,10 @@ def test_lines_are_only_asked_for_where_nothing_reads(draw: Draw, library: Libra
     script = Script()
     report = work(script, reader=NeverReads())
     assert [(one.wants_tags, one.wants_lines) for one in script.asked] == [(True, False)]
-    assert (report.tag.done, report.read.done) == (1, 1)
+    assert (report.stages["tag"].done, report.stages["read"].done) == (1, 1)
     assert library.details(library.find_content(path)).ocr_text == ""
     without = Script()
-    assert work(without).read.done == 1
+    assert work(without).stages["read"].done == 1
     assert [(one.wants_tags, one.wants_lines) for one in without.asked] == [(False, True)]
     assert library.details(library.find_content(path)).ocr_text == "HELLO WORLD"
 
@@ -246,11 +253,16 @@ def test_an_error_about_one_picture_is_kept_and_the_others_go_on(database: Datab
     finds = {"2.png": TaggedPicture(broken, broken), "4.png": TaggedPicture(("cat",), broken)}
     recorder = Recorder()
     report = work(Script(finds=finds), observer=recorder)
-    assert (report.tag.done, report.tag.failed, report.read.done, report.read.failed) == (5, 1, 4, 2)
+    assert (
+        report.stages["tag"].done,
+        report.stages["tag"].failed,
+        report.stages["read"].done,
+        report.stages["read"].failed,
+    ) == (5, 1, 4, 2)
     assert recorder.problems == ["2.png: decoder_failed", "4.png: decoder_failed"]
     failed = [row for row in all_rows(database, outcome.c.stage, outcome.c.status) if row[1] == "failed"]
     assert failed == [("read", "failed"), ("read", "failed"), ("tag", "failed")]
-    assert work(Script(finds=finds)).tag.done == 0
+    assert work(Script(finds=finds)).stages["tag"].done == 0
 
 
 def test_stopping_keeps_what_is_tagged_and_holds_nothing(database: Database, draw: Draw, work):
@@ -303,13 +315,13 @@ def test_a_real_network_tags_a_library(
     Image.fromarray(np.random.default_rng(1).integers(0, 256, (40, 60, 3), np.uint8)).save(path)
     tagger = ModelTagger(florence2, settings.limits)
     report = work(tagger)
-    assert (report.tag.done, report.read.done) == (1, 1)
+    assert (report.stages["tag"].done, report.stages["read"].done) == (1, 1)
     assert [row[:2] for row in all_rows(database, outcome.c.stage, outcome.c.key)] == [
         ("look", "look-1"),
         ("read", tagger.reading_key),
         ("tag", tagger.key),
     ]
-    assert work(tagger).tag.done == 0
+    assert work(tagger).stages["tag"].done == 0
     name = library.details(library.find_content(path)).machine_tags[0]
-    hits = Searcher(database, settings, None, None).search(f'tag:"{name}"').hits
+    hits = Searcher(SqliteTextIndex(database), settings).search(f'tag:"{name}"').hits
     assert [hit.path for hit in hits] == [path]

@@ -41,7 +41,9 @@ def ask():
 def test_a_picture_and_an_error_and_a_picture(ask, encode, scene):
     good = encode(scene, "PNG")
     code, ((first, parts), (second, nothing), (third, _)) = ask(
-        (REQUEST, good), (REQUEST, good[:500]), ({**REQUEST, "max_side_px": None}, good)
+        ({**REQUEST, "wants_hashes": True}, good),
+        (REQUEST, good[:500]),
+        ({**REQUEST, "max_side_px": None}, good),
     )
     assert code == 0
     assert (first["width_px"], first["height_px"], first["num_frames"]) == (400, 300, 1)

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 
 import numpy as np
@@ -54,7 +55,7 @@ def is_gone(pid: int) -> bool:
 
 
 def test_a_whole_answer(decoder, scene, png):
-    picture = decoder.decode(png, max_side_px=200, thumbnail_side_px=64)
+    picture = decoder.decode(png, max_side_px=200, thumbnail_side_px=64, wants_hashes=True)
     assert (picture.format, picture.width_px, picture.height_px, picture.num_frames) == ("PNG", 400, 300, 1)
     assert picture.image_HWC.shape == (150, 200, 3)
     assert picture.image_HWC.dtype == np.uint8
@@ -64,6 +65,58 @@ def test_a_whole_answer(decoder, scene, png):
     assert (thumbnail.format, thumbnail.size) == ("WEBP", (64, 48))
     assert 0 < picture.phash < 2**64
     assert 0 < picture.dhash < 2**64
+
+
+def moving(scene: Image.Image, **options: object) -> dict[str, object]:
+    return {"save_all": True, "append_images": [scene.rotate(90), scene.rotate(180)], **options}
+
+
+def awkward_pictures(encode, scene) -> dict[str, bytes]:
+    """Pictures whose way to RGB has more than one step, and large ones that are reduced while decoding."""
+    large = scene.resize((2400, 1800), Image.Resampling.BICUBIC)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    clear = scene.convert("RGBA")
+    clear.putalpha(Image.linear_gradient("L").resize(scene.size))
+    deep = Image.fromarray(np.linspace(0, 65_535, 300 * 400).astype(np.uint16).reshape(300, 400))
+    indexed = scene.quantize(16)
+    return {
+        "a turned JPEG": encode(scene, "JPEG", exif=turned),
+        "a large JPEG": encode(large, "JPEG", quality=90),
+        "a large turned JPEG": encode(large, "JPEG", exif=turned),
+        "a large grey JPEG": encode(large.convert("L"), "JPEG"),
+        "a large CMYK JPEG": encode(large.convert("CMYK"), "JPEG"),
+        "a large PNG": encode(large, "PNG"),
+        "transparency": encode(clear, "PNG"),
+        "large transparency": encode(clear.resize((2400, 1800)), "PNG"),
+        "16 bit": encode(deep, "PNG"),
+        "large 16 bit": encode(deep.resize((2400, 1800)), "PNG"),
+        "an index with transparency": encode(indexed, "PNG", transparency=3),
+        "a moving GIF": encode(scene, "GIF", **moving(scene)),
+        "a moving WebP": encode(scene, "WEBP", **moving(scene, lossless=True)),
+        "a thin picture": encode(scene.resize((5000, 3)), "PNG"),
+        "one pixel": encode(scene.resize((1, 1)), "BMP"),
+    }
+
+
+def test_all_that_is_asked_for_together_is_what_comes_alone(decoder, encode, scene):
+    for name, data in awkward_pictures(encode, scene).items():
+        small = {"max_side_px": 700, "thumbnail_side_px": 64, "wants_hashes": True}
+        both = decoder.decode(data, **small, wants_full_size=True)
+        alone, read, shown = (
+            decoder.decode(data, **small),
+            decoder.decode(data, max_side_px=700),
+            decoder.decode(data, max_side_px=Limits().max_image_side_px),
+        )
+        only = decoder.decode(data, wants_full_size=True)
+        assert np.array_equal(both.image_HWC, alone.image_HWC), name
+        assert np.array_equal(both.image_HWC, read.image_HWC), name
+        assert np.array_equal(both.full_size_HWC, shown.image_HWC), name
+        assert np.array_equal(only.full_size_HWC, shown.image_HWC), name
+        assert both.full_size_HWC.shape == (both.height_px, both.width_px, 3), name
+        assert both.thumbnail_webp == alone.thumbnail_webp, name
+        assert (both.phash, both.dhash) == (alone.phash, alone.dhash), name
+        assert (read.phash, read.dhash, read.full_size_HWC, only.image_HWC) == (None,) * 4, name
 
 
 def test_only_what_is_asked_for(decoder, png):
@@ -309,8 +362,10 @@ def test_no_interpreter_is_a_typed_error(png, monkeypatch, tmp_path):
         {"width_px": "wide"},
         {"num_frames": 0},
         {"num_frames": 10**9},
-        {"part_bytes": [4096, 3, 1]},
-        {"part_bytes": [4096, 3]},
+        {"part_bytes": [4096, 3, 13, -1]},
+        {"part_bytes": [4096, 3, 1, 0]},
+        {"part_bytes": [4095, 4, 12, 0]},
+        {"part_bytes": [4096, 3, 12]},
         {"part_bytes": None},
         {"image_size": [1, 2]},
         {"image_size": [900, 1]},
@@ -324,15 +379,27 @@ def test_answers_that_make_no_sense_are_not_believed(changes):
         "height_px": 1,
         "num_frames": 1,
         "image_size": [1, 1],
-        "part_bytes": [4096, 3, 12],
+        "part_bytes": [4096, 3, 12, 0],
     }
     parts = bytearray(4096) + b"rgb" + b"RIFF\0\0\0\0WEBP"
-    check = decoder_module._checked_picture  # noqa: SLF001 - what no honest child sends
-    assert check("PNG", reply, parts, Limits(), 8, 8).image_HWC.tolist() == [[list(b"rgb")]]
+    check = partial(
+        decoder_module._checked_picture,  # noqa: SLF001 - what no honest child sends
+        {
+            "format": "PNG",
+            "max_image_pixels": 1_000_000,
+            "max_frames": 100,
+            "max_side_px": 8,
+            "thumbnail_side_px": 8,
+            "wants_hashes": True,
+            "wants_full_size": True,
+        },
+    )
+    picture = check(reply, parts)
+    assert picture.image_HWC.tolist() == picture.full_size_HWC.tolist() == [[list(b"rgb")]]
     with pytest.raises((KeyError, TypeError, ValueError)):
-        check("PNG", {**reply, **changes}, parts, Limits(), 8, 8)
+        check({**reply, **changes}, parts)
     with pytest.raises(ValueError, match="WebP"):
-        check("PNG", reply, parts[:-4] + b"JUNK", Limits(), 8, 8)
+        check(reply, parts[:-4] + b"JUNK")
 
 
 def test_threads_have_decoders_of_their_own(encode):

@@ -10,26 +10,15 @@ of one search fit together.
 from __future__ import annotations
 
 import math
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from smallsight.library.search.matching import (
-    any_of,
-    beginning,
-    count,
-    in_filters,
-    indexed_texts,
-    newest_id,
-    newest_ids,
-    phrase,
-)
 from smallsight.library.search.query import Query, Unit
 from smallsight.library.search.ranking import Match, Tier, WantedUnit, match_texts
-from smallsight.library.search.vocabulary import corrections, terms_containing
+from smallsight.library.search.text_index import Condition, IndexView, TermForm
 
 MAX_FOUND = 1_000
-_PLENTY = 200  # with so many contents found, by all words or by one, weaker kinds of match are not tried
+_PLENTY = 200  # contents found, by all words or by one, from which weaker kinds of match are not tried
 _FEW = 10  # with fewer, contents that hold only some of the words are offered too
 _MAX_RANKED, _MAX_RANKED_BY_NAME = 250, 100
 _MAX_PARTIAL = 100
@@ -47,44 +36,45 @@ class KeywordResult:
     corrections: dict[str, list[str]]
 
 
-def search_keywords(cursor: sqlite3.Cursor, query: Query) -> KeywordResult:
+def search_keywords(view: IndexView, query: Query) -> KeywordResult:
     """Find what holds the words of a query that has some."""
-    return _KeywordSearch(cursor, query).run()
+    return _KeywordSearch(view, query).run()
 
 
 class _KeywordSearch:
-    def __init__(self, cursor: sqlite3.Cursor, query: Query) -> None:
-        self._cursor = cursor
+    def __init__(self, view: IndexView, query: Query) -> None:
+        self._view = view
         self._query = query
         self._units = query.units
         self._found: dict[int, Tier] = {}
         self._by_name: list[int] = []
         self._corrections: dict[str, list[str]] = {}
         self._counts: dict[Unit, int] = {}  # contents that hold the unit as written, for several units
-        self._forms: dict[Unit, list[str]] = {}  # what may stand for a unit
+        self._forms: dict[Unit, list[TermForm]] = {}  # what may stand for a unit
 
     def run(self) -> KeywordResult:
-        self._look_for_all(Tier.EXACT, [phrase(unit.text) for unit in self._units])
+        self._look_for_all(Tier.EXACT, [[TermForm(unit.text)] for unit in self._units])
         if len(self._found) > _MAX_RANKED:
             self._look_in_names()
         if len(self._units) > 1:
             self._counts = {
-                unit: count(self._cursor, phrase(unit.text), _MAX_COUNTED) for unit in self._units
+                unit: self._num_with_any([TermForm(unit.text)], _MAX_COUNTED) for unit in self._units
             }
         if len(self._found) < _PLENTY:
             self._look_for_less()
         return self._ranked()
 
-    def _look_for_all(self, tier: Tier, forms: Sequence[str]) -> None:
+    def _look_for_all(self, tier: Tier, groups: Sequence[Sequence[TermForm]]) -> None:
         limit = _MAX_PARTIAL if tier is Tier.PARTIAL else MAX_FOUND
-        for content_id in newest_ids(self._cursor, in_filters(self._query, forms), limit):
+        condition = Condition(tuple(map(tuple, groups)), self._query)
+        for content_id in self._view.newest(condition, limit):
             self._found.setdefault(content_id, tier)
 
     def _look_in_names(self) -> None:
         """Among very many, make sure of those that carry the words in their name or as a tag."""
-        exact = " AND ".join(phrase(unit.text) for unit in self._units)
-        expression = in_filters(self._query, [f"({{name tags}} : ({exact}))"])
-        self._by_name = newest_ids(self._cursor, expression, _MAX_RANKED_BY_NAME)
+        groups = tuple((TermForm(unit.text),) for unit in self._units)
+        condition = Condition(groups, self._query, in_names=True)
+        self._by_name = self._view.newest(condition, _MAX_RANKED_BY_NAME)
 
     def _look_for_less(self) -> None:
         """Look for words that go on, parts of words, misspellings, and some of the words, in this order.
@@ -93,11 +83,11 @@ class _KeywordSearch:
         may be half typed.
         """
         self._forms = {
-            unit: [beginning(unit) if self._counts.get(unit, 0) < _PLENTY else phrase(unit.text)]
+            unit: [_beginning(unit) if self._counts.get(unit, 0) < _PLENTY else TermForm(unit.text)]
             for unit in self._units
         }
         last = self._units[-1]
-        self._look_for_all(Tier.PREFIX, [*self._all_forms()[:-1], beginning(last)])
+        self._look_for_all(Tier.PREFIX, [*self._all_forms()[:-1], [_beginning(last)]])
         if len(self._found) >= _PLENTY:
             return
         rare = [unit for unit in self._units if self._is_rare(unit)][:_MAX_EXPANDED]
@@ -111,7 +101,7 @@ class _KeywordSearch:
     def _is_rare(self, unit: Unit) -> bool:
         """Tell whether this is a word that few contents hold, or words that go on from it.
 
-        One or two letters are parts of a great many words, so for those few is none.
+        One or two letters are parts of a great many words, so those count as rare only if nothing holds them.
         """
         few = _PLENTY if len(unit.text) >= 3 else 1
         if len(unit.terms) > 1 or unit.is_literal or self._counts.get(unit, 0) >= few:
@@ -122,27 +112,28 @@ class _KeywordSearch:
         """Count the contents that hold any form of this unit that is looked for so far, up to limit."""
         if len(self._units) == 1 and not self._query.is_filtered:
             return min(len(self._found), limit)
-        return count(self._cursor, any_of(self._forms[unit]), limit)
+        return self._num_with_any(self._forms[unit], limit)
 
-    def _all_forms(self) -> list[str]:
-        return [any_of(self._forms[unit]) for unit in self._units]
+    def _num_with_any(self, forms: Sequence[TermForm], limit: int) -> int:
+        return self._view.count(Condition((tuple(forms),)), limit)
+
+    def _all_forms(self) -> list[list[TermForm]]:
+        return [self._forms[unit] for unit in self._units]
 
     def _add_parts(self, units: Sequence[Unit]) -> bool:
         num_added = 0
         for unit in units:
-            containing = terms_containing(self._cursor, unit.text)
-            self._forms[unit] += map(phrase, containing)
+            containing = self._view.terms_containing(unit.text)
+            self._forms[unit] += map(TermForm, containing)
             num_added += len(containing)
         return num_added > 0
 
     def _add_corrections(self, units: Sequence[Unit]) -> bool:
         for unit in units:
             held_by = self._num_holding(unit, _RARE_ENOUGH_TO_CORRECT + 1)
-            if held_by <= _RARE_ENOUGH_TO_CORRECT and (
-                likely := corrections(self._cursor, unit.text, held_by)
-            ):
+            if held_by <= _RARE_ENOUGH_TO_CORRECT and (likely := self._view.corrections(unit.text, held_by)):
                 self._corrections[unit.text] = likely
-                self._forms[unit] += map(phrase, likely)
+                self._forms[unit] += map(TermForm, likely)
         return bool(self._corrections)
 
     def _look_for_some(self) -> None:
@@ -156,14 +147,13 @@ class _KeywordSearch:
         for choice in choices:
             if len(self._found) >= _MAX_PARTIAL:
                 return
-            self._look_for_all(Tier.PARTIAL, [any_of(self._forms[unit]) for unit in choice])
+            self._look_for_all(Tier.PARTIAL, [self._forms[unit] for unit in choice])
 
     def _ranked(self) -> KeywordResult:
         read = [*dict.fromkeys([*list(self._found)[:_MAX_RANKED], *self._by_name])]
         wanted = self._weighted_units()
         matches = {
-            content_id: match_texts(texts, wanted)
-            for content_id, texts in indexed_texts(self._cursor, read).items()
+            content_id: match_texts(texts, wanted) for content_id, texts in self._view.texts(read).items()
         }
         unread = {tier: Match(tier, float(Tier.PARTIAL - tier), 1.0, frozenset({tier})) for tier in Tier}
         for content_id, tier in self._found.items():
@@ -173,7 +163,7 @@ class _KeywordSearch:
         return KeywordResult(tuple(ids), matches, self._corrections)
 
     def _weighted_units(self) -> list[WantedUnit]:
-        num_contents = newest_id(self._cursor) if self._counts else 0
+        num_contents = self._view.newest_id() if self._counts else 0
         return [
             WantedUnit(
                 unit,
@@ -182,6 +172,10 @@ class _KeywordSearch:
             )
             for unit in self._units
         ]
+
+
+def _beginning(unit: Unit) -> TermForm:
+    return TermForm(unit.text, goes_on=not unit.is_literal)
 
 
 def _rarity(num_holding: int, num_contents: int) -> float:

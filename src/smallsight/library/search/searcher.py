@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,28 +10,18 @@ from enum import StrEnum
 import numpy as np
 
 from smallsight.errors import NotInLibraryError
-from smallsight.library.database import Database
 from smallsight.library.search.excerpt import Highlighter
 from smallsight.library.search.fusion import fuse
-from smallsight.library.search.hits import Finding, Hit, read_hits
+from smallsight.library.search.hits import Finding, Hit, hits_of
 from smallsight.library.search.keyword import KeywordResult, search_keywords
-from smallsight.library.search.matching import (
-    all_ids,
-    count,
-    in_filters,
-    indexed_among,
-    newest_ids,
-    passing_among,
-    raw_cursor,
-)
 from smallsight.library.search.query import Query, parse_query
 from smallsight.library.search.ranking import Match, Tier
-from smallsight.library.search.similar import Hashes, differing_bits, read_hashes
+from smallsight.library.search.similar import Hashes, differing_bits
+from smallsight.library.search.text_index import NO_FILTERS, Condition, IndexView, Neighbour, TextIndex
 from smallsight.library.search.tokens import tokenize
-from smallsight.library.search.vectors import Neighbour, VectorIndex
 from smallsight.settings import Settings
 
-_MAX_SEMANTIC = 100  # beyond so many, similar in meaning says little
+_MAX_SEMANTIC = 100  # beyond these, similar in meaning says little
 _MAX_SELECTED = 20_000  # contents that pass a filter, for listing them all to be worth it
 _COUNTED_WITHOUT_WORDS = 1_000_000
 _MAX_OFFSET, _MAX_LIMIT = 1_000_000_000, 10_000
@@ -78,23 +67,19 @@ _NO_KEYWORDS = KeywordResult((), {}, {})
 class Searcher:
     """Searches one library; may be used from any thread.
 
-    ``embed`` turns texts into unit vectors [N, D] of the embedder named by ``embedder_key``; without it there
-    is no semantic search, and a fused search is a keyword search.
+    ``embed`` turns texts into unit vectors [N, D] of the embedder that made the vectors of the index; without
+    it there is no semantic search, and a fused search is a keyword search.
     """
 
     def __init__(
         self,
-        database: Database,
+        index: TextIndex,
         settings: Settings,
-        embed: Callable[[Sequence[str]], np.ndarray] | None,
-        embedder_key: str | None,
+        embed: Callable[[Sequence[str]], np.ndarray] | None = None,
     ) -> None:
-        self._database = database
+        self._index = index
         self._settings = settings
         self._embed = embed
-        self._vectors = (
-            VectorIndex(database, embedder_key) if embed is not None and embedder_key is not None else None
-        )
 
     def search(
         self, text: str, *, mode: Mode = Mode.FUSED, limit: int | None = None, offset: int = 0
@@ -107,16 +92,15 @@ class Searcher:
         mode = Mode(mode)
         limit = self._settings.search.limit if limit is None else min(max(limit, 0), _MAX_LIMIT)
         query = parse_query(text, self._settings.limits.max_query_chars)
-        with self._database.reading() as connection:
-            cursor = raw_cursor(connection)
-            found = self._find(cursor, query, mode, min(max(offset, 0), _MAX_OFFSET), limit)
+        with self._index.reading() as view:
+            found = self._find(view, query, mode, min(max(offset, 0), _MAX_OFFSET), limit)
             highlighter = Highlighter(query.units, found.corrections)
-            hits = read_hits(cursor, found.page, highlighter, query.folders)
+            hits = hits_of(view, found.page, highlighter, query.folders)
         return SearchResult(
             hits=tuple(hits),
             total=found.total,
             corrections=found.corrections,
-            semantic_available=self._vectors is not None,
+            semantic_available=self._embed is not None,
             elapsed_ms=(time.perf_counter() - started_s) * 1000,
         )
 
@@ -126,25 +110,24 @@ class Searcher:
         Raises NotInLibraryError when there is no such content with a file.
         """
         limit = self._settings.search.limit if limit is None else min(max(limit, 0), _MAX_LIMIT)
-        with self._database.reading() as connection:
-            cursor = raw_cursor(connection)
-            if not indexed_among(cursor, [content_id]):
+        with self._index.reading() as view:
+            if not view.passing([content_id], NO_FILTERS):
                 raise NotInLibraryError(f"No picture in the library has the number {content_id}.")
-            by_look = _by_look(read_hashes(connection), content_id)
-            by_text = self._similar_in_text(cursor, content_id, limit)
-            present = indexed_among(cursor, [*by_look, *by_text])
+            by_look = _by_look(view.hashes(), content_id)
+            by_text = self._similar_in_text(view, content_id, limit)
+            present = view.passing([*by_look, *by_text], NO_FILTERS)
             findings = [one for one in _joined_similar(by_look, by_text) if one.content_id in present][:limit]
-            return read_hits(cursor, findings, Highlighter((), {}))
+            return hits_of(view, findings, Highlighter((), {}))
 
-    def _find(self, cursor: sqlite3.Cursor, query: Query, mode: Mode, offset: int, limit: int) -> _Found:
+    def _find(self, view: IndexView, query: Query, mode: Mode, offset: int, limit: int) -> _Found:
         if not query.units:
-            expression = in_filters(query)
-            ids = newest_ids(cursor, expression, limit, offset)
-            total = count(cursor, expression, _COUNTED_WITHOUT_WORDS)
+            condition = Condition(query=query)
+            ids = view.newest(condition, limit, offset)
+            total = view.count(condition, _COUNTED_WITHOUT_WORDS)
             return _Found([Finding(content_id, 0.0) for content_id in ids], total)
-        keywords = search_keywords(cursor, query) if mode is not Mode.SEMANTIC else _NO_KEYWORDS
+        keywords = search_keywords(view, query) if mode is not Mode.SEMANTIC else _NO_KEYWORDS
         spelt = _with_corrections(query.text, keywords.corrections)
-        semantic = self._find_meaning(cursor, query, spelt) if mode is not Mode.KEYWORD else []
+        semantic = self._find_meaning(view, query, spelt) if mode is not Mode.KEYWORD else []
         scored = _scored(mode, keywords, semantic)
         nearest = {one.content_id: one for one in semantic}
         page = []
@@ -154,39 +137,37 @@ class Searcher:
             page.append(_finding(content_id, score, found_by, near))
         return _Found(page, len(scored), keywords.corrections)
 
-    def _find_meaning(self, cursor: sqlite3.Cursor, query: Query, text: str) -> list[Neighbour]:
+    def _find_meaning(self, view: IndexView, query: Query, text: str) -> list[Neighbour]:
         """Return at most 100 contents whose texts mean something like text and that pass the filters.
 
         A filter that few pass selects before similarities are compared; one that most pass is cheaper to
         apply to what is most similar, taking more until enough is left.
         """
-        if self._embed is None or self._vectors is None:
+        if self._embed is None:
             return []
         query_D = np.asarray(self._embed([text]), dtype=np.float32)[0]
         least = self._settings.search.min_similarity
         among = None
         num_asked = _MAX_SEMANTIC + _MAX_SEMANTIC // 4  # some may have lost their files since
-        expression = in_filters(query)
-        if (query.tags or query.folders) and count(cursor, expression, _MAX_SELECTED) < _MAX_SELECTED:
-            among = all_ids(cursor, expression)
+        condition = Condition(query=query)
+        if (query.tags or query.folders) and view.count(condition, _MAX_SELECTED) < _MAX_SELECTED:
+            among = condition
         elif query.is_filtered:
             num_asked *= 6
         while True:
-            near = self._vectors.neighbours(cursor, query_D, num_asked, min_similarity=least, among=among)
-            passing = passing_among(cursor, [one.content_id for one in near], query)
+            near = view.neighbours(query_D, num_asked, min_similarity=least, among=among)
+            passing = view.passing([one.content_id for one in near], query)
             kept = [one for one in near if one.content_id in passing]
             if len(kept) >= _MAX_SEMANTIC or len(near) < num_asked:
                 return kept[:_MAX_SEMANTIC]
             num_asked *= 4
 
-    def _similar_in_text(self, cursor: sqlite3.Cursor, content_id: int, limit: int) -> dict[int, Neighbour]:
+    def _similar_in_text(self, view: IndexView, content_id: int, limit: int) -> dict[int, Neighbour]:
         """Return the contents nearest to any chunk of this one."""
         best: dict[int, Neighbour] = {}
-        if self._vectors is None:
-            return best
         least = self._settings.search.min_similarity
-        for vector_D in self._vectors.vectors_of(cursor, content_id):
-            for one in self._vectors.neighbours(cursor, vector_D, limit + 1, min_similarity=least):
+        for vector_D in view.vectors_of(content_id):
+            for one in view.neighbours(vector_D, limit + 1, min_similarity=least):
                 known = best.get(one.content_id)
                 if known is None or one.similarity > known.similarity:
                     best[one.content_id] = one

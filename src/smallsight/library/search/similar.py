@@ -1,4 +1,4 @@
-"""Pictures that look alike, by perceptual hashes, and files that are the same.
+"""Pictures that look alike, by perceptual hashes.
 
 Two pictures are near duplicates when both of their hashes (of structure, and of gradients) differ in few
 bits: either alone mistakes flat pictures for each other too often.
@@ -9,13 +9,8 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
-import sqlalchemy as sa
-
-from smallsight.library.database import Database
-from smallsight.library.search.matching import raw_cursor
 
 _HASH_BITS = 64
 _MAX_PARTS = 12
@@ -31,67 +26,28 @@ class Hashes:
     dhashes_N: np.ndarray
 
 
-@dataclass(frozen=True, slots=True)
-class Duplicates:
-    """Files with the same bytes."""
-
-    content_id: int
-    paths: tuple[Path, ...]
-
-
-def read_hashes(connection: sa.Connection) -> Hashes:
-    """Read the hashes of all contents, also of those without a file."""
-    rows = raw_cursor(connection).execute(
-        "SELECT id, phash, dhash FROM content WHERE phash IS NOT NULL AND dhash IS NOT NULL ORDER BY id"
-    )
-    table_N3 = np.array(rows.fetchall(), dtype=np.int64).reshape(-1, 3)
-    unsigned_N2 = np.ascontiguousarray(table_N3[:, 1:]).view(np.uint64)
-    return Hashes(table_N3[:, 0], unsigned_N2[:, 0], unsigned_N2[:, 1])
-
-
 def differing_bits(hashes: Hashes, row: int) -> np.ndarray:
     """Return int64 [N]: differing bits of 64 from one picture, by the hash that differs more."""
     return _distances(hashes, np.arange(len(hashes.content_ids_N)), np.array([row]))[:, 0]
 
 
-def near_duplicates(database: Database, max_bits: int) -> list[tuple[int, ...]]:
+def near_groups(hashes: Hashes, max_bits: int) -> list[tuple[int, ...]]:
     """Return groups of content ids that look alike, the oldest first in each.
 
     Every picture of a group differs from its first in at most max_bits of 64, so a group cannot drift from
     one look to another through a chain of small steps; a picture is in one group at most.
     """
-    with database.reading() as connection:
-        everything = read_hashes(connection)
-        rows = connection.exec_driver_sql("SELECT content_id FROM search_text")
-        present = np.fromiter((row[0] for row in rows), dtype=np.int64)
-    hashes = _selected(everything, np.isin(everything.content_ids_N, present))
     both_N2 = np.stack([hashes.phashes_N, hashes.dhashes_N], axis=1)
     _, first, look_N = np.unique(both_N2, axis=0, return_index=True, return_inverse=True)
-    neighbours = _neighbours(_selected(hashes, first), max_bits)
+    neighbours = _neighbours(selected(hashes, first), max_bits)
     contents_of: dict[int, list[int]] = defaultdict(list)
     for content_id, look in zip(hashes.content_ids_N.tolist(), look_N.tolist(), strict=True):
         contents_of[look].append(content_id)
     return _groups(contents_of, neighbours)
 
 
-def duplicates(database: Database) -> list[Duplicates]:
-    """Return contents that more than one present file has, by content id."""
-    with database.reading() as connection:
-        rows = connection.exec_driver_sql(
-            """SELECT picture.content_id, folder.path, picture.path
-               FROM picture JOIN folder ON folder.id = picture.folder_id
-               WHERE vanished_at_s IS NULL AND content_id IN (
-                   SELECT content_id FROM picture WHERE vanished_at_s IS NULL AND content_id IS NOT NULL
-                   GROUP BY content_id HAVING count(*) > 1)
-               ORDER BY picture.content_id, picture.id"""
-        ).fetchall()
-    paths: dict[int, list[Path]] = defaultdict(list)
-    for content_id, root, path in rows:
-        paths[content_id].append(Path(root) / path)
-    return [Duplicates(content_id, tuple(found)) for content_id, found in paths.items()]
-
-
-def _selected(hashes: Hashes, rows: np.ndarray) -> Hashes:
+def selected(hashes: Hashes, rows: np.ndarray) -> Hashes:
+    """Return the hashes at these rows, given as numbers or as a mask."""
     return Hashes(hashes.content_ids_N[rows], hashes.phashes_N[rows], hashes.dhashes_N[rows])
 
 

@@ -1,117 +1,132 @@
-"""The writing side of the search index: one row of normalised text for each content that has a file.
+"""What search asks of the database: which contents hold which words, mean something alike, look alike.
 
-Owns how rows are made. They follow from content, picture and content_tag and can be made again at any time.
+The seam between the half of search that knows no database and the one that knows nothing else. The shipped
+implementation is ``library/search/sqlite/``.
 """
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
-import sqlalchemy as sa
+import numpy as np
 
-from smallsight.library.search.index_terms import BOUNDARY, filter_column
-from smallsight.library.search.tokens import search_form
+from smallsight.library.search.query import Query
+from smallsight.library.search.similar import Hashes
 
-_CONTENTS_PER_BATCH = 1_000
-_MAX_TERM_CHARS = 40  # longer ones are found by themselves and their beginnings only
-_SEPARATOR = f" {BOUNDARY} "
-
-_Row = tuple[str, str, str, str, str, str]  # name, folder, tags, description, ocr, filters
+NO_FILTERS = Query()
 
 
-@dataclass(slots=True)
-class _FilePlaces:
-    """Where the files of one content are and what they are called; dicts keep order and drop repeats."""
+@dataclass(frozen=True, slots=True)
+class TermForm:
+    """Terms that stand side by side, separated by spaces; with ``goes_on`` the last may be a longer one."""
 
-    names: dict[str, None] = field(default_factory=dict)
-    folders: dict[tuple[str, str], None] = field(default_factory=dict)  # root, and the way from it
+    text: str
+    goes_on: bool = False
 
 
-def refresh_search_text(connection: sa.Connection, content_ids: Sequence[int]) -> None:
-    """Make the index say about these contents what the library says now.
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Contents that hold one form or more of every group and pass the filters and minus words of the query.
 
-    A content none of whose files is present, or that does not exist, leaves the index. Runs inside the
-    caller's transaction on the writing connection.
+    With ``in_names`` the forms have to stand in the name of a file or in a tag.
     """
-    ids = sorted(set(content_ids))
-    for start in range(0, len(ids), _CONTENTS_PER_BATCH):
-        _refresh_batch(connection, ids[start : start + _CONTENTS_PER_BATCH])
+
+    groups: tuple[tuple[TermForm, ...], ...] = ()
+    query: Query = NO_FILTERS
+    in_names: bool = False
 
 
-def _refresh_batch(connection: sa.Connection, ids: list[int]) -> None:
-    selection = (json.dumps(ids),)
-    wanted = _wanted_rows(connection, selection)
-    stored: dict[int, _Row] = {
-        row[0]: (row[1], row[2], row[3], row[4], row[5], row[6])
-        for row in connection.exec_driver_sql(
-            """SELECT content_id, name, folder, tags, description, ocr, filters FROM search_text
-               WHERE content_id IN (SELECT value FROM json_each(?))""",
-            selection,
-        )
-    }
-    outdated = [(content_id,) for content_id, row in stored.items() if wanted.get(content_id) != row]
-    if outdated:
-        connection.exec_driver_sql("DELETE FROM search_text WHERE content_id = ?", outdated)
-    added = [(content_id, *row) for content_id, row in wanted.items() if stored.get(content_id) != row]
-    if added:
-        connection.exec_driver_sql("INSERT INTO search_text VALUES (?, ?, ?, ?, ?, ?, ?)", added)
-        _add_terms(connection, (row for _, *row in added))
+class Neighbour(NamedTuple):
+    """A content, and the chunk of it that is most similar; the similarity is a cosine."""
+
+    content_id: int
+    similarity: float
+    chunk_id: int
 
 
-def _wanted_rows(connection: sa.Connection, selection: tuple[str]) -> dict[int, _Row]:
-    places: dict[int, _FilePlaces] = defaultdict(_FilePlaces)
-    for content_id, root, path in connection.exec_driver_sql(
-        """SELECT picture.content_id, folder.path, picture.path
-           FROM picture JOIN folder ON folder.id = picture.folder_id
-           WHERE picture.content_id IN (SELECT value FROM json_each(?)) AND picture.vanished_at_s IS NULL
-           ORDER BY picture.id""",
-        selection,
-    ):
-        way, _, name = path.rpartition("/")
-        places[content_id].names[name] = None
-        places[content_id].folders[root, way] = None
-    tags: dict[int, list[str]] = defaultdict(list)
-    for content_id, tag_name in connection.exec_driver_sql(
-        """SELECT content_tag.content_id, tag.name FROM content_tag JOIN tag ON tag.id = content_tag.tag_id
-           WHERE content_tag.content_id IN (SELECT value FROM json_each(?)) ORDER BY tag.folded""",
-        selection,
-    ):
-        tags[content_id].append(tag_name)
-    texts = connection.exec_driver_sql(
-        """SELECT id, description, ocr_text FROM content
-           WHERE id IN (SELECT value FROM json_each(?))""",
-        selection,
-    )
-    return {
-        content_id: _row(places[content_id], tags[content_id], description or "", ocr_text or "")
-        for content_id, description, ocr_text in texts
-        if content_id in places
-    }
+@dataclass(frozen=True, slots=True)
+class ShownFile:
+    """One present file of a content; ``folders`` are those it lies in, from the root on."""
+
+    picture_id: int
+    path: Path
+    folders: str
 
 
-def _row(place: _FilePlaces, tags: Sequence[str], description: str, ocr_text: str) -> _Row:
-    last_parts = (f"{root.replace(chr(92), '/').rpartition('/')[2]} {way}" for root, way in place.folders)
-    return (
-        _joined(place.names),
-        _joined(last_parts),
-        _joined(tags),
-        search_form(description),
-        search_form(ocr_text),
-        filter_column(tags, (f"{root}/{way}" for root, way in place.folders)),
-    )
+@dataclass(frozen=True, slots=True)
+class ShownContent:
+    """What a hit shows of a content; ``files`` holds one at least, the one seen first first."""
+
+    sha256: str
+    width_px: int | None
+    height_px: int | None
+    ocr_text: str | None
+    description: str | None
+    files: tuple[ShownFile, ...]
+    tags: tuple[str, ...]
 
 
-def _joined(texts: Iterable[str]) -> str:
-    return _SEPARATOR.join(dict.fromkeys(search_form(text) for text in texts))
+class IndexView(Protocol):
+    """One consistent state of the index, for one thread. Only contents that have a file are in it."""
+
+    def newest(self, condition: Condition, limit: int, offset: int = 0) -> list[int]:
+        """Return the ids of contents that meet the condition, newest first."""
+        ...
+
+    def count(self, condition: Condition, limit: int) -> int:
+        """Count the contents that meet the condition, up to the limit."""
+        ...
+
+    def passing(self, content_ids: Sequence[int], query: Query) -> set[int]:
+        """Return those of these contents that pass the filters and minus words of the query."""
+        ...
+
+    def texts(self, content_ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
+        """Return the texts of contents in search form: name, folder, tags, description, OCR."""
+        ...
+
+    def newest_id(self) -> int:
+        """Return the highest content id, which is near the number of contents, or 0."""
+        ...
+
+    def terms_containing(self, part: str) -> list[str]:
+        """Return terms that hold this part after their first letter, some of them if there are very many."""
+        ...
+
+    def corrections(self, word: str, num_contents: int) -> list[str]:
+        """Return the few terms that word, which so many contents hold, is most likely a misspelling of."""
+        ...
+
+    def neighbours(
+        self, query_D: np.ndarray, limit: int, *, min_similarity: float, among: Condition | None = None
+    ) -> list[Neighbour]:
+        """Return the contents most similar to a vector of unit length, float32 [D], most similar first."""
+        ...
+
+    def vectors_of(self, content_id: int) -> list[np.ndarray]:
+        """Return the vectors of one content, float32 [D] each; perhaps none."""
+        ...
+
+    def hashes(self) -> Hashes:
+        """Return the perceptual hashes of all contents, also of those without a file."""
+        ...
+
+    def shown(self, content_ids: Sequence[int]) -> dict[int, ShownContent]:
+        """Return what is shown of those of these contents that have a file."""
+        ...
+
+    def chunk_text(self, chunk_id: int) -> str | None:
+        """Return the text of a chunk, None once it is gone."""
+        ...
 
 
-def _add_terms(connection: sa.Connection, rows: Iterable[Sequence[str]]) -> None:
-    terms: set[str] = set()
-    for name, folder, tags, description, ocr, _ in rows:
-        terms.update(name.split(), folder.split(), tags.split(), description.split(), ocr.split())
-    parameters = [(term,) for term in sorted(terms) if 2 <= len(term) <= _MAX_TERM_CHARS]
-    if parameters:
-        connection.exec_driver_sql("INSERT OR IGNORE INTO term (term) VALUES (?)", parameters)
+class TextIndex(Protocol):
+    """The searchable side of one library; may be used from any thread."""
+
+    def reading(self) -> AbstractContextManager[IndexView]:
+        """Give a view of the present state."""
+        ...

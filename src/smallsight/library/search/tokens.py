@@ -110,11 +110,6 @@ def search_form(text: str) -> str:
     return " ".join(token.term for token in tokenize(text))
 
 
-def is_cjk(character: str) -> bool:
-    """Tell whether this character is a term of its own: Han, Hiragana or Katakana."""
-    return _CLASSES[ord(character)] == "c"
-
-
 def _terms(run: str) -> tuple[str, ...]:
     if run.isascii():
         return (run.lower(),)

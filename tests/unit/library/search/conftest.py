@@ -15,7 +15,8 @@ from smallsight.library.database import Database
 from smallsight.library.embedding import store_vectors
 from smallsight.library.schema import content, content_tag, folder, picture, tag
 from smallsight.library.search.searcher import Searcher
-from smallsight.library.search.text_index import refresh_search_text
+from smallsight.library.search.sqlite.index import SqliteTextIndex
+from smallsight.library.search.sqlite.search_text import refresh_search_text
 from smallsight.library.search.tokens import normalise, search_form
 from smallsight.settings import Settings
 
@@ -123,12 +124,12 @@ def small(database: Database) -> SmallLibrary:
 
 @pytest.fixture
 def words_only(database: Database, settings: Settings) -> Searcher:
-    return Searcher(database, settings, None, None)
+    return Searcher(SqliteTextIndex(database), settings)
 
 
 @pytest.fixture
 def searcher(database: Database, settings: Settings) -> Searcher:
-    return Searcher(database, settings, toy_embed, TOY_KEY)
+    return Searcher(SqliteTextIndex(database, TOY_KEY), settings, toy_embed)
 
 
 @pytest.fixture(scope="session")
@@ -149,4 +150,4 @@ def make_small() -> type[SmallLibrary]:
 @pytest.fixture(scope="session")
 def make_searcher() -> Callable[[Database, Settings], Searcher]:
     """Make a searcher with the toy embedder."""
-    return lambda database, settings: Searcher(database, settings, toy_embed, TOY_KEY)
+    return lambda database, settings: Searcher(SqliteTextIndex(database, TOY_KEY), settings, toy_embed)

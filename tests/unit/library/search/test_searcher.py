@@ -8,6 +8,7 @@ import pytest
 
 from smallsight.library.search import keyword
 from smallsight.library.search.searcher import Mode, Searcher
+from smallsight.library.search.sqlite.index import SqliteTextIndex
 from smallsight.settings import SearchSettings, Settings
 
 
@@ -56,7 +57,7 @@ def test_the_meaning_is_that_of_the_corrected_words(small, database, settings):
         asked.extend(texts)
         return np.eye(len(texts), 8, dtype=np.float32)
 
-    Searcher(database, settings, embed, "any").search("Frendly, SHARK!")
+    Searcher(SqliteTextIndex(database, "any"), settings, embed).search("Frendly, SHARK!")
     assert asked == ["friendly SHARK"]
 
 

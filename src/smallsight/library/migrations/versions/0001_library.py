@@ -11,7 +11,7 @@ branch_labels = None
 depends_on = None
 
 _SEARCH_TABLES = (
-    # What search looks at, in the form of library/search/tokens.py; see library/search/text_index.py.
+    # What search looks at, in the form of library/search/tokens.py; see library/search/sqlite/search_text.py.
     """CREATE TABLE search_text (
         content_id INTEGER PRIMARY KEY,
         name TEXT NOT NULL, folder TEXT NOT NULL, tags TEXT NOT NULL,

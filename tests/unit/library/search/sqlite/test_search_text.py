@@ -3,7 +3,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from smallsight.library.schema import content
-from smallsight.library.search.text_index import refresh_search_text
+from smallsight.library.search.sqlite.search_text import refresh_search_text
 
 
 def stored(database, content_id):

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from smallsight.library.search.matching import raw_cursor
-from smallsight.library.search.vocabulary import corrections, terms_containing
+from smallsight.library.search.sqlite.matching import raw_cursor
+from smallsight.library.search.sqlite.vocabulary import corrections, terms_containing
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 
 from smallsight.library.embedding import store_vectors
 from smallsight.library.schema import content
-from smallsight.library.search import vectors as module
-from smallsight.library.search.vectors import VectorIndex
+from smallsight.library.search.sqlite import vectors as module
+from smallsight.library.search.sqlite.vectors import VectorIndex
 
 KEY = "key"
 

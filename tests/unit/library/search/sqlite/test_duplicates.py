@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from smallsight.errors import NotInLibraryError
-from smallsight.library.search.similar import duplicates, near_duplicates
+from smallsight.library.search.sqlite.duplicates import duplicates, near_duplicates
 
 
 def signed(number):

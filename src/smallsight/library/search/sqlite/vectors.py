@@ -13,13 +13,18 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from smallsight.library.database import Database
-from smallsight.library.search.matching import raw_cursor
-from smallsight.library.search.vector_file import Stamp, VectorBlock, read_vector_file, write_vector_file
+from smallsight.library.search.sqlite.matching import raw_cursor
+from smallsight.library.search.sqlite.vector_file import (
+    Stamp,
+    VectorBlock,
+    read_vector_file,
+    write_vector_file,
+)
+from smallsight.library.search.text_index import Neighbour
 
 _MIN_VECTORS_IN_FILE = 5_000  # fewer load from the database in a few milliseconds
 _ROWS_PER_READ = 4_096
@@ -40,14 +45,6 @@ class _Snapshot:
     chunk_ids_N: np.ndarray
     content_ids_N: np.ndarray
     is_live_N: np.ndarray | None = None  # which rows are still in the database; None when all are
-
-
-class Neighbour(NamedTuple):
-    """A content, and the chunk of it that is most similar."""
-
-    content_id: int
-    similarity: float
-    chunk_id: int
 
 
 _EMPTY = VectorBlock(np.empty((0, 0), np.float32), np.empty(0, np.int64), np.empty(0, np.int64))

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import sqlalchemy as sa
 
 from smallsight.library.search.index_terms import BOUNDARY, EVERY, folder_phrase, tag_mark
-from smallsight.library.search.query import Query, Unit
+from smallsight.library.search.query import Query
+from smallsight.library.search.text_index import Condition, TermForm
 
 COLUMNS = ("name", "folder", "tags", "description", "ocr")
 
@@ -25,26 +26,26 @@ def raw_cursor(connection: sa.Connection) -> sqlite3.Cursor:
     return driver.cursor()
 
 
-def phrase(text: str) -> str:
-    """Return the expression for these terms, side by side."""
+def expression_of(condition: Condition) -> str:
+    """Return a condition in the query language of FTS5."""
+    needed, banned = _filter_texts(condition.query)
+    wanted = [_any_of([_form(form) for form in group]) for group in condition.groups]
+    if condition.in_names:
+        wanted = [f"({{name tags}} : ({' AND '.join(wanted)}))"]
+    kept = " AND ".join([*wanted, *map(_phrase, needed)] or [_phrase(EVERY)])
+    return f"({kept}) NOT {_any_of([_phrase(text) for text in banned])}" if banned else kept
+
+
+def _phrase(text: str) -> str:
     return f'"{text}"'
 
 
-def beginning(unit: Unit) -> str:
-    """Return the expression for this unit, where its last term may go on."""
-    return phrase(unit.text) if unit.is_literal else phrase(unit.text) + " *"
+def _form(form: TermForm) -> str:
+    return f"{_phrase(form.text)} *" if form.goes_on else _phrase(form.text)
 
 
-def any_of(expressions: Iterable[str]) -> str:
-    """Return the expression for one or more of these."""
-    return f"({' OR '.join(expressions)})"
-
-
-def in_filters(query: Query, wanted: Sequence[str] = ()) -> str:
-    """Return the expression for all of wanted, within what the query's filters and minus words leave."""
-    needed, banned = _filter_texts(query)
-    kept = " AND ".join([*wanted, *map(phrase, needed)] or [phrase(EVERY)])
-    return f"({kept}) NOT {any_of(map(phrase, banned))}" if banned else kept
+def _any_of(expressions: Sequence[str]) -> str:
+    return expressions[0] if len(expressions) == 1 else f"({' OR '.join(expressions)})"
 
 
 def _filter_texts(query: Query) -> tuple[list[str], list[str]]:
@@ -56,25 +57,27 @@ def _filter_texts(query: Query) -> tuple[list[str], list[str]]:
     return [text for text in needed if text], [text for text in banned if text]
 
 
-def newest_ids(cursor: sqlite3.Cursor, expression: str, limit: int, offset: int = 0) -> list[int]:
+def newest_ids(cursor: sqlite3.Cursor, condition: Condition, limit: int, offset: int = 0) -> list[int]:
     """Return the ids of contents that match, newest first."""
     rows = cursor.execute(
         "SELECT rowid FROM search_index WHERE search_index MATCH ? ORDER BY rowid DESC LIMIT ? OFFSET ?",
-        (expression, limit, offset),
+        (expression_of(condition), limit, offset),
     )
     return [row[0] for row in rows]
 
 
-def all_ids(cursor: sqlite3.Cursor, expression: str) -> np.ndarray:
+def all_ids(cursor: sqlite3.Cursor, condition: Condition) -> np.ndarray:
     """Return int64 [N]: the ids of all contents that match, ascending."""
-    rows = cursor.execute("SELECT rowid FROM search_index WHERE search_index MATCH ?", (expression,))
+    rows = cursor.execute(
+        "SELECT rowid FROM search_index WHERE search_index MATCH ?", (expression_of(condition),)
+    )
     return np.fromiter((row[0] for row in rows), dtype=np.int64)
 
 
-def count(cursor: sqlite3.Cursor, expression: str, limit: int) -> int:
+def count(cursor: sqlite3.Cursor, condition: Condition, limit: int) -> int:
     """Return how many contents match, or limit when there are more."""
     statement = "SELECT count(*) FROM (SELECT 1 FROM search_index WHERE search_index MATCH ? LIMIT ?)"
-    number: int = cursor.execute(statement, (expression, limit)).fetchone()[0]
+    number: int = cursor.execute(statement, (expression_of(condition), limit)).fetchone()[0]
     return number
 
 

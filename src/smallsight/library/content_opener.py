@@ -1,0 +1,142 @@
+"""Opens contents for the stages: each file is read once and decoded once, whichever stages are due."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from smallsight.errors import DecoderFailedError, PictureError, PictureNotFoundError
+from smallsight.library.database import Database
+from smallsight.library.ledger import StageName, Task
+from smallsight.library.opened_content import Needs, OpenedContent
+from smallsight.library.read_files import ReadFiles
+from smallsight.library.schema import folder, picture
+from smallsight.media.decoder import PictureDecoder
+from smallsight.media.files import read_picture_file
+from smallsight.media.picture import DecodedPicture
+from smallsight.media.video_formats import is_animation
+from smallsight.settings import Settings
+
+_PICTURES_AT_ONCE = 3  # one being worked on and two opened ahead
+_FULL_SIZE_AT_ONCE = 2  # each may take three bytes times limits.max_image_pixels
+
+
+class ContentOpener:
+    """Opens the contents of tasks in order, a few ahead in a thread of its own.
+
+    ``needs`` says what each stage has to be given; a task is opened for those of them that are due.
+    """
+
+    def __init__(
+        self, database: Database, settings: Settings, files: ReadFiles, needs: Mapping[StageName, Needs]
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._files = files
+        self._needs = needs
+
+    def open_all(
+        self, tasks: Iterator[Task], should_stop: Callable[[], bool]
+    ) -> Generator[OpenedContent, None, None]:
+        """Yield every task's content, opened or with the error that came of it, until should_stop."""
+        if not any(self._needs.values()):
+            while not should_stop() and (task := next(tasks, None)) is not None:
+                yield OpenedContent(task)
+            return
+        wants_full_size = any(Needs.FULL_SIZE in needs for needs in self._needs.values())
+        at_once = _FULL_SIZE_AT_ONCE if wants_full_size else _PICTURES_AT_ONCE
+        opening: deque[Future[OpenedContent]] = deque()
+        with PictureDecoder(self._settings.limits) as decoder, ThreadPoolExecutor(1, "decode") as pool:
+            try:
+                while not should_stop():
+                    while len(opening) < at_once and (task := next(tasks, None)) is not None:
+                        opening.append(pool.submit(self._open, decoder, task))
+                    if not opening:
+                        return
+                    yield opening.popleft().result()
+            finally:
+                for future in opening:
+                    future.cancel()
+
+    def _open(self, decoder: PictureDecoder, task: Task) -> OpenedContent:
+        """Find, read and decode one content; runs in the decoding thread and writes nothing."""
+        started_s = time.perf_counter()
+        paths = self._paths_of(task)
+        content = OpenedContent(task, paths[0])
+        try:
+            self._decode(decoder, content, self._bytes_of(task, paths))
+        except PictureError as error:
+            content.error = error
+        content.opening_s = time.perf_counter() - started_s
+        return content
+
+    def _decode(self, decoder: PictureDecoder, content: OpenedContent, data: bytes) -> None:
+        """Decode what the due stages need.
+
+        An animation goes to a model that sees videos as the file it is: which frames it is shown, and how
+        large, only the model's own opening knows.
+        """
+        due = [self._needs[stage] for stage in content.task.keys]
+        needs = Needs.NOTHING
+        for one in due:
+            needs |= one
+        is_moving = Needs.MOVING in needs and is_animation(data)
+        content.file = data if is_moving else None
+        if is_moving:
+            due = [one for one in due if Needs.MOVING not in one]
+        wants_full_size = any(Needs.FULL_SIZE in one for one in due)
+        try:
+            content.picture = self._decoded(decoder, data, needs, wants_full_size=wants_full_size)
+        except DecoderFailedError as error:
+            if not wants_full_size or needs & (Needs.FACTS | Needs.READABLE) == Needs.NOTHING:
+                raise
+            # Too much memory or time for all pixels may still be enough to look and read.
+            content.picture = self._decoded(decoder, data, needs, wants_full_size=False)
+            content.full_size_error = error
+
+    def _decoded(
+        self, decoder: PictureDecoder, data: bytes, needs: Needs, *, wants_full_size: bool
+    ) -> DecodedPicture | None:
+        wants_facts, is_read = Needs.FACTS in needs, Needs.READABLE in needs
+        if not (wants_facts or is_read or wants_full_size):
+            return None
+        settings = self._settings
+        return decoder.decode(
+            data,
+            max_side_px=settings.index.ocr_max_side_px if is_read else None,
+            thumbnail_side_px=settings.index.thumbnail_side_px if wants_facts else None,
+            wants_hashes=wants_facts,
+            wants_full_size=wants_full_size,
+        )
+
+    def _paths_of(self, task: Task) -> list[Path]:
+        """Return the files that had the task's content when they were scanned; there is at least one."""
+        with self._database.reading() as connection:
+            places = connection.execute(
+                sa.select(folder.c.path, picture.c.path.label("below"))
+                .join(folder, folder.c.id == picture.c.folder_id)
+                .where(picture.c.content_id == task.content_id, picture.c.vanished_at_s.is_(None))
+                .order_by(picture.c.id)
+            )
+            return [Path(place.path, place.below) for place in places]
+
+    def _bytes_of(self, task: Task, paths: Sequence[Path]) -> bytes:
+        """Return what the scan has just read, or the first file that still has the task's content."""
+        if (kept := self._files.take(task.sha256)) is not None:
+            return kept
+        for path in paths:
+            try:
+                data = read_picture_file(path, self._settings.limits)
+            except PictureNotFoundError:
+                continue
+            if hashlib.sha256(data).hexdigest() == task.sha256:
+                return data
+        raise PictureNotFoundError(
+            "The file changed or vanished since it was scanned.", hint="run `smallsight index` again."
+        )

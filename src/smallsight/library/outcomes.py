@@ -1,0 +1,97 @@
+"""Stores how stages ended: in one transaction with what they made, then reported and counted."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from smallsight.errors import SmallsightError
+from smallsight.library.database import Database
+from smallsight.library.ledger import LeaseLostError, Ledger, OutcomeStatus, StageName
+from smallsight.library.opened_content import OpenedContent
+from smallsight.library.progress import Progress
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class StageReport:
+    """How one stage went; ``seconds`` is work, not waiting."""
+
+    done: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A stage that has ended for one content, well or with an error."""
+
+    content: OpenedContent
+    stage: StageName
+    seconds: float
+    error: SmallsightError | None = None
+
+
+class Outcomes:
+    """Stores outcomes for one worker, counts them in ``stages``, and reports each once it is committed."""
+
+    def __init__(
+        self,
+        database: Database,
+        ledger: Ledger,
+        progress: Progress,
+        stages: dict[StageName, StageReport],
+        *,
+        renew_after_s: float,
+    ) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._progress = progress
+        self._stages = stages
+        self._renew_after_s = renew_after_s
+        self._renewed_at_s = time.monotonic()
+
+    def store(self, ended: Sequence[Ended], write: Callable[[sa.Connection], object]) -> bool:
+        """Store outcomes and call ``write`` with the connection, all in one transaction.
+
+        Returns False when a lease was lost: then nothing is stored, counted or reported, and what this worker
+        still holds of it is due again.
+        """
+        try:
+            with self._database.writing() as connection:
+                for one in ended:
+                    self._ledger.finish(connection, one.content.task, one.stage, one.seconds, one.error)
+                write(connection)
+                self._renew(connection)
+        except LeaseLostError as error:
+            _log.warning("A result was dropped, as its lease ran out before it was stored: %s", error)
+            with self._database.writing() as connection:
+                for one in ended:
+                    self._ledger.release(connection, one.content.task, one.stage)
+            return False
+        for one in ended:
+            self._report(one)
+        return True
+
+    def _renew(self, connection: sa.Connection) -> None:
+        """Keep what this worker holds, for work that is slower than a lease."""
+        now_s = time.monotonic()
+        if now_s - self._renewed_at_s >= self._renew_after_s:
+            self._ledger.renew(connection)
+            self._renewed_at_s = now_s
+
+    def _report(self, one: Ended) -> None:
+        report = self._stages[one.stage]
+        report.done += one.error is None
+        report.failed += one.error is not None
+        report.seconds += one.seconds
+        status = OutcomeStatus.DONE if one.error is None else OutcomeStatus.FAILED
+        self._progress.stored(one.content.task.content_id, one.stage, status)
+        if one.error is not None and one.error not in one.content.reported:
+            one.content.reported.add(one.error)
+            self._progress.problem(str(one.content.path), one.error)

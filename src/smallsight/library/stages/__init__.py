@@ -1,0 +1,1 @@
+"""The stages that make a content findable, one file each, and the list of them."""

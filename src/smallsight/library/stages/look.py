@@ -1,0 +1,72 @@
+"""The stage ``look``: size, format, perceptual hashes and thumbnail of a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+
+import numpy as np
+import sqlalchemy as sa
+
+from smallsight.library.ledger import LOOK, Stage
+from smallsight.library.opened_content import Needs, OpenedContent
+from smallsight.library.outcomes import Ended, Outcomes
+from smallsight.library.schema import content as content_table
+from smallsight.library.stages.stage_work import CONTENTS_PER_LEASE
+from smallsight.library.thumbnails import store_thumbnail
+from smallsight.media.picture import DecodedPicture
+from smallsight.settings import Settings
+
+LOOK_KEY = "look-1"
+
+
+class LookWork:
+    """Stores what decoding found out, and a thumbnail."""
+
+    activity = "Looking at pictures"
+    needs = Needs.FACTS
+    holds_back = False
+    contents_per_lease = CONTENTS_PER_LEASE
+    stages = (Stage(LOOK, LOOK_KEY),)
+
+    def __init__(self, settings: Settings) -> None:
+        self._thumbnails_dir = settings.thumbnails_dir
+
+    def work(
+        self, contents: Iterator[OpenedContent], outcomes: Outcomes
+    ) -> Generator[OpenedContent, None, None]:
+        """Store what is known about each picture once it is decoded."""
+        for content in contents:
+            if content.is_due(LOOK):
+                self._store(content, outcomes)
+            yield content
+
+    def _store(self, content: OpenedContent, outcomes: Outcomes) -> None:
+        picture = content.picture
+        if picture is not None and picture.thumbnail_webp is not None:
+            store_thumbnail(self._thumbnails_dir, content.task.sha256, picture.thumbnail_webp)
+
+        def write(connection: sa.Connection) -> None:
+            if picture is not None:
+                _store_facts(connection, content.task.content_id, picture)
+
+        outcomes.store([Ended(content, LOOK, content.take_opening_s(), content.error)], write)
+
+
+def _store_facts(connection: sa.Connection, content_id: int, decoded: DecodedPicture) -> None:
+    connection.execute(
+        content_table.update()
+        .where(content_table.c.id == content_id)
+        .values(
+            format=decoded.format,
+            width_px=decoded.width_px,
+            height_px=decoded.height_px,
+            num_frames=decoded.num_frames,
+            phash=_as_signed(decoded.phash),
+            dhash=_as_signed(decoded.dhash),
+        )
+    )
+
+
+def _as_signed(bits: int | None) -> int | None:
+    """Return 64 bits as the signed integer that SQLite stores."""
+    return None if bits is None else int(np.uint64(bits).astype(np.int64))

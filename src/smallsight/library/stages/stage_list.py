@@ -1,0 +1,50 @@
+"""The list of stages, in the order of the work: the only place that names them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from smallsight.library.database import Database
+from smallsight.library.describing import PictureDescriber
+from smallsight.library.embedding import TextEmbedding
+from smallsight.library.ledger import LOOK, StageName
+from smallsight.library.stages.describe import DESCRIBE, DescribeWork
+from smallsight.library.stages.embed import EMBED, EmbedWork
+from smallsight.library.stages.look import LookWork
+from smallsight.library.stages.read import READ, ReadWork, TextReading
+from smallsight.library.stages.stage_work import StageWork
+from smallsight.library.stages.tag import TAG, TagWork
+from smallsight.library.tagging import PictureTagger
+from smallsight.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What there is to fill a library with; a stage without its part is left for later."""
+
+    database: Database
+    settings: Settings
+    reader: TextReading | None = None
+    embedder: TextEmbedding | None = None
+    describer: PictureDescriber | None = None
+    tagger: PictureTagger | None = None
+
+
+_MAKERS: dict[StageName, Callable[[Means], StageWork | None]] = {
+    LOOK: lambda means: LookWork(means.settings),
+    READ: lambda means: None if means.reader is None else ReadWork(means.reader, means.settings),
+    DESCRIBE: lambda means: (
+        None if means.describer is None else DescribeWork(means.describer, means.settings)
+    ),
+    TAG: lambda means: (
+        None if means.tagger is None else TagWork(means.tagger, means.settings, reads=means.reader is None)
+    ),
+    EMBED: lambda means: None if means.embedder is None else EmbedWork(means.embedder, means.database),
+}
+STAGE_NAMES = tuple(_MAKERS)
+
+
+def list_stages(means: Means) -> list[StageWork]:
+    """Return the stages that can be done with these means."""
+    return [work for make in _MAKERS.values() if (work := make(means)) is not None]
