@@ -64,7 +64,7 @@ class ModelDescriber:
     def describe(
         self, pictures: Iterable[NamedBytes | NamedImage]
     ) -> Generator[str | SmallsightError, None, None]:
-        """Yield a description, or why there is none, for each picture in order; closing it stops the model."""
+        """Yield a description or an error for each picture in order; closing it stops the model."""
         answers = self._model.describe_many(
             pictures,
             prompt=self._options.prompt,
