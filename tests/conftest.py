@@ -11,6 +11,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 # What takes longest begins first, so that no worker is left with it at the end.
 _SLOW_FIRST = (
+    "tests/e2e/test_serve_generated_requests.py",
     "tests/unit/training/test_training.py",
     "tests/parity/",
     "tests/unit/model/",
