@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 # Two workers share two cores. Torch's threads wait for each other by spinning: with one thread each, the
-# references answer in a sixth of the processor time. Children inherit it.
+# references took a quarter of the processor time. Children inherit it.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
