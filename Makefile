@@ -7,7 +7,7 @@
 #   make bench                    the measurements behind the README's table
 #   make peers                    install what make bench and some tests compare with (builds llama.cpp: many
 #                                 minutes, gigabytes)
-#   make examples                 draw the example pictures anew (needs fonts; says which)
+#   make examples                 draw the example pictures again (needs fonts; says which)
 
 PYTHON ?= python3
 VENV := .venv
@@ -28,7 +28,7 @@ demo: $(MARKS)/demo
 
 test: $(MARKS)/dev $(MARKS)/fonts
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report= $(TESTS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report= $(TESTS)
 	$(BIN)/python -m coverage report
 
 check: $(MARKS)/dev
@@ -54,7 +54,7 @@ bench: $(MARKS)/dev
 	$(BIN)/python benchmarks/side_by_side.py --model SmolVLM-500M-Instruct --rounds 1 \
 		--json $(RESULTS)/side_by_side_500m.json
 
-# Each in a place of its own, outside the environment that Smallsight is tested in.
+# Each in a separate folder, outside the environment that Smallsight is tested in.
 peers: $(MARKS)/dev
 	$(PIP) install --upgrade --no-deps --target .peers/bitsandbytes bitsandbytes==0.50.2 accelerate==1.15.0
 	$(PYTHON) -m venv .peers/llama.cpp

@@ -1,6 +1,6 @@
 """Puts the example pictures on one sheet, ``docs/images/examples.jpg``, through Smallsight's own decoder.
 
-Run it as ``python docs/draw_contact_sheet.py`` after drawing the example pictures anew.
+Run it as ``python docs/draw_contact_sheet.py`` after drawing the example pictures again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Writes the parts of the documents that follow from the code: settings, commands, and the tree of src.
+"""Writes the generated parts of the documents: settings, commands, and the source tree.
 
 Run it as ``python docs/write_reference.py`` after changing any of them; ``--check`` only compares and exits
 with 1 when a document is out of date. Each part stands between two comments, ``<!-- begin NAME -->`` and
@@ -124,12 +124,12 @@ def _summary(path: Path) -> str:
 PARTS = {
     "settings": (DOCS / "guide.md", settings_table),
     "commands": (DOCS / "guide.md", command_reference),
-    "source tree": (DOCS / "architecture.md", source_tree),
+    "source tree": (DOCS / "tree.md", source_tree),
 }
 
 
 def outdated(*, repair: bool) -> list[str]:
-    """Return the names of the parts that were not as the code says, and write those anew if asked."""
+    """Return the names of the parts that differ from the code, and rewrite them if asked."""
     found = []
     for name, (document, write) in PARTS.items():
         text = document.read_text(encoding="utf-8")

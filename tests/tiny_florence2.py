@@ -32,10 +32,31 @@ SHAPES = (
 def write_tiny_florence2(folder: Path, shape: TinyFlorence2) -> Path:
     """Write one checkpoint, with a tokenizer of bytes, and return its folder."""
     import torch
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-    from transformers import Florence2Config, Florence2ForConditionalGeneration
+    from transformers import Florence2ForConditionalGeneration
 
     folder.mkdir(parents=True)
+    names = _save_tokenizer(folder)
+    torch.manual_seed(sum(map(ord, shape.name)))
+    model = Florence2ForConditionalGeneration(_config(shape, names)).eval()
+    with torch.no_grad():
+        _fill(model, shape)
+    model.to(getattr(torch, shape.dtype)).save_pretrained(folder)
+    images = {
+        "image_processor_type": "CLIPImageProcessor",
+        "do_center_crop": False,
+        "size": {"height": shape.image_px, "width": shape.image_px},
+        "resample": 3,
+        "image_mean": [0.485, 0.456, 0.406],
+        "image_std": [0.229, 0.224, 0.225],
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(images))
+    return folder
+
+
+def _save_tokenizer(folder: Path) -> list[str]:
+    """Write a tokenizer of bytes and return its tokens."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
     names = [*CONTROLS, *sorted(pre_tokenizers.ByteLevel.alphabet()), *PLACES, *OTHERS]
     tokenizer = Tokenizer(models.BPE(vocab={name: i for i, name in enumerate(names)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -43,8 +64,12 @@ def write_tiny_florence2(folder: Path, shape: TinyFlorence2) -> Path:
     special = [*CONTROLS, *PLACES, *OTHERS]
     tokenizer.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in special])
     tokenizer.save(str(folder / "tokenizer.json"))
+    return names
 
-    torch.manual_seed(sum(map(ord, shape.name)))
+
+def _config(shape: TinyFlorence2, names: list[str]):
+    from transformers import Florence2Config
+
     vision = {
         "depths": shape.depths,
         "window_size": shape.window,
@@ -60,30 +85,19 @@ def write_tiny_florence2(folder: Path, shape: TinyFlorence2) -> Path:
     for side, layers in zip(("encoder", "decoder"), shape.layers, strict=True):
         text |= {f"{side}_layers": layers, f"{side}_attention_heads": shape.heads, f"{side}_ffn_dim": 128}
     text["decoder_start_token_id"] = 2
-    config = Florence2Config(vision_config=vision, text_config=text, image_token_id=names.index("<image>"))
-    model = Florence2ForConditionalGeneration(config).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(0, 0.15 if parameter.ndim > 1 else 0.4)
-        # So that answers depend on the picture, and not on the last token alone.
-        for name, parameter in model.named_parameters():
-            if "encoder_attn" in name and name.endswith("weight"):
-                parameter.mul_(8)
-            if "shared" in name:
-                parameter.mul_(0.3)
-            if "norm" in name and name.endswith("weight"):
-                parameter.add_(1)
-            if f"decoder.layers.{shape.layers[1] - 1}.final_layer_norm" in name:
-                parameter.mul_(5)  # so that the likeliest tokens stand out
-    model.to(getattr(torch, shape.dtype)).save_pretrained(folder)
-    side = {"height": shape.image_px, "width": shape.image_px}
-    images = {
-        "image_processor_type": "CLIPImageProcessor",
-        "do_center_crop": False,
-        "size": side,
-        "resample": 3,
-        "image_mean": [0.485, 0.456, 0.406],
-        "image_std": [0.229, 0.224, 0.225],
-    }
-    (folder / "preprocessor_config.json").write_text(json.dumps(images))
-    return folder
+    return Florence2Config(vision_config=vision, text_config=text, image_token_id=names.index("<image>"))
+
+
+def _fill(model, shape: TinyFlorence2) -> None:
+    """Give the model random weights with which answers depend on the picture, not on the last token alone."""
+    for parameter in model.parameters():
+        parameter.normal_(0, 0.15 if parameter.ndim > 1 else 0.4)
+    for name, parameter in model.named_parameters():
+        if "encoder_attn" in name and name.endswith("weight"):
+            parameter.mul_(8)
+        if "shared" in name:
+            parameter.mul_(0.3)
+        if "norm" in name and name.endswith("weight"):
+            parameter.add_(1)
+        if f"decoder.layers.{shape.layers[1] - 1}.final_layer_norm" in name:
+            parameter.mul_(5)  # so that the likeliest tokens stand out

@@ -131,12 +131,23 @@ def make_tokenizer():
 
 def _save_model(directory: Path, shape: TinyShape, tokenizer, seed: int) -> None:
     import torch
-    from transformers import (
-        Idefics3Config,
-        Idefics3ForConditionalGeneration,
-        SmolVLMConfig,
-        SmolVLMForConditionalGeneration,
-    )
+    from transformers import Idefics3ForConditionalGeneration, SmolVLMForConditionalGeneration
+
+    kinds = {"idefics3": Idefics3ForConditionalGeneration, "smolvlm": SmolVLMForConditionalGeneration}
+    config = _config(shape, tokenizer)
+    torch.manual_seed(seed)
+    model = kinds[shape.model_type](config).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(0, 0.12)
+            else:
+                parameter.normal_(1.0 if "norm" in name and name.endswith("weight") else 0.0, 0.1)
+    model.to(getattr(torch, shape.dtype)).save_pretrained(directory, max_shard_size=shape.shard_size)
+
+
+def _config(shape: TinyShape, tokenizer):
+    from transformers import Idefics3Config, SmolVLMConfig
 
     vision = {
         "hidden_size": 48,
@@ -161,12 +172,8 @@ def _save_model(directory: Path, shape: TinyShape, tokenizer, seed: int) -> None
         "pad_token_id": 0,
         "tie_word_embeddings": shape.is_tied,
     }
-    kinds = {
-        "idefics3": (Idefics3Config, Idefics3ForConditionalGeneration),
-        "smolvlm": (SmolVLMConfig, SmolVLMForConditionalGeneration),
-    }
-    config_kind, model_kind = kinds[shape.model_type]
-    config = config_kind(
+    kinds = {"idefics3": Idefics3Config, "smolvlm": SmolVLMConfig}
+    return kinds[shape.model_type](
         vision_config=vision,
         text_config=text,
         scale_factor=shape.scale_factor,
@@ -174,12 +181,3 @@ def _save_model(directory: Path, shape: TinyShape, tokenizer, seed: int) -> None
         tie_word_embeddings=shape.is_tied,
         pad_token_id=0,
     )
-    torch.manual_seed(seed)
-    model = model_kind(config).eval()
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if parameter.dim() > 1:
-                parameter.normal_(0, 0.12)
-            else:
-                parameter.normal_(1.0 if "norm" in name and name.endswith("weight") else 0.0, 0.1)
-    model.to(getattr(torch, shape.dtype)).save_pretrained(directory, max_shard_size=shape.shard_size)

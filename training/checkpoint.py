@@ -1,4 +1,4 @@
-"""The folder that Smallsight-tiny lives in: SmolVLM's layout with sizes of its own."""
+"""The folder that Smallsight-tiny lives in: SmolVLM's layout with smaller sizes."""
 
 from __future__ import annotations
 

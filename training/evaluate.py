@@ -119,7 +119,7 @@ class Found:
         self.shown += len(seen)
 
     def as_data(self) -> dict[str, Any]:
-        """Return figures for JSON."""
+        """Return the metrics for JSON."""
         return {
             "character_error_rate": {name: round(tally.share, 4) for name, tally in self.errors.items()},
             "exact_lines": {name: round(tally.share, 4) for name, tally in self.exact.items()},
@@ -182,7 +182,7 @@ def measure(model: Model, num_pictures: int) -> Found:
     shown = list(scenes(THINGS_ONLY, num_pictures, lambda scene: bool(scene.things)))
     for scene, said in answers((scene, DESCRIBE[0]) for scene in shown):
         found.name(said, scene)
-    # Most things have colours of their own: without a series of its own, few questions would decide.
+    # Most things have fixed colours: without a separate series, few questions would decide.
     coloured = scenes(THINGS_ONLY, num_pictures, lambda scene: any(_about_colours(scene)))
     for tally, asked in (
         (found.colours, [question for scene in coloured for question in _about_colours(scene)]),

@@ -36,7 +36,7 @@ class Line:
 
 
 def make_text(rng: random.Random, max_chars: int, split: Split, font_name: str) -> str:
-    """Return letters at random, or words, of at most so many characters, as a font shows them; not empty."""
+    """Return random letters, or words, up to a number of characters, as a font shows them; not empty."""
     text = _any_text(rng, max_chars, split)
     for letter in LACKING.get(font_name, ""):
         text = text.replace(letter, "")

@@ -1,6 +1,6 @@
 """Muon: the step of a matrix is its momentum with all singular values brought near one.
 
-It learns these small networks from a fraction of the pictures that AdamW takes (docs/lab-log.md). torch has
+It learns these small networks from a fraction of the pictures that AdamW takes (training/LOG.md). torch has
 it too; this one takes all matrices of one shape at once and in bfloat16, which on a CPU is five times faster.
 
 Source: K. Jordan and others, "Muon: An optimizer for hidden layers in neural networks", 2024; the size of a

@@ -40,7 +40,7 @@ CLASSES = 1 + len(CHARACTERS) + len(THINGS)  # of a cell: nothing, a letter, a t
 
 @dataclass(frozen=True)
 class Thing:
-    """One thing drawn; ``colour`` is None for one in colours of its own."""
+    """One thing drawn; ``colour`` is None for one with fixed colours."""
 
     name: str
     colour: str | None
@@ -373,7 +373,7 @@ def _order(lines: Sequence[Line], shape: tuple[int, ...]) -> NDArray[np.uint8]:
 
 
 def _turned(line: Line, angle: float, size: tuple[int, int]) -> Line:
-    """Return a line of a picture turned counter-clockwise by so many degrees about its middle."""
+    """Return a line of a picture turned counter-clockwise by some degrees about its middle."""
     cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     middle_x, middle_y = size[0] / 2, size[1] / 2
     shifts = [(x - middle_x, y - middle_y) for x, y in line.centres]

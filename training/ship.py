@@ -4,7 +4,7 @@ The heads that only training uses go to ``begun/``, where a next run begins.
 
 Run: python -m training.ship RUN_FOLDER [--pictures N] [--to FOLDER]
 
-Every figure of the card comes from this run: nothing in it is typed by hand but the prose of ``card.txt``.
+Every number on the card comes from this run; only the prose of ``card.txt`` is written by hand.
 """
 
 from __future__ import annotations

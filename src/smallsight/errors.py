@@ -3,7 +3,8 @@
 ::
 
     SmallsightError                    exit 1   HTTP 500
-    ├── SettingsError                  exit 2   400   a setting, flag or environment variable is wrong
+    ├── SettingsError                  exit 2   400   a setting, flag, variable or state file is wrong
+    ├── ArgumentError                  exit 2   400   an argument or a field of a request cannot be used
     ├── PictureError                   exit 4   422   something is wrong with one picture
     │   ├── PictureNotFoundError       exit 3   404   no such file, or not readable
     │   ├── UnsupportedFormatError     exit 4   415   not one of the picture formats that are read
@@ -14,6 +15,7 @@
     ├── ModelError                     exit 4   500   something is wrong with one model
     │   ├── UnknownModelError          exit 3   404   no such name in the catalogue
     │   ├── ModelUnavailableError      exit 5   503   its files are not on this machine
+    │   ├── ModelClosedError           exit 1   503   it was closed before or during the call
     │   ├── ModelNotRunnableError      exit 5   501   this release has no code for it yet
     │   ├── BrokenCheckpointError      exit 4   500   files that do not hold what they should
     │   ├── PromptTooLongError         exit 4   400   more tokens than the model's context
@@ -32,10 +34,11 @@
     │   ├── ForbiddenError             exit 2   403   the key may not do this, or a foreign page asks
     │   ├── RequestTooLargeError       exit 4   413   a body over the limit
     │   ├── RequestTooSlowError        exit 1   408   a body that did not arrive in time
-    │   ├── TooManyRequestsError       exit 6   429   as many requests are under way as may be
-    │   └── ServerStoppingError        exit 6   503   the server finishes what it has, and takes nothing new
-    └── OutOfResourcesError            exit 7   507   disk or memory ran out
-        └── MemoryBudgetError          exit 7   503   a model does not fit beside what is in use now
+    │   ├── TooManyRequestsError       exit 6   429   too many requests are in progress
+    │   └── ServerStoppingError        exit 6   503   the server accepts no new requests
+    ├── StorageError                   exit 7   507   the disk is full, or a folder cannot be written to
+    └── OutOfResourcesError            exit 7   507   memory ran out
+        └── MemoryBudgetError          exit 7   503   a model does not fit beside those in use
 
 Exit code 0 is success, 130 is "interrupted by the user". A message says what failed and its value,
 then what was allowed; ``hint`` says what to do about it.
@@ -46,6 +49,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "ArgumentError",
     "BadRequestError",
     "BrokenCheckpointError",
     "CorruptPictureError",
@@ -60,6 +64,7 @@ __all__ = [
     "MemoryBudgetError",
     "MissingDecoderError",
     "MissingExtraError",
+    "ModelClosedError",
     "ModelError",
     "ModelNotRunnableError",
     "ModelUnavailableError",
@@ -77,6 +82,7 @@ __all__ = [
     "ServerStoppingError",
     "SettingsError",
     "SmallsightError",
+    "StorageError",
     "TooManyRequestsError",
     "UnknownModelError",
     "UnsupportedFormatError",
@@ -103,9 +109,20 @@ class SmallsightError(Exception):
 
 
 class SettingsError(SmallsightError):
-    """A setting, flag or environment variable has a value that cannot be used."""
+    """A setting, flag, environment variable or state file has a value that cannot be used."""
 
     code = "bad_setting"
+    exit_code = 2
+    http_status = 400
+
+
+class ArgumentError(SmallsightError):
+    """An argument of a call, or the same field in an HTTP request, has a value that cannot be used.
+
+    Not a ValueError: pydantic and every ``except ValueError`` around a parser would take it for their own.
+    """
+
+    code = "unsupported_value"
     exit_code = 2
     http_status = 400
 
@@ -172,6 +189,14 @@ class ModelUnavailableError(ModelError):
 
     code = "model_unavailable"
     exit_code = 5
+    http_status = 503
+
+
+class ModelClosedError(ModelError):
+    """The model was closed before the call, or while a request was in progress."""
+
+    code = "model_closed"
+    exit_code = 1
     http_status = 503
 
 
@@ -334,7 +359,7 @@ class RequestTooSlowError(ServerError):
 
 
 class TooManyRequestsError(ServerError):
-    """As many requests are under way as may be."""
+    """Too many requests are in progress."""
 
     code = "too_many_requests"
     exit_code = 6
@@ -342,15 +367,23 @@ class TooManyRequestsError(ServerError):
 
 
 class ServerStoppingError(ServerError):
-    """The server finishes what it has begun, and takes nothing new."""
+    """The server finishes open requests and accepts no new ones."""
 
     code = "server_stopping"
     exit_code = 6
     http_status = 503
 
 
+class StorageError(SmallsightError):
+    """The disk is full, or a folder cannot be written to; what was finished before is kept."""
+
+    code = "storage"
+    exit_code = 7
+    http_status = 507
+
+
 class OutOfResourcesError(SmallsightError):
-    """Disk space or memory ran out; what was finished before is kept."""
+    """Memory ran out; what was finished before is kept."""
 
     code = "out_of_resources"
     exit_code = 7
@@ -358,7 +391,7 @@ class OutOfResourcesError(SmallsightError):
 
 
 class MemoryBudgetError(OutOfResourcesError):
-    """A model does not fit into the memory that it may use, beside what is in use now."""
+    """A model does not fit into the memory that it may use, beside those in use."""
 
     code = "memory_budget"
     http_status = 503

@@ -40,12 +40,14 @@ class Limits(BaseModel):
         100_000_000, gt=0, description="Most pixels (width x height) that are decoded."
     )
     max_image_side_px: int = Field(65_535, gt=0, description="Longest side that is decoded, in pixels.")
-    max_frames: int = Field(10_000, gt=0, description="Most frames an animation may announce.")
+    max_frames: int = Field(
+        10_000, gt=0, description="Most frames that the header of an animation may announce."
+    )
     max_video_pixels: int = Field(
         16_777_216, gt=0, description="Most pixels (width x height) of a video's frames."
     )
     max_video_frames: int = Field(500_000, gt=0, description="Most frames a video may have.")
-    max_video_s: float = Field(7_200.0, gt=0, description="Longest video that is looked at, in seconds.")
+    max_video_s: float = Field(7_200.0, gt=0, description="Longest video that is read, in seconds.")
     video_timeout_s: float = Field(
         120.0, gt=0, le=3600, description="Wall-clock seconds one video may take to decode."
     )
@@ -55,9 +57,9 @@ class Limits(BaseModel):
     decode_memory_bytes: int = Field(
         2048 * MIB, ge=512 * MIB, description="Address space of the decoding process, in bytes (Linux)."
     )
-    max_query_chars: int = Field(1_000, gt=0, description="Characters of a search that are looked at.")
+    max_query_chars: int = Field(1_000, gt=0, description="Most characters of a search that are used.")
     max_text_chars: int = Field(
-        20_000, gt=0, description="Characters of text kept for one picture, from OCR or a description."
+        20_000, gt=0, description="Most characters of text kept for one picture, from OCR or a description."
     )
 
 
@@ -76,7 +78,7 @@ class IndexSettings(BaseModel):
         1600, ge=320, le=4096, description="Longest side of the image given to OCR, in pixels."
     )
     tags: bool = Field(
-        False, description="Let a Florence-2 tag pictures, and read them when nothing else does."
+        False, description="Let a Florence-2 tag pictures, and read their text when there is no OCR."
     )
     thumbnail_side_px: int = Field(
         320, ge=64, le=1024, description="Longest side of stored thumbnails, in pixels."
@@ -90,7 +92,7 @@ class EmbeddingSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model_dir: Path | None = Field(
-        None, description="Folder with all-MiniLM-L6-v2 in Hugging Face layout; found by itself when unset."
+        None, description="Folder with all-MiniLM-L6-v2 in Hugging Face layout; searched for when unset."
     )
     precision: str = Field(
         "int8", pattern="^(fp32|int8)$", description="Weights of the text embedder: fp32 or int8."
@@ -105,29 +107,29 @@ class DescribeSettings(BaseModel):
     model: str | None = Field(
         None,
         description="Name or folder of the model that describes pictures; when unset, `index` describes "
-        "none, and `describe` takes Smallsight-tiny.",
+        "none, and `describe` uses Smallsight-tiny.",
     )
     precision: str = Field(
         "auto",
         pattern=PRECISION_PATTERN,
-        description="How its weights are stored: auto, fp32, bf16, fp16, int8, int4 or nf4.",
+        description="Precision of its weights: auto, fp32, bf16, fp16, int8, int4 or nf4.",
     )
     detail: str = Field(
         "auto",
         pattern="^(auto|high|low)$",
-        description="How finely large pictures are looked at: auto, high or low; finer takes longer.",
+        description="Detail at which large pictures are encoded: auto, high or low; more takes longer.",
     )
     max_tokens: int = Field(96, ge=1, le=4096, description="Longest description, in tokens.")
     prompt: str | None = Field(
-        None, min_length=1, description="What the model is told to do; its own words for it when unset."
+        None, min_length=1, description="The prompt for descriptions; the model's default prompt when unset."
     )
     length: str | None = Field(
         None,
         pattern="^(short|normal)$",
-        description="short or normal, for models that describe in both; the model's own when unset.",
+        description="short or normal, for models with two lengths; the model's default when unset.",
     )
     folders: tuple[Path, ...] = Field(
-        (), description="Folders whose pictures `index` describes; those of the whole library when empty."
+        (), description="Folders whose pictures `index` describes; the whole library when empty."
     )
 
 
@@ -142,7 +144,7 @@ class TagsSettings(BaseModel):
     precision: str = Field(
         "auto",
         pattern=PRECISION_PATTERN,
-        description="How its weights are stored; describe.precision says it for the model that describes.",
+        description="Precision of its weights, with the same values as describe.precision.",
     )
 
 
@@ -151,9 +153,9 @@ class SearchSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    limit: int = Field(20, ge=1, le=1000, description="Results returned when none is asked for.")
+    limit: int = Field(20, ge=1, le=1000, description="Number of results when no other is requested.")
     min_similarity: float = Field(
-        0.25, ge=-1, le=1, description="Lowest cosine similarity of a semantic hit to the query."
+        0.25, ge=-1, le=1, description="Least cosine similarity of a semantic hit to the query."
     )
     near_duplicate_bits: int = Field(
         6, ge=0, le=32, description="Most differing bits of 64 between the hashes of near duplicates."
@@ -166,35 +168,43 @@ class ServerSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: str = Field(
-        "127.0.0.1", min_length=1, description="Address to listen on; any but this machine's own needs a key."
+        "127.0.0.1",
+        min_length=1,
+        description="Address to listen on; any address other than loopback requires a key.",
     )
     port: int = Field(8420, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
     allowed_hosts: tuple[str, ...] = Field(
-        (), description="Names, besides this machine's own, that a request's Host header may have."
+        (), description="Names allowed in the Host header, in addition to this machine's names."
     )
     allowed_origins: tuple[str, ...] = Field(
         (), description="Web pages of other sites that may use the API, such as `https://chat.example`."
     )
     picture_hosts: tuple[str, ...] = Field(
-        (), description="Hosts that pictures are fetched from by their URL: none; `*` is any public one."
+        (), description="Hosts from which pictures may be fetched by URL; `*` allows any public host."
     )
     max_fetch_bytes: int = Field(
-        20 * MIB, gt=0, description="Largest picture that is fetched by its URL, in bytes."
+        20 * MIB, gt=0, description="Largest picture that is fetched by URL, in bytes."
     )
     fetch_timeout_s: float = Field(
-        10.0, gt=0, le=600, description="Seconds that fetching one picture may take in all."
+        10.0, gt=0, le=600, description="Seconds that fetching one picture may take in total."
     )
     max_body_bytes: int = Field(64 * MIB, ge=1024, description="Largest body of a request, in bytes.")
     max_pictures: int = Field(32, ge=1, le=1000, description="Most pictures in one request.")
     max_videos: int = Field(4, ge=0, le=100, description="Most videos in one request.")
     max_requests: int = Field(
-        64, ge=1, le=10_000, description="Most requests under way; more are told to come back later (429)."
+        64,
+        ge=1,
+        le=10_000,
+        description="Most requests in progress; more are refused with 429.",
     )
     max_answering: int = Field(
-        20, ge=1, le=1000, description="Most requests that models work on; others wait, clients in turn."
+        20,
+        ge=1,
+        le=1000,
+        description="Most requests that models compute at once; others wait, clients take turns.",
     )
     result_cache_bytes: int = Field(
-        16 * MIB, ge=0, description="Memory for greedy answers, which are not computed twice; 0 keeps none."
+        16 * MIB, ge=0, description="Memory of the cache of greedy answers, in bytes; 0 turns it off."
     )
     header_timeout_s: float = Field(
         10.0, gt=0, le=600, description="Seconds within which the head of a request has to arrive."
@@ -203,7 +213,7 @@ class ServerSettings(BaseModel):
         60.0, gt=0, le=3600, description="Seconds within which the body of a request has to arrive."
     )
     drain_timeout_s: int = Field(
-        30, ge=0, le=3600, description="Seconds that a stopping server gives to answers it has begun."
+        30, ge=0, le=3600, description="Seconds for answers in progress when the server is stopped."
     )
 
 
@@ -215,17 +225,17 @@ class MemorySettings(BaseModel):
     max_gb: float | None = Field(
         None,
         gt=0,
-        description="Most memory the server's process may take, in GiB; 80 % of the machine's when unset.",
+        description="Most memory the server process may use, in GiB; 80 % of the machine's when unset.",
     )
     max_loaded_models: int = Field(
         0, ge=0, le=100, description="Most models loaded at once; 0 means 1 below 8 GiB of memory, else 3."
     )
     keep_alive_s: float = Field(
-        300.0, ge=-1, description="Seconds a model stays loaded unused; 0 is not at all, -1 for ever."
+        300.0, ge=-1, description="Seconds until an idle model is unloaded; 0 unloads at once, -1 never."
     )
     cleanup_aggressive: bool = Field(
         False,
-        description="Give freed memory back to the system after every answer, not only after unloading.",
+        description="Return freed memory to the system after every answer, not only after unloading.",
     )
 
 
@@ -236,10 +246,12 @@ class InferenceSettings(BaseModel):
 
     max_tokens: int = Field(256, ge=1, le=131_072, description="Longest answer, in tokens.")
     temperature: float = Field(
-        0.0, ge=0, le=2, description="How freely tokens are chosen; 0 takes the likeliest."
+        0.0, ge=0, le=2, description="Sampling temperature; 0 always takes the most likely token."
     )
     dtype: str = Field(
-        "auto", pattern=PRECISION_PATTERN, description="How weights are stored, as describe.precision."
+        "auto",
+        pattern=PRECISION_PATTERN,
+        description="Precision of weights, with the same values as describe.precision.",
     )
 
 
@@ -286,23 +298,23 @@ class Settings(BaseSettings):
 
     home: Path = Field(
         default_factory=default_home,
-        description="The one data folder: database, thumbnails, built graphs, registered models.",
+        description="The data folder: database, thumbnails, prepared weights, registered models.",
     )
     log_level: str = Field(
         "warning",
         pattern="^(debug|info|warning|error)$",
-        description="Least serious log lines that are written to standard error.",
+        description="Lowest level of log lines that are written to standard error.",
     )
     log_format: str = Field(
         "text",
         pattern="^(text|json)$",
-        description="How log lines are written: text, or json, an object a line.",
+        description="Format of log lines: text, or json with one object per line.",
     )
     threads: int = Field(
         0, ge=0, le=1024, description="Threads for model inference; 0 means one per physical core."
     )
     active_model: str | None = Field(
-        None, description="Name or folder of the model that answers requests which name none."
+        None, description="Name or folder of the model for requests that name none."
     )
     limits: Limits = Limits()
     index: IndexSettings = IndexSettings()
@@ -318,7 +330,8 @@ class Settings(BaseSettings):
         description="Models on other servers, by name: see [other servers](#models-on-other-servers).",
     )
     models: dict[str, ModelSettings] = Field(
-        default_factory=dict, description="Values of single models, by name: see [the server](#the-server)."
+        default_factory=dict,
+        description="Settings of single models, by name: see [models in memory](#models-in-memory).",
     )
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import subprocess
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -49,3 +50,9 @@ def parsed(path: Path) -> ast.Module:
 def place(path: Path) -> str:
     """Return a path as it is shown in messages."""
     return path.relative_to(ROOT).as_posix()
+
+
+def assert_none(rule: str, offenders: Iterable[str]) -> None:
+    """Fail with the rule and every offender against it, one a line, if there are any."""
+    found = list(offenders)
+    assert not found, "\n".join([f"{rule} ({len(found)} offenders)", *(f"  {one}" for one in found)])

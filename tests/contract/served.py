@@ -9,7 +9,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from smallsight.server.app import make_app
+from smallsight.serve.app import make_app
 from smallsight.services.live_settings import LiveSettings
 from smallsight.services.serving import Serving
 

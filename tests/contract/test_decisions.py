@@ -3,11 +3,8 @@
 import ast
 import re
 import tomllib
-from functools import cache
 
-import pytest
-
-from contract.checkout import ROOT, parsed, place, python_files
+from contract.checkout import ROOT, assert_none, parsed, place, python_files
 
 FOLDER = ROOT / "docs" / "decisions"
 RECORDS = sorted(FOLDER.glob("[0-9]*.md"))
@@ -21,10 +18,12 @@ DEPENDENCIES = sorted({re.split(r"[\[<>=~!; ]", requirement)[0] for requirement 
 IMPORTED_AS = {"pillow": "PIL", "pillow-heif": "pillow_heif"}
 
 
-@pytest.mark.parametrize("name", DEPENDENCIES)
-def test_a_dependency_has_a_decision(name):
-    pages = [path for path in RECORDS if re.search(dependency_line(name), path.read_text(encoding="utf-8"))]
-    assert pages, f"no page of docs/decisions names `{name}` in its line of dependencies"
+def test_a_dependency_has_a_decision():
+    pages = [path.read_text(encoding="utf-8") for path in RECORDS]
+    missing = [
+        name for name in DEPENDENCIES if not any(re.search(dependency_line(name), page) for page in pages)
+    ]
+    assert_none("a page of docs/decisions names each dependency in its line of dependencies", missing)
 
 
 def dependency_line(name):
@@ -32,13 +31,13 @@ def dependency_line(name):
     return rf"Dependenc(?:y|ies):(?:[^\n]|\n(?!\n))*`{re.escape(name)}`"
 
 
-@pytest.mark.parametrize("name", DEPENDENCIES)
-def test_a_dependency_is_used(name):
-    module = IMPORTED_AS.get(name, name.replace("-", "_"))
-    assert module in imported_by_src(), f"nothing in src imports {module}"
+def test_a_dependency_is_used():
+    imported = imported_by_src()
+    modules = {name: IMPORTED_AS.get(name, name.replace("-", "_")) for name in DEPENDENCIES}
+    unused = [name for name, module in modules.items() if module not in imported]
+    assert_none("something in src imports each dependency", unused)
 
 
-@cache
 def imported_by_src():
     """Return the names of all top-level packages that src imports."""
     modules = set()
@@ -55,9 +54,18 @@ def test_numbers_are_consecutive():
     assert [int(path.name[:4]) for path in RECORDS] == list(range(1, len(RECORDS) + 1))
 
 
-@pytest.mark.parametrize("path", RECORDS, ids=place)
-def test_a_record_has_its_headings_and_is_on_the_list(path):
+def faults(path):
+    """Yield what is wrong with a record."""
     text = path.read_text(encoding="utf-8")
-    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == HEADINGS
-    assert text.startswith(f"# {int(path.name[:4])}. ")
-    assert f"({path.name})" in (FOLDER / "README.md").read_text(encoding="utf-8")
+    if (headings := re.findall(r"^## (.+)$", text, re.MULTILINE)) != HEADINGS:
+        yield f"{place(path)}: its headings are {headings}"
+    if not text.startswith(f"# {int(path.name[:4])}. "):
+        yield f"{place(path)}: its title does not begin with its number"
+    if f"({path.name})" not in (FOLDER / "README.md").read_text(encoding="utf-8"):
+        yield f"{place(path)}: not on the list of README.md"
+
+
+def test_a_record_has_its_headings_and_is_on_the_list():
+    assert_none(
+        f"headings {HEADINGS}, a number, a line on the list", (one for p in RECORDS for one in faults(p))
+    )

@@ -3,13 +3,11 @@
 import ast
 import importlib.util
 import re
-from functools import cache
 
-import pytest
 import typer
 from pydantic import BaseModel
 
-from contract.checkout import GUIDE, PACKAGE, ROOT, parsed, place, python_files
+from contract.checkout import GUIDE, PACKAGE, ROOT, assert_none, parsed, place, python_files
 from smallsight import errors
 from smallsight.cli.main import app
 from smallsight.settings import Settings
@@ -66,49 +64,55 @@ def test_settings_in_the_guide_are_those_that_exist():
     assert sorted(documented_settings()) == sorted(SETTINGS)
 
 
-@pytest.mark.parametrize("name", SETTINGS)
-def test_a_setting_can_be_set_by_the_variable_the_guide_names(name, monkeypatch):
-    variable = documented_settings()[name]
-    before = Settings()
-    value = before
+OTHER_VALUES = {
+    "home": "/somewhere",
+    "active_model": "test",
+    "inference.dtype": "int8",
+    "memory.cleanup_aggressive": "true",
+    "memory.max_gb": "1.5",
+    "models": '{"test": {"inference": {"max_tokens": 3}}}',
+    "remotes": '{"far": {"base_url": "http://localhost:1/v1"}}',
+    "server.allowed_hosts": '["nas"]',
+    "server.allowed_origins": '["https://chat.example"]',
+    "server.host": "::1",
+    "server.picture_hosts": '["*"]',
+    "describe.folders": '["/somewhere"]',
+    "describe.detail": "high",
+    "describe.length": "short",
+    "describe.model": "test",
+    "describe.precision": "int8",
+    "describe.prompt": "What is this?",
+    "embedding.model_dir": "/elsewhere",
+    "embedding.precision": "fp32",
+    "index.exclude": '["x"]',
+    "tags.model": "test",
+    "tags.precision": "int8",
+    "index.follow_symlinks": "true",
+    "index.ocr": "false",
+    "log_format": "json",
+    "log_level": "debug",
+    "search.min_similarity": "0.5",
+}
+
+
+def another_value(settings, name):
+    """Return a text that sets a setting to something else than it is: one more, where it is a number."""
+    value = settings
     for part in name.split("."):
         value = getattr(value, part)
-    other = {
-        "home": "/somewhere",
-        "active_model": "test",
-        "inference.dtype": "int8",
-        "memory.cleanup_aggressive": "true",
-        "memory.max_gb": "1.5",
-        "models": '{"test": {"inference": {"max_tokens": 3}}}',
-        "remotes": '{"far": {"base_url": "http://localhost:1/v1"}}',
-        "server.allowed_hosts": '["nas"]',
-        "server.allowed_origins": '["https://chat.example"]',
-        "server.host": "::1",
-        "server.picture_hosts": '["*"]',
-        "describe.folders": '["/somewhere"]',
-        "describe.detail": "high",
-        "describe.length": "short",
-        "describe.model": "test",
-        "describe.precision": "int8",
-        "describe.prompt": "What is this?",
-        "embedding.model_dir": "/elsewhere",
-        "embedding.precision": "fp32",
-        "index.exclude": '["x"]',
-        "tags.model": "test",
-        "tags.precision": "int8",
-        "index.follow_symlinks": "true",
-        "index.ocr": "false",
-        "log_format": "json",
-        "log_level": "debug",
-        "search.min_similarity": "0.5",
-    }.get(name)
-    if other is None:
-        other = str(type(value)(value + 1))
-    monkeypatch.setenv(variable, other)
-    assert Settings() != before
+    return OTHER_VALUES[name] if name in OTHER_VALUES else str(type(value)(value + 1))
 
 
-@cache
+def test_a_setting_can_be_set_by_the_variable_the_guide_names(monkeypatch):
+    before, deaf = Settings(), []
+    for name, variable in documented_settings().items():
+        with monkeypatch.context() as environment:
+            environment.setenv(variable, another_value(before, name))
+            if Settings() == before:
+                deaf.append(f"{variable} does not set {name}")
+    assert_none("a setting is set by its variable", deaf)
+
+
 def attributes_used_by_src():
     """Return every attribute name that is read or called anywhere but in the table of settings itself."""
     return {
@@ -120,18 +124,20 @@ def attributes_used_by_src():
     }
 
 
-@pytest.mark.parametrize("name", SETTINGS)
-def test_a_setting_is_used_by_something(name):
-    assert name.rsplit(".", 1)[-1] in attributes_used_by_src(), f"the setting {name} changes nothing"
+def test_a_setting_is_used_by_something():
+    used = attributes_used_by_src()
+    assert_none(
+        "a setting changes something", [name for name in SETTINGS if name.rsplit(".", 1)[-1] not in used]
+    )
 
 
 def test_commands_in_the_guide_are_those_that_exist():
     assert sorted(documented_commands()) == sorted(COMMANDS)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_options_in_the_guide_are_those_of_the_command(name):
-    rows = re.findall(r"^\| `([^`]+)` \|", documented_commands()[name], re.MULTILINE)
+def differences(name, section):
+    """Yield how a command and its section of the guide differ, and what of it has no help."""
+    rows = re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
     documented = {spelling for row in rows for spelling in row.split(", ")}
     parameters = [parameter for parameter in COMMANDS[name].params if parameter.name != "help"]
     real = {
@@ -143,20 +149,50 @@ def test_options_in_the_guide_are_those_of_the_command(name):
             else [parameter.name.upper() + ("..." if parameter.nargs == -1 else "")]
         )
     }
-    assert documented == real
-    assert [parameter.name for parameter in parameters if not parameter.help] == []
+    yield from (f"{name} {spelling}: not in the guide" for spelling in sorted(real - documented))
+    yield from (f"{name} {spelling}: only in the guide" for spelling in sorted(documented - real))
+    yield from (f"{name} {parameter.name}: has no help" for parameter in parameters if not parameter.help)
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "smallsight"])
-def test_every_command_speaks_json_and_can_be_quiet(name):
-    options = {spelling for parameter in COMMANDS[name].params for spelling in parameter.opts}
-    assert {"--json", "--quiet"} <= options
+def test_options_in_the_guide_are_those_of_the_commands():
+    sections = documented_commands()
+    found = [one for name in COMMANDS for one in differences(name, sections.get(name, ""))]
+    assert_none("the guide lists a command's options, and each has a help text", found)
+
+
+def test_a_difference_would_be_noticed():
+    found = list(differences("smallsight search", "| `--nothing` | x |"))
+    assert "smallsight search --nothing: only in the guide" in found
+    assert "smallsight search --json: not in the guide" in found
+
+
+def test_every_command_speaks_json_and_can_be_quiet():
+    options = {
+        name: {spelling for parameter in command.params for spelling in parameter.opts}
+        for name, command in COMMANDS.items()
+    }
+    found = [name for name in COMMANDS if name != "smallsight" and not {"--json", "--quiet"} <= options[name]]
+    assert_none("a command has --json and --quiet", found)
 
 
 def test_the_tree_names_every_file_of_src():
-    tree = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    tree = (ROOT / "docs" / "tree.md").read_text(encoding="utf-8")
     missing = [place(path) for path in python_files("src") if f" {path.name} " not in tree + " "]
     assert [name for name in missing if not name.endswith("__init__.py")] == []
+
+
+def test_the_nouns_of_the_architecture_are_types_of_src():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`[A-Z].*?) \|", page.split("## Nouns")[1].split("\n## ")[0], re.MULTILINE)
+    nouns = {noun for row in rows for noun in re.findall(r"`(\w+)`", row)}
+    classes = {
+        node.name
+        for path in python_files("src")
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.ClassDef)
+    }
+    assert len(nouns) >= 20
+    assert sorted(nouns - classes) == []
 
 
 def test_exit_codes_of_the_guide_are_those_of_the_errors():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from contract.checkout import assert_none
 from smallsight import errors
 
 _LINE = re.compile(
@@ -48,19 +49,24 @@ def test_every_class_is_drawn_once_and_nothing_else_is():
     assert sorted(one.name for one in DRAWN) == sorted(errors.__all__)
 
 
-@pytest.mark.parametrize("drawn", DRAWN, ids=lambda drawn: drawn.name)
-def test_a_class_is_what_its_line_says(drawn):
+def differences(drawn):
+    """Yield how a class differs from its line of the drawing."""
     error = getattr(errors, drawn.name)
-    assert (error.exit_code, error.http_status) == (drawn.exit_code, drawn.http_status)
-    bases = {base.__name__ for base in error.__mro__[1:]}
+    if (error.exit_code, error.http_status) != (drawn.exit_code, drawn.http_status):
+        yield f"{drawn.name}: it has exit code {error.exit_code} and status {error.http_status}"
+    bases = [base.__name__ for base in error.__bases__]
+    every_base = {base.__name__ for base in error.__mro__[1:]}
     if drawn.parent is None:
-        assert error is errors.SmallsightError
-    else:
-        assert drawn.parent in bases
-    if drawn.also is not None:
-        assert drawn.also in bases
-    elif drawn.parent is not None:
-        assert [base.__name__ for base in error.__bases__] == [drawn.parent]
+        if error is not errors.SmallsightError:
+            yield f"{drawn.name}: drawn as a root"
+    elif not {drawn.parent, drawn.also or drawn.parent} <= every_base or (
+        drawn.also is None and bases != [drawn.parent]
+    ):
+        yield f"{drawn.name}: its bases are {bases}"
+
+
+def test_every_class_is_what_its_line_says():
+    assert_none("errors.py draws its classes", (one for drawn in DRAWN for one in differences(drawn)))
 
 
 def test_codes_are_unique_and_made_for_machines():
@@ -69,18 +75,38 @@ def test_codes_are_unique_and_made_for_machines():
     assert all(re.fullmatch("[a-z]+(_[a-z]+)*", code) for code in counts)
 
 
-@pytest.mark.parametrize("error", CLASSES, ids=lambda error: error.__name__)
-def test_exit_codes_and_statuses_are_known_ones(error):
-    assert error.exit_code in {1, 2, 3, 4, 5, 6, 7}
-    assert 400 <= error.http_status < 600
+def test_exit_codes_and_statuses_are_known_ones():
+    known = {
+        error.__name__: error.exit_code in range(1, 8) and 400 <= error.http_status < 600 for error in CLASSES
+    }
+    assert_none(
+        "exit codes are 1 to 7, statuses 400 to 599",
+        [name for name, is_known in known.items() if not is_known],
+    )
 
 
-@pytest.mark.parametrize("error", CLASSES, ids=lambda error: error.__name__)
-def test_an_error_has_a_message_and_a_hint(error):
-    raised = error("Something failed.", hint="mend it.")
-    assert (raised.message, raised.hint) == ("Something failed.", "mend it.")
-    assert str(raised) == "Something failed. hint: mend it."
-    assert str(error("Something failed.")) == "Something failed."
+def shown(error):
+    """Return what an error's class makes of a message and a hint, in the three ways it is read."""
+    raised = error("Something failed.", hint="fix it.")
+    return raised.message, raised.hint, str(raised), str(error("Something failed."))
+
+
+def test_an_error_has_a_message_and_a_hint():
+    expected = ("Something failed.", "fix it.", "Something failed. hint: fix it.", "Something failed.")
+    found = [f"{error.__name__}: {shown(error)}" for error in CLASSES if shown(error) != expected]
+    assert_none("an error shows its message and its hint", found)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Drawn("SmallsightError", 9, 500, None, None),
+        Drawn("SettingsError", 2, 400, None, None),
+        Drawn("SettingsError", 2, 400, "PictureError", None),
+    ],
+)
+def test_a_difference_would_be_noticed(wrong):
+    assert list(differences(wrong)) != []
 
 
 def test_a_wrong_tree_would_be_noticed():

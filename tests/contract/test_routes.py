@@ -7,7 +7,7 @@ from starlette.routing import Route
 
 from contract.checkout import GUIDE
 from contract.served import served
-from smallsight.services.api_keys import ApiKeys, Scope
+from smallsight.http.api_keys import ApiKeys, Scope
 
 # What strangers may see. Six at most; each tells nothing that a scan of the port does not.
 PUBLIC = {"/", "/docs", "/openapi.json", "/health/live", "/health/ready"}
@@ -112,7 +112,7 @@ def test_the_guide_names_every_route(locked):
 
 def test_the_guide_names_the_public_routes():
     section = GUIDE.read_text(encoding="utf-8").split("### Keys")[1].split("\n## ")[0]
-    sentence = section.split("every route but")[1].split("wants")[0]
+    sentence = section.split("route except")[1].split("requires")[0]
     assert set(re.findall(r"`([^`]+)`", sentence)) == PUBLIC
 
 

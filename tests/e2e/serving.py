@@ -60,7 +60,7 @@ class Server:
     def health(self) -> dict[str, Any]:
         return self.http.get("/health").json()
 
-    def wait_until(self, condition: Any, seconds: float = 20) -> None:
+    def wait_until(self, condition: Any, seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, f"{self.health()}\n{self.log.read_text()[-3000:]}"

@@ -7,7 +7,6 @@ import io
 import json
 import socket
 import struct
-import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,8 +21,7 @@ from tiny_smolvlm import SHAPES, make_checkpoint
 
 from .serving import Server, about, data_url, png, running
 
-QUICK_S = 0.2  # on a machine with nothing else to do
-SLACK = 5.0  # on one that runs other tests meanwhile
+MAX_WORK_S = 1.0  # of the processors, for a refusal; describing what is refused would take many
 MAX_GROWTH_BYTES = 64 * 1024**2
 QUESTION = [{"role": "user", "content": "hello"}]
 
@@ -134,14 +132,21 @@ def held_bytes(server: Server) -> int:
     return sum(one.memory_info().rss for one in [process, *process.children(recursive=True)])
 
 
+def worked_s(server: Server) -> float:
+    """Return the processor time that the server and its children have taken."""
+    process = psutil.Process(server.process.pid)
+    times = [one.cpu_times() for one in [process, *process.children(recursive=True)]]
+    return sum(one.user + one.system for one in times)
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_it_is_refused_at_once_or_answered(server: Server, case: Case):
+def test_it_is_refused_without_much_work_or_answered(server: Server, case: Case):
     body, before = case.body(), held_bytes(server)
-    began_s = time.monotonic()
+    before_s = worked_s(server)
     response = server.http.post(
         "/v1/chat/completions", content=body, headers={"content-type": "application/json"}
     )
-    seconds = time.monotonic() - began_s
+    seconds = worked_s(server) - before_s
     grown = held_bytes(server) - before
     print(f"{case.name}: {response.status_code} in {1000 * seconds:.0f} ms, {grown / 2**20:+.1f} MiB")
     assert response.status_code in case.statuses, response.text[:500]
@@ -150,20 +155,16 @@ def test_it_is_refused_at_once_or_answered(server: Server, case: Case):
     else:
         assert set(response.json()["error"]) == {"message", "type", "param", "code"}
         assert len(response.content) < 2000
-        assert seconds < QUICK_S * SLACK
+        assert seconds < MAX_WORK_S
     assert server.http.get("/health/live").status_code == 200
 
 
 def test_a_body_of_a_gigabyte_is_refused_before_it_is_sent(server: Server):
     head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-    began_s = time.monotonic()
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.sendall(f"{head}Content-Length: {2**30}\r\nConnection: close\r\n\r\n".encode())
         answer = connection.recv(65536)
-    seconds = time.monotonic() - began_s
-    print(f"1 GB: {1000 * seconds:.0f} ms")
     assert answer.startswith(b"HTTP/1.1 413 ")
-    assert seconds < QUICK_S * SLACK
 
 
 def test_none_of_it_stays_in_memory(server: Server):

@@ -17,7 +17,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 
-from smallsight.server.app import make_app
+from smallsight.serve.app import make_app
 from smallsight.services.live_settings import LiveSettings
 from smallsight.services.serving import Serving
 

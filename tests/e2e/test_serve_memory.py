@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +51,6 @@ def test_loading_is_seen_in_health(home: Path):
 def test_for_ever_is_for_ever(home: Path):
     with running(home, memory__keep_alive_s="-1") as server:
         assert ask(server) == 200
-        time.sleep(1.5)
         assert [one["name"] for one in server.health()["models"]] == ["tiny"]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from smallsight.services.api_keys import ApiKeys, Scope
+from smallsight.http.api_keys import ApiKeys, Scope
 
 from .serving import about, data_url, png, running
 

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from smallsight.catalog.registered import RegisteredModel, RegisteredModels
-from smallsight.services.api_keys import ApiKeys, Scope
+from smallsight.http.api_keys import ApiKeys, Scope
 from tiny_smolvlm import SHAPES, make_checkpoint
 
 from .serving import Server, about, data_url, png, running

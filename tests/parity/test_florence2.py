@@ -16,7 +16,7 @@ from smallsight.families.florence2.tasks import TASKS
 from smallsight.families.florence2.text_graphs import build_decoder_graph, build_encoder_graph
 from smallsight.families.florence2.vision_graph import build_vision_graph
 from smallsight.families.florence2.weights import Florence2Weights
-from smallsight.graph.compiled import load_or_compile
+from smallsight.graph.compiled import compile_network
 from smallsight.policy.row_bands import RowBands
 from smallsight.quant.scheme import SCHEMES
 from tiny_florence2 import SHAPES, write_tiny_florence2
@@ -60,7 +60,7 @@ class Both:
         weights = Florence2Weights([folder / "model.safetensors"], config.sizes(self.processor.image_px))
 
         def compiled(graph):
-            return load_or_compile(lambda: graph, {}, prepared_dir=None, threads=2, tuning=EXACT)
+            return compile_network(lambda: graph, threads=2, tuning=EXACT)
 
         self.stored = stored
         self.vision = compiled(build_vision_graph(config, stored, self.processor.image_px))
@@ -77,7 +77,7 @@ class Both:
         from transformers.models.florence2.processing_florence2 import Florence2Processor as Reference
 
         known = SimpleNamespace(**sentences())
-        sentence = Reference._construct_prompts(known, prompt)[0]
+        sentence = Reference._construct_prompts(known, prompt)[0]  # noqa: SLF001 - the reference has no public way
         text = "<image>" * self.processor.tokens_per_image + "<s>" + sentence + "</s>"
         ids = self.tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
         pixels = self.images(images=image.convert("RGB"), return_tensors="pt").pixel_values
@@ -176,7 +176,7 @@ def test_a_loaded_model_answers_as_the_reference_generates(both, tmp_path):
     import smallsight
     from smallsight.settings import Settings
 
-    folder = both.model.config._name_or_path
+    folder = both.model.config._name_or_path  # noqa: SLF001 - the reference has no public way
     with smallsight.load(folder, precision="fp32", settings=Settings(home=tmp_path)) as model:
         for prompt, image in zip(PROMPTS, PICTURES * 3, strict=False):
             with torch.no_grad():

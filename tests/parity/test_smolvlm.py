@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -18,9 +19,10 @@ from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3I
 from transformers.models.idefics3.processing_idefics3 import Idefics3Processor
 from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
+from smallsight.engine.loading import load_engine
 from smallsight.families.messages import Detail, Message, PicturePart, TextPart
 from smallsight.families.smolvlm.processor import SmolVLMProcessor
-from smallsight.model.vision_language_model import VisionLanguageModel
+from smallsight.quant.scheme import SCHEMES
 from tiny_smolvlm import CHAT_TEMPLATE, SHAPES, make_checkpoint
 
 MAX_TOKENS = 10
@@ -149,10 +151,7 @@ def test_inputs_and_greedy_tokens_are_the_references(shape, root):
     directory, reference = checkpoint(shape.name, root)
     processor = SmolVLMProcessor.load(directory)
     different = []
-    with VisionLanguageModel.load(
-        directory, family="smolvlm", name="tiny", precision="fp32", threads=1
-    ) as model:
-        engine = model._running()
+    with closing(load_engine("smolvlm", directory, SCHEMES["fp32"], threads=1)) as engine:
         for name, (turns, picture_names) in CONVERSATIONS.items():
             pictures = [PICTURES[picture] for picture in picture_names]
             expected = reference.inputs(turns, pictures)

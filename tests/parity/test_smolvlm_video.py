@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,11 +14,12 @@ import numpy as np
 import pytest
 
 from clips import animation, clip
+from smallsight.engine.loading import load_engine
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.families.messages import Message, TextPart, VideoPart
 from smallsight.families.smolvlm.number_words import number_in_words
 from smallsight.model.shown_parts import open_video
-from smallsight.model.vision_language_model import VisionLanguageModel
+from smallsight.quant.scheme import SCHEMES
 from smallsight.settings import Limits
 from tiny_smolvlm import VIDEO_SHAPES, make_checkpoint
 
@@ -115,13 +117,10 @@ def test_inputs_and_greedy_tokens_are_the_references(shape, folder_of_clips, tmp
     directory = make_checkpoint(tmp_path / shape.name, shape)
     expected = ask_reference(directory, folder_of_clips, tmp_path / "results.npz")
     different = []
-    with VisionLanguageModel.load(
-        directory, family="smolvlm", name="tiny", precision="fp32", threads=1
-    ) as model:
-        engine = model._running()
+    with closing(load_engine("smolvlm", directory, SCHEMES["fp32"], threads=1)) as engine:
         for index, (name, described) in enumerate(JOBS):
             data = (folder_of_clips / name).read_bytes()
-            video = open_video(data, model.frame_sampling, Limits())
+            video = open_video(data, engine.frame_sampling, Limits())
             prompt = engine.processor.prepare(messages_of(described, video))
             assert list(prompt.token_ids) == expected[f"{index} input_ids"].tolist(), name
             ours = np.concatenate([engine.processor.normalise(tile.pixels_HWC) for tile in prompt.tiles])

@@ -43,11 +43,6 @@ class Checkpoint:
         """What the weights take on disk, headers not counted."""
         return sum(tensor.end - tensor.begin for tensor in self.tensors)
 
-    @property
-    def dtypes(self) -> tuple[str, ...]:
-        """The types of number in the files, in safetensors' words."""
-        return tuple(sorted({tensor.dtype for tensor in self.tensors}))
-
 
 def open_checkpoint(directory: Path, model_types: Mapping[str, str]) -> Checkpoint:
     """Read a checkpoint's configuration and weight headers.

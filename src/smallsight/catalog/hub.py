@@ -23,7 +23,7 @@ from smallsight.catalog.entry import Entry
 from smallsight.catalog.hub_cache import CachedRepository
 from smallsight.catalog.manifest import PinnedRevision, Pins, RemoteFile, is_commit
 from smallsight.catalog.transfer import PART_SUFFIX, Request, Retries, fetch, verify
-from smallsight.errors import DownloadError, OutOfResourcesError
+from smallsight.errors import DownloadError, StorageError
 from smallsight.version import __version__
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Hub:
         """Make an entry's files complete on this machine.
 
         With everything here already, nothing is asked of the network. ``update`` looks for a newer commit
-        of the entry's revision first. Raises DownloadError, OutOfResourcesError, or ModelUnavailableError
+        of the entry's revision first. Raises DownloadError, StorageError, or ModelUnavailableError
         when offline.
         """
         if entry.repository is None:
@@ -165,7 +165,7 @@ class Hub:
         place = next(p for p in (self.cache_dir, *self.cache_dir.absolute().parents) if p.is_dir())
         free_bytes = shutil.disk_usage(place).free
         if needed_bytes > free_bytes:
-            raise OutOfResourcesError(
+            raise StorageError(
                 f"{cached.repository} needs {needed_bytes / 1e9:.2f} GB and {place} has "
                 f"{free_bytes / 1e9:.2f} GB free.",
                 hint="free some space, or point HF_HUB_CACHE at a larger disk.",
@@ -231,9 +231,9 @@ def _not_a_hub(repository: str) -> DownloadError:
     )
 
 
-def _disk_error(error: OSError, cache_dir: Path) -> OutOfResourcesError | DownloadError:
+def _disk_error(error: OSError, cache_dir: Path) -> StorageError | DownloadError:
     if error.errno in _DISK_FULL:
-        return OutOfResourcesError(
+        return StorageError(
             f"The disk of {cache_dir} is full.",
             hint="free some space and try again: what is here already is kept.",
         )

@@ -47,7 +47,7 @@ class RemoteFile:
     def __post_init__(self) -> None:
         if self.algorithm not in _HEX_DIGITS or not is_hex(self.digest, _HEX_DIGITS[self.algorithm]):
             raise DownloadError(
-                f"The hub describes {self.path!r} with a digest that is none: {self.digest!r}.",
+                f"The hub returned an invalid digest for {self.path!r}: {self.digest!r}.",
                 hint="check HF_ENDPOINT: this may not be a hub.",
             )
 
@@ -88,10 +88,12 @@ class Pins:
         except (KeyError, TypeError, DownloadError) as error:
             raise SettingsError(
                 f"{self._path} has an entry for {repository} that cannot be read.",
-                hint="remove the file; the next pull writes it anew.",
+                hint="remove the file; the next pull recreates it.",
             ) from error
         if not is_commit(pinned.commit):
-            raise SettingsError(f"{self._path} pins {repository} to {pinned.commit!r}, which is no commit.")
+            raise SettingsError(
+                f"{self._path} pins {repository} to {pinned.commit!r}, which is not a commit."
+            )
         return pinned
 
     def record(self, repository: str, revision: str, pinned: PinnedRevision) -> None:

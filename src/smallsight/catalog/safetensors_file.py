@@ -17,9 +17,12 @@ from smallsight.errors import BrokenCheckpointError
 _LENGTH_BYTES = 8
 _MAX_HEADER_BYTES = 100_000_000
 _BITS = {
-    "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "U16": 16, "I16": 16, "F16": 16, "BF16": 16,
+    "BOOL": 8, "U8": 8, "I8": 8, "U16": 16, "I16": 16, "F16": 16, "BF16": 16,
     "U32": 32, "I32": 32, "F32": 32, "U64": 64, "I64": 64, "F64": 64,
 }  # fmt: skip
+_VALID_ELSEWHERE = frozenset({
+    "F4", "F6_E2M3", "F6_E3M2", "F8_E4M3", "F8_E4M3FNUZ", "F8_E5M2", "F8_E5M2FNUZ", "F8_E8M0", "C64",
+})  # fmt: skip
 _HINT = "fetch the file again; a broken download is the usual cause."
 
 
@@ -42,8 +45,8 @@ class StoredTensor:
 def read_header(path: Path) -> tuple[StoredTensor, ...]:
     """Return the tensors of a file in the order of their data.
 
-    Raises BrokenCheckpointError unless every type is known, every range fits its shape, and the ranges
-    cover the data exactly, without gap or overlap, to the last byte of the file.
+    Raises BrokenCheckpointError unless names are unique, every type is supported, every range fits its shape,
+    and the ranges cover the data exactly, without gap or overlap, to the last byte of the file.
     """
     try:
         file_bytes = path.stat().st_size
@@ -63,7 +66,9 @@ def read_header(path: Path) -> tuple[StoredTensor, ...]:
 
 def _parse(path: Path, raw: bytes) -> list[StoredTensor]:
     try:
-        header = json.loads(raw)
+        header = json.loads(raw, object_pairs_hook=_unique_names)
+    except _RepeatedNameError as error:
+        raise _broken(path, f"its header has {error} twice") from error
     except (ValueError, RecursionError) as error:
         raise _broken(path, "its header is not JSON") from error
     if not isinstance(header, dict):
@@ -71,11 +76,30 @@ def _parse(path: Path, raw: bytes) -> list[StoredTensor]:
     return [_tensor(path, name, row) for name, row in header.items() if name != "__metadata__"]
 
 
+class _RepeatedNameError(ValueError):
+    """An object of the header has a name twice; the message is the name."""
+
+
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object; readers that keep the first or the last of two would see different tensors."""
+    seen: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in seen:
+            raise _RepeatedNameError(repr(name))
+        seen[name] = value
+    return seen
+
+
 def _tensor(path: Path, name: str, row: Any) -> StoredTensor:  # noqa: ANN401 - anything may stand in the header
     try:
         dtype, shape, (begin, end) = row["dtype"], tuple(row["shape"]), row["data_offsets"]
     except (KeyError, TypeError, ValueError) as error:
         raise _broken(path, f"tensor {name!r} is not described as it should be") from error
+    if isinstance(dtype, str) and dtype in _VALID_ELSEWHERE:
+        raise BrokenCheckpointError(
+            f"{path} stores tensor {name!r} as {dtype}, which Smallsight does not support.",
+            hint="use a checkpoint whose weights are F32, F16 or BF16.",
+        )
     if not isinstance(dtype, str) or dtype not in _BITS:
         raise _broken(path, f"tensor {name!r} has the unknown type {dtype!r}")
     if not all(type(number) is int and number >= 0 for number in (*shape, begin, end)):

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from smallsight.errors import OutOfResourcesError, SettingsError
+from smallsight.errors import SettingsError, StorageError
 
 
 def read_state(path: Path) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def write_state(path: Path, data: dict[str, Any]) -> None:
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise OutOfResourcesError(
+        raise StorageError(
             f"{path} could not be written: {error.strerror or error}.",
             hint="free some disk space or let this user write there, then try again.",
         ) from error
@@ -51,5 +51,5 @@ def write_state(path: Path, data: dict[str, Any]) -> None:
 
 def _damaged(path: Path, why: str) -> SettingsError:
     return SettingsError(
-        f"{path} cannot be read: {why}.", hint="mend it, or remove it: it will be made anew where needed."
+        f"{path} cannot be read: {why}.", hint="fix or delete it; it is recreated when needed."
     )

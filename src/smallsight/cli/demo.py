@@ -36,7 +36,7 @@ _KINDS = {
 
 def demo(
     pictures: Annotated[
-        Path | None, typer.Option("--pictures", help="A folder of yours instead of the example pictures.")
+        Path | None, typer.Option("--pictures", help="Use this folder instead of the example pictures.")
     ] = None,
     json: JsonFlag = False,
     quiet: QuietFlag = False,

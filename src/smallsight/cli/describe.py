@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
-from smallsight.errors import SettingsError, SmallsightError
+from smallsight.errors import SettingsError, SmallsightError, StorageError
 
 if TYPE_CHECKING:
     from smallsight.library.describing import DescribeOptions
@@ -35,26 +35,28 @@ def describe(
     pictures: Annotated[list[Path], typer.Argument(help="Picture and video files.")],
     model: Annotated[
         str | None,
-        typer.Option("--model", help="Its name or folder; else describe.model or Smallsight-tiny."),
+        typer.Option(
+            "--model", help="A model's name or folder; default: describe.model, then Smallsight-tiny."
+        ),
     ] = None,
     prompt: Annotated[
-        str | None, typer.Option("--prompt", help="What the model is to say; a description if not given.")
+        str | None, typer.Option("--prompt", help="A question or instruction; default: describe the picture.")
     ] = None,
     precision: Annotated[
         str | None, typer.Option("--precision", help="auto, fp32, bf16, fp16, int8, int4 or nf4.")
     ] = None,
     detail: Annotated[
-        str | None, typer.Option("--detail", help="How finely to look: auto, high or low.")
+        str | None, typer.Option("--detail", help="Detail of large pictures: auto, high or low.")
     ] = None,
     length: Annotated[
-        str | None, typer.Option("--length", help="short or normal, for models that describe in both.")
+        str | None, typer.Option("--length", help="short or normal, for models with two lengths.")
     ] = None,
     max_tokens: Annotated[
         int | None, typer.Option("--max-tokens", min=1, max=4096, help="Longest answer, in tokens.")
     ] = None,
     frames: Annotated[
         Path | None,
-        typer.Option("--frames", help="Write what the model sees of the video to this picture file."),
+        typer.Option("--frames", help="Write the frames that the model sees to this picture file."),
     ] = None,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
@@ -120,7 +122,7 @@ def _write_sheet(model: Model, video: Path, path: Path, out: Output) -> NamedVid
     try:
         contact_sheet(seen.video).save(path)
     except OSError as error:
-        raise SettingsError(
+        raise StorageError(
             f"{path} cannot be written: {error.strerror or error}.", hint="choose another place."
         ) from error
     out.note(f"{len(seen.video.frames)} frames are in {escape(str(path))}")

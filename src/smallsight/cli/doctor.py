@@ -18,7 +18,7 @@ _MARKS = {
 
 
 def doctor(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
-    """Show what this machine has, what is missing, how to fix it."""
+    """Check this installation: what is here, what is missing, how to fix it."""
     from rich.text import Text
 
     from smallsight.cli.diagnosis import Severity, examine

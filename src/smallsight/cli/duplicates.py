@@ -17,13 +17,13 @@ def duplicates(
             "--bits",
             min=0,
             max=32,
-            help="Bits of 64 that may differ (search.near_duplicate_bits).",
+            help="Bits of 64 that may differ; default: search.near_duplicate_bits.",
         ),
     ] = None,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """List files that are the same, and pictures that look it."""
+    """List identical files, and pictures that look alike."""
     from smallsight.services.application import Application
     from smallsight.settings import load_settings
 

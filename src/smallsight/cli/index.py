@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from smallsight.library.indexer import IndexReport, StageReport
     from smallsight.services.indexing import IndexingApplication, RunReport
 
-folders_app = typer.Typer(help="The folders of the library.", no_args_is_help=False)
+folders_app = typer.Typer(help="List or forget the folders of the library.", no_args_is_help=False)
 
 FoldersArgument = Annotated[
-    list[Path] | None, typer.Argument(help="Folders to add and scan; all known ones when none is named.")
+    list[Path] | None, typer.Argument(help="Folders to add and scan; default: all known ones.")
 ]
 
 
@@ -34,23 +34,25 @@ def index(
     ] = False,
     model: Annotated[
         str | None,
-        typer.Option("--model", help="Describe with this model, a name or folder; else describe.model does."),
+        typer.Option("--model", help="Describe with this model (name or folder); default: describe.model."),
     ] = None,
-    no_describe: Annotated[bool, typer.Option("--no-describe", help="Leave descriptions for later.")] = False,
+    no_describe: Annotated[
+        bool, typer.Option("--no-describe", help="Skip descriptions in this run.")
+    ] = False,
     tags: Annotated[
         bool | None,
-        typer.Option("--tags/--no-tags", help="Tag pictures with a Florence-2; index.tags if not given."),
+        typer.Option("--tags/--no-tags", help="Tag pictures with a Florence-2; default: index.tags."),
     ] = None,
     tags_model: Annotated[
         str | None,
         typer.Option(
-            "--tags-model", help="Tag with this Florence-2; else tags.model or describe.model does."
+            "--tags-model", help="Tag with this Florence-2; default: tags.model, then describe.model."
         ),
     ] = None,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Make the pictures in folders findable; run again to resume."""
+    """Index folders of pictures; run again to resume or update."""
     from smallsight.services.indexing import IndexingApplication
     from smallsight.settings import load_settings
 
@@ -126,7 +128,7 @@ def remove_folder(
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Forget a folder; nothing on disk is touched."""
+    """Forget a folder; its files are not touched."""
     from smallsight.services.application import Application
     from smallsight.settings import load_settings
 

@@ -12,16 +12,16 @@ from smallsight.cli.output import JsonFlag, QuietFlag, get_output
 from smallsight.errors import SettingsError
 
 if TYPE_CHECKING:
-    from smallsight.services.api_keys import ApiKey, ApiKeys
+    from smallsight.http.api_keys import ApiKey, ApiKeys
 
-app = typer.Typer(help="List, make and remove the server's keys.", invoke_without_command=True)
+app = typer.Typer(help="List, create and remove the server's keys.", invoke_without_command=True)
 
-KeyName = Annotated[str, typer.Argument(help="What the key is called, such as who uses it.")]
+KeyName = Annotated[str, typer.Argument(help="A name for the key, such as who uses it.")]
 
 
 @app.callback()
 def keys(context: typer.Context, json: JsonFlag = False, quiet: QuietFlag = False) -> None:
-    """List, make and remove the server's keys."""
+    """List, create and remove the server's keys."""
     output = get_output(json=json, quiet=quiet)
     if context.invoked_subcommand is None:
         list_keys(json=output.json, quiet=output.quiet)
@@ -29,7 +29,7 @@ def keys(context: typer.Context, json: JsonFlag = False, quiet: QuietFlag = Fals
 
 @app.command("list")
 def list_keys(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
-    """List the keys: their names and what they may do. The keys themselves are not kept."""
+    """List the names and scopes of the keys. The keys themselves are not stored."""
     output = get_output(json=json, quiet=quiet)
     known = _keys().all()
     if output.json:
@@ -46,13 +46,15 @@ def add(
     name: KeyName,
     scope: Annotated[
         list[str] | None,
-        typer.Option("--scope", help="What it may do: use (ask models), monitor (health, metrics); both."),
+        typer.Option(
+            "--scope", help="What it allows: use (ask models) or monitor (health, metrics); default: both."
+        ),
     ] = None,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
     """Make a key and print it, this once."""
-    from smallsight.services.api_keys import Scope
+    from smallsight.http.api_keys import Scope
 
     output = get_output(json=json, quiet=quiet)
     try:
@@ -69,7 +71,7 @@ def add(
 
 @app.command()
 def remove(name: KeyName, json: JsonFlag = False, quiet: QuietFlag = False) -> None:
-    """Remove a key; a running server refuses it from then on."""
+    """Remove a key; a running server rejects it from then on."""
     output = get_output(json=json, quiet=quiet)
     _keys().remove(name)
     if output.json:
@@ -79,7 +81,7 @@ def remove(name: KeyName, json: JsonFlag = False, quiet: QuietFlag = False) -> N
 
 
 def _keys() -> ApiKeys:
-    from smallsight.services.api_keys import ApiKeys
+    from smallsight.http.api_keys import ApiKeys
     from smallsight.settings import load_settings
 
     return ApiKeys(load_settings().api_keys_path)

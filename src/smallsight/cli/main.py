@@ -28,7 +28,7 @@ _EPILOG = (
 
 app = typer.Typer(
     name="smallsight",
-    help="Find your pictures by the words in them and by what they mean, on your own machine.",
+    help="Search, describe and question your pictures, on your own machine.",
     epilog=_EPILOG,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -59,7 +59,7 @@ def top(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Find your pictures by the words in them and by what they mean, on your own machine."""
+    """Search, describe and question your pictures, on your own machine."""
     get_output(json=json, quiet=quiet)
 
 

@@ -31,7 +31,7 @@ def models(context: typer.Context, json: JsonFlag = False, quiet: QuietFlag = Fa
 
 @app.command("list")
 def list_models(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
-    """List every model with its size, the memory it takes, and whether its files are here."""
+    """List every model with its size, its memory, and whether its files are here."""
     from smallsight.cli.remotes import remote_as_json, remotes_table
 
     output = get_output(json=json, quiet=quiet)
@@ -57,7 +57,7 @@ def list_models(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
 
 @app.command()
 def show(name: ModelName, json: JsonFlag = False, quiet: QuietFlag = False) -> None:
-    """Show everything that is known about one model."""
+    """Show everything about one model."""
     from smallsight.cli.remotes import remote_as_json, remote_details
     from smallsight.inventory.names import LISTED, KnownRemote, Names
 
@@ -80,14 +80,14 @@ def show(name: ModelName, json: JsonFlag = False, quiet: QuietFlag = False) -> N
 @app.command()
 def pull(
     name: ModelName,
-    update: Annotated[
-        bool, typer.Option("--update", help="Look for a newer version; without it, never.")
+    update: Annotated[bool, typer.Option("--update", help="Fetch a newer version if there is one.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Use no network; only check the files here.")
     ] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Use no network: only check.")] = False,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Fetch a model's files, checked against their checksums; an interrupted pull goes on from there."""
+    """Fetch a model's files and verify their checksums; resumes an interrupted pull."""
     from smallsight.cli.units import file_size_text
 
     output = get_output(json=json, quiet=quiet)
@@ -125,11 +125,13 @@ def pull(
 @app.command()
 def add(
     directory: Annotated[Path, typer.Argument(help="A folder in Hugging Face layout: config.json, weights.")],
-    name: Annotated[str | None, typer.Option("--name", help="What to call it; the folder's name.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="A name for it; default: the folder's name.")
+    ] = None,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Register a folder as a model, after checking it; the folder stays where and as it is."""
+    """Check a folder and register it as a model; the folder is neither moved nor changed."""
     output = get_output(json=json, quiet=quiet)
     model = _service().add(directory, name)
     if output.json:
@@ -141,11 +143,11 @@ def add(
 @app.command()
 def remove(
     name: ModelName,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Delete a pulled model's files; a folder you registered is only taken off the list."""
+    """Delete a pulled model's files, or unregister a folder without deleting it."""
     from smallsight.catalog.files import Source
     from smallsight.cli.units import file_size_text
 

@@ -20,8 +20,8 @@ from smallsight.cli.progress_report import ProgressBar
 if TYPE_CHECKING:
     from rich.console import Console
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines on standard output.")]
-QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results and errors.")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results and errors.")]
 
 
 class Output:

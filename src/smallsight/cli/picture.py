@@ -30,19 +30,19 @@ def show(picture: PictureArgument, json: JsonFlag = False, quiet: QuietFlag = Fa
 def edit(
     picture: PictureArgument,
     description: Annotated[
-        str | None, typer.Option("--description", help="What is in it; empty to take yours back.")
+        str | None, typer.Option("--description", help="Your description; empty to remove it.")
     ] = None,
     text: Annotated[
-        str | None, typer.Option("--text", help="The text in it, corrected; empty to have it read again.")
+        str | None, typer.Option("--text", help="The corrected text; empty to have it read again.")
     ] = None,
     tag: Annotated[list[str] | None, typer.Option("--tag", help="A tag to add.")] = None,
-    untag: Annotated[list[str] | None, typer.Option("--untag", help="A tag to take off.")] = None,
+    untag: Annotated[list[str] | None, typer.Option("--untag", help="A tag to remove.")] = None,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
     """Describe, correct or tag a picture yourself.
 
-    What you say is never overwritten by a machine.
+    A model never overwrites what you write.
     """
     from smallsight.services.application import Application
     from smallsight.settings import load_settings

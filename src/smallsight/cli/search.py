@@ -30,15 +30,17 @@ def search(
     similar: Annotated[
         Path | None, typer.Option("--similar", help="Find pictures like this one instead.", metavar="PICTURE")
     ] = None,
-    mode: Annotated[str, typer.Option("--mode", help="fused, keyword or semantic.")] = "fused",
+    mode: Annotated[
+        str, typer.Option("--mode", help="fused (both), keyword (words) or semantic (meaning).")
+    ] = "fused",
     limit: Annotated[
         int | None,
-        typer.Option("--limit", "-n", min=1, max=1000, help="Most results; search.limit if not given."),
+        typer.Option("--limit", "-n", min=1, max=1000, help="Most results; default: search.limit."),
     ] = None,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Find pictures by their words and by what they mean."""
+    """Find pictures by their words and by their meaning."""
     from smallsight.services.application import Application
     from smallsight.settings import load_settings
 

@@ -13,25 +13,26 @@ from smallsight.cli.settings import show_settings
 
 def serve(
     host: Annotated[
-        str | None, typer.Option("--host", help="Address to listen on; this machine's own if not given.")
+        str | None, typer.Option("--host", help="Address to listen on; default: server.host.")
     ] = None,
     port: Annotated[
         int | None, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", help="Model for requests that name none, loaded at the start.")
+        str | None, typer.Option("--model", help="Model for requests that name none; loaded at the start.")
     ] = None,
     log_format: Annotated[
-        str | None, typer.Option("--log-format", help="text, or json: an object a line, for log collectors.")
+        str | None,
+        typer.Option("--log-format", help="text, or json: one object per line, for log collectors."),
     ] = None,
     print_settings: Annotated[
-        bool, typer.Option("--print-settings", help="Show the settings it would run with, and end.")
+        bool, typer.Option("--print-settings", help="Print the settings the server would use, and exit.")
     ] = False,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
     """Answer questions about pictures over HTTP, as OpenAI's API does."""
-    from smallsight.server.process import serve as run
+    from smallsight.serve.process import serve as run
     from smallsight.services.live_settings import LiveSettings
     from smallsight.services.logs import configure_logging
 

@@ -12,7 +12,7 @@ from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
 
 
 def settings(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
-    """Show every setting with its value and where that comes from: default, file or environment."""
+    """Show every setting with its value and its source: default, file or environment."""
     show_settings(get_output(json=json, quiet=quiet))
 
 

@@ -12,10 +12,11 @@ from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.engine.decoding.place_finder import Wanted
 from smallsight.engine.generation import Generation
 from smallsight.engine.sampling_options import SamplingOptions
-from smallsight.errors import SettingsError
+from smallsight.errors import ArgumentError
 from smallsight.families.family import Capabilities, Prompts
 from smallsight.families.frame_sampling import FewFrames, FrameSampling
 from smallsight.families.messages import Detail, Message, TiledPicture
+from smallsight.policy.row_bands import RowBands
 from smallsight.settings import MIB
 
 
@@ -29,6 +30,12 @@ class EngineOptions:
     cache_bytes: int = 256 * MIB
     feature_cache_bytes: int = 64 * MIB
     tiled_bytes: int = 48 * MIB
+    row_bands: RowBands | None = None  # in place of what is measured on this machine
+    max_blocks: int | None = None  # of the KV cache; fewer than it has make sequences wait, and preempt them
+
+    def limit_blocks(self, num_blocks: int) -> int:
+        """Return how many of the KV cache's blocks are handed out."""
+        return num_blocks if self.max_blocks is None else min(num_blocks, self.max_blocks)
 
 
 class Engine(Protocol):
@@ -83,7 +90,7 @@ class Engine(Protocol):
         ignores_end: bool,
         client: str = "",
     ) -> Generation:
-        """Make the prompt and start the request; raises SettingsError for what the family cannot do.
+        """Make the prompt and start the request; raises ArgumentError for what the family cannot do.
 
         Requests of different clients take turns.
         """
@@ -124,5 +131,5 @@ class EngineDefaults:
         return None
 
     def detect(self, _image: Image.Image, _detail: Detail, wanted: Wanted) -> Generation:
-        """Raise SettingsError."""
-        raise SettingsError(f"This model cannot {wanted.kind} objects.")
+        """Raise ArgumentError."""
+        raise ArgumentError(f"This model cannot {wanted.kind} objects.")

@@ -17,7 +17,6 @@ from smallsight.engine.decoding.worker import Parts, Worker
 from smallsight.engine.engine import EngineDefaults, EngineOptions
 from smallsight.engine.generation import Generation
 from smallsight.engine.sampling_options import SamplingOptions
-from smallsight.errors import SettingsError
 from smallsight.families.family import Capabilities, Family, Prompts
 from smallsight.families.frame_sampling import FrameSampling
 from smallsight.families.inline_model import ChatProcessor, InlineModel
@@ -70,10 +69,6 @@ class InlineEngine(EngineDefaults):
         client: str = "",
     ) -> Generation:
         """Make the prompt and hand it to the worker."""
-        if options.num_beams not in (None, 1):
-            raise SettingsError(
-                f"{self.family.title} models do not search with beams.", hint="leave num_beams out."
-            )
         require_length(self.processor.tokenizer, messages, self.context_tokens)
         prompt = self.processor.prepare(messages, detail=detail)
         return self.worker.submit(prompt, options, ignores_end=ignores_end, client=client)
@@ -91,7 +86,7 @@ def inline_worker(model: InlineModel, vision: TileEncoder, runner: Runner, optio
     """Start a worker over a runtime's tile encoder and runner."""
     processor = model.processor
     scheduler = Scheduler(
-        BlockPool(runner.num_blocks, BLOCK_TOKENS),
+        BlockPool(options.limit_blocks(runner.num_blocks), BLOCK_TOKENS),
         max_sequences=options.max_sequences,
         chunk_tokens=options.chunk_tokens,
         max_step_tokens=options.max_step_tokens,

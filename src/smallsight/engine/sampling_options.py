@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from smallsight.errors import SettingsError
+from smallsight.errors import ArgumentError
 
 MAX_STOP_STRINGS = 16
 MAX_LOGPROBS = 20
@@ -47,7 +47,7 @@ class SamplingOptions:
         _require_number("frequency_penalty", self.frequency_penalty, -10.0, 10.0)
         _require_number("presence_penalty", self.presence_penalty, -10.0, 10.0)
         if len(self.logit_bias) > MAX_BIASES:
-            raise SettingsError(
+            raise ArgumentError(
                 f"logit_bias names {len(self.logit_bias)} tokens (limit {MAX_BIASES}).", hint="name fewer."
             )
         for token_id, bias in self.logit_bias:
@@ -60,11 +60,11 @@ class SamplingOptions:
         if self.num_beams is not None:
             _require_whole("num_beams", self.num_beams, 1, MAX_BEAMS)
         if len(self.stop) > MAX_STOP_STRINGS:
-            raise SettingsError(
+            raise ArgumentError(
                 f"There are {len(self.stop)} stop strings (limit {MAX_STOP_STRINGS}).", hint="give fewer."
             )
         if not all(self.stop):
-            raise SettingsError("A stop string is empty.", hint="leave it out.")
+            raise ArgumentError("A stop string is empty.", hint="leave it out.")
 
     @property
     def is_greedy(self) -> bool:
@@ -74,9 +74,9 @@ class SamplingOptions:
 
 def _require_whole(name: str, value: object, low: int, high: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise SettingsError(f"{name} cannot be {value!r}.", hint=f"give a whole number from {low} to {high}.")
+        raise ArgumentError(f"{name} cannot be {value!r}.", hint=f"give a whole number from {low} to {high}.")
 
 
 def _require_number(name: str, value: object, low: float, high: float) -> None:
     if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
-        raise SettingsError(f"{name} cannot be {value!r}.", hint=f"give a number from {low:g} to {high:g}.")
+        raise ArgumentError(f"{name} cannot be {value!r}.", hint=f"give a number from {low:g} to {high:g}.")

@@ -35,6 +35,7 @@ class Capabilities:
     supports_chat: bool = False
     detects_places: bool = False
     recalls_pictures: bool = False
+    searches_with_beams: bool = False
     tasks: frozenset[str] = frozenset()
     lengths: Mapping[str, str] = field(default_factory=dict)
 

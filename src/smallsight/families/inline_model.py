@@ -11,9 +11,9 @@ import openvino as ov
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from smallsight.families.checkpoint import RowTable
 from smallsight.families.frame_sampling import FrameSampling
 from smallsight.families.messages import Detail, Message, PreparedPrompt, TiledPicture
+from smallsight.families.tensor_files import RowTable
 from smallsight.quant.scheme import Stored
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from smallsight.errors import SettingsError
+from smallsight.errors import ArgumentError
 
 ROLES = ("system", "user", "assistant")
 
@@ -67,7 +67,7 @@ class VideoPart:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What one side said: role "system", "user" or "assistant"; raises SettingsError for another.
+    """What one side said: role "system", "user" or "assistant"; raises ArgumentError for another.
 
     Templates write roles out as they come, so one made up by a stranger could act as a control token.
     """
@@ -77,7 +77,7 @@ class Message:
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
-            raise SettingsError(f"{self.role!r} is no role.", hint=f"use one of {', '.join(ROLES)}.")
+            raise ArgumentError(f"{self.role!r} is no role.", hint=f"use one of {', '.join(ROLES)}.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,11 +133,11 @@ class PreparedPrompt:
 def last_question(messages: Sequence[Message], title: str) -> tuple[PicturePart, str]:
     """Return the one picture of a conversation, and what the user asked last, without spaces around it.
 
-    For families that see one picture at a time and no earlier turns; raises SettingsError for more or none.
+    For families that see one picture at a time and no earlier turns; raises ArgumentError for more or none.
     """
     pictures = [part for message in messages for part in message.parts if isinstance(part, PicturePart)]
     if len(pictures) != 1:
-        raise SettingsError(
+        raise ArgumentError(
             f"{title} looks at one picture at a time, and was given {len(pictures)}.",
             hint="ask about each separately.",
         )

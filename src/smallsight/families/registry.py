@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 
 from smallsight.catalog.entry import Architecture
 from smallsight.errors import ModelNotRunnableError
 from smallsight.families.family import Capabilities, Family
-from smallsight.families.florence2.family import FAMILY as FLORENCE2
-from smallsight.families.moondream2.family import FAMILY as MOONDREAM2
-from smallsight.families.smolvlm.family import FAMILY as SMOLVLM
 from smallsight.families.tensor_shape import TensorShape
 
-FAMILIES: Mapping[str, Family] = {family.name: family for family in (SMOLVLM, FLORENCE2, MOONDREAM2)}
+_FOLDERS = (
+    "smolvlm",
+    "florence2",
+    "moondream2",
+)
+
+
+def _family_of(folder: str) -> Family:
+    """Return the record in a folder's ``family.py``, which has the folder's name."""
+    family: Family = import_module(f"smallsight.families.{folder}.family").FAMILY
+    if family.name != folder:
+        message = f"the family in {folder} calls itself {family.name}"
+        raise ValueError(message)
+    return family
+
+
+FAMILIES: Mapping[str, Family] = {folder: _family_of(folder) for folder in _FOLDERS}
 
 
 def find_family(name: str) -> Family:

@@ -1,4 +1,4 @@
-"""Attention over a cache of keys and values that lies in blocks, for several sequences at once.
+"""Attention over a KV cache in blocks, for several sequences at once.
 
 Tokens see what is before them. Where a network has token types, those of type 1 that lie side by side and
 are computed together see all of one another. The one place that knows the runtime's operator, whose 28

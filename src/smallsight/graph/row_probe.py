@@ -23,7 +23,7 @@ from openvino import opset15 as ops
 
 from smallsight.catalog.state_file import read_state, write_state
 from smallsight.errors import SmallsightError
-from smallsight.graph.compiled import load_or_compile, machine_identity
+from smallsight.graph.compiled import compile_network, machine_identity
 from smallsight.graph.constants import StoredMatrix
 from smallsight.graph.linear import linear
 from smallsight.machine.processor import processor
@@ -130,7 +130,7 @@ def _measure(matrix: ProbedMatrix, threads: int, tuning: Mapping[str, str | int]
         rows = ops.parameter([-1, num_inputs], np.float32, name="rows")
         return ov.Model([ops.result(ops.convert(linear(rows, matrix.stored), "f32"))], [rows], "row-probe")
 
-    network = load_or_compile(build, {}, prepared_dir=None, threads=threads, tuning=tuning)
+    network = compile_network(build, threads=threads, tuning=tuning)
     request = network.model.create_infer_request()
 
     def product(rows_TI: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smallsight.catalog.entry import Entry, Precision
-from smallsight.errors import SettingsError
+from smallsight.errors import ArgumentError
 
 AUTO = "auto"
 PRECISION_OF_FOLDERS = Precision.BF16  # what the catalogue's base models default to
@@ -33,7 +33,7 @@ class KnownModel:
     def precision(self, wanted: str = AUTO) -> Precision | None:
         """Return the precision to load it in, or None for a model without weights.
 
-        Raises SettingsError for a word that is not a precision, and for one that a variant does not offer.
+        Raises ArgumentError for a word that is not a precision, and for one that a variant does not offer.
         """
         chosen = parse_precision(wanted)
         if self.entry is None:
@@ -41,7 +41,7 @@ class KnownModel:
         if self.entry.precision is None:
             return None
         if self.entry.base is not None and chosen not in {None, *self.entry.precisions}:
-            raise SettingsError(
+            raise ArgumentError(
                 f"{self.name} is loaded in {self.entry.precision.value}, not in {chosen}.",
                 hint=f"load {self.entry.base} with that precision.",
             )
@@ -49,13 +49,13 @@ class KnownModel:
 
 
 def parse_precision(wanted: str) -> Precision | None:
-    """Return the precision of this name, or None for "auto"; raises SettingsError for another word."""
+    """Return the precision of this name, or None for "auto"; raises ArgumentError for another word."""
     if wanted == AUTO:
         return None
     try:
         return Precision(wanted)
     except ValueError as error:
-        raise SettingsError(
+        raise ArgumentError(
             f"Unknown precision {wanted!r}.",
             hint=f"use {', '.join([AUTO, *(p.value for p in Precision)])}.",
         ) from error

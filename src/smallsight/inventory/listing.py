@@ -17,7 +17,7 @@ from smallsight.catalog.files import FoundFiles, Source
 from smallsight.catalog.hub import Hub, OnProgress, Pulled, remove_from_cache
 from smallsight.catalog.hub_cache import repository_of_snapshot
 from smallsight.catalog.registered import RegisteredModel
-from smallsight.errors import ModelError, ModelUnavailableError, SettingsError
+from smallsight.errors import ArgumentError, ModelError, ModelUnavailableError
 from smallsight.inventory.footprint import parameter_count, running_bytes, weights_bytes
 from smallsight.inventory.names import HERE, Names
 from smallsight.machine.memory import usable_memory_bytes
@@ -130,7 +130,7 @@ class ModelService:
 
         Without a name it is the folder's, or the repository's for a snapshot inside a hub cache. Under a
         catalogue name it supplies that model's files. Raises BrokenCheckpointError, ModelNotRunnableError,
-        SettingsError.
+        ArgumentError.
         """
         directory = directory.expanduser().absolute()
         checkpoint = open_checkpoint(directory, self.catalog.model_types)
@@ -139,13 +139,13 @@ class ModelService:
             name = directory.resolve().name if repository is None else repository.rsplit("/", 1)[-1]
         name = name.strip()
         if not 0 < len(name) <= _MAX_NAME_CHARS or not name.isprintable() or "/" in name:
-            raise SettingsError(
+            raise ArgumentError(
                 f"{name!r} cannot name a model.",
                 hint=f"use up to {_MAX_NAME_CHARS} characters without slashes: --name NAME.",
             )
         entry = self.catalog.get(name)
         if entry is not None and entry.family != checkpoint.family:
-            raise SettingsError(
+            raise ArgumentError(
                 f"{directory} holds a {checkpoint.family} model, but {entry.name} is a {entry.family} model.",
                 hint="register it under another name: --name NAME.",
             )

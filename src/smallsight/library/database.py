@@ -22,7 +22,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from smallsight.errors import LibraryDamagedError, LibraryMissingError, OutOfResourcesError, SmallsightError
+from smallsight.errors import LibraryDamagedError, LibraryMissingError, SmallsightError, StorageError
 from smallsight.library.lock import WriterLock
 from smallsight.library.migrations import NEWEST
 
@@ -42,7 +42,7 @@ class Database:
     def open_for_writing(cls, path: Path) -> Self:
         """Open, create or bring up to date the library at path, keeping every other writer out.
 
-        Raises LibraryBusyError, LibraryDamagedError or OutOfResourcesError.
+        Raises LibraryBusyError, LibraryDamagedError or StorageError.
         """
         with storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -199,15 +199,15 @@ def storage_errors(path: Path | None) -> Iterator[None]:
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise _disk_full(where) from error
-        raise OutOfResourcesError(
+        raise StorageError(
             f"Writing to {where} is not possible: {error.strerror}.",
             hint="give this user the right to write there, or set SMALLSIGHT_HOME to another folder.",
         ) from error
 
 
-def _disk_full(where: str) -> OutOfResourcesError:
+def _disk_full(where: str) -> StorageError:
     """Build the error for a disk with no room left; where completes "writing to ..."."""
-    return OutOfResourcesError(
+    return StorageError(
         f"The disk is full: writing to {where} failed.",
         hint="free some space and run the same command again; what was finished is kept.",
     )
@@ -223,7 +223,7 @@ def _from_sqlite(error: Any, where: str) -> SmallsightError:  # noqa: ANN401 - S
             hint="restore a backup, or move the file away and index again; your pictures are not affected.",
         )
     if "readonly" in text or "unable to open" in text:
-        return OutOfResourcesError(
+        return StorageError(
             f"The database of {where} cannot be written: {text}.",
             hint="check the folder's permissions, or set SMALLSIGHT_HOME to another folder.",
         )

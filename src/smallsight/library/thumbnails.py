@@ -14,7 +14,7 @@ def thumbnail_path(thumbnails_dir: Path, sha256: str) -> Path:
 
 
 def store_thumbnail(thumbnails_dir: Path, sha256: str, thumbnail_webp: bytes) -> None:
-    """Write a thumbnail so that readers see either all of it or none; raises OutOfResourcesError."""
+    """Write a thumbnail so that readers see either all of it or none; raises StorageError."""
     path = thumbnail_path(thumbnails_dir, sha256)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     with storage_errors(path):

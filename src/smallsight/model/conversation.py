@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from smallsight.errors import SettingsError
+from smallsight.errors import ArgumentError
 from smallsight.families.messages import ROLES, Message, PicturePart, TextPart, TiledPart, VideoPart
 from smallsight.model.picture_argument import PictureArgument
 from smallsight.model.shown_parts import PartKind, ShownParts
@@ -24,7 +24,7 @@ def messages_of(
     """Make a conversation with opened pictures; ``pictures`` come first in what the user said first.
 
     The content of a message is a text, or a list of ``{"type": "text", "text": ...}``,
-    ``{"type": "image", "image": picture}`` and ``{"type": "video", "video": video}``. Raises SettingsError
+    ``{"type": "image", "image": picture}`` and ``{"type": "video", "video": video}``. Raises ArgumentError
     for anything else, and PictureError.
     """
     kind = PartKind.ALONE if len(pictures) == 1 else PartKind.ONE_OF_SEVERAL
@@ -43,7 +43,7 @@ def messages_of(
             parts, pending = (*pending, *parts), ()
         messages.append(Message(role, parts))
     if pending or not messages:
-        raise SettingsError("The conversation has no message of the user.", hint="add the question.")
+        raise ArgumentError("The conversation has no message of the user.", hint="add the question.")
     return messages
 
 
@@ -74,7 +74,7 @@ def _role_of(turn: Mapping[str, Any]) -> str:
     role = turn.get("role")
     if role in ROLES:
         return str(role)
-    raise SettingsError(
+    raise ArgumentError(
         f"A message with role {role!r} cannot be used.", hint=f"use one of {', '.join(ROLES)}."
     )
 
@@ -97,8 +97,8 @@ def _parts_of(turn: Mapping[str, Any]) -> Iterator[str | Mapping[str, Any]]:
             raise _unusable(f"A part of a message with type {kind!r}")
 
 
-def _unusable(what: str) -> SettingsError:
-    return SettingsError(
+def _unusable(what: str) -> ArgumentError:
+    return ArgumentError(
         f"{what} cannot be used.",
         hint='give a text, or a list of {"type": "text", "text": ...}, {"type": "image", "image": ...} '
         'and {"type": "video", "video": ...}.',

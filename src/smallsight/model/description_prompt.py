@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from smallsight.engine.engine import Engine
-from smallsight.errors import SettingsError
+from smallsight.errors import ArgumentError
 from smallsight.families.messages import Message, TextPart, VideoPart
 from smallsight.families.registry import titles_that
 from smallsight.model.model import Question
@@ -40,17 +40,19 @@ def own_words(engine: Engine, prompt: Question | None, length: str | None) -> Ow
 
 
 def description_prompt(engine: Engine, name: str, prompt: Question | None, length: str | None) -> Question:
-    """Return the prompt, or the family's own for a description of this length; raises SettingsError."""
+    """Return the prompt, or the family's own for a description of this length; raises ArgumentError."""
     if length is None:
         return prompt or engine.prompts.describe
     if prompt:
-        raise SettingsError("A prompt says itself how long to answer.", hint="leave the length out.")
+        raise ArgumentError(
+            "length cannot be combined with a prompt.", hint="ask for the length in the prompt."
+        )
     lengths = engine.capabilities.lengths
     if not lengths:
-        raise SettingsError(
+        raise ArgumentError(
             f"{name} describes in one length only.",
             hint=f"leave the length out, or load {titles_that(lambda can: can.lengths)}.",
         )
     if length not in lengths:
-        raise SettingsError(f"{name} has no length {length!r}.", hint=f"use {' or '.join(lengths)}.")
+        raise ArgumentError(f"{name} has no length {length!r}.", hint=f"use {' or '.join(lengths)}.")
     return lengths[length]

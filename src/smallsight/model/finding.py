@@ -7,7 +7,7 @@ from PIL import Image
 from smallsight.engine.decoding.place_finder import PlaceKind, Wanted
 from smallsight.engine.engine import Engine
 from smallsight.engine.generation import Generation
-from smallsight.errors import SettingsError
+from smallsight.errors import ArgumentError
 from smallsight.families.messages import Detail
 from smallsight.families.registry import titles_that
 
@@ -17,18 +17,18 @@ __all__ = ["start_finding"]
 def start_finding(
     engine: Engine, name: str, kind: PlaceKind, image: Image.Image, what: str, max_places: int, detail: Detail
 ) -> Generation:
-    """Hand the search to the engine of the model called ``name``; raises SettingsError where it cannot be."""
+    """Hand the search to the engine of the model called ``name``; raises ArgumentError where it cannot be."""
     if not engine.capabilities.detects_places:
-        raise SettingsError(
+        raise ArgumentError(
             f"{name} does not find things by name.",
             hint=f"load {titles_that(lambda can: can.detects_places)} to {kind}.",
         )
     if not what.strip():
-        raise SettingsError(f"Nothing is named to {kind}.", hint='name a thing, such as "car".')
+        raise ArgumentError(f"No object given to {kind}.", hint='name a thing, such as "car".')
     return engine.detect(image, detail, Wanted(kind, what.strip(), image.size, _whole(max_places)))
 
 
 def _whole(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise SettingsError(f"max_places cannot be {value!r}.", hint="give a whole number above 0.")
+        raise ArgumentError(f"max_places cannot be {value!r}.", hint="give a whole number above 0.")
     return value

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from smallsight.catalog.catalog import load_catalog
 from smallsight.catalog.entry import Precision
 from smallsight.engine.engine import Engine
-from smallsight.errors import ModelNotRunnableError, SettingsError, UnknownModelError
+from smallsight.errors import ArgumentError, SettingsError, UnknownModelError
 from smallsight.inventory.footprint import Footprints, require_memory
 from smallsight.inventory.known_model import AUTO, KnownModel, parse_precision
 from smallsight.inventory.names import FOR_LOADING, TEST_FAMILY, KnownRemote, Names, Origin
@@ -42,12 +42,11 @@ def load(
 
     ``precision`` is "auto" (the model's own), "fp32", "bf16", "fp16", "int8", "int4" or "nf4".
     ``threads=None`` takes the setting. Files are never fetched here: `smallsight models pull` does that.
-    ``settings`` replaces those of the environment. ``on_progress`` is called
-    with the part that is done, from 0 to 1.
+    ``settings`` replaces those of the environment. ``on_progress`` is called with the part done, 0 to 1.
     A name of the setting ``remotes`` is a model on another server; engine "openvino" looks here only.
     Raises UnknownModelError, ModelUnavailableError (files are not here), ModelNotRunnableError (no code for
-    it, or no such engine or device), BrokenCheckpointError, OutOfResourcesError (too little memory) and
-    SettingsError.
+    it), BrokenCheckpointError, OutOfResourcesError (too little memory), ArgumentError (precision, engine or
+    device) and SettingsError.
     """
     _require_known("engine", engine, _ENGINES)
     _require_known("device", device, _DEVICES)
@@ -144,6 +143,4 @@ def _load_remote(remote: KnownRemote, settings: Settings) -> Model:
 
 def _require_known(what: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise ModelNotRunnableError(
-            f"Unknown {what} {value!r}.", hint=f"use {', '.join(known[:-1])} or {known[-1]}."
-        )
+        raise ArgumentError(f"Unknown {what} {value!r}.", hint=f"use {', '.join(known[:-1])} or {known[-1]}.")

@@ -57,7 +57,7 @@ class Model(Protocol):
 
     @property
     def memory(self) -> MemoryReport:
-        """What it takes now."""
+        """Current memory use."""
         ...
 
     @property
@@ -138,7 +138,7 @@ class Model(Protocol):
         """Find the things called ``what``: ``answer.data["bboxes"]`` are [left, top, right, bottom] in
         pixels.
 
-        Raises SettingsError where the family does not find places by name.
+        Raises ArgumentError where the family does not find places by name.
         """
         ...
 

@@ -35,7 +35,7 @@ ShownParts: TypeAlias = tuple[PicturePart | TiledPart | VideoPart, ...]
 
 
 class PartKind(Enum):
-    """As what something is shown."""
+    """How an input is presented."""
 
     ONE_OF_SEVERAL = auto()  # a video if it is a video file; an animation is a picture among pictures
     ALONE = auto()  # an animation is a video too, for a family that knows videos

@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import psutil
 
-from smallsight.errors import PictureError, SettingsError, SmallsightError
+from smallsight.errors import ArgumentError, PictureError, SmallsightError
 from smallsight.families.frame_sampling import FewFrames, FrameSampling
 from smallsight.model.answer import Answer, MemoryReport, TileCounts, Timings, Usage
 from smallsight.model.conversation import Question, pictures_in, texts_in
@@ -81,9 +81,10 @@ class TestModel:
         length: str | None = None,  # noqa: ARG002 - the model's interface
         max_tokens: int = DEFAULT_MAX_TOKENS,
         detail: str = "auto",  # noqa: ARG002 - the model's interface
-        **sampling: Any,  # noqa: ANN401, ARG002 - the model's interface
+        **sampling: Any,  # noqa: ANN401 - the model's interface
     ) -> Answer:
-        """Return the words of the file's name; raises PictureError for a picture that does not open."""
+        """Return the words of the file's name; raises PictureError or ArgumentError."""
+        _refuse_schema(sampling)
         return self._answer([picture], prompt or "", max_tokens)
 
     def ask(
@@ -93,9 +94,10 @@ class TestModel:
         *,
         max_tokens: int = DEFAULT_MAX_TOKENS,
         detail: str = "auto",  # noqa: ARG002 - the model's interface
-        **sampling: Any,  # noqa: ANN401, ARG002 - the model's interface
+        **sampling: Any,  # noqa: ANN401 - the model's interface
     ) -> Answer:
         """Return the words of the files' names, whatever the question is; "no picture" without one."""
+        _refuse_schema(sampling)
         return self._answer(list_pictures(pictures), question, max_tokens)
 
     def stream(
@@ -106,9 +108,10 @@ class TestModel:
         length: str | None = None,  # noqa: ARG002 - the model's interface
         max_tokens: int = DEFAULT_MAX_TOKENS,
         detail: str = "auto",  # noqa: ARG002 - the model's interface
-        **sampling: Any,  # noqa: ANN401, ARG002 - the model's interface
+        **sampling: Any,  # noqa: ANN401 - the model's interface
     ) -> Iterator[str]:
         """Yield the words of the files' names one after another, each with the space before it."""
+        _refuse_schema(sampling)
         yield from spaced_words(self._answer(list_pictures(pictures), question or "", max_tokens).text)
 
     def start(
@@ -120,9 +123,8 @@ class TestModel:
         detail: str = "auto",  # noqa: ARG002 - the model's interface
         **sampling: Any,  # noqa: ANN401 - the model's interface
     ) -> Reply:
-        """Answer at once; raises SettingsError for a JSON schema, which words cannot be held to."""
-        if sampling.get("json_schema") is not None:
-            raise SettingsError("The model test writes words, no JSON.", hint="choose another model.")
+        """Answer at once; raises ArgumentError for a JSON schema, which words cannot be held to."""
+        _refuse_schema(sampling)
         answer = self._answer(list_pictures(pictures), question, max_tokens)
         return FinishedReply(answer, spaced_words(answer.text))
 
@@ -147,18 +149,18 @@ class TestModel:
     def detect(
         self,
         picture: PictureArgument,  # noqa: ARG002 - the model's interface
-        what: str,
+        what: str,  # noqa: ARG002 - the model's interface
         *,
         max_places: int = MAX_PLACES,  # noqa: ARG002 - the model's interface
         detail: str = "auto",  # noqa: ARG002 - the model's interface
     ) -> Answer:
-        """Raise SettingsError: it sees nothing."""
-        raise SettingsError(f"test sees nothing, no {what!r} either.", hint="load moondream2.")
+        """Raise ArgumentError: it looks at no pixels."""
+        raise ArgumentError('The model "test" cannot detect objects.', hint="load moondream2.")
 
     def point(
         self, picture: PictureArgument, what: str, *, max_places: int = MAX_PLACES, detail: str = "auto"
     ) -> Answer:
-        """Raise SettingsError: it sees nothing."""
+        """Raise ArgumentError: it looks at no pixels."""
         return self.detect(picture, what, max_places=max_places, detail=detail)
 
     def frames_of(self, video: PictureArgument) -> NamedVideo:
@@ -187,6 +189,11 @@ class TestModel:
             timings=Timings(decode_picture_s=seconds, total_s=seconds),
             model=self.name,
         )
+
+
+def _refuse_schema(sampling: Mapping[str, Any]) -> None:
+    if sampling.get("json_schema") is not None:
+        raise ArgumentError('The model "test" cannot produce JSON.', hint="choose another model.")
 
 
 def words_of_name(name: str | None) -> tuple[str, ...]:

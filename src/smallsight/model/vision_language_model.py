@@ -17,7 +17,7 @@ from smallsight.engine.engine import Engine, EngineOptions
 from smallsight.engine.generation import Generation, OnPiece, logprob_of
 from smallsight.engine.loading import OPENVINO, load_engine
 from smallsight.engine.sampling_options import SamplingOptions
-from smallsight.errors import ModelUnavailableError, SettingsError, SmallsightError
+from smallsight.errors import ArgumentError, ModelClosedError, SmallsightError
 from smallsight.families.frame_sampling import FrameSampling
 from smallsight.families.messages import Detail, TiledPicture
 from smallsight.model.answer import Answer, MemoryReport, TileCounts, Timings, Usage
@@ -194,7 +194,7 @@ class VisionLanguageModel:
         """Find the things called ``what``: ``answer.data["bboxes"]`` are [left, top, right, bottom] in
         pixels.
 
-        Raises SettingsError where the family does not find places by name.
+        Raises ArgumentError where the family does not find places by name.
         """
         return self._find("detect", picture, what, max_places, detail)
 
@@ -221,7 +221,7 @@ class VisionLanguageModel:
             return opener.video(video)
 
     def close(self) -> None:
-        """End every request and give the memory back; later calls raise ModelUnavailableError."""
+        """End every request and give the memory back; later calls raise ModelClosedError."""
         engine, self._engine = self._engine, None
         if engine is not None:
             engine.close()
@@ -253,7 +253,7 @@ class VisionLanguageModel:
 
     def _running(self) -> Engine:
         if self._engine is None:
-            raise ModelUnavailableError(f"{self.name} has been closed.", hint="load it again.")
+            raise ModelClosedError(f"{self.name} has been closed.", hint="load it again.")
         return self._engine
 
     def _find(
@@ -296,6 +296,8 @@ class VisionLanguageModel:
         given = dict(sampling)
         client = str(given.pop("client", ""))
         options, ignores_end = _options(max_tokens, given)
+        if options.num_beams not in (None, 1) and not engine.capabilities.searches_with_beams:
+            raise ArgumentError(f"{self.name} does not support beam search.", hint="leave num_beams out.")
         own = question if isinstance(question, OwnWords) else None
         words = question.picture if isinstance(question, OwnWords) else question
         messages = messages_of(pictures, words, opener.open)
@@ -377,6 +379,11 @@ def _answer_or_error(started: _Started | SmallsightError) -> Answer | Smallsight
 def _options(max_tokens: int, sampling: Mapping[str, Any]) -> tuple[SamplingOptions, bool]:
     given = dict(sampling)
     ignores_end = bool(given.pop("ignore_stop", False))
+    known = SamplingOptions.__dataclass_fields__
+    for name in given:
+        if name not in known:
+            choices = ", ".join([*known, "detail", "client"])
+            raise ArgumentError(f"Unknown option {name!r}.", hint=f"use {choices} or ignore_stop.")
     if isinstance(given.get("stop"), str):
         given["stop"] = (given["stop"],)
     elif given.get("stop") is None:
@@ -390,15 +397,14 @@ def _options(max_tokens: int, sampling: Mapping[str, Any]) -> tuple[SamplingOpti
     try:
         return SamplingOptions(max_tokens=max_tokens, **given), ignores_end
     except TypeError as error:
-        known = ", ".join(SamplingOptions.__dataclass_fields__)
-        raise SettingsError(f"An option is not known: {error}.", hint=f"there are {known}.") from error
+        raise ArgumentError(f"An option has a value of the wrong type: {error}.") from error
 
 
 def _schema_text(schema: object) -> str:
     try:
         return json.dumps(schema, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise SettingsError(f"json_schema is not JSON: {error}.", hint="give an object.") from error
+        raise ArgumentError(f"json_schema is not JSON: {error}.", hint="give an object.") from error
 
 
 def _auto_batch(engine: Engine) -> int:
@@ -407,7 +413,7 @@ def _auto_batch(engine: Engine) -> int:
 
 def _batch_size(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise SettingsError(
+        raise ArgumentError(
             f"batch_size cannot be {value!r}.", hint='give a whole number above 0, or "auto".'
         )
     return value
@@ -417,4 +423,4 @@ def _detail(value: str) -> Detail:
     try:
         return Detail(value)
     except ValueError as error:
-        raise SettingsError(f"detail cannot be {value!r}.", hint=f"use {', '.join(Detail)}.") from error
+        raise ArgumentError(f"detail cannot be {value!r}.", hint=f"use {', '.join(Detail)}.") from error

@@ -10,8 +10,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from smallsight.policy.row_bands import RowBands
+
 STEPS = ((32, 4), (64, 8), (128, 16))  # up to this many tokens, round up to a multiple of that
 LONGEST_STEP = 32
+ONE_BAND = RowBands()
 
 
 @dataclass(frozen=True)
@@ -22,17 +25,23 @@ class TextBatch:
     padded_tokens: int
 
 
-def plan_batches(lengths: Sequence[int], *, max_tokens: int, budget_tokens: int) -> list[TextBatch]:
+def plan_batches(
+    lengths: Sequence[int], *, max_tokens: int, budget_tokens: int, bands: RowBands = ONE_BAND
+) -> list[TextBatch]:
     """Divide texts of these lengths (1 to ``max_tokens``) into batches.
 
-    A batch has at most ``budget_tokens`` tokens with padding, unless a single text has more.
+    A batch has at most ``budget_tokens`` tokens with padding, unless a single text has more, and no more than
+    the row band of one of its texts allows, so that a vector does not depend on what it is computed with.
     """
     by_length: defaultdict[int, list[int]] = defaultdict(list)
     for index, length in enumerate(lengths):
-        by_length[min(padded_length(length), max_tokens)].append(index)
+        enough = max(padded_length(length), padded_length(bands.fewest_rows))
+        by_length[min(enough, max_tokens)].append(index)
     batches: list[TextBatch] = []
     for padded, indices in sorted(by_length.items()):
-        largest = _power_of_two_within(max(1, budget_tokens // padded))
+        _, end = bands.around(padded)
+        room = budget_tokens if end is None else min(budget_tokens, end - 1)
+        largest = _power_of_two_within(max(1, room // padded))
         begin = 0
         while begin < len(indices):
             rows = min(largest, _power_of_two_within(len(indices) - begin))

@@ -14,13 +14,16 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from smallsight.catalog.file_hashes import file_sha256
-from smallsight.errors import BrokenCheckpointError, ModelUnavailableError, SettingsError
+from smallsight.errors import ArgumentError, BrokenCheckpointError, ModelClosedError
 from smallsight.families.minilm.config import MiniLMConfig, read_config
-from smallsight.families.minilm.graph import BUILDER_VERSION, build_graph
+from smallsight.families.minilm.graph import BUILDER_VERSION, build_graph, product_matrices
 from smallsight.families.minilm.tokenizer import MiniLMTokenizer
 from smallsight.families.minilm.weights import read_weights
-from smallsight.graph.compiled import CompiledNetwork, load_or_compile
+from smallsight.graph.compiled import CompiledNetwork
+from smallsight.graph.row_probe import probe_rows
+from smallsight.policy.row_bands import RowBands
 from smallsight.quant.scheme import EmbedderPrecision
+from smallsight.reading.remembered_network import load_or_compile
 from smallsight.reading.text_batches import TextBatch, plan_batches
 
 BUDGET_TOKENS = 512  # benchmarks/text_embedding.py: larger batches are no faster
@@ -40,12 +43,14 @@ class TextEmbedder:
         *,
         key: str,
         budget_tokens: int,
+        bands: RowBands,
     ) -> None:
         self.dimensions = config.hidden_size
         self.key = key
         self.from_cache = network.from_cache
         self._max_tokens = config.max_tokens
         self._budget_tokens = budget_tokens
+        self._bands = bands
         self._tokenizer = tokenizer
         self._network: CompiledNetwork | None = network
         self._request: ov.InferRequest | None = network.model.create_infer_request()
@@ -83,7 +88,10 @@ class TextEmbedder:
             threads=threads,
         )
         key = f"minilm-{chosen}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
-        return cls(config, tokenizer, network, key=key, budget_tokens=budget_tokens)
+        probe = probe_rows(
+            product_matrices(config, chosen), threads=threads, tuning={}, prepared_dir=prepared_dir
+        )
+        return cls(config, tokenizer, network, key=key, budget_tokens=budget_tokens, bands=probe.bands)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return one vector per text, float32 [texts, dimensions], in the order of the texts.
@@ -93,12 +101,18 @@ class TextEmbedder:
         vectors = np.empty((len(texts), self.dimensions), np.float32)
         ids = self._tokenizer.encode(texts)
         lengths = [len(text_ids) for text_ids in ids]
-        for batch in plan_batches(lengths, max_tokens=self._max_tokens, budget_tokens=self._budget_tokens):
+        batches = plan_batches(
+            lengths,
+            max_tokens=self._max_tokens,
+            budget_tokens=self._budget_tokens,
+            bands=self._bands,
+        )
+        for batch in batches:
             vectors[list(batch.indices)] = self._run(batch, ids)
         return vectors
 
     def close(self) -> None:
-        """Give back the memory of the network; embedding afterwards raises ModelUnavailableError."""
+        """Give back the memory of the network; embedding afterwards raises ModelClosedError."""
         with self._turn:
             self._request = None
             self._network = None
@@ -121,7 +135,7 @@ class TextEmbedder:
             mask_BT[row, : len(ids[index])] = 1
         with self._turn:
             if self._request is None:
-                raise ModelUnavailableError("The text embedder has been closed.", hint="load it again.")
+                raise ModelClosedError("The text embedder has been closed.", hint="load it again.")
             self._request.infer([token_ids_BT, mask_BT])
             vectors: NDArray[np.float32] = self._request.get_output_tensor(0).data.copy()
         return vectors
@@ -132,7 +146,7 @@ def _known_precision(precision: str) -> EmbedderPrecision:
         if precision == known:
             chosen: EmbedderPrecision = known
             return chosen
-    raise SettingsError(
+    raise ArgumentError(
         f"The text embedder's precision cannot be {precision!r}.",
         hint=f"use {' or '.join(get_args(EmbedderPrecision))}.",
     )

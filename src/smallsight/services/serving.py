@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 
 from smallsight.errors import SmallsightError
+from smallsight.http.api_keys import ApiKeys
 from smallsight.inventory.served_models import ServedModel, ServedModels
 from smallsight.lending.measured_memory import MeasuredMemory
 from smallsight.lending.model_lender import ModelLender
@@ -15,9 +16,8 @@ from smallsight.machine.memory import free_memory_bytes, resident_memory_bytes, 
 from smallsight.model.loading import load_served
 from smallsight.model.model import Model
 from smallsight.policy.progress import OnProgress
-from smallsight.services.api_keys import ApiKeys
+from smallsight.services.decoding_threads import DecodingThreads
 from smallsight.services.live_settings import LiveSettings
-from smallsight.services.picture_pool import PictureOpeners
 from smallsight.services.result_cache import ResultCache
 from smallsight.settings import Settings
 
@@ -37,7 +37,7 @@ class Serving:
         self.settings = live.current()
         self.keys = ApiKeys(self.settings.api_keys_path)
         self.models = ServedModels(live.current)
-        self.pictures = PictureOpeners(self.settings.limits)
+        self.pictures = DecodingThreads(self.settings.limits)
         self.pool = ModelLender(
             pool_policy(self.settings, usable_memory_bytes()),
             loader or self._load,

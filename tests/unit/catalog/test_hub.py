@@ -17,7 +17,7 @@ from smallsight.catalog.catalog import load_catalog
 from smallsight.catalog.hub import Hub, is_allowed, remove_from_cache
 from smallsight.catalog.manifest import Pins
 from smallsight.catalog.transfer import Retries
-from smallsight.errors import DownloadError, ModelUnavailableError, OutOfResourcesError
+from smallsight.errors import DownloadError, ModelUnavailableError, StorageError
 
 ENTRY = load_catalog().find("SmolVLM-256M-Instruct")
 REPOSITORY = ENTRY.repository
@@ -261,7 +261,7 @@ def test_the_offline_variable_is_respected(hub, tmp_path):
 def test_a_full_disk_is_known_before_the_first_byte(hub, make, model_files):
     hub.serve(REPOSITORY, model_files)
     hub.misbehave(claimed_size={WEIGHTS: 10**15})
-    with pytest.raises(OutOfResourcesError, match=r"needs 1000000\.00 GB and .* has .* GB free"):
+    with pytest.raises(StorageError, match=r"needs 1000000\.00 GB and .* has .* GB free"):
         make().pull(ENTRY)
     assert not [r for r in hub.requests() if "/resolve/" in r["path"]]
 

@@ -27,6 +27,13 @@ WHOLE = save(
 )
 
 
+REPEATED_NAME = (
+    b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]},'
+    b' "a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}'
+)
+REPEATED_KEY = b'{"a": {"dtype": "U8", "dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}'
+
+
 def write(tmp_path, content):
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)
@@ -84,11 +91,23 @@ def test_a_truncated_file_is_refused(tmp_path, cut):
         (with_header({"a": tensor(offsets=(4, 8))}, b"12345678"), "gap"),
         (with_header({"a": tensor()}, b"12345"), "need 4 bytes of data and it has 5"),
         (with_header({"a": tensor()}, b""), "need 4 bytes of data and it has 0"),
+        (with_header(REPEATED_NAME, b"12345678"), "its header has 'a' twice"),
+        (with_header(REPEATED_KEY, b"1234"), "its header has 'dtype' twice"),
     ],
 )
 def test_damage_is_a_sentence(tmp_path, content, why):
     with pytest.raises(BrokenCheckpointError, match=why):
         read_header(write(tmp_path, content))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "num_bytes"), [("F4", 1), ("F6_E3M2", 3), ("F8_E4M3", 2), ("F8_E8M0", 2), ("C64", 16)]
+)
+def test_a_valid_type_that_is_not_supported_is_no_broken_download(tmp_path, dtype, num_bytes):
+    content = with_header({"a": tensor(dtype, (2,), (0, num_bytes))}, bytes(num_bytes))
+    with pytest.raises(BrokenCheckpointError, match=f"'a' as {dtype}, which Smallsight does not") as failed:
+        read_header(write(tmp_path, content))
+    assert failed.value.hint == "use a checkpoint whose weights are F32, F16 or BF16."
 
 
 def test_a_missing_file_is_a_sentence(tmp_path):

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from smallsight.catalog.state_file import read_state, write_state
-from smallsight.errors import OutOfResourcesError, SettingsError
+from smallsight.errors import SettingsError, StorageError
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -39,5 +39,5 @@ def test_a_write_that_fails_keeps_the_old_file(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutOfResourcesError, match="could not be written"):
+    with pytest.raises(StorageError, match="could not be written"):
         write_state(tmp_path / "file" / "state.json", {})

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from openvino import opset15 as ops
 
-from smallsight.graph.compiled import load_or_compile
+from smallsight.graph.compiled import compile_network
 from smallsight.graph.linear import linear
 from smallsight.graph.row_probe import STATE_NAME, ProbedMatrix, RowProbe, bands_of, probe_rows
 from smallsight.policy.row_bands import RowBands
@@ -47,7 +47,7 @@ def test_what_it_finds_is_true_of_the_runtime_here(form: Storage) -> None:
 
     rows = ops.parameter([-1, 1024], np.float32, name="rows")
     model = ov.Model([ops.result(ops.convert(linear(rows, stored), "f32"))], [rows], "product")
-    network = load_or_compile(lambda: model, {}, prepared_dir=None, threads=1, tuning=TUNING)
+    network = compile_network(lambda: model, threads=1, tuning=TUNING)
     request = network.model.create_infer_request()
     given = rng.standard_normal((600, 1024), np.float32)
     seen: dict[tuple[int, int | None], bytes] = {}

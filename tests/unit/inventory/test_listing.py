@@ -12,11 +12,11 @@ from smallsight.catalog.entry import Precision
 from smallsight.catalog.files import Source
 from smallsight.catalog.hub_cache import CachedRepository
 from smallsight.errors import (
+    ArgumentError,
     BrokenCheckpointError,
     DownloadError,
     ModelNotRunnableError,
     ModelUnavailableError,
-    SettingsError,
     UnknownModelError,
 )
 from smallsight.inventory.listing import Fit, ModelService
@@ -138,12 +138,12 @@ def test_a_snapshot_of_a_cache_is_named_after_its_repository(make, model_dir, tm
 
 @pytest.mark.parametrize("name", ["", "  ", "a/b", "a\nb", "x" * 101])
 def test_odd_names_are_refused(make, model_dir, name):
-    with pytest.raises(SettingsError, match="cannot name a model"):
+    with pytest.raises(ArgumentError, match="cannot name a model"):
         make().add(model_dir, name)
 
 
 def test_a_folder_of_another_family_cannot_take_a_name(make, model_dir):
-    with pytest.raises(SettingsError, match="is a moondream2 model"):
+    with pytest.raises(ArgumentError, match="is a moondream2 model"):
         make().add(model_dir, "moondream2")
 
 

@@ -13,10 +13,10 @@ from smallsight.catalog.catalog import load_catalog
 from smallsight.catalog.entry import Precision
 from smallsight.catalog.registered import RegisteredModel, RegisteredModels
 from smallsight.errors import (
+    ArgumentError,
     BrokenCheckpointError,
     ModelNotRunnableError,
     ModelUnavailableError,
-    SettingsError,
     SmallsightError,
     UnknownModelError,
 )
@@ -92,7 +92,7 @@ def test_a_folder_is_found_by_path_and_by_text(find, model_dir: Path):
     assert found == find(str(model_dir))
     assert (found.name, found.family, found.directory) == ("my-model", "smolvlm", model_dir)
     assert (found.precision(), found.precision("int8")) == (Precision.BF16, Precision.INT8)
-    with pytest.raises(SettingsError, match=r"'int3'.*auto, fp32"):
+    with pytest.raises(ArgumentError, match=r"'int3'.*auto, fp32"):
         found.precision("int3")
 
 
@@ -109,7 +109,7 @@ def test_a_folder_registered_for_an_entry_supplies_it_and_its_variants(
     assert base.directory == variant.directory == model_dir
     assert (base.precision(), variant.precision()) == (Precision.BF16, Precision.INT8)
     assert variant.precision("int8") is base.precision("int8") is Precision.INT8
-    with pytest.raises(SettingsError, match=r"is loaded in int8, not in bf16.*SmolVLM-256M-Instruct "):
+    with pytest.raises(ArgumentError, match=r"is loaded in int8, not in bf16.*SmolVLM-256M-Instruct "):
         variant.precision("bf16")
 
 

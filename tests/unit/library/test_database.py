@@ -17,7 +17,7 @@ from smallsight.errors import (
     LibraryBusyError,
     LibraryDamagedError,
     LibraryMissingError,
-    OutOfResourcesError,
+    StorageError,
 )
 from smallsight.library.database import Database
 from smallsight.library.migrations import NEWEST
@@ -163,7 +163,7 @@ def test_a_full_disk_is_a_sentence_and_undoes_only_the_transaction(database: Dat
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
     with database.writing() as connection:
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(OutOfResourcesError, match="disk is full"), database.writing() as connection:
+    with pytest.raises(StorageError, match="disk is full"), database.writing() as connection:
         for number in range(10_000):
             connection.execute(folder.insert().values(path=f"/{number:0500}", added_at_s=0.0))
     with database.writing() as connection:
@@ -174,7 +174,7 @@ def test_a_full_disk_is_a_sentence_and_undoes_only_the_transaction(database: Dat
 def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path):
     blocker = tmp_path / "file"
     blocker.touch()
-    with pytest.raises(OutOfResourcesError) as caught:
+    with pytest.raises(StorageError) as caught:
         Database.open_for_writing(blocker / "home" / "library.sqlite3")
     assert "SMALLSIGHT_HOME" in (caught.value.hint or "")
 

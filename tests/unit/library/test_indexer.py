@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from smallsight.errors import DecoderFailedError, OutOfResourcesError, SmallsightError
+from smallsight.errors import DecoderFailedError, SmallsightError, StorageError
 from smallsight.library.database import Database
 from smallsight.library.indexer import Indexer, IndexReport
 from smallsight.library.ledger import forget_failures
@@ -214,7 +214,7 @@ def test_a_place_that_cannot_be_written_stops_with_a_sentence_and_loses_nothing(
     draw("a.png")
     scan()
     settings.thumbnails_dir.write_text("in the way of the folder")
-    with pytest.raises(OutOfResourcesError, match="not possible"):
+    with pytest.raises(StorageError, match="not possible"):
         work(ColourReader())
     assert count(database, lease) == 0
     settings.thumbnails_dir.unlink()

@@ -53,5 +53,5 @@ def test_time_is_up_while_nothing_was_asked(child):
     started = time.monotonic()
     with pytest.raises(ChildTimeoutError):
         child.exchange(None, b"", 0.1, max_reply_bytes=0)
-    assert 0.1 <= time.monotonic() - started < 5
+    assert time.monotonic() - started >= 0.1
     assert not child.is_alive()

@@ -37,7 +37,7 @@ def png(encode, scene) -> bytes:
     return encode(scene, "PNG")
 
 
-def wait_until(is_true: Callable[[], bool], timeout_s: float = 10.0) -> bool:
+def wait_until(is_true: Callable[[], bool], timeout_s: float = 60.0) -> bool:
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if is_true():
@@ -152,10 +152,8 @@ def test_a_slow_picture_runs_out_of_time(encode):
     noise_HWC = np.random.default_rng(1).integers(0, 255, (3000, 3000, 3), dtype=np.uint8)
     slow = encode(Image.fromarray(noise_HWC), "PNG", compress_level=1)
     with PictureDecoder(Limits(decode_timeout_s=0.05)) as decoder:
-        started = time.monotonic()
         with pytest.raises(DecoderFailedError, match=r"too long \(limit 0.05 s\)"):
             decoder.decode(slow, max_side_px=3000)
-        assert time.monotonic() - started < 5
         assert decoder.child_pid is None
         assert decoder.decode(encode(Image.new("L", (8, 8)), "PNG")).width_px == 8
         assert decoder.num_children_started == 2
@@ -218,8 +216,7 @@ def test_ctrl_c_does_not_reach_the_child(png):
         decoder.decode(png)
         pid = decoder.child_pid
         assert os.getsid(pid) == pid
-        os.kill(pid, signal.SIGINT)
-        time.sleep(0.2)
+        os.kill(pid, signal.SIGINT)  # pending before the next picture arrives
         decoder.decode(png)
         assert (decoder.child_pid, decoder.num_children_started) == (pid, 1)
 
@@ -330,7 +327,7 @@ def test_answers_that_make_no_sense_are_not_believed(changes):
         "part_bytes": [4096, 3, 12],
     }
     parts = bytearray(4096) + b"rgb" + b"RIFF\0\0\0\0WEBP"
-    check = decoder_module._checked_picture
+    check = decoder_module._checked_picture  # noqa: SLF001 - what no honest child sends
     assert check("PNG", reply, parts, Limits(), 8, 8).image_HWC.tolist() == [[list(b"rgb")]]
     with pytest.raises((KeyError, TypeError, ValueError)):
         check("PNG", {**reply, **changes}, parts, Limits(), 8, 8)
@@ -359,6 +356,7 @@ def test_a_decoder_outlives_the_thread_that_started_its_child(png):
     with PictureDecoder(Limits()) as decoder:
         thread = threading.Thread(target=decoder.decode, args=(png,))
         thread.start()
-        thread.join()
-        time.sleep(0.2)
+        native_id = thread.native_id
+        thread.join()  # returns before the system's own thread has ended
+        assert wait_until(lambda: native_id not in {one.id for one in psutil.Process().threads()})
         assert decoder.decode(png).width_px == 400

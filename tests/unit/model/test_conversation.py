@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from smallsight.errors import SettingsError
+from smallsight.errors import ArgumentError
 from smallsight.families.messages import Message, PicturePart, TextPart
 from smallsight.model.conversation import messages_of, pictures_in, texts_in
 from smallsight.model.shown_parts import PartKind, ShownParts
@@ -72,12 +72,12 @@ def test_pictures_may_stand_where_they_were_shown():
     ids=str,
 )
 def test_what_cannot_be_used(question: object):
-    with pytest.raises(SettingsError):
+    with pytest.raises(ArgumentError):
         made([], question)
 
 
 def test_pictures_need_a_message_of_the_user():
-    with pytest.raises(SettingsError, match="no message of the user"):
+    with pytest.raises(ArgumentError, match="no message of the user"):
         made([RED], [{"role": "assistant", "content": "x"}])
 
 

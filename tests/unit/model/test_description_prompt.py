@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from smallsight.errors import SettingsError
+from smallsight.errors import ArgumentError
 from smallsight.families.family import Capabilities, Prompts
 from smallsight.model.description_prompt import description_prompt
 
@@ -33,9 +33,9 @@ def test_words_before_length_before_the_familys_own(engine, prompt, length, aske
     [
         (ONE, None, "short", "m describes in one length only"),
         (TWO, None, "long", "no length 'long'.*short or normal"),
-        (TWO, "What?", "short", "says itself how long"),
+        (TWO, "What?", "short", "cannot be combined with a prompt"),
     ],
 )
 def test_lengths_that_there_are_not(engine, prompt, length, words):
-    with pytest.raises(SettingsError, match=words):
+    with pytest.raises(ArgumentError, match=words):
         description_prompt(engine, "m", prompt, length)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from smallsight.errors import SettingsError
+from smallsight.errors import ArgumentError
 from smallsight.families.family import Capabilities
 from smallsight.families.messages import Detail
 from smallsight.model.finding import start_finding
@@ -34,11 +34,11 @@ def test_what_is_named_reaches_the_engine():
     ("engine", "what", "most", "words"),
     [
         (SimpleNamespace(capabilities=Capabilities()), "car", 3, "m does not find.*moondream2 to point"),
-        (Finder(), " ", 3, "Nothing is named to point"),
+        (Finder(), " ", 3, "No object given to point"),
         (Finder(), "car", 0, "max_places cannot be 0"),
         (Finder(), "car", True, "max_places cannot be True"),
     ],
 )
 def test_what_cannot_be_is_a_sentence(engine, what, most, words):
-    with pytest.raises(SettingsError, match=words):
+    with pytest.raises(ArgumentError, match=words):
         start_finding(engine, "m", "point", IMAGE, what, most, Detail.AUTO)

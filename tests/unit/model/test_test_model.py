@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import smallsight
-from smallsight.errors import CorruptPictureError, PictureNotFoundError
+from smallsight.errors import ArgumentError, CorruptPictureError, PictureNotFoundError
 from smallsight.model.answer import Answer
 from smallsight.model.model import Model
 from smallsight.model.test_model import words_of_name
@@ -83,6 +83,27 @@ def test_many_are_taken_one_by_one(model: Model, cat: Path):
     answers = model.describe_many(endless())
     assert [type(next(answers)) for _ in range(3)] == [Answer] * 3
     assert len(taken) == 3
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda m, cat: m.describe(cat, json_schema={}),
+        lambda m, cat: m.ask(cat, "What?", json_schema={}),
+        lambda m, cat: list(m.stream(cat, "What?", json_schema={})),
+        lambda m, cat: m.start(cat, "What?", json_schema={}),
+        lambda m, cat: list(m.describe_many([cat], json_schema={})),
+    ],
+    ids=["describe", "ask", "stream", "start", "describe_many"],
+)
+def test_no_way_of_asking_takes_a_schema(model: Model, cat: Path, ask: Callable[[Model, Path], object]):
+    with pytest.raises(ArgumentError, match='"test" cannot produce JSON'):
+        ask(model, cat)
+
+
+def test_places_cannot_be_detected(model: Model, cat: Path):
+    with pytest.raises(ArgumentError, match='"test" cannot detect objects'):
+        model.detect(cat, "car")
 
 
 def test_it_has_no_weights_and_a_key(model: Model):

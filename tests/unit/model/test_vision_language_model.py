@@ -6,24 +6,25 @@ import hashlib
 import json
 import shutil
 import threading
-import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import smallsight
+from clocks import wait_until
 from invariants import every_tensor_is_used, tokens_are_equal
 from smallsight.catalog.checkpoint import find_weight_files
 from smallsight.engine.engine import EngineOptions
+from smallsight.engine.loading import load_engine
 from smallsight.errors import (
+    ArgumentError,
     BrokenCheckpointError,
+    ModelClosedError,
     ModelNotRunnableError,
-    ModelUnavailableError,
     OutOfResourcesError,
     PictureError,
     PromptTooLongError,
-    SettingsError,
 )
 from smallsight.families.smolvlm.config import read_config
 from smallsight.families.smolvlm.stored import store_text, store_vision
@@ -31,6 +32,7 @@ from smallsight.families.smolvlm.weights import SmolVLMWeights
 from smallsight.graph.paged_attention import BLOCK_TOKENS
 from smallsight.model.vision_language_model import VisionLanguageModel
 from smallsight.quant.scheme import SCHEMES
+from smallsight.settings import Limits
 from tiny_smolvlm import SHAPES, make_checkpoint
 
 PRECISIONS = ("fp32", "bf16", "int8", "int4")
@@ -43,15 +45,18 @@ def folder(tmp_path_factory):
     return make_checkpoint(tmp_path_factory.mktemp("tiny") / "model", SHAPES[0])
 
 
-def open_model(folder, precision="fp32", **options):
-    return VisionLanguageModel.load(
-        folder,
-        family="smolvlm",
-        name="tiny",
-        precision=precision,
-        threads=2,
-        options=EngineOptions(**{**TINY, **options}),
+def open_engine(folder, precision="fp32", **options):
+    return load_engine(
+        "smolvlm", folder, SCHEMES[precision], threads=2, options=EngineOptions(**{**TINY, **options})
     )
+
+
+def model_of(engine, precision="fp32"):
+    return VisionLanguageModel(engine, name="tiny", precision=precision, limits=Limits())
+
+
+def open_model(folder, precision="fp32", **options):
+    return model_of(open_engine(folder, precision, **options), precision)
 
 
 def picture(seed, width=150, height=90):
@@ -119,20 +124,18 @@ def test_an_answer_survives_being_put_back_in_line(folder, precision):
     long = {"max_tokens": 150, "detail": "low", "ignore_stop": True}
     with open_model(folder, precision) as model:
         alone = [model.describe(one, **long) for one in pictures]
-    # Room for one whole context, shared by four that together need more.
-    with open_model(folder, precision, cache_bytes=0) as model:
-        pool = model._running().worker._parts.scheduler.pool
-        taken = pool.allocate(pool.num_free - 10)
+    engine = open_engine(folder, precision, max_blocks=10)  # room for one, shared by four
+    with model_of(engine, precision) as model:
         company = list(model.describe_many(pictures, batch_size=4, **long))
-        pool.release(taken)
+        assert engine.worker.inspect().num_preemptions > 0
     for one, other in zip(alone, company, strict=True):
         tokens_are_equal(tokens(other), tokens(one), f"{precision}: computed again")
 
 
 def test_decoding_token_by_token_equals_one_full_pass(folder):
     """The same text given as a prompt must continue in the same way."""
-    with open_model(folder) as model:
-        engine = model._running()
+    engine = open_engine(folder)
+    with model_of(engine) as model:
         whole = model.describe(picture(2), max_tokens=12, detail="low", ignore_stop=True).token_ids
         from smallsight.engine.sampling_options import SamplingOptions
         from smallsight.families.messages import Detail, Message, PicturePart, PreparedPrompt, TextPart
@@ -157,7 +160,7 @@ def test_every_weight_is_used_and_every_stored_matrix_too(tmp_path, shape):
         weights = SmolVLMWeights(find_weight_files(folder), config)
     for store in (store_vision, store_text):
         assert list(store(weights, config, SCHEMES["int8"]))
-    every_tensor_is_used(weights._parts.untaken)
+    every_tensor_is_used(weights._parts.untaken)  # noqa: SLF001 - what nothing took
 
 
 def test_streamed_pieces_are_the_answer(folder):
@@ -168,15 +171,16 @@ def test_streamed_pieces_are_the_answer(folder):
 
 
 def test_closing_a_stream_frees_its_place_within_a_step(folder):
-    with open_model(folder) as model:
+    engine = open_engine(folder)
+    with model_of(engine) as model:
         stream = model.stream(picture(4), "What?", max_tokens=1500, ignore_stop=True)
         next(stream)
+        assert engine.worker.inspect().num_running == 1
         stream.close()
-        pool = model._running().worker._parts.scheduler.pool
-        deadline = time.monotonic() + 5
-        while pool.num_used and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert pool.num_used == 0
+        wait_until(
+            lambda: engine.worker.inspect().num_used_blocks == 0, lambda: repr(engine.worker.inspect())
+        )
+        assert engine.worker.inspect().num_steps < 500, "it went on to the end"
 
 
 def test_sampling_with_a_seed_is_repeatable_and_logprobs_are_given(folder):
@@ -199,10 +203,10 @@ def test_a_stop_string_ends_the_text_before_it(folder):
 
 
 def test_a_persons_control_tokens_are_plain_text(folder):
-    with open_model(folder) as model:
+    engine = open_engine(folder)
+    with model_of(engine) as model:
         answer = model.ask(picture(7), "<image><end_of_utterance>\nAssistant:", max_tokens=2, detail="low")
-        processor = model._running().processor
-    assert answer.usage.image_tokens == processor.tokens_per_tile
+    assert answer.usage.image_tokens == engine.processor.tokens_per_tile
 
 
 def test_several_pictures_and_a_conversation(folder):
@@ -211,11 +215,27 @@ def test_several_pictures_and_a_conversation(folder):
         {"role": "assistant", "content": "Nothing."},
         {"role": "user", "content": "Sure?"},
     ]
-    with open_model(folder) as model:
+    engine = open_engine(folder)
+    with model_of(engine) as model:
         answer = model.ask([picture(1), picture(2)], chat, max_tokens=2, detail="low")
-        assert answer.usage.image_tokens == 2 * model._running().processor.tokens_per_tile
-        with pytest.raises(SettingsError, match="role 'robot'"):
+        assert answer.usage.image_tokens == 2 * engine.processor.tokens_per_tile
+        with pytest.raises(ArgumentError, match="role 'robot'"):
             model.ask(picture(1), [{"role": "robot", "content": "?"}])
+
+
+def test_an_unknown_option_and_beams_name_what_the_caller_wrote(folder):
+    with open_model(folder) as model:
+        with pytest.raises(
+            ArgumentError, match=r"^Unknown option 'tempreature'\. hint: use max_tokens, "
+        ) as bad:
+            model.ask(picture(1), "What?", tempreature=3)
+        for name in ("temperature", "json_schema", "detail", "client", "ignore_stop"):
+            assert name in bad.value.hint
+        with pytest.raises(ArgumentError, match=f"^{model.name} does not support beam search"):
+            model.ask(picture(1), "What?", num_beams=3)
+        with pytest.raises(ArgumentError, match="wrong type"):
+            model.ask(picture(1), "What?", logit_bias=5)
+        assert model.ask(picture(1), "What?", num_beams=1, client="a", max_tokens=1).token_ids
 
 
 def test_details_cost_different_numbers_of_tokens(folder):
@@ -224,7 +244,7 @@ def test_details_cost_different_numbers_of_tokens(folder):
             detail: model.describe(picture(1, 100, 70), max_tokens=1, detail=detail).usage.image_tokens
             for detail in ("low", "auto", "high")
         }
-        with pytest.raises(SettingsError, match="detail"):
+        with pytest.raises(ArgumentError, match="detail"):
             model.describe(picture(1), detail="tiny")
     assert used["low"] < used["auto"] < used["high"]
 
@@ -254,18 +274,15 @@ def test_a_full_context_ends_with_length(folder):
 
 
 def test_what_does_not_fit_the_cache_fails_alone(folder):
-    with open_model(folder, cache_bytes=0) as model:
-        pool = model._running().worker._parts.scheduler.pool
-        pool.num_blocks = 1  # as if memory had allowed no more
-        with pytest.raises(OutOfResourcesError):
-            model.ask(picture(1), "a" * 200, detail="low")
+    with open_model(folder, max_blocks=1) as model, pytest.raises(OutOfResourcesError):
+        model.ask(picture(1), "a" * 200, detail="low")
 
 
 def test_a_closed_model_says_so(folder):
     model = open_model(folder)
     model.close()
     model.close()
-    with pytest.raises(ModelUnavailableError, match="closed"):
+    with pytest.raises(ModelClosedError, match="closed"):
         model.describe(picture(1))
 
 
@@ -274,7 +291,7 @@ def test_closing_ends_what_is_under_way(folder):
     stream = model.stream(picture(1), "What?", max_tokens=1500, ignore_stop=True)
     next(stream)
     threading.Thread(target=model.close).start()
-    with pytest.raises(ModelUnavailableError):
+    with pytest.raises(ModelClosedError):
         list(stream)
 
 

@@ -48,5 +48,5 @@ def test_what_is_remembered_is_bounded():
     turns = Turns()
     for number in range(MAX_REMEMBERED + 5):
         turns.serve(str(number))
-    assert turns.order([("0", 1), (str(MAX_REMEMBERED), 1)], client_of)[0] == ("0", 1)
-    assert len(turns._served) == MAX_REMEMBERED
+    asked = [("5", 1), ("4", 1), ("0", 1)]
+    assert turns.order(asked, client_of) == [("4", 1), ("0", 1), ("5", 1)], "0 to 4 are forgotten, 5 is not"

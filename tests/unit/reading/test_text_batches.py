@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smallsight.policy.row_bands import RowBands
 from smallsight.reading.text_batches import padded_length, plan_batches
 
 lengths_of_texts = st.lists(st.integers(1, 256), max_size=300)
@@ -48,3 +49,17 @@ def test_lengths_never_exceed_the_position_table():
 @pytest.mark.parametrize("lengths", [[], [1]])
 def test_none_and_one(lengths: list[int]):
     assert len(plan_batches(lengths, max_tokens=256, budget_tokens=1024)) == len(lengths)
+
+
+BANDS = RowBands((1, 5, 81))
+
+
+@given(lengths_of_texts, st.integers(1, 256))
+def test_a_text_is_computed_in_one_band_whatever_is_beside_it(lengths: list[int], own: int):
+    def band(texts: list[int]) -> int:
+        batches = plan_batches(texts, max_tokens=256, budget_tokens=512, bands=BANDS)
+        batch = next(one for one in batches if 0 in one.indices)
+        num_rows = len(batch.indices) * batch.padded_tokens
+        return sum(start <= num_rows for start in BANDS.starts)
+
+    assert band([own, *lengths]) == band([own])

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from smallsight.errors import BrokenCheckpointError, ModelUnavailableError, SettingsError
+from smallsight.errors import ArgumentError, BrokenCheckpointError, ModelClosedError
 from smallsight.reading.text_embedder import TextEmbedder
 from tiny_bert import Shape, change_tensors, write_config, write_tiny_bert
 
@@ -67,7 +67,7 @@ def test_after_close_there_is_a_typed_error(folder: Path):
     embedder = TextEmbedder.load(folder)
     embedder.close()
     embedder.close()
-    with pytest.raises(ModelUnavailableError, match="has been closed"):
+    with pytest.raises(ModelClosedError, match="has been closed"):
         embedder.embed(["a"])
 
 
@@ -139,5 +139,5 @@ def test_weights_that_are_not_numbers_are_refused(tmp_path: Path):
 
 
 def test_an_unknown_precision_is_a_typed_error(folder: Path):
-    with pytest.raises(SettingsError, match="precision cannot be 'int3'"):
+    with pytest.raises(ArgumentError, match="precision cannot be 'int3'"):
         TextEmbedder.load(folder, precision="int3")

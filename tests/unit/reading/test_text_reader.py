@@ -32,8 +32,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TextReader]:
 
 
 def child_of(reader: TextReader) -> psutil.Process:
-    assert reader._child is not None
-    return psutil.Process(reader._child.pid)
+    assert reader._child is not None  # noqa: SLF001 - this reader's own child
+    return psutil.Process(reader._child.pid)  # noqa: SLF001 - this reader's own child
 
 
 def test_lines_come_from_top_to_bottom_with_boxes_and_confidence(reader: TextReader):

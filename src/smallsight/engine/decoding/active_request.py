@@ -17,8 +17,8 @@ from smallsight.engine.decoding.scheduler import Scheduler
 from smallsight.engine.decoding.text_stream import TextStream
 from smallsight.engine.decoding.token_sequence import TokenSequence
 from smallsight.engine.generation import FinishReason, Generation, Outcome
-from smallsight.families.checkpoint import RowTable
 from smallsight.families.messages import PreparedPrompt, Tile
+from smallsight.families.tensor_files import RowTable
 
 LEAST_CUT_TOKENS = 64
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from smallsight.errors import SettingsError
+from smallsight.errors import ArgumentError
 
 CHUNKS = 128
 FAR_BELOW = np.float32(-1e9)
@@ -34,9 +34,9 @@ class BeamOptions:
 
     def __post_init__(self) -> None:
         if not 1 <= self.num_beams <= 16:
-            raise SettingsError(f"num_beams cannot be {self.num_beams}.", hint="give 1 to 16.")
+            raise ArgumentError(f"num_beams cannot be {self.num_beams}.", hint="give 1 to 16.")
         if self.max_length < 2:
-            raise SettingsError("An answer needs room for one token.", hint="raise max_tokens.")
+            raise ArgumentError("An answer needs room for one token.", hint="raise max_tokens.")
 
 
 @dataclass(frozen=True, slots=True)

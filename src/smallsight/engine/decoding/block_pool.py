@@ -50,6 +50,11 @@ class BlockPool:
         """How many blocks are somebody's."""
         return len(self._users)
 
+    @property
+    def num_cached(self) -> int:
+        """How many blocks nobody uses, but hold a known beginning."""
+        return len(self._idle)
+
     def allocate(self, count: int) -> list[int] | None:
         """Hand out blocks with nothing in them, or None when there are not enough."""
         if count > self.num_free:

@@ -1,4 +1,4 @@
-"""What tiles became, remembered by their content so that a second question does not encode them again."""
+"""Cached image features by tile content, so that a second question does not encode them again."""
 
 from __future__ import annotations
 

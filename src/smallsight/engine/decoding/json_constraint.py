@@ -15,7 +15,7 @@ from llguidance import LLMatcher, LLTokenizer
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from smallsight.errors import SettingsError, SmallsightError
+from smallsight.errors import ArgumentError, SmallsightError
 
 if TYPE_CHECKING:
     from llguidance._lib import JsonCompileOptions
@@ -36,9 +36,9 @@ class JsonGrammar:
         self._turn = threading.Lock()
 
     def constrain(self, schema: str) -> JsonConstraint:
-        """Return a constraint for one answer; raises SettingsError for a schema that cannot be held to."""
+        """Return a constraint for one answer; raises ArgumentError for a schema that cannot be held to."""
         if len(schema) > MAX_SCHEMA_CHARS:
-            raise SettingsError(
+            raise ArgumentError(
                 f"The JSON schema has {len(schema)} characters (limit {MAX_SCHEMA_CHARS}).",
                 hint="make it smaller.",
             )
@@ -86,14 +86,14 @@ class JsonConstraint:
             raise self._lost()
 
     def _lost(self) -> SmallsightError:
-        return SettingsError(
+        return ArgumentError(
             f"The answer could not be held to the JSON schema: {_first_line(self._matcher.get_error())}.",
             hint="make the schema simpler.",
         )
 
 
-def _unusable(why: str) -> SettingsError:
-    return SettingsError(
+def _unusable(why: str) -> ArgumentError:
+    return ArgumentError(
         f"The JSON schema cannot be used: {_first_line(why)}.", hint="leave out what it names."
     )
 

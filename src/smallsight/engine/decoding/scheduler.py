@@ -48,6 +48,7 @@ class Scheduler:
         self._running: list[TokenSequence] = []
         self._failed: list[TokenSequence] = []
         self._copies: list[tuple[int, int]] = []
+        self.num_preemptions = 0
         self._places = Turns()  # among the running
         self._prompts = Turns()  # in what room a step has left
 
@@ -60,6 +61,11 @@ class Scheduler:
     def running(self) -> tuple[TokenSequence, ...]:
         """Sequences with blocks, in order of admission."""
         return tuple(self._running)
+
+    @property
+    def num_waiting(self) -> int:
+        """How many sequences have no blocks yet, or no longer."""
+        return len(self._waiting)
 
     def add(self, sequence: TokenSequence) -> None:
         """Put a new sequence in line."""
@@ -232,6 +238,7 @@ class Scheduler:
         return True
 
     def _put_back(self, sequence: TokenSequence) -> None:
+        self.num_preemptions += 1
         self._running.remove(sequence)
         self._give_up_blocks(sequence)
         sequence.state = SequenceState.WAITING

@@ -19,7 +19,7 @@ from smallsight.engine.decoding.beam_search import BeamOptions, BeamSearch
 from smallsight.engine.decoding.runner import Encoded, EncoderDecoder, TileEncoder
 from smallsight.engine.decoding.sampler import TokenChoice
 from smallsight.engine.generation import FinishReason, Generation, Outcome
-from smallsight.errors import ModelUnavailableError, SmallsightError
+from smallsight.errors import ModelClosedError, SmallsightError
 from smallsight.families.messages import PreparedPrompt
 from smallsight.policy.turns import Turns
 
@@ -86,10 +86,10 @@ class SearchWorker(Generic[Encoded]):
         self._thread.start()
 
     def submit(self, request: ActiveSearch) -> Generation:
-        """Start a request; raises ModelUnavailableError when closed."""
+        """Start a request; raises ModelClosedError when closed."""
         with self._turn:
             if self._is_closed:
-                raise ModelUnavailableError("The model has been closed.", hint="load it again.")
+                raise ModelClosedError("The model has been closed.", hint="load it again.")
             self._inbox.put(request)
         return request.generation
 
@@ -117,7 +117,7 @@ class SearchWorker(Generic[Encoded]):
             except Exception as error:
                 log.exception("engine_batch_failed")
                 _fail(batch, SmallsightError(f"The engine failed: {error}", hint="ask again."))
-        _fail(self._waiting, ModelUnavailableError("The model was closed.", hint="load it again."))
+        _fail(self._waiting, ModelClosedError("The model was closed.", hint="load it again."))
 
     def _take_in(self) -> bool:
         """Accept new requests, waiting for one when there is nothing to do; False when closed."""
@@ -176,7 +176,7 @@ class SearchWorker(Generic[Encoded]):
 
     def _finish(self, request: ActiveSearch, tokens: Sequence[int]) -> None:
         if self._is_closed and not request.generation.is_cancelled:
-            request.generation.fail(ModelUnavailableError("The model was closed.", hint="load it again."))
+            request.generation.fail(ModelClosedError("The model was closed.", hint="load it again."))
             return
         outcome = request.outcome(tokens, self._image_token_id)
         request.generation.add(outcome.text)

@@ -30,13 +30,13 @@ from smallsight.engine.generation import FinishReason, Generation
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import (
     BrokenCheckpointError,
-    ModelUnavailableError,
+    ModelClosedError,
     OutOfResourcesError,
     PromptTooLongError,
     SmallsightError,
 )
-from smallsight.families.checkpoint import RowTable
 from smallsight.families.messages import PreparedPrompt
+from smallsight.families.tensor_files import RowTable
 from smallsight.policy.turns import Turns
 
 log = structlog.get_logger(__name__)
@@ -78,6 +78,24 @@ class Parts:
     constrain: Callable[[str], Constraint]
 
 
+@dataclass(frozen=True)
+class WorkerState:
+    """Counts of one moment: KV cache blocks, sequences, and what has happened since the start."""
+
+    num_blocks: int
+    num_used_blocks: int
+    num_cached_blocks: int
+    num_running: int
+    num_waiting: int
+    num_preemptions: int
+    num_steps: int
+
+    @property
+    def num_free_blocks(self) -> int:
+        """How many blocks could be handed out, counting those whose known contents would be dropped."""
+        return self.num_blocks - self.num_used_blocks
+
+
 class Worker:
     """Runs requests side by side. Thread-safe; close it to end its thread and everything under way."""
 
@@ -90,6 +108,7 @@ class Worker:
         self._turn = threading.Lock()
         self._looks = Turns()
         self._half_seen: ActiveRequest | None = None  # a picture in parts is looked at to its end
+        self._num_steps = 0
         self._thread = threading.Thread(target=self._live, name="smallsight-engine", daemon=True)
         self._thread.start()
 
@@ -102,7 +121,7 @@ class Worker:
         places: PlaceFinder | None = None,
         client: str = "",
     ) -> Generation:
-        """Start a request; raises PromptTooLongError or ModelUnavailableError at once.
+        """Start a request; raises PromptTooLongError or ModelClosedError at once.
 
         ``ignores_end`` goes on past end tokens, for measuring. With ``places`` it looks for places.
         Clients take turns at what is computed.
@@ -116,9 +135,22 @@ class Worker:
         request = self._make_request(prompt, options, places, ignores_end=ignores_end, client=client)
         with self._turn:
             if self._is_closed:
-                raise ModelUnavailableError("The model has been closed.", hint="load it again.")
+                raise ModelClosedError("The model has been closed.", hint="load it again.")
             self._inbox.put(request)
         return request.generation
+
+    def inspect(self) -> WorkerState:
+        """Return the worker's counts, from any thread; while it works they may be of neighbouring steps."""
+        scheduler = self._parts.scheduler
+        return WorkerState(
+            num_blocks=scheduler.pool.num_blocks,
+            num_used_blocks=scheduler.pool.num_used,
+            num_cached_blocks=scheduler.pool.num_cached,
+            num_running=len(scheduler.running),
+            num_waiting=scheduler.num_waiting,
+            num_preemptions=scheduler.num_preemptions,
+            num_steps=self._num_steps,
+        )
 
     def close(self) -> None:
         """End every request with an error and the thread; what the runners hold goes with the worker."""
@@ -175,7 +207,7 @@ class Worker:
             except Exception as error:
                 log.exception("engine_step_failed")
                 self._fail_all(SmallsightError(f"The engine failed: {error}", hint="ask again."))
-        self._fail_all(ModelUnavailableError("The model was closed.", hint="load it again."))
+        self._fail_all(ModelClosedError("The model was closed.", hint="load it again."))
 
     def _take_in(self) -> bool:
         """Accept new requests, waiting for one when there is nothing to do; False when closed."""
@@ -197,7 +229,7 @@ class Worker:
             self._end(
                 self._requests[sequence.id],
                 OutOfResourcesError(
-                    "The prompt does not fit into the cache of keys and values.",
+                    "The prompt does not fit in the KV cache.",
                     hint="ask about fewer pictures at once.",
                 ),
             )
@@ -245,6 +277,7 @@ class Worker:
 
     def _run(self, chunks: Sequence[Chunk]) -> None:
         started_s = time.perf_counter()
+        self._num_steps += 1
         table = self._parts.embeddings
         block_tokens = self._parts.scheduler.pool.block_tokens
         pieces = [

@@ -19,7 +19,7 @@ from smallsight.engine.openvino.stateful_decoder import EncodedPrompt, StatefulD
 from smallsight.engine.openvino.tile_runner import TileRunner
 from smallsight.engine.openvino.weight_store import StoredWeights, open_stored, tuning
 from smallsight.engine.sampling_options import SamplingOptions
-from smallsight.errors import PromptTooLongError, SettingsError
+from smallsight.errors import ArgumentError, PromptTooLongError
 from smallsight.families.byte_level import token_bytes
 from smallsight.families.family import Capabilities, Family, Prompts
 from smallsight.families.florence2.generation_defaults import GenerationDefaults
@@ -28,7 +28,7 @@ from smallsight.families.florence2.post_process import in_words
 from smallsight.families.florence2.processor import Florence2Processor
 from smallsight.families.messages import Detail, Message, last_question
 from smallsight.families.prompt_length import require_length
-from smallsight.graph.compiled import CompiledNetwork, load_or_compile
+from smallsight.graph.compiled import CompiledNetwork, compile_network
 from smallsight.policy.progress import OnProgress
 from smallsight.quant.scheme import Scheme, Stored
 
@@ -101,7 +101,7 @@ class Florence2Engine(EngineDefaults):
     def _beam_options(self, options: SamplingOptions, *, ignores_end: bool) -> BeamOptions:
         plain = SamplingOptions(max_tokens=options.max_tokens, num_beams=options.num_beams, seed=options.seed)
         if options != plain:
-            raise SettingsError(
+            raise ArgumentError(
                 "Florence-2 searches with beams: no sampling options, stop strings, logprobs or JSON schema.",
                 hint="give max_tokens and num_beams only.",
             )
@@ -130,19 +130,20 @@ def load_florence2(
     on_progress: OnProgress | None = None,
 ) -> Florence2Engine:
     """Load a folder in Hugging Face layout, of either naming; raises subclasses of SmallsightError."""
+    chosen = options or EngineOptions()
     model = Florence2Model(model_dir, scheme)
     weights = open_stored(model, model.scheme, prepared_dir, on_progress)
 
     def compiled(build: Callable[[Mapping[str, Stored]], ov.Model]) -> CompiledNetwork:
-        return load_or_compile(
-            lambda: build(weights.stored), {}, prepared_dir=None, threads=threads, tuning=tuning(model.scheme)
-        )
+        return compile_network(lambda: build(weights.stored), threads=threads, tuning=tuning(model.scheme))
 
     builders = (model.vision_graph, model.encoder_graph, model.decoder_graph)
     with ThreadPoolExecutor(2) as several:
         vision, encoder, decoder = several.map(compiled, builders)
-    probe = weights.probe_rows(model.decoder_names, model.scheme, threads=threads, prepared_dir=prepared_dir)
-    features = FeatureCache((options or EngineOptions()).feature_cache_bytes)
+    probe = weights.probe_rows(
+        model.decoder_names, model.scheme, threads=threads, prepared_dir=prepared_dir, options=chosen
+    )
+    features = FeatureCache(chosen.feature_cache_bytes)
     worker = SearchWorker(
         TileRunner(vision, model.processor.normalise, features, weights.release_pages),
         StatefulDecoder(encoder, decoder, model.embeddings(), probe.bands),

@@ -20,7 +20,7 @@ from smallsight.engine.openvino.tile_runner import TileRunner
 from smallsight.engine.openvino.weight_store import open_stored, tuning
 from smallsight.errors import ModelNotRunnableError
 from smallsight.families.family import Family
-from smallsight.graph.compiled import CompiledNetwork, load_or_compile
+from smallsight.graph.compiled import CompiledNetwork, compile_network
 from smallsight.policy.progress import OnProgress
 from smallsight.quant.scheme import Scheme, Stored
 
@@ -43,13 +43,13 @@ def load_inline(
     weights = open_stored(model, scheme, prepared_dir, on_progress)
 
     def compiled(build: Callable[[Mapping[str, Stored]], ov.Model]) -> CompiledNetwork:
-        return load_or_compile(
-            lambda: build(weights.stored), {}, prepared_dir=None, threads=threads, tuning=tuning(scheme)
-        )
+        return compile_network(lambda: build(weights.stored), threads=threads, tuning=tuning(scheme))
 
     with ThreadPoolExecutor(2) as both:
         vision_network, text_network = both.map(compiled, (model.vision_graph, model.text_graph))
-    probe = weights.probe_rows(model.decoder_names, scheme, threads=threads, prepared_dir=prepared_dir)
+    probe = weights.probe_rows(
+        model.decoder_names, scheme, threads=threads, prepared_dir=prepared_dir, options=chosen
+    )
     runner = PagedRunner(
         text_network,
         cache_bytes=chosen.cache_bytes,

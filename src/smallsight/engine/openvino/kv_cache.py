@@ -49,7 +49,7 @@ class KeyValueCache:
                 request.set_tensor(name, self._tensors[name])
         except (MemoryError, RuntimeError) as error:
             raise OutOfResourcesError(
-                f"The cache of keys and values ({self.num_bytes >> 20} MiB) does not fit into memory.",
+                f"The KV cache ({self.num_bytes >> 20} MiB) does not fit in memory.",
                 hint="close other programs, or choose a smaller model.",
             ) from error
 

@@ -26,7 +26,7 @@ from smallsight.engine.openvino.paged_runner import PagedRunner
 from smallsight.engine.openvino.region_head import RegionHead
 from smallsight.engine.openvino.weight_store import StoredWeights, open_stored, tuning
 from smallsight.engine.sampling_options import SamplingOptions
-from smallsight.errors import ModelNotRunnableError, SettingsError
+from smallsight.errors import ModelNotRunnableError
 from smallsight.families.family import Capabilities, Family, Prompts
 from smallsight.families.messages import Detail, Message, last_question
 from smallsight.families.moondream2.config import Moondream2Config
@@ -35,7 +35,7 @@ from smallsight.families.moondream2.processor import Moondream2Processor
 from smallsight.families.moondream2.region import KINDS, NumberKind, encoder_of
 from smallsight.families.moondream2.templates import DESCRIBE
 from smallsight.families.prompt_length import require_length
-from smallsight.graph.compiled import CompiledNetwork, load_or_compile
+from smallsight.graph.compiled import CompiledNetwork, compile_network
 from smallsight.graph.paged_attention import BLOCK_TOKENS
 from smallsight.machine.memory import give_memory_back
 from smallsight.policy.progress import OnProgress
@@ -94,10 +94,6 @@ class Moondream2Engine(EngineDefaults):
         client: str = "",
     ) -> Generation:
         """Ask the last question about the one picture; earlier turns are not seen, this is no chat model."""
-        if options.num_beams not in (None, 1):
-            raise SettingsError(
-                f"{self.family.title} models do not search with beams.", hint="leave num_beams out."
-            )
         require_length(self.processor.tokenizer, messages, self.processor.config.text.context_tokens)
         picture, question = last_question(messages, self.family.title)
         prompt = self.processor.prepare(picture.image, question or self.prompts.describe, "query", detail)
@@ -137,9 +133,7 @@ def load_moondream2(
     weights = open_stored(model, model.scheme, prepared_dir, on_progress)
 
     def compiled(build: Callable[[Mapping[str, Stored]], ov.Model]) -> CompiledNetwork:
-        return load_or_compile(
-            lambda: build(weights.stored), {}, prepared_dir=None, threads=threads, tuning=tuning(model.scheme)
-        )
+        return compile_network(lambda: build(weights.stored), threads=threads, tuning=tuning(model.scheme))
 
     def region_network(kind: NumberKind) -> CompiledNetwork:
         with releasing_pages(weights):
@@ -157,7 +151,7 @@ def load_moondream2(
         )
         text_network = compiled(model.text_graph)
         probe = weights.probe_rows(
-            model.decoder_names, model.scheme, threads=threads, prepared_dir=prepared_dir
+            model.decoder_names, model.scheme, threads=threads, prepared_dir=prepared_dir, options=chosen
         )
         runner = PagedRunner(
             text_network,
@@ -178,7 +172,7 @@ def _parts(model: Moondream2Model, vision: CropRunner, runner: PagedRunner, opti
     processor, context_tokens = model.processor, model.config.text.context_tokens
     scheduler = Scheduler(
         BlockPool(
-            runner.num_blocks,
+            options.limit_blocks(runner.num_blocks),
             BLOCK_TOKENS,
             comfortable_blocks=min(_usual_blocks(model.config), runner.num_blocks),
         ),

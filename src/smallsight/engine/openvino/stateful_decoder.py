@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from smallsight.engine.decoding.beam_search import BeamSearch
 from smallsight.errors import BrokenCheckpointError
-from smallsight.families.checkpoint import RowTable
+from smallsight.families.tensor_files import RowTable
 from smallsight.graph.compiled import CompiledNetwork
 from smallsight.policy.row_bands import RowBands
 
@@ -108,7 +108,7 @@ class StatefulDecoder:
         position = 0
         while active:
             tokens = np.array([token for i in computed for token in searches[i].next_tokens], np.int64)
-            logits_BV = self._step(tokens, position, parents)
+            logits_BV = self.step(tokens, position, parents)
             own = {
                 i: searches[i].advance(logits_BV[k * beams : (k + 1) * beams]) for k, i in enumerate(active)
             }
@@ -128,7 +128,7 @@ class StatefulDecoder:
         missing = -(-self._row_bands.fewest_rows // beams) - len(active)
         return [*active, *[active[0]] * missing] if active and missing > 0 else list(active)
 
-    def _step(
+    def step(
         self, tokens: NDArray[np.int64], position: int, parents: NDArray[np.int32]
     ) -> NDArray[np.float32]:
         """Return logits, float32 [beams of all prompts, vocabulary]; the next step overwrites them."""

@@ -16,6 +16,7 @@ import structlog
 
 from smallsight.catalog.file_hashes import file_sha256
 from smallsight.catalog.safetensors_file import read_header
+from smallsight.engine.engine import EngineOptions
 from smallsight.graph.compiled import computes_in_bf16
 from smallsight.graph.row_probe import MOST_OUTPUTS, ProbedMatrix, RowProbe, probe_rows
 from smallsight.policy.progress import OnProgress
@@ -65,9 +66,17 @@ class StoredWeights:
             self.stored.release_pages()
 
     def probe_rows(
-        self, names: Sequence[str], scheme: Scheme, *, threads: int, prepared_dir: Path | None
+        self,
+        names: Sequence[str],
+        scheme: Scheme,
+        *,
+        threads: int,
+        prepared_dir: Path | None,
+        options: EngineOptions,
     ) -> RowProbe:
         """Measure at which row counts products with weights change; ``names`` begin the weights' names."""
+        if options.row_bands is not None:
+            return RowProbe(options.row_bands)
         found: dict[tuple[str, tuple[int, int]], ProbedMatrix] = {}
         for name in self.stored:
             if not name.startswith(tuple(names)) or not name.endswith(".weight"):

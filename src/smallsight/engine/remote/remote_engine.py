@@ -25,7 +25,7 @@ from smallsight.engine.remote.events import Told, error_text, text_of_object, te
 from smallsight.engine.remote.generation import RemoteGeneration
 from smallsight.engine.remote.request import remote_body
 from smallsight.engine.sampling_options import SamplingOptions
-from smallsight.errors import BadRequestError, ModelUnavailableError, RemoteModelError, SmallsightError
+from smallsight.errors import BadRequestError, ModelClosedError, RemoteModelError, SmallsightError
 from smallsight.families.family import Capabilities, Prompts
 from smallsight.families.frame_sampling import FewFrames, FrameSampling
 from smallsight.families.messages import Detail, Message
@@ -54,10 +54,15 @@ class RemoteEngine(EngineDefaults):
     is_batch_independent = True  # of this machine, which computes nothing
 
     def __init__(
-        self, name: str, settings: RemoteSettings, *, open_fallback: OpenFallback | None = None
+        self,
+        name: str,
+        settings: RemoteSettings,
+        *,
+        open_fallback: OpenFallback | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
-        self.circuit = Circuit(max_failures=settings.max_failures, rest_s=settings.rest_s)
+        self.circuit = Circuit(max_failures=settings.max_failures, rest_s=settings.rest_s, clock=clock)
         self.features = FeatureCache(0)
         self.num_answers = 0
         self.num_failures = 0
@@ -77,7 +82,7 @@ class RemoteEngine(EngineDefaults):
     @property
     def state(self) -> CircuitState:
         """Whether the other server is asked at the moment."""
-        return self.circuit.state(time.monotonic())
+        return self.circuit.state
 
     def start(
         self,
@@ -88,7 +93,7 @@ class RemoteEngine(EngineDefaults):
         ignores_end: bool,  # noqa: ARG002 - for measuring engines of this machine
         client: str = "",
     ) -> Generation:
-        """Ask in another thread; raises SettingsError for what cannot be asked of another server."""
+        """Ask in another thread; raises ArgumentError for what cannot be asked of another server."""
         body = remote_body(messages, detail, options, self.settings.model or self._name)
         generation = RemoteGeneration()
 
@@ -102,7 +107,7 @@ class RemoteEngine(EngineDefaults):
         try:
             self._threads.submit(self._answer, generation, body, fall_back)
         except RuntimeError as error:
-            raise ModelUnavailableError(f"{self._name} has been closed.", hint="load it again.") from error
+            raise ModelClosedError(f"{self._name} has been closed.", hint="load it again.") from error
         return generation
 
     def token_bytes(self, token_id: int) -> bytes:  # noqa: ARG002 - tokens stay on the other server
@@ -151,9 +156,9 @@ class RemoteEngine(EngineDefaults):
     def _ask_repeatedly(self, generation: RemoteGeneration, body: Mapping[str, Any]) -> None:
         """Ask until it answers, it is enough, or somebody has heard the beginning of an answer."""
         for attempt in range(self.settings.retries + 1):
-            if not self.circuit.enter(time.monotonic()):
+            if not self.circuit.enter():
                 raise RemoteModelError(
-                    f"The server of {self._name} has failed, and is left alone for a while.",
+                    f"{self._name!r} is not responding; paused after repeated failures.",
                     hint=f"it is asked again within {self.settings.rest_s:g} s.",
                 )
             try:
@@ -182,7 +187,7 @@ class RemoteEngine(EngineDefaults):
         with self._turn:
             self.num_failures += 1
         if not isinstance(error, _AnswerRetryError) or error.is_about_server:
-            self.circuit.fail(time.monotonic())
+            self.circuit.fail()
         else:
             self.circuit.leave()
         log.warning("remote_failed", model=self._name, why=error.message, circuit=self.state.value)

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from smallsight.engine.sampling_options import SamplingOptions
-from smallsight.errors import SettingsError
+from smallsight.errors import ArgumentError
 from smallsight.families.messages import Detail, Message, PicturePart, TextPart, TiledPart, VideoPart
 
 _MAX_LOSSLESS_PIXELS = 2_000_000  # a photo above is sent as JPEG: as PNG it would be tens of megabytes
@@ -21,13 +21,13 @@ _JPEG_QUALITY = 95
 def remote_body(
     messages: Sequence[Message], detail: Detail, options: SamplingOptions, model: str
 ) -> dict[str, Any]:
-    """Return the request; raises SettingsError for what cannot be asked of another server.
+    """Return the request; raises ArgumentError for what cannot be asked of another server.
 
-    Pictures are encoded anew: nothing that came from a stranger is passed on as it came.
+    Pictures are encoded again: nothing that came from a stranger is passed on as it came.
     """
     if options.num_logprobs is not None or options.num_beams not in (None, 1):
-        raise SettingsError(
-            f"{model} is on another server: it tells no logprobs and searches with no beams.",
+        raise ArgumentError(
+            f"{model} is on another server: logprobs and beam search are not supported.",
             hint="leave them out, or ask a model on this machine.",
         )
     defaults = SamplingOptions()

@@ -12,6 +12,6 @@ FAMILY = Family(
     plan=Plan.ENCODER_DECODER,
     tensor_shapes=tensor_shapes,
     kv_cache_bytes=kv_cache_bytes,
-    capabilities=Capabilities(tasks=frozenset(TASKS)),
+    capabilities=Capabilities(tasks=frozenset(TASKS), searches_with_beams=True),
     prompts=Prompts(DESCRIBE),
 )

@@ -8,13 +8,13 @@ from pathlib import Path
 import openvino as ov
 
 from smallsight.catalog.checkpoint import find_weight_files
-from smallsight.families.checkpoint import RowTable
 from smallsight.families.florence2.generation_defaults import read_generation_defaults
 from smallsight.families.florence2.processor import Florence2Processor
 from smallsight.families.florence2.stored import STORED_VERSION, adapted, store_text, store_vision
 from smallsight.families.florence2.text_graphs import build_decoder_graph, build_encoder_graph
 from smallsight.families.florence2.vision_graph import build_vision_graph
 from smallsight.families.florence2.weights import Florence2Weights
+from smallsight.families.tensor_files import RowTable
 from smallsight.quant.scheme import Scheme, Stored
 
 

@@ -70,7 +70,7 @@ class Florence2Processor:
         self.rules = _rules(model_dir / "processor_config.json")
 
     def prepare(self, prompt: str, image: Image.Image) -> Florence2Prompt:
-        """Turn a task or free text and a picture into tokens and pixels; raises SettingsError."""
+        """Turn a task or free text and a picture into tokens and pixels; raises ArgumentError."""
         task, sentence = find_task(prompt)
         for control in (IMAGE, BEGIN, END, PADDING):
             sentence = sentence.replace(control, control[0] + GUARD + control[1:])

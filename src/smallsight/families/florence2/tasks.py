@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from smallsight.errors import SettingsError
+from smallsight.errors import ArgumentError
 
 Form = Literal["text", "boxes", "quads", "phrases", "polygons", "boxes or polygons", "regions"]
 
@@ -65,16 +65,16 @@ def find_task(prompt: str) -> tuple[TaskPrompt, str]:
     """Return the task that a prompt means, and the sentence that the network is asked with.
 
     A prompt that holds a task token is that task; free text becomes the nearest one, since Florence-2 was not
-    trained to chat. Raises SettingsError for a token with something around it that it does not take, or
+    trained to chat. Raises ArgumentError for a token with something around it that it does not take, or
     without what it needs.
     """
     for task in TASKS.values():
         if task.token in prompt:
             given = prompt.replace(task.token, "").strip()
             if not task.takes_input and prompt.strip() != task.token:
-                raise SettingsError(f"{task.token} takes no text beside it.", hint="ask it alone.")
+                raise ArgumentError(f"{task.token} takes no text beside it.", hint="ask it alone.")
             if task.takes_input and not given:
-                raise SettingsError(f"{task.token} needs to be told what.", hint="write it after the token.")
+                raise ArgumentError(f"{task.token} needs to be told what.", hint="write it after the token.")
             return task, task.sentence.replace("{input}", given)
     if (located := _LOCATE.match(prompt)) is not None:
         task = TASKS["<OPEN_VOCABULARY_DETECTION>"]

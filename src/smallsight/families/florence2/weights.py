@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smallsight.errors import BrokenCheckpointError
-from smallsight.families.checkpoint import CheckpointParts, RowTable
 from smallsight.families.florence2.shapes import Florence2Sizes, tensor_shapes_of
+from smallsight.families.tensor_files import CheckpointParts, RowTable
 
 _BLOCK = {
     "before_attention": ("conv1", "conv1.fn.dw"),

@@ -16,6 +16,7 @@ from smallsight.graph.embedding import embed_tokens
 from smallsight.graph.linear import linear
 from smallsight.graph.norm import layer_norm, unit_length
 from smallsight.graph.pooling import mean_over_tokens
+from smallsight.graph.row_probe import ProbedMatrix
 from smallsight.quant.scheme import EmbedderPrecision, store_matrix
 
 BUILDER_VERSION = 1  # raise it whenever the same weights would give other vectors
@@ -37,6 +38,17 @@ def build_graph(config: MiniLMConfig, weights: MiniLMWeights, precision: Embedde
         hidden_BTD = _layer(config, layer, precision, hidden_BTD, scores_B11T)
     vectors_BD = unit_length(mean_over_tokens(hidden_BTD, mask_BT))
     return ov.Model([ops.result(vectors_BD)], [token_ids_BT, mask_input_BT], "minilm")
+
+
+def product_matrices(config: MiniLMConfig, precision: EmbedderPrecision) -> list[ProbedMatrix]:
+    """Return a matrix of random values for each shape that the network multiplies by, for ``probe_rows``."""
+    hidden, wide = config.hidden_size, config.intermediate_size
+    form = "int8-rows" if precision == "int8" else precision
+    values = np.random.default_rng(0)
+    return [
+        ProbedMatrix(form, shape, store_matrix(values.standard_normal(shape, np.float32), precision))
+        for shape in ((hidden, hidden), (wide, hidden), (hidden, wide))
+    ]
 
 
 def _embed(

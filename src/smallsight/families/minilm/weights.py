@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smallsight.errors import BrokenCheckpointError
-from smallsight.families.checkpoint import TensorFiles
 from smallsight.families.minilm.config import MiniLMConfig
+from smallsight.families.tensor_files import TensorFiles
 
 FloatArray = NDArray[np.float32]
 

@@ -10,7 +10,6 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from smallsight.catalog.checkpoint import find_weight_files
-from smallsight.families.checkpoint import RowTable
 from smallsight.families.moondream2.processor import Moondream2Processor
 from smallsight.families.moondream2.region import NumberKind
 from smallsight.families.moondream2.region_graph import build_region_graph
@@ -19,6 +18,7 @@ from smallsight.families.moondream2.text_graph import build_text_graph
 from smallsight.families.moondream2.vision_graphs import build_connector_graph, build_tower_graph
 from smallsight.families.moondream2.weights import Moondream2Weights
 from smallsight.families.patches import cut_patches
+from smallsight.families.tensor_files import RowTable
 from smallsight.quant.scheme import Scheme, Stored
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smallsight.errors import BrokenCheckpointError
-from smallsight.families.checkpoint import CheckpointParts, RowTable
 from smallsight.families.moondream2.shapes import Moondream2Sizes, tensor_shapes_of
+from smallsight.families.tensor_files import CheckpointParts, RowTable
 
 _WHOLE = {
     "vision.patches": "vision.patch_emb",

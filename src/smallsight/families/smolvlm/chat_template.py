@@ -16,7 +16,7 @@ from jinja2 import Template, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from smallsight.catalog.checkpoint import read_json_object
-from smallsight.errors import BrokenCheckpointError, SettingsError
+from smallsight.errors import ArgumentError, BrokenCheckpointError
 
 MAX_TEMPLATE_CHARS = 200_000
 
@@ -48,7 +48,7 @@ class ChatTemplate:
         try:
             return self._template.render(messages=list(messages), add_generation_prompt=True)
         except TemplateError as error:
-            raise SettingsError(
+            raise ArgumentError(
                 f"The chat template of {self._path.parent.name} does not accept this conversation: {error}.",
                 hint="let the user's and the assistant's messages take turns.",
             ) from error

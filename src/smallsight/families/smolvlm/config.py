@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,16 +65,16 @@ class SmolVLMConfig:
         return (self.vision.patches_per_side // self.pixel_shuffle) ** 2
 
 
-def read_config(model_dir: Path) -> SmolVLMConfig:
+def read_config(model_dir: Path, model_types: Sequence[str] = MODEL_TYPES) -> SmolVLMConfig:
     """Read config.json; defaults are those of transformers' Idefics3 and SmolVLM configurations.
 
     Raises BrokenCheckpointError for what cannot be a network, ModelNotRunnableError for variants of it that
     there is no code for.
     """
     reader = _ConfigReader(model_dir / "config.json", read_json_object(model_dir / "config.json"))
-    if (model_type := reader.values.get("model_type")) not in MODEL_TYPES:
+    if (model_type := reader.values.get("model_type")) not in model_types:
         raise ModelNotRunnableError(
-            f"{reader.path} describes a model of type {model_type!r}, expected {' or '.join(MODEL_TYPES)}."
+            f"{reader.path} describes a model of type {model_type!r}, expected {' or '.join(model_types)}."
         )
     vision, text = reader.part("vision_config"), reader.part("text_config")
     config = SmolVLMConfig(

@@ -10,29 +10,31 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from smallsight.catalog.checkpoint import find_weight_files
-from smallsight.families.checkpoint import RowTable
 from smallsight.families.patches import cut_patches
-from smallsight.families.smolvlm.config import read_config
+from smallsight.families.smolvlm.config import MODEL_TYPES, read_config
 from smallsight.families.smolvlm.processor import SmolVLMProcessor
 from smallsight.families.smolvlm.stored import STORED_VERSION, store_text, store_vision
 from smallsight.families.smolvlm.text_graph import build_text_graph
 from smallsight.families.smolvlm.vision_graph import build_vision_graph
 from smallsight.families.smolvlm.weights import SmolVLMWeights
+from smallsight.families.tensor_files import RowTable
 from smallsight.quant.scheme import Scheme, Stored
 
 
 class SmolVLMModel:
     """Processor, weights and networks of a folder in Hugging Face layout.
 
-    Raises BrokenCheckpointError for weights that are not those of config.json.
+    A family that resembles SmolVLM derives from it and overrides what differs. Raises BrokenCheckpointError
+    for weights that are not those of config.json.
     """
 
     stored_version = STORED_VERSION
     decoder_names: tuple[str, ...] = ("text.", "head.")
+    model_types = MODEL_TYPES
 
     def __init__(self, model_dir: Path, scheme: Scheme, tiled_bytes: int) -> None:
-        self.config = read_config(model_dir)
-        self.processor = SmolVLMProcessor.load(model_dir, tiled_bytes=tiled_bytes)
+        self.config = read_config(model_dir, self.model_types)
+        self.processor = SmolVLMProcessor.load(model_dir, config=self.config, tiled_bytes=tiled_bytes)
         self.weight_files = find_weight_files(model_dir)
         self.identity = repr(self.config)
         self.context_tokens = self.config.text.context_tokens

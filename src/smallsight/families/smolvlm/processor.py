@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from smallsight.catalog.checkpoint import read_json_object
-from smallsight.errors import BrokenCheckpointError, SettingsError
+from smallsight.errors import ArgumentError, BrokenCheckpointError
 from smallsight.families.byte_level import token_bytes
 from smallsight.families.frame_sampling import FewFrames, FrameSampling
 from smallsight.families.messages import (
@@ -31,7 +31,7 @@ from smallsight.families.messages import (
     VideoPart,
 )
 from smallsight.families.smolvlm.chat_template import ChatTemplate, render_with_video
-from smallsight.families.smolvlm.config import read_config
+from smallsight.families.smolvlm.config import SmolVLMConfig, read_config
 from smallsight.families.smolvlm.image_processor import ImageProcessor, tile_of
 from smallsight.families.smolvlm.video_processor import VideoProcessor, words_around
 from smallsight.policy.recently_used import RecentlyUsed
@@ -73,9 +73,11 @@ class SmolVLMProcessor:
         self._controls = tuple(sorted({*added, IMAGE, AROUND, WHOLE, END_OF_TURN}, key=len, reverse=True))
 
     @classmethod
-    def load(cls, model_dir: Path, *, tiled_bytes: int = 0) -> SmolVLMProcessor:
+    def load(
+        cls, model_dir: Path, *, config: SmolVLMConfig | None = None, tiled_bytes: int = 0
+    ) -> SmolVLMProcessor:
         """Load a folder in Hugging Face layout; raises BrokenCheckpointError or ModelNotRunnableError."""
-        config = read_config(model_dir)
+        config = config or read_config(model_dir)
         images = ImageProcessor.load(model_dir)
         if images.tile_px != config.vision.image_px:
             raise BrokenCheckpointError(
@@ -117,7 +119,7 @@ class SmolVLMProcessor:
         return self._tiled.find((digest, detail))
 
     def prepare(self, messages: Sequence[Message], *, detail: Detail = Detail.HIGH) -> PreparedPrompt:
-        """Turn a conversation into tokens and tiles; raises SettingsError if the template refuses it."""
+        """Turn a conversation into tokens and tiles; raises ArgumentError if the template refuses it."""
         shown = [part for m in messages for part in m.parts if not isinstance(part, TextPart)]
         described = [self._for_template(message) for message in messages]
         if any(isinstance(part, VideoPart) for part in shown):
@@ -126,7 +128,7 @@ class SmolVLMProcessor:
             rendered = self._template.render(described)
         pieces = _PLACES.split(rendered)
         if len(pieces) != len(shown) + 1:
-            raise SettingsError(
+            raise ArgumentError(
                 f"The chat template shows {len(pieces) - 1} of {len(shown)} pictures.",
                 hint="put pictures into messages of the user.",
             )

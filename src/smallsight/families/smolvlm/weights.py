@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smallsight.errors import BrokenCheckpointError
-from smallsight.families.checkpoint import CheckpointParts, RowTable
 from smallsight.families.smolvlm.config import SmolVLMConfig
 from smallsight.families.smolvlm.shapes import SmolVLMSizes, tensor_shapes_of
+from smallsight.families.tensor_files import CheckpointParts, RowTable
 
 _WHOLE = {
     "connector": "model.connector.modality_projection.proj",

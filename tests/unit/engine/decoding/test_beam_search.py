@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from smallsight.engine.decoding.beam_search import BeamOptions, BeamSearch, log_softmax, repeating_tokens
-from smallsight.errors import SettingsError
+from smallsight.errors import ArgumentError
 
 START = END = 2
 # beams, no_repeat_ngram, length penalty, early stopping, first, last, max_length
@@ -90,5 +90,5 @@ def test_log_softmax_sums_to_one():
 
 @pytest.mark.parametrize("wrong", [{"num_beams": 0}, {"num_beams": 17}, {"max_length": 1}])
 def test_options_out_of_range_are_refused(wrong):
-    with pytest.raises(SettingsError):
+    with pytest.raises(ArgumentError):
         BeamOptions(**{"start_token_id": 2, "end_token_ids": frozenset([2]), "max_length": 9, **wrong})

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from smallsight.engine.decoding.json_constraint import MAX_SCHEMA_CHARS, JsonGrammar
 from smallsight.engine.decoding.sampler import Sampler
 from smallsight.engine.sampling_options import SamplingOptions
-from smallsight.errors import SettingsError
+from smallsight.errors import ArgumentError
 from tiny_smolvlm import make_tokenizer
 
 TOKENIZER = make_tokenizer()
@@ -98,7 +98,7 @@ def test_kinds_of_schema(schema: object, check):
     ids=range(16),
 )
 def test_what_cannot_be_held_to_is_a_sentence(schema: str):
-    with pytest.raises(SettingsError, match="JSON schema"):
+    with pytest.raises(ArgumentError, match="JSON schema"):
         GRAMMAR.constrain(schema)
 
 
@@ -134,13 +134,13 @@ def test_no_schema_is_more_than_a_sentence(schema: object):
     try:
         constraint = GRAMMAR.constrain(json.dumps(schema))
         constraint.allowed(np.zeros(VOCABULARY, np.float32))
-    except SettingsError:
+    except ArgumentError:
         return
 
 
 def test_a_token_that_may_not_come_is_an_error_not_a_wrong_answer():
     constraint = GRAMMAR.constrain('{"const": 1}')
-    with pytest.raises(SettingsError, match="could not be held"):
+    with pytest.raises(ArgumentError, match="could not be held"):
         constraint.accept(TOKENIZER.token_to_id("a"))
 
 

@@ -17,7 +17,7 @@ from transformers.generation.logits_process import (
 
 from smallsight.engine.decoding.sampler import Sampler, kept_tokens, log_probabilities
 from smallsight.engine.sampling_options import SamplingOptions
-from smallsight.errors import SettingsError
+from smallsight.errors import ArgumentError
 
 LOGITS = np.random.default_rng(0).normal(0, 3, 50).astype(np.float32)
 
@@ -39,7 +39,7 @@ def test_what_may_be_drawn_is_what_transformers_would_draw_from(temperature, top
     scores = LogitsProcessorList(rules)(torch.tensor([prompt]), torch.from_numpy(logits)[None])
     expected = torch.softmax(scores.double(), -1)[0].numpy()
     options = SamplingOptions(temperature=temperature, top_k=top_k, top_p=top_p, repetition_penalty=penalty)
-    ids, probabilities = kept_tokens(Sampler(options, prompt)._penalised(logits), options)
+    ids, probabilities = kept_tokens(Sampler(options, prompt)._penalised(logits), options)  # noqa: SLF001 - one step of several
     ours = np.zeros(50)
     ours[ids] = probabilities
     np.testing.assert_allclose(ours, expected, atol=2e-5)
@@ -108,7 +108,7 @@ def test_logprobs_are_those_of_the_model():
     ],
 )
 def test_what_cannot_be_used_is_refused_with_its_name(bad):
-    with pytest.raises(SettingsError) as caught:
+    with pytest.raises(ArgumentError) as caught:
         SamplingOptions(**bad)
     assert next(iter(bad)).split("_")[0] in caught.value.message
 
@@ -147,5 +147,5 @@ def test_biases_are_added_to_the_logits_of_single_tokens():
     ],
 )
 def test_penalties_and_biases_out_of_bounds(options):
-    with pytest.raises(SettingsError):
+    with pytest.raises(ArgumentError):
         SamplingOptions(**options)

@@ -2,33 +2,57 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from smallsight.engine.decoding.feature_cache import FeatureCache
-from smallsight.engine.openvino.moondream2 import load_moondream2
+from smallsight.engine.openvino.crop_runner import CropRunner
 from smallsight.families.messages import Detail, Tile
-from smallsight.families.registry import FAMILIES
+from smallsight.families.moondream2.model import Moondream2Model
+from smallsight.graph.compiled import CompiledNetwork, compile_network
 from smallsight.quant.scheme import SCHEMES
 from tiny_moondream2 import SHAPES, write_tiny_moondream2
 
 
+@dataclass(frozen=True)
+class Parts:
+    model: Moondream2Model
+    tower: CompiledNetwork
+    connector: CompiledNetwork
+    stored: dict
+
+
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory):
+def parts(tmp_path_factory):
     folder = write_tiny_moondream2(tmp_path_factory.mktemp("moondream2") / "tiny", SHAPES[0])
-    loaded = load_moondream2(FAMILIES["moondream2"], folder, SCHEMES["fp32"], threads=1)
-    yield loaded
-    loaded.close()
+    model = Moondream2Model(folder, SCHEMES["fp32"])
+    stored = dict(model.store())
+    tower, connector = (
+        compile_network(lambda graph=graph: graph(stored), threads=1)
+        for graph in (model.tower_graph, model.connector_graph)
+    )
+    return Parts(model, tower, connector, stored)
 
 
-def picture(engine, seed):
+def runner(parts, cache_bytes=1 << 20):
+    return CropRunner(
+        (parts.tower, parts.connector),
+        parts.model.to_patches,
+        FeatureCache(cache_bytes),
+        margin_patches=parts.model.config.vision.margin_patches,
+    )
+
+
+def picture(parts, seed):
     values = np.random.default_rng(seed).integers(0, 256, (150, 150, 3), np.uint8)
-    return engine.processor.prepare(Image.fromarray(values), "?", "query", Detail.HIGH).tiles[0]
+    return parts.model.processor.prepare(Image.fromarray(values), "?", "query", Detail.HIGH).tiles[0]
 
 
-def test_each_call_looks_at_one_crop(engine):
-    vision, tile = engine.worker._parts.vision, picture(engine, 0)
+def test_each_call_looks_at_one_crop(parts):
+    vision, tile = runner(parts), picture(parts, 0)
     assert tile.num_crops == 5
     assert vision.known(tile) is None
     made = [vision.encode(tile) for _ in range(5)]
@@ -37,9 +61,9 @@ def test_each_call_looks_at_one_crop(engine):
     np.testing.assert_array_equal(vision.known(tile), made[-1])
 
 
-def test_a_picture_given_up_leaves_nothing_behind(engine, monkeypatch):
-    vision, first, second = engine.worker._parts.vision, picture(engine, 1), picture(engine, 2)
-    monkeypatch.setattr(vision, "_cache", FeatureCache(0))  # each time it is looked at
+def test_a_picture_given_up_leaves_nothing_behind(parts):
+    vision = runner(parts, cache_bytes=0)  # each time it is looked at
+    first, second = picture(parts, 1), picture(parts, 2)
     alone = [vision.encode(second) for _ in range(5)][-1]
     for _ in range(3):
         vision.encode(first)
@@ -48,6 +72,6 @@ def test_a_picture_given_up_leaves_nothing_behind(engine, monkeypatch):
     np.testing.assert_array_equal(between[-1], alone)
 
 
-def test_a_tile_of_another_family_is_refused(engine):
+def test_a_tile_of_another_family_is_refused(parts):
     with pytest.raises(TypeError, match="Tile has no crops"):
-        engine.worker._parts.vision.encode(Tile(np.zeros((36, 36, 3), np.uint8), b"x"))
+        runner(parts).encode(Tile(np.zeros((36, 36, 3), np.uint8), b"x"))

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import smallsight
-from smallsight.errors import ModelUnavailableError, PictureError, PromptTooLongError, SettingsError
+from smallsight.errors import ArgumentError, ModelClosedError, PictureError, PromptTooLongError
 from smallsight.families.florence2.generation_defaults import read_generation_defaults
 from smallsight.families.florence2.post_process import in_words
 from smallsight.families.florence2.processor import ADDED, BART_TOKENS, Florence2Processor
@@ -113,12 +113,12 @@ def test_the_last_question_of_a_conversation_is_what_is_asked(exact):
     ],
 )
 def test_options_that_it_cannot_follow_are_refused(exact, options, words):
-    with pytest.raises(SettingsError, match=words):
+    with pytest.raises(ArgumentError, match=words):
         exact.describe(PICTURES[0], **options)
 
 
 def test_several_pictures_at_once_are_refused(exact):
-    with pytest.raises(SettingsError, match="one picture at a time"):
+    with pytest.raises(ArgumentError, match="one picture at a time"):
         exact.ask(PICTURES[:2], "<OCR>")
 
 
@@ -145,7 +145,7 @@ def test_closing_ends_what_is_under_way(folder, settings):
     def ask():
         try:
             model.describe(PICTURES[0], max_tokens=200, ignore_stop=True)
-        except ModelUnavailableError as error:
+        except ModelClosedError as error:
             errors.append(error)
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
@@ -157,7 +157,7 @@ def test_closing_ends_what_is_under_way(folder, settings):
     for thread in threads:
         thread.join(20)
     assert not any(thread.is_alive() for thread in threads)
-    with pytest.raises(ModelUnavailableError):
+    with pytest.raises(ModelClosedError):
         model.describe(PICTURES[0])
 
 

@@ -3,58 +3,72 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clocks import HandClock
 from smallsight.engine.remote.circuit import Circuit, CircuitState
 
 
-def opened() -> Circuit:
-    circuit = Circuit(max_failures=2, rest_s=10)
+def opened(clock: HandClock) -> Circuit:
+    circuit = Circuit(max_failures=2, rest_s=10, clock=clock)
     for _ in range(2):
-        assert circuit.enter(0)
-        circuit.fail(0)
+        assert circuit.enter()
+        circuit.fail()
     return circuit
 
 
 def test_it_opens_after_failures_in_a_row():
-    circuit = Circuit(max_failures=2, rest_s=10)
-    circuit.fail(0)
+    clock = HandClock()
+    circuit = Circuit(max_failures=2, rest_s=10, clock=clock)
+    circuit.fail()
     circuit.succeed()
-    circuit.fail(0)
-    assert circuit.state(0) is CircuitState.CLOSED
-    circuit.fail(0)
-    assert circuit.state(9.9) is CircuitState.OPEN
-    assert not circuit.enter(9.9)
+    circuit.fail()
+    assert circuit.state is CircuitState.CLOSED
+    circuit.fail()
+    clock.now_s = 9.9
+    assert circuit.state is CircuitState.OPEN
+    assert not circuit.enter()
 
 
 def test_after_a_rest_one_may_try_and_how_that_goes_decides():
-    circuit = opened()
-    assert circuit.state(10) is CircuitState.HALF_OPEN
-    assert circuit.enter(10)
-    assert not circuit.enter(10), "only one tries"
-    circuit.fail(10)
-    assert not circuit.enter(19)
-    assert circuit.enter(20)
+    clock = HandClock()
+    circuit = opened(clock)
+    clock.now_s = 10
+    assert circuit.state is CircuitState.HALF_OPEN
+    assert circuit.enter()
+    assert not circuit.enter(), "only one tries"
+    circuit.fail()
+    clock.now_s = 19
+    assert not circuit.enter()
+    clock.now_s = 20
+    assert circuit.enter()
     circuit.succeed()
-    assert circuit.state(20) is CircuitState.CLOSED
-    assert circuit.enter(20)
-    circuit.fail(20)
-    assert circuit.state(20) is CircuitState.CLOSED, "it counts from the beginning again"
+    assert circuit.state is CircuitState.CLOSED
+    assert circuit.enter()
+    circuit.fail()
+    assert circuit.state is CircuitState.CLOSED, "it counts from the beginning again"
 
 
 def test_a_trial_that_nobody_waited_for_leaves_it_to_the_next():
-    circuit = opened()
-    assert circuit.enter(10)
+    clock = HandClock()
+    circuit = opened(clock)
+    clock.now_s = 10
+    assert circuit.enter()
     circuit.leave()
-    assert circuit.enter(10)
+    assert circuit.enter()
 
 
 @given(st.lists(st.tuples(st.sampled_from(["succeed", "fail", "leave"]), st.floats(0, 20)), max_size=60))
 def test_it_never_stays_shut(events):
-    circuit, now_s = Circuit(max_failures=3, rest_s=5), 0.0
+    clock = HandClock()
+    circuit = Circuit(max_failures=3, rest_s=5, clock=clock)
     for kind, pause_s in events:
-        now_s += pause_s
-        if circuit.enter(now_s):
-            if kind == "fail":
-                circuit.fail(now_s)
-            else:
-                getattr(circuit, kind)()
-    assert circuit.enter(now_s + 5)
+        clock.now_s += pause_s
+        if circuit.enter():
+            getattr(circuit, kind)()
+    clock.now_s += 5
+    assert circuit.enter()
+
+
+def test_without_a_clock_of_its_own_it_uses_the_machines():
+    circuit = Circuit(max_failures=1, rest_s=1000)
+    circuit.fail()
+    assert circuit.state is CircuitState.OPEN

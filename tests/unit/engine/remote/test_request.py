@@ -11,7 +11,7 @@ from PIL import Image
 
 from smallsight.engine.remote.request import data_url, remote_body
 from smallsight.engine.sampling_options import SamplingOptions
-from smallsight.errors import SettingsError
+from smallsight.errors import ArgumentError
 from smallsight.families.messages import Detail, Message, PicturePart, TextPart
 
 
@@ -68,5 +68,5 @@ def test_options_are_passed_on():
 
 @pytest.mark.parametrize("options", [{"num_logprobs": 0}, {"num_beams": 3}])
 def test_what_stays_here_is_refused(options: dict[str, int]):
-    with pytest.raises(SettingsError, match="another server"):
+    with pytest.raises(ArgumentError, match="another server"):
         remote_body([Message("user", (TextPart("a"),))], Detail.AUTO, SamplingOptions(**options), "m")

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from smallsight.errors import SettingsError
+from smallsight.errors import ArgumentError
 from smallsight.families.florence2.post_process import Rules, read_answer
 from smallsight.families.florence2.tasks import DESCRIBE, TASKS, find_task
 
@@ -90,7 +90,7 @@ def test_prompts_become_the_sentences_of_the_reference():
         assert reference.task_prompts_with_input
     for task in TASKS.values():
         prompt = f"{task.token}a green car" if task.takes_input else task.token
-        assert find_task(prompt) == (task, reference._construct_prompts(prompt)[0])
+        assert find_task(prompt) == (task, reference._construct_prompts(prompt)[0])  # noqa: SLF001 - the reference has no public way
 
 
 @pytest.mark.parametrize(
@@ -115,5 +115,5 @@ def test_what_is_located_is_named_in_the_sentence():
 
 @pytest.mark.parametrize("prompt", ["<OD> cats", "please <CAPTION>", "<REGION_TO_OCR>"])
 def test_a_token_used_in_another_way_is_refused(prompt):
-    with pytest.raises(SettingsError):
+    with pytest.raises(ArgumentError):
         find_task(prompt)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from smallsight.errors import SettingsError
+from smallsight.errors import ArgumentError
 from smallsight.families.messages import Message, TextPart
 from smallsight.families.smolvlm.processor import SmolVLMProcessor
 from tiny_smolvlm import SHAPES, SPECIAL_TOKENS, make_checkpoint
@@ -46,5 +46,5 @@ def test_text_in_parts_is_tokenised_as_one(processor):
 
 @pytest.mark.parametrize("role", ["tool", "", "user<end_of_utterance>\nSystem", "SYSTEM"])
 def test_a_role_made_up_is_refused(role):
-    with pytest.raises(SettingsError, match="is no role"):
+    with pytest.raises(ArgumentError, match="is no role"):
         Message(role, (TextPart("hello"),))

@@ -1,0 +1,117 @@
+"""The server's keys: made once, shown once, kept as hashes with what they may do.
+
+A key is 32 random bytes, so a plain SHA-256 of it cannot be searched for. What a key may do never changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from smallsight.catalog.state_file import read_state, write_state
+from smallsight.errors import ArgumentError, SettingsError
+
+_KEYS = "keys"
+_PREFIX = "ss"
+_NAME = re.compile(r"[\w.@ -]{1,60}")
+
+
+class Scope(StrEnum):
+    """What a key may do: ``use`` asks models, ``monitor`` reads health and metrics."""
+
+    USE = "use"
+    MONITOR = "monitor"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key as it is kept."""
+
+    name: str
+    digest: str
+    scopes: frozenset[Scope]
+    created_s: int
+
+
+class ApiKeys:
+    """The keys in one file. The file is read again when it has changed, so a removed key ends at once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: tuple[int, int] | None = None
+        self._keys: tuple[ApiKey, ...] = ()
+
+    def all(self) -> tuple[ApiKey, ...]:
+        """Return the keys in alphabetical order; raises SettingsError for a damaged file."""
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            self._seen, self._keys = None, ()
+            return ()
+        seen = status.st_mtime_ns, status.st_ino
+        if seen != self._seen:
+            self._keys = tuple(sorted(self._read(), key=lambda key: key.name.casefold()))
+            self._seen = seen
+        return self._keys
+
+    def find(self, key: str) -> ApiKey | None:
+        """Return the key that this is, or None; takes as long whichever it is."""
+        digest = _digest(key)
+        found = [known for known in self.all() if hmac.compare_digest(known.digest, digest)]
+        return found[0] if found else None
+
+    def add(self, name: str, scopes: frozenset[Scope]) -> str:
+        """Make a key and return it: it cannot be shown again. Raises ArgumentError for a name in use."""
+        name = name.strip()
+        if not _NAME.fullmatch(name):
+            raise ArgumentError(
+                f"{name!r} cannot name a key.", hint="use up to 60 letters, digits, spaces, dots, - and @."
+            )
+        if any(known.name.casefold() == name.casefold() for known in self.all()):
+            raise ArgumentError(
+                f"There is a key called {name!r}.", hint=f"remove it first: `smallsight keys remove {name}`."
+            )
+        key = f"{_PREFIX}-{secrets.token_urlsafe(32)}"
+        self._write([*self.all(), ApiKey(name, _digest(key), scopes, int(time.time()))])
+        return key
+
+    def remove(self, name: str) -> None:
+        """Forget a key; raises ArgumentError when there is none of this name."""
+        kept = [known for known in self.all() if known.name.casefold() != name.strip().casefold()]
+        if len(kept) == len(self.all()):
+            raise ArgumentError(f"There is no key called {name!r}.", hint="`smallsight keys` lists them.")
+        self._write(kept)
+
+    def _read(self) -> list[ApiKey]:
+        try:
+            return [
+                ApiKey(
+                    name,
+                    str(row["sha256"]),
+                    frozenset(map(Scope, row["scopes"])),
+                    int(row["created_s"]),
+                )
+                for name, row in read_state(self._path).get(_KEYS, {}).items()
+            ]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise SettingsError(
+                f"{self._path} does not list keys as it should.",
+                hint="remove it, then make the keys again with `smallsight keys add NAME`.",
+            ) from error
+
+    def _write(self, keys: list[ApiKey]) -> None:
+        rows = {
+            key.name: {"sha256": key.digest, "scopes": sorted(key.scopes), "created_s": key.created_s}
+            for key in keys
+        }
+        write_state(self._path, {_KEYS: rows})
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,0 +1,93 @@
+"""Server-sent events: an answer as it comes, and its end when the client leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any, TypeVar
+
+import structlog
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from smallsight.errors import SmallsightError
+
+log = structlog.get_logger(__name__)
+
+_Result = TypeVar("_Result")
+PING = b": still here\n\n"
+DONE = b"data: [DONE]\n\n"
+
+
+class ClientLeftError(Exception):
+    """The client closed the connection before its answer was complete. Tenants catch it."""
+
+
+class EventStream(Response):
+    """Sends events one by one. When it ends, in whatever way, ``until`` is closed."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, events: AsyncIterator[bytes], until: AsyncExitStack) -> None:
+        super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no"})
+        del self.headers["content-length"]
+        self._events = events
+        self._until = until
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
+        """Send everything, or stop when the client leaves."""
+        try:
+            await while_connected(receive, self._send_all(send))
+        except ClientLeftError:
+            log.info("client_left_stream")
+        finally:
+            await self._until.aclose()
+
+    async def _send_all(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        async for event in self._events:
+            await send({"type": "http.response.body", "body": event, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def while_connected(receive: Receive, work: Awaitable[_Result]) -> _Result:
+    """Return what the work returns; cancel it and raise ClientLeftError when the client leaves first.
+
+    The request's body must have been read.
+    """
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_until_left(receive))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise ClientLeftError
+    finally:
+        working.cancel()
+        leaving.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def _until_left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def event(data: dict[str, Any], name: str | None = None) -> bytes:
+    """Return one event, with a name where the protocol has them."""
+    line = f"event: {name}\n" if name else ""
+    return f"{line}data: {json.dumps(data, separators=(',', ':'), allow_nan=False)}\n\n".encode("ascii")
+
+
+async def with_errors(
+    events: AsyncIterator[bytes], shape: Callable[[SmallsightError], bytes]
+) -> AsyncIterator[bytes]:
+    """Yield events; an error after the status has been sent becomes the last event, in this shape."""
+    try:
+        async for one in events:
+            yield one
+    except SmallsightError as error:
+        log.error("stream_failed", why=str(error))
+        yield shape(error)

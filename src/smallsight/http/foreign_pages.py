@@ -1,0 +1,79 @@
+"""Who is a stranger: which Host and Origin headers are accepted, which addresses only this machine reaches.
+
+A page may point its own name at this machine (DNS rebinding), or just send requests here. The first shows in
+the Host header, the second in Origin and Sec-Fetch-Site. Plain policy; ``host_guard`` applies it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from collections.abc import Collection, Mapping
+from urllib.parse import urlsplit
+
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?")
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+
+def own_names() -> frozenset[str]:
+    """Return the names by which this machine is known to itself and its neighbours."""
+    name = socket.gethostname().lower()
+    return frozenset({"localhost", name, f"{name}.local"})
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether an address is reached from this machine only."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def is_known_host(header: str | None, names: Collection[str]) -> bool:
+    """Return whether a Host header names this server: an address, or one of these names.
+
+    A page under an attacker's name cannot make a browser send an address instead of that name.
+    """
+    host = host_of(header)
+    return host is not None and (_is_address(host) or host in names)
+
+
+def host_of(header: str | None) -> str | None:
+    """Return the host in a Host header in lower case, without port and brackets; None if it is malformed."""
+    match = _HOST.fullmatch(header or "")
+    return None if match is None else match[1].strip("[]").lower()
+
+
+def is_foreign(method: str | None, headers: Mapping[str, str], allowed_origins: Collection[str]) -> bool:
+    """Return whether a page of another site asks for more than reading. None is a WebSocket handshake.
+
+    A handshake is a GET whose answer the page may read, wherever the page is from: it counts as more than
+    reading. Programs other than browsers send neither header, and are not stopped here.
+    """
+    if method in _SAFE_METHODS and headers.get("upgrade", "").lower() != "websocket":
+        return False
+    origin = headers.get("origin")
+    if origin is not None and origin in allowed_origins:
+        return False
+    site = headers.get("sec-fetch-site")
+    if site is not None and site not in ("same-origin", "none"):
+        return True
+    return origin is not None and not _is_same(origin, headers.get("host"))
+
+
+def _is_same(origin: str, host: str | None) -> bool:
+    try:
+        return bool(host) and urlsplit(origin).netloc.lower() == (host or "").lower()
+    except ValueError:
+        return False
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

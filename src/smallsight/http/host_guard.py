@@ -1,0 +1,50 @@
+"""Refuses requests and WebSocket handshakes that name another host or come from a page of another site."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from smallsight.errors import BadRequestError, ForbiddenError, ServerError
+from smallsight.http.error_shape import ErrorShapes, error_response
+from smallsight.http.foreign_pages import is_foreign, is_known_host
+
+
+class HostGuard:
+    """An ASGI layer: nothing inside it sees a stranger's request. A handshake is refused with 403."""
+
+    def __init__(
+        self, app: ASGIApp, shapes: ErrorShapes, *, names: Collection[str], allowed_origins: Collection[str]
+    ) -> None:
+        self._app = app
+        self._shapes = shapes
+        self._names = names
+        self._allowed_origins = allowed_origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request or handshake on, or refuse it here."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        refusal = self._refusal(scope)
+        if refusal is None:
+            await self._app(scope, receive, send)
+        else:
+            await error_response(refusal, self._shapes.at(scope))(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> ServerError | None:
+        headers = Headers(scope=scope)
+        is_handshake = scope["type"] == "websocket"
+        if len(headers.getlist("host")) != 1 or not is_known_host(headers["host"], self._names):
+            kind = ForbiddenError if is_handshake else BadRequestError
+            return kind(
+                "The Host header does not name this server.",
+                hint="use its address, or add the name to server.allowed_hosts.",
+            )
+        if is_foreign(None if is_handshake else scope["method"], headers, self._allowed_origins):
+            return ForbiddenError(
+                "A page of another site may not do this.", hint="add its origin to server.allowed_origins."
+            )
+        return None

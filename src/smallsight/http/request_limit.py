@@ -1,0 +1,167 @@
+"""How large a request may be and how long its body may take; counted on arrival, headers are not trusted."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from smallsight.errors import RequestTooLargeError, RequestTooSlowError, ServerError, TooManyRequestsError
+from smallsight.http.connection import MAX_HEAD_BYTES
+from smallsight.http.error_shape import ErrorShapes, error_response
+
+_BODIES_AT_ONCE = 4  # of the largest size, held until their answers are sent
+
+MESSAGE_TOO_BIG = 1009  # RFC 6455, section 7.4.1
+_DISCARD_BYTES, _DISCARD_S = 4 * 1024 * 1024, 1.0  # of a body over the limit
+
+
+class RequestLimit:
+    """An ASGI layer that bounds a request's head and body, and a WebSocket's head and each message."""
+
+    def __init__(self, app: ASGIApp, shapes: ErrorShapes, *, max_bytes: int, timeout_s: float) -> None:
+        self._app = app
+        self._shapes = shapes
+        self._max_bytes = max_bytes
+        self._timeout_s = timeout_s
+        self._all = _AllBodies(_BODIES_AT_ONCE * max_bytes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with a body that is watched, or answer it here."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if _head_bytes(scope) > MAX_HEAD_BYTES:
+            await self._refuse(_too_large("head", MAX_HEAD_BYTES), scope, receive, send)
+            return
+        if scope["type"] == "websocket":
+            await self._app(scope, _BoundedMessages(receive, send, self._max_bytes).receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "0")
+        if announced.isdecimal() and int(announced[:20]) > self._max_bytes:
+            await self._refuse(_too_large("body", self._max_bytes), scope, receive, send)
+            return
+        body = _WatchedBody(receive, self._max_bytes, time.monotonic() + self._timeout_s, self._all)
+        try:
+            await self._app(scope, body.receive, send)
+        except _OverLimit:
+            await body.discard_some()
+            await self._refuse(_too_large("body", self._max_bytes), scope, receive, send)
+        except _OverTime:
+            await self._refuse(self._too_slow(), scope, receive, send)
+        except _TooMuchAtOnce:
+            await self._refuse(self._too_much_at_once(), scope, receive, send)
+        finally:
+            self._all.held_bytes -= body.num_bytes
+
+    async def _refuse(self, error: ServerError, scope: Scope, receive: Receive, send: Send) -> None:
+        response = error_response(error, self._shapes.at(scope))
+        response.headers["connection"] = "close"  # the rest of the body is not worth reading
+        await response(scope, receive, send)
+
+    def _too_slow(self) -> ServerError:
+        return RequestTooSlowError(
+            f"The body took too long (limit {self._timeout_s:g} s).", hint="send it faster, or less of it."
+        )
+
+    def _too_much_at_once(self) -> ServerError:
+        return TooManyRequestsError(
+            "Too many large requests at once.",
+            hint="ask again in a moment.",
+            retry_after_s=1,
+        )
+
+
+def _head_bytes(scope: Scope) -> int:
+    """Return the size of a head that came whole: the parser counts only while it is incomplete."""
+    lines = sum([len(name) + len(value) for name, value in scope["headers"]])
+    return lines + len(scope.get("raw_path") or b"") + len(scope.get("query_string", b""))
+
+
+def _too_large(what: str, max_bytes: int) -> ServerError:
+    return RequestTooLargeError(
+        f"The {what} of the request is too large (limit {max_bytes} bytes).",
+        hint="send smaller pictures, or raise server.max_body_bytes." if what == "body" else None,
+    )
+
+
+class _OverLimit(BaseException):
+    """The body is larger than its limit."""
+
+
+class _OverTime(BaseException):
+    """The body took longer than its limit."""
+
+
+class _TooMuchAtOnce(BaseException):
+    """All bodies together are over their limit."""
+
+
+@dataclass(slots=True)
+class _AllBodies:
+    max_bytes: int
+    held_bytes: int = 0
+
+
+class _BoundedMessages:
+    """Closes a WebSocket that receives too large a message. uvicorn bounds frames by itself."""
+
+    def __init__(self, receive: Receive, send: Send, max_bytes: int) -> None:
+        self._receive = receive
+        self._send = send
+        self._max_bytes = max_bytes
+
+    async def receive(self) -> Message:
+        """Return the next message, or the end of the connection in place of one that is too large."""
+        message = await self._receive()
+        if message["type"] != "websocket.receive":
+            return message
+        num_bytes = len(message.get("bytes") or b"") or len((message.get("text") or "").encode())
+        if num_bytes <= self._max_bytes:
+            return message
+        await self._send({"type": "websocket.close", "code": MESSAGE_TOO_BIG, "reason": ""})
+        return {"type": "websocket.disconnect", "code": MESSAGE_TOO_BIG}
+
+
+class _WatchedBody:
+    def __init__(self, receive: Receive, max_bytes: int, deadline_s: float, together: _AllBodies) -> None:
+        self._receive = receive
+        self._max_bytes = max_bytes
+        self._deadline_s = deadline_s
+        self._together = together
+        self._has_ended = False
+        self.num_bytes = 0
+
+    async def receive(self) -> Message:
+        """Return the next message; once the body is complete, waiting has no limit: only leaving follows."""
+        if self._has_ended:
+            return await self._receive()
+        try:
+            async with asyncio.timeout(self._deadline_s - time.monotonic()):
+                message = await self._receive()
+        except TimeoutError:
+            raise _OverTime from None
+        if message["type"] == "http.request":
+            self.num_bytes += len(message.get("body", b""))
+            self._together.held_bytes += len(message.get("body", b""))
+            self._has_ended = not message.get("more_body", False)
+            if self.num_bytes > self._max_bytes:
+                raise _OverLimit
+            if self._together.held_bytes > self._together.max_bytes:
+                raise _TooMuchAtOnce
+        return message
+
+    async def discard_some(self) -> None:
+        """Read on for a moment: a client that is cut off while it sends may never see the answer."""
+        num_bytes = 0
+        try:
+            async with asyncio.timeout(_DISCARD_S):
+                while not self._has_ended and num_bytes < _DISCARD_BYTES:
+                    message = await self._receive()
+                    num_bytes += len(message.get("body", b""))
+                    self._has_ended = not message.get("more_body", False)
+        except TimeoutError:
+            return

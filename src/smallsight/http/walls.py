@@ -1,0 +1,29 @@
+"""The order of the layers around whatever is mounted inside: log, host and origin, CORS, limits."""
+
+from __future__ import annotations
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from smallsight.http.error_shape import ErrorShapes
+from smallsight.http.foreign_pages import own_names
+from smallsight.http.host_guard import HostGuard
+from smallsight.http.request_limit import RequestLimit
+from smallsight.http.request_log import OnRequest, RequestLog
+from smallsight.settings import ServerSettings
+
+
+def with_walls(app: ASGIApp, settings: ServerSettings, shapes: ErrorShapes, on_request: OnRequest) -> ASGIApp:
+    """Put the layers around an application, the innermost first; they know "http" and "websocket"."""
+    app = RequestLimit(app, shapes, max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s)
+    if settings.allowed_origins:
+        app = CORSMiddleware(
+            app,
+            allow_origins=settings.allowed_origins,
+            allow_methods=("GET", "POST"),
+            allow_headers=("*",),
+            expose_headers=("x-request-id", "retry-after"),
+        )
+    names = own_names() | {name.lower() for name in (settings.host, *settings.allowed_hosts)}
+    app = HostGuard(app, shapes, names=names, allowed_origins=settings.allowed_origins)
+    return RequestLog(app, shapes, on_request)

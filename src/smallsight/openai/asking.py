@@ -1,0 +1,191 @@
+"""From a question to an exchange in progress, and everything released at its end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
+
+import structlog
+
+from smallsight.errors import ModelError, RemoteModelError
+from smallsight.http.admission import Admission
+from smallsight.http.waiting_line import WaitingLine
+from smallsight.inventory.served_models import ServedModel
+from smallsight.model.model import Model
+from smallsight.model.picture_argument import NamedBytes
+from smallsight.model.reply import FinishedReply, Reply, spaced_words
+from smallsight.openai.exchange import Exchange
+from smallsight.openai.picture_links import Opened, PictureLinks
+from smallsight.openai.question import Link, PictureLink, Question, Turn, VideoLink
+from smallsight.openai.same_question import question_digest
+from smallsight.services.serving import Serving
+
+log = structlog.get_logger(__name__)
+
+_NUM_THREADS = 2
+
+
+class Asking:
+    """Starts exchanges. Prompts are made in threads: cutting pictures into tiles takes a while."""
+
+    def __init__(self, serving: Serving, admission: Admission, pictures: PictureLinks) -> None:
+        self._serving = serving
+        self._admission = admission
+        self._pictures = pictures
+        self._answering = WaitingLine(serving.settings.server.max_answering)
+        self._threads = ThreadPoolExecutor(_NUM_THREADS, "smallsight-prompts")
+        # Decoded pictures are large. They are in memory only while a prompt is made, of few requests at once.
+        self._preparing = WaitingLine(_NUM_THREADS)
+        # A video takes seconds: one at a time, and pictures do not wait for it.
+        self._watching = WaitingLine(1)
+
+    async def begin(self, question: Question, client: str, until: AsyncExitStack) -> Exchange:
+        """Start an exchange when it is the client's turn; closing ``until`` stops it and releases its slots.
+
+        Raises subclasses of SmallsightError.
+        """
+        began_s = time.perf_counter()
+        until.enter_context(self._admission.slot(client))
+        served = await self._find(question.model)
+        files = await self._pictures.gather(question.links)
+        results = self._serving.results
+        digest = question_digest(question, served, files) if results.max_bytes else None
+        if digest is not None and (known := results.find(digest)) is not None:
+            finished = [FinishedReply(answer, spaced_words(answer.text)) for answer in known]
+            return Exchange(finished, served.name, began_s, is_remembered=True)
+        await until.enter_async_context(self._answering.slot(client))
+        if served.remote is not None:
+            try:
+                return await self._ask_remote(question, served, client, files, until, began_s)
+            except RemoteModelError as error:
+                served = await self._fallback_of(served, error)
+        model = await until.enter_async_context(self._serving.pool.lend(served))
+        replies = await self._start_all(model, question, served, client, files, until)
+        on_answers = None if digest is None else partial(results.remember, digest)
+        return Exchange(replies, served.name, began_s, on_answers=on_answers)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    async def _find(self, name: str | None, *, here: bool = False) -> ServedModel:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, partial(self._serving.models.find, name, here=here))
+
+    async def _fallback_of(self, served: ServedModel, error: RemoteModelError) -> ServedModel:
+        """Return the model that answers instead; raises the error where there is none."""
+        fallback = None if served.remote is None else served.remote.fallback
+        if fallback is None:
+            raise error
+        try:
+            found = await self._find(fallback, here=True)
+        except ModelError as missing:
+            log.error("fallback_cannot_be_used", model=served.name, fallback=fallback, why=str(missing))
+            raise error from missing
+        self._serving.remotes.note_fallback(served.name)
+        return found
+
+    async def _ask_remote(
+        self,
+        question: Question,
+        served: ServedModel,
+        client: str,
+        files: Mapping[str, NamedBytes],
+        until: AsyncExitStack,
+        began_s: float,
+    ) -> Exchange:
+        """Ask another server and wait for its first piece; raises RemoteModelError when there is none."""
+        assert served.remote is not None  # noqa: S101 - for the type checker: the caller has looked
+        model = self._serving.remotes.model(served.name, served.remote)
+        replies = await self._start_all(model, question, served, client, files, until)
+        exchange = Exchange(replies, served.name, began_s)
+        await exchange.wait_for_first()
+        return exchange
+
+    async def _start_all(
+        self,
+        model: Model,
+        question: Question,
+        served: ServedModel,
+        client: str,
+        files: Mapping[str, NamedBytes],
+        until: AsyncExitStack,
+    ) -> list[Reply]:
+        """Make the prompt and start a reply for each choice."""
+        replies: list[Reply] = []
+        until.callback(_cancel_all, replies)
+        has_video = any(isinstance(link, VideoLink) for link in question.links)
+        async with (self._watching if has_video else self._preparing).slot(client):
+            opened = await self._pictures.open(files, question.links, model, question.detail)
+            turns = _conversation(question.turns, opened, supports_chat=model.supports_chat)
+            for index in range(question.num_choices):
+                options = _options(question, served, index, searches=bool(model.tasks)) | {"client": client}
+                replies.append(await self._start(model, turns, options))
+        return replies
+
+    async def _start(self, model: Model, turns: list[dict[str, Any]], options: dict[str, Any]) -> Reply:
+        """Start a reply in a thread; if the client leaves meanwhile, cancel it as soon as it has started."""
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._threads, lambda: model.start([], turns, **options))
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            future.add_done_callback(_cancel_reply)
+            raise
+
+
+def _cancel_all(replies: list[Reply]) -> None:
+    for reply in replies:
+        reply.cancel()
+
+
+def _cancel_reply(future: asyncio.Future[Reply]) -> None:
+    if not future.cancelled() and future.exception() is None:
+        future.result().cancel()
+
+
+def _conversation(
+    turns: tuple[Turn, ...], opened: Mapping[Link, Opened], *, supports_chat: bool
+) -> list[dict[str, Any]]:
+    """Return the conversation for a model; one that does not chat gets only the last question."""
+    if not supports_chat:
+        turns = _last_question(turns)
+    return [{"role": turn.role, "content": [_content(part, opened) for part in turn.parts]} for turn in turns]
+
+
+def _last_question(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+    """Return the newest message with pictures, with the words of the newest message of the user."""
+    of_user = [turn for turn in turns if turn.role == "user"]
+    shown = [turn for turn in of_user if not all(isinstance(part, str) for part in turn.parts)]
+    if not of_user:
+        return turns
+    links = tuple(part for part in shown[-1].parts if not isinstance(part, str)) if shown else ()
+    return (Turn("user", (*links, *(part for part in of_user[-1].parts if isinstance(part, str)))),)
+
+
+def _content(part: str | Link, opened: Mapping[Link, Opened]) -> dict[str, Any]:
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    kind = "image" if isinstance(part, PictureLink) else "video"
+    return {"type": kind, kind: opened[part]}
+
+
+def _options(question: Question, served: ServedModel, index: int, *, searches: bool) -> dict[str, Any]:
+    """Return how one choice is sampled; choices of one seed differ in a known way."""
+    max_tokens = question.max_tokens or served.max_tokens
+    options: dict[str, Any] = {"max_tokens": max_tokens, "detail": question.detail}
+    sampling = dict(question.sampling)
+    if (
+        searches
+    ):  # beam search takes no sampling options, as documented; of these it says that it refuses them
+        refused = ("stop", "num_logprobs", "json_schema")
+        return options | {name: sampling[name] for name in refused if name in sampling}
+    options["temperature"] = served.temperature if question.temperature is None else question.temperature
+    if "seed" in sampling:
+        sampling["seed"] = (sampling["seed"] + index) % 2**63
+    return options | sampling

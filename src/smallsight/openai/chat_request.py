@@ -1,0 +1,207 @@
+"""What `POST /v1/chat/completions` takes, and what it means.
+
+Source: the official Python client's types for chat completions, and what other servers accept besides.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from smallsight.errors import BadRequestError
+from smallsight.openai.question import Link, PictureLink, Question, Turn
+from smallsight.openai.video_part import VideoContent
+from smallsight.openai.wire_fields import (
+    MAX_BIASES,
+    MAX_CHOICES,
+    MAX_ID_DIGITS,
+    MAX_MESSAGES,
+    MAX_PARTS,
+    MAX_STOPS,
+    MAX_TOP_LOGPROBS,
+    Bias,
+    Detail,
+    MaxTokens,
+    ModelName,
+    Penalty,
+    Seed,
+    Temperature,
+    TopP,
+    Wire,
+    fineness,
+    schema_text,
+    usable_seed,
+)
+
+
+class TextContent(Wire):
+    """Words."""
+
+    type: Literal["text"]
+    text: str
+
+
+class RefusalPart(Wire):
+    """Words of an assistant that would not answer."""
+
+    type: Literal["refusal"]
+    refusal: str
+
+
+class ImageUrl(Wire):
+    """Where a picture is."""
+
+    url: str
+    detail: Detail | None = None
+
+
+class ImagePart(Wire):
+    """A picture. Some clients write its address without the object around it."""
+
+    type: Literal["image_url"]
+    image_url: ImageUrl | str
+
+
+Part = Annotated[TextContent | RefusalPart | ImagePart | VideoContent, Field(discriminator="type")]
+
+
+class ChatMessage(Wire):
+    """What one side said."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | Annotated[list[Part], Field(max_length=MAX_PARTS)] | None = None
+
+
+class JsonSchema(Wire):
+    """A schema with its name; ``schema`` is taken already as the name of a method."""
+
+    held_to: dict[str, Any] | None = Field(None, alias="schema")
+
+
+class ResponseFormat(Wire):
+    """What form the answer has to have."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
+
+
+class StreamOptions(Wire):
+    """How an answer is streamed."""
+
+    include_usage: bool | None = None
+
+
+class ChatRequest(Wire):
+    """A conversation to go on with."""
+
+    model: ModelName | None = None
+    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES)]
+    max_tokens: MaxTokens | None = None
+    max_completion_tokens: MaxTokens | None = None
+    n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = None
+    stop: str | Annotated[list[str], Field(max_length=MAX_STOPS)] | None = None
+    seed: Seed | None = None
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    top_k: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    repetition_penalty: Annotated[float, Field(ge=0.01, le=100, allow_inf_nan=False)] | None = None
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
+    logit_bias: Annotated[dict[str, Bias], Field(max_length=MAX_BIASES)] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
+    response_format: ResponseFormat | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    tools: list[Any] | None = None
+    tool_choice: Any = None
+    modalities: list[str] | None = None
+
+    def question(self) -> Question:
+        """Return the question in Smallsight's words; raises BadRequestError for what it cannot do."""
+        self._refuse_what_is_missing()
+        return Question(
+            model=self.model,
+            turns=tuple(_turn(index, message) for index, message in enumerate(self.messages)),
+            max_tokens=self.max_completion_tokens or self.max_tokens,
+            temperature=self.temperature,
+            num_choices=self.n or 1,
+            sampling=self._sampling(),
+        )
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether a stream ends with what it cost."""
+        return bool(self.stream_options and self.stream_options.include_usage)
+
+    def _sampling(self) -> dict[str, Any]:
+        stop = [self.stop] if isinstance(self.stop, str) else self.stop
+        form = self.response_format or ResponseFormat(type="text")
+        schema = None if form.json_schema is None else form.json_schema.held_to
+        given = {
+            "top_p": self.top_p,
+            "top_k": self.top_k,
+            "repetition_penalty": self.repetition_penalty,
+            "seed": usable_seed(self.seed),
+            "stop": [one for one in stop or () if one] or None,
+            "frequency_penalty": self.frequency_penalty or None,
+            "presence_penalty": self.presence_penalty or None,
+            "logit_bias": _biases(self.logit_bias) or None,
+            "json_schema": schema_text(form.type, schema, "response_format.json_schema"),
+            "num_logprobs": (self.top_logprobs or 0) if self.logprobs else None,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+    def _refuse_what_is_missing(self) -> None:
+        if self.top_logprobs is not None and not self.logprobs:
+            raise BadRequestError(
+                "top_logprobs is given without logprobs.", hint="set logprobs to true.", param="top_logprobs"
+            )
+        unsupported = {
+            "tools": bool(self.tools) and self.tool_choice != "none",
+            "modalities": any(one != "text" for one in self.modalities or ()),
+        }
+        for name, is_asked in unsupported.items():
+            if is_asked:
+                raise BadRequestError(
+                    f"This release does not support {name}.", hint="leave it out.", param=name
+                )
+
+
+def _biases(given: dict[str, float] | None) -> tuple[tuple[int, float], ...]:
+    """Return biases by token id; clients write the ids as the keys of an object."""
+    for name in given or {}:
+        if not name.isascii() or not name.isdecimal() or len(name) > MAX_ID_DIGITS:
+            raise BadRequestError(
+                "logit_bias: keys must be token ids.",
+                hint='write {"123": -100}.',
+                param="logit_bias",
+            )
+    return tuple((int(name), bias) for name, bias in (given or {}).items())
+
+
+def _turn(index: int, message: ChatMessage) -> Turn:
+    if message.role in ("tool", "function"):
+        raise BadRequestError(
+            f"Messages of role {message.role} cannot be used: no model here calls tools.",
+            hint="leave them out.",
+            param=f"messages.{index}.role",
+        )
+    role = "system" if message.role == "developer" else message.role
+    content = message.content
+    if content is None or isinstance(content, str):
+        return Turn(role, (content or "",))
+    return Turn(role, tuple(_part(one, f"messages.{index}.content") for one in content))
+
+
+def _part(part: TextContent | RefusalPart | ImagePart | VideoContent, place: str) -> str | Link:
+    if isinstance(part, TextContent):
+        return part.text
+    if isinstance(part, RefusalPart):
+        return part.refusal
+    if isinstance(part, VideoContent):
+        return part.link(place)
+    if isinstance(part.image_url, str):
+        return PictureLink(part.image_url)
+    return PictureLink(part.image_url.url, fineness(part.image_url.detail))

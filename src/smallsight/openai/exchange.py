@@ -1,0 +1,91 @@
+"""One question in progress: hands pieces from the engine's threads to the event loop; can be cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from smallsight.model.answer import Answer
+from smallsight.model.reply import Piece, Reply
+
+QUIET_S = 15.0  # after which a stream sends a sign that it is still alive
+
+OnAnswers = Callable[[Sequence[Answer]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ChoicePiece:
+    """A piece of one of the choices, or None when that choice is complete."""
+
+    index: int
+    piece: Piece | None
+
+
+class Exchange:
+    """The replies to one question, one for each choice. Made in the event loop, which alone may use it.
+
+    ``began_s`` is when the question was asked, by ``time.perf_counter``; ``is_remembered`` says that no model
+    computes, because the answer was in the result cache.
+    """
+
+    def __init__(
+        self,
+        replies: Sequence[Reply],
+        model: str,
+        began_s: float,
+        *,
+        is_remembered: bool = False,
+        on_answers: OnAnswers | None = None,
+    ) -> None:
+        """``on_answers`` is called with the answers once all are complete."""
+        self.replies = replies
+        self.model = model
+        self.began_s = began_s
+        self.is_remembered = is_remembered
+        self._on_answers = on_answers
+        self._arrived: asyncio.Queue[ChoicePiece] = asyncio.Queue()
+        self._first: ChoicePiece | None = None
+        self._loop = asyncio.get_running_loop()
+        for index, reply in enumerate(replies):
+            reply.listen(partial(self._hand_over, index))
+
+    async def wait_for_first(self) -> None:
+        """Wait for the first piece of any choice; raises what that choice failed with if it has no piece."""
+        self._first = await self._arrived.get()
+        if self._first.piece is None:
+            self.replies[self._first.index].answer()
+
+    async def pieces(self) -> AsyncIterator[ChoicePiece | None]:
+        """Yield pieces until every choice is complete; None when none has come for ``QUIET_S``."""
+        num_running = len(self.replies)
+        while num_running:
+            first, self._first = self._first, None
+            try:
+                async with asyncio.timeout(QUIET_S):
+                    arrived = first or await self._arrived.get()
+            except TimeoutError:
+                yield None
+                continue
+            num_running -= arrived.piece is None
+            yield arrived
+
+    def answers(self) -> list[Answer]:
+        """Return the answers when all are complete; raises what one failed with."""
+        answers = [reply.answer() for reply in self.replies]
+        if self._on_answers is not None:
+            self._on_answers(answers)
+        return answers
+
+    def cancel(self) -> None:
+        """Stop every choice that is not complete."""
+        for reply in self.replies:
+            reply.cancel()
+
+    def _hand_over(self, index: int, piece: Piece | None) -> None:
+        """Pass on what the engine's thread calls with; it must not fail because the event loop has ended."""
+        try:
+            self._loop.call_soon_threadsafe(self._arrived.put_nowait, ChoicePiece(index, piece))
+        except RuntimeError:  # the event loop has ended
+            self.cancel()

@@ -1,0 +1,103 @@
+"""Compiled networks remembered on disk, for the text embedder, which starts with every command.
+
+A remembered network is one file: what the runtime exported, then eight hexadecimal digits of its CRC-32.
+It is memory-mapped when used, so processes share its pages. Anything wrong with it means building it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import tempfile
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import structlog
+
+from smallsight.graph.compiled import CompiledNetwork, compile_network, cpu_options, machine_identity, runtime
+
+log = structlog.get_logger(__name__)
+
+CHECKSUM_BYTES = 8
+READ_BYTES = 1 << 20
+
+
+def load_or_compile(
+    build: Callable[[], ov.Model], identity: Mapping[str, str], *, prepared_dir: Path | None, threads: int
+) -> CompiledNetwork:
+    """Take the network from ``prepared_dir``, or build it, compile it and keep it there.
+
+    ``identity`` names everything the network is made of; the runtime's version and the processor are added
+    here. 0 threads means one per physical core. With None for a folder nothing is read or kept.
+    """
+    if prepared_dir is None:
+        return compile_network(build, threads=threads)
+    path = prepared_dir / f"{_network_key(identity)}.network"
+    if (remembered := _read(path, cpu_options(threads))) is not None:
+        return remembered
+    compiled = compile_network(build, threads=threads)
+    _write(path, compiled.model)
+    return compiled
+
+
+def _network_key(identity: Mapping[str, str]) -> str:
+    description = json.dumps({"network": dict(identity), "machine": machine_identity()}, sort_keys=True)
+    return hashlib.sha256(description.encode()).hexdigest()[:32]
+
+
+def _read(path: Path, options: dict[str, str | int]) -> CompiledNetwork | None:
+    """Return the remembered network, or None if there is none or it is damaged."""
+    try:
+        if not _is_whole(path):
+            log.warning("remembered_network_damaged", path=str(path), action="building it again")
+            return None
+        # Copy on write, because the runtime asks for memory that could be written to; it never is.
+        on_disk = np.memmap(path, np.uint8, mode="c")[:-CHECKSUM_BYTES]
+        model = runtime().import_model(ov.Tensor(on_disk, shared_memory=True), "CPU", options)
+    except FileNotFoundError:
+        return None
+    except (OSError, RuntimeError) as error:
+        log.warning("remembered_network_unusable", path=str(path), reason=str(error)[:200])
+        return None
+    return CompiledNetwork(model, on_disk, from_cache=True)
+
+
+def _is_whole(path: Path) -> bool:
+    """Compare the file's last bytes with the checksum of those before, without holding it in memory."""
+    with path.open("rb") as file:
+        remaining = path.stat().st_size - CHECKSUM_BYTES
+        checksum = 0
+        while remaining > 0 and (piece := file.read(min(READ_BYTES, remaining))):
+            checksum = zlib.crc32(piece, checksum)
+            remaining -= len(piece)
+        return remaining == 0 and file.read() == _checksum_text(checksum)
+
+
+def _checksum_text(checksum: int) -> bytes:
+    return f"{checksum:0{CHECKSUM_BYTES}x}".encode("ascii")
+
+
+def _write(path: Path, compiled: ov.CompiledModel) -> None:
+    """Keep the network under its name in one step; failing to is logged and harmless."""
+    exported = compiled.export_model()
+    content = memoryview(exported.getbuffer() if isinstance(exported, io.BytesIO) else exported)
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=path.stem, suffix=".part", delete=False
+        ) as file:
+            temporary = Path(file.name)
+            file.write(content)
+            file.write(_checksum_text(zlib.crc32(content)))
+        temporary.replace(path)
+    except OSError as error:
+        log.warning("network_not_remembered", path=str(path), reason=str(error))
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink()

@@ -1,0 +1,1 @@
+"""Puts the server together, the protocols inside the walls of ``http``, and runs it."""

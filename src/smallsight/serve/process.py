@@ -1,0 +1,146 @@
+"""Runs the server: the socket, the checks before it is opened, and an end that lets answers finish."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+import structlog
+import uvicorn
+
+from smallsight.errors import ServerError, SettingsError
+from smallsight.http.admission import Admission
+from smallsight.http.api_keys import ApiKeys
+from smallsight.http.connection import MAX_HEAD_BYTES, connection_class
+from smallsight.http.foreign_pages import is_loopback
+from smallsight.serve.app import make_app
+from smallsight.services.live_settings import LiveSettings
+from smallsight.services.serving import Serving
+from smallsight.settings import ServerSettings, Settings
+
+log = structlog.get_logger(__name__)
+
+# How long a computing thread may keep the interpreter from the event loop. Python's own 5 ms, at every wait
+# of the loop and with several threads at work, add up to answers that come too late.
+_SWITCH_INTERVAL_S = 0.0005
+
+OnListening = Callable[[str], None]
+
+
+def serve(live: LiveSettings, on_listening: OnListening) -> None:
+    """Run until a signal ends it; ``on_listening`` gets the URL. Raises SettingsError, ServerError."""
+    settings = live.current()
+    require_key_beyond_loopback(settings)
+    listener = open_socket(settings.server)
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    with listener:
+        asyncio.run(_serve(live, listener, on_listening))
+
+
+def require_key_beyond_loopback(settings: Settings) -> None:
+    """Raise SettingsError when other machines could reach a server that has no API key."""
+    host = settings.server.host
+    if is_loopback(host) or ApiKeys(settings.api_keys_path).all():
+        return
+    raise SettingsError(
+        f"Refusing to listen on {host} without an API key.",
+        hint="make one with `smallsight keys add NAME`, or listen on 127.0.0.1.",
+    )
+
+
+def open_socket(settings: ServerSettings) -> socket.socket:
+    """Return a bound socket; raises ServerError when the address cannot be bound."""
+    host, port = settings.host.strip("[]"), settings.port
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        # With the protocol named, asyncio turns Nagle's algorithm off; else each answer waits for 40 ms.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ServerError(
+            f"Cannot listen on {_in_url(host)}:{port}: {reason}.",
+            hint="is another server running? --port chooses another.",
+        ) from error
+    return listener
+
+
+async def _serve(live: LiveSettings, listener: socket.socket, on_listening: OnListening) -> None:
+    settings = live.current().server
+    app = make_app(Serving(live))
+    config = uvicorn.Config(
+        app.asgi,
+        http=connection_class(settings.header_timeout_s),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+        timeout_keep_alive=max(1, int(settings.header_timeout_s)),
+        timeout_graceful_shutdown=settings.drain_timeout_s,
+    )
+    server = _Server(config, app.admission)
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started and not running.done():
+        await asyncio.sleep(0.01)
+    if server.started:
+        on_listening(_address(listener))
+    await running
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    scheme = "http"
+    return f"{scheme}://{_in_url(host)}:{port}"
+
+
+def _in_url(host: str) -> str:
+    """Return a host as URLs write it: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+class _Server(uvicorn.Server):
+    """Accepts no new questions after the first signal, and ends at once at the second."""
+
+    def __init__(self, config: uvicorn.Config, admission: Admission) -> None:
+        super().__init__(config)
+        self._admission = admission
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle signals while the block lasts; one that comes later must not change how the process ends."""
+        handled = (signal.SIGINT, signal.SIGTERM)
+        for one in handled:
+            signal.signal(one, self.handle_exit)
+        try:
+            yield
+        finally:
+            for one in handled:
+                signal.signal(one, signal.SIG_IGN)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signal's shape
+        """Begin to stop."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+        self._admission.is_stopping = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Wait for answers in progress, or cut them off if told to; then close what the application holds."""
+        await super().shutdown(sockets)
+        if self.force_exit:
+            for task in self.server_state.tasks:
+                task.cancel()
+            await asyncio.gather(*self.server_state.tasks, return_exceptions=True)
+            await self.lifespan.shutdown()

@@ -1,0 +1,76 @@
+"""Opening pictures and videos for many requests at once: a few threads, each with its decoding process."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from PIL import Image
+
+from smallsight.families.frame_sampling import FrameSampling
+from smallsight.machine.memory import other_process_bytes
+from smallsight.media.child_process import ChildStop
+from smallsight.model.picture_argument import NamedBytes, NamedImage, NamedVideo, PictureOpener
+from smallsight.model.shown_parts import open_video
+from smallsight.settings import Limits
+
+_NUM_THREADS = 2
+
+
+class DecodingThreads:
+    """Decodes untrusted bytes outside this process without blocking the event loop. Close it at the end."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._own = threading.local()
+        self._openers: list[PictureOpener] = []
+        self._watched: set[ChildStop] = set()
+        self._threads = ThreadPoolExecutor(_NUM_THREADS, "smallsight-pictures")
+
+    async def open(self, picture: NamedBytes, digest: bytes | None = None) -> NamedImage:
+        """Return a picture's first frame, with the SHA-256 of its file if it is given.
+
+        Raises subclasses of PictureError.
+        """
+        loop = asyncio.get_running_loop()
+        image = await loop.run_in_executor(self._threads, self._open, picture)
+        return NamedImage(picture.name or None, image, digest)
+
+    async def open_video(self, video: NamedBytes, sampling: FrameSampling) -> NamedVideo:
+        """Return the frames that a model sees of a video; raises subclasses of PictureError.
+
+        Cancelled, it ends the decoding: a video takes long, and a thread that others wait for.
+        """
+        loop = asyncio.get_running_loop()
+        stop = ChildStop()
+        opening = partial(open_video, video.data, sampling, self._limits, stop=stop)
+        self._watched.add(stop)
+        try:
+            return NamedVideo(video.name or None, await loop.run_in_executor(self._threads, opening))
+        except asyncio.CancelledError:
+            stop.call()
+            raise
+        finally:
+            self._watched.discard(stop)
+
+    def memory_bytes(self) -> int:
+        """Return what the decoding processes hold now."""
+        pids = [opener.child_pid for opener in tuple(self._openers)]
+        pids += [stop.child_pid for stop in tuple(self._watched)]
+        return sum(other_process_bytes(pid) for pid in pids if pid is not None)
+
+    def close(self) -> None:
+        """End the threads and their decoding processes; pictures still waiting are dropped."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        for opener in self._openers:
+            opener.close()
+
+    def _open(self, picture: NamedBytes) -> Image.Image:
+        # A decoding process ends with the thread that started it, so each thread keeps its own.
+        opener: PictureOpener | None = getattr(self._own, "opener", None)
+        if opener is None:
+            opener = self._own.opener = PictureOpener(self._limits)
+            self._openers.append(opener)
+        return opener.open(picture)

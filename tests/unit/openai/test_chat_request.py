@@ -1,0 +1,159 @@
+"""What requests mean, and which are refused."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from smallsight.errors import BadRequestError
+from smallsight.openai.chat_request import ChatRequest
+from smallsight.openai.question import PictureLink, Turn
+from smallsight.openai.responses_request import ResponsesRequest
+
+HELLO = [{"role": "user", "content": "hello"}]
+
+
+def chat(**body: object) -> ChatRequest:
+    return ChatRequest.model_validate({"messages": HELLO, **body})
+
+
+def test_a_conversation_in_our_words():
+    image = {"type": "image_url", "image_url": {"url": "data:,a", "detail": "low"}}
+    asked = chat(
+        messages=[
+            {"role": "developer", "content": "Be brief."},
+            {"role": "user", "content": [image, {"type": "text", "text": "What?"}], "name": "jo"},
+            {"role": "assistant", "content": None},
+            {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]},
+        ]
+    ).question()
+    assert asked.turns == (
+        Turn("system", ("Be brief.",)),
+        Turn("user", (PictureLink("data:,a", "low"), "What?")),
+        Turn("assistant", ("",)),
+        Turn("assistant", ("No.",)),
+    )
+    assert asked.links == [PictureLink("data:,a", "low")]
+
+
+@pytest.mark.parametrize(
+    ("details", "expected"),
+    [
+        ([], "auto"),
+        (["low"], "low"),
+        (["low", None], "auto"),
+        (["auto", "high"], "high"),
+        (["original"], "high"),
+    ],
+)
+def test_the_finest_detail_goes_for_all(details: list[str | None], expected: str):
+    parts = [{"type": "image_url", "image_url": {"url": "data:,a", "detail": one}} for one in details]
+    parts.append({"type": "text", "text": "x"})
+    assert chat(messages=[{"role": "user", "content": parts}]).question().detail == expected
+
+
+def test_the_newer_name_of_the_longest_answer_comes_first():
+    assert chat(max_tokens=5, max_completion_tokens=7).question().max_tokens == 7
+    assert chat(max_tokens=5).question().max_tokens == 5
+    assert chat().question().max_tokens is None
+
+
+def test_what_is_said_about_tokens():
+    asked = chat(stop="x", seed=-1, top_p=0.5, logprobs=True, top_logprobs=2, temperature=0).question()
+    assert asked.temperature == 0
+    assert asked.sampling == {"stop": ["x"], "seed": 2**63 - 1, "top_p": 0.5, "num_logprobs": 2}
+    assert chat().question().sampling == {}
+    assert chat(logprobs=True).question().sampling == {"num_logprobs": 0}
+    assert chat(logprobs=False, stop=[]).question().sampling == {}
+
+
+def test_penalties_and_biases():
+    asked = chat(frequency_penalty=-2, presence_penalty=0.5, logit_bias={"7": -100, "300": 1.5}).question()
+    assert asked.sampling == {
+        "frequency_penalty": -2,
+        "presence_penalty": 0.5,
+        "logit_bias": ((7, -100), (300, 1.5)),
+    }
+    for name in ("x", "-1", "1.0", "٣", "", "9" * 10):
+        with pytest.raises(BadRequestError, match="token ids"):
+            chat(logit_bias={name: 1}).question()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"tools": [], "tool_choice": "auto"},
+        {"tools": [{"type": "function"}], "tool_choice": "none"},
+        {"frequency_penalty": 0, "presence_penalty": 0.0, "logit_bias": {}},
+        {"response_format": {"type": "text"}},
+        {"modalities": ["text"]},
+        {"unknown": {"a": [1]}},
+    ],
+    ids=str,
+)
+def test_what_asks_for_nothing_special_is_fine(body: dict[str, object]):
+    chat(**body).question()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"temperature": float("nan")},
+        {"temperature": float("inf")},
+        {"temperature": True},
+        {"logit_bias": {"5": 101}},
+        {"logit_bias": {"5": "1"}},
+        {"frequency_penalty": 2.1},
+        {"top_p": 1.01},
+        {"n": 0},
+        {"n": 9},
+        {"n": 1.0},
+        {"seed": 2**63},
+        {"stream": "yes"},
+        {"model": 5},
+        {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": 5}}]}]},
+        {"messages": [{"role": "user", "content": {"type": "text", "text": "x"}}]},
+    ],
+    ids=str,
+)
+def test_wrong_types_and_bounds(body: dict[str, object]):
+    with pytest.raises(ValidationError):
+        chat(**body)
+
+
+def test_a_response_in_our_words():
+    asked = ResponsesRequest.model_validate(
+        {
+            "instructions": "Be brief.",
+            "input": [
+                {"role": "user", "content": [{"type": "input_image", "image_url": "data:,a"}]},
+                {"role": "assistant", "type": "message", "content": [{"type": "output_text", "text": "A."}]},
+                {"role": "user", "content": "And?"},
+            ],
+            "max_output_tokens": 9,
+        }
+    ).question()
+    assert [turn.role for turn in asked.turns] == ["system", "user", "assistant", "user"]
+    assert asked.turns[1].parts == (PictureLink("data:,a", "auto"),)
+    assert asked.max_tokens == 9
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"conversation": "c"}, "conversation"),
+        ({"background": True}, "background"),
+        ({"previous_response_id": "r"}, "previous_response_id"),
+        ({"tools": [{}]}, "tools"),
+        (
+            {"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]},
+            "input.0.content",
+        ),
+    ],
+    ids=str,
+)
+def test_what_responses_cannot_do(body: dict[str, object], param: str):
+    with pytest.raises(BadRequestError) as caught:
+        ResponsesRequest.model_validate({"input": "hello", **body}).question()
+    assert caught.value.param == param

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import base64
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smallsight.errors import BadRequestError
+from smallsight.model.picture_argument import NamedBytes
+from smallsight.openai.picture_links import picture_in
+
+
+@given(st.binary(min_size=1), st.sampled_from(["image/png", "", "image/jpeg;charset=x"]))
+def test_the_bytes_come_back(data: bytes, kind: str):
+    encoded = base64.b64encode(data).decode()
+    for text in (encoded, encoded.rstrip("="), encoded.replace("+", "%2B"), f" {encoded}\n"):
+        assert picture_in(f"data:{kind};base64,{text}") == NamedBytes("", data)
+
+
+def test_a_name_among_the_parameters_is_the_files():
+    assert picture_in("data:image/png;name=a%20cat.png;base64,AAAA") == NamedBytes("a cat.png", b"\0\0\0")
+    assert picture_in("DATA:image/png;NAME=x.png;BASE64,AAAA").name == "x.png"
+
+
+def test_data_need_not_be_base64():
+    assert picture_in("data:,a%20b") == NamedBytes("", b"a b")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "data:",
+        "data:image/png",
+        "data:image/png;base64,",
+        "data:;base64,a",
+        "data:;base64,ä",
+        "data:;base64,A=A",
+    ],
+)
+def test_what_is_not_data_is_a_sentence(url: str):
+    with pytest.raises(BadRequestError, match="data: URL"):
+        picture_in(url)
+
+
+@given(st.text(max_size=100))
+def test_no_text_is_anything_but_bytes_or_a_sentence(text: str):
+    for url in (f"data:{text}", f"data:;base64,{text}"):
+        with contextlib.suppress(BadRequestError):
+            assert isinstance(picture_in(url).data, bytes)
