@@ -173,3 +173,23 @@ def test_changed_settings_are_seen(tmp_path: Path):
     assert isinstance(names.resolve("test", FOR_CLIENTS, before), KnownModel)
     assert names.resolve("test", FOR_CLIENTS, after).name == "Test"
     assert isinstance(names.resolve("test", FOR_CLIENTS - {Origin.REMOTE}, after), KnownModel)
+
+
+def test_another_commit_in_the_cache_is_seen(
+    names: Names, settings: Settings, model_dir: Path, tmp_path: Path
+):
+    entry = load_catalog().find("SmolVLM-256M-Instruct")
+    assert entry.repository is not None
+    repository = tmp_path / "cache" / f"models--{entry.repository.replace('/', '--')}"
+    (repository / "refs").mkdir(parents=True)
+    found = []
+    for commit in ("a" * 40, "b" * 40):
+        shutil.copytree(model_dir, repository / "snapshots" / commit)
+        if found:  # the other program has written the files, and not yet which commit they are
+            assert names.resolve(entry.name, HERE, settings) is found[0]
+        (repository / "refs" / entry.revision).write_text(commit)
+        found.append(names.resolve(entry.name, HERE, settings))
+    assert [one.directory.name for one in found if isinstance(one, KnownModel) and one.directory] == [
+        "a" * 40,
+        "b" * 40,
+    ]
