@@ -32,7 +32,7 @@ from smallsight.settings import MIB, Limits
 
 PILLOW_VERSION = "13.0.0"
 SEED = 20260101
-OUTPUTS = {"max_side_px": 1600, "thumbnail_side_px": 320}
+MAX_SIDE_PX, THUMBNAIL_SIDE_PX = 1600, 320
 
 
 @dataclass
@@ -128,7 +128,7 @@ def run(name: str, sources: Iterable[tuple[str, Path | bytes]]) -> Tally:
 
             def attempt(source: Path | bytes = source) -> None:
                 data = source if isinstance(source, bytes) else read_picture_file(source, limits)
-                decoder.decode(data, **OUTPUTS)
+                decoder.decode(data, max_side_px=MAX_SIDE_PX, thumbnail_side_px=THUMBNAIL_SIDE_PX)
 
             tally.add(source_name, attempt)
         tally.parent_rss_growth_mib = round((process.memory_info().rss - rss_before) / MIB, 1)
@@ -139,7 +139,11 @@ def run(name: str, sources: Iterable[tuple[str, Path | bytes]]) -> Tally:
 def warm_up(decoder: PictureDecoder) -> None:
     """Start the child and touch the memory that any picture needs, so that growth means growth."""
     noise_HWC = np.random.default_rng(SEED).integers(0, 255, (1600, 1600, 3), dtype=np.uint8)
-    decoder.decode(encoded(Image.fromarray(noise_HWC), "PNG"), **OUTPUTS)
+    decoder.decode(
+        encoded(Image.fromarray(noise_HWC), "PNG"),
+        max_side_px=MAX_SIDE_PX,
+        thumbnail_side_px=THUMBNAIL_SIDE_PX,
+    )
 
 
 def mutated_pictures(num_pictures: int) -> Iterator[tuple[str, bytes]]:
