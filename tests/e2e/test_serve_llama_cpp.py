@@ -117,7 +117,7 @@ def test_what_it_cannot_see_it_says_and_goes_on_answering_others(here: Server, f
         assert here.ask(model="afar", messages=HELLO, max_tokens=4).json()["model"] == "afar"
         long = here.ask(model="alone", messages=[{"role": "user", "content": "many words " * 1000}])
         assert long.status_code == 400
-        assert "refuses the question" in long.json()["error"]["message"]
+        assert "rejected the request" in long.json()["error"]["message"]
 
 
 def test_a_model_here_answers_when_it_is_killed(here: Server, folder: Path, port: int):

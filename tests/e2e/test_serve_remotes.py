@@ -221,7 +221,7 @@ def test_a_wrong_question_is_the_clients_and_a_wrong_key_the_operators(
     with running(pair.here_home, **pair.settings) as here:
         refused = here.ask(model="afar", messages=[{"role": "user", "content": "word " * 3000}])
         assert refused.status_code == 400
-        assert "refuses the question: The prompt has" in refused.json()["error"]["message"]
+        assert "rejected the request: The prompt has" in refused.json()["error"]["message"]
         assert circuit(here) == "closed"
         assert here.ask(model="afar", logprobs=True).status_code == 400
     monkeypatch.setenv("KEY_OF_THERE", "wrong")

@@ -1,1 +1,1 @@
-"""Runs the networks that families lay out."""
+"""Runs the models that the families define."""

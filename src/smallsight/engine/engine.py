@@ -1,4 +1,4 @@
-"""What every loaded engine can do, whatever family it runs and whatever runs it."""
+"""The protocol of every loaded model, independent of family and runtime."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from smallsight.settings import MIB
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """How an engine shares the machine; the defaults suit one person on two cores."""
+    """An engine's limits; the defaults suit one user on two cores."""
 
     max_sequences: int = 16
     chunk_tokens: int = 256
@@ -30,55 +30,55 @@ class EngineOptions:
     cache_bytes: int = 256 * MIB
     feature_cache_bytes: int = 64 * MIB
     tiled_bytes: int = 48 * MIB
-    row_bands: RowBands | None = None  # in place of what is measured on this machine
-    max_blocks: int | None = None  # of the KV cache; fewer than it has make sequences wait, and preempt them
+    row_bands: RowBands | None = None  # instead of those measured on this machine
+    max_blocks: int | None = None  # of the KV cache; a low limit makes sequences wait or be preempted
 
     def limit_blocks(self, num_blocks: int) -> int:
-        """Return how many of the KV cache's blocks are handed out."""
+        """Return how many of the KV cache's blocks may be allocated."""
         return num_blocks if self.max_blocks is None else min(num_blocks, self.max_blocks)
 
 
 class Engine(Protocol):
-    """A loaded model. Thread-safe: requests of several threads are run together."""
+    """A loaded model. Thread-safe: requests from several threads run together."""
 
     @property
     def key(self) -> str:
-        """Names the weights as they are stored."""
+        """Identifies the stored weights."""
         ...
 
     @property
     def weights_bytes(self) -> int:
-        """Bytes of the weights as they are stored."""
+        """Bytes of the stored weights."""
         ...
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the family's models can do besides answering a question about one picture."""
+        """What the model can do besides answering a question about one picture."""
         ...
 
     @property
     def prompts(self) -> Prompts:
-        """What to ask for a description."""
+        """The prompts that ask for a description."""
         ...
 
     @property
     def features(self) -> FeatureCache:
-        """Image tokens of tiles that were encoded before."""
+        """The cache of image tokens by tile."""
         ...
 
     @property
     def frame_sampling(self) -> FrameSampling:
-        """Which frames of a video it is shown, and how large."""
+        """Which frames of a video the model gets, and at what size."""
         ...
 
     @property
     def max_at_once(self) -> int | None:
-        """How many usual requests run side by side, where pictures take so much room that few do."""
+        """How many typical requests fit in the KV cache at once, if few do; otherwise None."""
         ...
 
     @property
     def is_batch_independent(self) -> bool:
-        """Whether a greedy answer is the same alone and in any company, as measured on this machine."""
+        """Whether greedy answers do not depend on the batch, as measured on this machine."""
         ...
 
     def start(
@@ -90,46 +90,46 @@ class Engine(Protocol):
         ignores_end: bool,
         client: str = "",
     ) -> Generation:
-        """Make the prompt and start the request; raises ArgumentError for what the family cannot do.
+        """Make the prompt and start the request; raises ArgumentError for what the family does not support.
 
-        Requests of different clients take turns.
+        Requests of different clients take turns. ``ignores_end`` generates past end tokens, for benchmarks.
         """
         ...
 
     def recall(self, digest: bytes, detail: Detail, /) -> TiledPicture | None:
-        """Return the picture of the file with this SHA-256 as it was shown before, or None."""
+        """Return the tiled picture cached for the file with this SHA-256, or None."""
         ...
 
     def detect(self, image: Image.Image, detail: Detail, wanted: Wanted, /) -> Generation:
-        """Look for things of one name; the outcome's data holds places in pixels."""
+        """Detect the named things; the outcome's data holds their places in pixels."""
         ...
 
     def token_bytes(self, token_id: int) -> bytes:
-        """Return the bytes that a token of the vocabulary stands for; a control token, none."""
+        """Return the bytes that a token stands for; empty for a control token."""
         ...
 
     def close(self) -> None:
-        """End every request; the memory goes with the last reference."""
+        """End every request; the memory is freed with the last reference."""
         ...
 
 
 class EngineDefaults:
-    """What an engine inherits where its family can do no more than answer questions about pictures."""
+    """Defaults for a family that only answers questions about pictures."""
 
     @property
     def frame_sampling(self) -> FrameSampling:
-        """The middle frame of a video."""
+        """Only the middle frame of a video."""
         return FewFrames(1)
 
     @property
     def max_at_once(self) -> int | None:
-        """No bound."""
+        """None: no limit."""
         return None
 
     def recall(self, _digest: bytes, _detail: Detail) -> TiledPicture | None:
-        """Return None: no pictures are kept."""
+        """Return None: pictures are not cached."""
         return None
 
     def detect(self, _image: Image.Image, _detail: Detail, wanted: Wanted) -> Generation:
-        """Raise ArgumentError."""
+        """Raise ArgumentError: not supported."""
         raise ArgumentError(f"This model cannot {wanted.kind} objects.")

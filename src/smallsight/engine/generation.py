@@ -1,4 +1,4 @@
-"""One request's way through the engine, seen from outside: its text as it comes, and how it ended."""
+"""A request in the engine as its caller sees it: text as it arrives, and the outcome."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ FinishReason = Literal["stop", "length", "cancelled", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a finished request produced.
+    """The result of a finished request.
 
-    Seconds are wall-clock, ``first_token_s`` and ``total_s`` from the request's start. Another server tells
-    how many tokens it chose (``num_tokens``), not which. ``answered_by`` names the model, if another one did.
+    Seconds are wall-clock, ``first_token_s`` and ``total_s`` from the request's start. Another server reports
+    only the number of its tokens (``num_tokens``). ``answered_by`` names the fallback model, if it answered.
     """
 
     text: str
@@ -40,7 +40,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class TokenLogprob:
-    """The natural logarithm of one chosen token's probability, and (token id, logprob) of the likeliest."""
+    """A chosen token's natural log-probability, and (token id, logprob) of the likeliest alternatives."""
 
     token_id: int
     logprob: float
@@ -49,9 +49,9 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """New text, and the token it ends with where logprobs were requested.
+    """New text, and its last token where logprobs were requested.
 
-    The text is empty while a token is only half a character, or may be the beginning of a stop string.
+    The text is empty while a token is an incomplete character or may begin a stop string.
     """
 
     text: str
@@ -62,12 +62,12 @@ OnPiece = Callable[[Piece | None], None]  # None after the last piece
 
 
 def logprob_of(choice: TokenChoice) -> TokenLogprob:
-    """Return a chosen token as callers see it; one whose logprob was not requested counts as certain."""
+    """Return a token with its log-probability; 0.0 if that was not requested."""
     return TokenLogprob(choice.token_id, choice.logprob or 0.0, choice.alternatives)
 
 
 class Generation:
-    """A request in the engine; any thread may read it, and one of them its pieces."""
+    """A request in the engine. Any thread may read it, but only one its pieces."""
 
     def __init__(self) -> None:
         self._unread: deque[Piece | None] = deque()
@@ -79,16 +79,16 @@ class Generation:
         self.is_cancelled = False
 
     def cancel(self) -> None:
-        """Give the request up; it ends before the next step of the engine."""
+        """Cancel the request; it ends before the engine's next step."""
         self.is_cancelled = True
 
     @property
     def is_done(self) -> bool:
-        """Whether it has ended, in one way or another."""
+        """Whether it has ended, successfully or not."""
         return self._done.is_set()
 
     def pieces(self) -> Iterator[str]:
-        """Yield text as it comes; raises what the request failed with. Closing the iterator cancels it."""
+        """Yield text as it arrives; raises the request's error. Closing the iterator cancels the request."""
         try:
             while (piece := self._next()) is not None:
                 if piece.text:
@@ -99,9 +99,9 @@ class Generation:
             raise self._error
 
     def listen(self, on_piece: OnPiece) -> None:
-        """Hand every piece to a function instead, those that are there already first, and None at the end.
+        """Pass every piece to a callback instead, unread ones first, and None at the end.
 
-        The engine's thread calls it and waits for it: it must be quick and must not raise.
+        The engine's thread calls it: it must return quickly and must not raise.
         """
         with self._turn:
             self._on_piece = on_piece
@@ -109,7 +109,7 @@ class Generation:
                 on_piece(self._unread.popleft())
 
     def result(self) -> Outcome:
-        """Wait for the end; raises what the request failed with."""
+        """Wait for the end and return the outcome; raises the request's error."""
         self._done.wait()
         if self._error is not None:
             raise self._error
@@ -118,23 +118,23 @@ class Generation:
         return self._outcome
 
     def add(self, text: str, choice: TokenChoice | None = None) -> None:
-        """Hand on new text, with its last token if logprobs were requested; only the engine calls this."""
+        """Deliver new text, with its last token if logprobs were requested; only the engine calls this."""
         if text or choice is not None:
-            self._hand_on(Piece(text, None if choice is None else logprob_of(choice)))
+            self._deliver(Piece(text, None if choice is None else logprob_of(choice)))
 
     def finish(self, outcome: Outcome) -> None:
         """End with an outcome; only the engine calls this."""
         self._outcome = outcome
         self._done.set()
-        self._hand_on(None)
+        self._deliver(None)
 
     def fail(self, error: SmallsightError) -> None:
         """End with an error; only the engine calls this."""
         self._error = error
         self._done.set()
-        self._hand_on(None)
+        self._deliver(None)
 
-    def _hand_on(self, piece: Piece | None) -> None:
+    def _deliver(self, piece: Piece | None) -> None:
         with self._turn:
             if self._on_piece is not None:
                 self._on_piece(piece)

@@ -1,6 +1,6 @@
-"""The engine of families with image tokens in line: makes prompts and hands them to a worker.
+"""The engine of families whose image tokens are part of the text: makes prompts and submits them to a worker.
 
-Which runtime computes is decided by whoever made the worker.
+The worker determines the runtime.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from smallsight.families.inline_model import ChatProcessor, InlineModel
 from smallsight.families.messages import Detail, Message, TiledPicture
 from smallsight.families.prompt_length import require_length
 
-BLOCK_TOKENS = 32  # of the KV cache; OpenVINO takes no other size
+BLOCK_TOKENS = 32  # per block of the KV cache; OpenVINO supports no other size
 
 
 @dataclass(frozen=True, eq=False)
 class InlineEngine(EngineDefaults):
-    """A loaded model. ``held`` is whatever must live as long as its networks do."""
+    """A loaded model. ``held`` keeps alive what its networks need."""
 
     family: Family
     processor: ChatProcessor
@@ -42,21 +42,21 @@ class InlineEngine(EngineDefaults):
 
     @property
     def capabilities(self) -> Capabilities:
-        """Those of the family."""
+        """The family's."""
         return self.family.capabilities
 
     @property
     def prompts(self) -> Prompts:
-        """Those of the family."""
+        """The family's."""
         return self.family.prompts
 
     @property
     def frame_sampling(self) -> FrameSampling:
-        """As the checkpoint was trained on videos; of one that was not, a few frames of a tile each."""
+        """As the checkpoint was trained on videos; otherwise a few frames of one tile each."""
         return self.processor.frame_sampling
 
     def recall(self, digest: bytes, detail: Detail) -> TiledPicture | None:
-        """Return a picture as it was shown before, by the SHA-256 of its file, or None."""
+        """Return the tiled picture cached for the file with this SHA-256, or None."""
         return self.processor.recall(digest, detail)
 
     def start(
@@ -68,7 +68,7 @@ class InlineEngine(EngineDefaults):
         ignores_end: bool,
         client: str = "",
     ) -> Generation:
-        """Make the prompt and hand it to the worker."""
+        """Make the prompt and submit it to the worker."""
         require_length(self.processor.tokenizer, messages, self.context_tokens)
         prompt = self.processor.prepare(messages, detail=detail)
         return self.worker.submit(prompt, options, ignores_end=ignores_end, client=client)
@@ -78,7 +78,7 @@ class InlineEngine(EngineDefaults):
         return self.processor.token_bytes(token_id)
 
     def close(self) -> None:
-        """End the worker; the networks' memory goes with the last reference to this."""
+        """End the worker; the memory is freed with the last reference to this engine."""
         self.worker.close()
 
 

@@ -1,4 +1,4 @@
-"""The one table of what loads a model: by engine and family."""
+"""The table of loaders by engine and family."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OPENVINO, REFERENCE = "openvino", "reference"
 
 
 class Loader(Protocol):
-    """Loads a folder in Hugging Face layout; raises subclasses of SmallsightError."""
+    """Loads a model folder in Hugging Face layout; raises SmallsightError."""
 
     def __call__(
         self,
@@ -60,13 +60,13 @@ def load_engine(
     options: EngineOptions | None = None,
     on_progress: OnProgress | None = None,
 ) -> Engine:
-    """Load a folder in Hugging Face layout; raises subclasses of SmallsightError.
+    """Load a model folder in Hugging Face layout; raises SmallsightError.
 
-    ``on_progress`` is called with the part that is done, from 0 to 1.
+    ``on_progress`` is called with the fraction that is done, 0 to 1.
     """
     loader = LOADERS.get((engine, family))
     if loader is None:
-        raise ModelNotRunnableError(f"The engine {engine!r} does not run {family} models.")
+        raise ModelNotRunnableError(f"The engine {engine!r} cannot run {family} models.")
     return loader(
         FAMILIES[family],
         model_dir,

@@ -1,4 +1,4 @@
-"""What a request may ask of the choice of tokens, checked once."""
+"""The validated sampling options of a request."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ MAX_BIASES = 1024
 
 @dataclass(frozen=True, slots=True)
 class SamplingOptions:
-    """How tokens are chosen and when to end.
+    """How tokens are chosen and when generation stops. Invalid values raise ArgumentError.
 
-    Temperature 0 takes the likeliest token. ``top_k`` 0 means all tokens. ``stop`` strings end the text and
-    are not part of it. ``num_logprobs`` alternatives are reported for each token; None reports none at all.
-    ``num_beams`` is for encoder-decoders; None is what the checkpoint asks for. ``json_schema`` is the text
-    of a schema that the answer is held to. A frequency penalty is taken off a token's logit each time the
-    answer has it, a presence penalty once; ``logit_bias`` adds to the logits of single tokens.
+    Temperature 0 is greedy. ``top_k`` 0 means all tokens. ``stop`` strings end the text and are not part of
+    it. ``num_logprobs`` is the number of alternatives reported per token; None reports no logprobs at all.
+    ``num_beams`` is for encoder-decoders; None is the checkpoint's default. ``json_schema`` is a JSON schema
+    as text that the answer must satisfy. The frequency penalty is subtracted from a token's logit for each
+    occurrence in the answer, the presence penalty once; ``logit_bias`` is added to the tokens' logits.
     """
 
     max_tokens: int = 256
@@ -48,11 +48,11 @@ class SamplingOptions:
         _require_number("presence_penalty", self.presence_penalty, -10.0, 10.0)
         if len(self.logit_bias) > MAX_BIASES:
             raise ArgumentError(
-                f"logit_bias names {len(self.logit_bias)} tokens (limit {MAX_BIASES}).", hint="name fewer."
+                f"logit_bias has {len(self.logit_bias)} tokens (limit {MAX_BIASES}).", hint="use fewer."
             )
         for token_id, bias in self.logit_bias:
-            _require_whole("a token of logit_bias", token_id, 0, 2**31)
-            _require_number("a value of logit_bias", bias, -1000.0, 1000.0)
+            _require_whole("a logit_bias token id", token_id, 0, 2**31)
+            _require_number("a logit_bias value", bias, -1000.0, 1000.0)
         if self.seed is not None:
             _require_whole("seed", self.seed, 0, 2**63 - 1)
         if self.num_logprobs is not None:
@@ -61,22 +61,22 @@ class SamplingOptions:
             _require_whole("num_beams", self.num_beams, 1, MAX_BEAMS)
         if len(self.stop) > MAX_STOP_STRINGS:
             raise ArgumentError(
-                f"There are {len(self.stop)} stop strings (limit {MAX_STOP_STRINGS}).", hint="give fewer."
+                f"There are {len(self.stop)} stop strings (limit {MAX_STOP_STRINGS}).", hint="use fewer."
             )
         if not all(self.stop):
-            raise ArgumentError("A stop string is empty.", hint="leave it out.")
+            raise ArgumentError("A stop string is empty.", hint="omit it.")
 
     @property
     def is_greedy(self) -> bool:
-        """Whether the likeliest token is always taken."""
+        """Whether the likeliest token is always chosen."""
         return self.temperature == 0
 
 
 def _require_whole(name: str, value: object, low: int, high: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise ArgumentError(f"{name} cannot be {value!r}.", hint=f"give a whole number from {low} to {high}.")
+        raise ArgumentError(f"{name} cannot be {value!r}.", hint=f"use an integer from {low} to {high}.")
 
 
 def _require_number(name: str, value: object, low: float, high: float) -> None:
     if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
-        raise ArgumentError(f"{name} cannot be {value!r}.", hint=f"give a number from {low:g} to {high:g}.")
+        raise ArgumentError(f"{name} cannot be {value!r}.", hint=f"use a number from {low:g} to {high:g}.")

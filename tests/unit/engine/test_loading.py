@@ -38,5 +38,5 @@ def test_a_precision_without_a_scheme_is_a_sentence(precision):
 
 
 def test_an_engine_without_a_loader_for_a_family_is_a_sentence(tmp_path):
-    with pytest.raises(ModelNotRunnableError, match="'reference' does not run moondream2 models"):
+    with pytest.raises(ModelNotRunnableError, match="'reference' cannot run moondream2 models"):
         load_engine("moondream2", tmp_path, SCHEMES["fp32"], engine="reference")

@@ -1,1 +1,1 @@
-"""Sequences, scheduling and search: what is computed next and what its results mean, for any runtime."""
+"""Scheduling, sampling and search, independent of the runtime."""

@@ -27,7 +27,7 @@ LEAST_CUT_TOKENS = 64
 class ActiveRequest:
     """A request inside the engine; only the engine's thread touches it.
 
-    With ``places`` it goes on with numbers instead of tokens, and ends with places instead of text.
+    With ``places`` the decoder produces coordinates instead of tokens, and the result is places, not text.
     """
 
     prompt: PreparedPrompt
@@ -37,7 +37,7 @@ class ActiveRequest:
     generation: Generation
     ignores_end: bool
     image_rows: NDArray[np.int64]
-    tiles_to_find: list[tuple[int, Tile]]
+    pending_tiles: list[tuple[int, Tile]]
     embeddings_TD: NDArray[np.float32]
     places: PlaceFinder | None = None
     choices: list[TokenChoice] = field(default_factory=list)
@@ -46,13 +46,13 @@ class ActiveRequest:
     prefill_s: float = 0.0
     first_token_at_s: float | None = None
 
-    def place_features(self, tile_index: int, features_TD: NDArray[np.float32]) -> None:
-        """Put a tile's image tokens where the prompt has room for them."""
+    def write_features(self, tile_index: int, features_TD: NDArray[np.float32]) -> None:
+        """Write a tile's image tokens, float32 [tokens, hidden], into their rows of the prompt."""
         begin = tile_index * len(features_TD)
         self.embeddings_TD[self.image_rows[begin : begin + len(features_TD)]] = features_TD
 
     def embeddings(self, begin: int, end: int, table: RowTable) -> NDArray[np.float32]:
-        """Return what goes into the decoder for tokens [begin, end), of the prompt and of the output."""
+        """Return decoder inputs for tokens [begin, end) (prompt and output), float32 [tokens, hidden]."""
         num_prompt = len(self.embeddings_TD)
         if end <= num_prompt:
             return self.embeddings_TD[begin:end]
@@ -64,18 +64,18 @@ class ActiveRequest:
         return rows if begin >= num_prompt else np.concatenate([self.embeddings_TD[begin:], rows])
 
     def choose(self, logits_V: NDArray[np.float32], hidden_D: NDArray[np.float32] | None) -> TokenChoice:
-        """Choose what follows, from the logits or from what the network thought before its head."""
+        """Choose the next token from the logits, or the next coordinate from the last hidden state."""
         if self.places is None:
             choice = self.sampler.choose(logits_V)
         elif hidden_D is None:
-            raise TypeError("This network does not tell what a head for places reads.")
+            raise TypeError("This network does not return the hidden state that the region head reads.")
         else:
             choice = self.places.choose(logits_V, hidden_D)
         self.choices.append(choice)
         return choice
 
     def outcome(self, reason: FinishReason) -> Outcome:
-        """Sum up what was produced until now."""
+        """Return the text, tokens and timings so far."""
         now_s = time.perf_counter()
         first_s = now_s if self.first_token_at_s is None else self.first_token_at_s
         return Outcome(
@@ -95,27 +95,27 @@ class ActiveRequest:
 
 
 def identities_of(prompt: PreparedPrompt, image_token_id: int, tokens_per_tile: int) -> list[int]:
-    """Name each token by what it stands for: text by its id, an image token by its tile's content and place.
+    """Return each token's identity: a text token's id, a hash of the tile and the offset for an image token.
 
-    Two prompts with equal identities have equal keys and values, so that one can use the other's cache.
+    Prompts with equal identities have equal keys and values, so one can reuse the other's KV cache.
     """
     identities = list(prompt.token_ids)
-    places = [place for place, token_id in enumerate(identities) if token_id == image_token_id]
-    for index, place in enumerate(places):
+    positions = [position for position, token_id in enumerate(identities) if token_id == image_token_id]
+    for index, position in enumerate(positions):
         tile = prompt.tiles[index // tokens_per_tile]
-        named = hashlib.sha256(tile.digest + (index % tokens_per_tile).to_bytes(4, "big")).digest()
-        identities[place] = -1 - (int.from_bytes(named[:8], "big") >> 1)
+        digest = hashlib.sha256(tile.digest + (index % tokens_per_tile).to_bytes(4, "big")).digest()
+        identities[position] = -1 - (int.from_bytes(digest[:8], "big") >> 1)
     return identities
 
 
 def cuts_of(
     image_rows: NDArray[np.int64], shown: Sequence[int], tokens_per_tile: int, scheduler: Scheduler
 ) -> tuple[int, ...]:
-    """Return where to cut a prompt besides the ends of whole chunks: at the end of each picture.
+    """Return where a prompt is cut in addition to the ends of whole chunks: at the end of each picture.
 
-    So the next question about it finds all of it computed. Each place follows from what is before it alone;
-    one too near the last is left out, as a small piece costs more than it saves. ``image_rows`` [image
-    tokens] are their places in the prompt, ``shown`` the tiles of each picture.
+    The next question about a picture can then reuse all of it. A cut depends only on what precedes it; one
+    too close to the previous cut is left out, because a small chunk costs more than it saves. ``image_rows``
+    [image tokens] are their positions in the prompt, ``shown`` the number of tiles of each picture.
     """
     block_tokens, chunk_tokens = scheduler.pool.block_tokens, scheduler.chunk_tokens
     cuts: list[int] = []
@@ -131,7 +131,7 @@ def cuts_of(
 def embed_prompt(
     prompt: PreparedPrompt, image_token_id: int, table: RowTable
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return the prompt's embeddings with room for image tokens, and the rows of that room."""
+    """Return the prompt's embeddings, float32 [tokens, hidden], and the rows reserved for image tokens."""
     ids = np.array(prompt.token_ids, np.int64)
     is_image = ids == image_token_id
     embeddings_TD = table.rows(np.where(is_image, 0, ids))

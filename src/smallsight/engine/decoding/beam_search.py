@@ -1,7 +1,7 @@
-"""Beam search for one prompt: which continuations are kept. Plain policy over rows of logits; no network.
+"""Beam search for one prompt: which continuations are kept. Works on rows of logits, without a network.
 
-Scores, order and stopping are those of transformers 5.x (generation/utils, ``_beam_search``), in float32, so
-that the same logits give the same tokens.
+Scores, order and stopping criteria follow transformers 5.x (generation/utils, ``_beam_search``) in float32,
+so that the same logits give the same tokens.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FAR_BELOW = np.float32(-1e9)
 
 @dataclass(frozen=True, slots=True)
 class BeamOptions:
-    """How an encoder-decoder searches. ``max_length`` counts the start token."""
+    """Beam search settings. ``max_length`` counts the start token. Invalid values raise ArgumentError."""
 
     start_token_id: int
     end_token_ids: frozenset[int]
@@ -34,9 +34,9 @@ class BeamOptions:
 
     def __post_init__(self) -> None:
         if not 1 <= self.num_beams <= 16:
-            raise ArgumentError(f"num_beams cannot be {self.num_beams}.", hint="give 1 to 16.")
+            raise ArgumentError(f"num_beams cannot be {self.num_beams}.", hint="use 1 to 16.")
         if self.max_length < 2:
-            raise ArgumentError("An answer needs room for one token.", hint="raise max_tokens.")
+            raise ArgumentError("An answer needs at least one token.", hint="raise max_tokens.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,12 @@ class _Beam:
 
 
 class BeamSearch:
-    """The beams of one prompt. Feed it logits until ``is_done``; ``next_tokens`` is what to compute then."""
+    """The beams of one prompt: pass the logits of ``next_tokens`` to ``advance`` until ``is_done``."""
 
     def __init__(self, options: BeamOptions) -> None:
         self._options = options
         start = (options.start_token_id,)
-        # All beams are alike at first: only one may be continued.
+        # All beams are equal at first: only one may be continued.
         others = options.num_beams - 1
         self._running = [_Beam(start, np.float32(0)), *[_Beam(start, FAR_BELOW) for _ in range(others)]]
         self._finished = [_Beam(start, FAR_BELOW) for _ in range(options.num_beams)]
@@ -66,31 +66,31 @@ class BeamSearch:
 
     @property
     def tokens(self) -> tuple[int, ...]:
-        """The best finished answer after the start token; before the end, the best running one."""
+        """The best answer without the start token: the best finished one, or else the best running beam."""
         best = self._finished[0] if self._finished[0].is_finished else self._running[0]
         return best.tokens[1:]
 
     def advance(self, logits_KV: NDArray[np.float32]) -> tuple[int, ...]:
-        """Take each running beam's logits, float32 [beams, vocabulary]; return each new beam's parent."""
+        """Extend the beams by their logits, float32 [beams, vocabulary]; return each new beam's parent."""
         options, length = self._options, len(self._running[0].tokens)
         scores_KV = self._allowed(log_softmax(logits_KV), length)
         scores_KV += np.array([beam.score for beam in self._running], np.float32)[:, None]
         vocabulary = scores_KV.shape[1]
         count = max(2, 1 + len(options.end_token_ids)) * options.num_beams
         candidates: list[tuple[_Beam, int]] = []
-        for place in _largest(scores_KV.ravel(), count):
-            parent, token = divmod(int(place), vocabulary)
+        for index in _largest(scores_KV.ravel(), count):
+            parent, token = divmod(int(index), vocabulary)
             tokens = (*self._running[parent].tokens, token)
             is_end = token in options.end_token_ids or length + 1 >= options.max_length
             candidates.append((_Beam(tokens, scores_KV[parent, token], is_end), parent))
-        has_way_on = not all(beam.is_finished for beam, _ in candidates)
-        parents = self._go_on(candidates)
+        can_continue = not all(beam.is_finished for beam, _ in candidates)
+        parents = self._keep_running(candidates)
         self._finish([beam for beam, _ in candidates], length)
-        self._judge(length + 1, has_way_on=has_way_on)
+        self._check_done(length + 1, can_continue=can_continue)
         return parents
 
     def _allowed(self, scores_KV: NDArray[np.float32], length: int) -> NDArray[np.float32]:
-        """Rule out tokens that would repeat, and all others where one is forced."""
+        """Rule out tokens that would repeat an n-gram, and all but a forced token."""
         options = self._options
         forced = options.forced_first_token_id if length == 1 else None
         if length == options.max_length - 1 and options.forced_last_token_id is not None:
@@ -103,8 +103,8 @@ class BeamSearch:
                 scores_KV[row, repeating_tokens(beam.tokens, options.no_repeat_ngram)] = -np.inf
         return scores_KV
 
-    def _go_on(self, candidates: Sequence[tuple[_Beam, int]]) -> tuple[int, ...]:
-        """Keep the best that have not ended; those that have come last."""
+    def _keep_running(self, candidates: Sequence[tuple[_Beam, int]]) -> tuple[int, ...]:
+        """Keep the best candidates, ranking those that have ended last; return their parents."""
         scores = np.array(
             [beam.score + (FAR_BELOW if beam.is_finished else np.float32(0)) for beam, _ in candidates],
             np.float32,
@@ -114,7 +114,7 @@ class BeamSearch:
         return tuple(candidates[i][1] for i in kept)
 
     def _finish(self, candidates: Sequence[_Beam], length: int) -> None:
-        """Put candidates that have ended among the finished, if they are better and among the first."""
+        """Add candidates that have ended to the finished ones, if they rank among the best ``num_beams``."""
         options = self._options
         is_full = options.early_stopping and all(beam.is_finished for beam in self._finished)
         merged = list(self._finished)
@@ -128,8 +128,8 @@ class BeamSearch:
         best = _largest(np.array([beam.score for beam in merged], np.float32), options.num_beams)
         self._finished = [merged[i] for i in best]
 
-    def _judge(self, length: int, *, has_way_on: bool) -> None:
-        """Stop when no running beam could beat the worst finished one, or enough have finished."""
+    def _check_done(self, length: int, *, can_continue: bool) -> None:
+        """Stop when no running beam can beat the worst finished one, or enough have finished."""
         options = self._options
         best_running = self._running[0].score / np.float32((length - 1) ** options.length_penalty)
         worst = min(beam.score for beam in self._finished)
@@ -137,18 +137,18 @@ class BeamSearch:
             bool(best_running > (worst if beam.is_finished else FAR_BELOW)) for beam in self._finished
         )
         enough = options.early_stopping and all(beam.is_finished for beam in self._finished)
-        self.is_done = not self._can_improve or enough or not has_way_on
+        self.is_done = not self._can_improve or enough or not can_continue
 
 
 def log_softmax(logits_KV: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return natural logarithms of each row's softmax, float32."""
+    """Return the natural logarithm of each row's softmax, float32."""
     shifted = logits_KV - logits_KV.max(axis=1, keepdims=True)
     logs: NDArray[np.float32] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True, dtype=np.float32))
     return logs
 
 
 def repeating_tokens(tokens: Sequence[int], size: int) -> list[int]:
-    """Return the tokens that would make the last ``size`` of a sequence a run that it has already."""
+    """Return the tokens that would repeat an n-gram of ``size`` tokens at the end of a sequence."""
     if len(tokens) + 1 < size:
         return []
     last = tuple(tokens[len(tokens) - size + 1 :])
@@ -160,11 +160,11 @@ def repeating_tokens(tokens: Sequence[int], size: int) -> list[int]:
 
 
 def _largest(values: NDArray[np.float32], count: int) -> list[int]:
-    """Return the places of the largest values, largest first; of equal ones the first."""
-    places = np.arange(len(values))
+    """Return the indices of the largest values, largest first; ties go to the lower index."""
+    indices = np.arange(len(values))
     if count < len(values) // CHUNKS:
-        # The count-th of the chunks' largest values is no more than the count-th of all: few are above it.
+        # The count-th largest chunk maximum is at most the count-th largest value: few values reach it.
         peaks = values[: len(values) // CHUNKS * CHUNKS].reshape(CHUNKS, -1).max(axis=0)
-        places = np.flatnonzero(values >= np.partition(peaks, len(peaks) - count)[len(peaks) - count])
-    order = np.argsort(-values[places], kind="stable")[:count]
-    return [int(place) for place in places[order]]
+        indices = np.flatnonzero(values >= np.partition(peaks, len(peaks) - count)[len(peaks) - count])
+    order = np.argsort(-values[indices], kind="stable")[:count]
+    return [int(index) for index in indices[order]]

@@ -12,7 +12,7 @@ from smallsight.policy.recently_used import RecentlyUsed
 
 @dataclass(frozen=True, slots=True)
 class TileCounts:
-    """How many tiles a model has looked at, and how many it knew from an earlier question."""
+    """How many tiles a model encoded, and how many it found in the cache."""
 
     num_encoded: int = 0
     num_known: int = 0
@@ -22,7 +22,7 @@ class TileCounts:
 
 
 class FeatureCache:
-    """Image tokens by their tile's digest; the least recently used go when ``max_bytes`` is full."""
+    """Image tokens by their tile's digest; the least recently used are evicted beyond ``max_bytes``."""
 
     def __init__(self, max_bytes: int) -> None:
         self._features = RecentlyUsed[bytes, NDArray[np.float32]](max_bytes, lambda one: one.nbytes)
@@ -30,17 +30,17 @@ class FeatureCache:
 
     @property
     def num_bytes(self) -> int:
-        """The memory that is taken."""
+        """Bytes of the cached image tokens."""
         return self._features.num_bytes
 
     def find(self, digest: bytes) -> NDArray[np.float32] | None:
-        """Return the image tokens [tokens, hidden] of a tile, or None when they are not known."""
+        """Return a tile's image tokens, float32 [tokens, hidden], or None; counts a hit."""
         features = self._features.find(digest)
         if features is not None:
             self.tile_counts += TileCounts(num_known=1)
         return features
 
     def remember(self, digest: bytes, features_TD: NDArray[np.float32]) -> None:
-        """Keep a tile's image tokens; one larger than the whole cache is not kept."""
+        """Store a tile's image tokens, unless they exceed the whole cache; counts an encoded tile."""
         self.tile_counts += TileCounts(num_encoded=1)
         self._features.remember(digest, features_TD)

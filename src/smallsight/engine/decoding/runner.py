@@ -1,6 +1,6 @@
-"""What decoding asks of a runtime: the protocols that OpenVINO, the reference and later engines implement.
+"""The protocols through which decoding uses a runtime: paged decoder, tile encoder and encoder-decoder.
 
-Nothing here names a runtime. Row bands say how pieces may be grouped; a runner computes what it is given.
+Callers group pieces by the runner's row bands; a runner computes its arguments as they are.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from smallsight.policy.row_bands import RowBands
 class StepInput:
     """Tokens [begin, end) of one sequence to compute now, with the blocks that hold it up to ``end``.
 
-    ``embeddings_TD`` float32 [tokens, hidden]. The sequence's first ``prefix_tokens`` see one another; they
-    are computed in one piece.
+    ``embeddings_TD`` is float32 [tokens, hidden]. The sequence's first ``prefix_tokens`` attend to one
+    another in both directions and are computed in one piece.
     """
 
     embeddings_TD: NDArray[np.float32]
@@ -41,8 +41,8 @@ class StepInput:
 class StepOutput:
     """Results for the last token of each piece that wants logits, in order; valid until the next call.
 
-    ``logits_RV`` float32 [pieces, vocabulary]. ``hidden_RD`` float32 [pieces, hidden], what the network had
-    before its head, or None from networks that do not return it.
+    ``logits_RV`` is float32 [pieces, vocabulary]; ``hidden_RD`` is float32 [pieces, hidden], the input of
+    the head, or None from networks that do not return it.
     """
 
     logits_RV: NDArray[np.float32]
@@ -54,28 +54,28 @@ class Runner(Protocol):
 
     @property
     def num_blocks(self) -> int:
-        """Blocks that may be given out; the block of this number exists too, and nobody reads it."""
+        """Blocks that may be allocated; the block with this index is scratch space that is never read."""
         ...
 
     @property
     def row_bands(self) -> RowBands:
-        """At which numbers of rows this network's results change their bits."""
+        """The numbers of rows at which this network's results change bitwise."""
         ...
 
     def run(self, steps: Sequence[StepInput], *, extra_logit_rows: int = 0) -> StepOutput:
-        """Compute the pieces in one call; RuntimeError means that the runtime failed.
+        """Compute the pieces in one call; raises RuntimeError when the runtime fails.
 
-        The head computes the last wanted row ``extra_logit_rows`` times more; those results come last.
+        The head computes the last wanted row ``extra_logit_rows`` more times; those results come last.
         """
         ...
 
     def copy_block(self, source: int, target: int) -> None:
-        """Copy what one block holds into another, in every layer."""
+        """Copy one block's keys and values to another block, in every layer."""
         ...
 
 
 class TileEncoder(Protocol):
-    """Turns tiles into image tokens and keeps what it made. Used by one thread at a time."""
+    """Encodes tiles to image tokens and caches them. Used by one thread at a time."""
 
     def known(self, tile: Tile) -> NDArray[np.float32] | None:
         """Return the image tokens of a tile encoded before, float32 [tokens, hidden], or None."""
@@ -90,20 +90,20 @@ Encoded = TypeVar("Encoded")
 
 
 class EncoderDecoder(Protocol[Encoded]):
-    """Runs an encoder-decoder whose answers are searched for. Used by one thread at a time."""
+    """Runs an encoder-decoder with beam search. Used by one thread at a time."""
 
     def encode(
         self, token_ids: Sequence[int], image_token_id: int, features_TD: NDArray[np.float32]
     ) -> Encoded:
-        """Encode one prompt; ``features_TD`` float32 [image tokens, hidden] replace its image tokens."""
+        """Encode one prompt; ``features_TD``, float32 [image tokens, hidden], replace its image tokens."""
         ...
 
     def batch_key(self, num_tokens: int) -> int:
-        """Return what prompts of one batch must have in common, from the number of a prompt's tokens."""
+        """Return a key from a prompt's number of tokens; the prompts of a batch must have the same."""
         ...
 
     def most_at_once(self, num_beams: int) -> int:
-        """Return how many prompts with so many beams one batch may hold."""
+        """Return how many prompts with ``num_beams`` beams each a batch may hold."""
         ...
 
     def search(
@@ -112,8 +112,8 @@ class EncoderDecoder(Protocol[Encoded]):
         searches: Sequence[BeamSearch],
         on_step: Callable[[], Sequence[bool]] | None = None,
     ) -> None:
-        """Continue until every search is done. Prompts have one batch key, searches one number of beams.
+        """Run until every search is done. Prompts share one batch key, searches one number of beams.
 
-        ``on_step`` is called after each step and says which of the searches to abandon.
+        ``on_step`` is called after each step and returns which searches to abandon.
         """
         ...

@@ -1,7 +1,7 @@
-"""Choosing one sequence's next token from its logits.
+"""Chooses one sequence's next token from its logits.
 
-Order as in transformers: what is allowed at all, penalties and biases, temperature, top-k, top-p.
-Log-probabilities are those of the model, before any of that.
+The order is that of transformers: constraint, penalties and biases, temperature, top-k, top-p.
+Log-probabilities are the model's, before any of these.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from smallsight.engine.sampling_options import SamplingOptions
 
 @dataclass(frozen=True, slots=True)
 class TokenChoice:
-    """A chosen token; ``logprob`` is None unless asked for.
+    """A chosen token; ``logprob`` (natural logarithm) is None unless requested.
 
     ``alternatives`` are (token id, logprob), likeliest first.
     """
@@ -30,19 +30,19 @@ class TokenChoice:
 
 
 class Constraint(Protocol):
-    """What an answer is held to, token by token; both methods raise SmallsightError when that is lost."""
+    """Restricts an answer token by token; both methods raise SmallsightError when that fails."""
 
     def allowed(self, logits_V: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return logits in which every token that may not come next is impossible."""
+        """Return a copy of the logits with -inf for every token that may not come next."""
         ...
 
     def accept(self, token_id: int) -> None:
-        """Go on behind the token that was chosen."""
+        """Advance past the chosen token."""
         ...
 
 
 class Sampler:
-    """Chooses the tokens of one sequence; remembers them, and its place in the random numbers."""
+    """Chooses the tokens of one sequence; keeps their counts and the state of its random numbers."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Sampler:
         self._random = None if options.is_greedy else np.random.default_rng(options.seed)
 
     def choose(self, logits_V: NDArray[np.float32]) -> TokenChoice:
-        """Choose from float32 logits [vocabulary], which are not changed."""
+        """Choose from float32 logits [vocabulary], which are not modified."""
         allowed_V = logits_V if self._constraint is None else self._constraint.allowed(logits_V)
         token_id = self._draw(self._biased(self._penalised(allowed_V)))
         if self._constraint is not None:
@@ -73,7 +73,7 @@ class Sampler:
         )
 
     def _penalised(self, logits_V: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Make tokens already there less likely: divide what is above zero, multiply what is below."""
+        """Apply the repetition penalty to tokens seen: divide positive logits, multiply negative ones."""
         if not self._seen:
             return logits_V
         penalty = np.float32(self._options.repetition_penalty)
@@ -84,7 +84,7 @@ class Sampler:
         return changed_V
 
     def _biased(self, logits_V: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Add what is to be added to single tokens: given biases, less the penalties for being there."""
+        """Add the requested biases and subtract frequency and presence penalties."""
         options = self._options
         if not (options.logit_bias or options.frequency_penalty or options.presence_penalty):
             return logits_V
@@ -105,15 +105,15 @@ class Sampler:
         if self._random is None:
             return int(logits_V.argmax())
         ids, probabilities = kept_tokens(logits_V, self._options)
-        # One uniform number a token, whatever is kept: the same seed gives the same text.
-        place = np.searchsorted(np.cumsum(probabilities), self._random.random(), side="right")
-        return int(ids[min(int(place), len(ids) - 1)])
+        # One uniform number per token, however many are kept: the same seed gives the same text.
+        index = np.searchsorted(np.cumsum(probabilities), self._random.random(), side="right")
+        return int(ids[min(int(index), len(ids) - 1)])
 
 
 def kept_tokens(
     logits_V: NDArray[np.float32], options: SamplingOptions
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the tokens that top-k and top-p leave, likeliest first, with probabilities that sum to 1."""
+    """Return the tokens that top-k and top-p keep, likeliest first, with probabilities that sum to 1."""
     scaled_V = logits_V.astype(np.float64) / options.temperature
     order = np.argsort(-scaled_V, kind="stable")
     if options.top_k:
@@ -129,7 +129,7 @@ def kept_tokens(
 
 
 def log_probabilities(logits_V: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return natural logarithms of the softmax."""
+    """Return the natural logarithm of the softmax, float64 [vocabulary]."""
     shifted_V = logits_V.astype(np.float64) - float(logits_V.max())
     logprobs_V: NDArray[np.float64] = shifted_V - np.log(np.exp(shifted_V).sum())
     return logprobs_V

@@ -1,9 +1,9 @@
-"""What the decoder computes next. Plain policy: no tensors, no clock, no input or output.
+"""Decides what the decoder computes next. Pure policy: no tensors, no clock, no I/O.
 
-Every sequence that is generating gets its next token in each step; what room is left goes to prompts. Clients
-take turns, and of one client who came first is served first. Prompts are cut at the same places whatever
-else is going on, a prefix whose tokens see one another is never cut, and tokens that were generated are
-computed one at a time even when they must be computed again: so an answer does not depend on its company.
+Every decoding sequence gets its next token in each step; the rest of the step goes to prompts. Clients take
+turns, and each client's requests are served in order of arrival. So that an answer does not depend on the
+batch, prompts are always cut at the same positions, a prefix with bidirectional attention is never cut, and
+generated tokens are computed one at a time, even after a preemption.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from smallsight.policy.turns import Turns
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Tokens [begin, end) of a sequence to compute now; ``samples`` when a token is chosen from the last."""
+    """Tokens [begin, end) of a sequence to compute now; ``samples`` if the last one yields the next token."""
 
     sequence: TokenSequence
     begin: int
@@ -28,7 +28,7 @@ class Chunk:
 
 
 class Scheduler:
-    """Shares steps and blocks among sequences. ``chunk_tokens`` is a multiple of the pool's block."""
+    """Shares steps and blocks among sequences. ``chunk_tokens`` is a multiple of ``pool.block_tokens``."""
 
     def __init__(
         self,
@@ -49,12 +49,12 @@ class Scheduler:
         self._failed: list[TokenSequence] = []
         self._copies: list[tuple[int, int]] = []
         self.num_preemptions = 0
-        self._places = Turns()  # among the running
-        self._prompts = Turns()  # in what room a step has left
+        self._admissions = Turns()
+        self._prompts = Turns()  # for the part of a step that decoding leaves free
 
     @property
     def is_idle(self) -> bool:
-        """Whether there is no sequence at all."""
+        """Whether no sequence is waiting or running."""
         return not self._waiting and not self._running
 
     @property
@@ -64,55 +64,55 @@ class Scheduler:
 
     @property
     def num_waiting(self) -> int:
-        """How many sequences have no blocks yet, or no longer."""
+        """Sequences without blocks: not admitted yet, or preempted."""
         return len(self._waiting)
 
     def add(self, sequence: TokenSequence) -> None:
-        """Put a new sequence in line."""
+        """Add a new sequence to the queue."""
         self._waiting.append(sequence)
 
     def cancel(self, sequence_id: int) -> None:
-        """Take a sequence out wherever it is, and its blocks back at once."""
+        """Remove a sequence, waiting or running, and release its blocks immediately."""
         for sequence in [*self._waiting, *self._running]:
             if sequence.id == sequence_id:
-                self._take_out(sequence)
+                self._remove(sequence)
 
     def take_failed(self) -> list[TokenSequence]:
-        """Return the sequences that cannot fit even alone; they are finished."""
+        """Return, once, the sequences that do not fit even alone; they are finished."""
         failed, self._failed = self._failed, []
         return failed
 
     def take_copies(self) -> list[tuple[int, int]]:
-        """Return (source, target) of blocks to copy, in this order, before a step is computed."""
+        """Return, once, the (source, target) blocks to copy in this order before the step is computed."""
         copies, self._copies = self._copies, []
         return copies
 
     def next_step(self) -> list[Chunk]:
-        """Choose what to compute, with blocks for it; empty when nothing can be."""
+        """Choose what to compute and allocate its blocks; empty when nothing can run."""
         for sequence in [one for one in self._running if one.is_decoding]:
-            if sequence.state is SequenceState.RUNNING:  # making room for one may put another back in line
-                self._make_room(sequence, sequence.num_tokens)
+            if sequence.state is SequenceState.RUNNING:  # allocating for one may preempt another
+                self._allocate_or_preempt(sequence, sequence.num_tokens)
         chunks = [self._next_chunk(one) for one in self._running if one.is_decoding]
         room = self._max_step_tokens - len(chunks)
         if self._waiting:
             self._admit()
-        begun = self._begun_prompts() if len(chunks) < len(self._running) else ()
-        for sequence in self._prompts.order(begun, _client_of) if begun else ():
+        prompts = self._running_prompts() if len(chunks) < len(self._running) else ()
+        for sequence in self._prompts.order(prompts, _client_of) if prompts else ():
             chunk = self._next_chunk(sequence)
             size = chunk.end - chunk.begin
             if size > room and any(one.end - one.begin > 1 for one in chunks):
                 break
-            if not self._has_room(sequence, chunk.end):
+            if not self._try_allocate(sequence, chunk.end):
                 break
             chunks.append(chunk)
             room -= size
             self._prompts.serve(sequence.client)
-        return chunks or self._push_on()
+        return chunks or self._force_oldest_prompt()
 
     def complete(
         self, chunks: Collection[Chunk], chosen: Mapping[int, int], ended: Collection[int] = ()
     ) -> None:
-        """Record that the chunks were computed, which tokens were chosen, and which sequences are over."""
+        """Record the computed chunks, the tokens chosen and the sequences that ended, both by sequence id."""
         for chunk in chunks:
             sequence = chunk.sequence
             if sequence.state is not SequenceState.RUNNING:
@@ -123,22 +123,22 @@ class Scheduler:
                 sequence.output_token_ids.append(chosen[sequence.id])
                 sequence.identities.append(chosen[sequence.id])
             if sequence.id in ended:
-                self._take_out(sequence)
+                self._remove(sequence)
 
-    def _begun_prompts(self) -> list[TokenSequence]:
+    def _running_prompts(self) -> list[TokenSequence]:
         return [one for one in self._running if not one.is_decoding]
 
-    def _push_on(self) -> list[Chunk]:
-        """Go on with the oldest prompt when nothing else would move, pushing others out for it."""
-        for sequence in self._begun_prompts():
+    def _force_oldest_prompt(self) -> list[Chunk]:
+        """Continue the oldest prompt when nothing else can run, preempting others for it."""
+        for sequence in self._running_prompts():
             chunk = self._next_chunk(sequence)
-            return [chunk] if self._make_room(sequence, chunk.end) else []
+            return [chunk] if self._allocate_or_preempt(sequence, chunk.end) else []
         return []
 
     def _admit(self) -> None:
-        """Move sequences from the line to the running, in turn; one not ready lets others pass."""
+        """Admit waiting sequences in turn, skipping those that are not ready."""
         ready = [one for one in self._waiting if one.is_ready]
-        for sequence in self._places.order(ready, _client_of) if ready else ():
+        for sequence in self._admissions.order(ready, _client_of) if ready else ():
             if len(self._running) >= self._max_sequences:
                 return
             if self._blocks_for(sequence.num_tokens) > self.pool.num_blocks:
@@ -148,16 +148,16 @@ class Scheduler:
                 continue
             if self._running and self._blocks_for(sequence.num_tokens + 1) > self.pool.num_free:
                 return
-            self._use_known_beginning(sequence)
+            self._reuse_cached_prompt(sequence)
             self._waiting.remove(sequence)
             self._running.append(sequence)
-            self._places.serve(sequence.client)
+            self._admissions.serve(sequence.client)
             sequence.state = SequenceState.RUNNING
 
-    def _use_known_beginning(self, sequence: TokenSequence) -> None:
-        """Share what others computed: up to a place where the prompt is cut, and never its last token."""
+    def _reuse_cached_prompt(self, sequence: TokenSequence) -> None:
+        """Share cached blocks up to a position where the prompt is cut, but never its last token."""
         if sequence.prefix_tokens:
-            self._use_known_prefix(sequence)
+            self._reuse_cached_prefix(sequence)
             return
         blocks = self.pool.find_prefix(sequence.identities, sequence.num_prompt_tokens - 1)
         num_known = len(blocks) * self.pool.block_tokens
@@ -171,8 +171,8 @@ class Scheduler:
         sequence.num_computed_tokens = num_whole
         sequence.num_cached_tokens = num_whole
 
-    def _use_known_prefix(self, sequence: TokenSequence) -> None:
-        """Share all of a prefix that another computed, or nothing; a block it fills in part is copied."""
+    def _reuse_cached_prefix(self, sequence: TokenSequence) -> None:
+        """Share a cached prefix as a whole or not at all; a block it fills only partly is copied."""
         num_full, num_left = divmod(sequence.prefix_tokens, self.pool.block_tokens)
         blocks = self.pool.find_prefix(sequence.identities, sequence.prefix_tokens)
         is_known = len(blocks) == num_full
@@ -194,7 +194,7 @@ class Scheduler:
         sequence.num_computed_tokens = sequence.num_cached_tokens = sequence.prefix_tokens
 
     def _tail_key(self, sequence: TokenSequence) -> bytes:
-        """Name the part of a block that the end of a prefix fills."""
+        """Return the key of the partly filled block at the end of a prefix."""
         num_full = sequence.prefix_tokens // self.pool.block_tokens
         self._extend_keys(sequence, num_full)
         before = sequence.block_keys[num_full - 1] if num_full else NO_KEY
@@ -209,12 +209,12 @@ class Scheduler:
             end = prefix
         else:
             num_whole = (begin - prefix) // self.chunk_tokens
-            places = (prefix + (num_whole + 1) * self.chunk_tokens, sequence.num_prompt_tokens)
-            end = min((*places, *(cut for cut in sequence.cuts if cut > begin)))
+            ends = (prefix + (num_whole + 1) * self.chunk_tokens, sequence.num_prompt_tokens)
+            end = min((*ends, *(cut for cut in sequence.cuts if cut > begin)))
         return Chunk(sequence, begin, end, samples=end == sequence.num_tokens)
 
-    def _has_room(self, sequence: TokenSequence, num_tokens: int) -> bool:
-        """Give a sequence the blocks for so many tokens, if there are enough."""
+    def _try_allocate(self, sequence: TokenSequence, num_tokens: int) -> bool:
+        """Allocate a sequence's missing blocks for ``num_tokens`` tokens; False when there are too few."""
         missing = -(-num_tokens // self.pool.block_tokens) - len(sequence.block_table)
         if missing <= 0:
             return True
@@ -224,44 +224,44 @@ class Scheduler:
         sequence.block_table.extend(blocks)
         return True
 
-    def _make_room(self, sequence: TokenSequence, num_tokens: int) -> bool:
-        """Give a sequence its blocks, putting the youngest others back in line until there are enough."""
-        while not self._has_room(sequence, num_tokens):
+    def _allocate_or_preempt(self, sequence: TokenSequence, num_tokens: int) -> bool:
+        """Allocate a sequence's missing blocks, preempting the youngest sequences until there are enough."""
+        while not self._try_allocate(sequence, num_tokens):
             youngest = self._running[-1]
             if youngest is sequence and len(self._running) == 1:
-                self._take_out(sequence)
+                self._remove(sequence)
                 self._failed.append(sequence)
                 return False
-            self._put_back(youngest)
+            self._preempt(youngest)
             if youngest is sequence:
                 return False
         return True
 
-    def _put_back(self, sequence: TokenSequence) -> None:
+    def _preempt(self, sequence: TokenSequence) -> None:
         self.num_preemptions += 1
         self._running.remove(sequence)
-        self._give_up_blocks(sequence)
+        self._release_blocks(sequence)
         sequence.state = SequenceState.WAITING
         self._waiting.appendleft(sequence)
 
-    def _take_out(self, sequence: TokenSequence) -> None:
+    def _remove(self, sequence: TokenSequence) -> None:
         if sequence in self._running:
             self._running.remove(sequence)
         else:
             self._waiting.remove(sequence)
-        self._give_up_blocks(sequence)
+        self._release_blocks(sequence)
         sequence.state = SequenceState.FINISHED
 
-    def _give_up_blocks(self, sequence: TokenSequence) -> None:
+    def _release_blocks(self, sequence: TokenSequence) -> None:
         self.pool.release(sequence.block_table)
         sequence.block_table = []
         sequence.block_keys = []
         sequence.num_computed_tokens = 0
 
     def _publish(self, sequence: TokenSequence) -> None:
-        """Make known the full blocks of the prompt, or its prefix, which is what others can share.
+        """Publish the full blocks of the prompt, or its prefix, for other sequences to share.
 
-        Generated tokens are computed in another way.
+        Generated tokens are not shared: they are computed one at a time, prompts in chunks.
         """
         prefix = sequence.prefix_tokens
         shared = prefix or sequence.num_prompt_tokens

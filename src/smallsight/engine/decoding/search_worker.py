@@ -1,7 +1,7 @@
-"""The one thread that owns an encoder-decoder: encodes pictures and prompts, searches for several at once.
+"""The one thread that owns an encoder-decoder: encodes pictures and prompts, and searches several at once.
 
-Requests that have waited together and are alike in beams and memory are answered as one batch. With beams an
-answer is known only at its end, so its text comes in one piece.
+Waiting requests with the same number of beams and the same padded length are answered as one batch. Beam
+search knows its answer only at the end, so the text arrives in one piece.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ReadTokens = Callable[[Sequence[int]], tuple[str, Mapping[str, Any] | None]]
 
 @dataclass(eq=False, slots=True)
 class ActiveSearch:
-    """A request; ``read`` turns its tokens into text and data."""
+    """A request in the worker; ``read`` turns its tokens into text and data."""
 
     prompt: PreparedPrompt
     options: BeamOptions
@@ -43,7 +43,7 @@ class ActiveSearch:
     prefill_s: float = 0.0
 
     def outcome(self, tokens: Sequence[int], image_token_id: int) -> Outcome:
-        """Sum up what was produced until now."""
+        """Return the text, tokens and timings so far."""
         now_s = time.perf_counter()
         first_s = now_s if self.first_token_at_s is None else self.first_token_at_s
         reason: FinishReason = "length" if len(tokens) + 1 >= self.options.max_length else "stop"
@@ -65,7 +65,7 @@ class ActiveSearch:
 
 
 class SearchWorker(Generic[Encoded]):
-    """Answers requests of clients in turn, several together. Thread-safe; close it to end its thread."""
+    """Answers requests in batches; clients take turns. Thread-safe; closing it ends its thread."""
 
     def __init__(
         self,
@@ -82,11 +82,11 @@ class SearchWorker(Generic[Encoded]):
         self._turns = Turns()
         self._is_closed = False
         self._turn = threading.Lock()
-        self._thread = threading.Thread(target=self._live, name="smallsight-engine", daemon=True)
+        self._thread = threading.Thread(target=self._loop, name="smallsight-engine", daemon=True)
         self._thread.start()
 
     def submit(self, request: ActiveSearch) -> Generation:
-        """Start a request; raises ModelClosedError when closed."""
+        """Start a request; raises ModelClosedError after ``close``."""
         with self._turn:
             if self._is_closed:
                 raise ModelClosedError("The model has been closed.", hint="load it again.")
@@ -94,19 +94,19 @@ class SearchWorker(Generic[Encoded]):
         return request.generation
 
     def close(self) -> None:
-        """End every request with an error, and the thread."""
+        """Fail every request and end the thread."""
         with self._turn:
             self._is_closed = True
             self._inbox.put(None)
         self._thread.join()
 
-    def _live(self) -> None:
-        """Work until closed; the boundary behind which no error of one batch may end the engine."""
-        while self._take_in():
-            in_turn = self._turns.order(self._waiting, lambda request: request.client)
-            first = self._kind_of(in_turn[0])
-            alike = [request for request in in_turn if self._kind_of(request) == first]
-            batch = alike[: self._text.most_at_once(in_turn[0].options.num_beams)]
+    def _loop(self) -> None:
+        """Answer batches until closed. An error in a batch fails its requests and never ends the thread."""
+        while self._accept_requests():
+            ordered = self._turns.order(self._waiting, lambda request: request.client)
+            first = self._batch_key(ordered[0])
+            alike = [request for request in ordered if self._batch_key(request) == first]
+            batch = alike[: self._text.most_at_once(ordered[0].options.num_beams)]
             for request in batch:
                 self._turns.serve(request.client)
             self._waiting = [request for request in self._waiting if request not in batch]
@@ -119,8 +119,8 @@ class SearchWorker(Generic[Encoded]):
                 _fail(batch, SmallsightError(f"The engine failed: {error}", hint="ask again."))
         _fail(self._waiting, ModelClosedError("The model was closed.", hint="load it again."))
 
-    def _take_in(self) -> bool:
-        """Accept new requests, waiting for one when there is nothing to do; False when closed."""
+    def _accept_requests(self) -> bool:
+        """Accept new requests, waiting for one when idle; return False when closed."""
         while True:
             try:
                 request = self._inbox.get(block=not self._waiting)
@@ -130,8 +130,8 @@ class SearchWorker(Generic[Encoded]):
                 return False
             self._waiting.append(request)
 
-    def _kind_of(self, request: ActiveSearch) -> tuple[int, int]:
-        """Return what requests of one batch have in common: beams, and the key of their prompt's length."""
+    def _batch_key(self, request: ActiveSearch) -> tuple[int, int]:
+        """Return what the requests of a batch must share: number of beams and padded prompt length."""
         return request.options.num_beams, self._text.batch_key(len(request.prompt.token_ids))
 
     def _answer(self, batch: Sequence[ActiveSearch]) -> None:
@@ -152,7 +152,7 @@ class SearchWorker(Generic[Encoded]):
         if requests:
             self._text.search([encoded for _, encoded in prompts], searches, on_step)
         for request in batch:
-            if not request.generation.is_done:  # cancelled before it was started
+            if not request.generation.is_done:  # cancelled before it started
                 self._finish(request, ())
         if self._on_packed is not None:
             self._on_packed()

@@ -1,4 +1,4 @@
-"""Computing one step's pieces in as few calls as give every piece the same bits in any company."""
+"""Runs one step's pieces in as few calls as possible while each result stays independent of the batch."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import numpy as np
 
 from smallsight.engine.decoding.runner import Runner, StepInput, StepOutput
 
-LONE_TOKEN_ROWS = 2  # paged attention adds up in another order for one token alone (openvino 2026.4.1)
+LONE_TOKEN_ROWS = 2  # paged attention sums in another order for a single token (openvino 2026.4.1)
 
 
 def run_step(runner: Runner, steps: Sequence[StepInput]) -> StepOutput:
     """Return logits for the pieces that want them, in order.
 
-    Pieces share a call where the runner's row bands allow it. Rows that a call lacks are companions:
-    sequences of one token in the block that nobody reads. The head, which sees only wanted rows, gets some of
-    them twice.
+    Pieces share a call where the runner's row bands allow it. A call with too few rows is padded with
+    companions: one-token sequences in the scratch block. The head, which computes only wanted rows, is
+    padded by repeating the last of them.
     """
     calls = runner.row_bands.plan([len(step.embeddings_TD) for step in steps])
     if len(calls) == 1:
@@ -32,7 +32,7 @@ def run_step(runner: Runner, steps: Sequence[StepInput]) -> StepOutput:
 
 
 def _run_call(runner: Runner, steps: Sequence[StepInput], num_padding_rows: int) -> StepOutput:
-    """Run one call with the companions it needs and return the results of the pieces alone, copied."""
+    """Run one padded call and return copies of the pieces' results, without the padding."""
     num_rows = sum(len(step.embeddings_TD) for step in steps)
     num_wanting = sum(step.wants_logits for step in steps)
     num_companions = max(num_padding_rows, LONE_TOKEN_ROWS - num_rows)

@@ -1,4 +1,4 @@
-"""From tokens to text that can be shown at once: no half characters, nothing a stop string takes back."""
+"""Decodes tokens to text that is final: no incomplete characters, nothing that a stop string would remove."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
 
 
 class TextStream:
-    """Decodes tokens as they come. Only a short window is decoded again for each of them."""
+    """Decodes tokens as they arrive. Only a short window is decoded again for each token."""
 
     def __init__(self, decode: Callable[[Sequence[int]], str], stop: tuple[str, ...] = ()) -> None:
         self._decode = decode
         self._stop = stop
         self._window: list[int] = []
-        self._decoded = ""  # of the window, as far as it has been taken over
+        self._decoded = ""  # the window's text that has been processed
         self._waiting = ""  # decoded, but perhaps the beginning of a stop string
         self._shown: list[str] = []
         self.is_stopped = False
 
     @property
     def text(self) -> str:
-        """Everything handed out so far."""
+        """All text returned so far."""
         return "".join(self._shown)
 
     def push(self, token_id: int) -> str:
-        """Take a token and return the text that is certain now and was not before."""
+        """Add a token and return the text that has become final."""
         if self.is_stopped:
             return ""
         self._window.append(token_id)
@@ -41,7 +41,7 @@ class TextStream:
         return self._release(self._waiting + new, is_last=False)
 
     def finish(self) -> str:
-        """Return what was held back, now that nothing follows."""
+        """Return the text held back so far; nothing follows."""
         if self.is_stopped:
             return ""
         rest = self._decode(self._window)[len(self._decoded) :]
@@ -52,10 +52,10 @@ class TextStream:
         if not self._stop:
             self._shown.append(text)
             return text
-        places = [place for stop in self._stop if (place := text.find(stop)) >= 0]
-        if places:
+        matches = [at for stop in self._stop if (at := text.find(stop)) >= 0]
+        if matches:
             self.is_stopped = True
-            certain, self._waiting = text[: min(places)], ""
+            certain, self._waiting = text[: min(matches)], ""
         else:
             held = 0 if is_last else self._length_to_hold(text)
             certain, self._waiting = text[: len(text) - held], text[len(text) - held :]
@@ -63,7 +63,7 @@ class TextStream:
         return certain
 
     def _length_to_hold(self, text: str) -> int:
-        """Return how long the longest end of the text is that a stop string begins with."""
+        """Return the length of the longest suffix of the text that begins a stop string."""
         longest = max((len(stop) - 1 for stop in self._stop), default=0)
         for length in range(min(longest, len(text)), 0, -1):
             if any(stop.startswith(text[-length:]) for stop in self._stop):

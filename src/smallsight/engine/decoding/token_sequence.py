@@ -9,7 +9,7 @@ from smallsight.engine.sampling_options import SamplingOptions
 
 
 class SequenceState(Enum):
-    """Where a sequence is in its life."""
+    """A sequence's state in the scheduler."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -18,13 +18,13 @@ class SequenceState(Enum):
 
 @dataclass(eq=False, slots=True)
 class TokenSequence:
-    """Tokens, how many of them are in the cache, and where.
+    """One request's tokens, and how many of them are in which blocks of the KV cache.
 
-    ``identities`` names each token of prompt and output by what it stands for; equal beginnings may share
-    blocks. A sequence that is not ready lacks image features and may not be computed yet. The first
-    ``prefix_tokens`` of the prompt, fewer than all of it, see one another: they are computed in one piece.
-    At the block boundaries in ``cuts`` the prompt is cut besides, so that another may share all until there.
-    ``client`` names who asks: clients take turns.
+    ``identities`` has one number per token of prompt and output; equal prefixes may share blocks. A sequence
+    that is not ready lacks image features and cannot be computed yet. The first ``prefix_tokens`` of the
+    prompt, always fewer than all, attend to one another and are computed in one piece. The prompt is also
+    cut at the block boundaries in ``cuts``, so that others can share everything up to there. Requests of
+    different ``client`` values take turns.
     """
 
     id: int
@@ -44,16 +44,16 @@ class TokenSequence:
 
     @property
     def num_prompt_tokens(self) -> int:
-        """Tokens that were given."""
+        """Tokens of the prompt."""
         return len(self.prompt_token_ids)
 
     @property
     def num_tokens(self) -> int:
-        """Tokens given and chosen so far."""
+        """Tokens of the prompt and of the output so far."""
         return len(self.prompt_token_ids) + len(self.output_token_ids)
 
     @property
     def is_decoding(self) -> bool:
-        """Whether only the newest token is still to be computed, and it was chosen, not given."""
+        """Whether only the newest token remains to be computed, and it is an output token."""
         num_chosen = len(self.output_token_ids)
         return num_chosen > 0 and self.num_computed_tokens == len(self.prompt_token_ids) + num_chosen - 1

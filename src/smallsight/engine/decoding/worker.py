@@ -1,7 +1,7 @@
-"""The one thread that owns a model: takes requests, encodes tiles, runs steps of the decoder, hands out text.
+"""The one thread that owns a model: accepts requests, encodes tiles, runs decoder steps and delivers text.
 
-What to compute next is decided by the scheduler; what it means is in the request. Everything outside talks to
-the engine through ``submit`` and the ``Generation`` it returns.
+The scheduler decides what to compute next; the request interprets the results. Callers use only ``submit``
+and the ``Generation`` it returns.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ log = structlog.get_logger(__name__)
 
 
 class Tokens(Protocol):
-    """What the engine asks of a family's processor."""
+    """What the worker needs from a family's processor."""
 
     @property
     def image_token_id(self) -> int:
-        """The token that stands for a part of a tile."""
+        """The placeholder for one image token of a tile."""
         ...
 
     @property
     def tokens_per_tile(self) -> int:
-        """How many of them a tile has."""
+        """Image tokens per tile."""
         ...
 
     @property
@@ -61,13 +61,13 @@ class Tokens(Protocol):
         ...
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """Return the text of tokens."""
+        """Return the tokens' text."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """What a worker drives."""
+    """What a worker is made of: processor, encoder, decoder, embedding table, scheduler and JSON grammar."""
 
     tokens: Tokens
     vision: TileEncoder
@@ -80,7 +80,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class WorkerState:
-    """Counts of one moment: KV cache blocks, sequences, and what has happened since the start."""
+    """A snapshot of counts: KV cache blocks, sequences, and preemptions and steps since the start."""
 
     num_blocks: int
     num_used_blocks: int
@@ -92,12 +92,12 @@ class WorkerState:
 
     @property
     def num_free_blocks(self) -> int:
-        """How many blocks could be handed out, counting those whose known contents would be dropped."""
+        """Blocks that can be allocated, including those whose cached contents would be evicted."""
         return self.num_blocks - self.num_used_blocks
 
 
 class Worker:
-    """Runs requests side by side. Thread-safe; close it to end its thread and everything under way."""
+    """Runs requests concurrently. Thread-safe; ``close`` fails requests in progress and ends the thread."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -106,10 +106,10 @@ class Worker:
         self._ids = itertools.count()
         self._is_closed = False
         self._turn = threading.Lock()
-        self._looks = Turns()
-        self._half_seen: ActiveRequest | None = None  # a picture in parts is looked at to its end
+        self._vision_turns = Turns()
+        self._half_encoded: ActiveRequest | None = None  # a tile encoded in parts is completed first
         self._num_steps = 0
-        self._thread = threading.Thread(target=self._live, name="smallsight-engine", daemon=True)
+        self._thread = threading.Thread(target=self._loop, name="smallsight-engine", daemon=True)
         self._thread.start()
 
     def submit(
@@ -121,10 +121,10 @@ class Worker:
         places: PlaceFinder | None = None,
         client: str = "",
     ) -> Generation:
-        """Start a request; raises PromptTooLongError or ModelClosedError at once.
+        """Start a request; raises PromptTooLongError or ModelClosedError before anything is computed.
 
-        ``ignores_end`` goes on past end tokens, for measuring. With ``places`` it looks for places.
-        Clients take turns at what is computed.
+        ``ignores_end`` generates past end tokens, for benchmarks. With ``places`` the request detects places.
+        Different clients take turns.
         """
         num_tokens = len(prompt.token_ids)
         if num_tokens >= self._parts.context_tokens:
@@ -140,7 +140,7 @@ class Worker:
         return request.generation
 
     def inspect(self) -> WorkerState:
-        """Return the worker's counts, from any thread; while it works they may be of neighbouring steps."""
+        """Return the worker's counts, from any thread; they may be inconsistent while a step runs."""
         scheduler = self._parts.scheduler
         return WorkerState(
             num_blocks=scheduler.pool.num_blocks,
@@ -153,7 +153,7 @@ class Worker:
         )
 
     def close(self) -> None:
-        """End every request with an error and the thread; what the runners hold goes with the worker."""
+        """Fail every request and end the thread; the runners' memory is freed with the worker."""
         with self._turn:
             self._is_closed = True
             self._inbox.put(None)
@@ -192,14 +192,14 @@ class Worker:
             generation=Generation(),
             ignores_end=ignores_end,
             image_rows=image_rows,
-            tiles_to_find=list(enumerate(prompt.tiles)),
+            pending_tiles=list(enumerate(prompt.tiles)),
             embeddings_TD=embeddings_TD,
             places=places,
         )
 
-    def _live(self) -> None:
-        """Work until closed; the boundary behind which no error of one step may end the engine."""
-        while self._take_in():
+    def _loop(self) -> None:
+        """Run steps until closed. An error in a step fails its requests and never ends the thread."""
+        while self._accept_requests():
             try:
                 self._step()
             except SmallsightError as error:
@@ -209,8 +209,8 @@ class Worker:
                 self._fail_all(SmallsightError(f"The engine failed: {error}", hint="ask again."))
         self._fail_all(ModelClosedError("The model was closed.", hint="load it again."))
 
-    def _take_in(self) -> bool:
-        """Accept new requests, waiting for one when there is nothing to do; False when closed."""
+    def _accept_requests(self) -> bool:
+        """Accept new requests, waiting for one when idle; return False when closed."""
         while True:
             try:
                 request = self._inbox.get(block=not self._requests)
@@ -245,32 +245,33 @@ class Worker:
                 self._end(request, "cancelled")
 
     def _encode_one_tile(self) -> None:
-        """Find tiles' features until one has to be looked at: one look a step, so others' tokens go on."""
-        half_seen, self._half_seen = self._half_seen, None
-        if half_seen is not None and half_seen.sequence.id in self._requests and self._look(half_seen):
+        """Write known tiles' features and encode at most one tile per step, so that decoding continues."""
+        half_encoded, self._half_encoded = self._half_encoded, None
+        is_active = half_encoded is not None and half_encoded.sequence.id in self._requests
+        if half_encoded is not None and is_active and self._encode_pending(half_encoded):
             return
-        looking = [request for request in self._requests.values() if request.tiles_to_find]
-        for request in self._looks.order(looking, lambda one: one.sequence.client) if looking else ():
-            if self._look(request):
+        pending = [request for request in self._requests.values() if request.pending_tiles]
+        for request in self._vision_turns.order(pending, lambda one: one.sequence.client) if pending else ():
+            if self._encode_pending(request):
                 return
 
-    def _look(self, request: ActiveRequest) -> bool:
-        """Place the tiles that are known; return whether a tile, or a part of one, was encoded."""
-        while request.tiles_to_find:
-            index, tile = request.tiles_to_find[0]
+    def _encode_pending(self, request: ActiveRequest) -> bool:
+        """Write the known tiles' features; return whether a tile, or a part of one, was encoded."""
+        while request.pending_tiles:
+            index, tile = request.pending_tiles[0]
             features_TD = self._parts.vision.known(tile)
             is_known = features_TD is not None
             if features_TD is None:
                 started_s = time.perf_counter()
                 features_TD = self._parts.vision.encode(tile)
                 request.vision_s += time.perf_counter() - started_s
-                self._looks.serve(request.sequence.client)
+                self._vision_turns.serve(request.sequence.client)
             if features_TD is None:
-                self._half_seen = request
+                self._half_encoded = request
                 return True
-            request.place_features(index, features_TD)
-            request.tiles_to_find.pop(0)
-            request.sequence.is_ready = not request.tiles_to_find
+            request.write_features(index, features_TD)
+            request.pending_tiles.pop(0)
+            request.sequence.is_ready = not request.pending_tiles
             if not is_known:
                 return True
         return False
@@ -303,12 +304,12 @@ class Worker:
             chunks, {sequence_id: token_id for sequence_id, (token_id, _) in chosen.items()}, ended
         )
         for sequence_id, (_, reason) in chosen.items():
-            self._hand_out(self._requests[sequence_id], reason)
+            self._after_token(self._requests[sequence_id], reason)
 
     def _choose(
         self, chunks: Sequence[Chunk], output: StepOutput
     ) -> Mapping[int, tuple[int, FinishReason | None]]:
-        """Choose each sequence's next token and say whether it is the last; one that cannot go on fails."""
+        """Choose each sequence's next token and whether it is the last; fail those that cannot continue."""
         chosen: dict[int, tuple[int, FinishReason | None]] = {}
         logits_RV, hidden_RD = output.logits_RV, output.hidden_RD
         for row, chunk in enumerate(chunks):
@@ -337,7 +338,7 @@ class Worker:
             return "stop"
         return "length" if is_full or len(request.choices) >= request.sequence.options.max_tokens else None
 
-    def _hand_out(self, request: ActiveRequest, reason: FinishReason | None) -> None:
+    def _after_token(self, request: ActiveRequest, reason: FinishReason | None) -> None:
         if request.first_token_at_s is None:
             request.first_token_at_s = time.perf_counter()
         if reason is not None:
@@ -365,7 +366,7 @@ def _choice_of(
 ) -> TokenChoice:
     if not np.isfinite(logits_V.max()):
         raise BrokenCheckpointError(
-            "The model computed values that are not numbers.",
+            "The model computed values that are not finite.",
             hint="fetch its files again, or choose another precision.",
         )
     return request.choose(logits_V, hidden_D)

@@ -1,1 +1,1 @@
-"""The OpenVINO engine: one loader per family, and the runners behind the protocols of decoding."""
+"""The OpenVINO engine: a loader per family, and runners that implement the protocols of ``decoding``."""

@@ -1,4 +1,4 @@
-"""Runs moondream2's tower on one crop at a time, and makes a picture's tokens of all its crops."""
+"""Runs moondream2's vision tower on one crop at a time and joins the crops into a picture's image tokens."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from smallsight.graph.compiled import CompiledNetwork
 
 
 class CropRunner:
-    """One request of a compiled tower and connector, with the features they made. Used by one thread at a
-    time.
-    """
+    """Inference requests for the compiled tower and connector. Used by one thread at a time."""
 
     def __init__(
         self,
@@ -28,36 +26,37 @@ class CropRunner:
         margin_patches: int,
         on_packed: Callable[[], None] | None = None,
     ) -> None:
-        """``on_packed`` is called after the first crops, when the runtime has its own copy of the weights."""
+        """``on_packed`` is called after the first picture, when the runtime has copied the weights."""
         self._networks = networks
         self._tower, self._connector = (one.model.create_infer_request() for one in networks)
         self._to_patches = to_patches
         self._cache = cache
         self._margin = margin_patches
         self._on_packed = on_packed
-        self._begun: tuple[bytes, list[NDArray[np.float32]]] = (b"", [])
+        self._partial: tuple[bytes, list[NDArray[np.float32]]] = (b"", [])
 
     def known(self, tile: Tile) -> NDArray[np.float32] | None:
-        """Return the image tokens of a picture encoded before, or None."""
+        """Return a picture's cached image tokens, or None."""
         return self._cache.find(tile.digest)
 
     def encode(self, tile: Tile) -> NDArray[np.float32] | None:
-        """Look at the next crop; after the last return the image tokens, float32 [tokens, text hidden].
+        """Encode the next crop; after the last, return the image tokens, float32 [tokens, text hidden].
 
-        None means that there are more crops. Another picture in between makes it start over.
+        Returns None while crops remain. Encoding another picture in between starts over. Raises TypeError
+        for a tile without crops.
         """
         if not isinstance(tile, CroppedPicture):
             raise TypeError(f"A {type(tile).__name__} has no crops.")
-        if self._begun[0] != tile.digest:
-            self._begun = (tile.digest, [])
-        seen = self._begun[1]
+        if self._partial[0] != tile.digest:
+            self._partial = (tile.digest, [])
+        seen = self._partial[1]
         side_px = tile.pixels_HWC.shape[1]
         begin = len(seen) * side_px
         self._tower.infer([self._to_patches(tile.pixels_HWC[begin : begin + side_px])])
         seen.append(self._tower.get_output_tensor(0).data[0].copy())
         if len(seen) < tile.num_crops:
             return None
-        self._begun = (b"", [])
+        self._partial = (b"", [])
         features_TD = self._connect(seen, tile)
         self._cache.remember(tile.digest, features_TD)
         if self._on_packed is not None:
@@ -66,7 +65,7 @@ class CropRunner:
         return features_TD
 
     def _connect(self, seen: list[NDArray[np.float32]], tile: CroppedPicture) -> NDArray[np.float32]:
-        """Join the whole picture's features with those of its parts, brought to the same grid."""
+        """Join the features of the whole picture with those of its crops, pooled to the same grid."""
         whole = seen[0]
         side = round(len(whole) ** 0.5)
         joined = whole

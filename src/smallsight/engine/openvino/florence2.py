@@ -1,4 +1,4 @@
-"""Wires one Florence-2: processor, three networks, and the worker that searches for answers."""
+"""Loads a Florence-2: processor, three networks and the worker that runs beam search."""
 
 from __future__ import annotations
 
@@ -47,34 +47,34 @@ class Florence2Engine(EngineDefaults):
 
     @property
     def capabilities(self) -> Capabilities:
-        """Those of the family."""
+        """The family's."""
         return self.family.capabilities
 
     @property
     def prompts(self) -> Prompts:
-        """Those of the family."""
+        """The family's."""
         return self.family.prompts
 
     @property
     def key(self) -> str:
-        """Names the weights as they are stored."""
+        """Identifies the stored weights."""
         return self.weights.key
 
     @property
     def weights_bytes(self) -> int:
-        """Bytes of the weights as they are stored."""
+        """Bytes of the stored weights."""
         return self.weights.num_bytes
 
     def start(
         self,
         messages: Sequence[Message],
-        detail: Detail,  # noqa: ARG002 - every picture is one square of one size
+        detail: Detail,  # noqa: ARG002 - every picture becomes one square of fixed size
         options: SamplingOptions,
         *,
         ignores_end: bool,
         client: str = "",
     ) -> Generation:
-        """Ask the last question about the one picture; earlier turns are not seen, this is no chat model."""
+        """Ask the last question about the one picture; earlier turns are ignored: the family has no chat."""
         beam_options = self._beam_options(options, ignores_end=ignores_end)
         limit = self.processor.config.text_positions
         require_length(self.processor.tokenizer, messages, limit)
@@ -95,15 +95,15 @@ class Florence2Engine(EngineDefaults):
         return token_bytes(self.processor.tokenizer, token_id)
 
     def close(self) -> None:
-        """End the worker; the networks' memory goes with the last reference to this."""
+        """End the worker; the memory is freed with the last reference to this engine."""
         self.worker.close()
 
     def _beam_options(self, options: SamplingOptions, *, ignores_end: bool) -> BeamOptions:
         plain = SamplingOptions(max_tokens=options.max_tokens, num_beams=options.num_beams, seed=options.seed)
         if options != plain:
             raise ArgumentError(
-                "Florence-2 searches with beams: no sampling options, stop strings, logprobs or JSON schema.",
-                hint="give max_tokens and num_beams only.",
+                "Florence-2 does not support sampling options, stop strings, logprobs or JSON schemas.",
+                hint="use only max_tokens and num_beams.",
             )
         config, defaults = self.processor.config, self.defaults
         return BeamOptions(
@@ -129,7 +129,7 @@ def load_florence2(
     options: EngineOptions | None = None,
     on_progress: OnProgress | None = None,
 ) -> Florence2Engine:
-    """Load a folder in Hugging Face layout, of either naming; raises subclasses of SmallsightError."""
+    """Load a model folder in Hugging Face layout, with either set of tensor names; raises SmallsightError."""
     chosen = options or EngineOptions()
     model = Florence2Model(model_dir, scheme)
     weights = open_stored(model, model.scheme, prepared_dir, on_progress)

@@ -1,7 +1,7 @@
-"""Loads a model with image tokens in line: two networks over stored weights, and what runs them.
+"""Loads a model whose image tokens are part of the text: two networks over stored weights and their runners.
 
-The runtime cannot keep a compiled network with paged attention, and laying one out again over stored weights
-takes well under a second.
+The runtime cannot cache a compiled network with paged attention; compiling it again over stored weights takes
+well under a second.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def load_inline(
     options: EngineOptions | None = None,
     on_progress: OnProgress | None = None,
 ) -> InlineEngine:
-    """Load a folder in Hugging Face layout; raises subclasses of SmallsightError."""
+    """Load a model folder in Hugging Face layout; raises SmallsightError."""
     if family.open_inline is None:
-        raise ModelNotRunnableError(f"{family.title} models cannot be opened for this engine.")
+        raise ModelNotRunnableError(f"This engine cannot run {family.title} models.")
     chosen = options or EngineOptions()
     model = family.open_inline(model_dir, scheme, chosen.tiled_bytes)
     weights = open_stored(model, scheme, prepared_dir, on_progress)

@@ -1,6 +1,6 @@
-"""The memory of keys and values: one tensor of blocks for each layer and side, laid out as the plugin wants.
+"""The KV cache's memory: one tensor of blocks per layer for keys and one for values, in the plugin's layout.
 
-Which block belongs to which sequence is known only to the block pool.
+The block pool knows which block belongs to which sequence.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from smallsight.graph.paged_attention import BLOCK_TOKENS
 
 
 class KeyValueCache:
-    """The tensors, bound to one request for as long as both live; pages are touched when first used.
+    """The tensors, bound to one inference request; their pages are touched on first use.
 
-    Behind the ``num_blocks`` that may be given out lies one more, to be written by what nobody reads.
+    After the ``num_blocks`` that may be allocated comes one scratch block for rows that are never read.
     """
 
     def __init__(self, model: ov.CompiledModel, *, num_bytes: int, min_tokens: int) -> None:
-        """Make as many blocks as fit ``num_bytes``, but enough for one sequence of ``min_tokens``."""
+        """Plan as many blocks as fit in ``num_bytes``, but enough for one sequence of ``min_tokens``."""
         self._shapes = {
             port.get_any_name(): (port.get_element_type(), list(port.get_partial_shape())[1:])
             for port in model.inputs
@@ -36,12 +36,12 @@ class KeyValueCache:
 
     @property
     def num_bytes(self) -> int:
-        """What the tensors take once every block has been used."""
+        """Bytes that the tensors take once every block has been used."""
         num_bytes: int = (self.num_blocks + 1) * self.bytes_per_block
         return num_bytes
 
     def bind(self, request: ov.InferRequest) -> None:
-        """Make the tensors and give them to the request; raises OutOfResourcesError when they do not fit."""
+        """Allocate the tensors and set them on the request; raises OutOfResourcesError if they do not fit."""
         try:
             for name, (kind, shape) in self._shapes.items():
                 whole = ov.Shape([self.num_blocks + 1, *(size.get_length() for size in shape)])
@@ -54,6 +54,6 @@ class KeyValueCache:
             ) from error
 
     def copy_block(self, source: int, target: int) -> None:
-        """Copy what one block holds into another, in every layer."""
+        """Copy one block's keys and values to another block, in every layer."""
         for tensor in self._tensors.values():
             tensor.data[target] = tensor.data[source]

@@ -1,4 +1,4 @@
-"""Wires one moondream2: networks, KV cache, scheduler and the worker that drives them."""
+"""Loads a moondream2: networks, KV cache, scheduler and worker."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ from smallsight.policy.progress import OnProgress
 from smallsight.quant.scheme import Scheme, Stored
 from smallsight.settings import MIB
 
-USUAL_TOKENS = 128  # of a question and its answer
-MOST_FEATURE_BYTES = 16 * MIB  # two pictures: a second question finds its prefix in the KV cache
+USUAL_TOKENS = 128  # of a typical question and its answer
+MOST_FEATURE_BYTES = 16 * MIB  # two pictures: a second question reuses its prefix from the KV cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,27 +61,27 @@ class Moondream2Engine(EngineDefaults):
 
     @property
     def capabilities(self) -> Capabilities:
-        """Those of the family."""
+        """The family's."""
         return self.family.capabilities
 
     @property
     def prompts(self) -> Prompts:
-        """Those of the family."""
+        """The family's."""
         return self.family.prompts
 
     @property
     def max_at_once(self) -> int | None:
-        """How many pictures with usual answers the KV cache holds."""
+        """How many pictures with typical answers fit in the KV cache."""
         return max(1, self.num_blocks // _usual_blocks(self.processor.config))
 
     @property
     def key(self) -> str:
-        """Names the weights as they are stored."""
+        """Identifies the stored weights."""
         return self.weights.key
 
     @property
     def weights_bytes(self) -> int:
-        """Bytes of the weights as they are stored."""
+        """Bytes of the stored weights."""
         return self.weights.num_bytes
 
     def start(
@@ -93,7 +93,7 @@ class Moondream2Engine(EngineDefaults):
         ignores_end: bool,
         client: str = "",
     ) -> Generation:
-        """Ask the last question about the one picture; earlier turns are not seen, this is no chat model."""
+        """Ask the last question about the one picture; earlier turns are ignored: the family has no chat."""
         require_length(self.processor.tokenizer, messages, self.processor.config.text.context_tokens)
         picture, question = last_question(messages, self.family.title)
         prompt = self.processor.prepare(picture.image, question or self.prompts.describe, "query", detail)
@@ -104,13 +104,13 @@ class Moondream2Engine(EngineDefaults):
         return self.processor.token_bytes(token_id)
 
     def detect(self, image: Image.Image, detail: Detail, wanted: Wanted) -> Generation:
-        """Look for things of one name; the outcome's data holds places in pixels."""
+        """Detect the named things; the outcome's data holds their places in pixels."""
         prompt = self.processor.prepare(image, wanted.what, wanted.kind, detail)
         places = PlaceFinder(wanted, self.region, self.processor.config.end_token_id)
         return self.worker.submit(prompt, SamplingOptions(), places=places)
 
     def close(self) -> None:
-        """End the worker; the networks' memory goes with the last reference to this."""
+        """End the worker; the memory is freed with the last reference to this engine."""
         self.worker.close()
 
 
@@ -124,9 +124,9 @@ def load_moondream2(
     options: EngineOptions | None = None,
     on_progress: OnProgress | None = None,
 ) -> Moondream2Engine:
-    """Load a folder in Hugging Face layout; raises subclasses of SmallsightError.
+    """Load a model folder in Hugging Face layout; raises SmallsightError.
 
-    Networks are compiled one after the other: side by side they need more memory.
+    Networks are compiled one after the other, because in parallel they need more memory.
     """
     chosen = options or EngineOptions()
     model = Moondream2Model(model_dir, scheme)
@@ -160,7 +160,7 @@ def load_moondream2(
             row_bands=probe.bands,
         )
         _pack(model.processor, vision, runner)
-    give_memory_back()  # what quantising and packing have left would stand beside the first answer
+    give_memory_back()  # what quantising and packing leave free would add to the peak of the first answer
     region = RegionHead(region_network, {kind: encoder_of(weights.stored, kind) for kind in KINDS})
     worker = Worker(_parts(model, vision, runner, chosen))
     return Moondream2Engine(
@@ -186,12 +186,12 @@ def _parts(model: Moondream2Model, vision: CropRunner, runner: PagedRunner, opti
 
 
 def _usual_blocks(config: Moondream2Config) -> int:
-    """Return how many blocks a picture with a usual question and answer takes."""
+    """Return the blocks that a picture with a typical question and answer takes."""
     return -(-(config.prefix_tokens + USUAL_TOKENS) // BLOCK_TOKENS)
 
 
 def _pack(processor: Moondream2Processor, vision: CropRunner, runner: PagedRunner) -> None:
-    """Run tower and decoder once: the runtime packs their weights while their pages are given back."""
+    """Run tower and decoder once, so that the runtime packs their weights while pages are released."""
     blank = Image.new("RGB", (1, 1))
     vision.encode(processor.prepare(blank, DESCRIBE, "query", Detail.LOW).tiles[0])
     tokens_TD = np.random.default_rng(0).standard_normal((3, processor.config.text.hidden), np.float32)
@@ -200,10 +200,10 @@ def _pack(processor: Moondream2Processor, vision: CropRunner, runner: PagedRunne
 
 
 def _require_prefixes(runner: PagedRunner, tokens_TD: NDArray[np.float32]) -> None:
-    """Raise ModelNotRunnableError where the runtime ignores token types, as it may on other processors.
+    """Raise ModelNotRunnableError if the runtime ignores token types, as it may on other processors.
 
-    Of three tokens the last only sees what is before it. Its logits tell whether the first saw the second,
-    given two layers.
+    The last of three tokens attends only to those before it. With two layers, its logits show whether the
+    first token attended to the second.
     """
     scratch = (runner.num_blocks,)
     with_prefix, without = (
@@ -214,6 +214,6 @@ def _require_prefixes(runner: PagedRunner, tokens_TD: NDArray[np.float32]) -> No
     )
     if np.isfinite(without).all() and np.array_equal(with_prefix, without):
         raise ModelNotRunnableError(
-            "The runtime does not let a picture's tokens see one another on this processor.",
-            hint="choose SmolVLM or Florence-2, which need nothing of the kind.",
+            "On this processor, the runtime does not support bidirectional attention within a picture.",
+            hint="use SmolVLM or Florence-2, which do not need it.",
         )

@@ -1,7 +1,7 @@
-"""Keeping the memory of weights low while the runtime packs its own copy of them.
+"""Keeps memory low while the runtime packs its own copy of the weights.
 
-The runtime packs a layer when it first runs it, and reads the bundle's pages for that. Given back only
-afterwards, they would stand beside the packed copy and make up half of the most that a process ever takes.
+The runtime packs a layer on its first run and reads the bundle's pages for that. Released only afterwards,
+these pages would make up half of the process's peak memory.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PERIOD_S = 0.05
 
 @contextmanager
 def releasing_pages(weights: StoredWeights) -> Iterator[None]:
-    """Give the pages of a bundle back again and again; they are read again where they are still needed."""
+    """Release a bundle's pages periodically; they are read again if needed. Runs in a separate thread."""
     if not isinstance(weights.stored, Bundle):
         yield
         return

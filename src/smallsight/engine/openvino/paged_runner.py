@@ -1,4 +1,4 @@
-"""Runs a compiled paged decoder: embedded tokens and their blocks in, logits out. It decides nothing."""
+"""Runs a compiled paged decoder: embedded tokens and their blocks in, logits out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCALAR_INPUT, TYPES_INPUT = "max_context_len", "token_types"
 
 
 class PagedRunner:
-    """One request of a compiled decoder, with its KV cache. Used by one thread at a time."""
+    """An inference request for a compiled decoder, with its KV cache. Used by one thread at a time."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class PagedRunner:
         row_bands: RowBands,
         on_packed: Callable[[], None] | None = None,
     ) -> None:
-        """``on_packed`` is called after the first step, when the runtime has its own copy of the weights."""
+        """``on_packed`` is called after the first step, when the runtime has copied the weights."""
         self.row_bands = row_bands
         self._on_packed = on_packed
         self._network = network
@@ -40,16 +40,16 @@ class PagedRunner:
 
     @property
     def num_blocks(self) -> int:
-        """Blocks of the KV cache that may be given out."""
+        """Blocks of the KV cache that may be allocated."""
         num_blocks: int = self._cache.num_blocks
         return num_blocks
 
     def copy_block(self, source: int, target: int) -> None:
-        """Copy what one block holds into another, in every layer."""
+        """Copy one block's keys and values to another block, in every layer."""
         self._cache.copy_block(source, target)
 
     def run(self, steps: Sequence[StepInput], *, extra_logit_rows: int = 0) -> StepOutput:
-        """Compute the pieces in one call; the results are overwritten by the next."""
+        """Compute the pieces in one call; the next call overwrites the results."""
         lengths = [len(step.embeddings_TD) for step in steps]
         begins = np.cumsum([0, *lengths])
         ends = [step.begin + length for step, length in zip(steps, lengths, strict=True)]

@@ -1,6 +1,4 @@
-"""Runs moondream2's head for places: one vector of the decoder in, numbers and the decoder's next input
-out.
-"""
+"""Runs moondream2's region head: a hidden state in, coordinates and the decoder's next input out."""
 
 from __future__ import annotations
 
@@ -16,10 +14,10 @@ from smallsight.graph.compiled import CompiledNetwork
 
 
 class RegionHead:
-    """One request of each decoder of numbers, with their encoders. Used by one thread at a time.
+    """An inference request for each number decoder, with the encoders. Used by one thread at a time.
 
-    Vectors are read one at a time, so that a number does not depend on what else is under way. ``make`` lays
-    a decoder out when the first number is wanted: who never asks for places does without its memory.
+    Vectors are decoded one at a time, so that a result does not depend on other requests. ``make`` compiles a
+    decoder when it is first needed: without detection it takes no memory.
     """
 
     def __init__(
@@ -29,7 +27,7 @@ class RegionHead:
         self._requests: dict[NumberKind, ov.InferRequest] = {}
 
     def read_coordinate(self, hidden_D: NDArray[np.float32]) -> Number:
-        """Return x or y: the likeliest bin's part of all bins."""
+        """Return x or y: the index of the likeliest bin divided by the number of bins."""
         return self._read("coordinate", hidden_D, 1)
 
     def read_size(self, hidden_D: NDArray[np.float32]) -> Number:

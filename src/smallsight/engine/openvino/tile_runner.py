@@ -1,4 +1,4 @@
-"""Runs the vision tower on one tile at a time: larger batches cost memory and gain no speed on a CPU."""
+"""Runs the vision tower on one tile at a time: larger batches need more memory and are no faster on a CPU."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from smallsight.graph.compiled import CompiledNetwork
 
 
 class TileRunner:
-    """One request of a compiled tower, with the features it has made. Used by one thread at a time."""
+    """An inference request for a compiled tower, with a feature cache. Used by one thread at a time."""
 
     def __init__(
         self,
@@ -22,7 +22,7 @@ class TileRunner:
         cache: FeatureCache,
         on_packed: Callable[[], None] | None = None,
     ) -> None:
-        """``on_packed`` is called after the first tile, when the runtime has its own copy of the weights."""
+        """``on_packed`` is called after the first tile, when the runtime has copied the weights."""
         self._network = network
         self._request = network.model.create_infer_request()
         self._to_patches = to_patches
@@ -30,7 +30,7 @@ class TileRunner:
         self._on_packed = on_packed
 
     def known(self, tile: Tile) -> NDArray[np.float32] | None:
-        """Return the image tokens of a tile encoded before, or None."""
+        """Return a tile's cached image tokens, or None."""
         return self._cache.find(tile.digest)
 
     def encode(self, tile: Tile) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
-"""A model's weights in the form they are used in, kept on disk, and the runtime's options for them.
+"""A model's weights as they are used, stored on disk, and the runtime's options for them.
 
-Quantising a checkpoint happens once: the result is a bundle in ``prepared_dir``, memory-mapped by this and
-every later start.
+A checkpoint is quantised once: the result is a bundle in ``prepared_dir`` that this and every later start
+memory-maps.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from smallsight.quant.scheme import SCHEMES, Module, Scheme, Stored, first_rows,
 
 log = structlog.get_logger(__name__)
 
-WEIGHTS_SHARE = 0.8  # of loading for the first time; the rest is compiling
-_USUAL_SHAPES = ((1536, 576), (576, 1536))  # of a feed-forward network of SmolVLM-256M
-ACTIVATION_GROUP = 64  # values of an activation that share a scale where products are of integers
+WEIGHTS_SHARE = 0.8  # of the first load; the rest is compiling
+_USUAL_SHAPES = ((1536, 576), (576, 1536))  # of SmolVLM-256M's feed-forward layers
+ACTIVATION_GROUP = 64  # activation values that share a scale in integer products
 
 
 class WeightSource(Protocol):
-    """What a family says about the weights of one checkpoint; see ``families.inline_model``."""
+    """One checkpoint's weights as a family defines them; see ``families.inline_model``."""
 
     @property
     def weight_files(self) -> tuple[Path, ...]:
@@ -42,12 +42,12 @@ class WeightSource(Protocol):
 
     @property
     def identity(self) -> str:
-        """Names the networks that the weights are for."""
+        """Identifies the network that the weights are for."""
         ...
 
     @property
     def stored_version(self) -> int:
-        """Names how weights are stored."""
+        """Version of the stored form; a change makes existing bundles obsolete."""
         ...
 
     def store(self) -> Iterator[tuple[str, Stored]]:
@@ -57,14 +57,14 @@ class WeightSource(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class StoredWeights:
-    """Weights by name. They must outlive every network over them."""
+    """Weights by name. They must outlive every network that uses them."""
 
     stored: Mapping[str, Stored]
     num_bytes: int
     key: str
 
     def release_pages(self) -> None:
-        """Let the system take back the pages of a bundle; they are read again when needed."""
+        """Release a bundle's pages to the operating system; they are read again when needed."""
         if isinstance(self.stored, Bundle):
             self.stored.release_pages()
 
@@ -77,7 +77,7 @@ class StoredWeights:
         prepared_dir: Path | None,
         options: EngineOptions,
     ) -> RowProbe:
-        """Measure at which row counts products with weights change; ``names`` begin the weights' names."""
+        """Measure the row counts at which products change bitwise; ``names`` are prefixes of weight names."""
         if options.row_bands is not None:
             return RowProbe(options.row_bands)
         found: dict[tuple[str, tuple[int, int]], ProbedMatrix] = {}
@@ -96,46 +96,46 @@ class StoredWeights:
 def open_stored(
     source: WeightSource, scheme: Scheme, prepared_dir: Path | None, on_progress: OnProgress | None = None
 ) -> StoredWeights:
-    """Open the bundle of these weights, writing it first when there is none; without a folder, hold all.
+    """Open these weights' bundle, writing it first if missing; without a folder, keep them in memory.
 
-    ``on_progress`` is called with the part of loading the model that is done.
+    ``on_progress`` is called with the fraction of the model's loading that is done.
     """
     key = _weights_key(source, scheme, prepared_dir)
     path = None if prepared_dir is None else prepared_dir / f"{key}.weights"
-    stored = _open_or_make(source, path, on_progress)
+    stored = _open_or_store(source, path, on_progress)
     return StoredWeights(stored, sum(stored_bytes(one) for one in stored.values()), key)
 
 
 def _weights_key(source: WeightSource, scheme: Scheme, prepared_dir: Path | None) -> str:
-    """Return a name for what the files become: their content, the network, the scheme and its version."""
+    """Return a key from the files' hashes, the network, the scheme and the version of the stored form."""
     hashes = [file_sha256(path, prepared_dir) for path in source.weight_files]
     identity = "\n".join([*hashes, source.identity, scheme.identity, str(source.stored_version)])
     return hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
-def _open_or_make(
+def _open_or_store(
     source: WeightSource, path: Path | None, on_progress: OnProgress | None
 ) -> Mapping[str, Stored]:
     if path is None:
-        return dict(_reporting(source, on_progress))
+        return dict(_with_progress(source, on_progress))
     try:
         return Bundle(path)
     except FileNotFoundError:
         pass
     except (OSError, ValueError) as error:
-        log.warning("stored_weights_unusable", path=str(path), reason=str(error), action="making them again")
+        log.warning("stored_weights_unusable", path=str(path), reason=str(error), action="storing them again")
     try:
         with BundleWriter(path) as writer:
-            for name, stored in _reporting(source, on_progress):
+            for name, stored in _with_progress(source, on_progress):
                 writer.add(name, stored)
         return Bundle(path)
     except OSError as error:
-        log.warning("weights_not_stored", path=str(path), reason=str(error), action="holding them in memory")
+        log.warning("weights_not_stored", path=str(path), reason=str(error), action="keeping them in memory")
         return dict(source.store())
 
 
-def _reporting(source: WeightSource, on_progress: OnProgress | None) -> Iterable[tuple[str, Stored]]:
-    """Yield weights as they are made; a stored one is made of about one tensor of the files."""
+def _with_progress(source: WeightSource, on_progress: OnProgress | None) -> Iterable[tuple[str, Stored]]:
+    """Yield stored weights and report progress, assuming about one stored weight per tensor of the files."""
     num_expected = sum(len(read_header(path)) for path in source.weight_files)
     for number, item in enumerate(source.store(), 1):
         if on_progress is not None:
@@ -146,8 +146,8 @@ def _reporting(source: WeightSource, on_progress: OnProgress | None) -> Iterable
 def tuning(scheme: Scheme) -> dict[str, str | int]:
     """Return the runtime's options for networks in this scheme.
 
-    Without AVX-512 the runtime computes in float32 whatever is asked for, and refuses to compile paged
-    attention over a KV cache in bfloat16 (openvino 2026.4.1, "expect kvcache type f32").
+    Without AVX-512 the runtime always computes in float32 and refuses to compile paged attention over a
+    bfloat16 KV cache (openvino 2026.4.1, "expect kvcache type f32").
     """
     is_exact = scheme.arithmetic == "f32"
     return {
@@ -158,7 +158,7 @@ def tuning(scheme: Scheme) -> dict[str, str | int]:
 
 
 def probe_usual_shapes(threads: int, prepared_dir: Path | None) -> RowProbe:
-    """Measure the shapes of a small decoder in 8 and 4 bits, for whoever asks before a model is loaded."""
+    """Measure the row bands of a small decoder's shapes in 8 and 4 bits, for use before a model is loaded."""
     found = RowProbe()
     values = np.random.default_rng(0)
     for scheme in (SCHEMES["int8"], SCHEMES["int4"]):

@@ -22,12 +22,12 @@ def load_reference(
     model_dir: Path,
     scheme: Scheme,
     *,
-    threads: int = 0,  # noqa: ARG001 - numpy decides
-    prepared_dir: Path | None = None,  # noqa: ARG001 - nothing is kept
+    threads: int = 0,  # noqa: ARG001 - chosen by numpy
+    prepared_dir: Path | None = None,  # noqa: ARG001 - nothing is stored
     options: EngineOptions | None = None,
     on_progress: OnProgress | None = None,
 ) -> InlineEngine:
-    """Load a folder in Hugging Face layout; weights are rounded by the scheme, arithmetic is float32."""
+    """Load a model folder in Hugging Face layout; the scheme rounds weights, arithmetic is float32."""
     chosen = options or EngineOptions()
     model = SmolVLMModel(model_dir, scheme, chosen.tiled_bytes)
     stored = dict(model.store())

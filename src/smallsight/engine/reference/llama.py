@@ -1,4 +1,4 @@
-"""SmolVLM's decoder over a paged KV cache in numpy: the plain twin of the compiled one.
+"""SmolVLM's decoder over a paged KV cache in numpy: the reference for the compiled one.
 
 Source: transformers 5.x, models/llama.
 """
@@ -18,14 +18,14 @@ from smallsight.quant.scheme import Stored
 
 
 class LlamaReference:
-    """Implements ``decoding.runner.Runner``. Keys and values [layers, blocks, tokens, kv heads, head]."""
+    """Implements ``decoding.runner.Runner``. Keys and values are [layers, blocks, tokens, kv heads, head]."""
 
     row_bands = RowBands()
 
     def __init__(
         self, config: SmolVLMTextConfig, stored: Mapping[str, Stored], *, num_blocks: int, block_tokens: int
     ) -> None:
-        """One block more than ``num_blocks`` is made, for rows that nobody reads."""
+        """Allocates one block more than ``num_blocks``, as scratch space that is never read."""
         self.num_blocks = num_blocks
         self._config = config
         self._weights = DenseWeights(stored)
@@ -33,7 +33,7 @@ class LlamaReference:
         self._keys, self._values = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
 
     def copy_block(self, source: int, target: int) -> None:
-        """Copy what one block holds into another, in every layer."""
+        """Copy one block's keys and values to another block, in every layer."""
         self._keys[:, target] = self._keys[:, source]
         self._values[:, target] = self._values[:, source]
 
@@ -71,15 +71,15 @@ class LlamaReference:
         positions_T: NDArray[np.int64],
         block_table: Sequence[int],
     ) -> NDArray[np.float32]:
-        """Each token attends to itself and to all before it, float32 [tokens, heads * head]."""
+        """Attend from each token to itself and all earlier ones; float32 [tokens, heads * head]."""
         config, table = self._config, np.array(block_table)
         joined = self._weights.linear(f"{name}.attention", self._norm(f"{name}.attention_norm", hidden_TD))
         heads_THE = joined.reshape(len(joined), -1, config.head_dim)
         query, key, value = np.split(heads_THE, [config.heads, config.heads + config.kv_heads], axis=1)
         block_tokens = self._keys.shape[2]
-        places = table[positions_T // block_tokens], positions_T % block_tokens
-        self._keys[layer][places] = self._rotated(key, positions_T)
-        self._values[layer][places] = value
+        slots = table[positions_T // block_tokens], positions_T % block_tokens
+        self._keys[layer][slots] = self._rotated(key, positions_T)
+        self._values[layer][slots] = value
         seen_keys, seen_values = (
             cache[layer, table].reshape(-1, config.kv_heads, config.head_dim)
             for cache in (self._keys, self._values)
@@ -96,7 +96,7 @@ class LlamaReference:
         return attended.reshape(len(attended), -1)
 
     def _rotated(self, heads_THE: NDArray[np.float32], positions_T: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Turn both halves of each head against each other by angles that grow with the position."""
+        """Apply rotary position embedding to both halves of each head."""
         size = self._config.head_dim
         frequencies = 1.0 / self._config.rope_theta ** (np.arange(0, size, 2, dtype=np.float32) / size)
         angles = (positions_T[:, None].astype(np.float32) * np.tile(frequencies, 2))[:, None]

@@ -1,4 +1,4 @@
-"""SmolVLM's vision tower and connector in numpy: the plain twin of the compiled one.
+"""SmolVLM's vision tower and connector in numpy: the reference for the compiled ones.
 
 Source: transformers 5.x, models/idefics3.
 """
@@ -33,7 +33,7 @@ class SigLIPReference:
         self._cache = cache
 
     def known(self, tile: Tile) -> NDArray[np.float32] | None:
-        """Return the image tokens of a tile encoded before, or None."""
+        """Return a tile's cached image tokens, or None."""
         return self._cache.find(tile.digest)
 
     def encode(self, tile: Tile) -> NDArray[np.float32]:
@@ -66,7 +66,7 @@ class SigLIPReference:
         return joined_PD
 
     def _connect(self, hidden_PD: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Join squares of neighbouring patches into vectors, rows first, and project them."""
+        """Pixel shuffle: concatenate squares of neighbouring patches, row by row, and project them."""
         factor = self._config.pixel_shuffle
         side = self._config.vision.patches_per_side // factor
         squares = hidden_PD.reshape(side, factor, side, factor, -1).transpose(0, 2, 1, 3, 4)

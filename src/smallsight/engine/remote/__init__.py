@@ -1,1 +1,1 @@
-"""Models that other servers run, behind the same protocol as the engines here."""
+"""Models on other servers, behind the same protocol as the local engines."""

@@ -1,7 +1,7 @@
-"""Whether a server that failed is asked again: a circuit breaker. Plain policy: its clock is an argument.
+"""A circuit breaker: decides whether a server that failed is asked again. Pure policy with an injected clock.
 
-Closed, everything passes. After some failures in a row it is open for a while, and nothing passes. Then it is
-half open: one question passes, and how that goes decides.
+While closed, all requests pass. After several failures in a row it opens for a while and nothing passes.
+Then it is half open: one request passes, and its result closes or reopens it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from enum import StrEnum
 
 
 class CircuitState(StrEnum):
-    """What the breaker lets through."""
+    """Which requests the breaker lets pass: all, none or one."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -21,7 +21,7 @@ class CircuitState(StrEnum):
 
 
 class Circuit:
-    """One server's breaker. Thread-safe; ``clock`` returns seconds and never goes back."""
+    """One server's breaker. Thread-safe; ``clock`` returns monotonic seconds."""
 
     def __init__(
         self, *, max_failures: int, rest_s: float, clock: Callable[[], float] = time.monotonic
@@ -32,41 +32,41 @@ class Circuit:
         self._turn = threading.Lock()
         self._failures_in_row = 0
         self._open_until_s: float | None = None
-        self._is_tried = False
+        self._is_probing = False
 
     @property
     def state(self) -> CircuitState:
-        """What it would let through now."""
+        """The state now."""
         with self._turn:
             return self._state()
 
     def enter(self) -> bool:
-        """Return whether to ask now; then ``succeed``, ``fail`` or ``leave`` has to follow."""
+        """Return whether a request may pass; if so, call ``succeed``, ``fail`` or ``leave`` afterwards."""
         with self._turn:
             state = self._state()
             if state is CircuitState.HALF_OPEN:
-                if self._is_tried:
+                if self._is_probing:
                     return False
-                self._is_tried = True
+                self._is_probing = True
             return state is not CircuitState.OPEN
 
     def succeed(self) -> None:
-        """Close: the server answers."""
+        """Record an answer: the breaker closes."""
         with self._turn:
-            self._failures_in_row, self._open_until_s, self._is_tried = 0, None, False
+            self._failures_in_row, self._open_until_s, self._is_probing = 0, None, False
 
     def fail(self) -> None:
-        """Count that it did not answer: open after enough of this, or at once while half open."""
+        """Record a failure: the breaker opens after ``max_failures`` in a row, or at once while half open."""
         with self._turn:
             self._failures_in_row += 1
-            if self._is_tried or self._failures_in_row >= self._max_failures:
+            if self._is_probing or self._failures_in_row >= self._max_failures:
                 self._open_until_s = self._clock() + self._rest_s
-            self._is_tried = False
+            self._is_probing = False
 
     def leave(self) -> None:
-        """Forget an attempt that nobody waited for: the next one may try."""
+        """Record an attempt without a result, such as a cancelled one: the next may pass."""
         with self._turn:
-            self._is_tried = False
+            self._is_probing = False
 
     def _state(self) -> CircuitState:
         if self._open_until_s is None:

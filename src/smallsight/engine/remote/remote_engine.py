@@ -1,6 +1,6 @@
-"""Runs nothing itself: asks a model on another server that speaks OpenAI's chat completions.
+"""The engine for a model on another server that offers OpenAI's chat completions.
 
-Seen from outside it is an engine like any other. A thread of its own hears each answer.
+Each answer is read in a separate thread.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.engine.engine import Engine, EngineDefaults
 from smallsight.engine.generation import Generation
 from smallsight.engine.remote.circuit import Circuit, CircuitState
-from smallsight.engine.remote.events import Told, error_text, text_of_object, texts_of_events
+from smallsight.engine.remote.events import AnswerMetadata, error_text, text_of_object, texts_of_events
 from smallsight.engine.remote.generation import RemoteGeneration
 from smallsight.engine.remote.request import remote_body
 from smallsight.engine.sampling_options import SamplingOptions
@@ -37,21 +37,21 @@ log = structlog.get_logger(__name__)
 _MAX_AT_ONCE = 32
 _FRAME_SIDE_PX = 768
 _FIRST_DELAY_S, _MAX_DELAY_S = 0.2, 5.0
-_REFUSED = frozenset((400, 413, 415, 422))  # the question is wrong, the server is well
-_FAILED_INSIDE = 500  # llama-server says it to pictures that its model cannot see: it is well
+_REFUSED = frozenset((400, 413, 415, 422))  # the request is invalid, the server is fine
+_FAILED_INSIDE = 500  # llama-server sends this for pictures that its model does not support: it is fine
 _MAX_ERROR_BYTES = 64 * 1024
 
 OpenFallback = Callable[[], Engine]
 
 
 class RemoteEngine(EngineDefaults):
-    """One model elsewhere. Thread-safe. With ``open_fallback`` another engine answers when it does not."""
+    """A model on another server. Thread-safe. ``open_fallback`` loads an engine that answers if it fails."""
 
     capabilities = Capabilities(supports_chat=True)
     prompts = Prompts("Can you describe this image?", "These are frames of a video. Can you describe it?")
     frame_sampling: FrameSampling = FewFrames(max_side_px=_FRAME_SIDE_PX)
     weights_bytes = 0
-    is_batch_independent = True  # of this machine, which computes nothing
+    is_batch_independent = True  # nothing is computed on this machine
 
     def __init__(
         self,
@@ -76,12 +76,12 @@ class RemoteEngine(EngineDefaults):
 
     @property
     def key(self) -> str:
-        """Names what answers: the server and its name for the model."""
+        """The server's address and its name for the model."""
         return f"{self.settings.base_url} {self.settings.model or self._name}"
 
     @property
     def state(self) -> CircuitState:
-        """Whether the other server is asked at the moment."""
+        """The circuit breaker's state."""
         return self.circuit.state
 
     def start(
@@ -90,10 +90,10 @@ class RemoteEngine(EngineDefaults):
         detail: Detail,
         options: SamplingOptions,
         *,
-        ignores_end: bool,  # noqa: ARG002 - for measuring engines of this machine
+        ignores_end: bool,  # noqa: ARG002 - only for benchmarks of local engines
         client: str = "",
     ) -> Generation:
-        """Ask in another thread; raises ArgumentError for what cannot be asked of another server."""
+        """Send the request from another thread; raises ArgumentError for unsupported options."""
         body = remote_body(messages, detail, options, self.settings.model or self._name)
         generation = RemoteGeneration()
 
@@ -111,16 +111,16 @@ class RemoteEngine(EngineDefaults):
         return generation
 
     def token_bytes(self, token_id: int) -> bytes:  # noqa: ARG002 - tokens stay on the other server
-        """Return nothing: tokens of another server are not known here."""
+        """Return no bytes: another server's vocabulary is not known here."""
         return b""
 
     def close(self) -> None:
-        """Give up every request, and close the fallback."""
+        """Cancel every request and close the fallback."""
         for generation in list(self._in_progress):
             generation.cancel()
         self._threads.shutdown(wait=True, cancel_futures=True)
-        for generation in list(self._in_progress):  # whose turn never came
-            generation.finish(generation.outcome(Told(), "cancelled"))
+        for generation in list(self._in_progress):  # never started
+            generation.finish(generation.outcome(AnswerMetadata(), "cancelled"))
         if self._fallback is not None:
             self._fallback.close()
 
@@ -130,10 +130,10 @@ class RemoteEngine(EngineDefaults):
         body: Mapping[str, Any],
         fall_back: Callable[[], Generation | None],
     ) -> None:
-        """Answer one request; the boundary behind which no error of one may end a thread unheard."""
+        """Answer one request; every error becomes the request's error."""
         try:
             try:
-                self._ask_repeatedly(generation, body)
+                self._ask_with_retries(generation, body)
             except RemoteModelError as error:
                 if (
                     generation.has_begun
@@ -144,7 +144,7 @@ class RemoteEngine(EngineDefaults):
                 log.warning("remote_fell_back", model=self._name, why=error.message)
         except SmallsightError as error:
             if generation.is_cancelled:
-                generation.finish(generation.outcome(Told(), "cancelled"))
+                generation.finish(generation.outcome(AnswerMetadata(), "cancelled"))
             else:
                 generation.fail(error)
         except Exception as error:
@@ -153,13 +153,13 @@ class RemoteEngine(EngineDefaults):
         finally:
             self._in_progress.discard(generation)
 
-    def _ask_repeatedly(self, generation: RemoteGeneration, body: Mapping[str, Any]) -> None:
-        """Ask until it answers, it is enough, or somebody has heard the beginning of an answer."""
+    def _ask_with_retries(self, generation: RemoteGeneration, body: Mapping[str, Any]) -> None:
+        """Retry until the server answers, the retries are used up, or a part of an answer was delivered."""
         for attempt in range(self.settings.retries + 1):
             if not self.circuit.enter():
                 raise RemoteModelError(
                     f"{self._name!r} is not responding; paused after repeated failures.",
-                    hint=f"it is asked again within {self.settings.rest_s:g} s.",
+                    hint=f"it is tried again within {self.settings.rest_s:g} s.",
                 )
             try:
                 self._ask_once(generation, body)
@@ -196,7 +196,7 @@ class RemoteEngine(EngineDefaults):
         settings = self.settings
         timeout = httpx2.Timeout(settings.timeout_s, connect=settings.connect_timeout_s)
         try:
-            # A connection for each request, so that giving one up can close it.
+            # One connection per request, so that cancelling can close it.
             with (
                 httpx2.Client(
                     verify=self._tls, trust_env=False, follow_redirects=False, timeout=timeout
@@ -209,12 +209,12 @@ class RemoteEngine(EngineDefaults):
                     extensions={"trace": generation.trace},
                 ) as response,
             ):
-                self._hear(generation, response)
+                self._read_answer(generation, response)
         except httpx2.HTTPError as error:
             how = f"The server of {self._name} cannot be reached: {type(error).__name__}."
             if generation.has_begun:
                 raise RemoteModelError(how, hint="ask again.") from error
-            raise _AnswerRetryError(how, hint="is it running, and is its base_url right?") from error
+            raise _AnswerRetryError(how, hint="check that it runs and that its base_url is right.") from error
 
     def _headers(self) -> dict[str, str]:
         headers = {"user-agent": f"smallsight/{__version__}", "accept": "text/event-stream, application/json"}
@@ -223,18 +223,19 @@ class RemoteEngine(EngineDefaults):
             key = os.environ.get(variable)
             if not key:
                 raise RemoteModelError(
-                    f"The key of {self._name} is missing.", hint=f"set the environment variable {variable}."
+                    f"The API key of {self._name} is missing.",
+                    hint=f"set the environment variable {variable}.",
                 )
             headers["authorization"] = f"Bearer {key}"
         return headers
 
-    def _hear(self, generation: RemoteGeneration, response: httpx2.Response) -> None:
+    def _read_answer(self, generation: RemoteGeneration, response: httpx2.Response) -> None:
         if response.status_code != 200:
             raise self._error_of(response)
-        told = Told()
+        metadata = AnswerMetadata()
         is_stream = response.headers.get("content-type", "").startswith("text/event-stream")
         chunks = response.iter_bytes()
-        texts = texts_of_events(chunks, told) if is_stream else text_of_object(b"".join(chunks), told)
+        texts = texts_of_events(chunks, metadata) if is_stream else text_of_object(b"".join(chunks), metadata)
         for text in texts:
             if not generation.has_begun:
                 self.circuit.succeed()
@@ -244,25 +245,25 @@ class RemoteEngine(EngineDefaults):
         self.circuit.succeed()
         with self._turn:
             self.num_answers += 1
-        generation.finish(generation.outcome(told, "cancelled" if generation.is_cancelled else None))
+        generation.finish(generation.outcome(metadata, "cancelled" if generation.is_cancelled else None))
 
     def _error_of(self, response: httpx2.Response) -> SmallsightError:
-        told = error_text(_read_json(response.iter_bytes()))
+        reason = error_text(_read_json(response.iter_bytes()))
         status = response.status_code
         if status in _REFUSED:
-            return BadRequestError(f"The server of {self._name} refuses the question: {told}.")
-        message = f"The server of {self._name} answers with status {status}: {told}."
+            return BadRequestError(f"The server of {self._name} rejected the request: {reason}.")
+        message = f"The server of {self._name} answered with status {status}: {reason}."
         if status >= 500 or status in (408, 409, 425, 429):
             return _AnswerRetryError(
                 message,
                 hint="ask again.",
-                asked_s=response.headers.get("retry-after"),
+                retry_after_s=response.headers.get("retry-after"),
                 is_about_server=status != _FAILED_INSIDE,
             )
         return RemoteModelError(message, hint="check its base_url, model and key.")
 
     def _fallback_engine(self) -> Engine | None:
-        """Return the engine that answers instead, loading it the first time; None where there is none."""
+        """Return the fallback engine, loading it on first use, or None if there is none."""
         if self._open_fallback is None:
             return None
         with self._turn:
@@ -272,24 +273,26 @@ class RemoteEngine(EngineDefaults):
 
 
 class _AnswerRetryError(RemoteModelError):
-    """It may go well in a moment. Never leaves this file but as what it is, a RemoteModelError."""
+    """A failure that may succeed on a retry; callers see it as a RemoteModelError."""
 
     def __init__(
         self,
         message: str,
         *,
         hint: str | None = None,
-        asked_s: str | None = None,
+        retry_after_s: str | None = None,
         is_about_server: bool = True,
     ) -> None:
         super().__init__(message, hint=hint)
         self.is_about_server = is_about_server
-        self._asked_s = float(asked_s) if asked_s is not None and asked_s.isdecimal() else 0.0
+        self._retry_after_s = (
+            float(retry_after_s) if retry_after_s is not None and retry_after_s.isdecimal() else 0.0
+        )
 
     def delay_s(self, attempt: int) -> float:
-        """Return how long to wait: what the server asks for, or longer each time, and never in step."""
+        """Return the seconds to wait: exponential with jitter, at least what the server asks for."""
         delay_s = _FIRST_DELAY_S * float(2**attempt) * random.uniform(0.5, 1.5)
-        return min(max(delay_s, self._asked_s), _MAX_DELAY_S)
+        return min(max(delay_s, self._retry_after_s), _MAX_DELAY_S)
 
 
 def _read_json(chunks: Iterator[bytes]) -> object:

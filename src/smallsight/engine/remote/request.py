@@ -1,4 +1,4 @@
-"""What another server is asked: a conversation with pictures as OpenAI's chat completions take it."""
+"""Builds the request body for another server, in the format of OpenAI's chat completions."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import ArgumentError
 from smallsight.families.messages import Detail, Message, PicturePart, TextPart, TiledPart, VideoPart
 
-_MAX_LOSSLESS_PIXELS = 2_000_000  # a photo above is sent as JPEG: as PNG it would be tens of megabytes
+_MAX_LOSSLESS_PIXELS = 2_000_000  # larger ones are sent as JPEG: a photo as PNG takes tens of megabytes
 _JPEG_QUALITY = 95
 
 
 def remote_body(
     messages: Sequence[Message], detail: Detail, options: SamplingOptions, model: str
 ) -> dict[str, Any]:
-    """Return the request; raises ArgumentError for what cannot be asked of another server.
+    """Return the request body; raises ArgumentError for options that other servers do not support.
 
-    Pictures are encoded again: nothing that came from a stranger is passed on as it came.
+    Pictures are re-encoded: untrusted files are never forwarded unchanged.
     """
     if options.num_logprobs is not None or options.num_beams not in (None, 1):
         raise ArgumentError(
-            f"{model} is on another server: logprobs and beam search are not supported.",
-            hint="leave them out, or ask a model on this machine.",
+            f"{model} runs on another server: logprobs and beam search are not supported.",
+            hint="omit them, or use a model on this machine.",
         )
     defaults = SamplingOptions()
     body: dict[str, Any] = {
@@ -67,22 +67,22 @@ def _content(message: Message, detail: Detail) -> str | list[dict[str, Any]]:
 
 
 def _images(part: PicturePart | TiledPart | VideoPart) -> list[Image.Image]:
-    """Return a picture, or the frames of a video: not every server takes videos, and all take pictures."""
+    """Return a picture, or the frames of a video, because not every server supports videos."""
     if isinstance(part, PicturePart):
         return [part.image]
     if isinstance(part, TiledPart):
-        raise TypeError("Tiles are for the family that cut them.")
+        raise TypeError("Tiles cannot be sent to another server.")
     return [Image.fromarray(frame.pixels_HWC) for frame in part.video.frames]
 
 
 def data_url(image: Image.Image) -> str:
-    """Return a picture as a URL: PNG, or JPEG of a large one."""
+    """Return a picture as a data URL: PNG, or JPEG if it is large."""
     is_small = image.width * image.height <= _MAX_LOSSLESS_PIXELS
     buffer = io.BytesIO()
-    upright = image if image.mode == "RGB" else image.convert("RGB")
+    rgb = image if image.mode == "RGB" else image.convert("RGB")
     if is_small:
-        upright.save(buffer, "PNG", compress_level=1)
+        rgb.save(buffer, "PNG", compress_level=1)
     else:
-        upright.save(buffer, "JPEG", quality=_JPEG_QUALITY)
+        rgb.save(buffer, "JPEG", quality=_JPEG_QUALITY)
     encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
     return f"data:image/{'png' if is_small else 'jpeg'};base64,{encoded}"

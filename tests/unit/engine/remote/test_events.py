@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smallsight.engine.remote import events
-from smallsight.engine.remote.events import Told, error_text, text_of_object, texts_of_events
+from smallsight.engine.remote.events import AnswerMetadata, error_text, text_of_object, texts_of_events
 from smallsight.errors import RemoteModelError
 
 CHUNKS = [
@@ -35,45 +35,45 @@ def event_bytes(*chunks: object) -> bytes:
 
 @given(st.integers(1, 40))
 def test_text_and_cost_however_it_is_cut(size: int):
-    data, told = event_bytes(*CHUNKS) + b"data: [DONE]\n\n", Told()
+    data, metadata = event_bytes(*CHUNKS) + b"data: [DONE]\n\n", AnswerMetadata()
     pieces = [data[begin : begin + size] for begin in range(0, len(data), size)]
-    assert list(texts_of_events(pieces, told)) == ["Two \u2028 c", "ats"]
-    assert told == Told("length", 9, 4, 5, 2)
+    assert list(texts_of_events(pieces, metadata)) == ["Two \u2028 c", "ats"]
+    assert metadata == AnswerMetadata("length", 9, 4, 5, 2)
 
 
 def test_a_server_that_does_not_stream():
-    told = Told()
+    metadata = AnswerMetadata()
     answer = {"choices": [{"message": {"content": "Cats"}, "finish_reason": "stop"}], "usage": {}}
-    assert list(text_of_object(json.dumps(answer).encode(), told)) == ["Cats"]
-    assert told.finish_reason == "stop"
+    assert list(text_of_object(json.dumps(answer).encode(), metadata)) == ["Cats"]
+    assert metadata.finish_reason == "stop"
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (event_bytes(CHUNKS[1]), "broke off"),
-        (b"data: {\n\n", "not that of OpenAI"),
-        (b"data: []\n\n", "not that of OpenAI"),
-        (event_bytes({"choices": [3]}), "not that of OpenAI"),
+        (event_bytes(CHUNKS[1]), "ended its answer early"),
+        (b"data: {\n\n", "not in OpenAI"),
+        (b"data: []\n\n", "not in OpenAI"),
+        (event_bytes({"choices": [3]}), "not in OpenAI"),
         (event_bytes(CHUNKS[1], {"error": {"message": "no memory\n!"}}), "failed in the middle.*no memory !"),
-        (b"data: " + b"[" * 200_000 + b"\n\n", "not that of OpenAI"),
-        (b"x" * 5_000_000, "has no end"),
+        (b"data: " + b"[" * 200_000 + b"\n\n", "not in OpenAI"),
+        (b"x" * 5_000_000, "is too long"),
     ],
     ids=range(7),
 )
 def test_nonsense_is_a_sentence(data: bytes, message: str):
     with pytest.raises(RemoteModelError, match=message):
-        list(texts_of_events([data], Told()))
+        list(texts_of_events([data], AnswerMetadata()))
 
 
 def test_an_endless_answer_ends(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(events, "MAX_ANSWER_BYTES", 10_000)
-    with pytest.raises(RemoteModelError, match="has no end"):
-        list(texts_of_events((event_bytes(CHUNKS[1]) for _ in range(1000)), Told()))
+    with pytest.raises(RemoteModelError, match="is too long"):
+        list(texts_of_events((event_bytes(CHUNKS[1]) for _ in range(1000)), AnswerMetadata()))
 
 
 def test_what_an_error_says():
     assert error_text({"error": {"message": "No.\x1b[0m"}}) == "No. [0m"
     assert error_text({"error": "plain."}) == "plain"
     for nothing in (None, [], {}, {"error": {"message": 3}}):
-        assert error_text(nothing) == "it does not say why"
+        assert error_text(nothing) == "no reason given"

@@ -119,7 +119,7 @@ def test_a_question_that_it_refuses_is_not_asked_again(elsewhere, engine_of, sta
     server = elsewhere(says(status, b'{"error": {"message": "Too long."}}'))
     engine = engine_of(server)
     for _ in range(4):
-        with pytest.raises(BadRequestError, match="far refuses the question: Too long"):
+        with pytest.raises(BadRequestError, match="far rejected the request: Too long"):
             ask(engine).result()
     assert (len(server.seen), engine.state) == (4, CircuitState.CLOSED)
 
@@ -191,7 +191,7 @@ def test_the_key_comes_from_the_environment(elsewhere, engine_of, monkeypatch: p
     server = elsewhere(WELL)
     engine = engine_of(server, api_key_env="A_KEY")
     monkeypatch.delenv("A_KEY", raising=False)
-    with pytest.raises(RemoteModelError, match="The key of far is missing") as caught:
+    with pytest.raises(RemoteModelError, match="The API key of far is missing") as caught:
         ask(engine).result()
     assert "A_KEY" in str(caught.value)
     monkeypatch.setenv("A_KEY", "secret")
