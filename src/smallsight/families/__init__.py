@@ -1,1 +1,1 @@
-"""One folder per model family: configuration, tokens, weights and network."""
+"""Model families, one folder each: configuration, tokens, weights and networks."""

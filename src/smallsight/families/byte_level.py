@@ -1,7 +1,7 @@
-"""Byte-level vocabularies: which bytes a token stands for, half a character included.
+"""Converts tokens of byte-level vocabularies to bytes, including incomplete characters.
 
-Such a vocabulary writes every byte as a visible character: printable Latin-1 as itself, the rest as the
-characters from U+0100 on, in order.
+Such a vocabulary represents every byte as a visible character: printable Latin-1 as itself, the others by
+the characters from U+0100 on, in order.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ _FIRST_STAND_IN = 0x100
 
 
 def _bytes_by_character() -> Mapping[str, int]:
-    own = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
-    table = {chr(byte): byte for byte in own}
-    others = (byte for byte in range(0x100) if byte not in own)
-    table.update({chr(_FIRST_STAND_IN + place): byte for place, byte in enumerate(others)})
+    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    table = {chr(byte): byte for byte in printable}
+    others = (byte for byte in range(0x100) if byte not in printable)
+    table.update({chr(_FIRST_STAND_IN + index): byte for index, byte in enumerate(others)})
     return table
 
 
@@ -25,11 +25,11 @@ _BYTES = _bytes_by_character()
 
 
 def token_bytes(tokenizer: Tokenizer, token_id: int) -> bytes:
-    """Return what a token adds to the text: nothing for control tokens and padding of the vocabulary."""
+    """Return the bytes that a token adds to the text: none for control tokens and vocabulary padding."""
     written = tokenizer.id_to_token(token_id)
     if written is None or not tokenizer.decode([token_id], skip_special_tokens=True):
         return b""
     try:
         return bytes(_BYTES[character] for character in written)
-    except KeyError:  # added beside the byte-level ones, and written as it is
+    except KeyError:  # an added token, which is not byte-level
         return str(written).encode()

@@ -1,4 +1,4 @@
-"""The record that a model family fills in: what is known of all its models before any is opened."""
+"""The record of a model family: what holds for all its models before one is opened."""
 
 from __future__ import annotations
 
@@ -17,19 +17,18 @@ if TYPE_CHECKING:
 
 
 class Plan(StrEnum):
-    """How a family's tokens see one another, which decides what runs it."""
+    """How a family's tokens attend to one another, which decides what runs it."""
 
-    INLINE = "causal, image tokens in line"
-    PREFIX = "a picture's tokens see one another, then causal"
-    ENCODER_DECODER = "encoder-decoder, searched with beams"
+    INLINE = "causal, with image tokens in the text"
+    PREFIX = "bidirectional within a picture, then causal"
+    ENCODER_DECODER = "encoder-decoder with beam search"
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What models of a family can do besides answering a question about one picture.
 
-    ``tasks`` are prompts that name a task. ``lengths`` are prompts for descriptions of each length, by the
-    length's name.
+    ``tasks`` are the task prompts. ``lengths`` maps a description length's name to its prompt.
     """
 
     supports_chat: bool = False
@@ -42,7 +41,7 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
-    """What a family's models are asked for a description; without words for videos, they see pictures."""
+    """A family's prompts for descriptions; without ``describe_video``, frames are described as pictures."""
 
     describe: str
     describe_video: str | None = None
@@ -50,10 +49,10 @@ class Prompts:
 
 @dataclass(frozen=True)
 class Family:
-    """One model family. ``title`` is how messages call it.
+    """A model family; ``title`` is its name in messages.
 
-    ``tensor_shapes`` and ``kv_cache_bytes`` compute from an architecture's sizes. ``open_inline`` opens a
-    folder for engines that run ``Plan.INLINE``; it imports what it needs when it is called.
+    ``tensor_shapes`` and ``kv_cache_bytes`` take an architecture's sizes. ``open_inline`` opens a folder for
+    engines that run ``Plan.INLINE``; it imports its dependencies when called.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Which frames of a video a model is shown: the seam that families fill, and what the others do."""
+"""Which frames of a video a model gets: the protocol for families, and the default."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ NUM_FEW = 4
 
 
 class FrameSampling(Protocol):
-    """How a family looks at videos."""
+    """How a family samples and resizes video frames."""
 
     @property
     def knows_videos(self) -> bool:
-        """Whether it was trained on videos; the others see pictures."""
+        """Whether the model was trained on videos; otherwise frames are sent as pictures."""
         ...
 
     def choose(self, facts: VideoFacts) -> list[int]:
-        """Return the frames to look at, ascending, at least one."""
+        """Return the indices of the sampled frames, ascending, at least one."""
         ...
 
     def fit(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return a frame as the model sees it."""
+        """Return a frame resized for the model, uint8 [height, width, 3]."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class FewFrames:
-    """A few frames as pictures: the middles of as many equal parts of the video."""
+    """A few frames as pictures: the middle frames of ``num_frames`` equal parts of the video."""
 
     num_frames: int = NUM_FEW
     max_side_px: int | None = None
     knows_videos: bool = False
 
     def choose(self, facts: VideoFacts) -> list[int]:
-        """Return the middle frame of each part; fewer when there are not as many."""
+        """Return the middle frame of each part; all frames of a shorter video."""
         parts = min(self.num_frames, facts.num_frames)
         return [(2 * part + 1) * facts.num_frames // (2 * parts) for part in range(parts)]
 
     def fit(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Shrink a frame that is larger than a picture has to be."""
+        """Shrink a frame to ``max_side_px``, if it is larger."""
         if self.max_side_px is None or max(pixels_HWC.shape[:2]) <= self.max_side_px:
             return pixels_HWC
         return np.asarray(fit_within(Image.fromarray(pixels_HWC), self.max_side_px))

@@ -1,4 +1,4 @@
-"""What a family of ``Plan.INLINE`` hands to an engine: processor, weights and networks of one checkpoint."""
+"""The protocols of a ``Plan.INLINE`` family: processor, weights and networks of one checkpoint."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from smallsight.quant.scheme import Stored
 
 
 class ChatProcessor(Protocol):
-    """Makes tokens and tiles of conversations. Safe to use from several threads."""
+    """Converts conversations to tokens and tiles. Thread-safe."""
 
     tokenizer: Tokenizer
-    image_token_id: int  # stands for a part of a tile
+    image_token_id: int  # placeholder for one image token of a tile
     tokens_per_tile: int
-    stop_token_ids: frozenset[int]  # end an answer
+    stop_token_ids: frozenset[int]  # tokens that end an answer
 
     @property
     def frame_sampling(self) -> FrameSampling:
-        """Which frames of a video the model is shown, and how large."""
+        """Which frames of a video the model gets, and at what size."""
         ...
 
     def recall(self, digest: bytes, detail: Detail) -> TiledPicture | None:
-        """Return a picture as it was shown before, by the SHA-256 of its file, or None."""
+        """Return the tiles cached for the file with this SHA-256, or None."""
         ...
 
     def prepare(self, messages: Sequence[Message], *, detail: Detail = Detail.HIGH) -> PreparedPrompt:
-        """Turn a conversation into tokens and tiles."""
+        """Convert a conversation to tokens and tiles; raises ArgumentError for an unsupported one."""
         ...
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """Return the text of tokens, control tokens left out."""
+        """Return the tokens' text without control tokens."""
         ...
 
     def token_bytes(self, token_id: int) -> bytes:
@@ -57,45 +57,45 @@ class InlineModel(Protocol):
 
     @property
     def identity(self) -> str:
-        """Names the networks that the weights are for."""
+        """Identifies the network that the weights are for."""
         ...
 
     @property
     def stored_version(self) -> int:
-        """Names how weights are stored; it rises when that changes."""
+        """Version of the stored form; it increases when that changes."""
         ...
 
     @property
     def decoder_names(self) -> tuple[str, ...]:
-        """The beginnings of the names of weights that the text network multiplies by."""
+        """Name prefixes of the text network's weights."""
         ...
 
     @property
     def context_tokens(self) -> int:
-        """How many tokens prompt and answer may have together."""
+        """Limit on the tokens of prompt and answer together."""
         ...
 
     @property
     def processor(self) -> ChatProcessor:
-        """What makes prompts of conversations."""
+        """The checkpoint's processor."""
         ...
 
     def store(self) -> Iterator[tuple[str, Stored]]:
-        """Yield every weight in its stored form, by name, reading the checkpoint as it goes."""
+        """Yield every weight in its stored form, by name, reading the checkpoint lazily."""
         ...
 
     def embeddings(self) -> RowTable:
-        """Return the table of token embeddings, left in its file."""
+        """Return the token embedding table, memory-mapped from its file."""
         ...
 
     def to_patches(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return what the vision network takes for one tile."""
+        """Return the vision network's input for one tile, float32 [1, patches, 3 * patch_px**2]."""
         ...
 
     def vision_graph(self, stored: Mapping[str, Stored]) -> ov.Model:
-        """Lay out the network from a tile's patches to its image tokens, float32 [1, tokens, hidden]."""
+        """Build the network from a tile's patches to its image tokens, float32 [1, tokens, hidden]."""
         ...
 
     def text_graph(self, stored: Mapping[str, Stored]) -> ov.Model:
-        """Lay out the paged decoder; inputs and outputs as ``engine.openvino.paged_runner`` uses them."""
+        """Build the paged decoder; ``engine.openvino.paged_runner`` defines its inputs and outputs."""
         ...

@@ -1,4 +1,4 @@
-"""Conversations about pictures and videos, before and after a family has made tokens and tiles of them."""
+"""Conversations with pictures and videos: as messages, and as a family's tokens and tiles."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ ROLES = ("system", "user", "assistant")
 
 
 class Detail(StrEnum):
-    """How much of a picture a model is shown.
+    """How much detail of a picture a model gets.
 
-    ``high`` is what the family's reference does, small pictures enlarged. ``auto`` never enlarges: a picture
-    gets no more tiles than its own pixels fill. ``low`` is one small image of the whole.
+    ``high`` follows the family's reference, which enlarges small pictures. ``auto`` never enlarges: a picture
+    gets no more tiles than its pixels fill. ``low`` is one small image of the whole picture.
     """
 
     HIGH = "high"
@@ -29,14 +29,14 @@ class Detail(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
-    """Something written. Its text is data: nothing in it can act as a control token."""
+    """Text of a message. It is data: nothing in it can act as a control token."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PicturePart:
-    """A picture, in any of Pillow's modes; ``digest`` names the file it came from, where it is known."""
+    """A picture in any Pillow mode; ``digest`` is the SHA-256 of its file, if known."""
 
     image: Image.Image
     digest: bytes | None = None
@@ -44,7 +44,7 @@ class PicturePart:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One frame of a video as a model sees it, uint8 RGB; ``time_s`` is when it is shown."""
+    """A video frame as the model gets it, uint8 RGB; ``time_s`` is its time in the video."""
 
     pixels_HWC: NDArray[np.uint8]
     time_s: float
@@ -52,7 +52,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Video:
-    """What a model sees of a video: some of its frames, in order."""
+    """The sampled frames of a video, in order."""
 
     frames: tuple[Frame, ...]
     duration_s: float
@@ -60,16 +60,16 @@ class Video:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoPart:
-    """A video, for families that were trained on videos; its frames were chosen for this very family."""
+    """A video, for families trained on videos; its frames were sampled for this family."""
 
     video: Video
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What one side said: role "system", "user" or "assistant"; raises ArgumentError for another.
+    """A message with role "system", "user" or "assistant"; raises ArgumentError for any other role.
 
-    Templates write roles out as they come, so one made up by a stranger could act as a control token.
+    Templates insert roles verbatim, so an arbitrary role could act as a control token.
     """
 
     role: str
@@ -77,14 +77,14 @@ class Message:
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
-            raise ArgumentError(f"{self.role!r} is no role.", hint=f"use one of {', '.join(ROLES)}.")
+            raise ArgumentError(f"Unknown role {self.role!r}.", hint=f"use one of {', '.join(ROLES)}.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tile:
-    """A square of pixels that the vision tower sees at once, uint8; ``digest`` names its content.
+    """A square of pixels that the vision tower encodes, uint8; ``digest`` identifies its content.
 
-    A family may make several such squares one value.
+    A family may store several squares in one tile.
     """
 
     pixels_HWC: NDArray[np.uint8]
@@ -93,9 +93,9 @@ class Tile:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TiledPicture:
-    """A picture as a family sees it: tiles in reading order, the image of the whole last, and their grid.
+    """A picture cut into tiles: in reading order, the image of the whole last, and their grid.
 
-    ``size`` is the picture's own (width, height).
+    ``size`` is the original (width, height) in pixels.
     """
 
     tiles: tuple[Tile, ...]
@@ -105,13 +105,13 @@ class TiledPicture:
 
     @property
     def num_bytes(self) -> int:
-        """What the tiles take in memory."""
+        """Bytes of the tiles' pixels."""
         return sum(tile.pixels_HWC.nbytes for tile in self.tiles)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TiledPart:
-    """A picture that was cut into tiles for an earlier question, for the family that cut it."""
+    """A picture already cut into tiles for an earlier question, by the same family."""
 
     picture: TiledPicture
 
@@ -120,8 +120,8 @@ class TiledPart:
 class PreparedPrompt:
     """Tokens for the decoder. Image tokens among them stand for the tiles, in order.
 
-    The first ``prefix_tokens`` see one another, not only what is before them. ``shown`` says how many tiles
-    belong to each picture or video, where somebody may ask about them again.
+    The first ``prefix_tokens`` attend to one another in both directions. ``shown`` has the number of tiles of
+    each picture or video whose end is worth caching for another question.
     """
 
     token_ids: tuple[int, ...]
@@ -131,16 +131,16 @@ class PreparedPrompt:
 
 
 def last_question(messages: Sequence[Message], title: str) -> tuple[PicturePart, str]:
-    """Return the one picture of a conversation, and what the user asked last, without spaces around it.
+    """Return a conversation's only picture and the user's last question, stripped.
 
-    For families that see one picture at a time and no earlier turns; raises ArgumentError for more or none.
+    For families that support one picture and no earlier turns; raises ArgumentError for no or more pictures.
     """
     pictures = [part for message in messages for part in message.parts if isinstance(part, PicturePart)]
     if len(pictures) != 1:
         raise ArgumentError(
-            f"{title} looks at one picture at a time, and was given {len(pictures)}.",
+            f"{title} needs exactly one picture, not {len(pictures)}.",
             hint="ask about each separately.",
         )
-    asked = [message for message in messages if message.role == "user"][-1]
-    text = " ".join(part.text for part in asked.parts if isinstance(part, TextPart))
+    question = [message for message in messages if message.role == "user"][-1]
+    text = " ".join(part.text for part in question.parts if isinstance(part, TextPart))
     return pictures[0], text.strip()

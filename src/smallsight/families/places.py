@@ -1,4 +1,4 @@
-"""A place in a picture that a model found: a point or a box."""
+"""A detected place in a picture: a point or a box."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A point, or the middle of a box, in parts of the picture's sides; ``size`` is a box's width and
-    height.
-    """
+    """A point or a box's centre, and a box's (width, height); all as fractions of the picture's sides."""
 
     x: float
     y: float
     size: tuple[float, float] | None = None
 
     def in_pixels(self, picture: tuple[int, int]) -> tuple[float, ...]:
-        """Return (x, y), or a box as (left, top, right, bottom), inside a picture of this (width, height)."""
+        """Return (x, y) or (left, top, right, bottom) in pixels, clipped to a picture of (width, height)."""
         width, height = picture
         if self.size is None:
             return _within(self.x, width), _within(self.y, height)

@@ -1,4 +1,4 @@
-"""Whether a text is far too long, found out without reading all of it."""
+"""Rejects texts that are far too long without tokenising all of them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from smallsight.errors import PromptTooLongError
 from smallsight.families.messages import Message, TextPart
 
 _SLICE_CHARS = 4096
-_LOST_AT_A_CUT = 16  # tokens that a text may have less than its slices together, at each of them
+_TOKENS_ADDED_BY_A_CUT = 16  # at most: slices have more tokens together than the whole text
 
 
 def require_length(tokenizer: Tokenizer, messages: Iterable[Message], max_tokens: int) -> None:
-    """Raise PromptTooLongError when the texts have more tokens than this; a little more may pass.
+    """Raise PromptTooLongError when the texts have more than ``max_tokens`` tokens; slightly more may pass.
 
-    A tokeniser takes a minute and half a gigabyte for ten megabytes. This counts slice by slice, and stops.
+    Tokenising ten megabytes takes a minute and half a gigabyte of memory. This counts slice by slice and
+    stops at the limit.
     """
     texts = [part.text for message in messages for part in message.parts if isinstance(part, TextPart)]
     if sum(map(len, texts)) <= max(_SLICE_CHARS, max_tokens):
@@ -25,7 +26,7 @@ def require_length(tokenizer: Tokenizer, messages: Iterable[Message], max_tokens
     for text in texts:
         for begin in range(0, len(text), _SLICE_CHARS):
             found = tokenizer.encode(text[begin : begin + _SLICE_CHARS], add_special_tokens=False)
-            num_tokens += max(0, len(found.ids) - _LOST_AT_A_CUT)
+            num_tokens += max(0, len(found.ids) - _TOKENS_ADDED_BY_A_CUT)
             if num_tokens > max_tokens:
                 raise PromptTooLongError(
                     f"The prompt has more than {max_tokens} tokens (limit {max_tokens}).",

@@ -1,4 +1,4 @@
-"""The explicit list of model families. Adding a family is adding its folder and one line here."""
+"""The explicit list of model families. A new family is a folder and one line here."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _FOLDERS = (
 
 
 def _family_of(folder: str) -> Family:
-    """Return the record in a folder's ``family.py``, which has the folder's name."""
+    """Return the record in a folder's ``family.py``; its name must be the folder's."""
     family: Family = import_module(f"smallsight.families.{folder}.family").FAMILY
     if family.name != folder:
-        message = f"the family in {folder} calls itself {family.name}"
+        message = f"the family in {folder} is named {family.name}"
         raise ValueError(message)
     return family
 
@@ -30,11 +30,11 @@ FAMILIES: Mapping[str, Family] = {folder: _family_of(folder) for folder in _FOLD
 
 
 def find_family(name: str) -> Family:
-    """Return the family of this name; raises ModelNotRunnableError when there is no code for it."""
+    """Return the family with this name; raises ModelNotRunnableError for an unknown one."""
     if name not in FAMILIES:
         raise ModelNotRunnableError(
-            f"Smallsight has no code for the model family {name!r}.",
-            hint=f"it knows {', '.join(sorted(FAMILIES))}.",
+            f"Smallsight does not support the model family {name!r}.",
+            hint=f"use one of {', '.join(sorted(FAMILIES))}.",
         )
     return FAMILIES[name]
 

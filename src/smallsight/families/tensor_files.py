@@ -1,6 +1,6 @@
-"""Reading tensors from safetensors files, each through a memory map and only when asked for.
+"""Reads tensors from memory-mapped safetensors files, each on request.
 
-The numpy side of the safetensors package cannot read bfloat16; this reads the same format for any family.
+The safetensors package cannot read bfloat16 into numpy; this can, for any family.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HINT = "fetch the file again; it may have been cut off while copying."
 
 
 class TensorFiles:
-    """One safetensors file whose tensors are taken by name; it remembers which were."""
+    """A safetensors file whose tensors are taken by name, each at most once."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -30,38 +30,38 @@ class TensorFiles:
 
     @property
     def untaken(self) -> frozenset[str]:
-        """Names of tensors that have not been taken yet."""
+        """Names of the tensors not taken yet."""
         return frozenset(self._untaken)
 
     def take(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """Return a tensor as float32, once; it must have this shape and hold finite numbers only."""
+        """Return a tensor as float32, once; a wrong shape or non-finite values raise BrokenCheckpointError."""
         entry = self._claim(name, shape)
         self._release_pages()
         values = widen(self._data[entry.begin : entry.end], entry.dtype).reshape(shape)
         if not np.isfinite(values).all():
             raise BrokenCheckpointError(
-                f"Tensor {name} of {self._path} holds values that are not numbers.", hint=HINT
+                f"Tensor {name} of {self._path} has values that are not finite.", hint=HINT
             )
         return values
 
     def map_table(self, name: str, shape: tuple[int, int]) -> RowTable:
-        """Return a table whose rows stay in the file, once; it must have this shape."""
+        """Return a table whose rows stay in the file, once. Another shape raises BrokenCheckpointError."""
         entry = self._claim(name, shape)
         rows = self._data[entry.begin : entry.end].reshape(shape[0], -1)
         return RowTable(f"Tensor {name} of {self._path}", entry.dtype, rows)
 
     def _release_pages(self) -> None:
-        """Let the system take back what was read before, else all of a large file would count as ours."""
+        """Release the pages read so far; otherwise a large file would count fully towards our memory."""
         if hasattr(mmap, "MADV_DONTNEED"):
             self._map.madvise(mmap.MADV_DONTNEED)
 
     def _claim(self, name: str, shape: tuple[int, ...]) -> StoredTensor:
-        """Find a tensor, check what its header says, and remember that it was used."""
+        """Return a tensor's checked header entry and mark it as taken."""
         entry = self._entries.get(name)
         if entry is None:
             raise BrokenCheckpointError(f"{self._path} has no tensor {name}.", hint=HINT)
         if name not in self._untaken:
-            raise BrokenCheckpointError(f"Tensor {name} of {self._path} would be used twice.")
+            raise BrokenCheckpointError(f"Tensor {name} of {self._path} is used twice.")
         if entry.shape != shape:
             raise BrokenCheckpointError(
                 f"Tensor {name} of {self._path} has shape {list(entry.shape)}, expected {list(shape)}.",
@@ -78,7 +78,7 @@ class TensorFiles:
 
 @dataclass(frozen=True, eq=False)
 class RowTable:
-    """A table in a file, read row by row, so that only the pages of rows in use are in memory."""
+    """A table in a file, read row by row, so that only the pages of used rows are in memory."""
 
     name: str
     kind: str
@@ -88,23 +88,23 @@ class RowTable:
         """Return these rows as float32 [ids, width]; raises BrokenCheckpointError if one is not finite."""
         values = widen(self.rows_bytes[ids].reshape(-1), self.kind).reshape(len(ids), -1)
         if not np.isfinite(values).all():
-            raise BrokenCheckpointError(f"{self.name} holds values that are not numbers.", hint=HINT)
+            raise BrokenCheckpointError(f"{self.name} has values that are not finite.", hint=HINT)
         return values
 
 
 class CheckpointParts:
-    """Several safetensors files that make up one checkpoint; names are unique among them."""
+    """The safetensors files of one checkpoint; tensor names are unique among them."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._parts = [TensorFiles(path) for path in paths]
 
     @property
     def untaken(self) -> frozenset[str]:
-        """Names of tensors that have not been taken yet."""
+        """Names of the tensors not taken yet."""
         return frozenset().union(*(part.untaken for part in self._parts))
 
     def part_with(self, name: str) -> TensorFiles:
-        """Return the file that still has this tensor, or the first, which will say that it has none."""
+        """Return the file that still has this tensor, or the first file, which then raises the error."""
         return next((part for part in self._parts if name in part.untaken), self._parts[0])
 
     def take(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -113,22 +113,22 @@ class CheckpointParts:
 
 
 def widen(stored: NDArray[np.uint8], kind: str) -> NDArray[np.float32]:
-    """Read bytes as little-endian numbers of this kind ("F32", "F16" or "BF16") and return float32."""
+    """Convert little-endian bytes of type "F32", "F16" or "BF16" to float32."""
     if kind == "BF16":  # the upper half of a float32
         return (stored.view("<u2").astype(np.uint32) << 16).view(np.float32)
     return stored.view("<f4" if kind == "F32" else "<f2").astype(np.float32, copy=False)
 
 
 def _open(path: Path) -> tuple[dict[str, StoredTensor], NDArray[np.uint8], mmap.mmap]:
-    """Read the header and map the data behind it."""
+    """Read the header and map the data after it."""
     tensors = read_header(path)
     num_data_bytes = max((tensor.end for tensor in tensors), default=0)
     try:
         with path.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError) as error:  # ValueError: the file is empty by now
+    except (OSError, ValueError) as error:  # ValueError: the file has become empty
         raise BrokenCheckpointError(f"{path} cannot be read: {error}.", hint=HINT) from error
-    # The header's ranges cover the data to the last byte. Reading a byte range as 4-byte numbers needs no
-    # alignment in numpy.
+    # The header's ranges cover the data to the last byte. numpy can view an unaligned byte range as 4-byte
+    # numbers.
     data = np.frombuffer(mapped, np.uint8)[len(mapped) - num_data_bytes :]
     return {tensor.name: tensor for tensor in tensors}, data, mapped

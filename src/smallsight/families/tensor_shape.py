@@ -1,7 +1,6 @@
-"""What a family says about each of its parameter tensors: name, shape, part of the network, and use.
+"""A parameter tensor as a family describes it: name, shape, part of the network, and use.
 
-The names are Smallsight's own; how a checkpoint calls the same tensor is known only to the family's
-``weights.py``.
+The names are Smallsight's; the family's ``weights.py`` maps them to the checkpoint's names.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ class TensorShape:
 
     @property
     def num_values(self) -> int:
-        """How many numbers the tensor holds."""
+        """Number of values in the tensor."""
         return math.prod(self.shape)
 
 
@@ -52,7 +51,7 @@ def linear(name: str, out_size: int, in_size: int, role: Role, *, bias: bool = T
 
 
 def norm(name: str, size: int, role: Role, *, bias: bool = True) -> list[TensorShape]:
-    """Return the tensors of a layer norm, or of an RMS norm when it has no bias."""
+    """Return the tensors of a layer norm, or without bias of an RMS norm."""
     return [plain(f"{name}.{part}", (size,), role) for part in (("weight", "bias") if bias else ("weight",))]
 
 

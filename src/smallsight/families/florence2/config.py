@@ -1,6 +1,6 @@
-"""What config.json says about a Florence-2, checked.
+"""A Florence-2's validated config.json.
 
-Read are the layout of ``florence-community`` (a BART ``text_config``, lists named ``embed_dim``) and the
+Supports the layout of ``florence-community`` (a BART ``text_config``, lists named ``embed_dim``) and the
 older one of ``microsoft`` (``florence2_language``, ``dim_embed``).
 """
 
@@ -37,7 +37,7 @@ _OLDER_NAMES = {"dim_embed": "embed_dim"}
 
 @dataclass(frozen=True)
 class DaViTStage:
-    """One stage of the tower: a convolution that shrinks the picture, then pairs of attention blocks."""
+    """One stage of the tower: a strided convolution, then pairs of attention blocks."""
 
     depth: int
     width: int
@@ -50,7 +50,7 @@ class DaViTStage:
 
 @dataclass(frozen=True)
 class Florence2Config:
-    """The numbers that decide the network."""
+    """The sizes and token ids of a network."""
 
     stages: tuple[DaViTStage, ...]
     window: int
@@ -67,14 +67,14 @@ class Florence2Config:
     end_token_id: int
 
     def tokens_per_image(self, image_px: int) -> int:
-        """Return how many tokens a square picture becomes: one for the whole and one for each last cell."""
+        """Return the tokens of a square picture: one for the whole and one per cell of the last stage."""
         side = image_px
         for stage in self.stages:
             side = (side + 2 * stage.padding - stage.patch_px) // stage.stride + 1
         return side * side + 1
 
     def sizes(self, image_px: int) -> Florence2Sizes:
-        """Return what fixes the shapes of the tensors."""
+        """Return the sizes that determine the tensors' shapes."""
         return Florence2Sizes(
             vocabulary=self.vocabulary,
             text_hidden=self.hidden,
@@ -102,14 +102,12 @@ def read_config(model_dir: Path) -> Florence2Config:
     _require(path, text, {"activation_function": "gelu", "scale_embedding": False})
     prenorms = [bool(one) for one in vision["patch_prenorm"]]
     if prenorms != [False, *[True] * (len(prenorms) - 1)]:
-        raise ModelNotRunnableError(
-            f"{path} normalises in places that are not run: patch_prenorm {prenorms}."
-        )
+        raise ModelNotRunnableError(f"{path} has patch_prenorm {prenorms}, which is not supported.")
     try:
         return _config(values, vision, text)
     except (KeyError, TypeError, ValueError) as error:
         raise BrokenCheckpointError(
-            f"{path} does not describe a whole network: {error}.", hint="fetch it again."
+            f"{path} is incomplete or invalid: {error}.", hint="fetch it again."
         ) from error
 
 
@@ -140,12 +138,12 @@ def _config(values: Mapping[str, Any], vision: dict[str, Any], text: dict[str, A
         ),
         "d_model is a multiple of the heads": hidden % heads == 0,
         "projection_dim is d_model": int(vision["projection_dim"]) == hidden,
-        "encoder and decoder are alike": (heads, config.ffn)
+        "encoder and decoder have equal sizes": (heads, config.ffn)
         == (int(text["decoder_attention_heads"]), int(text["decoder_ffn_dim"])),
     }
     for rule, holds in rules.items():
         if not holds:
-            raise ValueError(f"{rule} is not true")
+            raise ValueError(f"not true: {rule}")
     return config
 
 
@@ -161,4 +159,4 @@ def _part(path: Path, values: Mapping[str, Any], name: str) -> dict[str, Any]:
 def _require(path: Path, values: Mapping[str, Any], expected: dict[str, Any]) -> None:
     for name, value in expected.items():
         if values.get(name, value) != value:
-            raise ModelNotRunnableError(f"{path} has {name} {values[name]!r}; only {value!r} is run.")
+            raise ModelNotRunnableError(f"{path} has {name} {values[name]!r}; only {value!r} is supported.")

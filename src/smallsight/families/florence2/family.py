@@ -1,4 +1,4 @@
-"""Florence-2's line in the registry."""
+"""Florence-2's record in the registry."""
 
 from __future__ import annotations
 

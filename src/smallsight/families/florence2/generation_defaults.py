@@ -1,6 +1,6 @@
-"""How a Florence-2 checkpoint wants to be searched: generation_config.json, or the text part of config.json.
+"""A Florence-2 checkpoint's beam search settings, from generation_config.json or text_config in config.json.
 
-Where both are silent the values are those of the published checkpoints.
+Missing values default to those of the published checkpoints.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PUBLISHED: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class GenerationDefaults:
-    """The parts of ``BeamOptions`` that belong to a checkpoint."""
+    """The fields of ``BeamOptions`` that a checkpoint sets."""
 
     num_beams: int
     length_penalty: float
@@ -36,12 +36,13 @@ class GenerationDefaults:
 
 
 def read_generation_defaults(model_dir: Path) -> GenerationDefaults:
-    """Read a checkpoint's folder; raises BrokenCheckpointError for values of another kind."""
+    """Read a checkpoint's folder; raises BrokenCheckpointError for values of the wrong type."""
     path = model_dir / "generation_config.json"
     given = read_json_object(path) if path.exists() else {}
     text = read_json_object(model_dir / "config.json").get("text_config")
-    told = {**(text if isinstance(text, dict) else {}), **given}
-    values = {name: told[name] if told.get(name) is not None else usual for name, usual in _PUBLISHED.items()}
+    stated = {**(text if isinstance(text, dict) else {}), **given}
+    present = {name: value for name, value in stated.items() if value is not None}
+    values = {name: present.get(name, default) for name, default in _PUBLISHED.items()}
     try:
         return GenerationDefaults(
             int(values["num_beams"]),
@@ -53,5 +54,5 @@ def read_generation_defaults(model_dir: Path) -> GenerationDefaults:
         )
     except (TypeError, ValueError) as error:
         raise BrokenCheckpointError(
-            f"{path} holds something that is no number: {error}.", hint="fetch it again."
+            f"{path} has an invalid number: {error}.", hint="fetch it again."
         ) from error

@@ -1,4 +1,4 @@
-"""One Florence-2 checkpoint, opened: what an engine needs to run it."""
+"""An opened Florence-2 checkpoint: what an engine needs to run it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from smallsight.quant.scheme import Scheme, Stored
 
 
 class Florence2Model:
-    """Processor, weights and networks of a folder in Hugging Face layout, of either naming.
+    """Processor, weights and networks of a folder in Hugging Face layout, with either set of tensor names.
 
-    Raises BrokenCheckpointError for weights that are not those of config.json.
+    Raises BrokenCheckpointError for weights that do not match config.json.
     """
 
     stored_version = STORED_VERSION
@@ -38,23 +38,23 @@ class Florence2Model:
         self._weights = Florence2Weights(self.weight_files, self._sizes)
 
     def store(self) -> Iterator[tuple[str, Stored]]:
-        """Yield every weight in its stored form, by name, reading the checkpoint as it goes."""
+        """Yield every weight in its stored form, by name, reading the checkpoint lazily."""
         fresh = Florence2Weights(self.weight_files, self._sizes)
         yield from store_vision(fresh, self.config, self.scheme)
         yield from store_text(fresh, self.config, self.scheme)
 
     def embeddings(self) -> RowTable:
-        """Return the table of token embeddings, left in its file."""
+        """Return the token embedding table, memory-mapped from its file."""
         return self._weights.map_embeddings()
 
     def vision_graph(self, stored: Mapping[str, Stored]) -> ov.Model:
-        """Lay out the network from a picture's pixels to its image tokens."""
+        """Build the network from a picture's pixels to its image tokens."""
         return build_vision_graph(self.config, stored, self.processor.image_px)
 
     def encoder_graph(self, stored: Mapping[str, Stored]) -> ov.Model:
-        """Lay out the network from a prompt to what the decoder attends to."""
+        """Build the network from a prompt to the decoder's cross-attention keys and values."""
         return build_encoder_graph(self.config, stored, self.scheme.arithmetic)
 
     def decoder_graph(self, stored: Mapping[str, Stored]) -> ov.Model:
-        """Lay out the network from a token of each beam to logits."""
+        """Build the network from a token of each beam to logits."""
         return build_decoder_graph(self.config, stored, self.scheme.arithmetic)

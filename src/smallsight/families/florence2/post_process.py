@@ -1,7 +1,7 @@
-"""From what Florence-2 writes to boxes, quadrilaterals and polygons in pixels of the picture.
+"""Parses Florence-2's output into boxes, quadrilaterals and polygons in pixels of the picture.
 
-Places are written as ``<loc_0>`` to ``<loc_999>``, thousandths of the picture's side. Source of the grammar
-and its oddities: transformers 5.x, models/florence2, Florence2PostProcessor.
+Coordinates are written as ``<loc_0>`` to ``<loc_999>``, thousandths of the picture's side. Source of the
+grammar and its quirks: transformers 5.x, models/florence2, Florence2PostProcessor.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ _POLYGON = re.compile(r"((?:<loc_\d+>)+)(?:<sep>|$)")
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a checkpoint's processor_config.json adds: phrases that are none, and the smallest quadrilateral.
+    """Settings from a checkpoint's processor_config.json.
 
-    ``least_quad_area`` is a share of the picture's.
+    ``not_phrases`` are excluded from phrase grounding. ``least_quad_area`` is the smallest quadrilateral that
+    is kept, as a fraction of the picture's area.
     """
 
     not_phrases: frozenset[str] = frozenset()
@@ -42,11 +43,11 @@ NO_RULES = Rules()
 def read_answer(
     text: str, task: TaskPrompt, size: tuple[int, int], rules: Rules = NO_RULES
 ) -> dict[str, Any] | str:
-    """Return what a task found in a picture of this (width, height), given everything that was written.
+    """Parse the output ``text`` of a task on a picture of size (width, height).
 
-    "text" is a string. "boxes" and "regions": ``bboxes`` [x1, y1, x2, y2] and ``labels``. "quads":
+    "text" gives a string. "boxes" and "regions": ``bboxes`` [x1, y1, x2, y2] and ``labels``. "quads":
     ``quad_boxes`` of four corners and ``labels``. "polygons": ``polygons``, several for each of ``labels``,
-    as x, y by turns. "boxes or polygons": both, each with labels of its own. Numbers are whole pixels.
+    as alternating x and y. "boxes or polygons": both, each with labels. Coordinates are whole pixels.
     """
     written = re.sub(r"</?s>|<pad>", "", text)
     if task.form == "text":
@@ -69,13 +70,13 @@ def read_answer(
             "polygons": [shape for _, shape in shapes],
             "polygons_labels": [label for label, _ in shapes],
         }
-    barred = rules.not_phrases if task.form == "phrases" else frozenset()
-    boxes = list(_boxes(written, size, is_named=task.form != "regions", barred=barred))
+    excluded = rules.not_phrases if task.form == "phrases" else frozenset()
+    boxes = list(_boxes(written, size, is_named=task.form != "regions", excluded=excluded))
     return {"bboxes": [box for _, box in boxes], "labels": [label for label, _ in boxes]}
 
 
 def in_words(found: dict[str, Any] | str, task: TaskPrompt) -> tuple[str, dict[str, Any] | None]:
-    """Return an answer as text, and as data with its ``task``, which is None for tasks that write text."""
+    """Return an answer as text, and as data with its ``task``, or None for tasks that produce text."""
     if isinstance(found, str):
         return found, None
     labels = [*found.get("labels", ()), *found.get("bboxes_labels", ()), *found.get("polygons_labels", ())]
@@ -85,11 +86,11 @@ def in_words(found: dict[str, Any] | str, task: TaskPrompt) -> tuple[str, dict[s
 
 
 def _boxes(
-    written: str, size: tuple[int, int], *, is_named: bool, barred: frozenset[str] = frozenset()
+    written: str, size: tuple[int, int], *, is_named: bool, excluded: frozenset[str] = frozenset()
 ) -> Iterator[tuple[str, list[int]]]:
     for piece in (_NAMED if is_named else _UNNAMED).findall(written):
         name = _name(piece)
-        if name is None or name in barred:
+        if name is None or name in excluded:
             continue
         for match in _BOX.finditer(piece):
             yield _ascii(name), _pixels(match.groups(), size)
@@ -98,7 +99,7 @@ def _boxes(
 def _polygons(
     written: str, size: tuple[int, int], *, is_named: bool
 ) -> Iterator[tuple[str, list[list[int]]]]:
-    """Yield a name and its polygons; an odd last number is dropped."""
+    """Yield a name and its polygons; an unpaired last coordinate is dropped."""
     for piece in (_SHAPED if is_named else _SHAPES).findall(written):
         name = _name(_LOCATION.sub("", piece, count=1) if piece.startswith("<loc_") else piece)
         if name is None:
@@ -125,11 +126,11 @@ def _ascii(name: str) -> str:
 
 
 def _pixels(places: Sequence[str], size: tuple[int, int]) -> list[int]:
-    """Return the middles of thousandths in pixels, x and y by turns."""
-    return [int((int(place) + 0.5) * (size[turn % 2] / BINS)) for turn, place in enumerate(places)]
+    """Return the bins' centres in pixels, alternating x and y."""
+    return [int((int(place) + 0.5) * (size[index % 2] / BINS)) for index, place in enumerate(places)]
 
 
 def _area(corners: Sequence[int]) -> float:
-    """Return what the reference takes for the area: the shoelace sum without its closing term."""
+    """Return the area as the reference computes it: the shoelace sum without its closing term."""
     xs, ys = corners[0::2], corners[1::2]
     return 0.5 * abs(sum(xs[i] * ys[i + 1] - xs[i + 1] * ys[i] for i in range(3)))

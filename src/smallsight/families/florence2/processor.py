@@ -1,7 +1,7 @@
-"""From a prompt and a picture to what Florence-2's networks take, as the reference makes it.
+"""Converts a prompt and a picture to the inputs of Florence-2's networks, with the reference's results.
 
-Source: transformers 5.x, models/florence2 and models/clip (the image processor). What people write is data:
-control tokens in it are read as characters, but for places (``<loc_5>``), which tasks about regions need.
+Source: transformers 5.x, models/florence2 and models/clip (the image processor). User text is data: control
+tokens in it are tokenised as characters, except locations (``<loc_5>``), which region tasks need.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from smallsight.families.messages import PreparedPrompt, Tile
 
 IMAGE, BEGIN, END, PADDING = "<image>", "<s>", "</s>", "<pad>"
 BART_TOKENS = 50265
-# What follows BART's own, in order; "desciption" is spelt so there. Source: microsoft/Florence-2-base.
+# The tokens added to BART's, in order; "desciption" is spelt that way. Source: microsoft/Florence-2-base.
 _PAIRS = ("cap", "ncap", "dcap", "grounding", "seg")
 _LATER_PAIRS = ("region_cap", "region_to_desciption", "proposal", "poly")
 ADDED = (
@@ -37,12 +37,12 @@ ADDED = (
     *(f"<{slash}{name}>" for name in _LATER_PAIRS for slash in ("", "/")),
     *("<and>", IMAGE),
 )
-GUARD = "\U000f0000"  # of the private use area: splits a control token that a person wrote
+GUARD = "\U000f0000"  # private use area: splits a control token in user text
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Florence2Prompt:
-    """A prepared prompt, the task that it is, and the picture's (width, height)."""
+    """A prepared prompt, its task, and the picture's (width, height)."""
 
     prepared: PreparedPrompt
     task: TaskPrompt
@@ -50,7 +50,7 @@ class Florence2Prompt:
 
 
 class Florence2Processor:
-    """What one checkpoint makes of pictures and prompts. Safe to use from several threads."""
+    """One checkpoint's tokeniser, tasks and picture processing. Thread-safe."""
 
     def __init__(self, model_dir: Path) -> None:
         """Read a folder in Hugging Face layout; raises BrokenCheckpointError or ModelNotRunnableError."""
@@ -70,7 +70,7 @@ class Florence2Processor:
         self.rules = _rules(model_dir / "processor_config.json")
 
     def prepare(self, prompt: str, image: Image.Image) -> Florence2Prompt:
-        """Turn a task or free text and a picture into tokens and pixels; raises ArgumentError."""
+        """Convert a task or free text and a picture to tokens and a tile; raises ArgumentError."""
         task, sentence = find_task(prompt)
         for control in (IMAGE, BEGIN, END, PADDING):
             sentence = sentence.replace(control, control[0] + GUARD + control[1:])
@@ -78,22 +78,22 @@ class Florence2Processor:
         token_ids = [self.config.image_token_id] * self.tokens_per_image
         for piece in pieces:
             token_ids += self.tokenizer.encode(piece, add_special_tokens=False).ids
-        # Converted as it comes: the reference drops transparency instead of laying it on white.
+        # A plain conversion: the reference drops transparency instead of putting it on white.
         rgb = image.convert("RGB").resize((self.image_px, self.image_px), self._resample)
         pixels_HWC = np.asarray(rgb)
         tile = Tile(pixels_HWC, hashlib.sha256(pixels_HWC.tobytes()).digest())
         return Florence2Prompt(PreparedPrompt(tuple(token_ids), (tile,)), task, image.size)
 
     def normalise(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return what the vision tower takes, float32 [1, 3, height, width]."""
+        """Return the vision tower's input, float32 [1, 3, height, width]."""
         return np.stack([table[pixels_HWC[..., channel]] for channel, table in enumerate(self._tables)])[None]
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """Return the text of tokens, control tokens and places included."""
+        """Return the tokens' text including control tokens and locations."""
         return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=False))
 
     def read(self, token_ids: Sequence[int], prompt: Florence2Prompt) -> dict[str, Any] | str:
-        """Return what the task found, in pixels of the picture; see ``post_process.read_answer``."""
+        """Return the task's result in pixels of the picture; see ``post_process.read_answer``."""
         return read_answer(self.decode(token_ids), prompt.task, prompt.size, self.rules)
 
 
@@ -104,15 +104,15 @@ def _image_part(model_dir: Path) -> tuple[Path, Mapping[str, Any]]:
     path = model_dir / "processor_config.json"
     described = read_json_object(path).get("image_processor")
     if not isinstance(described, dict):
-        raise BrokenCheckpointError(f"{path} says nothing about images.", hint="fetch it again.")
+        raise BrokenCheckpointError(f"{path} has no image_processor.", hint="fetch it again.")
     return path, described
 
 
 def _side(path: Path, described: Mapping[str, Any]) -> int:
-    """Return the side of the square that pictures are brought to; other plans are not run."""
+    """Return the side in pixels of the square that pictures are resized to."""
     size = described.get("size") or {}
     if described.get("do_center_crop", False) or size.get("height") != size.get("width"):
-        raise ModelNotRunnableError(f"{path} does not bring pictures to one square, which is what is run.")
+        raise ModelNotRunnableError(f"{path} does not resize pictures to a square: not supported.")
     side = size.get("height")
     if not isinstance(side, int) or not 16 <= side <= 4096:
         raise BrokenCheckpointError(
@@ -122,7 +122,7 @@ def _side(path: Path, described: Mapping[str, Any]) -> int:
 
 
 def _rules(path: Path) -> Rules:
-    """Read what post-processing is told; a folder without it has none."""
+    """Read the post-processing settings; a missing file means defaults."""
     described = read_json_object(path).get("post_processor_config") if path.exists() else None
     if not isinstance(described, dict):
         return Rules()
@@ -137,14 +137,14 @@ def _tokenizer(path: Path, image_token_id: int) -> Tokenizer:
         raise BrokenCheckpointError(f"{path} cannot be read: {error.strerror}.") from error
     except Exception as error:
         raise BrokenCheckpointError(f"{path} is not a tokenizer: {error}.", hint="fetch it again.") from error
-    if tokenizer.get_vocab_size() == BART_TOKENS:  # microsoft/*: the reference adds the rest as it loads
+    if tokenizer.get_vocab_size() == BART_TOKENS:  # microsoft/*: the reference adds the rest when loading
         tokenizer.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in ADDED])
     missing = [
         token for token in (BEGIN, END, "<loc_0>", "<loc_999>") if tokenizer.token_to_id(token) is None
     ]
     if missing or tokenizer.token_to_id(IMAGE) not in (None, image_token_id):
         raise BrokenCheckpointError(
-            f"{path} does not know {', '.join(missing) or IMAGE} as config.json does.",
+            f"{path} does not match config.json in {', '.join(missing) or IMAGE}.",
             hint="config.json and tokenizer.json must belong together.",
         )
     return tokenizer

@@ -1,7 +1,7 @@
 """Every parameter tensor of a Florence-2, from its sizes.
 
-Source: transformers 5.x, models/florence2 and models/bart. The cosine table of the connector is not listed:
-it is a constant that a formula gives.
+Source: transformers 5.x, models/florence2 and models/bart. The connector's cosine table is not listed: it is
+computed from a formula.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 from smallsight.families.tensor_shape import Role, TensorShape, convolution, linear, lookup, norm, plain
 
 _MLP_RATIO = 4
-_POSITION_OFFSET = 2  # BART keeps two unused rows before its learned positions
+_POSITION_OFFSET = 2  # BART has two unused rows before its learned positions
 
 
 @dataclass(frozen=True)
 class Florence2Sizes:
-    """The numbers that fix a Florence-2 network; tuples hold one number per vision stage."""
+    """The sizes that determine a Florence-2 network; tuples hold one number per vision stage."""
 
     vocabulary: int
     text_hidden: int
@@ -34,12 +34,12 @@ class Florence2Sizes:
 
 
 def tensor_shapes(sizes: Mapping[str, Any]) -> tuple[TensorShape, ...]:
-    """List the tensors in the order in which data flows; the output head is tied to the embeddings."""
+    """List the tensors in data flow order; the output head is tied to the embeddings."""
     return tensor_shapes_of(Florence2Sizes(**sizes))
 
 
 def tensor_shapes_of(s: Florence2Sizes) -> tuple[TensorShape, ...]:
-    """List the tensors of a network of these sizes."""
+    """List the tensors of a network with these sizes."""
     shapes = _vision(s) + _connector(s)
     shapes.append(lookup("embeddings.weight", s.vocabulary, s.text_hidden))
     for side, num_layers in (("encoder", s.encoder_layers), ("decoder", s.decoder_layers)):
@@ -52,7 +52,7 @@ def tensor_shapes_of(s: Florence2Sizes) -> tuple[TensorShape, ...]:
 
 
 def kv_cache_bytes(sizes: Mapping[str, Any]) -> int:
-    """Return the size of the 16-bit cache of one answer: its own tokens and the encoder's."""
+    """Return the bytes of a 16-bit KV cache for one answer: its tokens and the encoder's."""
     s = Florence2Sizes(**sizes)
     num_tokens = s.text_positions + s.image_tokens
     return 2 * s.decoder_layers * s.text_hidden * num_tokens * 2

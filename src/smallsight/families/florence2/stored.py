@@ -1,4 +1,4 @@
-"""What a Florence-2 network is made of once quantised. Products that share their input are one matrix.
+"""A Florence-2's weights in stored form. Products with the same input are one matrix.
 
 The tower keeps 16 bits where the rest has 8 or 4 (see README.md).
 """
@@ -14,11 +14,11 @@ from smallsight.families.florence2.config import Florence2Config
 from smallsight.families.florence2.weights import Florence2Weights
 from smallsight.quant.scheme import Module, Scheme, Storage, Stored
 
-STORED_VERSION = 1  # raise it whenever the same weights would be stored in another way
+STORED_VERSION = 1  # increment when the same weights would be stored differently
 
 
 def adapted(scheme: Scheme) -> Scheme:
-    """Return how each part is stored: the tower and its connector never in fewer than 16 bits."""
+    """Return the scheme with at least 16 bits for the tower and its connector."""
     if scheme.modules[Module.VISION] in (Storage.FP32, Storage.BF16):
         return scheme
     kept = {Module.VISION: Storage.BF16, Module.CONNECTOR: Storage.BF16}
@@ -28,7 +28,7 @@ def adapted(scheme: Scheme) -> Scheme:
 def store_vision(
     weights: Florence2Weights, config: Florence2Config, scheme: Scheme
 ) -> Iterator[tuple[str, Stored]]:
-    """Yield all that ``vision_graph`` needs, by name, reading the checkpoint as it goes."""
+    """Yield every weight of ``vision_graph``, by name, reading the checkpoint lazily."""
     for number, stage in enumerate(config.stages):
         name = f"vision.stages.{number}"
         for part in ("patches", "norm"):
@@ -50,7 +50,7 @@ def store_vision(
 def store_text(
     weights: Florence2Weights, config: Florence2Config, scheme: Scheme
 ) -> Iterator[tuple[str, Stored]]:
-    """Yield all that ``text_graphs`` needs, by name, reading the checkpoint as it goes."""
+    """Yield every weight of ``text_graphs``, by name, reading the checkpoint lazily."""
     for side, num_layers in (("encoder", config.encoder_layers), ("decoder", config.decoder_layers)):
         yield f"{side}.positions", weights.take(f"{side}.positions")
         yield from _pair(weights, f"{side}.embedding_norm")

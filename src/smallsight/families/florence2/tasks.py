@@ -1,4 +1,4 @@
-"""What Florence-2 can be asked: its tasks, the sentences behind them, and free text mapped to one of them."""
+"""Florence-2's tasks, their sentences, and the mapping from free text to a task."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Form = Literal["text", "boxes", "quads", "phrases", "polygons", "boxes or polygo
 
 @dataclass(frozen=True, slots=True)
 class TaskPrompt:
-    """One task token: the sentence it stands for, with {input} if it takes one, and its answer's form."""
+    """A task token, the sentence it stands for, with {input} if it takes one, and its answer's form."""
 
     token: str
     sentence: str
@@ -22,7 +22,7 @@ class TaskPrompt:
 
     @property
     def takes_input(self) -> bool:
-        """Whether something must be named after the token."""
+        """Whether text must follow the token."""
         return "{input}" in self.sentence
 
 
@@ -47,7 +47,7 @@ TASKS: Mapping[str, TaskPrompt] = {
     token: TaskPrompt(token, sentence, form) for token, sentence, form in _ROWS
 }
 DESCRIBE = "<DETAILED_CAPTION>"
-# Free text to task: the first pattern that is found in it decides; nothing found is a caption.
+# Free text to task: the first matching pattern decides; without a match it is a caption.
 _HINTS = (
     (r"\b(read|text|written|says?|words?|ocr|transcribe)\b", "<OCR>"),
     (r"\b(detect|objects?|list|count|how many)\b", "<OD>"),
@@ -62,19 +62,18 @@ _LOCATE = re.compile(
 
 
 def find_task(prompt: str) -> tuple[TaskPrompt, str]:
-    """Return the task that a prompt means, and the sentence that the network is asked with.
+    """Return a prompt's task and the sentence for the network.
 
-    A prompt that holds a task token is that task; free text becomes the nearest one, since Florence-2 was not
-    trained to chat. Raises ArgumentError for a token with something around it that it does not take, or
-    without what it needs.
+    A task token in the prompt selects that task; free text selects the closest one, since Florence-2 was not
+    trained to chat. Raises ArgumentError for a token with unexpected text, or without the text it needs.
     """
     for task in TASKS.values():
         if task.token in prompt:
             given = prompt.replace(task.token, "").strip()
             if not task.takes_input and prompt.strip() != task.token:
-                raise ArgumentError(f"{task.token} takes no text beside it.", hint="ask it alone.")
+                raise ArgumentError(f"{task.token} takes no other text.", hint="use the token alone.")
             if task.takes_input and not given:
-                raise ArgumentError(f"{task.token} needs to be told what.", hint="write it after the token.")
+                raise ArgumentError(f"{task.token} needs an input.", hint="write it after the token.")
             return task, task.sentence.replace("{input}", given)
     if (located := _LOCATE.match(prompt)) is not None:
         task = TASKS["<OPEN_VOCABULARY_DETECTION>"]

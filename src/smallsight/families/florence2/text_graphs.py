@@ -1,4 +1,4 @@
-"""BART as two networks: the encoder, up to the memory that the decoder looks at, and one step of the decoder.
+"""BART as two networks: the encoder with the cross-attention keys and values, and one step of the decoder.
 
 Source: transformers 5.x, models/bart.
 """
@@ -23,7 +23,7 @@ from smallsight.graph.norm import layer_norm
 from smallsight.quant.scheme import Stored
 
 NORM_EPSILON = 1e-5
-POSITION_OFFSET = 2  # rows of the table before the first position
+POSITION_OFFSET = 2  # unused rows of the table before the first position
 
 
 Arithmetic = Literal["f32", "bf16"]
@@ -33,11 +33,10 @@ TYPES = {"f32": ov.Type.f32, "bf16": ov.Type.bf16}
 def build_encoder_graph(
     config: Florence2Config, stored: Mapping[str, Stored], arithmetic: Arithmetic
 ) -> ov.Model:
-    """Lay out the encoder. ``stored`` must outlive the compiled network.
+    """Build the encoder. ``stored`` must outlive the compiled network.
 
-    Inputs ``embeddings`` float32 [prompts, tokens, hidden] of pictures and text; ``positions`` int64
-    [tokens].
-    Outputs, layer by layer of the decoder, in the type of ``arithmetic``: keys [prompts, heads, head,
+    Inputs: ``embeddings`` float32 [prompts, tokens, hidden] of pictures and text; ``positions`` int64
+    [tokens]. Outputs for each decoder layer, in the type of ``arithmetic``: keys [prompts, heads, head,
     tokens] and values [prompts, heads, tokens, head].
     """
     return _BartBuilder(config, stored, arithmetic).encoder()
@@ -46,12 +45,12 @@ def build_encoder_graph(
 def build_decoder_graph(
     config: Florence2Config, stored: Mapping[str, Stored], arithmetic: Arithmetic
 ) -> ov.Model:
-    """Lay out one step of the decoder for all beams of all prompts. ``stored`` must outlive it.
+    """Build one step of the decoder for all beams of all prompts. ``stored`` must outlive it.
 
-    Inputs ``embeddings`` float32 [beams of all prompts, 1, hidden], ``position`` int64 [1], ``parents`` int32
-    [beams of all prompts]: from which beam of the step before each goes on; ``memory_scores`` float32
-    [prompts, 1, 1, tokens]: 0 where there is memory, else -inf; ``key.L`` and ``value.L`` as the encoder
-    gives them. Output float32 [beams, vocabulary]. Its own keys and values are the network's state.
+    Inputs: ``embeddings`` float32 [beams of all prompts, 1, hidden]; ``position`` int64 [1]; ``parents``
+    int32 [beams of all prompts], the previous step's beam that each one continues; ``memory_scores`` float32
+    [prompts, 1, 1, tokens], 0 for tokens and -inf for padding; ``key.L`` and ``value.L``, the encoder's
+    outputs. Output: float32 [beams, vocabulary]. The self-attention keys and values are the network's state.
     """
     return _BartBuilder(config, stored, arithmetic).decoder()
 
@@ -95,8 +94,8 @@ class _BartBuilder:
         for layer in range(config.decoder_layers):
             name = f"decoder.layers.{layer}"
             query, key, value = self._self_heads(name, hidden)
-            key, kept_key = self._remembered(f"{name}.key", key, parents)
-            value, kept_value = self._remembered(f"{name}.value", value, parents)
+            key, kept_key = self._with_history(f"{name}.key", key, parents)
+            value, kept_value = self._with_history(f"{name}.value", value, parents)
             sinks += [kept_key, kept_value]
             attended = self._joined(ops.scaled_dot_product_attention(query, key, value))
             hidden = self._after(name, "self", hidden, attended)
@@ -106,7 +105,7 @@ class _BartBuilder:
             ]
             parameters += memory
             hidden = self._after(
-                name, "cross", hidden, self._look(name, hidden, memory[0], memory[1], scores)
+                name, "cross", hidden, self._cross_attend(name, hidden, memory[0], memory[1], scores)
             )
             hidden = self._feed_forward(name, hidden)
         last = ops.reshape(hidden, integers(-1, config.hidden), special_zero=False)
@@ -123,8 +122,8 @@ class _BartBuilder:
         joined = self._linear(f"{name}.self_attention", hidden)
         return [self._heads(piece) for piece in split(joined, width, width, width)]
 
-    def _remembered(self, name: str, new: Node, parents: Node) -> tuple[Node, Node]:
-        """Put what is new behind what the parents had; returns both, and the node that keeps them."""
+    def _with_history(self, name: str, new: Node, parents: Node) -> tuple[Node, Node]:
+        """Append new keys or values to the parents' state; return the result and the node that stores it."""
         batch = ops.gather(ops.shape_of(new), integers(0), integers(0))
         empty_shape = ops.concat([batch, integers(self.config.heads, 0, self.head)], 0)
         empty = ops.broadcast(ops.constant(np.float32(0)), empty_shape)
@@ -133,12 +132,12 @@ class _BartBuilder:
         whole = ops.concat([ops.gather(before, parents, integers(0)), new], 2)
         return whole, ops.assign(whole, name)
 
-    def _look(self, name: str, hidden: Node, key: Node, value: Node, scores: Node) -> Node:
-        """Attend to a prompt's memory, its beams side by side as so many queries."""
-        asked = self._linear(f"{name}.cross_query", hidden)
+    def _cross_attend(self, name: str, hidden: Node, key: Node, value: Node, scores: Node) -> Node:
+        """Attend to a prompt's encoded tokens, with its beams as queries."""
+        queries = self._linear(f"{name}.cross_query", hidden)
         prompts = ops.gather(ops.shape_of(key), integers(0), integers(0))
         by_prompt = ops.concat([prompts, integers(-1, self.config.heads, self.head)], 0)
-        query = ops.transpose(ops.reshape(asked, by_prompt, special_zero=False), integers(0, 2, 1, 3))
+        query = ops.transpose(ops.reshape(queries, by_prompt, special_zero=False), integers(0, 2, 1, 3))
         key, value = (ops.convert(half, "f32") for half in (key, value))
         scaled = ops.multiply(query, scalar(self.head**-0.5))
         likeness = ops.add(ops.matmul(scaled, key, transpose_a=False, transpose_b=False), scores)
@@ -147,7 +146,7 @@ class _BartBuilder:
         return ops.reshape(seen, integers(-1, 1, self.config.hidden), special_zero=False)
 
     def _after(self, name: str, kind: str, hidden: Node, attended: Node) -> Node:
-        """Project what attention gave, add it, and normalise."""
+        """Project the attention's output, add it to the input and normalise."""
         added = ops.add(hidden, self._linear(f"{name}.{kind}_output", attended))
         return self._norm(f"{name}.{kind}_norm", added)
 

@@ -1,6 +1,6 @@
 """The network from a picture to its tokens: DaViT, positions, projection.
 
-DaViT takes turns between attention inside windows, among places, and attention among channels, of the whole
+DaViT alternates attention between positions, within windows, and attention between channels, over the whole
 picture. Source: transformers 5.x, models/florence2.
 """
 
@@ -26,10 +26,10 @@ NORM_EPSILON = 1e-5
 
 
 def build_vision_graph(config: Florence2Config, stored: Mapping[str, Stored], image_px: int) -> ov.Model:
-    """Lay out the tower over what ``stored.store_vision`` made, which must outlive the compiled network.
+    """Build the tower over the output of ``stored.store_vision``, which must outlive the compiled network.
 
-    Input ``pixels`` float32 [pictures, 3, image_px, image_px]; output float32 [pictures, tokens, hidden], the
-    token of the whole first.
+    Input ``pixels`` float32 [pictures, 3, image_px, image_px]; output float32 [pictures, tokens, hidden],
+    with the token of the whole picture first.
     """
     return _DaViTBuilder(config, stored, image_px).build()
 
@@ -53,7 +53,7 @@ class _DaViTBuilder:
         return ov.Model([ops.result(ops.convert(tokens, "f32"))], [pixels], "florence2-vision")
 
     def _shrink(self, name: str, stage: DaViTStage, hidden_NHWC: Node, side: int) -> tuple[Node, int]:
-        """Convolve with a stride; the first stage normalises after, the others before."""
+        """Apply the strided convolution; the first stage normalises after it, the others before."""
         is_first = name.endswith("stages.0")
         if not is_first:
             hidden_NHWC = self._norm(f"{name}.norm", hidden_NHWC)
@@ -62,7 +62,7 @@ class _DaViTBuilder:
         return self._norm(f"{name}.norm", convolved) if is_first else convolved, side
 
     def _half(self, name: str, stage: DaViTStage, hidden_NHWC: Node, side: int) -> Node:
-        """Two residual steps, each after a depthwise convolution: attention, then a feed-forward network."""
+        """Apply attention and a feed-forward network, both residual and after a depthwise convolution."""
         hidden_NHWC = ops.add(
             hidden_NHWC, self._convolve_each(f"{name}.before_attention", hidden_NHWC, stage)
         )
@@ -82,10 +82,10 @@ class _DaViTBuilder:
             )
         rows = (side + missing) // window
         cut = ops.reshape(hidden_NHWC, integers(-1, rows, window, rows, window, width), special_zero=False)
-        places = ops.reshape(
+        windows = ops.reshape(
             ops.transpose(cut, integers(0, 1, 3, 2, 4, 5)), integers(-1, window**2, width), special_zero=False
         )
-        joined = self._linear(f"{name}.query_key_value", places)
+        joined = self._linear(f"{name}.query_key_value", windows)
         query, key, value = (
             ops.transpose(
                 ops.reshape(piece, integers(0, 0, stage.heads, head), special_zero=True), integers(0, 2, 1, 3)
@@ -107,9 +107,9 @@ class _DaViTBuilder:
         return ops.slice(whole, integers(0, 0), integers(side, side), integers(1, 1), integers(1, 2))
 
     def _attend_channels(self, name: str, stage: DaViTStage, hidden_NHWC: Node, side: int) -> Node:
-        """Attend among the channels of a group; every place of the picture is a dimension of a channel."""
-        num_places, size = side * side, stage.width // stage.groups
-        tokens = ops.reshape(hidden_NHWC, integers(-1, num_places, stage.width), special_zero=False)
+        """Attend between the channels of a group; each channel's vector has one value per position."""
+        num_positions, size = side * side, stage.width // stage.groups
+        tokens = ops.reshape(hidden_NHWC, integers(-1, num_positions, stage.width), special_zero=False)
         joined = self._linear(f"{name}.query_key_value", tokens)
         query, key, value = (
             ops.transpose(
@@ -118,7 +118,7 @@ class _DaViTBuilder:
             )
             for piece in split(joined, stage.width, stage.width, stage.width)
         )
-        scaled = ops.multiply(query, scalar(num_places**-0.5))
+        scaled = ops.multiply(query, scalar(num_positions**-0.5))
         scores = ops.softmax(ops.matmul(scaled, key, transpose_a=True, transpose_b=False), -1)
         attended = ops.transpose(
             ops.matmul(value, scores, transpose_a=False, transpose_b=True), integers(0, 2, 1, 3)
@@ -129,7 +129,7 @@ class _DaViTBuilder:
         return ops.reshape(projected, integers(-1, side, side, stage.width), special_zero=False)
 
     def _connect(self, hidden_NHWC: Node, side: int) -> Node:
-        """Add positions, put the mean of all places before them, and project to the width of text."""
+        """Add positions, prepend the mean of all tokens, and project to the text's width."""
         width = self.config.stages[-1].width
         rows, columns = (self._array(f"connector.{name}")[:side] for name in ("rows", "columns"))
         grid = np.concatenate(
@@ -139,11 +139,11 @@ class _DaViTBuilder:
             ],
             axis=2,
         )
-        # The place in time of a single picture: sine 0 and cosine 1, by turns.
+        # The temporal position of a single picture: alternating sine 0 and cosine 1.
         moment = np.tile(np.array([0, 1], np.float32), width // 2)
-        places = ops.constant((grid + moment).reshape(1, side * side, width).astype(np.float32))
+        positions = ops.constant((grid + moment).reshape(1, side * side, width).astype(np.float32))
         tokens = ops.add(
-            ops.reshape(hidden_NHWC, integers(-1, side * side, width), special_zero=False), places
+            ops.reshape(hidden_NHWC, integers(-1, side * side, width), special_zero=False), positions
         )
         mean = ops.reduce_mean(tokens, integers(1), keep_dims=True)
         projected = linear(ops.concat([mean, tokens], 1), self.stored["connector.projection.weight"])
@@ -164,7 +164,7 @@ class _DaViTBuilder:
         )
 
     def _convolve_each(self, name: str, hidden_NHWC: Node, stage: DaViTStage) -> Node:
-        """Convolve every channel by itself, 3 x 3."""
+        """Apply a 3 x 3 depthwise convolution."""
         filters = self._array(f"{name}.weight").reshape(stage.width, 1, 1, 3, 3)
         convolved = ops.group_convolution(
             ops.transpose(hidden_NHWC, integers(0, 3, 1, 2)),

@@ -1,4 +1,4 @@
-"""How checkpoints call Florence-2's tensors, native and original; taking them by Smallsight's own names."""
+"""Maps Smallsight's tensor names to both sets of upstream names and reads a Florence-2 checkpoint."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _TEXT_LAYER = {
     "ffn_down": "fc2",
     "ffn_norm": "final_layer_norm",
 }
-# Copies of the embedding table, tied to it, and tables that a formula gives.
+# Tied copies of the embedding table, and a table that is computed from a formula.
 _NATIVE_EXTRAS = (
     "lm_head.weight",
     "model.language_model.encoder.embed_tokens.weight",
@@ -65,10 +65,10 @@ _ORIGINAL_EXTRAS = (
 
 
 class Florence2Weights:
-    """The tensors of one checkpoint, each taken once. Opening it checks that it holds all that is needed."""
+    """The tensors of one checkpoint, each taken once. Missing or unknown ones raise BrokenCheckpointError."""
 
     def __init__(self, paths: Sequence[Path], sizes: Florence2Sizes) -> None:
-        self._where = paths[0].parent
+        self._folder = paths[0].parent
         self._parts = CheckpointParts(paths)
         self._shapes = {tensor.name: tensor.shape for tensor in tensor_shapes_of(sizes)}
         held = self._parts.untaken
@@ -77,20 +77,20 @@ class Florence2Weights:
         self._check_names(held, extras)
 
     def take(self, name: str) -> NDArray[np.float32]:
-        """Return a tensor of ``shapes.tensor_shapes`` as float32; raises BrokenCheckpointError."""
+        """Return a tensor from ``shapes.tensor_shapes`` as float32; raises BrokenCheckpointError."""
         shape = self._shapes[name]
         upstream = upstream_name(name, is_original=self.is_original)
-        if self.is_original and name == "connector.projection.weight":  # kept the other way around
+        if self.is_original and name == "connector.projection.weight":  # stored transposed
             return np.ascontiguousarray(self._parts.take(upstream, shape[::-1]).T)
         return self._parts.take(upstream, shape)
 
     def take_head(self) -> NDArray[np.float32]:
-        """Return the output head [vocabulary, hidden]: the embedding table."""
+        """Return the output head, float32 [vocabulary, hidden], which is the embedding table."""
         rows, _ = self._shapes["embeddings.weight"]
         return self.map_embeddings().rows(np.arange(rows))
 
     def map_embeddings(self) -> RowTable:
-        """Return the embedding table, left in its file."""
+        """Return the embedding table, memory-mapped from its file."""
         rows, width = self._shapes["embeddings.weight"]
         upstream = upstream_name("embeddings.weight", is_original=self.is_original)
         return self._parts.part_with(upstream).map_table(upstream, (rows, width))
@@ -99,20 +99,20 @@ class Florence2Weights:
         needed = {upstream_name(name, is_original=self.is_original) for name in self._shapes}
         wrong = {
             "lack": sorted(needed - held),
-            "have no place in the network for": sorted(held - needed - set(extras)),
+            "unexpectedly have": sorted(held - needed - set(extras)),
         }
         for what, names in wrong.items():
             if names:
                 raise BrokenCheckpointError(
-                    f"The weights in {self._where} {what} {len(names)} tensors, such as {names[0]}.",
+                    f"The weights in {self._folder} {what} {len(names)} tensors, such as {names[0]}.",
                     hint="config.json and the safetensors files must belong together; fetch them again.",
                 )
 
 
 def upstream_name(name: str, *, is_original: bool = False) -> str:
-    """Return how a checkpoint calls a tensor of ``shapes.tensor_shapes``.
+    """Return the checkpoint's name for a tensor from ``shapes.tensor_shapes``.
 
-    Source: transformers 5.x, models/florence2, and the conversion script that came with it.
+    Source: transformers 5.x, models/florence2, and its conversion script.
     """
     if name in _CONNECTOR:
         return _CONNECTOR[name][1] if is_original else f"model.multi_modal_projector.{_CONNECTOR[name][0]}"
@@ -130,7 +130,7 @@ def upstream_name(name: str, *, is_original: bool = False) -> str:
 
 
 def _vision_name(parts: Sequence[str], *, is_original: bool) -> str:
-    """Name a tensor of vision.stages.S.patches|norm.KIND or vision.stages.S.blocks.B.HALF.MODULE.KIND."""
+    """Map vision.stages.S.patches|norm.KIND or vision.stages.S.blocks.B.HALF.MODULE.KIND."""
     stage, kind = parts[2], parts[-1]
     if parts[3] != "blocks":
         module = {"patches": "proj" if is_original else "conv", "norm": "norm"}[parts[3]]

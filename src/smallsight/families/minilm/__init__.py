@@ -1,1 +1,1 @@
-"""all-MiniLM-L6-v2 and other BERT encoders that turn a text into one vector by averaging its tokens."""
+"""all-MiniLM-L6-v2 and other BERT encoders with mean pooling."""

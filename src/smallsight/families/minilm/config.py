@@ -1,4 +1,4 @@
-"""The shape of a BERT text embedder, read from the JSON files beside its weights."""
+"""The configuration of a BERT text embedder, read from the JSON files next to its weights."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SIZES = (
 
 @dataclass(frozen=True)
 class MiniLMConfig:
-    """Sizes of the network; ``max_tokens`` is where texts are cut, at most 256 and its position table."""
+    """Sizes of the network; texts are cut at ``max_tokens``, at most 256 and at most ``max_positions``."""
 
     vocabulary_size: int
     hidden_size: int
@@ -38,9 +38,9 @@ class MiniLMConfig:
 
 
 def read_config(model_dir: Path) -> MiniLMConfig:
-    """Read config.json, and what sentence-transformers keeps beside it where it is there.
+    """Read config.json and, if present, the files that sentence-transformers adds.
 
-    Raises BrokenCheckpointError for files that are missing or damaged and for other architectures.
+    Raises BrokenCheckpointError for missing or damaged files and for other architectures.
     """
     described = read_json(model_dir / "config.json")
     described.setdefault("position_embedding_type", "absolute")
@@ -48,12 +48,12 @@ def read_config(model_dir: Path) -> MiniLMConfig:
         if described.get(name) != expected:
             raise BrokenCheckpointError(
                 f"{model_dir / 'config.json'} has {name} {described.get(name)!r}, expected {expected!r}.",
-                hint="only BERT encoders such as all-MiniLM-L6-v2 can be the text embedder.",
+                hint="use a BERT encoder such as all-MiniLM-L6-v2 as text embedder.",
             )
     sizes = {name: _size(described, name, model_dir) for name in SIZES}
     if sizes["hidden_size"] % sizes["num_attention_heads"]:
         raise BrokenCheckpointError(
-            f"hidden_size {sizes['hidden_size']} in {model_dir / 'config.json'} cannot be divided among "
+            f"hidden_size {sizes['hidden_size']} in {model_dir / 'config.json'} is not a multiple of "
             f"{sizes['num_attention_heads']} heads."
         )
     _require_mean_pooling(model_dir / "1_Pooling" / "config.json")
@@ -71,7 +71,7 @@ def read_config(model_dir: Path) -> MiniLMConfig:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the object in a JSON file, or raise BrokenCheckpointError saying why it cannot be had."""
+    """Return a JSON file's object; raises BrokenCheckpointError."""
     try:
         content = json.loads(path.read_text("utf-8"))
     except OSError as error:
@@ -87,7 +87,7 @@ def _size(described: dict[str, Any], name: str, model_dir: Path) -> int:
     value = described.get(name)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise BrokenCheckpointError(
-            f"{model_dir / 'config.json'} has {name} {value!r}, expected a whole number above 0."
+            f"{model_dir / 'config.json'} has {name} {value!r}, expected an integer above 0."
         )
     return value
 
@@ -109,7 +109,7 @@ def _require_mean_pooling(path: Path) -> None:
     }
     if modes != {"pooling_mode_mean_tokens"}:
         raise BrokenCheckpointError(
-            f"{path} asks for {', '.join(sorted(modes)) or 'no pooling'}, expected pooling_mode_mean_tokens."
+            f"{path} has {', '.join(sorted(modes)) or 'no pooling'}, expected pooling_mode_mean_tokens."
         )
 
 

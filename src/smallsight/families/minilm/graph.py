@@ -1,4 +1,4 @@
-"""The network of the text embedder: token ids and their mask in, vectors of length 1 out."""
+"""The text embedder's network: token ids and their mask in, vectors of length 1 out."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from smallsight.graph.pooling import mean_over_tokens
 from smallsight.graph.row_probe import ProbedMatrix
 from smallsight.quant.scheme import EmbedderPrecision, store_matrix
 
-BUILDER_VERSION = 1  # raise it whenever the same weights would give other vectors
+BUILDER_VERSION = 1  # increment when the same weights would give other vectors
 
 
 def build_graph(config: MiniLMConfig, weights: MiniLMWeights, precision: EmbedderPrecision) -> ov.Model:
-    """Lay out the network with its weights in it.
+    """Build the network including its weights.
 
-    Inputs ``token_ids`` and ``mask``, both int32 [batch, tokens], mask 1 for tokens and 0 for padding behind
-    them. Output float32 [batch, hidden_size], rows of length 1. In int8, matrices of linear layers and the
-    table of words are int8; the rest stays float32.
+    Inputs ``token_ids`` and ``mask``, both int32 [batch, tokens]; the mask is 1 for tokens and 0 for the
+    padding after them. Output float32 [batch, hidden_size], rows of length 1. In int8, the matrices of linear
+    layers and the word table are int8; the rest stays float32.
     """
     token_ids_BT = ops.parameter([-1, -1], np.int32, name="token_ids")
     mask_input_BT = ops.parameter([-1, -1], np.int32, name="mask")
@@ -41,7 +41,7 @@ def build_graph(config: MiniLMConfig, weights: MiniLMWeights, precision: Embedde
 
 
 def product_matrices(config: MiniLMConfig, precision: EmbedderPrecision) -> list[ProbedMatrix]:
-    """Return a matrix of random values for each shape that the network multiplies by, for ``probe_rows``."""
+    """Return a random matrix for each matrix shape of the network, for ``probe_rows``."""
     hidden, wide = config.hidden_size, config.intermediate_size
     form = "int8-rows" if precision == "int8" else precision
     values = np.random.default_rng(0)
@@ -54,7 +54,7 @@ def product_matrices(config: MiniLMConfig, precision: EmbedderPrecision) -> list
 def _embed(
     config: MiniLMConfig, weights: MiniLMWeights, precision: EmbedderPrecision, token_ids_BT: Node
 ) -> Node:
-    """Add up word, position and token type; a single text has type 0 throughout."""
+    """Sum the word, position and token type embeddings; a single text has token type 0 throughout."""
     words_BTD = embed_tokens(store_matrix(weights.words, precision), token_ids_BT)
     table_PD = weights.positions[: config.max_tokens] + weights.token_types[0]
     num_tokens = ops.gather(ops.shape_of(token_ids_BT), integers(1), integers(0))
@@ -69,7 +69,7 @@ def _layer(
     hidden_BTD: Node,
     scores_B11T: Node,
 ) -> Node:
-    """Attention, then two linear layers, each added to its input and normalised."""
+    """Apply attention, then two linear layers; each result is added to its input and normalised."""
     attended_BTD = attend(
         _linear(layer.query, precision, hidden_BTD),
         _linear(layer.key, precision, hidden_BTD),

@@ -1,7 +1,7 @@
-"""Text to token ids: BERT's WordPiece, set up from tokenizer.json.
+"""Converts text to token ids with BERT's WordPiece, configured from tokenizer.json.
 
-The parts are put together here rather than loaded as one, so that a damaged file is a typed error and the
-file's own padding and truncation do not matter.
+The parts are assembled here instead of loading the file as a whole, so that a damaged file raises a typed
+error and the file's padding and truncation settings are ignored.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MAX_CHARS = 65_536
 
 
 class MiniLMTokenizer:
-    """Turns texts into token ids; any string is allowed."""
+    """Converts texts to token ids; any string is allowed."""
 
     def __init__(self, tokenizer: Tokenizer, padding_id: int) -> None:
         self._tokenizer = tokenizer
@@ -33,7 +33,7 @@ class MiniLMTokenizer:
 
     @classmethod
     def load(cls, model_dir: Path, config: MiniLMConfig) -> MiniLMTokenizer:
-        """Read tokenizer.json, or raise BrokenCheckpointError saying what in it cannot be used."""
+        """Read tokenizer.json; raises BrokenCheckpointError that names the unsupported part."""
         path = model_dir / "tokenizer.json"
         described = read_json(path)
         for part, expected in EXPECTED_PARTS.items():
@@ -47,16 +47,16 @@ class MiniLMTokenizer:
         return cls(tokenizer, vocabulary[PADDING])
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the ids of each text between begin and end marks, cut at the configuration's max_tokens.
+        """Return the ids of each text between begin and end tokens, cut at the configuration's max_tokens.
 
-        Of a text only the first 65,536 characters are looked at. Each text is encoded by itself, since the
-        batch call would start threads that a later fork of this process could not use.
+        Only the first 65,536 characters of a text are used. Texts are encoded one by one, because the batch
+        call would start threads that a later fork of this process could not use.
         """
         return [self._tokenizer.encode(_readable(text[:MAX_CHARS])).ids for text in texts]
 
 
 def _readable(text: str) -> str:
-    """Replace halves of surrogate pairs, which have no UTF-8 form."""
+    """Replace unpaired surrogates, which have no UTF-8 form."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

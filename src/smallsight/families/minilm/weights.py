@@ -1,4 +1,4 @@
-"""Upstream tensor names, and the weights of the network under names of its own.
+"""Reads a checkpoint's weights by their upstream names.
 
 Source: BertModel of transformers, without the pooling head, which sentence embeddings do not use.
 """
@@ -44,7 +44,7 @@ class LayerWeights:
 
 @dataclass(frozen=True, eq=False)
 class MiniLMWeights:
-    """Everything the network is made of: tables of words, positions and token types, a norm, layers."""
+    """All weights: word, position and token type tables, a norm, and the layers."""
 
     words: FloatArray
     positions: FloatArray
@@ -54,9 +54,9 @@ class MiniLMWeights:
 
 
 def read_weights(path: Path, config: MiniLMConfig) -> MiniLMWeights:
-    """Read model.safetensors; every tensor in it must be one the network uses or one known not to matter.
+    """Read model.safetensors, in which every tensor must be used by the network or listed in ``NOT_USED``.
 
-    Raises BrokenCheckpointError for missing, unknown, misshapen or non-finite tensors.
+    Raises BrokenCheckpointError for tensors that are missing, unknown, of the wrong shape or not finite.
     """
     checkpoint = TensorFiles(path)
     hidden = config.hidden_size
@@ -71,7 +71,7 @@ def read_weights(path: Path, config: MiniLMConfig) -> MiniLMWeights:
     )
     if unknown := sorted(checkpoint.untaken - NOT_USED):
         raise BrokenCheckpointError(
-            f"{path} holds {len(unknown)} tensors that the network has no place for, such as {unknown[0]}.",
+            f"{path} has {len(unknown)} unknown tensors, such as {unknown[0]}.",
             hint="config.json and model.safetensors must belong together.",
         )
     return weights

@@ -1,6 +1,6 @@
-"""What config.json says about a moondream2 of revision 2025-01-09; what it leaves out has published values.
+"""The validated config.json of a moondream2 of revision 2025-01-09; missing values are the published ones.
 
-The published file leaves out everything. Source: vikhyat/moondream 8ac77eb, torch/config.py.
+The published file contains none of them. Source: vikhyat/moondream 8ac77eb, torch/config.py.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from smallsight.families.moondream2.shapes import Moondream2Sizes
 from smallsight.families.moondream2.templates import Templates, read_templates
 
 MODEL_TYPES = ("moondream1", "moondream")
-FFN_FACTOR = 4  # of the decoder
+FFN_FACTOR = 4  # the decoder's feed-forward width, in multiples of hidden
 _PUBLISHED: Mapping[str, Mapping[str, int]] = {
     "text": {
         "dim": 2048,
@@ -53,9 +53,9 @@ _PUBLISHED: Mapping[str, Mapping[str, int]] = {
 
 @dataclass(frozen=True)
 class Moondream2VisionConfig:
-    """The vision tower, and into how many crops a picture may be cut for it.
+    """The vision tower, and how pictures are cut into crops for it.
 
-    ``margin_patches`` are what neighbouring crops share on each side, in patches.
+    Each crop has a margin of ``margin_patches`` patches on every side, which overlaps its neighbours.
     """
 
     hidden: int
@@ -70,23 +70,23 @@ class Moondream2VisionConfig:
 
     @property
     def patches_per_side(self) -> int:
-        """How many patches make a row of a crop."""
+        """Patches in a row of a crop."""
         return self.crop_px // self.patch_px
 
     @property
     def margin_px(self) -> int:
-        """The margin in pixels."""
+        """The margin of a crop in pixels."""
         return self.margin_patches * self.patch_px
 
     @property
     def step_px(self) -> int:
-        """How far one crop is from the next."""
+        """The distance between neighbouring crops in pixels."""
         return self.crop_px - 2 * self.margin_px
 
 
 @dataclass(frozen=True)
 class Moondream2TextConfig:
-    """The decoder: attention and feed-forward side by side; half of a head turns with the position."""
+    """The decoder: attention and feed-forward network in parallel; half of each head is rotated."""
 
     vocabulary: int
     hidden: int
@@ -106,13 +106,13 @@ class Moondream2TextConfig:
 
     @property
     def rotated_dims(self) -> int:
-        """How much of a head turns."""
+        """Dimensions of a head that rotary embedding rotates."""
         return self.head_dim // 2
 
 
 @dataclass(frozen=True)
 class RegionConfig:
-    """The head for places: how many features a number becomes, and into how many bins it is read."""
+    """The region head: the number of features that encode a number, and of bins that it is decoded to."""
 
     inner: int
     coordinate_features: int
@@ -123,7 +123,7 @@ class RegionConfig:
 
 @dataclass(frozen=True)
 class Moondream2Config:
-    """A whole network and how it is asked."""
+    """A whole network, its token ids and prompt templates."""
 
     vision: Moondream2VisionConfig
     text: Moondream2TextConfig
@@ -134,21 +134,21 @@ class Moondream2Config:
 
     @property
     def tokens_per_image(self) -> int:
-        """How many tokens every picture becomes."""
+        """Image tokens of a picture, whatever its size."""
         return self.vision.patches_per_side**2
 
     @property
     def prefix_tokens(self) -> int:
-        """The beginning whose tokens see one another: the begin token and the picture's."""
+        """Tokens with bidirectional attention: the begin token and the picture's."""
         return 1 + self.tokens_per_image
 
     @property
     def image_token_id(self) -> int:
-        """What stands for a part of a picture among token ids; the network never sees it."""
+        """The placeholder for an image token in prompts, outside the vocabulary; no network input."""
         return self.text.vocabulary
 
     def sizes(self) -> Moondream2Sizes:
-        """Return what fixes the shapes of the tensors."""
+        """Return the sizes that determine the tensors' shapes."""
         vision, text, region = self.vision, self.text, self.region
         return Moondream2Sizes(
             vocabulary=text.vocabulary,
@@ -190,20 +190,20 @@ def read_config(model_dir: Path) -> Moondream2Config:
 
 
 def _numbers(path: Path, given: Mapping[str, Any], part: str) -> dict[str, int]:
-    """Read the numbers of one part; a name that this revision does not know means another network."""
+    """Read the numbers of one part; a name unknown to this revision means another network."""
     published, stated = _PUBLISHED[part], given.get(part, {})
     if not isinstance(stated, dict):
         raise BrokenCheckpointError(f"{path} has {part} {stated!r}, expected an object.")
     unknown = sorted(set(stated) - set(published) - {"templates"})
     if unknown:
         raise ModelNotRunnableError(
-            f"{path} has {part}.{unknown[0]}, which moondream2 of 2025-01-09 does not know.",
+            f"{path} has {part}.{unknown[0]}, which moondream2 of 2025-01-09 does not have.",
             hint="fetch the revision 2025-01-09.",
         )
-    numbers = {name: stated.get(name, usual) for name, usual in published.items()}
+    numbers = {name: stated.get(name, default) for name, default in published.items()}
     for name, value in numbers.items():
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**31:
-            raise BrokenCheckpointError(f"{path} has {part}.{name} {value!r}, expected a whole number.")
+            raise BrokenCheckpointError(f"{path} has {part}.{name} {value!r}, expected an integer from 0.")
     return numbers
 
 
@@ -214,7 +214,7 @@ def _check(
     region: Mapping[str, int],
     tokens: Mapping[str, int],
 ) -> None:
-    """Refuse sizes that do not fit together, and plans of attention that are not run."""
+    """Raise for inconsistent sizes and unsupported attention prefixes."""
     zero = [name for part in (vision, text, region) for name, value in part.items() if value == 0]
     if not set(zero) <= {"overlap_margin", "prefix_attn"}:
         raise BrokenCheckpointError(f"{path} has {zero[0]} 0.", hint="fetch it again.")
@@ -223,25 +223,25 @@ def _check(
         "crop_size is a multiple of enc_patch_size": vision["crop_size"] % vision["enc_patch_size"] == 0,
         "crops are wider than their margins": side > 2 * vision["overlap_margin"],
         "enc_dim is a multiple of enc_n_heads": vision["enc_dim"] % vision["enc_n_heads"] == 0,
-        "half of a head of the decoder is even": text["dim"] % (4 * text["n_heads"]) == 0,
-        "proj_out_dim, region.dim and text.dim are one": (
+        "half of a decoder head is even": text["dim"] % (4 * text["n_heads"]) == 0,
+        "proj_out_dim, region.dim and text.dim are equal": (
             vision["proj_out_dim"] == region["dim"] == text["dim"]
         ),
         "in_channels is 3": vision["in_channels"] == 3,
-        "features and size bins come in pairs": not any(
+        "the numbers of features and size bins are even": not any(
             region[name] % 2 for name in ("coord_feat_dim", "size_feat_dim", "size_out_dim")
         ),
         "bos_id and eos_id are in the vocabulary": max(tokens.values()) < text["vocab_size"],
-        "a picture fits into max_context": side**2 + 1 < text["max_context"],
+        "a picture fits in max_context": side**2 + 1 < text["max_context"],
     }
     if text["prefix_attn"] != side**2 + 1:
         raise ModelNotRunnableError(
-            f"{path} has text.prefix_attn {text['prefix_attn']}; only {side**2 + 1}, which is the picture, "
-            "is run."
+            f"{path} has text.prefix_attn {text['prefix_attn']}; only {side**2 + 1}, a picture's length, is "
+            "supported."
         )
     for rule, holds in rules.items():
         if not holds:
-            raise BrokenCheckpointError(f"{path} has sizes that do not fit together: {rule} is not true.")
+            raise BrokenCheckpointError(f"{path} has inconsistent sizes. Not true: {rule}.")
 
 
 def _config(

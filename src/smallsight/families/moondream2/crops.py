@@ -1,7 +1,7 @@
-"""Into which overlapping crops a picture is cut, and cutting it.
+"""Cuts a picture into overlapping crops.
 
-Source: vikhyat/moondream 8ac77eb, torch/image_crops.py. It resizes with libvips; here it is always Pillow's
-LANCZOS, which later revisions of the reference take where libvips is not installed.
+Source: vikhyat/moondream 8ac77eb, torch/image_crops.py. It resizes with libvips; this always uses Pillow's
+LANCZOS, which later revisions of the reference use where libvips is not installed.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ RESAMPLE = Image.Resampling.LANCZOS
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CroppedPicture(Tile):
-    """The whole picture as one square, then ``rows`` x ``columns`` crops in reading order, one below another.
+    """The whole picture as a square, then ``rows`` x ``columns`` crops in reading order, stacked vertically.
 
-    ``pixels_HWC`` is [(1 + crops) * crop_px, crop_px, 3]. A grid of 1 x 1 is the whole again and not
-    repeated.
+    ``pixels_HWC`` is [(1 + crops) * crop_px, crop_px, 3]. A grid of 1 x 1 would repeat the whole and has no
+    crops.
     """
 
     rows: int
@@ -32,15 +32,15 @@ class CroppedPicture(Tile):
 
     @property
     def num_crops(self) -> int:
-        """How many squares the tower sees."""
+        """Squares that the tower encodes, including the whole."""
         return 1 if self.rows == self.columns == 1 else 1 + self.rows * self.columns
 
 
 def plan_grid(size: tuple[int, int], detail: Detail, vision: Moondream2VisionConfig) -> tuple[int, int]:
-    """Return (rows, columns) of the crops for a picture of this (width, height).
+    """Return (rows, columns) of the crops for a picture of size (width, height).
 
-    ``high`` is the reference's grid. ``auto`` has no more crops than the picture's own pixels fill. ``low``
-    is 1 x 1.
+    ``high`` is the reference's grid. ``auto`` has no more crops than the picture's pixels fill. ``low`` is
+    1 x 1.
     """
     if detail is Detail.LOW:
         return 1, 1
@@ -53,7 +53,7 @@ def plan_grid(size: tuple[int, int], detail: Detail, vision: Moondream2VisionCon
 
 
 def cut_crops(image: Image.Image, detail: Detail, vision: Moondream2VisionConfig) -> CroppedPicture:
-    """Cut a picture of any mode and size; transparency is dropped, as the reference does."""
+    """Cut a picture of any mode and size; transparency is dropped, as in the reference."""
     rgb = image.convert("RGB")
     rows, columns = plan_grid(rgb.size, detail, vision)
     side, step = vision.crop_px, vision.step_px
@@ -72,10 +72,9 @@ def cut_crops(image: Image.Image, detail: Detail, vision: Moondream2VisionConfig
 
 
 def _reference_grid(height: int, width: int, step_px: int, max_crops: int) -> tuple[int, int]:
-    """Return the grid nearest to the picture's shape with at most ``max_crops``; a margin is off each side.
+    """Return the grid closest to the picture's proportions with at most ``max_crops``; sizes without margins.
 
-    The reference goes beyond its own limit for strips: 21 crops for 400 x 20,000 pixels. Here they are cut
-    off.
+    For strips, the reference exceeds its own limit: 21 crops for 400 x 20,000 pixels. This does not.
     """
     if height <= step_px or width <= step_px:
         return 1, 1

@@ -1,4 +1,4 @@
-"""moondream2's line in the registry."""
+"""moondream2's record in the registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One moondream2 checkpoint, opened: what an engine needs to run it."""
+"""An opened moondream2 checkpoint: what an engine needs to run it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from smallsight.quant.scheme import Scheme, Stored
 class Moondream2Model:
     """Processor, weights and networks of a folder in Hugging Face layout.
 
-    Raises BrokenCheckpointError for weights that are not those of config.json.
+    Raises BrokenCheckpointError for weights that do not match config.json.
     """
 
     stored_version = STORED_VERSION
@@ -40,31 +40,31 @@ class Moondream2Model:
         self._weights = Moondream2Weights(self.weight_files, self.config.sizes())
 
     def store(self) -> Iterator[tuple[str, Stored]]:
-        """Yield every weight in its stored form, by name, reading the checkpoint as it goes."""
+        """Yield every weight in its stored form, by name, reading the checkpoint lazily."""
         fresh = Moondream2Weights(self.weight_files, self.config.sizes())
         yield from store_vision(fresh, self.config, self.scheme)
         yield from store_text(fresh, self.config, self.scheme)
 
     def embeddings(self) -> RowTable:
-        """Return the table of token embeddings, left in its file."""
+        """Return the token embedding table, memory-mapped from its file."""
         return self._weights.map_embeddings()
 
     def to_patches(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return what the tower takes for one crop, float32 [1, patches, 3 * patch_px**2]."""
+        """Return the tower's input for one crop, float32 [1, patches, 3 * patch_px**2]."""
         return cut_patches(self.processor.normalise(pixels_HWC), self.config.vision.patch_px)
 
     def tower_graph(self, stored: Mapping[str, Stored]) -> ov.Model:
-        """Lay out the network from a crop's patches to features."""
+        """Build the network from a crop's patches to features."""
         return build_tower_graph(self.config, stored)
 
     def connector_graph(self, stored: Mapping[str, Stored]) -> ov.Model:
-        """Lay out the network from features of the whole and the crops to image tokens."""
+        """Build the network from the features of the whole picture and its crops to image tokens."""
         return build_connector_graph(self.config, stored)
 
     def text_graph(self, stored: Mapping[str, Stored]) -> ov.Model:
-        """Lay out the paged decoder."""
+        """Build the paged decoder."""
         return build_text_graph(self.config, stored)
 
     def region_graph(self, stored: Mapping[str, Stored], kind: NumberKind) -> ov.Model:
-        """Lay out the head that reads numbers of one kind."""
+        """Build the region head's decoder for one kind of number."""
         return build_region_graph(self.config, stored, kind)

@@ -1,7 +1,7 @@
-"""From a picture and words to what moondream2's networks take, as the reference makes it.
+"""Converts a picture and text to the inputs of moondream2's networks, with the reference's results.
 
-Source: vikhyat/moondream 8ac77eb, torch/moondream.py. What people write is data: control tokens in it are
-read as characters.
+Source: vikhyat/moondream 8ac77eb, torch/moondream.py. User text is data: control tokens in it are tokenised
+as characters.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from smallsight.families.moondream2.config import Moondream2Config, read_config
 from smallsight.families.moondream2.crops import cut_crops
 from smallsight.families.moondream2.templates import PromptKind
 
-GUARD = "\U000f0000"  # of the private use area: splits a control token that a person wrote
+GUARD = "\U000f0000"  # private use area: splits a control token in user text
 
 
 class Moondream2Processor:
-    """What one checkpoint makes of pictures and words. Safe to use from several threads."""
+    """One checkpoint's tokeniser, templates and picture processing. Thread-safe."""
 
     def __init__(self, model_dir: Path) -> None:
         """Read a folder in Hugging Face layout; raises BrokenCheckpointError or ModelNotRunnableError."""
@@ -41,23 +41,23 @@ class Moondream2Processor:
         )
 
     def prepare(self, image: Image.Image, words: str, kind: PromptKind, detail: Detail) -> PreparedPrompt:
-        """Make the prompt of a question, or of a search for a thing; "short caption" asks for a caption."""
+        """Make the prompt of a question or a detection; "short caption" as a question asks for a caption."""
         caption = self.config.templates.caption_of(words) if kind == "query" else None
         if caption is not None:
-            asked = list(caption)
+            prompt_ids = list(caption)
         else:
             before, after = self.config.templates.around[kind]
-            asked = [*before, *self._encode(words), *after]
+            prompt_ids = [*before, *self._encode(words), *after]
         beginning = [self.config.begin_token_id, *[self.image_token_id] * self.tokens_per_tile]
         picture = cut_crops(image, detail, self.config.vision)
-        return PreparedPrompt((*beginning, *asked), (picture,), prefix_tokens=len(beginning))
+        return PreparedPrompt((*beginning, *prompt_ids), (picture,), prefix_tokens=len(beginning))
 
     def normalise(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return what the vision tower takes of a crop, float32 [1, 3, height, width]."""
+        """Return the vision tower's input for a crop, float32 [1, 3, height, width]."""
         return self._values[pixels_HWC].transpose(2, 0, 1)[None]
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """Return the text of tokens, control tokens left out."""
+        """Return the tokens' text without control tokens."""
         return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=True))
 
     def token_bytes(self, token_id: int) -> bytes:
@@ -80,7 +80,7 @@ def _tokenizer(path: Path, vocabulary: int) -> Tokenizer:
         raise BrokenCheckpointError(f"{path} is not a tokenizer: {error}.", hint="fetch it again.") from error
     if (largest := max(tokenizer.get_vocab().values(), default=0)) >= vocabulary:
         raise BrokenCheckpointError(
-            f"{path} has token {largest}, and the network {vocabulary} tokens.",
+            f"{path} has token {largest}, but the network only {vocabulary} tokens.",
             hint="config.json and tokenizer.json must belong together.",
         )
     return tokenizer

@@ -1,4 +1,4 @@
-"""What a coordinate or a size becomes before it goes into the decoder.
+"""Encodes coordinates and sizes as inputs of the decoder.
 
 Source: vikhyat/moondream 8ac77eb, torch/region.py.
 """
@@ -20,10 +20,9 @@ KINDS: tuple[NumberKind, ...] = ("coordinate", "size")
 
 @dataclass(frozen=True, eq=False)
 class NumberEncoder:
-    """From one or two numbers to what goes into the decoder: waves of learnt frequencies, then a linear
-    layer.
+    """Encodes one or two numbers with learnt Fourier features and a linear layer.
 
-    ``frequencies`` [numbers, waves], ``weight`` [hidden, 2 * waves], ``bias`` [hidden].
+    Shapes: ``frequencies`` [numbers, waves], ``weight`` [hidden, 2 * waves], ``bias`` [hidden].
     """
 
     frequencies: NDArray[np.float32]
@@ -31,7 +30,7 @@ class NumberEncoder:
     bias: NDArray[np.float32]
 
     def encode(self, numbers: Sequence[float]) -> NDArray[np.float32]:
-        """Return float32 [hidden] of numbers from 0 to 1."""
+        """Return the decoder's input, float32 [hidden], for numbers from 0 to 1."""
         angles = (np.float32(2 * np.pi) * np.array(numbers, np.float32)) @ self.frequencies
         waves = np.concatenate([np.cos(angles), np.sin(angles)])
         encoded: NDArray[np.float32] = self.weight @ waves + self.bias
@@ -39,6 +38,6 @@ class NumberEncoder:
 
 
 def encoder_of(stored: Mapping[str, Stored], name: NumberKind) -> NumberEncoder:
-    """Return one of the two encoders."""
+    """Return the encoder of one kind of number from the stored weights."""
     parts = (f"{name}_frequencies", f"{name}_encoder.weight", f"{name}_encoder.bias")
     return NumberEncoder(*(np.asarray(stored[f"region.{part}"], np.float32) for part in parts))

@@ -1,4 +1,4 @@
-"""The networks from what the decoder thinks of a token to bins of a coordinate, or of a width and a height.
+"""The networks from the decoder's hidden state to bins of a coordinate, or of a width and a height.
 
 Source: vikhyat/moondream 8ac77eb, torch/region.py.
 """
@@ -20,7 +20,7 @@ from smallsight.quant.scheme import Stored
 
 
 def build_region_graph(config: Moondream2Config, stored: Mapping[str, Stored], kind: NumberKind) -> ov.Model:
-    """Lay out one decoder of numbers over what ``stored.store_text`` made, which must outlive it.
+    """Build one number decoder over the output of ``stored.store_text``, which must outlive it.
 
     Input ``hidden`` float32 [1, text hidden]; output float32 [1, bins]. A size's first half is the width.
     """

@@ -14,7 +14,7 @@ from smallsight.families.tensor_shape import Role, TensorShape, linear, lookup, 
 
 @dataclass(frozen=True)
 class Moondream2Sizes:
-    """The numbers that fix a moondream2 network."""
+    """The sizes that determine a moondream2 network."""
 
     vocabulary: int
     text_hidden: int
@@ -35,19 +35,19 @@ class Moondream2Sizes:
 
 
 def tensor_shapes(sizes: Mapping[str, Any]) -> tuple[TensorShape, ...]:
-    """List the tensors in the order in which data flows; the output head is not tied."""
+    """List the tensors in data flow order; the output head is not tied."""
     return tensor_shapes_of(Moondream2Sizes(**sizes))
 
 
 def tensor_shapes_of(s: Moondream2Sizes) -> tuple[TensorShape, ...]:
-    """List the tensors of a network of these sizes."""
+    """List the tensors of a network with these sizes."""
     shapes = _vision(s)
-    # crops and the whole picture are joined, so the connector takes twice the tower's width
+    # the connector's input is twice the tower's width: features of crops and whole picture concatenated
     shapes += linear("connector.up", s.connector_inner, 2 * s.vision_hidden, Role.CONNECTOR)
     shapes += linear("connector.down", s.text_hidden, s.connector_inner, Role.CONNECTOR)
     shapes.append(lookup("embeddings.weight", s.vocabulary, s.text_hidden))
     for layer in range(s.text_layers):
-        # attention and feed-forward run side by side, after one norm
+        # attention and feed-forward network run in parallel, after one norm
         shapes += _layer(f"text.layers.{layer}", s.text_hidden, s.text_ffn, Role.TEXT, norms=("norm",))
     shapes += norm("text.norm", s.text_hidden, Role.TEXT)
     shapes += linear("head", s.vocabulary, s.text_hidden, Role.HEAD)
@@ -55,7 +55,7 @@ def tensor_shapes_of(s: Moondream2Sizes) -> tuple[TensorShape, ...]:
 
 
 def kv_cache_bytes(sizes: Mapping[str, Any]) -> int:
-    """Return the size of the 16-bit key-value cache of one full context; every head has its own keys."""
+    """Return the bytes of a 16-bit KV cache for one full context; every head has separate keys."""
     s = Moondream2Sizes(**sizes)
     return 2 * s.text_layers * s.text_hidden * s.context_tokens * 2
 

@@ -1,4 +1,4 @@
-"""From what the tower made of overlapping crops to one grid of the size of a single crop.
+"""Joins the features of overlapping crops and pools them to the grid of a single crop.
 
 Source: vikhyat/moondream 8ac77eb, torch/image_crops.py and torch/vision.py.
 """
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 def stitch(
     crops: Sequence[NDArray[np.float32]], rows: int, columns: int, side: int, margin: int
 ) -> NDArray[np.float32]:
-    """Put crops [side * side, width] side by side without their inner margins: [height, width, features].
+    """Join crops [side * side, features] without their inner margins, float32 [height, width, features].
 
-    ``side`` and ``margin`` count patches. Of two crops that overlap, each gives its own half.
+    ``side`` and ``margin`` are in patches. Where two crops overlap, each contributes its half.
     """
     step = side - 2 * margin
     whole = np.empty((rows * step + 2 * margin, columns * step + 2 * margin, crops[0].shape[1]), np.float32)
@@ -31,10 +31,9 @@ def stitch(
 
 
 def pool(grid_HWD: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    """Average a grid of any size down, or repeat it up, to [side * side, features].
+    """Pool a grid of any size to float32 [side * side, features], as torch's adaptive average pooling does.
 
-    Cell i is the mean of places floor(i * size / side) to ceil((i + 1) * size / side), in both directions,
-    which is what torch calls adaptive average pooling.
+    In both directions, cell i is the mean of cells floor(i * size / side) to ceil((i + 1) * size / side).
     """
     height, width, features = grid_HWD.shape
     by_rows = _averages(height, side) @ grid_HWD.reshape(height, -1)
@@ -43,13 +42,13 @@ def pool(grid_HWD: NDArray[np.float32], side: int) -> NDArray[np.float32]:
     return np.ascontiguousarray(by_columns.transpose(1, 0, 2)).reshape(side * side, features)
 
 
-def _kept(place: int, count: int, side: int, margin: int) -> tuple[int, int]:
-    """Return which patches of a crop are used: its margin only where no neighbour is."""
-    return (0 if place == 0 else margin), (side if place == count - 1 else side - margin)
+def _kept(index: int, count: int, side: int, margin: int) -> tuple[int, int]:
+    """Return the range of a crop's patches that is used: margins only where there is no neighbour."""
+    return (0 if index == 0 else margin), (side if index == count - 1 else side - margin)
 
 
 def _averages(size: int, side: int) -> NDArray[np.float32]:
-    """Return the matrix [side, size] that takes the means of one direction."""
+    """Return the matrix [side, size] that averages along one direction."""
     matrix = np.zeros((side, size), np.float32)
     for cell in range(side):
         begin, end = cell * size // side, -(-(cell + 1) * size // side)

@@ -1,4 +1,4 @@
-"""What a moondream2 network is made of once quantised, part by part (see README.md)."""
+"""A moondream2's weights in stored form, part by part (see README.md)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from smallsight.families.moondream2.config import Moondream2Config
 from smallsight.families.moondream2.weights import Moondream2Weights
 from smallsight.quant.scheme import STORE, WIDE_GROUP, Module, Scheme, Storage, Stored
 
-STORED_VERSION = 1  # raise it whenever the same weights would be stored in another way
+STORED_VERSION = 1  # increment when the same weights would be stored differently
 _INTEGERS = (Storage.INT8_WIDE_GROUPS, Storage.INT4_GROUPS)
 
 
 def adapted(scheme: Scheme) -> Scheme:
-    """Return how each part is stored: the tower and its connector never in fewer than 8 bits."""
+    """Return the scheme with at least 8 bits for the tower and its connector, and wide groups for 8 bits."""
     wide = Storage.INT8_WIDE_GROUPS
     forms = {module: wide if form is Storage.INT8_GROUPS else form for module, form in scheme.modules.items()}
     if scheme.modules[Module.VISION] is Storage.INT4_GROUPS:
@@ -28,8 +28,9 @@ def adapted(scheme: Scheme) -> Scheme:
 def store_vision(
     weights: Moondream2Weights, config: Moondream2Config, scheme: Scheme
 ) -> Iterator[tuple[str, Stored]]:
-    """Yield all that ``vision_graphs`` needs, by name, reading the checkpoint as it goes."""
-    # Never in integers, which see raw pixels poorly; the bias, equal for all patches, joins the positions.
+    """Yield every weight of ``vision_graphs``, by name, reading the checkpoint lazily."""
+    # Never in integers, which lose precision on raw pixels; the bias is the same for all patches and is
+    # added to the positions.
     yield "vision.patches.weight", weights.take("vision.patches.weight")
     yield "vision.positions", weights.take("vision.positions") + weights.take("vision.patches.bias")
     for layer in range(config.vision.layers):
@@ -45,14 +46,14 @@ def store_vision(
 def store_text(
     weights: Moondream2Weights, config: Moondream2Config, scheme: Scheme
 ) -> Iterator[tuple[str, Stored]]:
-    """Yield all that ``text_graph`` and ``region_graph`` need, by name, reading the checkpoint as it goes."""
+    """Yield every weight of ``text_graph`` and ``region_graph``, by name, reading the checkpoint lazily."""
     for layer in range(config.text.layers):
         name = f"text.layers.{layer}"
         yield from _pair(weights, f"{name}.norm")
         yield from _layer(weights, scheme, Module.TEXT, name)
     yield from _pair(weights, "text.norm")
     yield from _product(weights, scheme, Module.HEAD, "head")
-    # A bin is a place: where there are fewer bits, places keep 16.
+    # The region head keeps 16 bits in int8 and int4: rounding would shift the bins, which are coordinates.
     form = Storage.FP32 if scheme.arithmetic == "f32" else Storage.BF16
     for kind in ("coordinate", "size"):
         yield f"region.{kind}_frequencies", weights.take(f"region.{kind}_frequencies")
@@ -81,9 +82,9 @@ def _layer(
 def _widened(
     up: NDArray[np.float32], down: NDArray[np.float32], bias: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Widen a feed-forward network to whole groups with zeros, which change nothing.
+    """Pad a feed-forward network to whole groups with zeros, which do not change its results.
 
-    The published tower's 4304 is no multiple of 128.
+    The published tower's width, 4304, is not a multiple of 128.
     """
     missing = -len(bias) % WIDE_GROUP
     return (

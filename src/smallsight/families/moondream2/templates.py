@@ -1,8 +1,8 @@
-r"""How a moondream2 is asked: the token ids around what a person writes, and the prompts that mean a caption.
+r"""moondream2's prompt templates: the token ids around user text, and the prompts that mean a caption.
 
-Source: vikhyat/moondream 8ac77eb, torch/config.py. The ids of the published tokenizer read "\n\nShort
-caption:", "\n\nCaption:", "\n\nQuestion:" with "\n\nAnswer:" after it, "\n\nDetect:" and "\n\nPoint:" with
-"\n\n" after them.
+Source: vikhyat/moondream 8ac77eb, torch/config.py. With the published tokenizer the ids decode to "\n\nShort
+caption:", "\n\nCaption:", "\n\nQuestion:" and "\n\nAnswer:", "\n\nDetect:" and "\n\n", "\n\nPoint:" and
+"\n\n".
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PUBLISHED: Mapping[str, Mapping[str, tuple[int, ...]]] = {
 
 @dataclass(frozen=True)
 class Templates:
-    """Token ids of each caption, by its length, and (before, after) of what is asked in other ways."""
+    """Token ids of each caption, by its length, and the ids (before, after) the text of other prompts."""
 
     captions: Mapping[str, tuple[int, ...]]
     around: Mapping[PromptKind, tuple[tuple[int, ...], tuple[int, ...]]]
@@ -41,7 +41,7 @@ class Templates:
 
 
 def read_templates(path: Path, given: object, vocabulary: int) -> Templates:
-    """Read the templates of a config.json, the published ones where it has none."""
+    """Return the templates of a config.json, or the published ones; raises BrokenCheckpointError."""
     described: Any = _PUBLISHED if given is None else given
     try:
         captions = {name: _ids(described["caption"][name], vocabulary) for name in LENGTHS}
@@ -51,12 +51,12 @@ def read_templates(path: Path, given: object, vocabulary: int) -> Templates:
         }
     except (KeyError, TypeError, ValueError) as error:
         raise BrokenCheckpointError(
-            f"{path} does not say how this model is asked: {error}.", hint="fetch it again."
+            f"{path} has invalid prompt templates: {error}.", hint="fetch it again."
         ) from error
     return Templates(captions, around)
 
 
-def _ids(values: Any, vocabulary: int) -> tuple[int, ...]:  # noqa: ANN401 - of a file
+def _ids(values: Any, vocabulary: int) -> tuple[int, ...]:  # noqa: ANN401 - from a file
     ids = tuple(int(value) for value in values)
     if not all(0 <= one < vocabulary for one in ids):
         raise ValueError(f"token ids {ids} are not all in the vocabulary of {vocabulary}")

@@ -1,8 +1,8 @@
-"""The network from embedded tokens to logits: a decoder whose layers attend and feed forward side by side.
+"""The network from embedded tokens to logits: layers with attention and feed-forward network in parallel.
 
-Source: vikhyat/moondream 8ac77eb, torch/text.py and torch/rope.py. The reference writes a turned pair side
-by side and reads it half by half; queries and keys are reordered alike there, so that their products are
-those of halves.
+Source: vikhyat/moondream 8ac77eb, torch/text.py and torch/rope.py. The reference reads rotary pairs as halves
+but writes them interleaved. That reorders queries and keys in the same way, so their products are the same
+as with halves.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ ROPE_THETA = 10_000.0
 
 
 def build_text_graph(config: Moondream2Config, stored: Mapping[str, Stored]) -> ov.Model:
-    """Lay out the decoder over what ``stored.store_text`` made, which must outlive the compiled network.
+    """Build the decoder over the output of ``stored.store_text``, which must outlive the compiled network.
 
-    Inputs ``embeddings`` float32 [tokens, hidden] of all sequences one after the other, ``positions`` int64
-    [tokens], ``logit_rows`` int64 [rows]: the tokens that are asked about; then those of
-    ``graph.paged_attention`` with token types, 1 in a prefix; its caches layer by layer. Outputs float32
-    [rows, vocabulary], and [rows, hidden] before the last norm, which the head for places reads.
+    Inputs: ``embeddings`` float32 [tokens, hidden] of all sequences concatenated, ``positions`` int64
+    [tokens], ``logit_rows`` int64 [rows], the tokens whose logits are wanted; then those of
+    ``graph.paged_attention`` with token types (1 in a prefix), with caches layer by layer. Outputs: float32
+    [rows, vocabulary], and [rows, hidden] before the last norm, which the region head reads.
     """
     return _PhiBuilder(config.text, stored).build()
 
@@ -73,7 +73,7 @@ class _PhiBuilder:
     def _attend(
         self, name: str, hidden_TD: Node, rotation: Rotation, caches: tuple[Node, Node], paged: PagedInputs
     ) -> Node:
-        """Rotate queries and keys together: one step instead of two."""
+        """Rotate queries and keys together, in one operation instead of two."""
         width, heads = self.text.hidden, self.text.heads
         joined = self._linear(f"{name}.query_key_value", hidden_TD)
         query_and_key, value = split(joined, 2 * width, width)

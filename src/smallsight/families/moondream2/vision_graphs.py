@@ -1,4 +1,4 @@
-"""The networks from a crop's patches to features, and from stitched features to a picture's tokens.
+"""The networks from a crop's patches to features, and from stitched features to image tokens.
 
 Source: vikhyat/moondream 8ac77eb, torch/vision.py.
 """
@@ -25,16 +25,16 @@ NORM_EPSILON = 1e-5
 
 
 def build_tower_graph(config: Moondream2Config, stored: Mapping[str, Stored]) -> ov.Model:
-    """Lay out the tower over what ``stored.store_vision`` made, which must outlive the compiled network.
+    """Build the tower over the output of ``stored.store_vision``, which must outlive the compiled network.
 
-    Input ``patches``, float32 [crops, patches, 3 * patch_px**2] as ``families.patches`` makes them; output
-    float32 [crops, patches, hidden].
+    Input ``patches``, float32 [crops, patches, 3 * patch_px**2], from ``families.patches``; output float32
+    [crops, patches, hidden].
     """
     return _CropTowerBuilder(config, stored).tower()
 
 
 def build_connector_graph(config: Moondream2Config, stored: Mapping[str, Stored]) -> ov.Model:
-    """Lay out the connector. ``stored`` must outlive the compiled network.
+    """Build the connector. ``stored`` must outlive the compiled network.
 
     Inputs ``whole`` and ``stitched``, float32 [patches, vision hidden]; output float32 [patches, text
     hidden].
@@ -75,7 +75,7 @@ class _CropTowerBuilder:
         return ops.add(hidden_NPD, self._linear(f"{name}.ffn_down", gelu(widened, "tanh")))
 
     def _attend(self, name: str, hidden_NPD: Node) -> Node:
-        """Attend without a mask: every patch sees every other of its crop."""
+        """Attend without a mask, between all patches of a crop."""
         width = self.vision.hidden
         joined = self._linear(f"{name}.query_key_value", hidden_NPD)
         query, key, value = (self._heads(piece) for piece in split(joined, width, width, width))

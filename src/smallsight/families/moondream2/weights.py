@@ -1,7 +1,6 @@
-"""How a checkpoint calls moondream2's tensors, and taking them by Smallsight's own names.
+"""Maps Smallsight's tensor names to upstream names and reads a moondream2 checkpoint.
 
-Source: vikhyat/moondream 8ac77eb, torch/{moondream,text,vision}.py under the prefix that hf_moondream.py
-gives them.
+Source: vikhyat/moondream 8ac77eb, torch/{moondream,text,vision}.py, with hf_moondream.py's prefix.
 """
 
 from __future__ import annotations
@@ -43,51 +42,51 @@ _LAYER = {
     "ffn_up": "mlp.fc1",
     "ffn_down": "mlp.fc2",
 }
-_UNSQUEEZED = "vision.positions"  # kept with a batch axis of 1
+_UNSQUEEZED = "vision.positions"  # stored with a batch axis of 1
 
 
 class Moondream2Weights:
-    """The tensors of one checkpoint, each taken once. Opening it checks that it holds all that is needed."""
+    """The tensors of one checkpoint, each taken once. Missing or unknown ones raise BrokenCheckpointError."""
 
     def __init__(self, paths: Sequence[Path], sizes: Moondream2Sizes) -> None:
-        self._where = paths[0].parent
+        self._folder = paths[0].parent
         self._parts = CheckpointParts(paths)
         self._shapes = {tensor.name: tensor.shape for tensor in tensor_shapes_of(sizes)}
         held, needed = self._parts.untaken, {upstream_name(name) for name in self._shapes}
         for what, names in {
             "lack": sorted(needed - held),
-            "have no place in the network for": sorted(held - needed),
+            "unexpectedly have": sorted(held - needed),
         }.items():
             if names:
                 raise BrokenCheckpointError(
-                    f"The weights in {self._where} {what} {len(names)} tensors, such as {names[0]}.",
-                    hint="this release runs revision 2025-01-09: fetch it again.",
+                    f"The weights in {self._folder} {what} {len(names)} tensors, such as {names[0]}.",
+                    hint="this release supports revision 2025-01-09: fetch that.",
                 )
 
     @property
     def untaken(self) -> frozenset[str]:
-        """Upstream names of tensors that have not been taken yet."""
+        """Upstream names of the tensors not taken yet."""
         return self._parts.untaken
 
     def take(self, name: str) -> NDArray[np.float32]:
-        """Return a tensor of ``shapes.tensor_shapes`` as float32; raises BrokenCheckpointError."""
+        """Return a tensor from ``shapes.tensor_shapes`` as float32; raises BrokenCheckpointError."""
         shape = self._shapes[name]
         return self._parts.take(upstream_name(name), upstream_shape(name, shape)).reshape(shape)
 
     def map_embeddings(self) -> RowTable:
-        """Return the embedding table, left in its file."""
+        """Return the embedding table, memory-mapped from its file."""
         rows, width = self._shapes["embeddings.weight"]
         upstream = upstream_name("embeddings.weight")
         return self._parts.part_with(upstream).map_table(upstream, (rows, width))
 
 
 def upstream_shape(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the shape that a checkpoint keeps a tensor in."""
+    """Return a tensor's shape in the checkpoint."""
     return (1, *shape) if name == _UNSQUEEZED else shape
 
 
 def upstream_name(name: str) -> str:
-    """Return how a checkpoint calls a tensor of ``shapes.tensor_shapes``."""
+    """Return the checkpoint's name for a tensor from ``shapes.tensor_shapes``."""
     if name in _WHOLE:
         return f"model.{_WHOLE[name]}"
     module, _, kind = name.rpartition(".")

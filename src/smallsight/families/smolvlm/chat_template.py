@@ -1,7 +1,7 @@
-"""A checkpoint's chat template: where it is kept, and rendering it in a sandbox.
+"""A checkpoint's chat template: finds it and renders it in a sandbox.
 
-Templates are code from somebody else: they run in Jinja's immutable sandbox, with the settings and the few
-functions that transformers promises them.
+Templates are untrusted code: they run in Jinja's immutable sandbox, with the settings and the few functions
+that transformers provides.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ class ChatTemplate:
 
     @classmethod
     def load(cls, model_dir: Path) -> ChatTemplate:
-        """Find and compile the template; raises BrokenCheckpointError when there is none or it is damaged."""
+        """Find and compile the template; raises BrokenCheckpointError if it is missing or invalid."""
         path, text = _find(model_dir)
         environment = ImmutableSandboxedEnvironment(
             trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
         )
         environment.filters["tojson"] = _to_json
-        environment.globals["raise_exception"] = _refuse
+        environment.globals["raise_exception"] = _raise
         environment.globals["strftime_now"] = _now
         try:
             return cls(environment.from_string(text[:MAX_TEMPLATE_CHARS]), path)
         except TemplateError as error:
-            raise BrokenCheckpointError(f"{path} has a damaged chat template: {error}.") from error
+            raise BrokenCheckpointError(f"{path} has an invalid chat template: {error}.") from error
 
     def render(self, messages: Sequence[Mapping[str, Any]]) -> str:
         """Return the conversation as text, ready for the assistant's next turn."""
@@ -50,14 +50,14 @@ class ChatTemplate:
         except TemplateError as error:
             raise ArgumentError(
                 f"The chat template of {self._path.parent.name} does not accept this conversation: {error}.",
-                hint="let the user's and the assistant's messages take turns.",
+                hint="alternate user and assistant messages.",
             ) from error
 
 
 def render_with_video(messages: Sequence[Mapping[str, Any]], places: Mapping[str, str]) -> str:
-    """Return a conversation as text where one part is a video; ``places`` is what stands for each kind.
+    """Return a conversation with a video as text; ``places`` maps "image" and "video" to placeholders.
 
-    The reference uses one form of its own then, whatever the checkpoint's template is.
+    The reference then ignores the checkpoint's template and uses this fixed format.
     Source: transformers 5.x, processing_smolvlm.
     """
     text = ["<|im_start|>"]
@@ -71,7 +71,7 @@ def render_with_video(messages: Sequence[Mapping[str, Any]], places: Mapping[str
 
 
 def _find(model_dir: Path) -> tuple[Path, str]:
-    """Look where transformers keeps templates, newest place first."""
+    """Search the files in which transformers stores templates, newest convention first."""
     path = model_dir / "chat_template.jinja"
     if path.exists():
         try:
@@ -91,7 +91,7 @@ def _to_json(value: object, indent: int | None = None) -> str:
     return json.dumps(value, ensure_ascii=False, indent=indent)
 
 
-def _refuse(message: str) -> NoReturn:
+def _raise(message: str) -> NoReturn:
     raise TemplateError(message)
 
 

@@ -29,7 +29,7 @@ class SmolVLMVisionConfig:
 
     @property
     def patches_per_side(self) -> int:
-        """How many patches make a row of the image."""
+        """Patches in a row of the image."""
         return self.image_px // self.patch_px
 
 
@@ -51,7 +51,7 @@ class SmolVLMTextConfig:
 
 @dataclass(frozen=True)
 class SmolVLMConfig:
-    """A whole network; ``is_tied`` says that the output head is the embedding table."""
+    """A whole network; with ``is_tied`` the output head is the embedding table."""
 
     vision: SmolVLMVisionConfig
     text: SmolVLMTextConfig
@@ -61,15 +61,14 @@ class SmolVLMConfig:
 
     @property
     def tokens_per_tile(self) -> int:
-        """Image tokens that one tile becomes."""
+        """Image tokens per tile."""
         return (self.vision.patches_per_side // self.pixel_shuffle) ** 2
 
 
 def read_config(model_dir: Path, model_types: Sequence[str] = MODEL_TYPES) -> SmolVLMConfig:
-    """Read config.json; defaults are those of transformers' Idefics3 and SmolVLM configurations.
+    """Read config.json; the defaults are those of transformers' Idefics3 and SmolVLM configurations.
 
-    Raises BrokenCheckpointError for what cannot be a network, ModelNotRunnableError for variants of it that
-    there is no code for.
+    Raises BrokenCheckpointError for invalid values, ModelNotRunnableError for unsupported variants.
     """
     reader = _ConfigReader(model_dir / "config.json", read_json_object(model_dir / "config.json"))
     if (model_type := reader.values.get("model_type")) not in model_types:
@@ -125,14 +124,14 @@ def _text(reader: _ConfigReader) -> SmolVLMTextConfig:
 
 
 def _rope_theta(reader: _ConfigReader) -> float:
-    """Find the base of the rotary angles, which newer files keep in ``rope_parameters``."""
+    """Return the base of the rotary angles, which newer files store in ``rope_parameters``."""
     scaling = reader.values.get("rope_parameters") or reader.values.get("rope_scaling") or {}
     kind = (
         scaling.get("rope_type", scaling.get("type", "default")) if isinstance(scaling, Mapping) else scaling
     )
     if kind != "default" or not isinstance(scaling, Mapping):
         raise ModelNotRunnableError(
-            f"{reader.path} asks for rotary positions of type {kind!r}, expected 'default'."
+            f"{reader.path} has rotary positions of type {kind!r}, expected 'default'."
         )
     theta = scaling.get("rope_theta", reader.values.get("rope_theta", 10_000.0))
     if not isinstance(theta, int | float) or isinstance(theta, bool) or not theta > 1:
@@ -141,7 +140,7 @@ def _rope_theta(reader: _ConfigReader) -> float:
 
 
 def _check(path: Path, config: SmolVLMConfig) -> None:
-    """Refuse sizes that do not fit together."""
+    """Raise BrokenCheckpointError for inconsistent sizes."""
     vision, text = config.vision, config.text
     rules = {
         "image_size is a multiple of patch_size": vision.image_px % vision.patch_px == 0,
@@ -155,12 +154,12 @@ def _check(path: Path, config: SmolVLMConfig) -> None:
     }
     for rule, holds in rules.items():
         if not holds:
-            raise BrokenCheckpointError(f"{path} has sizes that do not fit together: {rule} is not true.")
+            raise BrokenCheckpointError(f"{path} has inconsistent sizes. Not true: {rule}.")
 
 
 @dataclass(frozen=True)
 class _ConfigReader:
-    """One object of config.json, and where it came from."""
+    """An object of config.json and the file's path."""
 
     path: Path
     values: Mapping[str, Any]
@@ -174,7 +173,7 @@ class _ConfigReader:
     def whole(self, name: str, default: int) -> int:
         value = self.values.get(name, default)
         if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**31:
-            raise BrokenCheckpointError(f"{self.path} has {name} {value!r}, expected a whole number above 0.")
+            raise BrokenCheckpointError(f"{self.path} has {name} {value!r}, expected an integer above 0.")
         return value
 
     def fraction(self, name: str, default: float) -> float:
@@ -188,4 +187,4 @@ class _ConfigReader:
     def require(self, name: str, expected: object, *, default: object) -> None:
         value = self.values.get(name, default)
         if value != expected:
-            raise ModelNotRunnableError(f"{self.path} has {name} {value!r}; only {expected!r} is run.")
+            raise ModelNotRunnableError(f"{self.path} has {name} {value!r}; only {expected!r} is supported.")

@@ -1,4 +1,4 @@
-"""SmolVLM's line in the registry."""
+"""SmolVLM's record in the registry."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _open(model_dir: Path, scheme: Scheme, tiled_bytes: int) -> SmolVLMModel:
-    from smallsight.families.smolvlm.model import SmolVLMModel  # noqa: PLC0415 - the runtime takes half a second
+    from smallsight.families.smolvlm.model import SmolVLMModel  # noqa: PLC0415 - loading the runtime takes 0.5 s
 
     return SmolVLMModel(model_dir, scheme, tiled_bytes)
 

@@ -1,6 +1,6 @@
-"""From a picture to tiles, and from a tile's pixels to the numbers the vision tower was trained on.
+"""Cuts pictures into tiles and normalises their pixels for the vision tower.
 
-Source: transformers 5.x, image_processing_pil_idefics3 and image_processing_pil_smolvlm, which agree.
+Source: transformers 5.x, image_processing_pil_idefics3 and image_processing_pil_smolvlm, which are identical.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DEFAULT_MEAN = DEFAULT_DEVIATION = (0.5, 0.5, 0.5)
 
 
 class ImageProcessor:
-    """Cuts pictures as a checkpoint's preprocessor configuration says."""
+    """Cuts pictures according to a checkpoint's preprocessor configuration."""
 
     def __init__(self, described: Mapping[str, Any], path: Path) -> None:
         self._path = path
@@ -33,23 +33,23 @@ class ImageProcessor:
         self._resample = Image.Resampling(described.get("resample", Image.Resampling.LANCZOS))
         for step in ("do_resize", "do_rescale", "do_normalize", "do_convert_rgb"):
             if not described.get(step, True):
-                raise ModelNotRunnableError(f"{path} turns {step} off, which is not run.")
+                raise ModelNotRunnableError(f"{path} turns {step} off, which is not supported.")
         self._tables = self._value_tables(described)
 
     @classmethod
     def load(cls, model_dir: Path) -> ImageProcessor:
-        """Read preprocessor_config.json, or the part of processor_config.json that took its place."""
+        """Read preprocessor_config.json, or the section of processor_config.json that replaced it."""
         path = model_dir / "preprocessor_config.json"
         if path.exists():
             return cls(read_json_object(path), path)
         path = model_dir / "processor_config.json"
         described = read_json_object(path).get("image_processor")
         if not isinstance(described, dict):
-            raise BrokenCheckpointError(f"{path} says nothing about images.", hint="fetch it again.")
+            raise BrokenCheckpointError(f"{path} has no image_processor.", hint="fetch it again.")
         return cls(described, path)
 
     def plan(self, size: tuple[int, int], detail: Detail) -> TilePlan:
-        """Plan the tiles of a picture of this (width, height)."""
+        """Plan the tiles of a picture of size (width, height)."""
         if not self._splits:
             detail = Detail.LOW
         return plan_tiles(size, detail, longest_px=self._longest_px, tile_px=self.tile_px)
@@ -72,12 +72,12 @@ class ImageProcessor:
         return TiledPicture(tiles, plan.rows, plan.columns, image.size)
 
     def normalise(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return float32 [1, 3, height, width] of a tile's pixels."""
+        """Return a tile's pixels as float32 [1, 3, height, width]."""
         planes = [table[pixels_HWC[..., channel]] for channel, table in enumerate(self._tables)]
         return np.stack(planes)[None]
 
     def _value_tables(self, described: Mapping[str, Any]) -> list[NDArray[np.float32]]:
-        """Work out what each of the 256 values of a channel becomes, with the reference's roundings."""
+        """Compute each channel's table of 256 normalised values, with the reference's rounding."""
         factor = described.get("rescale_factor", 1 / 255)
         scaled = (np.arange(256).astype(np.float64) * factor).astype(np.float32)
         means = described.get("image_mean") or DEFAULT_MEAN
@@ -104,7 +104,7 @@ class ImageProcessor:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Return the picture as RGB, transparency laid on white, as the reference does."""
+    """Return the picture as RGB, with transparency on white, as in the reference."""
     if "A" in image.getbands() or image.info.get("transparency") is not None:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, (255, 255, 255, 255)), image)
@@ -112,7 +112,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def tile_of(square_HWC: NDArray[np.uint8]) -> Tile:
-    """Return a square as a tile, named by its content."""
+    """Return a square as a tile; its digest is the SHA-256 of pixels and shape."""
     pixels_HWC = np.ascontiguousarray(square_HWC)
     digest = hashlib.sha256(pixels_HWC.data)
     digest.update(repr(pixels_HWC.shape).encode())

@@ -1,4 +1,4 @@
-"""One SmolVLM checkpoint, opened: what an engine needs to run it."""
+"""An opened SmolVLM checkpoint: what an engine needs to run it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from smallsight.quant.scheme import Scheme, Stored
 class SmolVLMModel:
     """Processor, weights and networks of a folder in Hugging Face layout.
 
-    A family that resembles SmolVLM derives from it and overrides what differs. Raises BrokenCheckpointError
-    for weights that are not those of config.json.
+    A family that resembles SmolVLM subclasses it and overrides what differs. Raises BrokenCheckpointError
+    for weights that do not match config.json.
     """
 
     stored_version = STORED_VERSION
@@ -42,23 +42,23 @@ class SmolVLMModel:
         self._weights = SmolVLMWeights(self.weight_files, self.config)
 
     def store(self) -> Iterator[tuple[str, Stored]]:
-        """Yield every weight in its stored form, by name, reading the checkpoint as it goes."""
+        """Yield every weight in its stored form, by name, reading the checkpoint lazily."""
         fresh = SmolVLMWeights(self.weight_files, self.config)
         yield from store_vision(fresh, self.config, self._scheme)
         yield from store_text(fresh, self.config, self._scheme)
 
     def embeddings(self) -> RowTable:
-        """Return the table of token embeddings, left in its file."""
+        """Return the token embedding table, memory-mapped from its file."""
         return self._weights.map_embeddings()
 
     def to_patches(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return what the vision network takes for one tile, float32 [1, patches, 3 * patch_px**2]."""
+        """Return the vision network's input for one tile, float32 [1, patches, 3 * patch_px**2]."""
         return cut_patches(self.processor.normalise(pixels_HWC), self.config.vision.patch_px)
 
     def vision_graph(self, stored: Mapping[str, Stored]) -> ov.Model:
-        """Lay out the network from a tile's patches to its image tokens."""
+        """Build the network from a tile's patches to its image tokens."""
         return build_vision_graph(self.config, stored)
 
     def text_graph(self, stored: Mapping[str, Stored]) -> ov.Model:
-        """Lay out the decoder."""
+        """Build the decoder."""
         return build_text_graph(self.config, stored)

@@ -1,4 +1,4 @@
-"""Whole numbers in English words: SmolVLM2's prompt says how many frames there are."""
+"""Integers in English words, for the number of frames in SmolVLM2's prompt."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MAX = 999
 
 
 def number_in_words(number: int) -> str:
-    """Return a number from 0 to 999 in words, such as "two hundred and sixty-four"."""
+    """Return a number in words, such as "two hundred and sixty-four"; raises ValueError beyond 0 to 999."""
     if not 0 <= number <= _MAX:
         raise ValueError(f"{number} is not from 0 to {_MAX}")
     if number < len(_SMALL):

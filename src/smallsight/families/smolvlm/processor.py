@@ -1,7 +1,7 @@
-"""From a conversation about pictures and videos to tokens and tiles, as the reference does, without it.
+"""Converts conversations with pictures and videos to tokens and tiles, with the reference's results.
 
-Source: transformers 5.x, processing_idefics3 and processing_smolvlm. Text of people is data: control tokens
-written in it are read as the characters they are written with.
+Source: transformers 5.x, processing_idefics3 and processing_smolvlm. User text is data: control tokens in it
+are tokenised as plain characters.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ from smallsight.policy.recently_used import RecentlyUsed
 
 IMAGE, AROUND, WHOLE = "<image>", "<fake_token_around_image>", "<global-img>"
 END_OF_TURN = "<end_of_utterance>"
-GUARD = "\U000f0000"  # of the private use area: splits a control token that a person wrote
-VIDEO = "\U000f0001"  # likewise: stands for a video, and cannot be written by a person
+GUARD = "\U000f0000"  # private use area: splits a control token in user text
+VIDEO = "\U000f0001"  # private use area: placeholder for a video, removed from user text
 
-_PLACES = re.compile(f"{IMAGE}|{VIDEO}")
+_PLACEHOLDERS = re.compile(f"{IMAGE}|{VIDEO}")
 
 
 class SmolVLMProcessor:
-    """What one checkpoint makes of pictures and text. Safe to use from several threads."""
+    """One checkpoint's tokeniser, template and picture processing. Thread-safe."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class SmolVLMProcessor:
         videos: VideoProcessor | None = None,
         tiled_bytes: int = 0,
     ) -> None:
-        """Up to ``tiled_bytes`` of tiles are kept, of pictures whose file is known."""
+        """Tiles of pictures with a known file are cached, up to ``tiled_bytes``."""
         self.tokenizer = tokenizer
         self.tokens_per_tile = tokens_per_tile
         self.image_token_id = image_token_id
@@ -81,8 +81,8 @@ class SmolVLMProcessor:
         images = ImageProcessor.load(model_dir)
         if images.tile_px != config.vision.image_px:
             raise BrokenCheckpointError(
-                f"Tiles of {images.tile_px} px do not fit the vision tower of {model_dir}, "
-                f"which takes {config.vision.image_px} px.",
+                f"{model_dir} has tiles of {images.tile_px} px, but its vision tower needs "
+                f"{config.vision.image_px} px.",
                 hint="config.json and preprocessor_config.json must belong together.",
             )
         tokenizer = _load_tokenizer(model_dir / "tokenizer.json")
@@ -111,26 +111,26 @@ class SmolVLMProcessor:
 
     @property
     def frame_sampling(self) -> FrameSampling:
-        """As the checkpoint was trained on videos; of one that was not, a few frames of a tile each."""
+        """As the checkpoint was trained on videos; otherwise a few frames of one tile each."""
         return self.videos or FewFrames(max_side_px=self.tile_side_px)
 
     def recall(self, digest: bytes, detail: Detail) -> TiledPicture | None:
-        """Return the tiles of a picture's file that was asked about before, or None."""
+        """Return the tiles cached for the file with this SHA-256, or None."""
         return self._tiled.find((digest, detail))
 
     def prepare(self, messages: Sequence[Message], *, detail: Detail = Detail.HIGH) -> PreparedPrompt:
-        """Turn a conversation into tokens and tiles; raises ArgumentError if the template refuses it."""
+        """Convert a conversation to tokens and tiles; raises ArgumentError if the template rejects it."""
         shown = [part for m in messages for part in m.parts if not isinstance(part, TextPart)]
         described = [self._for_template(message) for message in messages]
         if any(isinstance(part, VideoPart) for part in shown):
             rendered = render_with_video(described, {"image": IMAGE, "video": VIDEO})
         else:
             rendered = self._template.render(described)
-        pieces = _PLACES.split(rendered)
+        pieces = _PLACEHOLDERS.split(rendered)
         if len(pieces) != len(shown) + 1:
             raise ArgumentError(
-                f"The chat template shows {len(pieces) - 1} of {len(shown)} pictures.",
-                hint="put pictures into messages of the user.",
+                f"The chat template uses {len(pieces) - 1} of {len(shown)} pictures.",
+                hint="put pictures into user messages.",
             )
         text, tiles, num_tiles = [pieces[0]], list[Tile](), list[int]()
         for part, piece in zip(shown, pieces[1:], strict=True):
@@ -143,11 +143,11 @@ class SmolVLMProcessor:
         return PreparedPrompt(tuple(self._encode("".join(text))), tuple(tiles), shown=tuple(num_tiles))
 
     def normalise(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return what the vision tower takes for a tile, float32 [1, 3, height, width]."""
+        """Return the vision tower's input for a tile, float32 [1, 3, height, width]."""
         return self._images.normalise(pixels_HWC)
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """Return the text of tokens, control tokens left out."""
+        """Return the tokens' text without control tokens."""
         return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=True))
 
     def token_bytes(self, token_id: int) -> bytes:
@@ -174,9 +174,9 @@ class SmolVLMProcessor:
         return words_around(part.video, [self._image_text(0, 0)] * len(tiles)), tiles
 
     def _guarded(self, text: str) -> str:
-        """Split every control token in a person's text, to be put together again as plain characters.
+        """Split every control token in user text, so that it is tokenised as plain characters.
 
-        So is a beginning of one at the end of the text, which the next part of the message might complete.
+        This includes the start of one at the end of the text, which the message's next part might complete.
         """
         text = text.replace(GUARD, "").replace(VIDEO, "")
         for control in self._controls:
@@ -187,7 +187,7 @@ class SmolVLMProcessor:
         return text
 
     def _encode(self, text: str) -> list[int]:
-        """Tokenise; pieces on both sides of a guard are tokenised apart, so that no control token forms."""
+        """Tokenise the pieces between guards separately, so that no control token forms across a guard."""
         pieces = text.split(GUARD)
         token_ids: list[int] = self.tokenizer.encode(pieces[0]).ids
         for piece in pieces[1:]:
@@ -195,7 +195,7 @@ class SmolVLMProcessor:
         return token_ids
 
     def _image_text(self, rows: int, columns: int) -> str:
-        """Write out what stands for a picture: each tile with its place, then the whole."""
+        """Return a picture's placeholder text: each tile with its row and column, then the whole."""
         shown = IMAGE * self.tokens_per_tile
         lines = [
             "".join(f"{AROUND}<row_{row + 1}_col_{column + 1}>{shown}" for column in range(columns)) + "\n"

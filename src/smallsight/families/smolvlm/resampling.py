@@ -1,7 +1,7 @@
-"""Resizing frames of a video to the very values that the reference's tensors get, in numpy.
+"""Resizes video frames in numpy, with exactly the reference's values.
 
-Pictures go through Pillow, as the reference's do. Videos do not: there the weights of the Lanczos window are
-rounded to 16 bits, which moves about one value in 200 by one.
+The reference resizes pictures with Pillow but videos with torch, which rounds the weights of the Lanczos
+window to 16 bits; about one value in 200 differs by one.
 Source: the behaviour of torch 2.13's ``interpolate(mode="lanczos", antialias=True)`` on uint8.
 """
 
@@ -21,31 +21,31 @@ _WEIGHT_BITS = 15  # of a signed 16-bit number
 _MAX_PRECISION = 22
 _ROWS_AT_ONCE = 64
 _EXACT_FLOAT32 = 2**24
-_MIDDLE = 128.0  # taken off the pixels, so that sums stay small
+_MIDDLE = 128.0  # subtracted from the pixels, so that sums stay small
 
 Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Window:
-    """Input rows [begin, end) that some output rows are made of; weights are [outputs, end - begin]."""
+    """Input rows [begin, end) that contribute to some output rows; weights are [outputs, end - begin]."""
 
     begin: int
     end: int
     weights: npt.NDArray[Any]
-    offsets: npt.NDArray[Any]  # what the sums lack because 128 is taken off the pixels, and a half
+    offsets: npt.NDArray[Any]  # corrects the sums for the subtracted 128, plus one half for rounding
 
 
 def resize_frame(image_HWC: Bytes, size: tuple[int, int]) -> Bytes:
-    """Return uint8 [height, width, 3] of this (width, height); the width is changed first."""
+    """Return the image resized to (width, height), uint8 [height, width, 3]; the width is resized first."""
     width, height = size
     if image_HWC.shape[1] != width:
-        image_HWC = _turned(_resize_first_axis(_turned(image_HWC), width))
+        image_HWC = _transposed(_resize_first_axis(_transposed(image_HWC), width))
     return image_HWC if image_HWC.shape[0] == height else _resize_first_axis(image_HWC, height)
 
 
-def _turned(image: Bytes) -> Bytes:
-    """Swap rows and columns; a channel at a time is three times as fast as all at once."""
+def _transposed(image: Bytes) -> Bytes:
+    """Swap rows and columns, one channel at a time: three times as fast as all at once."""
     turned = np.empty((image.shape[1], image.shape[0], image.shape[2]), np.uint8)
     for channel in range(image.shape[2]):
         turned[..., channel] = image[..., channel].T
@@ -71,11 +71,11 @@ def _resize_first_axis(image: Bytes, num_rows: int) -> Bytes:
 
 @lru_cache(maxsize=32)
 def _windows(num_in: int, num_out: int) -> tuple[tuple[_Window, ...], int]:
-    """Return the windows of all output rows, some rows each, and how many bits the weights are shifted by."""
+    """Return the windows of all output rows, and the number of bits by which the weights are shifted."""
     first, weights = _lanczos(num_in, num_out)
     precision = _precision(float(weights.max()))
     whole = np.trunc(weights * 2.0**precision + np.where(weights < 0, -0.5, 0.5))
-    # Whole numbers are exact in a float as long as sums stay in its range; a result beyond it is above 255.
+    # Integers are exact in a float while sums stay in its range; a result beyond it is clipped to 255.
     largest = max(np.abs(whole).sum(axis=1).max() * _MIDDLE, 256 * 2.0**precision)
     kind = np.float32 if largest <= _EXACT_FLOAT32 else np.float64
     offsets = (whole.sum(axis=1, keepdims=True) * _MIDDLE + 2.0 ** (precision - 1)).astype(kind)
@@ -94,22 +94,22 @@ def _windows(num_in: int, num_out: int) -> tuple[tuple[_Window, ...], int]:
 
 
 def _lanczos(num_in: int, num_out: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Return each output's first input and its weights, zero behind its last one; they sum to 1."""
+    """Return each output's first input and its weights, which sum to 1 and are padded with zeros."""
     scale = num_in / num_out
     stretch = max(scale, 1.0)
     support = _LOBES * stretch
     centre = scale * (np.arange(num_out) + 0.5)
     first = np.maximum((centre - support + 0.5).astype(np.int64), 0)
     num_taps = np.minimum((centre + support + 0.5).astype(np.int64), num_in) - first
-    place = np.arange(num_taps.max())
-    distance = (place + first[:, None] - centre[:, None] + 0.5) / stretch
+    tap = np.arange(num_taps.max())
+    distance = (tap + first[:, None] - centre[:, None] + 0.5) / stretch
     weights = np.where(np.abs(distance) < _LOBES, np.sinc(distance) * np.sinc(distance / _LOBES), 0.0)
-    weights[place >= num_taps[:, None]] = 0.0
+    weights[tap >= num_taps[:, None]] = 0.0
     return first, weights / weights.sum(axis=1, keepdims=True)
 
 
 def _precision(largest_weight: float) -> int:
-    """Return by how many bits weights can be shifted to the left and still fit."""
+    """Return by how many bits weights can be shifted left and still fit in 16 bits."""
     for bits in range(_MAX_PRECISION):
         if int(0.5 + largest_weight * 2 ** (bits + 1)) >= 2**_WEIGHT_BITS:
             return bits

@@ -14,7 +14,7 @@ from smallsight.families.tensor_shape import Role, TensorShape, convolution, lin
 
 @dataclass(frozen=True)
 class SmolVLMSizes:
-    """The numbers that fix a SmolVLM network."""
+    """The sizes that determine a SmolVLM network."""
 
     vocabulary: int
     text_hidden: int
@@ -34,12 +34,12 @@ class SmolVLMSizes:
 
 
 def tensor_shapes(sizes: Mapping[str, Any]) -> tuple[TensorShape, ...]:
-    """List the tensors in the order in which data flows; a tied head is not listed."""
+    """List the tensors in data flow order; a tied head is not listed."""
     return tensor_shapes_of(SmolVLMSizes(**sizes))
 
 
 def tensor_shapes_of(s: SmolVLMSizes) -> tuple[TensorShape, ...]:
-    """List the tensors of a network of these sizes."""
+    """List the tensors of a network with these sizes."""
     shapes = _vision(s)
     shapes += linear(
         "connector", s.text_hidden, s.vision_hidden * s.pixel_shuffle**2, Role.CONNECTOR, bias=False
@@ -54,7 +54,7 @@ def tensor_shapes_of(s: SmolVLMSizes) -> tuple[TensorShape, ...]:
 
 
 def kv_cache_bytes(sizes: Mapping[str, Any]) -> int:
-    """Return the size of the 16-bit key-value cache of one full context."""
+    """Return the bytes of a 16-bit KV cache for one full context."""
     s = SmolVLMSizes(**sizes)
     return 2 * s.text_layers * s.text_kv_heads * s.head_dim * s.context_tokens * 2
 

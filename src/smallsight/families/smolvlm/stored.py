@@ -1,6 +1,6 @@
-"""What a SmolVLM network is made of once quantised: which matrices lie side by side, and under which names.
+"""A SmolVLM's weights in stored form: which matrices are concatenated, and their names.
 
-Products that share their input are one matrix: query, key and value; gate and up.
+Products with the same input are one matrix: query, key and value; gate and up.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from smallsight.families.smolvlm.vision_positions import position_ids
 from smallsight.families.smolvlm.weights import SmolVLMWeights
 from smallsight.quant.scheme import Module, Scheme, Stored
 
-STORED_VERSION = 1  # raise it whenever the same weights would be stored in another way
+STORED_VERSION = 1  # increment when the same weights would be stored differently
 
 
 def store_vision(
     weights: SmolVLMWeights, config: SmolVLMConfig, scheme: Scheme
 ) -> Iterator[tuple[str, Stored]]:
-    """Yield all that ``vision_graph`` needs, by name, reading the checkpoint as it goes."""
+    """Yield every weight of ``vision_graph``, by name, reading the checkpoint lazily."""
     store = _Storing(weights, scheme, Module.VISION)
-    # Never in integers, which see raw pixels poorly; the bias, equal for all patches, joins the positions.
+    # Never in integers, which lose precision on raw pixels; the bias is the same for all patches and is
+    # added to the positions.
     filters = weights.take("vision.patches.weight").reshape(config.vision.hidden, -1)
     yield "vision.patches.weight", filters
     positions = weights.take("vision.positions")[position_ids(config.vision.patches_per_side)]
@@ -43,7 +44,7 @@ def store_vision(
 def store_text(
     weights: SmolVLMWeights, config: SmolVLMConfig, scheme: Scheme
 ) -> Iterator[tuple[str, Stored]]:
-    """Yield all that ``text_graph`` needs, by name, reading the checkpoint as it goes."""
+    """Yield every weight of ``text_graph``, by name, reading the checkpoint lazily."""
     store = _Storing(weights, scheme, Module.TEXT)
     for layer in range(config.text.layers):
         name = f"text.layers.{layer}"

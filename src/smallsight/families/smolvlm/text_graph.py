@@ -1,4 +1,4 @@
-"""The network from embedded tokens to logits: a Llama decoder over a paged cache.
+"""The network from embedded tokens to logits: a Llama decoder over a paged KV cache.
 
 Source: transformers 5.x, models/llama.
 """
@@ -22,15 +22,15 @@ from smallsight.graph.paged_attention import PagedInputs, attend_paged, cache_in
 from smallsight.graph.rotary import Rotation, rotate_heads, rotation_at
 from smallsight.quant.scheme import Stored
 
-BUILDER_VERSION = 1  # raise it whenever the same weights would give other logits
+BUILDER_VERSION = 1  # increment when the same weights would give other logits
 
 
 def build_text_graph(config: SmolVLMConfig, stored: Mapping[str, Stored]) -> ov.Model:
-    """Lay out the decoder over what ``stored.store_text`` made, which must outlive the compiled network.
+    """Build the decoder over the output of ``stored.store_text``, which must outlive the compiled network.
 
-    Inputs ``embeddings`` float32 [tokens, hidden] of all sequences one after the other, ``positions`` int64
-    [tokens], ``logit_rows`` int64 [rows]: the tokens whose logits are wanted; then those of
-    ``graph.paged_attention``, its caches layer by layer. Output float32 [rows, vocabulary].
+    Inputs: ``embeddings`` float32 [tokens, hidden] of all sequences concatenated, ``positions`` int64
+    [tokens], ``logit_rows`` int64 [rows], the tokens whose logits are wanted; then those of
+    ``graph.paged_attention``, with caches layer by layer. Output: float32 [rows, vocabulary].
     """
     return _LlamaBuilder(config.text, stored).build()
 
@@ -70,7 +70,7 @@ class _LlamaBuilder:
     def _attend(
         self, name: str, hidden_TD: Node, rotation: Rotation, caches: tuple[Node, Node], paged: PagedInputs
     ) -> Node:
-        """Rotate queries and keys together: one step instead of two."""
+        """Rotate queries and keys together, in one operation instead of two."""
         text = self.text
         rotated_heads = text.heads + text.kv_heads
         kv_width = text.kv_heads * text.head_dim

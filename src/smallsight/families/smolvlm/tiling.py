@@ -1,4 +1,4 @@
-"""Into how many tiles a picture is cut, and how large it is made for that. Numbers in, numbers out.
+"""Plans how a picture is resized and cut into tiles; works on sizes only.
 
 Source of the reference's rule: transformers 5.x, image_processing_pil_idefics3.
 """
@@ -15,9 +15,9 @@ MAX_SIDE_PX = 4096
 
 @dataclass(frozen=True, slots=True)
 class TilePlan:
-    """The sizes a picture is brought to one after the other, as (width, height), and its grid of tiles.
+    """The (width, height) that a picture is resized to, one after the other, and its grid of tiles.
 
-    A grid of 0 x 0 means that there is one image of the whole and no tiles.
+    A grid of 0 x 0 means one image of the whole and no tiles.
     """
 
     sizes: tuple[tuple[int, int], ...]
@@ -26,12 +26,12 @@ class TilePlan:
 
     @property
     def num_tiles(self) -> int:
-        """How many images the vision tower sees, the one of the whole included."""
+        """Images that the vision tower encodes, including that of the whole."""
         return self.rows * self.columns + 1
 
 
 def plan_tiles(size: tuple[int, int], detail: Detail, *, longest_px: int, tile_px: int) -> TilePlan:
-    """Plan for a picture of this (width, height); a reference with splitting goes up to ``longest_px``."""
+    """Plan a picture of size (width, height); with splitting the reference scales it to ``longest_px``."""
     first = _fit_longest(size, longest_px)
     square = (tile_px, tile_px)
     if detail is Detail.LOW:
@@ -49,7 +49,7 @@ def plan_tiles(size: tuple[int, int], detail: Detail, *, longest_px: int, tile_p
 
 
 def _fit_longest(size: tuple[int, int], longest_px: int) -> tuple[int, int]:
-    """Bring the longest side to ``longest_px``, the other to an even number in proportion, at least 1."""
+    """Scale the longest side to ``longest_px``, the other in proportion to an even number, at least 1."""
     width, height = size
     ratio = width / height
     if width >= height:
@@ -70,7 +70,7 @@ def _fit_longest(size: tuple[int, int], longest_px: int) -> tuple[int, int]:
 
 
 def _whole_tiles(size: tuple[int, int], tile_px: int) -> tuple[int, int]:
-    """Round both sides up to whole tiles, the longer one first and the other in proportion to it."""
+    """Round both sides up to whole tiles: the longer one first, then the other in proportion to it."""
     width, height = size
     ratio = width / height
     if width >= height:

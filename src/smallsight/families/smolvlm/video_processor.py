@@ -1,4 +1,4 @@
-"""What SmolVLM2 sees of a video: which frames, how they are resized, and the words around them.
+"""How SmolVLM2 processes a video: which frames, how they are resized, and the text around them.
 
 Source: transformers 5.x, video_processing_smolvlm and processing_smolvlm.
 """
@@ -29,7 +29,10 @@ _SKIPPED_S = 1  # at both ends of a long video: titles and fades
 
 
 class VideoProcessor:
-    """Looks at videos as a checkpoint's configuration says."""
+    """Samples and resizes frames according to a checkpoint's configuration.
+
+    Raises BrokenCheckpointError for an incomplete one, ModelNotRunnableError for another resampling filter.
+    """
 
     knows_videos = True
 
@@ -38,7 +41,7 @@ class VideoProcessor:
         sampling = sampling if isinstance(sampling, dict) else {}
         fps = sampling.get("fps", described.get("fps"))
         max_frames = sampling.get("max_frames", described.get("num_frames"))
-        # The size of pictures goes before the one that is said for videos. So it does in the reference.
+        # The size for pictures takes precedence over the one for videos, as in the reference.
         longest_px = _edge(described.get("size") or sampling.get("video_size"))
         tile_px = _edge(described.get("max_image_size"))
         if (
@@ -50,10 +53,10 @@ class VideoProcessor:
             or tile_px is None
         ):
             raise BrokenCheckpointError(
-                f"{path} does not say how videos are sampled.", hint="fetch it again."
+                f"{path} lacks valid settings for sampling videos.", hint="fetch it again."
             )
         if described.get("resample", Image.Resampling.LANCZOS) != Image.Resampling.LANCZOS:
-            raise ModelNotRunnableError(f"{path} resizes frames in a way that is not run for videos.")
+            raise ModelNotRunnableError(f"{path} has a resampling filter that is not supported for videos.")
         self._fps: float = fps
         self._max_frames = max_frames
         self._longest_px = min(longest_px, MAX_SIDE_PX)
@@ -61,7 +64,7 @@ class VideoProcessor:
 
     @classmethod
     def find(cls, model_dir: Path) -> VideoProcessor | None:
-        """Read the part of the configuration that is about videos; None for a model of pictures only."""
+        """Read the video settings; return None for a model without videos."""
         nested = model_dir / "processor_config.json"
         if nested.exists() and isinstance(described := read_json_object(nested).get("video_processor"), dict):
             samples = described.get("video_sampling") or described.get("num_frames")
@@ -73,7 +76,7 @@ class VideoProcessor:
         return None
 
     def choose(self, facts: VideoFacts) -> list[int]:
-        """Return the frames to look at: so many a second, at most ``max_frames``, evenly over the video."""
+        """Return the indices of the frames: ``fps`` per second, at most ``max_frames``, evenly spaced."""
         wanted = max(1, min(round(self._fps * facts.duration_s), self._max_frames))
         first, last = 0, facts.num_frames - 1
         if facts.duration_s - 2 * _SKIPPED_S > self._max_frames * self._fps:
@@ -84,14 +87,14 @@ class VideoProcessor:
         return [int(index) for index in np.unique(np.linspace(first, last, wanted, dtype=int))]
 
     def fit(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Resize a frame to the longest side and then to the one square that the vision tower takes."""
+        """Resize a frame to the longest side, then to the vision tower's square, uint8 [tile, tile, 3]."""
         height, width = pixels_HWC.shape[:2]
         resized = resize_frame(pixels_HWC, _longest_side(width, height, self._longest_px))
         return resize_frame(resized, (self.tile_px, self.tile_px))
 
 
 def words_around(video: Video, shown: Sequence[str]) -> str:
-    """Write a video out: what it is, and each frame, ``shown`` as text, with its time before it."""
+    """Return a video as text: its description, then each frame's time and its text from ``shown``."""
     minutes, seconds = divmod(int(video.duration_s), 60)
     length = f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
     count = number_in_words(len(video.frames))
@@ -103,7 +106,7 @@ def words_around(video: Video, shown: Sequence[str]) -> str:
 
 
 def _longest_side(width: int, height: int, longest_px: int) -> tuple[int, int]:
-    """Bring the longest side to ``longest_px``, the other to an even number in proportion, at least 1."""
+    """Scale the longest side to ``longest_px``, the other in proportion to an even number, at least 1."""
     ratio = width / height
     if width >= height:
         width, height = longest_px, int(longest_px / ratio)

@@ -21,14 +21,14 @@ from smallsight.graph.linear import linear
 from smallsight.graph.norm import layer_norm
 from smallsight.quant.scheme import Stored
 
-BUILDER_VERSION = 1  # raise it whenever the same weights would give other features
+BUILDER_VERSION = 1  # increment when the same weights would give other features
 
 
 def build_vision_graph(config: SmolVLMConfig, stored: Mapping[str, Stored]) -> ov.Model:
-    """Lay out the tower over what ``stored.store_vision`` made, which must outlive the compiled network.
+    """Build the tower over the output of ``stored.store_vision``, which must outlive the compiled network.
 
-    Input ``patches``, float32 [tiles, patches, 3 * patch_px**2] as ``families.patches`` makes them; output
-    float32 [tiles, tokens_per_tile, text hidden].
+    Input ``patches``, float32 [tiles, patches, 3 * patch_px**2], from ``families.patches``; output float32
+    [tiles, tokens_per_tile, text hidden].
     """
     return _SigLIPBuilder(config, stored).build()
 
@@ -64,7 +64,7 @@ class _SigLIPBuilder:
         return ops.add(hidden_NPD, self._linear(f"{name}.ffn_down", gelu(widened, "tanh")))
 
     def _attend(self, name: str, hidden_NPD: Node) -> Node:
-        """Attend without a mask: every patch sees every other. Query, key and value are one product."""
+        """Attend without a mask, between all patches. Query, key and value are one product."""
         joined = self._linear(f"{name}.attention", hidden_NPD)
         width = self.vision.hidden
         query, key, value = (self._heads(piece) for piece in split(joined, width, width, width))
@@ -79,7 +79,7 @@ class _SigLIPBuilder:
         return ops.transpose(ops.reshape(hidden_NPD, shape, special_zero=True), integers(0, 2, 1, 3))
 
     def _shuffle(self, hidden_NPD: Node) -> Node:
-        """Join squares of ``pixel_shuffle`` x ``pixel_shuffle`` neighbours into vectors, rows first."""
+        """Concatenate squares of ``pixel_shuffle`` x ``pixel_shuffle`` patches, row by row, into vectors."""
         factor, width = self.config.pixel_shuffle, self.vision.hidden
         side = self.vision.patches_per_side // factor
         squares = ops.reshape(

@@ -1,6 +1,6 @@
-"""How a checkpoint calls SmolVLM's tensors, and taking them by Smallsight's own names.
+"""Maps Smallsight's tensor names to upstream names and reads a SmolVLM checkpoint.
 
-Which tensors there are and of what shape is in ``shapes``; upstream names are known only here.
+``shapes`` lists the tensors and their shapes; upstream names occur only here.
 """
 
 from __future__ import annotations
@@ -53,28 +53,28 @@ _LAYERS = {
 
 
 class SmolVLMWeights:
-    """The tensors of one checkpoint, each taken once. Opening it checks that it holds all that is needed."""
+    """The tensors of one checkpoint, each taken once. Missing or unknown ones raise BrokenCheckpointError."""
 
     def __init__(self, paths: Sequence[Path], config: SmolVLMConfig) -> None:
-        self._where = paths[0].parent
+        self._folder = paths[0].parent
         self._parts = CheckpointParts(paths)
         self._shapes = {tensor.name: tensor.shape for tensor in tensor_shapes_of(sizes_of(config))}
         self._is_tied = config.is_tied
         self._check_names()
 
     def take(self, name: str) -> NDArray[np.float32]:
-        """Return a tensor of ``shapes.tensor_shapes`` as float32; raises BrokenCheckpointError."""
+        """Return a tensor from ``shapes.tensor_shapes`` as float32; raises BrokenCheckpointError."""
         return self._parts.take(upstream_name(name), self._shapes[name])
 
     def take_head(self) -> NDArray[np.float32]:
-        """Return the output head [vocabulary, hidden], which may be the embedding table."""
+        """Return the output head, float32 [vocabulary, hidden], which may be the embedding table."""
         if not self._is_tied:
             return self.take("head.weight")
         table = self._map("embeddings.weight")
         return table.rows(np.arange(self._shapes["embeddings.weight"][0]))
 
     def map_embeddings(self) -> RowTable:
-        """Return the embedding table, left in its file."""
+        """Return the embedding table, memory-mapped from its file."""
         return self._map("embeddings.weight")
 
     def _map(self, name: str) -> RowTable:
@@ -87,21 +87,20 @@ class SmolVLMWeights:
         needed = {upstream_name(name) for name in self._shapes}
         if missing := sorted(needed - held):
             raise BrokenCheckpointError(
-                f"The weights in {self._where} lack {len(missing)} of {len(needed)} tensors, "
+                f"The weights in {self._folder} lack {len(missing)} of {len(needed)} tensors, "
                 f"such as {missing[0]}.",
                 hint="config.json and the safetensors files must belong together; fetch them again.",
             )
         allowed = {upstream_name("head.weight")} if self._is_tied else set()
         if unknown := sorted(held - needed - allowed):
             raise BrokenCheckpointError(
-                f"The weights in {self._where} hold {len(unknown)} tensors that the network has no place "
-                f"for, such as {unknown[0]}.",
+                f"The weights in {self._folder} have {len(unknown)} unknown tensors, such as {unknown[0]}.",
                 hint="config.json and the safetensors files must belong together; fetch them again.",
             )
 
 
 def upstream_name(name: str) -> str:
-    """Return how transformers calls a tensor of ``shapes.tensor_shapes``."""
+    """Return transformers' name for a tensor from ``shapes.tensor_shapes``."""
     if name in _WHOLE:
         return _WHOLE[name]
     module, _, kind = name.rpartition(".")
@@ -113,7 +112,7 @@ def upstream_name(name: str) -> str:
 
 
 def sizes_of(config: SmolVLMConfig) -> SmolVLMSizes:
-    """Return the numbers that fix the network's tensors."""
+    """Return the sizes that determine the tensors' shapes."""
     vision, text = config.vision, config.text
     return SmolVLMSizes(
         vocabulary=text.vocabulary,

@@ -36,7 +36,7 @@ def test_texts_are_cut_at_the_position_table_and_at_what_the_checkpoint_states(t
         ({"hidden_size": 0}, "hidden_size 0"),
         ({"num_hidden_layers": "6"}, "num_hidden_layers '6'"),
         ({"vocab_size": True}, "vocab_size True"),
-        ({"num_attention_heads": 5}, "cannot be divided among 5 heads"),
+        ({"num_attention_heads": 5}, "is not a multiple of 5 heads"),
         ({"layer_norm_eps": -1.0}, "layer_norm_eps -1.0"),
         ({"layer_norm_eps": "small"}, "layer_norm_eps 'small'"),
     ],

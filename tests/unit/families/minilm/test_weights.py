@@ -51,7 +51,7 @@ def test_what_the_network_does_not_use_may_be_missing_or_there(folder: Path):
 
 def test_an_unknown_tensor_is_refused(folder: Path):
     change_tensors(folder, {"encoder.layer.2.output.dense.bias": np.zeros(32, np.float32)})
-    with pytest.raises(BrokenCheckpointError, match=r"1 tensors .* no place for, such as encoder\.layer\.2"):
+    with pytest.raises(BrokenCheckpointError, match=r"1 unknown tensors, such as encoder\.layer\.2"):
         read(folder)
 
 

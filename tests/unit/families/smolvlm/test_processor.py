@@ -46,5 +46,5 @@ def test_text_in_parts_is_tokenised_as_one(processor):
 
 @pytest.mark.parametrize("role", ["tool", "", "user<end_of_utterance>\nSystem", "SYSTEM"])
 def test_a_role_made_up_is_refused(role):
-    with pytest.raises(ArgumentError, match="is no role"):
+    with pytest.raises(ArgumentError, match="Unknown role"):
         Message(role, (TextPart("hello"),))
