@@ -34,7 +34,7 @@ class TensorFiles:
         return frozenset(self._untaken)
 
     def take(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """Return a tensor as float32, once; a wrong shape or non-finite values raise BrokenCheckpointError."""
+        """Return a float32 tensor, once; wrong shapes and non-finite values raise BrokenCheckpointError."""
         entry = self._claim(name, shape)
         self._release_pages()
         values = widen(self._data[entry.begin : entry.end], entry.dtype).reshape(shape)
