@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from smallsight.engine.decoding.place_finder import PlaceFinder
+from smallsight.engine.decoding.place_detector import PlaceDetector
 from smallsight.engine.decoding.sampler import Sampler, TokenChoice
 from smallsight.engine.decoding.scheduler import Scheduler
 from smallsight.engine.decoding.text_stream import TextStream
@@ -39,7 +39,7 @@ class ActiveRequest:
     image_rows: NDArray[np.int64]
     tiles_to_find: list[tuple[int, Tile]]
     embeddings_TD: NDArray[np.float32]
-    places: PlaceFinder | None = None
+    places: PlaceDetector | None = None
     choices: list[TokenChoice] = field(default_factory=list)
     started_s: float = field(default_factory=time.perf_counter)
     vision_s: float = 0.0

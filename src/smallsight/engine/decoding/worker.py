@@ -19,7 +19,7 @@ import structlog
 from numpy.typing import NDArray
 
 from smallsight.engine.decoding.active_request import ActiveRequest, cuts_of, embed_prompt, identities_of
-from smallsight.engine.decoding.place_finder import PlaceFinder
+from smallsight.engine.decoding.place_detector import PlaceDetector
 from smallsight.engine.decoding.runner import Runner, StepInput, StepOutput, TileEncoder
 from smallsight.engine.decoding.sampler import Constraint, Sampler, TokenChoice
 from smallsight.engine.decoding.scheduler import Chunk, Scheduler
@@ -118,7 +118,7 @@ class Worker:
         options: SamplingOptions,
         *,
         ignores_end: bool = False,
-        places: PlaceFinder | None = None,
+        places: PlaceDetector | None = None,
         client: str = "",
     ) -> Generation:
         """Start a request; raises PromptTooLongError or ModelClosedError at once.
@@ -163,7 +163,7 @@ class Worker:
         self,
         prompt: PreparedPrompt,
         options: SamplingOptions,
-        places: PlaceFinder | None,
+        places: PlaceDetector | None,
         *,
         ignores_end: bool,
         client: str,
