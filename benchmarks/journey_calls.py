@@ -219,7 +219,7 @@ def _num_described(work: Any) -> int:  # noqa: ANN401 - one attribute a stage in
     by_stage = getattr(work, "stages", None)
     if by_stage is None:
         return int(work.describe.done)
-    return sum(int(one.done) for name, one in by_stage.items() if name.value == "describe")
+    return sum(int(one.done) for name, one in by_stage.items() if str(name) == "describe")
 
 
 def _app_module() -> str:

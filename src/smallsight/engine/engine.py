@@ -9,7 +9,7 @@ from typing import Protocol
 from PIL import Image
 
 from smallsight.engine.decoding.feature_cache import FeatureCache
-from smallsight.engine.decoding.place_finder import Wanted
+from smallsight.engine.decoding.place_detector import Wanted
 from smallsight.engine.generation import Generation
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import ArgumentError

@@ -155,7 +155,7 @@ class ModelLender:
         return self._models.measure()
 
     async def close(self) -> None:
-        """Unload everything, in use or not; borrowers that wait get ModelUnavailableError."""
+        """Unload everything, in use or not; borrowers that wait get ModelClosedError."""
         await asyncio.to_thread(self._models.close)
 
     def close_in_thread(self) -> None:

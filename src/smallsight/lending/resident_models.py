@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import structlog
 
-from smallsight.errors import ModelUnavailableError
+from smallsight.errors import ModelClosedError
 from smallsight.inventory.served_models import ServedModel
 from smallsight.lending.idle_timer import IdleTimer
 from smallsight.lending.measured_memory import MeasuredMemory
@@ -125,7 +125,7 @@ class ResidentModels:
             self.changes.announce()
 
     def aside(self, work: Callable[[], _Result]) -> Future[_Result]:
-        """Run something short in a thread that does not load; raises ModelUnavailableError when closed."""
+        """Run something short in a thread that does not load; raises ModelClosedError when closed."""
         self.require_open()
         return self._side_thread.submit(work)
 
@@ -155,9 +155,9 @@ class ResidentModels:
         take_lasting_objects_back()
 
     def require_open(self) -> None:
-        """Raise ModelUnavailableError when everything was unloaded for good."""
+        """Raise ModelClosedError when everything was unloaded for good."""
         if self.is_closed:
-            raise ModelUnavailableError("Models are no longer lent: the program is stopping.")
+            raise ModelClosedError("Models are no longer lent: the program is stopping.")
 
     def _load_into(self, slot: ModelSlot) -> None:
         served, before_bytes = slot.served, self.measure().resident_bytes

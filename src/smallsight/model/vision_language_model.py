@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,18 +11,17 @@ from typing import Any, Self
 
 import psutil
 
-from smallsight.engine.decoding.place_finder import PlaceKind
+from smallsight.engine.decoding.place_detector import PlaceKind
 from smallsight.engine.engine import Engine, EngineOptions
-from smallsight.engine.generation import Generation, OnPiece, logprob_of
 from smallsight.engine.loading import OPENVINO, load_engine
-from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import ArgumentError, ModelClosedError, SmallsightError
 from smallsight.families.frame_sampling import FrameSampling
-from smallsight.families.messages import Detail, TiledPicture
-from smallsight.model.answer import Answer, MemoryReport, TileCounts, Timings, Usage
+from smallsight.families.messages import TiledPicture
+from smallsight.model.answer import Answer, MemoryReport, TileCounts
 from smallsight.model.conversation import messages_of
 from smallsight.model.description_prompt import OwnWords, description_prompt, own_words
-from smallsight.model.finding import start_finding
+from smallsight.model.detecting import start_detecting
+from smallsight.model.engine_reply import EngineReply
 from smallsight.model.model import DEFAULT_MAX_TOKENS, MAX_PLACES, BatchSize, Pictures, Question
 from smallsight.model.picture_argument import (
     NamedVideo,
@@ -33,6 +31,7 @@ from smallsight.model.picture_argument import (
     list_pictures,
 )
 from smallsight.model.reply import Reply
+from smallsight.model.request_options import parse_batch_size, parse_detail, parse_options
 from smallsight.model.shown_parts import PartOpener
 from smallsight.policy.progress import OnProgress
 from smallsight.quant.scheme import scheme_named
@@ -171,9 +170,9 @@ class VisionLanguageModel:
         **sampling: Any,  # noqa: ANN401
     ) -> Iterator[Answer | SmallsightError]:
         """Yield a description or an error for each picture in order; closing the iterator stops the work."""
-        at_once = _auto_batch(self._running()) if batch_size == "auto" else _batch_size(batch_size)
+        at_once = _auto_batch(self._running()) if batch_size == "auto" else parse_batch_size(batch_size)
         asked = self._description(prompt, length)
-        waiting: deque[_Started | SmallsightError] = deque()
+        waiting: deque[EngineReply | SmallsightError] = deque()
         with self._opener() as opener:
             try:
                 for picture in pictures:
@@ -185,7 +184,7 @@ class VisionLanguageModel:
                     yield _answer_or_error(waiting.popleft())
             finally:
                 for started in waiting:
-                    if isinstance(started, _Started):
+                    if isinstance(started, EngineReply):
                         started.generation.cancel()
 
     def detect(
@@ -196,18 +195,18 @@ class VisionLanguageModel:
 
         Raises ArgumentError where the family does not find places by name.
         """
-        return self._find("detect", picture, what, max_places, detail)
+        return self._detect("detect", picture, what, max_places, detail)
 
     def point(
         self, picture: PictureArgument, what: str, *, max_places: int = MAX_PLACES, detail: str = "auto"
     ) -> Answer:
         """Point at the things called ``what``: ``answer.data["points"]`` are [x, y] in pixels."""
-        return self._find("point", picture, what, max_places, detail)
+        return self._detect("point", picture, what, max_places, detail)
 
     def recall(self, name: str | None, digest: bytes, detail: str = "auto") -> RecalledPicture | None:
         """Return what can be asked about in place of a picture's file that it was asked about before."""
         engine = self._running()
-        known = engine.recall(digest, _detail(detail))
+        known = engine.recall(digest, parse_detail(detail))
         return None if known is None else RecalledPicture(name, known)
 
     @property
@@ -244,7 +243,7 @@ class VisionLanguageModel:
         engine = self._running()
         recall: Callable[[bytes], TiledPicture | None] | None = None
         if detail is not None and engine.capabilities.recalls_pictures:
-            chosen = _detail(detail)
+            chosen = parse_detail(detail)
 
             def recall(digest: bytes) -> TiledPicture | None:
                 return engine.recall(digest, chosen)
@@ -256,16 +255,16 @@ class VisionLanguageModel:
             raise ModelClosedError(f"{self.name} has been closed.", hint="load it again.")
         return self._engine
 
-    def _find(
+    def _detect(
         self, kind: PlaceKind, picture: PictureArgument, what: str, max_places: int, detail: str
     ) -> Answer:
         engine = self._running()
         began_s = time.perf_counter()
         with PictureOpener(self._limits) as opener:
             image = opener.open(picture)
-        generation = start_finding(engine, self.name, kind, image, what, max_places, _detail(detail))
+        generation = start_detecting(engine, self.name, kind, image, what, max_places, parse_detail(detail))
         prepared_s = time.perf_counter() - began_s
-        return _Started(generation, prepared_s, self.name, engine, wants_logprobs=False).answer()
+        return EngineReply(generation, prepared_s, self.name, engine, wants_logprobs=False).answer()
 
     def _try_start(
         self,
@@ -275,7 +274,7 @@ class VisionLanguageModel:
         max_tokens: int,
         detail: str,
         sampling: Mapping[str, Any],
-    ) -> _Started | SmallsightError:
+    ) -> EngineReply | SmallsightError:
         try:
             return self._start(opener, [picture], prompt, max_tokens, detail, sampling)
         except SmallsightError as error:
@@ -289,13 +288,13 @@ class VisionLanguageModel:
         max_tokens: int,
         detail: str,
         sampling: Mapping[str, Any],
-    ) -> _Started:
+    ) -> EngineReply:
         """Open the pictures, make the prompt, and hand it to the engine."""
         engine = self._running()
         began_s = time.perf_counter()
         given = dict(sampling)
         client = str(given.pop("client", ""))
-        options, ignores_end = _options(max_tokens, given)
+        options, ignores_end = parse_options(max_tokens, given)
         if options.num_beams not in (None, 1) and not engine.capabilities.searches_with_beams:
             raise ArgumentError(f"{self.name} does not support beam search.", hint="leave num_beams out.")
         own = question if isinstance(question, OwnWords) else None
@@ -303,71 +302,14 @@ class VisionLanguageModel:
         messages = messages_of(pictures, words, opener.open)
         if own is not None:
             messages = own.asked_about(messages)
-        chosen_detail = _detail(detail)
+        chosen_detail = parse_detail(detail)
         generation = engine.start(messages, chosen_detail, options, ignores_end=ignores_end, client=client)
         prepared_s = time.perf_counter() - began_s
         wants_logprobs = options.num_logprobs is not None
-        return _Started(generation, prepared_s, self.name, engine, wants_logprobs=wants_logprobs)
+        return EngineReply(generation, prepared_s, self.name, engine, wants_logprobs=wants_logprobs)
 
 
-class _Started:
-    """A request under way, and what is known about it only outside the engine."""
-
-    def __init__(
-        self, generation: Generation, prepared_s: float, model: str, engine: Engine, *, wants_logprobs: bool
-    ) -> None:
-        self.generation = generation
-        self._prepared_s = prepared_s
-        self._model = model
-        self._engine = engine
-        self._wants_logprobs = wants_logprobs
-
-    def listen(self, on_piece: OnPiece) -> None:
-        """Have every piece handed to a function, and None at the end."""
-        self.generation.listen(on_piece)
-
-    def cancel(self) -> None:
-        """Give the request up."""
-        self.generation.cancel()
-
-    def token_bytes(self, token_id: int) -> bytes:
-        """Return the bytes that a token stands for."""
-        return self._engine.token_bytes(token_id)
-
-    def answer(self) -> Answer:
-        """Wait for the end and return the answer; an interruption cancels the request."""
-        try:
-            outcome = self.generation.result()
-        finally:
-            self.generation.cancel()
-        before_s = self._prepared_s
-        return Answer(
-            text=outcome.text.strip(),
-            token_ids=tuple(choice.token_id for choice in outcome.choices),
-            finish_reason=outcome.finish_reason,
-            usage=Usage(
-                outcome.prompt_tokens,
-                outcome.image_tokens,
-                len(outcome.choices) if outcome.num_tokens is None else outcome.num_tokens,
-                outcome.cached_tokens,
-            ),
-            timings=Timings(
-                decode_picture_s=before_s,
-                vision_s=outcome.vision_s,
-                prefill_s=outcome.prefill_s,
-                first_token_s=before_s + outcome.first_token_s,
-                decode_s=outcome.decode_s,
-                total_s=before_s + outcome.total_s,
-            ),
-            model=outcome.answered_by or self._model,
-            data=outcome.data,
-            logprobs=tuple(logprob_of(choice) for choice in outcome.choices)
-            if self._wants_logprobs
-            else None,
-        )
-
-
-def _answer_or_error(started: _Started | SmallsightError) -> Answer | SmallsightError:
+def _answer_or_error(started: EngineReply | SmallsightError) -> Answer | SmallsightError:
     if isinstance(started, SmallsightError):
         return started
     try:
@@ -376,51 +318,5 @@ def _answer_or_error(started: _Started | SmallsightError) -> Answer | Smallsight
         return error
 
 
-def _options(max_tokens: int, sampling: Mapping[str, Any]) -> tuple[SamplingOptions, bool]:
-    given = dict(sampling)
-    ignores_end = bool(given.pop("ignore_stop", False))
-    known = SamplingOptions.__dataclass_fields__
-    for name in given:
-        if name not in known:
-            choices = ", ".join([*known, "detail", "client"])
-            raise ArgumentError(f"Unknown option {name!r}.", hint=f"use {choices} or ignore_stop.")
-    if isinstance(given.get("stop"), str):
-        given["stop"] = (given["stop"],)
-    elif given.get("stop") is None:
-        given.pop("stop", None)
-    else:
-        given["stop"] = tuple(given["stop"])
-    if (schema := given.get("json_schema")) is not None and not isinstance(schema, str):
-        given["json_schema"] = _schema_text(schema)
-    if isinstance(given.get("logit_bias"), Mapping):
-        given["logit_bias"] = tuple(given["logit_bias"].items())
-    try:
-        return SamplingOptions(max_tokens=max_tokens, **given), ignores_end
-    except TypeError as error:
-        raise ArgumentError(f"An option has a value of the wrong type: {error}.") from error
-
-
-def _schema_text(schema: object) -> str:
-    try:
-        return json.dumps(schema, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ArgumentError(f"json_schema is not JSON: {error}.", hint="give an object.") from error
-
-
 def _auto_batch(engine: Engine) -> int:
     return min(AUTO_BATCH, engine.max_at_once or AUTO_BATCH)
-
-
-def _batch_size(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ArgumentError(
-            f"batch_size cannot be {value!r}.", hint='give a whole number above 0, or "auto".'
-        )
-    return value
-
-
-def _detail(value: str) -> Detail:
-    try:
-        return Detail(value)
-    except ValueError as error:
-        raise ArgumentError(f"detail cannot be {value!r}.", hint=f"use {', '.join(Detail)}.") from error

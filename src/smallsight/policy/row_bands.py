@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 USUAL_ROWS = 16  # sequences that decode side by side: the least that one band must hold
 
@@ -24,19 +24,20 @@ class SharedCall:
 
 @dataclass(frozen=True, slots=True)
 class RowBands:
-    """The row counts at which the runtime changes its kernel, ascending; the first is 1."""
+    """The row counts at which the runtime changes its kernel, ascending; the first is 1.
+
+    ``fewest_rows`` is the least rows of any call: where the band begins that holds ``USUAL_ROWS``.
+    """
 
     starts: tuple[int, ...] = (1,)
+    fewest_rows: int = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.starts or self.starts[0] != 1 or list(self.starts) != sorted({*self.starts}):
             message = f"row bands begin at 1 and ascend, got {self.starts}"
             raise ValueError(message)
-
-    @property
-    def fewest_rows(self) -> int:
-        """The least rows of any call: where the band begins that holds ``USUAL_ROWS``."""
-        return self.starts[bisect_right(self.starts, USUAL_ROWS) - 1]
+        fewest_rows = self.starts[bisect_right(self.starts, USUAL_ROWS) - 1]
+        object.__setattr__(self, "fewest_rows", fewest_rows)
 
     def around(self, num_rows: int) -> tuple[int, int | None]:
         """Return the band [begin, end) in which a piece of so many rows is computed; None for no end."""

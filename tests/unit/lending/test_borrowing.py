@@ -14,7 +14,7 @@ from fake_machine import GIB, WAIT_S, Machine, served, until
 from smallsight.errors import (
     BrokenCheckpointError,
     MemoryBudgetError,
-    ModelUnavailableError,
+    ModelClosedError,
     OutOfResourcesError,
 )
 from smallsight.lending.measured_memory import Measured, MeasuredMemory
@@ -131,9 +131,9 @@ def test_closing_ends_the_waiting_of_a_thread(machine: Machine):
             other = threads.submit(use, lender, "b")
             until(lambda: loan.is_wanted_back)
             lender.close_in_thread()
-            with pytest.raises(ModelUnavailableError, match="stopping"):
+            with pytest.raises(ModelClosedError, match="stopping"):
                 other.result(WAIT_S)
-        with pytest.raises(ModelUnavailableError):
+        with pytest.raises(ModelClosedError):
             use(lender, "a")
 
 

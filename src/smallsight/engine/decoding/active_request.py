@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from smallsight.engine.decoding.place_finder import PlaceFinder
+from smallsight.engine.decoding.place_detector import PlaceDetector
 from smallsight.engine.decoding.sampler import Sampler, TokenChoice
-from smallsight.engine.decoding.scheduler import Scheduler
 from smallsight.engine.decoding.text_stream import TextStream
 from smallsight.engine.decoding.token_sequence import TokenSequence
 from smallsight.engine.generation import FinishReason, Generation, Outcome
+from smallsight.errors import BrokenCheckpointError
 from smallsight.families.messages import PreparedPrompt, Tile
 from smallsight.families.tensor_files import RowTable
 
@@ -39,7 +39,7 @@ class ActiveRequest:
     image_rows: NDArray[np.int64]
     pending_tiles: list[tuple[int, Tile]]
     embeddings_TD: NDArray[np.float32]
-    places: PlaceFinder | None = None
+    places: PlaceDetector | None = None
     choices: list[TokenChoice] = field(default_factory=list)
     started_s: float = field(default_factory=time.perf_counter)
     vision_s: float = 0.0
@@ -64,7 +64,15 @@ class ActiveRequest:
         return rows if begin >= num_prompt else np.concatenate([self.embeddings_TD[begin:], rows])
 
     def choose(self, logits_V: NDArray[np.float32], hidden_D: NDArray[np.float32] | None) -> TokenChoice:
-        """Choose the next token from the logits, or the next coordinate from the last hidden state."""
+        """Choose the next token from the logits, or the next coordinate from the last hidden state.
+
+        Raises BrokenCheckpointError for logits that are not finite.
+        """
+        if not np.isfinite(logits_V.max()):
+            raise BrokenCheckpointError(
+                "The model computed values that are not finite.",
+                hint="fetch its files again, or choose another precision.",
+            )
         if self.places is None:
             choice = self.sampler.choose(logits_V)
         elif hidden_D is None:
@@ -109,7 +117,11 @@ def identities_of(prompt: PreparedPrompt, image_token_id: int, tokens_per_tile: 
 
 
 def cuts_of(
-    image_rows: NDArray[np.int64], shown: Sequence[int], tokens_per_tile: int, scheduler: Scheduler
+    image_rows: NDArray[np.int64],
+    shown: Sequence[int],
+    tokens_per_tile: int,
+    chunk_tokens: int,
+    block_tokens: int,
 ) -> tuple[int, ...]:
     """Return where a prompt is cut in addition to the ends of whole chunks: at the end of each picture.
 
@@ -117,7 +129,6 @@ def cuts_of(
     too close to the previous cut is left out, because a small chunk costs more than it saves. ``image_rows``
     [image tokens] are their positions in the prompt, ``shown`` the number of tiles of each picture.
     """
-    block_tokens, chunk_tokens = scheduler.pool.block_tokens, scheduler.chunk_tokens
     cuts: list[int] = []
     for num_tiles in itertools.accumulate(shown):
         end = int(image_rows[num_tiles * tokens_per_tile - 1]) + 1

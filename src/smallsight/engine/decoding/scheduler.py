@@ -46,8 +46,8 @@ class Scheduler:
         self._max_step_tokens = max_step_tokens
         self._waiting: deque[TokenSequence] = deque()
         self._running: list[TokenSequence] = []
-        self._failed: list[TokenSequence] = []
-        self._copies: list[tuple[int, int]] = []
+        self.failed: list[TokenSequence] = []  # do not fit even alone; they are finished
+        self.copies: list[tuple[int, int]] = []  # (source, target) blocks, to copy in order before a step
         self.num_preemptions = 0
         self._admissions = Turns()
         self._prompts = Turns()  # for the part of a step that decoding leaves free
@@ -78,13 +78,13 @@ class Scheduler:
                 self._remove(sequence)
 
     def take_failed(self) -> list[TokenSequence]:
-        """Return, once, the sequences that do not fit even alone; they are finished."""
-        failed, self._failed = self._failed, []
+        """Return the failed sequences, once."""
+        failed, self.failed = self.failed, []
         return failed
 
     def take_copies(self) -> list[tuple[int, int]]:
-        """Return, once, the (source, target) blocks to copy in this order before the step is computed."""
-        copies, self._copies = self._copies, []
+        """Return the copies to make, once."""
+        copies, self.copies = self.copies, []
         return copies
 
     def next_step(self) -> list[Chunk]:
@@ -96,7 +96,9 @@ class Scheduler:
         room = self._max_step_tokens - len(chunks)
         if self._waiting:
             self._admit()
-        prompts = self._running_prompts() if len(chunks) < len(self._running) else ()
+        prompts = (
+            [] if len(chunks) == len(self._running) else [one for one in self._running if not one.is_decoding]
+        )
         for sequence in self._prompts.order(prompts, _client_of) if prompts else ():
             chunk = self._next_chunk(sequence)
             size = chunk.end - chunk.begin
@@ -144,7 +146,7 @@ class Scheduler:
             if self._blocks_for(sequence.num_tokens) > self.pool.num_blocks:
                 self._waiting.remove(sequence)
                 sequence.state = SequenceState.FINISHED
-                self._failed.append(sequence)
+                self.failed.append(sequence)
                 continue
             if self._running and self._blocks_for(sequence.num_tokens + 1) > self.pool.num_free:
                 return
@@ -182,7 +184,7 @@ class Scheduler:
             if tail is not None:
                 self.pool.release([tail])
             if tail is not None and own is not None:
-                self._copies.append((tail, own[0]))
+                self.copies.append((tail, own[0]))
                 blocks += own
             is_known = own is not None
         if not is_known:
@@ -230,7 +232,7 @@ class Scheduler:
             youngest = self._running[-1]
             if youngest is sequence and len(self._running) == 1:
                 self._remove(sequence)
-                self._failed.append(sequence)
+                self.failed.append(sequence)
                 return False
             self._preempt(youngest)
             if youngest is sequence:

@@ -41,11 +41,10 @@ class TokenSequence:
     num_cached_tokens: int = 0
     output_token_ids: list[int] = field(default_factory=list)
     state: SequenceState = SequenceState.WAITING
+    num_prompt_tokens: int = field(init=False)
 
-    @property
-    def num_prompt_tokens(self) -> int:
-        """Tokens of the prompt."""
-        return len(self.prompt_token_ids)
+    def __post_init__(self) -> None:
+        self.num_prompt_tokens = len(self.prompt_token_ids)
 
     @property
     def num_tokens(self) -> int:

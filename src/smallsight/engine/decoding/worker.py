@@ -14,14 +14,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
 import structlog
-from numpy.typing import NDArray
 
 from smallsight.engine.decoding.active_request import ActiveRequest, cuts_of, embed_prompt, identities_of
-from smallsight.engine.decoding.place_finder import PlaceFinder
+from smallsight.engine.decoding.place_detector import PlaceDetector
 from smallsight.engine.decoding.runner import Runner, StepInput, StepOutput, TileEncoder
-from smallsight.engine.decoding.sampler import Constraint, Sampler, TokenChoice
+from smallsight.engine.decoding.sampler import Constraint, Sampler
 from smallsight.engine.decoding.scheduler import Chunk, Scheduler
 from smallsight.engine.decoding.shared_calls import run_step
 from smallsight.engine.decoding.text_stream import TextStream
@@ -29,7 +27,6 @@ from smallsight.engine.decoding.token_sequence import TokenSequence
 from smallsight.engine.generation import FinishReason, Generation
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import (
-    BrokenCheckpointError,
     ModelClosedError,
     OutOfResourcesError,
     PromptTooLongError,
@@ -118,7 +115,7 @@ class Worker:
         options: SamplingOptions,
         *,
         ignores_end: bool = False,
-        places: PlaceFinder | None = None,
+        places: PlaceDetector | None = None,
         client: str = "",
     ) -> Generation:
         """Start a request; raises PromptTooLongError or ModelClosedError before anything is computed.
@@ -163,7 +160,7 @@ class Worker:
         self,
         prompt: PreparedPrompt,
         options: SamplingOptions,
-        places: PlaceFinder | None,
+        places: PlaceDetector | None,
         *,
         ignores_end: bool,
         client: str,
@@ -177,7 +174,13 @@ class Worker:
             options=options,
             is_ready=not prompt.tiles,
             prefix_tokens=prompt.prefix_tokens,
-            cuts=cuts_of(image_rows, prompt.shown, tokens.tokens_per_tile, self._parts.scheduler),
+            cuts=cuts_of(
+                image_rows,
+                prompt.shown,
+                tokens.tokens_per_tile,
+                self._parts.scheduler.chunk_tokens,
+                self._parts.scheduler.pool.block_tokens,
+            ),
             client=client,
         )
         return ActiveRequest(
@@ -225,7 +228,8 @@ class Worker:
         self._drop_cancelled()
         self._encode_one_tile()
         chunks = self._parts.scheduler.next_step()
-        for sequence in self._parts.scheduler.take_failed():
+        scheduler = self._parts.scheduler
+        for sequence in scheduler.take_failed() if scheduler.failed else ():
             self._end(
                 self._requests[sequence.id],
                 OutOfResourcesError(
@@ -233,7 +237,7 @@ class Worker:
                     hint="ask about fewer pictures at once.",
                 ),
             )
-        for source, target in self._parts.scheduler.take_copies():
+        for source, target in scheduler.take_copies() if scheduler.copies else ():
             self._parts.runner.copy_block(source, target)
         if chunks:
             self._run(chunks)
@@ -295,16 +299,21 @@ class Worker:
         chosen = self._choose([chunk for chunk in chunks if chunk.samples], output)
         seconds = time.perf_counter() - started_s
         for chunk in chunks:
-            if (
-                request := self._requests.get(chunk.sequence.id)
-            ) is not None and request.first_token_at_s is None:
-                request.prefill_s += seconds
-        ended = {sequence_id: reason for sequence_id, (_, reason) in chosen.items() if reason}
-        self._parts.scheduler.complete(
-            chunks, {sequence_id: token_id for sequence_id, (token_id, _) in chosen.items()}, ended
-        )
-        for sequence_id, (_, reason) in chosen.items():
-            self._after_token(self._requests[sequence_id], reason)
+            held = self._requests.get(chunk.sequence.id)
+            if held is not None and held.first_token_at_s is None:
+                held.prefill_s += seconds
+        tokens, ended = dict[int, int](), dict[int, FinishReason]()
+        for sequence_id, (token_id, reason) in chosen.items():
+            tokens[sequence_id] = token_id
+            if reason is not None:
+                ended[sequence_id] = reason
+        self._parts.scheduler.complete(chunks, tokens, ended)
+        for sequence_id in tokens:
+            request = self._requests[sequence_id]
+            if request.first_token_at_s is None:
+                request.first_token_at_s = time.perf_counter()
+            if sequence_id in ended:
+                self._end(request, ended[sequence_id])
 
     def _choose(
         self, chunks: Sequence[Chunk], output: StepOutput
@@ -315,7 +324,7 @@ class Worker:
         for row, chunk in enumerate(chunks):
             request = self._requests[chunk.sequence.id]
             try:
-                choice = _choice_of(request, logits_RV[row], None if hidden_RD is None else hidden_RD[row])
+                choice = request.choose(logits_RV[row], None if hidden_RD is None else hidden_RD[row])
             except SmallsightError as error:
                 self._parts.scheduler.cancel(chunk.sequence.id)
                 self._end(request, error)
@@ -338,12 +347,6 @@ class Worker:
             return "stop"
         return "length" if is_full or len(request.choices) >= request.sequence.options.max_tokens else None
 
-    def _after_token(self, request: ActiveRequest, reason: FinishReason | None) -> None:
-        if request.first_token_at_s is None:
-            request.first_token_at_s = time.perf_counter()
-        if reason is not None:
-            self._end(request, reason)
-
     def _end(self, request: ActiveRequest, how: FinishReason | SmallsightError) -> None:
         del self._requests[request.sequence.id]
         if isinstance(how, SmallsightError):
@@ -359,14 +362,3 @@ class Worker:
         while not self._inbox.empty():
             if (left := self._inbox.get()) is not None:
                 left.generation.fail(error)
-
-
-def _choice_of(
-    request: ActiveRequest, logits_V: NDArray[np.float32], hidden_D: NDArray[np.float32] | None
-) -> TokenChoice:
-    if not np.isfinite(logits_V.max()):
-        raise BrokenCheckpointError(
-            "The model computed values that are not finite.",
-            hint="fetch its files again, or choose another precision.",
-        )
-    return request.choose(logits_V, hidden_D)

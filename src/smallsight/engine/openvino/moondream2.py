@@ -14,7 +14,7 @@ from PIL import Image
 from smallsight.engine.decoding.block_pool import BlockPool
 from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.engine.decoding.json_constraint import JsonGrammar
-from smallsight.engine.decoding.place_finder import PlaceFinder, Wanted
+from smallsight.engine.decoding.place_detector import PlaceDetector, Wanted
 from smallsight.engine.decoding.runner import StepInput
 from smallsight.engine.decoding.scheduler import Scheduler
 from smallsight.engine.decoding.worker import Parts, Worker
@@ -106,7 +106,7 @@ class Moondream2Engine(EngineDefaults):
     def detect(self, image: Image.Image, detail: Detail, wanted: Wanted) -> Generation:
         """Detect the named things; the outcome's data holds their places in pixels."""
         prompt = self.processor.prepare(image, wanted.what, wanted.kind, detail)
-        places = PlaceFinder(wanted, self.region, self.processor.config.end_token_id)
+        places = PlaceDetector(wanted, self.region, self.processor.config.end_token_id)
         return self.worker.submit(prompt, SamplingOptions(), places=places)
 
     def close(self) -> None:

@@ -35,14 +35,9 @@ class PagedRunner:
         self._request: ov.InferRequest = network.model.create_infer_request()
         self._cache = KeyValueCache(network.model, num_bytes=cache_bytes, min_tokens=min_tokens)
         self._cache.bind(self._request)
+        self.num_blocks: int = self._cache.num_blocks
         self._has_token_types = any(port.get_any_name() == TYPES_INPUT for port in network.model.inputs)
         self._has_hidden = len(network.model.outputs) > 1
-
-    @property
-    def num_blocks(self) -> int:
-        """Blocks of the KV cache that may be allocated."""
-        num_blocks: int = self._cache.num_blocks
-        return num_blocks
 
     def copy_block(self, source: int, target: int) -> None:
         """Copy one block's keys and values to another block, in every layer."""

@@ -8,7 +8,7 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from smallsight.engine.decoding.place_finder import Number
+from smallsight.engine.decoding.place_detector import Number
 from smallsight.families.moondream2.region import NumberEncoder, NumberKind
 from smallsight.graph.compiled import CompiledNetwork
 

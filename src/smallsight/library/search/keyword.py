@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from smallsight.library.search.query import Query, Unit
 from smallsight.library.search.ranking import Match, Tier, WantedUnit, match_texts
-from smallsight.library.search.text_index import Condition, IndexView, TermForm
+from smallsight.library.search.text_index import Condition, IndexView, WordForm
 
 MAX_FOUND = 1_000
 _PLENTY = 200  # contents found, by all words or by one, from which weaker kinds of match are not tried
@@ -50,21 +50,21 @@ class _KeywordSearch:
         self._by_name: list[int] = []
         self._corrections: dict[str, list[str]] = {}
         self._counts: dict[Unit, int] = {}  # contents that hold the unit as written, for several units
-        self._forms: dict[Unit, list[TermForm]] = {}  # what may stand for a unit
+        self._forms: dict[Unit, list[WordForm]] = {}  # what may stand for a unit
 
     def run(self) -> KeywordResult:
-        self._look_for_all(Tier.EXACT, [[TermForm(unit.text)] for unit in self._units])
+        self._look_for_all(Tier.EXACT, [[WordForm(unit.text)] for unit in self._units])
         if len(self._found) > _MAX_RANKED:
             self._look_in_names()
         if len(self._units) > 1:
             self._counts = {
-                unit: self._num_with_any([TermForm(unit.text)], _MAX_COUNTED) for unit in self._units
+                unit: self._num_with_any([WordForm(unit.text)], _MAX_COUNTED) for unit in self._units
             }
         if len(self._found) < _PLENTY:
             self._look_for_less()
         return self._ranked()
 
-    def _look_for_all(self, tier: Tier, groups: Sequence[Sequence[TermForm]]) -> None:
+    def _look_for_all(self, tier: Tier, groups: Sequence[Sequence[WordForm]]) -> None:
         limit = _MAX_PARTIAL if tier is Tier.PARTIAL else MAX_FOUND
         condition = Condition(tuple(map(tuple, groups)), self._query)
         for content_id in self._view.newest(condition, limit):
@@ -72,7 +72,7 @@ class _KeywordSearch:
 
     def _look_in_names(self) -> None:
         """Among very many, make sure of those that carry the words in their name or as a tag."""
-        groups = tuple((TermForm(unit.text),) for unit in self._units)
+        groups = tuple((WordForm(unit.text),) for unit in self._units)
         condition = Condition(groups, self._query, in_names=True)
         self._by_name = self._view.newest(condition, _MAX_RANKED_BY_NAME)
 
@@ -83,7 +83,7 @@ class _KeywordSearch:
         may be half typed.
         """
         self._forms = {
-            unit: [_beginning(unit) if self._counts.get(unit, 0) < _PLENTY else TermForm(unit.text)]
+            unit: [_beginning(unit) if self._counts.get(unit, 0) < _PLENTY else WordForm(unit.text)]
             for unit in self._units
         }
         last = self._units[-1]
@@ -114,17 +114,17 @@ class _KeywordSearch:
             return min(len(self._found), limit)
         return self._num_with_any(self._forms[unit], limit)
 
-    def _num_with_any(self, forms: Sequence[TermForm], limit: int) -> int:
+    def _num_with_any(self, forms: Sequence[WordForm], limit: int) -> int:
         return self._view.count(Condition((tuple(forms),)), limit)
 
-    def _all_forms(self) -> list[list[TermForm]]:
+    def _all_forms(self) -> list[list[WordForm]]:
         return [self._forms[unit] for unit in self._units]
 
     def _add_parts(self, units: Sequence[Unit]) -> bool:
         num_added = 0
         for unit in units:
             containing = self._view.terms_containing(unit.text)
-            self._forms[unit] += map(TermForm, containing)
+            self._forms[unit] += map(WordForm, containing)
             num_added += len(containing)
         return num_added > 0
 
@@ -133,7 +133,7 @@ class _KeywordSearch:
             held_by = self._num_holding(unit, _RARE_ENOUGH_TO_CORRECT + 1)
             if held_by <= _RARE_ENOUGH_TO_CORRECT and (likely := self._view.corrections(unit.text, held_by)):
                 self._corrections[unit.text] = likely
-                self._forms[unit] += map(TermForm, likely)
+                self._forms[unit] += map(WordForm, likely)
         return bool(self._corrections)
 
     def _look_for_some(self) -> None:
@@ -174,8 +174,8 @@ class _KeywordSearch:
         ]
 
 
-def _beginning(unit: Unit) -> TermForm:
-    return TermForm(unit.text, goes_on=not unit.is_literal)
+def _beginning(unit: Unit) -> WordForm:
+    return WordForm(unit.text, goes_on=not unit.is_literal)
 
 
 def _rarity(num_holding: int, num_contents: int) -> float:

@@ -21,7 +21,7 @@ NO_FILTERS = Query()
 
 
 @dataclass(frozen=True, slots=True)
-class TermForm:
+class WordForm:
     """Terms that stand side by side, separated by spaces; with ``goes_on`` the last may be a longer one."""
 
     text: str
@@ -35,7 +35,7 @@ class Condition:
     With ``in_names`` the forms have to stand in the name of a file or in a tag.
     """
 
-    groups: tuple[tuple[TermForm, ...], ...] = ()
+    groups: tuple[tuple[WordForm, ...], ...] = ()
     query: Query = NO_FILTERS
     in_names: bool = False
 

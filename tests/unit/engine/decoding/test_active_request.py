@@ -20,7 +20,7 @@ def cuts(*parts: int) -> tuple[int, ...]:
     for part in parts:
         tokens += [7] * -part if part < 0 else ([5, 5, *[IMAGE] * PER_TILE]) * part
     image_rows = np.flatnonzero(np.array(tokens) == IMAGE)
-    return cuts_of(image_rows, [part for part in parts if part > 0], PER_TILE, CHUNK)
+    return cuts_of(image_rows, [part for part in parts if part > 0], PER_TILE, CHUNK, BLOCK_TOKENS)
 
 
 def test_a_prompt_is_cut_where_its_picture_ends():

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from smallsight.library.search.index_terms import BOUNDARY, EVERY, folder_phrase, tag_mark
 from smallsight.library.search.query import Query
-from smallsight.library.search.text_index import Condition, TermForm
+from smallsight.library.search.text_index import Condition, WordForm
 
 COLUMNS = ("name", "folder", "tags", "description", "ocr")
 
@@ -40,7 +40,7 @@ def _phrase(text: str) -> str:
     return f'"{text}"'
 
 
-def _form(form: TermForm) -> str:
+def _form(form: WordForm) -> str:
     return f"{_phrase(form.text)} *" if form.goes_on else _phrase(form.text)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from smallsight.engine.decoding.place_finder import Number, PlaceFinder, Wanted
+from smallsight.engine.decoding.place_detector import Number, PlaceDetector, Wanted
 
 END = 7
 GO_ON, STOP = np.eye(10, dtype=np.float32)[[3, END]]
@@ -28,7 +28,7 @@ class Head:
 
 def finder(kind="detect", max_places=50):
     head = Head()
-    return PlaceFinder(Wanted(kind, "car", (80, 40), max_places), head, END), head
+    return PlaceDetector(Wanted(kind, "car", (80, 40), max_places), head, END), head
 
 
 def bins(*values):

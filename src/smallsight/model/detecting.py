@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from PIL import Image
 
-from smallsight.engine.decoding.place_finder import PlaceKind, Wanted
+from smallsight.engine.decoding.place_detector import PlaceKind, Wanted
 from smallsight.engine.engine import Engine
 from smallsight.engine.generation import Generation
 from smallsight.errors import ArgumentError
 from smallsight.families.messages import Detail
 from smallsight.families.registry import titles_that
 
-__all__ = ["start_finding"]
+__all__ = ["start_detecting"]
 
 
-def start_finding(
+def start_detecting(
     engine: Engine, name: str, kind: PlaceKind, image: Image.Image, what: str, max_places: int, detail: Detail
 ) -> Generation:
     """Hand the search to the engine of the model called ``name``; raises ArgumentError where it cannot be."""

@@ -68,7 +68,7 @@ class Wanted:
         return 3 if self.kind == "detect" else 2
 
 
-class PlaceFinder:
+class PlaceDetector:
     """The places of one request. Feed it what the decoder made until ``is_done``."""
 
     def __init__(self, wanted: Wanted, head: NumberHead, end_token_id: int) -> None:

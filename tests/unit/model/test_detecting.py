@@ -10,7 +10,7 @@ from PIL import Image
 from smallsight.errors import ArgumentError
 from smallsight.families.family import Capabilities
 from smallsight.families.messages import Detail
-from smallsight.model.finding import start_finding
+from smallsight.model.detecting import start_detecting
 
 IMAGE = Image.new("RGB", (30, 20))
 
@@ -26,7 +26,7 @@ class Finder:
 
 
 def test_what_is_named_reaches_the_engine():
-    asked = start_finding(Finder(), "m", "detect", IMAGE, " car ", 3, Detail.LOW)
+    asked = start_detecting(Finder(), "m", "detect", IMAGE, " car ", 3, Detail.LOW)
     assert asked == (Detail.LOW, "detect", "car", (30, 20), 3)
 
 
@@ -41,4 +41,4 @@ def test_what_is_named_reaches_the_engine():
 )
 def test_what_cannot_be_is_a_sentence(engine, what, most, words):
     with pytest.raises(ArgumentError, match=words):
-        start_finding(engine, "m", "point", IMAGE, what, most, Detail.AUTO)
+        start_detecting(engine, "m", "point", IMAGE, what, most, Detail.AUTO)
