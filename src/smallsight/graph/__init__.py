@@ -1,1 +1,1 @@
-"""Blocks from which model families lay out OpenVINO networks."""
+"""Building blocks of the families' OpenVINO networks."""

@@ -9,7 +9,7 @@ from openvino import opset15 as ops
 
 
 def gelu(hidden: Node, form: Literal["erf", "tanh"] = "erf") -> Node:
-    """Return ``x * Phi(x)``, with the exact normal distribution (erf) or its usual approximation (tanh)."""
+    """Return ``x * Phi(x)`` with the exact normal distribution (erf) or the common approximation (tanh)."""
     return ops.gelu(hidden, form)
 
 
@@ -20,7 +20,7 @@ def gated_silu(gate_and_up: Node, width: int) -> Node:
 
 
 def split(hidden: Node, *widths: int) -> list[Node]:
-    """Cut the last axis into pieces of these widths, which add up to it."""
+    """Split the last axis into pieces of these widths, which must add up to it."""
     pieces = ops.variadic_split(
         hidden, ops.constant(-1, dtype="int64"), ops.constant(list(widths), dtype="int64")
     )

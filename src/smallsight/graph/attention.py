@@ -11,15 +11,15 @@ HIDDEN_SCORE = -1e9
 
 
 def padding_scores(mask_BT: Node) -> Node:
-    """Return what is added to attention scores, [batch, 1, 1, tokens]: 0 where the mask is 1, else -1e9."""
+    """Return a term for attention scores, [batch, 1, 1, tokens]: 0 where the mask is 1, else -1e9."""
     hidden = ops.multiply(ops.subtract(scalar(1.0), mask_BT), scalar(HIDDEN_SCORE))
     return ops.unsqueeze(hidden, integers(1, 2))
 
 
 def attend(query_BTD: Node, key_BTD: Node, value_BTD: Node, scores_B11T: Node, num_heads: int) -> Node:
-    """Let every token look at every other in ``num_heads`` heads; returns [batch, tokens, dimensions].
+    """Return bidirectional attention with ``num_heads`` heads, [batch, tokens, dimensions].
 
-    Scores are divided by the square root of a head's size.
+    Scores are divided by the square root of the head's size; ``scores_B11T`` is added to them.
     """
     heads_BHTE = ops.scaled_dot_product_attention(
         _split_heads(query_BTD, num_heads),

@@ -1,4 +1,4 @@
-"""Compiling a network for the CPU: the one runtime of this process and its options."""
+"""Compiles networks for the CPU with the process's single runtime."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NO_TUNING: Mapping[str, str | int] = MappingProxyType({})
 
 @dataclass(frozen=True, eq=False)
 class CompiledNetwork:
-    """A network ready to run on the CPU; ``bytes_on_disk`` must live as long as it does."""
+    """A network ready to run on the CPU; ``bytes_on_disk`` is the memory map that it reads, if any."""
 
     model: ov.CompiledModel
     bytes_on_disk: NDArray[np.uint8] | None
@@ -28,7 +28,7 @@ class CompiledNetwork:
 def compile_network(
     build: Callable[[], ov.Model], *, threads: int, tuning: Mapping[str, str | int] = NO_TUNING
 ) -> CompiledNetwork:
-    """Build and compile a network; ``tuning`` goes before the usual options of the runtime.
+    """Build and compile a network; ``tuning`` overrides the default options of ``cpu_options``.
 
     0 threads means one per physical core.
     """
@@ -38,26 +38,27 @@ def compile_network(
 
 @cache
 def runtime() -> ov.Core:
-    """Return the one runtime of this process.
+    """Return the single runtime of this process.
 
-    The library below it would keep primitives of unloaded networks, with memory of their own; each loaded
-    network keeps its own ones, so that nothing is slower without.
+    oneDNN's primitive cache is turned off: it would keep the primitives of unloaded networks in memory, and
+    each loaded network caches its primitives itself, so nothing gets slower.
     """
-    os.environ.setdefault(_KEPT_PRIMITIVES, "0")  # read once, when the processor's part is loaded
+    os.environ.setdefault(_KEPT_PRIMITIVES, "0")  # read once, when the CPU plugin is loaded
     return ov.Core()
 
 
 @cache
 def computes_in_bf16() -> bool:
-    """Whether the runtime computes in bfloat16 on this processor: with AVX-512 or newer, not with AVX2."""
+    """Return whether the runtime computes in bfloat16 on this processor: with AVX-512 or newer, not AVX2."""
     return "BF16" in runtime().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def cpu_options(threads: int) -> dict[str, str | int]:
-    """One request at a time over all threads, in float32 wherever weights are not quantised.
+    """Return options for one request at a time on all threads, in float32 where weights are not quantised.
 
-    Where the processor multiplies int8 by int8, inputs of int8 layers are rounded too, in groups that share a
-    scale. Groups of 32 kept every sentence embedding within 0.99 of float32; groups of 128 did not.
+    Where the processor multiplies int8 by int8, the inputs of int8 layers are rounded too, in groups that
+    share a scale. With groups of 32, every sentence embedding kept a similarity of 0.99 to float32; with
+    groups of 128 some did not.
     """
     options: dict[str, str | int] = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -69,7 +70,7 @@ def cpu_options(threads: int) -> dict[str, str | int]:
 
 
 def machine_identity() -> dict[str, str | list[str]]:
-    """Return what decides how a network is compiled besides the network: runtime and processor."""
+    """Return what determines a compiled network apart from the network: runtime version and processor."""
     return {
         "openvino": ov.get_version(),
         "cpu": runtime().get_property("CPU", "FULL_DEVICE_NAME"),

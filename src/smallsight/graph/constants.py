@@ -1,4 +1,4 @@
-"""Numbers and stored matrices as nodes of a network."""
+"""Constants of a network: numbers and stored matrices as nodes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from openvino.op import Constant
 
 
 class Int8Matrix(Protocol):
-    """What a matrix in int8 with one scale per row offers: codes [rows, columns], scales [rows, 1]."""
+    """An int8 matrix with one scale per row: codes [rows, columns], scales [rows, 1]."""
 
     @property
     def codes(self) -> NDArray[np.int8]:
@@ -21,54 +21,54 @@ class Int8Matrix(Protocol):
 
     @property
     def scales(self) -> NDArray[np.float32]:
-        """What each row's integers are multiplied by."""
+        """The factor of each row's integers."""
 
 
 @runtime_checkable
 class GroupedCodes(Protocol):
-    """What a matrix in groups along its rows offers; see ``smallsight.quant.grouped``."""
+    """A matrix quantised in groups along its rows; see ``smallsight.quant.grouped``."""
 
     @property
     def codes(self) -> NDArray[np.int8] | NDArray[np.uint8]:
-        """The integers [rows, groups, group], two to a byte when they have 4 bits."""
+        """The integers [rows, groups, group], two per byte at 4 bits."""
 
     @property
     def scales(self) -> NDArray[np.float16]:
-        """What each group's integers are multiplied by, [rows, groups, 1]."""
+        """The factor of each group's integers, [rows, groups, 1]."""
 
     @property
     def bits(self) -> int:
-        """8 or 4."""
+        """Bits per integer: 8 or 4."""
 
     @property
     def group(self) -> int:
-        """Values that share a scale."""
+        """The number of values that share a scale."""
 
 
 @runtime_checkable
 class BF16Bits(Protocol):
-    """What a matrix of bfloat16 numbers offers: their bits, uint16."""
+    """A matrix of bfloat16 numbers, stored as their bits."""
 
     @property
     def bf16_bits(self) -> NDArray[np.uint16]:
-        """The numbers' bits."""
+        """The numbers' bits, uint16."""
 
 
 StoredMatrix = NDArray[np.float32] | Int8Matrix | GroupedCodes | BF16Bits
 
 
 def integers(*values: int) -> Node:
-    """Return a vector of shape or axis numbers."""
+    """Return an int64 vector, for shapes and axes."""
     return ops.constant(np.array(values, dtype=np.int64))
 
 
 def scalar(value: float) -> Node:
-    """Return one float32 number."""
+    """Return a float32 scalar."""
     return ops.constant(np.float32(value))
 
 
 def along_last(values: NDArray[np.float32], hidden: Node | ov.Output) -> Node:
-    """Return a vector that meets the last axis of ``hidden``, with as many axes."""
+    """Return a vector reshaped to broadcast along the last axis of ``hidden``."""
     shape = (
         hidden.get_partial_shape() if isinstance(hidden, ov.Output) else hidden.get_output_partial_shape(0)
     )
@@ -78,9 +78,9 @@ def along_last(values: NDArray[np.float32], hidden: Node | ov.Output) -> Node:
 def matrix(stored: StoredMatrix) -> Node:
     """Return a stored matrix as float32 [rows, columns].
 
-    The chains behind the codes are what the CPU plugin recognises: it keeps the codes in memory and fuses the
-    scaling into the matrix product that follows. Groups and bfloat16 are not copied: whoever made them keeps
-    them for as long as the compiled network lives.
+    The CPU plugin recognises these chains of operations: it keeps the codes in memory and fuses the scaling
+    into the following matrix product. Groups and bfloat16 are not copied: their memory must outlive the
+    compiled network.
     """
     if isinstance(stored, np.ndarray):
         return ops.constant(stored)
@@ -92,7 +92,7 @@ def matrix(stored: StoredMatrix) -> Node:
 
 
 def bf16_matrix(stored: BF16Bits) -> Node:
-    """Return a stored matrix as the bfloat16 numbers that it is."""
+    """Return a stored matrix as bfloat16, without a copy."""
     return _shared(ov.Tensor(stored.bf16_bits, ov.Shape(list(stored.bf16_bits.shape)), ov.Type.bf16))
 
 

@@ -1,4 +1,4 @@
-"""Looking up rows of a table by token id."""
+"""Looks up embedding rows by token id."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from smallsight.graph.constants import Int8Matrix, integers
 
 
 def embed_tokens(table_VD: NDArray[np.float32] | Int8Matrix, token_ids_BT: Node) -> Node:
-    """Return the rows of the ids, float32 [batch, tokens, dimensions].
+    """Return the ids' rows, float32 [batch, tokens, dimensions].
 
-    From an int8 table the rows are taken first and scaled afterwards, so that it stays int8 in memory.
+    Rows of an int8 table are scaled after the lookup, so that the table stays int8 in memory.
     """
     if isinstance(table_VD, np.ndarray):
         return _take(table_VD, token_ids_BT)

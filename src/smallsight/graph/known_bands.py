@@ -1,6 +1,6 @@
-"""What was measured about row bands on this machine, kept in one small file in the data folder.
+"""The file in the data folder that stores the row bands measured on this machine.
 
-Reading it needs no runtime, so a command can say whether answers depend on their company without loading it.
+Reading it needs no runtime, so a command can report batch independence without loading one.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from smallsight.policy.row_bands import RowBands
 log = structlog.get_logger(__name__)
 
 _STATE_NAME = "row-bands.json"
-_MOST_MACHINES = 16  # a data folder may lie in a home directory that several machines share
+_MOST_MACHINES = 16  # several machines may share a data folder in a home directory
 
 
 @dataclass(frozen=True, slots=True)
 class RowProbe:
-    """Row counts where results change, and whether results depend on nothing else.
+    """The row counts at which results change, and whether results depend on nothing else.
 
-    ``holds`` is False where a row's bits depend on its place in the call or on the values of other rows: then
-    no grouping makes answers independent of their company.
+    ``holds`` is False where a row's bits depend on its position in the call or on the values of other rows:
+    then no grouping makes answers independent of the batch.
     """
 
     bands: RowBands = field(default_factory=RowBands)
     holds: bool = True
 
     def joined(self, other: RowProbe) -> RowProbe:
-        """Return what holds for products of both."""
+        """Return the bands that hold for the products of both."""
         return RowProbe(self.bands.joined(other.bands), self.holds and other.holds)
 
 
 def batch_independence(prepared_dir: Path) -> bool | None:
-    """Return whether greedy answers are the same alone and in company here; None before a probe."""
+    """Return whether greedy answers are independent of the batch on this machine; None before a probe."""
     here = _machine()
     found = [
         probe.holds
@@ -54,14 +54,14 @@ def batch_independence(prepared_dir: Path) -> bool | None:
 
 
 def read_bands(prepared_dir: Path, threads: int, tuning: Mapping[str, str | int]) -> dict[str, RowProbe]:
-    """Return what was measured here with these options, by form and shape; a damaged file says nothing."""
+    """Return this machine's measurements for these options, by form and shape; none from a damaged file."""
     return _probes(_read_all(prepared_dir).get(bands_key(threads, tuning), {}))
 
 
 def write_bands(
     prepared_dir: Path, threads: int, tuning: Mapping[str, str | int], known: Mapping[str, RowProbe]
 ) -> None:
-    """Keep what was measured; a failure to write is logged, and the next load measures again."""
+    """Store measurements; a failure is logged, and the next load measures again."""
     key, state = bands_key(threads, tuning), _read_all(prepared_dir)
     state.pop(key, None)
     for oldest in list(state)[: len(state) - _MOST_MACHINES + 1]:
@@ -76,7 +76,7 @@ def write_bands(
 
 
 def bands_key(threads: int, tuning: Mapping[str, str | int]) -> str:
-    """Name everything besides a matrix that decides how the runtime multiplies by it."""
+    """Return a key of what determines a product apart from the matrix: machine, threads and options."""
     return json.dumps([*_machine(), threads, dict(tuning)], sort_keys=True)
 
 

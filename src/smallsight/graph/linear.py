@@ -1,4 +1,4 @@
-"""The linear layer, with its weight in whatever form the scheme chose."""
+"""The linear layer, with a weight in any stored form."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def linear(hidden: Node, weight_OI: StoredMatrix, bias_O: NDArray[np.float32] | 
 
 
 def _multiply(hidden: Node, weight_OI: StoredMatrix) -> Node:
-    """Return ``hidden @ weight.T``; a bfloat16 weight as it is, because widened it would be copied."""
+    """Return ``hidden @ weight.T``; a bfloat16 weight is used directly, because widening would copy it."""
     if not isinstance(weight_OI, BF16Bits):
         return ops.matmul(hidden, matrix(weight_OI), transpose_a=False, transpose_b=True)
     narrow = ops.convert(hidden, "bf16")

@@ -22,7 +22,7 @@ def layer_norm(
 
 
 def unit_length(vectors_BD: Node) -> Node:
-    """Divide each vector by its Euclidean length; a vector of zeros stays one."""
+    """Divide each vector by its Euclidean length; zero vectors stay zero."""
     return ops.normalize_l2(vectors_BD, integers(1), SHORTEST_LENGTH, "max")
 
 

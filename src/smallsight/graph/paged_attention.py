@@ -1,9 +1,9 @@
 """Attention over a KV cache in blocks, for several sequences at once.
 
-Tokens see what is before them. Where a network has token types, those of type 1 that lie side by side and
-are computed together see all of one another. The one place that knows the runtime's operator, whose 28
-inputs change between releases: openvino is pinned to its minor version for it. Block tables are ours; the
-plugin chooses the cache's number type and layout, which ``engine.kv_cache`` reads back from the compiled
+Tokens attend to earlier ones. In a network with token types, adjacent tokens of type 1 that are computed
+together also attend to one another. Only this file uses the runtime's operator, whose 28 inputs change
+between releases; that is why openvino is pinned to its minor version. We manage the block tables; the plugin
+chooses the cache's number type and layout, which ``engine.openvino.kv_cache`` reads from the compiled
 network.
 """
 
@@ -23,12 +23,12 @@ BLOCK_TOKENS = 32
 
 @dataclass(frozen=True)
 class PagedInputs:
-    """The inputs that say where each sequence's tokens are; int32 vectors but for the scalar last one.
+    """The inputs that locate each sequence's tokens; all int32.
 
-    ``past_lens`` [sequences]: tokens already in the cache. ``subsequence_begins`` [sequences + 1]: where each
-    sequence's new tokens begin among all. ``block_indices``: the block tables one after the other;
-    ``block_indices_begins`` [sequences + 1]: where each begins. ``max_context_len``: the longest, new tokens
-    included. ``token_types`` [new tokens], in networks that have it: 0 or 1.
+    ``past_lens`` [sequences]: tokens already in the cache. ``subsequence_begins`` [sequences + 1]: offsets of
+    each sequence's new tokens. ``block_indices``: the concatenated block tables. ``block_indices_begins``
+    [sequences + 1]: their offsets. ``max_context_len``, a scalar: the longest sequence including new tokens.
+    ``token_types`` [new tokens], in networks that have it: 0 or 1.
     """
 
     past_lens: Node
@@ -40,7 +40,7 @@ class PagedInputs:
 
     @property
     def parameters(self) -> list[Node]:
-        """All of them, in the order above."""
+        """All inputs, in the order above."""
         always = [
             self.past_lens,
             self.subsequence_begins,
@@ -52,7 +52,7 @@ class PagedInputs:
 
 
 def paged_inputs(*, has_token_types: bool = False) -> PagedInputs:
-    """Make the inputs; a network has them once, for all its layers."""
+    """Create the inputs, which all layers of a network share."""
     names = ("past_lens", "subsequence_begins", "block_indices", "block_indices_begins")
     past, begins, blocks, block_begins = (ops.parameter([-1], np.int32, name=name) for name in names)
     longest = ops.parameter([], np.int32, name="max_context_len")
@@ -61,7 +61,7 @@ def paged_inputs(*, has_token_types: bool = False) -> PagedInputs:
 
 
 def cache_inputs(layer: int, num_kv_heads: int, head_dim: int) -> tuple[Node, Node]:
-    """Make one layer's key and value cache; number type and layout are placeholders for the plugin's own."""
+    """Create one layer's key and value cache; the plugin replaces number type and layout."""
     shape = [-1, num_kv_heads, BLOCK_TOKENS, head_dim]
     keys = ops.parameter(shape, np.float32, name=f"key_cache.{layer}")
     values = ops.parameter(shape, np.float32, name=f"value_cache.{layer}")
@@ -76,8 +76,8 @@ def attend_paged(
     num_kv_heads: int,
     head_dim: int,
 ) -> Node:
-    """Store new keys and values in their blocks and attend to what is seen: [tokens, heads * head_dim]."""
-    no_ints, no_floats = _nothing(np.int32), _nothing(np.float32)
+    """Store the new keys and values in their blocks and attend; returns [tokens, heads * head_dim]."""
+    no_ints, no_floats = _empty(np.int32), _empty(np.float32)
     arguments = [
         *query_key_value,
         *caches,
@@ -102,7 +102,7 @@ def attend_paged(
         no_ints,
         no_ints,
         no_ints if inputs.token_types is None else inputs.token_types,
-        _nothing(np.uint8),  # no bias between queries, and where it would begin
+        _empty(np.uint8),  # no bias between queries, and its offsets
         no_ints,
     ]
     node = _PagedAttentionExtension([_output(argument) for argument in arguments])
@@ -113,7 +113,7 @@ def attend_paged(
     return node.output(0)
 
 
-def _nothing(kind: type[np.generic]) -> Node:
+def _empty(kind: type[np.generic]) -> Node:
     return ops.constant(np.zeros((0,), kind))
 
 

@@ -1,4 +1,4 @@
-"""Rotary position embeddings: halves turned against each other, further at each position."""
+"""Rotary position embeddings, in the variant that pairs the halves of a head."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from smallsight.graph.constants import integers
 class Rotation:
     """Cosines and signed sines of each position's angles, [tokens, 1, head_dim], shared by all layers.
 
-    The first ``rotated_dims`` of a head turn; the rest have cosine 1 and sine 0.
+    Only the first ``rotated_dims`` of a head are rotated; the rest have cosine 1 and sine 0.
     """
 
     cosines: Node
@@ -25,27 +25,27 @@ class Rotation:
 
 
 def rotation_at(positions_T: Node, head_dim: int, theta: float, rotated_dims: int | None = None) -> Rotation:
-    """Work out the angles ``position / theta ** (2 i / rotated_dims)``, always in float32.
+    """Compute the angles ``position / theta ** (2 i / rotated_dims)``, always in float32.
 
-    All of a head turns unless ``rotated_dims`` says otherwise. Source: transformers 5.x, models/llama.
+    Without ``rotated_dims`` the whole head is rotated. Source: transformers 5.x, models/llama.
     """
-    turning = head_dim if rotated_dims is None else rotated_dims
-    half, still = turning // 2, head_dim - turning
-    frequencies = 1.0 / theta ** (np.arange(0, turning, 2, dtype=np.float32) / np.float32(turning))
+    rotated = head_dim if rotated_dims is None else rotated_dims
+    half, fixed = rotated // 2, head_dim - rotated
+    frequencies = 1.0 / theta ** (np.arange(0, rotated, 2, dtype=np.float32) / np.float32(rotated))
     column_T1 = ops.unsqueeze(ops.convert(positions_T, "f32"), integers(1))
-    row = np.pad(np.tile(frequencies, 2), (0, still))[None].astype(np.float32)
+    row = np.pad(np.tile(frequencies, 2), (0, fixed))[None].astype(np.float32)
     angles_TE = ops.multiply(column_T1, ops.constant(row))
-    signs = np.pad(np.repeat(np.array([-1, 1], np.float32), half), (0, still))[None]
+    signs = np.pad(np.repeat(np.array([-1, 1], np.float32), half), (0, fixed))[None]
     return Rotation(
         ops.unsqueeze(ops.cos(angles_TE), integers(1)),
         ops.unsqueeze(ops.multiply(ops.sin(angles_TE), ops.constant(signs)), integers(1)),
         head_dim,
-        turning,
+        rotated,
     )
 
 
 def rotate_heads(heads_TD: Node, num_heads: int, rotation: Rotation) -> Node:
-    """Rotate each of ``num_heads`` heads that lie side by side in [tokens, heads * head_dim]."""
+    """Rotate each of the ``num_heads`` heads in [tokens, heads * head_dim]."""
     size = rotation.head_dim
     heads_THE = ops.reshape(heads_TD, integers(0, num_heads, size), special_zero=True)
     swapped_halves = np.arange(size)

@@ -1,8 +1,9 @@
-"""At which numbers of rows the runtime changes the bits of a matrix product, measured on this machine.
+"""Measures the row counts at which matrix products change bitwise on this machine.
 
-OpenVINO picks kernels by the number of rows, differently on every processor: with AMX 1 to 4 rows against 5
-and more, with AVX2 1, 2 to 80, and 81 and more (openvino 2026.4.1, weights of 8 and 4 bits). Nothing tells
-which, so it is measured once per processor, runtime, thread count and shape, and kept in the data folder.
+OpenVINO picks kernels by the number of rows, differently on every processor: with AMX 1 to 4 rows and 5 or
+more, with AVX2 1, 2 to 80, and 81 or more (openvino 2026.4.1, weights of 8 and 4 bits). It has no interface
+to query this, so it is measured once per processor, runtime, thread count and shape, and stored in the data
+folder.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ from smallsight.policy.row_bands import RowBands
 log = structlog.get_logger(__name__)
 
 SAMPLED_ROWS = (1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 17, 32, 33, 64, 80, 81, 128, 129, 256, 257, 512, 768)
-MOST_OUTPUTS = 2048  # of a wide matrix; more outputs are more blocks of the same kernel
+MOST_OUTPUTS = 2048  # more outputs are only more blocks of the same kernel
 
 
 @dataclass(frozen=True, slots=True)
 class ProbedMatrix:
-    """A matrix float32 [outputs, inputs] as it is stored; ``form`` and its shape name what is measured."""
+    """A stored matrix [outputs, inputs]; its form and shape identify the measurement."""
 
     form: str
     shape: tuple[int, int]
@@ -41,7 +42,7 @@ class ProbedMatrix:
 
 
 _TURN = threading.Lock()
-_MEASURED: dict[tuple[str, str], RowProbe] = {}  # of this process, also where nothing can be written
+_MEASURED: dict[tuple[str, str], RowProbe] = {}  # in this process, even where nothing can be written
 
 
 def probe_rows(
@@ -51,10 +52,10 @@ def probe_rows(
     tuning: Mapping[str, str | int],
     prepared_dir: Path | None = None,
 ) -> RowProbe:
-    """Return the bands that hold for all of these matrices, measuring those that are not known yet.
+    """Return the bands that hold for all of these matrices, measuring those not known yet.
 
-    ``tuning`` and ``threads`` are those of the network that multiplies by them. A measurement takes 0.01 to 2
-    seconds for each shape.
+    ``tuning`` and ``threads`` are those of the network that uses them. A measurement takes 0.01 to 2 seconds
+    per shape.
     """
     machine = bands_key(threads, tuning)
     found = RowProbe()
@@ -79,7 +80,7 @@ def bands_of(product: Callable[[NDArray[np.float32]], NDArray[np.float32]], num_
     rows_TI = np.random.default_rng(0).standard_normal((max(SAMPLED_ROWS), num_inputs), np.float32)
 
     def first_row(num_rows: int) -> tuple[NDArray[np.float32], bool]:
-        """Return the first row's result, and whether the same row at the end gets the same bits."""
+        """Return the first row's result, and whether an equal last row gives the same bits."""
         given = rows_TI[:num_rows].copy()
         given[-1] = given[0]
         result = product(given)

@@ -1,1 +1,1 @@
-"""What this machine is and has: memory and processor."""
+"""This machine's memory and processor."""

@@ -1,4 +1,4 @@
-"""How much memory this program may use and does use, and giving back what it does not."""
+"""Measures memory limits and use, and returns unused memory to the operating system."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 _AVAILABLE = re.compile(rb"^MemAvailable:\s+(\d+) kB$", re.MULTILINE)
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0  # 0: nothing reads it there
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0  # 0: not used on such systems
 _LIMIT_FILES = (
     Path("/sys/fs/cgroup/memory.max"),  # cgroup v2
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),  # cgroup v1
@@ -20,7 +20,7 @@ _LIMIT_FILES = (
 
 
 def usable_memory_bytes(limit_files: tuple[Path, ...] = _LIMIT_FILES) -> int:
-    """Return the memory of the machine or the limit of the container, whichever is smaller."""
+    """Return the machine's memory or the container's limit, whichever is smaller."""
     total_bytes = int(psutil.virtual_memory().total)
     for path in limit_files:
         try:
@@ -33,21 +33,21 @@ def usable_memory_bytes(limit_files: tuple[Path, ...] = _LIMIT_FILES) -> int:
 
 
 def free_memory_bytes() -> int:
-    """Return what programs can still take before the machine starts to swap."""
+    """Return the bytes available before the machine starts to swap."""
     if (text := _read(Path("/proc/meminfo"))) is not None and (found := _AVAILABLE.search(text)) is not None:
         return int(found[1]) * 1024
     return int(psutil.virtual_memory().available)
 
 
 def resident_memory_bytes() -> int:
-    """Return what this process holds in memory now."""
+    """Return this process's resident memory."""
     if (text := _read(Path("/proc/self/statm"))) is not None:
         return int(text.split()[1]) * _PAGE_BYTES
     return int(psutil.Process().memory_info().rss)
 
 
 def other_process_bytes(pid: int) -> int:
-    """Return what a process of ours holds besides files that others map too; 0 when it has ended."""
+    """Return a child process's resident memory without shared pages; 0 when it has ended."""
     if (text := _read(Path(f"/proc/{pid}/statm"))) is not None:
         resident, shared = text.split()[1:3]
         return (int(resident) - int(shared)) * _PAGE_BYTES
@@ -59,9 +59,9 @@ def other_process_bytes(pid: int) -> int:
 
 
 def _read(path: Path) -> bytes | None:
-    """Return a file of the system's, or None where it has none; in three calls.
+    """Return a file of /proc, or None if it does not exist, in three system calls.
 
-    psutil makes many, and after each of them a busy server's event loop waits for the interpreter.
+    psutil makes many more, and after each of them a busy server's event loop waits for the interpreter.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY)
@@ -69,14 +69,14 @@ def _read(path: Path) -> bytes | None:
         return None
     try:
         return os.read(descriptor, 8192)
-    except OSError:  # the process has ended since
+    except OSError:  # the process has ended meanwhile
         return None
     finally:
         os.close(descriptor)
 
 
 def peak_memory_bytes() -> int:
-    """Return the most that this process has held since it began, or what it holds where that is not kept."""
+    """Return this process's peak resident memory, or the current one where no peak is recorded."""
     try:
         import resource  # noqa: PLC0415 - not on Windows
     except ImportError:
@@ -86,14 +86,14 @@ def peak_memory_bytes() -> int:
 
 
 def give_memory_back() -> bool:
-    """Collect garbage and return what the allocator has kept to the system; False where it cannot be told to.
+    """Collect garbage and return freed memory to the system; returns False where that is not supported.
 
-    glibc keeps freed memory for itself until asked; other allocators give it back in their own time.
+    glibc keeps freed memory until it is trimmed; other allocators return it by themselves.
     """
-    is_some_aside = gc.get_freeze_count() > 0
+    has_frozen = gc.get_freeze_count() > 0
     gc.unfreeze()
     gc.collect()
-    if is_some_aside:
+    if has_frozen:
         gc.freeze()
     if not sys.platform.startswith("linux"):
         return False
@@ -104,16 +104,15 @@ def give_memory_back() -> bool:
 
 
 def set_lasting_objects_aside() -> None:
-    """Collect garbage, and have later collections pass over all that is left.
+    """Collect garbage and freeze all remaining objects, so that later collections skip them.
 
-    A full collection looks at every object there is: with a model loaded, that stops all threads for 80 ms.
-    For processes that answer while they collect. What was set aside before is not looked at again, but by
-    ``give_memory_back``, which then sets aside what is left.
+    A full collection visits every object: with a model loaded it stops all threads for 80 ms, which would
+    delay a server's answers. ``give_memory_back`` also collects frozen objects and freezes the rest again.
     """
     gc.collect()
     gc.freeze()
 
 
 def take_lasting_objects_back() -> None:
-    """Have collections look at every object again."""
+    """Unfreeze all objects, so that collections visit them again."""
     gc.unfreeze()

@@ -1,4 +1,4 @@
-"""Which processor this is, and which of its instruction sets matter to the kernels that run a model."""
+"""This machine's processor, and its instruction sets that matter for running a model."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from functools import cache
 from pathlib import Path
 
 _CPUINFO = Path("/proc/cpuinfo")
-_CPUINFO_BYTES = 64 * 1024  # the first core's block, many times over; a large server lists hundreds of them
+_CPUINFO_BYTES = 64 * 1024  # more than the first core's block; a large server lists hundreds
 _FIELD = re.compile(r"^([^:\n]+?)[ \t]*:[ \t]*(.*)$", re.MULTILINE)
 _UNKNOWN = "unknown processor"
 
-# Our name -> the names it has in /proc/cpuinfo and in sysctl, lower case. The order is the order shown.
+# Our name -> its names in /proc/cpuinfo and sysctl, in lower case. Shown in this order.
 _NAMES = {
     "sse4_2": ("sse4_2", "sse4.2"),
     "avx2": ("avx2",),
@@ -36,7 +36,7 @@ _NAMES = {
     "sve": ("sve",),
 }
 _ARM_MAKERS = {0x41: "ARM", 0x51: "Qualcomm", 0x61: "Apple", 0xC0: "Ampere"}
-_ARM_PARTS = {  # those of servers and single-board computers; others show their number
+_ARM_PARTS = {  # servers and single-board computers; others show their number
     (0x41, 0xD08): "Cortex-A72",
     (0x41, 0xD0B): "Cortex-A76",
     (0x41, 0xD0C): "Neoverse N1",
@@ -48,19 +48,19 @@ _ARM_PARTS = {  # those of servers and single-board computers; others show their
 
 @dataclass(frozen=True)
 class Processor:
-    """A processor's name and its instruction sets; none are listed where the system does not report them."""
+    """A processor's name and its instruction sets; none where the system does not report them."""
 
     name: str
     instruction_sets: tuple[str, ...]
 
     def __str__(self) -> str:
-        """Return one line for people: the name, then the instruction sets."""
+        """Return the name and the instruction sets in one line."""
         return f"{self.name} ({' '.join(self.instruction_sets) or 'instruction sets not reported'})"
 
 
 @cache
 def processor() -> Processor:
-    """Return this machine's processor, from /proc/cpuinfo on Linux and sysctl on macOS."""
+    """Return this machine's processor, from /proc/cpuinfo on Linux or sysctl on macOS."""
     if sys.platform == "darwin":
         return from_sysctl(_sysctl())
     try:
@@ -71,7 +71,7 @@ def processor() -> Processor:
 
 
 def from_cpuinfo(text: str) -> Processor:
-    """Return the first processor of the text of /proc/cpuinfo, of an x86 or an ARM kernel."""
+    """Return the first processor in the text of /proc/cpuinfo, of an x86 or ARM kernel."""
     fields: dict[str, str] = {}
     for name, value in _FIELD.findall(text):
         fields.setdefault(name.strip().lower(), value.strip())
@@ -115,7 +115,7 @@ def _platform_name() -> str:
 
 
 def _sysctl() -> str:
-    """Return what sysctl prints, as far as it got: unknown names make it fail after printing the others."""
+    """Return sysctl's output, even if it fails: it prints all known names before failing for unknown ones."""
     try:
         done = subprocess.run(
             ["/usr/sbin/sysctl", "machdep.cpu", "hw.optional"],

@@ -1,4 +1,4 @@
-"""The public Python API: load a model by name or folder, then describe and question pictures with it.
+"""The public Python API: loads a model by name or folder, describes pictures and answers questions.
 
-Nothing is imported here, so that ``import smallsight`` stays light; ``smallsight.load`` is in ``loading``.
+Nothing is imported here, so that ``import smallsight`` is fast; ``smallsight.load`` is in ``loading``.
 """

@@ -1,4 +1,4 @@
-"""The values that models return: an answer, what it cost, and what a loaded model takes."""
+"""The values that models return: answers with token counts and timings, and memory use."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ __all__ = ["Answer", "FinishReason", "MemoryReport", "TileCounts", "Timings", "T
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How many tokens went in and came out.
+    """The numbers of tokens in prompt and answer.
 
-    ``image_tokens`` and ``cached_tokens`` are parts of ``prompt_tokens``; cached ones were not computed anew.
+    ``image_tokens`` and ``cached_tokens`` are included in ``prompt_tokens``; cached ones were not computed
+    again.
     """
 
     prompt_tokens: int
@@ -29,7 +30,7 @@ class Usage:
 class Timings:
     """Seconds of wall-clock time by phase; 0 for a phase that did not happen.
 
-    ``first_token_s`` and ``total_s`` count from the request, the others are the phase alone.
+    ``first_token_s`` and ``total_s`` are measured from the request, the others are the phase alone.
     """
 
     decode_picture_s: float = 0.0
@@ -42,12 +43,12 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model said about one or more pictures.
+    """A model's answer about pictures.
 
-    ``token_ids`` are the generated ones, an end token included. ``finish_reason`` is "stop" at an end token
-    or a stop string, "length" at ``max_tokens`` or a full context. ``data`` holds boxes and labels where a
-    task has them; of places that a head read (``detect``, ``point``) ``token_ids`` are the codes of their
-    numbers. ``logprobs`` goes with ``token_ids`` one by one, or is None when not asked for.
+    ``token_ids`` are the generated ones including an end token; for ``detect`` and ``point`` with a region
+    head they encode coordinates. ``finish_reason`` is "stop" at an end token or a stop string, "length" at
+    ``max_tokens`` or a full context. ``data`` has boxes and labels for tasks that produce them. ``logprobs``
+    has one entry per token id, or is None if not requested.
     """
 
     text: str
@@ -62,7 +63,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class MemoryReport:
-    """What a loaded model takes: its weights as stored, and the whole process's resident memory."""
+    """Bytes of a loaded model's stored weights, and resident memory of the whole process."""
 
     weights_bytes: int
     resident_bytes: int

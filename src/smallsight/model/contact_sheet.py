@@ -1,4 +1,4 @@
-"""One image of all that a model saw of a video: its frames as they were shown to it, each with its time."""
+"""Draws the frames that a model gets of a video as one image, each with its time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TEXT_PX = 15
 
 
 def contact_sheet(video: Video) -> Image.Image:
-    """Draw the frames in reading order, RGB. Frames keep the shape in which the model sees them."""
+    """Draw the frames in reading order, RGB; they keep the proportions that the model gets."""
     images = [fit_within(Image.fromarray(frame.pixels_HWC), _CELL_PX) for frame in video.frames]
     num_columns = math.ceil(math.sqrt(len(images)))
     cell_width = max(image.width for image in images) + _GAP_PX
@@ -36,6 +36,6 @@ def contact_sheet(video: Video) -> Image.Image:
 
 
 def _clock(time_s: float) -> str:
-    """Return a time as the model is told it, with tenths of a second besides."""
+    """Return a time as in the model's prompt, plus tenths of a second."""
     minutes, seconds = divmod(time_s, 60)
     return f"{int(minutes):02d}:{math.floor(seconds * 10) / 10:04.1f}"

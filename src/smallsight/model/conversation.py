@@ -1,4 +1,4 @@
-"""What callers may pass as a question, and how it becomes the messages that a family's processor takes."""
+"""Converts a caller's question to the messages that a family's processor takes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def messages_of(
     question: Question,
     open_parts: Callable[[PictureArgument, PartKind], ShownParts],
 ) -> list[Message]:
-    """Make a conversation with opened pictures; ``pictures`` come first in what the user said first.
+    """Make a conversation with opened pictures; ``pictures`` come first in the first user message.
 
     The content of a message is a text, or a list of ``{"type": "text", "text": ...}``,
     ``{"type": "image", "image": picture}`` and ``{"type": "video", "video": video}``. Raises ArgumentError
@@ -43,12 +43,12 @@ def messages_of(
             parts, pending = (*pending, *parts), ()
         messages.append(Message(role, parts))
     if pending or not messages:
-        raise ArgumentError("The conversation has no message of the user.", hint="add the question.")
+        raise ArgumentError("The conversation has no user message.", hint="add the question.")
     return messages
 
 
 def pictures_in(question: Question) -> list[PictureArgument]:
-    """Return the pictures and videos that stand in a conversation's messages, in order."""
+    """Return the pictures and videos in a conversation's messages, in order."""
     if isinstance(question, str):
         return []
     parts = (part for turn in question for part in _parts_of(turn))
@@ -56,7 +56,7 @@ def pictures_in(question: Question) -> list[PictureArgument]:
 
 
 def texts_in(question: Question) -> list[str]:
-    """Return what is written in a question, one text a part."""
+    """Return a question's texts, one per part."""
     if isinstance(question, str):
         return [question]
     return [part for turn in question for part in _parts_of(turn) if isinstance(part, str)]
@@ -74,19 +74,17 @@ def _role_of(turn: Mapping[str, Any]) -> str:
     role = turn.get("role")
     if role in ROLES:
         return str(role)
-    raise ArgumentError(
-        f"A message with role {role!r} cannot be used.", hint=f"use one of {', '.join(ROLES)}."
-    )
+    raise ArgumentError(f"Unknown role {role!r}.", hint=f"use one of {', '.join(ROLES)}.")
 
 
 def _parts_of(turn: Mapping[str, Any]) -> Iterator[str | Mapping[str, Any]]:
-    """Yield a text for each part that is one, and the part itself for a picture or video."""
+    """Yield the text of each text part, and the part itself for a picture or video."""
     content = turn.get("content")
     if isinstance(content, str):
         yield content
         return
     if not isinstance(content, list | tuple):
-        raise _unusable(f"A message with content of type {type(content).__name__}")
+        raise _unsupported(f"Message content of type {type(content).__name__}")
     for part in content:
         kind = part.get("type") if isinstance(part, Mapping) else None
         if kind == "text" and isinstance(part.get("text"), str):
@@ -94,12 +92,12 @@ def _parts_of(turn: Mapping[str, Any]) -> Iterator[str | Mapping[str, Any]]:
         elif kind in ("image", "video") and kind in part:
             yield part
         else:
-            raise _unusable(f"A part of a message with type {kind!r}")
+            raise _unsupported(f"A message part of type {kind!r}")
 
 
-def _unusable(what: str) -> ArgumentError:
+def _unsupported(what: str) -> ArgumentError:
     return ArgumentError(
-        f"{what} cannot be used.",
-        hint='give a text, or a list of {"type": "text", "text": ...}, {"type": "image", "image": ...} '
+        f"{what} is not supported.",
+        hint='use a text, or a list of {"type": "text", "text": ...}, {"type": "image", "image": ...} '
         'and {"type": "video", "video": ...}.',
     )

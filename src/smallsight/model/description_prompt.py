@@ -1,4 +1,4 @@
-"""What a model is asked when a picture is to be described: the caller's words, or its family's by length."""
+"""Chooses the prompt for a description: the caller's, or the family's by length."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from smallsight.families.messages import Message, TextPart, VideoPart
 from smallsight.families.registry import titles_that
 from smallsight.model.model import Question
 
-__all__ = ["OwnWords", "description_prompt", "own_words"]
+__all__ = ["DescriptionPrompts", "default_prompts", "description_prompt"]
 
 
 @dataclass(frozen=True, slots=True)
-class OwnWords:
-    """How a family that knows videos is asked for a description: of a picture, and of a video."""
+class DescriptionPrompts:
+    """A family's prompts for describing a picture and a video."""
 
     picture: str
     video: str
 
-    def asked_about(self, messages: Sequence[Message]) -> list[Message]:
-        """Return a conversation made with the words for a picture, with those for a video if it shows one."""
+    def applied_to(self, messages: Sequence[Message]) -> list[Message]:
+        """Replace the picture prompt by the video prompt in messages that contain a video."""
         return [
             Message(message.role, (*message.parts[:-1], TextPart(self.video)))
             if any(isinstance(part, VideoPart) for part in message.parts)
@@ -31,16 +31,16 @@ class OwnWords:
         ]
 
 
-def own_words(engine: Engine, prompt: Question | None, length: str | None) -> OwnWords | None:
-    """Return the family's own words where nobody else's are given, None where videos make no difference."""
-    own = engine.prompts
-    if prompt or length is not None or own.describe_video is None:
+def default_prompts(engine: Engine, prompt: Question | None, length: str | None) -> DescriptionPrompts | None:
+    """Return the family's prompts if no other was chosen; None if it has none for videos."""
+    prompts = engine.prompts
+    if prompt or length is not None or prompts.describe_video is None:
         return None
-    return OwnWords(own.describe, own.describe_video)
+    return DescriptionPrompts(prompts.describe, prompts.describe_video)
 
 
 def description_prompt(engine: Engine, name: str, prompt: Question | None, length: str | None) -> Question:
-    """Return the prompt, or the family's own for a description of this length; raises ArgumentError."""
+    """Return the prompt, or the family's for a description of this length; raises ArgumentError."""
     if length is None:
         return prompt or engine.prompts.describe
     if prompt:
@@ -50,8 +50,8 @@ def description_prompt(engine: Engine, name: str, prompt: Question | None, lengt
     lengths = engine.capabilities.lengths
     if not lengths:
         raise ArgumentError(
-            f"{name} describes in one length only.",
-            hint=f"leave the length out, or load {titles_that(lambda can: can.lengths)}.",
+            f"{name} does not support description lengths.",
+            hint=f"omit the length, or load {titles_that(lambda can: can.lengths)}.",
         )
     if length not in lengths:
         raise ArgumentError(f"{name} has no length {length!r}.", hint=f"use {' or '.join(lengths)}.")

@@ -1,4 +1,4 @@
-"""The reply of an engine: a request in progress, and the answer that it becomes."""
+"""An engine's reply: a request in progress, and its answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["EngineReply"]
 class EngineReply:
     """A request that an engine answers; implements ``reply.Reply``.
 
-    ``prepared_s`` is the time before the engine had the request, which its timings do not contain.
+    ``prepared_s`` is the time before the request reached the engine; the engine's timings do not include it.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Loading a model by catalogue name or folder: ``smallsight.load``."""
+"""Loads a model by name or folder: ``smallsight.load``."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from smallsight.settings import Settings, load_settings
 
 __all__ = ["load", "load_served"]
 
-_HERE, _REMOTE = "openvino", "remote"
-_ENGINES = (AUTO, _HERE, _REMOTE)
+_LOCAL, _REMOTE = "openvino", "remote"
+_ENGINES = (AUTO, _LOCAL, _REMOTE)
 _DEVICES = (AUTO, "cpu")
 
 
@@ -33,20 +33,20 @@ def load(
     engine: str = AUTO,
     device: str = AUTO,
     threads: int | None = None,
-    progress: bool = True,  # noqa: ARG001 - part of the stable interface; nothing here takes long enough yet
-    offline: bool = False,  # noqa: ARG001 - part of the stable interface; loading never fetches anything
+    progress: bool = True,  # noqa: ARG001 - part of the stable interface; not used yet
+    offline: bool = False,  # noqa: ARG001 - part of the stable interface; loading never downloads
     settings: Settings | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> Model:
     """Load a model: ``test``, a catalogue name, a registered name, or a folder in Hugging Face layout.
 
-    ``precision`` is "auto" (the model's own), "fp32", "bf16", "fp16", "int8", "int4" or "nf4".
-    ``threads=None`` takes the setting. Files are never fetched here: `smallsight models pull` does that.
-    ``settings`` replaces those of the environment. ``on_progress`` is called with the part done, 0 to 1.
-    A name of the setting ``remotes`` is a model on another server; engine "openvino" looks here only.
-    Raises UnknownModelError, ModelUnavailableError (files are not here), ModelNotRunnableError (no code for
-    it), BrokenCheckpointError, OutOfResourcesError (too little memory), ArgumentError (precision, engine or
-    device) and SettingsError.
+    ``precision`` is "auto" (the model's default), "fp32", "bf16", "fp16", "int8", "int4" or "nf4".
+    ``threads=None`` uses the setting. Nothing is downloaded: `smallsight models pull` does that.
+    ``settings`` replaces those of the environment. ``on_progress`` is called with the fraction done, 0 to 1.
+    A name in the setting ``remotes`` is a model on another server; engine "openvino" finds local models only.
+    Raises UnknownModelError, ModelUnavailableError (files are missing), ModelNotRunnableError (not
+    supported), BrokenCheckpointError, OutOfResourcesError (too little memory), ArgumentError (precision,
+    engine or device) and SettingsError.
     """
     _require_known("engine", engine, _ENGINES)
     _require_known("device", device, _DEVICES)
@@ -58,7 +58,7 @@ def load(
     stored_as = found.precision(precision)
     if found.family == TEST_FAMILY or found.directory is None or stored_as is None:
         return TestModel(settings.limits)
-    # OpenVINO takes half a second to import, which the test model does without.
+    # Importing OpenVINO takes half a second, which the test model does not need.
     from smallsight.model.vision_language_model import VisionLanguageModel  # noqa: PLC0415
 
     _require_memory(found, stored_as)
@@ -75,15 +75,15 @@ def load(
 
 
 def load_served(served: ServedModel, settings: Settings, on_progress: Callable[[float], None]) -> Model:
-    """Load what the inventory found, here or on the server that it names; raises as ``load``.
+    """Load a model that the inventory found, local or remote; raises as ``load`` does.
 
-    A model of this machine stays one, whatever names another server has taken meanwhile.
+    A local model stays local, even if a remote with the same name has been added meanwhile.
     """
     return load(
         served.source,
         precision=served.precision,
         device=served.device,
-        engine=_HERE if served.remote is None else _REMOTE,
+        engine=_LOCAL if served.remote is None else _REMOTE,
         settings=settings,
         on_progress=on_progress,
     )
@@ -101,12 +101,12 @@ def _find(
         return names.resolve(str(name_or_directory), frozenset((Origin.REMOTE,)), settings)
     except UnknownModelError as error:
         raise UnknownModelError(
-            f"The settings name no other server for {name_or_directory!r}.", hint="add it to [remotes]."
+            f"No remote server is configured for {name_or_directory!r}.", hint="add it to [remotes]."
         ) from error
 
 
 def _require_memory(model: KnownModel, precision: Precision) -> None:
-    """Raise OutOfResourcesError for a model that does not fit, BrokenCheckpointError for a damaged folder."""
+    """Raise OutOfResourcesError if the model does not fit, BrokenCheckpointError for a damaged folder."""
     needed_bytes = Footprints(load_catalog().model_types).needed_bytes(model, precision)
     require_memory(
         model, precision, needed_bytes, usable_bytes=usable_memory_bytes(), free_bytes=free_memory_bytes()
@@ -114,17 +114,18 @@ def _require_memory(model: KnownModel, precision: Precision) -> None:
 
 
 def _load_remote(remote: KnownRemote, settings: Settings) -> Model:
-    """Return a model that asks another server, and its fallback here when that one does not answer."""
+    """Return a model that asks another server, or its local fallback when that fails."""
     from smallsight.engine.loading import load_engine  # noqa: PLC0415 - as above
     from smallsight.engine.remote.remote_engine import RemoteEngine  # noqa: PLC0415
     from smallsight.model.vision_language_model import VisionLanguageModel  # noqa: PLC0415
 
     def open_fallback() -> Engine:
-        fallback = _find(str(remote.settings.fallback), _HERE, settings)
+        fallback = _find(str(remote.settings.fallback), _LOCAL, settings)
         precision = None if isinstance(fallback, KnownRemote) else fallback.precision()
         if isinstance(fallback, KnownRemote) or fallback.directory is None or precision is None:
             raise SettingsError(
-                f"{remote.settings.fallback} cannot stand in for {remote.name}.", hint="name a real model."
+                f"{remote.settings.fallback} cannot be the fallback of {remote.name}.",
+                hint="use a real model.",
             )
         _require_memory(fallback, precision)
         return load_engine(

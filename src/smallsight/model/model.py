@@ -1,4 +1,4 @@
-"""What every loaded model can do, whatever family or engine is behind it."""
+"""The public protocol of every loaded model, independent of family and engine."""
 
 from __future__ import annotations
 
@@ -16,48 +16,48 @@ from smallsight.model.reply import Reply
 __all__ = ["DEFAULT_MAX_TOKENS", "MAX_PLACES", "BatchSize", "Model", "Pictures", "Question"]
 
 DEFAULT_MAX_TOKENS = 256
-MAX_PLACES = 50  # of one thing in one picture, as moondream2's reference
+MAX_PLACES = 50  # per detection, as in moondream2's reference
 
 BatchSize: TypeAlias = int | Literal["auto"]
 
 
 class Model(Protocol):
-    """A model that describes and questions pictures and videos. Close it, or use it in ``with``.
+    """A model that describes pictures and videos and answers questions. Close it, or use it in ``with``.
 
-    ``detail`` is "high", "auto" or "low": how many tiles a large picture is cut into. ``sampling`` takes
-    the fields of ``smallsight.engine.sampling_options.SamplingOptions`` but max_tokens, ``json_schema`` as an
-    object too. Several pictures are a list or tuple. A question is a text, or the messages of a conversation
-    so far, as mappings with "role" and "content", where the pictures belong to the first message of the user;
-    a content may also be a list of parts, with pictures among the text: see ``conversation``. A video file
-    may stand where a picture does; one that is no video model is shown some of its frames. ``length`` is
-    "short" or "normal" for families that describe in both, moondream2 so far. ``client=NAME`` among
-    ``sampling`` says for whom: the requests of different clients take turns. Methods raise subclasses of
+    ``detail`` is "high", "auto" or "low" and limits how many tiles a large picture is cut into. ``sampling``
+    takes the fields of ``smallsight.engine.sampling_options.SamplingOptions`` except max_tokens;
+    ``json_schema`` may also be an object. Several pictures are a list or tuple. A question is a text, or the
+    messages of a conversation as mappings with "role" and "content"; the pictures belong to the first user
+    message, and content may also be a list of parts that include pictures (see ``conversation``). A video
+    file may be passed in place of a picture; a model not trained on videos gets some of its frames.
+    ``length`` is "short" or "normal" for families that support both, currently moondream2. ``client=NAME`` in
+    ``sampling`` identifies the client: requests of different clients take turns. Methods raise
     SmallsightError.
     """
 
     @property
     def name(self) -> str:
-        """The name it was loaded by."""
+        """The name that the model was loaded by."""
         ...
 
     @property
     def key(self) -> str:
-        """Everything that decides its answers: name, checkpoint, precision, version of the code."""
+        """Identifies everything that determines its answers: name, checkpoint, precision and version."""
         ...
 
     @property
     def supports_chat(self) -> bool:
-        """Whether it sees several pictures and what was said before the last question."""
+        """Whether it supports several pictures and the turns before the last question."""
         ...
 
     @property
     def tasks(self) -> frozenset[str]:
-        """The prompts that its family was trained to answer in a fixed form; none for most."""
+        """The prompts that its family answers in a fixed form; empty for most."""
         ...
 
     @property
     def is_batch_independent(self) -> bool:
-        """Whether a greedy answer is the same alone and in any company, as measured on this machine."""
+        """Whether greedy answers do not depend on the batch, as measured on this machine."""
         ...
 
     @property
@@ -67,7 +67,7 @@ class Model(Protocol):
 
     @property
     def tile_counts(self) -> TileCounts:
-        """How many tiles of pictures it has looked at since it was loaded, and how many it knew."""
+        """The numbers of tiles encoded and found in the cache since loading."""
         ...
 
     def describe(
@@ -80,7 +80,7 @@ class Model(Protocol):
         detail: str = "auto",
         **sampling: Any,  # noqa: ANN401 - the options differ in type
     ) -> Answer:
-        """Describe a picture; without a prompt, by the family's own."""
+        """Describe a picture, by default with the family's prompt."""
         ...
 
     def ask(
@@ -105,7 +105,7 @@ class Model(Protocol):
         detail: str = "auto",
         **sampling: Any,  # noqa: ANN401
     ) -> Iterator[str]:
-        """Yield the text of an answer as it comes, or of a description when there is no question."""
+        """Yield the text of an answer, or without a question of a description, as it arrives."""
         ...
 
     def start(
@@ -117,7 +117,7 @@ class Model(Protocol):
         detail: str = "auto",
         **sampling: Any,  # noqa: ANN401
     ) -> Reply:
-        """Hand a question to the model and return what will become of it, without waiting for the answer."""
+        """Start a request and return its reply without waiting for the answer."""
         ...
 
     def describe_many(
@@ -133,44 +133,43 @@ class Model(Protocol):
     ) -> Iterator[Answer | SmallsightError]:
         """Yield a description or an error for each picture in order; closing the iterator stops the work.
 
-        Pictures are taken one by one as they are needed, in the thread that asks for the answers.
+        Pictures are consumed one by one as needed, in the thread that iterates.
         """
         ...
 
     def detect(
         self, picture: PictureArgument, what: str, *, max_places: int = MAX_PLACES, detail: str = "auto"
     ) -> Answer:
-        """Find the things called ``what``: ``answer.data["bboxes"]`` are [left, top, right, bottom] in
-        pixels.
+        """Detect the things named ``what``; ``answer.data["bboxes"]`` are pixels [left, top, right, bottom].
 
-        Raises ArgumentError where the family does not find places by name.
+        Raises ArgumentError if the family does not support detection by name.
         """
         ...
 
     def point(
         self, picture: PictureArgument, what: str, *, max_places: int = MAX_PLACES, detail: str = "auto"
     ) -> Answer:
-        """Point at the things called ``what``: ``answer.data["points"]`` are [x, y] in pixels."""
+        """Point at the things named ``what``; ``answer.data["points"]`` are [x, y] in pixels."""
         ...
 
     def recall(self, name: str | None, digest: bytes, detail: str = "auto") -> RecalledPicture | None:
-        """Return what can be asked about in place of a picture's file that it was asked about before.
+        """Return a cached picture that can be passed in place of its file, or None.
 
-        ``digest`` is the SHA-256 of the file. None where it has forgotten it, or never keeps any.
+        ``digest`` is the SHA-256 of the file.
         """
         ...
 
     @property
     def frame_sampling(self) -> FrameSampling:
-        """Which frames of a video it is shown, and how large."""
+        """Which frames of a video the model gets, and at what size."""
         ...
 
     def frames_of(self, video: PictureArgument) -> NamedVideo:
-        """Open a video as this model sees it; what comes back can be asked about like the file itself."""
+        """Sample a video's frames for this model; the result can be passed in place of the file."""
         ...
 
     def close(self) -> None:
-        """Free what it holds; it cannot be used any more."""
+        """Free the model's memory; it cannot be used afterwards."""
         ...
 
     def __enter__(self) -> Self: ...

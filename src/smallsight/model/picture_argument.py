@@ -1,4 +1,4 @@
-"""What callers may pass as a picture or video, and how a picture becomes an image, through the sandbox."""
+"""The types that callers may pass as a picture or video, and opening pictures through the sandbox."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class NamedBytes:
-    """The bytes of a picture together with the name of the file they came from."""
+    """A picture's bytes and the name of its file."""
 
     name: str
     data: bytes
@@ -43,10 +43,7 @@ class NamedBytes:
 
 @dataclass(frozen=True, slots=True)
 class NamedImage:
-    """A picture that was opened before, with the name of the file it came from, if it had one.
-
-    ``digest`` is the SHA-256 of the file.
-    """
+    """An opened picture and the name of its file, if any; ``digest`` is the file's SHA-256."""
 
     name: str | None
     image: Image.Image
@@ -55,7 +52,7 @@ class NamedImage:
 
 @dataclass(frozen=True, slots=True)
 class RecalledPicture:
-    """A picture that a model was asked about before, as it sees it; ``Model.recall`` returns it."""
+    """A picture that a model has cached as tiles; ``Model.recall`` returns it."""
 
     name: str | None
     picture: TiledPicture
@@ -63,7 +60,7 @@ class RecalledPicture:
 
 @dataclass(frozen=True, slots=True)
 class NamedVideo:
-    """The frames that a family sees of a video, with the name of the file they came from, if it had one."""
+    """A video's frames, sampled for a family, and the name of its file, if any."""
 
     name: str | None
     video: Video
@@ -86,9 +83,9 @@ Pictures: TypeAlias = PictureArgument | Sequence[PictureArgument]
 
 
 class PictureOpener:
-    """Opens pictures one after another with one decoding process, which starts with the first that needs it.
+    """Opens pictures one by one with one decoding process, which starts when first needed.
 
-    Not thread-safe: one opener per thread. Close it, or use it in ``with``.
+    Not thread-safe: use one opener per thread. Close it, or use it in ``with``.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -105,7 +102,7 @@ class PictureOpener:
 
     @property
     def child_pid(self) -> int | None:
-        """The process id of the decoding process, None while there is none."""
+        """The decoding process's id, or None while there is none."""
         return self._decoder.child_pid
 
     def close(self) -> None:
@@ -115,9 +112,9 @@ class PictureOpener:
     def open(self, picture: PictureArgument) -> Image.Image:
         """Return the picture's first frame in full resolution.
 
-        A path or bytes are decoded in the sandbox and come back upright, in RGB, on white. A PIL image is
-        returned as it is; so are the pixels of a uint8 RGB array [H, W, 3]. Raises subclasses of
-        PictureError only.
+        Files and bytes are decoded in the sandbox and returned upright, in RGB, with transparency on white. A
+        PIL image and the pixels of a uint8 RGB array [H, W, 3] are returned unchanged. Raises only
+        PictureError.
         """
         if isinstance(picture, Image.Image):
             return picture
@@ -133,7 +130,7 @@ class PictureOpener:
             return self._decode(read_picture_file(Path(picture), self._limits))
         raise UnsupportedFormatError(
             f"A {type(picture).__name__} is not a picture.",
-            hint="give a path, the bytes of a file, a PIL image or a uint8 array [H, W, 3].",
+            hint="pass a path, the bytes of a file, a PIL image or a uint8 array [H, W, 3].",
         )
 
     def _decode(self, data: bytes) -> Image.Image:
@@ -144,25 +141,25 @@ class PictureOpener:
 
 
 def open_picture(picture: PictureArgument, limits: Limits) -> Image.Image:
-    """Open one picture as ``PictureOpener.open`` does, with a decoding process of its own."""
+    """Open one picture as ``PictureOpener.open`` does, in a separate decoding process."""
     with PictureOpener(limits) as opener:
         return opener.open(picture)
 
 
 def list_pictures(pictures: Pictures) -> list[PictureArgument]:
-    """Return one picture as a list of one; several are a list or a tuple."""
+    """Return the pictures as a list; only a list or tuple counts as several."""
     if isinstance(pictures, list | tuple):
         return list(pictures)
-    return [cast("PictureArgument", pictures)]  # no other sequence of pictures is accepted
+    return [cast("PictureArgument", pictures)]  # no other sequence is accepted
 
 
 def name_of_picture(picture: PictureArgument) -> str | None:
-    """Return the file name a picture came with, without its folders, or None when nothing says it."""
+    """Return a picture's file name without folders, or None if it is unknown."""
     if isinstance(picture, str | os.PathLike):
         return Path(picture).name or None
     if isinstance(picture, NamedBytes | NamedImage | NamedVideo | RecalledPicture):
         return Path(picture.name or "").name or None
-    filename = getattr(picture, "filename", None)  # only images that PIL opened from a file have one
+    filename = getattr(picture, "filename", None)  # only images that PIL opened from a file
     return Path(filename).name or None if isinstance(filename, str) else None
 
 
@@ -170,7 +167,7 @@ def _image_of_array(pixels: npt.NDArray[Any], limits: Limits) -> Image.Image:
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise UnsupportedFormatError(
             f"An array of {pixels.dtype} {list(pixels.shape)} is not a picture.",
-            hint="give uint8 RGB in the order [height, width, 3].",
+            hint="pass uint8 RGB as [height, width, 3].",
         )
     height_px, width_px = pixels.shape[:2]
     if width_px * height_px > limits.max_image_pixels:

@@ -1,4 +1,4 @@
-"""From the keyword arguments of a request to checked options."""
+"""Validates the keyword arguments of a request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["parse_batch_size", "parse_detail", "parse_options"]
 
 
 def parse_options(max_tokens: int, sampling: Mapping[str, Any]) -> tuple[SamplingOptions, bool]:
-    """Return the options, and whether end tokens are ignored; raises ArgumentError."""
+    """Return the sampling options, and whether end tokens are ignored; raises ArgumentError."""
     given = dict(sampling)
     ignores_end = bool(given.pop("ignore_stop", False))
     known = SamplingOptions.__dataclass_fields__
@@ -42,20 +42,18 @@ def _schema_text(schema: object) -> str:
     try:
         return json.dumps(schema, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise ArgumentError(f"json_schema is not JSON: {error}.", hint="give an object.") from error
+        raise ArgumentError(f"json_schema is not JSON: {error}.", hint="pass an object.") from error
 
 
 def parse_batch_size(value: object) -> int:
     """Return a batch size of 1 or more; raises ArgumentError."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ArgumentError(
-            f"batch_size cannot be {value!r}.", hint='give a whole number above 0, or "auto".'
-        )
+        raise ArgumentError(f"batch_size cannot be {value!r}.", hint='use an integer above 0, or "auto".')
     return value
 
 
 def parse_detail(value: str) -> Detail:
-    """Return the detail of this name; raises ArgumentError."""
+    """Return the detail with this name; raises ArgumentError."""
     try:
         return Detail(value)
     except ValueError as error:

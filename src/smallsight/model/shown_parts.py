@@ -1,4 +1,4 @@
-"""From what callers pass to what a conversation shows: pictures, or frames of a video that a family takes."""
+"""Opens callers' arguments as parts of a conversation: pictures, tiled pictures, videos or their frames."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ ShownParts: TypeAlias = tuple[PicturePart | TiledPart | VideoPart, ...]
 class PartKind(Enum):
     """How an input is presented."""
 
-    ONE_OF_SEVERAL = auto()  # a video if it is a video file; an animation is a picture among pictures
-    ALONE = auto()  # an animation is a video too, for a family that knows videos
+    ONE_OF_SEVERAL = auto()  # a video file is a video; an animation is a picture
+    ALONE = auto()  # an animation is also a video, for families trained on videos
     PICTURE = auto()
     VIDEO = auto()
 
@@ -52,7 +52,7 @@ class PartOpener:
         sampling: FrameSampling,
         recall: Callable[[bytes], TiledPicture | None] | None = None,
     ) -> None:
-        """``recall`` returns what a family made of a picture before, by the SHA-256 of its file."""
+        """``recall`` returns a family's cached tiles of a picture, by the SHA-256 of its file."""
         self._limits = limits
         self._recall = recall
         self._sampling = sampling
@@ -71,7 +71,7 @@ class PartOpener:
         self._pictures.close()
 
     def open(self, argument: PictureArgument, kind: PartKind) -> ShownParts:
-        """Return the parts that show it; raises subclasses of PictureError."""
+        """Return the parts of a conversation for it; raises PictureError."""
         if isinstance(argument, NamedVideo):
             return self._parts(argument.video)
         if isinstance(argument, RecalledPicture):
@@ -82,7 +82,7 @@ class PartOpener:
         if file is None:
             digest = argument.digest if isinstance(argument, NamedImage) else None
             return (PicturePart(self._pictures.open(argument), digest),)
-        if self._is_shown_moving(file.data, kind):
+        if self._is_video(file.data, kind):
             return self._parts(open_video(file.data, self._sampling, self._limits))
         if self._recall is None:
             return (PicturePart(self._pictures.open(file)),)
@@ -91,17 +91,17 @@ class PartOpener:
         return (PicturePart(self._pictures.open(file), digest) if known is None else TiledPart(known),)
 
     def video(self, argument: PictureArgument) -> NamedVideo:
-        """Open what has to be a video, or an animation of one frame or more."""
+        """Open a video, or an animation of one or more frames; raises PictureError."""
         if isinstance(argument, NamedVideo):
             return argument
         file = _file(argument, self._limits)
         if file is None:
             raise UnsupportedFormatError(
-                f"A {type(argument).__name__} is not a video.", hint="give a path, or the bytes of a file."
+                f"A {type(argument).__name__} is not a video.", hint="pass a path or the bytes of a file."
             )
         return NamedVideo(file.name or None, open_video(file.data, self._sampling, self._limits))
 
-    def _is_shown_moving(self, data: bytes, kind: PartKind) -> bool:
+    def _is_video(self, data: bytes, kind: PartKind) -> bool:
         if kind is PartKind.PICTURE:
             return False
         knows_videos = kind is PartKind.ALONE and self._sampling.knows_videos
@@ -116,9 +116,9 @@ class PartOpener:
 def open_video(
     data: bytes, sampling: FrameSampling, limits: Limits, *, stop: ChildStop | None = None
 ) -> Video:
-    """Decode the frames that a family wants, each as it sees it; raises subclasses of PictureError.
+    """Decode and resize the frames that a family samples; raises PictureError.
 
-    Another thread may call ``stop``: then it raises DecoderFailedError soon.
+    Another thread may call ``stop``, which soon raises DecoderFailedError here.
     """
     with VideoReader(data, limits, stop=stop) as reader:
         facts = reader.facts
@@ -131,7 +131,7 @@ def open_video(
 
 
 def _file(argument: PictureArgument, limits: Limits) -> NamedBytes | None:
-    """Return the bytes of a file, None for an image that is open already."""
+    """Return a file's bytes, or None for an image that is already open."""
     if isinstance(argument, NamedBytes):
         return argument
     if isinstance(argument, bytes | bytearray | memoryview):

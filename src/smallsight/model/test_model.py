@@ -1,6 +1,6 @@
-"""The model ``test``: words from the file's name, for tests and wiring checks. It sees nothing, and says so.
+"""The model ``test``, which answers with the words of the file's name, for tests and smoke checks.
 
-It opens every picture as a real model would, so that an unreadable one is an error here too.
+It decodes every picture like a real model, so that an unreadable one is an error here too.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _NO_PICTURE = ("no", "picture")
 class TestModel:
     """Answers everything with the words of the file's name; a word is a token. Not thread-safe.
 
-    The same name always gives the same text, whatever is asked, how, and beside which other pictures.
+    The same name always gives the same text, whatever the question, the options and the other pictures.
     """
 
     name = "test"
@@ -63,11 +63,11 @@ class TestModel:
         self.close()
 
     def recall(self, name: str | None, digest: bytes, detail: str = "auto") -> None:
-        """Keep nothing."""
+        """Return None: pictures are not cached."""
 
     @property
     def memory(self) -> MemoryReport:
-        """No weights, and what the process takes."""
+        """No weights, and the process's resident memory."""
         return MemoryReport(weights_bytes=0, resident_bytes=int(psutil.Process().memory_info().rss))
 
     def close(self) -> None:
@@ -85,7 +85,7 @@ class TestModel:
         **sampling: Any,  # noqa: ANN401 - the model's interface
     ) -> Answer:
         """Return the words of the file's name; raises PictureError or ArgumentError."""
-        _refuse_schema(sampling)
+        _reject_schema(sampling)
         return self._answer([picture], prompt or "", max_tokens)
 
     def ask(
@@ -97,8 +97,8 @@ class TestModel:
         detail: str = "auto",  # noqa: ARG002 - the model's interface
         **sampling: Any,  # noqa: ANN401 - the model's interface
     ) -> Answer:
-        """Return the words of the files' names, whatever the question is; "no picture" without one."""
-        _refuse_schema(sampling)
+        """Return the words of the files' names, whatever the question; "no picture" without a picture."""
+        _reject_schema(sampling)
         return self._answer(list_pictures(pictures), question, max_tokens)
 
     def stream(
@@ -111,8 +111,8 @@ class TestModel:
         detail: str = "auto",  # noqa: ARG002 - the model's interface
         **sampling: Any,  # noqa: ANN401 - the model's interface
     ) -> Iterator[str]:
-        """Yield the words of the files' names one after another, each with the space before it."""
-        _refuse_schema(sampling)
+        """Yield the words of the files' names one by one, each with the preceding space."""
+        _reject_schema(sampling)
         yield from spaced_words(self._answer(list_pictures(pictures), question or "", max_tokens).text)
 
     def start(
@@ -124,8 +124,8 @@ class TestModel:
         detail: str = "auto",  # noqa: ARG002 - the model's interface
         **sampling: Any,  # noqa: ANN401 - the model's interface
     ) -> Reply:
-        """Answer at once; raises ArgumentError for a JSON schema, which words cannot be held to."""
-        _refuse_schema(sampling)
+        """Answer at once; raises ArgumentError for a JSON schema, which is not supported."""
+        _reject_schema(sampling)
         answer = self._answer(list_pictures(pictures), question, max_tokens)
         return FinishedReply(answer, spaced_words(answer.text))
 
@@ -140,7 +140,7 @@ class TestModel:
         detail: str = "auto",
         **sampling: Any,  # noqa: ANN401 - the model's interface
     ) -> Iterator[Answer | SmallsightError]:
-        """Yield the words of each file's name, or why a picture does not open, in order."""
+        """Yield the words of each file's name, or the error of a picture that cannot be opened, in order."""
         for picture in pictures:
             try:
                 yield self.describe(picture, prompt=prompt, max_tokens=max_tokens, detail=detail, **sampling)
@@ -155,17 +155,17 @@ class TestModel:
         max_places: int = MAX_PLACES,  # noqa: ARG002 - the model's interface
         detail: str = "auto",  # noqa: ARG002 - the model's interface
     ) -> Answer:
-        """Raise ArgumentError: it looks at no pixels."""
+        """Raise ArgumentError: not supported."""
         raise ArgumentError('The model "test" cannot detect objects.', hint="load moondream2.")
 
     def point(
         self, picture: PictureArgument, what: str, *, max_places: int = MAX_PLACES, detail: str = "auto"
     ) -> Answer:
-        """Raise ArgumentError: it looks at no pixels."""
+        """Raise ArgumentError: not supported."""
         return self.detect(picture, what, max_places=max_places, detail=detail)
 
     def frames_of(self, video: PictureArgument) -> NamedVideo:
-        """Open a video, a few frames of it."""
+        """Open a few frames of a video."""
         return self._opener.video(video)
 
     def _answer(self, pictures: Sequence[PictureArgument], question: Question, max_tokens: int) -> Answer:
@@ -176,28 +176,28 @@ class TestModel:
             self._opener.open(picture, PartKind.ONE_OF_SEVERAL)
             words.extend(words_of_name(name_of_picture(picture)))
         words = words if shown else list(_NO_PICTURE)
-        said = words[:max_tokens]
+        answered = words[:max_tokens]
         seconds = time.perf_counter() - started_s
         return Answer(
-            text=" ".join(said),
-            token_ids=tuple(zlib.crc32(word.encode()) for word in said),
-            finish_reason="stop" if len(said) == len(words) else "length",
+            text=" ".join(answered),
+            token_ids=tuple(zlib.crc32(word.encode()) for word in answered),
+            finish_reason="stop" if len(answered) == len(words) else "length",
             usage=Usage(
                 prompt_tokens=sum(len(text.split()) for text in texts_in(question)),
                 image_tokens=0,
-                completion_tokens=len(said),
+                completion_tokens=len(answered),
             ),
             timings=Timings(decode_picture_s=seconds, total_s=seconds),
             model=self.name,
         )
 
 
-def _refuse_schema(sampling: Mapping[str, Any]) -> None:
+def _reject_schema(sampling: Mapping[str, Any]) -> None:
     if sampling.get("json_schema") is not None:
         raise ArgumentError('The model "test" cannot produce JSON.', hint="choose another model.")
 
 
 def words_of_name(name: str | None) -> tuple[str, ...]:
-    """Split a file's name without its ending into words: "cat-on-sofa_2.jpg" is cat, on, sofa, 2."""
+    """Split a file's name without its suffix into words: "cat-on-sofa_2.jpg" is cat, on, sofa, 2."""
     stem = (name or "").rpartition(".")[0] or (name or "")
     return tuple(word for word in _BETWEEN_WORDS.split(stem) if word) or _NAMELESS

@@ -1,4 +1,4 @@
-"""A loaded vision-language model on this machine's CPU: pictures, videos and questions in, answers out."""
+"""A vision-language model behind any engine: pictures, videos and questions in, answers out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from smallsight.families.frame_sampling import FrameSampling
 from smallsight.families.messages import TiledPicture
 from smallsight.model.answer import Answer, MemoryReport, TileCounts
 from smallsight.model.conversation import messages_of
-from smallsight.model.description_prompt import OwnWords, description_prompt, own_words
+from smallsight.model.description_prompt import DescriptionPrompts, default_prompts, description_prompt
 from smallsight.model.detecting import start_detecting
 from smallsight.model.engine_reply import EngineReply
 from smallsight.model.model import DEFAULT_MAX_TOKENS, MAX_PLACES, BatchSize, Pictures, Question
@@ -40,11 +40,11 @@ from smallsight.version import __version__
 
 __all__ = ["VisionLanguageModel"]
 
-AUTO_BATCH = 15  # and one more: as many as the engine runs at once
+AUTO_BATCH = 15  # plus one that is prepared meanwhile: as many as the engine runs at once
 
 
 class VisionLanguageModel:
-    """One model in memory. Its methods may be called from several threads, whose requests share steps."""
+    """Implements ``model.Model``. Thread-safe: requests from several threads run together."""
 
     def __init__(self, engine: Engine, *, name: str, precision: str, limits: Limits) -> None:
         self._engine: Engine | None = engine
@@ -73,8 +73,8 @@ class VisionLanguageModel:
     ) -> VisionLanguageModel:
         """Load a folder in Hugging Face layout; precision is "fp32", "bf16", "int8" or "int4".
 
-        0 threads means one per physical core. With ``prepared_dir`` the quantised weights are kept there and
-        the next load takes about a second. Raises subclasses of SmallsightError.
+        0 threads means one per physical core. In ``prepared_dir`` the quantised weights are stored, and the
+        next load takes about a second. Raises SmallsightError.
         """
         loaded = load_engine(
             family,
@@ -90,13 +90,13 @@ class VisionLanguageModel:
 
     @property
     def memory(self) -> MemoryReport:
-        """The weights as they are stored, and what the whole process has resident."""
+        """Bytes of the stored weights, and resident memory of the whole process."""
         weights_bytes = self._running().weights_bytes
         return MemoryReport(weights_bytes, psutil.Process().memory_info().rss)
 
     @property
     def tile_counts(self) -> TileCounts:
-        """How many tiles it has looked at, and how many it knew."""
+        """The numbers of tiles encoded and found in the cache since loading."""
         return self._running().features.tile_counts
 
     def describe(
@@ -109,10 +109,10 @@ class VisionLanguageModel:
         detail: str = "auto",
         **sampling: Any,  # noqa: ANN401 - the options differ in type
     ) -> Answer:
-        """Describe a picture; without a prompt, by the family's own, which may have several lengths."""
-        asked = self._description(prompt, length)
+        """Describe a picture, by default with the family's prompt, which may exist in several lengths."""
+        description = self._description(prompt, length)
         with self._opener(detail) as opener:
-            started = self._start(opener, [picture], asked, max_tokens, detail, sampling)
+            started = self._start(opener, [picture], description, max_tokens, detail, sampling)
         return started.answer()
 
     def ask(
@@ -139,10 +139,10 @@ class VisionLanguageModel:
         detail: str = "auto",
         **sampling: Any,  # noqa: ANN401
     ) -> Iterator[str]:
-        """Yield the text of an answer as it comes; closing the iterator stops the work within a step."""
-        asked = self._description(question, length)
+        """Yield the text of an answer as it arrives; closing the iterator stops the work within a step."""
+        description = self._description(question, length)
         with self._opener(detail) as opener:
-            started = self._start(opener, list_pictures(pictures), asked, max_tokens, detail, sampling)
+            started = self._start(opener, list_pictures(pictures), description, max_tokens, detail, sampling)
         yield from started.generation.pieces()
 
     def start(
@@ -154,7 +154,7 @@ class VisionLanguageModel:
         detail: str = "auto",
         **sampling: Any,  # noqa: ANN401
     ) -> Reply:
-        """Hand a question to the engine and return at once; pictures are opened in the calling thread."""
+        """Start a request and return at once; pictures are opened in the calling thread."""
         with self._opener(detail) as opener:
             return self._start(opener, list_pictures(pictures), question, max_tokens, detail, sampling)
 
@@ -171,13 +171,15 @@ class VisionLanguageModel:
     ) -> Iterator[Answer | SmallsightError]:
         """Yield a description or an error for each picture in order; closing the iterator stops the work."""
         at_once = _auto_batch(self._running()) if batch_size == "auto" else parse_batch_size(batch_size)
-        asked = self._description(prompt, length)
+        description = self._description(prompt, length)
         waiting: deque[EngineReply | SmallsightError] = deque()
         with self._opener() as opener:
             try:
                 for picture in pictures:
-                    waiting.append(self._try_start(opener, picture, asked, max_tokens, detail, sampling))
-                    # One more than can run, so that the next picture is ready when a place is free.
+                    waiting.append(
+                        self._try_start(opener, picture, description, max_tokens, detail, sampling)
+                    )
+                    # One more than can run, so that the next picture is ready when another is finished.
                     if len(waiting) > at_once:
                         yield _answer_or_error(waiting.popleft())
                 while waiting:
@@ -190,37 +192,36 @@ class VisionLanguageModel:
     def detect(
         self, picture: PictureArgument, what: str, *, max_places: int = MAX_PLACES, detail: str = "auto"
     ) -> Answer:
-        """Find the things called ``what``: ``answer.data["bboxes"]`` are [left, top, right, bottom] in
-        pixels.
+        """Detect the things named ``what``; ``answer.data["bboxes"]`` are pixels [left, top, right, bottom].
 
-        Raises ArgumentError where the family does not find places by name.
+        Raises ArgumentError if the family does not support detection by name.
         """
         return self._detect("detect", picture, what, max_places, detail)
 
     def point(
         self, picture: PictureArgument, what: str, *, max_places: int = MAX_PLACES, detail: str = "auto"
     ) -> Answer:
-        """Point at the things called ``what``: ``answer.data["points"]`` are [x, y] in pixels."""
+        """Point at the things named ``what``; ``answer.data["points"]`` are [x, y] in pixels."""
         return self._detect("point", picture, what, max_places, detail)
 
     def recall(self, name: str | None, digest: bytes, detail: str = "auto") -> RecalledPicture | None:
-        """Return what can be asked about in place of a picture's file that it was asked about before."""
+        """Return a cached picture that can be passed in place of its file, or None."""
         engine = self._running()
         known = engine.recall(digest, parse_detail(detail))
         return None if known is None else RecalledPicture(name, known)
 
     @property
     def frame_sampling(self) -> FrameSampling:
-        """Which frames of a video it is shown: the middle one where its family says nothing of videos."""
+        """Which frames of a video the model gets: only the middle one unless its family defines others."""
         return self._running().frame_sampling
 
     def frames_of(self, video: PictureArgument) -> NamedVideo:
-        """Open a video as this model sees it; the answer can be asked about in its place."""
+        """Sample a video's frames for this model; the result can be passed in place of the file."""
         with self._opener() as opener:
             return opener.video(video)
 
     def close(self) -> None:
-        """End every request and give the memory back; later calls raise ModelClosedError."""
+        """End every request and free the memory; later calls raise ModelClosedError."""
         engine, self._engine = self._engine, None
         if engine is not None:
             engine.close()
@@ -233,13 +234,13 @@ class VisionLanguageModel:
     ) -> None:
         self.close()
 
-    def _description(self, prompt: Question | None, length: str | None) -> Question | OwnWords:
+    def _description(self, prompt: Question | None, length: str | None) -> Question | DescriptionPrompts:
         engine = self._running()
-        asked = description_prompt(engine, self.name, prompt, length)
-        return own_words(engine, prompt, length) or asked
+        chosen = description_prompt(engine, self.name, prompt, length)
+        return default_prompts(engine, prompt, length) or chosen
 
     def _opener(self, detail: str | None = None) -> PartOpener:
-        """Return an opener; with a detail, it takes pictures that were shown so before, and is remembered."""
+        """Return an opener; with a detail, it uses the engine's cache of tiled pictures."""
         engine = self._running()
         recall: Callable[[bytes], TiledPicture | None] | None = None
         if detail is not None and engine.capabilities.recalls_pictures:
@@ -270,7 +271,7 @@ class VisionLanguageModel:
         self,
         opener: PartOpener,
         picture: PictureArgument,
-        prompt: Question | OwnWords,
+        prompt: Question | DescriptionPrompts,
         max_tokens: int,
         detail: str,
         sampling: Mapping[str, Any],
@@ -284,24 +285,24 @@ class VisionLanguageModel:
         self,
         opener: PartOpener,
         pictures: Sequence[PictureArgument],
-        question: Question | OwnWords,
+        question: Question | DescriptionPrompts,
         max_tokens: int,
         detail: str,
         sampling: Mapping[str, Any],
     ) -> EngineReply:
-        """Open the pictures, make the prompt, and hand it to the engine."""
+        """Open the pictures, make the prompt and submit it to the engine."""
         engine = self._running()
         began_s = time.perf_counter()
         given = dict(sampling)
         client = str(given.pop("client", ""))
         options, ignores_end = parse_options(max_tokens, given)
         if options.num_beams not in (None, 1) and not engine.capabilities.searches_with_beams:
-            raise ArgumentError(f"{self.name} does not support beam search.", hint="leave num_beams out.")
-        own = question if isinstance(question, OwnWords) else None
-        words = question.picture if isinstance(question, OwnWords) else question
-        messages = messages_of(pictures, words, opener.open)
-        if own is not None:
-            messages = own.asked_about(messages)
+            raise ArgumentError(f"{self.name} does not support beam search.", hint="omit num_beams.")
+        defaults = question if isinstance(question, DescriptionPrompts) else None
+        prompt = question.picture if isinstance(question, DescriptionPrompts) else question
+        messages = messages_of(pictures, prompt, opener.open)
+        if defaults is not None:
+            messages = defaults.applied_to(messages)
         chosen_detail = parse_detail(detail)
         generation = engine.start(messages, chosen_detail, options, ignores_end=ignores_end, client=client)
         prepared_s = time.perf_counter() - began_s

@@ -1,1 +1,1 @@
-"""Small decisions and data structures that know nothing of models, files or clocks."""
+"""Small policies and data structures, independent of models, files and clocks."""

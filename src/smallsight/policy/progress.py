@@ -1,7 +1,7 @@
-"""How long work reports how far it is: the callback for one number."""
+"""The callback that reports progress."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-OnProgress = Callable[[float], None]  # the part that is done, from 0 to 1; may be called in any thread
+OnProgress = Callable[[float], None]  # the fraction done, 0 to 1; called in any thread

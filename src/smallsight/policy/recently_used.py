@@ -1,4 +1,4 @@
-"""Values remembered within a number of bytes: what was not used for longest goes first."""
+"""A cache of limited size in bytes that evicts the least recently used values."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Value = TypeVar("Value")
 
 
 class RecentlyUsed(Generic[Key, Value]):
-    """Values by key; the least recently used go when ``max_bytes`` is full. Thread-safe.
+    """Values by key; the least recently used are evicted beyond ``max_bytes``. Thread-safe.
 
-    ``size_of`` tells the bytes of a value, which must not change while it is kept. 0 bytes keep nothing.
+    ``size_of`` returns a value's bytes, which must not change while it is cached. 0 bytes cache nothing.
     """
 
     def __init__(self, max_bytes: int, size_of: Callable[[Value], int]) -> None:
@@ -28,7 +28,7 @@ class RecentlyUsed(Generic[Key, Value]):
         return len(self._values)
 
     def find(self, key: Key) -> Value | None:
-        """Return a value, which is used by that, or None."""
+        """Return a value and mark it as recently used, or return None."""
         with self._lock:
             value = self._values.get(key)
             if value is not None:
@@ -36,7 +36,7 @@ class RecentlyUsed(Generic[Key, Value]):
             return value
 
     def remember(self, key: Key, value: Value) -> None:
-        """Keep a value unless its key is known; one larger than all room is not kept."""
+        """Store a value unless its key exists or it is larger than ``max_bytes``."""
         num_bytes = self._size_of(value)
         with self._lock:
             if key in self._values or num_bytes > self.max_bytes:

@@ -1,7 +1,7 @@
-"""Which rows may share a matrix product so that each gets the same bits in any company.
+"""Decides which rows may share a matrix product so that no result depends on the batch.
 
-A runtime picks its kernel by the number of rows, and kernels add up in different orders. Row counts between
-two such changes are a band: inside one, a row's result depends on that row alone.
+A runtime picks its kernel by the number of rows, and kernels sum in different orders. The row counts between
+two changes of kernel are a band: within one, a row's result depends on that row alone.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-USUAL_ROWS = 16  # sequences that decode side by side: the least that one band must hold
+USUAL_ROWS = 16  # sequences that decode together; one band must hold at least this many
 
 
 @dataclass(frozen=True, slots=True)
 class SharedCall:
-    """Pieces that are computed together, by their place in the input, and rows to add that nobody reads."""
+    """Pieces computed together, by their index in the input, and the number of padding rows to add."""
 
     pieces: tuple[int, ...]
     num_padding_rows: int
@@ -26,7 +26,7 @@ class SharedCall:
 class RowBands:
     """The row counts at which the runtime changes its kernel, ascending; the first is 1.
 
-    ``fewest_rows`` is the least rows of any call: where the band begins that holds ``USUAL_ROWS``.
+    ``fewest_rows`` is the minimum rows of any call: the start of the band that contains ``USUAL_ROWS``.
     """
 
     starts: tuple[int, ...] = (1,)
@@ -34,22 +34,22 @@ class RowBands:
 
     def __post_init__(self) -> None:
         if not self.starts or self.starts[0] != 1 or list(self.starts) != sorted({*self.starts}):
-            message = f"row bands begin at 1 and ascend, got {self.starts}"
+            message = f"row bands must start at 1 and ascend, got {self.starts}"
             raise ValueError(message)
         fewest_rows = self.starts[bisect_right(self.starts, USUAL_ROWS) - 1]
         object.__setattr__(self, "fewest_rows", fewest_rows)
 
     def around(self, num_rows: int) -> tuple[int, int | None]:
-        """Return the band [begin, end) in which a piece of so many rows is computed; None for no end."""
-        place = bisect_right(self.starts, max(num_rows, self.fewest_rows))
-        return self.starts[place - 1], self.starts[place] if place < len(self.starts) else None
+        """Return the band [begin, end) in which a piece of ``num_rows`` is computed; None means no end."""
+        index = bisect_right(self.starts, max(num_rows, self.fewest_rows))
+        return self.starts[index - 1], self.starts[index] if index < len(self.starts) else None
 
     def joined(self, other: RowBands) -> RowBands:
-        """Return bands that hold for products of both."""
+        """Return the bands that hold for the products of both."""
         return RowBands(tuple(sorted({*self.starts, *other.starts})))
 
     def plan(self, sizes: Sequence[int]) -> list[SharedCall]:
-        """Divide pieces of these many rows among calls so that each call is in the band of all its pieces.
+        """Distribute pieces with these numbers of rows so that each call is in the band of all its pieces.
 
         Every size is 1 or more. Pieces keep their order within a call.
         """
@@ -68,7 +68,7 @@ class RowBands:
 
 
 def _within(indices: Sequence[int], sizes: Sequence[int], end: int | None) -> list[list[int]]:
-    """Cut a list of pieces into runs of fewer than ``end`` rows each."""
+    """Split the pieces into groups of fewer than ``end`` rows each."""
     groups: list[list[int]] = []
     num_rows = 0
     for index in indices:

@@ -1,4 +1,4 @@
-"""Whose turn it is among clients. Plain policy: no clock, no input or output."""
+"""Decides which client is served next. Pure policy: no clock, no I/O."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
-MAX_REMEMBERED = 1024  # clients; one that is forgotten counts as new
+MAX_REMEMBERED = 1024  # clients; an older one counts as new
 
 
 class Turns:
-    """Serves first the client whose last turn is the longest ago; of one client, what came first.
+    """Serves the client whose last turn is longest ago; each client's items in order of arrival.
 
-    A client is any name; work of nobody in particular is that of the client "".
+    A client is any name; "" stands for work without a client.
     """
 
     def __init__(self) -> None:
-        self._served: OrderedDict[str, None] = OrderedDict()  # the one served last at the end
+        self._served: OrderedDict[str, None] = OrderedDict()  # last served at the end
 
     def order(self, items: Iterable[_Item], client_of: Callable[[_Item], str]) -> list[_Item]:
-        """Return the items as they would be served, one of each client in each round."""
+        """Return the items in the order of service, one per client in each round."""
         by_client: dict[str, list[_Item]] = {}
         for item in items:
             by_client.setdefault(client_of(item), []).append(item)
         if len(by_client) < 2:
             return next(iter(by_client.values()), [])
-        place = {client: index for index, client in enumerate(self._served)}
-        clients = sorted(by_client, key=lambda client: place.get(client, -1))
+        last_turn = {client: index for index, client in enumerate(self._served)}
+        clients = sorted(by_client, key=lambda client: last_turn.get(client, -1))
         num_rounds = max(len(own) for own in by_client.values())
         return [
             by_client[client][index]
@@ -37,7 +37,7 @@ class Turns:
         ]
 
     def serve(self, client: str) -> None:
-        """Count a turn."""
+        """Record a turn of this client."""
         self._served[client] = None
         self._served.move_to_end(client)
         if len(self._served) > MAX_REMEMBERED:

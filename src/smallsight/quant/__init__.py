@@ -1,1 +1,1 @@
-"""How weights are stored in fewer bits, in plain numpy."""
+"""Quantisation of weights, in numpy."""

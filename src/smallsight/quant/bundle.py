@@ -1,7 +1,7 @@
-"""A file of stored matrices by name, written once and memory-mapped afterwards.
+"""The file format for stored weights: matrices by name, written once and memory-mapped afterwards.
 
-Layout: the arrays' bytes, each at a multiple of 64; an index in JSON; then 24 bytes: length of the index,
-CRC-32 of everything before, and a mark. The file stands under its name only when it is whole.
+Layout: the arrays' bytes, each at a multiple of 64; an index in JSON; then 24 bytes with the length of the
+index, the CRC-32 of everything before, and a mark. Only a complete file gets its final name.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _READ_BYTES = 1 << 22
 
 
 class BundleWriter:
-    """Writes a bundle; leaving the context without an error puts it in its place. Raises OSError."""
+    """Writes a bundle, and renames it to ``path`` on leaving the context without an error. Raises OSError."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -66,7 +66,7 @@ class BundleWriter:
 
     def add(self, name: str, stored: Stored) -> None:
         """Append one matrix or vector."""
-        described, arrays = _take_apart(stored)
+        described, arrays = _to_arrays(stored)
         described["arrays"] = [self._append(array) for array in arrays]
         self._index[name] = described
 
@@ -83,10 +83,10 @@ class BundleWriter:
 
 
 class Bundle(Mapping[str, Stored]):
-    """The matrices of a file, as views of its memory map: valid while the bundle lives."""
+    """A bundle's matrices as views of its memory map, valid while the bundle exists."""
 
     def __init__(self, path: Path) -> None:
-        """Open and check a bundle; OSError means there is none, ValueError that it is damaged."""
+        """Open and check a bundle; raises OSError if it cannot be read, ValueError if it is damaged."""
         size_bytes = path.stat().st_size
         with path.open("rb") as file:
             index_bytes = _check(file, size_bytes)
@@ -98,7 +98,7 @@ class Bundle(Mapping[str, Stored]):
 
     def __getitem__(self, name: str) -> Stored:
         described = self._index[name]
-        return _put_together(described, [self._view(array) for array in described["arrays"]])
+        return _from_arrays(described, [self._view(array) for array in described["arrays"]])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._index)
@@ -107,7 +107,7 @@ class Bundle(Mapping[str, Stored]):
         return len(self._index)
 
     def release_pages(self) -> None:
-        """Let the system take back the pages of the file in memory; they are read again when needed."""
+        """Release the file's pages to the operating system; they are read again when needed."""
         if hasattr(mmap, "MADV_DONTNEED"):
             self._map.madvise(mmap.MADV_DONTNEED)
 
@@ -121,11 +121,11 @@ class Bundle(Mapping[str, Stored]):
 
 
 def stored_bytes(stored: Stored) -> int:
-    """Return what a stored matrix takes, its scales included."""
-    return sum(array.nbytes for array in _take_apart(stored)[1])
+    """Return the bytes of a stored matrix including its scales."""
+    return sum(array.nbytes for array in _to_arrays(stored)[1])
 
 
-def _take_apart(stored: Stored) -> tuple[dict[str, Any], list[NDArray[Any]]]:
+def _to_arrays(stored: Stored) -> tuple[dict[str, Any], list[NDArray[Any]]]:
     match stored:
         case GroupedMatrix():
             described = {"form": "groups", "bits": stored.bits, "group": stored.group}
@@ -138,7 +138,7 @@ def _take_apart(stored: Stored) -> tuple[dict[str, Any], list[NDArray[Any]]]:
             return {"form": "plain"}, [stored]
 
 
-def _put_together(described: Mapping[str, Any], arrays: list[NDArray[Any]]) -> Stored:
+def _from_arrays(described: Mapping[str, Any], arrays: list[NDArray[Any]]) -> Stored:
     match described["form"]:
         case "groups":
             codes, scales = arrays
@@ -152,7 +152,7 @@ def _put_together(described: Mapping[str, Any], arrays: list[NDArray[Any]]) -> S
 
 
 def _check(file: Any, size_bytes: int) -> int:  # noqa: ANN401 - a binary file
-    """Compare checksum and mark, and return the length of the index."""
+    """Check checksum and mark and return the length of the index; raises ValueError."""
     remaining = size_bytes - _TAIL.size
     checksum = 0
     while remaining > 0 and (piece := file.read(min(_READ_BYTES, remaining))):
@@ -160,8 +160,8 @@ def _check(file: Any, size_bytes: int) -> int:  # noqa: ANN401 - a binary file
         remaining -= len(piece)
     tail = file.read()
     if remaining != 0 or len(tail) != _TAIL.size:
-        raise ValueError("it is cut off")
+        raise ValueError("the file is truncated")
     index_bytes, expected, mark = _TAIL.unpack(tail)
     if mark != _MARK or expected != checksum or index_bytes > size_bytes - _TAIL.size:
-        raise ValueError("its checksum does not match")
+        raise ValueError("the checksum does not match")
     return int(index_bytes)

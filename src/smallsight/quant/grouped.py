@@ -1,7 +1,7 @@
-"""Symmetric 8- and 4-bit integers with one 16-bit scale per group of a row: rounding, packing, reading back.
+"""Symmetric 8- and 4-bit quantisation with one 16-bit scale per group of a row.
 
-A group is a run of values along the input side of a linear layer, so that one large weight costs precision
-only to its neighbours. Knows no runtime.
+A group is a run of values along the input axis of a linear layer, so that one large weight reduces the
+precision of its neighbours only. Independent of the runtime.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from smallsight.quant.int8_rows import LARGEST_CODE
 Bits = Literal[8, 4]
 GROUP_SIZES = (64, 32, 16, 8)
 LARGEST_INT4 = 7
-ROWS_AT_ONCE = 2048  # what is worked out on the way takes several times the memory of the matrix
+ROWS_AT_ONCE = 2048  # intermediate results take several times the memory of the matrix
 _SMALLEST_SCALE = np.finfo(np.float16).tiny
 
 
@@ -25,8 +25,8 @@ _SMALLEST_SCALE = np.finfo(np.float16).tiny
 class GroupedMatrix:
     """A matrix [rows, columns] as ``codes * scales``, group by group.
 
-    ``codes`` is int8 [rows, groups, group] for 8 bits, and uint8 [rows, groups, group / 2] for 4: the even
-    column in the low half of each byte. ``scales`` is float16 [rows, groups, 1].
+    ``codes`` is int8 [rows, groups, group] for 8 bits and uint8 [rows, groups, group / 2] for 4, with the
+    even column in the low half of each byte. ``scales`` is float16 [rows, groups, 1].
     """
 
     codes: NDArray[np.int8] | NDArray[np.uint8]
@@ -41,19 +41,19 @@ class GroupedMatrix:
 
     @property
     def num_bytes(self) -> int:
-        """What codes and scales take."""
+        """Bytes of codes and scales."""
         return self.codes.nbytes + self.scales.nbytes
 
 
 def group_size(columns: int, largest: int = GROUP_SIZES[0]) -> int | None:
-    """Return the largest group that divides this many columns, None when even the smallest does not."""
+    """Return the largest group size that divides the number of columns, or None."""
     return next((size for size in (largest, *GROUP_SIZES) if columns % size == 0), None)
 
 
 def quantize_groups(matrix: NDArray[np.float32], bits: Bits, group: int) -> GroupedMatrix:
-    """Round a finite matrix so that no value moves by more than 0.51 of its group's scale.
+    """Quantise a finite matrix; no value changes by more than 0.51 of its group's scale.
 
-    The scale is rounded to 16 bits first and never down, so that the largest value keeps its code.
+    The scale is first rounded up to 16 bits, so that the largest value's code stays in range.
     """
     pieces = [
         _quantize_rows(matrix[begin : begin + ROWS_AT_ONCE], bits, group)
@@ -76,14 +76,14 @@ def _quantize_rows(
 
 
 def dequantize_groups(stored: GroupedMatrix) -> NDArray[np.float32]:
-    """Return the float32 matrix [rows, columns] that the codes stand for."""
+    """Return the matrix as float32 [rows, columns]."""
     codes = stored.codes if stored.bits == 8 else _unpack(stored.codes.view(np.uint8))
     values: NDArray[np.float32] = codes.astype(np.float32) * stored.scales.astype(np.float32)
     return values.reshape(stored.shape)
 
 
 def _round_up(scales: NDArray[np.float32]) -> NDArray[np.float16]:
-    """Return the nearest float16 that is not below; a scale past its range becomes the largest there is."""
+    """Round up to float16; a scale beyond its range becomes the largest float16."""
     limit = np.finfo(np.float16).max
     nearest = np.minimum(scales, limit).astype(np.float16)
     return np.where(nearest.astype(np.float32) < scales, np.nextafter(nearest, limit), nearest)

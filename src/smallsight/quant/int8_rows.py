@@ -1,6 +1,6 @@
-"""Symmetric int8 with one scale per row: how a matrix is rounded and how it is read back.
+"""Symmetric int8 quantisation with one scale per row.
 
-Rows are output channels of a linear layer, or words of an embedding table. Knows no runtime.
+Rows are output channels of a linear layer or words of an embedding table. Independent of the runtime.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Int8Rows:
 
 
 def quantize_rows(matrix: NDArray[np.float32]) -> Int8Rows:
-    """Round a finite matrix so that no value moves by more than half of its row's scale."""
+    """Quantise a finite matrix; no value changes by more than half of its row's scale."""
     scales = np.abs(matrix).max(axis=1, keepdims=True) / np.float32(LARGEST_CODE)
     scales[scales < np.finfo(np.float32).tiny] = 1.0  # rows of zeros, or too small to divide exactly
     codes = np.rint(matrix / scales).clip(-LARGEST_CODE, LARGEST_CODE)
@@ -30,5 +30,5 @@ def quantize_rows(matrix: NDArray[np.float32]) -> Int8Rows:
 
 
 def dequantize_rows(stored: Int8Rows) -> NDArray[np.float32]:
-    """Return the float32 matrix that the codes stand for."""
+    """Return the matrix as float32."""
     return stored.codes * stored.scales

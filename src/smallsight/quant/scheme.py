@@ -1,8 +1,7 @@
-"""Which form each part of a network is stored in at each precision.
+"""The stored form of each part of a network, by precision.
 
-A scheme is decided per module, because parts differ: tables that are only looked up are not here at all (they
-stay in the checkpoint, memory-mapped), and the output head keeps 8 bits in int4, since every token's logits
-pass through it.
+Forms differ per module: lookup tables have none (they stay in the checkpoint, memory-mapped), and the output
+head keeps 8 bits in int4, because all logits come from it.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from smallsight.quant.grouped import GroupedMatrix, group_size, quantize_groups
 from smallsight.quant.int8_rows import Int8Rows, quantize_rows
 
 WIDE_GROUP = 128
-EmbedderPrecision = Literal["fp32", "int8"]  # of the text embedder
+EmbedderPrecision = Literal["fp32", "int8"]  # the text embedder's
 Stored = NDArray[np.float32] | Int8Rows | GroupedMatrix | BF16Matrix
 
 
 class Storage(StrEnum):
-    """A form that a matrix can be stored in."""
+    """A stored form of a matrix."""
 
     FP32 = "fp32"
     BF16 = "bf16"
@@ -37,7 +36,7 @@ class Storage(StrEnum):
 
 
 class Module(StrEnum):
-    """A part of a vision-language model whose linear layers share one form."""
+    """A part of a vision-language model whose linear layers have the same form."""
 
     VISION = "vision"
     CONNECTOR = "connector"
@@ -47,7 +46,7 @@ class Module(StrEnum):
 
 @dataclass(frozen=True)
 class Scheme:
-    """A form for each module, and what the arithmetic around quantised layers runs in."""
+    """A form for each module, and the number type of the arithmetic around quantised layers."""
 
     name: str
     modules: Mapping[Module, Storage]
@@ -55,24 +54,24 @@ class Scheme:
 
     @property
     def identity(self) -> str:
-        """Everything that decides what is stored, as one line."""
+        """Everything that determines the stored weights, as one line."""
         return " ".join([self.arithmetic, *(f"{module}={form}" for module, form in self.modules.items())])
 
     def store(self, matrix: NDArray[np.float32], module: Module) -> Stored:
-        """Bring a linear layer's weight, float32 [out, in], into the form of its module."""
+        """Convert a linear layer's weight, float32 [out, in], to the form of its module."""
         return STORE[self.modules[module]](matrix)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredForm:
-    """How one matrix is stored: the name of its form, and its outputs and inputs."""
+    """A stored matrix's form and its shape [outputs, inputs]."""
 
     name: str
     shape: tuple[int, int]
 
 
 def form_of(stored: Stored) -> StoredForm | None:
-    """Return how a matrix is stored; None for vectors."""
+    """Return a matrix's form and shape; None for vectors."""
     if isinstance(stored, GroupedMatrix):
         return StoredForm(f"int{stored.bits}-groups-{stored.group}", stored.shape)
     name, values = (
@@ -86,7 +85,7 @@ def form_of(stored: Stored) -> StoredForm | None:
 
 
 def first_rows(stored: Stored, num_rows: int) -> Stored:
-    """Return the first outputs of a matrix, as views."""
+    """Return views of a matrix's first ``num_rows`` outputs."""
     if isinstance(stored, GroupedMatrix):
         return GroupedMatrix(stored.codes[:num_rows], stored.scales[:num_rows], stored.bits, stored.group)
     if isinstance(stored, Int8Rows):
@@ -109,16 +108,16 @@ SCHEMES: Mapping[str, Scheme] = {
 
 
 def scheme_named(precision: str) -> Scheme:
-    """Return the scheme of a precision; raises ModelNotRunnableError where there is none for it."""
+    """Return the scheme of a precision; raises ModelNotRunnableError for an unsupported one."""
     if precision not in SCHEMES:
         raise ModelNotRunnableError(
-            f"No engine here computes in {precision!r}.", hint=f"load the base model in {', '.join(SCHEMES)}."
+            f"No engine supports {precision!r}.", hint=f"load the base model in {', '.join(SCHEMES)}."
         )
     return SCHEMES[precision]
 
 
 def store_matrix(matrix: NDArray[np.float32], precision: EmbedderPrecision) -> NDArray[np.float32] | Int8Rows:
-    """Return the matrix as it is (fp32) or as rows of int8."""
+    """Return the matrix unchanged (fp32) or quantised to int8 rows."""
     return quantize_rows(matrix) if precision == "int8" else matrix
 
 

@@ -1,8 +1,8 @@
-"""RapidOCR on OpenVINO, set up for pictures of every size; this is what the reading child runs.
+"""RapidOCR on OpenVINO, configured for pictures of every size; runs in the reading child process.
 
-Owns the size at which text is looked for and the padding of network inputs. OpenVINO prepares its kernels
-anew for every input shape it has not seen, which costs time, and memory that stays taken; so inputs are
-padded to a few shapes (figures in docs/lab-log.md).
+Decides the size at which text is detected and the padding of network inputs. OpenVINO prepares its kernels
+for every new input shape, which takes time and memory that is never freed; therefore inputs are padded to a
+few shapes (measurements in docs/lab-log.md).
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from rapidocr.utils.output import RapidOCROutput
 from smallsight.reading.text_line import TextLine
 
 _DETECTION_PIXELS = 736 * 736
-# No letter is lower, and on some processors reading a long line of one pixel crashes in native code.
+# No letter is smaller, and on some processors reading a long line one pixel high crashes in native code.
 _SMALLEST_SIDE_PX = 4
 _PADDING_STEP_PX = 160
 _MIN_CONFIDENCE = 0.5
 
 
 class OcrModel:
-    """Finds and reads lines of text. Loading takes a second or two; not thread-safe."""
+    """Detects and reads lines of text. Loading takes one to two seconds; not thread-safe."""
 
     def __init__(self, threads: int) -> None:
         openvino = EngineType.OPENVINO
@@ -32,20 +32,20 @@ class OcrModel:
             params={
                 "Global.log_level": "critical",
                 "Global.text_score": _MIN_CONFIDENCE,
-                "Global.max_side_len": 10_000,  # the image comes in the size it is to be read in
+                "Global.max_side_len": 10_000,  # images are already resized
                 "Det.engine_type": openvino,
                 "Cls.engine_type": openvino,
                 "Rec.engine_type": openvino,
                 "Det.limit_type": "max",
-                # One line at a time and no wider than it is: a batch is as wide as its widest line, wins
-                # nothing on a CPU, and would make what is read depend on the line beside it.
+                # One line at a time, no wider than necessary: a batch is as wide as its widest line, is no
+                # faster on a CPU, and would make a line's result depend on the others.
                 "Rec.rec_batch_num": 1,
                 "Rec.rec_img_shape": [3, 48, _PADDING_STEP_PX],
                 "EngineConfig.openvino.inference_num_threads": threads or -1,
             }
         )
-        # RapidOCR loads its networks on first use and has no public way to put anything between them and
-        # itself; its own loaders make them here, and the padding is slipped in where a session is called.
+        # RapidOCR loads its networks on first use and has no public hook for their inputs; its private
+        # loaders create them here, and each session is wrapped to add the padding.
         detector: Any = self._ocr._load_det_model()  # type: ignore[no-untyped-call]  # noqa: SLF001
         recogniser: Any = self._ocr._load_rec_model()  # type: ignore[no-untyped-call]  # noqa: SLF001
         detector.session = _PaddedSession(detector.session, pads_height=True, crops_result=True)
@@ -53,12 +53,12 @@ class OcrModel:
         self._detector = detector
 
     def read(self, image_HWC: np.ndarray) -> list[TextLine]:
-        """Return the lines in a uint8 RGB image, from top to bottom and left to right."""
+        """Return the lines of a uint8 RGB image, from top to bottom and left to right."""
         height_px, width_px = image_HWC.shape[:2]
         if min(height_px, width_px) < _SMALLEST_SIDE_PX:
             return []
         self._detector.limit_side_len = detection_side_px(width_px, height_px)
-        found = self._ocr(np.ascontiguousarray(image_HWC[:, :, ::-1]))  # it wants blue first
+        found = self._ocr(np.ascontiguousarray(image_HWC[:, :, ::-1]))  # RapidOCR expects BGR
         if not isinstance(found, RapidOCROutput) or found.txts is None or found.boxes is None:
             return []
         sides_px = np.array([width_px, height_px])
@@ -70,13 +70,13 @@ class OcrModel:
 
 
 def detection_side_px(width_px: int, height_px: int) -> int:
-    """Return the longest side at which text is looked for: a fixed number of pixels, whatever the shape.
+    """Return the longest side for text detection, which keeps the number of pixels constant for any shape.
 
-    A limit on the longest side alone would shrink tall screenshots until their text is gone.
+    A limit on the longest side alone would shrink tall screenshots until their text is illegible.
     """
     shrink = math.sqrt(min(1.0, _DETECTION_PIXELS / (width_px * height_px)))
     side_px = int(max(width_px, height_px) * shrink)
-    # Down to the next padded size, so that the padding of the longer side is no work done for nothing.
+    # Rounded down to a padded size, so that the longer side needs no padding.
     return side_px if side_px < 3 * _PADDING_STEP_PX else side_px // _PADDING_STEP_PX * _PADDING_STEP_PX
 
 
@@ -85,7 +85,7 @@ class _Session(Protocol):
 
 
 class _PaddedSession:
-    """Pads [N, C, H, W] inputs with zeros, the grey of the networks' normalisation, to few shapes."""
+    """Pads [N, C, H, W] inputs to a few shapes with zeros, which are mid-grey after normalisation."""
 
     def __init__(self, session: _Session, *, pads_height: bool, crops_result: bool) -> None:
         self._session = session

@@ -1,7 +1,7 @@
-"""Compiled networks remembered on disk, for the text embedder, which starts with every command.
+"""Stores compiled networks on disk, for the text embedder, which commands load at every start.
 
-A remembered network is one file: what the runtime exported, then eight hexadecimal digits of its CRC-32.
-It is memory-mapped when used, so processes share its pages. Anything wrong with it means building it again.
+A stored network is one file: the runtime's export, then its CRC-32 as eight hexadecimal digits. It is
+memory-mapped, so processes share its pages. A damaged file is ignored and the network is built again.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ READ_BYTES = 1 << 20
 def load_or_compile(
     build: Callable[[], ov.Model], identity: Mapping[str, str], *, prepared_dir: Path | None, threads: int
 ) -> CompiledNetwork:
-    """Take the network from ``prepared_dir``, or build it, compile it and keep it there.
+    """Load the network from ``prepared_dir``, or build, compile and store it.
 
-    ``identity`` names everything the network is made of; the runtime's version and the processor are added
-    here. 0 threads means one per physical core. With None for a folder nothing is read or kept.
+    ``identity`` must determine the network; the runtime's version and the processor are added here. 0 threads
+    means one per physical core. Without a folder nothing is read or stored.
     """
     if prepared_dir is None:
         return compile_network(build, threads=threads)
     path = prepared_dir / f"{_network_key(identity)}.network"
-    if (remembered := _read(path, cpu_options(threads))) is not None:
-        return remembered
+    if (stored := _read(path, cpu_options(threads))) is not None:
+        return stored
     compiled = compile_network(build, threads=threads)
     _write(path, compiled.model)
     return compiled
@@ -51,12 +51,12 @@ def _network_key(identity: Mapping[str, str]) -> str:
 
 
 def _read(path: Path, options: dict[str, str | int]) -> CompiledNetwork | None:
-    """Return the remembered network, or None if there is none or it is damaged."""
+    """Return the stored network, or None if it is missing or damaged."""
     try:
         if not _is_whole(path):
             log.warning("remembered_network_damaged", path=str(path), action="building it again")
             return None
-        # Copy on write, because the runtime asks for memory that could be written to; it never is.
+        # Copy on write, because the runtime requires writable memory; it never writes to it.
         on_disk = np.memmap(path, np.uint8, mode="c")[:-CHECKSUM_BYTES]
         model = runtime().import_model(ov.Tensor(on_disk, shared_memory=True), "CPU", options)
     except FileNotFoundError:
@@ -68,7 +68,7 @@ def _read(path: Path, options: dict[str, str | int]) -> CompiledNetwork | None:
 
 
 def _is_whole(path: Path) -> bool:
-    """Compare the file's last bytes with the checksum of those before, without holding it in memory."""
+    """Return whether the file's checksum matches, reading it in pieces."""
     with path.open("rb") as file:
         remaining = path.stat().st_size - CHECKSUM_BYTES
         checksum = 0
@@ -83,7 +83,7 @@ def _checksum_text(checksum: int) -> bytes:
 
 
 def _write(path: Path, compiled: ov.CompiledModel) -> None:
-    """Keep the network under its name in one step; failing to is logged and harmless."""
+    """Store the network atomically; a failure is only logged."""
     exported = compiled.export_model()
     content = memoryview(exported.getbuffer() if isinstance(exported, io.BytesIO) else exported)
     temporary: Path | None = None

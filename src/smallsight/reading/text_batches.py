@@ -1,7 +1,7 @@
-"""Which texts share a call of the text embedder. Numbers in, numbers out: no tensors, no clock.
+"""Plans which texts share a call of the text embedder. Pure policy: no tensors, no clock.
 
-Padding costs as much as tokens, so texts of about the same length go together. Each shape that the runtime
-has seen costs it memory for good, so the shapes are few: some twenty lengths, and powers of two for rows.
+Padding costs as much as tokens, so texts of similar length are batched together. Each new shape permanently
+costs the runtime memory, so there are few: about twenty lengths, and powers of two for rows.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ONE_BAND = RowBands()
 
 @dataclass(frozen=True)
 class TextBatch:
-    """Texts that go through the network together, by their place in the input."""
+    """Texts that are embedded together, by their index in the input."""
 
     indices: tuple[int, ...]
     padded_tokens: int
@@ -30,8 +30,8 @@ def plan_batches(
 ) -> list[TextBatch]:
     """Divide texts of these lengths (1 to ``max_tokens``) into batches.
 
-    A batch has at most ``budget_tokens`` tokens with padding, unless a single text has more, and no more than
-    the row band of one of its texts allows, so that a vector does not depend on what it is computed with.
+    A batch has at most ``budget_tokens`` tokens including padding, unless a single text has more. It stays in
+    the row band of each of its texts, so that a vector does not depend on the batch.
     """
     by_length: defaultdict[int, list[int]] = defaultdict(list)
     for index, length in enumerate(lengths):
@@ -51,7 +51,7 @@ def plan_batches(
 
 
 def padded_length(length: int) -> int:
-    """Round up to one of the few lengths that batches have."""
+    """Round up to one of the few lengths of batches."""
     step = next((step for limit, step in STEPS if length <= limit), LONGEST_STEP)
     return -(-length // step) * step
 

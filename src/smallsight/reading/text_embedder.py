@@ -1,4 +1,4 @@
-"""Vectors for texts: all-MiniLM-L6-v2, or another checkpoint of its architecture, on the CPU."""
+"""Embeds texts with all-MiniLM-L6-v2, or another checkpoint of its architecture, on the CPU."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ BUDGET_TOKENS = 512  # benchmarks/text_embedding.py: larger batches are no faste
 
 
 class TextEmbedder:
-    """Turns texts into vectors of length 1 whose dot product says how near their meanings are.
+    """Embeds texts as vectors of length 1 whose dot product measures similarity of meaning.
 
-    Safe to call from several threads, which then take turns. Close it, or use it as a context manager.
+    Thread-safe: calls run one at a time. Close it, or use it as a context manager.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class TextEmbedder:
     ) -> TextEmbedder:
         """Load a folder in Hugging Face layout: config.json, tokenizer.json, model.safetensors.
 
-        Precision is "fp32" or "int8". With ``prepared_dir`` the built network is kept there and the next
-        load is several times faster. ``budget_tokens`` bounds what goes through it at once. Raises
-        BrokenCheckpointError for files that do not hold what they should.
+        Precision is "fp32" or "int8". In ``prepared_dir`` the compiled network is stored, which makes the
+        next load several times faster. ``budget_tokens`` limits the tokens of a batch. Raises ArgumentError
+        for another precision and BrokenCheckpointError for invalid files.
         """
         chosen = _known_precision(precision)
         config = read_config(model_dir)
@@ -96,7 +96,7 @@ class TextEmbedder:
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return one vector per text, float32 [texts, dimensions], in the order of the texts.
 
-        Any string is allowed; beyond 256 tokens a text is cut.
+        Any string is allowed; texts are cut at 256 tokens. Raises ModelClosedError after ``close``.
         """
         vectors = np.empty((len(texts), self.dimensions), np.float32)
         ids = self._tokenizer.encode(texts)
@@ -112,7 +112,7 @@ class TextEmbedder:
         return vectors
 
     def close(self) -> None:
-        """Give back the memory of the network; embedding afterwards raises ModelClosedError."""
+        """Free the network's memory; ``embed`` then raises ModelClosedError."""
         with self._turn:
             self._request = None
             self._network = None
@@ -126,7 +126,7 @@ class TextEmbedder:
         self.close()
 
     def _run(self, batch: TextBatch, ids: list[list[int]]) -> NDArray[np.float32]:
-        """Pad one batch and put it through the network."""
+        """Pad one batch and run the network on it."""
         shape = (len(batch.indices), batch.padded_tokens)
         token_ids_BT = np.full(shape, self._tokenizer.padding_id, np.int32)
         mask_BT = np.zeros(shape, np.int32)

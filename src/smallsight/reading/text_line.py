@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class TextLine:
-    """One line, as it was read.
+    """A recognised line of text.
 
-    ``box`` holds four corners, clockwise from the top left of the text, as fractions of width and height;
-    ``confidence`` is 0 to 1.
+    ``box`` has four corners, clockwise from the text's top left, as fractions of the picture's width and
+    height; ``confidence`` is 0 to 1.
     """
 
     text: str

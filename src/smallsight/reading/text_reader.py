@@ -1,4 +1,4 @@
-"""Reads the text in images, in a child process that is started when first needed."""
+"""Reads the text in images, in a child process that starts on first use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from smallsight.reading.text_line import TextLine
 from smallsight.settings import MIB, Settings
 
 _CHILD = "smallsight.reading.text_reader_child"
-_LAYOUT = "area736-lines"  # names how ocr_model uses RapidOCR; changes whenever results may
+_LAYOUT = "area736-lines"  # the version of ocr_model's use of RapidOCR; change it whenever results may change
 _TIMEOUT_S = 60.0
 _MAX_CHILD_RSS_BYTES = 1536 * MIB
 _MAX_REPLY_BYTES = 16 * MIB
@@ -24,12 +24,12 @@ _MAX_TRIES = 2
 
 
 def is_reading_available() -> bool:
-    """Say whether the ``ocr`` extra is installed, without loading it."""
+    """Return whether the ``ocr`` extra is installed, without loading it."""
     return find_spec("rapidocr") is not None
 
 
 class TextReader:
-    """Reads one image at a time; not thread-safe. The child is replaced when it fails or has grown."""
+    """Reads one image at a time; not thread-safe. The child is replaced when it fails or grows too large."""
 
     def __init__(self, settings: Settings) -> None:
         if not is_reading_available():
@@ -49,15 +49,15 @@ class TextReader:
         self.close()
 
     def close(self) -> None:
-        """End the child and give its memory back; a later ``read`` starts another."""
+        """End the child, which frees its memory; a later ``read`` starts another."""
         child, self._child = self._child, None
         if child is not None:
             child.close()
 
     def read(self, image_HWC: np.ndarray) -> list[TextLine]:
-        """Return the lines in a uint8 RGB image, from top to bottom and left to right.
+        """Return the lines of a uint8 RGB image, from top to bottom and left to right.
 
-        Raises DecoderFailedError for an image on which the child dies twice or takes over a minute.
+        Raises DecoderFailedError for an image on which the child dies twice or takes more than a minute.
         """
         height_px, width_px = image_HWC.shape[:2]
         request = {"height_px": height_px, "width_px": width_px}

@@ -1,7 +1,7 @@
 """The reading child process: ``python -m smallsight.reading.text_reader_child THREADS PARENT_PID``.
 
-It loads the networks, says so, then reads one image after another until its input ends. It sees arrays only,
-never a file. A process of its own gives its memory back when it ends, and takes nobody with it if it dies.
+It loads the networks, reports that it is ready, then reads one image after another until its input ends. It
+receives only arrays, never a file. A separate process frees its memory when it ends and crashes alone.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> int:
     """Serve requests on standard input and output; return the exit code."""
     threads, parent_pid = int(arguments[0]), int(arguments[1])
     replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what native libraries print is not part of the protocol
+    os.dup2(2, 1)  # the output of native libraries is not part of the protocol
     follow_parent(parent_pid)
     model = OcrModel(threads)
     write_frame(replies, {"ready": True, "not_in_force": {}})

@@ -68,7 +68,7 @@ def test_model_types_name_families_with_code():
 
 
 def test_an_unknown_family_is_a_sentence():
-    with pytest.raises(ModelNotRunnableError, match="no code for the model family 'llava'"):
+    with pytest.raises(ModelNotRunnableError, match="does not support the model family 'llava'"):
         find_family("llava")
     with pytest.raises(ModelNotRunnableError):
         tensor_shapes(Architecture("x", "llava", {}))

@@ -77,7 +77,7 @@ def test_what_cannot_be_used(question: object):
 
 
 def test_pictures_need_a_message_of_the_user():
-    with pytest.raises(ArgumentError, match="no message of the user"):
+    with pytest.raises(ArgumentError, match="no user message"):
         made([RED], [{"role": "assistant", "content": "x"}])
 
 

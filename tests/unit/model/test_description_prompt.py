@@ -31,7 +31,7 @@ def test_words_before_length_before_the_familys_own(engine, prompt, length, aske
 @pytest.mark.parametrize(
     ("engine", "prompt", "length", "words"),
     [
-        (ONE, None, "short", "m describes in one length only"),
+        (ONE, None, "short", "m does not support description lengths"),
         (TWO, None, "long", "no length 'long'.*short or normal"),
         (TWO, "What?", "short", "cannot be combined with a prompt"),
     ],

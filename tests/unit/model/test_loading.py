@@ -48,7 +48,7 @@ def test_ways_of_loading_that_there_are_not(settings: Settings, wanted, error, w
 
 
 def test_a_remote_that_the_settings_do_not_name(settings: Settings):
-    with pytest.raises(UnknownModelError, match="no other server for 'far'"):
+    with pytest.raises(UnknownModelError, match="No remote server is configured for 'far'"):
         load("far", engine="remote", settings=settings)
 
 

@@ -55,7 +55,10 @@ def test_a_server_that_does_not_stream():
         (b"data: {\n\n", "not in OpenAI"),
         (b"data: []\n\n", "not in OpenAI"),
         (event_bytes({"choices": [3]}), "not in OpenAI"),
-        (event_bytes(CHUNKS[1], {"error": {"message": "no memory\n!"}}), "failed in the middle.*no memory !"),
+        (
+            event_bytes(CHUNKS[1], {"error": {"message": "no memory\n!"}}),
+            "failed during its answer.*no memory !",
+        ),
         (b"data: " + b"[" * 200_000 + b"\n\n", "not in OpenAI"),
         (b"x" * 5_000_000, "is too long"),
     ],

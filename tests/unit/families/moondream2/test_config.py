@@ -46,13 +46,13 @@ def test_the_published_file_says_nothing_and_the_catalogue_agrees(read, config):
         ({"vision": {"overlap_margin": 14}}, "crops are wider than their margins"),
         ({"vision": {"enc_n_heads": 7}}, "enc_dim is a multiple"),
         ({"vision": {"in_channels": 4}}, "in_channels is 3"),
-        ({"text": {"n_heads": 31}}, "half of a head"),
+        ({"text": {"n_heads": 31}}, "half of a decoder head"),
         ({"region": {"dim": 1024}}, "Not true: .* are equal"),
-        ({"region": {"size_out_dim": 2047}}, "come in pairs"),
+        ({"region": {"size_out_dim": 2047}}, "size bins are even"),
         ({"tokenizer": {"eos_id": 51200}}, "are in the vocabulary"),
-        ({"text": {"max_context": 730}}, "fits into max_context"),
-        ({"tokenizer": {"templates": {}}}, "how this model is asked: 'caption'"),
-        ({"tokenizer": {"templates": "no"}}, "how this model is asked"),
+        ({"text": {"max_context": 730}}, "fits in max_context"),
+        ({"tokenizer": {"templates": {}}}, "invalid prompt templates: 'caption'"),
+        ({"tokenizer": {"templates": "no"}}, "invalid prompt templates"),
     ],
 )
 def test_sizes_that_cannot_be_are_refused(read, config, words):
