@@ -1,4 +1,4 @@
-"""Finding what somebody names in a picture, for engines whose family can."""
+"""Starts detections of named things, for families that support them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["start_detecting"]
 def start_detecting(
     engine: Engine, name: str, kind: PlaceKind, image: Image.Image, what: str, max_places: int, detail: Detail
 ) -> Generation:
-    """Hand the search to the engine of the model called ``name``; raises ArgumentError where it cannot be."""
+    """Start a detection on the engine of the model ``name``; raises ArgumentError if it is not supported."""
     if not engine.capabilities.detects_places:
         raise ArgumentError(
-            f"{name} does not find things by name.",
+            f"{name} does not support detection by name.",
             hint=f"load {titles_that(lambda can: can.detects_places)} to {kind}.",
         )
     if not what.strip():
@@ -30,5 +30,5 @@ def start_detecting(
 
 def _whole(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ArgumentError(f"max_places cannot be {value!r}.", hint="give a whole number above 0.")
+        raise ArgumentError(f"max_places cannot be {value!r}.", hint="use an integer above 0.")
     return value

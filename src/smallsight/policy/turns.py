@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
-MAX_REMEMBERED = 1024  # clients; an older one counts as new
+MAX_CLIENTS = 1024  # whose last turn is kept; an older one counts as new
 
 
 class Turns:
@@ -40,5 +40,5 @@ class Turns:
         """Record a turn of this client."""
         self._served[client] = None
         self._served.move_to_end(client)
-        if len(self._served) > MAX_REMEMBERED:
+        if len(self._served) > MAX_CLIENTS:
             self._served.popitem(last=False)

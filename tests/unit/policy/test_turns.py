@@ -3,7 +3,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smallsight.policy.turns import MAX_REMEMBERED, Turns
+from smallsight.policy.turns import MAX_CLIENTS, Turns
 
 
 def client_of(item):
@@ -46,7 +46,7 @@ def test_nobody_waits_for_more_than_one_turn_of_each_other(clients):
 
 def test_what_is_remembered_is_bounded():
     turns = Turns()
-    for number in range(MAX_REMEMBERED + 5):
+    for number in range(MAX_CLIENTS + 5):
         turns.serve(str(number))
     asked = [("5", 1), ("4", 1), ("0", 1)]
     assert turns.order(asked, client_of) == [("4", 1), ("0", 1), ("5", 1)], "0 to 4 are forgotten, 5 is not"

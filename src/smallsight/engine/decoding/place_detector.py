@@ -1,7 +1,7 @@
-"""Finding places of one thing in one picture: what goes into the decoder step by step, and what was found.
+"""Detects places of a named thing in a picture: the decoder's inputs step by step, and the result.
 
-Where the decoder would go on with a token, a head reads a number from it instead, and the number goes back
-in: x, y and, for boxes, width and height; then either the end token or the next x. Policy over vectors; no
+Instead of choosing a token, a head decodes a number from the hidden state, and the encoded number is the next
+input: x, y and, for boxes, width and height; then the end token or the next x. Policy over vectors, without a
 network. Source: vikhyat/moondream 8ac77eb, torch/moondream.py.
 """
 
@@ -21,7 +21,7 @@ PlaceKind = Literal["detect", "point"]
 
 
 class NumberHead(Protocol):
-    """Reads numbers from what the decoder thinks, and says what goes into it for them."""
+    """Decodes numbers from the decoder's hidden state and encodes them as its next input."""
 
     def read_coordinate(self, hidden_D: NDArray[np.float32]) -> Number:
         """Return x or y."""
@@ -34,7 +34,7 @@ class NumberHead(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Number:
-    """One or two parts of the picture's sides, the bins they were read as, and the decoder's next input."""
+    """Fractions of the picture's sides, the bins, and the decoder's next input, float32 [hidden]."""
 
     values: tuple[float, ...]
     bins: tuple[int, ...]
@@ -43,7 +43,7 @@ class Number:
 
     @property
     def code(self) -> int:
-        """The bins as one number."""
+        """The bins combined into one integer."""
         code = 0
         for one in self.bins:
             code = code * self.num_bins + one
@@ -52,9 +52,9 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is looked for: "detect" wants boxes, "point" points, of things called ``what``.
+    """A detection request: boxes ("detect") or points ("point") of the things named ``what``.
 
-    ``picture`` is (width, height) in pixels.
+    ``picture`` is the picture's (width, height) in pixels.
     """
 
     kind: PlaceKind
@@ -64,12 +64,12 @@ class Wanted:
 
     @property
     def numbers_per_place(self) -> int:
-        """How many steps of the decoder a place takes."""
+        """Decoder steps per place."""
         return 3 if self.kind == "detect" else 2
 
 
 class PlaceDetector:
-    """The places of one request. Feed it what the decoder made until ``is_done``."""
+    """The places of one request: call ``choose`` for each step until ``has_ended`` or ``is_full``."""
 
     def __init__(self, wanted: Wanted, head: NumberHead, end_token_id: int) -> None:
         self._wanted = wanted
@@ -80,11 +80,11 @@ class PlaceDetector:
 
     @property
     def is_full(self) -> bool:
-        """Whether as many places were found as were asked for."""
+        """Whether ``max_places`` places were found."""
         return len(self._numbers) >= self._wanted.max_places * self._wanted.numbers_per_place
 
     def choose(self, logits_V: NDArray[np.float32], hidden_D: NDArray[np.float32]) -> TokenChoice:
-        """Take the next step: the end token, or the code of the number that was read."""
+        """Return the end token, or the code of the number decoded in this step."""
         part = len(self._numbers) % self._wanted.numbers_per_place
         if part == 0 and int(logits_V.argmax()) == self._end_token_id:
             self.has_ended = True
@@ -94,11 +94,11 @@ class PlaceDetector:
         return TokenChoice(number.code)
 
     def embeddings(self, begin: int, end: int) -> NDArray[np.float32]:
-        """Return what goes into the decoder for steps [begin, end), float32 [steps, hidden]."""
+        """Return the decoder's inputs for steps [begin, end), float32 [steps, hidden]."""
         return np.stack([number.embedding_D for number in self._numbers[begin:end]])
 
     def places(self) -> list[Place]:
-        """Return the whole places found until now."""
+        """Return the complete places found so far."""
         step = self._wanted.numbers_per_place
         whole = len(self._numbers) // step * step
         return [_place(self._numbers[begin : begin + step]) for begin in range(0, whole, step)]
@@ -112,7 +112,7 @@ class PlaceDetector:
         return {"task": self._wanted.kind, name: found, "labels": [self._wanted.what] * len(found)}
 
     def text(self) -> str:
-        """Return a line for each place, in whole pixels."""
+        """Return one line per place, in whole pixels."""
         found = [place.in_pixels(self._wanted.picture) for place in self.places()]
         return "\n".join(
             f"{self._wanted.what}: {', '.join(f'{one:.0f}' for one in place)}" for place in found

@@ -74,7 +74,7 @@ class SearchWorker(Generic[Encoded]):
         image_token_id: int,
         on_packed: Callable[[], None] | None = None,
     ) -> None:
-        """``on_packed`` is called after the first batch, when the runtime has its own copy of the weights."""
+        """``on_packed`` is called after the first batch, when the runtime has copied the weights."""
         self._vision, self._text, self._image_token_id = vision, text, image_token_id
         self._on_packed = on_packed
         self._inbox: queue.SimpleQueue[ActiveSearch | None] = queue.SimpleQueue()

@@ -1,4 +1,4 @@
-"""One request's tokens as the scheduler sees them."""
+"""One request's tokens, as the scheduler uses them."""
 
 from __future__ import annotations
 

@@ -316,7 +316,7 @@ def test_models_that_find_no_places_say_so(tmp_path):
         folder, family="smolvlm", name="other", precision="fp32", threads=1
     ) as model:
         for find in (model.detect, model.point):
-            with pytest.raises(ArgumentError, match=r"other does not find things by name.*moondream2"):
+            with pytest.raises(ArgumentError, match=r"other does not support detection by name.*moondream2"):
                 find(picture(1), "cat")
         with pytest.raises(ArgumentError, match="other does not support description lengths"):
             model.describe(picture(1), length="short")
