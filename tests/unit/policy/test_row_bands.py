@@ -67,5 +67,5 @@ def test_joined_bands_hold_for_both() -> None:
 
 @pytest.mark.parametrize("starts", [(), (2,), (1, 5, 3), (1, 1)])
 def test_bands_begin_at_one_and_ascend(starts: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="begin at 1"):
+    with pytest.raises(ValueError, match="start at 1"):
         RowBands(starts)
