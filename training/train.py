@@ -30,7 +30,7 @@ from training.batches import NO_LABEL, Batch, loader
 from training.checkpoint import write_folder
 from training.curve import draw_curve
 from training.levels import LEVELS
-from training.muon import Muon
+from training.muon import Muon, narrow_type
 from training.network import Network
 
 MATRIX_RATE, LEARNING_RATE, WEIGHT_DECAY = 5e-3, 1.2e-3, 0.02  # the first for matrices, by Muon
@@ -273,10 +273,12 @@ def main() -> None:
     parser.add_argument("--level", type=int, default=0, help="the one a new run begins with")
     parser.add_argument("--workers", type=int, default=1, help="processes that draw pictures")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--no-bf16", dest="bf16", action="store_false", help="for processors that lack it")
+    no_bf16 = "compute in float32 even where bfloat16 is fast"
+    parser.add_argument("--no-bf16", dest="bf16", action="store_false", help=no_bf16)
     parser.add_argument("--compile", action="store_true", help="a sixth faster; needs a C++ compiler")
     parser.add_argument("--no-progress", dest="progress", action="store_false")
     options = parser.parse_args()
+    options.bf16 = options.bf16 and narrow_type(torch.device(options.device)) is torch.bfloat16
     torch.set_num_threads(options.threads)
     options.folder.mkdir(parents=True, exist_ok=True)
     Run(options.folder, options).train()
