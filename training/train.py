@@ -38,7 +38,7 @@ WARMUP_STEPS, DECAY_SHARE = 100, 0.75
 AVERAGE_DECAY = 0.999
 CELLS_MASTERED, READ_MASTERED, SAID_MASTERED = 0.68, 0.8, 0.88
 LEAST_STEPS_A_LEVEL, MOST_STEPS_A_LEVEL = 200, 500
-KEEP_EVERY_S, LOG_EVERY = 300, 50
+KEEP_EVERY_S = 300
 SEED = 20261124
 HEADS = "heads.safetensors"
 
@@ -143,7 +143,7 @@ class Run:
                     standing.level, standing.level_step = standing.level + 1, 0
                     standing.cells = standing.read = standing.said = 0.0
                     shared_level.value = standing.level
-                if standing.step % LOG_EVERY == 0:
+                if standing.step % options.log_every == 0:
                     self._log()
                 label = f"level {standing.level} cells {standing.cells:.2f} read {standing.read:.2f}"
                 label = f"{label} said {standing.said:.2f}"
@@ -276,6 +276,7 @@ def main() -> None:
     no_bf16 = "compute in float32 even where bfloat16 is fast"
     parser.add_argument("--no-bf16", dest="bf16", action="store_false", help=no_bf16)
     parser.add_argument("--compile", action="store_true", help="a sixth faster; needs a C++ compiler")
+    parser.add_argument("--log-every", type=int, default=50, help="steps between lines of the log")
     parser.add_argument("--no-progress", dest="progress", action="store_false")
     options = parser.parse_args()
     options.bf16 = options.bf16 and narrow_type(torch.device(options.device)) is torch.bfloat16
