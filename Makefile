@@ -48,6 +48,8 @@ bench: $(MARKS)/dev
 	$(BIN)/python benchmarks/text_embedding.py --json $(RESULTS)/text_embedding.json
 	$(BIN)/python benchmarks/ocr_recall.py --json $(RESULTS)/ocr_recall.json
 	$(BIN)/python benchmarks/malformed_pictures.py --json $(RESULTS)/malformed_pictures.json
+	$(BIN)/python benchmarks/row_bands.py --json $(RESULTS)/row_bands.json
+	$(BIN)/python benchmarks/journey_calls.py --json $(RESULTS)/journey_calls.json
 	$(BIN)/python benchmarks/tile_policy.py --json $(RESULTS)/tile_policy.json
 	$(BIN)/python benchmarks/video_frames.py --json $(RESULTS)/video_frames.json
 	$(BIN)/python benchmarks/side_by_side.py --json $(RESULTS)/side_by_side.json --svg docs/images/side_by_side.svg

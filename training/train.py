@@ -30,7 +30,7 @@ from training.batches import NO_LABEL, Batch, loader
 from training.checkpoint import write_folder
 from training.curve import draw_curve
 from training.levels import LEVELS
-from training.muon import Muon
+from training.muon import Muon, narrow_type
 from training.network import Network
 
 MATRIX_RATE, LEARNING_RATE, WEIGHT_DECAY = 5e-3, 1.2e-3, 0.02  # the first for matrices, by Muon
@@ -38,7 +38,7 @@ WARMUP_STEPS, DECAY_SHARE = 100, 0.75
 AVERAGE_DECAY = 0.999
 CELLS_MASTERED, READ_MASTERED, SAID_MASTERED = 0.68, 0.8, 0.88
 LEAST_STEPS_A_LEVEL, MOST_STEPS_A_LEVEL = 200, 500
-KEEP_EVERY_S, LOG_EVERY = 300, 50
+KEEP_EVERY_S = 300
 SEED = 20261124
 HEADS = "heads.safetensors"
 
@@ -143,7 +143,7 @@ class Run:
                     standing.level, standing.level_step = standing.level + 1, 0
                     standing.cells = standing.read = standing.said = 0.0
                     shared_level.value = standing.level
-                if standing.step % LOG_EVERY == 0:
+                if standing.step % options.log_every == 0:
                     self._log()
                 label = f"level {standing.level} cells {standing.cells:.2f} read {standing.read:.2f}"
                 label = f"{label} said {standing.said:.2f}"
@@ -273,10 +273,13 @@ def main() -> None:
     parser.add_argument("--level", type=int, default=0, help="the one a new run begins with")
     parser.add_argument("--workers", type=int, default=1, help="processes that draw pictures")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--no-bf16", dest="bf16", action="store_false", help="for processors that lack it")
+    no_bf16 = "compute in float32 even where bfloat16 is fast"
+    parser.add_argument("--no-bf16", dest="bf16", action="store_false", help=no_bf16)
     parser.add_argument("--compile", action="store_true", help="a sixth faster; needs a C++ compiler")
+    parser.add_argument("--log-every", type=int, default=50, help="steps between lines of the log")
     parser.add_argument("--no-progress", dest="progress", action="store_false")
     options = parser.parse_args()
+    options.bf16 = options.bf16 and narrow_type(torch.device(options.device)) is torch.bfloat16
     torch.set_num_threads(options.threads)
     options.folder.mkdir(parents=True, exist_ok=True)
     Run(options.folder, options).train()

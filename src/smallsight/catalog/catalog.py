@@ -1,4 +1,4 @@
-"""The catalogue itself: reads ``entries.toml`` once and finds models in it by name or repository."""
+"""The catalogue: reads ``entries.toml`` once and looks up models by name or repository id."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _NOT_INHERITED = ("id", "name", "base")
 
 @dataclass(frozen=True)
 class Catalog:
-    """Every known model, in the order in which they are shown.
+    """All known models, in display order.
 
-    ``model_types`` maps what a ``config.json`` says in "model_type" to the family that reads it.
+    ``model_types`` maps the "model_type" of a ``config.json`` to the name of a family.
     """
 
     entries: tuple[Entry, ...]
     model_types: Mapping[str, str]
 
     def get(self, name: str) -> Entry | None:
-        """Return the entry of this name or repository id, in any case of letters, or None.
+        """Return the entry with this name or repository id, ignoring case, or None.
 
-        A repository id means its base model, not one of the quantised variants that use the same files.
+        A repository id selects the base model, not one of the quantised variants that use the same files.
         """
         wanted = name.strip().casefold()
         for entry in self.entries:
@@ -42,7 +42,7 @@ class Catalog:
         return None
 
     def find(self, name: str) -> Entry:
-        """Return the entry of this name or repository id, or raise UnknownModelError naming near ones."""
+        """Return what ``get`` does; raises UnknownModelError, which suggests similar names."""
         entry = self.get(name)
         if entry is None:
             raise unknown_model(name, [e.name for e in self.entries])
@@ -59,13 +59,13 @@ class Catalog:
 
 
 def unknown_model(name: str, known_names: list[str]) -> UnknownModelError:
-    """Return the error for a name that nothing answers to, with the nearest names as its hint."""
+    """Return the error for an unknown name, with up to three similar names as its hint."""
     by_folded = {known.casefold(): known for known in known_names}
     near = difflib.get_close_matches(name.strip().casefold(), by_folded, n=3, cutoff=0.5)
     if near:
         hint = f"did you mean {', '.join(by_folded[n] for n in near)}?"
     else:
-        hint = "`smallsight models` lists what there is; `smallsight models add DIR` registers a folder."
+        hint = "`smallsight models` lists the known models; `smallsight models add DIR` registers a folder."
     return UnknownModelError(f"There is no model called {name!r}.", hint=hint)
 
 
@@ -77,7 +77,7 @@ def load_catalog() -> Catalog:
 
 
 def parse_catalog(data: Mapping[str, Any]) -> Catalog:
-    """Build a catalogue from parsed TOML; a variant takes from its base whatever it does not state."""
+    """Build a catalogue from parsed TOML; a variant inherits what it does not set from its base."""
     architectures = {name: _architecture(name, row) for name, row in data["architectures"].items()}
     rows: dict[str, dict[str, Any]] = {}
     for row in data["entries"]:

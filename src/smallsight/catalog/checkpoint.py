@@ -1,6 +1,6 @@
-"""Looks into a directory in Hugging Face layout: its family, its weights, and whether they are whole.
+"""Inspects a directory in Hugging Face layout: its family, its weights, and whether they are complete.
 
-Reads headers only. Weights in pickle formats are refused: opening one can run code.
+Reads headers only. Weights in pickle formats are refused: loading one can run code.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PICKLE_SUFFIXES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A directory whose configuration and weight headers were read and found sound."""
+    """A directory whose configuration and weight headers have been read and validated."""
 
     directory: Path
     family: str
@@ -35,20 +35,20 @@ class Checkpoint:
 
     @cached_property
     def num_parameters(self) -> int:
-        """How many numbers all tensors hold together."""
+        """The number of values in all tensors."""
         return sum(tensor.num_values for tensor in self.tensors)
 
     @cached_property
     def weights_bytes(self) -> int:
-        """What the weights take on disk, headers not counted."""
+        """The size of the weights on disk, without headers."""
         return sum(tensor.end - tensor.begin for tensor in self.tensors)
 
 
 def open_checkpoint(directory: Path, model_types: Mapping[str, str]) -> Checkpoint:
     """Read a checkpoint's configuration and weight headers.
 
-    ``model_types`` maps "model_type" of config.json to a family. Raises BrokenCheckpointError for a folder
-    that is no checkpoint or a damaged one, ModelNotRunnableError for a model of another kind.
+    ``model_types`` maps "model_type" of config.json to a family. Raises BrokenCheckpointError if the folder
+    is not a checkpoint or is damaged, and ModelNotRunnableError for a model type that is not in the map.
     """
     config = _read_config(directory)
     family = _family(directory, config, model_types)
@@ -61,12 +61,12 @@ def open_checkpoint(directory: Path, model_types: Mapping[str, str]) -> Checkpoi
 
 
 def read_family(directory: Path, model_types: Mapping[str, str]) -> str:
-    """Return the family of a checkpoint without looking at its weights; raises as ``open_checkpoint``."""
+    """Return the family of a checkpoint without reading its weights; raises as ``open_checkpoint`` does."""
     return _family(directory, _read_config(directory), model_types)
 
 
 def mark_of_files(directory: Path) -> str:
-    """Return what changes when a file in a folder does, without reading any; empty when it has gone."""
+    """Return a fingerprint of the names, sizes and modification times in a folder; empty if it is gone."""
     try:
         with os.scandir(directory) as found:
             files = sorted((entry.name, entry.stat()) for entry in found)
@@ -77,18 +77,18 @@ def mark_of_files(directory: Path) -> str:
 
 
 def find_weight_files(directory: Path) -> tuple[Path, ...]:
-    """Return the safetensors files that make up the weights; raises BrokenCheckpointError when one is
-    missing.
+    """Return the safetensors files that hold the weights.
 
-    An index names the parts; without one it is ``model.safetensors``, or else the only safetensors file.
+    An index names them; without an index it is ``model.safetensors``, or else the only safetensors file.
+    Raises BrokenCheckpointError if one is missing.
     """
     if (directory / _INDEX).is_file():
         names = sorted(set(_weight_map(directory).values()))
         missing = [name for name in names if not (directory / name).is_file()]
         if missing:
             raise BrokenCheckpointError(
-                f"{directory} lacks {len(missing)} of the {len(names)} weight files its index names, "
-                f"{missing[0]} first.",
+                f"{directory} lacks {len(missing)} of the {len(names)} weight files listed in its index, "
+                f"starting with {missing[0]}.",
                 hint="fetch the missing parts into the same folder.",
             )
         return tuple(directory / name for name in names)
@@ -99,7 +99,7 @@ def find_weight_files(directory: Path) -> tuple[Path, ...]:
         return (candidates[0],)
     if candidates:
         raise BrokenCheckpointError(
-            f"{directory} has {len(candidates)} safetensors files and no {_INDEX} that says what they are.",
+            f"{directory} has {len(candidates)} safetensors files and no {_INDEX}.",
             hint="fetch the index file into the same folder.",
         )
     raise _no_weights(directory)
@@ -109,7 +109,7 @@ def read_json_object(path: Path) -> Mapping[str, Any]:
     """Read one JSON object from a checkpoint; raises BrokenCheckpointError with the file's name."""
     try:
         if path.stat().st_size > _MAX_JSON_BYTES:
-            raise BrokenCheckpointError(f"{path} is too large to be what its name says.")
+            raise BrokenCheckpointError(f"{path} is larger than {_MAX_JSON_BYTES} bytes.")
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise BrokenCheckpointError(
@@ -135,8 +135,8 @@ def _family(directory: Path, config: Mapping[str, Any], model_types: Mapping[str
     if isinstance(model_type, str) and model_type in model_types:
         return model_types[model_type]
     raise ModelNotRunnableError(
-        f"{directory} holds a model of type {model_type!r}, which Smallsight has no code for.",
-        hint=f"it runs {', '.join(sorted(set(model_types.values())))}.",
+        f"{directory} holds a model of type {model_type!r}, which Smallsight cannot run.",
+        hint=f"the supported families are {', '.join(sorted(set(model_types.values())))}.",
     )
 
 
@@ -147,8 +147,8 @@ def _weight_map(directory: Path) -> dict[str, str]:
     for name in weight_map.values():
         if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
             raise BrokenCheckpointError(
-                f"{directory / _INDEX} names {name!r}, which is not a safetensors file beside it.",
-                hint="do not use this checkpoint: a sound one never does that.",
+                f"{directory / _INDEX} names {name!r}, which is not a safetensors file in the same folder.",
+                hint="do not use this checkpoint: a valid one never names other files.",
             )
     return weight_map
 
@@ -161,7 +161,7 @@ def _check_index(directory: Path, by_file: Mapping[Path, Iterable[StoredTensor]]
     if absent:
         name, file_name = absent[0]
         raise BrokenCheckpointError(
-            f"{file_name} in {directory} lacks the tensor {name!r} that the index promises.",
+            f"{file_name} in {directory} lacks the tensor {name!r} that the index lists.",
             hint="the parts are of different versions: fetch all of them again.",
         )
 
@@ -183,9 +183,9 @@ def _no_weights(directory: Path) -> BrokenCheckpointError:
     pickled = sorted(path.name for path in directory.iterdir() if path.suffix in _PICKLE_SUFFIXES)
     if pickled:
         return BrokenCheckpointError(
-            f"{directory} has its weights only in a pickle format ({pickled[0]}), which can run code.",
-            hint="get the model's safetensors files, or convert them on a machine you can spare.",
+            f"{directory} has weights only in a pickle format ({pickled[0]}), which can run code on loading.",
+            hint="get the model's safetensors files, or convert the weights on an isolated machine.",
         )
     return BrokenCheckpointError(
-        f"{directory} has no weights: no safetensors file.", hint="fetch model.safetensors into it."
+        f"{directory} has no weights: there is no safetensors file.", hint="fetch model.safetensors into it."
     )

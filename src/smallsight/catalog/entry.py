@@ -1,6 +1,6 @@
-"""The values of the catalogue: what one entry says about a model, before anything is loaded.
+"""The value types of the catalogue: what is known about a model before anything is loaded.
 
-Owns names and types only; the rows themselves are in ``entries.toml``.
+Types only; the data is in ``entries.toml``.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class Precision(StrEnum):
 
 
 class Modality(StrEnum):
-    """What a model can be shown."""
+    """A kind of input that a model accepts."""
 
     IMAGE = "image"
     VIDEO = "video"
 
 
 class Verdict(StrEnum):
-    """What `smallsight validate` found about a variant, or that it has not looked yet."""
+    """The result of `smallsight validate` for a variant, if it has been run."""
 
     NOT_MEASURED = "not measured yet"
     STABLE = "stable"
@@ -43,7 +43,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Licence:
-    """A licence by its SPDX name, and where its publisher states it."""
+    """A licence: its SPDX identifier and the page on which the publisher states it."""
 
     spdx: str
     url: str
@@ -53,8 +53,8 @@ class Licence:
 class Architecture:
     """The sizes of one network: enough for its family to list every parameter tensor.
 
-    ``sizes`` holds numbers, tuples of numbers and booleans under the names that the family's ``shapes.py``
-    takes.
+    ``sizes`` holds numbers, tuples of numbers and booleans, keyed by the arguments of the family's
+    ``shapes.py``.
     """
 
     name: str
@@ -64,10 +64,10 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Entry:
-    """One model that can be asked for by name.
+    """One model of the catalogue.
 
     A quantised variant has a ``base`` and uses that entry's files: it is quantised while loading.
-    ``repository`` is None for a model whose files come inside the package or that has none.
+    ``repository`` is None for a model whose files ship with the package, or that has none.
     ``revision`` is a tag or branch; `catalog.manifest.Pins` turns it into one commit at the first pull.
     """
 
@@ -95,12 +95,12 @@ class Entry:
 
     @property
     def precision(self) -> Precision | None:
-        """The precision used when none is asked for; None for a model without weights."""
+        """The default precision; None for a model without weights."""
         return self.precisions[0] if self.precisions else None
 
     @property
     def is_runnable(self) -> bool:
-        """Whether this release has the code that runs the model."""
+        """Whether this release can run the model."""
         return release_number(self.available_in) <= release_number(__version__)
 
 

@@ -1,4 +1,4 @@
-"""SHA-256 of large files, remembered with their size and time of change so that each is read once."""
+"""SHA-256 of large files, cached with size and modification time so that each file is read once."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ log = structlog.get_logger(__name__)
 def file_sha256(path: Path, notes_dir: Path | None) -> str:
     """Return the hexadecimal SHA-256 of a file.
 
-    A note in ``notes_dir`` is believed while the file's size and time of change are the ones in it. OSError
-    means that the file cannot be read; a note that cannot be read or written only costs time.
+    A note in ``notes_dir`` is used while the file's size and modification time match it. Raises OSError if
+    the file cannot be read; a note that cannot be read or written only costs time.
     """
     if notes_dir is None:
         return _read_and_hash(path)
@@ -26,8 +26,8 @@ def file_sha256(path: Path, notes_dir: Path | None) -> str:
     seen = {"path": whole_path, "size_bytes": state.st_size, "mtime_ns": state.st_mtime_ns}
     name = hashlib.sha256(os.fsencode(whole_path)).hexdigest()[:32]
     note_path = notes_dir / f"{name}.sha256.json"
-    if (remembered := _read_note(note_path, seen)) is not None:
-        return remembered
+    if (cached := _read_note(note_path, seen)) is not None:
+        return cached
     digest = _read_and_hash(path)
     _write_note(note_path, {**seen, "sha256": digest})
     return digest

@@ -1,4 +1,4 @@
-"""Finds a model's files: in a registered directory, in this package, in the Hugging Face cache."""
+"""Finds a model's files: in a registered directory, this package or the Hugging Face cache."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from smallsight.errors import BrokenCheckpointError
 
 
 class Source(StrEnum):
-    """Who put the files where they are."""
+    """Where a model's files come from."""
 
     DIRECTORY = "registered directory"
     PACKAGE = "this package"
@@ -28,7 +28,7 @@ _SHIPPED = Path(__file__).parent.parent / "shipped"
 
 @dataclass(frozen=True)
 class FoundFiles:
-    """A directory in Hugging Face layout with everything a model needs; ``commit`` only inside the cache."""
+    """A directory in Hugging Face layout with all files of a model; ``commit`` is set only in the cache."""
 
     directory: Path
     source: Source
@@ -39,7 +39,7 @@ class FoundFiles:
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """The places where files may be."""
+    """Looks up a model's files in every source."""
 
     catalog: Catalog
     registered: RegisteredModels
@@ -47,11 +47,11 @@ class ModelFiles:
     cache_dir: Path
 
     def locate(self, entry: Entry) -> FoundFiles | None:
-        """Return the files of an entry (for a variant, those of its base), or None when they are not here.
+        """Return the files of an entry (for a variant, those of its base), or None if they are absent.
 
-        A directory registered under the entry's or its base's name comes first. A model without a repository
-        comes with this package. In the cache, the pinned commit comes before the one that another program
-        saw last.
+        A directory registered under the entry's or its base's name takes precedence. A model without a
+        repository ships with this package. In the cache, the pinned commit is used if there is one, otherwise
+        the commit that another program fetched last.
         """
         for name in dict.fromkeys((entry.name, self.catalog.base_of(entry).name)):
             registered = self.registered.get(name)
@@ -68,7 +68,7 @@ class ModelFiles:
         return None
 
     def watched(self, entry: Entry) -> tuple[Path, ...]:
-        """Return the files and folders whose change may change what ``locate`` says of an entry."""
+        """Return the files and folders whose changes may affect what ``locate`` returns for an entry."""
         names = dict.fromkeys((entry.name, self.catalog.base_of(entry).name))
         paths = [own.directory for name in names if (own := self.registered.get(name)) is not None]
         if entry.repository is None:
@@ -83,7 +83,7 @@ class ModelFiles:
         return tuple(paths)
 
     def unfinished(self, entry: Entry) -> FoundFiles | None:
-        """Return what an interrupted pull left in the cache, or None."""
+        """Return the files that an interrupted pull left in the cache, or None."""
         pinned = None if entry.repository is None else self.pins.get(entry.repository, entry.revision)
         if pinned is None or entry.repository is None:
             return None
@@ -116,7 +116,7 @@ def _shipped(name: str) -> FoundFiles | None:
 
 
 def complete_size_bytes(directory: Path) -> int | None:
-    """Return what a checkpoint's files weigh, or None when its configuration or a weight file is missing."""
+    """Return the total size of a checkpoint's files, or None if configuration or weights are missing."""
     if not (directory / "config.json").is_file():
         return None
     try:

@@ -1,7 +1,7 @@
-"""Pulls a model's files from a Hugging Face hub into the cache that every program of this user shares.
+"""Pulls a model's files from a Hugging Face hub into the cache shared by all programs of this user.
 
-Only the files that the catalogue allows are fetched, at the commit that `Pins` holds. The bytes come by
-``transfer.py``; the names of the cache, the account and the links in a snapshot are the hub library's.
+Only files that the catalogue allows are fetched, at the commit recorded in `Pins`. ``transfer.py`` downloads
+the bytes; the hub library provides the cache layout, the credentials and the links in a snapshot.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx2
-import huggingface_hub  # loads its parts when they are first named, and they are slow: so no `from` here
+import huggingface_hub  # its submodules load slowly, on first access: so no `from` here
 from huggingface_hub import constants, errors, utils
 
 from smallsight.catalog import hub_errors
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from huggingface_hub import hf_api
 
 OnBytes = Callable[[int, int, str], None]
-"""Hears (bytes here, bytes in all, file in hand)."""
+"""Called with (bytes on this machine, bytes in total, path of the current file)."""
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @dataclass(frozen=True)
 class Pulled:
-    """What a pull left on this machine, and how much of it crossed the network this time."""
+    """The files of a completed pull, and how many bytes were downloaded for it."""
 
     directory: Path
     commit: str | None
@@ -47,7 +47,7 @@ class Pulled:
 
 @dataclass(frozen=True)
 class Hub:
-    """One hub and the cache its files go to; ``endpoint`` None means the library's own, or HF_ENDPOINT."""
+    """One hub and its local cache; ``endpoint`` None means HF_ENDPOINT or the hub library's default."""
 
     pins: Pins
     cache_dir: Path
@@ -57,18 +57,17 @@ class Hub:
 
     @property
     def downloads_are_off(self) -> bool:
-        """Whether the user, or HF_HUB_OFFLINE, forbids the network."""
+        """Whether the user or HF_HUB_OFFLINE has disabled downloads."""
         return self.is_offline or bool(constants.HF_HUB_OFFLINE)
 
     def pull(self, entry: Entry, *, update: bool = False, on_progress: OnBytes | None = None) -> Pulled:
         """Make an entry's files complete on this machine.
 
-        With everything here already, nothing is asked of the network. ``update`` looks for a newer commit
-        of the entry's revision first. Raises DownloadError, StorageError, or ModelUnavailableError
-        when offline.
+        If all files are present, the network is not used. ``update`` looks for a newer commit of the entry's
+        revision first. Raises DownloadError, StorageError, or ModelUnavailableError when offline.
         """
         if entry.repository is None:
-            raise DownloadError(f"{entry.name} has no files to fetch.", hint="it needs none.")
+            raise DownloadError(f"{entry.name} has no files to fetch.", hint="it needs no download.")
         pinned = self.pins.get(entry.repository, entry.revision)
         if pinned is not None and not update and self._is_complete(entry.repository, pinned):
             return self._pulled(entry.repository, pinned, received_bytes=0)
@@ -102,7 +101,7 @@ class Hub:
         return self._pulled(repository, pinned, received_bytes=received_bytes)
 
     def _resolve(self, entry: Entry, repository: str) -> PinnedRevision:
-        """Ask the hub which commit the entry's revision is and what files it has."""
+        """Ask the hub for the commit of the entry's revision and for its files."""
         api = huggingface_hub.HfApi(
             endpoint=self.endpoint, library_name="smallsight", library_version=__version__
         )
@@ -116,22 +115,22 @@ class Hub:
         if not any(file.path.endswith(".safetensors") for file in files):
             raise DownloadError(
                 f"{repository} has no safetensors weights at {entry.revision}.",
-                hint="Smallsight reads no other kind, because opening them can run code.",
+                hint="Smallsight reads no other format, because loading those can run code.",
             )
         return PinnedRevision(info.sha, files)
 
     def _fetch(
         self, cached: CachedRepository, commit: str, file: RemoteFile, on_bytes: Callable[[int], None]
     ) -> int:
-        """Bring one file into the cache and its snapshot; returns how many bytes crossed the network."""
+        """Download one file into the cache and link it into the snapshot; return the bytes received."""
         lock = cached.lock_path(file)
         lock.parent.mkdir(parents=True, exist_ok=True)
-        # another program that wants the same file waits here, then finds it
+        # another program that needs the same file waits here, then finds it complete
         with utils.WeakFileLock(lock):  # type: ignore[attr-defined]  # mypy cannot see the lazy names
             received_bytes = self._fetch_blob(cached, commit, file, on_bytes)
         pointer = cached.snapshot_dir(commit) / file.path
         if pointer.exists() and not pointer.samefile(cached.blob_path(file)) and not verify(pointer, file):
-            pointer.unlink()  # a copy, on a system without links, of bytes that were wrong
+            pointer.unlink()  # on a system without links: a copy of invalid bytes
         huggingface_hub.hf_hub_download(
             cached.repository,
             file.path,
@@ -162,11 +161,11 @@ class Hub:
 
     def _check_disk(self, cached: CachedRepository, pinned: PinnedRevision) -> None:
         needed_bytes = sum(f.size_bytes for f in pinned.files if not cached.blob_path(f).is_file())
-        place = next(p for p in (self.cache_dir, *self.cache_dir.absolute().parents) if p.is_dir())
-        free_bytes = shutil.disk_usage(place).free
+        existing_dir = next(p for p in (self.cache_dir, *self.cache_dir.absolute().parents) if p.is_dir())
+        free_bytes = shutil.disk_usage(existing_dir).free
         if needed_bytes > free_bytes:
             raise StorageError(
-                f"{cached.repository} needs {needed_bytes / 1e9:.2f} GB and {place} has "
+                f"{cached.repository} needs {needed_bytes / 1e9:.2f} GB and {existing_dir} has "
                 f"{free_bytes / 1e9:.2f} GB free.",
                 hint="free some space, or point HF_HUB_CACHE at a larger disk.",
             )
@@ -182,14 +181,14 @@ class Hub:
 
 
 def is_allowed(path: str, patterns: tuple[str, ...]) -> bool:
-    """Return whether a repository's file may be fetched: at the top, and named by a pattern."""
+    """Return whether a repository's file may be fetched: it is at the top level and matches a pattern."""
     return "/" not in path and any(fnmatchcase(path, pattern) for pattern in patterns)
 
 
 def remove_from_cache(cache_dir: Path, repository: str, commit: str) -> int:
-    """Delete one commit of a repository, and what an interrupted pull left, and return the bytes freed.
+    """Delete one commit of a repository and the rest of interrupted pulls; return the bytes freed.
 
-    Blobs that another commit uses stay: what to delete is decided by the hub library's own strategy.
+    Blobs that another commit uses stay: the hub library decides what can be deleted.
     """
     freed_bytes = 0
     folder = CachedRepository(cache_dir, repository).folder
@@ -209,7 +208,7 @@ def _remote_file(sibling: hf_api.RepoSibling) -> RemoteFile:
         return RemoteFile(sibling.rfilename, sibling.lfs.size, "sha256", sibling.lfs.sha256)
     if sibling.size is None or sibling.blob_id is None:
         raise DownloadError(
-            f"The hub does not say what {sibling.rfilename} should be.", hint="check HF_ENDPOINT."
+            f"The hub did not report the size and digest of {sibling.rfilename}.", hint="check HF_ENDPOINT."
         )
     return RemoteFile(sibling.rfilename, sibling.size, "git-sha1", sibling.blob_id)
 
@@ -226,18 +225,18 @@ def _reporter(
 
 def _not_a_hub(repository: str) -> DownloadError:
     return DownloadError(
-        f"The answer about {repository} is not one that a model hub gives.",
-        hint="check HF_ENDPOINT and the connection: a login page may be in the way.",
+        f"The response for {repository} is not that of a model hub.",
+        hint="check HF_ENDPOINT and the connection: a login page may intercept the request.",
     )
 
 
 def _disk_error(error: OSError, cache_dir: Path) -> StorageError | DownloadError:
     if error.errno in _DISK_FULL:
         return StorageError(
-            f"The disk of {cache_dir} is full.",
-            hint="free some space and try again: what is here already is kept.",
+            f"The disk that holds {cache_dir} is full.",
+            hint="free some space and try again: what has been downloaded is kept.",
         )
     return DownloadError(
         f"The model cache {cache_dir} cannot be written: {error.strerror or error}.",
-        hint="let this user write there, or point HF_HUB_CACHE at another folder.",
+        hint="give this user write permission, or point HF_HUB_CACHE at another folder.",
     )

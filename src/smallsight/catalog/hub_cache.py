@@ -1,4 +1,4 @@
-"""Where the Hugging Face cache on this machine keeps things, by its documented layout.
+"""Paths in the Hugging Face cache on this machine, following its documented layout.
 
 ::
 
@@ -20,7 +20,7 @@ from smallsight.catalog.manifest import RemoteFile, is_commit
 
 
 def default_cache_dir() -> Path:
-    """Return the cache that every program of this user shares, as HF_HUB_CACHE and HF_HOME say."""
+    """Return the cache shared by all programs of this user, from HF_HUB_CACHE and HF_HOME."""
     return Path(constants.HF_HUB_CACHE)
 
 
@@ -33,19 +33,19 @@ class CachedRepository:
 
     @property
     def folder(self) -> Path:
-        """The repository's own folder."""
+        """The repository's folder."""
         return self.cache_dir / self._folder_name
 
     def blob_path(self, file: RemoteFile) -> Path:
-        """Return where the bytes of a file are kept."""
+        """Return the path of the bytes of a file."""
         return self.folder / "blobs" / file.digest
 
     def lock_path(self, file: RemoteFile) -> Path:
-        """Return the lock that the hub's own library takes for the same blob."""
+        """Return the path of the lock that the hub library takes for the same blob."""
         return self.cache_dir / ".locks" / self._folder_name / f"{file.digest}.lock"
 
     def snapshot_dir(self, commit: str) -> Path:
-        """Return the folder that looks like the repository at one commit."""
+        """Return the folder that mirrors the repository at one commit."""
         return self.folder / "snapshots" / commit
 
     def ref_path(self, revision: str) -> Path:

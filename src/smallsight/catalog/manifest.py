@@ -21,10 +21,10 @@ _HEX_DIGITS = {"sha256": 64, "git-sha1": 40}
 
 
 class Hasher(Protocol):
-    """The part of hashlib's objects that is used here."""
+    """The methods of a hashlib object that are used here."""
 
     def update(self, data: bytes, /) -> None:
-        """Take more bytes."""
+        """Add bytes."""
         ...
 
     def hexdigest(self) -> str:
@@ -36,7 +36,7 @@ class Hasher(Protocol):
 class RemoteFile:
     """One file of a repository as the hub describes it.
 
-    Large files are known by their sha256, small ones by the SHA-1 that git gives their content.
+    Large files are identified by SHA-256, small ones by the SHA-1 of their git object.
     """
 
     path: str
@@ -68,18 +68,18 @@ class PinnedRevision:
 
     @property
     def size_bytes(self) -> int:
-        """What all files weigh together."""
+        """The total size of all files."""
         return sum(file.size_bytes for file in self.files)
 
 
 class Pins:
-    """The commits that this machine's models are held at, in one JSON file."""
+    """The commits to which this machine's models are pinned, in one JSON file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def get(self, repository: str, revision: str) -> PinnedRevision | None:
-        """Return what was recorded for a revision, or None before the first pull."""
+        """Return the pinned revision, or None before the first pull; raises SettingsError if invalid."""
         row = read_state(self._path).get(_key(repository, revision))
         if row is None:
             return None
@@ -97,7 +97,7 @@ class Pins:
         return pinned
 
     def record(self, repository: str, revision: str, pinned: PinnedRevision) -> None:
-        """Hold a revision at a commit from now on."""
+        """Pin a revision to a commit."""
         state: dict[str, Any] = read_state(self._path)
         state[_key(repository, revision)] = {
             "commit": pinned.commit,
@@ -106,7 +106,7 @@ class Pins:
         write_state(self._path, state)
 
     def forget(self, repository: str, revision: str) -> None:
-        """Let the next pull ask the hub again."""
+        """Remove a pin, so that the next pull asks the hub for the commit again."""
         state = read_state(self._path)
         if state.pop(_key(repository, revision), None) is not None:
             write_state(self._path, state)

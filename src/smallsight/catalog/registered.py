@@ -1,4 +1,4 @@
-"""The user's own model directories: name to folder, in one JSON file. The folders are never touched."""
+"""The user's own model directories: name to folder, in one JSON file. The folders are never changed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _KEY = "directories"
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """A directory in Hugging Face layout that the user gave a name."""
+    """A directory in Hugging Face layout that the user registered under a name."""
 
     name: str
     directory: Path
@@ -27,7 +27,7 @@ class RegisteredModels:
         self._path = path
 
     def all(self) -> tuple[RegisteredModel, ...]:
-        """Return what is registered, in alphabetical order."""
+        """Return the registered directories by name; raises SettingsError if the file is invalid."""
         rows = read_state(self._path).get(_KEY, {})
         try:
             models = [
@@ -41,7 +41,7 @@ class RegisteredModels:
         return tuple(sorted(models, key=lambda model: model.name.casefold()))
 
     def get(self, name: str) -> RegisteredModel | None:
-        """Return the directory registered under this name, in any case of letters, or None."""
+        """Return the directory registered under this name, ignoring case, or None."""
         wanted = name.strip().casefold()
         return next((model for model in self.all() if model.name.casefold() == wanted), None)
 
@@ -50,11 +50,11 @@ class RegisteredModels:
         self._write([m for m in self.all() if m.name.casefold() != model.name.casefold()] + [model])
 
     def forget(self, name: str) -> RegisteredModel:
-        """Take a directory off the list and return it; raises UnknownModelError when it is not there."""
+        """Unregister a directory and return it; raises UnknownModelError if it is not registered."""
         model = self.get(name)
         if model is None:
             raise UnknownModelError(
-                f"No directory is registered as {name!r}.", hint="`smallsight models` lists what there is."
+                f"No directory is registered as {name!r}.", hint="`smallsight models` lists the known models."
             )
         self._write([m for m in self.all() if m != model])
         return model

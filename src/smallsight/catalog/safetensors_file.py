@@ -1,4 +1,4 @@
-"""Reads and checks the header of a safetensors file, so that a bad one is a sentence before anything maps it.
+"""Reads and validates the header of a safetensors file, so that a damaged file is reported before mapping.
 
 The format: eight bytes of header length, a JSON header that gives each tensor's type, shape and byte range,
 the data.
@@ -38,7 +38,7 @@ class StoredTensor:
 
     @property
     def num_values(self) -> int:
-        """How many numbers the tensor holds."""
+        """The number of values in the tensor."""
         return math.prod(self.shape)
 
 
@@ -68,7 +68,7 @@ def _parse(path: Path, raw: bytes) -> list[StoredTensor]:
     try:
         header = json.loads(raw, object_pairs_hook=_unique_names)
     except _RepeatedNameError as error:
-        raise _broken(path, f"its header has {error} twice") from error
+        raise _broken(path, f"its header contains {error} twice") from error
     except (ValueError, RecursionError) as error:
         raise _broken(path, "its header is not JSON") from error
     if not isinstance(header, dict):
@@ -77,11 +77,11 @@ def _parse(path: Path, raw: bytes) -> list[StoredTensor]:
 
 
 class _RepeatedNameError(ValueError):
-    """An object of the header has a name twice; the message is the name."""
+    """A name occurs twice in an object of the header; the message is the name."""
 
 
 def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the object; readers that keep the first or the last of two would see different tensors."""
+    """Return the object; repeated names are rejected, because readers differ in which one they use."""
     seen: dict[str, Any] = {}
     for name, value in pairs:
         if name in seen:
@@ -90,11 +90,11 @@ def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return seen
 
 
-def _tensor(path: Path, name: str, row: Any) -> StoredTensor:  # noqa: ANN401 - anything may stand in the header
+def _tensor(path: Path, name: str, row: Any) -> StoredTensor:  # noqa: ANN401 - the header may hold anything
     try:
         dtype, shape, (begin, end) = row["dtype"], tuple(row["shape"]), row["data_offsets"]
     except (KeyError, TypeError, ValueError) as error:
-        raise _broken(path, f"tensor {name!r} is not described as it should be") from error
+        raise _broken(path, f"tensor {name!r} has an invalid description") from error
     if isinstance(dtype, str) and dtype in _VALID_ELSEWHERE:
         raise BrokenCheckpointError(
             f"{path} stores tensor {name!r} as {dtype}, which Smallsight does not support.",
@@ -106,7 +106,9 @@ def _tensor(path: Path, name: str, row: Any) -> StoredTensor:  # noqa: ANN401 - 
         raise _broken(path, f"tensor {name!r} has a shape or range that is not whole numbers")
     tensor = StoredTensor(name, dtype, shape, begin, end)
     if (end - begin) * 8 != tensor.num_values * _BITS[dtype]:
-        raise _broken(path, f"tensor {name!r} has {end - begin} bytes, not those of {dtype} {list(shape)}")
+        raise _broken(
+            path, f"tensor {name!r} has {end - begin} bytes, which do not fit {dtype} {list(shape)}"
+        )
     return tensor
 
 
@@ -118,7 +120,7 @@ def _check_ranges(path: Path, tensors: list[StoredTensor], data_bytes: int) -> N
             raise _broken(path, f"tensor {tensor.name!r} {problem}")
         position = tensor.end
     if position != data_bytes:
-        raise _broken(path, f"its tensors need {position} bytes of data and it has {data_bytes}")
+        raise _broken(path, f"its tensors need {position} bytes of data but it has {data_bytes}")
 
 
 def _broken(path: Path, why: str) -> BrokenCheckpointError:

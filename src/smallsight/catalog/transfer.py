@@ -1,7 +1,7 @@
-"""Fetches one file over HTTP: resumed where it stopped, checked against its digest, put in place in one step.
+"""Downloads one file over HTTP: resumes where it stopped, verifies the digest, replaces atomically.
 
-The hub's own library starts a file again when the program was ended; on a slow line and a model of some
-gigabytes that is hours, so the bytes are fetched here into a partial file that outlives the program.
+The hub library restarts a file from the beginning after the program was ended, which can cost hours for a
+model of several gigabytes. Here the bytes go to a partial file that outlives the program.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ _MAX_DELAY_S = 30.0
 
 @dataclass(frozen=True)
 class Retries:
-    """How patient a transfer is: tries in a row without a single new byte, and the delay after the first."""
+    """When to retry: attempts in a row without a single new byte, and the delay after the first failure."""
 
     max_failures: int = 5
     first_delay_s: float = 1.0
 
     def delay_s(self, num_failures: int, asked_s: float | None) -> float:
-        """Return how long to wait: what the server asked for, else twice as long after each failure."""
+        """Return how long to wait: as the server requested, else doubled after each failure; at most 30 s."""
         delay_s = self.first_delay_s * 2 ** (num_failures - 1) if asked_s is None else asked_s
         return min(delay_s, _MAX_DELAY_S)
 
 
 @dataclass(frozen=True)
 class Request:
-    """Where a file is asked for; the headers may hold a token and are never logged."""
+    """Where to request a file; the headers may hold a token and are never logged."""
 
     url: str
     headers: Mapping[str, str]
@@ -52,7 +52,7 @@ class Request:
 
 
 class _TransferRetryError(Exception):
-    """A transfer ended early in a way that may pass by itself."""
+    """A transfer ended early and may succeed when retried."""
 
     def __init__(self, why: str, *, status: int | None = None, asked_s: float | None = None) -> None:
         super().__init__(why)
@@ -69,11 +69,11 @@ def fetch(
     on_bytes: Callable[[int], None],
     retries: Retries,
 ) -> int:
-    """Put a file at ``destination`` and return how many bytes crossed the network.
+    """Download a file to ``destination`` and return how many bytes were received.
 
-    ``on_bytes`` is called with how many of the file's bytes are here. The destination appears whole and
-    checked, or not at all; after a failure the partial file stays for the next try, unless its bytes were
-    wrong.
+    ``on_bytes`` is called with how many of the file's bytes are on this machine. The destination appears
+    complete and verified, or not at all; after a failure the partial file stays for the next attempt, unless
+    its bytes were wrong.
     """
     num_failures = 0
     with _Partial(destination, file) as partial:
@@ -85,14 +85,14 @@ def fetch(
             except (_TransferRetryError, httpx2.TransportError) as error:
                 num_failures = 1 if partial.size_bytes > before else num_failures + 1
                 if num_failures >= retries.max_failures:
-                    raise _gave_up(error, request, file) from error
+                    raise _final_error(error, request, file) from error
                 time.sleep(retries.delay_s(num_failures, getattr(error, "asked_s", None)))
         partial.finish()
         return partial.received_bytes
 
 
 def verify(path: Path, file: RemoteFile) -> bool:
-    """Return whether a file on disk is exactly the one that the hub describes."""
+    """Return whether a file on disk has the size and digest that the hub reports."""
     if path.stat().st_size != file.size_bytes:
         return False
     hasher = file.hasher()
@@ -130,7 +130,7 @@ class _Partial:
         self._stream.close()
 
     def append(self, chunk: bytes) -> None:
-        """Add bytes at the end; raises DownloadError, and drops all, when there are too many."""
+        """Add bytes at the end; deletes the file and raises DownloadError if there are too many."""
         if self.size_bytes + len(chunk) > self._file.size_bytes:
             self._stream.close()
             self._path.unlink()
@@ -144,13 +144,13 @@ class _Partial:
         self.received_bytes += len(chunk)
 
     def restart(self) -> None:
-        """Drop what was fetched."""
+        """Discard what was downloaded."""
         self._stream.truncate(0)
         self._hasher = self._file.hasher()
         self.size_bytes = 0
 
     def finish(self) -> None:
-        """Check the digest and put the file in place, or drop it and raise DownloadError."""
+        """Verify the digest and move the file into place, or delete it and raise DownloadError."""
         self._stream.flush()
         os.fsync(self._stream.fileno())
         self._stream.close()
@@ -159,14 +159,14 @@ class _Partial:
             raise DownloadError(
                 f"{self._file.path} arrived with the wrong checksum: {self._hasher.hexdigest()}, "
                 f"not {self._file.digest}.",
-                hint="it was deleted: try again; if it happens again, check the line and HF_ENDPOINT.",
+                hint="it was deleted: try again; if it happens again, check the connection and HF_ENDPOINT.",
             )
         self._path.replace(self._destination)
 
 
 def _append(request: Request, file: RemoteFile, partial: _Partial, on_bytes: Callable[[int], None]) -> None:
-    """Ask once for what is missing and add what comes."""
-    # identity: a compressed answer would make byte positions meaningless
+    """Request the missing bytes once and append what arrives."""
+    # identity: a compressed response would make byte positions meaningless
     headers = {**request.headers, "Accept-Encoding": "identity"}
     if partial.size_bytes:
         headers["Range"] = f"bytes={partial.size_bytes}-"
@@ -174,7 +174,7 @@ def _append(request: Request, file: RemoteFile, partial: _Partial, on_bytes: Cal
         "GET", request.url, headers=headers, timeout=_TIMEOUT
     ) as response:
         _check_status(response, request, file, partial)
-        for chunk in response.iter_bytes():  # as it arrives: a dropped line loses nothing
+        for chunk in response.iter_bytes():  # as it arrives: a dropped connection loses nothing
             partial.append(chunk)
             on_bytes(partial.size_bytes)
     if partial.size_bytes < file.size_bytes:
@@ -188,13 +188,13 @@ def _check_status(response: httpx2.Response, request: Request, file: RemoteFile,
     if status == HTTPStatus.PARTIAL_CONTENT:
         if not response.headers.get("Content-Range", "").startswith(f"bytes {partial.size_bytes}-"):
             partial.restart()
-            raise _TransferRetryError("the server sent another range than was asked for")
+            raise _TransferRetryError("the server sent a different range than requested")
     elif status == HTTPStatus.OK:
         if partial.size_bytes:  # a server that cannot resume sends everything again
             partial.restart()
     elif status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         partial.restart()
-        raise _TransferRetryError("the server would not resume")
+        raise _TransferRetryError("the server refused to resume")
     elif status in _BUSY_STATUSES:
         asked = response.headers.get("Retry-After", "")
         asked_s = float(asked) if asked.isdecimal() else None
@@ -203,7 +203,7 @@ def _check_status(response: httpx2.Response, request: Request, file: RemoteFile,
         raise refused(status, request.repository, file.path)
 
 
-def _gave_up(error: Exception, request: Request, file: RemoteFile) -> DownloadError:
+def _final_error(error: Exception, request: Request, file: RemoteFile) -> DownloadError:
     if isinstance(error, _TransferRetryError) and error.status is not None:
         return refused(error.status, request.repository, file.path)
     return unreachable(request.repository, error, is_partly_here=True)

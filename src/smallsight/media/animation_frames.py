@@ -1,4 +1,4 @@
-"""The frames of an animated GIF or WebP, in the decoding child, by Pillow."""
+"""Decodes the frames of an animated GIF or WebP with Pillow, in the decoding child."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from smallsight.media.container_scan import (
     webp_durations_ms,
 )
 from smallsight.media.pixels import to_rgb
-from smallsight.media.video_limits import VideoFacts, VideoRequest, check_length, check_size, sound
+from smallsight.media.video_limits import VideoFacts, VideoRequest, check_length, check_size, reporting_damage
 
 __all__ = ["AnimationFrames"]
 
@@ -22,7 +22,7 @@ _DEFAULT_FRAME_MS = 100
 
 
 class AnimationFrames:
-    """An animation; its frame rate is the average one, its transparency is laid on white."""
+    """An animation; its frame rate is the average, its transparency is rendered on white."""
 
     def __init__(self, data: bytes, request: VideoRequest) -> None:
         is_gif = request.format == "GIF"
@@ -43,8 +43,8 @@ class AnimationFrames:
         self.facts = VideoFacts(width_px, height_px, num_frames, num_frames / duration_s, duration_s)
 
     def frame(self, index: int) -> Image.Image:
-        """Return a frame; those before it are decoded on the way."""
-        return sound(self._format, lambda: self._frame(index))
+        """Return a frame; the frames before it are decoded first."""
+        return reporting_damage(self._format, lambda: self._frame(index))
 
     def _frame(self, index: int) -> Image.Image:
         self._opened.seek(index)

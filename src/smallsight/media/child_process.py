@@ -1,4 +1,4 @@
-"""The parent's end of one child process: starting it, one exchange at a time with a deadline, ending it."""
+"""The parent's side of one child process: starts it, exchanges messages with a deadline, ends it."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class ChildEndedError(Exception):
 
 
 class ChildTimeoutError(ChildEndedError):
-    """The child was killed because its time was up. Never leaves this layer."""
+    """The child was killed because its deadline passed. Never leaves this layer."""
 
 
 class ChildStop:
-    """Ends a child from another thread than the one that waits for it. Thread-safe; for one child."""
+    """Ends one child from a thread other than the one that waits for it. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -42,26 +42,26 @@ class ChildStop:
 
     @property
     def is_called(self) -> bool:
-        """Whether nobody wants the child any more."""
+        """Whether ``call`` has been called."""
         return self._is_called
 
     @property
     def child_pid(self) -> int | None:
-        """The child while it runs."""
+        """The process id of the child while it runs, else None."""
         with self._lock:
             if self._process is None or self._process.returncode is not None:
                 return None
             return self._process.pid
 
     def call(self) -> None:
-        """End the child, now or as soon as there is one. Does not wait until it is gone."""
+        """End the child, now or as soon as it is started. Does not wait until it is gone."""
         with self._lock:
             self._is_called = True
             if self._process is not None:
                 self._process.kill()
 
     def watch(self, process: subprocess.Popen[bytes]) -> None:
-        """Take a child that has just been started."""
+        """Register the child that has just been started."""
         with self._lock:
             self._process = process
             if self._is_called:
@@ -69,15 +69,15 @@ class ChildStop:
 
 
 class ChildProcess:
-    """One running child; ``not_in_force`` holds its missing restrictions and why.
+    """One running child; ``not_in_force`` maps each missing restriction to the reason.
 
     After any exception from ``exchange`` the child is dead and must be replaced.
     """
 
     def __init__(self, argument: int, *, module: str | None = None, stop: ChildStop | None = None) -> None:
-        """Start the decoding child, or another module, with a number for it, and wait until it is ready.
+        """Start the decoding child, or another module, with one argument, and wait until it is ready.
 
-        With ``stop`` another thread can end it, then and later.
+        With ``stop`` another thread can end it at any time. Raises DecoderFailedError if it does not start.
         """
         module = module or _DECODE_CHILD
         self._process = _start(module, argument)
@@ -90,8 +90,8 @@ class ChildProcess:
             ready, _ = self.exchange(None, b"", _START_TIMEOUT_S, max_reply_bytes=0)
         except ChildEndedError as error:
             raise DecoderFailedError(
-                f"The process that handles pictures did not start: {error}.",
-                hint=f"see what `{sys.executable} -m {module} {argument} {os.getpid()}` prints.",
+                f"The decoding process did not start: {error}.",
+                hint=f"check the output of `{sys.executable} -m {module} {argument} {os.getpid()}`.",
             ) from error
         self.not_in_force: dict[str, str] = ready["not_in_force"]
 
@@ -101,11 +101,11 @@ class ChildProcess:
         return self._process.pid
 
     def is_alive(self) -> bool:
-        """Return whether the child still runs; it also dies when the thread that started it ends (Linux)."""
+        """Return whether the child still runs; on Linux it also ends with the thread that started it."""
         return self._process.poll() is None
 
     def rss_bytes(self) -> int:
-        """Return the memory that the child holds, 0 when that cannot be told."""
+        """Return the child's resident memory, 0 if it cannot be read."""
         try:
             return int(self._resources.memory_info().rss)
         except psutil.Error:
@@ -128,18 +128,20 @@ class ChildProcess:
         except (EOFError, OSError, ValueError) as error:
             if isinstance(error, ValueError):
                 self.kill()
-            else:  # it is ending by itself: let it, to learn how
+            else:  # it is exiting: wait for its exit code
                 self.close()
             if deadline.has_passed:
-                raise ChildTimeoutError("its time was up") from error
+                raise ChildTimeoutError("its deadline passed") from error
             raise ChildEndedError(self._how_it_ended()) from error
         finally:
-            if not is_complete:  # also when interrupted: half an answer in the pipe would spoil the next one
+            if (
+                not is_complete
+            ):  # also when interrupted: a partial reply in the pipe would corrupt the next one
                 self.kill()
         return reply
 
     def close(self) -> None:
-        """Let the child finish by ending its input, or kill it if it does not."""
+        """Let the child exit by closing its input, or kill it if it does not."""
         with contextlib.suppress(OSError):  # it died with a request half written
             self._requests.close()
         try:
@@ -158,7 +160,7 @@ class ChildProcess:
         self, header: dict[str, Any] | None, data: bytes, max_reply_bytes: int
     ) -> tuple[dict[str, Any], bytearray]:
         if header is not None:
-            with contextlib.suppress(BrokenPipeError):  # it may have said why before it ended
+            with contextlib.suppress(BrokenPipeError):  # it may have sent the reason before it ended
                 write_frame(self._requests, header, data)
         reply, num_bytes = read_header(self._replies)
         if num_bytes > max_reply_bytes:
@@ -207,8 +209,8 @@ class _Deadline:
 
 
 def _start(module: str, argument: int) -> subprocess.Popen[bytes]:
-    # -P and -s with our own PYTHONPATH instead of -I: the child finds what the parent found, however it was
-    # installed, and nothing else.
+    # -P and -s with our own PYTHONPATH instead of -I: the child imports from where the parent does, however
+    # that was installed, and from nowhere else.
     command = [sys.executable, "-P", "-s", "-m", module, str(argument), str(os.getpid())]
     is_windows = sys.platform == "win32"
     try:
@@ -225,8 +227,8 @@ def _start(module: str, argument: int) -> subprocess.Popen[bytes]:
         )
     except OSError as error:
         raise DecoderFailedError(
-            f"A process to handle pictures could not be started: {error.strerror}.",
-            hint="look at the machine's memory and its limits on processes and open files.",
+            f"The decoding process could not be started: {error.strerror}.",
+            hint="check the machine's memory and its limits on processes and open files.",
         ) from error
 
 

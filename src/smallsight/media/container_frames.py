@@ -1,7 +1,7 @@
-"""The frames of a video file, in the decoding child, by PyAV: the ``video`` extra.
+"""Decodes the frames of a video file with PyAV (the ``video`` extra), in the decoding child.
 
-One pass over the packets, which decodes nothing, tells how many frames there are and when each is shown. A
-frame is then decoded from the key frame before it, so that an hour costs no more than a minute does.
+One pass over the packets, without decoding, finds the number of frames and their timestamps. A frame is then
+decoded from the key frame before it, so that a frame of a long video costs no more than one of a short video.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from PIL import Image
 
 from smallsight.errors import CorruptPictureError, UnsupportedFormatError
 from smallsight.media.video_formats import CONTAINERS
-from smallsight.media.video_limits import VideoFacts, VideoRequest, check_length, check_size, sound
+from smallsight.media.video_limits import VideoFacts, VideoRequest, check_length, check_size, reporting_damage
 
 __all__ = ["CODECS", "ContainerFrames"]
 
-# What phones, cameras, browsers and the tools of the last twenty years write; the rest is never opened.
+# Written by phones, cameras, browsers and the tools of the last twenty years; other codecs are never opened.
 CODECS = frozenset(
     "h264 hevc av1 vp8 vp9 mpeg4 mpeg1video mpeg2video mjpeg theora h263 flv1 msmpeg4v2 msmpeg4v3 wmv2 "
     "prores".split()
@@ -30,7 +30,7 @@ _SEEKABLE = ("MP4", "MATROSKA")  # the others have no index that leads to a give
 _TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
 _FALLBACK_RATE = Fraction(25)
 _MAX_RATE_ERROR = Fraction(1, 20)
-_BEFORE = -(2**63)  # earlier than any frame is shown
+_BEFORE = -(2**63)  # earlier than any timestamp
 
 
 class ContainerFrames:
@@ -38,18 +38,18 @@ class ContainerFrames:
 
     def __init__(self, data: bytes, request: VideoRequest) -> None:
         self._request = request
-        # Errors in texts such as titles concern nobody here.
+        # Errors in metadata such as titles do not matter.
         self._container = av.open(
             io.BytesIO(data), "r", format=CONTAINERS[request.format], metadata_errors="ignore"
         )
         streams = [one for one in self._container.streams.video if not _is_cover(one)]
         if not streams:
             raise UnsupportedFormatError(
-                f"The {request.format} file has no video in it.", hint="perhaps it is sound only."
+                f"The {request.format} file has no video stream.", hint="it may contain only sound."
             )
         self._stream = streams[0]
         self._check_codec()
-        # The rest of the process has no more than one processor's worth to do either.
+        # The rest of the process is single-threaded too.
         self._stream.thread_type = "NONE"
         self._stream.codec_context.thread_count = 1
         check_size(self._stream.width, self._stream.height, request)
@@ -62,18 +62,18 @@ class ContainerFrames:
         check_length(self.facts.num_frames, self.facts.duration_s, request)
 
     def frame(self, index: int) -> Image.Image:
-        """Return a frame; seeks when a key frame lies between the last one and it."""
-        return sound(self._request.format, lambda: self._image(self._find(index)))
+        """Return a frame; seeks if there is a key frame between the last frame and this one."""
+        return reporting_damage(self._request.format, lambda: self._image(self._find(index)))
 
     def _check_codec(self) -> None:
         name = self._stream.codec_context.codec.canonical_name
         if name not in CODECS:
             raise UnsupportedFormatError(
-                f"Videos coded as {name} are not read.", hint="save it as MP4 (H.264)."
+                f"Videos encoded as {name} are not supported.", hint="save it as MP4 (H.264)."
             )
 
     def _scan(self) -> tuple[list[int] | None, list[int]]:
-        """Return when each frame is shown, in order, None where the file does not say; and the key frames."""
+        """Return the sorted timestamps of all frames, None if any is missing, and those of key frames."""
         shown_at: list[int | None] = []
         keys: list[int] = []
         for packet in self._container.demux(self._stream):
@@ -85,7 +85,7 @@ class ContainerFrames:
             if len(shown_at) > self._request.max_frames:
                 check_length(len(shown_at), 0.0, self._request)
         if not shown_at:
-            raise CorruptPictureError("The video has no frames.", hint="copy it anew.")
+            raise CorruptPictureError("The video has no frames.", hint="copy it again.")
         self._num_frames = len(shown_at)
         known = sorted({one for one in shown_at if one is not None})
         self._rewind()
@@ -97,16 +97,16 @@ class ContainerFrames:
         return VideoFacts(self._stream.width, self._stream.height, self._num_frames, float(rate), duration_s)
 
     def _rate(self) -> Fraction:
-        """Return the average frame rate: what the file says, unless its own times say otherwise.
+        """Return the average frame rate: the declared one, unless the timestamps differ by more than 5 %.
 
-        Recordings of screens and browsers show a frame when something changes, and write any rate.
+        Screen and browser recordings write a frame when something changes, and declare an arbitrary rate.
         """
-        said = self._stream.average_rate or self._stream.guessed_rate or _FALLBACK_RATE
+        declared = self._stream.average_rate or self._stream.guessed_rate or _FALLBACK_RATE
         if self._shown_at is None or len(self._shown_at) < 2 or self._stream.time_base is None:
-            return said
+            return declared
         span_s = (self._shown_at[-1] - self._shown_at[0]) * self._stream.time_base
         measured = (len(self._shown_at) - 1) / span_s
-        return said if abs(said - measured) <= measured * _MAX_RATE_ERROR else measured
+        return declared if abs(declared - measured) <= measured * _MAX_RATE_ERROR else measured
 
     def _rewind(self) -> None:
         self._container.seek(0)
@@ -122,7 +122,7 @@ class ContainerFrames:
             self._container.seek(key, stream=self._stream)
             self._decoded, self._last, self._last_at = None, None, _BEFORE
             self._by_time(wanted)
-        if self._last_at > wanted:  # asked for backwards, or a seek went too far
+        if self._last_at > wanted:  # requested backwards, or a seek went too far
             self._rewind()
         return self._by_time(wanted)
 
@@ -132,7 +132,7 @@ class ContainerFrames:
         return self._keys[max(0, bisect.bisect_right(self._keys, wanted) - 1)]
 
     def _by_time(self, wanted: int) -> av.VideoFrame:
-        """Decode until the frame that is shown at this time, or the next one where it does not decode."""
+        """Decode up to the frame with this timestamp, or the next one if it cannot be decoded."""
         self._wanted_at = wanted
         while self._last_at < wanted and self._advance():
             pass
@@ -157,10 +157,10 @@ class ContainerFrames:
         return True
 
     def _frames(self) -> Iterator[av.VideoFrame]:
-        """Decode from where the file stands; a packet that does not decode is left out, as players do."""
+        """Decode from the current position; packets that cannot be decoded are skipped, as in players."""
         context = self._stream.codec_context
         for packet in self._container.demux(self._stream):
-            # What is shown before the wanted frame, and needed by no other, need not be decoded.
+            # Frames before the wanted one that no other frame refers to need not be decoded.
             is_before = packet.pts is not None and packet.pts < self._wanted_at
             context.skip_frame = "NONREF" if is_before else "DEFAULT"
             try:
@@ -170,7 +170,7 @@ class ContainerFrames:
 
     def _require_last(self) -> av.VideoFrame:
         if self._last is None:
-            raise CorruptPictureError("None of the video's frames decodes.", hint="copy it anew.")
+            raise CorruptPictureError("None of the video's frames can be decoded.", hint="copy it again.")
         return self._last
 
     def _image(self, frame: av.VideoFrame) -> Image.Image:
@@ -181,5 +181,5 @@ class ContainerFrames:
 
 
 def _is_cover(stream: av.VideoStream) -> bool:
-    """Return whether a stream is the picture on a song's cover."""
+    """Return whether a stream is the cover picture of a song."""
     return bool(stream.disposition & Disposition.attached_pic)

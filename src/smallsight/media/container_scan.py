@@ -1,7 +1,8 @@
-"""What raw bytes tell before any decoder allocates memory: canvas sizes and frame counts.
+"""Reads canvas sizes, frame counts and durations from raw bytes, before any decoder allocates memory.
 
 Pillow allocates a GIF's or WebP's canvas while opening it, and counts GIF and TIFF frames by parsing every
-one without a bound. These walkers read only lengths and offsets, stop early, and never fail on damaged files.
+one without a bound. These functions read only lengths and offsets, stop early, and never fail on damaged
+files.
 """
 
 from __future__ import annotations
@@ -61,10 +62,7 @@ def count_tiff_frames(data: bytes, stop_after: int) -> int:
 
 
 def gif_duration_ms(data: bytes, default_ms: int) -> int:
-    """Return how long a GIF runs once; a frame that is shown for no time counts for ``default_ms``.
-
-    That is what browsers do with one.
-    """
+    """Return the duration of one loop of a GIF; as in browsers, no delay counts as ``default_ms``."""
     total_ms, frame_ms = 0, default_ms
     for kind, position in _gif_blocks(data):
         if kind == b"!" and data[position + 1 : position + 3] == b"\xf9\x04":
@@ -75,7 +73,7 @@ def gif_duration_ms(data: bytes, default_ms: int) -> int:
 
 
 def webp_durations_ms(data: bytes, stop_after: int) -> list[int]:
-    """Return how long each frame of an animated WebP is shown, of at most ``stop_after + 1`` frames."""
+    """Return the duration of each frame of an animated WebP, for at most ``stop_after + 1`` frames."""
     durations_ms: list[int] = []
     position = 12
     while position + 8 <= len(data) and len(durations_ms) <= stop_after:
@@ -87,7 +85,7 @@ def webp_durations_ms(data: bytes, stop_after: int) -> list[int]:
 
 
 def webp_canvas_px(data: bytes) -> tuple[int, int]:
-    """Return (width, height) of a WebP's canvas, or (0, 0) when its first chunk does not say."""
+    """Return (width, height) of a WebP's canvas, or (0, 0) if its first chunk does not hold it."""
     chunk = data[12:16]
     if chunk == b"VP8X":
         return _little(data, 24, 3) + 1, _little(data, 27, 3) + 1

@@ -1,7 +1,7 @@
 """The disposable child process: ``python -m smallsight.media.decode_child MEMORY_BYTES PARENT_PID``.
 
-It locks itself down, says so, then answers one decoding request after another until its input ends. Its
-standard output belongs to the protocol in ``wire``; whatever native libraries print is thrown away.
+It locks itself down, reports that, then serves one decoding request after another until its input ends.
+Standard output carries only the protocol in ``wire``; whatever native libraries print is discarded.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
 
 
 def serve(requests: BinaryIO, replies: BinaryIO, memory_bytes: int) -> int:
-    """Answer requests until there are no more, or memory ran out."""
+    """Serve requests until the input ends or memory runs out; return the exit code."""
     while True:
         try:
             header, num_bytes = read_header(requests)

@@ -1,4 +1,4 @@
-"""Decoding untrusted pictures: sniffed here, decoded in a disposable child, its answers checked here."""
+"""Decodes untrusted pictures: detects the format, decodes in a disposable child, validates its replies."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ _ERRORS_BY_CODE = {
 
 
 class PictureDecoder:
-    """Decodes pictures one at a time in a child process that is reused, and replaced when it fails or ages.
+    """Decodes pictures one at a time in a reused child process, replaced after a failure or many pictures.
 
-    Not thread-safe: one decoder per thread, used by the thread that made it.
+    Not thread-safe: one decoder per thread, used by the thread that created it.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -56,7 +56,7 @@ class PictureDecoder:
 
     @property
     def child_pid(self) -> int | None:
-        """The process id of the running child, None while there is none."""
+        """The process id of the running child, None if there is none."""
         return None if self._child is None else self._child.pid
 
     def close(self) -> None:
@@ -74,9 +74,9 @@ class PictureDecoder:
         wants_hashes: bool = False,
         wants_full_size: bool = False,
     ) -> DecodedPicture:
-        """Decode a picture's first frame; pixels and thumbnail only where their longest side is given.
+        """Decode a picture's first frame; pixels and thumbnail only if their longest side is given.
 
-        ``wants_full_size`` asks for all pixels besides. Raises subclasses of PictureError only.
+        ``wants_full_size`` returns all pixels as well. Raises only subclasses of PictureError.
         """
         picture_format = sniff_format(data)
         if picture_format == "HEIF" and not has_heif():
@@ -98,7 +98,7 @@ class PictureDecoder:
         max_image_bytes += 3 * self._limits.max_image_pixels if wants_full_size else 0
         reply, parts = self._ask_child(request, data, max_image_bytes)
         if "error" in reply:
-            raise self._error_told_by_child(reply)
+            raise self._error_in_reply(reply)
         try:
             return _checked_picture(request, reply, parts)
         except (KeyError, TypeError, ValueError) as error:
@@ -120,8 +120,8 @@ class PictureDecoder:
             ) from error
         except ChildEndedError as error:
             raise DecoderFailedError(
-                f"The decoder died on this picture: {error}.",
-                hint="the file is damaged or hostile; other pictures are not affected.",
+                f"The decoder crashed on this picture: {error}.",
+                hint="the file is damaged or malicious; other pictures are not affected.",
             ) from error
         finally:
             if not child.is_alive():
@@ -130,7 +130,7 @@ class PictureDecoder:
         return reply
 
     def _ready_child(self) -> ChildProcess:
-        """Return a living child that is neither old nor swollen."""
+        """Return a running child, replacing one that has served many pictures or grown too large."""
         child = self._child
         if child is not None and (
             not child.is_alive()
@@ -150,7 +150,7 @@ class PictureDecoder:
         if child is not None:
             child.kill()
 
-    def _error_told_by_child(self, reply: dict[str, Any]) -> PictureError:
+    def _error_in_reply(self, reply: dict[str, Any]) -> PictureError:
         if reply["error"] == OUT_OF_MEMORY:
             self._discard_child()
             limit_mib = self._limits.decode_memory_bytes // MIB
@@ -164,7 +164,7 @@ class PictureDecoder:
 
 
 def _checked_picture(request: dict[str, Any], reply: dict[str, Any], parts: bytearray) -> DecodedPicture:
-    """Return the child's answer as a value; raises KeyError, TypeError or ValueError when it is not sound."""
+    """Return the child's reply as a value; raises KeyError, TypeError or ValueError if it is invalid."""
     width_px, height_px, num_frames = (int(reply[key]) for key in ("width_px", "height_px", "num_frames"))
     if min(width_px, height_px) < 1 or width_px * height_px > request["max_image_pixels"]:
         raise ValueError("size out of bounds")
@@ -178,12 +178,12 @@ def _checked_picture(request: dict[str, Any], reply: dict[str, Any], parts: byte
         image_width, image_height = reply["image_size"]
         longest_px = min(max_side_px, max(width_px, height_px))
         if not (1 <= image_width <= longest_px and 1 <= image_height <= longest_px):
-            raise ValueError("the image is larger than asked for")
+            raise ValueError("the image is larger than requested")
         image_HWC = image.reshape(image_height, image_width, 3)
     if request["thumbnail_side_px"] is not None:
         thumbnail_webp = thumbnail.tobytes()
         if thumbnail_webp[:4] != b"RIFF" or thumbnail_webp[8:12] != b"WEBP":
-            raise ValueError("the thumbnail is no WebP")
+            raise ValueError("the thumbnail is not a WebP")
     if request["wants_full_size"]:
         is_sent_once = image_HWC is not None and image_HWC.shape[:2] == (height_px, width_px)
         full_size_HWC = image_HWC if is_sent_once else full_size.reshape(height_px, width_px, 3)

@@ -1,4 +1,4 @@
-"""Reading a picture's bytes from disk: regular files only, bounded while reading, never blocking."""
+"""Reads a picture's bytes from disk: regular files only, bounded while reading, never blocking."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PICTURE_SUFFIXES = frozenset(
 )
 _HEIF_SUFFIXES = frozenset((".heic", ".heif"))
 
-# Windows has no FIFOs to block on, and needs to be told that a file is not text.
+# Windows has no FIFOs to block on, but needs a flag to read bytes unchanged.
 _OPEN_FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_NONBLOCK", 0)
@@ -29,7 +29,7 @@ _SMALLEST_READ_BYTES = 65_536
 
 
 def picture_suffixes() -> frozenset[str]:
-    """Return the lower-case file endings worth opening here: HEIC's too where it can be read."""
+    """Return the lower-case suffixes of readable pictures, with HEIC's if its extra is installed."""
     return PICTURE_SUFFIXES | _HEIF_SUFFIXES if has_heif() else PICTURE_SUFFIXES
 
 
@@ -37,10 +37,10 @@ def read_picture_file(path: Path, limits: Limits) -> bytes:
     """Return the whole content of a regular file; symbolic links to one are followed.
 
     Raises PictureNotFoundError when there is no such regular file or it cannot be read, and
-    PictureTooLargeError above ``limits.max_file_bytes``, counted while reading: a file may grow or lie.
+    PictureTooLargeError above ``limits.max_file_bytes``, counted while reading, because a file may grow.
     """
     try:
-        # Looked at before opening, because opening a device can already do something.
+        # Checked before opening, because opening a device can have side effects.
         _require_regular(path, path.stat())
         descriptor = os.open(path, _OPEN_FLAGS)
         try:
@@ -53,7 +53,7 @@ def read_picture_file(path: Path, limits: Limits) -> bytes:
         raise PictureNotFoundError(f"There is no such file: {path}", hint="check the path.") from error
     except PermissionError as error:
         raise PictureNotFoundError(
-            f"This file may not be read: {path}", hint="check its permissions and those of its folder."
+            f"No permission to read this file: {path}", hint="check its permissions and those of its folder."
         ) from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a usable path"
@@ -64,14 +64,14 @@ def _require_regular(path: Path, status: os.stat_result) -> None:
     if stat.S_ISREG(status.st_mode):
         return
     kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a device, pipe or socket"
-    raise PictureNotFoundError(f"This is {kind}, not a file: {path}", hint="name a picture file.")
+    raise PictureNotFoundError(f"This is {kind}, not a file: {path}", hint="give a picture file.")
 
 
 def _read_capped(descriptor: int, path: Path, announced_bytes: int, max_bytes: int) -> bytes:
     num_bytes = 0
     chunks: list[bytes] = []
     while max(num_bytes, announced_bytes) <= max_bytes:
-        # One byte more than announced, so that the usual file is one read and one that finds the end.
+        # One byte more than announced, so that a typical file takes one read and one that finds the end.
         wanted = max(announced_bytes + 1, _SMALLEST_READ_BYTES) if not chunks else _SMALLEST_READ_BYTES
         chunk = os.read(descriptor, min(wanted, max_bytes + 1))
         if not chunk:

@@ -1,4 +1,4 @@
-"""Picture formats told by their first bytes; it never decodes and never looks at a file's name."""
+"""Detects picture formats from the first bytes, without decoding and whatever the file name."""
 
 from __future__ import annotations
 
@@ -62,21 +62,21 @@ def has_heif() -> bool:
 
 
 def sniff_format(data: bytes) -> str:
-    """Return the format that the first bytes announce: one of READABLE_FORMATS.
+    """Return the format that the first bytes indicate, one of READABLE_FORMATS.
 
-    Raises UnsupportedFormatError for everything else, saying what the bytes look like where it can tell.
+    Raises UnsupportedFormatError for anything else, with a guess at what the bytes are.
     """
     found = readable_format(data)
     if found is not None:
         return found
     raise UnsupportedFormatError(
-        f"Not a picture format that is read: {describe_bytes(data)}.",
+        f"Unsupported picture format: {describe_bytes(data)}.",
         hint="use JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC.",
     )
 
 
 def readable_format(data: bytes) -> str | None:
-    """Return the format that the first bytes announce, None when it is none of READABLE_FORMATS."""
+    """Return the format that the first bytes indicate, one of READABLE_FORMATS, or None."""
     for name, signatures in _PICTURE_SIGNATURES:
         if data.startswith(signatures):
             return name
@@ -101,7 +101,7 @@ def _brands(data: bytes) -> frozenset[bytes]:
 
 
 def describe_bytes(data: bytes) -> str:
-    """Return what bytes that are no readable picture look like, as a noun phrase."""
+    """Return a clause that says what bytes other than a readable picture look like."""
     head = data[:_HEAD_BYTES]
     if not head:
         return "the file is empty"
@@ -121,7 +121,7 @@ def describe_bytes(data: bytes) -> str:
         return "it looks like a web page (HTML)"
     if _is_text(head):
         return "it looks like a text file"
-    return "its first bytes are of no known kind"
+    return "its first bytes match no known format"
 
 
 def _is_text(head: bytes) -> bool:

@@ -1,6 +1,6 @@
 """64-bit perceptual hashes of pictures and the distance between them, in numpy alone.
 
-Both hashes look at brightness only and survive re-encoding, resizing and small retouches. They do not
+Both hashes use brightness only and survive re-encoding, resizing and small retouches. They do not
 survive mirroring, rotation or strong cropping.
 """
 

@@ -12,12 +12,12 @@ __all__ = ["DecodedPicture"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedPicture:
-    """One decoded picture, upright, with transparency laid on white.
+    """One decoded picture, upright, with transparency rendered on white.
 
     ``format`` is JPEG, PNG, WEBP, GIF, BMP, TIFF, AVIF or HEIF. ``width_px`` and ``height_px`` are those of
-    the file once upright, not of ``image_HWC``. ``num_frames`` is 1 for still pictures. ``image_HWC``, as
-    large as was asked for, and ``full_size_HWC`` are uint8 RGB; where all pixels were few enough they are one
-    array. Both hashes are unsigned 64-bit numbers. What was not asked for is None.
+    the file once upright, not of ``image_HWC``. ``num_frames`` is 1 for still pictures. ``image_HWC``, of
+    the requested size, and ``full_size_HWC`` are uint8 RGB; for a small picture they are the same array. Both
+    hashes are unsigned 64-bit numbers. Fields that were not requested are None.
     """
 
     format: str

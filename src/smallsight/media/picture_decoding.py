@@ -1,7 +1,7 @@
-"""Decoding one picture's bytes in this very process with Pillow, checking its header against limits first.
+"""Decodes one picture with Pillow in the current process, after checking its header against limits.
 
-Meant for the disposable child: nothing here guards against crashes, hangs or memory. It knows neither numpy
-nor settings, so that the child starts fast.
+Runs in the disposable child: nothing here guards against crashes, hangs or memory use. Imports neither numpy
+nor the settings, so that the child starts fast.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _PLUGINS = (
     WebPImagePlugin,
 )
 
-# What Pillow raises on bytes it cannot make sense of; anything else ends the child and is reported as such.
+# What Pillow raises on invalid bytes; any other error ends the child and is reported as a crash.
 DECODER_ERRORS = (
     ArithmeticError,
     AssertionError,
@@ -75,7 +75,7 @@ DECODER_ERRORS = (
 
 @dataclass(frozen=True, slots=True)
 class DecodeRequest:
-    """What is wanted of one picture, and the limits it must keep."""
+    """What to decode of one picture, and the limits it must not exceed."""
 
     format: str
     max_image_pixels: int
@@ -88,17 +88,17 @@ class DecodeRequest:
 
     @property
     def wants_only_full_size(self) -> bool:
-        """Whether a reduced copy of the picture serves nothing that is wanted."""
+        """Whether no request can be served by a reduced copy of the picture."""
         wants_small = self.wants_hashes or self.max_side_px is not None or self.thumbnail_side_px is not None
         return self.wants_full_size and not wants_small
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedParts:
-    """What decoding found.
+    """The result of decoding.
 
-    ``hash_grey`` is 64 x 64 grey bytes, rows first, for the perceptual hashes, or none where those are not
-    wanted. ``full_size`` is None where ``image`` already has all pixels.
+    ``hash_grey`` is 64 x 64 grey bytes, rows first, for the perceptual hashes, or empty if those are not
+    wanted. ``full_size`` is None if ``image`` already has all pixels.
     """
 
     width_px: int
@@ -111,12 +111,12 @@ class DecodedParts:
 
 
 def prepare_pillow() -> None:
-    """Set what Pillow keeps in globals: our limits instead of its own, one thread, HEIF where installed."""
+    """Set Pillow's globals: no limits besides ours, one thread, HEIF if its extra is installed."""
     Image.MAX_IMAGE_PIXELS = None
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     if not has_heif():
         return
-    with contextlib.suppress(ImportError):  # a broken extra must not cost the pictures that need none
+    with contextlib.suppress(ImportError):  # a broken extra must not affect other formats
         import pillow_heif  # noqa: PLC0415 - optional package
 
         pillow_heif.options.DECODE_THREADS = 1
@@ -139,7 +139,7 @@ def decode_picture(data: bytes, request: DecodeRequest) -> DecodedParts:
             ) from error
         except DECODER_ERRORS as error:
             raise CorruptPictureError(
-                f"The {request.format} data is damaged, cut short, or of a kind that is not read.",
+                f"The {request.format} data is damaged, truncated or of an unsupported kind.",
                 hint="open it in another program and save it again, or copy it again.",
             ) from error
 
@@ -161,8 +161,8 @@ def _decode(data: bytes, request: DecodeRequest) -> DecodedParts:
         if request.wants_full_size and not is_drafted:
             full_size = rgb if min_size == size else _upright_rgb(opened, size, orientation)
     if request.wants_full_size and full_size is None:
-        # A JPEG decoded at half its size or less, which is cheap, cannot give back all its pixels, and one
-        # made small from all pixels would be read and hashed differently from one looked at alone.
+        # A JPEG is decoded at a reduced scale, which is cheap, and a second time at full size. Reducing the
+        # full size instead would give other pixels and hashes than when full size is not requested.
         with Image.open(io.BytesIO(data), formats=(request.format,)) as opened:
             _load(opened, size)
             full_size = _upright_rgb(opened, size, orientation)
@@ -179,7 +179,7 @@ def _decode(data: bytes, request: DecodeRequest) -> DecodedParts:
 
 
 def _load(opened: Image.Image, min_size: tuple[int, int]) -> bool:
-    """Decode, a JPEG at the smallest of its scales that is no smaller than this; say whether that is less."""
+    """Decode, a JPEG at its smallest scale of at least ``min_size``; return whether that is reduced."""
     size = opened.size
     if isinstance(opened, JpegImagePlugin.JpegImageFile):
         opened.draft(None, min_size)
@@ -229,9 +229,9 @@ def _count_frames(opened: Image.Image, data: bytes, request: DecodeRequest) -> i
 
 
 def _working_size(size: tuple[int, int], request: DecodeRequest) -> tuple[int, int]:
-    """Return the smallest size that serves everything asked for.
+    """Return the smallest size that serves everything requested.
 
-    It always serves hashes too, so that pixels do not depend on whether those are wanted.
+    Hashes are always included, so that pixels do not depend on whether they are requested.
     """
     longest_px = max(request.max_side_px or 1, request.thumbnail_side_px or 1)
     for_hashes_px = math.ceil(_HASH_SOURCE_SIDE_PX * max(size) / min(size)) if min(size) else 1
@@ -239,7 +239,7 @@ def _working_size(size: tuple[int, int], request: DecodeRequest) -> tuple[int, i
 
 
 def _orientation(opened: Image.Image) -> int:
-    """Return the EXIF orientation that is still to be applied, 1 where there is none or it is damaged."""
+    """Return the EXIF orientation that is still to be applied, 1 if there is none or it is invalid."""
     try:
         orientation = opened.getexif().get(_ORIENTATION_TAG, 1)
     except DECODER_ERRORS:

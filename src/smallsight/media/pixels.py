@@ -1,4 +1,4 @@
-"""From whatever a decoder yields to upright 8-bit RGB: shrinking, grey depths, transparency, orientation."""
+"""Converts decoded images to upright 8-bit RGB: reduces size, grey depth, transparency and orientation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MAX_12_BIT = 4_095
 
 
 def scaled_size(size: tuple[int, int], side_px: int) -> tuple[int, int]:
-    """Return ``size`` with its longest side brought down to ``side_px``; never larger, no side below 1."""
+    """Return ``size`` reduced so that its longest side is at most ``side_px``; no side is below 1."""
     scale = min(1.0, side_px / max(size))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
@@ -36,7 +36,7 @@ def scaled_size(size: tuple[int, int], side_px: int) -> tuple[int, int]:
 def fit_within(image: Image.Image, side_px: int, *, gap: float = 2.0) -> Image.Image:
     """Return ``image`` itself when it fits, else a copy with its longest side at ``side_px``.
 
-    Box averaging goes down to ``gap`` times the result, bicubic the rest: 1 is fastest, 3 as good as bicubic.
+    Box averaging reduces to ``gap`` times the result, then bicubic: 1 is fastest, 3 as good as bicubic alone.
     """
     size = scaled_size(image.size, side_px)
     if size == image.size:
@@ -45,7 +45,7 @@ def fit_within(image: Image.Image, side_px: int, *, gap: float = 2.0) -> Image.I
 
 
 def turn_upright(image: Image.Image, orientation: int) -> Image.Image:
-    """Return ``image`` turned as EXIF orientation 1-8 asks; any other value leaves it as it is."""
+    """Return ``image`` with EXIF orientation 1-8 applied; any other value leaves it unchanged."""
     turn = _TURNS.get(orientation)
     return image if turn is None else image.transpose(turn)
 
@@ -53,8 +53,8 @@ def turn_upright(image: Image.Image, orientation: int) -> Image.Image:
 def to_rgb(image: Image.Image, min_size: tuple[int, int], *, is_full_range: bool) -> Image.Image:
     """Return a loaded image as RGB on white, box-averaged while it is at least twice ``min_size``.
 
-    ``is_full_range`` says that 16-bit grey uses all of 0-65535, as PNG promises; otherwise its range is
-    judged from the pixels. Raises UnsupportedFormatError for colour spaces that are not read, such as LAB.
+    ``is_full_range`` means that 16-bit grey uses all of 0-65535, as in PNG; otherwise the range is estimated
+    from the pixels. Raises UnsupportedFormatError for unsupported colour spaces such as LAB.
     """
     if image.mode in _DEEP_GREY:
         return _deep_grey_to_8bit(image, min_size, is_full_range=is_full_range).convert("RGB")
@@ -65,7 +65,7 @@ def to_rgb(image: Image.Image, min_size: tuple[int, int], *, is_full_range: bool
     if image.mode in _OPAQUE:
         return _shrink_by_averaging(image, min_size).convert("RGB")
     raise UnsupportedFormatError(
-        f"Pictures in the colour space {image.mode} are not read.", hint="save the picture as RGB."
+        f"Pictures in the colour space {image.mode} are not supported.", hint="save the picture as RGB."
     )
 
 
@@ -98,7 +98,7 @@ def _deep_grey_to_8bit(image: Image.Image, min_size: tuple[int, int], *, is_full
 
 
 def _span(extrema: object, *, is_float: bool) -> tuple[float, float]:
-    """Return the values that become black and white, for data whose range is not written in the file."""
+    """Return the values that become black and white, for data whose file does not state its range."""
     match extrema:
         case (float() | int() as low, float() | int() as high) if math.isfinite(low) and math.isfinite(high):
             pass

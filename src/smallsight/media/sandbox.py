@@ -1,7 +1,7 @@
-"""Giving up, in the decoding child, everything that decoding does not need.
+"""Drops, in the decoding child, every right that decoding does not need.
 
-Each step is tried by itself; one that this platform does not have is recorded with its reason and the others
-still apply. Linux on x86-64 and ARM64 gets all of them.
+Each restriction is applied separately; if the platform lacks one, the reason is recorded and the others still
+apply. Linux on x86-64 and ARM64 gets all of them.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _PR_SET_NO_NEW_PRIVS = 38
 
 
 def lock_down(memory_bytes: int, parent_pid: int) -> dict[str, str]:
-    """Apply every restriction to this process, for good; return why each one that failed is not in force.
+    """Apply every restriction to this process, permanently; return the reason for each one that failed.
 
-    Ctrl-C is ignored from here on: it is the parent's to handle.
+    Ctrl-C is ignored from here on: the parent handles it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     steps: dict[str, Callable[[], None]] = {
@@ -52,14 +52,14 @@ def lock_down(memory_bytes: int, parent_pid: int) -> dict[str, str]:
 
 
 def follow_parent(parent_pid: int) -> None:
-    """Leave Ctrl-C to the parent, and end when it ends: at once on Linux, elsewhere when its pipe closes."""
+    """Ignore Ctrl-C, and end when the parent does: at once on Linux, elsewhere when its pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(OSError):  # no such thing here: the closed pipe tells
+    with contextlib.suppress(OSError):  # not available here: the closed pipe ends this process
         _die_with(parent_pid)
 
 
 def allow_cpu_seconds(seconds: float) -> None:
-    """Let this process use that much more processor time before the kernel ends it, where it can."""
+    """Limit the further CPU time of this process, after which the kernel ends it; no effect on Windows."""
     if sys.platform == "win32":
         return
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)

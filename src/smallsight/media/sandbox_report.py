@@ -1,4 +1,4 @@
-"""What holds the decoding child on this machine, tried for real: for ``doctor`` and for tests."""
+"""Tests which restrictions of the decoding child work on this machine, for ``doctor`` and for tests."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _TRIAL_TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class SandboxReport:
-    """Each restriction and whether it is in force; ``reasons`` says why one could not be applied."""
+    """Each restriction and whether it is in force; ``reasons`` holds why one could not be applied."""
 
     features: Mapping[str, bool]
     reasons: Mapping[str, str]
 
 
 def sandbox_report(limits: Limits) -> SandboxReport:
-    """Start a child, let it try what it must not be able to do, and return the outcome.
+    """Start a child, let it attempt forbidden operations, and return the outcome.
 
     Raises DecoderFailedError when no child can be started.
     """
@@ -39,5 +39,5 @@ def sandbox_report(limits: Limits) -> SandboxReport:
 
 
 def sandbox_features(limits: Limits) -> dict[str, bool]:
-    """Return which restrictions hold the decoding child on this machine, each tried for real."""
+    """Return whether each restriction is in force in a decoding child on this machine."""
     return dict(sandbox_report(limits).features)

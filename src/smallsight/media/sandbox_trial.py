@@ -1,4 +1,4 @@
-"""Trying, inside the locked-down child, what it must not be able to do, and telling how it went."""
+"""Attempts forbidden operations inside the locked-down child and reports which were prevented."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["try_forbidden_things"]
 
 
 def try_forbidden_things(memory_bytes: int) -> dict[str, bool]:
-    """Attempt each forbidden thing for real; the value says whether it was prevented.
+    """Attempt each forbidden operation; the value is whether it was prevented.
 
-    Leaves nothing behind where an attempt succeeds.
+    Leaves nothing behind if an attempt succeeds.
     """
     attempts: dict[str, Callable[[], None]] = {
         "network_denied": _open_socket,
@@ -52,7 +52,7 @@ def _fork() -> None:
 
 
 def _execute() -> None:
-    with contextlib.suppress(FileNotFoundError):  # allowed: it went as far as looking for the program
+    with contextlib.suppress(FileNotFoundError):  # allowed: the system looked for the program
         os.execv(f"/nonexistent-{uuid.uuid4().hex}", ["nothing"])  # noqa: S606 - there is no such program
 
 

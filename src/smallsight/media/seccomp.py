@@ -1,7 +1,7 @@
 """A small system-call filter for Linux on x86-64 and ARM64: no network, no programs, no changes on disk.
 
-It denies a list rather than allowing one, because Python and image libraries differ in the harmless calls
-they make. Denied calls fail with EPERM. New threads are let through, new processes are not.
+It is a denylist rather than an allowlist, because Python and image libraries differ in the harmless calls
+they make. Denied calls fail with EPERM. New threads are allowed, new processes are not.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def build_filter(architecture: SystemCallTable) -> bytes:
         ]
     for number in architecture.denied:
         program += [_instruction(_JUMP_IF_EQUAL, number, if_false=1), _instruction(_RETURN, _DENY)]
-    # Its flags lie in memory, out of a filter's reach; the C library falls back to clone.
+    # clone3 takes its flags in memory, which a filter cannot read; the C library falls back to clone.
     program += [_instruction(_JUMP_IF_EQUAL, _CLONE3, if_false=1), _instruction(_RETURN, _MISSING)]
     program += _by_bits(architecture.clone, 0, _CLONE_THREAD, if_set=_ALLOW, if_clear=_DENY)
     for number, flags_argument in architecture.opens:
@@ -147,7 +147,7 @@ def build_filter(architecture: SystemCallTable) -> bytes:
 
 
 def install_filter(machine: str) -> None:
-    """Put the filter in force for this process, for good; raises OSError with the reason when it cannot be.
+    """Install the filter for this process, permanently; raises OSError with the reason if that fails.
 
     The process must have set no_new_privs.
     """
@@ -171,7 +171,7 @@ def _instruction(code: int, operand: int, *, if_true: int = 0, if_false: int = 0
 
 
 def _by_bits(number: int, argument: int, bits: int, *, if_set: int, if_clear: int) -> list[bytes]:
-    """Return instructions that decide the call ``number`` by the low bits of one of its arguments."""
+    """Return instructions that allow or deny the call ``number`` by the low bits of one argument."""
     return [
         _instruction(_JUMP_IF_EQUAL, number, if_false=4),
         _instruction(_LOAD, _ARGUMENTS_AT + 8 * argument),  # both architectures are little-endian

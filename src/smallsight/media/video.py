@@ -1,6 +1,6 @@
-"""Reading untrusted videos: sniffed here, decoded frame by frame in a child, its answers checked here.
+"""Reads untrusted videos: detects the format, decodes frame by frame in a child, validates its replies.
 
-At no time is there more than one frame in this process, beside what the caller keeps.
+This process holds at most one frame at a time, besides those that the caller keeps.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ _ERRORS_BY_CODE = {
 class VideoReader:
     """One open video: ``facts``, then frames. Use it in ``with``; the child ends with the block.
 
-    Not thread-safe. Opening raises subclasses of PictureError only, and so does reading. With ``stop``
-    another thread can give up both.
+    Not thread-safe. Opening and reading raise only subclasses of PictureError. With ``stop`` another
+    thread can cancel both.
     """
 
     def __init__(self, data: bytes, limits: Limits, *, stop: ChildStop | None = None) -> None:
         self._limits = limits
         video_format = sniff_video(data)
-        self._left_s = limits.video_timeout_s
+        self._remaining_s = limits.video_timeout_s
         if stop is not None and stop.is_called:
-            raise DecoderFailedError("Nobody waits for this video any more.")
+            raise DecoderFailedError("Reading this video was cancelled.")
         self._child = ChildProcess(limits.decode_memory_bytes, module=_CHILD, stop=stop)
         is_animation = video_format in ANIMATIONS
         request = {
@@ -74,11 +74,11 @@ class VideoReader:
         self.close()
 
     def close(self) -> None:
-        """End the child; nothing it does is worth waiting for."""
+        """End the child without waiting for its current work."""
         self._child.kill()
 
     def frames(self, indices: Sequence[int]) -> Iterator[npt.NDArray[np.uint8]]:
-        """Yield frames as uint8 RGB [height, width, 3]; in ascending order nothing is decoded twice."""
+        """Yield frames as uint8 RGB [height, width, 3]; in ascending order no frame is decoded twice."""
         for index in indices:
             if not 0 <= index < self.facts.num_frames:
                 raise IndexError(f"frame {index} of {self.facts.num_frames}")
@@ -91,17 +91,20 @@ class VideoReader:
                     raise ValueError("no pixels")
                 yield np.frombuffer(pixels, np.uint8).reshape(height_px, width_px, 3)
             except (KeyError, TypeError, ValueError) as error:
-                raise _senseless() from error
+                raise _invalid_reply() from error
 
     def _ask(
         self, request: dict[str, Any], data: bytes, *, max_reply_bytes: int
     ) -> tuple[dict[str, Any], bytearray]:
-        began_s = time.monotonic()
+        started_s = time.monotonic()
         try:
-            if self._left_s <= 0:
-                raise ChildTimeoutError("its time was up")
+            if self._remaining_s <= 0:
+                raise ChildTimeoutError("its deadline passed")
             reply, pixels = self._child.exchange(
-                {**request, "timeout_s": self._left_s}, data, self._left_s, max_reply_bytes=max_reply_bytes
+                {**request, "timeout_s": self._remaining_s},
+                data,
+                self._remaining_s,
+                max_reply_bytes=max_reply_bytes,
             )
         except ChildTimeoutError as error:
             raise DecoderFailedError(
@@ -110,16 +113,16 @@ class VideoReader:
             ) from error
         except ChildEndedError as error:
             raise DecoderFailedError(
-                f"The decoder died on this video: {error}.",
-                hint="the file is damaged or hostile; others are not affected.",
+                f"The decoder crashed on this video: {error}.",
+                hint="the file is damaged or malicious; others are not affected.",
             ) from error
         finally:
-            self._left_s -= time.monotonic() - began_s
+            self._remaining_s -= time.monotonic() - started_s
         if "error" in reply:
-            raise self._error_told_by_child(reply)
+            raise self._error_in_reply(reply)
         return reply, pixels
 
-    def _error_told_by_child(self, reply: dict[str, Any]) -> PictureError:
+    def _error_in_reply(self, reply: dict[str, Any]) -> PictureError:
         if reply["error"] == OUT_OF_MEMORY:
             return DecoderFailedError(
                 f"Decoding needs too much memory (limit {self._limits.decode_memory_bytes // MIB} MiB).",
@@ -130,15 +133,15 @@ class VideoReader:
         return kind(_plain(reply.get("message")), hint=None if hint is None else _plain(hint))
 
     def _checked_facts(self, reply: dict[str, Any]) -> VideoFacts:
-        """Return what the child says about the video; raises DecoderFailedError when it is not sound."""
+        """Return the video's properties from a reply; raises DecoderFailedError if they are invalid."""
         try:
             width_px, height_px, num_frames = (
                 int(reply[name]) for name in ("width_px", "height_px", "num_frames")
             )
             fps, duration_s = float(reply["fps"]), float(reply["duration_s"])
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise _senseless() from error
-        sound = (
+            raise _invalid_reply() from error
+        is_valid = (
             min(width_px, height_px, num_frames) > 0
             and width_px * height_px <= self._limits.max_video_pixels
             and num_frames <= max(self._limits.max_video_frames, self._limits.max_frames)
@@ -146,13 +149,13 @@ class VideoReader:
             and fps > 0
             and 0 < duration_s <= self._limits.max_video_s
         )
-        if not sound:
-            raise _senseless()
+        if not is_valid:
+            raise _invalid_reply()
         return VideoFacts(width_px, height_px, num_frames, fps, duration_s)
 
 
-def _senseless() -> DecoderFailedError:
-    return DecoderFailedError("The video decoder gave an answer that makes no sense.")
+def _invalid_reply() -> DecoderFailedError:
+    return DecoderFailedError("The video decoder returned an invalid reply.")
 
 
 def _plain(text: object) -> str:

@@ -1,7 +1,7 @@
 """The disposable child for one video: ``python -m smallsight.media.video_child MEMORY_BYTES PARENT_PID``.
 
-It locks itself down as the child for pictures does, opens the one video it is sent, and hands out the frames
-that it is asked for, until its input ends.
+It locks itself down like the child for pictures, opens the one video it receives, and returns requested
+frames until its input ends.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     os.dup2(2, 1)
     prepare_pillow()
     if has_video():
-        with contextlib.suppress(ImportError):  # a broken extra must not cost the animations that need none
+        with contextlib.suppress(ImportError):  # a broken extra must not affect animations
             import av  # noqa: PLC0415 - optional package
 
             av.logging.set_level(None)
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
 
 
 def serve(requests: BinaryIO, replies: BinaryIO) -> int:
-    """Answer requests until there are no more, or memory ran out."""
+    """Serve requests until the input ends or memory runs out; return the exit code."""
     source: VideoSource | None = None
     while True:
         try:

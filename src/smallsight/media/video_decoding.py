@@ -1,12 +1,12 @@
-"""Opening one video in this very process: what it is, held against limits, and its frames one by one.
+"""Opens one video in the current process, checks it against limits, and decodes single frames.
 
-Meant for the disposable child: nothing here guards against crashes, hangs or memory. ``video_limits`` owns
+Runs in the disposable child: nothing here guards against crashes, hangs or memory use. ``video_limits`` owns
 the limits and the errors; ``animation_frames`` and ``container_frames`` own the two kinds of video.
 """
 
 from __future__ import annotations
 
-from smallsight.media.video_limits import VideoRequest, VideoSource, sound
+from smallsight.media.video_limits import VideoRequest, VideoSource, reporting_damage
 
 __all__ = ["open_video"]
 
@@ -19,7 +19,7 @@ def open_video(data: bytes, request: VideoRequest) -> VideoSource:
     if request.format in ("GIF", "WEBP"):
         from smallsight.media.animation_frames import AnimationFrames  # noqa: PLC0415 - one kind is needed
 
-        return sound(request.format, lambda: AnimationFrames(data, request))
+        return reporting_damage(request.format, lambda: AnimationFrames(data, request))
     from smallsight.media.container_frames import ContainerFrames  # noqa: PLC0415 - optional package
 
-    return sound(request.format, lambda: ContainerFrames(data, request))
+    return reporting_damage(request.format, lambda: ContainerFrames(data, request))

@@ -1,6 +1,6 @@
-"""Videos told by their first bytes: containers, which the ``video`` extra reads, and animated pictures.
+"""Detects videos from their first bytes: containers, which need the ``video`` extra, and animated pictures.
 
-It never decodes and never looks at a file's name.
+Does not decode and ignores the file name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from smallsight.media.formats import describe_bytes, readable_format
 
 __all__ = ["ANIMATIONS", "CONTAINERS", "has_video", "is_animation", "is_container", "sniff_video"]
 
-# The one demuxer of FFmpeg that may look at each: no other is tried, whatever the bytes ask for.
+# The only FFmpeg demuxer that may open each format: no other is tried, whatever the bytes contain.
 CONTAINERS = {
     "MP4": "mov,mp4,m4a,3gp,3g2,mj2",
     "MATROSKA": "matroska,webm",
@@ -49,7 +49,7 @@ def is_container(data: bytes) -> bool:
 
 
 def is_animation(data: bytes) -> bool:
-    """Return whether it is a GIF or WebP of more than one frame."""
+    """Return whether the bytes are a GIF or WebP of more than one frame."""
     match readable_format(data):
         case "GIF":
             return count_gif_frames(data, 1) > 1
@@ -59,9 +59,9 @@ def is_animation(data: bytes) -> bool:
 
 
 def sniff_video(data: bytes) -> str:
-    """Return one of CONTAINERS or ANIMATIONS; a GIF or WebP of one frame is a short video too.
+    """Return one of CONTAINERS or ANIMATIONS; a GIF or WebP of one frame counts as a video.
 
-    Raises UnsupportedFormatError for everything else, and MissingDecoderError where the extra is missing.
+    Raises UnsupportedFormatError for anything else, and MissingDecoderError if the extra is missing.
     """
     container = _container(data)
     if container is not None:
@@ -75,7 +75,7 @@ def sniff_video(data: bytes) -> str:
         return picture
     looks_like = describe_bytes(data) if picture is None else f"it is a picture ({picture})"
     raise UnsupportedFormatError(
-        f"Not a video that is read: {looks_like}.",
+        f"Unsupported video format: {looks_like}.",
         hint="use MP4, MOV, WebM, Matroska, AVI, MPEG, Ogg, FLV, or an animated GIF or WebP.",
     )
 

@@ -1,6 +1,6 @@
-"""What a video is and may be at most, and the errors of one that is more, or that makes no sense.
+"""The properties and limits of a video, and the errors for one that is invalid or exceeds them.
 
-For what decodes videos in the disposable child: ``animation_frames`` and ``container_frames``.
+Used by the decoders in the disposable child, ``animation_frames`` and ``container_frames``.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from PIL import Image
 from smallsight.errors import CorruptPictureError, PictureTooLargeError
 from smallsight.media.picture_decoding import DECODER_ERRORS
 
-__all__ = ["VideoFacts", "VideoRequest", "VideoSource", "check_length", "check_size", "sound"]
+__all__ = ["VideoFacts", "VideoRequest", "VideoSource", "check_length", "check_size", "reporting_damage"]
 
 _Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
 class VideoRequest:
-    """What a video is said to be, and the limits it must keep."""
+    """The detected format of a video, and the limits it must not exceed."""
 
     format: str
     max_side_px: int
@@ -32,7 +32,7 @@ class VideoRequest:
 
 @dataclass(frozen=True, slots=True)
 class VideoFacts:
-    """What a video says about itself; the frame rate is the average one."""
+    """The properties that a video declares; the frame rate is the average."""
 
     width_px: int
     height_px: int
@@ -46,7 +46,7 @@ class VideoSource(Protocol):
 
     @property
     def facts(self) -> VideoFacts:
-        """What it is."""
+        """Its size, number of frames, frame rate and duration."""
         ...
 
     def frame(self, index: int) -> Image.Image:
@@ -54,21 +54,21 @@ class VideoSource(Protocol):
         ...
 
 
-def sound(video_format: str, work: Callable[[], _Value]) -> _Value:
-    """Return what ``work`` returns; what a decoder raises on bytes that make no sense is one error."""
+def reporting_damage(video_format: str, work: Callable[[], _Value]) -> _Value:
+    """Return what ``work`` returns; raises CorruptPictureError for a decoder's errors on invalid bytes."""
     try:
         return work()
     except DECODER_ERRORS as error:
         raise CorruptPictureError(
-            f"The {video_format} video is damaged, cut short, or of a kind that is not read.",
-            hint="open it in another program and save it again as MP4, or copy it anew.",
+            f"The {video_format} video is damaged, truncated or of an unsupported kind.",
+            hint="open it in another program and save it again as MP4, or copy it again.",
         ) from error
 
 
 def check_size(width_px: int, height_px: int, request: VideoRequest) -> None:
-    """Refuse frames that are too large before one is decoded."""
+    """Raise an error for frames that are too large or empty, before one is decoded."""
     if min(width_px, height_px) < 1:
-        raise CorruptPictureError("The video does not say how large its frames are.", hint="save it again.")
+        raise CorruptPictureError("The video does not state its frame size.", hint="save it again.")
     if max(width_px, height_px) > request.max_side_px:
         raise PictureTooLargeError(
             f"Video has a side that is too long: {max(width_px, height_px)} px "
@@ -83,7 +83,7 @@ def check_size(width_px: int, height_px: int, request: VideoRequest) -> None:
 
 
 def check_length(num_frames: int, duration_s: float, request: VideoRequest) -> None:
-    """Refuse a video that is too long, by frames or by time."""
+    """Raise PictureTooLargeError for a video with too many frames or seconds."""
     if num_frames > request.max_frames:
         raise PictureTooLargeError(
             f"Video has too many frames: more than {request.max_frames}.",

@@ -34,7 +34,7 @@ def read_header(stream: BinaryIO) -> tuple[dict[str, Any], int]:
     try:
         header = json.loads(read_bytes(stream, header_bytes))
     except RecursionError as error:
-        raise ValueError("the header is nested too deep") from error
+        raise ValueError("the header is nested too deeply") from error
     if not isinstance(header, dict):
         raise ValueError("the header is not an object")
     return header, num_bytes

@@ -9,7 +9,7 @@ from smallsight.catalog.hub_errors import offline, refused, unreachable
 
 @pytest.mark.parametrize(
     ("status", "sentence"),
-    [(401, "does not give"), (403, "does not give"), (404, "has no"), (410, "has no"), (429, "too busy"),
+    [(401, "denied"), (403, "denied"), (404, "has no"), (410, "has no"), (429, "too busy"),
      (500, "too busy"), (503, "too busy"), (400, "refused"), (418, "refused")],
 )  # fmt: skip
 def test_a_status_becomes_a_sentence(status, sentence):

@@ -48,5 +48,5 @@ def test_forgetting_what_is_not_there_is_a_sentence(registered):
 )
 def test_a_damaged_list_is_a_sentence(registered, tmp_path, content):
     (tmp_path / "models.json").write_text(content)
-    with pytest.raises(SettingsError, match="does not list model directories"):
+    with pytest.raises(SettingsError, match="not a valid list of model directories"):
         registered.all()

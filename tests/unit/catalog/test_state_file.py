@@ -25,7 +25,7 @@ def test_a_damaged_file_names_itself(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(SettingsError, match=r"state\.json cannot be read") as failed:
         read_state(path)
-    assert "remove it" in failed.value.hint
+    assert "delete it" in failed.value.hint
 
 
 def test_a_write_that_fails_keeps_the_old_file(tmp_path):

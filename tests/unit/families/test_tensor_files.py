@@ -128,7 +128,7 @@ def entry(begin: int, end: int) -> dict[str, object]:
     [
         ({"a": entry(0, 4), "b": entry(8, 12)}, 12, "'b' leaves a gap"),
         ({"a": entry(0, 8), "b": entry(4, 12)}, 12, "'b' overlaps"),
-        ({"a": entry(0, 4)}, 5, "need 4 bytes of data and it has 5"),
+        ({"a": entry(0, 4)}, 5, "need 4 bytes of data but it has 5"),
         (f'{{"a": {json.dumps(entry(0, 4))}, "a": {json.dumps(entry(0, 8))}}}'.encode(), 8, "'a' twice"),
         ({"a": {"dtype": "F8_E8M0", "shape": [4], "data_offsets": [0, 4]}}, 4, "as F8_E8M0"),
     ],

@@ -84,7 +84,7 @@ def test_a_file_that_may_not_be_read(tmp_path):
     if user == 0:  # root may read everything, so be somebody else meanwhile
         os.seteuid(65_534)
     try:
-        with pytest.raises(PictureNotFoundError, match="may not be read"):
+        with pytest.raises(PictureNotFoundError, match="No permission to read"):
             read_picture_file(path, LIMITS)
     finally:
         os.seteuid(user)

@@ -50,8 +50,8 @@ def test_less_common_signatures(data, name):
         (b"BMW is a car maker, and this is a note about it.", "text"),
         ("Γειά σου Κόσμε".encode(), "text"),
         (("я" * 3000).encode()[:4097], "text"),
-        (b"\x00\x01\x02\x03\x04", "no known kind"),
-        (b"\xff\xfe\x00\x80\x81", "no known kind"),
+        (b"\x00\x01\x02\x03\x04", "match no known format"),
+        (b"\xff\xfe\x00\x80\x81", "match no known format"),
     ],
 )
 def test_other_things_are_named(data, words):

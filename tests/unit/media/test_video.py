@@ -222,7 +222,7 @@ def test_sound_in_a_video_container_is_no_video():
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
         frame.rate = 8000
         opened.mux(stream.encode(frame))
-    with pytest.raises(UnsupportedFormatError, match="no video in it"):
+    with pytest.raises(UnsupportedFormatError, match="no video stream"):
         VideoReader(buffer.getvalue(), LIMITS)
 
 
@@ -252,7 +252,7 @@ def test_another_thread_may_stop_it_before_and_while_it_is_read():
         stopping.join()
         with pytest.raises(DecoderFailedError):
             list(reader.frames([1, 2]))
-    with pytest.raises(DecoderFailedError, match="Nobody waits"):
+    with pytest.raises(DecoderFailedError, match="cancelled"):
         VideoReader(clip(3), LIMITS, stop=stop)
     assert {child.pid for child in psutil.Process().children()} <= before
 
