@@ -33,7 +33,7 @@ def test_the_catalogue_names_the_prompt_that_florence_describes_with():
 
 @pytest.mark.parametrize("precision", ["fp16", "nf4"])
 def test_a_precision_without_a_scheme_is_a_sentence(precision):
-    with pytest.raises(ModelNotRunnableError, match=f"computes in {precision!r}.*fp32, bf16, int8, int4"):
+    with pytest.raises(ModelNotRunnableError, match=f"supports {precision!r}.*fp32, bf16, int8, int4"):
         scheme_named(precision)
 
 

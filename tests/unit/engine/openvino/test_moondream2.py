@@ -5,7 +5,6 @@ refuses.
 from __future__ import annotations
 
 import threading
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from PIL import Image
 import smallsight
 from invariants import every_tensor_is_used, tokens_are_equal
 from smallsight.catalog.checkpoint import find_weight_files
+from smallsight.engine.decoding.runner import StepOutput
 from smallsight.engine.engine import EngineOptions
 from smallsight.engine.loading import load_engine
 from smallsight.engine.openvino.moondream2 import _require_prefixes
@@ -374,17 +374,17 @@ def test_weights_of_another_network_are_named(tmp_path, changes, words):
 
 
 class Ignoring:
-    """A runner whose runtime knows no token types."""
+    """A runner whose runtime ignores token types."""
 
-    cache = SimpleNamespace(num_blocks=5)
+    num_blocks = 5
 
-    def run(self, pieces):
-        assert pieces[0].block_table == (5,)
-        return pieces[0].embeddings_TD.sum(axis=1)
+    def run(self, steps):
+        assert steps[0].block_table == (5,)
+        return StepOutput(steps[0].embeddings_TD.sum(axis=1))
 
 
 def test_a_runtime_that_ignores_token_types_is_refused():
-    with pytest.raises(ModelNotRunnableError, match="does not let a picture's tokens see one another"):
+    with pytest.raises(ModelNotRunnableError, match="does not support bidirectional attention"):
         _require_prefixes(Ignoring(), np.ones((3, 8), np.float32))
 
 
