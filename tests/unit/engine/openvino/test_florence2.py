@@ -118,7 +118,7 @@ def test_options_that_it_cannot_follow_are_refused(exact, options, words):
 
 
 def test_several_pictures_at_once_are_refused(exact):
-    with pytest.raises(ArgumentError, match="one picture at a time"):
+    with pytest.raises(ArgumentError, match="exactly one picture"):
         exact.ask(PICTURES[:2], "<OCR>")
 
 
