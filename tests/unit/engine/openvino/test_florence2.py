@@ -105,7 +105,7 @@ def test_the_last_question_of_a_conversation_is_what_is_asked(exact):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"temperature": 0.5}, "no sampling options"),
+        ({"temperature": 0.5}, "not support sampling options"),
         ({"stop": ["x"]}, "stop strings"),
         ({"num_logprobs": 2}, "logprobs"),
         ({"num_beams": 0}, "num_beams"),
