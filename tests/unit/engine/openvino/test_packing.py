@@ -1,4 +1,4 @@
-"""Pages of weights are given back while something reads them."""
+"""Pages of weights are released while something reads them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import time
 import numpy as np
 
 from smallsight.engine.openvino.packing import releasing_pages
+from smallsight.engine.openvino.weight_store import StoredWeights
 from smallsight.quant.bundle import Bundle, BundleWriter
 
 
-def test_pages_are_given_back_again_and_again_and_stay_readable(tmp_path, monkeypatch):
+def test_pages_are_released_repeatedly_and_stay_readable(tmp_path, monkeypatch):
     values = np.arange(100_000, dtype=np.float32)
     with BundleWriter(tmp_path / "weights") as writer:
         writer.add("values", values)
@@ -24,7 +25,7 @@ def test_pages_are_given_back_again_and_again_and_stay_readable(tmp_path, monkey
 
     monkeypatch.setattr(Bundle, "release_pages", counted)
     bundle = Bundle(tmp_path / "weights")
-    with releasing_pages(bundle):
+    with releasing_pages(StoredWeights(bundle, bundle.num_bytes, "key")):
         deadline = time.monotonic() + 10
         while len(released) < 3 and time.monotonic() < deadline:
             np.testing.assert_array_equal(bundle["values"], values)
@@ -34,5 +35,6 @@ def test_pages_are_given_back_again_and_again_and_stay_readable(tmp_path, monkey
 
 
 def test_weights_in_memory_are_left_alone():
-    with releasing_pages({"values": np.zeros(3, np.float32)}):
+    weights = StoredWeights({"values": np.zeros(3, np.float32)}, 12, "key")
+    with releasing_pages(weights):
         assert not any(thread.name == "smallsight-packing" for thread in threading.enumerate())
