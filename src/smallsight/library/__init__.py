@@ -1,1 +1,1 @@
-"""Pictures on disk, what is known about them, and how they are found again."""
+"""Pictures on disk, what is known about them, and how they are searched."""

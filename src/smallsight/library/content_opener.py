@@ -23,14 +23,14 @@ from smallsight.media.picture import DecodedPicture
 from smallsight.media.video_formats import is_animation
 from smallsight.settings import Settings
 
-_PICTURES_AT_ONCE = 3  # one being worked on and two opened ahead
+_PICTURES_AT_ONCE = 3  # one in use and two opened ahead
 _FULL_SIZE_AT_ONCE = 2  # each may take three bytes times limits.max_image_pixels
 
 
 class ContentOpener:
-    """Opens the contents of tasks in order, a few ahead in a thread of its own.
+    """Opens the contents of tasks in order, a few ahead in a separate thread.
 
-    ``needs`` says what each stage has to be given; a task is opened for those of them that are due.
+    ``needs`` maps each stage to what it needs of a picture; a task is opened for its due stages.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class ContentOpener:
     def open_all(
         self, tasks: Iterator[Task], should_stop: Callable[[], bool]
     ) -> Generator[OpenedContent, None, None]:
-        """Yield every task's content, opened or with the error that came of it, until should_stop."""
+        """Yield every task's content, opened or with the error, until should_stop returns True."""
         if not any(self._needs.values()):
             while not should_stop() and (task := next(tasks, None)) is not None:
                 yield OpenedContent(task)
@@ -79,8 +79,8 @@ class ContentOpener:
     def _decode(self, decoder: PictureDecoder, content: OpenedContent, data: bytes) -> None:
         """Decode what the due stages need.
 
-        An animation goes to a model that sees videos as the file it is: which frames it is shown, and how
-        large, only the model's own opening knows.
+        A model that supports videos gets an animation as its file, because only the model knows which frames
+        it uses, and at what size.
         """
         due = [self._needs[stage] for stage in content.task.keys]
         needs = Needs.NOTHING
@@ -96,7 +96,7 @@ class ContentOpener:
         except DecoderFailedError as error:
             if not wants_full_size or needs & (Needs.FACTS | Needs.READABLE) == Needs.NOTHING:
                 raise
-            # Too much memory or time for all pixels may still be enough to look and read.
+            # Even if all pixels take too much memory or time, a reduced picture may not.
             content.picture = self._decoded(decoder, data, needs, wants_full_size=False)
             content.full_size_error = error
 
@@ -116,18 +116,18 @@ class ContentOpener:
         )
 
     def _paths_of(self, task: Task) -> list[Path]:
-        """Return the files that had the task's content when they were scanned; there is at least one."""
+        """Return the files that had the task's content when they were scanned, at least one."""
         with self._database.reading() as connection:
-            places = connection.execute(
+            rows = connection.execute(
                 sa.select(folder.c.path, picture.c.path.label("below"))
                 .join(folder, folder.c.id == picture.c.folder_id)
                 .where(picture.c.content_id == task.content_id, picture.c.vanished_at_s.is_(None))
                 .order_by(picture.c.id)
             )
-            return [Path(place.path, place.below) for place in places]
+            return [Path(row.path, row.below) for row in rows]
 
     def _bytes_of(self, task: Task, paths: Sequence[Path]) -> bytes:
-        """Return what the scan has just read, or the first file that still has the task's content."""
+        """Return the bytes that the scan has kept, or those of the first file that still has the content."""
         if (kept := self._files.take(task.sha256)) is not None:
             return kept
         for path in paths:

@@ -1,9 +1,9 @@
 """The library's SQLite file: one connection that writes, many that only read.
 
-Owns opening, pragmas, transactions, migration, and the translation of SQLite's complaints. It knows no query.
+Owns opening, pragmas, transactions, migration, and the translation of SQLite's errors, but no queries.
 
 The single writer is also the only connection that checkpoints the write-ahead log: readers open the file
-read-only. That keeps clear of the bug in SQLite 3.7.0 to 3.51.2 in which a log that is reset while another
+read-only. That avoids the bug in SQLite 3.7.0 to 3.51.2 in which a log that is reset while another
 connection checkpoints can corrupt the file.
 """
 
@@ -40,7 +40,7 @@ class Database:
 
     @classmethod
     def open_for_writing(cls, path: Path) -> Self:
-        """Open, create or bring up to date the library at path, keeping every other writer out.
+        """Open, create or migrate the library at path, and lock out every other writer.
 
         Raises LibraryBusyError, LibraryDamagedError or StorageError.
         """
@@ -59,14 +59,14 @@ class Database:
 
     @classmethod
     def open_for_reading(cls, path: Path) -> Self:
-        """Open an existing library of this version without any right to change it.
+        """Open an existing library read-only.
 
-        Raises LibraryMissingError when there is none; one of an older version is brought up to date first.
+        Raises LibraryMissingError if there is none; a library of an older version is migrated first.
         """
         if not path.is_file():
             raise LibraryMissingError(
                 f"There is no library in {path.parent} yet.",
-                hint="run `smallsight index FOLDER` to make one.",
+                hint="run `smallsight index FOLDER` to create one.",
             )
         with storage_errors(path):
             database = cls(path, None)
@@ -84,13 +84,13 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """Give a connection that sees one consistent state and cannot write."""
+        """Yield a read-only connection that sees one consistent state."""
         with self._readers.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """Give the writing connection in a transaction: committed at the end, undone on any exception."""
+        """Yield the writing connection in a transaction: committed at the end, rolled back on an error."""
         if self._writer is None:
             message = "This library was opened for reading only."
             raise RuntimeError(message)
@@ -98,7 +98,7 @@ class Database:
             yield connection
 
     def migrate(self) -> None:
-        """Bring the tables to this version's shape, each step in a transaction of its own."""
+        """Migrate the tables to this version's schema, each step in a separate transaction."""
         if self._writer is None:
             message = "This library was opened for reading only."
             raise RuntimeError(message)
@@ -111,14 +111,14 @@ class Database:
                 upgrade(connection, current)
 
     def check_integrity(self) -> None:
-        """Run SQLite's own checks and raise LibraryDamagedError with the first complaint."""
+        """Run SQLite's integrity check; raises LibraryDamagedError with the first problem."""
         with self.reading() as connection:
             first = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one()
         if first != "ok":
-            raise LibraryDamagedError(f"The library does not pass SQLite's integrity check: {first}.")
+            raise LibraryDamagedError(f"The library fails SQLite's integrity check: {first}.")
 
     def close(self) -> None:
-        """Close every connection and let other processes write."""
+        """Close every connection and release the lock for other writers."""
         self._readers.dispose()
         if self._writer is not None:
             self._writer.dispose()
@@ -186,7 +186,7 @@ def _revision(connection: sa.Connection) -> str | None:
 
 @contextmanager
 def storage_errors(path: Path | None) -> Iterator[None]:
-    """Turn SQLite's and the disk's complaints into errors that say what to do."""
+    """Translate errors of SQLite and the disk into Smallsight's, with a hint."""
     where = "the library" if path is None else f"the library in {path.parent}"
     try:
         yield
@@ -200,13 +200,13 @@ def storage_errors(path: Path | None) -> Iterator[None]:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise _disk_full(where) from error
         raise StorageError(
-            f"Writing to {where} is not possible: {error.strerror}.",
-            hint="give this user the right to write there, or set SMALLSIGHT_HOME to another folder.",
+            f"Cannot write to {where}: {error.strerror}.",
+            hint="give this user write permission, or set SMALLSIGHT_HOME to another folder.",
         ) from error
 
 
 def _disk_full(where: str) -> StorageError:
-    """Build the error for a disk with no room left; where completes "writing to ..."."""
+    """Return the error for a full disk; where completes "writing to ..."."""
     return StorageError(
         f"The disk is full: writing to {where} failed.",
         hint="free some space and run the same command again; what was finished is kept.",
@@ -227,4 +227,4 @@ def _from_sqlite(error: Any, where: str) -> SmallsightError:  # noqa: ANN401 - S
             f"The database of {where} cannot be written: {text}.",
             hint="check the folder's permissions, or set SMALLSIGHT_HOME to another folder.",
         )
-    return LibraryDamagedError(f"The database of {where} answered: {text}.")
+    return LibraryDamagedError(f"The database of {where} reported an error: {text}.")

@@ -1,4 +1,4 @@
-"""Describing pictures with a model: how it is asked, and what decides the result."""
+"""Describes pictures with a model; owns the options and the key of everything that affects the result."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _VERSION = "describe-1"
 
 @dataclass(frozen=True, slots=True)
 class DescribeOptions:
-    """How a model is asked; without a prompt, by its family's own."""
+    """The options of a description; without ``prompt`` the family's default prompt is used."""
 
     prompt: str | None = None
     detail: str = "auto"
@@ -29,10 +29,10 @@ class DescribeOptions:
 
 
 class PictureDescriber(Protocol):
-    """Describes pictures, with a model of its own or a borrowed one.
+    """Describes pictures with a model that it owns or borrows.
 
-    ``key`` names everything that decides the result: model, prompt, settings. ``sees_videos`` says whether an
-    animation should be given as its file, so that the model sees more of it than the first frame.
+    ``key`` identifies everything that affects the result: model, prompt, settings. With ``sees_videos`` an
+    animation should be passed as its file, so that the model sees more of it than the first frame.
     """
 
     key: str
@@ -42,22 +42,22 @@ class PictureDescriber(Protocol):
     def describe(
         self, pictures: Iterable[NamedBytes | NamedImage]
     ) -> Generator[str | SmallsightError, None, None]:
-        """Yield a description, or why there is none, for each picture in order; closing it stops the work.
+        """Yield a description or an error for each picture in order; closing the generator stops the work.
 
-        Pictures are taken as they are needed, in the thread that asks for descriptions.
+        Pictures are consumed on demand, in the calling thread.
         """
         ...
 
 
 class ModelDescriber:
-    """A ``PictureDescriber`` with a loaded model, which it does not close."""
+    """A ``PictureDescriber`` for a loaded model, which it does not close."""
 
     def __init__(self, model: Model, options: DescribeOptions) -> None:
         self._model = model
         self._options = options
         length = () if options.length is None else (options.length,)
-        asked = json.dumps([options.prompt, options.detail, options.max_tokens, *length])
-        self.key = f"{_VERSION}:{model.key}:{hashlib.sha256(asked.encode()).hexdigest()[:16]}"
+        options_json = json.dumps([options.prompt, options.detail, options.max_tokens, *length])
+        self.key = f"{_VERSION}:{model.key}:{hashlib.sha256(options_json.encode()).hexdigest()[:16]}"
         self.model_name = model.name
         self.sees_videos = model.frame_sampling.knows_videos
 

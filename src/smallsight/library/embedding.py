@@ -14,11 +14,11 @@ from smallsight.library.texts import EmbeddableTexts, chunk_texts
 
 
 class TextEmbedding(Protocol):
-    """Turns texts into vectors; ``smallsight.reading.text_embedder`` has the one that is shipped."""
+    """Turns texts into vectors; ``smallsight.reading.text_embedder`` has the shipped implementation."""
 
     @property
     def key(self) -> str:
-        """Name everything that decides the vectors."""
+        """Identify everything that affects the vectors."""
         ...
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
@@ -62,7 +62,7 @@ def store_vectors(
     vectors_ND: np.ndarray,
     embedder_key: str,
 ) -> None:
-    """Replace every vector of these contents; texts and vectors_ND go together row by row."""
+    """Replace all vectors of these contents; row i of vectors_ND belongs to texts[i]."""
     connection.execute(chunk.delete().where(chunk.c.content_id.in_(content_ids)))
     rows = [
         {"content_id": content_id, "text": text, "embedder_key": embedder_key, "vector": vector_D.tobytes()}

@@ -1,6 +1,6 @@
-"""Fills the library: takes the stages through all contents that lack them, and can stop at any moment.
+"""Fills the library: runs the stages on all contents that lack them, and can stop at any time.
 
-Owns the order of the work. What a stage does is its own; decoding and reading happen in other processes.
+Owns the order of the work, not what a stage does. Decoding and reading run in other processes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _no_reports() -> dict[StageName, StageReport]:
 
 @dataclass(slots=True)
 class IndexReport:
-    """How a run of the indexer went, by stage in the order of the work."""
+    """The result of an indexer run, by stage in the order of the work."""
 
     stages: dict[StageName, StageReport] = field(default_factory=_no_reports)
     is_complete: bool = True
@@ -39,7 +39,7 @@ class IndexReport:
 
 @dataclass(frozen=True, slots=True)
 class _Pass:
-    """Stages that go through the contents together; a content may be given to ``along`` too."""
+    """Stages that process contents together; ``along`` may process them in the same pass."""
 
     works: tuple[StageWork, ...]
     along: tuple[StageWork, ...] = ()
@@ -54,7 +54,7 @@ class _Pass:
 
 
 class Indexer:
-    """Does all the work that is due of the stages it is given.
+    """Does all due work of the given stages.
 
     ``files`` may hold the bytes of files that a scan has just read.
     """
@@ -73,7 +73,7 @@ class Indexer:
         self._ledger = Ledger(uuid.uuid4().hex, settings.index.lease_s)
 
     def run(self, progress: Progress, should_stop: Callable[[], bool]) -> IndexReport:
-        """Work until nothing is due or should_stop says so; what is finished by then is stored."""
+        """Work until nothing is due or should_stop returns True; finished work is stored by then."""
         report = IndexReport()
         for work in self._works:
             for stage in work.stages:
@@ -87,22 +87,22 @@ class Indexer:
         try:
             for one in _passes(self._works):
                 if not should_stop():
-                    self._go_through(one, outcomes, progress, should_stop)
+                    self._run_pass(one, outcomes, progress, should_stop)
         finally:
             self._files.clear()
             with self._database.writing() as connection:
-                self._ledger.give_back(connection)
+                self._ledger.release_all(connection)
         report.is_complete = not should_stop()
         return report
 
-    def _go_through(
+    def _run_pass(
         self, one: _Pass, outcomes: Outcomes, progress: Progress, should_stop: Callable[[], bool]
     ) -> None:
-        """Take the contents that lack one of the stages through all of them.
+        """Run the stages of a pass on the contents that lack one of them.
 
-        What is asked of a model goes along while there are few contents: then each picture is opened once for
-        everything. Of many, a model's work may take hours. Those are first looked at and read, which makes
-        them findable by their words within minutes, and opened a second time for the model.
+        With few contents the model's stages run along, so that each picture is opened once for everything.
+        With many, a model may take hours. Then contents are first looked at and read, which makes their words
+        searchable within minutes, and opened a second time for the model.
         """
         with self._database.reading() as connection:
             total = count_due(connection, one.stages)
@@ -130,7 +130,7 @@ class Indexer:
             progress.end()
 
     def _tasks(self, stages: Sequence[Stage], along: Sequence[Stage], per_lease: int) -> Iterator[Task]:
-        """Lease and yield tasks by ascending id, and once more from the start for what came due since."""
+        """Lease and yield tasks by ascending id, then start again for what has become due since."""
         after_id = 0
         while True:
             with self._database.writing() as connection:
@@ -145,7 +145,7 @@ class Indexer:
 
 
 def _passes(works: Sequence[StageWork]) -> Iterator[_Pass]:
-    """Group stages that work picture by picture, and offer the next one that asks a model to go along.
+    """Group stages that work picture by picture, and let the next stage with a model run along.
 
     A stage that follows the texts waits until those are final.
     """
@@ -166,7 +166,7 @@ def _passes(works: Sequence[StageWork]) -> Iterator[_Pass]:
 def _reporting_missing(
     contents: Iterator[OpenedContent], progress: Progress
 ) -> Generator[OpenedContent, None, None]:
-    """Pass contents on; one whose file is gone has no outcome, so its problem is reported here."""
+    """Pass contents on; a missing file produces no outcome, so its problem is reported here."""
     for content in contents:
         if isinstance(content.error, PictureNotFoundError):
             progress.problem(str(content.path), content.error)

@@ -1,9 +1,9 @@
-"""The work ledger: what is still to be done, who is doing it, and how it ended.
+"""The work ledger: which work is due, who is doing it, and how it ended.
 
-Work is not queued anywhere. It is derived from state: a content lacks an outcome of a stage under the key
-that is in force now (the program, model and settings that would make the result). A worker leases what it
-takes, and the lease is released in the same transaction that stores the result. So a killed worker loses
-nothing but its time, and a worker whose lease ran out cannot store a second result.
+There is no queue. Work is derived from state: a content lacks an outcome of a stage under the current key
+(the program, model and settings that would make the result). A worker leases what it takes, and the lease is
+released in the same transaction that stores the result. So a killed worker loses only its time, and a worker
+whose lease expired cannot store a second result.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from sqlalchemy.dialects.sqlite import insert
 from smallsight.errors import SmallsightError
 from smallsight.library.schema import content, folder, lease, outcome, picture
 
-StageName = NewType("StageName", str)  # open: a stage's own file in ``library/stages/`` names it
-LOOK = StageName("look")  # the one that all others wait for
+StageName = NewType("StageName", str)  # not an enum: each file in ``library/stages/`` defines its name
+LOOK = StageName("look")  # all other stages wait for it
 
 
 class OutcomeStatus(StrEnum):
@@ -33,10 +33,10 @@ class OutcomeStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage under the key in force; ``follows_text`` renews its results whenever a text changes.
+    """A stage with its current key; with ``follows_text`` its results expire whenever a text changes.
 
-    With ``folders``, absolute paths, it is for contents of which a file lies below one of them. ``only``
-    limits it to some contents: a condition on the content of the enclosing query.
+    ``folders``, absolute paths, limits it to contents with a file below one of them. ``only`` limits it to
+    contents that meet a condition, in terms of the content of the enclosing query.
     """
 
     name: StageName
@@ -46,7 +46,7 @@ class Stage:
     only: sa.ColumnElement[bool] | None = field(default=None, compare=False)
 
     def expected_key(self) -> sa.ColumnElement[str]:
-        """Build the key a fresh outcome would have, for the content of the enclosing query."""
+        """Return the key of an up-to-date outcome, for the content of the enclosing query."""
         if not self.follows_text:
             return sa.literal(self.key)
         return sa.literal(f"{self.key}:").concat(sa.cast(content.c.text_version, sa.Text))
@@ -54,7 +54,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One content with the stages this worker may do for it, and the keys to store them under."""
+    """One content, and the stages that this worker has leased for it with the keys of their outcomes."""
 
     content_id: int
     sha256: str
@@ -62,11 +62,11 @@ class Task:
 
 
 class LeaseLostError(Exception):
-    """The lease ran out and another worker may have taken the work; nothing was stored."""
+    """The lease expired and another worker may have taken the work; nothing was stored."""
 
 
 class Ledger:
-    """Takes and finishes work in the name of one worker. Every method runs in the caller's transaction."""
+    """Leases and finishes work for one worker. Every method runs in the caller's transaction."""
 
     def __init__(self, worker_token: str, lease_s: float) -> None:
         self._token = worker_token
@@ -81,10 +81,10 @@ class Ledger:
         *,
         along: Sequence[Stage] = (),
     ) -> list[Task]:
-        """Lease up to limit contents past after_id that lack one of the stages, lowest id first.
+        """Lease up to limit contents with ids above after_id that lack one of the stages, lowest id first.
 
-        Of the stages ``along`` these contents get those that they lack too. A stage other than ``look`` is
-        only due once ``look`` is done or is among the stages taken.
+        Stages in ``along`` that these contents lack are leased too. A stage other than ``look`` is due only
+        once ``look`` is done or is among the stages taken.
         """
         now_s = time.time()
         every = [*stages, *along]
@@ -119,9 +119,9 @@ class Ledger:
         seconds: float,
         error: SmallsightError | None = None,
     ) -> None:
-        """Record how a stage ended and release its lease, in the transaction that stores the result.
+        """Store the outcome of a stage and release its lease, in the transaction that stores the result.
 
-        Raises LeaseLostError when the lease is no longer this worker's.
+        Raises LeaseLostError if this worker no longer holds the lease.
         """
         released = connection.execute(
             lease.delete().where(
@@ -146,7 +146,7 @@ class Ledger:
         )
 
     def renew(self, connection: sa.Connection) -> None:
-        """Reserve everything this worker holds for another full term; for work slower than a lease."""
+        """Extend all leases of this worker by a full term; for work slower than a lease."""
         connection.execute(
             lease.update()
             .where(lease.c.token == self._token)
@@ -154,15 +154,15 @@ class Ledger:
         )
 
     def release(self, connection: sa.Connection, task: Task, stage: StageName) -> None:
-        """Release one stage of a content if this worker holds it; without an outcome it stays due."""
+        """Release the lease on a stage if this worker holds it; without an outcome the stage stays due."""
         connection.execute(
             lease.delete().where(
                 lease.c.content_id == task.content_id, lease.c.stage == stage, lease.c.token == self._token
             )
         )
 
-    def give_back(self, connection: sa.Connection) -> None:
-        """Release everything this worker holds, to be taken again by anyone at once."""
+    def release_all(self, connection: sa.Connection) -> None:
+        """Release all leases of this worker, so that any worker can take the work at once."""
         connection.execute(lease.delete().where(lease.c.token == self._token))
 
     def _lease(self, connection: sa.Connection, tasks: Sequence[Task], now_s: float) -> None:
@@ -191,7 +191,7 @@ class Ledger:
 
 
 def count_due(connection: sa.Connection, stages: Sequence[Stage], along: Sequence[Stage] = ()) -> int:
-    """Count the contents that lack at least one of the stages, and one of those along where there are any."""
+    """Count the contents that lack at least one of the stages, and one of ``along`` if there are any."""
     due = _conditions([*stages, *along], time.time())
     statement = sa.select(sa.func.count()).select_from(content).where(_is_present())
     for some in (stages, along):
@@ -201,12 +201,12 @@ def count_due(connection: sa.Connection, stages: Sequence[Stage], along: Sequenc
 
 
 def drop_abandoned_leases(connection: sa.Connection) -> None:
-    """Free the work of dead workers; right only while holding the exclusive lock on the library."""
+    """Delete the leases of dead workers; valid only while holding the exclusive lock on the library."""
     connection.execute(lease.delete())
 
 
 def forget_failures(connection: sa.Connection) -> int:
-    """Make every failed piece of work due again and return how many there were."""
+    """Make all failed work due again and return how many outcomes that was."""
     return connection.execute(outcome.delete().where(outcome.c.status == OutcomeStatus.FAILED)).rowcount
 
 
@@ -216,23 +216,23 @@ def _is_present() -> sa.ColumnElement[bool]:
 
 def _lies_below(folders: Sequence[str]) -> sa.ColumnElement[bool]:
     path = folder.c.path.concat("/").concat(picture.c.path)
-    beginnings = [f"{one.rstrip('/')}/" for one in folders]
+    prefixes = [f"{one.rstrip('/')}/" for one in folders]
     return sa.exists().where(
         picture.c.content_id == content.c.id,
         picture.c.folder_id == folder.c.id,
         picture.c.vanished_at_s.is_(None),
-        sa.or_(*(sa.func.substr(path, 1, len(begin)) == begin for begin in beginnings)),
+        sa.or_(*(sa.func.substr(path, 1, len(prefix)) == prefix for prefix in prefixes)),
     )
 
 
 def _conditions(stages: Sequence[Stage], now_s: float) -> dict[StageName, sa.ColumnElement[bool]]:
-    """Build what makes each stage due when all of them are taken together."""
+    """Return the condition under which each stage is due when all are taken together."""
     can_look = any(stage.name == LOOK for stage in stages)
     return {stage.name: _is_due(stage, now_s, can_look=can_look) for stage in stages}
 
 
 def _is_due(stage: Stage, now_s: float, *, can_look: bool) -> sa.ColumnElement[bool]:
-    """Say, for the content of the enclosing query, whether the stage lacks a result and nobody is at it."""
+    """Return the condition that the content of the enclosing query has no current outcome and no lease."""
     has_outcome = sa.exists().where(
         outcome.c.content_id == content.c.id,
         outcome.c.stage == stage.name,

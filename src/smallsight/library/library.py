@@ -1,6 +1,6 @@
-"""The library as its callers see it: folders, pictures, and what people may change about them.
+"""The library's public interface: folders, pictures, and edits by people.
 
-Owns reading and editing. Filling it is the indexer's part, finding in it the searcher's.
+Owns reading and editing. The indexer fills the library, and the searcher searches it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class FolderSummary:
 
 @dataclass(frozen=True, slots=True)
 class LibrarySummary:
-    """How much there is, and how far the work on it has come; all counts are of distinct contents."""
+    """Counts of folders and files, and of distinct contents by the state of the work on them."""
 
     num_folders: int
     num_files: int
@@ -49,7 +49,7 @@ class LibrarySummary:
 
 @dataclass(frozen=True, slots=True)
 class PictureDetails:
-    """Everything the library knows about one content, and where its files are."""
+    """Everything the library knows about one content, and the paths of its files."""
 
     content_id: int
     paths: tuple[Path, ...]
@@ -64,21 +64,21 @@ class PictureDetails:
     description_source: str | None
     description_model: str | None
     tags: tuple[str, ...]
-    machine_tags: tuple[str, ...]  # those of them that no person gave
+    machine_tags: tuple[str, ...]  # those of ``tags`` that no person added
     problems: tuple[str, ...]
 
 
 class Library:
-    """Folders and pictures over an open database. Methods that change something need it open for writing."""
+    """Folders and pictures over an open database. Methods that change data need it open for writing."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add_folder(self, path: Path) -> FolderSummary:
-        """Add a folder, or return the one that already holds it.
+        """Add a folder, or return the folder of the library that already contains it.
 
-        Folders of the library that lie below a new one become part of it and keep their pictures.
-        Raises FolderError when there is no such folder.
+        Folders of the library below a new one are merged into it and keep their pictures. Raises FolderError
+        if there is no such folder or it cannot be read.
         """
         root = _resolved_folder(path)
         with self._database.writing() as connection:
@@ -87,11 +87,11 @@ class Library:
                     return _summarise(connection, known.id)
             row = connection.execute(folder.insert().values(path=str(root), added_at_s=time.time()))
             folder_id = int((row.inserted_primary_key or (0,))[0])
-            _take_in_folders_below(connection, folder_id, root)
+            _merge_folders_below(connection, folder_id, root)
             return _summarise(connection, folder_id)
 
     def remove_folder(self, path: Path) -> FolderSummary:
-        """Forget a folder and the files in it; nothing on disk is touched. Raises NotInLibraryError."""
+        """Remove a folder from the library, leaving the disk unchanged; raises NotInLibraryError."""
         wanted = str(path.expanduser().absolute())
         with self._database.writing() as connection:
             folder_id = connection.execute(
@@ -121,7 +121,7 @@ class Library:
             return [_summarise(connection, folder_id) for folder_id in ids]
 
     def summary(self) -> LibrarySummary:
-        """Count what there is."""
+        """Count folders, files and contents, those processed and those failed."""
         here = sa.exists().where(picture.c.content_id == content.c.id, picture.c.vanished_at_s.is_(None))
         has_vector = sa.exists().where(chunk.c.content_id == content.c.id)
 
@@ -146,17 +146,17 @@ class Library:
         return LibrarySummary(*(int(count) for count in row))
 
     def find_content(self, path: Path) -> int:
-        """Return the content of the file at path; raises NotInLibraryError when it was never indexed."""
+        """Return the content id of the file at path; raises NotInLibraryError if it was never indexed."""
         wanted = path.expanduser().absolute()
         with self._database.reading() as connection:
-            for place in dict.fromkeys([wanted, wanted.parent.resolve() / wanted.name]):
+            for candidate in dict.fromkeys([wanted, wanted.parent.resolve() / wanted.name]):
                 for known in connection.execute(sa.select(folder.c.id, folder.c.path)):
-                    if not place.is_relative_to(known.path):
+                    if not candidate.is_relative_to(known.path):
                         continue
                     content_id = connection.execute(
                         sa.select(picture.c.content_id).where(
                             picture.c.folder_id == known.id,
-                            picture.c.path == place.relative_to(known.path).as_posix(),
+                            picture.c.path == candidate.relative_to(known.path).as_posix(),
                         )
                     ).scalar()
                     if content_id is not None:
@@ -175,12 +175,12 @@ class Library:
         return [tuple(self.details(content_id).paths[0] for content_id in group) for group in groups]
 
     def details(self, content_id: int) -> PictureDetails:
-        """Return what is known about a content; raises NotInLibraryError."""
+        """Return what is known about a content; raises NotInLibraryError if there is none with this id."""
         with self._database.reading() as connection:
             row = connection.execute(sa.select(content).where(content.c.id == content_id)).one_or_none()
             if row is None:
-                raise NotInLibraryError(f"No content has the number {content_id}.")
-            places = connection.execute(
+                raise NotInLibraryError(f"There is no content with the id {content_id}.")
+            files = connection.execute(
                 sa.select(folder.c.path, picture.c.path.label("below"))
                 .join(folder, folder.c.id == picture.c.folder_id)
                 .where(picture.c.content_id == content_id, picture.c.vanished_at_s.is_(None))
@@ -188,7 +188,7 @@ class Library:
             ).all()
             return PictureDetails(
                 content_id=content_id,
-                paths=tuple(Path(place.path) / place.below for place in places),
+                paths=tuple(Path(file.path) / file.below for file in files),
                 sha256=row.sha256,
                 size_bytes=row.size_bytes,
                 format=row.format,
@@ -219,7 +219,7 @@ class Library:
         tags_added: tuple[str, ...] = (),
         tags_removed: tuple[str, ...] = (),
     ) -> PictureDetails:
-        """Store what a person says; an empty description or text gives the field back to the machine."""
+        """Store a person's edits; an empty description or text lets the machine write the field again."""
         changes: dict[str, str | None] = {}
         if description is not None:
             changes |= {
@@ -235,13 +235,13 @@ class Library:
         with self._database.writing() as connection:
             if changes:
                 connection.execute(content.update().where(content.c.id == content_id).values(**changes))
-            given_back = [
+            reopened = [
                 stage
                 for stage, text in ((DESCRIBE, description), (READ, ocr_text))
                 if text is not None and not text.strip()
             ]
             connection.execute(
-                outcome.delete().where(outcome.c.content_id == content_id, outcome.c.stage.in_(given_back))
+                outcome.delete().where(outcome.c.content_id == content_id, outcome.c.stage.in_(reopened))
             )
             add_tags(connection, content_id, tags_added)
             remove_tags(connection, content_id, tags_removed)
@@ -258,18 +258,16 @@ def _resolved_folder(path: Path) -> Path:
             f"No such folder: {expanded}", hint="check the path for typing mistakes."
         ) from error
     if not root.is_dir():
-        raise FolderError(f"Not a folder: {root}", hint="name the folder that holds the picture.")
+        raise FolderError(f"Not a folder: {root}", hint="give the folder that holds the picture.")
     try:
         next(root.iterdir(), None)
     except OSError as error:
-        raise FolderError(
-            f"Folder cannot be read: {root}", hint="give this user the right to read it."
-        ) from error
+        raise FolderError(f"Folder cannot be read: {root}", hint="give this user read permission.") from error
     return root
 
 
-def _take_in_folders_below(connection: sa.Connection, folder_id: int, root: Path) -> None:
-    """Make pictures of folders below root pictures of root."""
+def _merge_folders_below(connection: sa.Connection, folder_id: int, root: Path) -> None:
+    """Move the pictures of folders below root to root, and delete those folders."""
     for known in connection.execute(sa.select(folder.c.id, folder.c.path)).all():
         if known.id == folder_id or not Path(known.path).is_relative_to(root):
             continue

@@ -1,6 +1,6 @@
 """The exclusive lock on a data folder: at most one process writes to a library.
 
-The operating system drops the lock when its holder dies, however it dies.
+The operating system releases the lock when the process that holds it ends, for whatever reason.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if sys.platform == "win32":  # pragma: no cover - not run on the machines that m
     import msvcrt
 
     def _try_lock(descriptor: int) -> None:
-        os.lseek(descriptor, 1024, os.SEEK_SET)  # past the holder's number, so that others can read it
+        os.lseek(descriptor, 1024, os.SEEK_SET)  # past the holder's process id, so that others can read it
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
 else:
     import fcntl
@@ -27,14 +27,14 @@ else:
 
 
 class WriterLock:
-    """Held from ``acquire`` to ``release``; not re-entrant."""
+    """A lock on one file, held from ``acquire`` to ``release``; not re-entrant."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
 
     def acquire(self) -> Self:
-        """Take the lock now, or raise LibraryBusyError that names the process holding it."""
+        """Take the lock without waiting; raises LibraryBusyError with the process that holds it."""
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
         try:
             _try_lock(descriptor)
@@ -54,7 +54,7 @@ class WriterLock:
         return self
 
     def release(self) -> None:
-        """Let others write; does nothing when the lock is not held."""
+        """Release the lock; does nothing if it is not held."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

@@ -1,4 +1,4 @@
-"""One content on its way through the stages, with its picture as far as the due stages need it."""
+"""One content as it passes through the stages, with the parts of its picture that due stages need."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from smallsight.model.picture_argument import NamedBytes, NamedImage
 
 
 class Needs(Flag):
-    """What a stage has to be given of a picture."""
+    """What a stage needs of a picture."""
 
     NOTHING = 0
     FACTS = auto()  # size, format, perceptual hashes, thumbnail
-    READABLE = auto()  # pixels, no longer side than index.ocr_max_side_px
-    FULL_SIZE = auto()  # all pixels, exactly as a model that opens the file itself sees them
-    MOVING = auto()  # an animation as the bytes of its file, for a model that sees videos
+    READABLE = auto()  # pixels, longest side at most index.ocr_max_side_px
+    FULL_SIZE = auto()  # all pixels, identical to those that a model decodes from the file itself
+    MOVING = auto()  # an animation as the bytes of its file, for a model that supports videos
 
 
 @dataclass(slots=True, eq=False)
 class OpenedContent:
-    """A task, and what opening its file gave: a picture, or the error why there is none.
+    """A task, and the result of opening its file: a picture or an error.
 
     ``path`` is the first of its files. ``file`` holds the bytes of an animation that a model opens itself.
-    ``full_size_error`` is set when only decoding all pixels failed. ``opening_s`` is what reading and
-    decoding took.
+    ``full_size_error`` is set if only decoding all pixels failed. ``opening_s`` is the time spent reading and
+    decoding.
     """
 
     task: Task
@@ -43,22 +43,22 @@ class OpenedContent:
     reported: set[SmallsightError] = field(default_factory=set)  # so that one problem is reported once
 
     def is_due(self, stage: StageName) -> bool:
-        """Say whether a stage has something to store: a result, or the error that kept it from one.
+        """Return whether a stage has something to store: a result or an error.
 
-        A file that is no longer there leaves its content due: the next scan finds out what became of it. One
-        that cannot be decoded fails the stage ``look``, and the others are no longer due.
+        If a file is missing, its content stays due: the next scan determines what happened to it. If it
+        cannot be decoded, the stage ``look`` fails, and the others are no longer due.
         """
         if stage not in self.task.keys or isinstance(self.error, PictureNotFoundError):
             return False
         return self.error is None or stage == LOOK or LOOK not in self.task.keys
 
     def take_opening_s(self) -> float:
-        """Return the seconds that opening took, and 0 from then on: they count for the first stage only."""
+        """Return the seconds that opening took, then 0: they count for the first stage only."""
         seconds, self.opening_s = self.opening_s, 0.0
         return seconds
 
     def take_shown(self) -> NamedBytes | NamedImage:
-        """Return the picture to show to a model and let go of it: all pixels take much memory."""
+        """Return the picture for a model and release it here, because all pixels take much memory."""
         if self.file is not None:
             data, self.file = self.file, None
             return NamedBytes(self.path.name, data)

@@ -1,4 +1,4 @@
-"""Stores how stages ended: in one transaction with what they made, then reported and counted."""
+"""Stores the outcomes of stages in one transaction with their results, then counts and reports them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class StageReport:
-    """How one stage went; ``seconds`` is work, not waiting."""
+    """The outcomes of one stage; ``seconds`` is time spent working, not waiting."""
 
     done: int = 0
     failed: int = 0
@@ -29,7 +29,7 @@ class StageReport:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A stage that has ended for one content, well or with an error."""
+    """A stage that has ended for one content, with or without an error."""
 
     content: OpenedContent
     stage: StageName
@@ -59,8 +59,8 @@ class Outcomes:
     def store(self, ended: Sequence[Ended], write: Callable[[sa.Connection], object]) -> bool:
         """Store outcomes and call ``write`` with the connection, all in one transaction.
 
-        Returns False when a lease was lost: then nothing is stored, counted or reported, and what this worker
-        still holds of it is due again.
+        Returns False if a lease was lost: then nothing is stored, counted or reported, and this worker's
+        remaining leases on it are released.
         """
         try:
             with self._database.writing() as connection:
@@ -79,7 +79,7 @@ class Outcomes:
         return True
 
     def _renew(self, connection: sa.Connection) -> None:
-        """Keep what this worker holds, for work that is slower than a lease."""
+        """Extend this worker's leases in time, for work that is slower than a lease."""
         now_s = time.monotonic()
         if now_s - self._renewed_at_s >= self._renew_after_s:
             self._ledger.renew(connection)

@@ -1,4 +1,4 @@
-"""What work on the library reports while it runs: how far it is, what went wrong, and what changed."""
+"""The reports of work on the library while it runs: progress, problems and changes."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from smallsight.library.ledger import OutcomeStatus, StageName
 
 
 class PictureChange(StrEnum):
-    """What a scan found out about one file."""
+    """A change of one file that a scan found."""
 
-    ADDED = "added"  # also a vanished file that is back
-    CHANGED = "changed"  # it has other bytes than before
-    MOVED = "moved"  # follows ADDED, of the same path, once a file with these bytes is known to be gone
+    ADDED = "added"  # or a vanished file that has reappeared
+    CHANGED = "changed"  # its bytes differ from before
+    MOVED = "moved"  # follows ADDED for the same path, once a file with these bytes is known to be gone
     VANISHED = "vanished"
 
 
 class Progress(Protocol):
-    """Called as work goes on, in the thread that does it; must return soon and not raise.
+    """Callbacks during work, in the thread that does it; they must return quickly and not raise.
 
-    ``stored`` and ``picture_changed`` are the change feed: each is called once for what is in the database,
-    after the transaction that put it there has been committed.
+    ``stored`` and ``picture_changed`` are the change feed: each is called once per change of the database,
+    after the transaction has been committed.
     """
 
     def begin(self, activity: str, total: int | None, unit: str) -> None:
-        """Start an activity of ``total`` units; None when the number is not known."""
+        """Start an activity of ``total`` units; None if the number is unknown."""
         ...
 
     def advance(self, n: int = 1) -> None:
@@ -39,13 +39,13 @@ class Progress(Protocol):
         ...
 
     def problem(self, path: str, error: SmallsightError) -> None:
-        """Report what is wrong with one picture; the work goes on."""
+        """Report a problem with one picture; the work continues."""
         ...
 
     def stored(self, content_id: int, stage: StageName, outcome: OutcomeStatus) -> None:
-        """Report that a stage's outcome for a content, and what it made, has been committed."""
+        """Report that a stage's outcome for a content and its result have been committed."""
         ...
 
     def picture_changed(self, content_id: int | None, path: Path, change: PictureChange) -> None:
-        """Report that a scan has committed a change to the file at path; no content if it is unreadable."""
+        """Report that a scan has committed a change of the file at path; content_id is None if unreadable."""
         ...

@@ -1,4 +1,4 @@
-"""The bytes of files that a scan has just read, for whoever opens the same pictures next."""
+"""Keeps the bytes of files that a scan has just read, for the stages that open them next."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ _MAX_BYTES = 64 * MIB
 
 
 class ReadFiles:
-    """Holds files by the SHA-256 of their bytes until they are taken, the first ones up to a limit of memory.
+    """Holds files by the SHA-256 of their bytes until they are taken, up to a memory limit.
 
-    A scan of a few new pictures hands all of them on, and each is read once. Of a scan that reads more than
-    the limit the rest is not kept and has to be read again. It keeps the first and not the last because work
-    on contents goes in the order in which they were first seen.
+    A scan of a few new pictures passes all of them on, and each is read once. If a scan reads more than the
+    limit, the rest is not kept and has to be read again. The first files are kept, not the last, because
+    contents are processed in the order in which they were first seen.
     """
 
     def __init__(self, max_bytes: int = _MAX_BYTES) -> None:
@@ -21,19 +21,19 @@ class ReadFiles:
         self._files: dict[str, bytes] = {}
 
     def keep(self, sha256: str, data: bytes) -> None:
-        """Keep a file, or do nothing where there is no room for it."""
+        """Keep a file, or do nothing if it exceeds the limit."""
         if sha256 not in self._files and self._num_bytes + len(data) <= self._max_bytes:
             self._files[sha256] = data
             self._num_bytes += len(data)
 
     def take(self, sha256: str) -> bytes | None:
-        """Return a file and forget it; None when it is not here."""
+        """Remove and return a file; None if it is not held."""
         data = self._files.pop(sha256, None)
         if data is not None:
             self._num_bytes -= len(data)
         return data
 
     def clear(self) -> None:
-        """Forget every file."""
+        """Remove every file."""
         self._files.clear()
         self._num_bytes = 0

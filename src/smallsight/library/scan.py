@@ -1,8 +1,8 @@
-"""Brings the library's list of files in line with a folder on disk.
+"""Updates the library's list of files from a folder on disk.
 
-Owns which files are new, changed, moved or gone. It reads files to hash them, and never writes to any.
-A file whose size and modification time are as before is not opened. Vanished files are marked, not
-forgotten, and a file that turns up elsewhere with the same bytes keeps its row.
+Decides which files are new, changed, moved or gone. It reads files to hash them, and never writes to them. A
+file with unchanged size and modification time is not opened. Vanished files are marked, not deleted, and a
+file that reappears elsewhere with the same bytes keeps its row.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _Item = TypeVar("_Item")
 
 @dataclass(slots=True)
 class ScanReport:
-    """What a scan found, in files; ``hash_s`` is the time spent reading and hashing."""
+    """The number of files that a scan found; ``hash_s`` is the time spent reading and hashing."""
 
     folder: Path
     found: int = 0
@@ -68,9 +68,9 @@ class _HashedFile:
 
 
 class FolderScan:
-    """One scan of one folder of the library; see the module's docstring.
+    """One scan of one folder of the library.
 
-    ``files`` is given the bytes that were read, for whoever opens the pictures next.
+    ``files`` receives the bytes that were read, for the stages that open the pictures next.
     """
 
     def __init__(
@@ -89,13 +89,13 @@ class FolderScan:
         self._report = ScanReport(folder=root)
 
     def run(self, progress: Progress, should_stop: Callable[[], bool]) -> ScanReport:
-        """Scan to the end, or until should_stop; what was committed by then stays.
+        """Scan to the end, or until should_stop returns True; what was committed by then stays.
 
-        Raises FolderError when the folder is not there, and marks nothing in that case.
+        Raises FolderError if the folder is missing, and marks nothing in that case.
         """
         if not self._root.is_dir():
             raise FolderError(
-                f"Folder is not there: {self._root}",
+                f"The folder is missing: {self._root}",
                 hint="connect the disk that holds it, or run `smallsight folders remove` to forget it.",
             )
         listing = self._list()
@@ -226,7 +226,7 @@ class FolderScan:
         new_rows: dict[int, int],
         progress: Progress,
     ) -> None:
-        """Give the rows of moved files their new place, mark the others that are gone, date the scan."""
+        """Move the rows of moved files, mark the other missing files, and set the time of the scan."""
         present = {found.path for found in listing.files}
         gone = [
             (path, file)
@@ -245,8 +245,8 @@ class FolderScan:
                     self._report.vanished += 1
                     changes.append((file.content_id, self._root / path, PictureChange.VANISHED))
                 else:
-                    place = _move(connection, file.id, new_id)
-                    changes.append((file.content_id, self._root / place, PictureChange.MOVED))
+                    new_path = _move(connection, file.id, new_id)
+                    changes.append((file.content_id, self._root / new_path, PictureChange.MOVED))
                     self._report.moved += 1
                     self._report.added -= 1
                 if file.content_id is not None:
@@ -288,24 +288,24 @@ def _content_ids(connection: sa.Connection, batch: Sequence[_HashedFile]) -> dic
 
 
 def _move(connection: sa.Connection, old_id: int, new_id: int) -> str:
-    """Let the row of a vanished file take the place of the newly found row with the same content.
+    """Replace the new row of a moved file by its old row, which keeps its id.
 
-    Returns the path there, from the folder on.
+    Returns the new path, relative to the folder.
     """
-    place = connection.execute(
+    new = connection.execute(
         sa.select(picture.c.path, picture.c.size_bytes, picture.c.mtime_ns).where(picture.c.id == new_id)
     ).one()
     connection.execute(picture.delete().where(picture.c.id == new_id))
     connection.execute(
         picture.update()
         .where(picture.c.id == old_id)
-        .values(path=place.path, size_bytes=place.size_bytes, mtime_ns=place.mtime_ns)
+        .values(path=new.path, size_bytes=new.size_bytes, mtime_ns=new.mtime_ns)
     )
-    return str(place.path)
+    return str(new.path)
 
 
 def _renew_texts(connection: sa.Connection, content_ids: set[int]) -> None:
-    """Names are searchable text: renew the index of the contents and make their vectors due again."""
+    """Update the search index of contents and make their vectors due, because names are searchable."""
     for ids in _batches(sorted(content_ids), _IDS_PER_STATEMENT):
         renew_searchable(connection, ids)
 

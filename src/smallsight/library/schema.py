@@ -2,9 +2,9 @@
 
 Owns names and types. The migrations create them; nothing calls ``metadata.create_all``.
 
-A **picture** is a file at a place; a **content** is what its bytes are. Everything learnt about a picture
-hangs on its content, so that a moved file keeps it and duplicates share it. Times are seconds since the
-epoch, in UTC. Hashes of 64 bits are stored as signed integers, because SQLite has no others.
+A **picture** is a file at a path; a **content** is its bytes. Everything known about a picture belongs to its
+content, so that a moved file keeps it and duplicates share it. Times are seconds since the epoch, in UTC.
+Hashes of 64 bits are stored as signed integers, because SQLite has no unsigned ones.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ content = Table(
     Column("description", Text),
     Column("description_source", String(8)),  # machine | human
     Column("description_model", Text),
-    Column("text_version", Integer, nullable=False, server_default="0"),  # grows when any text or tag changes
+    Column(
+        "text_version", Integer, nullable=False, server_default="0"
+    ),  # increases when any text or tag changes
     CheckConstraint("ocr_source IN ('machine', 'human')", name="ocr_source_known"),
     CheckConstraint("description_source IN ('machine', 'human')", name="description_source_known"),
 )
@@ -104,11 +106,11 @@ content_tag = Table(
     Index("content_tag_tag", "tag_id"),
 )
 
-refused_tag = Table(  # what a person took off a content, so that no machine puts it there again
+refused_tag = Table(  # what a person removed from a content, so that no machine adds it again
     "refused_tag",
     metadata,
     Column("content_id", Integer, ForeignKey("content.id", ondelete="CASCADE"), primary_key=True),
-    Column("folded", Text, primary_key=True),  # of the tag, which may be forgotten meanwhile
+    Column("folded", Text, primary_key=True),  # of the tag, which may have been deleted since
 )
 
 chunk = Table(
@@ -121,7 +123,7 @@ chunk = Table(
     Column("vector", LargeBinary, nullable=False),  # float16 little-endian, unit length
     Index("chunk_content", "content_id"),
     Index("chunk_embedder", "embedder_key", "content_id"),
-    sqlite_autoincrement=True,  # ids are never used twice: vectors in memory are brought up to date by them
+    sqlite_autoincrement=True,  # ids are never reused: vectors in memory are updated by them
 )
 
 outcome = Table(

@@ -1,4 +1,4 @@
-"""Tagging pictures with a model: how it is asked, and which of its labels become tags."""
+"""Tags pictures with a model; decides which tasks it runs and which of its labels become tags."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ __all__ = [
 ]
 
 _VERSION = "tag-1"
-_TASKS_OF_LABELS = ("<OD>", "<DENSE_REGION_CAPTION>")  # objects by their class first: the surer names
+_TASKS_OF_LABELS = ("<OD>", "<DENSE_REGION_CAPTION>")  # object classes first: they are more reliable
 _TASK_OF_TEXT = "<OCR_WITH_REGION>"
 NEEDED_TASKS = frozenset((*_TASKS_OF_LABELS, _TASK_OF_TEXT))
 _MAX_TAGS = 32
 _MAX_TAG_WORDS = 4
 _MAX_TAG_CHARS = 40
-_MAX_TOKENS_OF_LABELS = 256  # 32 things with their places
-_MAX_TOKENS_OF_TEXT = 1023  # as much as Florence-2 writes
-_PLACE = re.compile(r"<?loc_\d+>")  # left over where an answer breaks its own grammar
-_PICTURES_AT_ONCE = 4  # held in full resolution until every task is done with them
+_MAX_TOKENS_OF_LABELS = 256  # 32 objects with their locations
+_MAX_TOKENS_OF_TEXT = 1023  # the most that Florence-2 generates
+_LOCATION = re.compile(r"<?loc_\d+>")  # left over from malformed answers
+_PICTURES_AT_ONCE = 4  # held at full resolution until every task is done
 
 
 @dataclass(frozen=True, slots=True)
 class TagRequest:
-    """A picture, and what is wanted of it."""
+    """A picture, and which results are wanted."""
 
     picture: NamedBytes | NamedImage
     wants_tags: bool = True
@@ -52,31 +52,31 @@ class TagRequest:
 
 @dataclass(frozen=True, slots=True)
 class TaggedPicture:
-    """What was found in one picture, or why it was not; None for what was not wanted."""
+    """The tags and lines of one picture, or the errors; None for what was not wanted."""
 
     tags: tuple[str, ...] | SmallsightError | None = None
     lines: tuple[TextLine, ...] | SmallsightError | None = None
 
 
 class PictureTagger(Protocol):
-    """Tags pictures, and reads them, with a model of its own or a borrowed one.
+    """Tags and reads pictures with a model that it owns or borrows.
 
-    ``key`` names everything that decides the tags, ``reading_key`` everything that decides the lines of text.
+    ``key`` identifies everything that affects the tags, ``reading_key`` everything that affects the lines.
     """
 
     key: str
     reading_key: str
 
     def tag(self, requests: Iterable[TagRequest]) -> Generator[TaggedPicture, None, None]:
-        """Yield what was found for each request in order; closing it ends the work.
+        """Yield the result of each request in order; closing the generator stops the work.
 
-        Pictures are taken as they are needed, in the thread that asks.
+        Pictures are consumed on demand, in the calling thread.
         """
         ...
 
 
 class ModelTagger:
-    """A ``PictureTagger`` with a loaded model that has NEEDED_TASKS; it does not close the model."""
+    """A ``PictureTagger`` for a loaded model that supports NEEDED_TASKS; it does not close the model."""
 
     def __init__(self, model: Model, limits: Limits) -> None:
         self._model = model
@@ -85,10 +85,7 @@ class ModelTagger:
         self.reading_key = f"{_VERSION}-lines:{model.key}"
 
     def tag(self, requests: Iterable[TagRequest]) -> Generator[TaggedPicture, None, None]:
-        """Yield what was found for each request in order; a few pictures go through each task together.
-
-        Pictures are taken as they are needed, in the thread that asks; closing it ends the work.
-        """
+        """Yield the result of each request in order; a few pictures go through each task together."""
         with PictureOpener(self._limits) as opener:
             waiting = iter(requests)
             while some := list(islice(waiting, _PICTURES_AT_ONCE)):
@@ -112,7 +109,7 @@ class ModelTagger:
         is_wanted: Sequence[bool],
         max_tokens: int,
     ) -> list[Answer | SmallsightError | None]:
-        """Return the answer about each image, the error it already is, or None where none is wanted."""
+        """Return an answer for each image, or the error in its place, or None if none is wanted."""
         asked = [
             image
             for image, wanted in zip(images, is_wanted, strict=True)
@@ -126,9 +123,9 @@ class ModelTagger:
 
 
 def tags_of_labels(labels: Iterable[str]) -> tuple[str, ...]:
-    """Return the labels that make good tags, in lower case, each once, in their order, at most 32.
+    """Return the labels that make good tags, in lower case, without repeats, in their order, at most 32.
 
-    One of more than four words or 40 characters is a sentence and left out, and so is a piece of a place.
+    A label of more than four words or 40 characters is a sentence and left out, as is part of a location.
     """
     tags: dict[str, str] = {}  # by the form in which tags are compared
     for label in labels:
@@ -136,7 +133,7 @@ def tags_of_labels(labels: Iterable[str]) -> tuple[str, ...]:
         words = printable.lower().split()
         name = " ".join(words)
         folded = normalise(name).strip()
-        if _PLACE.search(name) is not None:
+        if _LOCATION.search(name) is not None:
             continue
         is_short = 0 < len(words) <= _MAX_TAG_WORDS and len(name) <= _MAX_TAG_CHARS
         if is_short and folded and any(mark.isalnum() for mark in name):
@@ -151,14 +148,14 @@ def lines_of_quads(
     return tuple(
         TextLine(
             text,
-            1.0,  # the model says none
+            1.0,  # the model reports none
             tuple(
                 (_fraction(x, size_px[0]), _fraction(y, size_px[1]))
                 for x, y in zip(quad[0::2], quad[1::2], strict=True)
             ),
         )
         for label, quad in zip(labels, quads_px, strict=True)
-        if (text := " ".join(_PLACE.sub(" ", label).split()))
+        if (text := " ".join(_LOCATION.sub(" ", label).split()))
     )
 
 
@@ -193,5 +190,5 @@ def _data(answer: Answer) -> Mapping[str, Any]:
     return answer.data or {}
 
 
-def _fraction(place_px: float, side_px: int) -> float:
-    return min(max(place_px / side_px, 0.0), 1.0)
+def _fraction(position_px: float, side_px: int) -> float:
+    return min(max(position_px / side_px, 0.0), 1.0)

@@ -1,6 +1,6 @@
-"""The texts that hang on a content: how they are stored, edited, and cut into chunks for embedding.
+"""The texts of a content: how they are stored, edited, and split into chunks for embedding.
 
-A person's text always wins: what a machine writes never replaces it.
+A person's text takes precedence: a machine's text never replaces it.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ _NAMES_WITHOUT_MEANING = frozenset(_WORDS_OF_CAMERAS_AND_PROGRAMS.split())
 
 @dataclass(frozen=True, slots=True)
 class EmbeddableTexts:
-    """Everything about one content that vectors are made of."""
+    """The texts of one content that are embedded."""
 
     ocr_text: str | None
     description: str | None
     tags: Sequence[str]
-    names: Sequence[str]  # of its files, with their folders
+    names: Sequence[str]  # paths of its files
 
 
 def store_lines(
     connection: sa.Connection, content_id: int, lines: Sequence[TextLine], max_chars: int
 ) -> bool:
-    """Replace the lines read by a machine; the text itself stays when a person has corrected it.
+    """Replace the lines read by a machine; the text itself stays if a person has corrected it.
 
-    Says whether the text changed.
+    Returns whether the text changed.
     """
     connection.execute(text_line.delete().where(text_line.c.content_id == content_id))
     rows = [
@@ -75,7 +75,7 @@ def store_lines(
 def store_description(
     connection: sa.Connection, content_id: int, text: str, model_name: str, max_chars: int
 ) -> bool:
-    """Store what a model said unless a person has described the content; say whether anything changed."""
+    """Store a model's description unless a person has written one; return whether it changed."""
     description = text.strip()[:max_chars] or None
     before = connection.execute(
         sa.select(content.c.description, content.c.description_source).where(content.c.id == content_id)
@@ -91,22 +91,22 @@ def store_description(
 
 
 def renew_searchable(connection: sa.Connection, content_ids: Sequence[int]) -> None:
-    """Bring what is derived from the texts of these contents up to date: the words now, vectors when due."""
+    """Update what is derived from the texts of these contents: the index now, vectors when due."""
     renew_text_version(connection, content_ids)
     refresh_search_text(connection, content_ids)
 
 
 def renew_text_version(connection: sa.Connection, content_ids: Sequence[int]) -> None:
-    """Say that texts of these contents changed, so that what was derived from them is due again."""
+    """Increase the text version of these contents, so that what is derived from it is due again."""
     connection.execute(
         content.update().where(content.c.id.in_(content_ids)).values(text_version=content.c.text_version + 1)
     )
 
 
 def add_tags(connection: sa.Connection, content_id: int, names: Iterable[str]) -> None:
-    """Put a person's tags on a content; one that differs only in case or accents is the same tag.
+    """Add a person's tags to a content; tags that differ only in case or accents are the same.
 
-    A tag that a machine gave becomes the person's.
+    A tag that a machine added becomes the person's.
     """
     for name in names:
         folded = normalise(name).strip()
@@ -123,31 +123,31 @@ def add_tags(connection: sa.Connection, content_id: int, names: Iterable[str]) -
 
 
 def remove_tags(connection: sa.Connection, content_id: int, names: Iterable[str]) -> None:
-    """Take tags off a content for a person, and remember that no machine shall put them there again."""
+    """Remove tags from a content for a person, and record that no machine may add them again."""
     folded = [normalise(name).strip() for name in names]
-    carried = connection.execute(
+    current = connection.execute(
         sa.select(tag.c.id, tag.c.folded)
         .join(content_tag)
         .where(content_tag.c.content_id == content_id, tag.c.folded.in_(folded))
     ).all()
-    for row in carried:
+    for row in current:
         connection.execute(
             insert(refused_tag).values(content_id=content_id, folded=row.folded).on_conflict_do_nothing()
         )
-    _take_off(connection, content_id, [row.id for row in carried])
+    _detach_tags(connection, content_id, [row.id for row in current])
 
 
 def store_machine_tags(connection: sa.Connection, content_id: int, names: Iterable[str]) -> bool:
-    """Replace the tags that machines gave a content; say whether its tags changed.
+    """Replace the tags that machines added to a content; return whether its tags changed.
 
-    A person's tags stay a person's, and a tag that a person took off does not come back.
+    A person's tags stay, and a tag that a person removed is not added again.
     """
     refused = set(
         connection.execute(
             sa.select(refused_tag.c.folded).where(refused_tag.c.content_id == content_id)
         ).scalars()
     )
-    carried = {
+    current = {
         row.folded: row
         for row in connection.execute(
             sa.select(tag.c.id, tag.c.folded, content_tag.c.source)
@@ -156,38 +156,38 @@ def store_machine_tags(connection: sa.Connection, content_id: int, names: Iterab
         )
     }
     wanted = {folded: name for name in names if (folded := normalise(name).strip()) and folded not in refused}
-    added = [folded for folded in wanted if folded not in carried]
+    added = [folded for folded in wanted if folded not in current]
     for folded in added:
         tag_id = _tag_id(connection, wanted[folded], folded)
         connection.execute(
             content_tag.insert().values(content_id=content_id, tag_id=tag_id, source="machine")
         )
-    outdated = [row.id for folded, row in carried.items() if row.source == "machine" and folded not in wanted]
-    _take_off(connection, content_id, outdated)
+    outdated = [row.id for folded, row in current.items() if row.source == "machine" and folded not in wanted]
+    _detach_tags(connection, content_id, outdated)
     return bool(added or outdated)
 
 
 def _tag_id(connection: sa.Connection, name: str, folded: str) -> int:
-    """Return the tag of this form, made with this name if there is none."""
+    """Return the id of the tag with this folded form, creating it with this name if there is none."""
     connection.execute(insert(tag).values(name=name.strip(), folded=folded).on_conflict_do_nothing())
     return int(connection.execute(sa.select(tag.c.id).where(tag.c.folded == folded)).scalar_one())
 
 
-def _take_off(connection: sa.Connection, content_id: int, tag_ids: Sequence[int]) -> None:
-    """Take tags off a content; those that nothing carries any more are forgotten."""
+def _detach_tags(connection: sa.Connection, content_id: int, tag_ids: Sequence[int]) -> None:
+    """Remove tags from a content, and delete those that no content has any more."""
     connection.execute(
         content_tag.delete().where(content_tag.c.content_id == content_id, content_tag.c.tag_id.in_(tag_ids))
     )
-    is_carried = sa.exists().where(content_tag.c.tag_id == tag.c.id)
-    connection.execute(tag.delete().where(tag.c.id.in_(tag_ids), ~is_carried))
+    is_used = sa.exists().where(content_tag.c.tag_id == tag.c.id)
+    connection.execute(tag.delete().where(tag.c.id.in_(tag_ids), ~is_used))
 
 
 def chunk_texts(texts: EmbeddableTexts) -> list[str]:
-    """Cut what is known about a content into the pieces that get a vector each; may be empty.
+    """Split what is known about a content into chunks, each of which gets a vector; may be empty.
 
-    The text in the picture and the description are cut into runs of 40 words that share 10 with the next,
-    because the embedder sees 256 tokens and because a short piece matches a short question best. Tags make
-    one piece, and so do file names that say something.
+    The text in the picture and the description are split into windows of 40 words that overlap by 10, because
+    the embedder reads 256 tokens and because a short chunk matches a short question best. The tags make one
+    chunk, and so does each meaningful file name.
     """
     chunks: list[str] = []
     for text in (texts.description, texts.ocr_text):
@@ -206,7 +206,7 @@ def _windows(words: Sequence[str]) -> list[str]:
 
 
 def _meaning_of_name(path: str) -> str:
-    """Return the words of a file's name if a person seems to have chosen them, else an empty string."""
+    """Return the words of a file name if a person seems to have chosen it, else an empty string."""
     stem = path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
     words = [word for word in _NAME_WORD.findall(stem) if word.lower() not in _NAMES_WITHOUT_MEANING]
     return " ".join(words) if len(words) >= 2 else ""

@@ -1,4 +1,4 @@
-"""Thumbnails on disk, one file a content, named by its hash."""
+"""Thumbnails on disk, one file per content, named by its SHA-256."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from smallsight.library.database import storage_errors
 
 
 def thumbnail_path(thumbnails_dir: Path, sha256: str) -> Path:
-    """Return where the thumbnail of a content belongs; it need not exist."""
+    """Return the path of the thumbnail of a content; it need not exist."""
     return thumbnails_dir / sha256[:2] / f"{sha256}.webp"
 
 
 def store_thumbnail(thumbnails_dir: Path, sha256: str, thumbnail_webp: bytes) -> None:
-    """Write a thumbnail so that readers see either all of it or none; raises StorageError."""
+    """Write a thumbnail atomically; raises StorageError."""
     path = thumbnail_path(thumbnails_dir, sha256)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     with storage_errors(path):

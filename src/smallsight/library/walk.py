@@ -11,7 +11,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file worth opening; path is relative to the folder, with "/" between its parts."""
+    """A picture file; path is relative to the folder, with "/" between its parts."""
 
     path: str
     size_bytes: int
@@ -27,7 +27,7 @@ class Listing:
     unreadable_names: list[str] = field(default_factory=list)  # not valid text; shown escaped
 
     def covers(self, path: str) -> bool:
-        """Say whether the absence of path from ``files`` means that the file is gone."""
+        """Return whether the absence of path from ``files`` means that the file is gone."""
         return not any(
             below == "" or path.startswith(f"{below}/") for below in self.unreadable_folders
         )  # an unreadable folder hides what is in it
@@ -36,9 +36,9 @@ class Listing:
 def list_pictures(
     root: Path, *, suffixes: Collection[str], exclude: Sequence[str], follow_symlinks: bool
 ) -> Listing:
-    """Walk the folder and everything below it; suffixes are lower case, exclude holds glob patterns of names.
+    """Walk the folder and everything below it; suffixes are lower case, exclude holds glob patterns.
 
-    Symbolic links to files are never followed, links to folders only when asked; a loop is walked once.
+    Links to files are never followed, links to folders only with follow_symlinks; a loop is walked once.
     """
     listing = Listing()
     visited: set[tuple[int, int]] = set()
@@ -46,10 +46,10 @@ def list_pictures(
     while waiting:
         below = waiting.pop()
         try:
-            place = (root / below).stat()
-            if (place.st_dev, place.st_ino) in visited:
+            status = (root / below).stat()
+            if (status.st_dev, status.st_ino) in visited:
                 continue
-            visited.add((place.st_dev, place.st_ino))
+            visited.add((status.st_dev, status.st_ino))
             with os.scandir(root / below) as scan:
                 entries = sorted(scan, key=lambda entry: entry.name)
         except OSError:
@@ -73,11 +73,11 @@ def list_pictures(
 def _add_file(listing: Listing, entry: os.DirEntry[str], path: str) -> None:
     try:
         status = entry.stat(follow_symlinks=False)
-    except OSError:  # gone since it was listed: the next scan sees it or not
+    except OSError:  # gone since it was listed: left to the next scan
         return
     listing.files.append(FoundFile(path, status.st_size, status.st_mtime_ns))
 
 
 def _is_text(path: str) -> bool:
-    """Say whether a file name can be stored and shown: bytes that are not UTF-8 come as lone surrogates."""
+    """Return whether a file name can be stored and shown: invalid UTF-8 appears as lone surrogates."""
     return not any("\ud800" <= char <= "\udfff" for char in path)

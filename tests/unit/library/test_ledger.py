@@ -79,7 +79,7 @@ def test_later_stages_wait_for_the_look(filled: Database):
     assert set(tasks[0].keys) == {LOOK.name, READ.name}
     finish(filled, ledger, tasks[0], LOOK.name)
     with filled.writing() as connection:
-        ledger.give_back(connection)
+        ledger.release_all(connection)
     again = take(filled, ledger, [LOOK, READ], limit=1)
     assert again[0].keys == {READ.name: "read-1"}
 
@@ -151,7 +151,7 @@ def test_given_back_and_abandoned_work_can_be_taken_at_once(filled: Database):
         drop_abandoned_leases(connection)
     assert len(take(filled, alive, [LOOK])) == 5
     with filled.writing() as connection:
-        alive.give_back(connection)
+        alive.release_all(connection)
         assert connection.execute(sa.select(lease)).all() == []
 
 

@@ -122,7 +122,7 @@ def test_a_folder_that_is_gone_is_an_error_and_marks_nothing(
     scan()
     known = library.folders()[0]
     pictures.rename(pictures.with_name("unplugged"))
-    with pytest.raises(FolderError, match="not there"):
+    with pytest.raises(FolderError, match="folder is missing"):
         FolderScan(database, settings, known.id, known.path).run(Recorder(), lambda: False)
     assert not places(database)["a.png"][2]
 

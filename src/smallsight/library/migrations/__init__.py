@@ -1,4 +1,4 @@
-"""How a library's database came to have the shape it has, one step a file."""
+"""The schema migrations of the library's database, one step per file."""
 
 NEWEST = "0002"
-"""The shape this version works with; a test holds it equal to the last step."""
+"""The schema revision of this version; a test checks that it is the last step."""

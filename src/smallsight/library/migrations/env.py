@@ -1,4 +1,4 @@
-"""Alembic's entry point: runs the steps on the connection that ``database.migrate`` hands over."""
+"""Alembic's entry point: runs the steps on the connection that ``database.migrate`` passes in."""
 
 from alembic import context
 

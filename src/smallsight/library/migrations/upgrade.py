@@ -1,7 +1,6 @@
-"""Brings a database to the newest shape with Alembic.
+"""Migrates a database to the newest schema with Alembic.
 
-Apart from ``database`` so that Alembic (a quarter of a second to import) is loaded only when there is
-something to do.
+Separate from ``database`` so that Alembic (a quarter of a second to import) is loaded only when needed.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ def upgrade(connection: sa.Connection, current: str | None) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if current is not None and current not in known:
         raise LibraryDamagedError(
-            f"The library was made by a newer version of Smallsight (its shape is {current}).",
+            f"The library was made by a newer version of Smallsight (schema {current}).",
             hint="upgrade Smallsight, or point SMALLSIGHT_HOME at another folder.",
         )
     config.attributes["connection"] = connection
@@ -34,7 +33,7 @@ def upgrade(connection: sa.Connection, current: str | None) -> None:
 
 
 def newest_step() -> str | None:
-    """Return the last step among the files."""
+    """Return the revision of the last step."""
     return ScriptDirectory.from_config(_config()).get_current_head()
 
 

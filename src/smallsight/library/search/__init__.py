@@ -1,1 +1,1 @@
-"""Finding pictures again: by their words, by what they mean, by what they look like."""
+"""Search for pictures: by words, by meaning and by appearance."""

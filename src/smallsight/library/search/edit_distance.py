@@ -1,4 +1,4 @@
-"""How many edits apart one word is from many, all at once."""
+"""Edit distances from one word to many others, computed together."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 
 
 def edit_distances(word: str, others: Sequence[str], max_distance: int) -> np.ndarray:
-    """Return int16 [N]: edits that turn word into each other, or max_distance + 1 when more are needed.
+    """Return int16 [N]: edits from word to each of the others, or max_distance + 1 if more are needed.
 
-    An edit inserts, removes or replaces one character or swaps two neighbours, and no place is edited twice
-    (optimal string alignment). The table of partial distances is filled for all others together, and only
-    within max_distance of its diagonal.
+    An edit inserts, removes or replaces one character or swaps two neighbours, and no position is edited
+    twice (optimal string alignment). The table of partial distances is filled for all words together, and
+    only within max_distance of its diagonal.
     """
     too_far = max_distance + 1
     width = len(word) + max_distance
@@ -21,7 +21,7 @@ def edit_distances(word: str, others: Sequence[str], max_distance: int) -> np.nd
     letters_NL = others_NL.view(np.uint32).reshape(num_others, width + 1)
     lengths_N = np.fromiter(map(len, others), dtype=np.int64, count=num_others)
     points = [ord(character) for character in word]
-    # rows[i][j] [N]: distance of the first i letters of word from the first j letters of each other
+    # rows[i][j] [N]: distance of the first i letters of word from the first j letters of each other word
     before_last = last = np.full((width + 2, num_others), too_far, dtype=np.int16)
     last[: max_distance + 1] = np.arange(max_distance + 1, dtype=np.int16)[:, None]
     for i, point in enumerate(points, start=1):

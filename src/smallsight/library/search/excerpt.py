@@ -1,4 +1,4 @@
-"""The piece of a text to show for a hit, and where in it the words of the query stand."""
+"""Selects the excerpt of a text to show for a hit, and highlights the words of the query in it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Excerpt:
 
     text: str
     highlights: tuple[tuple[int, int], ...]
-    num_matched: int  # different words of the query in it
+    num_matched: int  # distinct words of the query in it
 
 
 class Highlighter:
@@ -35,7 +35,7 @@ class Highlighter:
         ]
 
     def best_excerpt(self, texts: Iterable[str | None]) -> Excerpt:
-        """Return the excerpt with the most words of the query; of the earlier text on a tie."""
+        """Return the excerpt with the most words of the query; on a tie, of the earlier text."""
         best = Excerpt("", (), -1)
         for text in texts:
             if text is not None and text.strip():
@@ -47,9 +47,9 @@ class Highlighter:
         return best if best.num_matched >= 0 else Excerpt("", (), 0)
 
     def excerpt(self, text: str) -> Excerpt:
-        """Return the piece of the text in which most different words of the query stand together."""
+        """Return the part of the text that has the most distinct words of the query close together."""
         text = text[:_MAX_CHARS_LOOKED_AT]
-        spans = self._spans(tokenize(text)) if self._may_stand_in(text) else []
+        spans = self._spans(tokenize(text)) if self._may_match(text) else []
         first = 0
         num_matched = 0
         for position, (start, _, _) in enumerate(spans):
@@ -64,15 +64,15 @@ class Highlighter:
         shown = [(max(a, begin) - begin, min(b, end) - begin) for a, b, _ in spans if a < end and b > begin]
         return Excerpt(text[begin:end], _merged(shown), num_matched)
 
-    def _may_stand_in(self, text: str) -> bool:
-        """Rule out most texts without any word of the query without taking them apart."""
+    def _may_match(self, text: str) -> bool:
+        """Rule out most texts without any word of the query, without tokenising them."""
         if not text.isascii() or "'" in text:
             return bool(self._needles)
         lowered = text.lower()
         return any(needle in lowered for needle in self._needles)
 
     def _spans(self, tokens: Sequence[Token]) -> list[tuple[int, int, int]]:
-        """Return (start, end, number of the unit) for every place where a unit stands."""
+        """Return (start, end, index of the unit) for every match of a unit."""
         found = [
             (start, end, number) for number, find in enumerate(self._finders) for start, end in find(tokens)
         ]
@@ -80,7 +80,7 @@ class Highlighter:
 
 
 def _finder(unit: Unit, corrections: Sequence[str]) -> Callable[[Sequence[Token]], list[_Span]]:
-    """Return what finds this unit among tokens, as leniently as the search did."""
+    """Return a function that finds this unit among tokens, as leniently as the search did."""
     *before, last = unit.terms
 
     def find_word(tokens: Sequence[Token]) -> list[_Span]:
@@ -105,7 +105,7 @@ def _finder(unit: Unit, corrections: Sequence[str]) -> Callable[[Sequence[Token]
 
 
 def _window(text: str, first: int) -> tuple[int, int]:
-    """Return the span to show around position first, cut between words where there is a choice."""
+    """Return the span to show around position first, cut between words where possible."""
     if len(text) <= MAX_EXCERPT_CHARS:
         return 0, len(text)
     begin = max(0, min(first - _LEAD_CHARS, len(text) - MAX_EXCERPT_CHARS))

@@ -1,4 +1,4 @@
-"""One list from two: keyword and semantic results joined by reciprocal rank."""
+"""Joins keyword and semantic results into one list by reciprocal rank."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from smallsight.library.search.ranking import Match, Tier
 
 _RANK_OFFSET = 60
-_UNMISTAKABLE = 0.6  # a semantic hit this similar may stand above pictures that hold every word
+_MIN_SIMILARITY_TO_LEAD = 0.6  # such semantic hits may rank above exact matches
 
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """A content and its place in the joined list; ``score`` only compares within one search."""
+    """A content of the joined list; ``score`` is comparable only within one search."""
 
     content_id: int
     score: float
@@ -25,11 +25,11 @@ def fuse(
     """Join keyword results and (content id, similarity) pairs, each best first.
 
     A result counts 1 / (60 + rank) in either list; a keyword result that holds only some of the words counts
-    in proportion. Contents that hold all words as written stand before everything but unmistakable semantic
-    hits; equals go by content id, the newer first.
+    in proportion. Contents that hold all words as written rank above everything except very similar semantic
+    hits; ties go by content id, the newer first.
     """
     scores: dict[int, float] = {}
-    leading = {content_id for content_id, similarity in semantic if similarity >= _UNMISTAKABLE}
+    leading = {content_id for content_id, similarity in semantic if similarity >= _MIN_SIMILARITY_TO_LEAD}
     for rank, content_id in enumerate(keyword_ids, start=1):
         match = matches[content_id]
         scores[content_id] = match.coverage / (_RANK_OFFSET + rank)

@@ -1,4 +1,4 @@
-"""What a search shows of one picture."""
+"""The hits of a search: what is shown of each picture."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Hit:
 
     ``path`` is absolute; ``other_paths`` are files with the same bytes. ``found_by`` names one or more of
     keyword, semantic, typo, substring, similar_picture and similar_text. ``highlights`` are spans in
-    ``excerpt``, a piece of at most 160 characters of the texts. ``score`` only compares within one search;
+    ``excerpt``, at most 160 characters of the texts. ``score`` is comparable only within one search;
     ``similarity`` is a cosine, or None. ``thumbnail_key`` is the SHA-256 of the file.
     """
 
@@ -40,21 +40,21 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a search knows of a content before anything is read for showing it."""
+    """What a search has found out about a content, before its texts and files are read."""
 
     content_id: int
     score: float
     found_by: tuple[str, ...] = ()
     similarity: float | None = None
-    chunk_id: int | None = None  # the piece of text that a semantic search matched
+    chunk_id: int | None = None  # the chunk that a semantic search matched
 
 
 def hits_of(
     view: IndexView, findings: Sequence[Finding], highlighter: Highlighter, folders: Sequence[str] = ()
 ) -> list[Hit]:
-    """Return what is shown of these findings, in their order; those without a file are left out.
+    """Return the hits for these findings, in their order; contents without a file are left out.
 
-    Of several files with the same bytes, the first one in one of the asked-for folders is shown.
+    Of several files with the same bytes, the first one in a requested folder is shown.
     """
     contents = view.shown([finding.content_id for finding in findings])
     wanted_folders = [phrase for value in folders if (phrase := folder_phrase(value))]
@@ -62,7 +62,7 @@ def hits_of(
     for finding in findings:
         if (content := contents.get(finding.content_id)) is None:
             continue
-        shown, *others = _asked_for_first(content.files, wanted_folders)
+        shown, *others = _requested_first(content.files, wanted_folders)
         excerpt = highlighter.best_excerpt(
             (content.ocr_text, content.description, " ".join(content.tags), shown.path.name)
         )
@@ -91,7 +91,7 @@ def hits_of(
     return hits
 
 
-def _asked_for_first(files: Sequence[ShownFile], wanted_folders: list[str]) -> Sequence[ShownFile]:
+def _requested_first(files: Sequence[ShownFile], wanted_folders: list[str]) -> Sequence[ShownFile]:
     if not wanted_folders or len(files) == 1:
         return files
 

@@ -1,7 +1,7 @@
-"""The marks that the search index holds beside words: of tags and folders for filters, and boundaries.
+"""The marks in the search index besides words: tags and folders for filters, and boundaries.
 
-Every mark starts with a private-use character, which no term of ``tokens`` can hold. A tag or one folder of a
-path is one mark, so that a filter is one more word for the index to look up.
+Every mark starts with a private-use character, which no term of ``tokens`` can contain. A tag or one folder
+of a path is one mark, so that a filter is one more word for the index to look up.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 from smallsight.library.search.tokens import normalise
 
-EVERY = "\ue000"  # in each row: what a search without words looks for
-BOUNDARY = "\ue001"  # between names, tags and paths, so that no phrase reaches over
+EVERY = "\ue000"  # in each row: a search without words looks for it
+BOUNDARY = "\ue001"  # between names, tags and paths, so that no phrase spans two of them
 _TAG, _FOLDER, _ESCAPE = "\ue002", "\ue003", "\ue004"
 _NOT_INDEXABLE = re.compile("[^a-z0-9\u0080-\ud7ff\uf900-\U0010ffff]")
 _SEPARATOR = re.compile(r"[/\\]")
@@ -24,16 +24,16 @@ def tag_mark(name: str) -> str:
 
 
 def folder_marks(path: str) -> list[str]:
-    """Return the marks of the folders a path goes through, outermost first."""
+    """Return the marks of the folders in a path, outermost first."""
     parts = (normalise(part) for part in _SEPARATOR.split(path))
     return [_FOLDER + _escaped(part) for part in parts if part]
 
 
 def folder_phrase(value: str) -> str:
-    """Return what to look for when pictures in this folder are asked for.
+    """Return the phrase to look for to find the pictures in a folder.
 
-    The value names one folder or several nested ones, anywhere on the way to the picture; from the root on
-    when it starts with a slash.
+    The value names one folder or several nested ones, anywhere in the path of the picture, or from the root
+    if it starts with a slash.
     """
     marks = folder_marks(value)
     if _SEPARATOR.match(value):

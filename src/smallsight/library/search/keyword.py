@@ -1,10 +1,10 @@
 """Keyword search: which contents hold the words of a query, best first.
 
-Looks for all words as written, and only while that finds little for words that go on, parts of words,
-corrected misspellings, and at last some of the words. Each step is complete up to ``MAX_FOUND`` contents, the
-newest; of those up to 250, and 100 that have the words as name or tag, are read and ranked, the rest follow
-in the order of their step, newest first. Nothing here depends on the page that is asked for, so that pages
-of one search fit together.
+Looks for all words as written and, only while that finds too little, for words as prefixes, parts of words,
+corrected misspellings, and finally some of the words. Each step is complete up to the newest ``MAX_FOUND``
+contents. Up to 250 of them, and 100 that have the words as name or tag, are read and ranked; the rest follow
+in the order of their step, newest first. Nothing here depends on the requested page, so that the pages of one
+search are consistent.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _FEW = 10  # with fewer, contents that hold only some of the words are offered t
 _MAX_RANKED, _MAX_RANKED_BY_NAME = 250, 100
 _MAX_PARTIAL = 100
 _MAX_COUNTED = 5_000  # beyond that a word is just common
-_MAX_EXPANDED = 8  # units of a query looked for inside words and among misspellings
+_MAX_EXPANDED = 8  # units of a query that are looked for inside words and as misspellings
 _RARE_ENOUGH_TO_CORRECT = 2
 
 
 @dataclass(frozen=True, slots=True)
 class KeywordResult:
-    """Content ids, best first, how each of them matched, and what was looked for in place of what."""
+    """Content ids, best first, how each of them matched, and the corrections that were looked for."""
 
     ids: tuple[int, ...]
     matches: dict[int, Match]
@@ -37,7 +37,7 @@ class KeywordResult:
 
 
 def search_keywords(view: IndexView, query: Query) -> KeywordResult:
-    """Find what holds the words of a query that has some."""
+    """Find the contents that hold the words of a query, which must have at least one."""
     return _KeywordSearch(view, query).run()
 
 
@@ -50,7 +50,7 @@ class _KeywordSearch:
         self._by_name: list[int] = []
         self._corrections: dict[str, list[str]] = {}
         self._counts: dict[Unit, int] = {}  # contents that hold the unit as written, for several units
-        self._forms: dict[Unit, list[WordForm]] = {}  # what may stand for a unit
+        self._forms: dict[Unit, list[WordForm]] = {}  # what a unit is looked for as
 
     def run(self) -> KeywordResult:
         self._look_for_all(Tier.EXACT, [[WordForm(unit.text)] for unit in self._units])
@@ -61,7 +61,7 @@ class _KeywordSearch:
                 unit: self._num_with_any([WordForm(unit.text)], _MAX_COUNTED) for unit in self._units
             }
         if len(self._found) < _PLENTY:
-            self._look_for_less()
+            self._look_for_weaker_matches()
         return self._ranked()
 
     def _look_for_all(self, tier: Tier, groups: Sequence[Sequence[WordForm]]) -> None:
@@ -71,23 +71,23 @@ class _KeywordSearch:
             self._found.setdefault(content_id, tier)
 
     def _look_in_names(self) -> None:
-        """Among very many, make sure of those that carry the words in their name or as a tag."""
+        """Among many contents, include those that have the words in their name or as a tag."""
         groups = tuple((WordForm(unit.text),) for unit in self._units)
         condition = Condition(groups, self._query, in_names=True)
         self._by_name = self._view.newest(condition, _MAX_RANKED_BY_NAME)
 
-    def _look_for_less(self) -> None:
-        """Look for words that go on, parts of words, misspellings, and some of the words, in this order.
+    def _look_for_weaker_matches(self) -> None:
+        """Look for prefixes, parts of words, misspellings, and some of the words, in this order.
 
-        A word that is common as it is written does not stand for longer ones too, unless it is the last: that
-        may be half typed.
+        A word that is common as written does not match longer ones, unless it is the last one, which may be
+        half typed.
         """
         self._forms = {
-            unit: [_beginning(unit) if self._counts.get(unit, 0) < _PLENTY else WordForm(unit.text)]
+            unit: [_as_prefix(unit) if self._counts.get(unit, 0) < _PLENTY else WordForm(unit.text)]
             for unit in self._units
         }
         last = self._units[-1]
-        self._look_for_all(Tier.PREFIX, [*self._all_forms()[:-1], [_beginning(last)]])
+        self._look_for_all(Tier.PREFIX, [*self._all_forms()[:-1], [_as_prefix(last)]])
         if len(self._found) >= _PLENTY:
             return
         rare = [unit for unit in self._units if self._is_rare(unit)][:_MAX_EXPANDED]
@@ -96,12 +96,12 @@ class _KeywordSearch:
         if len(self._found) < _PLENTY and self._add_corrections(rare):
             self._look_for_all(Tier.TYPO, self._all_forms())
         if len(self._units) > 1 and len(self._found) < _FEW:
-            self._look_for_some()
+            self._look_for_some_words()
 
     def _is_rare(self, unit: Unit) -> bool:
-        """Tell whether this is a word that few contents hold, or words that go on from it.
+        """Return whether few contents hold this word or a word that starts with it.
 
-        One or two letters are parts of a great many words, so those count as rare only if nothing holds them.
+        One or two letters are part of a great many words, so they count as rare only if nothing holds them.
         """
         few = _PLENTY if len(unit.text) >= 3 else 1
         if len(unit.terms) > 1 or unit.is_literal or self._counts.get(unit, 0) >= few:
@@ -109,7 +109,7 @@ class _KeywordSearch:
         return self._num_holding(unit, few) < few
 
     def _num_holding(self, unit: Unit, limit: int) -> int:
-        """Count the contents that hold any form of this unit that is looked for so far, up to limit."""
+        """Count the contents that hold any form of this unit looked for so far, up to limit."""
         if len(self._units) == 1 and not self._query.is_filtered:
             return min(len(self._found), limit)
         return self._num_with_any(self._forms[unit], limit)
@@ -136,8 +136,8 @@ class _KeywordSearch:
                 self._forms[unit] += map(WordForm, likely)
         return bool(self._corrections)
 
-    def _look_for_some(self) -> None:
-        """Drop words, common ones first, until enough is found; the commonest alone bring nothing in."""
+    def _look_for_some_words(self) -> None:
+        """Drop words, common ones first, until enough is found; the most common are not used alone."""
         held_by = {unit: self._counts[unit] or self._num_holding(unit, _PLENTY) for unit in self._units}
         rarest = sorted((unit for unit in self._units if held_by[unit]), key=lambda unit: held_by[unit])
         choices = [rarest[:size] for size in (8, 6, 4, 3, 2) if size <= len(rarest)]
@@ -174,7 +174,7 @@ class _KeywordSearch:
         ]
 
 
-def _beginning(unit: Unit) -> WordForm:
+def _as_prefix(unit: Unit) -> WordForm:
     return WordForm(unit.text, goes_on=not unit.is_literal)
 
 

@@ -1,4 +1,4 @@
-"""What a person typed, taken apart: words, phrases, minus words and filters. Never raises."""
+"""Parses what a person typed: words, phrases, minus words and filters. Never raises."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from smallsight.library.search.tokens import normalise, search_form, tokenize
 
 MAX_UNITS = 32
 _QUOTES = str.maketrans(dict.fromkeys("“”„‟«»＂", '"'))
-_UNSPEAKABLE = re.compile("[\0\ud800-\udfff]")
+_INVALID = re.compile("[\0\ud800-\udfff]")
 _PIECE = re.compile(
     r'(?P<minus>-)?(?:(?P<field>tag|folder):)?(?:"(?P<quoted>[^"]*)"|(?P<bare>\S+))', re.IGNORECASE
 )
@@ -17,9 +17,9 @@ _PIECE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Terms that must stand side by side: one word, or several.
+    """Terms that must be adjacent: one word, or several.
 
-    ``is_literal`` is set when it was quoted: then no prefix, part of a word or misspelling will do.
+    ``is_literal`` is set if it was quoted: then no prefix, part of a word or misspelling matches.
     """
 
     terms: tuple[str, ...]
@@ -27,7 +27,7 @@ class Unit:
 
     @property
     def text(self) -> str:
-        """The terms as they stand in the index."""
+        """The terms as they are stored in the index."""
         return " ".join(self.terms)
 
 
@@ -35,7 +35,7 @@ class Unit:
 class Query:
     """A parsed search; all terms are normalised, filter values are as typed.
 
-    ``text`` is what was asked for in the person's own words, without minus words and filters.
+    ``text`` is the query as written, without minus words and filters.
     """
 
     units: tuple[Unit, ...] = ()
@@ -48,7 +48,7 @@ class Query:
 
     @property
     def terms(self) -> tuple[str, ...]:
-        """The single words."""
+        """The units of one word."""
         return tuple(unit.terms[0] for unit in self.units if len(unit.terms) == 1)
 
     @property
@@ -58,23 +58,23 @@ class Query:
 
     @property
     def is_filtered(self) -> bool:
-        """Whether it says anything about tags, folders or words that must be absent."""
+        """Whether it has tags, folders or minus words."""
         return any(
             (self.excluded, self.tags, self.excluded_tags, self.folders, self.excluded_folders),
         )
 
 
 def parse_query(text: str, max_chars: int) -> Query:
-    """Read words, "quoted phrases", -minus words, tag:NAME, folder:NAME, -tag:NAME and -folder:NAME.
+    """Parse words, "quoted phrases", -minus words, tag:NAME, folder:NAME, -tag:NAME and -folder:NAME.
 
-    Whatever is none of these is plain words. Only the first max_chars characters and the first 32 distinct
-    units of a kind count.
+    Anything else is plain words. Only the first max_chars characters and the first 32 distinct units of a
+    kind count.
     """
     units: list[Unit] = []
     excluded: list[Unit] = []
     filters: dict[tuple[str, bool], list[str]] = {}
     words: list[str] = []
-    for piece in _PIECE.finditer(_UNSPEAKABLE.sub(" ", text[:max_chars]).translate(_QUOTES)):
+    for piece in _PIECE.finditer(_INVALID.sub(" ", text[:max_chars]).translate(_QUOTES)):
         is_minus = piece["minus"] is not None
         value = piece["quoted"] if piece["quoted"] is not None else piece["bare"]
         if piece["field"] and normalise(value):
@@ -99,7 +99,7 @@ def parse_query(text: str, max_chars: int) -> Query:
 
 
 def _readable(text: str) -> str:
-    """Cut a piece to its first and last term: encoders should not see what no word is made of."""
+    """Trim a piece to its first and last term, so that encoders see no characters outside words."""
     tokens = tokenize(text)
     return text[tokens[0].start : tokens[-1].end]
 

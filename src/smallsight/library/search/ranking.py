@@ -1,8 +1,8 @@
-"""How well one content answers the words of a query. Pure: normalised texts in, a score out.
+"""Scores how well one content matches the words of a query; pure functions of normalised texts.
 
-The kind of the worst match decides first: all words as written, then words that go on, then parts of words,
-then corrected misspellings, then only some of the words. Within a kind a saturating count of the words
-decides, weighted by where they stand and how rare they are (BM25 over fields, with fixed average lengths).
+The kind of the worst match decides first: all words as written, then words as prefixes, then parts of
+words, then corrected misspellings, then only some of the words. Within a kind a saturating count of the words
+decides, weighted by field and rarity (BM25 over fields, with fixed average lengths).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _IN_ORDER_BONUS = 1.25
 
 
 class Tier(IntEnum):
-    """What the least good match of all words was; better ones first."""
+    """The kind of the worst match among all words; better ones first."""
 
     EXACT = 0
     PREFIX = 1
@@ -33,7 +33,7 @@ class Tier(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class WantedUnit:
-    """A unit of the query, the corrections that may stand for it, and how much it counts."""
+    """A unit of the query, the corrections that may replace it, and its weight."""
 
     unit: Unit
     corrections: tuple[str, ...]
@@ -54,7 +54,7 @@ class Match:
 
 
 def match_texts(columns: Sequence[str], wanted: Sequence[WantedUnit]) -> Match:
-    """Judge the texts of one content, which come in the order name, folder, tags, description, OCR."""
+    """Score the texts of one content, in the order name, folder, tags, description, OCR."""
     padded = [f" {column} " for column in columns]
     whole = BOUNDARY.join(padded)
     kinds: set[Tier] = set()
@@ -74,7 +74,7 @@ def match_texts(columns: Sequence[str], wanted: Sequence[WantedUnit]) -> Match:
         score *= _IN_ORDER_BONUS
     relative = score / all_weight if all_weight else 0.0
     coverage = found_weight / all_weight if all_weight else 0.0
-    if tier is Tier.PARTIAL:  # what is found counts by its rarity, before by how often
+    if tier is Tier.PARTIAL:  # the rarity of what is found counts more than its frequency
         relative = coverage + 0.1 * relative
     return Match(tier, (Tier.PARTIAL - tier) + relative / (1 + relative), coverage, frozenset(kinds))
 

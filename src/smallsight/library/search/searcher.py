@@ -1,4 +1,4 @@
-"""The front of search: takes what a person typed, asks the keyword and the vector side, and joins both."""
+"""The entry point of search: runs keyword and vector search for what a person typed, and joins both."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from smallsight.library.search.text_index import NO_FILTERS, Condition, IndexVie
 from smallsight.library.search.tokens import tokenize
 from smallsight.settings import Settings
 
-_MAX_SEMANTIC = 100  # beyond these, similar in meaning says little
-_MAX_SELECTED = 20_000  # contents that pass a filter, for listing them all to be worth it
+_MAX_SEMANTIC = 100  # beyond these, similarity of meaning says little
+_MAX_SELECTED = 20_000  # contents that pass a filter; if there are more, they are not all listed
 _COUNTED_WITHOUT_WORDS = 1_000_000
 _MAX_OFFSET, _MAX_LIMIT = 1_000_000_000, 10_000
-_MAX_SIMILAR_BITS = 14  # of 64, for pictures to be called similar; a third of these is a near duplicate
+_MAX_SIMILAR_BITS = 14  # of 64, for pictures to count as similar; near duplicates differ in a third of these
 
 
 class Mode(StrEnum):
-    """Which sides of search are asked."""
+    """Which kinds of search are run."""
 
     FUSED = "fused"
     KEYWORD = "keyword"
@@ -40,9 +40,9 @@ class Mode(StrEnum):
 class SearchResult:
     """One page of hits.
 
-    ``total`` is how many there are at least: words are followed to about 1,000 pictures for each kind of
-    match, meanings to 100. ``corrections`` maps words that were hardly found as written to the words looked
-    for as well.
+    ``total`` is a lower bound: keyword search stops at about 1,000 pictures for each kind of match, semantic
+    search at 100. ``corrections`` maps words that were hardly found as written to the words that were also
+    looked for.
     """
 
     hits: tuple[Hit, ...]
@@ -54,7 +54,7 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """Findings of one page, and what was learnt on the way."""
+    """The findings of one page, with the total and the corrections."""
 
     page: list[Finding]
     total: int
@@ -84,7 +84,7 @@ class Searcher:
     def search(
         self, text: str, *, mode: Mode = Mode.FUSED, limit: int | None = None, offset: int = 0
     ) -> SearchResult:
-        """Find pictures; whatever the text holds, it is a search and not an error.
+        """Find pictures; any text is a valid search.
 
         Without words it lists the newest pictures that pass the filters.
         """
@@ -105,14 +105,14 @@ class Searcher:
         )
 
     def similar(self, content_id: int, *, limit: int | None = None) -> list[Hit]:
-        """Return pictures that look like this one, then pictures whose texts mean the like.
+        """Return pictures that look like this one, then pictures whose texts mean something similar.
 
-        Raises NotInLibraryError when there is no such content with a file.
+        Raises NotInLibraryError if there is no such content with a file.
         """
         limit = self._settings.search.limit if limit is None else min(max(limit, 0), _MAX_LIMIT)
         with self._index.reading() as view:
             if not view.passing([content_id], NO_FILTERS):
-                raise NotInLibraryError(f"No picture in the library has the number {content_id}.")
+                raise NotInLibraryError(f"There is no picture with the id {content_id} in the library.")
             by_look = _by_look(view.hashes(), content_id)
             by_text = self._similar_in_text(view, content_id, limit)
             present = view.passing([*by_look, *by_text], NO_FILTERS)
@@ -138,10 +138,10 @@ class Searcher:
         return _Found(page, len(scored), keywords.corrections)
 
     def _find_meaning(self, view: IndexView, query: Query, text: str) -> list[Neighbour]:
-        """Return at most 100 contents whose texts mean something like text and that pass the filters.
+        """Return at most 100 contents that pass the filters and whose texts mean something similar to text.
 
-        A filter that few pass selects before similarities are compared; one that most pass is cheaper to
-        apply to what is most similar, taking more until enough is left.
+        A filter that few contents pass is applied before similarities are compared; any other is cheaper to
+        apply to the most similar contents, taking more until enough are left.
         """
         if self._embed is None:
             return []
@@ -186,7 +186,7 @@ def _scored(mode: Mode, keywords: KeywordResult, semantic: Sequence[Neighbour]) 
 
 
 def _with_corrections(text: str, corrections: dict[str, list[str]]) -> str:
-    """Return text with its corrected words: what a misspelt word means to an encoder is anybody's guess."""
+    """Return text with its words corrected, because encoders misinterpret misspelt words."""
     pieces, end = [], 0
     for token in tokenize(text):
         if token.term in corrections:

@@ -1,7 +1,7 @@
-"""Pictures that look alike, by perceptual hashes.
+"""Finds pictures that look alike, by perceptual hashes.
 
 Two pictures are near duplicates when both of their hashes (of structure, and of gradients) differ in few
-bits: either alone mistakes flat pictures for each other too often.
+bits: either hash alone confuses flat pictures too often.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ class Hashes:
 
 
 def differing_bits(hashes: Hashes, row: int) -> np.ndarray:
-    """Return int64 [N]: differing bits of 64 from one picture, by the hash that differs more."""
+    """Return int64 [N]: the bits of 64 that differ from one picture, by the hash that differs more."""
     return _distances(hashes, np.arange(len(hashes.content_ids_N)), np.array([row]))[:, 0]
 
 
 def near_groups(hashes: Hashes, max_bits: int) -> list[tuple[int, ...]]:
     """Return groups of content ids that look alike, the oldest first in each.
 
-    Every picture of a group differs from its first in at most max_bits of 64, so a group cannot drift from
-    one look to another through a chain of small steps; a picture is in one group at most.
+    Every picture of a group differs from the first in at most max_bits of 64, so that a group cannot drift
+    through a chain of small steps; a picture is in at most one group.
     """
     both_N2 = np.stack([hashes.phashes_N, hashes.dhashes_N], axis=1)
     _, first, look_N = np.unique(both_N2, axis=0, return_index=True, return_inverse=True)
@@ -47,7 +47,7 @@ def near_groups(hashes: Hashes, max_bits: int) -> list[tuple[int, ...]]:
 
 
 def selected(hashes: Hashes, rows: np.ndarray) -> Hashes:
-    """Return the hashes at these rows, given as numbers or as a mask."""
+    """Return the hashes at these rows, given as indices or as a mask."""
     return Hashes(hashes.content_ids_N[rows], hashes.phashes_N[rows], hashes.dhashes_N[rows])
 
 
@@ -67,9 +67,9 @@ def _groups(contents_of: dict[int, list[int]], neighbours: dict[int, set[int]]) 
 
 
 def _neighbours(hashes: Hashes, max_bits: int) -> dict[int, set[int]]:
-    """Return for each row with any the rows within max_bits of it.
+    """Return the rows within max_bits of each row that has any.
 
-    Cut into one part more than bits may differ, two near hashes agree in at least one part, so only rows that
+    If hashes are split into max_bits + 1 parts, two near ones agree in at least one part, so only rows that
     share a part are compared. Parts of few bits would be shared by too many; then all rows are compared.
     """
     found: dict[int, set[int]] = defaultdict(set)

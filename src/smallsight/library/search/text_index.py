@@ -1,6 +1,6 @@
-"""What search asks of the database: which contents hold which words, mean something alike, look alike.
+"""The interface between search and the database: contents by words, by meaning and by appearance.
 
-The seam between the half of search that knows no database and the one that knows nothing else. The shipped
+It separates ranking, which is independent of the database, from the queries that depend on it. The shipped
 implementation is ``library/search/sqlite/``.
 """
 
@@ -22,7 +22,7 @@ NO_FILTERS = Query()
 
 @dataclass(frozen=True, slots=True)
 class WordForm:
-    """Terms that stand side by side, separated by spaces; with ``goes_on`` the last may be a longer one."""
+    """Adjacent terms, separated by spaces; with ``goes_on`` the last one also matches as a prefix."""
 
     text: str
     goes_on: bool = False
@@ -30,9 +30,9 @@ class WordForm:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Contents that hold one form or more of every group and pass the filters and minus words of the query.
+    """Contents that hold a form of every group and pass the filters and minus words of the query.
 
-    With ``in_names`` the forms have to stand in the name of a file or in a tag.
+    With ``in_names`` the forms must occur in the name of a file or in a tag.
     """
 
     groups: tuple[tuple[WordForm, ...], ...] = ()
@@ -50,7 +50,7 @@ class Neighbour(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ShownFile:
-    """One present file of a content; ``folders`` are those it lies in, from the root on."""
+    """One present file of a content; ``folders`` is the path of its folder, from the root."""
 
     picture_id: int
     path: Path
@@ -59,7 +59,7 @@ class ShownFile:
 
 @dataclass(frozen=True, slots=True)
 class ShownContent:
-    """What a hit shows of a content; ``files`` holds one at least, the one seen first first."""
+    """What a hit shows of a content; ``files`` has at least one, in the order in which they were seen."""
 
     sha256: str
     width_px: int | None
@@ -71,7 +71,7 @@ class ShownContent:
 
 
 class IndexView(Protocol):
-    """One consistent state of the index, for one thread. Only contents that have a file are in it."""
+    """One consistent state of the index, for one thread. It contains only contents that have a file."""
 
     def newest(self, condition: Condition, limit: int, offset: int = 0) -> list[int]:
         """Return the ids of contents that meet the condition, newest first."""
@@ -94,11 +94,11 @@ class IndexView(Protocol):
         ...
 
     def terms_containing(self, part: str) -> list[str]:
-        """Return terms that hold this part after their first letter, some of them if there are very many."""
+        """Return terms that contain this part after their first letter, only some if there are very many."""
         ...
 
     def corrections(self, word: str, num_contents: int) -> list[str]:
-        """Return the few terms that word, which so many contents hold, is most likely a misspelling of."""
+        """Return the few terms that word, held by num_contents contents, most likely misspells."""
         ...
 
     def neighbours(
@@ -108,15 +108,15 @@ class IndexView(Protocol):
         ...
 
     def vectors_of(self, content_id: int) -> list[np.ndarray]:
-        """Return the vectors of one content, float32 [D] each; perhaps none."""
+        """Return the vectors of one content, float32 [D] each; may be empty."""
         ...
 
     def hashes(self) -> Hashes:
-        """Return the perceptual hashes of all contents, also of those without a file."""
+        """Return the perceptual hashes of all contents, including those without a file."""
         ...
 
     def shown(self, content_ids: Sequence[int]) -> dict[int, ShownContent]:
-        """Return what is shown of those of these contents that have a file."""
+        """Return what is shown of these contents, for those that have a file."""
         ...
 
     def chunk_text(self, chunk_id: int) -> str | None:
@@ -128,5 +128,5 @@ class TextIndex(Protocol):
     """The searchable side of one library; may be used from any thread."""
 
     def reading(self) -> AbstractContextManager[IndexView]:
-        """Give a view of the present state."""
+        """Return a view of the current state, as a context manager."""
         ...

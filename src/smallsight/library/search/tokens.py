@@ -1,8 +1,8 @@
-"""The one form in which words are compared: what a word is, and which differences between words do not count.
+"""Tokens: what a word is, and the form without the differences that do not count when words are compared.
 
 Pure text in, text out. The index stores ``search_form``; queries and highlights go through ``tokenize``, so
-that all three agree. Terms never hold ASCII punctuation or private-use characters: the index has marks of
-its own made of those (see ``index_terms``).
+that all three agree. Terms never contain ASCII punctuation or private-use characters: the index uses those
+for its marks (see ``index_terms``).
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ class Token(NamedTuple):
 
 
 class _CharacterClasses(dict[int, str | None]):
-    """What each code point is: ``w`` word, ``c`` CJK, ``p`` pictograph, ``m`` mark, ``'`` apostrophe, or gap.
+    """Classes of code points: ``w`` word, ``c`` CJK, ``p`` pictograph, ``m`` mark, ``'`` apostrophe, or gap.
 
-    A table for ``str.translate`` that fills itself; every class is one character, so spans stay true.
+    A table for ``str.translate``, filled on demand; every class is one character, so that spans stay valid.
     """
 
     def __missing__(self, point: int) -> str:
         kind = _character_class(point)
-        if point < 0x20000:  # bounds what hostile text can make this remember
+        if point < 0x20000:  # limits how much of malicious text is cached
             self[point] = kind
         return kind
 
@@ -72,7 +72,7 @@ def normalise(text: str) -> str:
 
     Compatibility forms are unified (NFKC), case is folded, accents on Latin, Greek and Cyrillic letters,
     vowel points of Hebrew and Arabic, variation selectors, control characters, lone surrogates and
-    invisible formatting characters are gone, and white space is single spaces with none at the ends.
+    invisible formatting characters are removed, and white space becomes single spaces with none at the ends.
     """
     if text.isascii():
         folded = text.lower()
@@ -113,7 +113,7 @@ def search_form(text: str) -> str:
 def _terms(run: str) -> tuple[str, ...]:
     if run.isascii():
         return (run.lower(),)
-    return _remembered_terms(run) if len(run) <= 32 else _terms_of_any_script(run)
+    return _cached_terms(run) if len(run) <= 32 else _terms_of_any_script(run)
 
 
 def _terms_of_any_script(run: str) -> tuple[str, ...]:
@@ -122,7 +122,7 @@ def _terms_of_any_script(run: str) -> tuple[str, ...]:
     return tuple(term[match.start() : match.end()] for match in _RUN.finditer(classes))
 
 
-_remembered_terms = lru_cache(maxsize=16_384)(_terms_of_any_script)
+_cached_terms = lru_cache(maxsize=16_384)(_terms_of_any_script)
 
 
 def _contraction(text: str, start: int, apostrophe: int, end: int) -> list[Token]:
@@ -159,7 +159,7 @@ def _without_accents(decomposed: str) -> str:
 
 def _without_marks(match: re.Match[str]) -> str:
     base, marks = match.groups()
-    if "\u0400" <= base <= "\u052f":  # й, ї and ў are letters of their own; ё is an е
+    if "\u0400" <= base <= "\u052f":  # й, ї and ў are separate letters; ё is an е
         dropped = _GRAVE_AND_ACUTE + (_DIAERESIS if base == "е" else "")
         return base + "".join(mark for mark in marks if mark not in dropped)
     return base

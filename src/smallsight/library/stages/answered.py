@@ -1,4 +1,4 @@
-"""For stages that ask a model about several pictures at once: each content with the answer about it."""
+"""Pairs contents with the answers of a model, for stages that ask about several pictures at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from smallsight.library.opened_content import OpenedContent
 
-_MAX_UNASKED = 8  # that wait while the model has others; more would only use memory
+_MAX_UNASKED = 8  # that wait while the model is busy; more would only use memory
 
 Given = TypeVar("Given")
 Reaction = TypeVar("Reaction")
@@ -22,10 +22,10 @@ def answered(
     give: Callable[[OpenedContent], Given],
     ask: Callable[[Iterator[Given]], Generator[Reaction, None, None]],
 ) -> Generator[tuple[OpenedContent, Reaction | None, float], None, None]:
-    """Yield each content with the answer about it, and the seconds that took.
+    """Yield each content with its answer and the seconds that the answer took.
 
-    ``is_asked`` is called once for each content; the answer about those it declines is None. ``ask`` answers
-    what ``give`` returns, in order, and takes a few ahead; it is closed when this is closed. The time spent
+    ``is_asked`` is called once per content; if it returns False, the answer is None. ``ask`` answers what
+    ``give`` returns, in order, and may consume a few ahead; it is closed with this generator. The time spent
     on getting contents does not count.
     """
     for content in contents:
@@ -52,7 +52,7 @@ def _answered_from(
 
 
 class _Supply(Generic[Given]):
-    """What one call of ``ask`` is given; ends with the contents, or when too many are not asked about."""
+    """The input of one call of ``ask``; ends with the contents, or when too many are not asked about."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The stage ``describe``: what a model says about a picture, unless a person has described it."""
+"""The stage ``describe``: a model's description of a picture, unless a person has written one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DESCRIBE = StageName("describe")
 
 
 class DescribeWork:
-    """Describes every picture below the folders of the settings, or every one when none is named."""
+    """Describes every picture below the folders in the settings, or all pictures if there are none."""
 
     activity = "Describing pictures"
     holds_back = True

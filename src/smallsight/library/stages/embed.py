@@ -1,4 +1,4 @@
-"""The stage ``embed``: vectors of a content's texts, made again whenever one of these changes."""
+"""The stage ``embed``: vectors of a content's texts, recomputed whenever a text changes."""
 
 from __future__ import annotations
 

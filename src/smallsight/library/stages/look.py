@@ -20,7 +20,7 @@ LOOK_KEY = "look-1"
 
 
 class LookWork:
-    """Stores what decoding found out, and a thumbnail."""
+    """Stores the properties found by decoding, and a thumbnail."""
 
     activity = "Looking at pictures"
     needs = Needs.FACTS
@@ -34,7 +34,7 @@ class LookWork:
     def work(
         self, contents: Iterator[OpenedContent], outcomes: Outcomes
     ) -> Generator[OpenedContent, None, None]:
-        """Store what is known about each picture once it is decoded."""
+        """Store the properties of each decoded picture."""
         for content in contents:
             if content.is_due(LOOK):
                 self._store(content, outcomes)

@@ -1,4 +1,4 @@
-"""The stage ``read``: the text in a picture, by a program that only reads."""
+"""The stage ``read``: the text in a picture, by an OCR program."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ READ = StageName("read")
 
 
 class TextReading(Protocol):
-    """Reads text; ``smallsight.reading.text_reader`` has the one that is shipped."""
+    """Reads text; ``smallsight.reading.text_reader`` has the shipped implementation."""
 
     @property
     def key(self) -> str:
-        """Name everything that decides the result: program, version, model, settings."""
+        """Identify everything that affects the result: program, version, model, settings."""
         ...
 
     def read(self, image_HWC: np.ndarray) -> Sequence[TextLine]:

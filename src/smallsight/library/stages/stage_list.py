@@ -1,4 +1,4 @@
-"""The list of stages, in the order of the work: the only place that names them all."""
+"""The list of stages, in the order of the work: the only module that names them all."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from smallsight.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What there is to fill a library with; a stage without its part is left for later."""
+    """What stages need to fill a library; a stage whose component is None is left out."""
 
     database: Database
     settings: Settings
@@ -46,5 +46,5 @@ STAGE_NAMES = tuple(_MAKERS)
 
 
 def list_stages(means: Means) -> list[StageWork]:
-    """Return the stages that can be done with these means."""
+    """Return the stages that are possible with these components, in the order of the work."""
     return [work for make in _MAKERS.values() if (work := make(means)) is not None]

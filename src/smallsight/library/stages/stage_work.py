@@ -1,4 +1,4 @@
-"""What the indexer asks of a stage, whatever it does."""
+"""The interface between the indexer and a stage."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ class StageWork(Protocol):
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """The stages under the keys in force, as the ledger takes them."""
+        """The stages with their current keys, for the ledger."""
         ...
 
     @property
     def activity(self) -> str:
-        """What to call it while it works, for a person."""
+        """The name of the work, as shown to people."""
         ...
 
     @property
     def needs(self) -> Needs:
-        """What it has to be given of a picture."""
+        """What it needs of a picture."""
         ...
 
     @property
     def holds_back(self) -> bool:
-        """Whether it takes several contents before it lets the first one go.
+        """Whether it takes several contents before it yields the first one.
 
-        No other stage follows such a one in a pass, or all the pictures it holds would have to be kept.
+        No other stage follows it in a pass, because all the pictures it holds would have to be kept.
         """
         ...
 
     @property
     def contents_per_lease(self) -> int:
-        """How many contents to reserve at a time."""
+        """How many contents to lease at a time."""
         ...
 
     def work(
@@ -48,6 +48,6 @@ class StageWork(Protocol):
     ) -> Generator[OpenedContent, None, None]:
         """Yield every content once; those for which the stage is due after their outcome has been stored.
 
-        Closing it ends the work. Errors about one picture are outcomes; others are raised.
+        Closing the generator stops the work. Errors of one picture are stored as outcomes; others are raised.
         """
         ...

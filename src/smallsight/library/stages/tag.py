@@ -1,4 +1,4 @@
-"""The stage ``tag``: the things that a model sees in a picture, and its text where no reader reads it."""
+"""The stage ``tag``: a model's labels for a picture, and its text if there is no OCR program."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TAG = StageName("tag")
 
 
 class TagWork:
-    """Tags what lacks tags and, with ``reads``, reads what lacks a text."""
+    """Tags pictures and, with ``reads``, reads their text."""
 
     activity = "Tagging pictures"
     needs = Needs.FULL_SIZE
@@ -63,7 +63,7 @@ class TagWork:
     def _store(
         self, content: OpenedContent, found: TaggedPicture, seconds: float, outcomes: Outcomes
     ) -> None:
-        """Store tags and lines, whichever were due; each stage is taken to have cost the same."""
+        """Store tags and lines, whichever were due; the time is split equally between the stages."""
         content_id = content.task.content_id
         results = {TAG: found.tags, READ: found.lines}
         due = self._due(content)

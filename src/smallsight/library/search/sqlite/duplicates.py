@@ -1,4 +1,4 @@
-"""The perceptual hashes of a library, and the files in it that are the same or look alike."""
+"""Reads the perceptual hashes of a library, and finds files in it that are identical or look alike."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Duplicates:
 
 
 def read_hashes(cursor: sqlite3.Cursor) -> Hashes:
-    """Read the hashes of all contents, also of those without a file."""
+    """Read the hashes of all contents, including those without a file."""
     rows = cursor.execute(
         "SELECT id, phash, dhash FROM content WHERE phash IS NOT NULL AND dhash IS NOT NULL ORDER BY id"
     )
@@ -33,7 +33,7 @@ def read_hashes(cursor: sqlite3.Cursor) -> Hashes:
 
 
 def near_duplicates(database: Database, max_bits: int) -> list[tuple[int, ...]]:
-    """Return groups of contents with a file whose hashes differ in at most max_bits; see ``near_groups``."""
+    """Return groups of contents that have a file and look alike within max_bits; see ``near_groups``."""
     with database.reading() as connection:
         cursor = raw_cursor(connection)
         everything = read_hashes(cursor)
@@ -43,7 +43,7 @@ def near_duplicates(database: Database, max_bits: int) -> list[tuple[int, ...]]:
 
 
 def duplicates(database: Database) -> list[Duplicates]:
-    """Return contents that more than one present file has, by content id."""
+    """Return the contents that have more than one present file, by content id."""
     with database.reading() as connection:
         rows = connection.exec_driver_sql(
             """SELECT picture.content_id, folder.path, picture.path

@@ -27,13 +27,13 @@ class SqliteTextIndex:
 
     @contextmanager
     def reading(self) -> Iterator[SqliteView]:
-        """Give a view within one transaction that only reads."""
+        """Yield a view within one read-only transaction."""
         with self._database.reading() as connection:
             yield SqliteView(matching.raw_cursor(connection), self._vectors)
 
 
 class SqliteView:
-    """What one cursor sees; usable as long as its transaction lasts."""
+    """A view through one cursor; valid as long as its transaction lasts."""
 
     def __init__(self, cursor: sqlite3.Cursor, vectors: VectorIndex | None) -> None:
         self._cursor = cursor

@@ -1,7 +1,7 @@
-"""The reading side of the search index: which contents hold given words. Knows FTS5; does not rank.
+"""Queries the FTS5 search index: which contents hold given words. Does not rank.
 
-Results come newest first and are cut at a limit, because counting every content that holds "the" takes longer
-than anybody waits.
+Results come newest first and are cut at a limit, because counting every content that holds "the" takes too
+long.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ COLUMNS = ("name", "folder", "tags", "description", "ocr")
 
 
 def raw_cursor(connection: sa.Connection) -> sqlite3.Cursor:
-    """Return a cursor of the driver below: a search runs many tiny statements, and this halves their cost."""
+    """Return a cursor of the driver itself: it halves the cost of the many tiny statements of a search."""
     driver: sqlite3.Connection = connection.connection.cursor().connection
     return driver.cursor()
 
@@ -49,7 +49,7 @@ def _any_of(expressions: Sequence[str]) -> str:
 
 
 def _filter_texts(query: Query) -> tuple[list[str], list[str]]:
-    """Return what must, and what must not stand in the indexed texts."""
+    """Return the texts that must, and those that must not, occur in the indexed texts."""
     needed = [tag_mark(name) for name in query.tags] + [folder_phrase(value) for value in query.folders]
     banned = [unit.text for unit in query.excluded]
     banned += [tag_mark(name) for name in query.excluded_tags]
@@ -75,14 +75,14 @@ def all_ids(cursor: sqlite3.Cursor, condition: Condition) -> np.ndarray:
 
 
 def count(cursor: sqlite3.Cursor, condition: Condition, limit: int) -> int:
-    """Return how many contents match, or limit when there are more."""
+    """Return how many contents match, or limit if there are more."""
     statement = "SELECT count(*) FROM (SELECT 1 FROM search_index WHERE search_index MATCH ? LIMIT ?)"
     number: int = cursor.execute(statement, (expression_of(condition), limit)).fetchone()[0]
     return number
 
 
 def indexed_among(cursor: sqlite3.Cursor, content_ids: Sequence[int]) -> set[int]:
-    """Return those of these contents that have a file and so may be shown."""
+    """Return the contents among these that have a file and may be shown."""
     if not content_ids:
         return set()
     rows = cursor.execute(
@@ -93,7 +93,7 @@ def indexed_among(cursor: sqlite3.Cursor, content_ids: Sequence[int]) -> set[int
 
 
 def passing_among(cursor: sqlite3.Cursor, content_ids: Sequence[int], query: Query) -> set[int]:
-    """Return those of these contents that have a file and pass the filters and minus words of the query."""
+    """Return the contents among these that have a file and pass the filters and minus words of the query."""
     if not query.is_filtered:
         return indexed_among(cursor, content_ids)
     needed, banned = _filter_texts(query)

@@ -1,6 +1,6 @@
-"""The writing side of the search index: one row of normalised text for each content that has a file.
+"""Writes the search index: one row of normalised text for each content that has a file.
 
-Owns how rows are made. They follow from content, picture and content_tag and can be made again at any time.
+Owns how rows are made. They are derived from content, picture and content_tag and can be rebuilt at any time.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from smallsight.library.search.index_terms import BOUNDARY, filter_column
 from smallsight.library.search.tokens import search_form
 
 _CONTENTS_PER_BATCH = 1_000
-_MAX_TERM_CHARS = 40  # longer ones are found by themselves and their beginnings only
+_MAX_TERM_CHARS = 40  # longer ones are found only as written and as prefixes
 _SEPARATOR = f" {BOUNDARY} "
 
 _Row = tuple[str, str, str, str, str, str]  # name, folder, tags, description, ocr, filters
 
 
 @dataclass(slots=True)
-class _FilePlaces:
-    """Where the files of one content are and what they are called; dicts keep order and drop repeats."""
+class _FileLocations:
+    """The names and folders of the files of one content; dicts keep order and drop repeats."""
 
     names: dict[str, None] = field(default_factory=dict)
-    folders: dict[tuple[str, str], None] = field(default_factory=dict)  # root, and the way from it
+    folders: dict[tuple[str, str], None] = field(default_factory=dict)  # root, and the path below it
 
 
 def refresh_search_text(connection: sa.Connection, content_ids: Sequence[int]) -> None:
-    """Make the index say about these contents what the library says now.
+    """Update the index rows of these contents from the library.
 
-    A content none of whose files is present, or that does not exist, leaves the index. Runs inside the
-    caller's transaction on the writing connection.
+    A content that does not exist or has no present file is removed from the index. Runs inside the caller's
+    transaction on the writing connection.
     """
     ids = sorted(set(content_ids))
     for start in range(0, len(ids), _CONTENTS_PER_BATCH):
@@ -62,7 +62,7 @@ def _refresh_batch(connection: sa.Connection, ids: list[int]) -> None:
 
 
 def _wanted_rows(connection: sa.Connection, selection: tuple[str]) -> dict[int, _Row]:
-    places: dict[int, _FilePlaces] = defaultdict(_FilePlaces)
+    locations: dict[int, _FileLocations] = defaultdict(_FileLocations)
     for content_id, root, path in connection.exec_driver_sql(
         """SELECT picture.content_id, folder.path, picture.path
            FROM picture JOIN folder ON folder.id = picture.folder_id
@@ -70,9 +70,9 @@ def _wanted_rows(connection: sa.Connection, selection: tuple[str]) -> dict[int, 
            ORDER BY picture.id""",
         selection,
     ):
-        way, _, name = path.rpartition("/")
-        places[content_id].names[name] = None
-        places[content_id].folders[root, way] = None
+        below, _, name = path.rpartition("/")
+        locations[content_id].names[name] = None
+        locations[content_id].folders[root, below] = None
     tags: dict[int, list[str]] = defaultdict(list)
     for content_id, tag_name in connection.exec_driver_sql(
         """SELECT content_tag.content_id, tag.name FROM content_tag JOIN tag ON tag.id = content_tag.tag_id
@@ -86,21 +86,23 @@ def _wanted_rows(connection: sa.Connection, selection: tuple[str]) -> dict[int, 
         selection,
     )
     return {
-        content_id: _row(places[content_id], tags[content_id], description or "", ocr_text or "")
+        content_id: _row(locations[content_id], tags[content_id], description or "", ocr_text or "")
         for content_id, description, ocr_text in texts
-        if content_id in places
+        if content_id in locations
     }
 
 
-def _row(place: _FilePlaces, tags: Sequence[str], description: str, ocr_text: str) -> _Row:
-    last_parts = (f"{root.replace(chr(92), '/').rpartition('/')[2]} {way}" for root, way in place.folders)
+def _row(location: _FileLocations, tags: Sequence[str], description: str, ocr_text: str) -> _Row:
+    last_parts = (
+        f"{root.replace(chr(92), '/').rpartition('/')[2]} {below}" for root, below in location.folders
+    )
     return (
-        _joined(place.names),
+        _joined(location.names),
         _joined(last_parts),
         _joined(tags),
         search_form(description),
         search_form(ocr_text),
-        filter_column(tags, (f"{root}/{way}" for root, way in place.folders)),
+        filter_column(tags, (f"{root}/{below}" for root, below in location.folders)),
     )
 
 

@@ -12,7 +12,7 @@ from smallsight.library.search.text_index import ShownContent, ShownFile
 
 
 def read_shown(cursor: sqlite3.Cursor, content_ids: Sequence[int]) -> dict[int, ShownContent]:
-    """Return what is shown of those of these contents that have a file."""
+    """Return what is shown of these contents, for those that have a file."""
     if not content_ids:
         return {}
     selection = (json.dumps(content_ids),)

@@ -1,6 +1,6 @@
-"""A memory-mapped copy of chunk vectors beside the database, so that a fresh process need not read them all.
+"""A memory-mapped copy of chunk vectors beside the database, so that a new process need not read them all.
 
-Safe to delete. A file that is torn, of another version or of another library is not used, only replaced.
+Safe to delete. A file that is incomplete or from another version or library is ignored and replaced.
 Layout: a page with a JSON header, float32 vectors, int64 chunk ids, int64 content ids.
 """
 
@@ -35,13 +35,13 @@ class VectorBlock:
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """A state of the chunk table: the highest id ever given out, and how many rows were deleted."""
+    """A state of the chunk table: the highest id ever assigned, and how many rows were deleted."""
 
     last_chunk_id: int
     num_deleted: int
 
     def is_at_or_after(self, other: Stamp) -> bool:
-        """Tell whether nothing happened up to the other state that this one does not include."""
+        """Return whether this state includes everything that happened up to the other one."""
         return self.last_chunk_id >= other.last_chunk_id and self.num_deleted >= other.num_deleted
 
 
@@ -57,7 +57,7 @@ class _Header:
 
 
 def read_vector_file(path: Path, embedder_key: str) -> tuple[VectorBlock, Stamp] | None:
-    """Map the file, or return None when there is none that can be trusted."""
+    """Map the file, or return None if there is no valid one."""
     try:
         with path.open("rb") as file:
             header = _Header(**json.loads(file.read(_HEADER_BYTES).rstrip(b"\0")))
@@ -80,7 +80,7 @@ def read_vector_file(path: Path, embedder_key: str) -> tuple[VectorBlock, Stamp]
 
 
 def write_vector_file(path: Path, embedder_key: str, stamp: Stamp, blocks: Iterable[VectorBlock]) -> bool:
-    """Write a new file in place of the old one, block by block; say whether that worked."""
+    """Replace the file, block by block; return whether that succeeded."""
     draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
     chunk_ids: list[np.ndarray] = []
     content_ids: list[np.ndarray] = []

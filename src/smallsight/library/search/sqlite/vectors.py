@@ -1,7 +1,7 @@
 """The vectors of all chunks under one embedder, in memory, and exact nearest neighbours among them.
 
-Kept up to date by ids: chunk ids are never used twice and rows never change, so new rows are those with
-higher ids, and a count of deletions says when to look for missing ones.
+Updated by ids: chunk ids are never reused and rows never change, so new rows are those with higher ids, and a
+count of deletions shows when to look for missing ones.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from smallsight.library.search.text_index import Neighbour
 _MIN_VECTORS_IN_FILE = 5_000  # fewer load from the database in a few milliseconds
 _ROWS_PER_READ = 4_096
 _NUM_CHECKED = 16
-_MAX_TAIL_SHARE = 0.2  # of rows that the file lacks, or has too many, before it is written anew
+_MAX_TAIL_SHARE = 0.2  # of rows missing from the file or deleted since, before it is rewritten
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ _EMPTY = VectorBlock(np.empty((0, 0), np.float32), np.empty(0, np.int64), np.emp
 class VectorIndex:
     """Chunk vectors under one embedder key; may be used from any thread.
 
-    The first use loads them; later uses take in what changed in the database. With 5,000 vectors or more
+    The first use loads them; later uses apply the changes in the database. With 5,000 vectors or more
     they are kept in a mapped file in the database's folder.
     """
 
@@ -89,7 +89,7 @@ class VectorIndex:
         min_similarity: float = -1.0,
         among: np.ndarray | None = None,
     ) -> list[Neighbour]:
-        """Return what ``nearest`` does, of the contents in ``among`` (int64 [K]) if given, without texts."""
+        """Return what ``nearest`` does, without texts; ``among`` (int64 [K]) limits the contents."""
         snapshot = self._current(cursor)
         content_ids_N = snapshot.content_ids_N
         similarities_N = _similarities(snapshot, query_D)
@@ -105,7 +105,7 @@ class VectorIndex:
         ]
 
     def vectors_of(self, cursor: sqlite3.Cursor, content_id: int) -> list[np.ndarray]:
-        """Return the vectors of one content, float32 [D] each; perhaps none."""
+        """Return the vectors of one content, float32 [D] each; may be empty."""
         rows = cursor.execute(
             "SELECT vector FROM chunk WHERE content_id = ? AND embedder_key = ? ORDER BY id",
             (content_id, self._embedder_key),
@@ -119,8 +119,8 @@ class VectorIndex:
             return snapshot
         with self._turn:
             snapshot = self._snapshot or self._loaded(cursor, stamp)
-            if not snapshot.stamp.is_at_or_after(stamp):  # it may be ahead when two threads come at once
-                snapshot = self._brought_up_to_date(cursor, snapshot, stamp)
+            if not snapshot.stamp.is_at_or_after(stamp):  # another thread may have loaded a newer one
+                snapshot = self._updated(cursor, snapshot, stamp)
             self._snapshot = snapshot
             return snapshot
 
@@ -130,9 +130,9 @@ class VectorIndex:
             block, at = stored
             if stamp.is_at_or_after(at) and _agrees(cursor, block):
                 return _snapshot(at, block, _EMPTY)
-        return self._read_anew(cursor, stamp)
+        return self._reloaded(cursor, stamp)
 
-    def _read_anew(self, cursor: sqlite3.Cursor, stamp: Stamp) -> _Snapshot:
+    def _reloaded(self, cursor: sqlite3.Cursor, stamp: Stamp) -> _Snapshot:
         num_vectors = cursor.execute(
             "SELECT count(*) FROM chunk WHERE embedder_key = ?", (self._embedder_key,)
         ).fetchone()[0]
@@ -146,7 +146,7 @@ class VectorIndex:
                 return _snapshot(stamp, stored[0], _EMPTY)
         return _snapshot(stamp, _joined(list(self._rows_after(cursor, 0))), _EMPTY)
 
-    def _brought_up_to_date(self, cursor: sqlite3.Cursor, old: _Snapshot, stamp: Stamp) -> _Snapshot:
+    def _updated(self, cursor: sqlite3.Cursor, old: _Snapshot, stamp: Stamp) -> _Snapshot:
         new_rows = _joined(list(self._rows_after(cursor, old.stamp.last_chunk_id)))
         fresh = _snapshot(stamp, old.base, _joined([old.tail, new_rows]))
         if stamp.num_deleted != old.stamp.num_deleted:
@@ -158,7 +158,7 @@ class VectorIndex:
         num_dead = 0 if fresh.is_live_N is None else int(np.count_nonzero(~fresh.is_live_N))
         if len(fresh.tail) + num_dead <= max(_MIN_VECTORS_IN_FILE, _MAX_TAIL_SHARE * len(fresh.base)):
             return fresh
-        return self._read_anew(cursor, stamp)
+        return self._reloaded(cursor, stamp)
 
     def _find_live(self, cursor: sqlite3.Cursor, chunk_ids_N: np.ndarray) -> np.ndarray:
         rows = cursor.execute("SELECT id FROM chunk WHERE embedder_key = ?", (self._embedder_key,))
@@ -168,7 +168,7 @@ class VectorIndex:
         while True:
             rows = cursor.execute(
                 """SELECT id, content_id, vector FROM chunk
-                   WHERE id > ? AND +embedder_key = ? ORDER BY id LIMIT ?""",  # + keeps to the order of ids
+                   WHERE id > ? AND +embedder_key = ? ORDER BY id LIMIT ?""",  # + makes SQLite scan by id
                 (chunk_id, self._embedder_key, _ROWS_PER_READ),
             ).fetchall()
             if not rows:
@@ -190,7 +190,7 @@ class VectorIndex:
 
 
 def chunk_texts(cursor: sqlite3.Cursor, chunk_ids: Sequence[int]) -> dict[int, str]:
-    """Return the texts of those of these chunks that still exist."""
+    """Return the texts of these chunks, for those that still exist."""
     if not chunk_ids:
         return {}
     rows = cursor.execute(
@@ -218,7 +218,7 @@ def _similarities(snapshot: _Snapshot, query_D: np.ndarray) -> np.ndarray:
 def _best_rows(
     rows_K: np.ndarray, similarities_N: np.ndarray, content_ids_N: np.ndarray, limit: int
 ) -> np.ndarray:
-    """Return the rows of the limit best contents, one each, best first; equals go by content id."""
+    """Return the rows of the limit best contents, one each, best first; ties go by content id."""
     num_taken = min(len(rows_K), 4 * limit + 16)
     while True:
         taken = rows_K
@@ -233,7 +233,7 @@ def _best_rows(
 
 
 def _agrees(cursor: sqlite3.Cursor, block: VectorBlock) -> bool:
-    """Compare rows spread over the block with the database, as far as those are still there."""
+    """Return whether sample rows of the block match the database; deleted rows are skipped."""
     for row in np.linspace(0, len(block) - 1, _NUM_CHECKED).astype(int).tolist():
         stored = cursor.execute(
             "SELECT content_id, vector FROM chunk WHERE id = ?", (int(block.chunk_ids_N[row]),)

@@ -1,4 +1,4 @@
-"""The words of the library that a typed word may stand for: those it is a part of, those it misspells."""
+"""Finds the words of the library that contain a typed word, and those that it may misspell."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _TIMES_MORE_FREQUENT = 5  # than a rare word as written, for a correction of it 
 
 
 def terms_containing(cursor: sqlite3.Cursor, part: str) -> list[str]:
-    """Return at most 128 terms that hold this part after their first letter, the shortest.
+    """Return at most 128 terms that contain this part after their first letter, the shortest ones.
 
-    Of terms that hold one or two given letters any 128 are returned. Two letters are looked up by the
-    trigrams that begin with them; for one letter all terms are read, which takes a while.
+    For a part of one or two letters any 128 are returned. Two letters are looked up through the trigrams that
+    start with them; for one letter all terms are scanned, which is slow.
     """
     if len(part) == 1:
         rows = cursor.execute(
@@ -57,8 +57,8 @@ def corrections(cursor: sqlite3.Cursor, word: str, num_contents: int) -> list[st
     """Return at most 5 terms that word may be a misspelling of: fewest edits first, then most frequent.
 
     One edit is allowed from 5 letters on, two from 8 on: a word of four letters is one edit away from too
-    many others that are no mistakes (food, mood). num_contents is how many contents hold word as it is; a
-    word that some hold is corrected only to much more frequent ones.
+    many other valid words (food, mood). num_contents is how many contents hold word as written;
+    a word that some hold is corrected only to much more frequent ones.
     """
     if not 5 <= len(word) <= _MAX_CORRECTED_CHARS or not word.isalpha():
         return []
@@ -86,11 +86,11 @@ def corrections(cursor: sqlite3.Cursor, word: str, num_contents: int) -> list[st
 
 
 def _similar_terms(cursor: sqlite3.Cursor, word: str, max_distance: int) -> list[str]:
-    """Return the terms within max_distance edits, among many others.
+    """Return candidates that include the terms within max_distance edits.
 
-    One edit leaves the first or the last two letters in place. Two edits that change both ends leave the
-    letters between: words have eight letters or more then, so trigrams find them. Missed are only words of
-    eight letters with the second and third swapped as well as the sixth and seventh.
+    One edit leaves the first or the last two letters unchanged. Two edits at both ends leave the letters
+    between unchanged: such words have eight letters or more, so trigrams find them. Only words of eight
+    letters with the second and third swapped as well as the sixth and seventh are missed.
     """
     statement = """
         SELECT term FROM term WHERE substr(term, 1, 2) = :head AND length(term) BETWEEN :least AND :most
