@@ -17,7 +17,6 @@ FOLDERS = ("src", "tests", "benchmarks", "examples", "docs", "training")
 LONG_FILES = {
     "src/smallsight/library/indexer.py",
     "src/smallsight/model/vision_language_model.py",
-    "src/smallsight/settings.py",
     "tests/unit/engine/openvino/test_moondream2.py",
     "tests/unit/lending/test_model_lender.py",
     "training/scenes.py",
@@ -27,7 +26,6 @@ LONG_FUNCTIONS = {
     "benchmarks/contenders/llama_cpp_contender.py: measure_picture",
     "benchmarks/contenders/transformers_contender.py: main",
     "benchmarks/florence2_files.py: files",
-    "src/smallsight/cli/describe.py: describe",
     "src/smallsight/engine/openvino/smolvlm.py: load_smolvlm",
     "src/smallsight/library/search/hits.py: read_hits",
     "training/batches.py: make_sample",
