@@ -14,7 +14,7 @@ __all__ = ["__version__", "load"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
-    """Import what is heavy when it is first asked for."""
+    """Import heavy parts on first use."""
     if name == "load":
         from smallsight.model.loading import load  # noqa: PLC0415 - importing the package stays light
 

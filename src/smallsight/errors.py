@@ -3,7 +3,7 @@
 ::
 
     SmallsightError                    exit 1   HTTP 500
-    ├── SettingsError                  exit 2   400   a setting, flag, variable or state file is wrong
+    ├── SettingsError                  exit 2   400   a setting, flag, variable or state file is invalid
     ├── ArgumentError                  exit 2   400   an argument or a field of a request cannot be used
     ├── PictureError                   exit 4   422   something is wrong with one picture
     │   ├── PictureNotFoundError       exit 3   404   no such file, or not readable
@@ -11,27 +11,27 @@
     │   ├── PictureTooLargeError       exit 4   413   over a limit: bytes, pixels, sides or frames
     │   ├── CorruptPictureError        exit 4   422   the bytes do not decode
     │   ├── MissingDecoderError        exit 5   501   its format needs an extra; also a MissingExtraError
-    │   └── DecoderFailedError         exit 4   422   the decoder ran out of time or memory, or died
+    │   └── DecoderFailedError         exit 4   422   the decoder ran out of time or memory, or crashed
     ├── ModelError                     exit 4   500   something is wrong with one model
     │   ├── UnknownModelError          exit 3   404   no such name in the catalogue
     │   ├── ModelUnavailableError      exit 5   503   its files are not on this machine
     │   ├── ModelClosedError           exit 1   503   it was closed before or during the call
-    │   ├── ModelNotRunnableError      exit 5   501   this release has no code for it yet
-    │   ├── BrokenCheckpointError      exit 4   500   files that do not hold what they should
+    │   ├── ModelNotRunnableError      exit 5   501   this release cannot run it yet
+    │   ├── BrokenCheckpointError      exit 4   500   its files are damaged or incomplete
     │   ├── PromptTooLongError         exit 4   400   more tokens than the model's context
     │   ├── DownloadError              exit 5   502   fetching files failed
-    │   └── RemoteModelError           exit 5   502   another server, which runs it, does not answer
+    │   └── RemoteModelError           exit 5   502   the server that runs it does not answer
     ├── MissingExtraError              exit 5   501   an optional package is not installed
     ├── LibraryError                   exit 4   500   something is wrong with the library of pictures
     │   ├── LibraryBusyError           exit 6   409   another process is writing to it
     │   ├── LibraryMissingError        exit 3   404   nothing has been indexed yet
-    │   ├── LibraryDamagedError        exit 4   500   the database file does not pass its own checks
+    │   ├── LibraryDamagedError        exit 4   500   the database fails its integrity check
     │   ├── NotInLibraryError          exit 3   404   no such picture, folder or tag
     │   └── FolderError                exit 3   400   a folder cannot be added or scanned
     ├── ServerError                    exit 1   500   something is wrong with one request to the server
-    │   ├── BadRequestError            exit 2   400   a field is missing, wrong, or not supported
-    │   ├── NotAuthorisedError         exit 2   401   no key, or one that is not known
-    │   ├── ForbiddenError             exit 2   403   the key may not do this, or a foreign page asks
+    │   ├── BadRequestError            exit 2   400   a field is missing, invalid, or not supported
+    │   ├── NotAuthorisedError         exit 2   401   no key, or an unknown one
+    │   ├── ForbiddenError             exit 2   403   the key or the page's origin does not allow this
     │   ├── RequestTooLargeError       exit 4   413   a body over the limit
     │   ├── RequestTooSlowError        exit 1   408   a body that did not arrive in time
     │   ├── TooManyRequestsError       exit 6   429   too many requests are in progress
@@ -90,9 +90,9 @@ __all__ = [
 
 
 class SmallsightError(Exception):
-    """Something failed in a way that Smallsight foresaw.
+    """The base class of all errors that Smallsight raises on purpose.
 
-    ``code`` is stable and meant for machines; ``hint`` is a sentence for people, or None.
+    ``code`` is stable and meant for programs; ``hint`` tells a person what to do, or is None.
     """
 
     code: ClassVar[str] = "internal"
@@ -119,7 +119,7 @@ class SettingsError(SmallsightError):
 class ArgumentError(SmallsightError):
     """An argument of a call, or the same field in an HTTP request, has a value that cannot be used.
 
-    Not a ValueError: pydantic and every ``except ValueError`` around a parser would take it for their own.
+    Not a ValueError: pydantic and every ``except ValueError`` around a parser would catch it.
     """
 
     code = "unsupported_value"
@@ -164,7 +164,7 @@ class CorruptPictureError(PictureError):
 
 
 class DecoderFailedError(PictureError):
-    """The decoding process ran out of time or memory, or died, on this picture."""
+    """The decoding process ran out of time or memory, or crashed, on this picture."""
 
     code = "decoder_failed"
 
@@ -230,7 +230,7 @@ class DownloadError(ModelError):
 
 
 class RemoteModelError(ModelError):
-    """The server that runs the model cannot be reached, failed, or answered nonsense."""
+    """The server that runs the model cannot be reached, failed, or sent an invalid response."""
 
     code = "remote_model"
     exit_code = 5
@@ -277,7 +277,7 @@ class LibraryMissingError(LibraryError):
 
 
 class LibraryDamagedError(LibraryError):
-    """The database does not pass its own integrity check, or is of a newer version."""
+    """The database fails its integrity check, or was written by a newer version."""
 
     code = "library_damaged"
 
@@ -301,7 +301,7 @@ class FolderError(LibraryError):
 class ServerError(SmallsightError):
     """One request to the server cannot be answered.
 
-    ``param`` names the field that is to blame; ``retry_after_s`` says when it is worth asking again.
+    ``param`` names the offending field; ``retry_after_s`` is the number of seconds to wait before a retry.
     """
 
     code = "server_error"
@@ -320,7 +320,7 @@ class ServerError(SmallsightError):
 
 
 class BadRequestError(ServerError):
-    """A field is missing, has a value that cannot be used, or asks for what this release does not do."""
+    """A field is missing, invalid, or requests something that this release does not support."""
 
     code = "bad_request"
     exit_code = 2
@@ -328,7 +328,7 @@ class BadRequestError(ServerError):
 
 
 class NotAuthorisedError(ServerError):
-    """The request has no key, or one that is not known."""
+    """The request has no key, or an unknown one."""
 
     code = "invalid_api_key"
     exit_code = 2
@@ -336,7 +336,7 @@ class NotAuthorisedError(ServerError):
 
 
 class ForbiddenError(ServerError):
-    """The key does not allow this, or a page of another site asks."""
+    """The key does not allow this, or the request comes from a page of another site."""
 
     code = "forbidden"
     exit_code = 2
@@ -391,7 +391,7 @@ class OutOfResourcesError(SmallsightError):
 
 
 class MemoryBudgetError(OutOfResourcesError):
-    """A model does not fit into the memory that it may use, beside those in use."""
+    """A model does not fit in the memory budget next to the models in use."""
 
     code = "memory_budget"
     http_status = 503

@@ -1,6 +1,6 @@
-"""Where a model is that another server runs, and what is done when that server does not answer.
+"""Settings of a model that another server runs, and of what happens when that server does not answer.
 
-Owns names, types, bounds and defaults of one entry; ``settings.py`` holds the table of them.
+Owns names, types, bounds and defaults of one entry; ``settings.py`` holds the table of entries.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 class RemoteSettings(BaseModel):
     """A model behind a server that speaks OpenAI's chat completions: llama-server, vLLM, Ollama, Smallsight.
 
-    ``model`` is its name there, the same name when unset. ``api_key_env`` names the environment variable that
-    holds the key. ``timeout_s`` bounds the wait for the next word. ``fallback`` is a model on this machine,
-    which answers instead. After ``max_failures`` in a row the server is left alone for ``rest_s``.
+    ``model`` is its name on that server; default: the same name. ``api_key_env`` names the environment
+    variable that holds the key. ``timeout_s`` bounds the wait for the next piece of text. ``fallback`` is a
+    model on this machine that answers instead. After ``max_failures`` failures in a row nothing is sent to
+    the server for ``rest_s``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,10 +33,10 @@ class RemoteSettings(BaseModel):
 
     @field_validator("base_url")
     @classmethod
-    def _is_usable(cls, url: str) -> str:
+    def _require_plain_url(cls, url: str) -> str:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("it has to be an http or https address")
+            raise ValueError("must be an http or https URL")
         if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("no user, key or query may be in it; name the key's variable in api_key_env")
+            raise ValueError("must not contain a user, key or query; name the key's variable in api_key_env")
         return url.rstrip("/")

@@ -1,6 +1,6 @@
-"""One table of settings and limits: defaults, ``smallsight.toml``, ``SMALLSIGHT_*``, then flags.
+"""All settings and limits: defaults, overridden by ``smallsight.toml``, ``SMALLSIGHT_*``, then flags.
 
-Owns names, types, bounds and defaults. It reads no other file and starts nothing.
+Owns names, types, bounds and defaults. Reads no other file and starts nothing.
 """
 
 from __future__ import annotations
@@ -19,10 +19,40 @@ from pydantic_settings import (
 )
 
 from smallsight.errors import SettingsError
+from smallsight.model_settings import (
+    PRECISION_PATTERN,
+    InferenceSettings,
+    MemorySettings,
+    ModelInferenceSettings,
+    ModelMemorySettings,
+    ModelSettings,
+)
 from smallsight.remote_settings import RemoteSettings
 
+__all__ = [
+    "MIB",
+    "PRECISION_PATTERN",
+    "DescribeSettings",
+    "EmbeddingSettings",
+    "IndexSettings",
+    "InferenceSettings",
+    "Limits",
+    "MemorySettings",
+    "ModelInferenceSettings",
+    "ModelMemorySettings",
+    "ModelSettings",
+    "RemoteSettings",
+    "SearchSettings",
+    "ServerSettings",
+    "Settings",
+    "TagsSettings",
+    "config_path",
+    "default_home",
+    "load_settings",
+    "settings_in_file",
+]
+
 MIB = 1024 * 1024
-PRECISION_PATTERN = "^(auto|fp32|bf16|fp16|int8|int4|nf4)$"
 
 
 def default_home() -> Path:
@@ -31,22 +61,20 @@ def default_home() -> Path:
 
 
 class Limits(BaseModel):
-    """Bounds on untrusted input. A picture over any of them becomes a typed error, never a crash."""
+    """Bounds on untrusted input. A picture over any of them raises a typed error, never crashes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_file_bytes: int = Field(256 * MIB, gt=0, description="Largest picture file that is read, in bytes.")
     max_image_pixels: int = Field(
-        100_000_000, gt=0, description="Most pixels (width x height) that are decoded."
+        100_000_000, gt=0, description="Maximum pixels (width x height) of a picture."
     )
-    max_image_side_px: int = Field(65_535, gt=0, description="Longest side that is decoded, in pixels.")
-    max_frames: int = Field(
-        10_000, gt=0, description="Most frames that the header of an animation may announce."
-    )
+    max_image_side_px: int = Field(65_535, gt=0, description="Longest side of a picture, in pixels.")
+    max_frames: int = Field(10_000, gt=0, description="Maximum frames in the header of an animation.")
     max_video_pixels: int = Field(
-        16_777_216, gt=0, description="Most pixels (width x height) of a video's frames."
+        16_777_216, gt=0, description="Maximum pixels (width x height) of a video's frames."
     )
-    max_video_frames: int = Field(500_000, gt=0, description="Most frames a video may have.")
+    max_video_frames: int = Field(500_000, gt=0, description="Maximum frames of a video.")
     max_video_s: float = Field(7_200.0, gt=0, description="Longest video that is read, in seconds.")
     video_timeout_s: float = Field(
         120.0, gt=0, le=3600, description="Wall-clock seconds one video may take to decode."
@@ -57,9 +85,13 @@ class Limits(BaseModel):
     decode_memory_bytes: int = Field(
         2048 * MIB, ge=512 * MIB, description="Address space of the decoding process, in bytes (Linux)."
     )
-    max_query_chars: int = Field(1_000, gt=0, description="Most characters of a search that are used.")
+    max_query_chars: int = Field(
+        1_000, gt=0, description="Maximum characters of a search; the rest is ignored."
+    )
     max_text_chars: int = Field(
-        20_000, gt=0, description="Most characters of text kept for one picture, from OCR or a description."
+        20_000,
+        gt=0,
+        description="Maximum characters of text kept for one picture, from OCR or a description.",
     )
 
 
@@ -78,7 +110,8 @@ class IndexSettings(BaseModel):
         1600, ge=320, le=4096, description="Longest side of the image given to OCR, in pixels."
     )
     tags: bool = Field(
-        False, description="Let a Florence-2 tag pictures, and read their text when there is no OCR."
+        False,
+        description="Tag pictures with a Florence-2, which also reads their text if OCR is not installed.",
     )
     thumbnail_side_px: int = Field(
         320, ge=64, le=1024, description="Longest side of stored thumbnails, in pixels."
@@ -100,7 +133,7 @@ class EmbeddingSettings(BaseModel):
 
 
 class DescribeSettings(BaseModel):
-    """Which model describes pictures, and how it is asked."""
+    """Which model describes pictures, with which prompt and options."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -153,17 +186,17 @@ class SearchSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    limit: int = Field(20, ge=1, le=1000, description="Number of results when no other is requested.")
+    limit: int = Field(20, ge=1, le=1000, description="Default number of results.")
     min_similarity: float = Field(
-        0.25, ge=-1, le=1, description="Least cosine similarity of a semantic hit to the query."
+        0.25, ge=-1, le=1, description="Minimum cosine similarity of a semantic hit to the query."
     )
     near_duplicate_bits: int = Field(
-        6, ge=0, le=32, description="Most differing bits of 64 between the hashes of near duplicates."
+        6, ge=0, le=32, description="Maximum differing bits of 64 between the hashes of near duplicates."
     )
 
 
 class ServerSettings(BaseModel):
-    """Where the server listens, whom it answers, and what a request may cost."""
+    """The server's address, who may use it, and the limits of a request."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -189,104 +222,36 @@ class ServerSettings(BaseModel):
         10.0, gt=0, le=600, description="Seconds that fetching one picture may take in total."
     )
     max_body_bytes: int = Field(64 * MIB, ge=1024, description="Largest body of a request, in bytes.")
-    max_pictures: int = Field(32, ge=1, le=1000, description="Most pictures in one request.")
-    max_videos: int = Field(4, ge=0, le=100, description="Most videos in one request.")
+    max_pictures: int = Field(32, ge=1, le=1000, description="Maximum pictures in one request.")
+    max_videos: int = Field(4, ge=0, le=100, description="Maximum videos in one request.")
     max_requests: int = Field(
         64,
         ge=1,
         le=10_000,
-        description="Most requests in progress; more are refused with 429.",
+        description="Maximum requests in progress; more are refused with 429.",
     )
     max_answering: int = Field(
         20,
         ge=1,
         le=1000,
-        description="Most requests that models compute at once; others wait, clients take turns.",
+        description="Maximum requests that models process at once; others wait, and clients take turns.",
     )
     result_cache_bytes: int = Field(
         16 * MIB, ge=0, description="Memory of the cache of greedy answers, in bytes; 0 turns it off."
     )
     header_timeout_s: float = Field(
-        10.0, gt=0, le=600, description="Seconds within which the head of a request has to arrive."
+        10.0, gt=0, le=600, description="Seconds within which the head of a request must arrive."
     )
     body_timeout_s: float = Field(
-        60.0, gt=0, le=3600, description="Seconds within which the body of a request has to arrive."
+        60.0, gt=0, le=3600, description="Seconds within which the body of a request must arrive."
     )
     drain_timeout_s: int = Field(
-        30, ge=0, le=3600, description="Seconds for answers in progress when the server is stopped."
+        30, ge=0, le=3600, description="Seconds that answers in progress get to finish when the server stops."
     )
-
-
-class MemorySettings(BaseModel):
-    """How much memory loaded models may take, and for how long."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    max_gb: float | None = Field(
-        None,
-        gt=0,
-        description="Most memory the server process may use, in GiB; 80 % of the machine's when unset.",
-    )
-    max_loaded_models: int = Field(
-        0, ge=0, le=100, description="Most models loaded at once; 0 means 1 below 8 GiB of memory, else 3."
-    )
-    keep_alive_s: float = Field(
-        300.0, ge=-1, description="Seconds until an idle model is unloaded; 0 unloads at once, -1 never."
-    )
-    cleanup_aggressive: bool = Field(
-        False,
-        description="Return freed memory to the system after every answer, not only after unloading.",
-    )
-
-
-class InferenceSettings(BaseModel):
-    """What is used for a request that does not say."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    max_tokens: int = Field(256, ge=1, le=131_072, description="Longest answer, in tokens.")
-    temperature: float = Field(
-        0.0, ge=0, le=2, description="Sampling temperature; 0 always takes the most likely token."
-    )
-    dtype: str = Field(
-        "auto",
-        pattern=PRECISION_PATTERN,
-        description="Precision of weights, with the same values as describe.precision.",
-    )
-
-
-class ModelMemorySettings(BaseModel):
-    """What one model may take; unset values are those of all models, or an estimate from its size."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    required_gb: float | None = Field(None, gt=0)
-    max_memory_gb: float | None = Field(None, gt=0)
-    cleanup_aggressive: bool | None = None
-
-
-class ModelInferenceSettings(BaseModel):
-    """How one model answers; unset values are those of all models."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    max_tokens: int | None = Field(None, ge=1, le=131_072)
-    temperature: float | None = Field(None, ge=0, le=2)
-    dtype: str | None = Field(None, pattern=PRECISION_PATTERN)
-
-
-class ModelSettings(BaseModel):
-    """One model's own values."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    device: str = Field("auto", pattern="^(auto|cpu)$")
-    memory: ModelMemorySettings = ModelMemorySettings()
-    inference: ModelInferenceSettings = ModelInferenceSettings()
 
 
 class Settings(BaseSettings):
-    """Everything an operator may set.
+    """All settings.
 
     A value is taken from the first of: keyword arguments, environment (``SMALLSIGHT_INDEX__OCR=false``),
     the file named by ``SMALLSIGHT_CONFIG`` or ``smallsight.toml`` in the data folder, the default.
@@ -356,7 +321,7 @@ class Settings(BaseSettings):
 
     @property
     def measured_memory_path(self) -> Path:
-        """The file of what models were found to take; safe to delete."""
+        """The file of the models' measured memory; safe to delete."""
         return self.home / "measured-memory.json"
 
     @property
@@ -379,12 +344,12 @@ class Settings(BaseSettings):
 
 
 def settings_in_file() -> dict[str, Any]:
-    """Return what ``smallsight.toml`` says, unchecked; raises OSError and ValueError."""
+    """Return the contents of ``smallsight.toml`` without validation; raises OSError and ValueError."""
     return TomlConfigSettingsSource(Settings, toml_file=config_path())()
 
 
 def config_path() -> Path:
-    """Return where ``smallsight.toml`` is looked for; the file need not exist."""
+    """Return the path of ``smallsight.toml``; the file need not exist."""
     named = os.environ.get("SMALLSIGHT_CONFIG")
     if named:
         return Path(named)
@@ -393,7 +358,7 @@ def config_path() -> Path:
 
 
 def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401
-    """Build the settings in force, or raise SettingsError with a sentence that names the bad value."""
+    """Build the settings in force; raises SettingsError, which names the invalid value."""
     if (named := os.environ.get("SMALLSIGHT_CONFIG")) and not Path(named).is_file():
         raise SettingsError(
             f"SMALLSIGHT_CONFIG names a file that does not exist: {named}",
@@ -406,9 +371,9 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401
         name = ".".join(str(part) for part in first["loc"])
         raise SettingsError(
             f"Setting {name} cannot be {first['input']!r}: {first['msg']}.",
-            hint=f"look in {config_path()} and in the SMALLSIGHT_* environment variables.",
+            hint=f"check {config_path()} and the SMALLSIGHT_* environment variables.",
         ) from error
     except (OSError, ValueError) as error:  # unreadable or malformed TOML
         raise SettingsError(
-            f"The settings could not be read: {error}.", hint=f"mend or remove {config_path()}."
+            f"The settings could not be read: {error}.", hint=f"fix or remove {config_path()}."
         ) from error

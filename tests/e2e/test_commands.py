@@ -90,7 +90,7 @@ def test_a_search_for_a_person_shows_where_and_why(library: Command, pictures: P
     assert f"1. {pictures / 'IMG_2.png'}" in out
     assert "lighthouse keeper wanted" in out
     assert "thumbnail: " in out
-    assert "looked for lighthouse" in err
+    assert "searched for lighthouse" in err
     assert "\x1b[" not in out + err
 
 
@@ -307,5 +307,5 @@ def test_the_demo_finds_what_it_promises(smallsight: Command, pictures: Path):
     assert by_kind["misspelt"]["corrections"]
     assert len(data["pictures"]) == 4
     out, err = smallsight.run("demo", "--pictures", pictures)
-    assert "What was read in the pictures" in out
+    assert "Text read in the pictures" in out
     assert "Next" in err

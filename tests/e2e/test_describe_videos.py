@@ -102,7 +102,7 @@ def test_the_command_describes_a_video_and_draws_what_it_saw(
     sheet = tmp_path / "sheet.png"
     again, note = smallsight.run("describe", files / "clip.mp4", *arguments, "--frames", sheet)
     assert again == out
-    assert f"frames are in {sheet}" in note
+    assert f"frames to {sheet}" in note
     with Image.open(sheet) as drawn:
         assert drawn.width > 64
         assert len(drawn.getcolors(100_000) or []) > 10
@@ -121,7 +121,7 @@ def test_videos_and_pictures_in_one_command(smallsight: Command, files: Path):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["clip.mp4", "red.png", "--frames", "sheet.png"], 2, "--frames is for one video"),
+        (["clip.mp4", "red.png", "--frames", "sheet.png"], 2, "--frames works with one video only"),
         (["clip.mp4", "--frames", "sheet.doc"], 2, "--frames cannot write"),
         (["clip.mp4", "--frames", "no/such/folder/sheet.png"], 2, "cannot be written"),
         (["red.png", "--frames", "sheet.png"], 4, "it is a picture"),

@@ -46,7 +46,7 @@ def test_a_library_is_tagged_once(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--tags"], "No model is chosen to tag"),
+        (["--tags"], "No model is set to tag"),
         (["--tags", "--model", "test"], "only Florence-2"),
         (["--no-tags", "--tags-model", "test"], "contradict"),
     ],

@@ -1,4 +1,4 @@
-"""``smallsight demo``: the main job from end to end on the example pictures, or on a folder of yours."""
+"""``smallsight demo``: indexes and searches the example pictures, or a folder of the user's."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _HITS_SHOWN = 3
 _SIZE_WIDTH = 9  # 1170×2532
 _KINDS = {
     "keyword": "the words in the picture",
-    "semantic": "what it means, in other words",
-    "misspelt": "a word typed wrong",
-    "drawn": "only drawn, not written: found by its description",
+    "semantic": "the meaning, in other words",
+    "misspelt": "a misspelt word",
+    "drawn": "drawn, not written: found by its description",
 }
 
 
@@ -41,7 +41,7 @@ def demo(
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Index example pictures and find some of them again."""
+    """Index the example pictures and run some searches on them."""
     from smallsight.cli.demonstration import (
         demo_settings,
         invented_queries,
@@ -60,7 +60,7 @@ def demo(
         note_missing_parts(application, out)
         report = application.index(folders, observer, stopped.is_set)
         if stopped.is_set():
-            out.note("[yellow]Stopped.[/] Everything finished is kept; run it again to go on.")
+            out.note("[yellow]Stopped.[/] Everything finished is kept; run it again to continue.")
             raise typer.Exit(130)
         index_s = time.perf_counter() - started_s
         queries = (
@@ -81,7 +81,7 @@ def demo(
 
 
 def _rows(application: IndexingApplication, folders: Sequence[Path]) -> list[dict[str, Any]]:
-    """Return what was read, one row a picture, in the order of their paths."""
+    """Return one row per picture, with what was read in it, in the order of the pictures' names."""
     root = folders[0].resolve() if len(folders) == 1 else folders[0].resolve().parent
     rows = []
     for hit in application.searcher.search("", limit=_TABLE_ROWS).hits:
@@ -110,10 +110,10 @@ def _print_tables(out: Output, application: IndexingApplication, folders: Sequen
     described = [row for row in rows if row["description"]]
     others = [row for row in rows if not row["description"]]
     if others:
-        _print_table(out, "What was read in the pictures", others, ("text in it",))
+        _print_table(out, "Text read in the pictures", others, ("text in it",))
     if described:
         model = application.settings.describe.model
-        _print_table(out, f"What {model} says about pictures", described, ("text in it", "description"))
+        _print_table(out, f"Descriptions by {model}", described, ("text in it", "description"))
 
 
 def _print_table(out: Output, title: str, rows: list[dict[str, Any]], columns: Sequence[str]) -> None:
@@ -124,15 +124,15 @@ def _print_table(out: Output, title: str, rows: list[dict[str, Any]], columns: S
     name_width = min(38 if out.console.width >= 120 else 24, max(len(str(row["picture"])) for row in rows))
     table.add_column("picture", no_wrap=True, overflow="ellipsis", width=name_width, style="cyan")
     table.add_column("size", justify="right", no_wrap=True, width=_SIZE_WIDTH)
-    left = max(20, out.console.width - name_width - _SIZE_WIDTH - 6)  # the rest, less the gaps
+    left = max(20, out.console.width - name_width - _SIZE_WIDTH - 6)  # without the gaps
     shares = (left,) if len(columns) == 1 else (left // 4, left - left // 4 - 2)
     for name, width in zip(columns, shares, strict=True):
         table.add_column(name, overflow="ellipsis", no_wrap=name != "description", width=width)
     for row in rows:
         size = f"{row['width_px']}×{row['height_px']}" if row["width_px"] else "?"
         text = escape(" / ".join(str(row["text"]).split("\n"))) or "[dim]no text[/]"
-        said = escape(" ".join(str(row["description"]).split()))
-        table.add_row(escape(str(row["picture"])), size, *(text, said)[: len(columns)])
+        description = escape(" ".join(str(row["description"]).split()))
+        table.add_row(escape(str(row["picture"])), size, *(text, description)[: len(columns)])
     out.console.print()
     out.console.print(table)
 
@@ -141,7 +141,7 @@ def _print_speed(out: Output, report: RunReport, index_s: float) -> None:
     stages = report.work.stages
     num_done = max(stage.done for stage in stages.values())
     if not num_done:
-        out.console.print(f"\n[dim]Nothing has changed since last time; checked in {index_s:.1f} s.[/]")
+        out.console.print(f"\n[dim]Nothing has changed since the last run; checked in {index_s:.1f} s.[/]")
         return
     parts = [
         f"{name} {stage.done / stage.seconds:,.1f}/s"
@@ -176,16 +176,16 @@ def _print_next_steps(out: Output, *, is_own: bool) -> None:
     from rich.markup import escape
 
     steps = [
-        ("smallsight index ~/Pictures", "make your own pictures findable; run it again whenever you like"),
+        ("smallsight index ~/Pictures", "index your own pictures; run it again at any time"),
         (
             "smallsight search some words",
-            'words, "a phrase", -not, tag:NAME, folder:NAME, or the meaning',
+            'words, "a phrase", -not, tag:NAME, folder:NAME, or a meaning',
         ),
-        ("smallsight search --similar FILE", "pictures that look or read alike"),
+        ("smallsight search --similar FILE", "pictures that look alike or contain similar text"),
         ("smallsight doctor", "what this machine has and what is missing"),
     ]
     if not is_own:
-        steps.insert(0, ("make demo PICTURES=folder", "the same with pictures of yours"))
+        steps.insert(0, ("make demo PICTURES=folder", "the same with your own pictures"))
     out.note("\n[bold]Next[/]")
     for command, why in steps:
         out.note(f"  [bold cyan]{escape(command):<34}[/] {escape(why)}")

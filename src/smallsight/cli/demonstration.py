@@ -1,4 +1,4 @@
-"""The demonstration: which pictures it shows and which questions it asks of them."""
+"""The demonstration: its pictures, and the queries that it runs on them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from smallsight.services.describing import SHIPPED_MODEL
 from smallsight.settings import Settings
 
 _PACKAGE = Path(__file__).parent.parent
-_PLACES = (_PACKAGE / "demo", _PACKAGE.parent.parent / "examples")  # in a wheel, in a checkout
+_ROOTS = (_PACKAGE / "demo", _PACKAGE.parent.parent / "examples")  # in a wheel, in a checkout
 _MANIFESTS = ("pictures.json", "stickers.json")
-_GENERAL_QUESTIONS = (
+_GENERAL_QUERIES = (
     "being tired at work",
     "food and cooking",
     "animals and pets",
@@ -34,7 +34,7 @@ _GENERAL_QUESTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class DemoQuery:
-    """A question to ask, how, and what it is meant to show."""
+    """A query, its search mode, and the kind of search that it demonstrates."""
 
     kind: str  # keyword | semantic | misspelt | drawn
     text: str
@@ -42,13 +42,13 @@ class DemoQuery:
 
 
 def shipped_pictures() -> tuple[Path, Path]:
-    """Return the folders of example pictures and of stickers, which have one parent.
+    """Return the folders of example pictures and of stickers, which share a parent.
 
     Raises PictureNotFoundError in an installation without them.
     """
-    for place in _PLACES:
-        if (place / "pictures").is_dir() and (place / "stickers").is_dir():
-            return place / "pictures", place / "stickers"
+    for root in _ROOTS:
+        if (root / "pictures").is_dir() and (root / "stickers").is_dir():
+            return root / "pictures", root / "stickers"
     raise PictureNotFoundError(
         "The example pictures are not part of this installation.",
         hint="name a folder of your own: `smallsight demo --pictures FOLDER`.",
@@ -56,10 +56,10 @@ def shipped_pictures() -> tuple[Path, Path]:
 
 
 def demo_settings(settings: Settings, pictures: Path, *, is_own: bool) -> Settings:
-    """Return settings with a library of their own for these pictures, beside the user's.
+    """Return settings with a separate library for these pictures, in the user's data folder.
 
-    Unless a model is chosen, the one in this package describes the stickers among the example pictures; it
-    knows nothing of photographs, and a person's own pictures wait for a model that they choose.
+    Unless a model is set, the one in this package describes the stickers among the example pictures. It was
+    not trained on photographs, so a user's own pictures are described only by a model that the user sets.
     """
     name = hashlib.sha256(str(pictures.resolve()).encode()).hexdigest()[:8]
     changed: dict[str, Any] = {"home": settings.home / "demo" / name}
@@ -72,7 +72,7 @@ def demo_settings(settings: Settings, pictures: Path, *, is_own: bool) -> Settin
 
 
 def shipped_queries(examples: Path) -> list[DemoQuery]:
-    """Return the first question of each kind among those written for the example pictures."""
+    """Return the first query of each kind from the manifests of the example pictures."""
     manifests = [json.loads((examples / name).read_text(encoding="utf-8")) for name in _MANIFESTS]
     first: dict[str, DemoQuery] = {}
     for query in [query for manifest in manifests for query in manifest["demo_queries"]]:
@@ -83,20 +83,20 @@ def shipped_queries(examples: Path) -> list[DemoQuery]:
 
 
 def invented_queries(database: Database, searcher: Searcher) -> list[DemoQuery]:
-    """Make up questions for pictures that nobody has seen before, out of the words that were read."""
+    """Make up queries for unknown pictures from the text that was read in them."""
     queries = []
-    words = _telling_words(database)
+    words = _rare_words(database)
     if words:
         queries.append(DemoQuery("keyword", words[0], Mode.FUSED))
     if searcher.search("", limit=1).semantic_available:
-        queries.append(DemoQuery("semantic", _best_question(searcher), Mode.SEMANTIC))
+        queries.append(DemoQuery("semantic", _best_query(searcher), Mode.SEMANTIC))
     if len(words) > 1:
         queries.append(DemoQuery("misspelt", _misspell(words[1]), Mode.FUSED))
     return queries
 
 
-def _telling_words(database: Database) -> list[str]:
-    """Return long words that occur in few pictures, the longest of the most recent first."""
+def _rare_words(database: Database) -> list[str]:
+    """Return words of 6 to 12 letters from the 500 newest texts: rare ones first, then longer ones."""
     here = sa.exists().where(picture.c.content_id == content.c.id, picture.c.vanished_at_s.is_(None))
     with database.reading() as connection:
         texts = connection.execute(
@@ -113,15 +113,15 @@ def _telling_words(database: Database) -> list[str]:
     return sorted(pictures_of, key=lambda word: (pictures_of[word] > 3, -len(word), word))
 
 
-def _best_question(searcher: Searcher) -> str:
-    def closeness(question: str) -> float:
-        hits = searcher.search(question, mode=Mode.SEMANTIC, limit=1).hits
+def _best_query(searcher: Searcher) -> str:
+    def closeness(query: str) -> float:
+        hits = searcher.search(query, mode=Mode.SEMANTIC, limit=1).hits
         return max((hit.similarity or 0.0 for hit in hits), default=0.0)
 
-    return max(_GENERAL_QUESTIONS, key=closeness)
+    return max(_GENERAL_QUERIES, key=closeness)
 
 
 def _misspell(word: str) -> str:
-    """Swap two letters in the middle."""
-    at = len(word) // 2
-    return word[: at - 1] + word[at] + word[at - 1] + word[at + 1 :]
+    """Swap two letters in the middle of a word."""
+    middle = len(word) // 2
+    return word[: middle - 1] + word[middle] + word[middle - 1] + word[middle + 1 :]

@@ -1,4 +1,4 @@
-"""``smallsight describe``: what a model says about pictures and videos, in the library or not."""
+"""``smallsight describe``: a model's answers about picture and video files, in the library or not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from smallsight.model.picture_argument import NamedVideo, PictureArgument
     from smallsight.settings import Settings
 
-# Text from a picture must not be able to steer the terminal; line breaks and tabs may stay.
+# Text from a picture must not control the terminal; line breaks and tabs are kept.
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 _PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8", "int4", "nf4")
@@ -62,7 +62,6 @@ def describe(
     quiet: QuietFlag = False,
 ) -> None:
     """Describe pictures and videos with a model, or have it answer a question about each."""
-    from smallsight.services.describing import describe_options
     from smallsight.settings import load_settings
 
     out = get_output(json=json, quiet=quiet)
@@ -79,41 +78,50 @@ def describe(
         _check_sheet(frames, pictures)
     chosen = {name: value for name, value in given.items() if value is not None}
     settings = load_settings(**({"describe": chosen} if chosen else {}))
-    options = describe_options(settings)
-    try:
-        with _load(settings, out) as loaded:
-            shown: list[PictureArgument] = list(pictures)
-            if frames is not None:
-                shown = [_write_sheet(loaded, pictures[0], frames, out)]
-            if len(pictures) == 1 and not out.json:
-                _stream(loaded, shown[0], options)
-                return
-            exit_code = _describe_each(loaded, pictures, shown, options, out)
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
-    if exit_code:
+    if exit_code := _run(settings, pictures, frames, out):
         raise typer.Exit(exit_code)
 
 
+def _run(settings: Settings, pictures: list[Path], frames: Path | None, out: Output) -> int:
+    """Load the model and print its answers; return the first error's exit code, 130 on Ctrl-C, or 0."""
+    from smallsight.services.describing import describe_options
+
+    options = describe_options(settings)
+    try:
+        with _load(settings, out) as model:
+            shown: list[PictureArgument] = list(pictures)
+            if frames is not None:
+                shown = [_write_sheet(model, pictures[0], frames, out)]
+            if len(pictures) == 1 and not out.json:
+                _stream(model, shown[0], options)
+                return 0
+            return _describe_each(model, pictures, shown, options, out)
+    except KeyboardInterrupt:
+        return 130
+
+
 def _check(given: Mapping[str, Any]) -> None:
-    """Refuse values that there are not, and a length beside words that say it themselves."""
+    """Raise SettingsError for an unknown value, and for a length together with a prompt."""
     for name, known in (("precision", _PRECISIONS), ("detail", _DETAILS), ("length", _LENGTHS)):
         _require_one_of(f"--{name}", given[name], known)
     if given["length"] is not None and given["prompt"] is not None:
-        raise SettingsError("--length cannot be given with --prompt.", hint="say in the prompt how long.")
+        raise SettingsError(
+            "--length cannot be combined with --prompt.", hint="ask for the length in the prompt."
+        )
 
 
 def _check_sheet(path: Path, pictures: list[Path]) -> None:
     if len(pictures) != 1:
-        raise SettingsError("--frames is for one video.", hint="describe one at a time.")
+        raise SettingsError("--frames works with one video only.", hint="describe one at a time.")
     if path.suffix.lower() not in _SHEET_SUFFIXES:
         raise SettingsError(
-            f"--frames cannot write {path.name}.", hint=f"end its name in {' or '.join(_SHEET_SUFFIXES)}."
+            f"--frames cannot write {path.name}.",
+            hint=f"use a name that ends in {' or '.join(_SHEET_SUFFIXES)}.",
         )
 
 
 def _write_sheet(model: Model, video: Path, path: Path, out: Output) -> NamedVideo:
-    """Draw the frames that the model will be asked about, and return them."""
+    """Write the frames that the model will see to a picture file, and return them."""
     from rich.markup import escape
 
     from smallsight.model.contact_sheet import contact_sheet
@@ -123,9 +131,9 @@ def _write_sheet(model: Model, video: Path, path: Path, out: Output) -> NamedVid
         contact_sheet(seen.video).save(path)
     except OSError as error:
         raise StorageError(
-            f"{path} cannot be written: {error.strerror or error}.", hint="choose another place."
+            f"{path} cannot be written: {error.strerror or error}.", hint="choose another path."
         ) from error
-    out.note(f"{len(seen.video.frames)} frames are in {escape(str(path))}")
+    out.note(f"Wrote {len(seen.video.frames)} frames to {escape(str(path))}")
     return seen
 
 
@@ -145,7 +153,7 @@ def _load(settings: Settings, out: Output) -> Model:
 
 
 def _stream(model: Model, picture: PictureArgument, options: DescribeOptions) -> None:
-    """Print the text about one picture piece by piece."""
+    """Print the answer about one picture as it arrives."""
     pieces = model.stream(
         picture,
         options.prompt,
@@ -153,14 +161,14 @@ def _stream(model: Model, picture: PictureArgument, options: DescribeOptions) ->
         max_tokens=options.max_tokens,
         detail=options.detail,
     )
-    has_begun = False
+    has_output = False
     try:
         for piece in pieces:
-            has_begun = True
-            sys.stdout.write(_harmless(piece))
+            has_output = True
+            sys.stdout.write(_without_control_characters(piece))
             sys.stdout.flush()
     finally:
-        if has_begun:
+        if has_output:
             sys.stdout.write("\n")
             sys.stdout.flush()
 
@@ -168,7 +176,7 @@ def _stream(model: Model, picture: PictureArgument, options: DescribeOptions) ->
 def _describe_each(
     model: Model, pictures: list[Path], shown: list[PictureArgument], options: DescribeOptions, out: Output
 ) -> int:
-    """Print what is said about each picture, or why nothing is; return the first error's exit code or 0."""
+    """Print the answer or the error for each picture; return the first error's exit code, or 0."""
     exit_code = 0
     rows = []
     answers = model.describe_many(
@@ -187,7 +195,7 @@ def _describe_each(
             out.err.print("[bold red]error:[/] ", end="")
             out.err.print(f"{picture}: {answer}", markup=False)
         else:
-            sys.stdout.write(f"{picture}\n{_harmless(answer.text)}\n\n")
+            sys.stdout.write(f"{picture}\n{_without_control_characters(answer.text)}\n\n")
             sys.stdout.flush()
     if out.json:
         out.emit(rows)
@@ -217,5 +225,5 @@ def _as_data(picture: Path, answer: Answer | SmallsightError) -> dict[str, Any]:
     }
 
 
-def _harmless(text: str) -> str:
+def _without_control_characters(text: str) -> str:
     return _CONTROL_CHARACTERS.sub("", text)

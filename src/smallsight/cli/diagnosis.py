@@ -1,7 +1,7 @@
-"""What this machine has, what is missing, and how to fix it.
+"""The checks of ``smallsight doctor``: what this machine has, what is missing, and how to fix it.
 
-Each check is one function that returns one finding; none of them changes anything but the caches that a
-normal run would fill too.
+Each check is one function that returns one result. It changes nothing except caches that a normal run
+fills too.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _CPU_FEATURES = (
 
 
 class Severity(StrEnum):
-    """How serious a finding is."""
+    """The severity of a check's result."""
 
     GOOD = "good"
     NOTE = "note"
@@ -61,7 +61,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One line of the report; ``remedy`` says what to do, or is None when there is nothing to do."""
+    """One line of the report; ``remedy`` says what to do, None means nothing."""
 
     name: str
     health: Severity
@@ -70,7 +70,7 @@ class CheckResult:
 
 
 def examine(settings: Settings) -> Iterator[CheckResult]:
-    """Yield the findings one after another; some take a second."""
+    """Run the checks one after another and yield their results; some take a second."""
     configure_logging(settings.log_level, settings.log_format)
     yield _program()
     yield _processor()
@@ -110,22 +110,22 @@ def _processor() -> CheckResult:
             "processor",
             Severity.NOTE,
             text,
-            "without AVX2 everything works, several times slower than measured",
+            "without AVX2 everything works, but several times slower than documented",
         )
     return CheckResult("processor", Severity.GOOD, text)
 
 
 def _batch_independence(settings: Settings) -> CheckResult:
-    """Measure the shapes of a small model, unless this was done before, and say what holds here."""
+    """Check whether batches change greedy answers here; measures the shapes of a small model once."""
     holds = probe_usual_shapes(settings.threads, settings.prepared_dir).holds
     if not holds or batch_independence(settings.prepared_dir) is False:
         return CheckResult(
             "batches",
             Severity.NOTE,
-            "a greedy answer may differ between alone and in company on this processor",
-            "answers to identical questions are not reused; for repeatable text, ask one at a time",
+            "on this processor a greedy answer may depend on the other requests in its batch",
+            "answers to identical questions are not reused; for repeatable text, send one request at a time",
         )
-    return CheckResult("batches", Severity.GOOD, "a greedy answer is the same alone and in any company")
+    return CheckResult("batches", Severity.GOOD, "a greedy answer is the same alone and in any batch")
 
 
 def cpu_flags() -> frozenset[str]:
@@ -165,12 +165,12 @@ def _accelerators() -> Iterator[CheckResult]:
 
 
 def _disk(home: Path) -> CheckResult:
-    existing = next(place for place in (home, *home.parents) if place.exists())
+    existing = next(folder for folder in (home, *home.parents) if folder.exists())
     free_bytes = shutil.disk_usage(existing).free
     text = f"{_gib(free_bytes)} GiB free for {home}"
     if not os.access(existing, os.W_OK):
         return CheckResult(
-            "disk", Severity.BAD, f"{existing} cannot be written", "set SMALLSIGHT_HOME to another folder"
+            "disk", Severity.BAD, f"{existing} is not writable", "set SMALLSIGHT_HOME to another folder"
         )
     if free_bytes < _LOW_DISK_BYTES:
         return CheckResult(
@@ -259,7 +259,7 @@ def _models(settings: Settings) -> CheckResult:
     text = f"{len(here)} on this machine"
     if here:
         text += f" ({', '.join(here)})"
-    text += f"; {len(fitting)} of {len(statuses)} would fit its memory"
+    text += f"; {len(fitting)} of {len(statuses)} would fit in its memory"
     return CheckResult("models", Severity.GOOD, text, "`smallsight models` lists them")
 
 

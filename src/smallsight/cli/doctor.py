@@ -1,4 +1,4 @@
-"""``smallsight doctor``: what this machine has, what is missing, how to fix it."""
+"""``smallsight doctor``: prints what this machine has, what is missing, and how to fix it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``smallsight duplicates``: files that are the same, and pictures that look the same."""
+"""``smallsight duplicates``: lists identical files, and pictures that look alike."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def duplicates(
     if out.json:
         out.emit({"same": _as_data(same), "alike": _as_data(alike)})
         return
-    _print_groups(out, "The same file", same)
-    _print_groups(out, "Alike", alike)
+    _print_groups(out, "Identical files", same)
+    _print_groups(out, "Look alike", alike)
     if not same and not alike:
-        out.note("No two pictures are the same or look the same.")
+        out.note("No identical files, and no pictures that look alike.")
 
 
 def _as_data(groups: list[tuple[Path, ...]]) -> list[list[str]]:

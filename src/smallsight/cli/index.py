@@ -1,4 +1,4 @@
-"""``smallsight index`` and ``smallsight folders``: filling the library."""
+"""``smallsight index`` and ``smallsight folders``: fill the library, and list or remove its folders."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 folders_app = typer.Typer(help="List or forget the folders of the library.", no_args_is_help=False)
 
 FoldersArgument = Annotated[
-    list[Path] | None, typer.Argument(help="Folders to add and scan; default: all known ones.")
+    list[Path] | None, typer.Argument(help="Folders to add and scan; default: all folders of the library.")
 ]
 
 
 def index(
     folders: FoldersArgument = None,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try again the pictures that failed before.")
+        bool, typer.Option("--retry-failed", help="Retry pictures that failed before.")
     ] = False,
     model: Annotated[
         str | None,
@@ -79,7 +79,7 @@ def index(
 
 
 def _chosen(model: str | None, tags: bool | None, tags_model: str | None) -> dict[str, dict[str, Any]]:
-    """Return what the flags say as settings; a model to tag with means that tags are wanted."""
+    """Return the flags as settings; ``--tags-model`` implies ``--tags``."""
     if tags is False and tags_model is not None:
         raise SettingsError("--tags-model and --no-tags contradict each other.", hint="leave one out.")
     given = {
@@ -139,12 +139,12 @@ def remove_folder(
     if out.json:
         out.emit({"removed": str(summary.path), "pictures": summary.num_pictures})
     else:
-        out.note(f"Forgot {summary.path} and its {summary.num_pictures} pictures; the files are untouched.")
+        out.note(f"Removed {summary.path} and its {summary.num_pictures} pictures; the files are untouched.")
 
 
 @contextmanager
 def stop_on_interrupt(out: Output) -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C into a request to stop cleanly; a second one interrupts at once."""
+    """Set the event on the first Ctrl-C, to stop cleanly; a second one interrupts at once."""
     stopped = threading.Event()
 
     def on_interrupt(number: int, frame: FrameType | None) -> None:
@@ -162,7 +162,7 @@ def stop_on_interrupt(out: Output) -> Iterator[threading.Event]:
 
 
 class CommandProgress:
-    """Shows an activity as a progress bar and keeps the problems for the end."""
+    """Shows an activity as a progress bar and collects the problems for the report."""
 
     def __init__(self, out: Output) -> None:
         self._out = out
@@ -171,7 +171,7 @@ class CommandProgress:
         self.problems: list[tuple[str, SmallsightError]] = []
 
     def begin(self, activity: str, total: int | None, unit: str) -> None:
-        """Open a bar; an activity with nothing to do shows none."""
+        """Open a bar, unless there is nothing to do."""
         if total != 0:
             self._bar = self._out.progress(activity, total, unit)
             self._report = self._bar.__enter__()
@@ -188,30 +188,30 @@ class CommandProgress:
             bar.__exit__(None, None, None)
 
     def problem(self, path: str, error: SmallsightError) -> None:
-        """Keep what went wrong with one picture for the report."""
+        """Keep the error of one picture for the report."""
         self.problems.append((path, error))
 
     def stored(self, content_id: int, stage: StageName, outcome: OutcomeStatus) -> None:
-        """Show nothing: the bar counts pictures."""
+        """Do nothing: the bar counts pictures."""
 
     def picture_changed(self, content_id: int | None, path: Path, change: PictureChange) -> None:
-        """Show nothing: the report counts changes."""
+        """Do nothing: the report counts changes."""
 
 
 def note_missing_parts(application: IndexingApplication, out: Output) -> None:
-    """Say once what this installation lacks and what follows from it."""
-    wants = application.settings.index
-    if wants.ocr and application.reader is None and not wants.tags:  # what tags then also reads
+    """Print which features are off because this installation lacks a part."""
+    wanted = application.settings.index
+    if wanted.ocr and application.reader is None and not wanted.tags:  # the tagger then reads the text too
         out.note("[yellow]Text in pictures is not read:[/] pip install 'smallsight\\[ocr]' turns it on.")
     if application.embedder is None:
         out.note(
             "[yellow]Search by meaning is off:[/] its model is not on this machine; "
-            "`smallsight doctor` tells how to get it. Search by words works."
+            "`smallsight doctor` explains how to get it. Search by words works."
         )
 
 
 def note_problem(out: Output, path: str, error: SmallsightError) -> None:
-    """Say which picture was skipped and why."""
+    """Print which picture was skipped and why."""
     from rich.markup import escape
 
     out.note(f"[yellow]skipped[/] {escape(path)}: {escape(error.message)}")
@@ -274,4 +274,4 @@ def _print_report(out: Output, report: RunReport, observer: CommandProgress) -> 
     if report.work.is_complete:
         out.note("[green]Up to date.[/] Find something: [bold]smallsight search WORDS[/]")
     else:
-        out.note("[yellow]Stopped.[/] Everything finished is kept; run the same command again to go on.")
+        out.note("[yellow]Stopped.[/] Everything finished is kept; run the same command again to continue.")

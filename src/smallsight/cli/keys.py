@@ -1,4 +1,4 @@
-"""``smallsight keys``: who may use the server."""
+"""``smallsight keys``: lists, creates and removes the server's keys."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, create and remove the server's keys.", invoke_without_command=True)
 
-KeyName = Annotated[str, typer.Argument(help="A name for the key, such as who uses it.")]
+KeyName = Annotated[str, typer.Argument(help="A name for the key, such as its user.")]
 
 
 @app.callback()
@@ -38,7 +38,7 @@ def list_keys(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     for key in known:
         sys.stdout.write(f"{key.name}\t{', '.join(sorted(key.scopes))}\t{_date(key)}\n")
     if not known:
-        output.note("There are no keys: the server answers everybody on this machine, and nobody else.")
+        output.note("There are no keys: the server answers any client on this machine, and no others.")
 
 
 @app.command()
@@ -53,7 +53,7 @@ def add(
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Make a key and print it, this once."""
+    """Create a key and print it; it is not shown again."""
     from smallsight.http.api_keys import Scope
 
     output = get_output(json=json, quiet=quiet)
@@ -66,12 +66,12 @@ def add(
         output.emit({"name": name, "scopes": sorted(scopes), "key": key})
         return
     sys.stdout.write(f"{key}\n")
-    output.note("Keep it: it is not shown again. From now on the server asks for a key.")
+    output.note("Save it: it is not shown again. From now on the server requires a key.")
 
 
 @app.command()
 def remove(name: KeyName, json: JsonFlag = False, quiet: QuietFlag = False) -> None:
-    """Remove a key; a running server rejects it from then on."""
+    """Remove a key; a running server rejects it at once."""
     output = get_output(json=json, quiet=quiet)
     _keys().remove(name)
     if output.json:

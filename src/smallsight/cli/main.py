@@ -15,7 +15,7 @@ from smallsight.cli.duplicates import duplicates
 from smallsight.cli.index import folders_app, index
 from smallsight.cli.output import JsonFlag, QuietFlag, begin_invocation, get_output
 from smallsight.cli.picture import edit, show
-from smallsight.cli.search import search, set_minus_words_apart
+from smallsight.cli.search import search, separate_minus_words
 from smallsight.cli.serve import serve
 from smallsight.cli.settings import settings
 from smallsight.errors import SmallsightError
@@ -72,7 +72,7 @@ def invoke(arguments: list[str]) -> int:
     """Run one command line and return its exit code; errors are printed, never raised."""
     begin_invocation()
     try:
-        app(set_minus_words_apart(arguments))
+        app(separate_minus_words(arguments))
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 1
     except SmallsightError as error:

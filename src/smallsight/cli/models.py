@@ -1,4 +1,4 @@
-"""``smallsight models``: which models there are, what they need, and where their files come from."""
+"""``smallsight models``: lists models with their memory and files, and pulls, adds or removes files."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def pull(
     name: ModelName,
     update: Annotated[bool, typer.Option("--update", help="Fetch a newer version if there is one.")] = False,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Use no network; only check the files here.")
+        bool, typer.Option("--offline", help="Do not use the network; only check local files.")
     ] = False,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
@@ -120,11 +120,11 @@ def pull(
     if pulled.received_bytes:
         output.note(f"Fetched {file_size_text(pulled.received_bytes)}, checksums match.")
     else:
-        output.note("Everything is here already.")
+        output.note("All files are already here.")
     output.console.print(str(pulled.directory), markup=False)
     entry = service.show(name).entry
     if entry is not None and not entry.is_runnable:
-        output.note(f"This release cannot run it yet: that comes with Smallsight {entry.available_in}.")
+        output.note(f"This release cannot run it yet; Smallsight {entry.available_in} will.")
 
 
 @app.command()
@@ -167,18 +167,18 @@ def remove(
     if output.json:
         output.emit({"name": removal.name, "directory": str(removal.directory), "freed_bytes": freed_bytes})
         return
-    did = (
+    outcome = (
         f"deleted, {file_size_text(freed_bytes)} freed"
         if deletes
-        else "off the list, the folder is untouched"
+        else "unregistered, the folder is untouched"
     )
-    output.console.print(f"{removal.name}: {did}", markup=False)
+    output.console.print(f"{removal.name}: {outcome}", markup=False)
 
 
 _BATCHES = {
-    True: "a greedy answer is the same alone and in any company, as measured on this processor",
-    False: "a greedy answer may differ between alone and in company on this processor",
-    None: "not measured on this processor yet; loading a model or `smallsight doctor` does",
+    True: "a greedy answer is the same alone and in any batch, as measured on this processor",
+    False: "on this processor a greedy answer may depend on the other requests in its batch",
+    None: "not measured on this processor yet; loading a model or `smallsight doctor` measures it",
 }
 
 
@@ -238,14 +238,14 @@ def _service(settings: Settings | None = None) -> ModelService:
 
 
 def _confirm(question: str) -> None:
-    """Ask on the terminal; raises SettingsError where there is nobody to ask, exits when the answer is no."""
+    """Ask on the terminal and exit with 0 on "no"; raises SettingsError when there is no terminal."""
     import sys
 
     from smallsight.errors import SettingsError
 
     if not sys.stdin.isatty():
         raise SettingsError(
-            "Removing files needs a yes, and there is no terminal to ask on.", hint="add --yes."
+            "Removing files needs confirmation, and there is no terminal to ask on.", hint="add --yes."
         )
     if not typer.confirm(question, err=True):
         raise typer.Exit(0)
@@ -320,7 +320,7 @@ def _footnotes(statuses: tuple[ModelStatus, ...], memory_bytes: int) -> list[str
         lines.append(f"* tight in this machine's {memory_text(memory_bytes)}.")
     if Fit.TOO_LARGE in fits:
         lines.append(f"** too large for this machine's {memory_text(memory_bytes)}.")
-    lines.append("`smallsight models show NAME` tells more, `smallsight models pull NAME` fetches one.")
+    lines.append("`smallsight models show NAME` shows details, `smallsight models pull NAME` fetches one.")
     return lines
 
 
@@ -332,7 +332,7 @@ def _details(status: ModelStatus, independent: bool | None) -> Table:
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
     rows = [("Model", status.name), *_about(status), *_sizes(status), ("Batches", _BATCHES[independent])]
-    for label, value in [*rows, *_place(status)]:
+    for label, value in [*rows, *_file_rows(status)]:
         table.add_row(label, Text(value, style="bold" if label == "Model" else ""))
     return table
 
@@ -341,9 +341,9 @@ def _about(status: ModelStatus) -> list[tuple[str, str]]:
     entry = status.entry
     if entry is None:
         return [("Family", status.family)]
-    rows = [("What", entry.summary), ("Good at", entry.good_at), ("Hardware", entry.hardware)]
+    rows = [("Summary", entry.summary), ("Good at", entry.good_at), ("Hardware", entry.hardware)]
     rows += [("Licence", f"{entry.licence.spdx}  {entry.licence.url}"), ("Badges", ", ".join(entry.badges))]
-    rows += [("Shown", " and ".join(modality.value for modality in entry.modalities))]
+    rows += [("Input", " and ".join(modality.value for modality in entry.modalities))]
     rows += [("Prompt", entry.default_prompt), ("Verdict", entry.verdict.value)]
     runs = "in this release" if entry.is_runnable else f"from Smallsight {entry.available_in}"
     if entry.video_available_in is not None:
@@ -364,7 +364,7 @@ def _sizes(status: ModelStatus) -> list[tuple[str, str]]:
     return rows
 
 
-def _place(status: ModelStatus) -> list[tuple[str, str]]:
+def _file_rows(status: ModelStatus) -> list[tuple[str, str]]:
     from smallsight.cli.units import file_size_text
 
     rows: list[tuple[str, str]] = []
@@ -378,7 +378,7 @@ def _place(status: ModelStatus) -> list[tuple[str, str]]:
         if files.commit is not None:
             rows.append(("Commit", files.commit))
     elif status.download_bytes is not None:
-        rows.append(("Files", f"not here, about {file_size_text(status.download_bytes)} to fetch"))
+        rows.append(("Files", f"not here, about {file_size_text(status.download_bytes)} to download"))
     if status.problem is not None:
         rows.append(("Problem", status.problem))
     return rows

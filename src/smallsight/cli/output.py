@@ -1,6 +1,6 @@
-"""What commands print: data on stdout, everything said to a person on stderr.
+"""What commands print: data on stdout, messages for people on stderr.
 
-Owns the choice between text and JSON, quiet and chatty, progress bars and plain lines. It knows no command.
+Owns the choice between text and JSON, quiet and verbose, progress bars and plain lines. Knows no command.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Print only resul
 
 
 class Output:
-    """The two streams of one invocation and how they are to be used."""
+    """The two output streams of one invocation, and its flags."""
 
     def __init__(self, *, json: bool, quiet: bool) -> None:
         self.json = json
@@ -33,14 +33,14 @@ class Output:
 
     @cached_property
     def console(self) -> Console:
-        """Where results go: standard output."""
+        """Standard output, for results."""
         from rich.console import Console
 
         return Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
 
     @cached_property
     def err(self) -> Console:
-        """Where everything else goes: standard error."""
+        """Standard error, for everything else."""
         from rich.console import Console
 
         return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
@@ -51,13 +51,13 @@ class Output:
         sys.stdout.flush()
 
     def note(self, text: str) -> None:
-        """Say something to a person, on stderr, unless told to be quiet. Rich markup is understood."""
+        """Print a message on stderr unless ``quiet``; rich markup is rendered."""
         if not self.quiet:
             self.err.print(text)
 
     @contextmanager
     def progress(self, description: str, total: int | None, unit: str) -> Iterator[ProgressBar]:
-        """Show a bar with rate and time left on a terminal, a line now and then elsewhere."""
+        """Show a bar with rate and time left on a terminal, an occasional line elsewhere."""
         from smallsight.cli.progress import open_progress
 
         with open_progress(self.err, description, total, unit, quiet=self.quiet) as report:
@@ -78,5 +78,5 @@ def get_output(*, json: bool = False, quiet: bool = False) -> Output:
 
 
 def begin_invocation() -> None:
-    """Forget the flags of an earlier invocation in the same process."""
+    """Reset the flags of an earlier invocation in the same process."""
     _in_force.set(None)

@@ -1,4 +1,4 @@
-"""``smallsight show`` and ``smallsight edit``: one picture, and what a person says about it."""
+"""``smallsight show`` and ``smallsight edit``: one picture with its text, description and tags."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def edit(
     out = get_output(json=json, quiet=quiet)
     if description is None and text is None and not tag and not untag:
         raise SettingsError(
-            "Nothing to change.", hint="use --description, --text, --tag or --untag; `smallsight show` looks."
+            "Nothing to change.",
+            hint="use --description, --text, --tag or --untag; `smallsight show` only prints.",
         )
     with Application(load_settings(), for_writing=True) as application:
         details = application.library.edit(
@@ -61,7 +62,7 @@ def edit(
             tags_removed=tuple(untag or ()),
         )
         _report(out, details, application.thumbnail(details.sha256))
-    out.note("[dim]Words are searchable now; `smallsight index` renews the search by meaning.[/]")
+    out.note("[dim]Words are searchable now; `smallsight index` updates the search by meaning.[/]")
 
 
 def _report(out: Output, details: PictureDetails, thumbnail: Path) -> None:

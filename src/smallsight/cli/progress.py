@@ -1,6 +1,6 @@
-"""Progress for people: a bar on a terminal, a line now and then elsewhere, nothing when quiet.
+"""Shows progress: a bar on a terminal, an occasional line elsewhere, nothing when quiet.
 
-Apart from ``output`` so that commands without progress do not load it.
+Separate from ``output`` so that commands without progress do not import it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def open_progress(
 
 
 class _RateColumn(ProgressColumn):
-    """Units per second, measured over the recent past."""
+    """Shows units per second, measured over the recent past."""
 
     def __init__(self, unit: str) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class _BarProgress:
 
 
 class _LineProgress:
-    """A line every few seconds, for logs and pipes."""
+    """Prints a line every few seconds, for logs and pipes."""
 
     def __init__(self, console: Console, description: str, total: int | None, unit: str) -> None:
         self._console = console

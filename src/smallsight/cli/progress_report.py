@@ -1,4 +1,4 @@
-"""What long work needs to say how far it is, whatever shows it."""
+"""The interface through which long work reports its progress."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class ProgressBar(Protocol):
-    """Where long work says how far it is."""
+    """Receives the progress of one piece of work."""
 
     def advance(self, n: int = 1) -> None:
         """Count n more units as done."""
@@ -15,5 +15,5 @@ class ProgressBar(Protocol):
     def update(
         self, *, completed: int | None = None, total: int | None = None, description: str = ""
     ) -> None:
-        """Set what is given; leave the rest."""
+        """Set the given values; the others stay."""
         ...

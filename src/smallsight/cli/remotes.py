@@ -1,4 +1,4 @@
-"""What ``smallsight models`` says about models that other servers run: as a table, as rows, as JSON."""
+"""How ``smallsight models`` shows models on other servers: as a table, as rows, as JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def remote_as_json(name: str, remote: RemoteSettings) -> dict[str, str | None]:
-    """Return the documented JSON object; keys for those servers are not in it."""
+    """Return the documented JSON object; it does not contain the server's key."""
     return {
         "name": name,
         "base_url": remote.base_url,
@@ -22,7 +22,7 @@ def remote_as_json(name: str, remote: RemoteSettings) -> dict[str, str | None]:
 
 
 def remotes_table(remotes: Mapping[str, RemoteSettings]) -> Table:
-    """Return a row for each; what is too long for the terminal is folded, never cut."""
+    """Return a table of them, sorted by name; long cells are folded, never truncated."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -41,14 +41,14 @@ def remotes_table(remotes: Mapping[str, RemoteSettings]) -> Table:
 
 
 def remote_details(name: str, remote: RemoteSettings) -> Table:
-    """Return everything that the settings say about one, but for its key."""
+    """Return the settings of one as a table; of its key only the variable's name."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    rows = [("Model", name), ("Address", remote.base_url), ("There", remote.model or name)]
+    rows = [("Model", name), ("Address", remote.base_url), ("Model there", remote.model or name)]
     rows += [("Key", f"in {remote.api_key_env}" if remote.api_key_env else "none")]
     rows += [("Fallback", remote.fallback or "none")]
     for label, value in rows:

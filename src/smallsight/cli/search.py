@@ -1,4 +1,4 @@
-"""``smallsight search``: finding pictures from words, or from another picture."""
+"""``smallsight search``: finds pictures by words, or by another picture."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def search(
     ] = "fused",
     limit: Annotated[
         int | None,
-        typer.Option("--limit", "-n", min=1, max=1000, help="Most results; default: search.limit."),
+        typer.Option("--limit", "-n", min=1, max=1000, help="Maximum results; default: search.limit."),
     ] = None,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
@@ -62,11 +62,11 @@ def search(
         _report_corrections(out, result)
         _report(out, application, result.hits)
         if not result.semantic_available and mode != "keyword":
-            out.note("[dim]Searched by words only; `smallsight doctor` tells how to search by meaning.[/]")
+            out.note("[dim]Searched by words only; `smallsight doctor` explains how to search by meaning.[/]")
 
 
-def set_minus_words_apart(arguments: list[str]) -> list[str]:
-    """Move words like ``-monday`` of a search behind ``--``, so that they are not taken for options."""
+def separate_minus_words(arguments: list[str]) -> list[str]:
+    """Move words like ``-monday`` of a search behind ``--``, so that they are not parsed as options."""
     command = next((argument for argument in arguments if not argument.startswith("-")), None)
     if command != "search" or "--" in arguments:
         return arguments
@@ -78,7 +78,7 @@ def set_minus_words_apart(arguments: list[str]) -> list[str]:
 def find_similar(application: Application, path: Path, limit: int) -> list[Hit]:
     """Return the pictures most like the one at path, which must be in the library."""
     if not path.expanduser().exists():
-        raise NotInLibraryError(f"There is no such file: {path}", hint="check the path.")
+        raise NotInLibraryError(f"No such file: {path}", hint="check the path.")
     content_id = application.library.find_content(path)
     return list(application.searcher.similar(content_id, limit=limit))
 
@@ -103,7 +103,7 @@ def hit_as_data(hit: Hit, thumbnail: Path) -> dict[str, Any]:
 
 
 def print_hit(out: Output, number: int, hit: Hit, thumbnail: Path) -> None:
-    """Print one hit for a person: where it is, why it was found, where its thumbnail lies."""
+    """Print one hit as text: its path, how it was found, an excerpt, and its thumbnail's path."""
     from rich.text import Text
 
     how = ", ".join(way.replace("_", " ") for way in hit.found_by)
@@ -130,25 +130,27 @@ def _report(out: Output, application: Application, hits: list[Hit] | tuple[Hit, 
     for number, hit in enumerate(hits, start=1):
         print_hit(out, number, hit, application.thumbnail(hit.thumbnail_key))
     if not hits:
-        out.note("Nothing found. Fewer or other words may help.")
+        out.note("Nothing found. Try fewer or different words.")
 
 
 def _report_corrections(out: Output, result: SearchResult) -> None:
     from rich.markup import escape
 
     for word, better in result.corrections.items():
-        out.note(f"[dim]No picture says [bold]{escape(word)}[/]; looked for {escape(', '.join(better))}.[/]")
+        out.note(
+            f"[dim]No picture contains [bold]{escape(word)}[/]; searched for {escape(', '.join(better))}.[/]"
+        )
 
 
 def _as_query(words: list[str]) -> str:
-    """Join the shell's words; one that came quoted (it has a space) is a phrase again."""
+    """Join the shell's words; one with a space was quoted there and becomes a phrase."""
     return " ".join(
         f'"{word}"' if " " in word and len(words) > 1 and '"' not in word else word for word in words
     )
 
 
 def _one_line(text: Text) -> Text:
-    """Show line breaks of the picture's text as a slash, keeping the highlights."""
+    """Replace line breaks with slashes, keeping the highlights."""
     from rich.text import Text
 
     return Text(" / ").join(text.split("\n")) if "\n" in text.plain else text

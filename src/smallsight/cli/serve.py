@@ -1,4 +1,4 @@
-"""``smallsight serve``: models behind OpenAI's protocol, until it is told to stop."""
+"""``smallsight serve``: serves models over OpenAI's protocol until it is stopped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def serve(
         int | None, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", help="Model for requests that name none; loaded at the start.")
+        str | None, typer.Option("--model", help="Model for requests that name none; loaded at start-up.")
     ] = None,
     log_format: Annotated[
         str | None,
@@ -45,17 +45,17 @@ def serve(
     settings = live.current()
     configure_logging(settings.log_level, settings.log_format)
 
-    def say_where(url: str) -> None:
+    def print_url(url: str) -> None:
         if out.json:
             out.emit({"url": url, "pid": os.getpid()})
         else:
-            out.note(f"Listening on {url} - OpenAI clients use {url}/v1, Ctrl-C ends it.")
+            out.note(f"Listening on {url} - OpenAI clients use {url}/v1, Ctrl-C stops it.")
 
-    run(live, say_where)
+    run(live, print_url)
 
 
 def _flags(host: str | None, port: int | None, model: str | None, log_format: str | None) -> dict[str, Any]:
-    """Return what was given, by the names of settings."""
+    """Return the given flags by the names of their settings."""
     server = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     flags: dict[str, Any] = {"server": server} if server else {}
     others = {"active_model": model, "log_format": log_format}

@@ -1,4 +1,4 @@
-"""``smallsight settings``: what is in force, and where it comes from."""
+"""``smallsight settings``: the settings in force and their sources."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def settings(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
 
 
 def show_settings(out: Output, flags: Mapping[str, Any] | None = None) -> None:
-    """Print the table, with the values that a command's own flags set."""
+    """Print every setting, with the values that a command's flags set."""
     from smallsight.services.effective_settings import effective_settings
 
-    found = effective_settings(flags)
+    effective = effective_settings(flags)
     if out.json:
-        out.emit([asdict(one) for one in found])
+        out.emit([asdict(one) for one in effective])
         return
-    for one in found:
+    for one in effective:
         sys.stdout.write(f"{one.name}\t{jsonlib.dumps(one.value, ensure_ascii=False)}\t{one.origin}\n")

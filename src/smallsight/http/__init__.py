@@ -1,1 +1,1 @@
-"""What keeps strangers out and carries bytes, over HTTP and WebSocket. Knows no API and no model."""
+"""Access control, limits and transport over HTTP and WebSocket. Knows no API and no model."""

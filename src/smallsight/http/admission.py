@@ -1,4 +1,4 @@
-"""How many requests may be in progress, in all and for one client, and whether new ones are accepted."""
+"""Limits the requests in progress, in total and per client, and refuses new ones while stopping."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KEPT_SHARE = 8  # one slot in eight is kept for clients that have less than the
 
 
 class Admission:
-    """Counts requests that ask a model, from the moment they are understood to their last byte."""
+    """Counts requests for answers of models, each from its parsed body to its last byte."""
 
     def __init__(self, max_requests: int) -> None:
         self.max_requests = max_requests
@@ -31,14 +31,14 @@ class Admission:
         """Raise TooManyRequestsError when full for this client, ServerStoppingError when stopping."""
         if self.is_stopping:
             raise ServerStoppingError(
-                "The server is stopping.", hint="ask again in a moment.", retry_after_s=_RETRY_ELSEWHERE_S
+                "The server is stopping.", hint="try again in a moment.", retry_after_s=_RETRY_ELSEWHERE_S
             )
         num_free = self.max_requests - self.num_requests
         if num_free <= 0 or (num_free <= self._num_kept and not self._has_less_than_its_share(client)):
             raise TooManyRequestsError(
                 f"Too many requests in progress: {self.num_requests}, of which {self._by_client[client]} "
                 f"yours (limit {self.max_requests}).",
-                hint="ask again in a moment.",
+                hint="try again in a moment.",
                 retry_after_s=_RETRY_AFTER_S,
             )
 

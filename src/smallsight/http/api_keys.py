@@ -1,6 +1,6 @@
-"""The server's keys: made once, shown once, kept as hashes with what they may do.
+"""The server's keys: created once, shown once, stored as hashes with their scopes.
 
-A key is 32 random bytes, so a plain SHA-256 of it cannot be searched for. What a key may do never changes.
+A key is 32 random bytes, so its plain SHA-256 cannot be reversed by trying keys. Its scopes never change.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as it is kept."""
+    """A key as it is stored; ``digest`` is its SHA-256 in hexadecimal."""
 
     name: str
     digest: str
@@ -40,7 +40,7 @@ class ApiKey:
 
 
 class ApiKeys:
-    """The keys in one file. The file is read again when it has changed, so a removed key ends at once."""
+    """The keys in one file, which is read again after a change, so that a removed key fails at once."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -61,28 +61,32 @@ class ApiKeys:
         return self._keys
 
     def find(self, key: str) -> ApiKey | None:
-        """Return the key that this is, or None; takes as long whichever it is."""
+        """Return the stored key that matches, or None; takes the same time for every key."""
         digest = _digest(key)
         found = [known for known in self.all() if hmac.compare_digest(known.digest, digest)]
         return found[0] if found else None
 
     def add(self, name: str, scopes: frozenset[Scope]) -> str:
-        """Make a key and return it: it cannot be shown again. Raises ArgumentError for a name in use."""
+        """Create a key and return it; it cannot be shown again.
+
+        Raises ArgumentError for a name that is invalid or in use.
+        """
         name = name.strip()
         if not _NAME.fullmatch(name):
             raise ArgumentError(
-                f"{name!r} cannot name a key.", hint="use up to 60 letters, digits, spaces, dots, - and @."
+                f"Invalid key name {name!r}.", hint="use up to 60 letters, digits, spaces, dots, - and @."
             )
         if any(known.name.casefold() == name.casefold() for known in self.all()):
             raise ArgumentError(
-                f"There is a key called {name!r}.", hint=f"remove it first: `smallsight keys remove {name}`."
+                f"A key called {name!r} exists already.",
+                hint=f"remove it first: `smallsight keys remove {name}`.",
             )
         key = f"{_PREFIX}-{secrets.token_urlsafe(32)}"
         self._write([*self.all(), ApiKey(name, _digest(key), scopes, int(time.time()))])
         return key
 
     def remove(self, name: str) -> None:
-        """Forget a key; raises ArgumentError when there is none of this name."""
+        """Delete a key; raises ArgumentError for an unknown name."""
         kept = [known for known in self.all() if known.name.casefold() != name.strip().casefold()]
         if len(kept) == len(self.all()):
             raise ArgumentError(f"There is no key called {name!r}.", hint="`smallsight keys` lists them.")
@@ -101,8 +105,8 @@ class ApiKeys:
             ]
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise SettingsError(
-                f"{self._path} does not list keys as it should.",
-                hint="remove it, then make the keys again with `smallsight keys add NAME`.",
+                f"{self._path} is not a valid list of keys.",
+                hint="remove it, then create the keys again with `smallsight keys add NAME`.",
             ) from error
 
     def _write(self, keys: list[ApiKey]) -> None:

@@ -1,6 +1,6 @@
-"""Who may use a route. Every route says which scope it takes; a route that says nothing cannot be declared.
+"""Checks who may use a route. The class of a route states its scope; there is no default.
 
-The route itself checks, before a byte of the body is read, and never by comparing paths.
+The check is part of the route: it runs before the body is read, and never compares paths.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ SocketEndpoint = Callable[[WebSocket], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What routes check against, as ``state.gate`` of each application that is mounted.
+    """What routes check against; stored as ``state.gate`` of each mounted application.
 
-    ``is_exposed``: others than this machine can reach the server.
+    ``is_exposed`` is true when other machines can reach the server.
     """
 
     keys: ApiKeys
@@ -37,14 +37,14 @@ class Gate:
 
 
 class PublicRoute(APIRoute):
-    """A route for everybody."""
+    """A route that needs no key."""
 
 
 class UseRoute(APIRoute):
-    """A route for keys that may ask models; full or stopping servers say so before reading the question."""
+    """A route for the scope "use"; a full or stopping server refuses before it reads the body."""
 
     def get_route_handler(self) -> Handler:
-        """Return the handler behind the check."""
+        """Return the handler with the check before it."""
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
@@ -58,10 +58,10 @@ class UseRoute(APIRoute):
 
 
 class MonitorRoute(APIRoute):
-    """A route for keys that may look at health and metrics."""
+    """A route for the scope "monitor": health and metrics."""
 
     def get_route_handler(self) -> Handler:
-        """Return the handler behind the check."""
+        """Return the handler with the check before it."""
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
@@ -72,7 +72,7 @@ class MonitorRoute(APIRoute):
 
 
 def guarded_socket(scope: Scope, endpoint: SocketEndpoint) -> SocketEndpoint:
-    """Return a WebSocket endpoint behind the check, which refuses before the handshake is accepted."""
+    """Return a WebSocket endpoint with the check before it; it refuses before accepting the handshake."""
 
     async def guarded(websocket: WebSocket) -> None:
         websocket.state.client = authorise(websocket, scope)
@@ -82,9 +82,10 @@ def guarded_socket(scope: Scope, endpoint: SocketEndpoint) -> SocketEndpoint:
 
 
 def authorise(connection: HTTPConnection, scope: Scope) -> str:
-    """Return who asks: a key, or an address where there are none. Raises NotAuthorisedError, ForbiddenError.
+    """Return the client's identity: its key's name, or its address while there are no keys.
 
-    While there are no keys, everybody on this machine may pass, and nobody else.
+    Without keys every client on this machine is accepted, and no others. Raises NotAuthorisedError,
+    ForbiddenError, and ServerError when the keys cannot be read.
     """
     gate: Gate = connection.app.state.gate
     try:
@@ -97,8 +98,8 @@ def authorise(connection: HTTPConnection, scope: Scope) -> str:
     key = gate.keys.find(given[len(_BEARER) :].strip()) if given[: len(_BEARER)].lower() == _BEARER else None
     if key is None:
         raise NotAuthorisedError(
-            "The key in the request is not known." if given else "The request has no key.",
-            hint="send `Authorization: Bearer KEY`; `smallsight keys add NAME` makes one.",
+            "The key in the request is unknown." if given else "The request has no key.",
+            hint="send `Authorization: Bearer KEY`; `smallsight keys add NAME` creates one.",
         )
     if scope not in key.scopes:
         raise ForbiddenError(f"This key lacks the scope {scope.value}.")

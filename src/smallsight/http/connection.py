@@ -1,4 +1,4 @@
-"""One client's connection: the head of a request has to arrive in time, however slowly a client sends it."""
+"""A client's connection with a deadline for the head of each request."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class TimedConnection(H11Protocol):
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
-        """Parse bytes; the deadline runs while they are not a whole head."""
+        """Parse bytes; the deadline runs until the head is complete."""
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
             self._stop_waiting()
@@ -45,5 +45,5 @@ class TimedConnection(H11Protocol):
 
 
 def connection_class(header_timeout_s: float) -> type[Any]:
-    """Return the class of connections with this deadline."""
+    """Return a connection class with this deadline."""
     return type("Connection", (TimedConnection,), {"header_timeout_s": header_timeout_s})

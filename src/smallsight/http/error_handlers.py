@@ -1,4 +1,4 @@
-"""Gives one application one error shape, whichever way a route fails; others beside it keep theirs."""
+"""Installs one error shape for every error of one application; other applications keep theirs."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ def handle_errors(app: Starlette, shape: ErrorShape) -> None:
     async def on_refusal(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - for the type checker
         message = {
-            404: f"There is nothing at {printable(request.url.path)}.",
-            405: f"{printable(request.method)} is not possible here.",
+            404: f"Not found: {printable(request.url.path)}",
+            405: f"Method not allowed: {printable(request.method)}",
         }.get(error.status_code, printable(str(error.detail)))
         response = shape.of_status(error.status_code, message)
         response.headers.update(error.headers or {})
         return response
 
-    async def on_unforeseen(request: Request, error: Exception) -> Response:  # noqa: ARG001
-        """Answer; Starlette raises the error again, and the request log writes it down."""
+    async def on_unexpected(request: Request, error: Exception) -> Response:  # noqa: ARG001
+        """Respond; Starlette raises the error again, and ``RequestLog`` logs it."""
         return shape.of_error(SmallsightError("The request failed."))
 
     app.add_exception_handler(SmallsightError, on_own_error)
     app.add_exception_handler(RequestValidationError, on_invalid_request)
     app.add_exception_handler(HTTPException, on_refusal)
-    app.add_exception_handler(Exception, on_unforeseen)
+    app.add_exception_handler(Exception, on_unexpected)
 
 
 def invalid_request(problems: Sequence[Mapping[str, Any]]) -> BadRequestError:
-    """Return what is wrong with a body, from the first problem that pydantic found."""
+    """Return an error for the first problem that pydantic found in a body."""
     first = problems[0]
     names = [str(part) for part in first["loc"] if part != "body"]
     if first["type"] == "json_invalid":
@@ -57,6 +57,6 @@ def invalid_request(problems: Sequence[Mapping[str, Any]]) -> BadRequestError:
         return BadRequestError(
             "The body is not a JSON object.", hint="send one, with the content type application/json."
         )
-    place = ".".join(names)
+    field = ".".join(names)
     message = re.sub(r"\s+", " ", str(first["msg"]))
-    return BadRequestError(printable(f"{place}: {message}."), param=printable(place)[:200])
+    return BadRequestError(printable(f"{field}: {message}."), param=printable(field)[:200])

@@ -1,6 +1,6 @@
-"""How an error becomes a response: headers and log line here, the body in the shape that is handed in.
+"""Turns an error into a response: headers and log line here, the body by the shape passed in.
 
-Each protocol has its own shape; nothing in ``http`` knows any of them.
+Each protocol passes in a shape; ``http`` knows none of them.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ _MAX_MESSAGE_CHARS = 1000
 
 
 class ErrorShape(Protocol):
-    """How one protocol writes errors. Takes the messages of SmallsightError from ``public_message``."""
+    """How one protocol formats errors; it takes their messages from ``public_message``."""
 
     def of_error(self, error: SmallsightError) -> Response:
-        """Return the response for an error of ours, with the error's own status."""
+        """Return the response for an error that Smallsight raised, with ``error.http_status``."""
         ...
 
     def of_status(self, status: int, message: str) -> Response:
-        """Return the response where the framework refuses: no such route (404), wrong method (405)."""
+        """Return the response for an error of the framework: no such route (404), wrong method (405)."""
         ...
 
 
 class ErrorShapes:
-    """Which shape answers for which part of the server: by the path's prefix, else the default."""
+    """Selects the error shape of a request by its path's prefix, else the default."""
 
     def __init__(self, default: ErrorShape, by_prefix: Mapping[str, ErrorShape] | None = None) -> None:
         self._default = default
         self._by_prefix = dict(by_prefix or {})
 
     def at(self, scope: Scope) -> ErrorShape:
-        """Return the shape of the tenant that this request or handshake is addressed to."""
+        """Return the shape of the tenant that serves this request or handshake."""
         path = scope.get("path", "")
         for prefix, shape in self._by_prefix.items():
             if path == prefix or path.startswith(f"{prefix}/"):
@@ -49,7 +49,7 @@ class ErrorShapes:
 
 
 def error_response(error: SmallsightError, shape: ErrorShape) -> Response:
-    """Return the response to a request that failed; details that a stranger may not see go to the log."""
+    """Return the response to a failed request; details that clients must not see go to the log."""
     if error.http_status >= 500 and not isinstance(error, MemoryBudgetError):
         log.error("request_failed", code=error.code, why=str(error))
     response = shape.of_error(error)
@@ -64,7 +64,7 @@ def error_response(error: SmallsightError, shape: ErrorShape) -> Response:
 
 
 def public_message(error: SmallsightError) -> str:
-    """Return what a client may read of an error; the message of a 500 may name paths on the server's disk."""
+    """Return an error's message for clients; that of a 500 is replaced, as it may contain paths."""
     if error.http_status == 500:
         what = "The model" if isinstance(error, ModelError) else "The request"
         return f"{what} failed. The server's log says why."

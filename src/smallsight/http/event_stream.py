@@ -1,4 +1,4 @@
-"""Server-sent events: an answer as it comes, and its end when the client leaves."""
+"""Server-sent events: sends an answer as it is produced, and stops when the client disconnects."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ClientLeftError(Exception):
 
 
 class EventStream(Response):
-    """Sends events one by one. When it ends, in whatever way, ``until`` is closed."""
+    """Sends events one by one, and closes ``until`` afterwards, on success and on failure."""
 
     media_type = "text/event-stream"
 
@@ -37,7 +37,7 @@ class EventStream(Response):
         self._until = until
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
-        """Send everything, or stop when the client leaves."""
+        """Send everything, or stop when the client disconnects."""
         try:
             await while_connected(receive, self._send_all(send))
         except ClientLeftError:
@@ -53,12 +53,12 @@ class EventStream(Response):
 
 
 async def while_connected(receive: Receive, work: Awaitable[_Result]) -> _Result:
-    """Return what the work returns; cancel it and raise ClientLeftError when the client leaves first.
+    """Return the result of the work; cancel it and raise ClientLeftError if the client disconnects first.
 
-    The request's body must have been read.
+    The request's body must have been read before.
     """
     working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_until_left(receive))
+    leaving = asyncio.ensure_future(_until_disconnected(receive))
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if working.done():
@@ -70,13 +70,13 @@ async def while_connected(receive: Receive, work: Awaitable[_Result]) -> _Result
         await asyncio.gather(working, leaving, return_exceptions=True)
 
 
-async def _until_left(receive: Receive) -> None:
+async def _until_disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 def event(data: dict[str, Any], name: str | None = None) -> bytes:
-    """Return one event, with a name where the protocol has them."""
+    """Encode one event; ``name`` is for protocols whose events have one."""
     line = f"event: {name}\n" if name else ""
     return f"{line}data: {json.dumps(data, separators=(',', ':'), allow_nan=False)}\n\n".encode("ascii")
 
@@ -84,7 +84,7 @@ def event(data: dict[str, Any], name: str | None = None) -> bytes:
 async def with_errors(
     events: AsyncIterator[bytes], shape: Callable[[SmallsightError], bytes]
 ) -> AsyncIterator[bytes]:
-    """Yield events; an error after the status has been sent becomes the last event, in this shape."""
+    """Yield events; an error becomes the last one, encoded by ``shape``, as the status is sent already."""
     try:
         async for one in events:
             yield one

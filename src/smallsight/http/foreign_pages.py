@@ -1,7 +1,7 @@
-"""Who is a stranger: which Host and Origin headers are accepted, which addresses only this machine reaches.
+"""Decides which Host and Origin headers are accepted, and which addresses are loopback ones.
 
-A page may point its own name at this machine (DNS rebinding), or just send requests here. The first shows in
-the Host header, the second in Origin and Sec-Fetch-Site. Plain policy; ``host_guard`` applies it.
+A page may point its name at this machine (DNS rebinding), or just send requests here. The Host header shows
+the first, Origin and Sec-Fetch-Site the second. Plain policy; ``host_guard`` applies it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 def own_names() -> frozenset[str]:
-    """Return the names by which this machine is known to itself and its neighbours."""
+    """Return this machine's names: localhost, the host name, and the host name with ``.local``."""
     name = socket.gethostname().lower()
     return frozenset({"localhost", name, f"{name}.local"})
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether an address is reached from this machine only."""
+    """Return whether an address can be reached from this machine only."""
     if host.lower() == "localhost":
         return True
     try:
@@ -33,9 +33,9 @@ def is_loopback(host: str) -> bool:
 
 
 def is_known_host(header: str | None, names: Collection[str]) -> bool:
-    """Return whether a Host header names this server: an address, or one of these names.
+    """Return whether a Host header names this server: any IP address, or one of these names.
 
-    A page under an attacker's name cannot make a browser send an address instead of that name.
+    Addresses are safe: a browser sends the name of an attacker's page, never an address in its stead.
     """
     host = host_of(header)
     return host is not None and (_is_address(host) or host in names)
@@ -48,10 +48,10 @@ def host_of(header: str | None) -> str | None:
 
 
 def is_foreign(method: str | None, headers: Mapping[str, str], allowed_origins: Collection[str]) -> bool:
-    """Return whether a page of another site asks for more than reading. None is a WebSocket handshake.
+    """Return whether a page of another site requests more than reading.
 
-    A handshake is a GET whose answer the page may read, wherever the page is from: it counts as more than
-    reading. Programs other than browsers send neither header, and are not stopped here.
+    ``method`` is None for a WebSocket handshake. It counts as more than reading: a page of any site may read
+    the messages that follow. Programs other than browsers send neither header, and are not refused here.
     """
     if method in _SAFE_METHODS and headers.get("upgrade", "").lower() != "websocket":
         return False

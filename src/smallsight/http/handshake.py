@@ -1,8 +1,8 @@
-"""The answer to one WebSocket handshake, and the one close after it, whatever the layers inside try to send.
+"""Sends one response to a WebSocket handshake, and at most one close, whatever the inner layers send.
 
-Inside, a refusal is a response like any other. Here it becomes what the protocol allows at that moment: the
-response itself, where the server offers that extension; a close with 1008 before the handshake is accepted
-(servers answer it with 403); a close after it, where no response is possible any more.
+Inner layers refuse with an ordinary response. Here it becomes what the protocol allows at that point: the
+response itself, if the server offers that extension; a close with 1008 before the handshake is accepted
+(servers turn it into a 403); a close after the handshake, when no response is possible any more.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SWITCHING_PROTOCOLS, FORBIDDEN = 101, 403
 
 
 class Handshake:
-    """Sends what one WebSocket route sends, in an order that the server accepts."""
+    """Forwards the messages of one WebSocket route, in an order that the server accepts."""
 
     def __init__(self, scope: Scope, send: Send, on_answer: Callable[[int], None]) -> None:
         """``on_answer`` is called once, with the HTTP status that the client gets: 101, or a refusal's."""
@@ -30,7 +30,7 @@ class Handshake:
         self.is_complete = False  # refused or closed: nothing can follow
 
     async def send(self, message: Message) -> None:
-        """Pass a message on, or what it means at this point."""
+        """Forward a message, translated into what the protocol allows at this point."""
         kind = message["type"]
         if kind == f"{_EXTENSION}.start":
             await self._refuse(message)
@@ -48,7 +48,7 @@ class Handshake:
             await self._send(message)
 
     async def close(self, code: int = _INTERNAL_ERROR) -> None:
-        """Close the connection if nobody has."""
+        """Close the connection unless it is refused or closed already."""
         await self.send({"type": "websocket.close", "code": code, "reason": ""})
 
     async def _refuse(self, message: Message) -> None:
@@ -66,5 +66,5 @@ class Handshake:
 
 
 def with_responses(scope: Scope) -> dict[str, Any]:
-    """Return a scope that says a route may refuse with a response, which ``Handshake`` makes true."""
+    """Return a scope that lets a route refuse with a response; ``Handshake`` implements that."""
     return {**scope, "extensions": {**(scope.get("extensions") or {}), _EXTENSION: {}}}

@@ -13,7 +13,7 @@ from smallsight.http.foreign_pages import is_foreign, is_known_host
 
 
 class HostGuard:
-    """An ASGI layer: nothing inside it sees a stranger's request. A handshake is refused with 403."""
+    """An ASGI layer; refused requests do not reach the layers inside. A handshake is refused with 403."""
 
     def __init__(
         self, app: ASGIApp, shapes: ErrorShapes, *, names: Collection[str], allowed_origins: Collection[str]
@@ -24,7 +24,7 @@ class HostGuard:
         self._allowed_origins = allowed_origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request or handshake on, or refuse it here."""
+        """Forward the request or handshake, or refuse it."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""JSON as every tenant sends it: compact, and in ASCII."""
+"""The JSON responses of all tenants: compact, and in ASCII."""
 
 from __future__ import annotations
 

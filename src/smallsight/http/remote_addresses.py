@@ -1,6 +1,6 @@
-"""Which addresses pictures may be fetched from. Plain policy: it reads text and numbers, and opens nothing.
+"""Decides from which URLs pictures may be fetched. Plain policy: it opens no connections.
 
-One reading of an address serves the check and the connection, so the two cannot differ.
+A URL is parsed once, for the check and for the connection, so the two cannot differ.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 @dataclass(frozen=True, slots=True)
 class RemoteUrl:
-    """An address that was understood: ``target`` is path and query, as they go into the request."""
+    """A parsed URL; ``target`` is path and query as sent in the request."""
 
     scheme: str
     host: str
@@ -34,35 +34,39 @@ class RemoteUrl:
 
 
 def read_remote_url(url: str, allowed_hosts: Collection[str]) -> RemoteUrl:
-    """Take an address apart; raises BadRequestError for one that may not be fetched from, or is odd.
+    """Parse a URL; raises BadRequestError for one that is not allowed or not plain.
 
-    Only host names, never numbers; only the ordinary port of the scheme; nothing that parsers disagree about.
+    Accepts only host names, never IP addresses, only the scheme's default port, and nothing that parsers
+    disagree about.
     """
     if not allowed_hosts:
-        raise _refused("Pictures are not fetched by this server", "send them as data: URLs, base64.")
+        raise _refused("This server does not fetch pictures", "send them as data: URLs, base64.")
     if len(url) > MAX_URL_CHARS or not _PRINTABLE_ASCII.fullmatch(url) or "\\" in url:
-        raise _refused("The picture's address is not a plain URL", "write it in ASCII, percent-encoded.")
+        raise _refused(
+            "The picture's URL has characters that are not allowed, or is too long",
+            "write it in ASCII, percent-encoded.",
+        )
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise _refused("The picture's address is not a URL", "check it.") from error
+        raise _refused("The picture's URL is invalid", "check it.") from error
     scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
     if scheme not in _PORTS or "@" in parts.netloc or port not in (None, _PORTS[scheme]):
         raise _refused(
-            "The picture's address has a scheme, user or port that is not allowed",
+            "The picture's URL has a scheme, user or port that is not allowed",
             "use http or https, without a user, on the usual port.",
         )
     if not _HOST_NAME.fullmatch(host) or _is_number(host):
-        raise _refused("The picture's address has no ordinary host name", "name the host.")
+        raise _refused("The picture's URL has no valid host name", "use a host name, not an address.")
     if ANY_HOST not in allowed_hosts and host not in {one.lower() for one in allowed_hosts}:
-        raise _refused(f"Pictures are not fetched from {host}", "send it as a data: URL, base64.")
+        raise _refused(f"This server does not fetch pictures from {host}", "send it as a data: URL, base64.")
     query = f"?{parts.query}" if parts.query else ""
     return RemoteUrl(scheme, host, _PORTS[scheme], (parts.path or "/") + query)
 
 
 def is_public(address: str) -> bool:
-    """Return whether an IP address belongs to the public internet, whatever form it is hidden in."""
+    """Return whether an IP address, with all IPv4 addresses embedded in it, is public."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -71,7 +75,7 @@ def is_public(address: str) -> bool:
 
 
 def _unwrapped(ip: IPAddress) -> list[IPAddress]:
-    """Return an address and the IPv4 addresses that it stands for."""
+    """Return an address and the IPv4 addresses embedded in it; a mapped one is replaced by its IPv4."""
     found: list[IPAddress] = []
     if isinstance(ip, ipaddress.IPv4Address):
         return [ip]
@@ -87,7 +91,7 @@ def _unwrapped(ip: IPAddress) -> list[IPAddress]:
 
 
 def _is_number(host: str) -> bool:
-    """Return whether a host could be read as an address: its last label is a number of some kind."""
+    """Return whether a host could be parsed as an IP address: its last label is decimal or hexadecimal."""
     return re.fullmatch(r"(?:\d+|0x[0-9a-f]*)", host.rpartition(".")[2]) is not None
 
 

@@ -1,7 +1,7 @@
-"""Fetching pictures by their URL, where the operator allows it.
+"""Fetches pictures by their URL, where the operator allows it.
 
-The name is resolved once, every answer has to be public, the connection goes to that very address, and each
-redirect is looked at like the first URL.
+The name is resolved once, all its addresses must be public, the connection goes to the first of them, and
+each redirect is checked like the first URL.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ Connect = Callable[[RemoteUrl, str], str]
 
 @dataclass(frozen=True, slots=True)
 class FetchedFile:
-    """What was behind a URL: its bytes, and the path it was found at, which may end in a file name."""
+    """The bytes behind a URL; ``name`` is the path of the final URL, which may end in a file name."""
 
     name: str
     data: bytes
 
 
 class RemotePictures:
-    """Fetches pictures within bounds of size and time. The parts that touch the network can be replaced."""
+    """Fetches pictures within limits of size and time; callers may replace the parts that use the network."""
 
     def __init__(
         self,
@@ -64,30 +64,30 @@ class RemotePictures:
             raise _failed(f"took longer than {self._settings.fetch_timeout_s:g} s") from error
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             log.info("picture_not_fetched", why=repr(error))
-            raise _failed("did not succeed") from error
+            raise _failed("failed") from error
 
     async def _follow(self, url: str) -> FetchedFile:
         for _ in range(MAX_REDIRECTS + 1):
-            place = read_remote_url(url, self._settings.picture_hosts)
-            address = await self._public_address(place)
-            answer = await self._get(place, address)
+            remote = read_remote_url(url, self._settings.picture_hosts)
+            address = await self._public_address(remote)
+            answer = await self._get(remote, address)
             if isinstance(answer, FetchedFile):
                 return answer
-            url = urljoin(f"{place.scheme}://{place.host}{place.target}", answer)
+            url = urljoin(f"{remote.scheme}://{remote.host}{remote.target}", answer)
         raise _failed(f"was redirected more than {MAX_REDIRECTS} times")
 
-    async def _public_address(self, place: RemoteUrl) -> str:
-        """Resolve a name once; one private address among the answers is enough to refuse it."""
-        addresses = await self._resolve(place.host, place.port)
+    async def _public_address(self, remote: RemoteUrl) -> str:
+        """Resolve a name once and return its first address; raises BadRequestError if any is private."""
+        addresses = await self._resolve(remote.host, remote.port)
         if not addresses or not all(map(self._is_allowed, addresses)):
-            raise _failed("is not allowed: its host has no public address, or a private one too")
+            raise _failed("is not allowed: its host has no public address, or also has a private one")
         return addresses[0]
 
-    async def _get(self, place: RemoteUrl, address: str) -> FetchedFile | str:
-        """Return the picture, or where it has moved to."""
+    async def _get(self, remote: RemoteUrl, address: str) -> FetchedFile | str:
+        """Return the picture, or the target of a redirect."""
         if self._tls is None:
             self._tls = httpx2.create_ssl_context()
-        headers = {"host": place.host, "accept": "image/*, video/*", "accept-encoding": "identity"}
+        headers = {"host": remote.host, "accept": "image/*, video/*", "accept-encoding": "identity"}
         headers["user-agent"] = f"smallsight/{__version__}"
         client = httpx2.AsyncClient(
             verify=self._tls, trust_env=False, follow_redirects=False, timeout=self._settings.fetch_timeout_s
@@ -95,20 +95,20 @@ class RemotePictures:
         async with client:
             request = client.stream(
                 "GET",
-                self._connect_to(place, address),
+                self._connect_to(remote, address),
                 headers=headers,
-                extensions={"sni_hostname": place.host},
+                extensions={"sni_hostname": remote.host},
             )
             async with request as response:
                 if response.status_code in _REDIRECTS and "location" in response.headers:
                     return str(response.headers["location"])
                 if response.status_code != 200:
-                    raise _failed(f"was answered with status {response.status_code}")
-                return FetchedFile(place.target.partition("?")[0], await self._read(response))
+                    raise _failed(f"returned status {response.status_code}")
+                return FetchedFile(remote.target.partition("?")[0], await self._read(response))
 
     async def _read(self, response: httpx2.Response) -> bytes:
         if response.headers.get("content-encoding", "identity").lower() != "identity":
-            raise _failed("came compressed, which was not asked for")
+            raise _failed("returned compressed data, which was not requested")
         announced = response.headers.get("content-length", "0")
         data = bytearray()
         if announced.isdecimal() and int(announced[:20]) > self._settings.max_fetch_bytes:
@@ -132,10 +132,10 @@ async def _resolve(host: str, port: int) -> list[str]:
     return [str(sockaddr[0]) for *_, sockaddr in found]
 
 
-def _pinned(place: RemoteUrl, address: str) -> str:
-    """Return the URL to dial: the address itself, so that nobody resolves the name again."""
+def _pinned(remote: RemoteUrl, address: str) -> str:
+    """Return the URL to connect to, with the address as its host, so that no name is resolved again."""
     literal = f"[{address}]" if ":" in address else address
-    return f"{place.scheme}://{literal}:{place.port}{place.target}"
+    return f"{remote.scheme}://{literal}:{remote.port}{remote.target}"
 
 
 def _failed(how: str) -> BadRequestError:

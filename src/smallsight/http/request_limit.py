@@ -1,4 +1,4 @@
-"""How large a request may be and how long its body may take; counted on arrival, headers are not trusted."""
+"""Limits the size of requests and the time of their bodies; counts what arrives and trusts no headers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from smallsight.errors import RequestTooLargeError, RequestTooSlowError, ServerE
 from smallsight.http.connection import MAX_HEAD_BYTES
 from smallsight.http.error_shape import ErrorShapes, error_response
 
-_BODIES_AT_ONCE = 4  # of the largest size, held until their answers are sent
+_BODIES_AT_ONCE = 4  # bodies of the maximum size; each is held until its response is sent
 
 MESSAGE_TOO_BIG = 1009  # RFC 6455, section 7.4.1
 _DISCARD_BYTES, _DISCARD_S = 4 * 1024 * 1024, 1.0  # of a body over the limit
 
 
 class RequestLimit:
-    """An ASGI layer that bounds a request's head and body, and a WebSocket's head and each message."""
+    """An ASGI layer that limits a request's head and body, and a WebSocket's head and each message."""
 
     def __init__(self, app: ASGIApp, shapes: ErrorShapes, *, max_bytes: int, timeout_s: float) -> None:
         self._app = app
@@ -30,7 +30,7 @@ class RequestLimit:
         self._all = _AllBodies(_BODIES_AT_ONCE * max_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with a body that is watched, or answer it here."""
+        """Forward the request with a limited body, or refuse it."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -44,7 +44,7 @@ class RequestLimit:
         if announced.isdecimal() and int(announced[:20]) > self._max_bytes:
             await self._refuse(_too_large("body", self._max_bytes), scope, receive, send)
             return
-        body = _WatchedBody(receive, self._max_bytes, time.monotonic() + self._timeout_s, self._all)
+        body = _LimitedBody(receive, self._max_bytes, time.monotonic() + self._timeout_s, self._all)
         try:
             await self._app(scope, body.receive, send)
         except _OverLimit:
@@ -59,7 +59,7 @@ class RequestLimit:
 
     async def _refuse(self, error: ServerError, scope: Scope, receive: Receive, send: Send) -> None:
         response = error_response(error, self._shapes.at(scope))
-        response.headers["connection"] = "close"  # the rest of the body is not worth reading
+        response.headers["connection"] = "close"  # the rest of the body is not read
         await response(scope, receive, send)
 
     def _too_slow(self) -> ServerError:
@@ -76,7 +76,7 @@ class RequestLimit:
 
 
 def _head_bytes(scope: Scope) -> int:
-    """Return the size of a head that came whole: the parser counts only while it is incomplete."""
+    """Return the size of a complete head; the parser limits only incomplete ones."""
     lines = sum([len(name) + len(value) for name, value in scope["headers"]])
     return lines + len(scope.get("raw_path") or b"") + len(scope.get("query_string", b""))
 
@@ -107,7 +107,7 @@ class _AllBodies:
 
 
 class _BoundedMessages:
-    """Closes a WebSocket that receives too large a message. uvicorn bounds frames by itself."""
+    """Closes a WebSocket that receives a message over the limit; uvicorn limits only frames."""
 
     def __init__(self, receive: Receive, send: Send, max_bytes: int) -> None:
         self._receive = receive
@@ -115,7 +115,7 @@ class _BoundedMessages:
         self._max_bytes = max_bytes
 
     async def receive(self) -> Message:
-        """Return the next message, or the end of the connection in place of one that is too large."""
+        """Return the next message, or a disconnect instead of one over the limit."""
         message = await self._receive()
         if message["type"] != "websocket.receive":
             return message
@@ -126,7 +126,7 @@ class _BoundedMessages:
         return {"type": "websocket.disconnect", "code": MESSAGE_TOO_BIG}
 
 
-class _WatchedBody:
+class _LimitedBody:
     def __init__(self, receive: Receive, max_bytes: int, deadline_s: float, together: _AllBodies) -> None:
         self._receive = receive
         self._max_bytes = max_bytes
@@ -136,7 +136,7 @@ class _WatchedBody:
         self.num_bytes = 0
 
     async def receive(self) -> Message:
-        """Return the next message; once the body is complete, waiting has no limit: only leaving follows."""
+        """Return the next message; after the body only a disconnect can follow, which has no deadline."""
         if self._has_ended:
             return await self._receive()
         try:
@@ -155,7 +155,7 @@ class _WatchedBody:
         return message
 
     async def discard_some(self) -> None:
-        """Read on for a moment: a client that is cut off while it sends may never see the answer."""
+        """Read on briefly: a client that is cut off while sending may never see the response."""
         num_bytes = 0
         try:
             async with asyncio.timeout(_DISCARD_S):

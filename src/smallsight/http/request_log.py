@@ -1,6 +1,6 @@
-"""The outermost layer: a request's id, its line in the log, its count, and the errors that nobody foresaw.
+"""The outermost layer: request ids, log lines, request counts and unexpected errors.
 
-Nothing that a client sends is logged but its address, method and route; no headers, no bodies, no queries.
+Of a request only the client's address, method and route are logged; no headers, no bodies, no queries.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from smallsight.http.handshake import SWITCHING_PROTOCOLS, Handshake, with_respo
 log = structlog.get_logger(__name__)
 
 UNMATCHED = "unmatched"
-UNREAD_S = 60.0  # how long a piece of an answer may lie unread before the connection is closed
+UNREAD_S = 60.0  # how long a piece of a response may stay unread before the connection is closed
 _CLIENT_LEFT = 499
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -50,7 +50,7 @@ class RequestLog:
         self._on_request = on_request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; this is the boundary behind which no error of one request may reach others."""
+        """Forward the request; an error of one request stops here and does not affect others."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -68,15 +68,15 @@ class RequestLog:
                 await self._app(inside, receive, answer.send)
             except _NotReadingError:
                 log.info("client_does_not_read")
-            except WebSocketDisconnect:  # what an endpoint gets that reads on when the client has left
+            except WebSocketDisconnect:  # raised in an endpoint that reads after a disconnect
                 log.info("client_left_websocket")
-            except asyncio.CancelledError:  # only a server that ends at once cancels requests
+            except asyncio.CancelledError:  # requests are cancelled only by a forced stop
                 log.info("request_cut_off")
             except Exception:
                 log.exception("request_failed")
                 if not answer.is_complete:  # it failed in a layer around the routes, or after a handshake
-                    unforeseen = self._shapes.at(scope).of_error(SmallsightError("The request failed."))
-                    await unforeseen(inside, receive, answer.send)
+                    response = self._shapes.at(scope).of_error(SmallsightError("The request failed."))
+                    await response(inside, receive, answer.send)
             finally:
                 if not is_websocket or answer.status is None:
                     note(answer.status or _CLIENT_LEFT)
@@ -98,7 +98,7 @@ class RequestLog:
 
 
 class _Sent:
-    """Passes messages on, the first with the headers that all answers have, and keeps the status."""
+    """Forwards messages, adds the headers of all responses to the first, and keeps the status."""
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
@@ -107,7 +107,7 @@ class _Sent:
 
     @property
     def is_complete(self) -> bool:
-        """Whether it is too late for another response."""
+        """Whether a response has started, so that no other can be sent."""
         return self.status is not None
 
     async def send(self, message: Message) -> None:
@@ -128,11 +128,11 @@ class _Sent:
 
 
 class _NotReadingError(Exception):
-    """The client has let an answer lie for too long. Never leaves this file."""
+    """The client did not read a response for ``UNREAD_S``. Never leaves this file."""
 
 
 def _route(scope: Scope) -> str:
-    """Return the route as declared, with the prefix it is mounted at: never text from a client."""
+    """Return the route as declared, with its mount prefix; never text from a client."""
     route = scope.get("route")
     if route is None:
         return UNMATCHED
@@ -147,6 +147,6 @@ def _method(scope: Scope) -> str:
 
 
 def _request_id(scope: Scope) -> str:
-    """Return the client's own id for the request if it is harmless, or a new one."""
+    """Return the client's id for the request if it is valid, or a new one."""
     given = Headers(scope=scope).get("x-request-id", "")
     return given if _REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"

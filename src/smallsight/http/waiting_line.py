@@ -1,4 +1,4 @@
-"""Slots that clients get in turn: one with many requests does not keep out one with a single request."""
+"""A queue for slots that clients get in turn, so that one with many requests does not block the others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class _Waiter:
 
 
 class WaitingLine:
-    """Lets ``num_slots`` in at once, others wait. Belongs to one event loop."""
+    """Admits ``num_slots`` holders at once; others wait. Belongs to one event loop."""
 
     def __init__(self, num_slots: int) -> None:
         self._num_free = num_slots
@@ -45,12 +45,12 @@ class WaitingLine:
         except asyncio.CancelledError:
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
-            else:  # called in the same moment
+            else:  # it got its slot at the same moment
                 self._leave()
             raise
 
     def _leave(self) -> None:
-        # One that was cancelled stays in the list until its task runs again.
+        # A cancelled waiter stays in the list until its task runs again.
         waiting = [one for one in self._waiting if not one.called.done()]
         if not waiting:
             self._num_free += 1

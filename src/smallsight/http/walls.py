@@ -1,4 +1,4 @@
-"""The order of the layers around whatever is mounted inside: log, host and origin, CORS, limits."""
+"""Wraps an application in the layers of this folder, in order: log, host and origin, CORS, limits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from smallsight.settings import ServerSettings
 
 
 def with_walls(app: ASGIApp, settings: ServerSettings, shapes: ErrorShapes, on_request: OnRequest) -> ASGIApp:
-    """Put the layers around an application, the innermost first; they know "http" and "websocket"."""
+    """Return the application inside all layers, which handle "http" and "websocket" scopes."""
     app = RequestLimit(app, shapes, max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s)
     if settings.allowed_origins:
         app = CORSMiddleware(

@@ -1,1 +1,1 @@
-"""Which models there are on this machine, what a name means, and what each needs."""
+"""The models of this machine: what their names mean, and how much memory they need."""

@@ -1,7 +1,7 @@
 """How much memory a model takes in each precision, computed from its tensor shapes.
 
-Owns the arithmetic of storage, not the schemes themselves: those are in ``smallsight.quant``. It goes through
-every tensor, so whoever asks often asks ``Footprints``, which remembers.
+Owns the arithmetic of storage, not the schemes themselves: those are in ``smallsight.quant``. The functions
+visit every tensor; frequent callers use ``Footprints``, which caches the results.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _BITS: Mapping[Precision, int] = {
     Precision.NF4: 4,
 }
 _GIB = 1024**3
-_MAX_REMEMBERED = 256
+_MAX_CACHED = 256
 _PROGRAM_BYTES = 512 * 1024**2  # an allowance for the program, its runtime and activations, not a measurement
 
 
@@ -46,7 +46,7 @@ class _StoredSize:
 _ROWWISE_INT8 = _StoredSize(bits=8)
 _GROUPED_INT4 = _StoredSize(bits=4, group=_GROUP)
 
-# Tables read by token id keep 8 bits in int4: they are rows, not products, and cost no time.
+# Tables read by token id keep 8 bits in int4: reading a row takes no time, so fewer bits would gain none.
 _INTEGER: Mapping[Precision, Mapping[Use, _StoredSize]] = {
     Precision.INT8: {Use.LINEAR: _ROWWISE_INT8, Use.LOOKUP: _ROWWISE_INT8},
     Precision.INT4: {Use.LINEAR: _GROUPED_INT4, Use.LOOKUP: _ROWWISE_INT8},
@@ -86,7 +86,7 @@ def tensor_bytes(tensor: TensorShape, precision: Precision) -> int:
 
 
 def running_bytes(entry: Entry, precision: Precision) -> int:
-    """Estimate the memory of answering: weights, the cache of a full context, and the program."""
+    """Estimate the memory of answering: weights, the KV cache of a full context, and the program."""
     if entry.architecture is None:
         return 0
     cache_bytes = find_family(entry.family).kv_cache_bytes(entry.architecture.sizes)
@@ -94,7 +94,7 @@ def running_bytes(entry: Entry, precision: Precision) -> int:
 
 
 class Footprints:
-    """What models of this machine need, computed once for each, and again when its files have changed."""
+    """The memory that models need, computed once for each model, and again when its files have changed."""
 
     def __init__(self, model_types: Mapping[str, str]) -> None:
         """``model_types`` maps "model_type" of config.json to a family."""
@@ -110,7 +110,7 @@ class Footprints:
         if (known := self._known.get(key)) is not None:
             return known
         num_bytes = self._needed_bytes(model, precision)
-        if len(self._known) >= _MAX_REMEMBERED:
+        if len(self._known) >= _MAX_CACHED:
             self._known.clear()
         self._known[key] = num_bytes
         return num_bytes
@@ -127,14 +127,14 @@ class Footprints:
 def require_memory(
     model: KnownModel, precision: Precision, needed_bytes: int, *, usable_bytes: int, free_bytes: int
 ) -> None:
-    """Raise OutOfResourcesError when a model does not fit into all memory, or into what is free of it."""
+    """Raise OutOfResourcesError if a model does not fit in all usable memory, or in the free part of it."""
     if needed_bytes <= min(usable_bytes, free_bytes):
         return
     needs = f"{model.name} in {precision.value} needs about {needed_bytes / _GIB:.1f} GiB of memory"
     if needed_bytes > usable_bytes:
         raise OutOfResourcesError(
             f"{needs}, and this machine has {usable_bytes / _GIB:.1f} GiB.",
-            hint="load it in int8, or choose one that fits: `smallsight models` says which do.",
+            hint="load it in int8, or choose one that fits: `smallsight models` shows which do.",
         )
     raise OutOfResourcesError(
         f"{needs}, and {free_bytes / _GIB:.1f} GiB are free.",

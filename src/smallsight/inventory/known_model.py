@@ -1,6 +1,6 @@
-"""One model of this machine, as its name was understood: which it is and where its files are.
+"""One model of this machine, as its name was resolved: its family, files and precisions.
 
-Owns which precisions it can be loaded in. What it weighs is in ``footprint``.
+Owns which precisions it can be loaded in. How much memory it needs is in ``footprint``.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ PRECISION_OF_FOLDERS = Precision.BF16  # what the catalogue's base models defaul
 class KnownModel:
     """One model that can be loaded; the folder is None for a model without weights.
 
-    ``entry`` is None for a folder that the catalogue does not know, ``is_named`` says whether it has another
-    name than its path. ``files_mark`` changes when a file in the folder does.
+    ``entry`` is None for a folder that the catalogue does not know, ``is_named`` is false for one that has no
+    name but its path. ``files_mark`` changes when a file in the folder does.
     """
 
     name: str
@@ -33,7 +33,7 @@ class KnownModel:
     def precision(self, wanted: str = AUTO) -> Precision | None:
         """Return the precision to load it in, or None for a model without weights.
 
-        Raises ArgumentError for a word that is not a precision, and for one that a variant does not offer.
+        Raises ArgumentError for an unknown precision, and for one that a variant does not offer.
         """
         chosen = parse_precision(wanted)
         if self.entry is None:
@@ -42,14 +42,14 @@ class KnownModel:
             return None
         if self.entry.base is not None and chosen not in {None, *self.entry.precisions}:
             raise ArgumentError(
-                f"{self.name} is loaded in {self.entry.precision.value}, not in {chosen}.",
+                f"{self.name} can only be loaded in {self.entry.precision.value}, not in {chosen}.",
                 hint=f"load {self.entry.base} with that precision.",
             )
         return chosen or self.entry.precision
 
 
 def parse_precision(wanted: str) -> Precision | None:
-    """Return the precision of this name, or None for "auto"; raises ArgumentError for another word."""
+    """Return the precision of this name, or None for "auto"; raises ArgumentError for an unknown one."""
     if wanted == AUTO:
         return None
     try:

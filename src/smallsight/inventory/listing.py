@@ -1,6 +1,6 @@
-"""The models of this machine as one list: what the catalogue knows, what is here, and what would fit.
+"""The models of this machine as one list: those of the catalogue, those with files here, and which fit.
 
-Answers the costly questions: parameters, memory, completeness, downloads. The command line shows the answers.
+Computes the costly facts: parameters, memory, completeness, downloads. The command line shows them.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class ModelStatus:
 
 @dataclass(frozen=True)
 class Removal:
-    """What `remove` would do: forget a directory, or delete files from the cache."""
+    """What `remove` would do: unregister a directory, or delete files from the cache."""
 
     name: str
     directory: Path
@@ -97,7 +97,7 @@ class ModelService:
         )
 
     def show(self, name: str) -> ModelStatus:
-        """Return one model, its files' headers checked; raises UnknownModelError."""
+        """Return one model, and check the headers of its files; raises UnknownModelError."""
         found = self._names.which(name, HERE, self._settings)
         if isinstance(found, Entry):
             return self._status_of_entry(found, check=True)
@@ -112,7 +112,10 @@ class ModelService:
         update: bool = False,
         on_progress: OnBytes | None = None,
     ) -> Pulled:
-        """Fetch a model's files unless they are here; `on_progress` gets bytes, all bytes, and file."""
+        """Fetch a model's files unless they are here.
+
+        ``on_progress`` is called with the bytes here, the bytes in total, and the current file.
+        """
         entry = self._entry(name)
         hub = Hub(self._files.pins, self._files.cache_dir, endpoint=self._endpoint, is_offline=offline)
         found = self._files.locate(entry)
@@ -126,9 +129,9 @@ class ModelService:
         return hub.pull(entry, update=update, on_progress=on_progress)
 
     def add(self, directory: Path, name: str | None = None) -> RegisteredModel:
-        """Register a directory in Hugging Face layout after checking it; the folder itself is left alone.
+        """Register a directory in Hugging Face layout after checking it; the folder is not changed.
 
-        Without a name it is the folder's, or the repository's for a snapshot inside a hub cache. Under a
+        ``name`` defaults to the folder's, or to the repository's for a snapshot inside a hub cache. Under a
         catalogue name it supplies that model's files. Raises BrokenCheckpointError, ModelNotRunnableError,
         ArgumentError.
         """
@@ -140,7 +143,7 @@ class ModelService:
         name = name.strip()
         if not 0 < len(name) <= _MAX_NAME_CHARS or not name.isprintable() or "/" in name:
             raise ArgumentError(
-                f"{name!r} cannot name a model.",
+                f"Invalid model name {name!r}.",
                 hint=f"use up to {_MAX_NAME_CHARS} characters without slashes: --name NAME.",
             )
         entry = self.catalog.get(name)
@@ -154,8 +157,11 @@ class ModelService:
         return model
 
     def plan_removal(self, name: str) -> Removal:
-        """Return what removing a model would do, without doing it; raises when it has no files here."""
-        self._names.which(name, HERE, self._settings)  # which raises for an unknown one
+        """Return what removing a model would do, without doing it.
+
+        Raises UnknownModelError, and ModelUnavailableError if the model has no files here.
+        """
+        self._names.which(name, HERE, self._settings)  # raises for an unknown one
         registered = self._files.registered.get(name)
         entry = self.catalog.get(name)
         found = None if entry is None else self._files.locate(entry)
@@ -179,7 +185,7 @@ class ModelService:
         )
 
     def remove(self, removal: Removal) -> int:
-        """Carry out a removal and return the bytes freed; a registered folder is only forgotten."""
+        """Carry out a removal and return the bytes freed; a registered folder is only unregistered."""
         if removal.source is Source.DIRECTORY:
             self._files.registered.forget(removal.name)
             return 0
@@ -190,7 +196,7 @@ class ModelService:
         return freed_bytes
 
     def _partial(self, entry: Entry) -> FoundFiles:
-        """Return what an unfinished pull left, or raise ModelUnavailableError when there is nothing."""
+        """Return the files of an unfinished pull; raises ModelUnavailableError if there are none."""
         found = self._files.unfinished(entry)
         if found is None:
             raise ModelUnavailableError(
@@ -215,7 +221,7 @@ class ModelService:
         )
 
     def _status_of_directory(self, model: RegisteredModel) -> ModelStatus:
-        """Describe a directory that only the user knows, by what its headers say."""
+        """Return the status of a directory that is not in the catalogue, from its files' headers."""
         try:
             checkpoint = open_checkpoint(model.directory, self.catalog.model_types)
         except ModelError as error:

@@ -1,7 +1,7 @@
-"""What a name means: the one place that knows where names are looked up, and in which order.
+"""Resolves the names of models: the only module that knows where they are looked up, and in which order.
 
-Answers the cheap question, which model is this, without reading any weights. What a model weighs is in
-``footprint``, what this machine has is in ``listing``. Loads nothing and fetches nothing.
+Cheap: reads no weights, loads nothing and fetches nothing. How much memory a model needs is in ``footprint``,
+the list of this machine's models in ``listing``.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ __all__ = [
 
 TEST_FAMILY = "test"
 RUNNABLE_FAMILIES = frozenset((TEST_FAMILY, *FAMILIES))
-_MAX_REMEMBERED = 64
+_MAX_CACHED = 64
 _REVISIONS = "model-revisions.json"
 
 
 class Origin(Enum):
-    """Where a name may come from. Their order here is the order of precedence."""
+    """Where a name may come from, in order of precedence."""
 
     REMOTE = auto()  # the setting ``remotes``
     CATALOGUE = auto()
@@ -66,7 +66,7 @@ FOR_CLIENTS = LISTED | {Origin.ACTIVE}  # a client's name is never taken for a p
 
 @dataclass(frozen=True, slots=True)
 class KnownRemote:
-    """A model that another server runs, by its name as the settings spell it."""
+    """A model that another server runs; ``name`` is spelt as in the settings."""
 
     name: str
     settings: RemoteSettings
@@ -76,8 +76,8 @@ Meaning = KnownRemote | Entry | RegisteredModel | Path
 
 
 @dataclass(frozen=True, slots=True)
-class _Remembered:
-    """An answer, and what it rests on: it stands while the settings and the marks of files are the same."""
+class _CachedName:
+    """A resolved name; valid while the settings and the marks of the watched files are the same."""
 
     model: KnownModel
     settings: Settings
@@ -86,12 +86,12 @@ class _Remembered:
 
 
 class Names:
-    """Resolves names under given settings, and remembers what it found. Thread-safe."""
+    """Resolves names under given settings, and caches the results. Thread-safe."""
 
     def __init__(self, *, catalog: Catalog | None = None, cache_dir: Path | None = None) -> None:
         self.catalog = catalog or load_catalog()
         self._cache_dir = cache_dir or default_cache_dir()
-        self._remembered: dict[tuple[str, frozenset[Origin]], _Remembered] = {}
+        self._cached: dict[tuple[str, frozenset[Origin]], _CachedName] = {}
 
     def which(self, name: str, among: frozenset[Origin], settings: Settings) -> Meaning:
         """Return what a name stands for, looking in these origins by precedence.
@@ -109,28 +109,28 @@ class Names:
     ) -> KnownModel | KnownRemote:
         """Return the model that a name or a folder stands for, with its family and files.
 
-        ``./NAME`` and path objects always mean a folder. The answer is remembered until a file or setting
-        changes that it rests on. Raises UnknownModelError, ModelUnavailableError when the files are not
+        ``./NAME`` and path objects always mean a folder. The result is cached until a file or setting that
+        it depends on changes. Raises UnknownModelError, ModelUnavailableError when the files are not
         here, ModelNotRunnableError and BrokenCheckpointError.
         """
         if not isinstance(name, str):
             return self._of_folder(Path(name), None)
-        known = self._remembered.get((name, among))
-        if known is not None and known.settings is settings and _stands(known):
+        known = self._cached.get((name, among))
+        if known is not None and known.settings is settings and _is_valid(known):
             return known.model
         meaning = self.which(name, among, settings)
         if isinstance(meaning, KnownRemote):
             return meaning
         watched = self._watched(meaning, settings)
-        marks = _marks(watched)  # before looking: a file that changes meanwhile is looked at again
+        marks = _marks(watched)  # taken first, so that a change meanwhile is noticed
         model = self._model(meaning, settings)
-        if len(self._remembered) >= _MAX_REMEMBERED:
-            self._remembered.clear()
-        self._remembered[name, among] = _Remembered(model, settings, watched, marks)
+        if len(self._cached) >= _MAX_CACHED:
+            self._cached.clear()
+        self._cached[name, among] = _CachedName(model, settings, watched, marks)
         return model
 
     def files(self, settings: Settings) -> ModelFiles:
-        """Return the places where the files of catalogue models may be."""
+        """Return the locator of the files of catalogue models."""
         return ModelFiles(
             catalog=self.catalog,
             registered=RegisteredModels(settings.models_path),
@@ -190,7 +190,7 @@ class Names:
         return KnownModel(name or directory.name, family, directory, files_mark=mark, is_named=is_named)
 
     def _watched(self, meaning: Entry | RegisteredModel | Path, settings: Settings) -> tuple[Path, ...]:
-        """Return the files and folders whose change may change what a name means."""
+        """Return the files and folders whose change may change the meaning of a name."""
         state = (settings.models_path, settings.home / _REVISIONS)
         return (*state, *self.files(settings).watched(meaning)) if isinstance(meaning, Entry) else state
 
@@ -209,10 +209,13 @@ def _active_folder(name: str, settings: Settings) -> Path | None:
 
 
 def _folder(name: str) -> Path | None:
-    """Return the folder of this path; raises BrokenCheckpointError for what can only be meant as a path."""
+    """Return the folder of this path, or None.
+
+    Raises BrokenCheckpointError for a missing folder that can only be meant as a path.
+    """
     try:
         directory = Path(name).expanduser()
-    except RuntimeError:  # ~NAME of nobody here
+    except RuntimeError:  # ~NAME without such a user
         directory = Path(name)
     try:
         if directory.is_dir():
@@ -221,18 +224,18 @@ def _folder(name: str) -> Path | None:
         pass
     if name.startswith((".", "~", os.sep)):
         raise BrokenCheckpointError(
-            f"There is no folder {directory}.", hint="give the folder that holds config.json, or a name."
+            f"No such folder: {directory}.", hint="give the folder that holds config.json, or a name."
         )
     return None
 
 
-def _stands(known: _Remembered) -> bool:
+def _is_valid(known: _CachedName) -> bool:
     directory, mark = known.model.directory, known.model.files_mark
     return known.marks == _marks(known.watched) and (directory is None or mark_of_files(directory) == mark)
 
 
 def _marks(paths: tuple[Path, ...]) -> tuple[tuple[int, int, int] | None, ...]:
-    """Return what changes when one of these files or folders does; None for one that does not exist."""
+    """Return time of change, size and inode of each file or folder; None for one that does not exist."""
     marks: list[tuple[int, int, int] | None] = []
     for path in paths:
         try:

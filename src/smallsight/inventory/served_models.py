@@ -1,6 +1,6 @@
-"""The models that a server answers with: their names, and the settings each is loaded and asked with.
+"""The models that a server offers: their names, and the settings with which each is loaded and sampled.
 
-A name from a client is never taken for a path.
+A name from a client is never interpreted as a path.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _NO_OWNER, _REMOTE = "smallsight", "remote"
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model that can be asked now, and how it is loaded and asked where a request does not say.
+    """A model that can be used now, how it is loaded, and its defaults for requests.
 
-    ``source`` is a name or a folder. ``needed_bytes`` is what the settings say that it needs, None where
-    they leave it to its footprint. ``max_bytes`` bounds what it may take, None is the server's bound. With
-    ``remote`` another server runs it, and nothing is loaded.
+    ``source`` is a name or a folder. ``needed_bytes`` is the needed memory from the settings, None means its
+    footprint. ``max_bytes`` is its memory limit, None means the server's limit. With ``remote`` another
+    server runs it, and nothing is loaded.
     """
 
     name: str
@@ -54,13 +54,13 @@ class ServedModel:
 
     @property
     def load_key(self) -> tuple[str, str, str, str]:
-        """What decides how it is loaded, its files included: another key means loading it again."""
+        """Everything that affects loading, its files included; another key means loading it again."""
         return str(self.source), self.precision, self.device, self.files_mark
 
 
 @dataclass(frozen=True, slots=True)
 class ListedModel:
-    """What a list of models says about one."""
+    """One model in the list of models."""
 
     name: str
     owner: str
@@ -69,7 +69,7 @@ class ListedModel:
 
 @dataclass(frozen=True, slots=True)
 class _LastServed:
-    """What was served before; it stands for the same model under the same settings."""
+    """A previous result; valid for the same model under the same settings."""
 
     model: KnownModel
     settings: Settings
@@ -77,7 +77,7 @@ class _LastServed:
 
 
 class ServedModels:
-    """Finds and lists models under the settings in force at the time of asking. Thread-safe."""
+    """Finds and lists models under the settings in force at the time of the call. Thread-safe."""
 
     def __init__(self, settings: Callable[[], Settings]) -> None:
         self._settings = settings
@@ -86,11 +86,11 @@ class ServedModels:
         self._found: dict[str, _LastServed] = {}
 
     def find(self, name: str | None, *, here: bool = False) -> ServedModel:
-        """Return the model of this name, or the active one, without asking what it weighs.
+        """Return the model of this name, or the active one, without computing how much memory it needs.
 
-        A model that is known but has no files here is unknown to a client, with a hint for the operator.
-        With ``here`` it is one that this machine runs, even if another server has one of the same name.
-        Raises UnknownModelError, BadRequestError, ModelNotRunnableError and BrokenCheckpointError.
+        A known model without files here raises UnknownModelError too, with a hint for the operator. With
+        ``here`` it is one that this machine runs, even if another server has one of the same name. Raises
+        UnknownModelError, BadRequestError, ModelNotRunnableError and BrokenCheckpointError.
         """
         settings = self._settings()
         if not name:
@@ -116,9 +116,9 @@ class ServedModels:
         return served
 
     def find_for_work(self, name: str, precision: str) -> ServedModel:
-        """Return the model that the operator names for work of this program: a name or a folder.
+        """Return the model of this name or folder for the program's own work, such as indexing.
 
-        Settings for answers do not apply to it. Raises subclasses of ModelError.
+        The settings of answers do not apply to it. Raises subclasses of ModelError.
         """
         settings = self._settings()
         found = self._names.resolve(name, FOR_LOADING, settings)
@@ -128,9 +128,9 @@ class ServedModels:
         return _served(found, precision, ModelSettings(), settings)
 
     def needed_bytes(self, served: ServedModel) -> int:
-        """Return the memory that a model is expected to need; raises as ``find``.
+        """Return the memory that a model is expected to need; raises the same errors as ``find``.
 
-        Reads the headers of a folder's weights, and goes through every tensor's shape: once for each model.
+        Reads the headers of a folder's weights and visits every tensor's shape, once for each model.
         """
         if served.needed_bytes is not None:
             return served.needed_bytes
@@ -140,7 +140,7 @@ class ServedModels:
         return self._footprints.needed_bytes(found, found.precision(served.precision))
 
     def list(self) -> tuple[ListedModel, ...]:
-        """Return every model that can be asked: files here, code for them, headers readable."""
+        """Return every model that can be used: files here, supported by this release, headers readable."""
         settings = self._settings()
         listed = [ListedModel(name, _REMOTE, 0) for name in sorted(settings.remotes)]
         elsewhere = {name.casefold() for name in settings.remotes}
@@ -149,14 +149,14 @@ class ServedModels:
             try:
                 served = self.find(None)
             except SmallsightError:
-                return tuple(listed)  # the active model cannot be asked: whoever asks it is told why
+                return tuple(listed)  # it cannot be used; a request for it reports why
             if served.name not in {one.name for one in listed}:
                 changed_s = _changed_s(Path(settings.active_model).expanduser())
                 listed.insert(0, ListedModel(served.name, _NO_OWNER, changed_s))
         return tuple(listed)
 
     def get(self, name: str) -> ListedModel:
-        """Return what the list says about one model; raises UnknownModelError."""
+        """Return one model of the list; raises UnknownModelError."""
         canonical = self._names.which(name, FOR_CLIENTS, self._settings()).name
         for one in self.list():
             if one.name == canonical:
@@ -167,7 +167,7 @@ class ServedModels:
         )
 
     def _models_here(self) -> Iterator[KnownModel]:
-        """Yield the catalogue's models, then registered folders, whose files are here and sound."""
+        """Yield the catalogue's models, then registered folders, whose files are here and readable."""
         catalog, settings = self._names.catalog, self._settings()
         own = RegisteredModels(settings.models_path).all()
         names = [entry.name for entry in catalog.entries if entry.is_runnable]
@@ -194,9 +194,9 @@ def _served(model: KnownModel, precision: str, own: ModelSettings, settings: Set
         device=own.device,
         needed_bytes=None if required_gb is None else int(required_gb * _GIB),
         max_bytes=None if max_gb is None else int(max_gb * _GIB),
-        cleanup_aggressive=_first(memory.cleanup_aggressive, settings.memory.cleanup_aggressive),
-        max_tokens=_first(inference.max_tokens, settings.inference.max_tokens),
-        temperature=_first(inference.temperature, settings.inference.temperature),
+        cleanup_aggressive=_or_default(memory.cleanup_aggressive, settings.memory.cleanup_aggressive),
+        max_tokens=_or_default(inference.max_tokens, settings.inference.max_tokens),
+        temperature=_or_default(inference.temperature, settings.inference.temperature),
         files_mark=model.files_mark,
     )
 
@@ -211,8 +211,8 @@ def _remote_model(remote: KnownRemote, settings: Settings) -> ServedModel:
         needed_bytes=0,
         max_bytes=None,
         cleanup_aggressive=False,
-        max_tokens=_first(inference.max_tokens, settings.inference.max_tokens),
-        temperature=_first(inference.temperature, settings.inference.temperature),
+        max_tokens=_or_default(inference.max_tokens, settings.inference.max_tokens),
+        temperature=_or_default(inference.temperature, settings.inference.temperature),
         remote=remote.settings,
     )
 
@@ -224,8 +224,8 @@ def _own_settings(settings: Settings, name: str) -> ModelSettings:
     return ModelSettings()
 
 
-def _first(own: _Value | None, everybody: _Value) -> _Value:
-    return everybody if own is None else own
+def _or_default(own: _Value | None, default: _Value) -> _Value:
+    return default if own is None else own
 
 
 def _listed(model: KnownModel) -> ListedModel:

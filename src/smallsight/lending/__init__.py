@@ -1,1 +1,1 @@
-"""Loaded models in memory: who borrows which, which one goes when memory is short."""
+"""The loaded models: lends them to borrowers, and unloads one when memory is short."""

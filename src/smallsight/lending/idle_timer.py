@@ -1,4 +1,4 @@
-"""Reports names that have not been used for a while, from one thread for all of them."""
+"""Reports names that have been idle for a while, from one thread for all of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 class IdleTimer:
-    """Calls ``on_idle`` with a name some time after the name was set, unless it is cleared before.
+    """Calls ``on_idle`` with a name ``delay_s`` after the name was set, unless it is cleared before.
 
     Thread-safe. ``on_idle`` is called in the timer's own thread, which starts with the first name.
     """
@@ -17,13 +17,13 @@ class IdleTimer:
         self._delay_s = delay_s
         self._on_idle = on_idle
         self._due_s: dict[str, float] = {}
-        self._wakes_s: float | None = None  # None: when it is woken
+        self._wakes_s: float | None = None  # None: only when notified
         self._is_closed = False
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
     def set(self, name: str) -> None:
-        """Start the time of a name, or start it again."""
+        """Start or restart the timer of a name."""
         with self._changed:
             if self._is_closed:
                 return
@@ -35,16 +35,16 @@ class IdleTimer:
                 self._changed.notify()
 
     def clear(self, name: str) -> None:
-        """Stop the time of a name."""
+        """Stop the timer of a name."""
         with self._changed:
             self._due_s.pop(name, None)
 
     def is_set(self, name: str) -> bool:
-        """Return whether the time of a name has started and not ended."""
+        """Return whether the timer of a name is running."""
         return name in self._due_s
 
     def close(self) -> None:
-        """Report nothing any more, and wait for the thread; not to be called by ``on_idle``."""
+        """Stop reporting, and wait for the thread; must not be called by ``on_idle``."""
         with self._changed:
             self._is_closed = True
             self._changed.notify()

@@ -1,6 +1,6 @@
-"""What models were found to take when they were loaded and asked, kept between runs in one small file.
+"""The measured memory of models, while loading and while answering, kept between runs in one small file.
 
-The file may be deleted: it is measured again.
+The file may be deleted; memory is then measured again.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ log = structlog.get_logger(__name__)
 
 _MODELS = "models"
 _MAX_MODELS = 500
-_FADING = 0.95  # with each answer
-_WORTH_WRITING = 0.02  # a change by less than this share is not
+_DECAY = 0.95  # per answer
+_WORTH_WRITING = 0.02  # smaller relative changes are not written
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Bytes by which the process has grown; 0 where that is not known yet.
+    """Bytes by which the process has grown; 0 where not measured yet.
 
-    The first answer after loading takes what stays for the later ones, such as packed weights.
+    The first answer after loading includes memory that later ones reuse, such as packed weights.
     """
 
     loading_bytes: int = 0
@@ -40,24 +40,24 @@ class MeasuredMemory:
     """The measurements of each model, by its name, precision, device and files. Thread-safe."""
 
     def __init__(self, path: Path | None) -> None:
-        """Without a path nothing outlives this object."""
+        """Without a path nothing is written."""
         self._path = path
         self._turn = threading.Lock()
         self._models = {} if path is None else _read(path)
         self._written = dict(self._models)
 
     def find(self, served: ServedModel) -> Measured:
-        """Return what is known."""
+        """Return the measurements of a model; zeros if there are none."""
         return self._models.get(_key(served), Measured())
 
     def note_loading(self, served: ServedModel, num_bytes: int) -> None:
-        """Keep what loading took; the newest measurement counts."""
+        """Store by how much loading grew the process; the newest measurement counts."""
         self._note(served, replace(self.find(served), loading_bytes=max(0, num_bytes)))
 
     def note_answer(self, served: ServedModel, num_bytes: int, *, is_first: bool) -> Measured:
-        """Keep by how much an answer let the process grow, and return all that is known.
+        """Store by how much an answer grew the process, and return all measurements of the model.
 
-        The largest counts, and fades.
+        The largest counts, and decays with each answer.
         """
         known = self.find(served)
         if is_first:
@@ -68,7 +68,7 @@ class MeasuredMemory:
         return known
 
     def save(self) -> None:
-        """Write the file if what it says has changed by much; where it cannot be written, say so once."""
+        """Write the file if a measurement has changed enough; a file that is not writable is logged once."""
         with self._turn:
             models = dict(self._models)
             if self._path is None or not _differ(models, self._written):
@@ -91,8 +91,8 @@ class MeasuredMemory:
 
 
 def _largest(known_bytes: int, new_bytes: int) -> int:
-    """Return the larger one; without fading, one odd moment would count against a model for ever."""
-    return max(new_bytes, int(_FADING * known_bytes))
+    """Return the larger one; without the decay, one outlier would count against a model forever."""
+    return max(new_bytes, int(_DECAY * known_bytes))
 
 
 def _key(served: ServedModel) -> str:
@@ -111,7 +111,7 @@ def _differ(new: dict[str, Measured], old: dict[str, Measured]) -> bool:
 
 
 def _read(path: Path) -> dict[str, Measured]:
-    """Return what another run has measured with this version of the code; a damaged file says nothing."""
+    """Return what earlier runs of this version have measured; a damaged file counts as empty."""
     try:
         state = read_state(path)
         if state.get("version") != __version__:

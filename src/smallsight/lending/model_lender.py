@@ -1,7 +1,7 @@
 """The one owner of loaded models: lends them to event loops and to plain threads.
 
-Models are loaded when first asked for, shared, and unloaded when idle or in the way. What answers take is
-measured here; loading is in ``resident_models``, waiting in ``turns_for_models``.
+Models are loaded on first use, shared, and unloaded when idle or when another needs the room. The memory of
+answers is measured here; loading is in ``resident_models``, waiting in ``turns_for_models``.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ __all__ = ["LoadedModel", "Loan", "ModelLender", "measure_memory"]
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """What `/health` says about one model; ``age_s`` counts from when loading began.
+    """The state of one model for `/health`; ``age_s`` counts from the start of loading.
 
-    ``progress`` is the part of loading that is done, from 0 to 1.
+    ``progress`` is the fraction of loading that is done, from 0 to 1.
     """
 
     name: str
@@ -43,19 +43,19 @@ class LoadedModel:
 
 @dataclass(frozen=True, slots=True)
 class Loan:
-    """A model that a thread has borrowed for work that takes long."""
+    """A model that a thread has borrowed for long work."""
 
     model: Model
     lender: ModelLender
 
     @property
     def is_wanted_back(self) -> bool:
-        """Whether somebody waits for room: give the model back soon, and borrow it again."""
+        """Whether another borrower waits for room: return the model soon, and borrow it again."""
         return self.lender.is_room_wanted
 
 
 class ModelLender:
-    """Lends models. Thread-safe; the plain face needs no event loop. Close it at the end."""
+    """Lends models. Thread-safe; only ``lend`` needs an event loop. Close it at the end."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class ModelLender:
         measured: MeasuredMemory | None = None,
         weigh: Callable[[ServedModel], int] | None = None,
     ) -> None:
-        """``weigh`` says what a model needs where the settings do not; it may read files."""
+        """``weigh`` returns the bytes that a model needs, if the settings do not say; it may read files."""
         self.policy = policy
         self._models = ResidentModels(
             policy,
@@ -90,22 +90,24 @@ class ModelLender:
 
     @property
     def is_room_wanted(self) -> bool:
-        """Whether somebody waits until a model that is in use is given back."""
+        """Whether a borrower waits until a model that is in use is returned."""
         return self._turns.is_room_wanted
 
     @asynccontextmanager
     async def lend(self, served: ServedModel) -> AsyncIterator[Model]:
-        """Lend a model for one answer, loading it first if need be; it stays until it is given back.
+        """Lend a model for one answer, loading it first if necessary; it stays loaded until it is returned.
 
-        Raises MemoryBudgetError when there is no room, and what else loading raises. What the answer takes
-        is measured.
+        Raises MemoryBudgetError when there is no room, and any other error of loading. The memory of the
+        answer is measured.
         """
         models = self._models
         try:
             grant = await finish_in_loop(self._turns.obtain(served), models.lock)
         except MemoryBudgetError:
             raise
-        except OutOfResourcesError as error:  # of loading: for a request, a matter of what else is loaded
+        except (
+            OutOfResourcesError
+        ) as error:  # raised by loading; for a request it depends on what else is loaded
             raise MemoryBudgetError(error.message, hint=error.hint) from error
         num_changes = models.num_changes
         try:
@@ -113,14 +115,14 @@ class ModelLender:
         finally:
             with models.lock:
                 self._note_growth(grant, num_changes)
-                models.give_back(grant.slot)
+                models.release(grant.slot)
 
     @contextmanager
     def borrow(self, served: ServedModel) -> Iterator[Loan]:
         """Lend a model to this thread for many answers; blocks while it is loaded or others come first.
 
-        Raises MemoryBudgetError when there is no room, and what loading raises. A borrower that works for
-        long looks at ``is_wanted_back`` between two answers.
+        Raises MemoryBudgetError when there is no room, and any error of loading. A borrower that works for
+        long checks ``is_wanted_back`` between two answers.
         """
         models = self._models
         slot = finish_in_thread(self._turns.obtain(served), models.lock).slot
@@ -128,10 +130,10 @@ class ModelLender:
             yield Loan(_model_of(slot), self)
         finally:
             slot.has_answered = True
-            models.give_back(slot)
+            models.release(slot)
 
     def loaded(self) -> tuple[LoadedModel, ...]:
-        """Return what is in memory, the least recently used first."""
+        """Return the models in memory, the least recently used first."""
         models, now_s = self._models, time.monotonic()
         with models.lock:
             return tuple(
@@ -151,11 +153,11 @@ class ModelLender:
         return self._models.tile_counts()
 
     def memory(self) -> MemoryState:
-        """Return what the process takes now, and what is free."""
+        """Return the memory of the process now, and the free memory."""
         return self._models.measure()
 
     async def close(self) -> None:
-        """Unload everything, in use or not; borrowers that wait get ModelClosedError."""
+        """Unload everything, in use or not; waiting borrowers get ModelClosedError."""
         await asyncio.to_thread(self._models.close)
 
     def close_in_thread(self) -> None:
@@ -163,7 +165,7 @@ class ModelLender:
         self._models.close()
 
     def _note_growth(self, grant: Grant, num_changes: int) -> None:
-        """Keep what an answer took, when nothing else can have let the process grow meanwhile."""
+        """Store the memory of an answer, unless something else may have grown the process meanwhile."""
         models, slot = self._models, grant.slot
         is_first, slot.has_answered = not slot.has_answered, True
         if self.policy.num_users != 1 or num_changes != models.num_changes:
@@ -184,5 +186,5 @@ def _model_of(slot: ModelSlot) -> Model:
     return slot.model
 
 
-def _weigh_nothing(served: ServedModel) -> int:  # noqa: ARG001 - for models whose settings say what they need
+def _weigh_nothing(served: ServedModel) -> int:  # noqa: ARG001 - for models with their needs in the settings
     return 0

@@ -1,4 +1,4 @@
-"""Models that other servers run, as this server asks them: one engine each, made when first asked for."""
+"""Models that other servers run, as this server uses them: one engine each, created on first use."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RemoteState:
 
 
 class RemoteModels:
-    """Belongs to one event loop. It does not know fallbacks: the caller borrows those from the lender."""
+    """The engines of remote models. Belongs to one event loop; callers borrow fallbacks from the lender."""
 
     def __init__(self, settings: Callable[[], Settings]) -> None:
         self._settings = settings
@@ -36,24 +36,24 @@ class RemoteModels:
         self._num_fallbacks: dict[str, int] = {}
 
     def model(self, name: str, remote: RemoteSettings) -> VisionLanguageModel:
-        """Return a model that asks there; changed settings give it a new engine."""
+        """Return a model that sends its requests there; changed settings create a new engine."""
         engine = self._engines.get(name)
         if engine is None or engine.settings != remote:
             if engine is not None:
-                self._replaced.append(engine)  # it finishes what it has begun
+                self._replaced.append(engine)  # it finishes its requests
             engine = self._engines[name] = RemoteEngine(name, remote)
         return VisionLanguageModel(engine, name=name, precision=REMOTE, limits=self._settings().limits)
 
     def note_fallback(self, name: str) -> None:
-        """Count that a model of this machine answers instead."""
+        """Count an answer of a model of this machine instead."""
         self._num_fallbacks[name] = self._num_fallbacks.get(name, 0) + 1
 
     def states(self) -> tuple[RemoteState, ...]:
-        """Return all that the settings name, asked or not."""
+        """Return the states of all remote models in the settings, used or not."""
         return tuple(self._state(name, remote) for name, remote in sorted(self._settings().remotes.items()))
 
     def close(self) -> None:
-        """Cancel what is in progress."""
+        """Cancel the requests in progress."""
         for engine in (*self._engines.values(), *self._replaced):
             engine.close()
 

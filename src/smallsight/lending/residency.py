@@ -1,7 +1,7 @@
-"""Which loaded models stay and which go. Plain policy: no models, no clock, no input or output.
+"""Decides which models stay loaded. Plain policy: no models, no clock, no input or output.
 
-Given what is loaded, who uses it and how much memory there is, it decides what to do next: load now, unload
-one first, wait until one is idle, or refuse. Whoever loads and unloads reports every change to it.
+From the loaded models, their users and the memory it decides the next step: load now, unload one first, wait
+until one is idle, or refuse. The code that loads and unloads reports every change to it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from enum import Enum, auto
 
 
 class Residence(Enum):
-    """Where a model is in its life."""
+    """The stages of a model in memory."""
 
     LOADING = auto()
     READY = auto()
@@ -20,7 +20,7 @@ class Residence(Enum):
 
 @dataclass(slots=True)
 class Resident:
-    """One model's place in memory; ``charged_bytes`` is what unloading it is expected to free."""
+    """One model in memory; ``charged_bytes`` is what unloading it is expected to free."""
 
     name: str
     charged_bytes: int
@@ -36,7 +36,7 @@ class Resident:
 
 @dataclass(frozen=True, slots=True)
 class MemoryState:
-    """What the process takes, and what the machine has left beside it."""
+    """The memory of the process, and the free memory of the machine."""
 
     resident_bytes: int
     free_bytes: int
@@ -44,24 +44,24 @@ class MemoryState:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """There is room."""
+    """Load the model: there is room."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evict:
-    """Unload this one, then ask again."""
+    """Unload this model, then decide again."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Ask again when a model has been loaded, unloaded or given back."""
+    """Decide again when a model has been loaded, unloaded or returned."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """It does not fit, whoever else goes."""
+    """Refuse: the model does not fit, whichever others are unloaded."""
 
     needed_bytes: int
     available_bytes: int
@@ -82,17 +82,17 @@ class Residency:
 
     @property
     def residents(self) -> tuple[Resident, ...]:
-        """Everything that takes memory, the least recently used first."""
+        """All models in memory, the least recently used first."""
         return tuple(sorted(self._residents.values(), key=lambda one: one.last_used))
 
     def get(self, name: str) -> Resident | None:
-        """Return a model's place, or None when it is not in memory."""
+        """Return the entry of a model, or None if it is not in memory."""
         return self._residents.get(name)
 
     def decide(self, needed_bytes: int, memory: MemoryState) -> Decision:
-        """Return what has to happen before a model that needs this much may be loaded."""
+        """Return the next step before a model that needs this much may be loaded."""
         if any(one.stage is not Residence.READY for one in self._residents.values()):
-            return Wait()  # what memory there will be is not known before that has ended
+            return Wait()  # the free memory is not known until that has ended
         room_bytes = self._room_bytes(memory)
         if len(self._residents) < self.max_models and needed_bytes <= room_bytes:
             return Load()
@@ -105,20 +105,23 @@ class Residency:
         return Wait() if self._residents else Refuse(needed_bytes, max(0, room_bytes))
 
     def victim_for_room(self, wanted_bytes: int, memory: MemoryState, keep: str) -> str | None:
-        """Return which model to unload to give an answer of ``keep`` this much room; None if none can go."""
+        """Return the idle model to unload so that an answer of ``keep`` has this much room.
+
+        None if there is room already, or no model can be unloaded.
+        """
         if wanted_bytes <= self._room_bytes(memory):
             return None
         return next((one.name for one in self.residents if one.is_idle and one.name != keep), None)
 
     def begin_loading(self, name: str, charged_bytes: int) -> None:
-        """Take a place; raises ValueError when the model has one."""
+        """Add a model that is being loaded; raises ValueError if it is in memory."""
         if name in self._residents:
             raise ValueError(f"{name} is loaded already")
         self._residents[name] = Resident(name, charged_bytes)
         self._touch(name)
 
     def finish_loading(self, name: str, charged_bytes: int) -> None:
-        """Record that a model is ready, and what it really takes."""
+        """Record that a model is ready, and its measured memory."""
         resident = self._residents[name]
         resident.stage, resident.charged_bytes = Residence.READY, charged_bytes
 
@@ -136,7 +139,7 @@ class Residency:
         self._touch(name)
 
     def finish_use(self, name: str) -> None:
-        """Count a user less."""
+        """Count one user less."""
         self._residents[name].num_users -= 1
         self.num_users -= 1
         self._touch(name)
@@ -148,7 +151,7 @@ class Residency:
         self._residents[name].stage = Residence.UNLOADING
 
     def forget(self, name: str) -> None:
-        """Free the place of a model that was unloaded, or could not be loaded."""
+        """Remove a model that was unloaded, or could not be loaded."""
         del self._residents[name]
 
     def _room_bytes(self, memory: MemoryState) -> int:

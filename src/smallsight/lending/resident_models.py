@@ -1,6 +1,6 @@
 """The models in memory: loads, measures and unloads them, one at a time, in a thread.
 
-Which of them stay is decided in ``residency``, who gets one and who waits in ``turns_for_models``.
+``residency`` decides which of them stay, ``turns_for_models`` who gets one and who waits.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(eq=False, slots=True)
 class ModelSlot:
-    """One model in memory, or on its way there; ``model`` is None while it is loaded and unloaded."""
+    """One model in memory; ``model`` is None while it is being loaded or unloaded."""
 
     served: ServedModel
     began_s: float
@@ -56,7 +56,7 @@ class ModelSlot:
 class ResidentModels:
     """Loads, measures and unloads models. Thread-safe: every call takes ``lock``.
 
-    ``steps`` of other classes run under the same lock, so what they see does not change between two waits.
+    The steps of other classes run under the same lock, so the state does not change between two waits.
     """
 
     def __init__(
@@ -90,9 +90,9 @@ class ResidentModels:
         return self.num_loads + self.num_unloads
 
     def load(self, served: ServedModel, charged_bytes: int) -> Steps[ModelSlot]:
-        """Load a model and use it at once: idle for a moment, it would be evicted for the next in line.
+        """Load a model and use it at once: if idle for a moment, it would be evicted for the next borrower.
 
-        Loading goes on when the borrower that began it leaves. Raises what the loader raises.
+        Loading continues if the borrower that started it is cancelled. Raises the errors of the loader.
         """
         slot = self.slots[served.name] = ModelSlot(served, time.monotonic())
         self.policy.begin_loading(served.name, charged_bytes)
@@ -101,20 +101,20 @@ class ResidentModels:
         except BaseException:
             slot.is_awaited = False
             if slot.is_used_by_loader:
-                self.give_back(slot)
+                self.release(slot)
             raise
         return slot
 
     def unload(self, name: str) -> Steps[None]:
-        """Unload an idle model; that goes on when whoever began it leaves."""
+        """Unload an idle model; that continues if the borrower that started it is cancelled."""
         yield self._begin_unloading(name)
 
     def keep(self, slot: ModelSlot) -> None:
-        """Do not unload a model for being idle until it is given back."""
+        """Stop the idle timer of a model until it is released."""
         self._timer.clear(slot.served.name)
 
-    def give_back(self, slot: ModelSlot) -> None:
-        """Count a user less; a model without users is unloaded after a while."""
+    def release(self, slot: ModelSlot) -> None:
+        """Count one user less; a model without users is unloaded after a while."""
         with self.lock:
             if self.slots.get(slot.served.name) is not slot:  # everything was closed meanwhile
                 return
@@ -125,7 +125,7 @@ class ResidentModels:
             self.changes.announce()
 
     def aside(self, work: Callable[[], _Result]) -> Future[_Result]:
-        """Run something short in a thread that does not load; raises ModelClosedError when closed."""
+        """Run short work outside the loading thread; raises ModelClosedError after ``close``."""
         self.require_open()
         return self._side_thread.submit(work)
 
@@ -155,9 +155,9 @@ class ResidentModels:
         take_lasting_objects_back()
 
     def require_open(self) -> None:
-        """Raise ModelClosedError when everything was unloaded for good."""
+        """Raise ModelClosedError after ``close``."""
         if self.is_closed:
-            raise ModelClosedError("Models are no longer lent: the program is stopping.")
+            raise ModelClosedError("No model is available: the program is stopping.")
 
     def _load_into(self, slot: ModelSlot) -> None:
         served, before_bytes = slot.served, self.measure().resident_bytes
@@ -201,7 +201,7 @@ class ResidentModels:
             if model is not None:
                 model.close()
         finally:
-            del model  # its memory goes with the last reference
+            del model  # its memory is freed with the last reference
             self.measured.save()
             give_memory_back()
             with self.lock:
@@ -217,7 +217,7 @@ class ResidentModels:
             self._timer.set(slot.served.name)
 
     def _unload_if_idle(self, name: str) -> None:
-        """Unload a model whose time is up, unless it was used since."""
+        """Unload a model whose idle time is over, unless it was used since."""
         with self.lock:
             resident = self.policy.get(name)
             if self.is_closed or resident is None or not resident.is_idle or self._timer.is_set(name):
@@ -225,16 +225,16 @@ class ResidentModels:
             self._begin_unloading(name).cancel()  # nobody waits for it
 
     def _in_loading_thread(self, work: Callable[[], None]) -> Future[None]:
-        """Begin work that goes on when whoever waits for the future leaves."""
+        """Start work that continues if the returned future is cancelled."""
         self.require_open()
         waiter: Future[None] = Future()
-        begun = self._loading_thread.submit(contextvars.copy_context().run, work)
-        begun.add_done_callback(partial(_hand_over, waiter))
+        running = self._loading_thread.submit(contextvars.copy_context().run, work)
+        running.add_done_callback(partial(_report_end, waiter))
         return waiter
 
 
-def _hand_over(waiter: Future[None], ended: Future[None]) -> None:
-    """Pass on how the work ended; a failure is logged where nobody waits for it."""
+def _report_end(waiter: Future[None], ended: Future[None]) -> None:
+    """Copy the outcome of the work to the waiter; an error is logged if nobody waits."""
     error = ended.exception()
     if not waiter.set_running_or_notify_cancel():
         if error is not None:

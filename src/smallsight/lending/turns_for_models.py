@@ -1,4 +1,4 @@
-"""Who gets a model and who waits: room is made for it, and whoever came first is served first."""
+"""Decides who gets a model and who waits: makes room, and serves borrowers in order of arrival."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ANSWER_BYTES = 64 * 1024**2  # before any answer of a model has been measured
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A model in use by one borrower more, and the memory that was taken when it was granted."""
+    """A model that one more borrower uses, and the memory state when it was granted."""
 
     slot: ModelSlot
     memory: MemoryState
@@ -33,7 +33,7 @@ class TurnsForModels:
     """
 
     def __init__(self, models: ResidentModels, weigh: Callable[[ServedModel], int]) -> None:
-        """``weigh`` says what a model needs; it may read files, and is asked before a model is loaded."""
+        """``weigh`` returns the bytes that a model needs; called before loading, it may read files."""
         self._models = models
         self._weigh = weigh
         self._arrivals = itertools.count()
@@ -41,11 +41,11 @@ class TurnsForModels:
 
     @property
     def is_room_wanted(self) -> bool:
-        """Whether a borrower waits until a model that is in use is given back."""
+        """Whether a borrower waits until a model that is in use is returned."""
         return bool(self._wanting_room)
 
     def obtain(self, served: ServedModel) -> Steps[Grant]:
-        """Obtain a model in use, with room for an answer; raises MemoryBudgetError and as loading does."""
+        """Obtain a model and room for an answer; raises MemoryBudgetError and the errors of loading."""
         arrival = next(self._arrivals)
         try:
             return (yield from self._obtain_in_turn(served, arrival))
@@ -55,7 +55,7 @@ class TurnsForModels:
                 self._models.changes.announce()
 
     def _obtain_in_turn(self, served: ServedModel, arrival: int) -> Steps[Grant]:
-        """Obtain a model; who came after a borrower that waits for room waits too, or it would never come."""
+        """Obtain a model; later borrowers wait behind one that waits for room, or it would starve."""
         models, needed_bytes = self._models, served.needed_bytes
         while True:
             models.require_open()
@@ -81,7 +81,7 @@ class TurnsForModels:
         return weighing.result()
 
     def _approach(self, served: ServedModel, footprint_bytes: int, arrival: int) -> Steps[ModelSlot | None]:
-        """Come one step nearer to having the model loaded; return it, in use, when this step loaded it."""
+        """Take one step towards loading the model; return it, in use, if this step loaded it."""
         models = self._models
         known = models.measured.find(served)
         needed_bytes = max(footprint_bytes, known.loading_bytes + known.first_answer_bytes)
@@ -101,17 +101,17 @@ class TurnsForModels:
         return None
 
     def _settle(self, slot: ModelSlot, served: ServedModel) -> Steps[Grant]:
-        """Make room for the answer of a model in use, or give it back; raises MemoryBudgetError."""
+        """Make room for the answer of a model in use; releases it on an error. Raises MemoryBudgetError."""
         self._models.keep(slot)
         try:
             memory = yield from self._make_room(slot, served)
         except BaseException:
-            self._models.give_back(slot)
+            self._models.release(slot)
             raise
         return Grant(slot, memory)
 
     def _make_room(self, slot: ModelSlot, served: ServedModel) -> Steps[MemoryState]:
-        """Unload idle models until the largest answer so far has room; return what is taken then."""
+        """Unload idle models until the largest answer so far has room; return the memory state then."""
         models = self._models
         known = models.measured.find(served)
         answer_bytes = known.later_answer_bytes if slot.has_answered else known.first_answer_bytes
@@ -129,7 +129,7 @@ class TurnsForModels:
         return memory
 
     def _room_bytes(self, served: ServedModel, memory: MemoryState) -> int:
-        """Return how much the process may still grow for an answer of this model."""
+        """Return by how many bytes the process may still grow for an answer of this model."""
         policy = self._models.policy
         room_bytes = min(policy.max_bytes - memory.resident_bytes, memory.free_bytes)
         if served.max_bytes is None:
@@ -142,5 +142,5 @@ def _no_room(what: str, needed_bytes: int, available_bytes: int) -> MemoryBudget
     return MemoryBudgetError(
         f"{what} needs about {needed_bytes / _GIB:.2f} GiB of memory, and {available_bytes / _GIB:.2f} GiB "
         "are available.",
-        hint="ask a smaller model, ask again later, or raise memory.max_gb.",
+        hint="use a smaller model, try again later, or raise memory.max_gb.",
     )

@@ -1,6 +1,6 @@
-"""Waiting for other threads, written once for event loops and for plain threads.
+"""Waits for other threads, with one implementation for event loops and plain threads.
 
-Whatever may have to wait is a generator that yields a future for each thing it waits for. ``finish_in_loop``
+Code that may wait is a generator that yields a future for each thing it waits for. ``finish_in_loop``
 awaits them, ``finish_in_thread`` blocks. Between two waits the generator holds the lock.
 """
 
@@ -40,7 +40,7 @@ class Changes:
 
 
 async def finish_in_loop(steps: Steps[_Result], lock: RLock) -> _Result:
-    """Run the steps to their end without blocking the event loop; cancelling raises inside of them."""
+    """Run the steps to their end without blocking the event loop; a cancellation is raised in the steps."""
     resume: _Resume = partial(next, steps)
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The routes that ask models: chat completions and responses."""
+"""The routes that answer questions: chat completions and responses."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ _CLIENT_LEFT = 499
 
 @router.post("/chat/completions", responses=ANSWERS)
 async def chat_completions(request: Request, body: ChatRequest) -> Response:
-    """Go on with a conversation about pictures, or without any. Streams when `stream` is true."""
+    """Continue a conversation, with or without pictures. Streams when `stream` is true."""
     state = route_state(request)
     question = body.question()
     async with AsyncExitStack() as until:
         try:
-            beginning = state.asking.begin(question, request.state.client, until)
-            exchange = await while_connected(request.receive, beginning)
+            starting = state.asking.begin(question, request.state.client, until)
+            exchange = await while_connected(request.receive, starting)
             if body.stream:
                 events = _chat_events(exchange, state.metrics, with_usage=body.wants_usage)
                 return EventStream(with_errors(events, chat_error), until.pop_all())
@@ -56,18 +56,18 @@ async def chat_completions(request: Request, body: ChatRequest) -> Response:
 
 @router.post("/responses", responses=ANSWERS)
 async def responses(request: Request, body: ResponsesRequest) -> Response:
-    """Answer, as OpenAI's Responses API does. Stateless. Streams when `stream` is true."""
+    """Answer like OpenAI's Responses API. Stateless. Streams when `stream` is true."""
     state = route_state(request)
     question = body.question()
     async with AsyncExitStack() as until:
         try:
-            beginning = state.asking.begin(question, request.state.client, until)
-            exchange = await while_connected(request.receive, beginning)
-            made = ResponseObject(body, exchange)
+            starting = state.asking.begin(question, request.state.client, until)
+            exchange = await while_connected(request.receive, starting)
+            response = ResponseObject(body, exchange)
             if body.stream:
-                events = _response_events(made, exchange, state.metrics)
-                return EventStream(with_errors(events, made.failed), until.pop_all())
-            answer, cost = await while_connected(request.receive, made.whole())
+                events = _response_events(response, exchange, state.metrics)
+                return EventStream(with_errors(events, response.failed), until.pop_all())
+            answer, cost = await while_connected(request.receive, response.whole())
         except ClientLeftError:
             return Response(status_code=_CLIENT_LEFT)
     _count(exchange, cost, state.metrics)
@@ -91,9 +91,9 @@ async def _chat_events(
 
 
 async def _response_events(
-    made: ResponseObject, exchange: Exchange, metrics: AnswerMetrics
+    response: ResponseObject, exchange: Exchange, metrics: AnswerMetrics
 ) -> AsyncIterator[bytes]:
-    async for one in made.events():
+    async for one in response.events():
         if isinstance(one, Cost):
             _count(exchange, one, metrics)
         else:
@@ -101,6 +101,6 @@ async def _response_events(
 
 
 def _count(exchange: Exchange, cost: Cost, metrics: AnswerMetrics) -> None:
-    """Report what an answer cost; a remembered one cost nothing."""
+    """Count the cost of an answer; one from the cache cost nothing."""
     if not exchange.is_remembered:
         metrics.count_answer(exchange.model, cost)

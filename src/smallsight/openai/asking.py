@@ -1,4 +1,4 @@
-"""From a question to an exchange in progress, and everything released at its end."""
+"""Turns a question into an exchange in progress, and releases everything at its end."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NUM_THREADS = 2
 
 
 class Asking:
-    """Starts exchanges. Prompts are made in threads: cutting pictures into tiles takes a while."""
+    """Starts exchanges. Prompts are made in threads, because cutting pictures into tiles takes long."""
 
     def __init__(self, serving: Serving, admission: Admission, pictures: PictureLinks) -> None:
         self._serving = serving
@@ -39,9 +39,9 @@ class Asking:
         self._pictures = pictures
         self._answering = WaitingLine(serving.settings.server.max_answering)
         self._threads = ThreadPoolExecutor(_NUM_THREADS, "smallsight-prompts")
-        # Decoded pictures are large. They are in memory only while a prompt is made, of few requests at once.
+        # Decoded pictures are large, so only a few requests at once have theirs in memory, to make prompts.
         self._preparing = WaitingLine(_NUM_THREADS)
-        # A video takes seconds: one at a time, and pictures do not wait for it.
+        # A video takes seconds: only one at a time, and pictures do not wait for it.
         self._watching = WaitingLine(1)
 
     async def begin(self, question: Question, client: str, until: AsyncExitStack) -> Exchange:
@@ -66,14 +66,14 @@ class Asking:
                 served = await self._fallback_of(served, error)
         model = await until.enter_async_context(self._serving.pool.lend(served))
         replies = await self._start_all(model, question, served, client, files, until)
-        # Where answers depend on their company, the next one to this question may be another.
+        # If answers depend on their batch, the next one to this question may differ.
         on_answers = None
         if digest is not None and model.is_batch_independent:
             on_answers = partial(results.remember, digest)
         return Exchange(replies, served.name, began_s, on_answers=on_answers)
 
     def close(self) -> None:
-        """End the threads."""
+        """Stop the threads."""
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     async def _find(self, name: str | None, *, here: bool = False) -> ServedModel:
@@ -81,7 +81,7 @@ class Asking:
         return await loop.run_in_executor(self._threads, partial(self._serving.models.find, name, here=here))
 
     async def _fallback_of(self, served: ServedModel, error: RemoteModelError) -> ServedModel:
-        """Return the model that answers instead; raises the error where there is none."""
+        """Return the model that answers instead; raises ``error`` if there is none."""
         fallback = None if served.remote is None else served.remote.fallback
         if fallback is None:
             raise error
@@ -103,7 +103,7 @@ class Asking:
         began_s: float,
     ) -> Exchange:
         """Ask another server and wait for its first piece; raises RemoteModelError when there is none."""
-        assert served.remote is not None  # noqa: S101 - for the type checker: the caller has looked
+        assert served.remote is not None  # noqa: S101 - for the type checker: checked by the caller
         model = self._serving.remotes.model(served.name, served.remote)
         replies = await self._start_all(model, question, served, client, files, until)
         exchange = Exchange(replies, served.name, began_s)
@@ -132,7 +132,7 @@ class Asking:
         return replies
 
     async def _start(self, model: Model, turns: list[dict[str, Any]], options: dict[str, Any]) -> Reply:
-        """Start a reply in a thread; if the client leaves meanwhile, cancel it as soon as it has started."""
+        """Start a reply in a thread; if cancelled meanwhile, cancel the reply as soon as it has started."""
         loop = asyncio.get_running_loop()
         future = loop.run_in_executor(self._threads, lambda: model.start([], turns, **options))
         try:
@@ -155,14 +155,14 @@ def _cancel_reply(future: asyncio.Future[Reply]) -> None:
 def _conversation(
     turns: tuple[Turn, ...], opened: Mapping[Link, Opened], *, supports_chat: bool
 ) -> list[dict[str, Any]]:
-    """Return the conversation for a model; one that does not chat gets only the last question."""
+    """Return the conversation for a model; one without chat support gets only the last question."""
     if not supports_chat:
         turns = _last_question(turns)
     return [{"role": turn.role, "content": [_content(part, opened) for part in turn.parts]} for turn in turns]
 
 
 def _last_question(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
-    """Return the newest message with pictures, with the words of the newest message of the user."""
+    """Return one turn: the user's newest pictures with the text of the user's newest message."""
     of_user = [turn for turn in turns if turn.role == "user"]
     shown = [turn for turn in of_user if not all(isinstance(part, str) for part in turn.parts)]
     if not of_user:
@@ -179,15 +179,14 @@ def _content(part: str | Link, opened: Mapping[Link, Opened]) -> dict[str, Any]:
 
 
 def _options(question: Question, served: ServedModel, index: int, *, searches: bool) -> dict[str, Any]:
-    """Return how one choice is sampled; choices of one seed differ in a known way."""
+    """Return the options of one choice; choice ``index`` uses the seed plus its index."""
     max_tokens = question.max_tokens or served.max_tokens
     options: dict[str, Any] = {"max_tokens": max_tokens, "detail": question.detail}
     sampling = dict(question.sampling)
-    if (
-        searches
-    ):  # beam search takes no sampling options, as documented; of these it says that it refuses them
-        refused = ("stop", "num_logprobs", "json_schema")
-        return options | {name: sampling[name] for name in refused if name in sampling}
+    if searches:
+        # Beam search ignores sampling options, as documented; it gets only those that it rejects.
+        rejected = ("stop", "num_logprobs", "json_schema")
+        return options | {name: sampling[name] for name in rejected if name in sampling}
     options["temperature"] = served.temperature if question.temperature is None else question.temperature
     if "seed" in sampling:
         sampling["seed"] = (sampling["seed"] + index) % 2**63

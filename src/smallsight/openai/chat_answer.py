@@ -1,4 +1,4 @@
-"""What `POST /v1/chat/completions` gives back: one object, or chunks of it as they come."""
+"""What `POST /v1/chat/completions` returns: one object, or a stream of chunks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FINISH_REASONS = {"stop": "stop", "length": "length"}
 
 
 def chat_usage(cost: Cost) -> dict[str, Any]:
-    """Return what an answer cost, as chat completions say it."""
+    """Return the ``usage`` object of chat completions."""
     return {
         "prompt_tokens": cost.prompt_tokens,
         "completion_tokens": cost.completion_tokens,
@@ -37,7 +37,7 @@ def chat_usage(cost: Cost) -> dict[str, Any]:
 
 
 async def whole_answer(exchange: Exchange) -> tuple[dict[str, Any], Cost]:
-    """Wait for all choices and return them as one object; raises what the model failed with."""
+    """Wait for all choices and return them as one object; raises the model's error."""
     logprobs: dict[int, list[TokenLogprob]] = {}
     async for arrived in exchange.pieces():
         if arrived is not None and arrived.piece is not None and arrived.piece.logprob is not None:
@@ -58,9 +58,9 @@ async def whole_answer(exchange: Exchange) -> tuple[dict[str, Any], Cost]:
 
 
 async def chunks(exchange: Exchange, *, with_usage: bool) -> AsyncIterator[dict[str, Any] | Cost | None]:
-    """Yield chunks as text comes, None when nothing has for a while, and last of all what it cost."""
+    """Yield chunks as text arrives, None after ``QUIET_S`` without any, and the cost at the end."""
     head = _head(exchange, "chat.completion.chunk") | ({"usage": None} if with_usage else {})
-    begun: set[int] = set()
+    started: set[int] = set()
     ended: list[int] = []
     async for arrived in exchange.pieces():
         if arrived is None:
@@ -69,12 +69,12 @@ async def chunks(exchange: Exchange, *, with_usage: bool) -> AsyncIterator[dict[
         if arrived.piece is None:
             ended.append(arrived.index)
             continue
-        if (delta := _delta(arrived.index, arrived.piece, begun, exchange)) is not None:
+        if (delta := _delta(arrived.index, arrived.piece, started, exchange)) is not None:
             yield head | {"choices": [delta]}
     answers = exchange.answers()
     cost = cost_of(exchange, answers)
     for index in ended:
-        if index not in begun:  # an answer without a word
+        if index not in started:  # an empty answer
             yield head | {"choices": [_choice(index, {"role": "assistant", "content": ""})]}
         reason = _FINISH_REASONS.get(answers[index].finish_reason, "stop")
         is_last = index == ended[-1]
@@ -84,13 +84,13 @@ async def chunks(exchange: Exchange, *, with_usage: bool) -> AsyncIterator[dict[
     yield cost
 
 
-def _delta(index: int, piece: Piece, begun: set[int], exchange: Exchange) -> dict[str, Any] | None:
-    """Return what is new in one choice; the space that an answer begins with is left out."""
-    is_first = index not in begun
+def _delta(index: int, piece: Piece, started: set[int], exchange: Exchange) -> dict[str, Any] | None:
+    """Return the new part of one choice, without leading whitespace of the answer; None if empty."""
+    is_first = index not in started
     text = piece.text.lstrip() if is_first else piece.text
     if not text and piece.logprob is None:
         return None
-    begun.add(index)
+    started.add(index)
     delta = {"role": "assistant", "content": text} if is_first else {"content": text}
     choice = _choice(index, delta)
     if piece.logprob is not None:

@@ -1,6 +1,6 @@
-"""What `POST /v1/chat/completions` takes, and what it means.
+"""The body of `POST /v1/chat/completions`, and its translation into a question.
 
-Source: the official Python client's types for chat completions, and what other servers accept besides.
+Source: the official Python client's types for chat completions, and fields that other servers accept too.
 """
 
 from __future__ import annotations
@@ -36,28 +36,28 @@ from smallsight.openai.wire_fields import (
 
 
 class TextContent(Wire):
-    """Words."""
+    """Text."""
 
     type: Literal["text"]
     text: str
 
 
 class RefusalPart(Wire):
-    """Words of an assistant that would not answer."""
+    """The refusal of an assistant."""
 
     type: Literal["refusal"]
     refusal: str
 
 
 class ImageUrl(Wire):
-    """Where a picture is."""
+    """A picture's URL and detail."""
 
     url: str
     detail: Detail | None = None
 
 
 class ImagePart(Wire):
-    """A picture. Some clients write its address without the object around it."""
+    """A picture; some clients send its URL without the object around it."""
 
     type: Literal["image_url"]
     image_url: ImageUrl | str
@@ -67,33 +67,33 @@ Part = Annotated[TextContent | RefusalPart | ImagePart | VideoContent, Field(dis
 
 
 class ChatMessage(Wire):
-    """What one side said."""
+    """One message of a conversation."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | Annotated[list[Part], Field(max_length=MAX_PARTS)] | None = None
 
 
 class JsonSchema(Wire):
-    """A schema with its name; ``schema`` is taken already as the name of a method."""
+    """The object around a JSON schema; pydantic has a method called ``schema``, so the field has an alias."""
 
-    held_to: dict[str, Any] | None = Field(None, alias="schema")
+    definition: dict[str, Any] | None = Field(None, alias="schema")
 
 
 class ResponseFormat(Wire):
-    """What form the answer has to have."""
+    """The format that the answer must have."""
 
     type: Literal["text", "json_object", "json_schema"]
     json_schema: JsonSchema | None = None
 
 
 class StreamOptions(Wire):
-    """How an answer is streamed."""
+    """Options of a streamed answer."""
 
     include_usage: bool | None = None
 
 
 class ChatRequest(Wire):
-    """A conversation to go on with."""
+    """A conversation to continue."""
 
     model: ModelName | None = None
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES)]
@@ -119,8 +119,8 @@ class ChatRequest(Wire):
     modalities: list[str] | None = None
 
     def question(self) -> Question:
-        """Return the question in Smallsight's words; raises BadRequestError for what it cannot do."""
-        self._refuse_what_is_missing()
+        """Return the request as a question; raises BadRequestError for anything unsupported."""
+        self._require_supported()
         return Question(
             model=self.model,
             turns=tuple(_turn(index, message) for index, message in enumerate(self.messages)),
@@ -132,13 +132,13 @@ class ChatRequest(Wire):
 
     @property
     def wants_usage(self) -> bool:
-        """Whether a stream ends with what it cost."""
+        """Whether a stream ends with its usage."""
         return bool(self.stream_options and self.stream_options.include_usage)
 
     def _sampling(self) -> dict[str, Any]:
         stop = [self.stop] if isinstance(self.stop, str) else self.stop
         form = self.response_format or ResponseFormat(type="text")
-        schema = None if form.json_schema is None else form.json_schema.held_to
+        schema = None if form.json_schema is None else form.json_schema.definition
         given = {
             "top_p": self.top_p,
             "top_k": self.top_k,
@@ -153,24 +153,24 @@ class ChatRequest(Wire):
         }
         return {name: value for name, value in given.items() if value is not None}
 
-    def _refuse_what_is_missing(self) -> None:
+    def _require_supported(self) -> None:
         if self.top_logprobs is not None and not self.logprobs:
             raise BadRequestError(
-                "top_logprobs is given without logprobs.", hint="set logprobs to true.", param="top_logprobs"
+                "top_logprobs requires logprobs.", hint="set logprobs to true.", param="top_logprobs"
             )
         unsupported = {
             "tools": bool(self.tools) and self.tool_choice != "none",
             "modalities": any(one != "text" for one in self.modalities or ()),
         }
-        for name, is_asked in unsupported.items():
-            if is_asked:
+        for name, is_requested in unsupported.items():
+            if is_requested:
                 raise BadRequestError(
                     f"This release does not support {name}.", hint="leave it out.", param=name
                 )
 
 
 def _biases(given: dict[str, float] | None) -> tuple[tuple[int, float], ...]:
-    """Return biases by token id; clients write the ids as the keys of an object."""
+    """Return pairs of token id and bias; raises BadRequestError for a key that is not a token id."""
     for name in given or {}:
         if not name.isascii() or not name.isdecimal() or len(name) > MAX_ID_DIGITS:
             raise BadRequestError(
@@ -184,7 +184,7 @@ def _biases(given: dict[str, float] | None) -> tuple[tuple[int, float], ...]:
 def _turn(index: int, message: ChatMessage) -> Turn:
     if message.role in ("tool", "function"):
         raise BadRequestError(
-            f"Messages of role {message.role} cannot be used: no model here calls tools.",
+            f"Messages of role {message.role} are not supported: no model here calls tools.",
             hint="leave them out.",
             param=f"messages.{index}.role",
         )
@@ -195,13 +195,13 @@ def _turn(index: int, message: ChatMessage) -> Turn:
     return Turn(role, tuple(_part(one, f"messages.{index}.content") for one in content))
 
 
-def _part(part: TextContent | RefusalPart | ImagePart | VideoContent, place: str) -> str | Link:
+def _part(part: TextContent | RefusalPart | ImagePart | VideoContent, field: str) -> str | Link:
     if isinstance(part, TextContent):
         return part.text
     if isinstance(part, RefusalPart):
         return part.refusal
     if isinstance(part, VideoContent):
-        return part.link(place)
+        return part.link(field)
     if isinstance(part.image_url, str):
         return PictureLink(part.image_url)
     return PictureLink(part.image_url.url, fineness(part.image_url.detail))

@@ -1,4 +1,4 @@
-"""Errors as OpenAI's clients read them: one object with message, type, param and code."""
+"""Errors as OpenAI's clients expect them: one object with message, type, param and code."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class OpenAIErrors:
     """The error shape of OpenAI's protocol. See ``http.error_shape.ErrorShape``."""
 
     def of_error(self, error: SmallsightError) -> Response:
-        """Return the response for an error of ours, with the error's own status."""
+        """Return the response for an error that Smallsight raised."""
         return json_response(error_body(error), error.http_status)
 
     def of_status(self, status: int, message: str) -> Response:
-        """Return the response where there is no such route or method; it has no code."""
+        """Return the response for an error of the framework; it has no code."""
         return json_response(_body(status, message, None, None), status)
 
 
 def error_body(error: SmallsightError) -> dict[str, Any]:
-    """Return an error as OpenAI's clients read it, inside a stream too."""
+    """Return the body of an error, for a response and for an event in a stream."""
     code = _CODES.get(type(error), error.code)
     return _body(error.http_status, public_message(error), code, getattr(error, "param", None))
 

@@ -1,4 +1,4 @@
-"""One question in progress: hands pieces from the engine's threads to the event loop; can be cancelled."""
+"""One question in progress: passes pieces from the engine's threads to the event loop; can be cancelled."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from functools import partial
 from smallsight.model.answer import Answer
 from smallsight.model.reply import Piece, Reply
 
-QUIET_S = 15.0  # after which a stream sends a sign that it is still alive
+QUIET_S = 15.0  # after which a stream sends a keep-alive
 
 OnAnswers = Callable[[Sequence[Answer]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class ChoicePiece:
-    """A piece of one of the choices, or None when that choice is complete."""
+    """A piece of one choice; ``piece`` is None when that choice is complete."""
 
     index: int
     piece: Piece | None
 
 
 class Exchange:
-    """The replies to one question, one for each choice. Made in the event loop, which alone may use it.
+    """The replies to one question, one for each choice. Created in the event loop, and used only there.
 
-    ``began_s`` is when the question was asked, by ``time.perf_counter``; ``is_remembered`` says that no model
-    computes, because the answer was in the result cache.
+    ``began_s`` is when the question arrived, by ``time.perf_counter``; ``is_remembered`` is true when the
+    answer came from the result cache, so that no model computes.
     """
 
     def __init__(
@@ -49,16 +49,16 @@ class Exchange:
         self._first: ChoicePiece | None = None
         self._loop = asyncio.get_running_loop()
         for index, reply in enumerate(replies):
-            reply.listen(partial(self._hand_over, index))
+            reply.listen(partial(self._forward, index))
 
     async def wait_for_first(self) -> None:
-        """Wait for the first piece of any choice; raises what that choice failed with if it has no piece."""
+        """Wait for the first piece of any choice; raises the error of a choice that failed without one."""
         self._first = await self._arrived.get()
         if self._first.piece is None:
             self.replies[self._first.index].answer()
 
     async def pieces(self) -> AsyncIterator[ChoicePiece | None]:
-        """Yield pieces until every choice is complete; None when none has come for ``QUIET_S``."""
+        """Yield pieces until every choice is complete; None after ``QUIET_S`` without one."""
         num_running = len(self.replies)
         while num_running:
             first, self._first = self._first, None
@@ -72,7 +72,7 @@ class Exchange:
             yield arrived
 
     def answers(self) -> list[Answer]:
-        """Return the answers when all are complete; raises what one failed with."""
+        """Return the answers when all are complete; raises the error of a failed one."""
         answers = [reply.answer() for reply in self.replies]
         if self._on_answers is not None:
             self._on_answers(answers)
@@ -83,8 +83,8 @@ class Exchange:
         for reply in self.replies:
             reply.cancel()
 
-    def _hand_over(self, index: int, piece: Piece | None) -> None:
-        """Pass on what the engine's thread calls with; it must not fail because the event loop has ended."""
+    def _forward(self, index: int, piece: Piece | None) -> None:
+        """Pass a piece from the engine's thread to the event loop; must not fail if the loop has ended."""
         try:
             self._loop.call_soon_threadsafe(self._arrived.put_nowait, ChoicePiece(index, piece))
         except RuntimeError:  # the event loop has ended

@@ -19,7 +19,7 @@ router = APIRouter(prefix="/v1", route_class=UseRoute, tags=["models"])
 
 @router.get("/models", responses=LISTS)
 async def list_models(request: Request) -> Response:
-    """List the models that can be asked now: their files are here, and this release runs them."""
+    """List the models that can be used now: their files are here, and this release runs them."""
     models = await asyncio.to_thread(route_state(request).models.list)
     return json_response({"object": "list", "data": [_as_data(model) for model in models]})
 

@@ -1,6 +1,6 @@
-"""From what a client writes as a picture's or video's address to it: data in the address, or a fetched file.
+"""Opens pictures and videos by the URLs in a request: data: URLs, or files fetched over HTTP.
 
-Never a path: an address with neither form is refused without being looked at further.
+Never a path: any other URL is refused without looking at it further.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SHOWN_CHARS = 40
 
 
 class PictureLinks:
-    """Opens pictures and videos that a request brings along or names."""
+    """Opens the pictures and videos of requests."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class PictureLinks:
         max_pixels: int,
         max_videos: int,
     ) -> None:
-        """``max_pixels`` bounds all pictures and frames of one request together."""
+        """``max_pixels`` limits all pictures and frames of one request together."""
         self._decoding = decoding
         self._remote = remote
         self._max_pictures = max_pictures
@@ -43,17 +43,17 @@ class PictureLinks:
         self._max_videos = max_videos
 
     async def gather(self, links: Sequence[Link]) -> dict[str, NamedBytes]:
-        """Return the file behind each address; raises BadRequestError and PictureTooLargeError."""
+        """Return the file behind each URL; raises BadRequestError and PictureTooLargeError."""
         if len(links) > self._max_pictures:
             raise BadRequestError(
                 f"The request has {len(links)} pictures (limit {self._max_pictures}).",
-                hint="ask about fewer at once.",
+                hint="send fewer at once.",
             )
         num_videos = sum(isinstance(link, VideoLink) for link in links)
         if num_videos > self._max_videos:
             raise BadRequestError(
                 f"The request has {num_videos} videos (limit {self._max_videos}).",
-                hint="ask about fewer at once, or raise server.max_videos.",
+                hint="send fewer at once, or raise server.max_videos.",
             )
         urls = list(dict.fromkeys(link.url for link in links))
         files = await asyncio.gather(*(self._gather_one(url) for url in urls))
@@ -62,26 +62,26 @@ class PictureLinks:
     async def open(
         self, files: Mapping[str, NamedBytes], links: Sequence[Link], model: Model, detail: str
     ) -> dict[Link, Opened]:
-        """Decode the files behind links, each once, videos as a model samples them.
+        """Decode the files behind links, each once; of a video, the frames that the model samples.
 
-        Pictures that the model was asked about before are not decoded again.
+        Pictures that the model still has in its cache are not decoded again.
 
         Raises subclasses of PictureError, also when all together have too many pixels.
         """
         opened: dict[tuple[type[Link], str], Opened] = {}
         num_pixels = 0
         for link in links:
-            place = (type(link), link.url)
-            if place in opened:
+            key = (type(link), link.url)
+            if key in opened:
                 continue
             if isinstance(link, VideoLink):
-                opened[place] = await self._decoding.open_video(files[link.url], model.frame_sampling)
+                opened[key] = await self._decoding.open_video(files[link.url], model.frame_sampling)
             else:
                 file = files[link.url]
                 digest = hashlib.sha256(file.data).digest()
                 known = model.recall(file.name or None, digest, detail)
-                opened[place] = await self._decoding.open(file, digest) if known is None else known
-            num_pixels += _num_pixels(opened[place])
+                opened[key] = await self._decoding.open(file, digest) if known is None else known
+            num_pixels += _num_pixels(opened[key])
             if num_pixels > self._max_pixels:
                 raise PictureTooLargeError(
                     f"The pictures of one request have too many pixels: {num_pixels} or more "
@@ -97,7 +97,7 @@ class PictureLinks:
             fetched = await self._remote.fetch(url)
             return NamedBytes(fetched.name, fetched.data)
         raise BadRequestError(
-            f"A picture cannot be taken from {_shown(url)}.",
+            f"A picture cannot be read from {_shown(url)}.",
             hint="send it as a data: URL, base64.",
             param="image_url",
         )
@@ -106,7 +106,7 @@ class PictureLinks:
 def picture_in(url: str) -> NamedBytes:
     """Return the bytes in a data: URL, with the file name if it has one; raises BadRequestError.
 
-    Source: RFC 2397; ``;name=cat.png`` among its parameters is a custom of browsers.
+    Source: RFC 2397; the parameter ``;name=cat.png`` is an extension of browsers.
     """
     head, comma, body = url[5:].partition(",")
     parameters = [one.strip() for one in head.split(";")]

@@ -1,4 +1,4 @@
-"""What a client asks, by chat completions or responses, before any picture has been opened."""
+"""A question from chat completions or responses, before any of its pictures is opened."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class PictureLink:
-    """Where a picture is, as the client wrote it, and how finely it is to be looked at."""
+    """A picture's URL as the client sent it, and the detail at which to encode it."""
 
     url: str
     detail: str = "auto"
@@ -18,7 +18,7 @@ class PictureLink:
 
 @dataclass(frozen=True, slots=True)
 class VideoLink:
-    """Where a video is, as the client wrote it."""
+    """A video's URL as the client sent it."""
 
     url: str
 
@@ -28,7 +28,7 @@ Link: TypeAlias = PictureLink | VideoLink
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one side said; a text stands for itself."""
+    """One message of a conversation; a part is a text or a link."""
 
     role: str
     parts: tuple[str | Link, ...]
@@ -36,7 +36,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Question:
-    """One question. None is what the request leaves out; ``sampling`` says how to choose tokens."""
+    """One question; None stands for a value that the request leaves out, ``sampling`` has options by name."""
 
     model: str | None
     turns: tuple[Turn, ...]
@@ -52,6 +52,6 @@ class Question:
 
     @cached_property
     def detail(self) -> str:
-        """The finest detail that any picture asks for, since a prompt has one for all."""
+        """The highest detail of any picture, since a prompt has one for all: "high", "auto" or "low"."""
         wanted = {link.detail for link in self.links if isinstance(link, PictureLink)}
         return next((detail for detail in ("high", "auto", "low") if detail in wanted), "auto")

@@ -1,4 +1,4 @@
-"""What `POST /v1/responses` gives back: one object, or the events of its making."""
+"""What `POST /v1/responses` returns: one object, or a stream of events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from smallsight.openai.usage import Cost, cost_of
 
 
 class ResponseObject:
-    """One response, as it is before, while and after it is made."""
+    """Builds one response in each of its states, and the events of its stream."""
 
     def __init__(self, request: ResponsesRequest, exchange: Exchange) -> None:
         self._request = request
@@ -29,7 +29,7 @@ class ResponseObject:
         self._numbers = itertools.count()
 
     async def whole(self) -> tuple[dict[str, Any], Cost]:
-        """Wait for the answer and return the object; raises what the model failed with."""
+        """Wait for the answer and return the object; raises the model's error."""
         async for _ in self._exchange.pieces():
             pass
         answer = self._exchange.answers()[0]
@@ -37,20 +37,20 @@ class ResponseObject:
         return self._finished(answer, cost), cost
 
     async def events(self) -> AsyncIterator[bytes | Cost | None]:
-        """Yield events as text comes, None when none has come for a while, and last the cost."""
+        """Yield events as text arrives, None after ``QUIET_S`` without any, and the cost at the end."""
         yield self._event("response.created", response=self._object("in_progress"))
         yield self._event("response.in_progress", response=self._object("in_progress"))
         item = self._message("in_progress", None)
         yield self._event("response.output_item.added", output_index=0, item=item)
         yield self._text_event("response.content_part.added", part=_text_part(""))
-        has_begun = False
+        has_text = False
         async for arrived in self._exchange.pieces():
             if arrived is None:
                 yield None
             elif arrived.piece is not None:
-                text = arrived.piece.text if has_begun else arrived.piece.text.lstrip()
+                text = arrived.piece.text if has_text else arrived.piece.text.lstrip()
                 if text:
-                    has_begun = True
+                    has_text = True
                     yield self._text_event("response.output_text.delta", delta=text, logprobs=[])
         answer = self._exchange.answers()[0]
         cost = cost_of(self._exchange, [answer])
@@ -59,7 +59,7 @@ class ResponseObject:
         yield cost
 
     def failed(self, error: SmallsightError) -> bytes:
-        """Return the event that ends a stream which failed."""
+        """Return the last event of a failed stream."""
         body = error_body(error)["error"]
         return self._event("error", code=body["code"], message=body["message"], param=body["param"])
 
@@ -130,8 +130,8 @@ class ResponseObject:
         }
 
     def _text_event(self, kind: str, **fields: Any) -> bytes:  # noqa: ANN401 - each event has its own
-        place = {"item_id": self._message_id, "output_index": 0, "content_index": 0}
-        return self._event(kind, **place, **fields)
+        position = {"item_id": self._message_id, "output_index": 0, "content_index": 0}
+        return self._event(kind, **position, **fields)
 
     def _event(self, kind: str, **fields: Any) -> bytes:  # noqa: ANN401
         return event({"type": kind, "sequence_number": next(self._numbers), **fields}, kind)

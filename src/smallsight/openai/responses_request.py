@@ -1,4 +1,4 @@
-"""What `POST /v1/responses` takes, and what it means. Stateless: nothing is kept between requests.
+"""The body of `POST /v1/responses`, and its translation into a question. Nothing is kept between requests.
 
 Source: the official Python client's types for responses.
 """
@@ -27,21 +27,21 @@ from smallsight.openai.wire_fields import (
 
 
 class InputText(Wire):
-    """Words, of the user or of an earlier answer."""
+    """Text of the user or of an earlier answer."""
 
     type: Literal["input_text", "output_text"]
     text: str
 
 
 class InputRefusal(Wire):
-    """Words of an assistant that would not answer."""
+    """The refusal of an assistant."""
 
     type: Literal["refusal"]
     refusal: str
 
 
 class InputImage(Wire):
-    """A picture by its address; files by id are not kept here."""
+    """A picture by its URL; ``file_id`` is not supported."""
 
     type: Literal["input_image"]
     image_url: str | None = None
@@ -53,7 +53,7 @@ InputPart = Annotated[InputText | InputRefusal | InputImage | VideoContent, Fiel
 
 
 class InputMessage(Wire):
-    """What one side said."""
+    """One message of a conversation."""
 
     type: Literal["message"] = "message"
     role: Literal["system", "developer", "user", "assistant"]
@@ -61,21 +61,21 @@ class InputMessage(Wire):
 
 
 class TextFormat(Wire):
-    """What form the text has to have."""
+    """The format that the text must have."""
 
     type: Literal["text", "json_object", "json_schema"]
     name: str | None = None
-    held_to: dict[str, Any] | None = Field(None, alias="schema")
+    definition: dict[str, Any] | None = Field(None, alias="schema")
 
 
 class TextOptions(Wire):
-    """How the answer is written."""
+    """Options of the answer's text."""
 
     format: TextFormat | None = None
 
 
 class ResponsesRequest(Wire):
-    """A question, with everything that was said before it."""
+    """A question, with the conversation before it."""
 
     model: ModelName | None = None
     input: str | Annotated[list[InputMessage], Field(min_length=1, max_length=MAX_MESSAGES)]
@@ -93,8 +93,8 @@ class ResponsesRequest(Wire):
     metadata: dict[str, Any] | None = None
 
     def question(self) -> Question:
-        """Return the question in Smallsight's words; raises BadRequestError for what it cannot do."""
-        self._refuse_what_is_missing()
+        """Return the request as a question; raises BadRequestError for anything unsupported."""
+        self._require_supported()
         turns = [Turn("system", (self.instructions,))] if self.instructions else []
         if isinstance(self.input, str):
             turns.append(Turn("user", (self.input,)))
@@ -110,24 +110,24 @@ class ResponsesRequest(Wire):
 
     @property
     def form(self) -> TextFormat:
-        """What form the answer has to have."""
+        """The format that the answer must have."""
         given = None if self.text is None else self.text.format
         return given or TextFormat(type="text")
 
     def _sampling(self) -> dict[str, Any]:
-        schema = schema_text(self.form.type, self.form.held_to, "text.format.schema")
+        schema = schema_text(self.form.type, self.form.definition, "text.format.schema")
         given = {"top_p": self.top_p, "json_schema": schema}
         return {name: value for name, value in given.items() if value is not None}
 
-    def _refuse_what_is_missing(self) -> None:
+    def _require_supported(self) -> None:
         unsupported = {
             "previous_response_id": self.previous_response_id is not None,
             "conversation": self.conversation is not None,
             "background": bool(self.background),
             "tools": bool(self.tools) and self.tool_choice != "none",
         }
-        for name, is_asked in unsupported.items():
-            if is_asked:
+        for name, is_requested in unsupported.items():
+            if is_requested:
                 raise BadRequestError(
                     f"This release does not support {name}.",
                     hint="send the whole conversation in input." if "on" in name else "leave it out.",
@@ -142,15 +142,15 @@ def _turn(index: int, message: InputMessage) -> Turn:
     return Turn(role, tuple(_part(f"input.{index}.content", part) for part in message.content))
 
 
-def _part(place: str, part: InputText | InputRefusal | InputImage | VideoContent) -> str | Link:
+def _part(field: str, part: InputText | InputRefusal | InputImage | VideoContent) -> str | Link:
     if isinstance(part, InputText):
         return part.text
     if isinstance(part, InputRefusal):
         return part.refusal
     if isinstance(part, VideoContent):
-        return part.link(place)
+        return part.link(field)
     if part.image_url is None:
         raise BadRequestError(
-            "A picture has no image_url.", hint="send it as a data: URL, base64.", param=place
+            "A picture has no image_url.", hint="send it as a data: URL, base64.", param=field
         )
     return PictureLink(part.image_url, fineness(part.detail))

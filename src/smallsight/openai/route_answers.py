@@ -7,19 +7,19 @@ from typing import Any
 
 _TEXTS: Mapping[int, str] = {
     400: "A field is missing, wrong, or not supported.",
-    401: "No key, or one that is not known.",
-    403: "The key may not do this, or a page of another site asks.",
-    404: "There is no such model.",
+    401: "No key, or an unknown one.",
+    403: "The key does not allow this, or the request comes from a page of another site.",
+    404: "Unknown model.",
     408: "The body took too long.",
     413: "The body or a picture is too large.",
-    415: "Not a picture, or not of a format that is read.",
+    415: "Not a picture, or not of a supported format.",
     422: "A picture does not decode.",
     429: "Too many requests are in progress; see `Retry-After`.",
     500: "The request failed.",
-    501: "This installation lacks what the request needs.",
-    507: "No memory for the prompt.",
+    501: "This installation lacks a part that the request needs.",
+    507: "Not enough memory for the prompt.",
     502: "The server that runs the model does not answer.",
-    503: "No memory for the model, or the server is stopping; see `Retry-After`.",
+    503: "Not enough memory for the model, or the server is stopping; see `Retry-After`.",
 }
 
 

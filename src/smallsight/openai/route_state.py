@@ -1,4 +1,4 @@
-"""What the routes of this protocol find at hand: ``app.state.openai``."""
+"""The state that the routes of this protocol share: ``app.state.openai``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from smallsight.openai.usage import AnswerMetrics
 
 @dataclass(frozen=True, slots=True)
 class RouteState:
-    """Shared by all requests; belongs to the event loop."""
+    """State of all requests; belongs to the event loop."""
 
     models: ServedModels
     asking: Asking
@@ -21,6 +21,6 @@ class RouteState:
 
 
 def route_state(request: Request) -> RouteState:
-    """Return what the application of this request was made with."""
+    """Return the state of this request's application."""
     state: RouteState = request.app.state.openai
     return state

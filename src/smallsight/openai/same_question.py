@@ -1,4 +1,4 @@
-"""When two questions are the same: one digest of everything that decides a greedy answer."""
+"""Decides whether two questions are the same, by a digest of everything that determines a greedy answer."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from smallsight.model.picture_argument import NamedBytes
 from smallsight.openai.question import Link, Question, Turn
 from smallsight.version import __version__
 
-_UNIMPORTANT = {"seed"}  # nothing is drawn
+_UNIMPORTANT = {"seed"}  # greedy decoding uses no random numbers
 
 
 def question_digest(question: Question, served: ServedModel, files: Mapping[str, NamedBytes]) -> bytes | None:
-    """Return what names a question's answer, or None where asking again may give another one.
+    """Return a SHA-256 that identifies a question's answer, or None if a second answer may differ.
 
-    Pictures and videos count by their content and file name, wherever they came from. An answer with logprobs
-    is not named: those belong to a vocabulary. What another server's model becomes is not known here.
+    Pictures and videos count by content and file name, whatever their URL. None also with logprobs, which
+    need the model's vocabulary, and for models on other servers, which may change unnoticed.
     """
     temperature = served.temperature if question.temperature is None else question.temperature
     if served.remote is not None or temperature != 0 or "num_logprobs" in question.sampling:
         return None
-    decides = {
+    determining = {
         "version": __version__,
         "model": [served.name, *served.load_key],
         "turns": [_turn(turn, files) for turn in question.turns],
@@ -35,7 +35,7 @@ def question_digest(question: Question, served: ServedModel, files: Mapping[str,
             name: question.sampling[name] for name in sorted(question.sampling.keys() - _UNIMPORTANT)
         },
     }
-    return hashlib.sha256(json.dumps(decides).encode("ascii")).digest()
+    return hashlib.sha256(json.dumps(determining).encode("ascii")).digest()
 
 
 def _turn(turn: Turn, files: Mapping[str, NamedBytes]) -> list[Any]:
@@ -43,6 +43,6 @@ def _turn(turn: Turn, files: Mapping[str, NamedBytes]) -> list[Any]:
 
 
 def _shown(link: Link, files: Mapping[str, NamedBytes]) -> list[str]:
-    """Name a file by its content; as a video it is looked at otherwise than as a picture."""
+    """Identify a file by kind, name and content; as a video it is opened differently than as a picture."""
     file = files[link.url]
     return [type(link).__name__, file.name, hashlib.sha256(file.data).hexdigest()]

@@ -1,4 +1,4 @@
-"""OpenAI's protocol as one tenant of a server: its routes, and what they need."""
+"""OpenAI's protocol as one tenant of a server: adds its routes and their dependencies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from smallsight.services.serving import Serving
 def add_openai_routes(
     app: FastAPI, serving: Serving, admission: Admission, metrics: AnswerMetrics, remote: RemotePictures
 ) -> Asking:
-    """Add the routes under ``/v1`` to an application; the caller closes what is returned."""
+    """Add the routes under ``/v1`` to an application; the caller closes the returned object."""
     settings = serving.settings
     pictures = PictureLinks(
         serving.pictures,

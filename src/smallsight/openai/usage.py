@@ -1,4 +1,4 @@
-"""What an answer cost: tokens as OpenAI counts them, and seconds."""
+"""The cost of an answer: tokens as OpenAI counts them, and seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from smallsight.openai.exchange import Exchange
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Tokens of one prompt and all its choices, and how long they took."""
+    """Tokens of one prompt and all its choices, and the seconds that they took."""
 
     prompt_tokens: int
     image_tokens: int
@@ -24,11 +24,11 @@ class Cost:
 
     @property
     def total_tokens(self) -> int:
-        """Tokens in and out."""
+        """Prompt and completion tokens together."""
         return self.prompt_tokens + self.completion_tokens
 
     def seconds(self) -> dict[str, float]:
-        """Return the times as answers carry them: all of it, and what the model itself took."""
+        """Return the total time and the model's time, by their keys in answers."""
         return {
             "processing_time": round(self.processing_time_s, 6),
             "inference_time": round(self.inference_time_s, 6),
@@ -36,7 +36,7 @@ class Cost:
 
 
 class AnswerMetrics(Protocol):
-    """Counts what models computed; remembered answers are not reported to it."""
+    """Counts answers that models computed; answers from the result cache are not counted."""
 
     def count_answer(self, model: str, cost: Cost) -> None:
         """Count the cost of one question."""
@@ -44,7 +44,7 @@ class AnswerMetrics(Protocol):
 
 
 def cost_of(exchange: Exchange, answers: Sequence[Answer]) -> Cost:
-    """Sum up; the prompt is counted once, whatever the number of choices."""
+    """Add up the cost of all choices; the prompt is counted once."""
     usage = answers[0].usage
     return Cost(
         prompt_tokens=usage.prompt_tokens,

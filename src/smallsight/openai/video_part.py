@@ -1,6 +1,6 @@
-"""A video in a request: the names that clients have for such a part, and where the video is.
+"""The video part of a request, under the names that clients use for it.
 
-OpenAI's types have none. Source: what vLLM, SGLang, llama.cpp, mlx-vlm and transformers serve accept.
+OpenAI has no such type. Source: what vLLM, SGLang, llama.cpp, mlx-vlm and transformers serve accept.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from smallsight.openai.wire_fields import Wire
 
 
 class VideoAddress(Wire):
-    """Where a video is: an address, or its bytes in base64."""
+    """A video's URL, or its bytes in base64."""
 
     url: str | None = None
     data: str | None = None
 
 
 class VideoContent(Wire):
-    """A video. The field that holds it has the part's name, or another of those in use."""
+    """A video; clients put it into the field named like the type, or into one of the others."""
 
     type: Literal["video_url", "input_video", "video"]
     video_url: VideoAddress | str | None = None
@@ -29,8 +29,8 @@ class VideoContent(Wire):
     url: str | None = None
     data: str | None = None
 
-    def link(self, place: str) -> VideoLink:
-        """Return where the video is; raises BadRequestError, which names ``place``, when nothing says it."""
+    def link(self, field: str) -> VideoLink:
+        """Return the link to the video; raises BadRequestError, which names ``field``, if there is none."""
         given = self.video_url or self.input_video or self.video or VideoAddress(url=self.url, data=self.data)
         if isinstance(given, str):
             given = VideoAddress(url=given)
@@ -39,4 +39,4 @@ class VideoContent(Wire):
         if given.data:
             is_whole = given.data[:5].lower() == "data:"
             return VideoLink(given.data if is_whole else f"data:;base64,{given.data}")
-        raise BadRequestError("A video has no url.", hint="send it as a data: URL, base64.", param=place)
+        raise BadRequestError("A video has no url.", hint="send it as a data: URL, base64.", param=field)

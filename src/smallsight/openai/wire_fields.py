@@ -1,4 +1,4 @@
-"""Fields that the requests of several protocols share: strict types, bounds on every number."""
+"""Fields that several kinds of request share: strict types, bounds on every number."""
 
 from __future__ import annotations
 
@@ -30,18 +30,21 @@ Detail: TypeAlias = Literal["auto", "low", "high", "original"]
 
 
 class Wire(BaseModel):
-    """What comes over the wire: known fields have their types, unknown ones are left alone."""
+    """The base of request bodies: known fields are strictly typed, unknown ones are ignored."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
 
 def fineness(detail: Detail | None) -> str:
-    """Return a detail in Smallsight's words: "original" is as fine as it gets."""
+    """Return a detail as models take it: "original" becomes "high", None becomes "auto"."""
     return {"original": "high", None: "auto"}.get(detail, detail or "auto")
 
 
 def schema_text(kind: str, schema: Mapping[str, Any] | None, param: str) -> str | None:
-    """Return the schema that an answer of this form is held to, None for text; raises BadRequestError."""
+    """Return the JSON schema that an answer of this format must match, None for text.
+
+    Raises BadRequestError for a schema that is missing or not JSON.
+    """
     if kind == "text":
         return None
     if kind == "json_object":
@@ -52,10 +55,10 @@ def schema_text(kind: str, schema: Mapping[str, Any] | None, param: str) -> str 
         return json.dumps(schema, allow_nan=False)
     except (ValueError, RecursionError) as error:
         raise BadRequestError(
-            f"{param} is not JSON.", hint="no NaN, no endless depth.", param=param
+            f"{param} is not JSON.", hint="use finite numbers and less nesting.", param=param
         ) from error
 
 
 def usable_seed(seed: int | None) -> int | None:
-    """Return a seed that the sampler takes: clients may send negative ones."""
+    """Map a seed, which may be negative, to the sampler's range from 0 to 2**63 - 1."""
     return None if seed is None else seed % 2**63

@@ -1,1 +1,1 @@
-"""Puts the server together, the protocols inside the walls of ``http``, and runs it."""
+"""Assembles the server from the protocols and the layers of ``http``, and runs it."""

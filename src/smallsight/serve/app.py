@@ -1,4 +1,4 @@
-"""The application: tenants, what they need, and the walls around all of them."""
+"""The application: tenants, their dependencies, and the layers of ``http`` around all of them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Tenant:
 
 @dataclass(frozen=True, slots=True)
 class ServerApp:
-    """The application, and what the process that runs it needs besides."""
+    """The application, and the parts of it that the server process uses."""
 
     asgi: ASGIApp
     routes: FastAPI
@@ -48,7 +48,7 @@ class ServerApp:
 def make_app(
     serving: Serving, *, remote: RemotePictures | None = None, tenants: Sequence[Tenant] = ()
 ) -> ServerApp:
-    """Wire the application; its lifespan closes ``serving``. OpenAI's protocol stands at the root."""
+    """Wire the application; its lifespan closes ``serving``. OpenAI's protocol is at the root."""
     settings = serving.settings.server
     admission = Admission(settings.max_requests)
     gate = Gate(serving.keys, admission, is_exposed=not is_loopback(settings.host))

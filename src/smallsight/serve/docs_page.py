@@ -1,6 +1,6 @@
-"""`/docs`: the routes on one plain page, made from the same description that `/openapi.json` gives.
+"""`/docs`: the routes on one plain page, generated from the description that `/openapi.json` returns.
 
-No script, nothing from elsewhere.
+No scripts, nothing from other hosts.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def docs_page(openapi: Mapping[str, Any]) -> str:
 </head>
 <body>
 <h1>Smallsight {escape(__version__)}</h1>
-<p>OpenAI clients work with <code>/v1</code> of this address as their <code>base_url</code>. The whole
-description, for machines, is <a href="/openapi.json">/openapi.json</a>.</p>
+<p>OpenAI clients use <code>/v1</code> of this address as their <code>base_url</code>. The complete,
+machine-readable description is <a href="/openapi.json">/openapi.json</a>.</p>
 {rows}
 </body>
 </html>

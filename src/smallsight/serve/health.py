@@ -1,4 +1,4 @@
-"""`/health`: whether the server is alive, whether it is ready, and what is in memory."""
+"""`/health`: whether the server is alive and ready, and what is in memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from smallsight.version import __version__
 
 
 class Health:
-    """The state of one server, read at the moment of the request."""
+    """Reads the state of one server at each request."""
 
     def __init__(self, serving: Serving, admission: Admission, preload: Preload) -> None:
         self._serving = serving
@@ -23,7 +23,7 @@ class Health:
         self._began_s = time.monotonic()
 
     def readiness(self) -> str:
-        """Return "ok" when a question is accepted now, else "stopping", "loading" or "model_failed"."""
+        """Return "ok" if a question is accepted now, else "stopping", "loading" or "model_failed"."""
         if self._admission.is_stopping:
             return "stopping"
         if self._preload.is_loading:

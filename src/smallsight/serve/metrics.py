@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: requests, tokens, models and memory. Labels come from our own tables only."""
+"""Metrics for Prometheus: requests, tokens, models and memory. Labels never contain text of clients."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Metric = GaugeMetricFamily | CounterMetricFamily
 
 
 class Metrics:
-    """Counts what passes through one server."""
+    """Counts the requests and answers of one server."""
 
     def __init__(self, serving: Serving, admission: Admission) -> None:
         self._registry = CollectorRegistry()
@@ -59,7 +59,7 @@ class Metrics:
         self._seconds.labels(route).observe(seconds)
 
     def count_answer(self, model: str, cost: Cost) -> None:
-        """Count what one question cost."""
+        """Count the cost of one question."""
         kinds = {
             "prompt": cost.prompt_tokens,
             "image": cost.image_tokens,
@@ -71,12 +71,12 @@ class Metrics:
         self._inference.labels(model).observe(cost.inference_time_s)
 
     def text(self) -> bytes:
-        """Return all metrics as Prometheus reads them."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
 
 class _StateCollector(Collector):
-    """Metrics that are read at the moment of the scrape."""
+    """Reads the state of the server at each scrape."""
 
     def __init__(self, serving: Serving, admission: Admission) -> None:
         self._serving = serving
@@ -98,14 +98,14 @@ class _StateCollector(Collector):
         )
         yield GaugeMetricFamily(
             "smallsight_memory_decoders_bytes",
-            "What of it the decoders hold.",
+            "Memory the decoders hold.",
             self._serving.pictures.memory_bytes(),
         )
         yield GaugeMetricFamily(
-            "smallsight_memory_budget_bytes", "Memory it may hold.", pool.policy.max_bytes
+            "smallsight_memory_budget_bytes", "Memory the server may hold.", pool.policy.max_bytes
         )
         yield GaugeMetricFamily(
-            "smallsight_memory_free_bytes", "Memory that the machine has left.", memory.free_bytes
+            "smallsight_memory_free_bytes", "Free memory of the machine.", memory.free_bytes
         )
         models = GaugeMetricFamily("smallsight_model_bytes", "Memory by model.", labels=("model", "stage"))
         for one in pool.loaded():
@@ -120,10 +120,12 @@ class _StateCollector(Collector):
     def _remotes(self) -> Iterator[Metric]:
         states = self._serving.remotes.states()
         circuit = GaugeMetricFamily(
-            "smallsight_remote_circuit", "Whether another server is asked.", labels=("model", "state")
+            "smallsight_remote_circuit",
+            "State of the circuit breaker of another server.",
+            labels=("model", "state"),
         )
         asked = CounterMetricFamily(
-            "smallsight_remote_requests", "How asking another server went.", labels=("model", "kind")
+            "smallsight_remote_requests", "Requests to another server by outcome.", labels=("model", "kind")
         )
         for one in states:
             for state in CircuitState:
@@ -139,7 +141,7 @@ class _StateCollector(Collector):
 
     def _tiles(self) -> Metric:
         tiles = CounterMetricFamily(
-            "smallsight_tiles", "Tiles of pictures that a model looked at, or knew.", labels=("model", "kind")
+            "smallsight_tiles", "Picture tiles that a model encoded, or knew.", labels=("model", "kind")
         )
         for model, tile_counts in self._serving.pool.tile_counts().items():
             tiles.add_metric((model, "encoded"), tile_counts.num_encoded)
@@ -149,11 +151,13 @@ class _StateCollector(Collector):
     def _results(self) -> Iterator[Metric]:
         results = self._serving.results
         found = CounterMetricFamily(
-            "smallsight_result_cache", "Greedy questions by whether they were asked before.", labels=("kind",)
+            "smallsight_result_cache",
+            "Greedy questions by whether the result cache had them.",
+            labels=("kind",),
         )
         found.add_metric(("hit",), results.num_hits)
         found.add_metric(("miss",), results.num_misses)
         yield found
         yield GaugeMetricFamily(
-            "smallsight_result_cache_bytes", "Memory that remembered answers take.", results.num_bytes
+            "smallsight_result_cache_bytes", "Memory of the result cache.", results.num_bytes
         )

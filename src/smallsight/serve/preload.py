@@ -46,7 +46,7 @@ class Preload:
         try:
             served = await asyncio.to_thread(self._serving.models.find, None)
             if served.remote is not None:
-                return  # another server has it
+                return  # another server runs it
             self._name = served.name
             async with self._serving.pool.lend(served):
                 pass

@@ -1,4 +1,4 @@
-"""Runs the server: the socket, the checks before it is opened, and an end that lets answers finish."""
+"""Runs the server: checks the settings, opens the socket, serves, and lets answers finish at the end."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from smallsight.settings import ServerSettings, Settings
 
 log = structlog.get_logger(__name__)
 
-# How long a computing thread may keep the interpreter from the event loop. Python's own 5 ms, at every wait
-# of the loop and with several threads at work, add up to answers that come too late.
+# How long a computing thread may keep the interpreter from the event loop. With Python's default of 5 ms,
+# each wait of the loop is prolonged while several threads compute, and answers arrive late.
 _SWITCH_INTERVAL_S = 0.0005
 
 OnListening = Callable[[str], None]
 
 
 def serve(live: LiveSettings, on_listening: OnListening) -> None:
-    """Run until a signal ends it; ``on_listening`` gets the URL. Raises SettingsError, ServerError."""
+    """Run until a signal; ``on_listening`` is called with the URL. Raises SettingsError, ServerError."""
     settings = live.current()
     require_key_beyond_loopback(settings)
     listener = open_socket(settings.server)
@@ -49,7 +49,7 @@ def require_key_beyond_loopback(settings: Settings) -> None:
         return
     raise SettingsError(
         f"Refusing to listen on {host} without an API key.",
-        hint="make one with `smallsight keys add NAME`, or listen on 127.0.0.1.",
+        hint="create one with `smallsight keys add NAME`, or listen on 127.0.0.1.",
     )
 
 
@@ -107,12 +107,12 @@ def _address(listener: socket.socket) -> str:
 
 
 def _in_url(host: str) -> str:
-    """Return a host as URLs write it: an IPv6 address in brackets."""
+    """Return a host as written in URLs: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
 class _Server(uvicorn.Server):
-    """Accepts no new questions after the first signal, and ends at once at the second."""
+    """Accepts no new questions after the first signal, and stops at once at the second."""
 
     def __init__(self, config: uvicorn.Config, admission: Admission) -> None:
         super().__init__(config)
@@ -120,7 +120,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Handle signals while the block lasts; one that comes later must not change how the process ends."""
+        """Handle signals inside the block; a later one must not change how the process exits."""
         handled = (signal.SIGINT, signal.SIGTERM)
         for one in handled:
             signal.signal(one, self.handle_exit)
@@ -137,7 +137,7 @@ class _Server(uvicorn.Server):
         self._admission.is_stopping = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Wait for answers in progress, or cut them off if told to; then close what the application holds."""
+        """Wait for answers in progress, or cancel them when forced; then close the application."""
         await super().shutdown(sockets)
         if self.force_exit:
             for task in self.server_state.tasks:

@@ -1,4 +1,4 @@
-"""The routes about the server itself: health, metrics, what it is, and what it can be asked."""
+"""The routes about the server itself: name, health, metrics and documentation."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ monitor_router = APIRouter(route_class=MonitorRoute, tags=["state"])
 
 @public_router.get("/", responses=PAGES)
 async def index() -> Response:
-    """Say what this is, and where to look further."""
+    """Return the server's name, its version and links to its routes."""
     links = {"docs": "/docs", "api": "/v1", "health": "/health", "metrics": "/metrics"}
     return json_response({"name": "smallsight", "version": __version__} | links)
 
 
 @public_router.get("/health/live", responses=PAGES)
 async def live() -> Response:
-    """Answer as long as the process works at all."""
+    """Return 200 as long as the process works."""
     return json_response({"status": "ok"})
 
 
 @public_router.get("/health/ready", responses=HEALTH)
 async def ready(request: Request) -> Response:
-    """Answer 200 when a question would be taken now, 503 while loading the active model or stopping."""
+    """Return 200 if a question is accepted now, 503 while loading the active model or stopping."""
     health: Health = request.app.state.health
     readiness = health.readiness()
     return json_response({"status": readiness}, 200 if readiness == "ok" else 503)
@@ -52,13 +52,13 @@ async def openapi(request: Request) -> Response:
 
 @monitor_router.get("/health", responses=HEALTH)
 async def health(request: Request) -> Response:
-    """Sum up: alive, ready, memory, and every model that is loaded or being loaded."""
+    """Return the server's state, its memory, and every model that is loaded or being loaded."""
     summary = request.app.state.health.summary()
     return json_response(summary, 200 if summary["ready"] else 503)
 
 
 @monitor_router.get("/metrics", responses=HEALTH, response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
-    """Return metrics as Prometheus reads them."""
+    """Return metrics in Prometheus' text format."""
     counted: Metrics = request.app.state.metrics
     return Response(counted.text(), media_type=CONTENT_TYPE)

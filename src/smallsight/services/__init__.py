@@ -1,1 +1,1 @@
-"""The composition root: settings in, everything wired together out."""
+"""The composition root: builds and connects the parts of the program from the settings."""

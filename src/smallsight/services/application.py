@@ -1,6 +1,6 @@
-"""Wires a library for one process: settings in, database, embedder and searcher out.
+"""Wires a library for one process: database, embedder and searcher, from the settings.
 
-Heavy parts are made when first asked for; what only indexing needs is wired in ``indexing``.
+Heavy parts are created on first use; parts that only indexing needs are wired in ``indexing``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Application:
-    """A library opened with everything this installation has for it. Close it, or use it in ``with``."""
+    """An open library, with every part that is installed. Close it, or use it in ``with``."""
 
     def __init__(self, settings: Settings, *, for_writing: bool) -> None:
         configure_logging(settings.log_level, settings.log_format)
@@ -50,11 +50,11 @@ class Application:
 
     @cached_property
     def embedder(self) -> TextEmbedder | None:
-        """What turns texts into vectors; None when its model is not on this machine."""
+        """The model that turns texts into vectors; None if it is not on this machine."""
         model_dir = find_text_model(self.settings)
         if model_dir is None:
             return None
-        # Half a second of loading OpenVINO, which a search by words alone does without.
+        # Importing OpenVINO takes half a second, and a search by words does not need it.
         from smallsight.reading.text_embedder import TextEmbedder  # noqa: PLC0415
 
         return self.resources.enter_context(
@@ -68,7 +68,7 @@ class Application:
 
     @cached_property
     def searcher(self) -> Searcher:
-        """Finds pictures; semantic only with an embedder."""
+        """The search over the library; semantic only with an embedder."""
         embedder = None if self._words_only else self.embedder
         index = SqliteTextIndex(self.database, None if embedder is None else embedder.key)
         return Searcher(index, self.settings, None if embedder is None else embedder.embed)
@@ -78,5 +78,5 @@ class Application:
         self._words_only = True
 
     def thumbnail(self, sha256: str) -> Path:
-        """Return where the thumbnail of a content is."""
+        """Return the path of the thumbnail of the content with this hash."""
         return thumbnail_path(self.settings.thumbnails_dir, sha256)

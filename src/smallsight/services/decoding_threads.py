@@ -1,4 +1,4 @@
-"""Opening pictures and videos for many requests at once: a few threads, each with its decoding process."""
+"""Opens pictures and videos for many requests at once: a few threads, each with its decoding process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class DecodingThreads:
         self._threads = ThreadPoolExecutor(_NUM_THREADS, "smallsight-pictures")
 
     async def open(self, picture: NamedBytes, digest: bytes | None = None) -> NamedImage:
-        """Return a picture's first frame, with the SHA-256 of its file if it is given.
+        """Return a picture's first frame; ``digest`` is the SHA-256 of its file, and is passed through.
 
         Raises subclasses of PictureError.
         """
@@ -41,7 +41,7 @@ class DecodingThreads:
     async def open_video(self, video: NamedBytes, sampling: FrameSampling) -> NamedVideo:
         """Return the frames that a model sees of a video; raises subclasses of PictureError.
 
-        Cancelled, it ends the decoding: a video takes long, and a thread that others wait for.
+        Cancelling it stops the decoding, because a video occupies a thread for long.
         """
         loop = asyncio.get_running_loop()
         stop = ChildStop()
@@ -56,13 +56,13 @@ class DecodingThreads:
             self._watched.discard(stop)
 
     def memory_bytes(self) -> int:
-        """Return what the decoding processes hold now."""
+        """Return the memory of the decoding processes now."""
         pids = [opener.child_pid for opener in tuple(self._openers)]
         pids += [stop.child_pid for stop in tuple(self._watched)]
         return sum(other_process_bytes(pid) for pid in pids if pid is not None)
 
     def close(self) -> None:
-        """End the threads and their decoding processes; pictures still waiting are dropped."""
+        """Stop the threads and their decoding processes; pictures still waiting are dropped."""
         self._threads.shutdown(wait=True, cancel_futures=True)
         for opener in self._openers:
             opener.close()

@@ -1,4 +1,4 @@
-"""Wires the model that describes pictures: which one the settings name, and how it is asked."""
+"""Wires the model that describes pictures: its name and its options, from the settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SHIPPED_MODEL = "Smallsight-tiny"
 
 
 def describing_model(settings: Settings) -> str:
-    """Return what ``describe.model`` names, or the model inside this package."""
+    """Return the setting ``describe.model``, or the model inside this package."""
     return settings.describe.model or SHIPPED_MODEL
 
 
@@ -21,7 +21,7 @@ def load_describing_model(settings: Settings) -> Model:
 
 
 def describe_options(settings: Settings) -> DescribeOptions:
-    """Return how the settings want pictures described."""
+    """Return the options for descriptions from the settings."""
     wanted = settings.describe
     return DescribeOptions(
         prompt=wanted.prompt, detail=wanted.detail, max_tokens=wanted.max_tokens, length=wanted.length

@@ -1,4 +1,4 @@
-"""Every setting as it is in force, and where its value comes from."""
+"""Every setting in force, and the source of its value."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class EffectiveSetting:
 
 
 def effective_settings(flags: Mapping[str, Any] | None = None) -> tuple[EffectiveSetting, ...]:
-    """Return all settings in the order of their table, ``flags`` before all else; raises SettingsError."""
+    """Return all settings in the order of their table; ``flags`` come first. Raises SettingsError."""
     given = dict(flags or {})
     settings = load_settings(**given)
     file = config_path()

@@ -1,4 +1,4 @@
-"""Wires what fills a library: an application that can also scan, read, describe, tag and embed."""
+"""Wires indexing: an application that can also scan, read, describe, tag and embed."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ _MAX_MODELS = 2  # one that describes, one that tags
 
 @dataclass(slots=True)
 class RunReport:
-    """One run of ``index``: a scan for each folder, then the work on what they found."""
+    """One run of ``index``: a scan of each folder, then the work on the pictures found."""
 
     scans: list[ScanReport] = field(default_factory=list)
     work: IndexReport = field(default_factory=IndexReport)
 
 
 class IndexingApplication(Application):
-    """A library open for writing, with everything this installation has to fill it."""
+    """A library open for writing, with every part for indexing that is installed."""
 
     def __init__(
         self, settings: Settings, *, describes: bool = True, lender: ModelLender | None = None
     ) -> None:
-        """Models are borrowed from ``lender``, or from one of this application's own."""
+        """Models are borrowed from ``lender``; by default from a private one."""
         super().__init__(settings, for_writing=True)
         self._describes = describes
         self._models = ServedModels(lambda: settings)
@@ -52,14 +52,14 @@ class IndexingApplication(Application):
 
     @cached_property
     def reader(self) -> TextReader | None:
-        """What reads text in pictures; None when turned off or not installed."""
+        """The reader of text in pictures; None if turned off or not installed."""
         if not self.settings.index.ocr or not is_reading_available():
             return None
         return self.resources.enter_context(TextReader(self.settings))
 
     @cached_property
     def lender(self) -> ModelLender:
-        """The owner of the models that describe and tag."""
+        """The lender of the models that describe and tag."""
         if self._given_lender is not None:
             return self._given_lender
         lender = own_lender(self.settings)
@@ -68,7 +68,7 @@ class IndexingApplication(Application):
 
     @cached_property
     def describer(self) -> LentDescriber | None:
-        """What describes pictures; None when no model is chosen. Raises ModelError when it cannot load."""
+        """The describer of pictures; None if no model is set. Raises ModelError if it cannot be loaded."""
         wanted = self.settings.describe
         if wanted.model is None or not self._describes:
             return None
@@ -77,9 +77,9 @@ class IndexingApplication(Application):
 
     @cached_property
     def tagger(self) -> LentTagger | None:
-        """What tags pictures; None unless the settings ask for tags.
+        """The tagger of pictures; None unless the setting ``index.tags`` is on.
 
-        Raises ModelError when its model cannot load, and SettingsError when that is not a Florence-2.
+        Raises ModelError if its model cannot be loaded, and SettingsError if that is not a Florence-2.
         """
         if not self.settings.index.tags:
             return None
@@ -94,9 +94,9 @@ class IndexingApplication(Application):
         *,
         retry_failed: bool = False,
     ) -> RunReport:
-        """Scan the folders, or all known ones when none is named, and do all the work that is due."""
+        """Scan the folders, or all known ones if there are none, and do all the work that is due."""
         report = RunReport()
-        # First, so that a model that cannot load is reported before hours of work.
+        # First, so that a model that cannot be loaded is reported before hours of work.
         describer, tagger = self.describer, self.tagger
         wanted = [self.library.add_folder(path) for path in folders] or self.library.folders()
         if retry_failed:
@@ -121,7 +121,7 @@ class IndexingApplication(Application):
 
 
 def own_lender(settings: Settings) -> ModelLender:
-    """Return a lender for a process that only indexes: nothing but loading itself says what does not fit."""
+    """Return a lender for a process that only indexes; it has no memory limit, only loading checks memory."""
     return ModelLender(
         Residency(max_models=_MAX_MODELS, max_bytes=sys.maxsize),
         lambda served, on_progress: load_served(served, settings, on_progress),

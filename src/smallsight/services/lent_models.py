@@ -1,6 +1,6 @@
-"""Describing and tagging with models that are borrowed from a lender while there is work for them.
+"""Describes and tags with models that are borrowed from a lender while there is work for them.
 
-A long run gives a model back as soon as somebody waits for room, and borrows it again behind them.
+A long run returns its model as soon as another borrower waits for room, and borrows it again after that one.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class LentTagger:
         self.key, self.reading_key = tagger.key, tagger.reading_key
 
     def tag(self, requests: Iterable[TagRequest]) -> Generator[TaggedPicture, None, None]:
-        """Yield what was found for each request in order; closing it ends the loan."""
+        """Yield the result of each request in order; closing it ends the loan."""
 
         def work(model: Model, some: Iterator[TagRequest]) -> Generator[TaggedPicture, None, None]:
             return make_tagger(model, self._settings).tag(some)
@@ -76,7 +76,7 @@ def work_on_loan(
     items: Iterable[_Item],
     work: Callable[[Model, Iterator[_Item]], Generator[_Result, None, None]],
 ) -> Generator[_Result, None, None]:
-    """Yield what ``work`` makes of the items, in order, borrowing the model for as long as nobody waits.
+    """Yield the results of ``work`` for the items, in order, borrowing the model until another one waits.
 
     Every loan does at least one item. Without items nothing is borrowed. Raises what borrowing raises.
     """

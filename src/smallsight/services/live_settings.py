@@ -1,4 +1,4 @@
-"""Settings that may change while a server runs: the file is read again when it has changed."""
+"""Settings that may change while a server runs: the file is read again after a change."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _ACTIVE = "active_model"
 class LiveSettings:
     """The settings in force; ``overrides`` come before file and environment.
 
-    The active model is an exception: a server begins with the one of its flag or environment, and a name
-    written into the file afterwards is newer than both. If the file becomes invalid, an error is logged and
-    the old settings stay in force. The first reading raises SettingsError.
+    The active model is an exception: a server starts with the one from its flag or environment, and a name
+    written into the file later overrides both. If the file becomes invalid, an error is logged and the old
+    settings stay in force. Only the constructor raises SettingsError.
     """
 
     def __init__(self, overrides: Mapping[str, Any] | None = None) -> None:
@@ -30,7 +30,7 @@ class LiveSettings:
         self._first_in_file = settings_in_file().get(_ACTIVE)
 
     def current(self) -> Settings:
-        """Return the settings as the file has them now."""
+        """Return the current settings; reads the file again if it has changed."""
         seen = _mark_of_file()
         if seen != self._seen:
             self._seen = seen
@@ -42,7 +42,7 @@ class LiveSettings:
         return self._settings
 
     def _read_again(self) -> Settings:
-        settings = load_settings(**self._overrides)  # which says what is wrong with the file
+        settings = load_settings(**self._overrides)  # raises SettingsError for an invalid file
         named = settings_in_file().get(_ACTIVE)
         if named in (None, self._first_in_file, settings.active_model):
             return settings

@@ -1,4 +1,4 @@
-"""Where log lines go: to standard error, from the level that the settings ask for."""
+"""Configures logging: to standard error, from the level in the settings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import structlog
 from structlog.typing import Processor
 
-# Neither form shows tracebacks with local variables: those hold what people asked, and keys.
+# Neither format prints local variables in tracebacks: they may hold people's questions, and keys.
 _AS_JSON: tuple[Processor, ...] = (
     structlog.processors.format_exc_info,
     structlog.processors.JSONRenderer(ensure_ascii=True, default=str),
@@ -34,17 +34,17 @@ def configure_logging(log_level: str, log_format: str = "text") -> None:
         cache_logger_on_first_use=False,
     )
     logging.getLogger().handlers[:] = [
-        one for one in logging.getLogger().handlers if not isinstance(one, _OthersLines)
+        one for one in logging.getLogger().handlers if not isinstance(one, _LibraryRecords)
     ]
     if log_format == "json":
-        logging.getLogger().addHandler(_OthersLines(logging.WARNING))
+        logging.getLogger().addHandler(_LibraryRecords(logging.WARNING))
 
 
-class _OthersLines(logging.Handler):
-    """Writes what libraries log in the same form."""
+class _LibraryRecords(logging.Handler):
+    """Writes the log records of libraries in the same format."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass a line on."""
+        """Forward one record."""
         structlog.get_logger().log(record.levelno, record.getMessage(), logger=record.name)
 
 

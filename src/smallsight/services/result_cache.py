@@ -1,6 +1,6 @@
-"""Answers to questions that were asked before, word for word and picture for picture.
+"""A cache of answers by question.
 
-Owns what is kept and what is dropped. The caller decides what makes two questions the same.
+Owns which answers are kept and which are evicted. The caller decides which questions are the same.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from dataclasses import replace
 from smallsight.model.answer import Answer, Timings
 from smallsight.policy.recently_used import RecentlyUsed
 
-_OVERHEAD_BYTES = 1024  # of one answer besides its text, generously
+_OVERHEAD_BYTES = 1024  # of one answer besides its text, a generous estimate
 
 
 class ResultCache:
-    """Answers by a digest of their question; the least recently used go when ``max_bytes`` is full.
+    """Answers by a digest of their question; evicts the least recently used beyond ``max_bytes``.
 
     Belongs to one event loop. 0 bytes keep nothing.
     """
@@ -30,16 +30,16 @@ class ResultCache:
 
     @property
     def max_bytes(self) -> int:
-        """The most that is kept."""
+        """The limit of the memory in use."""
         return self._answers.max_bytes
 
     @property
     def num_bytes(self) -> int:
-        """The memory that is taken."""
+        """The estimated memory in use."""
         return self._answers.num_bytes
 
     def find(self, key: bytes) -> tuple[Answer, ...] | None:
-        """Return the answers to this question, which took no time now, or None."""
+        """Return the answers to this question, with timings of zero, or None."""
         answers = self._answers.find(key)
         if answers is None:
             self.num_misses += 1
@@ -48,13 +48,13 @@ class ResultCache:
         return answers
 
     def remember(self, key: bytes, answers: Sequence[Answer]) -> None:
-        """Keep answers that came to their own end; one larger than the whole cache is not kept."""
+        """Keep answers that ended with "stop" or "length"; ones larger than the whole cache are not kept."""
         if all(answer.finish_reason in ("stop", "length") for answer in answers):
             self._answers.remember(key, tuple(_lean(answer) for answer in answers))
 
 
 def _lean(answer: Answer) -> Answer:
-    """Return an answer without what clients never see."""
+    """Return an answer without the parts that clients never see."""
     return replace(answer, token_ids=(), timings=Timings(), data=None, logprobs=None)
 
 

@@ -1,4 +1,4 @@
-"""Wires what a server needs: models in memory, decoders, keys, and the settings that may change meanwhile."""
+"""Wires the parts of a server: models in memory, decoders, keys, and settings that may change."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MODELS_ON_LARGE_MACHINES = 3
 
 
 class Serving:
-    """Everything behind the server's routes. Make it inside the event loop; close it at the end."""
+    """Everything behind the server's routes. Create it inside the event loop; close it at the end."""
 
     def __init__(self, live: LiveSettings, *, loader: ModelLoader | None = None) -> None:
         self.live = live
@@ -50,7 +50,7 @@ class Serving:
         self.results = ResultCache(self.settings.server.result_cache_bytes)
 
     async def close(self) -> None:
-        """Unload the models and end the decoders."""
+        """Unload the models and stop the decoders."""
         self.remotes.close()
         await self.pool.close()
         self.pictures.close()
@@ -63,13 +63,13 @@ class Serving:
             raise
 
     def _measure(self) -> MemoryState:
-        """Measure this process with its decoding ones, and the machine."""
+        """Measure the memory of this process with its decoding processes, and of the machine."""
         resident_bytes = resident_memory_bytes() + self.pictures.memory_bytes()
         return MemoryState(resident_bytes, free_memory_bytes())
 
 
 def pool_policy(settings: Settings, usable_bytes: int) -> Residency:
-    """Return the bounds on loaded models for a machine of this size."""
+    """Return the limits of loaded models for a machine with ``usable_bytes`` of memory."""
     wanted = settings.memory
     max_bytes = usable_bytes * _BUDGET_SHARE if wanted.max_gb is None else wanted.max_gb * _GIB
     by_machine = 1 if usable_bytes < _SMALL_MACHINE_BYTES else _MODELS_ON_LARGE_MACHINES

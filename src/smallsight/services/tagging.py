@@ -1,4 +1,4 @@
-"""Wires the model that tags pictures: which one the settings name, and whether it can."""
+"""Wires the model that tags pictures: its name from the settings, and the check that it can tag."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from smallsight.settings import Settings
 
 
 def tagging_model(settings: Settings) -> tuple[str, str]:
-    """Return the name and precision of the model that tags; raises SettingsError when none is named."""
+    """Return the name and precision of the model that tags; raises SettingsError if none is set."""
     name = settings.tags.model or settings.describe.model
     if name is None:
         raise SettingsError(
-            "No model is chosen to tag pictures.",
+            "No model is set to tag pictures.",
             hint="name a Florence-2 with `--tags-model NAME` or in the setting tags.model; "
             "`smallsight models` lists them.",
         )
@@ -22,10 +22,10 @@ def tagging_model(settings: Settings) -> tuple[str, str]:
 
 
 def make_tagger(model: Model, settings: Settings) -> ModelTagger:
-    """Return a tagger that asks this model; raises SettingsError when it does not know the tasks."""
+    """Return a tagger that uses this model; raises SettingsError if it lacks the tasks."""
     if not model.tasks >= NEEDED_TASKS:
         raise SettingsError(
-            f"{model.name} cannot tag pictures: only Florence-2 finds things with their places.",
+            f"{model.name} cannot tag pictures: only Florence-2 detects things with their boxes.",
             hint="name a Florence-2 with `--tags-model NAME` or in the setting tags.model; the model that "
             "describes may be another.",
         )

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from smallsight.cli.search import set_minus_words_apart
+from smallsight.cli.search import separate_minus_words
 
 
 @pytest.mark.parametrize(
@@ -19,4 +19,4 @@ from smallsight.cli.search import set_minus_words_apart
     ],
 )
 def test_minus_words_are_no_options(typed: str, understood: str):
-    assert set_minus_words_apart(typed.split()) == understood.split()
+    assert separate_minus_words(typed.split()) == understood.split()

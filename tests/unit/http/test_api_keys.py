@@ -54,7 +54,7 @@ def test_names_that_cannot_be_used(keys: ApiKeys, name: str):
 
 def test_a_name_is_used_once(keys: ApiKeys):
     keys.add("phone", BOTH)
-    with pytest.raises(ArgumentError, match="There is a key called 'Phone'"):
+    with pytest.raises(ArgumentError, match="A key called 'Phone' exists already"):
         keys.add("Phone", BOTH)
     with pytest.raises(ArgumentError, match="There is no key called 'tablet'"):
         keys.remove("tablet")

@@ -16,7 +16,7 @@ LOCAL = "127.0.0.1"
 
 
 def test_nothing_is_fetched_unless_a_host_is_named():
-    with pytest.raises(BadRequestError, match="not fetched by this server"):
+    with pytest.raises(BadRequestError, match="This server does not fetch pictures"):
         read_remote_url("https://example.org/cat.png", ())
 
 

@@ -202,7 +202,7 @@ def test_a_host_that_is_down_is_a_sentence(site: ThreadingHTTPServer):
         resolve=resolve,
         connect_to=lambda *_: "http://127.0.0.1:9/",
     )
-    with pytest.raises(BadRequestError, match="did not succeed"):
+    with pytest.raises(BadRequestError, match="Fetching the picture failed"):
         asyncio.run(remote.fetch(f"http://{HOST}/"))
 
 

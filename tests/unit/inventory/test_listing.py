@@ -138,7 +138,7 @@ def test_a_snapshot_of_a_cache_is_named_after_its_repository(make, model_dir, tm
 
 @pytest.mark.parametrize("name", ["", "  ", "a/b", "a\nb", "x" * 101])
 def test_odd_names_are_refused(make, model_dir, name):
-    with pytest.raises(ArgumentError, match="cannot name a model"):
+    with pytest.raises(ArgumentError, match="Invalid model name"):
         make().add(model_dir, name)
 
 

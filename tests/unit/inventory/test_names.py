@@ -78,8 +78,8 @@ def test_every_origin_comes_before_the_next_one(tmp_path: Path, model_dir: Path,
         ("SmolVLM-500M-Instruct-int8", ModelUnavailableError, "models pull SmolVLM-500M-Instruct-int8`"),
         ("moondream2-int8", ModelUnavailableError, "models pull moondream2-int8`"),
         ("SmolVLM-256", UnknownModelError, "did you mean SmolVLM-256M-Instruct"),
-        ("./nowhere", BrokenCheckpointError, "There is no folder nowhere"),
-        ("~nobody-of-this-name/model", BrokenCheckpointError, "There is no folder"),
+        ("./nowhere", BrokenCheckpointError, "No such folder: nowhere"),
+        ("~nobody-of-this-name/model", BrokenCheckpointError, "No such folder"),
     ],
 )
 def test_a_name_that_cannot_be_loaded_has_its_sentence(find, name, error, words):
@@ -109,7 +109,9 @@ def test_a_folder_registered_for_an_entry_supplies_it_and_its_variants(
     assert base.directory == variant.directory == model_dir
     assert (base.precision(), variant.precision()) == (Precision.BF16, Precision.INT8)
     assert variant.precision("int8") is base.precision("int8") is Precision.INT8
-    with pytest.raises(ArgumentError, match=r"is loaded in int8, not in bf16.*SmolVLM-256M-Instruct "):
+    with pytest.raises(
+        ArgumentError, match=r"can only be loaded in int8, not in bf16.*SmolVLM-256M-Instruct "
+    ):
         variant.precision("bf16")
 
 

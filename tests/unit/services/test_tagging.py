@@ -60,7 +60,7 @@ def test_without_the_setting_nothing_tags(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("describe", "words"), [("test", "test cannot tag"), (None, "No model is chosen to tag")]
+    ("describe", "words"), [("test", "test cannot tag"), (None, "No model is set to tag")]
 )
 def test_what_cannot_tag_is_refused_by_name(tmp_path: Path, describe, words):
     with (
