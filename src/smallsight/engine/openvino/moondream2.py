@@ -135,12 +135,6 @@ def load_moondream2(
     def compiled(build: Callable[[Mapping[str, Stored]], ov.Model]) -> CompiledNetwork:
         return compile_network(lambda: build(weights.stored), threads=threads, tuning=tuning(model.scheme))
 
-    def region_network(kind: NumberKind) -> CompiledNetwork:
-        with releasing_pages(weights):
-            network = compiled(lambda stored: model.region_graph(stored, kind))
-            network.model.create_infer_request().infer([np.zeros((1, model.config.text.hidden), np.float32)])
-        return network
-
     with releasing_pages(weights):
         features = FeatureCache(min(chosen.feature_cache_bytes, MOST_FEATURE_BYTES))
         vision = CropRunner(
@@ -149,23 +143,44 @@ def load_moondream2(
             features,
             margin_patches=model.config.vision.margin_patches,
         )
-        text_network = compiled(model.text_graph)
         probe = weights.probe_rows(
             model.decoder_names, model.scheme, threads=threads, prepared_dir=prepared_dir, options=chosen
         )
         runner = PagedRunner(
-            text_network,
+            compiled(model.text_graph),
             cache_bytes=chosen.cache_bytes,
             min_tokens=model.config.text.context_tokens,
             row_bands=probe.bands,
         )
         _pack(model.processor, vision, runner)
     give_memory_back()  # what quantising and packing leave free would add to the peak of the first answer
-    region = RegionHead(region_network, {kind: encoder_of(weights.stored, kind) for kind in KINDS})
-    worker = Worker(_parts(model, vision, runner, chosen))
-    return Moondream2Engine(
-        family, model.processor, weights, region, worker, features, runner.num_blocks, probe.holds
+    region = RegionHead(
+        lambda kind: _packed_region(model, weights, compiled, kind),
+        {kind: encoder_of(weights.stored, kind) for kind in KINDS},
     )
+    return Moondream2Engine(
+        family=family,
+        processor=model.processor,
+        weights=weights,
+        region=region,
+        worker=Worker(_parts(model, vision, runner, chosen)),
+        features=features,
+        num_blocks=runner.num_blocks,
+        is_batch_independent=probe.holds,
+    )
+
+
+def _packed_region(
+    model: Moondream2Model,
+    weights: StoredWeights,
+    compiled: Callable[[Callable[[Mapping[str, Stored]], ov.Model]], CompiledNetwork],
+    kind: NumberKind,
+) -> CompiledNetwork:
+    """Compile the head for numbers of one kind and run it once, while pages of the weights are released."""
+    with releasing_pages(weights):
+        network = compiled(lambda stored: model.region_graph(stored, kind))
+        network.model.create_infer_request().infer([np.zeros((1, model.config.text.hidden), np.float32)])
+    return network
 
 
 def _parts(model: Moondream2Model, vision: CropRunner, runner: PagedRunner, options: EngineOptions) -> Parts:
