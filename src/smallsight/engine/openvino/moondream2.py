@@ -158,15 +158,9 @@ def load_moondream2(
         lambda kind: _packed_region(model, weights, compiled, kind),
         {kind: encoder_of(weights.stored, kind) for kind in KINDS},
     )
+    worker = Worker(_parts(model, vision, runner, chosen))
     return Moondream2Engine(
-        family=family,
-        processor=model.processor,
-        weights=weights,
-        region=region,
-        worker=Worker(_parts(model, vision, runner, chosen)),
-        features=features,
-        num_blocks=runner.num_blocks,
-        is_batch_independent=probe.holds,
+        family, model.processor, weights, region, worker, features, runner.num_blocks, probe.holds
     )
 
 
