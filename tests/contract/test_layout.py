@@ -23,7 +23,6 @@ LONG_FUNCTIONS = {
     "benchmarks/contenders/llama_cpp_contender.py: measure_picture",
     "benchmarks/contenders/transformers_contender.py: main",
     "benchmarks/florence2_files.py: files",
-    "src/smallsight/library/search/hits.py: read_hits",
     "training/batches.py: make_sample",
 }
 
