@@ -123,7 +123,7 @@ def test_videos_and_pictures_in_one_command(smallsight: Command, files: Path):
     [
         (["clip.mp4", "red.png", "--frames", "sheet.png"], 2, "--frames works with one video only"),
         (["clip.mp4", "--frames", "sheet.doc"], 2, "--frames cannot write"),
-        (["clip.mp4", "--frames", "no/such/folder/sheet.png"], 2, "cannot be written"),
+        (["clip.mp4", "--frames", "no/such/folder/sheet.png"], 7, "cannot be written"),
         (["red.png", "--frames", "sheet.png"], 4, "it is a picture"),
     ],
 )

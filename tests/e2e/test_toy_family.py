@@ -83,7 +83,7 @@ def test_a_model_of_the_family_answers_and_says_what_it_cannot_do(source, tmp_pa
     said = run(source, tmp_path / "home", "-c", ASKING, str(folder), str(tmp_path / "picture.png"))
     number, refusal = said.splitlines()[:2]
     assert number == "6"
-    assert "does not find" in refusal
+    assert "does not support detection" in refusal
 
 
 def test_the_catalogue_offers_it_with_what_it_needs(source, tmp_path):

@@ -57,7 +57,7 @@ def train(folder, pictures, *, batch_size=8, level=0, start_from=None):
     command += ["--level", str(level)]
     command += [] if start_from is None else ["--start-from", str(start_from)]
     command += ["--batch-size", str(batch_size), "--workers", "0", "--threads", "1"]
-    command += ["--log-every", "20", "--no-progress"]
+    command += ["--log-every", "40", "--no-progress"]
     with (folder / "errors.txt").open("w") as errors:
         return subprocess.Popen(command, cwd=ROOT, stderr=errors)
 
@@ -172,7 +172,7 @@ def test_a_run_stops_when_asked_goes_on_and_writes_what_is_loaded(tmp_path, leve
     assert first[loss] < (6.0 if loss == "text_loss" else 5.2)
     assert (tmp_path / "model" / "model.safetensors").stat().st_size < 20_000_000
 
-    total = before["pictures"] + 8 * 50
+    total = before["pictures"] + 8 * 40
     again = train(tmp_path, total)
     assert again.wait(300) == 0, errors_of(tmp_path)
     after = log_of(tmp_path)[-1]
