@@ -221,7 +221,7 @@ def test_a_place_that_cannot_be_written_stops_with_a_sentence_and_loses_nothing(
     draw("a.png")
     scan()
     settings.thumbnails_dir.write_text("in the way of the folder")
-    with pytest.raises(StorageError, match="not possible"):
+    with pytest.raises(StorageError, match="Cannot write to the library"):
         work(ColourReader())
     assert count(database, lease) == 0
     settings.thumbnails_dir.unlink()

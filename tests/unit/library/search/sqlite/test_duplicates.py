@@ -95,7 +95,7 @@ def test_similar_pictures_then_similar_texts(small, searcher):
 
 
 def test_similar_to_nothing_in_the_library(small, searcher):
-    with pytest.raises(NotInLibraryError, match="number 7"):
+    with pytest.raises(NotInLibraryError, match="id 7"):
         searcher.similar(7, limit=3)
     gone = small.add()
     small.vanish(gone)
