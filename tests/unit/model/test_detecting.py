@@ -33,7 +33,12 @@ def test_what_is_named_reaches_the_engine():
 @pytest.mark.parametrize(
     ("engine", "what", "most", "words"),
     [
-        (SimpleNamespace(capabilities=Capabilities()), "car", 3, "m does not support detection.*moondream2 to point"),
+        (
+            SimpleNamespace(capabilities=Capabilities()),
+            "car",
+            3,
+            "m does not support detection.*moondream2 to point",
+        ),
         (Finder(), " ", 3, "No object given to point"),
         (Finder(), "car", 0, "max_places cannot be 0"),
         (Finder(), "car", True, "max_places cannot be True"),
