@@ -61,6 +61,7 @@ def main() -> None:
     parser.add_argument("--precision", default="int8")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--folder", type=Path, help="a checkpoint that is here, in place of a random one")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     measured = probe_usual_shapes(arguments.threads, None).bands
@@ -72,7 +73,7 @@ def main() -> None:
     }
     found: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        directory = make_checkpoint(arguments.model, Path(folder))
+        directory = arguments.folder or make_checkpoint(arguments.model, Path(folder))
         models = {
             name: stack.enter_context(
                 VisionLanguageModel.load(
