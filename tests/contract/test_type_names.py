@@ -1,0 +1,33 @@
+"""One type name, one meaning: no class or alias of src has the name of another, private ones counted."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+
+from contract.checkout import assert_none, parsed, place, python_files
+
+
+def names_of_types(body: list[ast.stmt]) -> Iterator[str]:
+    for node in body:
+        if isinstance(node, ast.ClassDef):
+            yield node.name
+            yield from names_of_types(node.body)
+        elif (
+            isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)
+        ):
+            name = node.targets[0].id
+            if name.lstrip("_")[:1].isupper() and not name.isupper():
+                yield name
+        elif isinstance(node, ast.If):
+            yield from names_of_types(node.body)
+
+
+def test_no_two_types_share_a_name():
+    places: defaultdict[str, set[str]] = defaultdict(set)
+    for path in python_files("src"):
+        for name in names_of_types(parsed(path).body):
+            places[name.lstrip("_")].add(f"{name} in {place(path)}")
+    shared = [" and ".join(sorted(found)) for found in places.values() if len(found) > 1]
+    assert_none("a type has a name that no other has", sorted(shared))
