@@ -14,12 +14,10 @@ def names_of_types(body: list[ast.stmt]) -> Iterator[str]:
         if isinstance(node, ast.ClassDef):
             yield node.name
             yield from names_of_types(node.body)
-        elif (
-            isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)
-        ):
-            name = node.targets[0].id
-            if name.lstrip("_")[:1].isupper() and not name.isupper():
-                yield name
+        elif isinstance(node, ast.Assign) and isinstance(target := node.targets[0], ast.Name):
+            is_variable = isinstance(node.value, ast.Call)  # a TypeVar means nothing outside its file
+            if target.id.lstrip("_")[:1].isupper() and not target.id.isupper() and not is_variable:
+                yield target.id
         elif isinstance(node, ast.If):
             yield from names_of_types(node.body)
 
