@@ -13,7 +13,7 @@ from smallsight.engine.decoding.place_detector import Wanted
 from smallsight.engine.generation import Generation
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import ArgumentError
-from smallsight.families.family import Capabilities, Prompts
+from smallsight.families.family import Capabilities, Family, Prompts
 from smallsight.families.frame_sampling import FewFrames, FrameSampling
 from smallsight.families.messages import Detail, Message, TiledPicture
 from smallsight.policy.row_bands import RowBands
@@ -115,6 +115,18 @@ class Engine(Protocol):
 
 class EngineDefaults:
     """Defaults for a family that only answers questions about pictures."""
+
+    family: Family
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Those of the family."""
+        return self.family.capabilities
+
+    @property
+    def prompts(self) -> Prompts:
+        """Those of the family."""
+        return self.family.prompts
 
     @property
     def frame_sampling(self) -> FrameSampling:

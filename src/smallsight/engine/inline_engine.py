@@ -17,7 +17,7 @@ from smallsight.engine.decoding.worker import Parts, Worker
 from smallsight.engine.engine import EngineDefaults, EngineOptions
 from smallsight.engine.generation import Generation
 from smallsight.engine.sampling_options import SamplingOptions
-from smallsight.families.family import Capabilities, Family, Prompts
+from smallsight.families.family import Family
 from smallsight.families.frame_sampling import FrameSampling
 from smallsight.families.inline_model import ChatProcessor, InlineModel
 from smallsight.families.messages import Detail, Message, TiledPicture
@@ -39,16 +39,6 @@ class InlineEngine(EngineDefaults):
     weights_bytes: int
     is_batch_independent: bool
     held: object
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """The family's."""
-        return self.family.capabilities
-
-    @property
-    def prompts(self) -> Prompts:
-        """The family's."""
-        return self.family.prompts
 
     @property
     def frame_sampling(self) -> FrameSampling:

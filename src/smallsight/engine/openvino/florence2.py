@@ -21,7 +21,7 @@ from smallsight.engine.openvino.weight_store import StoredWeights, open_stored, 
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import ArgumentError, PromptTooLongError
 from smallsight.families.byte_level import token_bytes
-from smallsight.families.family import Capabilities, Family, Prompts
+from smallsight.families.family import Family
 from smallsight.families.florence2.generation_defaults import GenerationDefaults
 from smallsight.families.florence2.model import Florence2Model
 from smallsight.families.florence2.post_process import in_words
@@ -44,16 +44,6 @@ class Florence2Engine(EngineDefaults):
     features: FeatureCache
     weights: StoredWeights
     is_batch_independent: bool
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """The family's."""
-        return self.family.capabilities
-
-    @property
-    def prompts(self) -> Prompts:
-        """The family's."""
-        return self.family.prompts
 
     @property
     def key(self) -> str:

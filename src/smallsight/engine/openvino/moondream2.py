@@ -27,7 +27,7 @@ from smallsight.engine.openvino.region_head import RegionHead
 from smallsight.engine.openvino.weight_store import StoredWeights, open_stored, tuning
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import ModelNotRunnableError
-from smallsight.families.family import Capabilities, Family, Prompts
+from smallsight.families.family import Family
 from smallsight.families.messages import Detail, Message, last_question
 from smallsight.families.moondream2.config import Moondream2Config
 from smallsight.families.moondream2.model import Moondream2Model
@@ -58,16 +58,6 @@ class Moondream2Engine(EngineDefaults):
     features: FeatureCache
     num_blocks: int
     is_batch_independent: bool
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """The family's."""
-        return self.family.capabilities
-
-    @property
-    def prompts(self) -> Prompts:
-        """The family's."""
-        return self.family.prompts
 
     @property
     def max_at_once(self) -> int | None:
