@@ -4,6 +4,8 @@ Run: python benchmarks/row_bands.py [--model SmolVLM-256M-Instruct] [--precision
 
 Each way is loaded once. Then all are asked in turns, alone and eight at once, so that a slow moment of the
 machine hits every way. The first way has no bands, which is only right where the runtime has one kernel.
+The last two are the alternatives to bands: float32 arithmetic with dynamic quantisation in every call, and
+weights stored as bf16.
 """
 
 from __future__ import annotations
@@ -13,17 +15,20 @@ import json
 import statistics
 import tempfile
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from PIL import Image
 from real_size_checkpoint import make_checkpoint
 
 from smallsight.engine.engine import EngineOptions
-from smallsight.engine.openvino.weight_store import probe_usual_shapes
+from smallsight.engine.openvino.weight_store import probe_usual_shapes, tuning
 from smallsight.machine.processor import processor
 from smallsight.model.vision_language_model import VisionLanguageModel
 from smallsight.policy.row_bands import RowBands
+from smallsight.quant.scheme import Scheme
 
 SEQUENCES, DECODED = 8, 48
 CACHE_BYTES = 640 << 20
@@ -32,6 +37,34 @@ CACHE_BYTES = 640 << 20
 def picture(seed: int) -> Image.Image:
     """Return noise, of which no two tiles are alike."""
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (400, 500, 3), np.uint8))
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to make answers independent of the batch; ``None`` means as the product has it."""
+
+    bands: RowBands
+    hint: str | None = None
+    precision: str | None = None
+
+
+def load(directory: Path, way: Way, precision: str, threads: int, prepared_dir: Path) -> VisionLanguageModel:
+    """Load a SmolVLM for one way."""
+
+    def hinted(scheme: Scheme) -> dict[str, str | int]:
+        hints = ("INFERENCE_PRECISION_HINT", "KV_CACHE_PRECISION")  # the runtime wants them to be the same
+        return tuning(scheme) | ({} if way.hint is None else dict.fromkeys(hints, way.hint))
+
+    with mock.patch("smallsight.engine.openvino.inline.tuning", hinted):
+        return VisionLanguageModel.load(
+            directory,
+            family="smolvlm",
+            name="random",
+            precision=way.precision or precision,
+            threads=threads,
+            prepared_dir=prepared_dir,
+            options=EngineOptions(cache_bytes=CACHE_BYTES, row_bands=way.bands),
+        )
 
 
 def speeds(model: VisionLanguageModel, seed: int) -> dict[str, float]:
@@ -66,27 +99,21 @@ def main() -> None:
     arguments = parser.parse_args()
     measured = probe_usual_shapes(arguments.threads, None).bands
     ways = {
-        "no bands": RowBands(),
-        f"measured here {measured.starts}": measured,
-        "as with AMX (1, 5)": RowBands((1, 5)),
-        "as with AVX2 (1, 2, 81)": RowBands((1, 2, 81)),
+        "no bands": Way(RowBands()),
+        f"measured here {measured.starts}": Way(measured),
+        "as with AMX (1, 5)": Way(RowBands((1, 5))),
+        "as with AVX2 (1, 2, 81)": Way(RowBands((1, 2, 81))),
+        "float32 arithmetic": Way(RowBands(), hint="f32"),
+        "bf16 weights": Way(RowBands(), precision="bf16"),
     }
     found: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         directory = arguments.folder or make_checkpoint(arguments.model, Path(folder))
         models = {
             name: stack.enter_context(
-                VisionLanguageModel.load(
-                    directory,
-                    family="smolvlm",
-                    name="random",
-                    precision=arguments.precision,
-                    threads=arguments.threads,
-                    prepared_dir=Path(folder),
-                    options=EngineOptions(cache_bytes=CACHE_BYTES, row_bands=bands),
-                )
+                load(directory, way, arguments.precision, arguments.threads, Path(folder))
             )
-            for name, bands in ways.items()
+            for name, way in ways.items()
         }
         for number in range(arguments.rounds + 1):
             for name, model in models.items():
