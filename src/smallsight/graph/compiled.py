@@ -12,6 +12,10 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
+from smallsight.machine.processor import usable_instruction_sets
+
+_BF16_INSTRUCTIONS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+_INT8_DOT_PRODUCTS = frozenset({"avx_vnni", "avx512_vnni", "amx_int8", "dotprod", "i8mm"})
 _KEPT_PRIMITIVES = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 NO_TUNING: Mapping[str, str | int] = MappingProxyType({})
 
@@ -49,8 +53,25 @@ def runtime() -> ov.Core:
 
 @cache
 def computes_in_bf16() -> bool:
-    """Return whether the runtime computes in bfloat16 on this processor: with AVX-512 or newer, not AVX2."""
-    return "BF16" in runtime().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    """Return whether networks can compute in bfloat16 on this processor.
+
+    With AVX-512 alone the runtime imitates bfloat16, but its paged attention fails there at the first call
+    (openvino 2026.4.1, "brgemm bf16 kernel could only be used above avx512_bf16").
+    """
+    usable = usable_instruction_sets()
+    return "BF16" in runtime().get_property("CPU", "OPTIMIZATION_CAPABILITIES") and (
+        not usable or not _BF16_INSTRUCTIONS.isdisjoint(usable)
+    )
+
+
+def activation_group(wanted: int) -> int:
+    """Return how many inputs of an 8-bit layer share a scale; 0, not rounded, where int8 products are slow.
+
+    Without int8 dot products the runtime ignores the number, except under ``ONEDNN_MAX_CPU_ISA``, where it
+    fails to find a kernel (openvino 2026.4.1 on a Xeon limited to AVX2).
+    """
+    usable = usable_instruction_sets()
+    return wanted if not usable or not _INT8_DOT_PRODUCTS.isdisjoint(usable) else 0
 
 
 def cpu_options(threads: int) -> dict[str, str | int]:
@@ -64,7 +85,7 @@ def cpu_options(threads: int) -> dict[str, str | int]:
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
         "INFERENCE_PRECISION_HINT": "f32",
-        "DYNAMIC_QUANTIZATION_GROUP_SIZE": 32,
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": activation_group(32),
     }
     return options | {"INFERENCE_NUM_THREADS": threads} if threads else options
 

@@ -16,7 +16,7 @@ import structlog
 
 from smallsight.catalog.state_file import read_state, write_state
 from smallsight.errors import SmallsightError
-from smallsight.machine.processor import processor
+from smallsight.machine.processor import processor, usable_instruction_sets
 from smallsight.policy.row_bands import RowBands
 
 log = structlog.get_logger(__name__)
@@ -81,7 +81,7 @@ def bands_key(threads: int, tuning: Mapping[str, str | int]) -> str:
 
 
 def _machine() -> list[str]:
-    return [metadata.version("openvino"), processor().name, " ".join(processor().instruction_sets)]
+    return [metadata.version("openvino"), processor().name, " ".join(usable_instruction_sets())]
 
 
 def _same_machine(key: str, here: list[str]) -> bool:

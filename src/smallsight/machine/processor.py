@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import subprocess
@@ -34,6 +35,18 @@ _NAMES = {
     "i8mm": ("i8mm", "feat_i8mm"),
     "bf16": ("bf16", "feat_bf16"),
     "sve": ("sve",),
+}
+_LIMIT = "ONEDNN_MAX_CPU_ISA"  # an environment variable that oneDNN, and so OpenVINO, reads at its start
+_ABOVE_AVX512_CORE = ("avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16")
+# A value of that variable -> what it forbids, from oneDNN's page "CPU Dispatcher Control"; other values
+# forbid nothing that matters here.
+_FORBIDDEN = {
+    "AVX2": ("avx_vnni", "avx512f", "avx512bw", *_ABOVE_AVX512_CORE),
+    "AVX2_VNNI": ("avx512f", "avx512bw", *_ABOVE_AVX512_CORE),
+    "AVX512_CORE": ("avx_vnni", *_ABOVE_AVX512_CORE),
+    "AVX512_CORE_VNNI": _ABOVE_AVX512_CORE[1:],
+    "AVX512_CORE_BF16": _ABOVE_AVX512_CORE[2:],
+    "AVX512_CORE_FP16": _ABOVE_AVX512_CORE[3:],
 }
 _ARM_MAKERS = {0x41: "ARM", 0x51: "Qualcomm", 0x61: "Apple", 0xC0: "Ampere"}
 _ARM_PARTS = {  # servers and single-board computers; others show their number
@@ -68,6 +81,15 @@ def processor() -> Processor:
             return from_cpuinfo(file.read(_CPUINFO_BYTES))
     except OSError:  # not Linux, or a sandbox without /proc
         return Processor(_platform_name(), ())
+
+
+def usable_instruction_sets(of: Processor | None = None) -> tuple[str, ...]:
+    """Return a processor's instruction sets less those that ``ONEDNN_MAX_CPU_ISA`` forbids the runtime.
+
+    The default is this machine's processor.
+    """
+    forbidden = _FORBIDDEN.get(os.environ.get(_LIMIT, "").upper(), ())
+    return tuple(one for one in (of or processor()).instruction_sets if one not in forbidden)
 
 
 def from_cpuinfo(text: str) -> Processor:

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import openvino as ov
+import pytest
 from openvino import opset15 as ops
 
-from smallsight.graph.compiled import compile_network
+from smallsight.graph.compiled import activation_group, compile_network, cpu_options
 from smallsight.graph.linear import linear
+from smallsight.machine.processor import Processor
 
 WEIGHT = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
 
@@ -25,6 +27,17 @@ def test_a_network_runs_on_the_threads_it_was_given():
 
 def test_tuning_goes_before_the_usual_options():
     usual = compile_network(build, threads=1)
-    tuned = compile_network(build, threads=1, tuning={"DYNAMIC_QUANTIZATION_GROUP_SIZE": 0})
-    groups = [one.model.get_property("DYNAMIC_QUANTIZATION_GROUP_SIZE") for one in (usual, tuned)]
-    assert groups == [32, 0]
+    tuned = compile_network(build, threads=1, tuning={"PERFORMANCE_HINT": "THROUGHPUT"})
+    hints = [one.model.get_property("PERFORMANCE_HINT") for one in (usual, tuned)]
+    assert hints == ["LATENCY", "THROUGHPUT"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "group"), [("AVX2", 0), ("AVX512_CORE", 0), ("AVX512_CORE_VNNI", 32), ("ALL", 32)]
+)
+def test_inputs_are_rounded_only_where_int8_products_are_fast(limit, group, monkeypatch):
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    can = Processor("a Xeon", ("avx2", "avx512f", "avx512_vnni"))
+    monkeypatch.setattr("smallsight.machine.processor.processor", lambda: can)
+    assert activation_group(32) == group
+    assert cpu_options(1)["DYNAMIC_QUANTIZATION_GROUP_SIZE"] == group

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from smallsight.machine.processor import Processor, from_cpuinfo, from_sysctl, processor
+from smallsight.machine.processor import (
+    Processor,
+    from_cpuinfo,
+    from_sysctl,
+    processor,
+    usable_instruction_sets,
+)
 
 ZEN_5 = """\
 processor	: 0
@@ -119,3 +125,27 @@ def test_this_machine_has_a_name_and_is_asked_once():
     assert processor().name
     assert processor() is processor()
     assert processor().name in str(processor())
+
+
+@pytest.mark.parametrize(
+    ("limit", "last"),
+    [
+        ("avx2", "fma"),
+        ("AVX2_VNNI", "avx_vnni"),
+        ("AVX512_CORE", "avx512bw"),
+        ("AVX512_CORE_VNNI", "avx512_vnni"),
+        ("AVX512_CORE_BF16", "avx512_bf16"),
+        ("AVX512_CORE_FP16", "avx512_fp16"),
+        ("ALL", "amx_bf16"),
+        ("unheard of", "amx_bf16"),
+    ],
+)
+def test_what_the_runtimes_switch_forbids_is_not_usable(limit, last, monkeypatch):
+    """A measurement belongs to the instruction sets that the runtime may use, not to those that there are."""
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    assert usable_instruction_sets(from_cpuinfo(SAPPHIRE_RAPIDS))[-1] == last
+
+
+def test_without_the_switch_all_is_usable(monkeypatch):
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    assert usable_instruction_sets() == processor().instruction_sets

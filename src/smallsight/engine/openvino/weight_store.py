@@ -18,7 +18,7 @@ import structlog
 from smallsight.catalog.file_hashes import file_sha256
 from smallsight.catalog.safetensors_file import read_header
 from smallsight.engine.engine import EngineOptions
-from smallsight.graph.compiled import computes_in_bf16
+from smallsight.graph.compiled import activation_group, computes_in_bf16
 from smallsight.graph.known_bands import RowProbe
 from smallsight.graph.row_probe import MOST_OUTPUTS, ProbedMatrix, probe_rows
 from smallsight.policy.progress import OnProgress
@@ -146,14 +146,16 @@ def _with_progress(source: WeightSource, on_progress: OnProgress | None) -> Iter
 def tuning(scheme: Scheme) -> dict[str, str | int]:
     """Return the runtime's options for networks in this scheme.
 
-    Without AVX-512 the runtime always computes in float32 and refuses to compile paged attention over a
-    bfloat16 KV cache (openvino 2026.4.1, "expect kvcache type f32").
+    The KV cache has the type of the arithmetic: the runtime refuses to compile paged attention over another
+    (openvino 2026.4.1, "expect kvcache type").
     """
-    is_exact = scheme.arithmetic == "f32"
+    arithmetic = scheme.arithmetic if computes_in_bf16() else "f32"
     return {
-        "INFERENCE_PRECISION_HINT": scheme.arithmetic,
-        "KV_CACHE_PRECISION": "f32" if is_exact or not computes_in_bf16() else "bf16",
-        "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0 if is_exact else ACTIVATION_GROUP,
+        "INFERENCE_PRECISION_HINT": arithmetic,
+        "KV_CACHE_PRECISION": arithmetic,
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": (
+            0 if scheme.arithmetic == "f32" else activation_group(ACTIVATION_GROUP)
+        ),
     }
 
 

@@ -1,7 +1,7 @@
 """Every engine of OpenVINO's under the row bands of other processors: no call has too few rows or too many.
 
-The runtime's switch, ``ONEDNN_MAX_CPU_ISA``, only takes kernels away: AMX's cannot be had on a processor
-without. So the bands are given and the calls are counted.
+The runtime's switch only takes kernels away (``test_fewer_instruction_sets.py``): AMX's cannot be had on a
+processor without. So the bands are given and the calls are counted.
 """
 
 from __future__ import annotations
