@@ -55,7 +55,7 @@ def load(directory: Path, way: Way, precision: str, threads: int, prepared_dir: 
         hints = ("INFERENCE_PRECISION_HINT", "KV_CACHE_PRECISION")  # the runtime wants them to be the same
         return tuning(scheme) | ({} if way.hint is None else dict.fromkeys(hints, way.hint))
 
-    with mock.patch("smallsight.engine.openvino.inline.tuning", hinted):
+    with mock.patch("smallsight.engine.openvino.weight_store.tuning", hinted):
         return VisionLanguageModel.load(
             directory,
             family="smolvlm",

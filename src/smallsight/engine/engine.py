@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from PIL import Image
@@ -16,7 +17,9 @@ from smallsight.errors import ArgumentError
 from smallsight.families.family import Capabilities, Family, Prompts
 from smallsight.families.frame_sampling import FewFrames, FrameSampling
 from smallsight.families.messages import Detail, Message, TiledPicture
+from smallsight.policy.progress import OnProgress
 from smallsight.policy.row_bands import RowBands
+from smallsight.quant.scheme import Scheme
 from smallsight.settings import MIB
 
 
@@ -36,6 +39,22 @@ class EngineOptions:
     def limit_blocks(self, num_blocks: int) -> int:
         """Return how many of the KV cache's blocks may be allocated."""
         return num_blocks if self.max_blocks is None else min(num_blocks, self.max_blocks)
+
+
+@dataclass(frozen=True)
+class LoadRequest:
+    """A model folder in Hugging Face layout, and how to load it.
+
+    0 threads means one per physical core. Quantised weights are stored in ``prepared_dir``, if given.
+    ``on_progress`` is called with the fraction of the work that is done.
+    """
+
+    model_dir: Path
+    scheme: Scheme
+    threads: int = 0
+    prepared_dir: Path | None = None
+    options: EngineOptions = field(default_factory=EngineOptions)
+    on_progress: OnProgress | None = None
 
 
 class Engine(Protocol):

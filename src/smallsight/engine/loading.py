@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
 
-from smallsight.engine.engine import Engine, EngineOptions
+from smallsight.engine.engine import Engine, EngineOptions, LoadRequest
 from smallsight.engine.openvino.florence2 import load_florence2
 from smallsight.engine.openvino.inline import load_inline
 from smallsight.engine.openvino.moondream2 import load_moondream2
@@ -20,23 +19,7 @@ from smallsight.quant.scheme import Scheme
 OPENVINO, REFERENCE = "openvino", "reference"
 
 
-class Loader(Protocol):
-    """Loads a model folder in Hugging Face layout; raises SmallsightError."""
-
-    def __call__(
-        self,
-        family: Family,
-        model_dir: Path,
-        scheme: Scheme,
-        *,
-        threads: int = 0,
-        prepared_dir: Path | None = None,
-        options: EngineOptions | None = None,
-        on_progress: OnProgress | None = None,
-    ) -> Engine:
-        """Return the loaded model; ``threads`` 0 means one per physical core."""
-        ...
-
+Loader = Callable[[Family, LoadRequest], Engine]  # raises SmallsightError
 
 _BY_PLAN: Mapping[Plan, Loader] = {
     Plan.INLINE: load_inline,
@@ -67,12 +50,5 @@ def load_engine(
     loader = LOADERS.get((engine, family))
     if loader is None:
         raise ModelNotRunnableError(f"The engine {engine!r} cannot run {family} models.")
-    return loader(
-        FAMILIES[family],
-        model_dir,
-        scheme,
-        threads=threads,
-        prepared_dir=prepared_dir,
-        options=options,
-        on_progress=on_progress,
-    )
+    request = LoadRequest(model_dir, scheme, threads, prepared_dir, options or EngineOptions(), on_progress)
+    return loader(FAMILIES[family], request)

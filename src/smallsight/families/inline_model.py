@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +13,7 @@ from tokenizers import Tokenizer
 from smallsight.families.frame_sampling import FrameSampling
 from smallsight.families.messages import Detail, Message, PreparedPrompt, TiledPicture
 from smallsight.families.tensor_files import RowTable
+from smallsight.families.weight_source import WeightSource
 from smallsight.quant.scheme import Stored
 
 
@@ -47,23 +47,8 @@ class ChatProcessor(Protocol):
         ...
 
 
-class InlineModel(Protocol):
+class InlineModel(WeightSource, Protocol):
     """One opened checkpoint."""
-
-    @property
-    def weight_files(self) -> tuple[Path, ...]:
-        """The checkpoint's safetensors files."""
-        ...
-
-    @property
-    def identity(self) -> str:
-        """Identifies the network that the weights are for."""
-        ...
-
-    @property
-    def stored_version(self) -> int:
-        """Version of the stored form; it increases when that changes."""
-        ...
 
     @property
     def decoder_names(self) -> tuple[str, ...]:
@@ -78,10 +63,6 @@ class InlineModel(Protocol):
     @property
     def processor(self) -> ChatProcessor:
         """The checkpoint's processor."""
-        ...
-
-    def store(self) -> Iterator[tuple[str, Stored]]:
-        """Yield every weight in its stored form, by name, reading the checkpoint lazily."""
         ...
 
     def embeddings(self) -> RowTable:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
-
-import openvino as ov
 
 from smallsight.engine.decoding.beam_search import BeamOptions
 from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.engine.decoding.search_worker import ActiveSearch, SearchWorker
-from smallsight.engine.engine import EngineDefaults, EngineOptions
+from smallsight.engine.engine import EngineDefaults, LoadRequest
 from smallsight.engine.generation import Generation
 from smallsight.engine.openvino.stateful_decoder import EncodedPrompt, StatefulDecoder
 from smallsight.engine.openvino.tile_runner import TileRunner
-from smallsight.engine.openvino.weight_store import StoredWeights, open_stored, tuning
+from smallsight.engine.openvino.weight_store import StoredWeights, open_stored
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import ArgumentError, PromptTooLongError
 from smallsight.families.byte_level import token_bytes
@@ -28,9 +25,6 @@ from smallsight.families.florence2.post_process import in_words
 from smallsight.families.florence2.processor import Florence2Processor
 from smallsight.families.messages import Detail, Message, last_question
 from smallsight.families.prompt_length import require_length
-from smallsight.graph.compiled import CompiledNetwork, compile_network
-from smallsight.policy.progress import OnProgress
-from smallsight.quant.scheme import Scheme, Stored
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,31 +103,15 @@ class Florence2Engine(EngineDefaults):
         )
 
 
-def load_florence2(
-    family: Family,
-    model_dir: Path,
-    scheme: Scheme,
-    *,
-    threads: int = 0,
-    prepared_dir: Path | None = None,
-    options: EngineOptions | None = None,
-    on_progress: OnProgress | None = None,
-) -> Florence2Engine:
+def load_florence2(family: Family, request: LoadRequest) -> Florence2Engine:
     """Load a model folder in Hugging Face layout, with either set of tensor names; raises SmallsightError."""
-    chosen = options or EngineOptions()
-    model = Florence2Model(model_dir, scheme)
-    weights = open_stored(model, model.scheme, prepared_dir, on_progress)
-
-    def compiled(build: Callable[[Mapping[str, Stored]], ov.Model]) -> CompiledNetwork:
-        return compile_network(lambda: build(weights.stored), threads=threads, tuning=tuning(model.scheme))
-
+    model = Florence2Model(request.model_dir, request.scheme)
+    weights = open_stored(model, replace(request, scheme=model.scheme))
     builders = (model.vision_graph, model.encoder_graph, model.decoder_graph)
     with ThreadPoolExecutor(2) as several:
-        vision, encoder, decoder = several.map(compiled, builders)
-    probe = weights.probe_rows(
-        model.decoder_names, model.scheme, threads=threads, prepared_dir=prepared_dir, options=chosen
-    )
-    features = FeatureCache(chosen.feature_cache_bytes)
+        vision, encoder, decoder = several.map(weights.compile, builders)
+    probe = weights.probe_rows(model.decoder_names)
+    features = FeatureCache(request.options.feature_cache_bytes)
     worker = SearchWorker(
         TileRunner(vision, model.processor.normalise, features, weights.release_pages),
         StatefulDecoder(encoder, decoder, model.embeddings(), probe.bands),

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -18,13 +16,13 @@ from smallsight.engine.decoding.place_detector import PlaceDetector, Wanted
 from smallsight.engine.decoding.runner import StepInput
 from smallsight.engine.decoding.scheduler import Scheduler
 from smallsight.engine.decoding.worker import Parts, Worker
-from smallsight.engine.engine import EngineDefaults, EngineOptions
+from smallsight.engine.engine import EngineDefaults, EngineOptions, LoadRequest
 from smallsight.engine.generation import Generation
 from smallsight.engine.openvino.crop_runner import CropRunner
 from smallsight.engine.openvino.packing import releasing_pages
 from smallsight.engine.openvino.paged_runner import PagedRunner
 from smallsight.engine.openvino.region_head import RegionHead
-from smallsight.engine.openvino.weight_store import StoredWeights, open_stored, tuning
+from smallsight.engine.openvino.weight_store import StoredWeights, open_stored
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import ModelNotRunnableError
 from smallsight.families.family import Family
@@ -35,11 +33,9 @@ from smallsight.families.moondream2.processor import Moondream2Processor
 from smallsight.families.moondream2.region import KINDS, NumberKind, encoder_of
 from smallsight.families.moondream2.templates import DESCRIBE
 from smallsight.families.prompt_length import require_length
-from smallsight.graph.compiled import CompiledNetwork, compile_network
+from smallsight.graph.compiled import CompiledNetwork
 from smallsight.graph.paged_attention import BLOCK_TOKENS
 from smallsight.machine.memory import give_memory_back
-from smallsight.policy.progress import OnProgress
-from smallsight.quant.scheme import Scheme, Stored
 from smallsight.settings import MIB
 
 USUAL_TOKENS = 128  # of a typical question and its answer
@@ -104,51 +100,36 @@ class Moondream2Engine(EngineDefaults):
         self.worker.close()
 
 
-def load_moondream2(
-    family: Family,
-    model_dir: Path,
-    scheme: Scheme,
-    *,
-    threads: int = 0,
-    prepared_dir: Path | None = None,
-    options: EngineOptions | None = None,
-    on_progress: OnProgress | None = None,
-) -> Moondream2Engine:
+def load_moondream2(family: Family, request: LoadRequest) -> Moondream2Engine:
     """Load a model folder in Hugging Face layout; raises SmallsightError.
 
     Networks are compiled one after the other, because in parallel they need more memory.
     """
-    chosen = options or EngineOptions()
-    model = Moondream2Model(model_dir, scheme)
-    weights = open_stored(model, model.scheme, prepared_dir, on_progress)
-
-    def compiled(build: Callable[[Mapping[str, Stored]], ov.Model]) -> CompiledNetwork:
-        return compile_network(lambda: build(weights.stored), threads=threads, tuning=tuning(model.scheme))
-
+    options = request.options
+    model = Moondream2Model(request.model_dir, request.scheme)
+    weights = open_stored(model, replace(request, scheme=model.scheme))
     with releasing_pages(weights):
-        features = FeatureCache(min(chosen.feature_cache_bytes, MOST_FEATURE_BYTES))
+        features = FeatureCache(min(options.feature_cache_bytes, MOST_FEATURE_BYTES))
         vision = CropRunner(
-            (compiled(model.tower_graph), compiled(model.connector_graph)),
+            (weights.compile(model.tower_graph), weights.compile(model.connector_graph)),
             model.to_patches,
             features,
             margin_patches=model.config.vision.margin_patches,
         )
-        probe = weights.probe_rows(
-            model.decoder_names, model.scheme, threads=threads, prepared_dir=prepared_dir, options=chosen
-        )
+        probe = weights.probe_rows(model.decoder_names)
         runner = PagedRunner(
-            compiled(model.text_graph),
-            cache_bytes=chosen.cache_bytes,
+            weights.compile(model.text_graph),
+            cache_bytes=options.cache_bytes,
             min_tokens=model.config.text.context_tokens,
             row_bands=probe.bands,
         )
         _pack(model.processor, vision, runner)
     give_memory_back()  # what quantising and packing leave free would add to the peak of the first answer
     region = RegionHead(
-        lambda kind: _packed_region(model, weights, compiled, kind),
+        lambda kind: _packed_region(model, weights, kind),
         {kind: encoder_of(weights.stored, kind) for kind in KINDS},
     )
-    worker = Worker(_parts(model, vision, runner, chosen))
+    worker = Worker(_parts(model, vision, runner, options))
     return Moondream2Engine(
         family, model.processor, weights, region, worker, features, runner.num_blocks, probe.holds
     )
@@ -157,12 +138,11 @@ def load_moondream2(
 def _packed_region(
     model: Moondream2Model,
     weights: StoredWeights,
-    compiled: Callable[[Callable[[Mapping[str, Stored]], ov.Model]], CompiledNetwork],
     kind: NumberKind,
 ) -> CompiledNetwork:
     """Compile the head for numbers of one kind and run it once, while pages of the weights are released."""
     with releasing_pages(weights):
-        network = compiled(lambda stored: model.region_graph(stored, kind))
+        network = weights.compile(lambda stored: model.region_graph(stored, kind))
         network.model.create_infer_request().infer([np.zeros((1, model.config.text.hidden), np.float32)])
     return network
 

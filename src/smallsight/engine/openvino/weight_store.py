@@ -7,18 +7,19 @@ memory-maps.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
+import openvino as ov
 import structlog
 
 from smallsight.catalog.file_hashes import file_sha256
 from smallsight.catalog.safetensors_file import read_header
-from smallsight.engine.engine import EngineOptions
-from smallsight.graph.compiled import activation_group, computes_in_bf16
+from smallsight.engine.engine import LoadRequest
+from smallsight.families.weight_source import WeightSource
+from smallsight.graph.compiled import CompiledNetwork, activation_group, compile_network, computes_in_bf16
 from smallsight.graph.known_bands import RowProbe
 from smallsight.graph.row_probe import MOST_OUTPUTS, ProbedMatrix, probe_rows
 from smallsight.policy.progress import OnProgress
@@ -32,54 +33,30 @@ _USUAL_SHAPES = ((1536, 576), (576, 1536))  # of SmolVLM-256M's feed-forward lay
 ACTIVATION_GROUP = 64  # activation values that share a scale in integer products
 
 
-class WeightSource(Protocol):
-    """One checkpoint's weights as a family defines them; see ``families.inline_model``."""
-
-    @property
-    def weight_files(self) -> tuple[Path, ...]:
-        """The checkpoint's files."""
-        ...
-
-    @property
-    def identity(self) -> str:
-        """Identifies the network that the weights are for."""
-        ...
-
-    @property
-    def stored_version(self) -> int:
-        """Version of the stored form; a change makes existing bundles obsolete."""
-        ...
-
-    def store(self) -> Iterator[tuple[str, Stored]]:
-        """Yield every weight in its stored form, by name."""
-        ...
-
-
 @dataclass(frozen=True, eq=False)
 class StoredWeights:
-    """Weights by name. They must outlive every network that uses them."""
+    """Weights by name, stored for a request. They must outlive every network that uses them."""
 
     stored: Mapping[str, Stored]
     num_bytes: int
     key: str
+    request: LoadRequest
+
+    def compile(self, build: Callable[[Mapping[str, Stored]], ov.Model]) -> CompiledNetwork:
+        """Compile a network over the weights."""
+        options = tuning(self.request.scheme)
+        return compile_network(lambda: build(self.stored), threads=self.request.threads, tuning=options)
 
     def release_pages(self) -> None:
         """Release a bundle's pages to the operating system; they are read again when needed."""
         if isinstance(self.stored, Bundle):
             self.stored.release_pages()
 
-    def probe_rows(
-        self,
-        names: Sequence[str],
-        scheme: Scheme,
-        *,
-        threads: int,
-        prepared_dir: Path | None,
-        options: EngineOptions,
-    ) -> RowProbe:
+    def probe_rows(self, names: Sequence[str]) -> RowProbe:
         """Measure the row counts at which products change bitwise; ``names`` are prefixes of weight names."""
-        if options.row_bands is not None:
-            return RowProbe(options.row_bands)
+        request = self.request
+        if request.options.row_bands is not None:
+            return RowProbe(request.options.row_bands)
         found: dict[tuple[str, tuple[int, int]], ProbedMatrix] = {}
         for name in self.stored:
             if not name.startswith(tuple(names)) or not name.endswith(".weight"):
@@ -90,20 +67,21 @@ class StoredWeights:
             key = form.name, form.shape
             if key not in found:
                 found[key] = ProbedMatrix(*key, first_rows(stored, MOST_OUTPUTS))
-        return probe_rows(found.values(), threads=threads, tuning=tuning(scheme), prepared_dir=prepared_dir)
+        return probe_rows(
+            found.values(),
+            threads=request.threads,
+            tuning=tuning(request.scheme),
+            prepared_dir=request.prepared_dir,
+        )
 
 
-def open_stored(
-    source: WeightSource, scheme: Scheme, prepared_dir: Path | None, on_progress: OnProgress | None = None
-) -> StoredWeights:
-    """Open these weights' bundle, writing it first if missing; without a folder, keep them in memory.
-
-    ``on_progress`` is called with the fraction of the model's loading that is done.
-    """
-    key = _weights_key(source, scheme, prepared_dir)
+def open_stored(source: WeightSource, request: LoadRequest) -> StoredWeights:
+    """Open these weights' bundle, writing it first if missing; without a folder, keep them in memory."""
+    prepared_dir = request.prepared_dir
+    key = _weights_key(source, request.scheme, prepared_dir)
     path = None if prepared_dir is None else prepared_dir / f"{key}.weights"
-    stored = _open_or_store(source, path, on_progress)
-    return StoredWeights(stored, sum(stored_bytes(one) for one in stored.values()), key)
+    stored = _open_or_store(source, path, request.on_progress)
+    return StoredWeights(stored, sum(stored_bytes(one) for one in stored.values()), key, request)
 
 
 def _weights_key(source: WeightSource, scheme: Scheme, prepared_dir: Path | None) -> str:
