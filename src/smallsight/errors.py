@@ -5,13 +5,15 @@
     SmallsightError                    exit 1   HTTP 500
     ├── SettingsError                  exit 2   400   a setting, flag, variable or state file is invalid
     ├── ArgumentError                  exit 2   400   an argument or a field of a request cannot be used
+    │   └── InvalidTextError           exit 2   400   text with half of a character, or not UTF-8
     ├── PictureError                   exit 4   422   something is wrong with one picture
     │   ├── PictureNotFoundError       exit 3   404   no such file, or not readable
     │   ├── UnsupportedFormatError     exit 4   415   not one of the picture formats that are read
     │   ├── PictureTooLargeError       exit 4   413   over a limit: bytes, pixels, sides or frames
     │   ├── CorruptPictureError        exit 4   422   the bytes do not decode
     │   ├── MissingDecoderError        exit 5   501   its format needs an extra; also a MissingExtraError
-    │   └── DecoderFailedError         exit 4   422   the decoder ran out of time or memory, or crashed
+    │   ├── DecoderFailedError         exit 4   422   the decoder ran out of time or memory, or crashed
+    │   └── UnexpectedPictureError     exit 4   422   a fault of ours or of a library met it; in the log
     ├── ModelError                     exit 4   500   something is wrong with one model
     │   ├── UnknownModelError          exit 3   404   no such name in the catalogue
     │   ├── ModelUnavailableError      exit 5   503   its files are not on this machine
@@ -46,47 +48,7 @@ then what was allowed; ``hint`` says what to do about it.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-__all__ = [
-    "ArgumentError",
-    "BadRequestError",
-    "BrokenCheckpointError",
-    "CorruptPictureError",
-    "DecoderFailedError",
-    "DownloadError",
-    "FolderError",
-    "ForbiddenError",
-    "LibraryBusyError",
-    "LibraryDamagedError",
-    "LibraryError",
-    "LibraryMissingError",
-    "MemoryBudgetError",
-    "MissingDecoderError",
-    "MissingExtraError",
-    "ModelClosedError",
-    "ModelError",
-    "ModelNotRunnableError",
-    "ModelUnavailableError",
-    "NotAuthorisedError",
-    "NotInLibraryError",
-    "OutOfResourcesError",
-    "PictureError",
-    "PictureNotFoundError",
-    "PictureTooLargeError",
-    "PromptTooLongError",
-    "RemoteModelError",
-    "RequestTooLargeError",
-    "RequestTooSlowError",
-    "ServerError",
-    "ServerStoppingError",
-    "SettingsError",
-    "SmallsightError",
-    "StorageError",
-    "TooManyRequestsError",
-    "UnknownModelError",
-    "UnsupportedFormatError",
-]
+from typing import ClassVar, Self
 
 
 class SmallsightError(Exception):
@@ -125,6 +87,20 @@ class ArgumentError(SmallsightError):
     code = "unsupported_value"
     exit_code = 2
     http_status = 400
+
+
+class InvalidTextError(ArgumentError):
+    """Text that is not Unicode: half of a surrogate pair, or bytes that are not UTF-8."""
+
+    code = "invalid_text"
+
+    @classmethod
+    def of(cls, what: str) -> Self:
+        """Return one that names the argument."""
+        return cls(
+            f"{what} is not valid text: it holds half of a character, or bytes that are not UTF-8.",
+            hint="send whole Unicode characters, as UTF-8.",
+        )
 
 
 class PictureError(SmallsightError):
@@ -167,6 +143,21 @@ class DecoderFailedError(PictureError):
     """The decoding process ran out of time or memory, or crashed, on this picture."""
 
     code = "decoder_failed"
+
+
+class UnexpectedPictureError(PictureError):
+    """Something in one file met a fault of ours or of a library; the log has the traceback."""
+
+    code = "unexpected"
+
+    @classmethod
+    def of(cls, error: Exception) -> Self:
+        """Return one that names the exception."""
+        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return cls(
+            f"Something in this file was not expected ({reason[:200]}).",
+            hint="the other files are not affected; please report it with the file.",
+        )
 
 
 class ModelError(SmallsightError):

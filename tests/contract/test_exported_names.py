@@ -46,13 +46,3 @@ def test_every_module_imports_and_has_what_it_promises():
 
 def test_a_broken_promise_would_be_noticed():
     assert next(broken_promises("smallsight.nothing")).startswith("smallsight.nothing cannot be imported")
-
-
-def test_every_error_is_exported():
-    errors = importlib.import_module("smallsight.errors")
-    defined = {
-        name
-        for name, value in vars(errors).items()
-        if isinstance(value, type) and issubclass(value, BaseException)
-    }
-    assert defined == set(errors.__all__)

@@ -18,6 +18,7 @@ from smallsight.cli.index import (
 )
 from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
 from smallsight.cli.search import hit_as_data, print_hit
+from smallsight.policy.shown_text import on_one_line
 
 if TYPE_CHECKING:
     from smallsight.cli.demonstration import DemoQuery
@@ -105,7 +106,7 @@ def _print_tables(out: Output, application: IndexingApplication, folders: Sequen
 
     rows = _rows(application, folders)
     if not rows:
-        out.note(f"[yellow]No pictures in[/] {escape(str(folders[0]))}")
+        out.note(f"[yellow]No pictures in[/] {escape(on_one_line(folders[0]))}")
         return
     described = [row for row in rows if row["description"]]
     others = [row for row in rows if not row["description"]]
@@ -132,7 +133,7 @@ def _print_table(out: Output, title: str, rows: list[dict[str, Any]], columns: S
         size = f"{row['width_px']}×{row['height_px']}" if row["width_px"] else "?"
         text = escape(" / ".join(str(row["text"]).split("\n"))) or "[dim]no text[/]"
         description = escape(" ".join(str(row["description"]).split()))
-        table.add_row(escape(str(row["picture"])), size, *(text, description)[: len(columns)])
+        table.add_row(escape(on_one_line(row["picture"])), size, *(text, description)[: len(columns)])
     out.console.print()
     out.console.print(table)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -14,6 +13,7 @@ import typer
 
 from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
 from smallsight.errors import SettingsError, SmallsightError, StorageError
+from smallsight.policy.shown_text import in_lines, on_one_line
 
 if TYPE_CHECKING:
     from smallsight.library.describing import DescribeOptions
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from smallsight.settings import Settings
 
 # Text from a picture must not control the terminal; line breaks and tabs are kept.
-_CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 _PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8", "int4", "nf4")
 _DETAILS = ("auto", "high", "low")
@@ -133,7 +132,7 @@ def _write_sheet(model: Model, video: Path, path: Path, out: Output) -> NamedVid
         raise StorageError(
             f"{path} cannot be written: {error.strerror or error}.", hint="choose another path."
         ) from error
-    out.note(f"Wrote {len(seen.video.frames)} frames to {escape(str(path))}")
+    out.note(f"Wrote {len(seen.video.frames)} frames to {escape(on_one_line(path))}")
     return seen
 
 
@@ -165,7 +164,7 @@ def _stream(model: Model, picture: PictureArgument, options: DescribeOptions) ->
     try:
         for piece in pieces:
             has_output = True
-            sys.stdout.write(_without_control_characters(piece))
+            sys.stdout.write(in_lines(piece))
             sys.stdout.flush()
     finally:
         if has_output:
@@ -193,9 +192,9 @@ def _describe_each(
             rows.append(_as_data(picture, answer))
         elif isinstance(answer, SmallsightError):
             out.err.print("[bold red]error:[/] ", end="")
-            out.err.print(f"{picture}: {answer}", markup=False)
+            out.err.print(on_one_line(f"{picture}: {answer}"), markup=False)
         else:
-            sys.stdout.write(f"{picture}\n{_without_control_characters(answer.text)}\n\n")
+            sys.stdout.write(f"{on_one_line(picture)}\n{in_lines(answer.text)}\n\n")
             sys.stdout.flush()
     if out.json:
         out.emit(rows)
@@ -223,7 +222,3 @@ def _as_data(picture: Path, answer: Answer | SmallsightError) -> dict[str, Any]:
         "usage": asdict(answer.usage),
         "timings": {phase: round(seconds, 6) for phase, seconds in asdict(answer.timings).items()},
     }
-
-
-def _without_control_characters(text: str) -> str:
-    return _CONTROL_CHARACTERS.sub("", text)

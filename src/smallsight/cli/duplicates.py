@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
+from smallsight.policy.shown_text import on_one_line
 
 
 def duplicates(
@@ -51,6 +52,6 @@ def _print_groups(out: Output, title: str, groups: list[tuple[Path, ...]]) -> No
 
     for group in groups:
         lines: list[Any] = [Text(f"{title}:", style="bold")]
-        lines += [Text(f"  {path}", style=f"link {path.as_uri()}") for path in group]
+        lines += [Text(f"  {on_one_line(path)}", style=f"link {path.as_uri()}") for path in group]
         for line in lines:
             out.console.print(line)

@@ -15,6 +15,7 @@ import typer
 from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
 from smallsight.cli.progress_report import ProgressBar
 from smallsight.errors import SettingsError, SmallsightError
+from smallsight.policy.shown_text import on_one_line
 
 if TYPE_CHECKING:
     from smallsight.library.ledger import OutcomeStatus, StageName
@@ -120,7 +121,9 @@ def list_folders(context: typer.Context, json: JsonFlag = False, quiet: QuietFla
         return
     for summary in summaries:
         gone = f", {summary.num_vanished} vanished" if summary.num_vanished else ""
-        out.console.print(f"{summary.path}  ({summary.num_pictures} pictures{gone})", markup=False)
+        out.console.print(
+            f"{on_one_line(summary.path)}  ({summary.num_pictures} pictures{gone})", markup=False
+        )
 
 
 @folders_app.command("remove")
@@ -139,7 +142,10 @@ def remove_folder(
     if out.json:
         out.emit({"removed": str(summary.path), "pictures": summary.num_pictures})
     else:
-        out.note(f"Removed {summary.path} and its {summary.num_pictures} pictures; the files are untouched.")
+        from rich.markup import escape
+
+        path = escape(on_one_line(summary.path))
+        out.note(f"Removed {path} and its {summary.num_pictures} pictures; the files are untouched.")
 
 
 @contextmanager
@@ -214,7 +220,7 @@ def note_problem(out: Output, path: str, error: SmallsightError) -> None:
     """Print which picture was skipped and why."""
     from rich.markup import escape
 
-    out.note(f"[yellow]skipped[/] {escape(path)}: {escape(error.message)}")
+    out.note(f"[yellow]skipped[/] {escape(on_one_line(path))}: {escape(on_one_line(error.message))}")
 
 
 def report_as_data(report: RunReport, observer: CommandProgress) -> dict[str, Any]:
@@ -262,11 +268,11 @@ def _print_report(out: Output, report: RunReport, observer: CommandProgress) -> 
             if count
         ]
         out.note(
-            f"[bold]{escape(str(scan.folder))}[/]: {scan.found:,} pictures, "
+            f"[bold]{escape(on_one_line(scan.folder))}[/]: {scan.found:,} pictures, "
             f"{', '.join(changes) or 'nothing new'}."
         )
         for below in scan.unreadable_folders:
-            out.note(f"[yellow]Could not list the folder[/] {escape(str(scan.folder / below))}")
+            out.note(f"[yellow]Could not list the folder[/] {escape(on_one_line(scan.folder / below))}")
     for path, error in observer.problems[:20]:
         note_problem(out, path, error)
     if len(observer.problems) > 20:

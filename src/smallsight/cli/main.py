@@ -19,6 +19,7 @@ from smallsight.cli.search import search, separate_minus_words
 from smallsight.cli.serve import serve
 from smallsight.cli.settings import settings
 from smallsight.errors import SmallsightError
+from smallsight.policy.shown_text import on_one_line
 from smallsight.version import __version__
 
 _EPILOG = (
@@ -87,7 +88,7 @@ def _print_error(error: SmallsightError) -> None:
         output.emit({"error": {"code": error.code, "message": error.message, "hint": error.hint}})
         return
     output.err.print("[bold red]error:[/] ", end="")
-    output.err.print(error.message, markup=False)
+    output.err.print(on_one_line(error.message), markup=False)
     if error.hint is not None:
         output.err.print("[bold cyan]hint:[/] ", end="")
-        output.err.print(error.hint, markup=False)
+        output.err.print(on_one_line(error.hint), markup=False)

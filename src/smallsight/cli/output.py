@@ -34,16 +34,16 @@ class Output:
     @cached_property
     def console(self) -> Console:
         """Standard output, for results."""
-        from rich.console import Console
+        from smallsight.cli.escaping_console import EscapingConsole
 
-        return Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+        return EscapingConsole(soft_wrap=not sys.stdout.isatty(), highlight=False)
 
     @cached_property
     def err(self) -> Console:
         """Standard error, for everything else."""
-        from rich.console import Console
+        from smallsight.cli.escaping_console import EscapingConsole
 
-        return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+        return EscapingConsole(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
     def emit(self, data: dict[str, Any] | list[Any]) -> None:
         """Print data as one JSON document on stdout; text that cannot be encoded is escaped."""

@@ -9,10 +9,12 @@ import typer
 
 from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
 from smallsight.errors import SettingsError
+from smallsight.policy.shown_text import in_lines, on_one_line
 
 if TYPE_CHECKING:
     from smallsight.library.library import PictureDetails
 
+_IN_LINES = frozenset({"text", "description"})
 PictureArgument = Annotated[Path, typer.Argument(help="A picture of the library.")]
 
 
@@ -90,4 +92,5 @@ def _report(out: Output, details: PictureDetails, thumbnail: Path) -> None:
         values = value if isinstance(value, list) else [value]
         for one in values:
             if one is not None:
-                out.console.print(f"{name:<18}{one}", markup=False)
+                shown = in_lines(one) if name in _IN_LINES else on_one_line(one)
+                out.console.print(f"{name:<18}{shown}", markup=False)

@@ -10,6 +10,7 @@ import typer
 
 from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
 from smallsight.errors import NotInLibraryError, SettingsError
+from smallsight.policy.shown_text import on_one_line
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -110,7 +111,7 @@ def print_hit(out: Output, number: int, hit: Hit, thumbnail: Path) -> None:
     if hit.similarity is not None:
         how += f" {hit.similarity:.2f}"
     head = Text(f"{number:>3}. ", style="dim")
-    head.append(str(hit.path), style=f"bold link {hit.path.as_uri()}")
+    head.append(on_one_line(hit.path), style=f"bold link {hit.path.as_uri()}")
     head.append(f"  ({how})", style="dim")
     out.console.print(head)
     if hit.excerpt:
@@ -119,8 +120,8 @@ def print_hit(out: Output, number: int, hit: Hit, thumbnail: Path) -> None:
             excerpt.stylize(_HIGHLIGHT, start, end)
         out.console.print(Text("     ").append_text(_one_line(excerpt)))
     for path in hit.other_paths:
-        out.console.print(Text(f"     same picture: {path}", style="dim"))
-    out.console.print(Text(f"     thumbnail: {thumbnail}", style="dim"))
+        out.console.print(Text(f"     same picture: {on_one_line(path)}", style="dim"))
+    out.console.print(Text(f"     thumbnail: {on_one_line(thumbnail)}", style="dim"))
 
 
 def _report(out: Output, application: Application, hits: list[Hit] | tuple[Hit, ...]) -> None:

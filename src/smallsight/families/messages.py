@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from smallsight.errors import ArgumentError
+from smallsight.errors import ArgumentError, InvalidTextError
+from smallsight.policy.valid_text import is_valid_text
 
 ROLES = ("system", "user", "assistant")
 
@@ -29,9 +30,13 @@ class Detail(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
-    """Text of a message. It is data: nothing in it can act as a control token."""
+    """Text of a message; raises InvalidTextError. It is data: nothing in it can act as a control token."""
 
     text: str
+
+    def __post_init__(self) -> None:
+        if not is_valid_text(self.text):
+            raise InvalidTextError.of("The text of a message")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from smallsight.errors import DecoderFailedError, PictureError, PictureNotFoundError
+from smallsight.errors import DecoderFailedError, PictureError, PictureNotFoundError, UnexpectedPictureError
 from smallsight.library.database import Database
 from smallsight.library.ledger import StageName, Task
 from smallsight.library.opened_content import Needs, OpenedContent
@@ -22,6 +23,8 @@ from smallsight.media.files import read_picture_file
 from smallsight.media.picture import DecodedPicture
 from smallsight.media.video_formats import is_animation
 from smallsight.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 _PICTURES_AT_ONCE = 3  # one in use and two opened ahead
 _FULL_SIZE_AT_ONCE = 2  # each may take three bytes times limits.max_image_pixels
@@ -73,6 +76,9 @@ class ContentOpener:
             self._decode(decoder, content, self._bytes_of(task, paths))
         except PictureError as error:
             content.error = error
+        except Exception as error:  # noqa: BLE001 - one file's oddity must not end the run
+            _log.warning("Opening %s raised.", content.path, exc_info=True)
+            content.error = UnexpectedPictureError.of(error)
         content.opening_s = time.perf_counter() - started_s
         return content
 

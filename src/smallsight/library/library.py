@@ -11,7 +11,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from smallsight.errors import FolderError, NotInLibraryError
+from smallsight.errors import FolderError, InvalidTextError, NotInLibraryError
 from smallsight.library.database import Database
 from smallsight.library.ledger import OutcomeStatus
 from smallsight.library.schema import chunk, content, content_tag, folder, outcome, picture, tag
@@ -20,8 +20,10 @@ from smallsight.library.search.sqlite.search_text import refresh_search_text
 from smallsight.library.stages.describe import DESCRIBE
 from smallsight.library.stages.read import READ
 from smallsight.library.texts import add_tags, remove_tags, renew_searchable
+from smallsight.policy.valid_text import is_valid_text
 
 _IDS_PER_STATEMENT = 500
+_RENAME = "the library stores only names that are valid UTF-8; rename it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ class Library:
     def remove_folder(self, path: Path) -> FolderSummary:
         """Remove a folder from the library, leaving the disk unchanged; raises NotInLibraryError."""
         wanted = str(path.expanduser().absolute())
+        if not is_valid_text(wanted):
+            raise NotInLibraryError(f"Not a folder of the library: {wanted}", hint=_RENAME)
         with self._database.writing() as connection:
             folder_id = connection.execute(
                 sa.select(folder.c.id).where(folder.c.path.in_({wanted, str(Path(wanted).resolve())}))
@@ -148,6 +152,8 @@ class Library:
     def find_content(self, path: Path) -> int:
         """Return the content id of the file at path; raises NotInLibraryError if it was never indexed."""
         wanted = path.expanduser().absolute()
+        if not is_valid_text(str(wanted)):
+            raise NotInLibraryError(f"Not in the library: {wanted}", hint=_RENAME)
         with self._database.reading() as connection:
             for candidate in dict.fromkeys([wanted, wanted.parent.resolve() / wanted.name]):
                 for known in connection.execute(sa.select(folder.c.id, folder.c.path)):
@@ -220,6 +226,11 @@ class Library:
         tags_removed: tuple[str, ...] = (),
     ) -> PictureDetails:
         """Store a person's edits; an empty description or text lets the machine write the field again."""
+        for what, text in (("The description", description), ("The text", ocr_text)):
+            if text is not None and not is_valid_text(text):
+                raise InvalidTextError.of(what)
+        if not all(map(is_valid_text, (*tags_added, *tags_removed))):
+            raise InvalidTextError.of("A tag")
         changes: dict[str, str | None] = {}
         if description is not None:
             changes |= {
@@ -257,6 +268,8 @@ def _resolved_folder(path: Path) -> Path:
         raise FolderError(
             f"No such folder: {expanded}", hint="check the path for typing mistakes."
         ) from error
+    if not is_valid_text(str(root)):
+        raise FolderError(f"The folder's name is not valid text (UTF-8): {root}", hint=_RENAME)
     if not root.is_dir():
         raise FolderError(f"Not a folder: {root}", hint="give the folder that holds the picture.")
     try:

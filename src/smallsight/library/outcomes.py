@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
-from smallsight.errors import SmallsightError
+from smallsight.errors import SmallsightError, UnexpectedPictureError
 from smallsight.library.database import Database
 from smallsight.library.ledger import LeaseLostError, Ledger, OutcomeStatus, StageName
 from smallsight.library.opened_content import OpenedContent
@@ -37,6 +37,10 @@ class Ended:
     error: SmallsightError | None = None
 
 
+def _nothing(_: sa.Connection) -> None:
+    pass
+
+
 class Outcomes:
     """Stores outcomes for one worker, counts them in ``stages``, and reports each once it is committed."""
 
@@ -59,15 +63,18 @@ class Outcomes:
     def store(self, ended: Sequence[Ended], write: Callable[[sa.Connection], object]) -> bool:
         """Store outcomes and call ``write`` with the connection, all in one transaction.
 
-        Returns False if a lease was lost: then nothing is stored, counted or reported, and this worker's
-        remaining leases on it are released.
+        A result that cannot be stored becomes an error of its content. Returns False if a lease was lost:
+        then nothing is stored, counted or reported, and this worker's remaining leases on it are released.
         """
         try:
-            with self._database.writing() as connection:
-                for one in ended:
-                    self._ledger.finish(connection, one.content.task, one.stage, one.seconds, one.error)
-                write(connection)
-                self._renew(connection)
+            try:
+                self._store(ended, write)
+            except (SmallsightError, LeaseLostError):
+                raise
+            except Exception as error:  # noqa: BLE001 - one file's oddity must not end the run
+                _log.warning("Storing a result of %s raised.", ended[0].content.path, exc_info=True)
+                ended = [replace(one, error=UnexpectedPictureError.of(error)) for one in ended]
+                self._store(ended, _nothing)
         except LeaseLostError as error:
             _log.warning("A result was dropped, as its lease ran out before it was stored: %s", error)
             with self._database.writing() as connection:
@@ -77,6 +84,13 @@ class Outcomes:
         for one in ended:
             self._report(one)
         return True
+
+    def _store(self, ended: Sequence[Ended], write: Callable[[sa.Connection], object]) -> None:
+        with self._database.writing() as connection:
+            for one in ended:
+                self._ledger.finish(connection, one.content.task, one.stage, one.seconds, one.error)
+            write(connection)
+            self._renew(connection)
 
     def _renew(self, connection: sa.Connection) -> None:
         """Extend this worker's leases in time, for work that is slower than a lease."""

@@ -8,6 +8,7 @@ file that reappears elsewhere with the same bytes keeps its row.
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,13 @@ from typing import TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from smallsight.errors import FolderError, PictureError, PictureNotFoundError
+from smallsight.errors import (
+    FolderError,
+    PictureError,
+    PictureNotFoundError,
+    SmallsightError,
+    UnexpectedPictureError,
+)
 from smallsight.library.database import Database
 from smallsight.library.progress import PictureChange, Progress
 from smallsight.library.read_files import ReadFiles
@@ -27,6 +34,8 @@ from smallsight.library.texts import renew_searchable
 from smallsight.library.walk import FoundFile, Listing, list_pictures
 from smallsight.media.files import picture_suffixes, read_picture_file
 from smallsight.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 _FILES_PER_COMMIT = 64
 _IDS_PER_STATEMENT = 500
@@ -99,6 +108,9 @@ class FolderScan:
                 hint="connect the disk that holds it, or run `smallsight folders remove` to forget it.",
             )
         listing = self._list()
+        for name in listing.unreadable_names:
+            error = PictureError("The name is not valid text (UTF-8).", hint="rename the file.")
+            progress.problem(name, error)
         known = self._known_files()
         to_read = [found for found in listing.files if not _is_unchanged(found, known.get(found.path))]
         new_rows: dict[int, int] = {}  # content id -> picture id of a file first seen in this scan
@@ -157,6 +169,11 @@ class FolderScan:
             except PictureError as error:
                 progress.problem(found.path, error)
                 yield _HashedFile(found, None, error)
+            except Exception as error:  # noqa: BLE001 - one file's oddity must not end the scan
+                _log.warning("Reading %s raised.", found.path, exc_info=True)
+                unexpected = UnexpectedPictureError.of(error)
+                progress.problem(found.path, unexpected)
+                yield _HashedFile(found, None, unexpected)
             else:
                 sha256 = hashlib.sha256(data).hexdigest()
                 if self._files is not None:
@@ -172,28 +189,49 @@ class FolderScan:
         new_rows: dict[int, int],
         progress: Progress,
     ) -> None:
+        """Store a batch in one transaction; if that fails, each file in one of its own."""
+        try:
+            self._store_together(batch, known, new_rows, progress)
+        except SmallsightError:  # the disk or the library, not a file
+            raise
+        except Exception as error:  # noqa: BLE001 - one file's oddity must not end the scan
+            if len(batch) > 1:
+                for item in batch:
+                    self._store([item], known, new_rows, progress)
+                return
+            path = batch[0].found.path
+            _log.warning("Storing %s raised.", path, exc_info=True)
+            progress.problem(path, UnexpectedPictureError.of(error))
+            self._report.unreadable += 1
+
+    def _store_together(
+        self,
+        batch: Sequence[_HashedFile],
+        known: dict[str, _KnownFile],
+        new_rows: dict[int, int],
+        progress: Progress,
+    ) -> None:
         if not batch:
             return
-        changes: list[tuple[int | None, Path, PictureChange]] = []
+        stored: list[tuple[_HashedFile, _KnownFile | None, int | None, int]] = []
         with self._database.writing() as connection:
             content_ids = _content_ids(connection, batch)
             touched: set[int] = set()
             for item in batch:
                 before = known.get(item.found.path)
                 content_id = None if item.sha256 is None else content_ids[item.sha256]
-                picture_id = self._store_one(connection, item, content_id)
+                stored.append((item, before, content_id, self._store_one(connection, item, content_id)))
                 if content_id is not None:
                     touched.add(content_id)
                 if before is not None and before.content_id is not None:
                     touched.add(before.content_id)
-                self._count(item, before, content_id)
-                if (change := _change(before, content_id)) is not None:
-                    changes.append((content_id, self._root / item.found.path, change))
-                if before is None and content_id is not None:
-                    new_rows[content_id] = picture_id
             _renew_texts(connection, touched)
-        for one in changes:
-            progress.picture_changed(*one)
+        for item, before, content_id, picture_id in stored:
+            self._count(item, before, content_id)
+            if before is None and content_id is not None:
+                new_rows[content_id] = picture_id
+            if (change := _change(before, content_id)) is not None:
+                progress.picture_changed(content_id, self._root / item.found.path, change)
 
     def _store_one(self, connection: sa.Connection, item: _HashedFile, content_id: int | None) -> int:
         values = {

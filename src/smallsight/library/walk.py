@@ -8,10 +8,18 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 
+from smallsight.policy.valid_text import is_valid_text
+
+# The times that the library can store, from the year 1677 to 2262. File systems can hold others.
+_FIRST_NS, _LAST_NS = -(2**63), 2**63 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A picture file; path is relative to the folder, with "/" between its parts."""
+    """A picture file; path is relative to the folder, with "/" between its parts.
+
+    ``mtime_ns`` is in nanoseconds since 1970, in 64 bits; a time outside them is the nearest that fits.
+    """
 
     path: str
     size_bytes: int
@@ -60,7 +68,7 @@ def list_pictures(
             if any(fnmatch(entry.name, pattern) for pattern in exclude):
                 continue
             path = f"{below}/{entry.name}" if below else entry.name
-            if not _is_text(path):
+            if not is_valid_text(path):
                 listing.unreadable_names.append(path.encode("utf-8", "backslashreplace").decode())
             elif entry.is_dir(follow_symlinks=follow_symlinks):
                 folders.append(path)
@@ -75,9 +83,5 @@ def _add_file(listing: Listing, entry: os.DirEntry[str], path: str) -> None:
         status = entry.stat(follow_symlinks=False)
     except OSError:  # gone since it was listed: left to the next scan
         return
-    listing.files.append(FoundFile(path, status.st_size, status.st_mtime_ns))
-
-
-def _is_text(path: str) -> bool:
-    """Return whether a file name can be stored and shown: invalid UTF-8 appears as lone surrogates."""
-    return not any("\ud800" <= char <= "\udfff" for char in path)
+    mtime_ns = max(_FIRST_NS, min(status.st_mtime_ns, _LAST_NS))
+    listing.files.append(FoundFile(path, status.st_size, mtime_ns))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import PurePath
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
+
+from smallsight.policy.shown_text import on_one_line
 
 # Neither format prints local variables in tracebacks: they may hold people's questions, and keys.
 _AS_JSON: tuple[Processor, ...] = (
@@ -25,7 +28,7 @@ def configure_logging(log_level: str, log_format: str = "text") -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
-            *(_AS_JSON if log_format == "json" else (_text_renderer(),)),
+            *(_AS_JSON if log_format == "json" else (_escape_values, _text_renderer())),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[log_level.upper()]
@@ -46,6 +49,14 @@ class _LibraryRecords(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Forward one record."""
         structlog.get_logger().log(record.levelno, record.getMessage(), logger=record.name)
+
+
+def _escape_values(_: object, __: str, event: EventDict) -> EventDict:
+    """Escape control characters of file names, requests and other servers' answers."""
+    return {
+        key: on_one_line(value) if isinstance(value, str | PurePath) else value
+        for key, value in event.items()
+    }
 
 
 def _text_renderer() -> Processor:

@@ -6,13 +6,14 @@ import json
 
 import pytest
 
+from error_classes import ERROR_CLASSES
 from smallsight import errors
 from smallsight.errors import MemoryBudgetError, ModelError, SmallsightError, TooManyRequestsError
 from smallsight.http.error_shape import error_response
 from smallsight.openai.answer_routes import chat_error
 from smallsight.openai.error_answer import OpenAIErrors, error_body
 
-CLASSES = [getattr(errors, name) for name in errors.__all__]
+CLASSES = ERROR_CLASSES
 SECRET = "/somewhere/secret"
 SHAPE = OpenAIErrors()
 

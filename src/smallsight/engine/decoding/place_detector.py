@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smallsight.engine.decoding.sampler import TokenChoice
+from smallsight.errors import InvalidTextError
 from smallsight.families.places import Place
+from smallsight.policy.valid_text import is_valid_text
 
 PlaceKind = Literal["detect", "point"]
 
@@ -61,6 +63,10 @@ class Wanted:
     what: str
     picture: tuple[int, int]
     max_places: int
+
+    def __post_init__(self) -> None:
+        if not is_valid_text(self.what):
+            raise InvalidTextError.of("The name of what to detect")
 
     @property
     def numbers_per_place(self) -> int:

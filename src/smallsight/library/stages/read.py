@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Generator, Iterator, Sequence
 from typing import Protocol
@@ -9,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import sqlalchemy as sa
 
-from smallsight.errors import PictureError
+from smallsight.errors import PictureError, UnexpectedPictureError
 from smallsight.library.ledger import Stage, StageName
 from smallsight.library.opened_content import Needs, OpenedContent
 from smallsight.library.outcomes import Ended, Outcomes
@@ -17,6 +18,8 @@ from smallsight.library.stages.stage_work import CONTENTS_PER_LEASE
 from smallsight.library.texts import renew_searchable, store_lines
 from smallsight.reading.text_line import TextLine
 from smallsight.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 READ = StageName("read")
 
@@ -65,6 +68,9 @@ class ReadWork:
                 lines = self._reader.read(content.picture.image_HWC)
             except PictureError as failure:
                 error = failure
+            except Exception as failure:  # noqa: BLE001 - one picture's oddity must not end the run
+                _log.warning("Reading the text of %s raised.", content.path, exc_info=True)
+                error = UnexpectedPictureError.of(failure)
         seconds = content.take_opening_s() + time.perf_counter() - started_s
 
         def write(connection: sa.Connection) -> None:
