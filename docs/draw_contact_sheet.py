@@ -13,7 +13,8 @@ from pathlib import Path
 from PIL import Image
 
 from smallsight.media.decoder import PictureDecoder
-from smallsight.media.files import picture_suffixes, read_picture_file
+from smallsight.media.file_kinds import FileKind, kind_of_file
+from smallsight.media.files import read_picture_file
 from smallsight.settings import Limits
 
 DOCS = Path(__file__).resolve().parent
@@ -27,7 +28,9 @@ MAX_SHEET_BYTES = 300_000
 
 def thumbnails(folder: Path) -> list[Image.Image]:
     """Return a small image of every picture below the folder, in the order of their paths."""
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in picture_suffixes())
+    paths = sorted(
+        path for path in folder.rglob("*") if path.is_file() and kind_of_file(path) is FileKind.PICTURE
+    )
     limits = Limits()
     small = []
     with PictureDecoder(limits) as decoder:

@@ -30,6 +30,7 @@
     │   ├── LibraryDamagedError        exit 4   500   the database fails its integrity check
     │   ├── NotInLibraryError          exit 3   404   no such picture, folder or tag
     │   └── FolderError                exit 3   400   a folder cannot be added or scanned
+    │       └── FolderMissingError     exit 8   404   its disk is probably not connected
     ├── ServerError                    exit 1   500   something is wrong with one request to the server
     │   ├── BadRequestError            exit 2   400   a field is missing, invalid, or not supported
     │   ├── NotAuthorisedError         exit 2   401   no key, or an unknown one
@@ -287,6 +288,14 @@ class FolderError(LibraryError):
     code = "bad_folder"
     exit_code = 3
     http_status = 400
+
+
+class FolderMissingError(FolderError):
+    """A folder of the library is not there, or empty: its disk is probably not connected."""
+
+    code = "folder_missing"
+    exit_code = 8
+    http_status = 404
 
 
 class ServerError(SmallsightError):

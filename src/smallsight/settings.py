@@ -27,6 +27,7 @@ from smallsight.model_settings import (
     ModelMemorySettings,
     ModelSettings,
 )
+from smallsight.policy.left_alone import LEFT_ALONE
 from smallsight.remote_settings import RemoteSettings
 
 __all__ = [
@@ -101,10 +102,13 @@ class IndexSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     exclude: tuple[str, ...] = Field(
-        (".*", "@eaDir", "#recycle", "$RECYCLE.BIN", "Thumbs.db", "node_modules", "__pycache__"),
-        description="Glob patterns of file and folder names that are skipped.",
+        LEFT_ALONE,
+        description="Glob patterns of file and folder names that are skipped, compared without case; a "
+        "pattern with `/` is compared with the end of a path.",
     )
-    follow_symlinks: bool = Field(False, description="Follow symbolic links to folders while scanning.")
+    follow_symlinks: bool = Field(
+        False, description="Follow symbolic links to files and folders while scanning."
+    )
     ocr: bool = Field(True, description="Read the text in pictures when the `ocr` extra is installed.")
     ocr_max_side_px: int = Field(
         1600, ge=320, le=4096, description="Longest side of the image given to OCR, in pixels."

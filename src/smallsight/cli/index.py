@@ -14,7 +14,8 @@ import typer
 
 from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
 from smallsight.cli.progress_report import ProgressBar
-from smallsight.errors import SettingsError, SmallsightError
+from smallsight.errors import FolderMissingError, SettingsError, SmallsightError
+from smallsight.media.file_kinds import FileKind
 from smallsight.policy.shown_text import on_one_line
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def index(
             _print_report(out, report, observer)
     if stopped.is_set():
         raise typer.Exit(130)
+    if report.missing:
+        raise typer.Exit(FolderMissingError.exit_code)
 
 
 def _chosen(model: str | None, tags: bool | None, tags_model: str | None) -> dict[str, dict[str, Any]]:
@@ -227,7 +230,8 @@ def report_as_data(report: RunReport, observer: CommandProgress) -> dict[str, An
     """Return a run as plain data for ``--json``."""
     work = report.work
     return {
-        "complete": work.is_complete,
+        "complete": work.is_complete and not report.missing,
+        "missing_folders": [str(path) for path in report.missing],
         "folders": [
             {
                 "path": str(scan.folder),
@@ -239,6 +243,14 @@ def report_as_data(report: RunReport, observer: CommandProgress) -> dict[str, An
                 "unreadable": scan.unreadable,
                 "hashed": scan.hashed,
                 "hash_s": round(scan.hash_s, 4),
+                "passed_over": [
+                    {
+                        "reason": reason,
+                        "number": len(paths),
+                        "names": [] if reason == FileKind.OTHER else paths,
+                    }
+                    for reason, paths in scan.passed.items()
+                ],
             }
             for scan in report.scans
         ],
@@ -271,13 +283,42 @@ def _print_report(out: Output, report: RunReport, observer: CommandProgress) -> 
             f"[bold]{escape(on_one_line(scan.folder))}[/]: {scan.found:,} pictures, "
             f"{', '.join(changes) or 'nothing new'}."
         )
+        if passed := _passed_text(scan.passed):
+            out.note(f"[dim]Passed over: {passed}.[/]")
         for below in scan.unreadable_folders:
             out.note(f"[yellow]Could not list the folder[/] {escape(on_one_line(scan.folder / below))}")
     for path, error in observer.problems[:20]:
         note_problem(out, path, error)
     if len(observer.problems) > 20:
         out.note(f"… and {len(observer.problems) - 20:,} more; `--json` lists all of them.")
-    if report.work.is_complete:
+    if report.missing:
+        out.note(
+            f"[yellow]Not complete:[/] {len(report.missing)} of the folders were not there; "
+            "their pictures stay in the library."
+        )
+    elif report.work.is_complete:
         out.note("[green]Up to date.[/] Find something: [bold]smallsight search WORDS[/]")
     else:
         out.note("[yellow]Stopped.[/] Everything finished is kept; run the same command again to continue.")
+
+
+_PASSED_NOUNS = {
+    "videos": "video",
+    "pdfs": "PDF",
+    "raw_photos": "RAW photo",
+    "other_pictures": "picture of a format that is not read",
+    "links": "link",
+    "excluded": "excluded by index.exclude or .nomedia",
+    "other_files": "other file",
+}
+
+
+def _passed_text(passed: dict[str, list[str]]) -> str:
+    """Return the counts by reason; names that are not text are among the problems."""
+    parts = []
+    for reason, noun in _PASSED_NOUNS.items():
+        if number := len(passed.get(reason, ())):
+            plural = noun if number == 1 or reason == "excluded" else noun.replace("picture", "pictures", 1)
+            is_regular = number != 1 and plural == noun and reason != "excluded"
+            parts.append(f"{number:,} {plural}{'s' if is_regular else ''}")
+    return ", ".join(parts)

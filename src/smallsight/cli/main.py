@@ -24,7 +24,7 @@ from smallsight.version import __version__
 
 _EPILOG = (
     "Exit codes: 0 done, 2 wrong usage or setting, 3 not found, 4 unusable input, 5 something to install or "
-    "download, 6 busy, 7 out of disk or memory, 130 interrupted, 1 anything else."
+    "download, 6 busy, 7 out of disk or memory, 8 a folder was not there, 130 interrupted, 1 anything else."
 )
 
 app = typer.Typer(

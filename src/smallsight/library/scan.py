@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from smallsight.errors import (
-    FolderError,
+    FolderMissingError,
     PictureError,
     PictureNotFoundError,
     SmallsightError,
@@ -31,12 +31,13 @@ from smallsight.library.progress import PictureChange, Progress
 from smallsight.library.read_files import ReadFiles
 from smallsight.library.schema import content, folder, picture
 from smallsight.library.texts import renew_searchable
-from smallsight.library.walk import FoundFile, Listing, list_pictures
-from smallsight.media.files import picture_suffixes, read_picture_file
+from smallsight.library.walk import FoundFile, Listing, Passed, list_pictures
+from smallsight.media.files import read_picture_file
 from smallsight.settings import Settings
 
 _log = logging.getLogger(__name__)
 
+_CONNECT = "connect the disk that holds it, or run `smallsight folders remove` to forget it."
 _FILES_PER_COMMIT = 64
 _IDS_PER_STATEMENT = 500
 
@@ -57,6 +58,7 @@ class ScanReport:
     hashed: int = 0
     hash_s: float = 0.0
     unreadable_folders: list[str] = field(default_factory=list)
+    passed: dict[str, list[str]] = field(default_factory=dict)  # by reason: files and folders passed over
     is_complete: bool = False  # False when stopped early: then nothing is marked as vanished
 
 
@@ -100,18 +102,20 @@ class FolderScan:
     def run(self, progress: Progress, should_stop: Callable[[], bool]) -> ScanReport:
         """Scan to the end, or until should_stop returns True; what was committed by then stays.
 
-        Raises FolderError if the folder is missing, and marks nothing in that case.
+        Raises FolderMissingError, and marks nothing, if the folder is missing or empty although it held
+        pictures: then its disk is probably not connected.
         """
         if not self._root.is_dir():
-            raise FolderError(
-                f"The folder is missing: {self._root}",
-                hint="connect the disk that holds it, or run `smallsight folders remove` to forget it.",
-            )
+            raise FolderMissingError(f"The folder is missing: {self._root}", hint=_CONNECT)
         listing = self._list()
-        for name in listing.unreadable_names:
+        for name in listing.passed.get(Passed.NAME, ()):
             error = PictureError("The name is not valid text (UTF-8).", hint="rename the file.")
             progress.problem(name, error)
         known = self._known_files()
+        if listing.is_empty and not all(file.is_vanished for file in known.values()):
+            raise FolderMissingError(
+                f"The folder is empty, and it held {len(known):,} pictures: {self._root}", hint=_CONNECT
+            )
         to_read = [found for found in listing.files if not _is_unchanged(found, known.get(found.path))]
         new_rows: dict[int, int] = {}  # content id -> picture id of a file first seen in this scan
         progress.begin(f"Scanning {self._root.name or self._root}", len(to_read), "files")
@@ -130,13 +134,13 @@ class FolderScan:
     def _list(self) -> Listing:
         listing = list_pictures(
             self._root,
-            suffixes=picture_suffixes(),
             exclude=self._settings.index.exclude,
             follow_symlinks=self._settings.index.follow_symlinks,
         )
         self._report.found = len(listing.files)
         self._report.unreadable_folders = listing.unreadable_folders
-        self._report.unreadable = len(listing.unreadable_names)
+        self._report.passed = {str(reason): paths for reason, paths in sorted(listing.passed.items())}
+        self._report.unreadable = len(listing.passed.get(Passed.NAME, ()))
         return listing
 
     def _known_files(self) -> dict[str, _KnownFile]:

@@ -1,17 +1,21 @@
-"""Lists the picture files below a folder, without opening any of them."""
+"""Lists the picture files below a folder; opens only those whose names do not say what they are."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
+from enum import StrEnum
+from fnmatch import fnmatchcase
 from pathlib import Path
 
+from smallsight.media.file_kinds import FileKind, kind_of_file
 from smallsight.policy.valid_text import is_valid_text
 
 # The times that the library can store, from the year 1677 to 2262. File systems can hold others.
 _FIRST_NS, _LAST_NS = -(2**63), 2**63 - 1
+_IGNORE_FILE = ".nomedia"  # Android's mark of a folder that galleries leave alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +30,22 @@ class FoundFile:
     mtime_ns: int
 
 
+class Passed(StrEnum):
+    """Why something is passed over although it may be a picture."""
+
+    EXCLUDED = "excluded"  # by index.exclude or a .nomedia file
+    LINK = "links"  # not followed
+    NAME = "unreadable_names"  # not valid text
+
+
 @dataclass(slots=True)
 class Listing:
-    """What a walk found, in a stable order, and the folders and files it could not list."""
+    """What a walk found, in a stable order, and what it passed over."""
 
     files: list[FoundFile] = field(default_factory=list)
     unreadable_folders: list[str] = field(default_factory=list)  # relative; "" is the folder itself
-    unreadable_names: list[str] = field(default_factory=list)  # not valid text; shown escaped
+    passed: dict[FileKind | Passed, list[str]] = field(default_factory=lambda: defaultdict(list))
+    is_empty: bool = True  # there is nothing in the folder, not even what is passed over
 
     def covers(self, path: str) -> bool:
         """Return whether the absence of path from ``files`` means that the file is gone."""
@@ -41,47 +54,88 @@ class Listing:
         )  # an unreadable folder hides what is in it
 
 
-def list_pictures(
-    root: Path, *, suffixes: Collection[str], exclude: Sequence[str], follow_symlinks: bool
-) -> Listing:
-    """Walk the folder and everything below it; suffixes are lower case, exclude holds glob patterns.
+def list_pictures(root: Path, *, exclude: Sequence[str], follow_symlinks: bool) -> Listing:
+    """Walk the folder and everything below it.
 
-    Links to files are never followed, links to folders only with follow_symlinks; a loop is walked once.
+    ``exclude`` holds glob patterns of names, or of the end of a path where they contain "/", compared without
+    case. Links to files and folders are followed only with ``follow_symlinks``; a loop is walked once.
     """
-    listing = Listing()
-    visited: set[tuple[int, int]] = set()
-    waiting = [""]
-    while waiting:
-        below = waiting.pop()
-        try:
-            status = (root / below).stat()
-            if (status.st_dev, status.st_ino) in visited:
+    return _Walk(root, [one.lower() for one in exclude], follow_symlinks=follow_symlinks).run()
+
+
+class _Walk:
+    def __init__(self, root: Path, exclude: Sequence[str], *, follow_symlinks: bool) -> None:
+        self._root = root
+        self._exclude = exclude
+        self._follow_symlinks = follow_symlinks
+        self._listing = Listing()
+
+    def run(self) -> Listing:
+        visited: set[tuple[int, int]] = set()
+        waiting = [""]
+        while waiting:
+            below = waiting.pop()
+            try:
+                status = (self._root / below).stat()
+                if (status.st_dev, status.st_ino) in visited:
+                    continue
+                visited.add((status.st_dev, status.st_ino))
+                with os.scandir(self._root / below) as scan:
+                    entries = sorted(scan, key=lambda entry: entry.name)
+            except OSError:
+                self._listing.unreadable_folders.append(below)
                 continue
-            visited.add((status.st_dev, status.st_ino))
-            with os.scandir(root / below) as scan:
-                entries = sorted(scan, key=lambda entry: entry.name)
-        except OSError:
-            listing.unreadable_folders.append(below)
-            continue
-        folders = []
+            self._listing.is_empty &= not entries
+            if below and any(entry.name == _IGNORE_FILE for entry in entries):
+                self._pass_over(Passed.EXCLUDED, f"{below}/")
+                continue
+            waiting.extend(reversed(self._take(entries, below)))
+        return self._listing
+
+    def _take(self, entries: Sequence[os.DirEntry[str]], below: str) -> list[str]:
+        """Add the files of one folder and return its folders."""
+        folders: list[str] = []
         for entry in entries:
-            if any(fnmatch(entry.name, pattern) for pattern in exclude):
-                continue
             path = f"{below}/{entry.name}" if below else entry.name
-            if not is_valid_text(path):
-                listing.unreadable_names.append(path.encode("utf-8", "backslashreplace").decode())
-            elif entry.is_dir(follow_symlinks=follow_symlinks):
-                folders.append(path)
-            elif Path(entry.name).suffix.lower() in suffixes and entry.is_file(follow_symlinks=False):
-                _add_file(listing, entry, path)
-        waiting.extend(reversed(folders))
-    return listing
+            try:
+                if self._take_one(entry, path):
+                    folders.append(path)
+            except OSError:  # gone since it was listed, or a link that leads nowhere
+                if entry.is_symlink():
+                    self._pass_over(Passed.LINK, path)
+        return folders
 
+    def _take_one(self, entry: os.DirEntry[str], path: str) -> bool:
+        """Add a file; return whether it is a folder to walk."""
+        if not is_valid_text(path):
+            self._pass_over(Passed.NAME, path.encode("utf-8", "backslashreplace").decode())
+        elif self._is_excluded(path):
+            self._pass_over(Passed.EXCLUDED, f"{path}/" if entry.is_dir(follow_symlinks=False) else path)
+        elif entry.is_symlink() and not self._follow_symlinks:
+            self._pass_over(Passed.LINK, path)
+        elif entry.is_dir():
+            return True
+        elif (kind := self._kind_of(entry)) is FileKind.PICTURE:
+            status = entry.stat()
+            mtime_ns = max(_FIRST_NS, min(status.st_mtime_ns, _LAST_NS))
+            self._listing.files.append(FoundFile(path, status.st_size, mtime_ns))
+        else:
+            self._pass_over(kind, path)
+        return False
 
-def _add_file(listing: Listing, entry: os.DirEntry[str], path: str) -> None:
-    try:
-        status = entry.stat(follow_symlinks=False)
-    except OSError:  # gone since it was listed: left to the next scan
-        return
-    mtime_ns = max(_FIRST_NS, min(status.st_mtime_ns, _LAST_NS))
-    listing.files.append(FoundFile(path, status.st_size, mtime_ns))
+    def _kind_of(self, entry: os.DirEntry[str]) -> FileKind:
+        if entry.is_file():
+            return kind_of_file(Path(entry.path))
+        entry.stat()  # raises for a link that leads nowhere
+        return FileKind.OTHER  # a device, pipe or socket
+
+    def _is_excluded(self, path: str) -> bool:
+        lower = path.lower()
+        name = lower.rsplit("/", 1)[-1]
+        return any(
+            fnmatchcase(f"/{lower}", f"*/{one}") if "/" in one else fnmatchcase(name, one)
+            for one in self._exclude
+        )
+
+    def _pass_over(self, reason: FileKind | Passed, path: str) -> None:
+        self._listing.passed[reason].append(path)

@@ -7,15 +7,9 @@ import stat
 from pathlib import Path
 
 from smallsight.errors import PictureNotFoundError, PictureTooLargeError
-from smallsight.media.formats import has_heif
 from smallsight.settings import Limits
 
-__all__ = ["PICTURE_SUFFIXES", "picture_suffixes", "read_picture_file"]
-
-PICTURE_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
-)
-_HEIF_SUFFIXES = frozenset((".heic", ".heif"))
+__all__ = ["read_picture_file"]
 
 # Windows has no FIFOs to block on, but needs a flag to read bytes unchanged.
 _OPEN_FLAGS = (
@@ -26,11 +20,6 @@ _OPEN_FLAGS = (
     | getattr(os, "O_BINARY", 0)
 )
 _SMALLEST_READ_BYTES = 65_536
-
-
-def picture_suffixes() -> frozenset[str]:
-    """Return the lower-case suffixes of readable pictures, with HEIC's if its extra is installed."""
-    return PICTURE_SUFFIXES | _HEIF_SUFFIXES if has_heif() else PICTURE_SUFFIXES
 
 
 def read_picture_file(path: Path, limits: Limits) -> bytes:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from smallsight.errors import FolderError
+from smallsight.errors import FolderMissingError
 from smallsight.inventory.served_models import ServedModels
 from smallsight.lending.model_lender import ModelLender
 from smallsight.lending.residency import Residency
@@ -32,9 +32,10 @@ _MAX_MODELS = 2  # one that describes, one that tags
 
 @dataclass(slots=True)
 class RunReport:
-    """One run of ``index``: a scan of each folder, then the work on the pictures found."""
+    """One run of ``index``: a scan of each folder that is there, then the work on the pictures found."""
 
     scans: list[ScanReport] = field(default_factory=list)
+    missing: list[Path] = field(default_factory=list)  # folders that could not be scanned
     work: IndexReport = field(default_factory=IndexReport)
 
 
@@ -107,10 +108,9 @@ class IndexingApplication(Application):
             scan = FolderScan(self.database, self.settings, known.id, known.path, files)
             try:
                 report.scans.append(scan.run(observer, should_stop))
-            except FolderError as error:
-                if folders:
-                    raise
-                observer.problem(str(known.path), error)  # an unplugged disk must not stop the others
+            except FolderMissingError as error:  # an unplugged disk must not stop the others
+                report.missing.append(known.path)
+                observer.problem(str(known.path), error)
             if should_stop():
                 report.work.is_complete = False
                 return report

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from quiet_progress import QuietProgress
-from smallsight.errors import FolderError, SmallsightError
+from smallsight.errors import FolderError, FolderMissingError, SmallsightError
 from smallsight.library.database import Database
 from smallsight.library.library import Library
 from smallsight.library.scan import FolderScan, ScanReport
@@ -125,6 +125,22 @@ def test_a_folder_that_is_gone_is_an_error_and_marks_nothing(
     with pytest.raises(FolderError, match="folder is missing"):
         FolderScan(database, settings, known.id, known.path).run(Recorder(), lambda: False)
     assert not places(database)["a.png"][2]
+
+
+def test_an_empty_folder_that_held_pictures_is_a_disk_that_is_not_connected(
+    database: Database, draw: Draw, pictures: Path, settings: Settings, library: Library, scan
+):
+    draw("a.png")
+    scan()
+    known = library.folders()[0]
+    pictures.rename(pictures.with_name("unplugged"))
+    pictures.mkdir()
+    with pytest.raises(FolderMissingError, match="is empty, and it held 1 pictures"):
+        FolderScan(database, settings, known.id, known.path).run(Recorder(), lambda: False)
+    assert not places(database)["a.png"][2]
+    (pictures / "notes.txt").write_text("the disk is here")
+    scan()
+    assert places(database)["a.png"][2]
 
 
 def test_files_on_disk_are_never_touched(draw: Draw, pictures: Path, scan):
