@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from smallsight.errors import FolderError, InvalidTextError, NotInLibraryError
 from smallsight.library.database import Database
+from smallsight.library.kinship import twins_of
 from smallsight.library.ledger import OutcomeStatus
 from smallsight.library.schema import chunk, content, content_tag, folder, outcome, picture, tag
 from smallsight.library.search.sqlite.duplicates import duplicates, near_duplicates
@@ -225,7 +226,10 @@ class Library:
         tags_added: tuple[str, ...] = (),
         tags_removed: tuple[str, ...] = (),
     ) -> PictureDetails:
-        """Store a person's edits; an empty description or text lets the machine write the field again."""
+        """Store a person's edits, for every file with the same pixels.
+
+        An empty description or text lets the machine write the field again.
+        """
         for what, text in (("The description", description), ("The text", ocr_text)):
             if text is not None and not is_valid_text(text):
                 raise InvalidTextError.of(what)
@@ -243,20 +247,21 @@ class Library:
                 "ocr_text": ocr_text.strip() or None,
                 "ocr_source": "human" if ocr_text.strip() else None,
             }
+        reopened = [
+            stage
+            for stage, text in ((DESCRIBE, description), (READ, ocr_text))
+            if text is not None and not text.strip()
+        ]
         with self._database.writing() as connection:
-            if changes:
-                connection.execute(content.update().where(content.c.id == content_id).values(**changes))
-            reopened = [
-                stage
-                for stage, text in ((DESCRIBE, description), (READ, ocr_text))
-                if text is not None and not text.strip()
-            ]
-            connection.execute(
-                outcome.delete().where(outcome.c.content_id == content_id, outcome.c.stage.in_(reopened))
-            )
-            add_tags(connection, content_id, tags_added)
-            remove_tags(connection, content_id, tags_removed)
-            renew_searchable(connection, [content_id])
+            for same_id in (content_id, *twins_of(connection, content_id)):
+                if changes:
+                    connection.execute(content.update().where(content.c.id == same_id).values(**changes))
+                connection.execute(
+                    outcome.delete().where(outcome.c.content_id == same_id, outcome.c.stage.in_(reopened))
+                )
+                add_tags(connection, same_id, tags_added)
+                remove_tags(connection, same_id, tags_removed)
+                renew_searchable(connection, [same_id])
         return self.details(content_id)
 
 

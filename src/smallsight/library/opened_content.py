@@ -40,6 +40,7 @@ class OpenedContent:
     file: bytes | None = None
     full_size_error: PictureError | None = None
     opening_s: float = 0.0
+    inherited: dict[StageName, str] = field(default_factory=dict)  # stages whose results another file had
     reported: set[SmallsightError] = field(default_factory=set)  # so that one problem is reported once
 
     def is_due(self, stage: StageName) -> bool:
@@ -49,6 +50,8 @@ class OpenedContent:
         cannot be decoded, the stage ``look`` fails, and the others are no longer due.
         """
         if stage not in self.task.keys or isinstance(self.error, PictureNotFoundError):
+            return False
+        if self.inherited.get(stage) == self.task.keys[stage]:
             return False
         return self.error is None or stage == LOOK or LOOK not in self.task.keys
 

@@ -27,6 +27,7 @@ from smallsight.errors import (
     UnexpectedPictureError,
 )
 from smallsight.library.database import Database
+from smallsight.library.kinship import inherit, is_decoded, note_successor
 from smallsight.library.progress import PictureChange, Progress
 from smallsight.library.read_files import ReadFiles
 from smallsight.library.schema import content, folder, picture
@@ -229,6 +230,10 @@ class FolderScan:
                     touched.add(content_id)
                 if before is not None and before.content_id is not None:
                     touched.add(before.content_id)
+                    if content_id not in (None, before.content_id):
+                        note_successor(connection, content_id, before.content_id)
+                        if is_decoded(connection, content_id):
+                            inherit(connection, content_id)
             _renew_texts(connection, touched)
         for item, before, content_id, picture_id in stored:
             self._count(item, before, content_id)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Float,
@@ -48,6 +49,7 @@ content = Table(
     Column("num_frames", Integer),
     Column("phash", BigInteger),
     Column("dhash", BigInteger),
+    Column("pixels_sha256", String(64)),  # of the pixels as they were read; NULL if those were not decoded
     Column("ocr_text", Text),  # lines joined by "\n"; NULL until read
     Column("ocr_source", String(8)),  # machine | human
     Column("description", Text),
@@ -56,8 +58,17 @@ content = Table(
     Column(
         "text_version", Integer, nullable=False, server_default="0"
     ),  # increases when any text or tag changes
+    Index("content_pixels", "pixels_sha256"),
     CheckConstraint("ocr_source IN ('machine', 'human')", name="ocr_source_known"),
     CheckConstraint("description_source IN ('machine', 'human')", name="description_source_known"),
+)
+
+succession = Table(  # a file had the content ``before_id`` and has another now
+    "succession",
+    metadata,
+    Column("content_id", Integer, ForeignKey("content.id", ondelete="CASCADE"), primary_key=True),
+    Column("before_id", Integer, ForeignKey("content.id", ondelete="CASCADE"), primary_key=True),
+    Column("is_same", Boolean),  # shows the same picture, so that words were passed on; NULL until decoded
 )
 
 picture = Table(

@@ -197,6 +197,7 @@ def _checked_picture(request: dict[str, Any], reply: dict[str, Any], parts: byte
         phash=None if hash_grey_HW is None else phash(hash_grey_HW),
         dhash=None if hash_grey_HW is None else dhash(hash_grey_HW),
         full_size_HWC=full_size_HWC,
+        hash_grey_HW=hash_grey_HW,
     )
 
 

@@ -17,7 +17,8 @@ class DecodedPicture:
     ``format`` is JPEG, PNG, WEBP, GIF, BMP, TIFF, AVIF or HEIF. ``width_px`` and ``height_px`` are those of
     the file once upright, not of ``image_HWC``. ``num_frames`` is 1 for still pictures. ``image_HWC``, of
     the requested size, and ``full_size_HWC`` are uint8 RGB; for a small picture they are the same array. Both
-    hashes are unsigned 64-bit numbers. Fields that were not requested are None.
+    hashes are unsigned 64-bit numbers, made from ``hash_grey_HW``, uint8 64 x 64. Fields that were not
+    requested are None.
     """
 
     format: str
@@ -29,3 +30,4 @@ class DecodedPicture:
     phash: int | None
     dhash: int | None
     full_size_HWC: npt.NDArray[np.uint8] | None = None
+    hash_grey_HW: npt.NDArray[np.uint8] | None = None

@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 import numpy as np
 import sqlalchemy as sa
 
+from smallsight.library.kinship import inherit, pixels_sha256, turned
 from smallsight.library.ledger import LOOK, Stage
 from smallsight.library.opened_content import Needs, OpenedContent
 from smallsight.library.outcomes import Ended, Outcomes
@@ -47,7 +48,10 @@ class LookWork:
 
         def write(connection: sa.Connection) -> None:
             if picture is not None:
-                _store_facts(connection, content.task.content_id, picture)
+                content_id = content.task.content_id
+                _store_facts(connection, content_id, picture)
+                ways = () if picture.hash_grey_HW is None else turned(picture.hash_grey_HW)
+                content.inherited = inherit(connection, content_id, ways)
 
         outcomes.store([Ended(content, LOOK, content.take_opening_s(), content.error)], write)
 
@@ -63,6 +67,7 @@ def _store_facts(connection: sa.Connection, content_id: int, decoded: DecodedPic
             num_frames=decoded.num_frames,
             phash=_as_signed(decoded.phash),
             dhash=_as_signed(decoded.dhash),
+            pixels_sha256=pixels_sha256(decoded),
         )
     )
 

@@ -1,0 +1,181 @@
+"""Recognises the same picture in a file with other bytes, and passes on what is known about it.
+
+Another program that writes a rating, an export with other metadata, a rotation or a new crop under the same
+name make another content. A person's words follow the picture: to a content with the same pixels wherever it
+is, and to one that took the place of a file and looks like it. A photo that reuses the name of another does
+not look like it and inherits nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from smallsight.library.ledger import StageName
+from smallsight.library.schema import content, content_tag, outcome, refused_tag, succession, tag, text_line
+from smallsight.library.texts import add_tags, renew_searchable, store_machine_tags
+from smallsight.media.perceptual_hash import hamming_distance, phash
+from smallsight.media.picture import DecodedPicture
+
+_MOST_BITS_APART = 36  # of the 128 of both hashes; unrelated pictures are 64 apart, give or take 8
+_MOST_BITS_APART_TURNED = 8  # of the 64 of the first hash, which has eight chances
+_MOST_TWINS = 16
+_COPIED_STAGES = (StageName("read"), StageName("describe"), StageName("tag"))
+
+
+def pixels_sha256(picture: DecodedPicture) -> str | None:
+    """Return a hash of a still picture's pixels as they are read; None if those were not decoded."""
+    if picture.image_HWC is None or picture.num_frames != 1:
+        return None
+    size = f"{picture.width_px}x{picture.height_px} {picture.image_HWC.shape}"
+    return hashlib.sha256(size.encode() + picture.image_HWC.tobytes()).hexdigest()
+
+
+def note_successor(connection: sa.Connection, content_id: int, before_id: int) -> None:
+    """Record that a file with the content ``before_id`` now has another; they are compared once decoded."""
+    connection.execute(
+        insert(succession).values(content_id=content_id, before_id=before_id).on_conflict_do_nothing()
+    )
+
+
+def is_decoded(connection: sa.Connection, content_id: int) -> bool:
+    """Return whether the content has been looked at, so that it can be compared."""
+    known = connection.execute(sa.select(content.c.phash).where(content.c.id == content_id)).scalar()
+    return known is not None
+
+
+def twins_of(connection: sa.Connection, content_id: int) -> list[int]:
+    """Return the other contents with the same pixels."""
+    pixels = sa.select(content.c.pixels_sha256).where(content.c.id == content_id).scalar_subquery()
+    statement = sa.select(content.c.id).where(content.c.pixels_sha256 == pixels, content.c.id != content_id)
+    return list(connection.execute(statement.order_by(content.c.id).limit(_MOST_TWINS)).scalars())
+
+
+def inherit(
+    connection: sa.Connection, content_id: int, turned_phashes: Sequence[int] = ()
+) -> dict[StageName, str]:
+    """Give a decoded content the words of the same picture, and results of machines on the same pixels.
+
+    ``turned_phashes`` are the content's first hashes when turned and mirrored. Returns the keys of the stages
+    whose results were copied.
+    """
+    twins = twins_of(connection, content_id)
+    before_ids = list(
+        connection.execute(
+            sa.select(succession.c.before_id).where(
+                succession.c.content_id == content_id, succession.c.is_same.is_(None)
+            )
+        ).scalars()
+    )
+    alike: list[int] = []
+    for before_id in before_ids:
+        is_same = before_id in twins or _alike(connection, content_id, before_id, turned_phashes)
+        connection.execute(
+            succession.update()
+            .where(succession.c.content_id == content_id, succession.c.before_id == before_id)
+            .values(is_same=is_same)
+        )
+        alike += [before_id] if is_same and before_id not in twins else []
+    copied = _copy_results(connection, twins[0], content_id) if twins else {}
+    for source_id in (*alike, *twins):
+        _copy_words(connection, source_id, content_id)
+    if twins or alike:
+        renew_searchable(connection, [content_id])
+    return copied
+
+
+def turned(hash_grey_HW: np.ndarray) -> tuple[int, ...]:
+    """Return the first hash of a picture, uint8 [height, width], turned and mirrored in seven ways."""
+    ways = [np.rot90(side, turns) for side in (hash_grey_HW, hash_grey_HW[:, ::-1]) for turns in range(4)]
+    return tuple(phash(way) for way in ways[1:])
+
+
+def _alike(connection: sa.Connection, content_id: int, before_id: int, turned_phashes: Sequence[int]) -> bool:
+    rows = connection.execute(
+        sa.select(content.c.id, content.c.phash, content.c.dhash).where(
+            content.c.id.in_((content_id, before_id))
+        )
+    )
+    hashes = {row.id: (row.phash, row.dhash) for row in rows}
+    new, old = hashes[content_id], hashes[before_id]
+    if None in new or None in old:
+        return False
+    if sum(_bits_apart(a, b) for a, b in zip(new, old, strict=True)) <= _MOST_BITS_APART:
+        return True
+    return any(_bits_apart(one, old[0]) <= _MOST_BITS_APART_TURNED for one in turned_phashes)
+
+
+def _bits_apart(a: int, b: int) -> int:
+    mask = 2**64 - 1  # stored signed
+    return int(hamming_distance(a & mask, np.array([b & mask], np.uint64))[0])
+
+
+def _copy_words(connection: sa.Connection, source_id: int, content_id: int) -> None:
+    """Copy a person's words; those that the content has of its own stay."""
+    rows = connection.execute(sa.select(content).where(content.c.id.in_((source_id, content_id))))
+    by_id = {row.id: row for row in rows}
+    source, target = by_id[source_id], by_id[content_id]
+    values: dict[str, str | None] = {}
+    if source.description_source == "human" != target.description_source:
+        values |= {
+            "description": source.description,
+            "description_source": "human",
+            "description_model": None,
+        }
+    if source.ocr_source == "human" != target.ocr_source:
+        values |= {"ocr_text": source.ocr_text, "ocr_source": "human"}
+    if values:
+        connection.execute(content.update().where(content.c.id == content_id).values(**values))
+    refused = sa.select(sa.literal(content_id), refused_tag.c.folded).where(
+        refused_tag.c.content_id == source_id
+    )
+    connection.execute(
+        insert(refused_tag).from_select(["content_id", "folded"], refused).on_conflict_do_nothing()
+    )
+    add_tags(connection, content_id, _tags(connection, source_id, "human"))
+
+
+def _copy_results(connection: sa.Connection, source_id: int, content_id: int) -> dict[StageName, str]:
+    """Copy what machines found out about the same pixels, unless the content has results of its own."""
+    has_own = sa.select(outcome.c.stage).where(
+        outcome.c.content_id == content_id, outcome.c.stage.in_(_COPIED_STAGES)
+    )
+    if connection.execute(has_own).first() is not None:
+        return {}
+    found = connection.execute(
+        sa.select(outcome).where(
+            outcome.c.content_id == source_id,
+            outcome.c.stage.in_(_COPIED_STAGES),
+            outcome.c.status == "done",
+        )
+    ).mappings()
+    outcomes = [{**row, "content_id": content_id} for row in found]
+    if not outcomes:
+        return {}
+    connection.execute(outcome.insert(), outcomes)
+    names = [column.name for column in text_line.c if column.name != "content_id"]
+    lines = sa.select(sa.literal(content_id), *(text_line.c[name] for name in names)).where(
+        text_line.c.content_id == source_id
+    )
+    connection.execute(insert(text_line).from_select(["content_id", *names], lines).on_conflict_do_nothing())
+    source = connection.execute(sa.select(content).where(content.c.id == source_id)).one()
+    texts = {
+        name: getattr(source, name)
+        for name in ("ocr_text", "ocr_source", "description", "description_source", "description_model")
+    }
+    connection.execute(content.update().where(content.c.id == content_id).values(**texts))
+    store_machine_tags(connection, content_id, _tags(connection, source_id, "machine"))
+    return {StageName(row["stage"]): row["key"] for row in outcomes}
+
+
+def _tags(connection: sa.Connection, content_id: int, source: str) -> list[str]:
+    statement = (
+        sa.select(tag.c.name)
+        .join(content_tag)
+        .where(content_tag.c.content_id == content_id, content_tag.c.source == source)
+    )
+    return list(connection.execute(statement).scalars())
