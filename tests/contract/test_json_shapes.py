@@ -139,6 +139,22 @@ def test_keys(run):
     assert run("keys", "list") == []
 
 
+def test_lost(run, tmp_path):
+    gone = tmp_path / "gone.png"
+    Image.new("RGB", (40, 30), "teal").save(gone)
+    (tmp_path / "stays.txt").write_text("so that the folder is not empty")
+    run("index", tmp_path)
+    run("edit", gone, "--tag", "sea")
+    gone.unlink()
+    run("index", tmp_path)
+    lost = run("lost")
+    assert_shape("lost", lost)
+    assert lost[0]["paths"] == [str(gone)]
+    run("lost", "attach", lost[0]["id"], run.pictures / "blue whale.png")
+    assert run("lost") == []
+    run("folders", "remove", tmp_path)
+
+
 def test_folders_and_their_removal(run):
     assert_shape("folders", run("folders"))
     assert_shape("folders remove", run("folders", "remove", run.others))

@@ -13,6 +13,7 @@ from smallsight.cli.describe import describe
 from smallsight.cli.doctor import doctor
 from smallsight.cli.duplicates import duplicates
 from smallsight.cli.index import folders_app, index
+from smallsight.cli.lost import lost_app
 from smallsight.cli.output import JsonFlag, QuietFlag, begin_invocation, get_output
 from smallsight.cli.picture import edit, show
 from smallsight.cli.search import search, separate_minus_words
@@ -39,6 +40,7 @@ app = typer.Typer(
 for command in (demo, describe, index, search, show, edit, duplicates):
     app.command()(command)
 app.add_typer(folders_app, name="folders")
+app.add_typer(lost_app, name="lost")
 app.add_typer(models.app, name="models")
 app.command()(serve)
 app.add_typer(keys.app, name="keys")

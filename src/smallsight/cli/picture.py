@@ -26,7 +26,7 @@ def show(picture: PictureArgument, json: JsonFlag = False, quiet: QuietFlag = Fa
     out = get_output(json=json, quiet=quiet)
     with Application(load_settings(), for_writing=False) as application:
         details = application.library.details(application.library.find_content(picture))
-        _report(out, details, application.thumbnail(details.sha256))
+        report_details(out, details, application.thumbnail(details.sha256))
 
 
 def edit(
@@ -63,11 +63,12 @@ def edit(
             tags_added=tuple(tag or ()),
             tags_removed=tuple(untag or ()),
         )
-        _report(out, details, application.thumbnail(details.sha256))
+        report_details(out, details, application.thumbnail(details.sha256))
     out.note("[dim]Words are searchable now; `smallsight index` updates the search by meaning.[/]")
 
 
-def _report(out: Output, details: PictureDetails, thumbnail: Path) -> None:
+def report_details(out: Output, details: PictureDetails, thumbnail: Path) -> None:
+    """Print what is known about a picture."""
     data: dict[str, Any] = {
         "paths": [str(path) for path in details.paths],
         "sha256": details.sha256,

@@ -82,7 +82,7 @@ def inherit(
         alike += [before_id] if is_same and before_id not in twins else []
     copied = _copy_results(connection, twins[0], content_id) if twins else {}
     for source_id in (*alike, *twins):
-        _copy_words(connection, source_id, content_id)
+        copy_words(connection, source_id, content_id)
     if twins or alike:
         renew_searchable(connection, [content_id])
     return copied
@@ -114,7 +114,7 @@ def _bits_apart(a: int, b: int) -> int:
     return int(hamming_distance(a & mask, np.array([b & mask], np.uint64))[0])
 
 
-def _copy_words(connection: sa.Connection, source_id: int, content_id: int) -> None:
+def copy_words(connection: sa.Connection, source_id: int, content_id: int) -> None:
     """Copy a person's words; those that the content has of its own stay."""
     rows = connection.execute(sa.select(content).where(content.c.id.in_((source_id, content_id))))
     by_id = {row.id: row for row in rows}

@@ -10,7 +10,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from quiet_progress import QuietProgress
+from smallsight.errors import NotInLibraryError
 from smallsight.library.indexer import Indexer, IndexReport
+from smallsight.library.lost_words import attach_words, list_lost_words
 from smallsight.library.scan import FolderScan
 from smallsight.library.stages.stage_list import Means, list_stages
 from smallsight.reading.text_line import TextLine
@@ -123,6 +125,38 @@ def test_a_copy_with_other_metadata_shares_words_and_results(described, library,
     library.edit(library.find_content(path), description="Felix has come down")
     assert words(library, pictures / "export.png")[0] == "Felix has come down"
     assert index().stages["read"].done == 0
+
+
+def test_words_of_a_picture_that_is_gone_are_listed_and_attached(
+    described, library, index, pictures, database
+):
+    path = described()
+    scene(7).save(pictures / "stays.png")
+    assert list_lost_words(database) == []
+    path.unlink()
+    index()
+    (lost,) = list_lost_words(database)
+    assert (lost.paths, lost.description, lost.tags) == ((path,), *WORDS)
+    scene(8).save(pictures / "new.png")
+    index()
+    new_id = library.find_content(pictures / "new.png")
+    for unknown in ("ffffffffffff", "%", "", lost.id.upper() + "x"):
+        with pytest.raises(NotInLibraryError, match="No picture that is gone"):
+            attach_words(database, unknown, new_id)
+    attach_words(database, lost.id[:8], new_id)
+    assert words(library, pictures / "new.png") == WORDS
+    assert list_lost_words(database) == []
+
+
+def test_words_that_another_file_has_inherited_are_not_lost(described, index, database):
+    path = described()
+    with_metadata(path)
+    index()
+    assert list_lost_words(database) == []
+    scene(9).save(path)
+    index()
+    (lost,) = list_lost_words(database)  # of the two contents with the same pixels, one at a time
+    assert lost.description == WORDS[0]
 
 
 def test_words_of_its_own_are_not_replaced(described, library, index, pictures):
