@@ -15,6 +15,8 @@ import psutil
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from forked_commands import run_command
+
 WORDS = [
     *("monday", "coffee", "robot", "pizza", "deadline", "server", "garden", "lighthouse", "umbrella"),
     *("penguin", "volcano", "bicycle", "thunder", "pancake", "keyboard", "dinosaur", "balloon", "whisper"),
@@ -24,7 +26,11 @@ WORDS = [
 
 @dataclass
 class Command:
-    """Runs ``smallsight`` with its own home; every process is ended when the test is."""
+    """Runs ``smallsight`` with its own home; every process is ended when the test is.
+
+    ``run`` and ``json`` fork the process of the command from one that has imported the program, and return
+    when it has ended. ``start`` begins a fresh one, like a shell.
+    """
 
     home: Path
     started: list[subprocess.Popen[str]] = field(default_factory=list)
@@ -32,7 +38,7 @@ class Command:
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "smallsight", *map(str, arguments)],
-            env={**os.environ, "SMALLSIGHT_HOME": str(self.home), "COLUMNS": "200"},
+            env=self.environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -40,7 +46,16 @@ class Command:
         self.started.append(process)
         return process
 
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "SMALLSIGHT_HOME": str(self.home), "COLUMNS": "200"}
+
     def run(self, *arguments: str | Path, code: int = 0) -> tuple[str, str]:
+        ended, out, err = run_command([*map(str, arguments)], self.environment())
+        assert ended == code, f"exit code {ended}\n{out}\n{err}"
+        return out, err
+
+    def run_afresh(self, *arguments: str | Path, code: int = 0) -> tuple[str, str]:
+        """Do the same in a fresh process, for what is decided while the program is imported."""
         process = self.start(*arguments)
         out, err = process.communicate(timeout=300)
         assert process.returncode == code, f"exit code {process.returncode}\n{out}\n{err}"
