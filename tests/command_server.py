@@ -1,7 +1,8 @@
 """Runs command lines of ``smallsight``, each in a process of its own that is forked from this one.
 
 Importing the program takes longer than most commands: here it is imported once for all of them. Each line of
-standard input is a request (see ``forked_commands``); its answer is a line with the exit code.
+standard input is a request (see ``forked_commands``); its answer is a line with the process id, and when that
+process has ended, a line with its exit code.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ def serve() -> None:
         pid = os.fork()
         if pid == 0:
             run(json.loads(line))
+        print(pid, flush=True)
         _, status = os.waitpid(pid, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 

@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,32 +18,39 @@ SERVER = Path(__file__).parent / "command_server.py"
 
 
 class CommandServer:
-    """The process that the commands are forked from."""
+    """The process that the commands are forked from, one at a time."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
         atexit.register(self.close)
 
-    def run(
-        self, arguments: Sequence[str], environment: Mapping[str, str], timeout_s: float
-    ) -> tuple[int, str, str]:
-        """Return the exit code, standard output and standard error of one command."""
-        with tempfile.TemporaryDirectory() as below:
-            out, err = Path(below, "out"), Path(below, "err")
-            request = {
-                "arguments": list(arguments),
-                "environment": dict(environment),
-                "folder": os.getcwd(),
-                "out": str(out),
-                "err": str(err),
-            }
-            print(json.dumps(request), file=self._process.stdin, flush=True)
-            if not select.select([self._process.stdout], [], [], timeout_s)[0]:
-                raise TimeoutError(f"{arguments} took more than {timeout_s:g} s")
-            code = int(self._process.stdout.readline())
-            return code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8")
+    def start(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        out: str = os.devnull,
+        err: str = os.devnull,
+    ) -> int:
+        """Start a command that writes to these files, and return its process id."""
+        request = {
+            "arguments": list(arguments),
+            "environment": dict(environment),
+            "folder": os.getcwd(),
+            "out": out,
+            "err": err,
+        }
+        print(json.dumps(request), file=self._process.stdin, flush=True)
+        return int(self._process.stdout.readline())
+
+    def has_ended(self, timeout_s: float = 0) -> bool:
+        """Return whether the command ends in this time."""
+        return bool(select.select([self._process.stdout], [], [], timeout_s)[0])
+
+    def exit_code(self) -> int:
+        """Wait for the command and return its exit code; a signal is a negative one."""
+        return int(self._process.stdout.readline())
 
     def close(self) -> None:
         """End the process; a command still running is left to itself."""
@@ -62,4 +70,11 @@ def run_command(
     arguments: Sequence[str], environment: Mapping[str, str], timeout_s: float = 300
 ) -> tuple[int, str, str]:
     """Run one command and return its exit code, standard output and standard error."""
-    return command_server().run(arguments, environment, timeout_s)
+    with tempfile.TemporaryDirectory() as below:
+        out, err = Path(below, "out"), Path(below, "err")
+        server = command_server()
+        pid = server.start(arguments, environment, str(out), str(err))
+        if not server.has_ended(timeout_s):
+            os.kill(pid, signal.SIGKILL)
+        code = server.exit_code()
+        return code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8")

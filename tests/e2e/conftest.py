@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
@@ -65,9 +64,18 @@ class Command:
         return json.loads(self.run(*arguments, "--json", code=code)[0])
 
 
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The networks that any library of these tests has prepared."""
+    return tmp_path_factory.mktemp("prepared")
+
+
 @pytest.fixture
-def smallsight(tmp_path: Path) -> Iterator[Command]:
+def smallsight(tmp_path: Path, prepared: Path) -> Iterator[Command]:
+    """The command with an empty home, but for networks that need not be prepared again."""
     command = Command(tmp_path / "home")
+    command.home.mkdir()
+    (command.home / "graphs").symlink_to(prepared)
     yield command
     end_all(command)
 
@@ -77,10 +85,6 @@ def end_all(command: Command) -> None:
         if process.poll() is None:
             process.kill()
         process.communicate()
-
-
-def descendants(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    return psutil.Process(process.pid).children(recursive=True)
 
 
 @pytest.fixture(scope="session")
