@@ -3,13 +3,12 @@
 import json
 import os
 import re
-import subprocess
-import sys
 
 import pytest
 from PIL import Image
 
 from contract.checkout import GUIDE
+from forked_commands import run_command as run_forked
 
 PRECISIONS = {"fp32", "bf16", "fp16", "int8", "int4", "nf4"}
 
@@ -53,11 +52,10 @@ def run(tmp_path_factory):
     }
 
     def run_command(*arguments, exit_code=0):
-        command = [sys.executable, "-m", "smallsight", *map(str, arguments), "--json", "--quiet"]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-        assert done.returncode == exit_code, done.stderr
-        assert done.stderr == ""
-        return json.loads(done.stdout)
+        code, out, err = run_forked([*map(str, arguments), "--json", "--quiet"], environment)
+        assert code == exit_code, err
+        assert err == ""
+        return json.loads(out)
 
     run_command.pictures = pictures
     run_command.others = others

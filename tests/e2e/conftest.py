@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from PIL import Image, ImageDraw, ImageFont
+
+from forked_commands import run_command
 
 WORDS = [
     *("monday", "coffee", "robot", "pizza", "deadline", "server", "garden", "lighthouse", "umbrella"),
@@ -24,7 +25,11 @@ WORDS = [
 
 @dataclass
 class Command:
-    """Runs ``smallsight`` with its own home; every process is ended when the test is."""
+    """Runs ``smallsight`` with its own home; every process is ended when the test is.
+
+    ``run`` and ``json`` fork the process of the command from one that has imported the program, and return
+    when it has ended. ``start`` begins a fresh one, like a shell.
+    """
 
     home: Path
     started: list[subprocess.Popen[str]] = field(default_factory=list)
@@ -32,7 +37,7 @@ class Command:
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "smallsight", *map(str, arguments)],
-            env={**os.environ, "SMALLSIGHT_HOME": str(self.home), "COLUMNS": "200"},
+            env=self.environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -40,7 +45,16 @@ class Command:
         self.started.append(process)
         return process
 
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "SMALLSIGHT_HOME": str(self.home), "COLUMNS": "200"}
+
     def run(self, *arguments: str | Path, code: int = 0) -> tuple[str, str]:
+        ended, out, err = run_command([*map(str, arguments)], self.environment())
+        assert ended == code, f"exit code {ended}\n{out}\n{err}"
+        return out, err
+
+    def run_afresh(self, *arguments: str | Path, code: int = 0) -> tuple[str, str]:
+        """Do the same in a fresh process, for what is decided while the program is imported."""
         process = self.start(*arguments)
         out, err = process.communicate(timeout=300)
         assert process.returncode == code, f"exit code {process.returncode}\n{out}\n{err}"
@@ -50,9 +64,18 @@ class Command:
         return json.loads(self.run(*arguments, "--json", code=code)[0])
 
 
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The networks that any library of these tests has prepared."""
+    return tmp_path_factory.mktemp("prepared")
+
+
 @pytest.fixture
-def smallsight(tmp_path: Path) -> Iterator[Command]:
+def smallsight(tmp_path: Path, prepared: Path) -> Iterator[Command]:
+    """The command with an empty home, but for networks that need not be prepared again."""
     command = Command(tmp_path / "home")
+    command.home.mkdir()
+    (command.home / "graphs").symlink_to(prepared)
     yield command
     end_all(command)
 
@@ -62,10 +85,6 @@ def end_all(command: Command) -> None:
         if process.poll() is None:
             process.kill()
         process.communicate()
-
-
-def descendants(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    return psutil.Process(process.pid).children(recursive=True)
 
 
 @pytest.fixture(scope="session")

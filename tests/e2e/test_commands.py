@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -32,17 +33,29 @@ def pictures(tmp_path_factory: pytest.TempPathFactory, draw_text: DrawText) -> P
 def library(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Iterator[Command]:
     """An indexed library that the tests of this module only add words to."""
     command = Command(tmp_path_factory.mktemp("library") / "home")
-    command.run("index", pictures)
+    (command.home.parent / "report.json").write_text(command.run("index", pictures, "--json")[0])
     yield command
     end_all(command)
+
+
+@pytest.fixture
+def copied(library: Command, smallsight: Command) -> Command:
+    """The same library, to change as a test likes."""
+    shutil.copytree(library.home, smallsight.home, ignore=lambda *_: ["graphs"], dirs_exist_ok=True)
+    return smallsight
+
+
+@pytest.fixture
+def without_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMALLSIGHT_INDEX__OCR", "false")
 
 
 def names(hits: list[dict[str, str]]) -> list[str]:
     return [Path(hit["path"]).name for hit in hits]
 
 
-def test_indexing_tells_what_it_found_and_what_it_skipped(smallsight: Command, pictures: Path):
-    report = smallsight.json("index", pictures)
+def test_indexing_tells_what_it_found_and_what_it_skipped(library: Command, pictures: Path):
+    report = json.loads((library.home.parent / "report.json").read_text())
     assert report["folders"][0] | {"hash_s": 0} == {
         "path": str(pictures),
         "found": 5,
@@ -101,6 +114,7 @@ def test_nothing_found_is_said(library: Command):
     assert library.json("search", "--mode", "keyword", "zzzzqqqq") == []
 
 
+@pytest.mark.usefixtures("without_reading")
 def test_similar_pictures_are_found_from_a_picture(smallsight: Command, draw_text: DrawText, tmp_path: Path):
     album = tmp_path / "album"
     draw_text(album / "one.png", "MONDAY AGAIN")
@@ -145,34 +159,31 @@ def test_folders_are_listed(library: Command, pictures: Path):
     assert (folder["path"], folder["pictures"]) == (str(pictures), 5)
 
 
-def test_forgetting_a_folder_leaves_its_files(smallsight: Command, pictures: Path, tmp_path: Path):
-    album = tmp_path / "album"
-    shutil.copytree(pictures, album)
-    smallsight.run("index", album)
-    smallsight.run("folders", "remove", album)
-    assert smallsight.json("folders") == []
-    assert smallsight.json("search", "monday") == []
-    assert (album / "IMG_1.png").exists()
+def test_forgetting_a_folder_leaves_its_files(copied: Command, pictures: Path):
+    copied.run("folders", "remove", pictures)
+    assert copied.json("folders") == []
+    assert copied.json("search", "monday") == []
+    assert (pictures / "IMG_1.png").exists()
 
 
+@pytest.mark.usefixtures("without_reading")
 def test_a_folder_on_an_unplugged_disk_does_not_stop_the_others(
     smallsight: Command, draw_text: DrawText, tmp_path: Path
 ):
-    draw_text(tmp_path / "disk" / "a.png", "first picture")
-    draw_text(tmp_path / "here" / "b.png", "second picture")
-    smallsight.run("index", tmp_path / "disk")
-    smallsight.run("index", tmp_path / "here")
+    draw_text(tmp_path / "disk" / "picture a.png", "first")
+    draw_text(tmp_path / "here" / "picture b.png", "second")
+    smallsight.run("index", tmp_path / "disk", tmp_path / "here")
     (tmp_path / "disk").rename(tmp_path / "unplugged")
-    draw_text(tmp_path / "here" / "c.png", "third picture")
+    draw_text(tmp_path / "here" / "picture c.png", "third")
     report = smallsight.json("index")
     assert [(problem["path"], problem["code"]) for problem in report["problems"]] == [
         (str(tmp_path / "disk"), "bad_folder")
     ]
-    assert report["stages"]["read"]["done"] == 1
+    assert report["stages"]["look"]["done"] == 1
     assert {Path(hit["path"]).name for hit in smallsight.json("search", "picture")} == {
-        "a.png",
-        "b.png",
-        "c.png",
+        "picture a.png",
+        "picture b.png",
+        "picture c.png",
     }
 
 
@@ -212,21 +223,21 @@ def test_a_wrong_setting_names_itself(smallsight: Command, monkeypatch: pytest.M
 
 
 def test_a_damaged_library_is_a_sentence(smallsight: Command):
-    smallsight.home.mkdir()
     (smallsight.home / "library.sqlite3").write_bytes(b"not a database" * 1000)
     _, err = smallsight.run("search", "cat", code=4)
     assert "your pictures are not affected" in err
 
 
+@pytest.mark.usefixtures("without_reading")
 def test_without_the_optional_parts_words_still_work(
     smallsight: Command, pictures: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     """No OCR and no text model: names are searchable, and each missing part is named once."""
-    monkeypatch.setenv("SMALLSIGHT_INDEX__OCR", "false")
-    monkeypatch.setenv("PYTHONPATH", str(blocked_packages(tmp_path)))
-    _, err = smallsight.run("index", pictures)
+    paths = [str(blocked_packages(tmp_path)), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in paths if path))
+    _, err = smallsight.run_afresh("index", pictures)
     assert err.count("Search by meaning is off") == 1
-    out, err = smallsight.run("search", "IMG_2")
+    out, err = smallsight.run_afresh("search", "IMG_2")
     assert "IMG_2.png" in out
     assert err.count("Searched by words only") == 1
 
@@ -266,6 +277,7 @@ def test_the_library_is_whole_after_all_this(library: Command):
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
+@pytest.mark.usefixtures("without_reading")
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="no terminals on this system")
 def test_on_a_terminal_there_is_a_progress_bar(smallsight: Command, pictures: Path):
     import pty

@@ -13,6 +13,12 @@ from tiny_smolvlm import SHAPES, make_checkpoint
 from .conftest import Command
 
 
+@pytest.fixture(autouse=True)
+def without_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what these tests do not look at, and what takes longest."""
+    monkeypatch.setenv("SMALLSIGHT_INDEX__OCR", "false")
+
+
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
     """Three pictures whose names say something, and one damaged file."""

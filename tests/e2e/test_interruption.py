@@ -2,47 +2,59 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from PIL import Image
 
-from .conftest import WORDS, Command, descendants, end_all
+from forked_commands import command_server
 
-NUM_PICTURES = 200
+from .conftest import WORDS, Command
+
+NUM_WITH_TEXT, NUM_PLAIN = 24, 48  # together more than are opened once for everything
 NUM_KILLS = 30
 INDEX = ("index", "--model", "test")
-LONGEST_LIFE_S = 6.0
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory, draw_text: Callable[[Path, str], None]) -> Path:
-    """Two hundred files: some the same, one damaged, in folders."""
+    """Seventy-odd files: some with text, some the same, one damaged, in folders."""
     folder = tmp_path_factory.mktemp("pictures")
     chance = random.Random(20)
-    for number in range(NUM_PICTURES - 6):
-        words = f"{chance.choice(WORDS)} {chance.choice(WORDS)} {number}"
-        draw_text(folder / f"folder {number % 7}" / f"{number:03}.png", words)
-    for number in range(5):
-        copy = folder / f"copy {number}.png"
-        copy.write_bytes((folder / f"folder {number}" / f"{number:03}.png").read_bytes())
-    (folder / "damaged.png").write_bytes(copy.read_bytes()[:200])
+    for number in range(NUM_WITH_TEXT + NUM_PLAIN):
+        words = f"{chance.choice(WORDS)} {number}"
+        path = folder / f"folder {number % 7}" / f"{words} {number:03}.png"
+        if number % 3 == 0:
+            draw_text(path, words)
+        else:
+            path.parent.mkdir(exist_ok=True)
+            Image.new("RGB", (32 + number, 32), (3 * number, 90, 10)).save(path)
+        if number < 5:
+            (folder / f"copy {number}.png").write_bytes(path.read_bytes())
+    (folder / "damaged.png").write_bytes(path.read_bytes()[:60])
     return folder
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def whole(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Command:
+    """A library that was indexed without an interruption."""
     command = Command(tmp_path_factory.mktemp("uninterrupted") / "home")
     command.run(*INDEX, pictures)
-    yield visible_state(command.home)
-    end_all(command)
+    return command
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(whole: Command) -> dict[str, Any]:
+    return visible_state(whole.home)
 
 
 def visible_state(home: Path) -> dict[str, Any]:
@@ -79,31 +91,62 @@ def visible_state(home: Path) -> dict[str, Any]:
         }
 
 
-def test_thirty_kills_change_nothing(
-    smallsight: Command, pictures: Path, uninterrupted: dict[str, Any], record_property: Any
-):
+def num_results(home: Path) -> int:
+    """Return a number that grows with the work."""
+    try:
+        with closing(sqlite3.connect(f"file:{home}/library.sqlite3?mode=ro", uri=True)) as connection:
+            return sum(
+                connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+                for table in ("picture", "outcome")
+            )
+    except sqlite3.OperationalError:
+        return 0  # not made yet, or only in part
+
+
+def kill_after(
+    num_new: int, home: Path, pictures: Path, *, reads: bool, chance: random.Random
+) -> tuple[int, list[psutil.Process]]:
+    """Kill a run once it has added so much; return its exit code, and its children when it was killed."""
+    before = num_results(home)
+    environment = {**Command(home).environment(), "SMALLSIGHT_INDEX__OCR": str(reads)}
+    server = command_server()
+    pid = server.start([*INDEX, str(pictures)], environment)
+    while not server.has_ended(timeout_s=chance.uniform(0, 0.04)):
+        if num_results(home) >= before + num_new:
+            children = psutil.Process(pid).children(recursive=True)
+            os.kill(pid, signal.SIGKILL)
+            return server.exit_code(), children
+    return server.exit_code(), []
+
+
+def test_thirty_kills_change_nothing(tmp_path: Path, pictures: Path, uninterrupted: dict[str, Any]):
     chance = random.Random(7)
-    num_killed = 0
+    home, is_all_but_read = tmp_path / "home 0", False
     orphans: list[psutil.Process] = []
-    while num_killed < NUM_KILLS:
-        process = smallsight.start(*INDEX, pictures)
-        time.sleep(chance.uniform(0.1, LONGEST_LIFE_S))
-        if process.poll() is None:
-            orphans += descendants(process)
-        process.kill()
-        process.communicate()
-        num_killed += 1
-    smallsight.run(*INDEX, pictures)
-    assert visible_state(smallsight.home) == uninterrupted
+    num_kills = 0
+    while num_kills < NUM_KILLS:
+        reads = is_all_but_read or num_kills % 5 == 4  # not always: the process that reads is slow to start
+        num_new = chance.choice([0, 1, 1, 2, 4, 8])
+        code, children = kill_after(num_new, home, pictures, reads=reads, chance=chance)
+        orphans += children
+        num_kills += code == -signal.SIGKILL
+        if code == 0 and reads:
+            assert visible_state(home) == uninterrupted
+            home, is_all_but_read = tmp_path / f"home {num_kills}", False
+        elif code == 0:
+            is_all_but_read = True
+        else:
+            assert code == -signal.SIGKILL
+    Command(home).run(*INDEX, pictures)
+    assert visible_state(home) == uninterrupted
     assert uninterrupted["leases"] == []
-    _gone, alive = psutil.wait_procs(orphans, timeout=10)
+    _gone, alive = psutil.wait_procs(orphans, timeout=60)
     assert not alive, "children outlived the killed process"
-    record_property("kills", num_killed)
+    assert len(orphans) > NUM_KILLS // 3, "the kills came too early to test anything"
 
 
-def test_nothing_is_left_to_do_afterwards(smallsight: Command, pictures: Path):
-    smallsight.run(*INDEX, pictures)
-    report = smallsight.json(*INDEX, pictures)
+def test_nothing_is_left_to_do_afterwards(whole: Command, pictures: Path):
+    report = whole.json(*INDEX, pictures)
     assert report["complete"]
     assert {name: stage["done"] for name, stage in report["stages"].items()} == {
         "look": 0,

@@ -39,6 +39,7 @@ def test_two_lengths_say_different_things(smallsight: Command, picture: Path, ch
 def test_a_library_is_described_and_again_in_another_length(
     smallsight: Command, picture: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setenv("SMALLSIGHT_INDEX__OCR", "false")
     asked = ("index", picture.parent, "--model", checkpoint)
     assert smallsight.json(*asked)["stages"]["describe"]["done"] == 1
     assert smallsight.json(*asked)["stages"]["describe"]["done"] == 0

@@ -34,21 +34,28 @@ def model(request, tmp_path_factory):
         yield loaded
 
 
+def told(model, shown, prompt, max_tokens):
+    """Return what the model says about each scene; together takes a quarter of the time."""
+    images = [scene.image for scene in shown]
+    return [answer.text for answer in model.describe_many(images, prompt=prompt, max_tokens=max_tokens)]
+
+
 @needs_fonts
 def test_it_reads_large_text(model):
     wrong = wanted = 0
-    for scene in scenes(LARGE, NUM_PICTURES, lambda scene: len(scene.lines) == 1):
+    shown = list(scenes(LARGE, NUM_PICTURES, lambda scene: len(scene.lines) == 1))
+    for scene, said in zip(shown, told(model, shown, READ[0], 64), strict=True):
         text = scene.lines[0].text
-        said = model.ask(scene.image, READ[0], max_tokens=64).text.strip()
-        wrong, wanted = wrong + edit_distance(said, text), wanted + len(text)
+        wrong, wanted = wrong + edit_distance(said.strip(), text), wanted + len(text)
     assert wrong < 0.3 * wanted
 
 
 @needs_fonts
 def test_it_names_things_far_more_often_than_chance(model):
     hits = named = shown = 0
-    for scene in scenes(THINGS_ONLY, NUM_PICTURES, lambda scene: bool(scene.things)):
-        said = named_things(model.ask(scene.image, DESCRIBE[0], max_tokens=96).text)
+    scenes_shown = list(scenes(THINGS_ONLY, NUM_PICTURES, lambda scene: bool(scene.things)))
+    for scene, text in zip(scenes_shown, told(model, scenes_shown, DESCRIBE[0], 96), strict=True):
+        said = named_things(text)
         seen = {thing.name for thing in scene.things}
         hits, named, shown = hits + len(said & seen), named + len(said), shown + len(seen)
     assert 2 * hits > 0.6 * (named + shown)  # of 79 names, chance finds about one in forty
@@ -72,7 +79,10 @@ def test_it_is_what_describes_when_nothing_else_is_chosen(smallsight: Command):
     assert other["text"] == "sticker 5"
 
 
-def test_the_demo_describes_the_stickers_and_finds_what_is_only_drawn(smallsight: Command):
+def test_the_demo_describes_the_stickers_and_finds_what_is_only_drawn(
+    smallsight: Command, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SMALLSIGHT_INDEX__OCR", "false")  # the page of first steps reads the same pictures
     shown = smallsight.json("demo")
     described = {row["picture"] for row in shown["pictures"] if row["description"]}
     assert described == {f"stickers/{path.name}" for path in STICKERS.glob("*.png")}

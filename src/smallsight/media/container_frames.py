@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import bisect
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
+from typing import TypeVar
 
 import av
 from av.stream import Disposition
@@ -19,7 +20,9 @@ from smallsight.errors import CorruptPictureError, UnsupportedFormatError
 from smallsight.media.video_formats import CONTAINERS
 from smallsight.media.video_limits import VideoFacts, VideoRequest, check_length, check_size, reporting_damage
 
-__all__ = ["CODECS", "ContainerFrames"]
+__all__ = ["CODECS", "ContainerFrames", "open_container"]
+
+_Value = TypeVar("_Value")
 
 # Written by phones, cameras, browsers and the tools of the last twenty years; other codecs are never opened.
 CODECS = frozenset(
@@ -31,6 +34,21 @@ _TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: I
 _FALLBACK_RATE = Fraction(25)
 _MAX_RATE_ERROR = Fraction(1, 20)
 _BEFORE = -(2**63)  # earlier than any timestamp
+
+
+def open_container(data: bytes, request: VideoRequest) -> ContainerFrames:
+    """Open the first video stream of a file."""
+    return _with_known_errors(lambda: ContainerFrames(data, request))
+
+
+def _with_known_errors(work: Callable[[], _Value]) -> _Value:
+    """Return what ``work`` returns; raises ValueError for errors that PyAV derives from no built-in one."""
+    try:
+        return work()
+    except MemoryError:
+        raise
+    except av.FFmpegError as error:
+        raise ValueError(str(error)) from error
 
 
 class ContainerFrames:
@@ -63,7 +81,9 @@ class ContainerFrames:
 
     def frame(self, index: int) -> Image.Image:
         """Return a frame; seeks if there is a key frame between the last frame and this one."""
-        return reporting_damage(self._request.format, lambda: self._image(self._find(index)))
+        return reporting_damage(
+            self._request.format, lambda: _with_known_errors(lambda: self._image(self._find(index)))
+        )
 
     def _check_codec(self) -> None:
         name = self._stream.codec_context.codec.canonical_name

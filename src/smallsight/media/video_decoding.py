@@ -20,6 +20,6 @@ def open_video(data: bytes, request: VideoRequest) -> VideoSource:
         from smallsight.media.animation_frames import AnimationFrames  # noqa: PLC0415 - one kind is needed
 
         return reporting_damage(request.format, lambda: AnimationFrames(data, request))
-    from smallsight.media.container_frames import ContainerFrames  # noqa: PLC0415 - optional package
+    from smallsight.media.container_frames import open_container  # noqa: PLC0415 - optional package
 
-    return reporting_damage(request.format, lambda: ContainerFrames(data, request))
+    return reporting_damage(request.format, lambda: open_container(data, request))

@@ -97,10 +97,10 @@ def test_a_grown_child_is_replaced(reader: TextReader, monkeypatch: pytest.Monke
     assert child_of(reader).pid != first
 
 
-def test_closing_ends_the_child(tmp_path: Path):
-    with TextReader(Settings(home=tmp_path)) as reader:
-        reader.read(drawn("hello"))
-        child = child_of(reader)
+def test_closing_ends_the_child(reader: TextReader):
+    reader.read(drawn("hello"))
+    child = child_of(reader)
+    reader.close()
     child.wait(10)
     assert not child.is_running()
 
