@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 
 # Two workers share two cores. Torch's threads wait for each other by spinning: with one thread each, the
 # references took a quarter of the processor time. Children inherit it.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
+
+# Of the time that a server takes to start, a sixth went into compiling the package where nothing may keep it.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # What takes longest begins first, so that no worker is left with it at the end.
 _SLOW_FIRST = (
