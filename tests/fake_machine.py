@@ -21,6 +21,7 @@ class Machine:
     sizes: dict[str, int]
     taken: dict[str, int] = field(default_factory=dict)
     loads: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
     failure: Exception | None = None
     total: int = 10 * GIB
@@ -55,6 +56,7 @@ class FakeModel:
 
     def close(self) -> None:
         del self.machine.taken[self.name]
+        self.machine.closed.append(self.name)
 
 
 def served(name: str, needed: int | None = GIB, **more: object) -> ServedModel:

@@ -3,9 +3,14 @@
 Importing this package loads nothing heavy: neither OpenVINO, nor a database, nor a web stack.
 """
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from smallsight.version import __version__
+
+# Importing openvino reports the import to its makers (2026.4.1): it keeps an id and counts in the home folder
+# and sends them. Without this package it uses a stub that does nothing.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # as a failed import is marked
 
 if TYPE_CHECKING:
     from smallsight.model.loading import load

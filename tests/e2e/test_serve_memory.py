@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,46 +35,56 @@ def ask(server: Server, **body: Any) -> int:
     return server.ask(**{"model": "tiny", "max_tokens": 2, "messages": QUESTION, **body}).status_code
 
 
-def test_loading_is_seen_in_health(home: Path):
-    with running(home) as server:
-        asked = threading.Thread(target=ask, args=(server,))
-        asked.start()
-        seen = []
-        while asked.is_alive():
-            seen += [(one["stage"], one["progress_percent"]) for one in server.health()["models"]]
-        asked.join()
-        loading = [percent for stage, percent in seen if stage == "loading"]
-        assert loading == sorted(loading)
-        assert any(0 < percent <= 80 for percent in loading), seen
-        assert server.health()["models"][0]["progress_percent"] == 100
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Iterator[Server]:
+    """A server that keeps its models for ever; ``slow`` is asked for only once."""
+    home = tmp_path_factory.mktemp("memory") / "home"
+    for name in ("tiny", "slow"):
+        RegisteredModels(home / "models.json").add(RegisteredModel(name, tiny, "smolvlm"))
+    bounds = {"memory__keep_alive_s": "-1", "memory__max_loaded_models": "2"}
+    with running(home, threads="1", **bounds) as one:
+        yield one
 
 
-def test_for_ever_is_for_ever(home: Path):
-    with running(home, memory__keep_alive_s="-1") as server:
-        assert ask(server) == 200
-        assert [one["name"] for one in server.health()["models"]] == ["tiny"]
+def test_loading_is_seen_in_health(server: Server):
+    asked = threading.Thread(target=ask, args=(server,), kwargs={"model": "slow"})
+    asked.start()
+    seen = []
+    while asked.is_alive():
+        models = [one for one in server.health()["models"] if one["name"] == "slow"]
+        seen += [(one["stage"], one["progress_percent"]) for one in models]
+    asked.join()
+    loading = [percent for stage, percent in seen if stage == "loading"]
+    assert loading == sorted(loading)
+    assert any(0 < percent <= 80 for percent in loading), seen
+    (slow,) = (one for one in server.health()["models"] if one["name"] == "slow")
+    assert slow["progress_percent"] == 100
 
 
-def test_decoders_count(home: Path):
-    with running(home) as server:
-        assert ask(server, messages=about(data_url(png()))) == 200
-        children = psutil.Process(server.process.pid).children()
-        assert len(children) >= 1
-        memory = server.health()["memory"]
-        assert memory["decoders_bytes"] > 5_000_000
-        assert memory["resident_bytes"] > server.resident_bytes() * 0.9 + memory["decoders_bytes"]
-        told = server.http.get("/metrics").text
-        figures = {
-            kind: float(re.search(rf"^smallsight_memory_{kind}_bytes (\S+)$", told, re.MULTILINE)[1])
-            for kind in ("resident", "peak", "budget", "decoders", "free")
-        }
-        assert figures["budget"] == memory["budget_bytes"]
-        assert figures["peak"] >= figures["resident"] - figures["decoders"] - 50_000_000
-        assert min(figures.values()) > 0
+def test_for_ever_is_for_ever(server: Server):
+    assert ask(server) == 200
+    assert "tiny" in [one["name"] for one in server.health()["models"]]
+
+
+def test_decoders_count(server: Server):
+    assert ask(server, messages=about(data_url(png()))) == 200
+    children = psutil.Process(server.process.pid).children()
+    assert len(children) >= 1
+    memory = server.health()["memory"]
+    assert memory["decoders_bytes"] > 5_000_000
+    assert memory["resident_bytes"] > server.resident_bytes() * 0.9 + memory["decoders_bytes"]
+    told = server.http.get("/metrics").text
+    figures = {
+        kind: float(re.search(rf"^smallsight_memory_{kind}_bytes (\S+)$", told, re.MULTILINE)[1])
+        for kind in ("resident", "peak", "budget", "decoders", "free")
+    }
+    assert figures["budget"] == memory["budget_bytes"]
+    assert figures["peak"] >= figures["resident"] - figures["decoders"] - 50_000_000
+    assert min(figures.values()) > 0
 
 
 def test_what_was_measured_is_known_before_loading_in_the_next_run(home: Path):
-    with running(home) as server:
+    with running(home, threads="1") as server:
         assert ask(server, messages=about(data_url(png()))) == 200
         idle_bytes = server.resident_bytes()
     file = home / "measured-memory.json"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +31,11 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: make_checkpoint(root / name, SHAPES[i]) for i, name in enumerate(NAMES)}
 
 
+@pytest.fixture(scope="module")
+def unregistered(folders: dict[str, Path]) -> Path:
+    return shutil.copytree(folders["tiny"], folders["tiny"].parent / "unregistered")
+
+
 def register(home: Path, folders: dict[str, Path]) -> Path:
     for name, folder in folders.items():
         RegisteredModels(home / "models.json").add(RegisteredModel(name, folder, "smolvlm"))
@@ -36,10 +43,34 @@ def register(home: Path, folders: dict[str, Path]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, folders: dict[str, Path]) -> Iterator[Server]:
-    home = register(tmp_path_factory.mktemp("models") / "home", folders)
+def server(
+    tmp_path_factory: pytest.TempPathFactory, folders: dict[str, Path], unregistered: Path
+) -> Iterator[Server]:
+    names = {**folders, "demanding": folders["tiny"], "bounded": folders["tiny"]}
+    home = register(tmp_path_factory.mktemp("models") / "home", names)
     bounds = {"memory__max_loaded_models": "3", "server__result_cache_bytes": "0"}
-    with running(home, inference__dtype="fp32", **bounds) as one:
+    with running(home, "--model", str(unregistered), threads="1", inference__dtype="fp32", **bounds) as one:
+        yield one
+
+
+@pytest.fixture
+def settings_file(server: Server) -> Iterator[Path]:
+    """The file of settings that change while the server runs; it is gone when the test is over."""
+    file = server.home / "smallsight.toml"
+    yield file
+    file.unlink()
+
+
+@pytest.fixture(scope="module")
+def forgetful(tmp_path_factory: pytest.TempPathFactory, folders: dict[str, Path]) -> Iterator[Server]:
+    """A server that unloads models soon, keeps one at a time, and whose active model cannot be loaded."""
+    root = tmp_path_factory.mktemp("forgetful")
+    broken = shutil.copytree(folders["tiny"], root / "broken")
+    (broken / "tokenizer.json").write_text("{}")
+    home = register(root / "home", {**folders, "broken": broken})
+    values = {"memory__keep_alive_s": "1", "memory__max_loaded_models": "1"}
+    values["server__result_cache_bytes"] = "0"
+    with running(home, "--model", "broken", threads="1", **values) as one:
         yield one
 
 
@@ -251,98 +282,92 @@ def test_three_models_are_loaded_when_asked_for(server: Server):
     assert set(NAMES) <= {model["name"] for model in server.health()["models"]}
 
 
-def test_the_least_recently_used_model_goes_first(tmp_path: Path, folders: dict[str, Path]):
-    home = register(tmp_path / "home", folders)
-    with running(home, memory__max_loaded_models="2", server__result_cache_bytes="0") as server:
-        for name in ("tiny", "small", "tiny", "other"):
-            answer(server, model=name)
-        loaded = [model["name"] for model in server.health()["models"]]
-        assert loaded == ["tiny", "other"]
-        metrics = server.http.get("/metrics").text
-        assert "smallsight_model_loads_total 3.0" in metrics
-        assert "smallsight_model_unloads_total 1.0" in metrics
+def num_loads(server: Server, kind: str = "loads") -> float:
+    line = rf"^smallsight_model_{kind}_total (\S+)$"
+    found = re.search(line, server.http.get("/metrics").text, re.MULTILINE)
+    assert found is not None
+    return float(found[1])
 
 
-@pytest.mark.parametrize(("keep_alive_s", "seconds"), [("0", 0.0), ("1", 0.5)])
-def test_an_idle_model_is_unloaded(
-    tmp_path: Path, folders: dict[str, Path], keep_alive_s: str, seconds: float
-):
-    home = register(tmp_path / "home", folders)
-    with running(home, memory__keep_alive_s=keep_alive_s, server__result_cache_bytes="0") as server:
-        answer(server)
-        began_s = time.monotonic()
-        server.wait_until(lambda: server.health()["models"] == [])
-        assert time.monotonic() - began_s >= seconds
-        answer(server)  # and comes back
+def test_the_least_recently_used_model_goes_first(server: Server, unregistered: Path):
+    for name in ("tiny", "small", "other", "tiny"):
+        answer(server, model=name)
+    assert {model["name"] for model in server.health()["models"]} == set(NAMES)
+    loads = num_loads(server)
+    answer(server, model=unregistered.name)
+    assert {model["name"] for model in server.health()["models"]} == {"tiny", "other", unregistered.name}
+    assert num_loads(server) == loads + 1
+    assert num_loads(server) - num_loads(server, "unloads") == 3
 
 
-def test_no_room_is_told_with_both_figures(tmp_path: Path, folders: dict[str, Path]):
-    home = register(tmp_path / "home", folders)
-    needs = json.dumps(
-        {"tiny": {"memory": {"required_gb": 900}}, "small": {"memory": {"max_memory_gb": 1e-6}}}
+def test_no_room_is_told_with_both_figures(server: Server, settings_file: Path):
+    settings_file.write_text(
+        "models.demanding.memory.required_gb = 900\nmodels.bounded.memory.max_memory_gb = 1e-6\n"
     )
-    with running(home, models=needs) as server:
-        for name in ("tiny", "small"):
-            response = server.ask(model=name)
-            assert response.status_code == 503
-            assert int(response.headers["retry-after"]) > 0
-            error = response.json()["error"]
-            assert (error["code"], error["type"]) == ("memory_budget", "server_error")
-            assert "GiB of memory, and" in error["message"]
-        answer(server, model="other")
+    for name in ("demanding", "bounded"):
+        response = server.ask(model=name)
+        assert response.status_code == 503
+        assert int(response.headers["retry-after"]) > 0
+        error = response.json()["error"]
+        assert (error["code"], error["type"]) == ("memory_budget", "server_error")
+        assert "GiB of memory, and" in error["message"]
+    answer(server, model="other")
 
 
-def test_values_of_single_models_and_the_active_one_change_while_it_runs(
-    tmp_path: Path, folders: dict[str, Path]
+def test_values_of_single_models_and_the_active_one_change_while_it_runs(server: Server, settings_file: Path):
+    settings_file.write_text('active_model = "tiny"\n[models.tiny.inference]\nmax_tokens = 3\n')
+    first = server.ask(model=None).json()
+    assert (first["model"], first["usage"]["completion_tokens"]) == ("tiny", 3)
+    settings_file.write_text('active_model = "other"\n[inference]\nmax_tokens = 5\n')
+    second = server.ask(model=None).json()
+    assert (second["model"], second["usage"]["completion_tokens"]) == ("other", 5)
+    settings_file.write_text("active_model = [\n")  # being edited
+    assert server.ask(model=None).json()["model"] == "other"
+    settings_file.write_text('active_model = "nobody"\n')
+    assert server.ask(model=None).status_code == 404
+    assert server.health()["active_model"] == "nobody"
+    settings_file.write_text("[inference]\nmax_tokens = 1\n")
+    last = server.ask(model=None).json()
+    assert (last["model"], last["usage"]["completion_tokens"]) == (unregistered.name, 1)
+
+
+def test_a_folder_can_be_the_active_model_and_no_other_can(
+    server: Server, folders: dict[str, Path], unregistered: Path
 ):
-    home = register(tmp_path / "home", folders)
-    file = home / "smallsight.toml"
-    file.write_text('active_model = "tiny"\n[models.tiny.inference]\nmax_tokens = 3\n')
-    with running(home) as server:
-        first = server.ask(model=None).json()
-        assert (first["model"], first["usage"]["completion_tokens"]) == ("tiny", 3)
-        file.write_text('active_model = "other"\n[inference]\nmax_tokens = 5\n')
-        second = server.ask(model=None).json()
-        assert (second["model"], second["usage"]["completion_tokens"]) == ("other", 5)
-        file.write_text("active_model = [\n")  # being edited
-        assert server.ask(model=None).json()["model"] == "other"
+    server.wait_until(lambda: server.http.get("/health/ready").status_code == 200)
+    assert server.ask(max_tokens=3).json()["model"] == unregistered.name
+    assert server.ask(model=unregistered.name, max_tokens=3).status_code == 200
+    assert unregistered.name in [model["id"] for model in server.http.get("/v1/models").json()["data"]]
+    for path in (folders["small"], folders["tiny"].parent / "small" / ".." / "other", "./small", ".."):
+        assert server.ask(model=str(path)).status_code == 404
 
 
-def test_a_folder_can_be_the_active_model_and_no_other_can(tmp_path: Path, folders: dict[str, Path]):
-    with running(tmp_path / "home", "--model", str(folders["tiny"])) as server:
-        server.wait_until(lambda: server.http.get("/health/ready").status_code == 200)
-        assert server.ask().json()["model"] == "tiny"
-        assert server.ask(model="tiny").status_code == 200
-        assert "tiny" in [model["id"] for model in server.http.get("/v1/models").json()["data"]]
-        for path in (folders["small"], folders["tiny"].parent / "small" / ".." / "other", "./small", ".."):
-            assert server.ask(model=str(path)).status_code == 404
+def test_a_broken_checkpoint_is_told_without_its_place(forgetful: Server):
+    forgetful.wait_until(lambda: forgetful.http.get("/health/ready").json()["status"] == "model_failed")
+    response = forgetful.ask(model="broken")
+    assert response.status_code == 500
+    assert str(forgetful.home.parent) not in response.text
+    assert forgetful.http.get("/health/live").status_code == 200
+    assert forgetful.ask(model="test").status_code == 200
 
 
-def test_a_broken_checkpoint_is_told_without_its_place(tmp_path: Path, folders: dict[str, Path]):
-    broken = tmp_path / "broken"
-    broken.mkdir()
-    for file in folders["tiny"].iterdir():
-        (broken / file.name).write_bytes(file.read_bytes())
-    (broken / "tokenizer.json").write_text("{}")
-    home = register(tmp_path / "home", {"broken": broken})
-    with running(home, "--model", "broken") as server:
-        server.wait_until(lambda: server.http.get("/health/ready").json()["status"] == "model_failed")
-        response = server.ask(model="broken")
-        assert response.status_code == 500
-        assert str(tmp_path) not in response.text
-        assert server.http.get("/health/live").status_code == 200
-        assert server.ask(model="test").status_code == 200
+def test_an_idle_model_is_unloaded(forgetful: Server):
+    answer(forgetful)
+    began_s = time.monotonic()
+    answer(forgetful)
+    forgetful.wait_until(lambda: forgetful.health()["models"] == [])
+    assert time.monotonic() - began_s >= 1
+    answer(forgetful)  # and comes back
 
 
-def test_memory_comes_back_when_models_go(tmp_path: Path, folders: dict[str, Path]):
-    home = register(tmp_path / "home", folders)
-    with running(home, memory__keep_alive_s="0", server__result_cache_bytes="0") as server:
-        for name in NAMES:  # the runtime itself is loaded once and stays
-            answer(server, model=name)
-        server.wait_until(lambda: server.health()["models"] == [])
-        before_bytes = server.resident_bytes()
-        for _ in range(3):
-            for name in NAMES:
-                answer(server, model=name, messages=about(data_url(png(1, 140, 140))))
-        server.wait_until(lambda: server.health()["models"] == [])
-        server.wait_until(lambda: server.resident_bytes() < 1.1 * before_bytes)
+def test_memory_comes_back_when_models_go(forgetful: Server):
+    for name in NAMES:  # the runtime itself is loaded once and stays
+        answer(forgetful, model=name)
+    forgetful.wait_until(lambda: forgetful.health()["models"] == [])
+    before_bytes = forgetful.resident_bytes()
+    loads = num_loads(forgetful)
+    for name in NAMES * 3:
+        answer(forgetful, model=name, messages=about(data_url(png(1, 140, 140))))
+    assert num_loads(forgetful) == loads + 9
+    forgetful.wait_until(lambda: forgetful.health()["models"] == [])
+    forgetful.wait_until(lambda: forgetful.resident_bytes() < 1.1 * before_bytes)

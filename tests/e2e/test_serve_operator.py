@@ -40,18 +40,6 @@ def test_settings_are_shown_with_their_origin_before_it_starts(tmp_path: Path):
     assert found["log_format"] == ("text", "default")
 
 
-def test_the_active_model_changes_though_a_flag_named_one(tmp_path: Path):
-    home = tmp_path / "home"
-    with running(home, "--model", "test") as server:
-        assert server.ask().json()["model"] == "test"
-        (home / "smallsight.toml").write_text('active_model = "nobody"\n')
-        assert server.ask().status_code == 404
-        assert server.health()["active_model"] == "nobody"
-        (home / "smallsight.toml").write_text("[inference]\nmax_tokens = 1\n")
-        answer = server.ask().json()
-        assert (answer["model"], answer["usage"]["completion_tokens"]) == ("test", 1)
-
-
 @pytest.mark.parametrize("log_format", ["json", "text"])
 def test_the_log_tells_what_happened_and_no_secrets(tmp_path: Path, log_format: str):
     home = tmp_path / "home"

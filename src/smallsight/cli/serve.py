@@ -32,15 +32,15 @@ def serve(
     quiet: QuietFlag = False,
 ) -> None:
     """Answer questions about pictures over HTTP, as OpenAI's API does."""
-    from smallsight.serve.process import serve as run
-    from smallsight.services.live_settings import LiveSettings
-    from smallsight.services.logs import configure_logging
-
     out = get_output(json=json, quiet=quiet)
     flags = _flags(host, port, model, log_format)
     if print_settings:
         show_settings(out, flags)
         return
+    from smallsight.serve.process import serve as run
+    from smallsight.services.live_settings import LiveSettings
+    from smallsight.services.logs import configure_logging
+
     live = LiveSettings(flags)
     settings = live.current()
     configure_logging(settings.log_level, settings.log_format)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import itertools
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 
 import pytest
 
+from clocks import GENEROUS_S
 from smallsight.errors import SmallsightError
 from smallsight.http.event_stream import (
     ClientLeftError,
@@ -19,19 +21,28 @@ from smallsight.http.event_stream import (
 
 
 async def stays() -> dict[str, str]:
-    await asyncio.sleep(100)
-    return {"type": "http.disconnect"}
+    return await asyncio.Future()
 
 
-async def leaves() -> dict[str, str]:
-    await asyncio.sleep(0.05)
-    return {"type": "http.disconnect"}
+class Leaves:
+    """A client that is gone once it is told so."""
+
+    def __init__(self) -> None:
+        self.is_gone = asyncio.Event()
+
+    async def __call__(self) -> dict[str, str]:
+        await self.is_gone.wait()
+        return {"type": "http.disconnect"}
 
 
-async def numbers(count: int) -> AsyncIterator[bytes]:
-    for number in range(count):
-        await asyncio.sleep(0.01)
+async def numbers(
+    count: int | None = None, then: Callable[[int], object] = lambda _: None
+) -> AsyncIterator[bytes]:
+    """Yield events for ever or ``count`` of them; after each one others have their turn."""
+    for number in itertools.count() if count is None else range(count):
         yield event({"n": number})
+        then(number)
+        await asyncio.sleep(0)
 
 
 def send_all(events: AsyncIterator[bytes], receive) -> tuple[list[dict], list[str]]:
@@ -46,7 +57,7 @@ def send_all(events: AsyncIterator[bytes], receive) -> tuple[list[dict], list[st
         until.callback(closed.append, "closed")
         await EventStream(events, until)({}, receive, send)
 
-    asyncio.run(asyncio.wait_for(go(), 10))
+    asyncio.run(asyncio.wait_for(go(), GENEROUS_S))
     return sent, closed
 
 
@@ -63,8 +74,11 @@ def test_events_and_an_end():
 
 
 def test_a_client_that_leaves_ends_it_and_everything_is_given_back():
-    sent, closed = send_all(numbers(1000), leaves)
-    assert len(sent) < 20
+    client = Leaves()
+    sent, closed = send_all(
+        numbers(then=lambda number: client.is_gone.set() if number == 3 else None), client
+    )
+    assert 5 <= len(sent) < 20
     assert closed == ["closed"]
 
 
@@ -84,13 +98,16 @@ def test_an_error_in_the_midst_is_the_last_event():
 def test_everything_is_given_back_when_the_server_ends():
     closed: list[str] = []
 
-    async def send(message: dict) -> None: ...
-
     async def go() -> None:
+        has_begun = asyncio.Event()
+
+        async def send(message: dict) -> None:
+            has_begun.set()
+
         until = AsyncExitStack()
         until.callback(closed.append, "closed")
-        sending = asyncio.create_task(EventStream(numbers(1000), until)({}, stays, send))
-        await asyncio.sleep(0.05)
+        sending = asyncio.create_task(EventStream(numbers(), until)({}, stays, send))
+        await has_begun.wait()
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
 
@@ -100,7 +117,7 @@ def test_everything_is_given_back_when_the_server_ends():
 
 def test_work_goes_on_while_the_client_is_there():
     async def work() -> int:
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0)
         return 5
 
     assert asyncio.run(while_connected(stays, work())) == 5
@@ -108,15 +125,17 @@ def test_work_goes_on_while_the_client_is_there():
 
 def test_work_is_given_up_when_it_is_not():
     given_up: list[bool] = []
+    client = Leaves()
 
     async def work() -> None:
+        client.is_gone.set()
         try:
-            await asyncio.sleep(100)
+            await asyncio.Future()
         finally:
             given_up.append(True)
 
     with pytest.raises(ClientLeftError):
-        asyncio.run(while_connected(leaves, work()))
+        asyncio.run(while_connected(client, work()))
     assert given_up == [True]
 
 

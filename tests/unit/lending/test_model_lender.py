@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import gc
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from clocks import GENEROUS_S, HandClock
+from clocks import GENEROUS_S
 from fake_machine import GIB, Machine, served
 from smallsight.errors import BrokenCheckpointError, MemoryBudgetError, OutOfResourcesError
 from smallsight.lending.measured_memory import MeasuredMemory
@@ -43,6 +43,9 @@ def run(
         assert machine.taken == {}
 
     asyncio.run(go())
+
+
+pytestmark = pytest.mark.usefixtures("old_objects_aside")
 
 
 @pytest.fixture
@@ -287,28 +290,20 @@ def test_an_idle_model_goes_after_a_while(machine: Machine, keep_alive_s: float)
 
 def test_a_use_starts_the_while_anew(machine: Machine):
     async def work(pool: ModelLender) -> None:
-        loop = asyncio.get_running_loop()
-        clock = loop.time = HandClock(loop.time())
-        for _ in range(8):
-            await _use(pool, "a")
-            clock.now_s += 2
-            await let_others_run()
-        assert machine.loads == ["a"]
-        clock.now_s += 1.01
-        while pool.loaded():
-            await asyncio.sleep(0)
+        for name in ("a", "b", "a"):
+            await _use(pool, name)
+        await until(lambda: pool.loaded() == ())
+        assert machine.closed[-2:] == ["b", "a"], "the one used last goes last"
 
-    run(machine, work, keep_alive_s=3)
+    run(machine, work, keep_alive_s=0.1)
 
 
 def test_for_ever_is_for_ever(machine: Machine):
     async def work(pool: ModelLender) -> None:
         await _use(pool, "a")
-        loop = asyncio.get_running_loop()
-        clock = loop.time = HandClock(loop.time())
-        clock.now_s += 20  # run() waits a minute
         await let_others_run()
         assert [one.name for one in pool.loaded()] == ["a"]
+        assert not [one for one in threading.enumerate() if one.name == "smallsight-idle"], "nothing waits"
 
     run(machine, work, keep_alive_s=-1)
 
@@ -368,13 +363,3 @@ def test_looks_outlive_the_model(machine: Machine):
         assert pool.tile_counts() == {"a": TileCounts(4, 2), "b": TileCounts(2, 1), "c": TileCounts(2, 1)}
 
     run(machine, work)
-
-
-def test_collections_pass_over_what_is_loaded_until_the_pool_is_closed(machine: Machine):
-    async def work(pool: ModelLender) -> None:
-        for name in ("a", "b", "c"):
-            async with pool.lend(served(name)) as model:
-                assert not any(one is model for one in gc.get_objects())
-
-    run(machine, work)
-    assert gc.get_freeze_count() == 0

@@ -1,15 +1,17 @@
-"""The socket that a server listens on."""
+"""Where a server may listen, and the socket that it listens on."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+from pathlib import Path
 
 import pytest
 
-from smallsight.errors import ServerError
-from smallsight.serve.process import open_socket
-from smallsight.settings import ServerSettings
+from smallsight.errors import ServerError, SettingsError
+from smallsight.http.api_keys import ApiKeys, Scope
+from smallsight.serve.process import open_socket, require_key_beyond_loopback
+from smallsight.settings import ServerSettings, Settings
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
@@ -41,3 +43,17 @@ def test_a_port_in_use_is_a_sentence():
     ):
         taken.listen()
         open_socket(ServerSettings(port=taken.getsockname()[1]))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "nas.example", "::"])
+def test_listening_to_the_network_takes_a_key(tmp_path: Path, host: str):
+    settings = Settings(home=tmp_path, server=ServerSettings(host=host))
+    with pytest.raises(SettingsError, match=f"Refusing to listen on {host} without an API key"):
+        require_key_beyond_loopback(settings)
+    ApiKeys(settings.api_keys_path).add("one", frozenset(Scope))
+    require_key_beyond_loopback(settings)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+def test_listening_to_this_machine_takes_none(tmp_path: Path, host: str):
+    require_key_beyond_loopback(Settings(home=tmp_path, server=ServerSettings(host=host)))

@@ -1,11 +1,13 @@
 import asyncio
 import io
+from functools import cache
 
 import psutil
 import pytest
 from PIL import Image
 
 from clips import clip
+from clocks import wait_until
 from smallsight.errors import CorruptPictureError
 from smallsight.families.frame_sampling import FewFrames
 from smallsight.model.picture_argument import NamedBytes
@@ -17,6 +19,11 @@ def png(width: int) -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (width, 10)).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+@cache
+def long_video() -> NamedBytes:
+    return NamedBytes("clip.mp4", clip(600, 320, 240))
 
 
 def test_pictures_are_opened_side_by_side_in_two_processes_that_end():
@@ -51,13 +58,12 @@ def is_decoder(child: psutil.Process) -> bool:
 
 def test_a_video_that_is_given_up_costs_no_more_time():
     pool = DecodingThreads(Limits())
-    video = NamedBytes("clip.mp4", clip(600, 320, 240))
+    video = long_video()
 
     async def go() -> None:
         waiting = [asyncio.ensure_future(pool.open_video(video, FewFrames(4))) for _ in range(5)]
-        while len(halted := decoders()) < 2:
-            await asyncio.sleep(0.002)
-        for decoder in halted:
+        await asyncio.to_thread(wait_until, lambda: len(decoders()) >= 2)
+        for decoder in decoders():
             decoder.suspend()
         for one in waiting:
             one.cancel()
@@ -76,7 +82,7 @@ def test_what_decodes_counts_as_memory_until_it_ends():
 
     async def go() -> None:
         assert pool.memory_bytes() == 0
-        video = NamedBytes("clip.mp4", clip(600, 320, 240))
+        video = long_video()
         waiting = [asyncio.ensure_future(pool.open_video(video, FewFrames(4))) for _ in range(4)]
         most_bytes = 0
         while not all(one.done() for one in waiting):  # a decoder that has only begun holds next to nothing

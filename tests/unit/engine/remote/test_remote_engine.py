@@ -19,6 +19,7 @@ from smallsight.families.messages import Detail, Message, TextPart
 from smallsight.remote_settings import RemoteSettings
 
 Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
+POLL_S = 0.01  # how often a server looks whether it is to end
 SAID = {"choices": [{"message": {"content": "Cats"}, "finish_reason": "stop"}]}
 
 
@@ -45,7 +46,7 @@ class Elsewhere:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(POLL_S,), daemon=True).start()
 
     @property
     def url(self) -> str:
