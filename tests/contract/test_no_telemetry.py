@@ -1,4 +1,4 @@
-"""Nothing is reported to anybody. OpenVINO 2026.4.1 does when it is imported, unless its package is absent."""
+"""Nothing is reported to anybody: OpenVINO 2026.4.1 does so when imported, unless a package is absent."""
 
 from __future__ import annotations
 
