@@ -17,6 +17,7 @@ import math
 import os
 import signal
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -261,8 +262,8 @@ def _moved(batch: Batch, device: torch.device) -> Batch:
     return Batch(*(getattr(batch, field.name).to(device, non_blocking=True) for field in fields(Batch)))
 
 
-def main() -> None:
-    """Read the command line and train."""
+def read_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return what a command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pictures", type=int, default=3_000_000, help="how many to see in all")
@@ -278,8 +279,14 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="a sixth faster; needs a C++ compiler")
     parser.add_argument("--log-every", type=int, default=50, help="steps between lines of the log")
     parser.add_argument("--no-progress", dest="progress", action="store_false")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     options.bf16 = options.bf16 and narrow_type(torch.device(options.device)) is torch.bfloat16
+    return options
+
+
+def main() -> None:
+    """Read the command line and train."""
+    options = read_options()
     torch.set_num_threads(options.threads)
     options.folder.mkdir(parents=True, exist_ok=True)
     Run(options.folder, options).train()

@@ -1,9 +1,9 @@
 """moondream2 of 2025-01-09 in plain torch, to compare with: slow, without any cache, one request at a time.
 
 Written from the published network (vikhyat/moondream 8ac77eb), and imports nothing of Smallsight. Everything
-is float32; the whole sequence is computed again for every token. Two things differ from the publisher's code
-on purpose: Pillow's LANCZOS resizes instead of libvips, and a long strip is cut into no more crops than
-`max_crops`.
+is float32; every answer and every place has a pass over the whole sequence. Two things differ from the
+publisher's code on purpose: Pillow's LANCZOS resizes instead of libvips, and a long strip is cut into no more
+crops than `max_crops`.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class Moondream2:
         for path in sorted(folder.glob("*.safetensors")):
             self.tensors |= {name: values.float() for name, values in load_file(path).items()}
         self.side = self.vision["crop_size"] // self.vision["enc_patch_size"]
+        self.seen: dict[bytes, torch.Tensor] = {}
 
     # ------------------------------------------------------------------------------------------- small parts
 
@@ -101,8 +102,14 @@ class Moondream2:
         return self.norm("vision.post_ln", hidden)
 
     def image_tokens(self, image: Image.Image) -> torch.Tensor:
-        """What a picture becomes: [side * side, text width]."""
+        """What a picture becomes: [side * side, text width]; looked at once."""
         rgb = image.convert("RGB")
+        key = repr(rgb.size).encode() + rgb.tobytes()
+        if key not in self.seen:
+            self.seen[key] = self.encode(rgb)
+        return self.seen[key]
+
+    def encode(self, rgb: Image.Image) -> torch.Tensor:
         down, across = self.grid(*rgb.size)
         crop, margin = self.vision["crop_size"], self.vision["overlap_margin"]
         overlap = 2 * margin * self.vision["enc_patch_size"]
@@ -140,7 +147,7 @@ class Moondream2:
         return torch.cat([pairs, heads[..., half:]], dim=-1)
 
     def embed(self, ids: list[int]) -> torch.Tensor:
-        return self.tensors["model.text.wte"][torch.tensor(ids)]
+        return self.tensors["model.text.wte"][torch.tensor(ids, dtype=torch.int64)]
 
     def think(self, inputs: torch.Tensor) -> torch.Tensor:
         """The decoder over a whole sequence, before its last norm."""
@@ -169,15 +176,14 @@ class Moondream2:
         return [*templates[kind]["prefix"], *self.tokenizer.encode(words).ids, *templates[kind]["suffix"]]
 
     @torch.no_grad()
-    def answer(self, image: Image.Image, kind: str, words: str, max_tokens: int) -> list[int]:
-        """Greedy tokens, the end token among them."""
-        inputs, chosen = self.begin(image, self.asked(kind, words)), []
-        while len(chosen) < max_tokens:
-            chosen.append(self.likeliest(self.think(inputs)))
-            if chosen[-1] == self.tokens["eos_id"]:
-                break
-            inputs = torch.cat([inputs, self.embed(chosen[-1:])])
-        return chosen
+    def likeliest_along(self, image: Image.Image, kind: str, words: str, said: list[int]) -> list[int]:
+        """The likeliest token at each place of an answer, given the ones before it.
+
+        They are the answer itself where that is the greedy one. No token sees those after it, so one pass is
+        enough.
+        """
+        hidden = self.think(torch.cat([self.begin(image, self.asked(kind, words)), self.embed(said[:-1])]))
+        return [self.likeliest(hidden[:stop]) for stop in range(len(hidden) - len(said) + 1, len(hidden) + 1)]
 
     # ------------------------------------------------------------------------------------------- the places
 

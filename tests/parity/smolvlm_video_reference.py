@@ -1,8 +1,9 @@
 """transformers' own answers about videos: a program, because what it needs breaks other users of torch.
 
-``python smolvlm_video_reference.py FOLDER JOBS RESULTS``: jobs are JSON, results one ``.npz``. torchvision
-lies in a folder of its own in the environment, where the Makefile puts it, and is told that its native part
-is there.
+``python smolvlm_video_reference.py JOBS RESULTS``: jobs are JSON, a list for each model's folder, results one
+``.npz``. A job holds an answer, and its result the likeliest token at each of the answer's places: they are
+equal where the answer is the greedy one, and one pass over it finds out. torchvision lies in a folder of its
+own in the environment, where the Makefile puts it, and is told that its native part is there.
 """
 
 from __future__ import annotations
@@ -37,8 +38,6 @@ from transformers.video_utils import VideoMetadata, read_video_pyav  # noqa: E40
 
 from tiny_smolvlm import CHAT_TEMPLATE  # noqa: E402
 
-MAX_TOKENS = 10
-
 
 def load(folder: Path):
     shape = json.loads((folder / "config.json").read_text())
@@ -57,6 +56,7 @@ def load(folder: Path):
     return processor, model
 
 
+@functools.cache
 def frames_and_facts(path: Path, processor):
     """Read as the reference does where its reader can; files without a count of frames it cannot read."""
     sample = functools.partial(
@@ -91,28 +91,26 @@ def answer(processor, model, job):
     inputs = processor(
         text=text, videos=[video], video_metadata=[facts], do_sample_frames=False, return_tensors="pt"
     )
-    tokens = model.generate(
-        **inputs,
-        do_sample=False,
-        max_new_tokens=MAX_TOKENS,
-        eos_token_id=processor.tokenizer.eos_token_id,
-        pad_token_id=0,
-    )
-    num_prompt = inputs["input_ids"].shape[1]
+    said = torch.tensor([job["said"]])
+    asked = model(**inputs, use_cache=True, logits_to_keep=1)
+    # Apart from the prompt: a random model also says "<image>".
+    along = model(input_ids=said, past_key_values=asked.past_key_values)
+    logits = torch.cat([asked.logits, along.logits[:, :-1]], dim=1)
     return {
         "input_ids": inputs["input_ids"][0].numpy(),
         "pixel_values": inputs["pixel_values"][0].numpy(),
-        "answer": tokens[0, num_prompt:].numpy(),
+        "likeliest": logits[0].argmax(-1).numpy(),
     }
 
 
-def main(folder: str, jobs: str, results: str) -> None:
+def main(jobs: str, results: str) -> None:
     torch.set_num_threads(1)
-    processor, model = load(Path(folder))
     found = {"number_words": np.array([num2words(number) for number in range(1000)])}
-    for index, job in enumerate(json.loads(Path(jobs).read_text())):
-        for name, value in answer(processor, model, job).items():
-            found[f"{index} {name}"] = value
+    for folder, asked in json.loads(Path(jobs).read_text()).items():
+        processor, model = load(Path(folder))
+        for index, job in enumerate(asked):
+            for name, value in answer(processor, model, job).items():
+                found[f"{Path(folder).name} {index} {name}"] = value
     np.savez(results, **found)
 
 

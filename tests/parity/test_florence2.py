@@ -60,7 +60,7 @@ class Both:
         weights = Florence2Weights([folder / "model.safetensors"], config.sizes(self.processor.image_px))
 
         def compiled(graph):
-            return compile_network(lambda: graph, threads=2, tuning=EXACT)
+            return compile_network(lambda: graph, threads=1, tuning=EXACT)
 
         self.stored = stored
         self.vision = compiled(build_vision_graph(config, stored, self.processor.image_px))
@@ -82,6 +82,16 @@ class Both:
         ids = self.tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
         pixels = self.images(images=image.convert("RGB"), return_tensors="pt").pixel_values
         return {"input_ids": ids, "pixel_values": pixels, "attention_mask": torch.ones_like(ids)}
+
+    def generate(self, inputs, **options):
+        """The reference's tokens for prompts of one length, in one batch and without what pads it."""
+        import torch
+
+        joined = {name: torch.cat([one[name] for one in inputs]) for name in inputs[0]}
+        forced = {"forced_bos_token_id": 0, "forced_eos_token_id": 2}
+        with torch.no_grad():
+            rows = self.model.generate(**joined, **forced, do_sample=False, **options).tolist()
+        return [row[: row.index(2, 1) + 1] for row in rows]
 
     def remember(self, prompt, image):
         asked = self.processor.prepare(prompt, image).prepared
@@ -115,33 +125,21 @@ def search_for(beams, ngram, stops_early):
 
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_inputs_and_tokens_are_the_references(both, prompt):
-    import torch
-
-    answers = set()
-    for number, image in enumerate(PICTURES):
+    beams, ngram, stops_early = SEARCHES[PROMPTS.index(prompt) % len(SEARCHES)]
+    inputs, answers = [], []
+    for image in PICTURES:
         asked, memory = both.remember(prompt, image)
-        inputs = both.reference_inputs(prompt, image)
-        assert list(asked.token_ids) == inputs["input_ids"][0].tolist()
+        inputs.append(both.reference_inputs(prompt, image))
+        assert list(asked.token_ids) == inputs[-1]["input_ids"][0].tolist()
         pixels = both.processor.normalise(asked.tiles[0].pixels_HWC)
-        np.testing.assert_array_equal(pixels, inputs["pixel_values"].numpy())
-        beams, ngram, stops_early = SEARCHES[(number + len(prompt)) % len(SEARCHES)]
+        np.testing.assert_array_equal(pixels, inputs[-1]["pixel_values"].numpy())
         search = search_for(beams, ngram, stops_early)
         both.own.search([memory], [search])
-        early = {"early_stopping": stops_early} if beams > 1 else {}
-        with torch.no_grad():
-            expected = both.model.generate(
-                **inputs,
-                num_beams=beams,
-                no_repeat_ngram_size=ngram,
-                max_length=MAX_LENGTH,
-                forced_bos_token_id=0,
-                forced_eos_token_id=2,
-                do_sample=False,
-                **early,
-            )[0].tolist()
-        assert [2, *search.tokens] == expected
-        answers.add(search.tokens)
-    assert len(answers) > 3  # else the tokens would say nothing about the picture
+        answers.append([2, *search.tokens])
+    early = {"early_stopping": stops_early} if beams > 1 else {}
+    options = {"num_beams": beams, "no_repeat_ngram_size": ngram, "max_length": MAX_LENGTH, **early}
+    assert answers == both.generate(inputs, **options)
+    assert len(set(map(tuple, answers))) > 3  # else the tokens would say nothing about the picture
 
 
 def test_several_prompts_at_once_are_answered_as_alone(both):
@@ -171,24 +169,13 @@ def test_control_tokens_that_a_person_writes_are_characters(both):
 
 
 def test_a_loaded_model_answers_as_the_reference_generates(both, tmp_path):
-    import torch
-
     import smallsight
     from smallsight.settings import Settings
 
     folder = both.model.config._name_or_path  # noqa: SLF001 - the reference has no public way
+    options = {"num_beams": 3, "no_repeat_ngram_size": 3, "max_new_tokens": 12, "early_stopping": True}
     with smallsight.load(folder, precision="fp32", settings=Settings(home=tmp_path)) as model:
         for prompt, image in zip(PROMPTS, PICTURES * 3, strict=False):
-            with torch.no_grad():
-                expected = both.model.generate(
-                    **both.reference_inputs(prompt, image),
-                    num_beams=3,
-                    no_repeat_ngram_size=3,
-                    max_new_tokens=12,
-                    forced_bos_token_id=0,
-                    forced_eos_token_id=2,
-                    early_stopping=True,
-                    do_sample=False,
-                )[0].tolist()
+            (expected,) = both.generate([both.reference_inputs(prompt, image)], **options)
             answer = model.ask(image, prompt, max_tokens=12)
             assert [2, *answer.token_ids] == expected

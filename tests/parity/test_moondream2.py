@@ -82,6 +82,14 @@ def ask(model, image, kind, words, **options):
     return model.ask(image, words, detail="high", **options)
 
 
+def is_greedy(answer, reference, image, kind, words, max_tokens):
+    """Whether an answer ends where it must, and has the likeliest token at each place."""
+    said = list(answer.token_ids)
+    ends = [index for index, token in enumerate(said) if token == reference.tokens["eos_id"]]
+    is_whole = ends == [len(said) - 1] if ends else len(said) == max_tokens
+    return is_whole and reference.likeliest_along(image, kind, words, said) == said
+
+
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
 def test_greedy_tokens_are_the_references(shape, root):
     model, reference = both(shape, root)
@@ -89,7 +97,7 @@ def test_greedy_tokens_are_the_references(shape, root):
     for name, image in PICTURES.items():
         for kind, words in PROMPTS:
             answer = ask(model, image, kind, words, max_tokens=MAX_TOKENS)
-            if list(answer.token_ids) != reference.answer(image, kind, words, MAX_TOKENS):
+            if not is_greedy(answer, reference, image, kind, words, MAX_TOKENS):
                 different.append((name, kind, words))
             answers.setdefault((kind, words), set()).add(answer.token_ids)
     assert different == []
@@ -104,9 +112,9 @@ def test_places_are_the_references(shape, kind, root):
     found = set()
     for image in PICTURES.values():
         for what in THINGS:
-            expected = reference.places(image, kind, what, 3)
+            expected = reference.places(image, kind, what, 2)
             places = list(in_pixels(expected, image.size))
-            answer = getattr(model, kind)(image, what, max_places=3, detail="high")
+            answer = getattr(model, kind)(image, what, max_places=2, detail="high")
             assert answer.data["bboxes" if kind == "detect" else "points"] == places
             assert answer.data["labels"] == [what] * len(places)
             found.add(tuple(expected))
@@ -138,9 +146,9 @@ def test_answers_end_where_the_references_do(root):
     model, reference = both(ENDING, root)
     lengths = set()
     for image in PICTURES.values():
-        expected = reference.answer(image, "query", "And now?", 60)
-        assert list(ask(model, image, "query", "And now?", max_tokens=60).token_ids) == expected
-        lengths.add(len(expected))
+        answer = ask(model, image, "query", "And now?", max_tokens=60)
+        assert is_greedy(answer, reference, image, "query", "And now?", 60)
+        lengths.add(len(answer.token_ids))
     assert len(lengths) > 2
 
 

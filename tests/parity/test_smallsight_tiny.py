@@ -18,6 +18,7 @@ PICTURES = [
     *sorted((ROOT / "examples" / "stickers").glob("*.png")),
     ROOT / "examples/pictures/photos/red-car.jpg",
 ]
+MAX_TOKENS = 40
 QUESTIONS = ("Can you describe this image?", "What does the text say?")
 
 
@@ -42,9 +43,14 @@ def test_it_says_what_transformers_says(reference, ours, path, question):
     content = [{"type": "image"}, {"type": "text", "text": question}]
     prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
     inputs = processor(text=prompt, images=[image], return_tensors="pt")
-    with torch.inference_mode():
-        made = network.generate(**inputs, max_new_tokens=40, do_sample=False)
-    said = processor.decode(made[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-    answer = ours.ask(image, question, max_tokens=40, detail="high")
+    answer = ours.ask(image, question, max_tokens=MAX_TOKENS, detail="high")
     assert answer.usage.prompt_tokens == inputs["input_ids"].shape[1]
-    assert answer.text.strip() == said.strip()
+    said = list(answer.token_ids)
+    assert said[-1] == processor.tokenizer.eos_token_id or len(said) == MAX_TOKENS
+    # No token sees those after it: if each is the likeliest after the ones before, they are the greedy ones.
+    asked = {name: value for name, value in inputs.items() if name.startswith("pixel_")}
+    asked["input_ids"] = torch.cat([inputs["input_ids"], torch.tensor([said[:-1]])], dim=1)
+    with torch.inference_mode():
+        logits = network(**asked, logits_to_keep=len(said)).logits
+    assert said == logits[0].argmax(-1).tolist()
+    assert answer.text.strip() == processor.decode(said, skip_special_tokens=True).strip()

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import threading
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from invariants import every_tensor_is_used, tokens_are_equal
 from smallsight.catalog.checkpoint import find_weight_files
 from smallsight.engine.engine import EngineOptions
 from smallsight.engine.loading import load_engine
+from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import (
     ArgumentError,
     BrokenCheckpointError,
@@ -26,6 +28,7 @@ from smallsight.errors import (
     PictureError,
     PromptTooLongError,
 )
+from smallsight.families.messages import Detail, Message, PicturePart, PreparedPrompt, TextPart
 from smallsight.families.smolvlm.config import read_config
 from smallsight.families.smolvlm.stored import store_text, store_vision
 from smallsight.families.smolvlm.weights import SmolVLMWeights
@@ -59,6 +62,26 @@ def open_model(folder, precision="fp32", **options):
     return model_of(open_engine(folder, precision, **options), precision)
 
 
+@pytest.fixture(scope="module")
+def engines(folder):
+    """One engine of each precision, loaded once."""
+    with ExitStack() as opened:
+        engines = {precision: open_engine(folder, precision, max_sequences=4) for precision in PRECISIONS}
+        for engine in engines.values():
+            opened.callback(engine.close)
+        yield engines
+
+
+@pytest.fixture
+def engine(engines):
+    return engines["fp32"]
+
+
+@pytest.fixture
+def model(engine):
+    return model_of(engine)
+
+
 def picture(seed, width=150, height=90):
     values = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
     return Image.fromarray(values)
@@ -69,26 +92,21 @@ def tokens(answer):
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_an_answer_does_not_depend_on_its_company(folder, precision):
+def test_an_answer_does_not_depend_on_its_company(engines, precision):
     pictures = [picture(seed, 60 + 37 * seed, 80) for seed in range(6)]
-    with open_model(folder, precision, max_sequences=4) as model:
-        alone = [model.describe(one, max_tokens=TOKENS, detail="high", ignore_stop=True) for one in pictures]
-        company = list(
-            model.describe_many(
-                pictures[::-1], batch_size=6, max_tokens=TOKENS, detail="high", ignore_stop=True
-            )
-        )[::-1]
+    model, options = model_of(engines[precision], precision), {"max_tokens": TOKENS, "detail": "high"}
+    alone = [model.describe(one, **options, ignore_stop=True) for one in pictures]
+    company = list(model.describe_many(pictures[::-1], batch_size=6, **options, ignore_stop=True))[::-1]
     for one, other in zip(alone, company, strict=True):
         tokens_are_equal(tokens(other), tokens(one), f"{precision}: in a batch")
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_an_answer_does_not_depend_on_what_is_cached(folder, precision):
-    with open_model(folder, precision) as model:
-        first, second = (
-            model.ask(picture(1), "What?", max_tokens=TOKENS, detail="high", ignore_stop=True)
-            for _ in range(2)
-        )
+def test_an_answer_does_not_depend_on_what_is_cached(engines, precision):
+    model = model_of(engines[precision], precision)
+    first, second = (
+        model.ask(picture(21), "What?", max_tokens=TOKENS, detail="high", ignore_stop=True) for _ in range(2)
+    )
     assert first.usage.cached_tokens == 0
     assert second.usage.cached_tokens >= 32
     assert second.timings.vision_s == 0
@@ -119,35 +137,30 @@ def test_another_question_about_a_picture_computes_only_itself(folder, precision
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_an_answer_survives_being_put_back_in_line(folder, precision):
+def test_an_answer_survives_being_put_back_in_line(engines, folder, precision):
     pictures = [picture(seed) for seed in range(4)]
-    long = {"max_tokens": 150, "detail": "low", "ignore_stop": True}
-    with open_model(folder, precision) as model:
-        alone = [model.describe(one, **long) for one in pictures]
-    engine = open_engine(folder, precision, max_blocks=10)  # room for one, shared by four
-    with model_of(engine, precision) as model:
-        company = list(model.describe_many(pictures, batch_size=4, **long))
+    long = {"max_tokens": 80, "detail": "low", "ignore_stop": True}
+    model = model_of(engines[precision], precision)
+    alone = [model.describe(one, **long) for one in pictures]
+    engine = open_engine(folder, precision, max_blocks=6)  # room for one, shared by four
+    with model_of(engine, precision) as crowded:
+        company = list(crowded.describe_many(pictures, batch_size=4, **long))
         assert engine.worker.inspect().num_preemptions > 0
     for one, other in zip(alone, company, strict=True):
         tokens_are_equal(tokens(other), tokens(one), f"{precision}: computed again")
 
 
-def test_decoding_token_by_token_equals_one_full_pass(folder):
+def test_decoding_token_by_token_equals_one_full_pass(engine, model):
     """The same text given as a prompt must continue in the same way."""
-    engine = open_engine(folder)
-    with model_of(engine) as model:
-        whole = model.describe(picture(2), max_tokens=12, detail="low", ignore_stop=True).token_ids
-        from smallsight.engine.sampling_options import SamplingOptions
-        from smallsight.families.messages import Detail, Message, PicturePart, PreparedPrompt, TextPart
-
-        prompt = engine.processor.prepare(
-            [Message("user", (PicturePart(picture(2)), TextPart("Can you describe this image?")))],
-            detail=Detail.LOW,
-        )
-        for known in range(1, 12):
-            longer = PreparedPrompt((*prompt.token_ids, *whole[:known]), prompt.tiles)
-            outcome = engine.worker.submit(longer, SamplingOptions(max_tokens=1), ignores_end=True).result()
-            tokens_are_equal([outcome.choices[0].token_id], [whole[known]], "cached against full")
+    whole = model.describe(picture(2), max_tokens=12, detail="low", ignore_stop=True).token_ids
+    prompt = engine.processor.prepare(
+        [Message("user", (PicturePart(picture(2)), TextPart("Can you describe this image?")))],
+        detail=Detail.LOW,
+    )
+    for known in range(1, 12):
+        longer = PreparedPrompt((*prompt.token_ids, *whole[:known]), prompt.tiles)
+        outcome = engine.worker.submit(longer, SamplingOptions(max_tokens=1), ignores_end=True).result()
+        tokens_are_equal([outcome.choices[0].token_id], [whole[known]], "cached against full")
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
@@ -163,10 +176,9 @@ def test_every_weight_is_used_and_every_stored_matrix_too(tmp_path, shape):
     every_tensor_is_used(weights._parts.untaken)  # noqa: SLF001 - what nothing took
 
 
-def test_streamed_pieces_are_the_answer(folder):
-    with open_model(folder) as model:
-        pieces = list(model.stream(picture(3), "What?", max_tokens=TOKENS))
-        answer = model.ask(picture(3), "What?", max_tokens=TOKENS)
+def test_streamed_pieces_are_the_answer(model):
+    pieces = list(model.stream(picture(3), "What?", max_tokens=TOKENS))
+    answer = model.ask(picture(3), "What?", max_tokens=TOKENS)
     assert "".join(pieces).strip() == answer.text
 
 
@@ -183,92 +195,79 @@ def test_closing_a_stream_frees_its_place_within_a_step(folder):
         assert engine.worker.inspect().num_steps < 500, "it went on to the end"
 
 
-def test_sampling_with_a_seed_is_repeatable_and_logprobs_are_given(folder):
-    with open_model(folder) as model:
-        options = {"max_tokens": 12, "temperature": 1.0, "seed": 5, "num_logprobs": 2}
-        first, second = (model.ask(picture(5), "What?", **options) for _ in range(2))
+def test_sampling_with_a_seed_is_repeatable_and_logprobs_are_given(model):
+    options = {"max_tokens": 12, "temperature": 1.0, "seed": 5, "num_logprobs": 2}
+    first, second = (model.ask(picture(5), "What?", **options) for _ in range(2))
     assert first.token_ids == second.token_ids
     assert len(first.logprobs) == len(first.token_ids)
     assert all(one.logprob <= 0 and len(one.alternatives) == 2 for one in first.logprobs)
 
 
-def test_a_stop_string_ends_the_text_before_it(folder):
-    with open_model(folder) as model:
-        whole = model.ask(picture(6), "What?", max_tokens=TOKENS, ignore_stop=True).text
-        stop = whole[len(whole) // 2 :][:2]
-        cut = model.ask(picture(6), "What?", max_tokens=TOKENS, stop=stop, ignore_stop=True)
+def test_a_stop_string_ends_the_text_before_it(model):
+    whole = model.ask(picture(6), "What?", max_tokens=TOKENS, ignore_stop=True).text
+    stop = whole[len(whole) // 2 :][:2]
+    cut = model.ask(picture(6), "What?", max_tokens=TOKENS, stop=stop, ignore_stop=True)
     assert cut.finish_reason == "stop"
     assert stop not in cut.text
     assert whole.startswith(cut.text)
 
 
-def test_a_persons_control_tokens_are_plain_text(folder):
-    engine = open_engine(folder)
-    with model_of(engine) as model:
-        answer = model.ask(picture(7), "<image><end_of_utterance>\nAssistant:", max_tokens=2, detail="low")
+def test_a_persons_control_tokens_are_plain_text(engine, model):
+    answer = model.ask(picture(7), "<image><end_of_utterance>\nAssistant:", max_tokens=2, detail="low")
     assert answer.usage.image_tokens == engine.processor.tokens_per_tile
 
 
-def test_several_pictures_and_a_conversation(folder):
+def test_several_pictures_and_a_conversation(engine, model):
     chat = [
         {"role": "user", "content": "What changed?"},
         {"role": "assistant", "content": "Nothing."},
         {"role": "user", "content": "Sure?"},
     ]
-    engine = open_engine(folder)
-    with model_of(engine) as model:
-        answer = model.ask([picture(1), picture(2)], chat, max_tokens=2, detail="low")
-        assert answer.usage.image_tokens == 2 * engine.processor.tokens_per_tile
-        with pytest.raises(ArgumentError, match="role 'robot'"):
-            model.ask(picture(1), [{"role": "robot", "content": "?"}])
+    answer = model.ask([picture(1), picture(2)], chat, max_tokens=2, detail="low")
+    assert answer.usage.image_tokens == 2 * engine.processor.tokens_per_tile
+    with pytest.raises(ArgumentError, match="role 'robot'"):
+        model.ask(picture(1), [{"role": "robot", "content": "?"}])
 
 
-def test_an_unknown_option_and_beams_name_what_the_caller_wrote(folder):
-    with open_model(folder) as model:
-        with pytest.raises(
-            ArgumentError, match=r"^Unknown option 'tempreature'\. hint: use max_tokens, "
-        ) as bad:
-            model.ask(picture(1), "What?", tempreature=3)
-        for name in ("temperature", "json_schema", "detail", "client", "ignore_stop"):
-            assert name in bad.value.hint
-        with pytest.raises(ArgumentError, match=f"^{model.name} does not support beam search"):
-            model.ask(picture(1), "What?", num_beams=3)
-        with pytest.raises(ArgumentError, match="wrong type"):
-            model.ask(picture(1), "What?", logit_bias=5)
-        assert model.ask(picture(1), "What?", num_beams=1, client="a", max_tokens=1).token_ids
+def test_an_unknown_option_and_beams_name_what_the_caller_wrote(model):
+    with pytest.raises(ArgumentError, match=r"^Unknown option 'tempreature'\. hint: use max_tokens, ") as bad:
+        model.ask(picture(1), "What?", tempreature=3)
+    for name in ("temperature", "json_schema", "detail", "client", "ignore_stop"):
+        assert name in bad.value.hint
+    with pytest.raises(ArgumentError, match=f"^{model.name} does not support beam search"):
+        model.ask(picture(1), "What?", num_beams=3)
+    with pytest.raises(ArgumentError, match="wrong type"):
+        model.ask(picture(1), "What?", logit_bias=5)
+    assert model.ask(picture(1), "What?", num_beams=1, client="a", max_tokens=1).token_ids
 
 
-def test_details_cost_different_numbers_of_tokens(folder):
-    with open_model(folder) as model:
-        used = {
-            detail: model.describe(picture(1, 100, 70), max_tokens=1, detail=detail).usage.image_tokens
-            for detail in ("low", "auto", "high")
-        }
-        with pytest.raises(ArgumentError, match="detail"):
-            model.describe(picture(1), detail="tiny")
+def test_details_cost_different_numbers_of_tokens(model):
+    used = {
+        detail: model.describe(picture(1, 100, 70), max_tokens=1, detail=detail).usage.image_tokens
+        for detail in ("low", "auto", "high")
+    }
+    with pytest.raises(ArgumentError, match="detail"):
+        model.describe(picture(1), detail="tiny")
     assert used["low"] < used["auto"] < used["high"]
 
 
-def test_a_bad_picture_is_a_value_among_answers(folder, tmp_path):
+def test_a_bad_picture_is_a_value_among_answers(model, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"\x89PNG\r\n\x1a\n" + b"x" * 50)
     good = tmp_path / "good.png"
     picture(1).save(good)
-    with open_model(folder) as model:
-        results = list(model.describe_many([good, broken, tmp_path / "none.png", good], max_tokens=3))
+    results = list(model.describe_many([good, broken, tmp_path / "none.png", good], max_tokens=3))
     assert [isinstance(one, PictureError) for one in results] == [False, True, True, False]
 
 
-def test_too_long_a_prompt_is_refused_and_the_engine_lives(folder):
-    with open_model(folder) as model:
-        with pytest.raises(PromptTooLongError, match="tokens"):
-            model.ask(picture(1), "word " * 3000)
-        assert model.describe(picture(1), max_tokens=2).text is not None
+def test_too_long_a_prompt_is_refused_and_the_engine_lives(model):
+    with pytest.raises(PromptTooLongError, match="tokens"):
+        model.ask(picture(1), "word " * 3000)
+    assert model.describe(picture(1), max_tokens=2).text is not None
 
 
-def test_a_full_context_ends_with_length(folder):
-    with open_model(folder) as model:
-        answer = model.ask(picture(1), "a" * 1800, max_tokens=10_000, detail="low", ignore_stop=True)
+def test_a_full_context_ends_with_length(model):
+    answer = model.ask(picture(1), "a" * 1950, max_tokens=10_000, detail="low", ignore_stop=True)
     assert answer.finish_reason == "length"
     assert answer.usage.prompt_tokens + answer.usage.completion_tokens == 2048
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import smallsight
+from clocks import wait_until
 from smallsight.errors import ArgumentError, ModelClosedError, PictureError, PromptTooLongError
 from smallsight.families.florence2.generation_defaults import read_generation_defaults
 from smallsight.families.florence2.post_process import in_words
@@ -19,6 +21,7 @@ from smallsight.families.florence2.tasks import TASKS
 from smallsight.settings import Settings
 from tiny_florence2 import SHAPES, write_tiny_florence2
 
+PRECISIONS = ("fp32", "bf16", "int8", "int4")
 PICTURES = [
     Image.fromarray(np.random.default_rng(seed).integers(0, 256, (40 + seed, 60, 3), np.uint8))
     for seed in range(6)
@@ -30,15 +33,27 @@ def folder(tmp_path_factory):
     return write_tiny_florence2(tmp_path_factory.mktemp("florence2") / "tiny", SHAPES[0])
 
 
+@pytest.fixture(scope="module")
+def load(folder, tmp_path_factory):
+    settings = Settings(home=tmp_path_factory.mktemp("home"))
+    return lambda precision: smallsight.load(folder, precision=precision, settings=settings)
+
+
+@pytest.fixture(scope="module")
+def models(load):
+    """One model of each precision, loaded once."""
+    with ExitStack() as opened:
+        yield {precision: opened.enter_context(load(precision)) for precision in PRECISIONS}
+
+
+@pytest.fixture(params=PRECISIONS)
+def model(request, models):
+    return models[request.param]
+
+
 @pytest.fixture
-def settings(tmp_path):
-    return Settings(home=tmp_path / "home")
-
-
-@pytest.fixture(params=["fp32", "bf16", "int8", "int4"])
-def model(request, folder, settings):
-    with smallsight.load(folder, precision=request.param, settings=settings) as loaded:
-        yield loaded
+def exact(models):
+    return models["fp32"]
 
 
 def test_pictures_described_together_are_described_as_alone(model):
@@ -57,19 +72,10 @@ def test_a_task_about_places_gives_data(model):
     assert len(answer.data["bboxes"]) == len(answer.data["labels"])
 
 
-def test_weights_take_less_the_fewer_their_bits(folder, settings):
-    sizes = []
-    for precision in ("fp32", "bf16", "int8", "int4"):
-        with smallsight.load(folder, precision=precision, settings=settings) as loaded:
-            sizes.append(loaded.memory.weights_bytes)
+def test_weights_take_less_the_fewer_their_bits(models):
+    sizes = [models[precision].memory.weights_bytes for precision in PRECISIONS]
     assert sizes == sorted(sizes, reverse=True)
     assert len(set(sizes)) == 4
-
-
-@pytest.fixture
-def exact(folder, settings):
-    with smallsight.load(folder, precision="fp32", settings=settings) as loaded:
-        yield loaded
 
 
 def test_the_text_of_a_stream_is_that_of_the_answer(exact):
@@ -86,7 +92,8 @@ def test_greedy_and_beams_are_asked_for_by_number(exact):
 
 
 def test_an_answer_without_an_end_is_as_long_as_asked(exact):
-    answer = exact.describe(PICTURES[0], max_tokens=20, ignore_stop=True)
+    unseen = PICTURES[0].transpose(Image.Transpose.ROTATE_90)
+    answer = exact.describe(unseen, max_tokens=20, ignore_stop=True)
     assert len(answer.token_ids) == 20
     assert answer.finish_reason == "length"
     assert answer.timings.total_s >= answer.timings.first_token_s > answer.timings.vision_s > 0
@@ -138,8 +145,13 @@ def test_one_that_cannot_be_read_does_not_end_the_others(exact, tmp_path):
     assert third.token_ids
 
 
-def test_closing_ends_what_is_under_way(folder, settings):
-    model = smallsight.load(folder, precision="fp32", settings=settings)
+def num_engines():
+    return sum(thread.name == "smallsight-engine" for thread in threading.enumerate())
+
+
+def test_closing_ends_what_is_under_way(load):
+    num_before = num_engines()
+    model = load("fp32")
     errors = []
 
     def ask():
@@ -151,8 +163,7 @@ def test_closing_ends_what_is_under_way(folder, settings):
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
         thread.start()
-    while not any(thread.name == "smallsight-engine" for thread in threading.enumerate()):
-        pass
+    wait_until(lambda: num_engines() > num_before)
     model.close()
     for thread in threads:
         thread.join(20)

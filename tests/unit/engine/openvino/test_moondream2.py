@@ -5,6 +5,7 @@ refuses.
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -72,21 +73,29 @@ def open_model(folder, precision="fp32", **options):
     return model_of(open_engine(folder, precision, **options), precision)
 
 
-@pytest.fixture(scope="module", params=PRECISIONS)
-def model(request, folder):
-    with open_model(folder, request.param) as loaded:
-        yield loaded
-
-
 @pytest.fixture(scope="module")
-def engine(folder):
-    return open_engine(folder)
+def engines(folder):
+    """One engine of each precision, loaded once."""
+    with ExitStack() as opened:
+        engines = {precision: open_engine(folder, precision) for precision in PRECISIONS}
+        for engine in engines.values():
+            opened.callback(engine.close)
+        yield engines
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(params=PRECISIONS)
+def model(request, engines):
+    return model_of(engines[request.param], request.param)
+
+
+@pytest.fixture
+def engine(engines):
+    return engines["fp32"]
+
+
+@pytest.fixture
 def exact(engine):
-    with model_of(engine) as loaded:
-        yield loaded
+    return model_of(engine)
 
 
 def test_an_answer_does_not_depend_on_its_company(model):
@@ -98,43 +107,42 @@ def test_an_answer_does_not_depend_on_its_company(model):
     assert len({one.token_ids for one in alone}) > 3
 
 
-def test_an_answer_does_not_depend_on_what_is_cached(folder):
-    for precision in PRECISIONS:
-        with open_model(folder, precision) as model:
-            first, second = (model.ask(picture(1), "What?", max_tokens=TOKENS) for _ in range(2))
-            other = model.ask(picture(1), "And how many of them are there?", max_tokens=TOKENS)
-        with open_model(folder, precision) as model:
-            fresh = model.ask(picture(1), "And how many of them are there?", max_tokens=TOKENS)
-        assert first.usage.cached_tokens == 0
-        assert second.usage.cached_tokens == other.usage.cached_tokens == PREFIX
-        assert second.timings.vision_s == 0
-        tokens_are_equal(second.token_ids, first.token_ids, f"{precision}: from the cache")
-        tokens_are_equal(other.token_ids, fresh.token_ids, f"{precision}: the prefix from the cache")
+def test_an_answer_does_not_depend_on_what_is_cached(model, folder):
+    image, precision = picture(21), model.precision
+    first, second = (model.ask(image, "What?", max_tokens=TOKENS) for _ in range(2))
+    other = model.ask(image, "And how many of them are there?", max_tokens=TOKENS)
+    with open_model(folder, precision) as another:
+        fresh = another.ask(image, "And how many of them are there?", max_tokens=TOKENS)
+    assert first.usage.cached_tokens == fresh.usage.cached_tokens == 0
+    assert second.usage.cached_tokens == other.usage.cached_tokens == PREFIX
+    assert second.timings.vision_s == 0
+    tokens_are_equal(second.token_ids, first.token_ids, f"{precision}: from the cache")
+    tokens_are_equal(other.token_ids, fresh.token_ids, f"{precision}: the prefix from the cache")
 
 
-def test_an_answer_survives_being_put_back_in_line(folder):
-    long = {"max_tokens": 150, "detail": "low", "ignore_stop": True}
-    for precision in ("fp32", "int8"):
-        with open_model(folder, precision) as model:
-            alone = [model.describe(one, **long) for one in PICTURES[:4]]
-            boxes = [model.detect(one, "cat", max_places=30).token_ids for one in PICTURES[4:]]
-        engine = open_engine(folder, precision, max_blocks=10)  # room for one, shared by six
-        with model_of(engine, precision) as model:
-            found = [None, None]
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_an_answer_survives_being_put_back_in_line(engines, folder, precision):
+    long, places = {"max_tokens": 60, "detail": "low", "ignore_stop": True}, {"max_places": 15}
+    model = model_of(engines[precision], precision)
+    alone = [model.describe(one, **long) for one in PICTURES[:4]]
+    boxes = [model.detect(one, "cat", **places).token_ids for one in PICTURES[4:]]
+    engine = open_engine(folder, precision, max_blocks=7)  # room for one, shared by six
+    with model_of(engine, precision) as crowded:
+        found = [None, None]
 
-            def detect(number, model=model, found=found):
-                found[number] = model.detect(PICTURES[4 + number], "cat", max_places=30).token_ids
+        def detect(number):
+            found[number] = crowded.detect(PICTURES[4 + number], "cat", **places).token_ids
 
-            threads = [threading.Thread(target=detect, args=(number,)) for number in range(2)]
-            for thread in threads:
-                thread.start()
-            company = list(model.describe_many(PICTURES[:4], batch_size=4, **long))
-            for thread in threads:
-                thread.join()
-            assert engine.worker.inspect().num_preemptions > 0
-        for one, other in zip(alone, company, strict=True):
-            tokens_are_equal(other.token_ids, one.token_ids, f"{precision}: computed again")
-        assert found == boxes
+        threads = [threading.Thread(target=detect, args=(number,)) for number in range(2)]
+        for thread in threads:
+            thread.start()
+        company = list(crowded.describe_many(PICTURES[:4], batch_size=4, **long))
+        for thread in threads:
+            thread.join()
+        assert engine.worker.inspect().num_preemptions > 0
+    for one, other in zip(alone, company, strict=True):
+        tokens_are_equal(other.token_ids, one.token_ids, f"{precision}: computed again")
+    assert found == boxes
 
 
 def test_decoding_token_by_token_equals_one_full_pass(engine):
@@ -217,11 +225,8 @@ def test_places_are_in_pixels_and_in_words(exact):
     assert (boxes.finish_reason, len(boxes.token_ids), len(points.token_ids)) == ("length", 6, 4)
 
 
-def test_weights_take_less_the_fewer_their_bits(folder):
-    sizes = []
-    for precision in PRECISIONS:
-        with open_model(folder, precision) as loaded:
-            sizes.append(loaded.memory.weights_bytes)
+def test_weights_take_less_the_fewer_their_bits(engines):
+    sizes = [model_of(engines[precision], precision).memory.weights_bytes for precision in PRECISIONS]
     assert sizes == sorted(sizes, reverse=True)
     assert len(set(sizes)) == 4
 
