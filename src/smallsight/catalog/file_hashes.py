@@ -1,4 +1,4 @@
-"""SHA-256 of large files, cached with size and modification time so that each file is read once."""
+"""SHA-256 of large files, cached with what tells one file from another, so that each is read once."""
 
 from __future__ import annotations
 
@@ -17,13 +17,20 @@ log = structlog.get_logger(__name__)
 def file_sha256(path: Path, notes_dir: Path | None) -> str:
     """Return the hexadecimal SHA-256 of a file.
 
-    A note in ``notes_dir`` is used while the file's size and modification time match it. Raises OSError if
-    the file cannot be read; a note that cannot be read or written only costs time.
+    A note in ``notes_dir`` is used while the file's size, times and inode match it: a replacement that keeps
+    size and modification time (``cp -p``, ``rsync -t``) has another inode or time of change. Raises OSError
+    if the file cannot be read; a note that cannot be read or written only costs time.
     """
     if notes_dir is None:
         return _read_and_hash(path)
     state, whole_path = path.stat(), str(path.resolve())
-    seen = {"path": whole_path, "size_bytes": state.st_size, "mtime_ns": state.st_mtime_ns}
+    seen = {
+        "path": whole_path,
+        "size_bytes": state.st_size,
+        "mtime_ns": state.st_mtime_ns,
+        "ctime_ns": state.st_ctime_ns,
+        "inode": state.st_ino,
+    }
     name = hashlib.sha256(os.fsencode(whole_path)).hexdigest()[:32]
     note_path = notes_dir / f"{name}.sha256.json"
     if (cached := _read_note(note_path, seen)) is not None:

@@ -21,24 +21,37 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def replace_unseen(path: Path, content: bytes) -> None:
-    """Change a file without changing its size or times: only reading it would show."""
-    times = path.stat()
-    path.write_bytes(content)
+def with_times_of(path: Path, times: os.stat_result) -> Path:
+    """Give a file the times of another, as ``cp -p``, ``rsync -t`` and unpacked archives do."""
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    return path
 
 
 def test_without_notes_the_file_is_read_each_time(path: Path):
     assert file_sha256(path, None) == sha256(b"one")
-    replace_unseen(path, b"two")
+    path.write_bytes(b"two")
     assert file_sha256(path, None) == sha256(b"two")
 
 
 def test_with_notes_the_file_is_read_once(path: Path, tmp_path: Path):
     notes = tmp_path / "new" / "notes"
     assert file_sha256(path, notes) == sha256(b"one")
-    replace_unseen(path, b"two")
-    assert file_sha256(path, notes) == sha256(b"one"), "the note was not used"
+    (note_path,) = notes.iterdir()
+    note_path.write_text(note_path.read_text().replace(sha256(b"one"), sha256(b"from the note")))
+    assert file_sha256(path, notes) == sha256(b"from the note")
+
+
+def test_a_replacement_of_the_same_size_and_time_is_seen(path: Path, tmp_path: Path):
+    """A new download in the place of the old one, and a file that is written over."""
+    before = path.stat()
+    file_sha256(path, tmp_path / "notes")
+    other = tmp_path / "other"
+    other.write_bytes(b"two")
+    with_times_of(other, before).replace(path)
+    assert file_sha256(path, tmp_path / "notes") == sha256(b"two")
+    path.write_bytes(b"six")
+    with_times_of(path, before)
+    assert file_sha256(path, tmp_path / "notes") == sha256(b"six")
 
 
 @pytest.mark.parametrize("content", [b"longer", b"two"])

@@ -23,6 +23,7 @@ from smallsight.families.florence2.config import Florence2Config, read_config
 from smallsight.families.florence2.post_process import Rules, read_answer
 from smallsight.families.florence2.tasks import TaskPrompt, find_task
 from smallsight.families.messages import PreparedPrompt, Tile
+from smallsight.families.processor_files import picture_settings
 
 IMAGE, BEGIN, END, PADDING = "<image>", "<s>", "</s>", "<pad>"
 BART_TOKENS = 50265
@@ -55,7 +56,7 @@ class Florence2Processor:
     def __init__(self, model_dir: Path) -> None:
         """Read a folder in Hugging Face layout; raises BrokenCheckpointError or ModelNotRunnableError."""
         self.config: Florence2Config = read_config(model_dir)
-        path, described = _image_part(model_dir)
+        path, described = picture_settings(model_dir)
         self.image_px = _side(path, described)
         self.tokens_per_image = self.config.tokens_per_image(self.image_px)
         self._resample = Image.Resampling(described.get("resample", Image.Resampling.BICUBIC))
@@ -95,17 +96,6 @@ class Florence2Processor:
     def read(self, token_ids: Sequence[int], prompt: Florence2Prompt) -> dict[str, Any] | str:
         """Return the task's result in pixels of the picture; see ``post_process.read_answer``."""
         return read_answer(self.decode(token_ids), prompt.task, prompt.size, self.rules)
-
-
-def _image_part(model_dir: Path) -> tuple[Path, Mapping[str, Any]]:
-    path = model_dir / "preprocessor_config.json"
-    if path.exists():
-        return path, read_json_object(path)
-    path = model_dir / "processor_config.json"
-    described = read_json_object(path).get("image_processor")
-    if not isinstance(described, dict):
-        raise BrokenCheckpointError(f"{path} has no image_processor.", hint="fetch it again.")
-    return path, described
 
 
 def _side(path: Path, described: Mapping[str, Any]) -> int:

@@ -14,7 +14,7 @@ from smallsight.families.florence2.config import Florence2Config
 from smallsight.families.florence2.weights import Florence2Weights
 from smallsight.quant.scheme import Module, Scheme, Storage, Stored
 
-STORED_VERSION = 1  # increment when the same weights would be stored differently
+STORED_VERSION = 2  # increment when the same weights would be stored differently
 
 
 def adapted(scheme: Scheme) -> Scheme:

@@ -85,8 +85,11 @@ class Florence2Weights:
         return self._parts.take(upstream, shape)
 
     def take_head(self) -> NDArray[np.float32]:
-        """Return the output head, float32 [vocabulary, hidden], which is the embedding table."""
-        rows, _ = self._shapes["embeddings.weight"]
+        """Return the output head, float32 [vocabulary, hidden]: the file's own, or the embedding table."""
+        rows, width = self._shapes["embeddings.weight"]
+        head = (_ORIGINAL_EXTRAS if self.is_original else _NATIVE_EXTRAS)[0]
+        if head in self._parts.untaken:
+            return self._parts.take(head, (rows, width))
         return self.map_embeddings().rows(np.arange(rows))
 
     def map_embeddings(self) -> RowTable:

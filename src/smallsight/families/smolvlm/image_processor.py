@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from smallsight.catalog.checkpoint import read_json_object
 from smallsight.errors import BrokenCheckpointError, ModelNotRunnableError
 from smallsight.families.messages import Detail, Tile, TiledPicture
+from smallsight.families.processor_files import picture_settings
 from smallsight.families.smolvlm.tiling import TilePlan, plan_tiles
 
 DEFAULT_MEAN = DEFAULT_DEVIATION = (0.5, 0.5, 0.5)
@@ -38,14 +38,8 @@ class ImageProcessor:
 
     @classmethod
     def load(cls, model_dir: Path) -> ImageProcessor:
-        """Read preprocessor_config.json, or the section of processor_config.json that replaced it."""
-        path = model_dir / "preprocessor_config.json"
-        if path.exists():
-            return cls(read_json_object(path), path)
-        path = model_dir / "processor_config.json"
-        described = read_json_object(path).get("image_processor")
-        if not isinstance(described, dict):
-            raise BrokenCheckpointError(f"{path} has no image_processor.", hint="fetch it again.")
+        """Read the checkpoint's settings; raises BrokenCheckpointError or ModelNotRunnableError."""
+        path, described = picture_settings(model_dir)
         return cls(described, path)
 
     def plan(self, size: tuple[int, int], detail: Detail) -> TilePlan:

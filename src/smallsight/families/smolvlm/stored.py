@@ -15,7 +15,7 @@ from smallsight.families.smolvlm.vision_positions import position_ids
 from smallsight.families.smolvlm.weights import SmolVLMWeights
 from smallsight.quant.scheme import Module, Scheme, Stored
 
-STORED_VERSION = 1  # increment when the same weights would be stored differently
+STORED_VERSION = 2  # increment when the same weights would be stored differently
 
 
 def store_vision(

@@ -67,9 +67,15 @@ class SmolVLMWeights:
         return self._parts.take(upstream_name(name), self._shapes[name])
 
     def take_head(self) -> NDArray[np.float32]:
-        """Return the output head, float32 [vocabulary, hidden], which may be the embedding table."""
+        """Return the output head, float32 [vocabulary, hidden], which may be the embedding table.
+
+        A head in the file counts although config.json ties it to the embeddings, as in transformers 5.24:
+        whoever trained the head alone left the setting as it was.
+        """
         if not self._is_tied:
             return self.take("head.weight")
+        if (head := upstream_name("head.weight")) in self._parts.untaken:
+            return self._parts.take(head, self._shapes["embeddings.weight"])
         table = self._map("embeddings.weight")
         return table.rows(np.arange(self._shapes["embeddings.weight"][0]))
 
