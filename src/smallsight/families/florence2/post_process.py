@@ -7,6 +7,7 @@ grammar and its quirks: transformers 5.x, models/florence2, Florence2PostProcess
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,13 +42,14 @@ NO_RULES = Rules()
 
 
 def read_answer(
-    text: str, task: TaskPrompt, size: tuple[int, int], rules: Rules = NO_RULES
+    text: str, task: TaskPrompt, size: tuple[int, int], rules: Rules = NO_RULES, phrase: str = ""
 ) -> dict[str, Any] | str:
     """Parse the output ``text`` of a task on a picture of size (width, height).
 
     "text" gives a string. "boxes" and "regions": ``bboxes`` [x1, y1, x2, y2] and ``labels``. "quads":
     ``quad_boxes`` of four corners and ``labels``. "polygons": ``polygons``, several for each of ``labels``,
-    as alternating x and y. "boxes or polygons": both, each with labels. Coordinates are whole pixels.
+    as alternating x and y. "boxes or polygons": both, each with labels. Coordinates are whole pixels. Labels
+    of boxes are ASCII, as in transformers 5.24, unless they are part of the person's ``phrase``.
     """
     written = re.sub(r"</?s>|<pad>", "", text)
     if task.form == "text":
@@ -63,7 +65,7 @@ def read_answer(
     if task.form == "boxes or polygons":
         has_shapes = "<poly>" in text
         shapes = list(_polygons(written, size, is_named=True)) if has_shapes else []
-        boxes = [] if has_shapes else list(_boxes(written, size, is_named=True))
+        boxes = [] if has_shapes else list(_boxes(written, size, is_named=True, phrase=phrase))
         return {
             "bboxes": [box for _, box in boxes],
             "bboxes_labels": [label for label, _ in boxes],
@@ -71,7 +73,8 @@ def read_answer(
             "polygons_labels": [label for label, _ in shapes],
         }
     excluded = rules.not_phrases if task.form == "phrases" else frozenset()
-    boxes = list(_boxes(written, size, is_named=task.form != "regions", excluded=excluded))
+    is_named = task.form != "regions"
+    boxes = list(_boxes(written, size, is_named=is_named, phrase=phrase, excluded=excluded))
     return {"bboxes": [box for _, box in boxes], "labels": [label for label, _ in boxes]}
 
 
@@ -86,14 +89,19 @@ def in_words(found: dict[str, Any] | str, task: TaskPrompt) -> tuple[str, dict[s
 
 
 def _boxes(
-    written: str, size: tuple[int, int], *, is_named: bool, excluded: frozenset[str] = frozenset()
+    written: str,
+    size: tuple[int, int],
+    *,
+    is_named: bool,
+    phrase: str,
+    excluded: frozenset[str] = frozenset(),
 ) -> Iterator[tuple[str, list[int]]]:
     for piece in (_NAMED if is_named else _UNNAMED).findall(written):
         name = _name(piece)
         if name is None or name in excluded:
             continue
         for match in _BOX.finditer(piece):
-            yield _ascii(name), _pixels(match.groups(), size)
+            yield _label(name, phrase), _pixels(match.groups(), size)
 
 
 def _polygons(
@@ -121,8 +129,14 @@ def _name(piece: str) -> str | None:
     return None if match is None else match[1].strip()
 
 
-def _ascii(name: str) -> str:
+def _label(name: str, phrase: str) -> str:
+    if _folded(name) in _folded(phrase):
+        return name
     return name.encode("ascii", "ignore").decode("ascii")
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold()
 
 
 def _pixels(places: Sequence[str], size: tuple[int, int]) -> list[int]:

@@ -43,11 +43,12 @@ GUARD = "\U000f0000"  # private use area: splits a control token in user text
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Florence2Prompt:
-    """A prepared prompt, its task, and the picture's (width, height)."""
+    """A prepared prompt, its task, the picture's (width, height), and the person's words."""
 
     prepared: PreparedPrompt
     task: TaskPrompt
     size: tuple[int, int]
+    words: str = ""
 
 
 class Florence2Processor:
@@ -83,7 +84,7 @@ class Florence2Processor:
         rgb = image.convert("RGB").resize((self.image_px, self.image_px), self._resample)
         pixels_HWC = np.asarray(rgb)
         tile = Tile(pixels_HWC, hashlib.sha256(pixels_HWC.tobytes()).digest())
-        return Florence2Prompt(PreparedPrompt(tuple(token_ids), (tile,)), task, image.size)
+        return Florence2Prompt(PreparedPrompt(tuple(token_ids), (tile,)), task, image.size, prompt)
 
     def normalise(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the vision tower's input, float32 [1, 3, height, width]."""
@@ -95,7 +96,7 @@ class Florence2Processor:
 
     def read(self, token_ids: Sequence[int], prompt: Florence2Prompt) -> dict[str, Any] | str:
         """Return the task's result in pixels of the picture; see ``post_process.read_answer``."""
-        return read_answer(self.decode(token_ids), prompt.task, prompt.size, self.rules)
+        return read_answer(self.decode(token_ids), prompt.task, prompt.size, self.rules, prompt.words)
 
 
 def _side(path: Path, described: Mapping[str, Any]) -> int:

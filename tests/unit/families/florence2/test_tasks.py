@@ -77,6 +77,22 @@ def test_what_is_written_is_read_as_the_reference_reads_it(token, reference):
     assert not_empty > 40
 
 
+@pytest.mark.parametrize(
+    ("phrase", "labels"),
+    [
+        ("un CAFÉ crème près d'une fenêtre", ["café crème", "une fenêtre", ""]),
+        ("ein Hund", ["caf crme", "une fentre", ""]),
+        ("猫 cafe\u0301 crème", ["café crème", "une fentre", "猫"]),
+    ],
+)
+def test_labels_keep_the_accents_of_the_persons_own_words(phrase, labels):
+    """The reference forces every label to ASCII; where the person wrote the words, that mutilates them."""
+    box = "<loc_1><loc_2><loc_3><loc_4>"
+    text = f"café crème{box}une fenêtre{box}猫{box}"
+    found = read_answer(text, TASKS["<CAPTION_TO_PHRASE_GROUNDING>"], SIZE, phrase=phrase)
+    assert found["labels"] == labels
+
+
 def test_prompts_become_the_sentences_of_the_reference():
     from transformers.models.florence2.processing_florence2 import Florence2Processor
 
