@@ -49,10 +49,15 @@ class PicturePart:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """A video frame as the model gets it, uint8 RGB; ``time_s`` is its time in the video."""
+    """A video frame as the model gets it, uint8 RGB.
+
+    ``time_s`` is when a player shows it. ``counted_s`` is its number divided by the average frame rate, which
+    the references tell their models; it differs where frames are unevenly spaced. None means the same.
+    """
 
     pixels_HWC: NDArray[np.uint8]
     time_s: float
+    counted_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -46,6 +46,10 @@ class AnimationFrames:
         """Return a frame; the frames before it are decoded first."""
         return reporting_damage(self._format, lambda: self._frame(index))
 
+    def time_s(self, index: int) -> float:
+        """Return the time by the average duration of the frames."""
+        return index / self.facts.fps
+
     def _frame(self, index: int) -> Image.Image:
         self._opened.seek(index)
         return to_rgb(self._opened, self._opened.size, is_full_range=False)

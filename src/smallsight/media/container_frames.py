@@ -85,6 +85,12 @@ class ContainerFrames:
             self._request.format, lambda: _with_known_errors(lambda: self._image(self._find(index)))
         )
 
+    def time_s(self, index: int) -> float:
+        """Return the frame's time by its timestamp; by the frame rate if timestamps are missing."""
+        if self._shown_at is None or self._stream.time_base is None:
+            return index / self.facts.fps
+        return float((self._shown_at[index] - self._shown_at[0]) * self._stream.time_base)
+
     def _check_codec(self) -> None:
         name = self._stream.codec_context.codec.canonical_name
         if name not in CODECS:

@@ -79,6 +79,11 @@ class VideoReader:
 
     def frames(self, indices: Sequence[int]) -> Iterator[npt.NDArray[np.uint8]]:
         """Yield frames as uint8 RGB [height, width, 3]; in ascending order no frame is decoded twice."""
+        for pixels_HWC, _ in self.timed_frames(indices):
+            yield pixels_HWC
+
+    def timed_frames(self, indices: Sequence[int]) -> Iterator[tuple[npt.NDArray[np.uint8], float]]:
+        """Yield frames, and when a player shows each, in seconds since the first."""
         for index in indices:
             if not 0 <= index < self.facts.num_frames:
                 raise IndexError(f"frame {index} of {self.facts.num_frames}")
@@ -87,11 +92,13 @@ class VideoReader:
             )
             try:
                 width_px, height_px = (int(side) for side in reply["image_size"])
-                if min(width_px, height_px) < 1:
-                    raise ValueError("no pixels")
-                yield np.frombuffer(pixels, np.uint8).reshape(height_px, width_px, 3)
+                time_s = float(reply["time_s"])
+                if min(width_px, height_px) < 1 or not 0 <= time_s < math.inf:
+                    raise ValueError("no pixels, or a time out of bounds")
+                pixels_HWC = np.frombuffer(pixels, np.uint8).reshape(height_px, width_px, 3)
             except (KeyError, TypeError, ValueError) as error:
                 raise _invalid_reply() from error
+            yield pixels_HWC, time_s
 
     def _ask(
         self, request: dict[str, Any], data: bytes, *, max_reply_bytes: int

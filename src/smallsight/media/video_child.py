@@ -67,7 +67,8 @@ def _answer(
         source = open_video(data, VideoRequest(**header))
         return asdict(source.facts), b"", source
     image = source.frame(header["index"])
-    return {"image_size": image.size}, image.tobytes(), source
+    reply = {"image_size": image.size, "time_s": source.time_s(header["index"])}
+    return reply, image.tobytes(), source
 
 
 if __name__ == "__main__":

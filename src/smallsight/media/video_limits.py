@@ -53,6 +53,10 @@ class VideoSource(Protocol):
         """Return a frame, upright, as RGB."""
         ...
 
+    def time_s(self, index: int) -> float:
+        """Return when a player shows the frame, in seconds since the first; frames may be unevenly spaced."""
+        ...
+
 
 def reporting_damage(video_format: str, work: Callable[[], _Value]) -> _Value:
     """Return what ``work`` returns; raises CorruptPictureError for a decoder's errors on invalid bytes."""

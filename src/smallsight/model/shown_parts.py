@@ -124,8 +124,8 @@ def open_video(
         facts = reader.facts
         indices = sampling.choose(facts)
         frames = tuple(
-            Frame(sampling.fit(pixels_HWC), index / facts.fps)
-            for index, pixels_HWC in zip(indices, reader.frames(indices), strict=True)
+            Frame(sampling.fit(pixels_HWC), time_s, index / facts.fps)
+            for index, (pixels_HWC, time_s) in zip(indices, reader.timed_frames(indices), strict=True)
         )
         return Video(frames, facts.duration_s)
 

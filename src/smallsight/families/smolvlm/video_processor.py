@@ -100,7 +100,7 @@ def words_around(video: Video, shown: Sequence[str]) -> str:
     count = number_in_words(len(video.frames))
     pieces = [f"You are provided the following series of {count} frames from a {length} [H:MM:SS] video.\n"]
     for frame, text in zip(video.frames, shown, strict=True):
-        minutes, seconds = divmod(int(frame.time_s), 60)
+        minutes, seconds = divmod(int(frame.time_s if frame.counted_s is None else frame.counted_s), 60)
         pieces.append(f"\nFrame from {minutes:02d}:{seconds:02d}:{text}")
     return "".join(pieces) + "\n\n"
 
