@@ -14,10 +14,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from smallsight.catalog.checkpoint_text import read_checkpoint_text
 from smallsight.catalog.safetensors_file import StoredTensor, read_header
 from smallsight.errors import BrokenCheckpointError, ModelNotRunnableError
 
-_MAX_JSON_BYTES = 50_000_000
 _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
 _PICKLE_SUFFIXES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}
@@ -108,14 +108,12 @@ def find_weight_files(directory: Path) -> tuple[Path, ...]:
 def read_json_object(path: Path) -> Mapping[str, Any]:
     """Read one JSON object from a checkpoint; raises BrokenCheckpointError with the file's name."""
     try:
-        if path.stat().st_size > _MAX_JSON_BYTES:
-            raise BrokenCheckpointError(f"{path} is larger than {_MAX_JSON_BYTES} bytes.")
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_checkpoint_text(path))
     except FileNotFoundError as error:
         raise BrokenCheckpointError(
             f"{path.parent} has no {path.name}.", hint="give a folder in Hugging Face layout."
         ) from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise BrokenCheckpointError(f"{path} cannot be read as JSON.", hint="fetch it again.") from error
     if not isinstance(data, dict):
         raise BrokenCheckpointError(f"{path} does not hold an object.", hint="fetch it again.")

@@ -109,6 +109,11 @@ class ModelFiles:
         return FoundFiles(directory, Source.HUB_CACHE, size_bytes, repository, commit)
 
 
+def is_shipped(name: str) -> bool:
+    """Return whether the model's files are part of the package."""
+    return _shipped(name) is not None
+
+
 def _shipped(name: str) -> FoundFiles | None:
     directory = _SHIPPED / name
     size_bytes = complete_size_bytes(directory)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from smallsight.catalog.checkpoint_text import require_regular_file
 from smallsight.errors import BrokenCheckpointError
 
 _LENGTH_BYTES = 8
@@ -49,6 +50,7 @@ def read_header(path: Path) -> tuple[StoredTensor, ...]:
     and the ranges cover the data exactly, without gap or overlap, to the last byte of the file.
     """
     try:
+        require_regular_file(path)
         file_bytes = path.stat().st_size
         with path.open("rb") as stream:
             length = int.from_bytes(stream.read(_LENGTH_BYTES), "little")

@@ -13,7 +13,7 @@ from pathlib import Path
 from smallsight.catalog.catalog import Catalog
 from smallsight.catalog.checkpoint import open_checkpoint
 from smallsight.catalog.entry import Entry, Precision
-from smallsight.catalog.files import FoundFiles, Source
+from smallsight.catalog.files import FoundFiles, Source, is_shipped
 from smallsight.catalog.hub import Hub, OnBytes, Pulled, remove_from_cache
 from smallsight.catalog.hub_cache import repository_of_snapshot
 from smallsight.catalog.registered import RegisteredModel
@@ -147,6 +147,10 @@ class ModelService:
                 hint=f"use up to {_MAX_NAME_CHARS} characters without slashes: --name NAME.",
             )
         entry = self.catalog.get(name)
+        if entry is not None and is_shipped(self.catalog.base_of(entry).name):
+            raise ArgumentError(
+                f"{entry.name} is part of the package.", hint="register it under another name: --name NAME."
+            )
         if entry is not None and entry.family != checkpoint.family:
             raise ArgumentError(
                 f"{directory} holds a {checkpoint.family} model, but {entry.name} is a {entry.family} model.",

@@ -24,6 +24,7 @@ from smallsight.families.florence2.post_process import Rules, read_answer
 from smallsight.families.florence2.tasks import TaskPrompt, find_task
 from smallsight.families.messages import PreparedPrompt, Tile
 from smallsight.families.processor_files import picture_settings
+from smallsight.families.tokenizer_file import read_tokenizer
 
 IMAGE, BEGIN, END, PADDING = "<image>", "<s>", "</s>", "<pad>"
 BART_TOKENS = 50265
@@ -122,12 +123,7 @@ def _rules(path: Path) -> Rules:
 
 
 def _tokenizer(path: Path, image_token_id: int) -> Tokenizer:
-    try:
-        tokenizer = Tokenizer.from_str(path.read_text("utf-8"))
-    except OSError as error:
-        raise BrokenCheckpointError(f"{path} cannot be read: {error.strerror}.") from error
-    except Exception as error:
-        raise BrokenCheckpointError(f"{path} is not a tokenizer: {error}.", hint="fetch it again.") from error
+    tokenizer = read_tokenizer(path)
     if tokenizer.get_vocab_size() == BART_TOKENS:  # microsoft/*: the reference adds the rest when loading
         tokenizer.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in ADDED])
     missing = [

@@ -20,6 +20,7 @@ from smallsight.families.messages import Detail, PreparedPrompt
 from smallsight.families.moondream2.config import Moondream2Config, read_config
 from smallsight.families.moondream2.crops import cut_crops
 from smallsight.families.moondream2.templates import PromptKind
+from smallsight.families.tokenizer_file import read_tokenizer
 
 GUARD = "\U000f0000"  # private use area: splits a control token in user text
 
@@ -72,12 +73,7 @@ class Moondream2Processor:
 
 
 def _tokenizer(path: Path, vocabulary: int) -> Tokenizer:
-    try:
-        tokenizer = Tokenizer.from_str(path.read_text("utf-8"))
-    except OSError as error:
-        raise BrokenCheckpointError(f"{path} cannot be read: {error.strerror}.") from error
-    except Exception as error:
-        raise BrokenCheckpointError(f"{path} is not a tokenizer: {error}.", hint="fetch it again.") from error
+    tokenizer = read_tokenizer(path)
     if (largest := max(tokenizer.get_vocab().values(), default=0)) >= vocabulary:
         raise BrokenCheckpointError(
             f"{path} has token {largest}, but the network only {vocabulary} tokens.",

@@ -19,6 +19,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from smallsight.catalog.checkpoint import read_json_object
+from smallsight.catalog.checkpoint_text import read_checkpoint_text
 from smallsight.errors import ArgumentError, BrokenCheckpointError
 
 log = structlog.get_logger(__name__)
@@ -135,10 +136,7 @@ def _find(model_dir: Path) -> tuple[Path, str]:
         None,
     )
     if path.exists():
-        try:
-            text = path.read_text("utf-8")
-        except (OSError, ValueError) as error:
-            raise BrokenCheckpointError(f"{path} cannot be read: {error}.", hint="fetch it again.") from error
+        text = read_checkpoint_text(path)
         if older is not None and older[1].strip() != text.strip():
             log.warning("chat_templates_differ", used=str(path), ignored=str(older[0]))
         return path, text

@@ -34,6 +34,7 @@ from smallsight.families.smolvlm.chat_template import ChatTemplate, render_with_
 from smallsight.families.smolvlm.config import SmolVLMConfig, read_config
 from smallsight.families.smolvlm.image_processor import ImageProcessor, tile_of
 from smallsight.families.smolvlm.video_processor import VideoProcessor, words_around
+from smallsight.families.tokenizer_file import read_tokenizer
 from smallsight.policy.recently_used import RecentlyUsed
 
 IMAGE, AROUND, WHOLE = "<image>", "<fake_token_around_image>", "<global-img>"
@@ -85,7 +86,7 @@ class SmolVLMProcessor:
                 f"{config.vision.image_px} px.",
                 hint="config.json and preprocessor_config.json must belong together.",
             )
-        tokenizer = _load_tokenizer(model_dir / "tokenizer.json")
+        tokenizer = read_tokenizer(model_dir / "tokenizer.json")
         if tokenizer.token_to_id(IMAGE) != config.image_token_id or tokenizer.token_to_id(AROUND) is None:
             raise BrokenCheckpointError(
                 f"The tokenizer of {model_dir} has {IMAGE} as {tokenizer.token_to_id(IMAGE)}, "
@@ -202,15 +203,6 @@ class SmolVLMProcessor:
             for row in range(rows)
         ]
         return "".join(lines) + ("\n" if rows else "") + f"{AROUND}{WHOLE}{shown}{AROUND}"
-
-
-def _load_tokenizer(path: Path) -> Tokenizer:
-    try:
-        return Tokenizer.from_str(path.read_text("utf-8"))
-    except OSError as error:
-        raise BrokenCheckpointError(f"{path} cannot be read: {error.strerror}.") from error
-    except Exception as error:
-        raise BrokenCheckpointError(f"{path} is not a tokenizer: {error}.", hint="fetch it again.") from error
 
 
 def _stop_tokens(model_dir: Path, tokenizer: Tokenizer) -> frozenset[int]:
