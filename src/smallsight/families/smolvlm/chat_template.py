@@ -35,7 +35,7 @@ class _RefusedConversationError(TemplateError):
     """The template itself refused the conversation."""
 
 
-class _Generation(Extension):
+class _GenerationTag(Extension):
     """The tag ``{% generation %}``, which marks the assistant's words for training: its body is rendered."""
 
     tags = {"generation"}  # noqa: RUF012 - Jinja declares it so
@@ -59,7 +59,7 @@ class ChatTemplate:
         """Find and compile the template; raises BrokenCheckpointError if it is missing or invalid."""
         path, text = _find(model_dir)
         environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", _Generation]
+            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", _GenerationTag]
         )
         environment.filters["tojson"] = _to_json
         environment.globals["raise_exception"] = _refuse
