@@ -13,7 +13,7 @@
     │   ├── CorruptPictureError        exit 4   422   the bytes do not decode
     │   ├── MissingDecoderError        exit 5   501   its format needs an extra; also a MissingExtraError
     │   ├── DecoderFailedError         exit 4   422   the decoder ran out of time or memory, or crashed
-    │   └── UnexpectedPictureError     exit 4   422   a fault of ours or of a library met it; in the log
+    │   └── UnexpectedPictureError     exit 4   422   a fault of ours or of a library met it
     ├── ModelError                     exit 4   500   something is wrong with one model
     │   ├── UnknownModelError          exit 3   404   no such name in the catalogue
     │   ├── ModelUnavailableError      exit 5   503   its files are not on this machine
@@ -147,7 +147,7 @@ class DecoderFailedError(PictureError):
 
 
 class UnexpectedPictureError(PictureError):
-    """Something in one file met a fault of ours or of a library; the log has the traceback."""
+    """Something in one file met a fault of ours or of a library; the log has the traceback at level info."""
 
     code = "unexpected"
 
@@ -157,7 +157,7 @@ class UnexpectedPictureError(PictureError):
         reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         return cls(
             f"Something in this file was not expected ({reason[:200]}).",
-            hint="the other files are not affected; please report it with the file.",
+            hint="the others are not affected. Please report it; SMALLSIGHT_LOG_LEVEL=info shows where it was.",
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import sqlalchemy as sa
+import structlog
 
 from smallsight.errors import DecoderFailedError, PictureError, PictureNotFoundError, UnexpectedPictureError
 from smallsight.library.database import Database
@@ -24,7 +24,7 @@ from smallsight.media.picture import DecodedPicture
 from smallsight.media.video_formats import is_animation
 from smallsight.settings import Settings
 
-_log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 _PICTURES_AT_ONCE = 3  # one in use and two opened ahead
 _FULL_SIZE_AT_ONCE = 2  # each may take three bytes times limits.max_image_pixels
@@ -76,8 +76,8 @@ class ContentOpener:
             self._decode(decoder, content, self._bytes_of(task, paths))
         except PictureError as error:
             content.error = error
-        except Exception as error:  # noqa: BLE001 - one file's oddity must not end the run
-            _log.warning("Opening %s raised.", content.path, exc_info=True)
+        except Exception as error:
+            log.info("picture_unexpected", path=str(content.path), exc_info=True)
             content.error = UnexpectedPictureError.of(error)
         content.opening_s = time.perf_counter() - started_s
         return content

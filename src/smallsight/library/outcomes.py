@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
+import structlog
 
 from smallsight.errors import SmallsightError, UnexpectedPictureError
 from smallsight.library.database import Database
@@ -15,7 +15,7 @@ from smallsight.library.ledger import LeaseLostError, Ledger, OutcomeStatus, Sta
 from smallsight.library.opened_content import OpenedContent
 from smallsight.library.progress import Progress
 
-_log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -71,12 +71,12 @@ class Outcomes:
                 self._store(ended, write)
             except (SmallsightError, LeaseLostError):
                 raise
-            except Exception as error:  # noqa: BLE001 - one file's oddity must not end the run
-                _log.warning("Storing a result of %s raised.", ended[0].content.path, exc_info=True)
+            except Exception as error:
+                log.info("picture_unexpected", path=str(ended[0].content.path), exc_info=True)
                 ended = [replace(one, error=UnexpectedPictureError.of(error)) for one in ended]
                 self._store(ended, _nothing)
         except LeaseLostError as error:
-            _log.warning("A result was dropped, as its lease ran out before it was stored: %s", error)
+            log.warning("result_dropped", why=str(error), action="its lease ran out before it was stored")
             with self._database.writing() as connection:
                 for one in ended:
                     self._ledger.release(connection, one.content.task, one.stage)

@@ -8,7 +8,6 @@ file that reappears elsewhere with the same bytes keeps its row.
 from __future__ import annotations
 
 import hashlib
-import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.dialects.sqlite import insert
 
 from smallsight.errors import (
@@ -36,7 +36,7 @@ from smallsight.library.walk import FoundFile, Listing, Passed, list_pictures
 from smallsight.media.files import read_picture_file
 from smallsight.settings import Settings
 
-_log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 _CONNECT = "connect the disk that holds it, or run `smallsight folders remove` to forget it."
 _FILES_PER_COMMIT = 64
@@ -174,8 +174,8 @@ class FolderScan:
             except PictureError as error:
                 progress.problem(found.path, error)
                 yield _HashedFile(found, None, error)
-            except Exception as error:  # noqa: BLE001 - one file's oddity must not end the scan
-                _log.warning("Reading %s raised.", found.path, exc_info=True)
+            except Exception as error:
+                log.info("picture_unexpected", path=str(found.path), exc_info=True)
                 unexpected = UnexpectedPictureError.of(error)
                 progress.problem(found.path, unexpected)
                 yield _HashedFile(found, None, unexpected)
@@ -199,13 +199,13 @@ class FolderScan:
             self._store_together(batch, known, new_rows, progress)
         except SmallsightError:  # the disk or the library, not a file
             raise
-        except Exception as error:  # noqa: BLE001 - one file's oddity must not end the scan
+        except Exception as error:
             if len(batch) > 1:
                 for item in batch:
                     self._store([item], known, new_rows, progress)
                 return
             path = batch[0].found.path
-            _log.warning("Storing %s raised.", path, exc_info=True)
+            log.info("picture_unexpected", path=str(path), exc_info=True)
             progress.problem(path, UnexpectedPictureError.of(error))
             self._report.unreadable += 1
 

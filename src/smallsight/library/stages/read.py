@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Generator, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 import sqlalchemy as sa
+import structlog
 
 from smallsight.errors import PictureError, UnexpectedPictureError
 from smallsight.library.ledger import Stage, StageName
@@ -19,7 +19,7 @@ from smallsight.library.texts import renew_searchable, store_lines
 from smallsight.reading.text_line import TextLine
 from smallsight.settings import Settings
 
-_log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 READ = StageName("read")
 
@@ -68,8 +68,8 @@ class ReadWork:
                 lines = self._reader.read(content.picture.image_HWC)
             except PictureError as failure:
                 error = failure
-            except Exception as failure:  # noqa: BLE001 - one picture's oddity must not end the run
-                _log.warning("Reading the text of %s raised.", content.path, exc_info=True)
+            except Exception as failure:
+                log.info("picture_unexpected", path=str(content.path), exc_info=True)
                 error = UnexpectedPictureError.of(failure)
         seconds = content.take_opening_s() + time.perf_counter() - started_s
 
