@@ -157,7 +157,7 @@ class UnexpectedPictureError(PictureError):
         reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         return cls(
             f"Something in this file was not expected ({reason[:200]}).",
-            hint="the others are not affected. Please report it; SMALLSIGHT_LOG_LEVEL=info shows where it was.",
+            hint="the others are not affected; please report it (SMALLSIGHT_LOG_LEVEL=info says where).",
         )
 
 
