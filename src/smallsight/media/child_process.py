@@ -81,6 +81,7 @@ class ChildProcess:
         """
         module = module or _DECODE_CHILD
         self._process = _start(module, argument)
+        self._starter = threading.current_thread()
         if stop is not None:
             stop.watch(self._process)
         self._requests = cast("BinaryIO", self._process.stdin)
@@ -101,8 +102,8 @@ class ChildProcess:
         return self._process.pid
 
     def is_alive(self) -> bool:
-        """Return whether the child still runs; on Linux it also ends with the thread that started it."""
-        return self._process.poll() is None
+        """Return whether the child still runs; on Linux it ends soon after the thread that started it."""
+        return self._process.poll() is None and (sys.platform != "linux" or self._starter.is_alive())
 
     def rss_bytes(self) -> int:
         """Return the child's resident memory, 0 if it cannot be read."""

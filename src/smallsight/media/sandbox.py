@@ -1,7 +1,7 @@
 """Drops, in the decoding child, every right that decoding does not need.
 
 Each restriction is applied separately; if the platform lacks one, the reason is recorded and the others still
-apply. Linux on x86-64 and ARM64 gets all of them.
+apply. Linux on x86-64 and ARM64 gets all of them, but for reading files where the kernel has no Landlock.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from smallsight.media.landlock import deny_files
 from smallsight.media.seccomp import install_filter
 
 if sys.platform != "win32":
@@ -40,6 +41,7 @@ def lock_down(memory_bytes: int, parent_pid: int) -> dict[str, str]:
         "file_writes_denied": lambda: _limit("RLIMIT_FSIZE", 0),
         "core_dumps_denied": lambda: _limit("RLIMIT_CORE", 0),
         "no_new_privileges": lambda: _prctl(_PR_SET_NO_NEW_PRIVS, 1),
+        "file_reads_denied": deny_files,
         "system_calls_filtered": _filter_system_calls,
     }
     reasons: dict[str, str] = {}

@@ -23,6 +23,7 @@ def try_forbidden_things(memory_bytes: int) -> dict[str, bool]:
         "processes_denied": _fork,
         "programs_denied": _execute,
         "file_writes_denied": _write_file,
+        "file_reads_denied": _read_what_belongs_to_others,
         "signals_denied": lambda: os.kill(os.getppid(), 0),
         "memory_limited": lambda: _allocate(memory_bytes),
         "core_dumps_denied": _require_core_dumps,
@@ -63,6 +64,15 @@ def _write_file() -> None:
         path.write_bytes(b"x")
     finally:
         path.unlink(missing_ok=True)
+
+
+def _read_what_belongs_to_others() -> None:
+    """List the home folder or read the parent's environment; without a restriction one is possible."""
+    for attempt in (lambda: list(Path.home().iterdir()), Path(f"/proc/{os.getppid()}/environ").read_bytes):
+        with contextlib.suppress(OSError):
+            attempt()
+            return
+    raise PermissionError("neither is possible")
 
 
 def _allocate(memory_bytes: int) -> None:

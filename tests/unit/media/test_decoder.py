@@ -375,6 +375,7 @@ def test_a_decoder_outlives_the_thread_that_started_its_child(png):
         thread = threading.Thread(target=decoder.decode, args=(png,))
         thread.start()
         native_id = thread.native_id
-        thread.join()  # returns before the system's own thread has ended
+        thread.join()  # returns before the system's own thread has ended, and its child after that
+        assert decoder.decode(png).width_px == 400
         assert wait_until(lambda: native_id not in {one.id for one in psutil.Process().threads()})
         assert decoder.decode(png).width_px == 400

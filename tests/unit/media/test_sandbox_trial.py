@@ -20,5 +20,5 @@ def test_without_a_sandbox_the_trial_says_so():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     has_no_core_dumps_anyway, prevented = json.loads(done.stdout)
     assert prevented.pop("core_dumps_denied") == has_no_core_dumps_anyway
-    assert len(prevented) == 6
+    assert len(prevented) == 7
     assert not any(prevented.values())
