@@ -66,6 +66,7 @@ def test_indexing_tells_what_it_found_and_what_it_skipped(library: Command, pict
         "unreadable": 0,
         "hashed": 5,
         "hash_s": 0,
+        "passed_over": [],
     }
     assert report["stages"]["read"]["done"] == 3
     assert [(Path(p["path"]).name, p["code"]) for p in report["problems"]] == [
@@ -175,9 +176,9 @@ def test_a_folder_on_an_unplugged_disk_does_not_stop_the_others(
     smallsight.run("index", tmp_path / "disk", tmp_path / "here")
     (tmp_path / "disk").rename(tmp_path / "unplugged")
     draw_text(tmp_path / "here" / "picture c.png", "third")
-    report = smallsight.json("index")
+    report = smallsight.json("index", code=8)
     assert [(problem["path"], problem["code"]) for problem in report["problems"]] == [
-        (str(tmp_path / "disk"), "bad_folder")
+        (str(tmp_path / "disk"), "folder_missing")
     ]
     assert report["stages"]["look"]["done"] == 1
     assert {Path(hit["path"]).name for hit in smallsight.json("search", "picture")} == {
