@@ -6,7 +6,7 @@ The check is part of the route: it runs before the body is read, and never compa
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import Request, Response
@@ -17,6 +17,7 @@ from starlette.websockets import WebSocket
 from smallsight.errors import ForbiddenError, NotAuthorisedError, ServerError, SettingsError
 from smallsight.http.admission import Admission
 from smallsight.http.api_keys import ApiKeys, Scope
+from smallsight.http.json_body import JsonBodies, JsonRequest
 
 _BEARER = "bearer "
 
@@ -34,6 +35,7 @@ class Gate:
     keys: ApiKeys
     admission: Admission
     is_exposed: bool
+    bodies: JsonBodies = field(default_factory=JsonBodies)
 
 
 class PublicRoute(APIRoute):
@@ -41,7 +43,9 @@ class PublicRoute(APIRoute):
 
 
 class UseRoute(APIRoute):
-    """A route for the scope "use"; a full or stopping server refuses before it reads the body."""
+    """A route for the scope "use"; a full or stopping server refuses before it reads the body, and
+    a JSON body is parsed by ``json_body``.
+    """
 
     def get_route_handler(self) -> Handler:
         """Return the handler with the check before it."""
@@ -52,6 +56,9 @@ class UseRoute(APIRoute):
             if request.method == "POST":
                 gate: Gate = request.app.state.gate
                 gate.admission.require_room(request.state.client)
+                parsed = JsonRequest(request.scope, request.receive)
+                await parsed.parse_body(gate.bodies)
+                return await handle(parsed)
             return await handle(request)
 
         return guarded

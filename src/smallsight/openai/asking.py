@@ -54,7 +54,9 @@ class Asking:
         served = await self._find(question.model)
         files = await self._pictures.gather(question.links)
         results = self._serving.results
-        digest = question_digest(question, served, files) if results.max_bytes else None
+        digest = None
+        if results.max_bytes:  # in a thread: hashing large files takes too long for the event loop
+            digest = await asyncio.to_thread(question_digest, question, served, files)
         if digest is not None and (known := results.find(digest)) is not None:
             finished = [FinishedReply(answer, spaced_words(answer.text)) for answer in known]
             return Exchange(finished, served.name, began_s, is_remembered=True)

@@ -13,15 +13,17 @@ from smallsight.errors import BadRequestError
 from smallsight.openai.question import Link, PictureLink, Question, Turn
 from smallsight.openai.video_part import VideoContent
 from smallsight.openai.wire_fields import (
-    MAX_BIASES,
     MAX_CHOICES,
     MAX_ID_DIGITS,
     MAX_MESSAGES,
+    MAX_MODALITIES,
     MAX_PARTS,
     MAX_STOPS,
     MAX_TOP_LOGPROBS,
     Bias,
     Detail,
+    FewBiases,
+    FewParts,
     MaxTokens,
     ModelName,
     Penalty,
@@ -70,7 +72,7 @@ class ChatMessage(Wire):
     """One message of a conversation."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | Annotated[list[Part], Field(max_length=MAX_PARTS)] | None = None
+    content: str | Annotated[list[Part], Field(max_length=MAX_PARTS, fail_fast=True)] | None = None
 
 
 class JsonSchema(Wire):
@@ -96,11 +98,13 @@ class ChatRequest(Wire):
     """A conversation to continue."""
 
     model: ModelName | None = None
-    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES)]
+    messages: Annotated[
+        list[ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES, fail_fast=True), FewParts
+    ]
     max_tokens: MaxTokens | None = None
     max_completion_tokens: MaxTokens | None = None
     n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = None
-    stop: str | Annotated[list[str], Field(max_length=MAX_STOPS)] | None = None
+    stop: str | Annotated[list[str], Field(max_length=MAX_STOPS, fail_fast=True)] | None = None
     seed: Seed | None = None
     temperature: Temperature | None = None
     top_p: TopP | None = None
@@ -108,7 +112,7 @@ class ChatRequest(Wire):
     repetition_penalty: Annotated[float, Field(ge=0.01, le=100, allow_inf_nan=False)] | None = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
-    logit_bias: Annotated[dict[str, Bias], Field(max_length=MAX_BIASES)] | None = None
+    logit_bias: Annotated[dict[str, Bias] | None, FewBiases] = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
     response_format: ResponseFormat | None = None
@@ -116,7 +120,7 @@ class ChatRequest(Wire):
     stream_options: StreamOptions | None = None
     tools: list[Any] | None = None
     tool_choice: Any = None
-    modalities: list[str] | None = None
+    modalities: Annotated[list[str], Field(max_length=MAX_MODALITIES, fail_fast=True)] | None = None
 
     def question(self) -> Question:
         """Return the request as a question; raises BadRequestError for anything unsupported."""

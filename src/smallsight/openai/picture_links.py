@@ -21,6 +21,7 @@ from smallsight.services.decoding_threads import DecodingThreads
 
 Opened: TypeAlias = NamedImage | RecalledPicture | NamedVideo
 _SHOWN_CHARS = 40
+_SHORT_CHARS = 256 * 1024
 
 
 class PictureLinks:
@@ -92,7 +93,9 @@ class PictureLinks:
 
     async def _gather_one(self, url: str) -> NamedBytes:
         if url[:5].lower() == "data:":
-            return picture_in(url)
+            if len(url) <= _SHORT_CHARS:
+                return picture_in(url)
+            return await asyncio.to_thread(picture_in, url)  # takes too long for the event loop
         if url[:6].lower().startswith(("http:", "https:")):
             fetched = await self._remote.fetch(url)
             return NamedBytes(fetched.name, fetched.data)

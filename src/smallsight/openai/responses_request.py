@@ -16,6 +16,7 @@ from smallsight.openai.wire_fields import (
     MAX_MESSAGES,
     MAX_PARTS,
     Detail,
+    FewParts,
     MaxTokens,
     ModelName,
     Temperature,
@@ -57,7 +58,7 @@ class InputMessage(Wire):
 
     type: Literal["message"] = "message"
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | Annotated[list[InputPart], Field(max_length=MAX_PARTS)]
+    content: str | Annotated[list[InputPart], Field(max_length=MAX_PARTS, fail_fast=True)]
 
 
 class TextFormat(Wire):
@@ -78,7 +79,10 @@ class ResponsesRequest(Wire):
     """A question, with the conversation before it."""
 
     model: ModelName | None = None
-    input: str | Annotated[list[InputMessage], Field(min_length=1, max_length=MAX_MESSAGES)]
+    input: Annotated[
+        str | Annotated[list[InputMessage], Field(min_length=1, max_length=MAX_MESSAGES, fail_fast=True)],
+        FewParts,
+    ]
     instructions: str | None = None
     max_output_tokens: MaxTokens | None = None
     temperature: Temperature | None = None

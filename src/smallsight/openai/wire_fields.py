@@ -6,15 +6,17 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from smallsight.errors import BadRequestError
 
 MAX_TOKENS = 131_072
 MAX_MESSAGES = 1000
-MAX_PARTS = 2000
+MAX_PARTS = 2000  # of all messages together
 MAX_CHOICES = 8
 MAX_STOPS = 16
+MAX_MODALITIES = 16
 MAX_BIASES = 1024
 MAX_TOP_LOGPROBS = 20
 MAX_ID_DIGITS = 9
@@ -27,6 +29,28 @@ Bias: TypeAlias = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
 Seed: TypeAlias = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 ModelName: TypeAlias = Annotated[str, Field(max_length=300)]
 Detail: TypeAlias = Literal["auto", "low", "high", "original"]
+
+
+def _require_few_parts(messages: object) -> object:
+    """Count the parts of all messages before any is looked at: checking each takes microseconds."""
+    if isinstance(messages, list):
+        contents = [one.get("content") for one in messages[:MAX_MESSAGES] if isinstance(one, dict)]
+        num_parts = sum(len(content) for content in contents if isinstance(content, list))
+        if num_parts > MAX_PARTS:
+            raise PydanticCustomError(
+                "too_long", f"The messages have {num_parts} parts together (limit {MAX_PARTS})"
+            )
+    return messages
+
+
+def _require_few_biases(biases: object) -> object:
+    if isinstance(biases, dict) and len(biases) > MAX_BIASES:
+        raise PydanticCustomError("too_long", f"There are {len(biases)} biases (limit {MAX_BIASES})")
+    return biases
+
+
+FewParts = BeforeValidator(_require_few_parts)
+FewBiases = BeforeValidator(_require_few_biases)
 
 
 class Wire(BaseModel):

@@ -1,0 +1,125 @@
+"""Requests made to make a real server fail or stall: each gets an answer, and others are served meanwhile."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx2
+import pytest
+
+from smallsight.catalog.registered import RegisteredModel, RegisteredModels
+from tiny_smolvlm import SHAPES, make_checkpoint
+
+from .serving import Server, about, data_url, running
+
+HALF = "\ud83d"
+CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
+HELLO = [{"role": "user", "content": "hi"}]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("hostile")
+    tiny = make_checkpoint(folder / "model", SHAPES[0])
+    RegisteredModels(folder / "home" / "models.json").add(RegisteredModel("tiny", tiny, "smolvlm"))
+    with running(folder / "home") as one:
+        yield one
+
+
+def post(server: Server, path: str, body: Any) -> tuple[int, dict[str, Any]]:
+    """Send JSON in ASCII, as JavaScript's clients do with half a character."""
+    content = body if isinstance(body, bytes) else json.dumps({"model": "tiny"} | body).encode()
+    answer = server.http.post(path, content=content, headers={"content-type": "application/json"})
+    return answer.status_code, answer.json()
+
+
+def picture(url: str) -> dict[str, Any]:
+    return {"messages": about(url)}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (CHAT, {"messages": [{"role": "user", "content": "a" + HALF}]}),
+        (CHAT, {"messages": [{"role": "user", "content": "a" + HALF}], "stream": True}),
+        (CHAT, {"messages": [{"role": "user", "content": [{"type": "text", "text": HALF}]}]}),
+        (CHAT, {"messages": [{"role": "system", "content": HALF}, *HELLO]}),
+        (CHAT, {"messages": [{"role": "us" + HALF, "content": "x"}]}),
+        (CHAT, {"messages": HELLO, "model": "x" + HALF}),
+        (CHAT, {"messages": HELLO, "stop": [HALF]}),
+        (CHAT, {"messages": HELLO, "user": HALF}),
+        (CHAT, {"messages": HELLO, "metadata": {HALF: HALF}}),
+        (CHAT, {"messages": HELLO, "logit_bias": {HALF: 1}}),
+        (CHAT, picture("data:image/png;base64," + HALF)),
+        (CHAT, picture(HALF + "://x")),
+        (CHAT, picture(f"data:image/png;name={HALF};base64,aGk=")),
+        (CHAT, picture("data:image/png," + HALF)),
+        (CHAT, {"messages": HELLO, "response_format": {"type": "json_schema", "json_schema": {HALF: 1}}}),
+        (RESPONSES, {"input": "a" + HALF}),
+        (RESPONSES, {"input": "a" + HALF, "stream": True}),
+        (RESPONSES, {"input": "a", "instructions": HALF}),
+        (RESPONSES, {"input": [{"role": "user", "content": HALF}]}),
+        (RESPONSES, {"input": "a", "text": {"format": {"type": "json_schema", "schema": {"enum": [HALF]}}}}),
+    ],
+    ids=range(20),
+)
+def test_half_a_character_in_any_field_is_the_clients_mistake(server: Server, path: str, body: dict):
+    status, answer = post(server, path, body)
+    assert (status, answer["error"]["code"]) == (400, "invalid_text")
+    assert "is not valid text" in answer["error"]["message"]
+
+
+def test_a_whole_emoji_from_the_same_client_is_answered(server: Server):
+    messages = [{"role": "user", "content": "\U0001f600"}]
+    assert post(server, CHAT, {"messages": messages, "max_tokens": 2})[0] == 200
+
+
+def test_millions_of_small_values_are_refused_before_they_are_parsed(server: Server):
+    post(server, CHAT, {"messages": HELLO, "max_tokens": 1})
+    before_bytes = server.resident_bytes()
+    for values in (b"1,", b"[],", b'{"a":1},', b'"",'):
+        body = b'{"messages":[{"role":"user","content":"x"}],"ignored":[' + values * 2_000_000 + b"1]}"
+        with ThreadPoolExecutor(3) as threads:
+            answers = [threads.submit(_sent, server, body) for _ in range(3)]
+            assert server.http.get("/health/live").status_code == 200
+            assert [answer.result() for answer in answers] == [413] * 3
+    assert server.resident_bytes() - before_bytes < 64 * 1024**2
+
+
+def _sent(server: Server, body: bytes) -> int:
+    headers = {"content-type": "application/json"}
+    with httpx2.Client(base_url=server.url, trust_env=False, timeout=60) as client:
+        try:
+            return client.post(CHAT, content=body, headers=headers).status_code
+        except httpx2.WriteError:  # the answer came while the body was still being sent, and was lost
+            return 413
+
+
+def test_text_that_no_model_could_read_is_too_large(server: Server):
+    status, answer = post(server, CHAT, {"messages": HELLO, "ignored": "a" * 3_000_000})
+    assert (status, answer["error"]["code"]) == (413, "request_too_large")
+    assert "too much text" in answer["error"]["message"]
+
+
+def test_a_picture_may_be_larger_than_text(server: Server):
+    large = data_url(b"\0" * 3_000_000)
+    assert post(server, CHAT, {"messages": about(large)})[0] == 415
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}] * 4}] * 900},
+        {"messages": HELLO, "logit_bias": {str(i): "x" for i in range(60_000)}},
+        {"messages": HELLO, "modalities": [1] * 100_000},
+        {"messages": [1] * 100_000},
+    ],
+    ids=range(4),
+)
+def test_many_mistakes_are_one_sentence(server: Server, body: dict):
+    status, answer = post(server, CHAT, body)
+    assert (status, answer["error"]["code"]) == (400, "bad_request")
+    assert len(answer["error"]["message"]) < 200
