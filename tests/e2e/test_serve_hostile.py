@@ -123,3 +123,23 @@ def test_many_mistakes_are_one_sentence(server: Server, body: dict):
     status, answer = post(server, CHAT, body)
     assert (status, answer["error"]["code"]) == (400, "bad_request")
     assert len(answer["error"]["message"]) < 200
+
+
+def test_a_schema_that_is_refused_keeps_nobody_waiting_twice(server: Server):
+    form = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"not": {}, "x-guidance": {}}}}
+    for path, body in [
+        (CHAT, {"messages": HELLO, "n": 8, "response_format": form}),
+        (RESPONSES, {"input": "a", "text": {"format": {"type": "json_schema", "schema": {"not": {}}}}}),
+    ]:
+        status, answer = post(server, path, body)
+        assert (status, answer["error"]["code"]) == (400, "unsupported_value")
+        assert "Unimplemented keys" in answer["error"]["message"]
+
+
+def test_eight_choices_hold_to_one_schema(server: Server):
+    form = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"enum": ["cat", "dog"]}}}
+    body = {"messages": HELLO, "n": 8, "max_tokens": 20, "temperature": 1, "response_format": form}
+    status, answer = post(server, CHAT, body)
+    assert status == 200
+    assert len(answer["choices"]) == 8
+    assert {one["message"]["content"] for one in answer["choices"]} <= {'"cat"', '"dog"'}

@@ -15,8 +15,8 @@ from smallsight.http.error_shape import ErrorShapes, error_response
 from smallsight.http.json_body import is_json
 
 _BODIES_AT_ONCE = 4  # bodies of the maximum size; each is held until its response is sent
-# Commas, colons and brackets of a JSON body, also inside strings: each value needs at least one. A value costs
-# far more memory and time than its bytes, so they are counted while the body arrives.
+# Commas, colons and brackets of a JSON body, also inside strings: each value needs at least one. A value
+# costs far more memory and time than its bytes, so they are counted while the body arrives.
 MAX_STRUCTURAL = 200_000
 _STRUCTURAL = b",:[]{}"
 _PARSED_BYTES = 128  # of memory, for each structural character
