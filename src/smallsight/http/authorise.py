@@ -29,7 +29,7 @@ SocketEndpoint = Callable[[WebSocket], Awaitable[None]]
 class Gate:
     """What routes check against; stored as ``state.gate`` of each mounted application.
 
-    ``is_exposed`` is true when other machines can reach the server.
+    ``is_exposed`` is true when other machines can reach the server, or the operator wants a key.
     """
 
     keys: ApiKeys
@@ -91,12 +91,12 @@ def guarded_socket(scope: Scope, endpoint: SocketEndpoint) -> SocketEndpoint:
 def authorise(connection: HTTPConnection, scope: Scope) -> str:
     """Return the client's identity: its key's name, or its address while there are no keys.
 
-    Without keys every client on this machine is accepted, and no others. Raises NotAuthorisedError,
-    ForbiddenError, and ServerError when the keys cannot be read.
+    A server that has never had a key accepts every client on this machine, and no others. Raises
+    NotAuthorisedError, ForbiddenError, and ServerError when the keys cannot be read.
     """
     gate: Gate = connection.app.state.gate
     try:
-        is_open = not gate.keys.all() and not gate.is_exposed
+        is_open = not gate.keys.all() and not gate.keys.has_seen_keys and not gate.is_exposed
     except SettingsError as error:  # the operator's mistake, not the client's
         raise ServerError(str(error)) from error
     if is_open:

@@ -35,22 +35,37 @@ OnListening = Callable[[str], None]
 def serve(live: LiveSettings, on_listening: OnListening) -> None:
     """Run until a signal; ``on_listening`` is called with the URL. Raises SettingsError, ServerError."""
     settings = live.current()
-    require_key_beyond_loopback(settings)
+    require_key(settings)
     listener = open_socket(settings.server)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     with listener:
         asyncio.run(_serve(live, listener, on_listening))
 
 
-def require_key_beyond_loopback(settings: Settings) -> None:
-    """Raise SettingsError when other machines could reach a server that has no API key."""
-    host = settings.server.host
-    if is_loopback(host) or ApiKeys(settings.api_keys_path).all():
+def require_key(settings: Settings) -> None:
+    """Raise SettingsError when a server without an API key could be used by others, or must have one.
+
+    Also when the keys cannot be read. Warns of a server without one that has names for others to use.
+    """
+    server = settings.server
+    if ApiKeys(settings.api_keys_path).all():
         return
-    raise SettingsError(
-        f"Refusing to listen on {host} without an API key.",
-        hint="create one with `smallsight keys add NAME`, or listen on 127.0.0.1.",
-    )
+    if server.require_key:
+        raise SettingsError(
+            f"Refusing to start without an API key: there is none in {settings.api_keys_path}.",
+            hint="create one with `smallsight keys add NAME`, or set server.require_key to false.",
+        )
+    if not is_loopback(server.host):
+        raise SettingsError(
+            f"Refusing to listen on {server.host} without an API key.",
+            hint="create one with `smallsight keys add NAME`, or listen on 127.0.0.1.",
+        )
+    if server.allowed_hosts or server.allowed_origins:
+        log.warning(
+            "no_key_for_other_clients",
+            why="server.allowed_hosts or server.allowed_origins lets others in, and no key is needed",
+            action="create one with `smallsight keys add NAME`",
+        )
 
 
 def open_socket(settings: ServerSettings) -> socket.socket:
