@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -143,3 +145,21 @@ def test_eight_choices_hold_to_one_schema(server: Server):
     assert status == 200
     assert len(answer["choices"]) == 8
     assert {one["message"]["content"] for one in answer["choices"]} <= {'"cat"', '"dog"'}
+
+
+def test_silent_connections_do_not_keep_others_out(tmp_path: Path):
+    limited = ["bash", "-c", 'ulimit -n 128; exec "$0" "$@"']
+    with running(tmp_path / "home", prefix=limited, server__header_timeout_s="60") as server:
+        before = len(server.log.read_text().splitlines())
+        silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(200)]
+        try:
+            for _ in range(20):
+                answer = httpx2.get(f"{server.url}/health/live", trust_env=False, timeout=10)
+                assert answer.status_code == 200
+            assert server.ask(model="test", messages=about(data_url())).status_code == 200
+        finally:
+            for one in silent:
+                one.close()
+        lines = server.log.read_text().splitlines()[before:]
+        assert len([line for line in lines if "route=" not in line]) <= 20
+        assert any("too_many_connections" in line for line in lines)

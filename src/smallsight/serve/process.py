@@ -18,8 +18,11 @@ from smallsight.http.admission import Admission
 from smallsight.http.api_keys import ApiKeys
 from smallsight.http.connection import MAX_HEAD_BYTES, connection_class
 from smallsight.http.foreign_pages import is_loopback
+from smallsight.http.open_connections import OpenConnections, most_connections
+from smallsight.machine.open_files import num_open_files, raise_file_limit
 from smallsight.serve.app import make_app
 from smallsight.services.live_settings import LiveSettings
+from smallsight.services.logs import collapse_repeats
 from smallsight.services.serving import Serving
 from smallsight.settings import ServerSettings, Settings
 
@@ -29,6 +32,10 @@ log = structlog.get_logger(__name__)
 # each wait of the loop is prolonged while several threads compute, and answers arrive late.
 _SWITCH_INTERVAL_S = 0.0005
 
+# asyncio accepts as many connections as its backlog before any is counted, so it is given a small one; then
+# the system's queue is made longer.
+_ACCEPTED_AT_ONCE, _BACKLOG = 8, 1024
+
 OnListening = Callable[[str], None]
 
 
@@ -37,6 +44,7 @@ def serve(live: LiveSettings, on_listening: OnListening) -> None:
     settings = live.current()
     require_key(settings)
     listener = open_socket(settings.server)
+    collapse_repeats("asyncio", "uvicorn.error")
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     with listener:
         asyncio.run(_serve(live, listener, on_listening))
@@ -93,9 +101,11 @@ def open_socket(settings: ServerSettings) -> socket.socket:
 async def _serve(live: LiveSettings, listener: socket.socket, on_listening: OnListening) -> None:
     settings = live.current().server
     app = make_app(Serving(live))
+    most_open = most_connections(raise_file_limit(), num_open_files())
     config = uvicorn.Config(
         app.asgi,
-        http=connection_class(settings.header_timeout_s),
+        http=connection_class(settings.header_timeout_s, OpenConnections(most_open)),
+        backlog=_ACCEPTED_AT_ONCE,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -111,6 +121,7 @@ async def _serve(live: LiveSettings, listener: socket.socket, on_listening: OnLi
     while not server.started and not running.done():
         await asyncio.sleep(0.01)
     if server.started:
+        listener.listen(_BACKLOG)
         on_listening(_address(listener))
     await running
 
