@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from smallsight.errors import SettingsError, StorageError
+from smallsight.machine.private_files import make_private_folder
 
 if sys.platform == "win32":  # pragma: no cover - not run on the machines that measure coverage
     import msvcrt
@@ -45,7 +46,7 @@ def locked_state(path: Path, *, wait_s: float = _LOCK_WAIT_S) -> Iterator[None]:
     another program holds it for longer than ``wait_s``.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         lock = os.open(path.with_name(f".{path.name}.lock"), _LOCK_FLAGS, 0o600)
     except OSError as error:
         raise _not_written(path, error) from error
@@ -84,7 +85,7 @@ def read_state(path: Path) -> dict[str, Any]:
 def write_state(path: Path, data: dict[str, Any]) -> None:
     """Replace the file by one that holds ``data``, atomically; raises StorageError."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         temporary = Path(name)
         try:
