@@ -13,9 +13,10 @@ import httpx2
 import pytest
 
 from smallsight.catalog.registered import RegisteredModel, RegisteredModels
+from smallsight.http.api_keys import ApiKeys, Scope
 from tiny_smolvlm import SHAPES, make_checkpoint
 
-from .serving import Server, about, data_url, running
+from .serving import Server, about, data_url, png, running
 
 HALF = "\ud83d"
 CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
@@ -163,3 +164,63 @@ def test_silent_connections_do_not_keep_others_out(tmp_path: Path):
         lines = server.log.read_text().splitlines()[before:]
         assert len([line for line in lines if "route=" not in line]) <= 20
         assert any("too_many_connections" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Authorization: Bearer a", "Authorization: Bearer b"],
+        ["Origin: http://localhost", "Origin: http://localhost"],
+        ["Content-Length: 2", "Transfer-Encoding: chunked"],
+        ["Content-Length: 2", "Content-Length: 3"],
+    ],
+    ids=range(4),
+)
+def test_headers_that_two_servers_may_read_differently_are_refused(server: Server, lines: list[str]):
+    head = ["POST /v1/chat/completions HTTP/1.1", "Host: localhost", "Connection: close", *lines]
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(("\r\n".join(head) + "\r\n\r\n{}").encode())
+        assert connection.recv(12) == b"HTTP/1.1 400"
+
+
+@pytest.mark.parametrize(
+    ("path", "known"),
+    [
+        ("/chat/completions", CHAT),
+        ("/v1/chat/completions/", CHAT),
+        ("/v1//chat/completions", CHAT),
+        ("/v1/v1/chat/completions", CHAT),
+        ("/responses", RESPONSES),
+        ("/health/", "/health"),
+        ("/v1/completions", None),
+        ("/api/chat", None),
+        ("//", None),
+    ],
+)
+def test_a_path_that_is_nearly_right_gets_a_hint(server: Server, path: str, known: str | None):
+    answer = server.http.post(f"{server.url}{path}", json={})
+    assert answer.status_code == 404
+    message = answer.json()["error"]["message"]
+    assert (f"hint: the route is {known}." in message) == (known is not None)
+    assert ("hint:" in message) == (known is not None)
+
+
+def test_the_conventions_of_other_clients(server: Server):
+    some = {"max_tokens": 2, "messages": HELLO}
+    assert post(server, CHAT, some | {"top_k": -1})[0] == 200
+    assert post(server, CHAT, some | {"messages": [{"role": "user", "content": []}]})[0] == 200
+    safe = data_url(png(seed=3)).replace("+", "-").replace("/", "_").replace("image_png", "image/png")
+    assert post(server, CHAT, some | {"messages": about(safe)})[0] == 200
+    assert post(server, CHAT, {"messages": HELLO, "max_tokens": -1, "stop": ["a", "e", "i", " "]})[0] == 200
+
+
+def test_the_log_names_the_key_and_nothing_else_of_it(tmp_path: Path):
+    key = ApiKeys(tmp_path / "home" / "api-keys.json").add("my phone", frozenset(Scope))
+    with running(tmp_path / "home") as server:
+        headers = {"authorization": f"Bearer {key}"}
+        for path in ("/v1/models", "/metrics"):
+            assert server.http.get(path, headers=headers).status_code == 200
+        assert server.http.get("/v1/models", headers={"authorization": "Bearer ss-wrong"}).status_code == 401
+    lines = [line for line in server.log.read_text().splitlines() if "route=" in line]
+    assert ["my phone" in line for line in lines] == [True, True, False]
+    assert key not in server.log.read_text()

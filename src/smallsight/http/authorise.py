@@ -20,6 +20,7 @@ from smallsight.http.api_keys import ApiKeys, Scope
 from smallsight.http.json_body import JsonBodies, JsonRequest
 
 _BEARER = "bearer "
+KEY_PREFIX = "key "
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 SocketEndpoint = Callable[[WebSocket], Awaitable[None]]
@@ -72,7 +73,7 @@ class MonitorRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
-            authorise(request, Scope.MONITOR)
+            request.state.client = authorise(request, Scope.MONITOR)
             return await handle(request)
 
         return guarded
@@ -110,4 +111,4 @@ def authorise(connection: HTTPConnection, scope: Scope) -> str:
         )
     if scope not in key.scopes:
         raise ForbiddenError(f"This key lacks the scope {scope.value}.")
-    return f"key {key.name}"
+    return f"{KEY_PREFIX}{key.name}"

@@ -29,6 +29,7 @@ from smallsight.openai.wire_fields import (
     Penalty,
     Seed,
     Temperature,
+    TopK,
     TopP,
     Wire,
     fineness,
@@ -101,14 +102,14 @@ class ChatRequest(Wire):
     messages: Annotated[
         list[ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES, fail_fast=True), FewParts
     ]
-    max_tokens: MaxTokens | None = None
-    max_completion_tokens: MaxTokens | None = None
+    max_tokens: MaxTokens = None
+    max_completion_tokens: MaxTokens = None
     n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = None
     stop: str | Annotated[list[str], Field(max_length=MAX_STOPS, fail_fast=True)] | None = None
     seed: Seed | None = None
     temperature: Temperature | None = None
     top_p: TopP | None = None
-    top_k: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    top_k: TopK = None
     repetition_penalty: Annotated[float, Field(ge=0.01, le=100, allow_inf_nan=False)] | None = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
@@ -196,7 +197,7 @@ def _turn(index: int, message: ChatMessage) -> Turn:
     content = message.content
     if content is None or isinstance(content, str):
         return Turn(role, (content or "",))
-    return Turn(role, tuple(_part(one, f"messages.{index}.content") for one in content))
+    return Turn(role, tuple(_part(one, f"messages.{index}.content") for one in content) or ("",))
 
 
 def _part(part: TextContent | RefusalPart | ImagePart | VideoContent, field: str) -> str | Link:

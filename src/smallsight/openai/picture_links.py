@@ -21,6 +21,7 @@ from smallsight.services.decoding_threads import DecodingThreads
 
 Opened: TypeAlias = NamedImage | RecalledPicture | NamedVideo
 _SHOWN_CHARS = 40
+_FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")  # RFC 4648, section 5
 _SHORT_CHARS = 256 * 1024
 
 
@@ -120,7 +121,7 @@ def picture_in(url: str) -> NamedBytes:
         return NamedBytes(_text_of(name), unquote_to_bytes(body))
     try:
         written = unquote_to_bytes(body) if "%" in body else body.encode("ascii")
-        data = b"".join(written.split())
+        data = b"".join(written.split()).translate(_FROM_URL_SAFE)
         padding = b"=" * (-len(data) % 4)
         return NamedBytes(_text_of(name), binascii.a2b_base64(data + padding, strict_mode=True))
     except (UnicodeEncodeError, binascii.Error) as error:

@@ -84,7 +84,7 @@ class ResponsesRequest(Wire):
         FewParts,
     ]
     instructions: str | None = None
-    max_output_tokens: MaxTokens | None = None
+    max_output_tokens: MaxTokens = None
     temperature: Temperature | None = None
     top_p: TopP | None = None
     text: TextOptions | None = None
@@ -143,7 +143,7 @@ def _turn(index: int, message: InputMessage) -> Turn:
     role = "system" if message.role == "developer" else message.role
     if isinstance(message.content, str):
         return Turn(role, (message.content,))
-    return Turn(role, tuple(_part(f"input.{index}.content", part) for part in message.content))
+    return Turn(role, tuple(_part(f"input.{index}.content", part) for part in message.content) or ("",))
 
 
 def _part(field: str, part: InputText | InputRefusal | InputImage | VideoContent) -> str | Link:

@@ -21,7 +21,18 @@ MAX_BIASES = 1024
 MAX_TOP_LOGPROBS = 20
 MAX_ID_DIGITS = 9
 
-MaxTokens: TypeAlias = Annotated[int, Field(ge=1, le=MAX_TOKENS)]
+
+def _none_for_minus_one(value: object) -> object:
+    """Return None for -1, as which LM Studio, llama.cpp and vLLM clients write "no limit" and "off"."""
+    return None if value == -1 and isinstance(value, int) else value
+
+
+MaxTokens: TypeAlias = Annotated[
+    Annotated[int, Field(ge=1, le=MAX_TOKENS)] | None, BeforeValidator(_none_for_minus_one)
+]
+TopK: TypeAlias = Annotated[
+    Annotated[int, Field(ge=0, le=1_000_000)] | None, BeforeValidator(_none_for_minus_one)
+]
 Temperature: TypeAlias = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)]
 TopP: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Penalty: TypeAlias = Annotated[float, Field(ge=-2, le=2, allow_inf_nan=False)]

@@ -24,6 +24,14 @@ def test_a_name_among_the_parameters_is_the_files():
     assert picture_in("DATA:image/png;NAME=x.png;BASE64,AAAA").name == "x.png"
 
 
+def test_the_url_safe_alphabet_is_read_too():
+    data = bytes(range(256))
+    safe = base64.urlsafe_b64encode(data).decode()
+    assert "-" in safe
+    assert "_" in safe
+    assert picture_in(f"data:image/png;base64,{safe}").data == data
+
+
 def test_data_need_not_be_base64():
     assert picture_in("data:,a%20b") == NamedBytes("", b"a b")
 
