@@ -24,6 +24,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from smallsight.engine.decoding.schema_limits import compile_schema
 from smallsight.media.wire import read_bytes, read_header, write_frame
 
+_NICE = 10  # answers come first
 _MEMORY_BYTES = 2 * 1024**3  # of address space; most of it is never used
 
 
@@ -34,6 +35,7 @@ def main(arguments: list[str]) -> int:
     os.dup2(2, 1)
     vocabulary = _bytes_vocabulary()
     if sys.platform != "win32":
+        os.nice(_NICE)
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
