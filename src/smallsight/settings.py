@@ -210,6 +210,9 @@ class ServerSettings(BaseModel):
         description="Address to listen on; any address other than loopback requires a key.",
     )
     port: int = Field(8420, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
+    require_key: bool = Field(
+        False, description="Refuse to start, and every request, without a key, on loopback too."
+    )
     allowed_hosts: tuple[str, ...] = Field(
         (), description="Names allowed in the Host header, in addition to this machine's names."
     )

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ STARTS_WITHIN_S = 60
 class Server:
     """``smallsight serve`` on a free port, with a data folder of its own."""
 
-    def __init__(self, home: Path, *arguments: str, **settings: str) -> None:
+    def __init__(self, home: Path, *arguments: str, prefix: Sequence[str] = (), **settings: str) -> None:
         self.home = home
         self.log = home / "server.log"
         home.mkdir(parents=True, exist_ok=True)
@@ -33,7 +33,7 @@ class Server:
         environment |= {f"SMALLSIGHT_{name.upper()}": value for name, value in settings.items()}
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "smallsight", "serve", "--port", "0", "--json", *arguments],
+                [*prefix, sys.executable, "-m", "smallsight", "serve", "--port", "0", "--json", *arguments],
                 env=environment,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -81,9 +81,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(home: Path, *arguments: str, **settings: str) -> Iterator[Server]:
-    """Run a server for as long as the block lasts; it has to end well."""
-    server = Server(home, *arguments, **settings)
+def running(home: Path, *arguments: str, prefix: Sequence[str] = (), **settings: str) -> Iterator[Server]:
+    """Run a server for as long as the block lasts; it has to end well. ``prefix`` begins its command."""
+    server = Server(home, *arguments, prefix=prefix, **settings)
     try:
         yield server
     finally:

@@ -322,3 +322,25 @@ def test_the_demo_finds_what_it_promises(smallsight: Command, pictures: Path):
     out, err = smallsight.run("demo", "--pictures", pictures)
     assert "Text read in the pictures" in out
     assert "Next" in err
+
+
+def test_nobody_else_can_read_what_was_indexed(tmp_path, draw_text):
+    before = os.umask(0o022)
+    try:
+        private = Command(tmp_path / "new" / "home")
+        draw_text(tmp_path / "pictures" / "a.png", "lighthouse")
+        private.run("index", tmp_path / "pictures")
+        private.run("keys", "add", "phone")
+    finally:
+        os.umask(before)
+    home = private.home
+    assert home.stat().st_mode & 0o077 == 0
+    for path in home.rglob("*"):
+        is_the_users_data = path.is_file() and "graphs" not in path.parts
+        assert not is_the_users_data or path.stat().st_mode & 0o077 == 0, path
+    finding = {one["name"]: one for one in private.json("doctor")["findings"]}["privacy"]
+    assert finding["health"] == "good"
+    home.chmod(0o755)
+    (home / "library.sqlite3").chmod(0o644)
+    finding = {one["name"]: one for one in private.json("doctor")["findings"]}["privacy"]
+    assert (finding["health"], finding["remedy"]) == ("note", f"run `chmod -R go= {home}`")

@@ -83,10 +83,16 @@ CASES = [
         "not a number", raw=b'{"model":"tiny","temperature":NaN,"messages":[{"role":"user","content":"a"}]}'
     ),
     Case("10,000 stop strings", {"stop": ["x"] * 10_000}),
-    Case("100,000 biases", {"logit_bias": {str(number): 1 for number in range(100_000)}}),
+    Case("100,000 biases", {"logit_bias": {str(number): 1 for number in range(100_000)}}, (413,)),
+    Case("40,000 biases", {"logit_bias": {str(number): 1 for number in range(40_000)}}),
     Case("10,000 messages", {"messages": QUESTION * 10_000}),
     Case(
-        "100,000 parts", {"messages": [{"role": "user", "content": [{"type": "text", "text": ""}] * 100_000}]}
+        "100,000 parts",
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": ""}] * 100_000}]},
+        (413,),
+    ),
+    Case(
+        "30,000 parts", {"messages": [{"role": "user", "content": [{"type": "text", "text": ""}] * 30_000}]}
     ),
     Case("arrays in arrays", raw=b'{"messages":' + b"[" * 100_000),
     Case(
@@ -97,10 +103,12 @@ CASES = [
                 "json_schema": {"name": "a", "schema": {"enum": list(range(200_000))}},
             }
         },
+        (413,),
     ),
     Case("a long name", {"model": "m" * 1_000_000}),
-    Case("10 MB of text", {"messages": [{"role": "user", "content": "word " * 2_000_000}]}),
-    Case("10 MB without a space", {"messages": [{"role": "user", "content": "a" * 10_000_000}]}),
+    Case("10 MB of text", {"messages": [{"role": "user", "content": "word " * 2_000_000}]}, (413,)),
+    Case("2 MB of text", {"messages": [{"role": "user", "content": "word " * 400_000}]}),
+    Case("10 MB without a space", {"messages": [{"role": "user", "content": "a" * 10_000_000}]}, (413,)),
     Case("1,000 pictures", parts(*[data_url(png(0, 8, 8))] * 1000)),
     Case("1,000 different pictures", parts(*[data_url(png(seed, 4, 4)) for seed in range(1000)])),
     Case("40,000 x 40,000 PNG", parts(data_url(lying_png(40_000, 40_000))), (413,)),

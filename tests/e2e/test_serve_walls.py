@@ -276,3 +276,53 @@ def test_keys_and_their_scopes(tmp_path: Path):
         assert status("/v1/models", monitor) == 401, "the last key gone does not open it to the network"
         assert user not in server.log.read_text()
         assert user not in (tmp_path / "home" / "api-keys.json").read_text()
+
+
+def test_a_server_on_loopback_that_had_keys_stays_closed_without_them(tmp_path: Path):
+    path = tmp_path / "home" / "api-keys.json"
+    key = ApiKeys(path).add("only", frozenset(Scope))
+    with running(tmp_path / "home") as server:
+
+        def status(**headers: str) -> int:
+            return server.http.get("/v1/models", headers=headers).status_code
+
+        assert (status(), status(authorization=f"Bearer {key}")) == (401, 200)
+        ApiKeys(path).remove("only")
+        assert (status(), status(authorization=f"Bearer {key}")) == (401, 401)
+        path.write_text("{}")
+        assert status() == 500
+        path.unlink()
+        assert (status(), status(authorization=f"Bearer {key}")) == (401, 401)
+        another = ApiKeys(path).add("another", frozenset(Scope))
+        assert (status(), status(authorization=f"Bearer {another}")) == (401, 200)
+
+
+def test_a_key_may_be_required_on_loopback_too(tmp_path: Path):
+    home = tmp_path / "home"
+    done = subprocess.run(
+        [sys.executable, "-m", "smallsight", "serve", "--port", "0"],
+        env={**os.environ, "SMALLSIGHT_HOME": str(home), "SMALLSIGHT_SERVER__REQUIRE_KEY": "true"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: Refusing to start without an API key: there is none in ")
+    key = ApiKeys(home / "api-keys.json").add("only", frozenset(Scope))
+    with running(home, server__require_key="true") as server:
+        assert server.http.get("/v1/models").status_code == 401
+        (home / "api-keys.json").unlink()
+        assert server.http.get("/v1/models").status_code == 401
+        assert server.http.get("/v1/models", headers={"authorization": f"Bearer {key}"}).status_code == 401
+
+
+@pytest.mark.parametrize("name", ["server__allowed_hosts", "server__allowed_origins"])
+def test_names_for_others_without_a_key_are_warned_of(tmp_path: Path, name: str):
+    with running(tmp_path / "home", **{name: '["https://chat.example"]'}) as server:
+        assert server.http.get("/v1/models").status_code == 200
+    assert server.log.read_text().count("no_key_for_other_clients") == 1
+    ApiKeys(tmp_path / "home" / "api-keys.json").add("only", frozenset(Scope))
+    with running(tmp_path / "home", **{name: '["https://chat.example"]'}) as server:
+        pass
+    assert "no_key_for_other_clients" not in server.log.read_text()

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import structlog
 
+from smallsight.machine.private_files import make_private_folder
+
 log = structlog.get_logger(__name__)
 
 
@@ -58,7 +60,7 @@ def _read_note(note_path: Path, seen: Mapping[str, object]) -> str | None:
 
 def _write_note(note_path: Path, note: Mapping[str, object]) -> None:
     try:
-        note_path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(note_path.parent)
         with tempfile.NamedTemporaryFile(
             "w", dir=note_path.parent, suffix=".part", delete=False, encoding="utf-8"
         ) as file:

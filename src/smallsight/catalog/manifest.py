@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from smallsight.catalog.state_file import read_state, write_state
+from smallsight.catalog.state_file import locked_state, read_state, write_state
 from smallsight.errors import DownloadError, SettingsError
 
 _HEX_DIGITS = {"sha256": 64, "git-sha1": 40}
@@ -98,18 +98,20 @@ class Pins:
 
     def record(self, repository: str, revision: str, pinned: PinnedRevision) -> None:
         """Pin a revision to a commit."""
-        state: dict[str, Any] = read_state(self._path)
-        state[_key(repository, revision)] = {
-            "commit": pinned.commit,
-            "files": [asdict(file) for file in pinned.files],
-        }
-        write_state(self._path, state)
+        with locked_state(self._path):
+            state: dict[str, Any] = read_state(self._path)
+            state[_key(repository, revision)] = {
+                "commit": pinned.commit,
+                "files": [asdict(file) for file in pinned.files],
+            }
+            write_state(self._path, state)
 
     def forget(self, repository: str, revision: str) -> None:
         """Remove a pin, so that the next pull asks the hub for the commit again."""
-        state = read_state(self._path)
-        if state.pop(_key(repository, revision), None) is not None:
-            write_state(self._path, state)
+        with locked_state(self._path):
+            state = read_state(self._path)
+            if state.pop(_key(repository, revision), None) is not None:
+                write_state(self._path, state)
 
 
 def is_commit(text: str) -> bool:

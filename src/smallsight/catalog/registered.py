@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from smallsight.catalog.state_file import read_state, write_state
+from smallsight.catalog.state_file import locked_state, read_state, write_state
 from smallsight.errors import SettingsError, UnknownModelError
 
 _KEY = "directories"
@@ -47,16 +47,19 @@ class RegisteredModels:
 
     def add(self, model: RegisteredModel) -> None:
         """Register a directory; a directory already registered under that name is replaced."""
-        self._write([m for m in self.all() if m.name.casefold() != model.name.casefold()] + [model])
+        with locked_state(self._path):
+            self._write([m for m in self.all() if m.name.casefold() != model.name.casefold()] + [model])
 
     def forget(self, name: str) -> RegisteredModel:
         """Unregister a directory and return it; raises UnknownModelError if it is not registered."""
-        model = self.get(name)
-        if model is None:
-            raise UnknownModelError(
-                f"No directory is registered as {name!r}.", hint="`smallsight models` lists the known models."
-            )
-        self._write([m for m in self.all() if m != model])
+        with locked_state(self._path):
+            model = self.get(name)
+            if model is None:
+                raise UnknownModelError(
+                    f"No directory is registered as {name!r}.",
+                    hint="`smallsight models` lists the known models.",
+                )
+            self._write([m for m in self.all() if m != model])
         return model
 
     def _write(self, models: list[RegisteredModel]) -> None:

@@ -28,6 +28,7 @@ from smallsight.inventory.listing import Fit, ModelService
 from smallsight.library.database import Database
 from smallsight.library.library import Library
 from smallsight.machine.memory import usable_memory_bytes
+from smallsight.machine.private_files import is_open_to_others
 from smallsight.media.sandbox_report import sandbox_report
 from smallsight.media.video_formats import has_video
 from smallsight.reading.text_reader import is_reading_available
@@ -78,6 +79,7 @@ def examine(settings: Settings) -> Iterator[CheckResult]:
     yield _memory()
     yield from _accelerators()
     yield _disk(settings.home)
+    yield _privacy(settings)
     yield _sqlite()
     yield _text_reading()
     yield _text_model(settings)
@@ -177,6 +179,19 @@ def _disk(home: Path) -> CheckResult:
             "disk", Severity.NOTE, text, "free some space: a model takes up to 2 GiB, a thumbnail 10 KiB"
         )
     return CheckResult("disk", Severity.GOOD, text)
+
+
+def _privacy(settings: Settings) -> CheckResult:
+    """Check that other users cannot read the library; a closed folder closes what is in it."""
+    kept = (settings.database_path, settings.thumbnails_dir, settings.api_keys_path)
+    if is_open_to_others(settings.home) and any(map(is_open_to_others, kept)):
+        return CheckResult(
+            "privacy",
+            Severity.NOTE,
+            f"other users of this machine can read {settings.home}",
+            f"run `chmod -R go= {settings.home}`",
+        )
+    return CheckResult("privacy", Severity.GOOD, "only this user can read the library")
 
 
 def _sqlite() -> CheckResult:

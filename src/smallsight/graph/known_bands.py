@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from smallsight.catalog.state_file import read_state, write_state
+from smallsight.catalog.state_file import locked_state, read_state, write_state
 from smallsight.errors import SmallsightError
 from smallsight.machine.processor import processor, usable_instruction_sets
 from smallsight.policy.row_bands import RowBands
@@ -62,15 +62,18 @@ def write_bands(
     prepared_dir: Path, threads: int, tuning: Mapping[str, str | int], known: Mapping[str, RowProbe]
 ) -> None:
     """Store measurements; a failure is logged, and the next load measures again."""
-    key, state = bands_key(threads, tuning), _read_all(prepared_dir)
-    state.pop(key, None)
-    for oldest in list(state)[: len(state) - _MOST_MACHINES + 1]:
-        del state[oldest]
-    state[key] = {
+    key = bands_key(threads, tuning)
+    rows = {
         name: {"starts": list(one.bands.starts), "holds": one.holds} for name, one in sorted(known.items())
     }
     try:
-        write_state(prepared_dir / _STATE_NAME, state)
+        with locked_state(prepared_dir / _STATE_NAME):
+            state = _read_all(prepared_dir)
+            state.pop(key, None)
+            for oldest in list(state)[: len(state) - _MOST_MACHINES + 1]:
+                del state[oldest]
+            state[key] = rows
+            write_state(prepared_dir / _STATE_NAME, state)
     except SmallsightError as error:
         log.warning("row_bands_not_kept", why=str(error), action="measuring again at the next load")
 

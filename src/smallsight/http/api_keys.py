@@ -10,11 +10,12 @@ import hmac
 import re
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from smallsight.catalog.state_file import read_state, write_state
+from smallsight.catalog.state_file import locked_state, read_state, write_state
 from smallsight.errors import ArgumentError, SettingsError
 
 _KEYS = "keys"
@@ -40,11 +41,16 @@ class ApiKey:
 
 
 class ApiKeys:
-    """The keys in one file, which is read again after a change, so that a removed key fails at once."""
+    """The keys in one file, which is read again after a change, so that a removed key fails at once.
+
+    ``has_seen_keys`` is true once there was a key, or a file that could not be read, and stays true: what
+    such a server protects must not be open because the file is gone.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seen: tuple[int, int] | None = None
+        self.has_seen_keys = False
+        self._seen: tuple[int, ...] | None = None
         self._keys: tuple[ApiKey, ...] = ()
 
     def all(self) -> tuple[ApiKey, ...]:
@@ -54,10 +60,10 @@ class ApiKeys:
         except FileNotFoundError:
             self._seen, self._keys = None, ()
             return ()
-        seen = status.st_mtime_ns, status.st_ino
+        seen = status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size
         if seen != self._seen:
-            self._keys = tuple(sorted(self._read(), key=lambda key: key.name.casefold()))
-            self._seen = seen
+            self._keys, self._seen = self._read(), seen
+            self.has_seen_keys = self.has_seen_keys or bool(self._keys)
         return self._keys
 
     def find(self, key: str) -> ApiKey | None:
@@ -76,40 +82,53 @@ class ApiKeys:
             raise ArgumentError(
                 f"Invalid key name {name!r}.", hint="use up to 60 letters, digits, spaces, dots, - and @."
             )
-        if any(known.name.casefold() == name.casefold() for known in self.all()):
-            raise ArgumentError(
-                f"A key called {name!r} exists already.",
-                hint=f"remove it first: `smallsight keys remove {name}`.",
-            )
         key = f"{_PREFIX}-{secrets.token_urlsafe(32)}"
-        self._write([*self.all(), ApiKey(name, _digest(key), scopes, int(time.time()))])
+        with locked_state(self._path):
+            stored = self._read()
+            if any(known.name.casefold() == name.casefold() for known in stored):
+                raise ArgumentError(
+                    f"A key called {name!r} exists already.",
+                    hint=f"remove it first: `smallsight keys remove {name}`.",
+                )
+            self._write([*stored, ApiKey(name, _digest(key), scopes, int(time.time()))])
         return key
 
     def remove(self, name: str) -> None:
         """Delete a key; raises ArgumentError for an unknown name."""
-        kept = [known for known in self.all() if known.name.casefold() != name.strip().casefold()]
-        if len(kept) == len(self.all()):
-            raise ArgumentError(f"There is no key called {name!r}.", hint="`smallsight keys` lists them.")
-        self._write(kept)
+        with locked_state(self._path):
+            stored = self._read()
+            kept = [known for known in stored if known.name.casefold() != name.strip().casefold()]
+            if len(kept) == len(stored):
+                raise ArgumentError(f"There is no key called {name!r}.", hint="`smallsight keys` lists them.")
+            self._write(kept)
 
-    def _read(self) -> list[ApiKey]:
+    def _read(self) -> tuple[ApiKey, ...]:
+        """Read the file; without one there are no keys, but one without ``keys`` is damaged."""
         try:
-            return [
+            state = read_state(self._path)
+            if not state and not self._path.exists():
+                return ()
+            keys = [
                 ApiKey(
                     name,
                     str(row["sha256"]),
                     frozenset(map(Scope, row["scopes"])),
                     int(row["created_s"]),
                 )
-                for name, row in read_state(self._path).get(_KEYS, {}).items()
+                for name, row in state[_KEYS].items()
             ]
+        except SettingsError:
+            self.has_seen_keys = True
+            raise
         except (AttributeError, KeyError, TypeError, ValueError) as error:
+            self.has_seen_keys = True
             raise SettingsError(
                 f"{self._path} is not a valid list of keys.",
                 hint="remove it, then create the keys again with `smallsight keys add NAME`.",
             ) from error
+        return tuple(sorted(keys, key=lambda key: key.name.casefold()))
 
-    def _write(self, keys: list[ApiKey]) -> None:
+    def _write(self, keys: Sequence[ApiKey]) -> None:
         rows = {
             key.name: {"sha256": key.digest, "scopes": sorted(key.scopes), "created_s": key.created_s}
             for key in keys

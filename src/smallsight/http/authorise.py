@@ -6,7 +6,7 @@ The check is part of the route: it runs before the body is read, and never compa
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import Request, Response
@@ -17,8 +17,10 @@ from starlette.websockets import WebSocket
 from smallsight.errors import ForbiddenError, NotAuthorisedError, ServerError, SettingsError
 from smallsight.http.admission import Admission
 from smallsight.http.api_keys import ApiKeys, Scope
+from smallsight.http.json_body import JsonBodies, JsonRequest
 
 _BEARER = "bearer "
+KEY_PREFIX = "key "
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 SocketEndpoint = Callable[[WebSocket], Awaitable[None]]
@@ -28,12 +30,13 @@ SocketEndpoint = Callable[[WebSocket], Awaitable[None]]
 class Gate:
     """What routes check against; stored as ``state.gate`` of each mounted application.
 
-    ``is_exposed`` is true when other machines can reach the server.
+    ``is_exposed`` is true when other machines can reach the server, or the operator wants a key.
     """
 
     keys: ApiKeys
     admission: Admission
     is_exposed: bool
+    bodies: JsonBodies = field(default_factory=JsonBodies)
 
 
 class PublicRoute(APIRoute):
@@ -41,7 +44,9 @@ class PublicRoute(APIRoute):
 
 
 class UseRoute(APIRoute):
-    """A route for the scope "use"; a full or stopping server refuses before it reads the body."""
+    """A route for the scope "use"; a full or stopping server refuses before it reads the body, and
+    a JSON body is parsed by ``json_body``.
+    """
 
     def get_route_handler(self) -> Handler:
         """Return the handler with the check before it."""
@@ -52,6 +57,9 @@ class UseRoute(APIRoute):
             if request.method == "POST":
                 gate: Gate = request.app.state.gate
                 gate.admission.require_room(request.state.client)
+                parsed = JsonRequest(request.scope, request.receive)
+                await parsed.parse_body(gate.bodies)
+                return await handle(parsed)
             return await handle(request)
 
         return guarded
@@ -65,7 +73,7 @@ class MonitorRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
-            authorise(request, Scope.MONITOR)
+            request.state.client = authorise(request, Scope.MONITOR)
             return await handle(request)
 
         return guarded
@@ -84,12 +92,12 @@ def guarded_socket(scope: Scope, endpoint: SocketEndpoint) -> SocketEndpoint:
 def authorise(connection: HTTPConnection, scope: Scope) -> str:
     """Return the client's identity: its key's name, or its address while there are no keys.
 
-    Without keys every client on this machine is accepted, and no others. Raises NotAuthorisedError,
-    ForbiddenError, and ServerError when the keys cannot be read.
+    A server that has never had a key accepts every client on this machine, and no others. Raises
+    NotAuthorisedError, ForbiddenError, and ServerError when the keys cannot be read.
     """
     gate: Gate = connection.app.state.gate
     try:
-        is_open = not gate.keys.all() and not gate.is_exposed
+        is_open = not gate.keys.all() and not gate.keys.has_seen_keys and not gate.is_exposed
     except SettingsError as error:  # the operator's mistake, not the client's
         raise ServerError(str(error)) from error
     if is_open:
@@ -103,4 +111,4 @@ def authorise(connection: HTTPConnection, scope: Scope) -> str:
         )
     if scope not in key.scopes:
         raise ForbiddenError(f"This key lacks the scope {scope.value}.")
-    return f"key {key.name}"
+    return f"{KEY_PREFIX}{key.name}"

@@ -1,4 +1,4 @@
-"""A client's connection with a deadline for the head of each request."""
+"""A client's connection with a deadline for the head of each request, counted among the open ones."""
 
 from __future__ import annotations
 
@@ -8,32 +8,48 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from smallsight.http.open_connections import MAX_CONNECTIONS, OpenConnections
+
 MAX_HEAD_BYTES = 32 * 1024
 
 
 class TimedConnection(H11Protocol):
-    """uvicorn's connection with a deadline for request heads. Set ``header_timeout_s`` in a subclass."""
+    """uvicorn's connection with a deadline for request heads. Set the first two attributes in a subclass."""
 
     header_timeout_s = 10.0
+    opened = OpenConnections(MAX_CONNECTIONS)
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the deadline for the first request."""
         super().connection_made(transport)
         self._await_head()
+        self.opened.enter(self, "" if self.client is None else self.client[0])
 
     def data_received(self, data: bytes) -> None:
         """Parse bytes; the deadline runs until the head is complete."""
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
             self._stop_waiting()
+            self.opened.note_head(self)
         elif self._head_timer is None and not self.transport.is_closing():
             self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the deadline."""
         self._stop_waiting()
+        self.opened.leave(self)
         super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """Wait for the next head."""
+        super().on_response_complete()
+        if self.conn.their_state is h11.IDLE:
+            self.opened.note_waiting(self)
+
+    def close_early(self) -> None:
+        """Close the connection without an answer."""
+        self.transport.abort()
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(self.header_timeout_s, self.transport.close)
@@ -44,6 +60,7 @@ class TimedConnection(H11Protocol):
             self._head_timer = None
 
 
-def connection_class(header_timeout_s: float) -> type[Any]:
-    """Return a connection class with this deadline."""
-    return type("Connection", (TimedConnection,), {"header_timeout_s": header_timeout_s})
+def connection_class(header_timeout_s: float, opened: OpenConnections | None = None) -> type[Any]:
+    """Return a connection class with this deadline, whose connections are counted in ``opened``."""
+    counted = opened or OpenConnections(MAX_CONNECTIONS)
+    return type("Connection", (TimedConnection,), {"header_timeout_s": header_timeout_s, "opened": counted})

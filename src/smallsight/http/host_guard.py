@@ -11,6 +11,9 @@ from smallsight.errors import BadRequestError, ForbiddenError, ServerError
 from smallsight.http.error_shape import ErrorShapes, error_response
 from smallsight.http.foreign_pages import is_foreign, is_known_host
 
+# Two parts of a system that each read another one of two would disagree about who asks.
+_ONCE = ("authorization", "origin", "content-length", "transfer-encoding", "sec-fetch-site")
+
 
 class HostGuard:
     """An ASGI layer; refused requests do not reach the layers inside. A handshake is refused with 403."""
@@ -37,6 +40,13 @@ class HostGuard:
     def _refusal(self, scope: Scope) -> ServerError | None:
         headers = Headers(scope=scope)
         is_handshake = scope["type"] == "websocket"
+        for name in _ONCE:
+            if len(headers.getlist(name)) > 1:
+                return BadRequestError(f"The request has two {name} headers.", hint="send one.")
+        if "content-length" in headers and "transfer-encoding" in headers:
+            return BadRequestError(
+                "The request has Content-Length and Transfer-Encoding.", hint="send one of them."
+            )
         if len(headers.getlist("host")) != 1 or not is_known_host(headers["host"], self._names):
             kind = ForbiddenError if is_handshake else BadRequestError
             return kind(

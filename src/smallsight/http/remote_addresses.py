@@ -19,6 +19,14 @@ _PORTS = {"http": 80, "https": 443}
 _HOST_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9-]{1,63}(?<!-))+")
 _PRINTABLE_ASCII = re.compile(r"[!-~]+")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Not public, though Python's tables (which differ between versions) may say so.
+_NEVER = [
+    ipaddress.ip_network(network)
+    for network in (
+        *("168.63.129.16/32", "192.88.99.0/24", "100.64.0.0/10", "192.0.0.0/24", "198.18.0.0/15"),
+        *("fec0::/10", "3fff::/20", "2001:db8::/32", "2001::/23", "64:ff9b:1::/48", "5f00::/16", "100::/64"),
+    )
+]
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -71,7 +79,13 @@ def is_public(address: str) -> bool:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    return all(one.is_global and not one.is_multicast and not one.is_reserved for one in _unwrapped(ip))
+    return all(
+        one.is_global
+        and not one.is_multicast
+        and not one.is_reserved
+        and not any(one.version == network.version and one in network for network in _NEVER)
+        for one in _unwrapped(ip)
+    )
 
 
 def _unwrapped(ip: IPAddress) -> list[IPAddress]:

@@ -12,8 +12,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from smallsight.errors import RequestTooLargeError, RequestTooSlowError, ServerError, TooManyRequestsError
 from smallsight.http.connection import MAX_HEAD_BYTES
 from smallsight.http.error_shape import ErrorShapes, error_response
+from smallsight.http.json_body import is_json
 
 _BODIES_AT_ONCE = 4  # bodies of the maximum size; each is held until its response is sent
+# Commas, colons and brackets of a JSON body, also inside strings: each value needs at least one. A value
+# costs far more memory and time than its bytes, so they are counted while the body arrives.
+MAX_STRUCTURAL = 200_000
+_STRUCTURAL = b",:[]{}"
+_PARSED_BYTES = 128  # of memory, for each structural character
 
 MESSAGE_TOO_BIG = 1009  # RFC 6455, section 7.4.1
 _DISCARD_BYTES, _DISCARD_S = 4 * 1024 * 1024, 1.0  # of a body over the limit
@@ -44,18 +50,27 @@ class RequestLimit:
         if announced.isdecimal() and int(announced[:20]) > self._max_bytes:
             await self._refuse(_too_large("body", self._max_bytes), scope, receive, send)
             return
-        body = _LimitedBody(receive, self._max_bytes, time.monotonic() + self._timeout_s, self._all)
+        body = _LimitedBody(
+            receive,
+            self._max_bytes,
+            time.monotonic() + self._timeout_s,
+            self._all,
+            is_json=is_json(Headers(scope=scope).get("content-type", "")),
+        )
         try:
             await self._app(scope, body.receive, send)
         except _OverLimit:
             await body.discard_some()
             await self._refuse(_too_large("body", self._max_bytes), scope, receive, send)
+        except _TooManyValues:
+            await body.discard_some()
+            await self._refuse(_too_many_values(), scope, receive, send)
         except _OverTime:
             await self._refuse(self._too_slow(), scope, receive, send)
         except _TooMuchAtOnce:
             await self._refuse(self._too_much_at_once(), scope, receive, send)
         finally:
-            self._all.held_bytes -= body.num_bytes
+            self._all.held_bytes -= body.charged_bytes
 
     async def _refuse(self, error: ServerError, scope: Scope, receive: Receive, send: Send) -> None:
         response = error_response(error, self._shapes.at(scope))
@@ -88,8 +103,19 @@ def _too_large(what: str, max_bytes: int) -> ServerError:
     )
 
 
+def _too_many_values() -> ServerError:
+    return RequestTooLargeError(
+        f"The body has too many values (limit {MAX_STRUCTURAL} commas, colons and brackets).",
+        hint="send fewer; pictures are strings in base64.",
+    )
+
+
 class _OverLimit(BaseException):
     """The body is larger than its limit."""
+
+
+class _TooManyValues(BaseException):
+    """The JSON body has more values than its limit."""
 
 
 class _OverTime(BaseException):
@@ -127,13 +153,18 @@ class _BoundedMessages:
 
 
 class _LimitedBody:
-    def __init__(self, receive: Receive, max_bytes: int, deadline_s: float, together: _AllBodies) -> None:
+    def __init__(
+        self, receive: Receive, max_bytes: int, deadline_s: float, together: _AllBodies, *, is_json: bool
+    ) -> None:
         self._receive = receive
         self._max_bytes = max_bytes
         self._deadline_s = deadline_s
         self._together = together
         self._has_ended = False
+        self._is_json = is_json
+        self._num_structural = 0
         self.num_bytes = 0
+        self.charged_bytes = 0
 
     async def receive(self) -> Message:
         """Return the next message; after the body only a disconnect can follow, which has no deadline."""
@@ -145,14 +176,24 @@ class _LimitedBody:
         except TimeoutError:
             raise _OverTime from None
         if message["type"] == "http.request":
-            self.num_bytes += len(message.get("body", b""))
-            self._together.held_bytes += len(message.get("body", b""))
+            self._count(message.get("body", b""))
             self._has_ended = not message.get("more_body", False)
             if self.num_bytes > self._max_bytes:
                 raise _OverLimit
+            if self._num_structural > MAX_STRUCTURAL:
+                raise _TooManyValues
             if self._together.held_bytes > self._together.max_bytes:
                 raise _TooMuchAtOnce
         return message
+
+    def _count(self, chunk: bytes) -> None:
+        """Count a part of the body, and charge its bytes and what its values will take when parsed."""
+        num_structural = len(chunk) - len(chunk.translate(None, _STRUCTURAL)) if self._is_json else 0
+        charged_bytes = len(chunk) + _PARSED_BYTES * num_structural
+        self.num_bytes += len(chunk)
+        self._num_structural += num_structural
+        self.charged_bytes += charged_bytes
+        self._together.held_bytes += charged_bytes
 
     async def discard_some(self) -> None:
         """Read on briefly: a client that is cut off while sending may never see the response."""

@@ -1,6 +1,7 @@
 """The outermost layer: request ids, log lines, request counts and unexpected errors.
 
-Of a request only the client's address, method and route are logged; no headers, no bodies, no queries.
+Of a request only the client's address, the name of its key, method and route are logged; no headers, no
+bodies, no queries.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from smallsight.errors import SmallsightError
+from smallsight.http.authorise import KEY_PREFIX
 from smallsight.http.error_shape import ErrorShapes
 from smallsight.http.handshake import SWITCHING_PROTOCOLS, Handshake, with_responses
 
@@ -94,6 +96,7 @@ class RequestLog:
             status=status,
             seconds=round(seconds, 4),
             client=None if client is None else client[0],
+            **_key_name(scope),
         )
 
 
@@ -138,6 +141,12 @@ def _route(scope: Scope) -> str:
         return UNMATCHED
     prefix = str(scope.get("root_path", ""))
     return prefix if isinstance(route, Mount) else prefix + str(getattr(route, "path", UNMATCHED))
+
+
+def _key_name(scope: Scope) -> dict[str, str]:
+    """Return the name of the key that the request was accepted with, if it was, as a field of its line."""
+    client = str((scope.get("state") or {}).get("client", ""))
+    return {"key": client.removeprefix(KEY_PREFIX)} if client.startswith(KEY_PREFIX) else {}
 
 
 def _method(scope: Scope) -> str:

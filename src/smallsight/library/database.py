@@ -25,6 +25,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from smallsight.errors import LibraryDamagedError, LibraryMissingError, SmallsightError, StorageError
 from smallsight.library.lock import WriterLock
 from smallsight.library.migrations import NEWEST
+from smallsight.machine.private_files import create_private_file, make_private_folder
 
 _BUSY_TIMEOUT_MS = 5_000
 
@@ -45,11 +46,12 @@ class Database:
         Raises LibraryBusyError, LibraryDamagedError or StorageError.
         """
         with storage_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_private_folder(path.parent)
             lock = WriterLock(path.with_name("writer.lock")).acquire()
         database = None
         try:
             with storage_errors(path):
+                create_private_file(path)  # SQLite gives its other files the same permissions
                 database = cls(path, lock)
                 database.migrate()
         except BaseException:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from smallsight.library.database import storage_errors
+from smallsight.machine.private_files import create_private_file, make_private_folder
 
 
 def thumbnail_path(thumbnails_dir: Path, sha256: str) -> Path:
@@ -18,6 +19,7 @@ def store_thumbnail(thumbnails_dir: Path, sha256: str, thumbnail_webp: bytes) ->
     path = thumbnail_path(thumbnails_dir, sha256)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(path.parent)
+        create_private_file(unfinished)
         unfinished.write_bytes(thumbnail_webp)
         unfinished.replace(path)

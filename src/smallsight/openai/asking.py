@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from smallsight.engine.decoding.schema_trial import require_usable_schema
 from smallsight.errors import ModelError, RemoteModelError
 from smallsight.http.admission import Admission
 from smallsight.http.waiting_line import WaitingLine
@@ -43,6 +44,8 @@ class Asking:
         self._preparing = WaitingLine(_NUM_THREADS)
         # A video takes seconds: only one at a time, and pictures do not wait for it.
         self._watching = WaitingLine(1)
+        # A schema may take seconds to be refused, so schemas wait for each other and nothing else for them.
+        self._trying_schemas = WaitingLine(1)
 
     async def begin(self, question: Question, client: str, until: AsyncExitStack) -> Exchange:
         """Start an exchange when it is the client's turn; closing ``until`` stops it and releases its slots.
@@ -54,7 +57,9 @@ class Asking:
         served = await self._find(question.model)
         files = await self._pictures.gather(question.links)
         results = self._serving.results
-        digest = question_digest(question, served, files) if results.max_bytes else None
+        digest = None
+        if results.max_bytes:  # in a thread: hashing large files takes too long for the event loop
+            digest = await asyncio.to_thread(question_digest, question, served, files)
         if digest is not None and (known := results.find(digest)) is not None:
             finished = [FinishedReply(answer, spaced_words(answer.text)) for answer in known]
             return Exchange(finished, served.name, began_s, is_remembered=True)
@@ -64,6 +69,9 @@ class Asking:
                 return await self._ask_remote(question, served, client, files, until, began_s)
             except RemoteModelError as error:
                 served = await self._fallback_of(served, error)
+        if (schema := question.sampling.get("json_schema")) is not None:
+            async with self._trying_schemas.slot(client):
+                await asyncio.to_thread(require_usable_schema, schema)
         model = await until.enter_async_context(self._serving.pool.lend(served))
         replies = await self._start_all(model, question, served, client, files, until)
         # If answers depend on their batch, the next one to this question may differ.

@@ -13,20 +13,23 @@ from smallsight.errors import BadRequestError
 from smallsight.openai.question import Link, PictureLink, Question, Turn
 from smallsight.openai.video_part import VideoContent
 from smallsight.openai.wire_fields import (
-    MAX_BIASES,
     MAX_CHOICES,
     MAX_ID_DIGITS,
     MAX_MESSAGES,
+    MAX_MODALITIES,
     MAX_PARTS,
     MAX_STOPS,
     MAX_TOP_LOGPROBS,
     Bias,
     Detail,
+    FewBiases,
+    FewParts,
     MaxTokens,
     ModelName,
     Penalty,
     Seed,
     Temperature,
+    TopK,
     TopP,
     Wire,
     fineness,
@@ -70,7 +73,7 @@ class ChatMessage(Wire):
     """One message of a conversation."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | Annotated[list[Part], Field(max_length=MAX_PARTS)] | None = None
+    content: str | Annotated[list[Part], Field(max_length=MAX_PARTS, fail_fast=True)] | None = None
 
 
 class JsonSchema(Wire):
@@ -96,19 +99,21 @@ class ChatRequest(Wire):
     """A conversation to continue."""
 
     model: ModelName | None = None
-    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES)]
-    max_tokens: MaxTokens | None = None
-    max_completion_tokens: MaxTokens | None = None
+    messages: Annotated[
+        list[ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES, fail_fast=True), FewParts
+    ]
+    max_tokens: MaxTokens = None
+    max_completion_tokens: MaxTokens = None
     n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = None
-    stop: str | Annotated[list[str], Field(max_length=MAX_STOPS)] | None = None
+    stop: str | Annotated[list[str], Field(max_length=MAX_STOPS, fail_fast=True)] | None = None
     seed: Seed | None = None
     temperature: Temperature | None = None
     top_p: TopP | None = None
-    top_k: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    top_k: TopK = None
     repetition_penalty: Annotated[float, Field(ge=0.01, le=100, allow_inf_nan=False)] | None = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
-    logit_bias: Annotated[dict[str, Bias], Field(max_length=MAX_BIASES)] | None = None
+    logit_bias: Annotated[dict[str, Bias] | None, FewBiases] = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
     response_format: ResponseFormat | None = None
@@ -116,7 +121,7 @@ class ChatRequest(Wire):
     stream_options: StreamOptions | None = None
     tools: list[Any] | None = None
     tool_choice: Any = None
-    modalities: list[str] | None = None
+    modalities: Annotated[list[str], Field(max_length=MAX_MODALITIES, fail_fast=True)] | None = None
 
     def question(self) -> Question:
         """Return the request as a question; raises BadRequestError for anything unsupported."""
@@ -192,7 +197,7 @@ def _turn(index: int, message: ChatMessage) -> Turn:
     content = message.content
     if content is None or isinstance(content, str):
         return Turn(role, (content or "",))
-    return Turn(role, tuple(_part(one, f"messages.{index}.content") for one in content))
+    return Turn(role, tuple(_part(one, f"messages.{index}.content") for one in content) or ("",))
 
 
 def _part(part: TextContent | RefusalPart | ImagePart | VideoContent, field: str) -> str | Link:

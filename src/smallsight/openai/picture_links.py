@@ -21,6 +21,9 @@ from smallsight.services.decoding_threads import DecodingThreads
 
 Opened: TypeAlias = NamedImage | RecalledPicture | NamedVideo
 _SHOWN_CHARS = 40
+_FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")  # RFC 4648, section 5
+_SHORT_CHARS = 256 * 1024
+_PIECE_BYTES = 1024 * 1024
 
 
 class PictureLinks:
@@ -92,7 +95,9 @@ class PictureLinks:
 
     async def _gather_one(self, url: str) -> NamedBytes:
         if url[:5].lower() == "data:":
-            return picture_in(url)
+            if len(url) <= _SHORT_CHARS:
+                return picture_in(url)
+            return await asyncio.to_thread(picture_in, url)  # takes too long for the event loop
         if url[:6].lower().startswith(("http:", "https:")):
             fetched = await self._remote.fetch(url)
             return NamedBytes(fetched.name, fetched.data)
@@ -117,13 +122,25 @@ def picture_in(url: str) -> NamedBytes:
         return NamedBytes(_text_of(name), unquote_to_bytes(body))
     try:
         written = unquote_to_bytes(body) if "%" in body else body.encode("ascii")
-        data = b"".join(written.split())
-        padding = b"=" * (-len(data) % 4)
-        return NamedBytes(_text_of(name), binascii.a2b_base64(data + padding, strict_mode=True))
+        return NamedBytes(_text_of(name), _from_base64(written))
     except (UnicodeEncodeError, binascii.Error) as error:
         raise BadRequestError(
             "The data of a data: URL is not base64.", hint="encode the whole file.", param="image_url"
         ) from error
+
+
+def _from_base64(written: bytes) -> bytes:
+    """Decode base64 piece by piece, so that other threads run in between; raises binascii.Error."""
+    decoded = bytearray()
+    left = b""
+    for start in range(0, len(written), _PIECE_BYTES):
+        piece = left + b"".join(written[start : start + _PIECE_BYTES].split()).translate(_FROM_URL_SAFE)
+        num_whole = max(0, len(piece) - 4) // 4 * 4  # the end may be padding: it is decoded last
+        if b"=" in piece[:num_whole]:
+            raise binascii.Error("data after the padding")
+        decoded += binascii.a2b_base64(piece[:num_whole], strict_mode=True)
+        left = piece[num_whole:]
+    return bytes(decoded + binascii.a2b_base64(left + b"=" * (-len(left) % 4), strict_mode=True))
 
 
 def _num_pixels(shown: Opened) -> int:

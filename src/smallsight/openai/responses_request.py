@@ -16,6 +16,7 @@ from smallsight.openai.wire_fields import (
     MAX_MESSAGES,
     MAX_PARTS,
     Detail,
+    FewParts,
     MaxTokens,
     ModelName,
     Temperature,
@@ -57,7 +58,7 @@ class InputMessage(Wire):
 
     type: Literal["message"] = "message"
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | Annotated[list[InputPart], Field(max_length=MAX_PARTS)]
+    content: str | Annotated[list[InputPart], Field(max_length=MAX_PARTS, fail_fast=True)]
 
 
 class TextFormat(Wire):
@@ -78,9 +79,12 @@ class ResponsesRequest(Wire):
     """A question, with the conversation before it."""
 
     model: ModelName | None = None
-    input: str | Annotated[list[InputMessage], Field(min_length=1, max_length=MAX_MESSAGES)]
+    input: Annotated[
+        str | Annotated[list[InputMessage], Field(min_length=1, max_length=MAX_MESSAGES, fail_fast=True)],
+        FewParts,
+    ]
     instructions: str | None = None
-    max_output_tokens: MaxTokens | None = None
+    max_output_tokens: MaxTokens = None
     temperature: Temperature | None = None
     top_p: TopP | None = None
     text: TextOptions | None = None
@@ -139,7 +143,7 @@ def _turn(index: int, message: InputMessage) -> Turn:
     role = "system" if message.role == "developer" else message.role
     if isinstance(message.content, str):
         return Turn(role, (message.content,))
-    return Turn(role, tuple(_part(f"input.{index}.content", part) for part in message.content))
+    return Turn(role, tuple(_part(f"input.{index}.content", part) for part in message.content) or ("",))
 
 
 def _part(field: str, part: InputText | InputRefusal | InputImage | VideoContent) -> str | Link:

@@ -20,6 +20,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from smallsight.machine.private_files import make_private_folder
 from smallsight.quant.bf16 import BF16Matrix
 from smallsight.quant.grouped import GroupedMatrix
 from smallsight.quant.int8_rows import Int8Rows
@@ -41,7 +42,7 @@ class BundleWriter:
         self._position = 0
 
     def __enter__(self) -> Self:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self._path.parent)
         self._file = tempfile.NamedTemporaryFile(
             dir=self._path.parent, prefix=self._path.stem, suffix=".part", delete=False
         )

@@ -20,6 +20,7 @@ import openvino as ov
 import structlog
 
 from smallsight.graph.compiled import CompiledNetwork, compile_network, cpu_options, machine_identity, runtime
+from smallsight.machine.private_files import make_private_folder
 
 log = structlog.get_logger(__name__)
 
@@ -88,7 +89,7 @@ def _write(path: Path, compiled: ov.CompiledModel) -> None:
     content = memoryview(exported.getbuffer() if isinstance(exported, io.BytesIO) else exported)
     temporary: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         with tempfile.NamedTemporaryFile(
             dir=path.parent, prefix=path.stem, suffix=".part", delete=False
         ) as file:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from smallsight.errors import SettingsError
 from smallsight.http.admission import Admission
 from smallsight.http.authorise import Gate
 from smallsight.http.error_handlers import handle_errors
@@ -51,7 +52,9 @@ def make_app(
     """Wire the application; its lifespan closes ``serving``. OpenAI's protocol is at the root."""
     settings = serving.settings.server
     admission = Admission(settings.max_requests)
-    gate = Gate(serving.keys, admission, is_exposed=not is_loopback(settings.host))
+    gate = Gate(serving.keys, admission, is_exposed=settings.require_key or not is_loopback(settings.host))
+    with suppress(SettingsError):  # requests are refused with it
+        serving.keys.all()  # a key that is there now keeps the server closed until it ends
     metrics = Metrics(serving, admission)
     preload = Preload(serving)
 

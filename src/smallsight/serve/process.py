@@ -18,8 +18,11 @@ from smallsight.http.admission import Admission
 from smallsight.http.api_keys import ApiKeys
 from smallsight.http.connection import MAX_HEAD_BYTES, connection_class
 from smallsight.http.foreign_pages import is_loopback
+from smallsight.http.open_connections import OpenConnections, most_connections
+from smallsight.machine.open_files import num_open_files, raise_file_limit
 from smallsight.serve.app import make_app
 from smallsight.services.live_settings import LiveSettings
+from smallsight.services.logs import collapse_repeats
 from smallsight.services.serving import Serving
 from smallsight.settings import ServerSettings, Settings
 
@@ -29,28 +32,48 @@ log = structlog.get_logger(__name__)
 # each wait of the loop is prolonged while several threads compute, and answers arrive late.
 _SWITCH_INTERVAL_S = 0.0005
 
+# asyncio accepts as many connections as its backlog before any is counted, so it is given a small one; then
+# the system's queue is made longer.
+_ACCEPTED_AT_ONCE, _BACKLOG = 8, 1024
+
 OnListening = Callable[[str], None]
 
 
 def serve(live: LiveSettings, on_listening: OnListening) -> None:
     """Run until a signal; ``on_listening`` is called with the URL. Raises SettingsError, ServerError."""
     settings = live.current()
-    require_key_beyond_loopback(settings)
+    require_key(settings)
     listener = open_socket(settings.server)
+    collapse_repeats("asyncio", "uvicorn.error")
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     with listener:
         asyncio.run(_serve(live, listener, on_listening))
 
 
-def require_key_beyond_loopback(settings: Settings) -> None:
-    """Raise SettingsError when other machines could reach a server that has no API key."""
-    host = settings.server.host
-    if is_loopback(host) or ApiKeys(settings.api_keys_path).all():
+def require_key(settings: Settings) -> None:
+    """Raise SettingsError when a server without an API key could be used by others, or must have one.
+
+    Also when the keys cannot be read. Warns of a server without one that has names for others to use.
+    """
+    server = settings.server
+    if ApiKeys(settings.api_keys_path).all():
         return
-    raise SettingsError(
-        f"Refusing to listen on {host} without an API key.",
-        hint="create one with `smallsight keys add NAME`, or listen on 127.0.0.1.",
-    )
+    if server.require_key:
+        raise SettingsError(
+            f"Refusing to start without an API key: there is none in {settings.api_keys_path}.",
+            hint="create one with `smallsight keys add NAME`, or set server.require_key to false.",
+        )
+    if not is_loopback(server.host):
+        raise SettingsError(
+            f"Refusing to listen on {server.host} without an API key.",
+            hint="create one with `smallsight keys add NAME`, or listen on 127.0.0.1.",
+        )
+    if server.allowed_hosts or server.allowed_origins:
+        log.warning(
+            "no_key_for_other_clients",
+            why="server.allowed_hosts or server.allowed_origins lets others in, and no key is needed",
+            action="create one with `smallsight keys add NAME`",
+        )
 
 
 def open_socket(settings: ServerSettings) -> socket.socket:
@@ -78,9 +101,11 @@ def open_socket(settings: ServerSettings) -> socket.socket:
 async def _serve(live: LiveSettings, listener: socket.socket, on_listening: OnListening) -> None:
     settings = live.current().server
     app = make_app(Serving(live))
+    most_open = most_connections(raise_file_limit(), num_open_files())
     config = uvicorn.Config(
         app.asgi,
-        http=connection_class(settings.header_timeout_s),
+        http=connection_class(settings.header_timeout_s, OpenConnections(most_open)),
+        backlog=_ACCEPTED_AT_ONCE,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -96,6 +121,7 @@ async def _serve(live: LiveSettings, listener: socket.socket, on_listening: OnLi
     while not server.started and not running.done():
         await asyncio.sleep(0.01)
     if server.started:
+        listener.listen(_BACKLOG)
         on_listening(_address(listener))
     await running
 

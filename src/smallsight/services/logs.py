@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from pathlib import PurePath
 
 import structlog
 from structlog.typing import EventDict, Processor
 
 from smallsight.policy.shown_text import on_one_line
+
+_REPEAT_EVERY_S = 10.0
+_REPEAT_CHARS, _REPEAT_KEYS = 200, 100
 
 # Neither format prints local variables in tracebacks: they may hold people's questions, and keys.
 _AS_JSON: tuple[Processor, ...] = (
@@ -49,6 +53,38 @@ class _LibraryRecords(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Forward one record."""
         structlog.get_logger().log(record.levelno, record.getMessage(), logger=record.name)
+
+
+def collapse_repeats(*names: str) -> None:
+    """Let these libraries' loggers write the same line at most once in ten seconds, with a count."""
+    for name in names:
+        logger = logging.getLogger(name)
+        if not any(isinstance(one, NoRepeats) for one in logger.filters):
+            logger.addFilter(NoRepeats())
+
+
+class NoRepeats(logging.Filter):
+    """Drops records with a message that was written a short time ago; the next one counts them."""
+
+    def __init__(self, every_s: float = _REPEAT_EVERY_S) -> None:
+        super().__init__()
+        self._every_s = every_s
+        self._written: dict[str, tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the record is written."""
+        key = f"{record.levelno} {record.msg}"[:_REPEAT_CHARS]
+        written_s, num_dropped = self._written.get(key, (-self._every_s, 0))
+        now_s = time.monotonic()
+        if now_s - written_s < self._every_s:
+            self._written[key] = (written_s, num_dropped + 1)
+            return False
+        if len(self._written) >= _REPEAT_KEYS:
+            self._written.clear()
+        self._written[key] = (now_s, 0)
+        if num_dropped:
+            record.msg, record.args = f"{record.getMessage()} ({num_dropped} more like this)", None
+        return True
 
 
 def _escape_values(_: object, __: str, event: EventDict) -> EventDict:

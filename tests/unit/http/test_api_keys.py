@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,12 +62,51 @@ def test_a_name_is_used_once(keys: ApiKeys):
         keys.remove("tablet")
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"keys": []}', '{"keys": {"a": {}}}', '{"keys": {"a": 5}}'])
+@pytest.mark.parametrize(
+    "content", ["{", "[]", "{}", '{"key": {}}', '{"keys": []}', '{"keys": {"a": {}}}', '{"keys": {"a": 5}}']
+)
 def test_a_damaged_file_lets_nobody_in(tmp_path: Path, content: str):
     path = tmp_path / "api-keys.json"
     path.write_text(content)
     with pytest.raises(SettingsError):
         ApiKeys(path).all()
+
+
+def test_what_was_seen_is_not_forgotten(tmp_path: Path):
+    path = tmp_path / "api-keys.json"
+    keys, later = ApiKeys(path), ApiKeys(path)
+    assert (keys.all(), keys.has_seen_keys) == ((), False)
+    ApiKeys(path).add("phone", BOTH)
+    assert (len(keys.all()), keys.has_seen_keys) == (1, True)
+    ApiKeys(path).remove("phone")
+    assert (keys.all(), keys.has_seen_keys) == ((), True)
+    assert (later.all(), later.has_seen_keys) == ((), False)  # the last one was removed before it looked
+    path.write_text("{}")
+    with pytest.raises(SettingsError):
+        later.all()
+    path.unlink()
+    assert (later.all(), later.has_seen_keys) == ((), True)
+
+
+def test_a_removed_key_does_not_come_back_with_another_that_is_added_meanwhile(tmp_path: Path):
+    path = tmp_path / "api-keys.json"
+    mine, theirs = ApiKeys(path), ApiKeys(path)
+    mine.add("old", BOTH)
+    assert len(mine.all()) == 1
+    theirs.remove("old")
+    mine.add("new", BOTH)
+    assert [key.name for key in theirs.all()] == ["new"]
+
+
+def test_keys_that_are_added_at_once_are_all_kept(tmp_path: Path):
+    path = tmp_path / "api-keys.json"
+    add = (
+        "import sys; from pathlib import Path; from smallsight.http.api_keys import ApiKeys, Scope\n"
+        "for number in range(3): ApiKeys(Path(sys.argv[1])).add(f'{sys.argv[2]} {number}', frozenset(Scope))"
+    )
+    programs = [subprocess.Popen([sys.executable, "-c", add, str(path), str(one)]) for one in range(6)]
+    assert [program.wait(60) for program in programs] == [0] * 6
+    assert len(ApiKeys(path).all()) == 18
 
 
 def test_an_unknown_scope_is_a_damaged_file(keys: ApiKeys, tmp_path: Path):

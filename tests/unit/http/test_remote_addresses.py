@@ -128,6 +128,18 @@ def test_private_addresses_in_whatever_form(address: str):
     assert not is_public(address)
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("168.63.129.16", "192.88.99.1", "100.64.0.1", "198.18.0.1", "192.0.0.8", "::ffff:168.63.129.16"),
+        *("fec0::1", "3fff::1", "3fff:fff::1", "2001:db8::1", "5f00::1", "64:ff9b:1::1", "100::1"),
+        *("64:ff9b::a83f:8110", "2002:a83f:8110::1"),  # 168.63.129.16 in NAT64 and 6to4
+    ],
+)
+def test_special_networks_are_not_public(address: str):
+    assert not is_public(address)
+
+
 @pytest.mark.parametrize("address", ["1.1.1.1", "8.8.8.8", "2606:4700:4700::1111", "64:ff9b::808:808"])
 def test_public_addresses(address: str):
     assert is_public(address)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from clocks import GENEROUS_S
-from smallsight.http.request_limit import RequestLimit
+from smallsight.http.request_limit import MAX_STRUCTURAL, RequestLimit
 
 from .plain_errors import PLAIN
 
@@ -115,5 +115,38 @@ def test_all_bodies_together_are_bounded_until_their_answers_are_sent():
         reader.release.set()
         assert [status for status, _, _ in await asyncio.gather(*held)] == [200] * 4
         assert (await ask(app, arriving(b"a" * LIMIT)))[0] == 200
+
+    run(work)
+
+
+JSON = [(b"content-type", b"application/json")]
+
+
+def test_values_are_counted_while_a_body_arrives():
+    async def go() -> None:
+        reader = Reader()
+        reader.release.set()
+        app = RequestLimit(reader, PLAIN, max_bytes=10**8, timeout_s=5)
+        some = b"1," * (MAX_STRUCTURAL // 4)
+        assert (await ask(app, arriving(some, some, some, some), JSON))[0] == 200
+        for piece in (b"1,", b"[]", b'{"a":1}', b"[[", b'":"'):
+            many = piece * (MAX_STRUCTURAL // 4 + 1)
+            status, body, headers = await ask(app, arriving(*[many] * 4, *[b"a"] * 1000), JSON)
+            assert (status, body.partition(":")[0]) == (413, "request_too_large")
+            assert "too many values" in body
+            assert headers["connection"] == "close"
+        assert len(reader.read) == 1
+        assert (await ask(app, arriving(*[some] * 8)))[0] == 200  # not JSON, so nothing parses it
+
+    asyncio.run(go())
+
+
+def test_what_values_will_take_when_parsed_is_charged():
+    async def work(app: RequestLimit, reader: Reader) -> None:
+        status, body, _ = await ask(app, arriving(b"[1,1,1,1,1,1,1,1,1,1]" * 5), JSON)
+        assert (status, body.partition(":")[0]) == (429, "too_many_requests")
+        reader.release.set()
+        for _ in range(100):  # what was charged is given back
+            assert (await ask(app, arriving(b"[1,1,1]"), JSON))[0] == 200
 
     run(work)

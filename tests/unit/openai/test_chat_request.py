@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from smallsight.errors import BadRequestError
+from smallsight.http.error_handlers import invalid_request
 from smallsight.openai.chat_request import ChatRequest
 from smallsight.openai.question import PictureLink, Turn
 from smallsight.openai.responses_request import ResponsesRequest
@@ -50,6 +51,48 @@ def test_the_finest_detail_goes_for_all(details: list[str | None], expected: str
     parts = [{"type": "image_url", "image_url": {"url": "data:,a", "detail": one}} for one in details]
     parts.append({"type": "text", "text": "x"})
     assert chat(messages=[{"role": "user", "content": parts}]).question().detail == expected
+
+
+def test_minus_one_is_no_limit_and_off():
+    assert chat(max_tokens=-1).question().max_tokens is None
+    assert chat(max_completion_tokens=-1, max_tokens=5).question().max_tokens == 5
+    assert "top_k" not in chat(top_k=-1).question().sampling
+    assert (
+        ResponsesRequest.model_validate({"input": "a", "max_output_tokens": -1}).question().max_tokens is None
+    )
+    for body in ({"max_tokens": -2}, {"max_tokens": 0}, {"top_k": -2}, {"n": -1}, {"max_tokens": -1.5}):
+        with pytest.raises(ValidationError):
+            chat(**body)
+
+
+def test_content_without_parts_is_empty_text():
+    assert chat(messages=[{"role": "user", "content": []}]).question().turns == (Turn("user", ("",)),)
+    empty = {"input": [{"role": "user", "content": []}]}
+    assert ResponsesRequest.model_validate(empty).question().turns == (Turn("user", ("",)),)
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        (
+            {"type": "input_text", "text": "a"},
+            "messages.0.content.1 has an unknown type: 'input_text' (allowed:",
+        ),
+        ({"type": "image", "source": {}}, "messages.0.content.1 has an unknown type: 'image' (allowed:"),
+        ({"type": "a" * 9000}, "messages.0.content.1 has an unknown type: 'aaa"),
+        ({"text": "a"}, "messages.0.content.1 has no type."),
+        ("a", "messages.0.content.1: Input should be a valid dictionary"),
+        ({"type": "text", "text": 5}, "messages.0.content.1.text.text: Input should be a valid string."),
+    ],
+    ids=range(6),
+)
+def test_an_error_names_the_part_and_its_type(part: object, told: str):
+    with pytest.raises(ValidationError) as caught:
+        chat(messages=[{"role": "user", "content": [{"type": "text", "text": "x"}, part]}])
+    error = invalid_request(caught.value.errors())
+    assert error.message.startswith(told)
+    assert len(error.message) < 300
+    assert error.param == told.partition(" ")[0].rstrip(":")
 
 
 def test_the_newer_name_of_the_longest_answer_comes_first():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import random
 
 import pytest
 from hypothesis import given
@@ -22,6 +23,26 @@ def test_the_bytes_come_back(data: bytes, kind: str):
 def test_a_name_among_the_parameters_is_the_files():
     assert picture_in("data:image/png;name=a%20cat.png;base64,AAAA") == NamedBytes("a cat.png", b"\0\0\0")
     assert picture_in("DATA:image/png;NAME=x.png;BASE64,AAAA").name == "x.png"
+
+
+def test_the_url_safe_alphabet_is_read_too():
+    data = bytes(range(256))
+    safe = base64.urlsafe_b64encode(data).decode()
+    assert "-" in safe
+    assert "_" in safe
+    assert picture_in(f"data:image/png;base64,{safe}").data == data
+
+
+@pytest.mark.parametrize("num_bytes", [1, 2, 3, 786_431, 786_432, 786_433, 786_434, 2_000_000])
+def test_large_data_is_decoded_in_pieces(num_bytes: int):
+    data = random.Random(num_bytes).randbytes(num_bytes)
+    text = base64.b64encode(data).decode()
+    lines = base64.encodebytes(data).decode()
+    for one in (text, text.rstrip("="), lines, f" {text} "):
+        assert picture_in(f"data:;base64,{one}").data == data
+    for broken in (f"{text}====", f"AA=={text}", f"{text[:1]}!{text[1:]}", f"{text.rstrip('=')}===="):
+        with pytest.raises(BadRequestError, match="not base64"):
+            picture_in(f"data:;base64,{broken}")
 
 
 def test_data_need_not_be_base64():

@@ -1,10 +1,11 @@
 import json
 import logging
+import time
 
 import pytest
 import structlog
 
-from smallsight.services.logs import configure_logging
+from smallsight.services.logs import NoRepeats, configure_logging
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
@@ -45,3 +46,19 @@ def test_json_is_one_object_a_line(capsys):
         "uvicorn.error",
         "warning",
     )
+
+
+def test_the_same_line_of_a_library_is_written_once_and_counted():
+    lines = []
+    logger = logging.Logger("busy")
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logger.addHandler(handler)
+    logger.addFilter(NoRepeats(every_s=1.0))
+    for number in range(100):
+        logger.warning("no more files")
+        logger.warning("number %d", number)
+    assert lines == ["no more files", "number 0"]
+    time.sleep(1.05)
+    logger.warning("no more files")
+    assert lines[2:] == ["no more files (99 more like this)"]

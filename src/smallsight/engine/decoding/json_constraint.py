@@ -1,29 +1,25 @@
 """Constrains an answer to a JSON schema: which tokens may come next.
 
-Schemas are untrusted: external references are not followed, and the cost of a schema is bounded by
-llguidance's limits and by its length here.
+Schemas are untrusted: external references are not followed, each is tried in a child process first
+(``schema_trial``), and compiled once, within limits.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
 import numpy as np
 from llguidance import LLMatcher, LLTokenizer
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from smallsight.engine.decoding.schema_limits import compile_schema
+from smallsight.engine.decoding.schema_trial import plain_schema, refusal, schema_trial
 from smallsight.errors import ArgumentError, SmallsightError
 
-if TYPE_CHECKING:
-    from llguidance._lib import JsonCompileOptions
-
-MAX_SCHEMA_CHARS = 65_536
-_MAX_REASON_CHARS = 200
-# No spaces between values: a weak model would write them until it reaches max_tokens.
-_FORMAT: JsonCompileOptions = {"whitespace_flexible": False}
+_MAX_COMPILED = 32
 
 
 class JsonGrammar:
@@ -33,34 +29,35 @@ class JsonGrammar:
         self._tokenizer = tokenizer
         self._end_token_ids = sorted(end_token_ids)
         self._vocabulary: LLTokenizer | None = None
+        self._compiled: OrderedDict[str, LLMatcher] = OrderedDict()
         self._turn = threading.Lock()
+        self.num_compiled = 0
 
     def constrain(self, schema: str) -> JsonConstraint:
         """Return a constraint for one answer; raises ArgumentError for an unsupported schema."""
-        if len(schema) > MAX_SCHEMA_CHARS:
-            raise ArgumentError(
-                f"The JSON schema has {len(schema)} characters (limit {MAX_SCHEMA_CHARS}).",
-                hint="shorten it.",
-            )
-        try:
-            matcher = LLMatcher(
-                self._tokenizer_vocabulary(),
-                LLMatcher.grammar_from_json_schema(schema, overrides=_FORMAT),
-                log_level=0,
-            )
-        except ValueError as error:
-            raise _unusable(str(error)) from error
-        if not matcher.is_error():
-            matcher.compute_bitmask()  # reveals schemas that allow nothing
-        if matcher.is_error():
-            raise _unusable(matcher.get_error())
-        return JsonConstraint(matcher)
+        plain = plain_schema(schema)
+        schema_trial().require_usable(plain)
+        with self._turn:  # all choices of a request wait here for the first
+            matcher = self._compiled.get(plain)
+            if matcher is None:
+                matcher = self._compiled[plain] = self._compile(plain)
+                if len(self._compiled) > _MAX_COMPILED:
+                    self._compiled.popitem(last=False)
+            self._compiled.move_to_end(plain)
+            return JsonConstraint(matcher.deep_copy())
 
-    def _tokenizer_vocabulary(self) -> LLTokenizer:
-        with self._turn:
-            if self._vocabulary is None:
-                self._vocabulary = LLTokenizer(self._tokenizer.to_str(), eos_token=self._end_token_ids)
-            return self._vocabulary
+    def _compile(self, schema: str) -> LLMatcher:
+        self.num_compiled += 1
+        if self._vocabulary is None:
+            self._vocabulary = LLTokenizer(self._tokenizer.to_str(), eos_token=self._end_token_ids)
+        matcher = compile_schema(self._vocabulary, schema)
+        if isinstance(matcher, str):
+            raise refusal(matcher)
+        if not matcher.is_error():
+            matcher.compute_bitmask()  # reveals schemas that this vocabulary cannot write
+        if matcher.is_error():
+            raise refusal(matcher.get_error().partition("\n")[0])
+        return matcher
 
 
 class JsonConstraint:
@@ -86,17 +83,4 @@ class JsonConstraint:
             raise self._failure()
 
     def _failure(self) -> SmallsightError:
-        return ArgumentError(
-            f"The answer cannot follow the JSON schema: {_first_line(self._matcher.get_error())}.",
-            hint="simplify the schema.",
-        )
-
-
-def _unusable(why: str) -> ArgumentError:
-    return ArgumentError(
-        f"The JSON schema is not supported: {_first_line(why)}.", hint="remove the unsupported part."
-    )
-
-
-def _first_line(text: str) -> str:
-    return (text.splitlines() or ["unknown reason"])[0][:_MAX_REASON_CHARS].rstrip(".:")
+        return ArgumentError("The answer cannot follow the JSON schema.", hint="simplify the schema.")

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smallsight.engine.decoding.json_constraint import MAX_SCHEMA_CHARS, JsonGrammar
+from smallsight.engine.decoding.json_constraint import JsonGrammar
 from smallsight.engine.decoding.sampler import Sampler
+from smallsight.engine.decoding.schema_trial import MAX_SCHEMA_CHARS
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import ArgumentError
 from tiny_smolvlm import make_tokenizer

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from smallsight.machine.private_files import create_private_file
+
 _HEADER_BYTES = 4096
 _FORMAT = "smallsight-vectors-1"
 _log = logging.getLogger(__name__)
@@ -86,6 +88,7 @@ def write_vector_file(path: Path, embedder_key: str, stamp: Stamp, blocks: Itera
     content_ids: list[np.ndarray] = []
     num_dimensions = 0
     try:
+        create_private_file(draft)
         with draft.open("wb") as file:
             file.write(bytes(_HEADER_BYTES))
             for block in blocks:
