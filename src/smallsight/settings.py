@@ -192,7 +192,7 @@ class SearchSettings(BaseModel):
 
     limit: int = Field(20, ge=1, le=1000, description="Default number of results.")
     min_similarity: float = Field(
-        0.25, ge=-1, le=1, description="Minimum cosine similarity of a semantic hit to the query."
+        0.3, ge=-1, le=1, description="Minimum cosine similarity of a semantic hit to the query."
     )
     near_duplicate_bits: int = Field(
         6, ge=0, le=32, description="Maximum differing bits of 64 between the hashes of near duplicates."

@@ -108,6 +108,24 @@ def test_a_search_for_a_person_shows_where_and_why(library: Command, pictures: P
     assert "\x1b[" not in out + err
 
 
+def test_a_search_that_finds_no_words_tells_how_to_get_descriptions(copied: Command):
+    _, err = copied.run("search", "wedding dress")
+    assert "Nothing found" in err
+    assert "`smallsight index --model NAME` describes" in err
+    assert "describes" not in copied.run("search", "penguins")[1]
+    copied.run("edit", "--description", "a wedding", str(copied.json("search", "penguins")[0]["path"]))
+    assert "describes" not in copied.run("search", "asdkjhqwe")[1]
+
+
+def test_quotes_are_honoured_by_every_mode_and_spaces_do_not_count(library: Command):
+    for mode in ("fused", "keyword", "semantic"):
+        assert library.json("search", "--mode", mode, '"penguins thirty"') == []
+    for mode in ("fused", "keyword"):
+        assert names(library.json("search", "--mode", mode, '"thirty penguins"')) == ["IMG_3.png"]
+        assert names(library.json("search", "--mode", mode, "light-house")) == ["IMG_2.png"]
+    assert library.json("search", "passport") == []
+
+
 def test_nothing_found_is_said(library: Command):
     out, err = library.run("search", "--mode", "keyword", "zzzzqqqq")
     assert out == ""

@@ -62,6 +62,7 @@ def search(
         result = application.searcher.search(_as_query(words or []), mode=Mode(mode), limit=limit)
         _report_corrections(out, result)
         _report(out, application, result.hits)
+        _explain_missing_descriptions(out, result)
         if not result.semantic_available and mode != "keyword":
             out.note("[dim]Searched by words only; `smallsight doctor` explains how to search by meaning.[/]")
 
@@ -132,6 +133,16 @@ def _report(out: Output, application: Application, hits: list[Hit] | tuple[Hit, 
         print_hit(out, number, hit, application.thumbnail(hit.thumbnail_key))
     if not hits:
         out.note("Nothing found. Try fewer or different words.")
+
+
+def _explain_missing_descriptions(out: Output, result: SearchResult) -> None:
+    """Say how to get descriptions when none of the words was found and nothing says what pictures show."""
+    is_certain = any("keyword" in hit.found_by or not hit.found_by for hit in result.hits)
+    if not result.has_descriptions and not is_certain:
+        out.note(
+            "[dim]No picture is described, so only words in pictures, names and tags were searched. "
+            "`smallsight index --model NAME` describes what they show.[/]"
+        )
 
 
 def _report_corrections(out: Output, result: SearchResult) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
+from smallsight.library.misreadings import is_too_short_to_mean, without_misreadings
 from smallsight.library.schema import content, content_tag, refused_tag, tag, text_line
 from smallsight.library.search.sqlite.search_text import refresh_search_text
 from smallsight.library.search.tokens import normalise
@@ -45,6 +46,7 @@ def store_lines(
 ) -> bool:
     """Replace the lines read by a machine; the text itself stays if a person has corrected it.
 
+    All lines are kept, but the text is made without misread ones of one or two characters.
     Returns whether the text changed.
     """
     connection.execute(text_line.delete().where(text_line.c.content_id == content_id))
@@ -65,7 +67,7 @@ def store_lines(
     ).one()
     if before.ocr_source == "human":
         return False
-    text = "\n".join(line.text for line in lines)[:max_chars]
+    text = "\n".join(line.text for line in without_misreadings(lines))[:max_chars]
     connection.execute(
         content.update().where(content.c.id == content_id).values(ocr_text=text, ocr_source="machine")
     )
@@ -187,7 +189,7 @@ def chunk_texts(texts: EmbeddableTexts) -> list[str]:
 
     The text in the picture and the description are split into windows of 40 words that overlap by 10, because
     the embedder reads 256 tokens and because a short chunk matches a short question best. The tags make one
-    chunk, and so does each meaningful file name.
+    chunk, and so does each meaningful file name. One or two letters mean nothing to an embedder.
     """
     chunks: list[str] = []
     for text in (texts.description, texts.ocr_text):
@@ -195,7 +197,7 @@ def chunk_texts(texts: EmbeddableTexts) -> list[str]:
     if texts.tags:
         chunks.append(", ".join(texts.tags))
     chunks.extend(phrase for name in texts.names if (phrase := _meaning_of_name(name)))
-    return list(dict.fromkeys(chunks))[:_MAX_CHUNKS]
+    return [chunk for chunk in dict.fromkeys(chunks) if not is_too_short_to_mean(chunk)][:_MAX_CHUNKS]
 
 
 def _windows(words: Sequence[str]) -> list[str]:

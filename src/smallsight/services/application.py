@@ -16,7 +16,9 @@ from smallsight.library.database import Database
 from smallsight.library.library import Library
 from smallsight.library.search.searcher import Searcher
 from smallsight.library.search.sqlite.index import SqliteTextIndex
+from smallsight.library.search.word_list import NO_WORDS, WordList
 from smallsight.library.thumbnails import thumbnail_path
+from smallsight.reading.word_list import read_whole_words
 from smallsight.services.logs import configure_logging
 from smallsight.settings import Settings
 
@@ -70,7 +72,9 @@ class Application:
     def searcher(self) -> Searcher:
         """The search over the library; semantic only with an embedder."""
         embedder = None if self._words_only else self.embedder
-        index = SqliteTextIndex(self.database, None if embedder is None else embedder.key)
+        model_dir = find_text_model(self.settings)
+        words = NO_WORDS if model_dir is None else WordList(read_whole_words(model_dir))
+        index = SqliteTextIndex(self.database, None if embedder is None else embedder.key, words)
         return Searcher(index, self.settings, None if embedder is None else embedder.embed)
 
     def use_words_only(self) -> None:

@@ -196,3 +196,55 @@ def test_tags_of_an_older_library_are_a_persons(settings: Settings):
         assert connection.execute(sa.select(content_tag)).all() == [(1, 1, "human")]
         with pytest.raises(sa.exc.IntegrityError, match="tag_source_known"):
             connection.execute(content_tag.update().values(source="nobody"))
+
+
+def test_an_older_library_is_searched_by_the_new_forms_and_loses_misread_lines(settings: Settings):
+    path = settings.database_path
+    path.parent.mkdir(parents=True)
+    engine = sa.create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+        insert = connection.exec_driver_sql
+        insert("INSERT INTO folder (id, path, added_at_s) VALUES (1, '/pictures', 0)")
+        for content_id, text, source in [
+            (1, "世\nLearn C++", "machine"),
+            (2, "世", "human"),
+            (3, "8", "machine"),
+        ]:
+            insert(
+                "INSERT INTO content (id, sha256, size_bytes, ocr_text, ocr_source) VALUES (?, ?, 1, ?, ?)",
+                (content_id, str(content_id), text, source),
+            )
+            insert(
+                "INSERT INTO picture (folder_id, path, size_bytes, mtime_ns, content_id, seen_at_s)"
+                " VALUES (1, ?, 1, 1, ?, 0)",
+                (f"{content_id}.png", content_id),
+            )
+            for position, line in enumerate(text.split("\n")):
+                confidence = 0.99 if len(line) > 1 else 0.6
+                insert(
+                    "INSERT INTO text_line VALUES (?, ?, ?, ?, '[]')",
+                    (content_id, position, line, confidence),
+                )
+            insert(
+                "INSERT INTO search_text VALUES (?, ?, 'pictures', '', '', 'learn c', ?)",
+                (content_id, str(content_id), "\ue000"),
+            )
+            insert(
+                "INSERT INTO chunk (content_id, text, embedder_key, vector) VALUES (?, ?, 'k', x'00')",
+                (content_id, text),
+            )
+        insert("INSERT INTO tag VALUES (1, '\u06cc', '\u06cc')")
+        connection.commit()
+    engine.dispose()
+    with Database.open_for_writing(path) as database, database.reading() as connection:
+        rows = connection.exec_driver_sql("SELECT ocr_text FROM content ORDER BY id").scalars().all()
+        assert rows == ["Learn C++", "世", ""]
+        indexed = connection.exec_driver_sql("SELECT ocr FROM search_text ORDER BY 1").scalars().all()
+        assert indexed == ["", "learn cplusplus", "世"]
+        assert connection.exec_driver_sql("SELECT text FROM chunk").scalars().all() == ["世\nLearn C++"]
+        versions = connection.exec_driver_sql("SELECT text_version FROM content ORDER BY id").scalars().all()
+        assert versions == [1, 0, 1]
+        assert connection.exec_driver_sql("SELECT folded FROM tag").scalar_one() == "\u064a"

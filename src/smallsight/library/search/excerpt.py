@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from smallsight.library.search.query import Unit
@@ -28,10 +28,11 @@ class Excerpt:
 class Highlighter:
     """Finds the words of one query in original texts."""
 
-    def __init__(self, units: Sequence[Unit], corrections: Mapping[str, Sequence[str]]) -> None:
-        self._finders = [_finder(unit, corrections.get(unit.text, ())) for unit in units]
+    def __init__(self, units: Sequence[Unit], spellings: Mapping[str, Sequence[str]]) -> None:
+        """``spellings`` maps the text of units to what was also looked for, one or several terms each."""
+        self._finders = [_finder(unit, spellings.get(unit.text, ())) for unit in units]
         self._needles = [unit.terms[0] for unit in units] + [
-            term for unit in units for term in corrections.get(unit.text, ())
+            spelling.split()[0] for unit in units for spelling in spellings.get(unit.text, ())
         ]
 
     def best_excerpt(self, texts: Iterable[str | None]) -> Excerpt:
@@ -79,12 +80,19 @@ class Highlighter:
         return sorted(found)
 
 
-def _finder(unit: Unit, corrections: Sequence[str]) -> Callable[[Sequence[Token]], list[_Span]]:
+def _finder(unit: Unit, spellings: Sequence[str]) -> Callable[[Sequence[Token]], list[_Span]]:
     """Return a function that finds this unit among tokens, as leniently as the search did."""
+    others = {spelling for spelling in spellings if " " not in spelling}
+    phrases = [Unit(tuple(spelling.split()), is_literal=True) for spelling in spellings if " " in spelling]
+    finders = [_finder_of_one(unit, others), *(_finder_of_one(phrase, frozenset()) for phrase in phrases)]
+    return lambda tokens: [span for find in finders for span in find(tokens)]
+
+
+def _finder_of_one(unit: Unit, others: Set[str]) -> Callable[[Sequence[Token]], list[_Span]]:
     *before, last = unit.terms
 
     def find_word(tokens: Sequence[Token]) -> list[_Span]:
-        return [(start, end) for term, start, end in tokens if last in term or term in corrections]
+        return [(start, end) for term, start, end in tokens if last in term or term in others]
 
     def find_literal(tokens: Sequence[Token]) -> list[_Span]:
         return [(start, end) for term, start, end in tokens if term == last]
@@ -97,7 +105,7 @@ def _finder(unit: Unit, corrections: Sequence[str]) -> Callable[[Sequence[Token]
                 final.term == last or (final.term.startswith(last) and not unit.is_literal)
             ):
                 spans.append((run[0].start, final.end))
-        return spans
+        return [*spans, *((start, end) for term, start, end in tokens if term in others)]
 
     if before:
         return find_phrase

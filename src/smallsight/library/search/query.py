@@ -57,6 +57,11 @@ class Query:
         return tuple(unit.terms for unit in self.units if len(unit.terms) > 1)
 
     @property
+    def quoted(self) -> tuple[Unit, ...]:
+        """The units that were quoted."""
+        return tuple(unit for unit in self.units if unit.is_literal)
+
+    @property
     def is_filtered(self) -> bool:
         """Whether it has tags, folders or minus words."""
         return any(

@@ -33,11 +33,12 @@ class Tier(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class WantedUnit:
-    """A unit of the query, the corrections that may replace it, and its weight."""
+    """A unit of the query, the corrections that may replace it, its weight, and other spellings of it."""
 
     unit: Unit
     corrections: tuple[str, ...]
     weight: float
+    spellings: tuple[str, ...] = ()  # inflections, and with other spaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,11 @@ class Match:
     kinds: frozenset[Tier]
 
 
-def match_texts(columns: Sequence[str], wanted: Sequence[WantedUnit]) -> Match:
-    """Score the texts of one content, in the order name, folder, tags, description, OCR."""
+def match_texts(columns: Sequence[str], wanted: Sequence[WantedUnit], written: str = "") -> Match:
+    """Score the texts of one content, in the order name, folder, tags, description, OCR.
+
+    ``written`` is the whole query, with the words that do not count: a text that holds it is ranked higher.
+    """
     padded = [f" {column} " for column in columns]
     whole = BOUNDARY.join(padded)
     kinds: set[Tier] = set()
@@ -70,7 +74,8 @@ def match_texts(columns: Sequence[str], wanted: Sequence[WantedUnit]) -> Match:
         score += one.weight * _weight_in_columns(padded, form)
     is_partial = found_weight < all_weight
     tier = Tier.PARTIAL if is_partial or not kinds else max(kinds)
-    if len(wanted) > 1 and tier <= Tier.PREFIX and " ".join(one.unit.text for one in wanted) in whole:
+    in_order = written or " ".join(one.unit.text for one in wanted)
+    if " " in in_order and tier <= Tier.PREFIX and in_order in whole:
         score *= _IN_ORDER_BONUS
     relative = score / all_weight if all_weight else 0.0
     coverage = found_weight / all_weight if all_weight else 0.0
@@ -84,12 +89,13 @@ def _best_form(whole: str, wanted: WantedUnit) -> tuple[Tier, str] | None:
     if text in whole:
         if f" {text} " in whole:
             return Tier.EXACT, f" {text} "
-        if wanted.unit.is_literal:
-            return None
-        if f" {text}" in whole:
+        if not wanted.unit.is_literal and f" {text}" in whole:
             return Tier.PREFIX, f" {text}"
-        if len(wanted.unit.terms) == 1:
-            return Tier.SUBSTRING, text
+    for spelling in wanted.spellings:
+        if f" {spelling} " in whole:
+            return Tier.PREFIX, f" {spelling} "
+    if text in whole and not wanted.unit.is_literal and len(wanted.unit.terms) == 1:
+        return Tier.SUBSTRING, text
     for correction in wanted.corrections:
         if f" {correction} " in whole:
             return Tier.TYPO, f" {correction} "

@@ -11,11 +11,13 @@ import numpy as np
 
 from smallsight.errors import NotInLibraryError
 from smallsight.library.search.excerpt import Highlighter
+from smallsight.library.search.function_words import counted_units
 from smallsight.library.search.fusion import fuse
 from smallsight.library.search.hits import Finding, Hit, hits_of
 from smallsight.library.search.keyword import KeywordResult, search_keywords
 from smallsight.library.search.query import Query, parse_query
 from smallsight.library.search.ranking import Match, Tier
+from smallsight.library.search.relevance import SUPPORT_BELOW, holding_quotes, told_apart, with_support
 from smallsight.library.search.similar import Hashes, differing_bits
 from smallsight.library.search.text_index import NO_FILTERS, Condition, IndexView, Neighbour, TextIndex
 from smallsight.library.search.tokens import tokenize
@@ -40,15 +42,16 @@ class Mode(StrEnum):
 class SearchResult:
     """One page of hits.
 
-    ``total`` is a lower bound: keyword search stops at about 1,000 pictures for each kind of match, semantic
-    search at 100. ``corrections`` maps words that were hardly found as written to the words that were also
-    looked for.
+    ``total`` is a lower bound: keyword search stops at about 1,000 pictures for each kind of match,
+    semantic search at 100. Without ``has_descriptions`` no picture has a description. ``corrections`` maps
+    words that were hardly found as written to the words that were also looked for.
     """
 
     hits: tuple[Hit, ...]
     total: int
     corrections: dict[str, list[str]]
     semantic_available: bool
+    has_descriptions: bool
     elapsed_ms: float
 
 
@@ -59,9 +62,10 @@ class _Found:
     page: list[Finding]
     total: int
     corrections: dict[str, list[str]] = field(default_factory=dict)
+    spellings: dict[str, list[str]] = field(default_factory=dict)
 
 
-_NO_KEYWORDS = KeywordResult((), {}, {})
+_NO_KEYWORDS = KeywordResult((), {}, {}, {})
 
 
 class Searcher:
@@ -94,13 +98,15 @@ class Searcher:
         query = parse_query(text, self._settings.limits.max_query_chars)
         with self._index.reading() as view:
             found = self._find(view, query, mode, min(max(offset, 0), _MAX_OFFSET), limit)
-            highlighter = Highlighter(query.units, found.corrections)
+            highlighter = Highlighter(counted_units(query.units), found.spellings)
             hits = hits_of(view, found.page, highlighter, query.folders)
+            has_descriptions = view.has_descriptions()
         return SearchResult(
             hits=tuple(hits),
             total=found.total,
             corrections=found.corrections,
             semantic_available=self._embed is not None,
+            has_descriptions=has_descriptions,
             elapsed_ms=(time.perf_counter() - started_s) * 1000,
         )
 
@@ -128,6 +134,9 @@ class Searcher:
         keywords = search_keywords(view, query) if mode is not Mode.SEMANTIC else _NO_KEYWORDS
         spelt = _with_corrections(query.text, keywords.corrections)
         semantic = self._find_meaning(view, query, spelt) if mode is not Mode.KEYWORD else []
+        if mode is Mode.FUSED and self._embed is not None:
+            keywords = with_support(keywords, {one.content_id for one in semantic})
+        semantic = told_apart(view, query, semantic, keywords, self._settings.search.min_similarity)
         scored = _scored(mode, keywords, semantic)
         nearest = {one.content_id: one for one in semantic}
         page = []
@@ -135,7 +144,7 @@ class Searcher:
             near = nearest.get(content_id)
             found_by = _found_by(keywords.matches.get(content_id), is_near=near is not None)
             page.append(_finding(content_id, score, found_by, near))
-        return _Found(page, len(scored), keywords.corrections)
+        return _Found(page, len(scored), keywords.corrections, keywords.spellings)
 
     def _find_meaning(self, view: IndexView, query: Query, text: str) -> list[Neighbour]:
         """Return at most 100 contents that pass the filters and whose texts mean something similar to text.
@@ -146,7 +155,7 @@ class Searcher:
         if self._embed is None:
             return []
         query_D = np.asarray(self._embed([text]), dtype=np.float32)[0]
-        least = self._settings.search.min_similarity
+        least = self._settings.search.min_similarity - SUPPORT_BELOW
         among = None
         num_asked = _MAX_SEMANTIC + _MAX_SEMANTIC // 4  # some may have lost their files since
         condition = Condition(query=query)
@@ -159,7 +168,7 @@ class Searcher:
             passing = view.passing([one.content_id for one in near], query)
             kept = [one for one in near if one.content_id in passing]
             if len(kept) >= _MAX_SEMANTIC or len(near) < num_asked:
-                return kept[:_MAX_SEMANTIC]
+                return holding_quotes(view, query, kept[:_MAX_SEMANTIC])
             num_asked *= 4
 
     def _similar_in_text(self, view: IndexView, content_id: int, limit: int) -> dict[int, Neighbour]:

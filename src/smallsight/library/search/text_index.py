@@ -41,11 +41,15 @@ class Condition:
 
 
 class Neighbour(NamedTuple):
-    """A content, and the chunk of it that is most similar; the similarity is a cosine."""
+    """A content, and the chunk of it that is most similar; the similarity is a cosine.
+
+    ``distinctness`` is the similarity beyond what the query and the chunk have with the library on average.
+    """
 
     content_id: int
     similarity: float
     chunk_id: int
+    distinctness: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +101,24 @@ class IndexView(Protocol):
         """Return terms that contain this part after their first letter, only some if there are very many."""
         ...
 
+    def known_terms(self, terms: Sequence[str]) -> set[str]:
+        """Return those of these terms that some content holds or held."""
+        ...
+
     def corrections(self, word: str, num_contents: int) -> list[str]:
         """Return the few terms that word, held by num_contents contents, most likely misspells."""
+        ...
+
+    def slips(self, word: str, num_contents: int) -> list[str]:
+        """Return the few rare terms that most likely misspell word, held by num_contents contents."""
+        ...
+
+    def is_gibberish(self, words: Sequence[str]) -> bool:
+        """Return whether there is a list of words, and none of these is in it or in the library."""
+        ...
+
+    def has_descriptions(self) -> bool:
+        """Return whether any content has a description."""
         ...
 
     def neighbours(

@@ -15,6 +15,17 @@ from typing import NamedTuple
 _LETTERS_WITHOUT_DECOMPOSITION = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ŧ": "t", "ı": "i", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th"}
 )
+# What is one letter has several code points on Arabic, Persian, Urdu and Kurdish keyboards.
+_ARABIC_LETTERS = str.maketrans(
+    {
+        **dict.fromkeys("\u0622\u0623\u0625\u0671", "\u0627"),  # alef
+        **dict.fromkeys("\u0649\u0626\u06cc\u06cd\u06d0\u06d1\u06d2\u06d3", "\u064a"),  # yeh
+        **dict.fromkeys("\u063b\u063c\u06a9\u06aa\u06ac\u06ad\u06ae", "\u0643"),  # kaf
+        **dict.fromkeys("\u0629\u06be\u06c0\u06c1\u06c2\u06c3\u06d5", "\u0647"),  # heh
+        "\u0624": "\u0648",  # waw
+    }
+)
+_NOT_ASCII_DIGIT = re.compile(r"[^\D0-9]")
 _ACCENT_FLOOD = re.compile("([\u0300-\u036f]{4})[\u0300-\u036f]+")
 _GRAVE_AND_ACUTE, _DIAERESIS = "\u0300\u0301", "\u0308"
 _VOWEL_SIGNS = re.compile("[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c7\u0610-\u061a\u0640\u064b-\u0652\u0670]")
@@ -62,7 +73,8 @@ class _CharacterClasses(dict[int, str | None]):
         return kind
 
 
-_ASCII_RUN = re.compile("[a-z0-9]+")
+_ASCII_RUN = re.compile(r"(?<![a-z0-9])[a-z]#(?![a-z#])|[a-z0-9]+(?:\+\+(?![a-z+]))?")
+_SIGNS_AFTER = re.compile(r"(?P<plus>[+＋]{2})(?![^\W\d_]|[+＋])|(?P<sharp>[#＃])(?![^\W\d_]|[#＃])")
 _CLASSES = _CharacterClasses()
 _RUN = re.compile(r"(?P<word>w[wm]*(?:'w[wm]?(?![wm]))?)|cm*|p")
 
@@ -70,7 +82,8 @@ _RUN = re.compile(r"(?P<word>w[wm]*(?:'w[wm]?(?![wm]))?)|cm*|p")
 def normalise(text: str) -> str:
     """Return the text without the differences that do not count when words are compared.
 
-    Compatibility forms are unified (NFKC), case is folded, accents on Latin, Greek and Cyrillic letters,
+    Compatibility forms are unified (NFKC), case is folded, digits of any script become 0 to 9, the letter
+    forms of Arabic and Persian keyboards become one; accents on Latin, Greek and Cyrillic letters,
     vowel points of Hebrew and Arabic, variation selectors, control characters, lone surrogates and
     invisible formatting characters are removed, and white space becomes single spaces with none at the ends.
     """
@@ -80,6 +93,8 @@ def normalise(text: str) -> str:
         folded = unicodedata.normalize("NFKC", _ACCENT_FLOOD.sub(r"\1", text)).casefold()
         folded = _without_accents(unicodedata.normalize("NFD", folded))
         folded = unicodedata.normalize("NFKC", folded).translate(_LETTERS_WITHOUT_DECOMPOSITION)
+        folded = folded.translate(_ARABIC_LETTERS)
+        folded = _NOT_ASCII_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), folded)
     if not folded.isprintable():
         folded = "".join(character for character in folded if _is_kept(character))
     return " ".join(folded.split())
@@ -88,10 +103,12 @@ def normalise(text: str) -> str:
 def tokenize(text: str) -> list[Token]:
     """Split into terms: runs of letters and digits, single CJK characters, single pictographs.
 
-    English contractions are one term (``don't`` is ``dont``). Spans are indices into the given text.
+    English contractions are one term (``don't`` is ``dont``), and so are ``c++`` (``cplusplus``) and ``c#``
+    (``csharp``), which no search for ``c`` should find first. Spans are indices into the given text.
     """
     if text.isascii() and "'" not in text:
-        return [Token(run[0], run.start(), run.end()) for run in _ASCII_RUN.finditer(text.lower())]
+        runs = _ASCII_RUN.finditer(text.lower())
+        return [Token(_without_signs(run[0]), run.start(), run.end()) for run in runs]
     classes = text.translate(_CLASSES)
     tokens: list[Token] = []
     for run in _RUN.finditer(classes):
@@ -100,14 +117,32 @@ def tokenize(text: str) -> list[Token]:
             tokens += _contraction(text, start, start + run["word"].index("'"), end)
         else:
             tokens += [Token(term, start, end) for term in _terms(text[start:end])]
+            if run["word"] is not None and tokens and (signs := _signs_after(text, start, end)):
+                term, start, _ = tokens.pop()
+                tokens.append(Token(_without_signs(term + signs), start, end + len(signs)))
     return tokens
 
 
 def search_form(text: str) -> str:
     """Return the terms of the text in order, separated by single spaces."""
     if text.isascii() and "'" not in text:
-        return " ".join(_ASCII_RUN.findall(text.lower()))
+        return " ".join(map(_without_signs, _ASCII_RUN.findall(text.lower())))
     return " ".join(token.term for token in tokenize(text))
+
+
+def _signs_after(text: str, start: int, end: int) -> str:
+    """Return the signs that belong to the word before them: ``++`` after any, ``#`` after a single letter."""
+    found = _SIGNS_AFTER.match(text, end)
+    if found is None or (found["sharp"] and not (end - start == 1 and text[start].isalpha())):
+        return ""
+    return "++" if found["plus"] else "#"
+
+
+def _without_signs(term: str) -> str:
+    """Write out the signs after a word, because terms have no punctuation."""
+    if term.endswith("++"):
+        return f"{term[:-2]}plusplus"
+    return f"{term[:-1]}sharp" if term.endswith("#") else term
 
 
 def _terms(run: str) -> tuple[str, ...]:

@@ -11,8 +11,10 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from smallsight.library.database import Database
+from smallsight.library.search.function_words import FUNCTION_WORDS
 from smallsight.library.search.ranking import Tier
 from smallsight.library.search.searcher import Mode
+from smallsight.library.search.word_forms import inflections
 from smallsight.settings import Settings
 
 WORDS = "cat cats category scat dog dogma hotdog fish selfish fishing bird friendly from form 犬 кот".split()
@@ -41,10 +43,11 @@ class Document:
 def tier_of(document: Document, units: list[list[str]], corrections: dict[str, list[str]]) -> Tier | None:
     """Return how well all units match, by definition; None when one does not."""
     tiers = []
-    for unit in units:
+    counted = [unit for unit in units if len(unit) > 1 or unit[0] not in FUNCTION_WORDS]
+    for unit in counted or units:
         tests = [
             (Tier.EXACT, lambda word, wanted: word == wanted),
-            (Tier.PREFIX, lambda word, wanted: word.startswith(wanted)),
+            (Tier.PREFIX, lambda word, wanted: word.startswith(wanted) or word in inflections(wanted)),
         ]
         if len(unit) == 1:
             tests += [

@@ -210,7 +210,7 @@ def test_both_sides_together(small, searcher):
     result = searcher.search('"friendly shark"')
     assert [hit.content_id for hit in result.hits] == [both, meaning]
     assert result.hits[0].found_by == ("keyword", "semantic")
-    assert result.hits[1].found_by == ("semantic",)
+    assert result.hits[1].found_by == ("keyword", "semantic")
     assert result.hits[1].excerpt == "friendlyshark sharkfriendly"
 
 

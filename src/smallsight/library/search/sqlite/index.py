@@ -16,12 +16,19 @@ from smallsight.library.search.sqlite.duplicates import read_hashes
 from smallsight.library.search.sqlite.shown import read_shown
 from smallsight.library.search.sqlite.vectors import VectorIndex, chunk_texts
 from smallsight.library.search.text_index import Condition, Neighbour, ShownContent
+from smallsight.library.search.word_list import NO_WORDS, WordList
 
 
 class SqliteTextIndex:
-    """Words by FTS5, vectors in memory; without an ``embedder_key`` there are no vectors."""
+    """Words by FTS5, vectors in memory; without an ``embedder_key`` there are no vectors.
 
-    def __init__(self, database: Database, embedder_key: str | None = None) -> None:
+    ``words`` are those that a search does not take for misspellings.
+    """
+
+    def __init__(
+        self, database: Database, embedder_key: str | None = None, words: WordList = NO_WORDS
+    ) -> None:
+        self._words = words
         self._database = database
         self._vectors = None if embedder_key is None else VectorIndex(database, embedder_key)
 
@@ -29,13 +36,14 @@ class SqliteTextIndex:
     def reading(self) -> Iterator[SqliteView]:
         """Yield a view within one read-only transaction."""
         with self._database.reading() as connection:
-            yield SqliteView(matching.raw_cursor(connection), self._vectors)
+            yield SqliteView(matching.raw_cursor(connection), self._vectors, self._words)
 
 
 class SqliteView:
     """A view through one cursor; valid as long as its transaction lasts."""
 
-    def __init__(self, cursor: sqlite3.Cursor, vectors: VectorIndex | None) -> None:
+    def __init__(self, cursor: sqlite3.Cursor, vectors: VectorIndex | None, words: WordList) -> None:
+        self._words = words
         self._cursor = cursor
         self._vectors = vectors
 
@@ -63,9 +71,27 @@ class SqliteView:
         """Return at most 128 terms."""
         return vocabulary.terms_containing(self._cursor, part)
 
+    def known_terms(self, terms: Sequence[str]) -> set[str]:
+        """Return the terms ever indexed among these."""
+        return vocabulary.known_terms(self._cursor, terms)
+
     def corrections(self, word: str, num_contents: int) -> list[str]:
         """Return at most 5 terms, the likeliest first."""
-        return vocabulary.corrections(self._cursor, word, num_contents)
+        return vocabulary.corrections(self._cursor, word, num_contents, self._words)
+
+    def slips(self, word: str, num_contents: int) -> list[str]:
+        """Return at most 5 terms, the likeliest first."""
+        return vocabulary.slips(self._cursor, word, num_contents, self._words)
+
+    def is_gibberish(self, words: Sequence[str]) -> bool:
+        """Ask the word list, then the terms ever indexed."""
+        if self._words.is_empty or any(map(self._words.knows, words)):
+            return False
+        return not vocabulary.known_terms(self._cursor, words)
+
+    def has_descriptions(self) -> bool:
+        """Look for one description."""
+        return matching.has_descriptions(self._cursor)
 
     def neighbours(
         self, query_D: np.ndarray, limit: int, *, min_similarity: float, among: Condition | None = None

@@ -116,6 +116,11 @@ def newest_id(cursor: sqlite3.Cursor) -> int:
     return number
 
 
+def has_descriptions(cursor: sqlite3.Cursor) -> bool:
+    """Return whether any content in the index has a description."""
+    return cursor.execute("SELECT 1 FROM search_text WHERE description != '' LIMIT 1").fetchone() is not None
+
+
 def indexed_texts(cursor: sqlite3.Cursor, content_ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
     """Return the normalised texts of these contents, in the order of ``COLUMNS``."""
     rows = cursor.execute(

@@ -12,6 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +30,11 @@ from smallsight.library.search.text_index import Neighbour
 _MIN_VECTORS_IN_FILE = 5_000  # fewer load from the database in a few milliseconds
 _ROWS_PER_READ = 4_096
 _NUM_CHECKED = 16
+_MIN_VECTORS_FOR_MEAN, _MAX_VECTORS_FOR_MEAN = 20, 2_048
 _MAX_TAIL_SHARE = 0.2  # of rows missing from the file or deleted since, before it is rewritten
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Snapshot:
     """The state under a stamp: a block that may be mapped, and a tail in memory.
 
@@ -45,6 +47,33 @@ class _Snapshot:
     chunk_ids_N: np.ndarray
     content_ids_N: np.ndarray
     is_live_N: np.ndarray | None = None  # which rows are still in the database; None when all are
+
+    @cached_property
+    def mean(self) -> np.ndarray | None:
+        """The mean, float32 [D], of at most 2,048 vectors; None if there are too few for one."""
+        num_rows = len(self.chunk_ids_N)
+        if num_rows < _MIN_VECTORS_FOR_MEAN:
+            return None
+        rows = np.linspace(0, num_rows - 1, min(num_rows, _MAX_VECTORS_FOR_MEAN)).astype(np.int64)
+        mean_D: np.ndarray = self.vectors_at(rows).mean(axis=0)
+        return mean_D
+
+    def vectors_at(self, rows_K: np.ndarray) -> np.ndarray:
+        """Return float32 [K, D] for ascending or any rows, from both blocks."""
+        in_base_K = rows_K < len(self.base)
+        parts = [
+            block.vectors_ND[rows]
+            for block, rows in (
+                (self.base, rows_K[in_base_K]),
+                (self.tail, rows_K[~in_base_K] - len(self.base)),
+            )
+            if len(rows)
+        ]
+        order = np.concatenate([np.flatnonzero(in_base_K), np.flatnonzero(~in_base_K)])
+        vectors_KD = np.concatenate(parts)
+        placed_KD = np.empty_like(vectors_KD)
+        placed_KD[order] = vectors_KD
+        return placed_KD
 
 
 _EMPTY = VectorBlock(np.empty((0, 0), np.float32), np.empty(0, np.int64), np.empty(0, np.int64))
@@ -100,8 +129,15 @@ class VectorIndex:
             keep_N &= np.isin(content_ids_N, among)
         best = _best_rows(np.flatnonzero(keep_N), similarities_N, content_ids_N, limit)
         return [
-            Neighbour(int(content_ids_N[row]), float(similarities_N[row]), int(snapshot.chunk_ids_N[row]))
-            for row in best.tolist()
+            Neighbour(
+                int(content_ids_N[row]),
+                float(similarities_N[row]),
+                int(snapshot.chunk_ids_N[row]),
+                distinctness,
+            )
+            for row, distinctness in zip(
+                best.tolist(), _distinctness(snapshot, query_D, best, similarities_N), strict=True
+            )
         ]
 
     def vectors_of(self, cursor: sqlite3.Cursor, content_id: int) -> list[np.ndarray]:
@@ -213,6 +249,18 @@ def _similarities(snapshot: _Snapshot, query_D: np.ndarray) -> np.ndarray:
     if not blocks:
         return np.empty(0, np.float32)
     return np.concatenate([block.vectors_ND @ query_D for block in blocks])
+
+
+def _distinctness(
+    snapshot: _Snapshot, query_D: np.ndarray, rows_K: np.ndarray, similarities_N: np.ndarray
+) -> list[float]:
+    """Return the similarities of these rows, less those of row and query to the library's mean."""
+    mean_D = snapshot.mean
+    if mean_D is None or not len(rows_K):
+        return [1.0] * len(rows_K)
+    usual_K = snapshot.vectors_at(rows_K) @ mean_D + float(query_D @ mean_D)
+    distinct: list[float] = (similarities_N[rows_K] - usual_K).tolist()
+    return distinct
 
 
 def _best_rows(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 
 from smallsight.library.search.edit_distance import edit_distances
+from smallsight.library.search.word_list import NO_WORDS, WordList
 
 _MAX_CONTAINING = 128
 _MAX_CORRECTIONS = 5
 _MAX_CORRECTED_CHARS = 40
+_RARE = 2  # contents that hold a misreading
 _TIMES_MORE_FREQUENT = 5  # than a rare word as written, for a correction of it to be worth trying
 
 
@@ -53,28 +56,66 @@ def _terms_containing_two_letters(cursor: sqlite3.Cursor, letters: str) -> list[
     return list(dict.fromkeys(found))[:_MAX_CONTAINING]
 
 
-def corrections(cursor: sqlite3.Cursor, word: str, num_contents: int) -> list[str]:
+def known_terms(cursor: sqlite3.Cursor, terms: Sequence[str]) -> set[str]:
+    """Return those of these terms, of two characters or more, that are or were indexed."""
+    rows = cursor.execute(
+        "SELECT term FROM term WHERE term IN (SELECT value FROM json_each(?))", (json.dumps(list(terms)),)
+    )
+    return {row[0] for row in rows}
+
+
+def corrections(
+    cursor: sqlite3.Cursor, word: str, num_contents: int, words: WordList = NO_WORDS
+) -> list[str]:
     """Return at most 5 terms that word may be a misspelling of: fewest edits first, then most frequent.
 
     One edit is allowed from 5 letters on, two from 8 on: a word of four letters is one edit away from too
     many other valid words (food, mood). num_contents is how many contents hold word as written;
-    a word that some hold is corrected only to much more frequent ones.
+    a word that some hold is corrected only to much more frequent ones, and a word in the list to none.
     """
-    if not 5 <= len(word) <= _MAX_CORRECTED_CHARS or not word.isalpha():
+    if words.knows(word):
         return []
+    near = _near_terms(cursor, word)
+    frequencies = _frequencies(cursor, list(near))
+    least = _TIMES_MORE_FREQUENT * num_contents
+    near = {term: distance for term, distance in near.items() if frequencies.get(term, 0) > least}
+    return _likeliest(near, frequencies)
+
+
+def slips(cursor: sqlite3.Cursor, word: str, num_contents: int, words: WordList = NO_WORDS) -> list[str]:
+    """Return at most 5 terms that may be this word, misread or misspelt, though word is spelt right.
+
+    They are rare, and no words of the list. A word that is not in the list either counts as right only if
+    many more contents hold it, num_contents, than hold the term.
+    """
+    is_known = words.knows(word)
+    if not is_known and num_contents < _TIMES_MORE_FREQUENT:
+        return []
+    near = {term: distance for term, distance in _near_terms(cursor, word).items() if not words.knows(term)}
+    frequencies = _frequencies(cursor, list(near))
+    most = max(num_contents // _TIMES_MORE_FREQUENT, _RARE if is_known else 0)
+    near = {term: distance for term, distance in near.items() if 0 < frequencies.get(term, 0) <= most}
+    return _likeliest(near, frequencies)
+
+
+def _near_terms(cursor: sqlite3.Cursor, word: str) -> dict[str, int]:
+    """Return the terms within one edit of a word, or two from 8 letters on, and how many edits."""
+    if not 5 <= len(word) <= _MAX_CORRECTED_CHARS or not word.isalpha():
+        return {}
     max_distance = 1 if len(word) < 8 else 2
     candidates = _similar_terms(cursor, word, max_distance)
     if not candidates:
-        return []
+        return {}
     distances_N = edit_distances(word, candidates, max_distance)
-    near = {
+    return {
         term: distance
         for term, distance in zip(candidates, distances_N.tolist(), strict=True)
         if 1 <= distance <= max_distance
     }
-    frequencies = _frequencies(cursor, list(near))
-    least = _TIMES_MORE_FREQUENT * num_contents
-    near = {term: distance for term, distance in near.items() if frequencies.get(term, 0) > least}
+
+
+def _likeliest(near: dict[str, int], frequencies: dict[str, int]) -> list[str]:
+    """Return the terms with the fewest edits, the most frequent first."""
     if not near:
         return []
     fewest = min(near.values())

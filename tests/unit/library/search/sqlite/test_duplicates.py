@@ -101,3 +101,14 @@ def test_similar_to_nothing_in_the_library(small, searcher):
     small.vanish(gone)
     with pytest.raises(NotInLibraryError):
         searcher.similar(gone, limit=3)
+
+
+def test_memes_from_one_template_are_apart_and_their_copies_together(small, database):
+    def add(text):
+        return small.add(ocr=text, hashes=hashes(LOOK, LOOK))
+
+    cats, dogs = add("I LOVE MY CAT\nMORE THAN PIZZA"), add("I LOVE MY DOG\nMORE THAN PIZZA")
+    blank = add(None)
+    dogs_again, cats_again = add("I LOVE MYDOG\nMORETHAN PIZZA"), add("I LOVE MY CAT\nMORETHANPIZZA")
+    add("ONE DOES NOT SIMPLY")
+    assert near_duplicates(database, 6) == [(cats, blank, cats_again), (dogs, dogs_again)]
