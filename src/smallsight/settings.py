@@ -68,7 +68,10 @@ class Limits(BaseModel):
 
     max_file_bytes: int = Field(256 * MIB, gt=0, description="Largest picture file that is read, in bytes.")
     max_image_pixels: int = Field(
-        100_000_000, gt=0, description="Maximum pixels (width x height) of a picture."
+        100_000_000,
+        gt=0,
+        description="Maximum decoded pixels (width x height) of a picture; a JPEG with more is decoded at a half, "
+        "quarter or eighth of its size.",
     )
     max_image_side_px: int = Field(65_535, gt=0, description="Longest side of a picture, in pixels.")
     max_frames: int = Field(10_000, gt=0, description="Maximum frames in the header of an animation.")

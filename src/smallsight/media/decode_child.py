@@ -65,6 +65,7 @@ def _answer(header: dict[str, Any], data: bytes) -> tuple[dict[str, Any], tuple[
         "width_px": decoded.width_px,
         "height_px": decoded.height_px,
         "num_frames": decoded.num_frames,
+        "whole_size": decoded.whole_size,
         "image_size": None if image is None else image.size,
         "part_bytes": [len(part) for part in parts],
     }

@@ -76,7 +76,8 @@ class PictureDecoder:
     ) -> DecodedPicture:
         """Decode a picture's first frame; pixels and thumbnail only if their longest side is given.
 
-        ``wants_full_size`` returns all pixels as well. Raises only subclasses of PictureError.
+        ``wants_full_size`` returns all pixels as well, of a JPEG with more than limits.max_image_pixels those
+        of a half, quarter or eighth of its size. Raises only subclasses of PictureError.
         """
         picture_format = sniff_format(data)
         if picture_format == "HEIF" and not has_heif():
@@ -166,7 +167,12 @@ class PictureDecoder:
 def _checked_picture(request: dict[str, Any], reply: dict[str, Any], parts: bytearray) -> DecodedPicture:
     """Return the child's reply as a value; raises KeyError, TypeError or ValueError if it is invalid."""
     width_px, height_px, num_frames = (int(reply[key]) for key in ("width_px", "height_px", "num_frames"))
-    if min(width_px, height_px) < 1 or width_px * height_px > request["max_image_pixels"]:
+    whole_width, whole_height = (int(side) for side in reply["whole_size"])
+    if not (0 < whole_width <= width_px <= request["max_image_side_px"]):
+        raise ValueError("width out of bounds")
+    if not (0 < whole_height <= height_px <= request["max_image_side_px"]):
+        raise ValueError("height out of bounds")
+    if whole_width * whole_height > request["max_image_pixels"]:
         raise ValueError("size out of bounds")
     if not 0 < num_frames <= request["max_frames"]:
         raise ValueError("frames out of bounds")
@@ -185,8 +191,9 @@ def _checked_picture(request: dict[str, Any], reply: dict[str, Any], parts: byte
         if thumbnail_webp[:4] != b"RIFF" or thumbnail_webp[8:12] != b"WEBP":
             raise ValueError("the thumbnail is not a WebP")
     if request["wants_full_size"]:
-        is_sent_once = image_HWC is not None and image_HWC.shape[:2] == (height_px, width_px)
-        full_size_HWC = image_HWC if is_sent_once else full_size.reshape(height_px, width_px, 3)
+        whole_HW = whole_height, whole_width
+        is_sent_once = image_HWC is not None and image_HWC.shape[:2] == whole_HW
+        full_size_HWC = image_HWC if is_sent_once else full_size.reshape(*whole_HW, 3)
     return DecodedPicture(
         format=request["format"],
         width_px=width_px,

@@ -12,10 +12,10 @@ __all__ = ["DecodedPicture"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedPicture:
-    """One decoded picture, upright, with transparency rendered on white.
+    """One decoded picture, upright and in sRGB, with transparency on the ground that ``ground`` chooses.
 
     ``format`` is JPEG, PNG, WEBP, GIF, BMP, TIFF, AVIF or HEIF. ``width_px`` and ``height_px`` are those of
-    the file once upright, not of ``image_HWC``. ``num_frames`` is 1 for still pictures. ``image_HWC``, of
+    the file once upright, not of ``image_HWC``, and of a JPEG that was decoded at a reduced size too. ``num_frames`` is 1 for still pictures. ``image_HWC``, of
     the requested size, and ``full_size_HWC`` are uint8 RGB; for a small picture they are the same array. Both
     hashes are unsigned 64-bit numbers, made from ``hash_grey_HW``, uint8 64 x 64. Fields that were not
     requested are None.
