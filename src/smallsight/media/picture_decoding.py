@@ -35,8 +35,10 @@ from smallsight.media.container_scan import (
 )
 from smallsight.media.formats import has_heif
 from smallsight.media.library_limits import lift_heif_limits, raise_if_limited
+from smallsight.media.opened_frames import OpenedFrames, first_frame
 from smallsight.media.pixels import fit_within, scaled_size, to_rgb, turn_upright
 from smallsight.media.png_chunks import MAX_PROFILE_BYTES, without_needless_chunks
+from smallsight.media.reading_size import reading_size
 from smallsight.media.transparent_key import apply_key
 from smallsight.media.wire import HASH_GREY_SIDE_PX
 
@@ -91,6 +93,7 @@ class DecodeRequest:
     thumbnail_side_px: int | None = None
     wants_hashes: bool = False
     wants_full_size: bool = False
+    wants_pages: bool = False
 
     @property
     def wants_only_full_size(self) -> bool:
@@ -105,7 +108,8 @@ class DecodedParts:
 
     ``hash_grey`` is 64 x 64 grey bytes, rows first, for the perceptual hashes, or empty if those are not
     wanted. ``whole_size`` is that of the most pixels that are decoded. ``full_size``, of that size, is None
-    if ``image`` already has it.
+    if ``image`` already has it. ``pages`` are what is read: the picture itself, None if ``image`` serves, and
+    further pages or frames.
     """
 
     width_px: int
@@ -116,6 +120,7 @@ class DecodedParts:
     thumbnail_webp: bytes | None
     hash_grey: bytes
     full_size: Image.Image | None = None
+    pages: tuple[Image.Image | None, ...] = ()
 
 
 def prepare_pillow() -> None:
@@ -133,7 +138,7 @@ def prepare_pillow() -> None:
 
 
 def decode_picture(data: bytes, request: DecodeRequest) -> DecodedParts:
-    """Decode the first frame of ``data``, which must be of ``request.format``.
+    """Decode the first frame that shows something of ``data``, which must be of ``request.format``.
 
     Raises PictureTooLargeError, CorruptPictureError or UnsupportedFormatError, and MemoryError.
     """
@@ -174,16 +179,23 @@ def _decode(data: bytes, request: DecodeRequest) -> DecodedParts:
     with Image.open(io.BytesIO(data), formats=(request.format,)) as opened:
         size = opened.size
         _check_size(size, request)
-        num_frames = _count_frames(opened, data, request)
+        start, num_frames = first_frame(opened), _count_frames(opened, data, request)
         whole_size = _whole_size(size, request)
         min_size = whole_size if request.wants_only_full_size else _working_size(size, request)
         min_size = min(min_size[0], whole_size[0]), min(min_size[1], whole_size[1])
-        is_whole = _load(opened, min_size) == whole_size
+        if start:
+            opened.seek(start)
+        is_whole = _load(opened, _loaded_size(whole_size, min_size, request)) == whole_size
         orientation = _orientation(opened)
-        rgb = _upright_rgb(opened, data, min_size, orientation)
+        frames = OpenedFrames(opened, request.format, start + num_frames)
+        rgb = frames.show(start, lambda: _upright_rgb(opened, data, min_size, orientation))
         full_size = None
         if request.wants_full_size and is_whole:
             full_size = rgb if min_size == whole_size else _upright_rgb(opened, data, whole_size, orientation)
+        pages: tuple[Image.Image | None, ...] = ()
+        if request.wants_pages:
+            page = _first_page(opened, data, whole_size, orientation, request)
+            pages = (page, *frames.pages(rgb, lambda: _further_page(opened, data, request)))
     if request.wants_full_size and full_size is None:
         # A JPEG is decoded at a reduced scale, which is cheap, and a second time at full size. Reducing the
         # full size instead would give other pixels and hashes than when full size is not requested.
@@ -199,7 +211,43 @@ def _decode(data: bytes, request: DecodeRequest) -> DecodedParts:
     if image is not None and image.size == whole_size:
         full_size = None
     hash_grey = _hash_grey(rgb) if request.wants_hashes else b""
-    return DecodedParts(*size, num_frames, whole_size, image, thumbnail, hash_grey, full_size)
+    return DecodedParts(*size, num_frames, whole_size, image, thumbnail, hash_grey, full_size, pages)
+
+
+def _loaded_size(
+    whole_size: tuple[int, int], min_size: tuple[int, int], request: DecodeRequest
+) -> tuple[int, int]:
+    """Return the least size at which a JPEG must be decoded for everything that is wanted."""
+    read = (1, 1)
+    if request.wants_pages and request.max_side_px is not None:
+        read = reading_size(request.format, whole_size, request.max_side_px)
+    width_px, height_px = max(read[0], min_size[0]), max(read[1], min_size[1])
+    return min(width_px, whole_size[0]), min(height_px, whole_size[1])
+
+
+def _first_page(
+    opened: Image.Image,
+    data: bytes,
+    whole_size: tuple[int, int],
+    orientation: int,
+    request: DecodeRequest,
+) -> Image.Image | None:
+    """Return the picture for reading, None if it is no larger than ``max_side_px``."""
+    if request.max_side_px is None:
+        return None
+    upright_size = whole_size[::-1] if orientation >= 5 else whole_size
+    size = reading_size(request.format, upright_size, request.max_side_px)
+    if max(size) <= request.max_side_px:
+        return None
+    rgb = _upright_rgb(opened, data, size[::-1] if orientation >= 5 else size, orientation)
+    return fit_within(rgb, max(size))
+
+
+def _further_page(opened: Image.Image, data: bytes, request: DecodeRequest) -> Image.Image:
+    _check_size(opened.size, request)
+    side_px = request.max_side_px or 1
+    orientation = _orientation(opened)
+    return fit_within(_upright_rgb(opened, data, scaled_size(opened.size, side_px), orientation), side_px)
 
 
 def _whole_size(size: tuple[int, int], request: DecodeRequest) -> tuple[int, int]:
@@ -239,7 +287,7 @@ def _upright_rgb(
 ) -> Image.Image:
     profile = opened.info.get("icc_profile")
     is_png = opened.format == "PNG"
-    image = apply_key(opened, data) if is_png else opened
+    image = apply_key(opened, data) if is_png and opened.tell() == 0 else opened
     return turn_upright(to_rgb(image, min_size, is_full_range=is_png, profile=profile), orientation)
 
 
@@ -271,7 +319,7 @@ def _count_frames(opened: Image.Image, data: bytes, request: DecodeRequest) -> i
         case "JPEG" | "BMP":  # further pictures in a JPEG are depth maps and previews, not frames
             num_frames = 1
         case _:
-            num_frames = int(getattr(opened, "n_frames", 1))
+            num_frames = int(getattr(opened, "n_frames", 1)) - first_frame(opened)
     if num_frames > request.max_frames:
         raise PictureTooLargeError(
             f"Image has too many frames: more than {request.max_frames}.",

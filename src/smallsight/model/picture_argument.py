@@ -113,7 +113,7 @@ class PictureOpener:
         """Return the picture's first frame in full resolution.
 
         Files and bytes are decoded in the sandbox and returned upright, in sRGB, with transparency on the
-        ground that shows the picture; a huge JPEG at a reduced size. A PIL image and the pixels of a uint8 RGB
+        ground that shows it; a huge JPEG at a reduced size. A PIL image and the pixels of a uint8 RGB
         array [H, W, 3] are returned unchanged. Raises only PictureError.
         """
         if isinstance(picture, Image.Image):
