@@ -68,7 +68,10 @@ class Limits(BaseModel):
 
     max_file_bytes: int = Field(256 * MIB, gt=0, description="Largest picture file that is read, in bytes.")
     max_image_pixels: int = Field(
-        100_000_000, gt=0, description="Maximum pixels (width x height) of a picture."
+        100_000_000,
+        gt=0,
+        description="Maximum decoded pixels (width x height) of a picture; a JPEG with more is decoded at a "
+        "half, quarter or eighth of its size.",
     )
     max_image_side_px: int = Field(65_535, gt=0, description="Longest side of a picture, in pixels.")
     max_frames: int = Field(10_000, gt=0, description="Maximum frames in the header of an animation.")
@@ -111,7 +114,11 @@ class IndexSettings(BaseModel):
     )
     ocr: bool = Field(True, description="Read the text in pictures when the `ocr` extra is installed.")
     ocr_max_side_px: int = Field(
-        1600, ge=320, le=4096, description="Longest side of the image given to OCR, in pixels."
+        1600,
+        ge=320,
+        le=4096,
+        description="Longest side to which pictures are reduced for OCR, in pixels; very long pictures and "
+        "large screens are read in tiles instead.",
     )
     tags: bool = Field(
         False,

@@ -64,7 +64,8 @@ def attach(
         content_id = application.library.find_content(picture)
         attach_words(application.database, id_, content_id)
         details = application.library.details(content_id)
-        report_details(out, details, application.thumbnail(details.sha256))
+        side_px = application.settings.index.ocr_max_side_px
+        report_details(out, details, application.thumbnail(details.sha256), side_px)
 
 
 def _since(vanished_at_s: float | None) -> str:

@@ -26,7 +26,8 @@ def show(picture: PictureArgument, json: JsonFlag = False, quiet: QuietFlag = Fa
     out = get_output(json=json, quiet=quiet)
     with Application(load_settings(), for_writing=False) as application:
         details = application.library.details(application.library.find_content(picture))
-        report_details(out, details, application.thumbnail(details.sha256))
+        side_px = application.settings.index.ocr_max_side_px
+        report_details(out, details, application.thumbnail(details.sha256), side_px)
 
 
 def edit(
@@ -63,12 +64,13 @@ def edit(
             tags_added=tuple(tag or ()),
             tags_removed=tuple(untag or ()),
         )
-        report_details(out, details, application.thumbnail(details.sha256))
+        side_px = application.settings.index.ocr_max_side_px
+        report_details(out, details, application.thumbnail(details.sha256), side_px)
     out.note("[dim]Words are searchable now; `smallsight index` updates the search by meaning.[/]")
 
 
-def report_details(out: Output, details: PictureDetails, thumbnail: Path) -> None:
-    """Print what is known about a picture."""
+def report_details(out: Output, details: PictureDetails, thumbnail: Path, ocr_side_px: int) -> None:
+    """Print what is known about a picture, and what of it the text reader did not see."""
     data: dict[str, Any] = {
         "paths": [str(path) for path in details.paths],
         "sha256": details.sha256,
@@ -78,6 +80,7 @@ def report_details(out: Output, details: PictureDetails, thumbnail: Path) -> Non
         "height_px": details.height_px,
         "frames": details.num_frames,
         "text": details.ocr_text,
+        **_reading(details, ocr_side_px),
         "description": details.description,
         "description_by": details.description_source,
         "description_model": details.description_model,
@@ -95,3 +98,19 @@ def report_details(out: Output, details: PictureDetails, thumbnail: Path) -> Non
             if one is not None:
                 shown = in_lines(one) if name in _IN_LINES else on_one_line(one)
                 out.console.print(f"{name:<18}{shown}", markup=False)
+
+
+def _reading(details: PictureDetails, ocr_side_px: int) -> dict[str, Any]:
+    """Return what a machine read of a picture, None where nothing was reduced or left out."""
+    from smallsight.media.reading_size import reading_extent
+
+    reduced = left_out = None
+    if details.width_px and details.height_px and details.num_frames and details.text_source == "machine":
+        size = details.width_px, details.height_px
+        extent = reading_extent(details.format or "", size, details.num_frames, ocr_side_px)
+        if (extent.width_px, extent.height_px) != size:
+            reduced = f"{extent.width_px} x {extent.height_px} of {size[0]} x {size[1]} pixels"
+        if extent.num_left_out:
+            kind = "pages" if extent.is_paged else "frames"
+            left_out = f"{extent.num_left_out} of {details.num_frames} {kind}"
+    return {"text_read_at": reduced, "text_not_read_in": left_out}

@@ -119,6 +119,7 @@ class ContentOpener:
             thumbnail_side_px=settings.index.thumbnail_side_px if wants_facts else None,
             wants_hashes=wants_facts,
             wants_full_size=wants_full_size,
+            wants_pages=is_read,
         )
 
     def _paths_of(self, task: Task) -> list[Path]:

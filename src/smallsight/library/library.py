@@ -63,6 +63,7 @@ class PictureDetails:
     height_px: int | None
     num_frames: int | None
     ocr_text: str | None
+    text_source: str | None  # machine | human
     description: str | None
     description_source: str | None
     description_model: str | None
@@ -203,6 +204,7 @@ class Library:
                 height_px=row.height_px,
                 num_frames=row.num_frames,
                 ocr_text=row.ocr_text,
+                text_source=row.ocr_source,
                 description=row.description,
                 description_source=row.description_source,
                 description_model=row.description_model,

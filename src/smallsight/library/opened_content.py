@@ -19,7 +19,7 @@ class Needs(Flag):
 
     NOTHING = 0
     FACTS = auto()  # size, format, perceptual hashes, thumbnail
-    READABLE = auto()  # pixels, longest side at most index.ocr_max_side_px
+    READABLE = auto()  # the pages that are read, and pixels of at most index.ocr_max_side_px
     FULL_SIZE = auto()  # all pixels, identical to those that a model decodes from the file itself
     MOVING = auto()  # an animation as the bytes of its file, for a model that supports videos
 

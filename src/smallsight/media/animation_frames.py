@@ -22,7 +22,7 @@ _DEFAULT_FRAME_MS = 100
 
 
 class AnimationFrames:
-    """An animation; its frame rate is the average, its transparency is rendered on white."""
+    """An animation; its frame rate is the average, its transparency lies on the ground of each frame."""
 
     def __init__(self, data: bytes, request: VideoRequest) -> None:
         is_gif = request.format == "GIF"

@@ -60,12 +60,15 @@ def _answer(header: dict[str, Any], data: bytes) -> tuple[dict[str, Any], tuple[
         b"" if image is None else image.tobytes(),
         decoded.thumbnail_webp or b"",
         b"" if decoded.full_size is None else decoded.full_size.tobytes(),
+        *(b"" if page is None else page.tobytes() for page in decoded.pages),
     )
     reply = {
         "width_px": decoded.width_px,
         "height_px": decoded.height_px,
         "num_frames": decoded.num_frames,
+        "whole_size": decoded.whole_size,
         "image_size": None if image is None else image.size,
+        "page_sizes": [None if page is None else page.size for page in decoded.pages],
         "part_bytes": [len(part) for part in parts],
     }
     return reply, parts

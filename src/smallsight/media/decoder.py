@@ -20,6 +20,7 @@ from smallsight.media.child_process import ChildEndedError, ChildProcess, ChildT
 from smallsight.media.formats import has_heif, sniff_format
 from smallsight.media.perceptual_hash import dhash, phash
 from smallsight.media.picture import DecodedPicture
+from smallsight.media.reading_size import MAX_PAGES, MAX_READING_PIXELS
 from smallsight.media.wire import HASH_GREY_SIDE_PX, OUT_OF_MEMORY
 from smallsight.settings import MIB, Limits
 
@@ -73,10 +74,13 @@ class PictureDecoder:
         thumbnail_side_px: int | None = None,
         wants_hashes: bool = False,
         wants_full_size: bool = False,
+        wants_pages: bool = False,
     ) -> DecodedPicture:
-        """Decode a picture's first frame; pixels and thumbnail only if their longest side is given.
+        """Decode the first frame that shows something; pixels and thumbnail only if their side is given.
 
-        ``wants_full_size`` returns all pixels as well. Raises only subclasses of PictureError.
+        ``wants_full_size`` returns all pixels as well, of a JPEG with more than limits.max_image_pixels those
+        of a half, quarter or eighth of its size. ``wants_pages`` returns what is read of it, beside
+        ``max_side_px``. Raises only subclasses of PictureError.
         """
         picture_format = sniff_format(data)
         if picture_format == "HEIF" and not has_heif():
@@ -92,10 +96,13 @@ class PictureDecoder:
             "thumbnail_side_px": thumbnail_side_px,
             "wants_hashes": wants_hashes,
             "wants_full_size": wants_full_size,
+            "wants_pages": wants_pages,
             "timeout_s": self._limits.decode_timeout_s,
         }
         max_image_bytes = 3 * min(max_side_px**2, self._limits.max_image_pixels) if max_side_px else 0
         max_image_bytes += 3 * self._limits.max_image_pixels if wants_full_size else 0
+        if wants_pages and max_side_px is not None:
+            max_image_bytes += 3 * (MAX_READING_PIXELS + MAX_PAGES * max_side_px**2)
         reply, parts = self._ask_child(request, data, max_image_bytes)
         if "error" in reply:
             raise self._error_in_reply(reply)
@@ -166,11 +173,16 @@ class PictureDecoder:
 def _checked_picture(request: dict[str, Any], reply: dict[str, Any], parts: bytearray) -> DecodedPicture:
     """Return the child's reply as a value; raises KeyError, TypeError or ValueError if it is invalid."""
     width_px, height_px, num_frames = (int(reply[key]) for key in ("width_px", "height_px", "num_frames"))
-    if min(width_px, height_px) < 1 or width_px * height_px > request["max_image_pixels"]:
+    whole_width, whole_height = (int(side) for side in reply["whole_size"])
+    if not (0 < whole_width <= width_px <= request["max_image_side_px"]):
+        raise ValueError("width out of bounds")
+    if not (0 < whole_height <= height_px <= request["max_image_side_px"]):
+        raise ValueError("height out of bounds")
+    if whole_width * whole_height > request["max_image_pixels"]:
         raise ValueError("size out of bounds")
     if not 0 < num_frames <= request["max_frames"]:
         raise ValueError("frames out of bounds")
-    grey, image, thumbnail, full_size = _split(parts, reply["part_bytes"])
+    grey, image, thumbnail, full_size, *pages = _split(parts, reply["part_bytes"])
     hash_grey_HW = image_HWC = thumbnail_webp = full_size_HWC = None
     if request["wants_hashes"]:
         hash_grey_HW = grey.reshape(HASH_GREY_SIDE_PX, HASH_GREY_SIDE_PX)
@@ -185,8 +197,9 @@ def _checked_picture(request: dict[str, Any], reply: dict[str, Any], parts: byte
         if thumbnail_webp[:4] != b"RIFF" or thumbnail_webp[8:12] != b"WEBP":
             raise ValueError("the thumbnail is not a WebP")
     if request["wants_full_size"]:
-        is_sent_once = image_HWC is not None and image_HWC.shape[:2] == (height_px, width_px)
-        full_size_HWC = image_HWC if is_sent_once else full_size.reshape(height_px, width_px, 3)
+        whole_HW = whole_height, whole_width
+        is_sent_once = image_HWC is not None and image_HWC.shape[:2] == whole_HW
+        full_size_HWC = image_HWC if is_sent_once else full_size.reshape(*whole_HW, 3)
     return DecodedPicture(
         format=request["format"],
         width_px=width_px,
@@ -198,12 +211,28 @@ def _checked_picture(request: dict[str, Any], reply: dict[str, Any], parts: byte
         dhash=None if hash_grey_HW is None else dhash(hash_grey_HW),
         full_size_HWC=full_size_HWC,
         hash_grey_HW=hash_grey_HW,
+        pages_HWC=_checked_pages(pages, reply["page_sizes"], image_HWC) if request["wants_pages"] else (),
     )
 
 
+def _checked_pages(
+    pages: list[npt.NDArray[np.uint8]],
+    sizes: list[tuple[int, int] | None],
+    image_HWC: npt.NDArray[np.uint8] | None,
+) -> tuple[npt.NDArray[np.uint8], ...]:
+    """Return the pages as images; the first is the picture itself where it was sent once."""
+    if len(pages) != len(sizes) or not 1 <= len(pages) <= MAX_PAGES or None in sizes[1:]:
+        raise ValueError("pages of the wrong number")
+    if sizes[0] is None and image_HWC is None:
+        raise ValueError("a page without an image")
+    first = [image_HWC] if sizes[0] is None and image_HWC is not None else []
+    sent = zip(pages[len(first) :], sizes[len(first) :], strict=True)
+    return (*first, *(page.reshape(size[1], size[0], 3) for page, size in sent if size is not None))
+
+
 def _split(parts: bytearray, part_bytes: list[int]) -> list[npt.NDArray[np.uint8]]:
-    """Return the four parts of a reply, grey, image, thumbnail and all pixels, as uint8 [bytes] each."""
-    if len(part_bytes) != 4 or min(part_bytes) < 0 or sum(part_bytes) != len(parts):
+    """Return the parts of a reply, grey, image, thumbnail, all pixels and pages, as uint8 [bytes] each."""
+    if len(part_bytes) < 4 or min(part_bytes) < 0 or sum(part_bytes) != len(parts):
         raise ValueError("parts of the wrong length")
     return np.split(np.frombuffer(parts, np.uint8), np.cumsum(part_bytes)[:-1])
 

@@ -12,13 +12,14 @@ __all__ = ["DecodedPicture"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedPicture:
-    """One decoded picture, upright, with transparency rendered on white.
+    """One decoded picture, upright and in sRGB, with transparency on the ground that ``ground`` chooses.
 
     ``format`` is JPEG, PNG, WEBP, GIF, BMP, TIFF, AVIF or HEIF. ``width_px`` and ``height_px`` are those of
-    the file once upright, not of ``image_HWC``. ``num_frames`` is 1 for still pictures. ``image_HWC``, of
-    the requested size, and ``full_size_HWC`` are uint8 RGB; for a small picture they are the same array. Both
-    hashes are unsigned 64-bit numbers, made from ``hash_grey_HW``, uint8 64 x 64. Fields that were not
-    requested are None.
+    the file once upright, not of ``image_HWC``, also of a JPEG that is decoded at a reduced size.
+    ``num_frames`` is 1 for still pictures. ``image_HWC``, of the requested size, and ``full_size_HWC`` are
+    uint8 RGB; for a small picture they are the same array. Both hashes are unsigned 64-bit numbers, made from
+    ``hash_grey_HW``, uint8 64 x 64. ``pages_HWC`` is what is read: the picture, often ``image_HWC`` itself,
+    and further pages or frames. Fields that were not requested are None or empty.
     """
 
     format: str
@@ -31,3 +32,4 @@ class DecodedPicture:
     dhash: int | None
     full_size_HWC: npt.NDArray[np.uint8] | None = None
     hash_grey_HW: npt.NDArray[np.uint8] | None = None
+    pages_HWC: tuple[npt.NDArray[np.uint8], ...] = ()

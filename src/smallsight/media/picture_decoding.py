@@ -34,7 +34,12 @@ from smallsight.media.container_scan import (
     webp_canvas_px,
 )
 from smallsight.media.formats import has_heif
+from smallsight.media.library_limits import lift_heif_limits, raise_if_limited
+from smallsight.media.opened_frames import OpenedFrames, first_frame
 from smallsight.media.pixels import fit_within, scaled_size, to_rgb, turn_upright
+from smallsight.media.png_chunks import MAX_PROFILE_BYTES, without_needless_chunks
+from smallsight.media.reading_size import reading_size
+from smallsight.media.transparent_key import apply_key
 from smallsight.media.wire import HASH_GREY_SIDE_PX
 
 __all__ = ["DECODER_ERRORS", "DecodeRequest", "DecodedParts", "decode_picture", "prepare_pillow"]
@@ -43,6 +48,9 @@ _HASH_SOURCE_SIDE_PX = 2 * HASH_GREY_SIDE_PX
 _THUMBNAIL_QUALITY = 80
 _THUMBNAIL_EFFORT = 1  # of 0-6: half the time of Pillow's default 4 and 8 % more bytes
 _ORIENTATION_TAG = 0x0112
+_XMP_KEYS = ("xmp", "XML:com.adobe.xmp")
+_JPEG_SCALES = (1, 2, 4, 8)  # libjpeg can decode at these fractions of the size
+_MAX_JPEG_SIDE_PX = 65_500  # of libjpeg
 
 # Importing a plugin registers it, so that opening one format never imports all of them.
 _PLUGINS = (
@@ -85,6 +93,7 @@ class DecodeRequest:
     thumbnail_side_px: int | None = None
     wants_hashes: bool = False
     wants_full_size: bool = False
+    wants_pages: bool = False
 
     @property
     def wants_only_full_size(self) -> bool:
@@ -98,21 +107,26 @@ class DecodedParts:
     """The result of decoding.
 
     ``hash_grey`` is 64 x 64 grey bytes, rows first, for the perceptual hashes, or empty if those are not
-    wanted. ``full_size`` is None if ``image`` already has all pixels.
+    wanted. ``whole_size`` is that of the most pixels that are decoded. ``full_size``, of that size, is None
+    if ``image`` already has it. ``pages`` are what is read: the picture itself, None if ``image`` serves, and
+    further pages or frames.
     """
 
     width_px: int
     height_px: int
     num_frames: int
+    whole_size: tuple[int, int]
     image: Image.Image | None
     thumbnail_webp: bytes | None
     hash_grey: bytes
     full_size: Image.Image | None = None
+    pages: tuple[Image.Image | None, ...] = ()
 
 
 def prepare_pillow() -> None:
     """Set Pillow's globals: no limits besides ours, one thread, HEIF if its extra is installed."""
     Image.MAX_IMAGE_PIXELS = None
+    PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE_BYTES  # of a profile; texts are removed beforehand
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     if not has_heif():
         return
@@ -124,7 +138,7 @@ def prepare_pillow() -> None:
 
 
 def decode_picture(data: bytes, request: DecodeRequest) -> DecodedParts:
-    """Decode the first frame of ``data``, which must be of ``request.format``.
+    """Decode the first frame that shows something of ``data``, which must be of ``request.format``.
 
     Raises PictureTooLargeError, CorruptPictureError or UnsupportedFormatError, and MemoryError.
     """
@@ -138,10 +152,19 @@ def decode_picture(data: bytes, request: DecodeRequest) -> DecodedParts:
                 hint="raise limits.max_image_pixels or resize the file.",
             ) from error
         except DECODER_ERRORS as error:
+            _tell_limits(data, request)
             raise CorruptPictureError(
                 f"The {request.format} data is damaged, truncated or of an unsupported kind.",
                 hint="open it in another program and save it again, or copy it again.",
             ) from error
+
+
+def _tell_limits(data: bytes, request: DecodeRequest) -> None:
+    """Raise PictureTooLargeError or MemoryError if a limit inside a library explains a decoder's error."""
+    opened = None
+    with contextlib.suppress(*DECODER_ERRORS):
+        opened = Image.open(io.BytesIO(data), formats=(request.format,))
+    raise_if_limited(data, request.format, opened)
 
 
 def _decode(data: bytes, request: DecodeRequest) -> DecodedParts:
@@ -149,46 +172,123 @@ def _decode(data: bytes, request: DecodeRequest) -> DecodedParts:
         _check_size(gif_canvas_px(data), request)
     elif request.format == "WEBP":
         _check_size(webp_canvas_px(data), request)
+    elif request.format == "PNG":
+        data = without_needless_chunks(data)
+    elif request.format == "HEIF":
+        lift_heif_limits()
     with Image.open(io.BytesIO(data), formats=(request.format,)) as opened:
         size = opened.size
         _check_size(size, request)
-        num_frames = _count_frames(opened, data, request)
-        min_size = size if request.wants_only_full_size else _working_size(size, request)
-        is_drafted = _load(opened, min_size)
+        start, num_frames = first_frame(opened), _count_frames(opened, data, request)
+        whole_size = _whole_size(size, request)
+        min_size = whole_size if request.wants_only_full_size else _working_size(size, request)
+        min_size = min(min_size[0], whole_size[0]), min(min_size[1], whole_size[1])
+        if start:
+            opened.seek(start)
+        is_whole = _load(opened, _loaded_size(whole_size, min_size, request)) == whole_size
         orientation = _orientation(opened)
-        rgb = _upright_rgb(opened, min_size, orientation)
+        frames = OpenedFrames(opened, request.format, start + num_frames)
+        rgb = frames.show(start, lambda: _upright_rgb(opened, data, min_size, orientation))
         full_size = None
-        if request.wants_full_size and not is_drafted:
-            full_size = rgb if min_size == size else _upright_rgb(opened, size, orientation)
+        if request.wants_full_size and is_whole:
+            full_size = rgb if min_size == whole_size else _upright_rgb(opened, data, whole_size, orientation)
+        pages: tuple[Image.Image | None, ...] = ()
+        if request.wants_pages:
+            page = _first_page(opened, data, whole_size, orientation, request)
+            pages = (page, *frames.pages(rgb, lambda: _further_page(opened, data, request)))
     if request.wants_full_size and full_size is None:
         # A JPEG is decoded at a reduced scale, which is cheap, and a second time at full size. Reducing the
         # full size instead would give other pixels and hashes than when full size is not requested.
         with Image.open(io.BytesIO(data), formats=(request.format,)) as opened:
-            _load(opened, size)
-            full_size = _upright_rgb(opened, size, orientation)
+            _load(opened, whole_size)
+            full_size = _upright_rgb(opened, data, whole_size, orientation)
     if orientation >= 5:
-        size = size[1], size[0]
+        size, whole_size = size[::-1], whole_size[::-1]
     image = None if request.max_side_px is None else fit_within(rgb, request.max_side_px)
     thumbnail = None
     if request.thumbnail_side_px is not None:
         thumbnail = _encode_webp(fit_within(rgb, request.thumbnail_side_px, gap=1.0))
-    if image is not None and image.size == size:
+    if image is not None and image.size == whole_size:
         full_size = None
     hash_grey = _hash_grey(rgb) if request.wants_hashes else b""
-    return DecodedParts(*size, num_frames, image, thumbnail, hash_grey, full_size)
+    return DecodedParts(*size, num_frames, whole_size, image, thumbnail, hash_grey, full_size, pages)
 
 
-def _load(opened: Image.Image, min_size: tuple[int, int]) -> bool:
-    """Decode, a JPEG at its smallest scale of at least ``min_size``; return whether that is reduced."""
-    size = opened.size
+def _loaded_size(
+    whole_size: tuple[int, int], min_size: tuple[int, int], request: DecodeRequest
+) -> tuple[int, int]:
+    """Return the least size at which a JPEG must be decoded for everything that is wanted."""
+    read = (1, 1)
+    if request.wants_pages and request.max_side_px is not None:
+        read = reading_size(request.format, whole_size, request.max_side_px)
+    width_px, height_px = max(read[0], min_size[0]), max(read[1], min_size[1])
+    return min(width_px, whole_size[0]), min(height_px, whole_size[1])
+
+
+def _first_page(
+    opened: Image.Image,
+    data: bytes,
+    whole_size: tuple[int, int],
+    orientation: int,
+    request: DecodeRequest,
+) -> Image.Image | None:
+    """Return the picture for reading, None if it is no larger than ``max_side_px``."""
+    if request.max_side_px is None:
+        return None
+    upright_size = whole_size[::-1] if orientation >= 5 else whole_size
+    size = reading_size(request.format, upright_size, request.max_side_px)
+    if max(size) <= request.max_side_px:
+        return None
+    rgb = _upright_rgb(opened, data, size[::-1] if orientation >= 5 else size, orientation)
+    return fit_within(rgb, max(size))
+
+
+def _further_page(opened: Image.Image, data: bytes, request: DecodeRequest) -> Image.Image:
+    _check_size(opened.size, request)
+    side_px = request.max_side_px or 1
+    orientation = _orientation(opened)
+    return fit_within(_upright_rgb(opened, data, scaled_size(opened.size, side_px), orientation), side_px)
+
+
+def _whole_size(size: tuple[int, int], request: DecodeRequest) -> tuple[int, int]:
+    """Return the size of the most pixels that are decoded: all, or for a huge JPEG a half, quarter or eighth.
+
+    Raises PictureTooLargeError if that is still more than limits.max_image_pixels.
+    """
+    for scale in _JPEG_SCALES if request.format == "JPEG" else ():
+        whole_size = -(-size[0] // scale), -(-size[1] // scale)
+        if whole_size[0] * whole_size[1] <= request.max_image_pixels:
+            return whole_size
+    if size[0] * size[1] <= request.max_image_pixels:
+        return size
+    reduced = " even at an eighth of its size" if request.format == "JPEG" else ""
+    raise PictureTooLargeError(
+        f"Image has too many pixels{reduced}: {size[0] * size[1]} (limit {request.max_image_pixels}).",
+        hint="raise limits.max_image_pixels or resize the file; only a JPEG is decoded at a reduced size.",
+    )
+
+
+def _load(opened: Image.Image, min_size: tuple[int, int]) -> tuple[int, int]:
+    """Decode, a JPEG at its smallest scale of at least ``min_size``; return the decoded size."""
     if isinstance(opened, JpegImagePlugin.JpegImageFile):
-        opened.draft(None, min_size)
+        # Pillow divides the sides, so that a side rounded up would select the next larger scale.
+        scale = max(one for one in _JPEG_SCALES if _is_at_least(opened.size, one, min_size))
+        opened.draft(None, (max(1, opened.width // scale), max(1, opened.height // scale)))
     opened.load()
-    return opened.size != size
+    return opened.size
 
 
-def _upright_rgb(opened: Image.Image, min_size: tuple[int, int], orientation: int) -> Image.Image:
-    return turn_upright(to_rgb(opened, min_size, is_full_range=opened.format == "PNG"), orientation)
+def _is_at_least(size: tuple[int, int], scale: int, min_size: tuple[int, int]) -> bool:
+    return scale == 1 or (-(-size[0] // scale) >= min_size[0] and -(-size[1] // scale) >= min_size[1])
+
+
+def _upright_rgb(
+    opened: Image.Image, data: bytes, min_size: tuple[int, int], orientation: int
+) -> Image.Image:
+    profile = opened.info.get("icc_profile")
+    is_png = opened.format == "PNG"
+    image = apply_key(opened, data) if is_png and opened.tell() == 0 else opened
+    return turn_upright(to_rgb(image, min_size, is_full_range=is_png, profile=profile), orientation)
 
 
 def _hash_grey(rgb: Image.Image) -> bytes:
@@ -197,17 +297,17 @@ def _hash_grey(rgb: Image.Image) -> bytes:
 
 
 def _check_size(size: tuple[int, int], request: DecodeRequest) -> None:
-    num_pixels = size[0] * size[1]
     if max(size) > request.max_image_side_px:
         raise PictureTooLargeError(
             f"Image has a side that is too long: {max(size)} px (limit {request.max_image_side_px}).",
             hint="raise limits.max_image_side_px or resize the file.",
         )
-    if num_pixels > request.max_image_pixels:
+    if request.format == "JPEG" and max(size) > _MAX_JPEG_SIDE_PX:
         raise PictureTooLargeError(
-            f"Image has too many pixels: {num_pixels} (limit {request.max_image_pixels}).",
-            hint="raise limits.max_image_pixels or resize the file.",
+            f"Image has a side that is too long for libjpeg: {max(size)} px (limit {_MAX_JPEG_SIDE_PX}).",
+            hint="no setting raises this limit; save it as PNG or resize it.",
         )
+    _whole_size(size, request)
 
 
 def _count_frames(opened: Image.Image, data: bytes, request: DecodeRequest) -> int:
@@ -219,7 +319,7 @@ def _count_frames(opened: Image.Image, data: bytes, request: DecodeRequest) -> i
         case "JPEG" | "BMP":  # further pictures in a JPEG are depth maps and previews, not frames
             num_frames = 1
         case _:
-            num_frames = int(getattr(opened, "n_frames", 1))
+            num_frames = int(getattr(opened, "n_frames", 1)) - first_frame(opened)
     if num_frames > request.max_frames:
         raise PictureTooLargeError(
             f"Image has too many frames: more than {request.max_frames}.",
@@ -239,7 +339,12 @@ def _working_size(size: tuple[int, int], request: DecodeRequest) -> tuple[int, i
 
 
 def _orientation(opened: Image.Image) -> int:
-    """Return the EXIF orientation that is still to be applied, 1 if there is none or it is invalid."""
+    """Return the EXIF orientation that is still to be applied, 1 if there is none or it is invalid.
+
+    Browsers do not turn pictures by XMP, which programs leave unchanged when they turn the pixels.
+    """
+    for key in _XMP_KEYS:
+        opened.info.pop(key, None)
     try:
         orientation = opened.getexif().get(_ORIENTATION_TAG, 1)
     except DECODER_ERRORS:

@@ -1,4 +1,4 @@
-"""Converts decoded images to upright 8-bit RGB: reduces size, grey depth, transparency and orientation."""
+"""Converts decoded images to upright 8-bit sRGB: reduces size, grey depth, transparency and orientation."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import math
 from PIL import Image
 
 from smallsight.errors import UnsupportedFormatError
+from smallsight.media.colour_profile import to_srgb
+from smallsight.media.ground import choose_ground
 
 __all__ = ["fit_within", "scaled_size", "to_rgb", "turn_upright"]
 
@@ -50,20 +52,26 @@ def turn_upright(image: Image.Image, orientation: int) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def to_rgb(image: Image.Image, min_size: tuple[int, int], *, is_full_range: bool) -> Image.Image:
-    """Return a loaded image as RGB on white, box-averaged while it is at least twice ``min_size``.
+def to_rgb(
+    image: Image.Image, min_size: tuple[int, int], *, is_full_range: bool, profile: object = None
+) -> Image.Image:
+    """Return a loaded image as sRGB, box-averaged while it is at least twice ``min_size``.
 
-    ``is_full_range`` means that 16-bit grey uses all of 0-65535, as in PNG; otherwise the range is estimated
-    from the pixels. Raises UnsupportedFormatError for unsupported colour spaces such as LAB.
+    Transparency is laid on white, or on a dark ground where white would hide the picture. ``is_full_range``
+    means that 16-bit grey uses all of 0-65535, as in PNG; otherwise the range is estimated from the pixels.
+    ``profile`` is the embedded ICC profile, if any. Raises UnsupportedFormatError for unsupported colour
+    spaces such as LAB.
     """
     if image.mode in _DEEP_GREY:
-        return _deep_grey_to_8bit(image, min_size, is_full_range=is_full_range).convert("RGB")
+        grey = _deep_grey_to_8bit(image, min_size, is_full_range=is_full_range)
+        return to_srgb(grey, profile).convert("RGB")
     if image.mode in _INDEXED or "transparency" in image.info:
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     if image.mode in _WITH_ALPHA:
-        return _on_white(_shrink_by_averaging(image, min_size))
+        return _on_ground(image, min_size, profile)
     if image.mode in _OPAQUE:
-        return _shrink_by_averaging(image, min_size).convert("RGB")
+        image = _shrink_by_averaging(image, min_size)
+        return to_srgb(image, profile).convert("RGB")
     raise UnsupportedFormatError(
         f"Pictures in the colour space {image.mode} are not supported.", hint="save the picture as RGB."
     )
@@ -74,13 +82,17 @@ def _shrink_by_averaging(image: Image.Image, min_size: tuple[int, int]) -> Image
     return image if factors == (1, 1) else image.reduce(factors)
 
 
-def _on_white(image: Image.Image) -> Image.Image:
-    if image.mode == "La":
-        image = image.convert("LA")
+def _on_ground(image: Image.Image, min_size: tuple[int, int], profile: object) -> Image.Image:
+    if image.mode in ("La", "RGBa"):
+        image = image.convert(image.mode.upper())
+    is_grey = image.mode == "LA"
     image = image.convert("RGBA")
-    white = Image.new("RGB", image.size, "white")
-    white.paste(image, mask=image.getchannel("A"))
-    return white
+    colour = choose_ground(image)
+    image = _shrink_by_averaging(image, min_size)
+    pixels = to_srgb(image.convert("L" if is_grey else "RGB"), profile).convert("RGB")
+    ground = Image.new("RGB", image.size, colour)
+    ground.paste(pixels, mask=image.getchannel("A"))
+    return ground
 
 
 def _deep_grey_to_8bit(image: Image.Image, min_size: tuple[int, int], *, is_full_range: bool) -> Image.Image:

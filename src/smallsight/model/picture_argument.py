@@ -112,9 +112,9 @@ class PictureOpener:
     def open(self, picture: PictureArgument) -> Image.Image:
         """Return the picture's first frame in full resolution.
 
-        Files and bytes are decoded in the sandbox and returned upright, in RGB, with transparency on white. A
-        PIL image and the pixels of a uint8 RGB array [H, W, 3] are returned unchanged. Raises only
-        PictureError.
+        Files and bytes are decoded in the sandbox and returned upright, in sRGB, with transparency on the
+        ground that shows it; a huge JPEG at a reduced size. A PIL image and the pixels of a uint8 RGB
+        array [H, W, 3] are returned unchanged. Raises only PictureError.
         """
         if isinstance(picture, Image.Image):
             return picture

@@ -16,7 +16,9 @@ from smallsight.reading.text_line import TextLine
 from smallsight.settings import MIB, Settings
 
 _CHILD = "smallsight.reading.text_reader_child"
-_LAYOUT = "area736-lines"  # the version of ocr_model's use of RapidOCR; change it whenever results may change
+_LAYOUT = (
+    "area736-lines-tiles"  # the version of ocr_model's use of RapidOCR; change it whenever results may change
+)
 _TIMEOUT_S = 60.0
 _MAX_CHILD_RSS_BYTES = 1536 * MIB
 _MAX_REPLY_BYTES = 16 * MIB

@@ -15,6 +15,9 @@ import smallsight.media.decoder as decoder_module
         {"width_px": 0},
         {"width_px": 10**9},
         {"width_px": "wide"},
+        {"whole_size": [2, 1]},
+        {"whole_size": [1, 0]},
+        {"whole_size": None},
         {"num_frames": 0},
         {"num_frames": 10**9},
         {"part_bytes": [4096, 3, 13, -1]},
@@ -33,6 +36,7 @@ def test_answers_that_make_no_sense_are_not_believed(changes):
         "width_px": 1,
         "height_px": 1,
         "num_frames": 1,
+        "whole_size": [1, 1],
         "image_size": [1, 1],
         "part_bytes": [4096, 3, 12, 0],
     }
@@ -42,6 +46,7 @@ def test_answers_that_make_no_sense_are_not_believed(changes):
         {
             "format": "PNG",
             "max_image_pixels": 1_000_000,
+            "max_image_side_px": 1_000_000,
             "max_frames": 100,
             "max_side_px": 8,
             "thumbnail_side_px": 8,

@@ -183,8 +183,9 @@ def test_a_jpeg_with_a_second_picture_inside_is_one_still(encode, scene):
 def test_limits_come_before_pixels(encode, name):
     data = encode(Image.new("RGB", (60, 40)), name)
     decode(data, name, max_image_pixels=2400, max_image_side_px=60)
-    with pytest.raises(PictureTooLargeError, match=r"pixels: 2400 \(limit 2399\)"):
-        decode(data, name, max_image_pixels=2399)
+    most = 2399 if name != "JPEG" else 39  # an eighth of both sides is 8 x 5
+    with pytest.raises(PictureTooLargeError, match=rf"2400 \(limit {most}\)"):
+        decode(data, name, max_image_pixels=most)
     with pytest.raises(PictureTooLargeError, match=r"60 px \(limit 59\)"):
         decode(data, name, max_image_side_px=59)
 

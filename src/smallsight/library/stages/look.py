@@ -17,7 +17,7 @@ from smallsight.library.thumbnails import store_thumbnail
 from smallsight.media.picture import DecodedPicture
 from smallsight.settings import Settings
 
-LOOK_KEY = "look-1"
+LOOK_KEY = "look-2"
 
 
 class LookWork:

@@ -16,7 +16,9 @@ from smallsight.library.opened_content import Needs, OpenedContent
 from smallsight.library.outcomes import Ended, Outcomes
 from smallsight.library.stages.stage_work import CONTENTS_PER_LEASE
 from smallsight.library.texts import renew_searchable, store_lines
+from smallsight.media.reading_size import is_paged
 from smallsight.reading.text_line import TextLine
+from smallsight.reading.tiles import read_pages
 from smallsight.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -47,6 +49,7 @@ class ReadWork:
 
     def __init__(self, reader: TextReading, settings: Settings) -> None:
         self._reader = reader
+        self._max_side_px = settings.index.ocr_max_side_px
         self._max_chars = settings.limits.max_text_chars
         self.stages = (Stage(READ, reader.key),)
 
@@ -63,9 +66,15 @@ class ReadWork:
         started_s = time.perf_counter()
         lines: Sequence[TextLine] = ()
         error = content.error
-        if content.picture is not None and content.picture.image_HWC is not None:
+        picture = content.picture
+        if picture is not None and picture.pages_HWC:
             try:
-                lines = self._reader.read(content.picture.image_HWC)
+                lines = read_pages(
+                    picture.pages_HWC,
+                    self._max_side_px,
+                    self._reader.read,
+                    are_moments=not is_paged(picture.format),
+                )
             except PictureError as failure:
                 error = failure
             except Exception as failure:

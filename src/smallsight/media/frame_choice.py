@@ -1,0 +1,35 @@
+"""Chooses frames of an animation: the first one that shows something, and some that look different."""
+
+from __future__ import annotations
+
+from PIL import Image, ImageChops
+
+__all__ = ["MAX_FRAMES_LOOKED_AT", "contrast", "differs", "miniature", "shows_something"]
+
+MAX_FRAMES_LOOKED_AT = 40  # stickers have fewer; each must be decoded to be looked at
+
+_MIN_CONTRAST = 48  # of 255: fainter frames are on their way in
+_MINIATURE_SIDE_PX = 128
+_MIN_DIFFERENCE = 24  # of 255, in any pixel of the miniature
+
+
+def contrast(rgb: Image.Image) -> int:
+    """Return the greatest difference between two pixels in one colour, 0 for a blank frame."""
+    return max(int(high) - int(low) for low, high in rgb.getextrema())  # type: ignore[misc]  # one pair a band
+
+
+def shows_something(rgb: Image.Image) -> bool:
+    """Return whether a frame is more than blank or nearly blank."""
+    return contrast(rgb) >= _MIN_CONTRAST
+
+
+def miniature(rgb: Image.Image) -> Image.Image:
+    """Return a small grey copy for comparison."""
+    side_px = _MINIATURE_SIDE_PX
+    return rgb.resize((side_px, side_px), Image.Resampling.BOX, reducing_gap=2.0).convert("L")
+
+
+def differs(one: Image.Image, other: Image.Image) -> bool:
+    """Return whether two miniatures differ visibly anywhere."""
+    _, high = ImageChops.difference(one, other).getextrema()
+    return int(high) >= _MIN_DIFFERENCE  # type: ignore[arg-type]  # one band

@@ -1,0 +1,102 @@
+"""Walks over the frames or pages of an opened picture that are read, in the decoding child."""
+
+from __future__ import annotations
+
+import struct
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from PIL import Image
+
+from smallsight.errors import PictureTooLargeError, UnsupportedFormatError
+from smallsight.media.frame_choice import (
+    MAX_FRAMES_LOOKED_AT,
+    contrast,
+    differs,
+    miniature,
+    shows_something,
+)
+from smallsight.media.reading_size import MAX_FRAMES_READ, MAX_PAGES, is_paged
+
+__all__ = ["OpenedFrames", "first_frame"]
+
+_MAX_SECONDS = 3.0  # for further frames: what takes longer is left out
+_FRAME_ERRORS = (
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+
+
+def first_frame(opened: Image.Image) -> int:
+    """Return the first frame of the animation: an APNG may begin with a fallback picture."""
+    return int(bool(getattr(opened, "default_image", False)) and int(getattr(opened, "n_frames", 1)) > 1)
+
+
+@dataclass(slots=True, eq=False)
+class OpenedFrames:
+    """An opened picture whose frames end before ``end``; the current one is loaded."""
+
+    opened: Image.Image
+    format: str
+    end: int
+
+    def show(self, start: int, to_rgb: Callable[[], Image.Image]) -> Image.Image:
+        """Return the first frame from ``start``, which is loaded, that shows something; leave it loaded.
+
+        If none does, it is the one that shows the most. Pages are not moments: the first one stays.
+        """
+        first = to_rgb()
+        if is_paged(self.format) or self.end - start < 2 or shows_something(first):
+            return first
+        shown, best = start, first
+        for index, rgb in self._following(start + 1, 1, MAX_FRAMES_LOOKED_AT, to_rgb):
+            if contrast(rgb) > contrast(best):
+                shown, best = index, rgb
+            if shows_something(rgb):
+                break
+        if self.opened.tell() != shown:
+            self.opened.seek(shown)
+            self.opened.load()
+        return best
+
+    def pages(self, first: Image.Image, to_rgb: Callable[[], Image.Image]) -> Iterator[Image.Image]:
+        """Yield further pages after the current one, ``first``, or frames that look different, in order."""
+        shown = self.opened.tell() if self.end > 1 else 0
+        if is_paged(self.format):
+            yield from (rgb for _, rgb in self._following(shown + 1, 1, MAX_PAGES - 1, to_rgb))
+            return
+        end = min(self.end, shown + MAX_FRAMES_LOOKED_AT)
+        step = max(1, (end - shown) // (2 * MAX_FRAMES_READ))
+        seen = [miniature(first)]
+        for _, rgb in self._following(shown + step, step, MAX_FRAMES_LOOKED_AT // step, to_rgb):
+            if len(seen) == MAX_FRAMES_READ:
+                return
+            small = miniature(rgb)
+            if all(differs(small, one) for one in seen):
+                seen.append(small)
+                yield rgb
+
+    def _following(
+        self, start: int, step: int, at_most: int, to_rgb: Callable[[], Image.Image]
+    ) -> Iterator[tuple[int, Image.Image]]:
+        """Yield frames; one that is damaged or too large is left out."""
+        started_s = time.monotonic()
+        for index in range(start, min(self.end, start + step * at_most), step):
+            if time.monotonic() - started_s > _MAX_SECONDS:
+                return
+            try:
+                self.opened.seek(index)
+                self.opened.load()
+                yield index, to_rgb()
+            except (*_FRAME_ERRORS, PictureTooLargeError, UnsupportedFormatError):
+                continue
