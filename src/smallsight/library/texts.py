@@ -189,15 +189,16 @@ def chunk_texts(texts: EmbeddableTexts) -> list[str]:
 
     The text in the picture and the description are split into windows of 40 words that overlap by 10, because
     the embedder reads 256 tokens and because a short chunk matches a short question best. The tags make one
-    chunk, and so does each meaningful file name. One or two letters mean nothing to an embedder.
+    chunk, and so does each meaningful file name. A text of one or two letters gets none.
     """
     chunks: list[str] = []
-    for text in (texts.description, texts.ocr_text):
+    ocr_text = "" if is_too_short_to_mean(texts.ocr_text or "") else texts.ocr_text
+    for text in (texts.description, ocr_text):
         chunks.extend(_windows((text or "").split()))
     if texts.tags:
         chunks.append(", ".join(texts.tags))
     chunks.extend(phrase for name in texts.names if (phrase := _meaning_of_name(name)))
-    return [chunk for chunk in dict.fromkeys(chunks) if not is_too_short_to_mean(chunk)][:_MAX_CHUNKS]
+    return list(dict.fromkeys(chunks))[:_MAX_CHUNKS]
 
 
 def _windows(words: Sequence[str]) -> list[str]:

@@ -246,5 +246,5 @@ def test_an_older_library_is_searched_by_the_new_forms_and_loses_misread_lines(s
         assert indexed == ["", "learn cplusplus", "世"]
         assert connection.exec_driver_sql("SELECT text FROM chunk").scalars().all() == ["世\nLearn C++"]
         versions = connection.exec_driver_sql("SELECT text_version FROM content ORDER BY id").scalars().all()
-        assert versions == [1, 0, 1]
+        assert versions == [1, 1, 2]
         assert connection.exec_driver_sql("SELECT folded FROM tag").scalar_one() == "\u064a"

@@ -31,5 +31,6 @@ def test_an_ideograph_stays_among_others():
 
 
 def test_one_or_two_letters_are_not_embedded():
-    assert chunk_texts(EmbeddableTexts("8", None, ["ok"], [])) == []
+    assert chunk_texts(EmbeddableTexts("8", None, ["ok"], [])) == ["ok"]
+    assert chunk_texts(EmbeddableTexts("慧", None, [], [])) == []
     assert chunk_texts(EmbeddableTexts("OK then", "a cat", [], [])) == ["a cat", "OK then"]

@@ -28,12 +28,17 @@ def upgrade() -> None:
             {"id": tag_id, "folded": normalise(name).strip()},
         )
     short = [
-        {"id": row.id}
-        for row in connection.execute(sa.text("SELECT id, text FROM chunk WHERE length(text) < 12")).all()
+        {"id": row.id, "content_id": row.content_id}
+        for row in connection.execute(
+            sa.text("SELECT id, content_id, text FROM chunk WHERE length(text) < 12")
+        ).all()
         if is_too_short_to_mean(row.text)
     ]
     if short:
         connection.execute(sa.text("DELETE FROM chunk WHERE id = :id"), short)
+        connection.execute(  # tags as short as that are embedded again
+            sa.text("UPDATE content SET text_version = text_version + 1 WHERE id = :content_id"), short
+        )
     ids = connection.execute(sa.text("SELECT content_id FROM search_text")).scalars().all()
     refresh_search_text(connection, ids)
 
