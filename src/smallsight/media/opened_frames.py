@@ -23,6 +23,7 @@ from smallsight.media.reading_size import MAX_FRAMES_READ, MAX_PAGES, is_paged
 __all__ = ["OpenedFrames", "first_frame"]
 
 _MAX_SECONDS = 3.0  # for further frames: what takes longer is left out
+_MIN_GAIN = 16  # of 255: less is the noise of compression
 _FRAME_ERRORS = (
     ArithmeticError,
     EOFError,
@@ -60,7 +61,7 @@ class OpenedFrames:
             return first
         shown, best = start, first
         for index, rgb in self._following(start + 1, 1, MAX_FRAMES_LOOKED_AT, to_rgb):
-            if contrast(rgb) > contrast(best):
+            if contrast(rgb) > contrast(best) + _MIN_GAIN:
                 shown, best = index, rgb
             if shows_something(rgb):
                 break

@@ -29,7 +29,7 @@ _Box = tuple[int, int, int, int]
 
 
 @dataclass(slots=True, eq=False)
-class _TileLine:
+class _PlacedLine:
     """A line with its place in pixels of the image, and whether its tile cuts it lengthwise."""
 
     line: TextLine
@@ -58,7 +58,7 @@ def read_in_tiles(
     height_px, width_px = image_HWC.shape[:2]
     if max(height_px, width_px) <= max_side_px:
         return list(read(image_HWC))
-    found: list[_TileLine] = []
+    found: list[_PlacedLine] = []
     for box in tile_boxes(width_px, height_px):
         left, top, right, bottom = box
         for line in read(np.ascontiguousarray(image_HWC[top:bottom, left:right])):
@@ -94,14 +94,14 @@ def _spans(length_px: int) -> list[tuple[int, int]]:
     return [(start, start + span_px) for start in starts]
 
 
-def _placed(line: TextLine, tile: _Box, width_px: int, height_px: int) -> _TileLine:
+def _placed(line: TextLine, tile: _Box, width_px: int, height_px: int) -> _PlacedLine:
     left, top, right, bottom = tile
     xs = [left + x * (right - left) for x, _ in line.box]
     ys = [top + y * (bottom - top) for _, y in line.box]
     box = tuple((x / width_px, y / height_px) for x, y in zip(xs, ys, strict=True))
     is_cut_above = top > 0 and min(ys) < top + _EDGE_PX
     is_cut_below = bottom < height_px and max(ys) > bottom - _EDGE_PX
-    return _TileLine(
+    return _PlacedLine(
         TextLine(line.text, line.confidence, box),
         min(xs),
         min(ys),
@@ -111,7 +111,7 @@ def _placed(line: TextLine, tile: _Box, width_px: int, height_px: int) -> _TileL
     )
 
 
-def _add(found: list[_TileLine], new: _TileLine) -> None:
+def _add(found: list[_PlacedLine], new: _PlacedLine) -> None:
     """Add a line, joining it with parts of the same line that other tiles found."""
     for index in range(len(found) - 1, -1, -1):
         old = found[index]
@@ -128,19 +128,19 @@ def _add(found: list[_TileLine], new: _TileLine) -> None:
     found.append(new)
 
 
-def _is_same_row(one: _TileLine, other: _TileLine) -> bool:
+def _is_same_row(one: _PlacedLine, other: _PlacedLine) -> bool:
     common = min(one.bottom, other.bottom) - max(one.top, other.top)
     return common >= _SAME_ROW * min(one.bottom - one.top, other.bottom - other.top)
 
 
-def _better(one: _TileLine, other: _TileLine) -> _TileLine:
+def _better(one: _PlacedLine, other: _PlacedLine) -> _PlacedLine:
     """Return the reading of a line that is whole, else the larger one."""
     if one.is_cut_across != other.is_cut_across:
         return other if one.is_cut_across else one
     return other if other.area > one.area else one
 
 
-def _joined(left: _TileLine, right: _TileLine) -> _TileLine:
+def _joined(left: _PlacedLine, right: _PlacedLine) -> _PlacedLine:
     box = (
         left.line.box[0],
         right.line.box[1],
@@ -148,7 +148,7 @@ def _joined(left: _TileLine, right: _TileLine) -> _TileLine:
         left.line.box[3],
     )
     confidence = min(left.line.confidence, right.line.confidence)
-    return _TileLine(
+    return _PlacedLine(
         TextLine(_joined_text(left, right), confidence, box),
         left.left,
         min(left.top, right.top),
@@ -158,7 +158,7 @@ def _joined(left: _TileLine, right: _TileLine) -> _TileLine:
     )
 
 
-def _joined_text(left: _TileLine, right: _TileLine) -> str:
+def _joined_text(left: _PlacedLine, right: _PlacedLine) -> str:
     """Return the texts joined where the end of one is the beginning of the other, but for cut letters."""
     common_px = left.right - right.left
     tail, head = _end(left, common_px), right.line.text[: len(_end(right, common_px))]
@@ -169,16 +169,16 @@ def _joined_text(left: _TileLine, right: _TileLine) -> str:
     return kept + tail[: common.a] + right.line.text[common.b :]
 
 
-def _end(found: _TileLine, length_px: float) -> str:
+def _end(found: _PlacedLine, length_px: float) -> str:
     """Return the end of a line's text that is about so long."""
     share = length_px / max(1.0, found.right - found.left)
     num_chars = math.ceil(len(found.line.text) * share) + _SPARE_CHARS
     return found.line.text[-num_chars:]
 
 
-def _in_reading_order(found: list[_TileLine]) -> list[_TileLine]:
+def _in_reading_order(found: list[_PlacedLine]) -> list[_PlacedLine]:
     """Return lines row by row; a row is what overlaps its first line's height by half."""
-    rows: list[list[_TileLine]] = []
+    rows: list[list[_PlacedLine]] = []
     for one in sorted(found, key=lambda each: each.top + each.bottom):
         if rows and _is_same_row(rows[-1][0], one):
             rows[-1].append(one)

@@ -52,6 +52,7 @@ def test_answers_that_make_no_sense_are_not_believed(changes):
             "thumbnail_side_px": 8,
             "wants_hashes": True,
             "wants_full_size": True,
+            "wants_pages": False,
         },
     )
     picture = check(reply, parts)
