@@ -22,7 +22,7 @@ _PACKAGE = Path(__file__).parent.parent
 _ROOTS = (_PACKAGE / "demo", _PACKAGE.parent.parent / "examples")  # in a wheel, in a checkout
 _MANIFESTS = ("pictures.json", "stickers.json")
 _GENERAL_QUERIES = (
-    "being tired at work",
+    "exhausted on a weekday",
     "food and cooking",
     "animals and pets",
     "computers and programming",

@@ -222,4 +222,4 @@ def test_the_answer_about_an_unknown_name_knows_the_users_own(make, model_dir):
 def test_state_is_kept_in_the_data_folder(make, model_dir, tmp_path):
     make().add(model_dir)
     assert make().show("my-model").files.directory == model_dir
-    assert [path.name for path in Path(tmp_path / "home").iterdir()] == ["models.json"]
+    assert {path.name for path in Path(tmp_path / "home").iterdir()} == {"models.json", ".models.json.lock"}

@@ -173,6 +173,9 @@ def test_two_animations_with_one_first_frame_are_two_pictures(library, index, re
     for name, second in (("a.gif", 2), ("b.gif", 3)):
         scene(1).save(pictures / name, save_all=True, append_images=[scene(second)])
     index()
-    assert reader.num_read == 2
-    library.edit(library.find_content(pictures / "a.gif"), description="One")
+    first, second_id = (library.find_content(pictures / name) for name in ("a.gif", "b.gif"))
+    texts = [library.details(one).ocr_text for one in (first, second_id)]
+    assert reader.num_read == 4  # two frames of each
+    assert texts[0] != texts[1]
+    library.edit(first, description="One")
     assert words(library, pictures / "b.gif") == (None, ())

@@ -10,7 +10,7 @@ import pytest
 
 from smallsight.errors import ServerError, SettingsError
 from smallsight.http.api_keys import ApiKeys, Scope
-from smallsight.serve.process import open_socket, require_key_beyond_loopback
+from smallsight.serve.process import open_socket, require_key
 from smallsight.settings import ServerSettings, Settings
 
 
@@ -49,11 +49,11 @@ def test_a_port_in_use_is_a_sentence():
 def test_listening_to_the_network_takes_a_key(tmp_path: Path, host: str):
     settings = Settings(home=tmp_path, server=ServerSettings(host=host))
     with pytest.raises(SettingsError, match=f"Refusing to listen on {host} without an API key"):
-        require_key_beyond_loopback(settings)
+        require_key(settings)
     ApiKeys(settings.api_keys_path).add("one", frozenset(Scope))
-    require_key_beyond_loopback(settings)
+    require_key(settings)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
 def test_listening_to_this_machine_takes_none(tmp_path: Path, host: str):
-    require_key_beyond_loopback(Settings(home=tmp_path, server=ServerSettings(host=host)))
+    require_key(Settings(home=tmp_path, server=ServerSettings(host=host)))

@@ -47,10 +47,11 @@ def tier_of(document: Document, units: list[list[str]], corrections: dict[str, l
     for unit in counted or units:
         tests = [
             (Tier.EXACT, lambda word, wanted: word == wanted),
-            (Tier.PREFIX, lambda word, wanted: word.startswith(wanted) or word in inflections(wanted)),
+            (Tier.PREFIX, lambda word, wanted: word.startswith(wanted)),
         ]
         if len(unit) == 1:
             tests += [
+                (Tier.PREFIX, lambda word, wanted: word in inflections(wanted)),
                 (Tier.SUBSTRING, lambda word, wanted: wanted in word),
                 (Tier.TYPO, lambda word, wanted: word in corrections.get(wanted, ())),
             ]
