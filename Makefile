@@ -50,6 +50,7 @@ bench: $(MARKS)/dev
 	mkdir -p $(RESULTS)
 	$(BIN)/python benchmarks/index_throughput.py --json $(RESULTS)/index_throughput.json
 	$(BIN)/python benchmarks/search_latency.py --json $(RESULTS)/search_latency.json
+	$(BIN)/python benchmarks/search_quality.py --json $(RESULTS)/search_quality.json
 	$(BIN)/python benchmarks/text_embedding.py --json $(RESULTS)/text_embedding.json
 	$(BIN)/python benchmarks/ocr_recall.py --json $(RESULTS)/ocr_recall.json
 	$(BIN)/python benchmarks/malformed_pictures.py --json $(RESULTS)/malformed_pictures.json
