@@ -21,6 +21,7 @@ from tiny_smolvlm import SHAPES, make_checkpoint
 
 ANSWERS = """
 import json, sys
+from pathlib import Path
 import numpy as np
 from PIL import Image
 from smallsight.engine.engine import EngineOptions
@@ -30,7 +31,7 @@ values = np.random.default_rng(3)
 pictures = [Image.fromarray(values.integers(0, 256, (50, 60 + 9 * n, 3), np.uint8)) for n in range(4)]
 options = EngineOptions(cache_bytes=4 << 20, chunk_tokens=64)
 with VisionLanguageModel.load(
-    folder, family="smolvlm", name="tiny", precision=precision, threads=1, options=options
+    Path(folder), family="smolvlm", name="tiny", precision=precision, threads=1, options=options
 ) as model:
     alone = [model.describe(one, max_tokens=8).token_ids for one in pictures]
     together = [one.token_ids for one in model.describe_many(pictures, batch_size=4, max_tokens=8)]
