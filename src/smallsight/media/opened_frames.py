@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import struct
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from PIL import Image
 
 from smallsight.errors import PictureTooLargeError, UnsupportedFormatError
+from smallsight.media.decoder_errors import DECODER_ERRORS
 from smallsight.media.frame_choice import (
     MAX_FRAMES_LOOKED_AT,
     contrast,
@@ -24,18 +23,6 @@ __all__ = ["OpenedFrames", "first_frame"]
 
 _MAX_SECONDS = 3.0  # for further frames: what takes longer is left out
 _MIN_GAIN = 16  # of 255: less is the noise of compression
-_FRAME_ERRORS = (
-    ArithmeticError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
 
 
 def first_frame(opened: Image.Image) -> int:
@@ -99,5 +86,5 @@ class OpenedFrames:
                 self.opened.seek(index)
                 self.opened.load()
                 yield index, to_rgb()
-            except (*_FRAME_ERRORS, PictureTooLargeError, UnsupportedFormatError):
+            except (*DECODER_ERRORS, PictureTooLargeError, UnsupportedFormatError):
                 continue

@@ -9,9 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-import struct
 import warnings
-import zlib
 from dataclasses import dataclass
 
 from PIL import (
@@ -33,6 +31,7 @@ from smallsight.media.container_scan import (
     gif_canvas_px,
     webp_canvas_px,
 )
+from smallsight.media.decoder_errors import DECODER_ERRORS
 from smallsight.media.formats import has_heif
 from smallsight.media.library_limits import lift_heif_limits, raise_if_limited
 from smallsight.media.opened_frames import OpenedFrames, first_frame
@@ -42,7 +41,7 @@ from smallsight.media.reading_size import reading_size
 from smallsight.media.transparent_key import apply_key
 from smallsight.media.wire import HASH_GREY_SIDE_PX
 
-__all__ = ["DECODER_ERRORS", "DecodeRequest", "DecodedParts", "decode_picture", "prepare_pillow"]
+__all__ = ["DecodeRequest", "DecodedParts", "decode_picture", "prepare_pillow"]
 
 _HASH_SOURCE_SIDE_PX = 2 * HASH_GREY_SIDE_PX
 _THUMBNAIL_QUALITY = 80
@@ -62,22 +61,6 @@ _PLUGINS = (
     PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
-)
-
-# What Pillow raises on invalid bytes; any other error ends the child and is reported as a crash.
-DECODER_ERRORS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
 )
 
 

@@ -1,8 +1,8 @@
 """Copies a PNG without the chunks that decoding its pixels does not need.
 
-Texts, histories of edits and workflows of image generators may be of any size, and Pillow gives up on a PNG
-with more than 1 MiB of them once unpacked. A colour profile is kept up to a bound. Damaged metadata costs
-nothing but itself; everything from the first damaged length on is kept, for the decoder to report.
+Text, edit histories and the workflows of image generators have no size limit, and Pillow rejects a PNG with a
+text chunk of more than 1 MiB once decompressed. A colour profile is kept up to a bound. Damaged metadata is
+dropped; everything from the first damaged length on is kept, for the decoder to report.
 """
 
 from __future__ import annotations

@@ -34,7 +34,10 @@ _SCREEN_SIDE = 1.4
 
 @dataclass(frozen=True, slots=True)
 class ReadingExtent:
-    """How much of a picture is read: at most so many pixels of each side, and frames or pages."""
+    """What OCR gets of a picture: its size in pixels, and how many frames or pages are read and left out.
+
+    ``is_paged`` means that they are pages, not moments of an animation.
+    """
 
     width_px: int
     height_px: int

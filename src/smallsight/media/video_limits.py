@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from PIL import Image
 
 from smallsight.errors import CorruptPictureError, PictureTooLargeError
-from smallsight.media.picture_decoding import DECODER_ERRORS
+from smallsight.media.decoder_errors import DECODER_ERRORS
 
 __all__ = ["VideoFacts", "VideoRequest", "VideoSource", "check_length", "check_size", "reporting_damage"]
 
