@@ -21,14 +21,16 @@ from smallsight.library.texts import add_tags, renew_searchable, store_machine_t
 from smallsight.media.perceptual_hash import hamming_distance, phash
 from smallsight.media.picture import DecodedPicture
 
-_MOST_BITS_APART = 36  # of the 128 of both hashes; unrelated pictures are 64 apart, give or take 8
-_MOST_BITS_APART_TURNED = 8  # of the 64 of the first hash, which has eight chances
+# Of the 128 bits of both hashes. Of 901 pairs of different example pictures, the nearest are 37 apart and the
+# mean is 61; a crop by 6 % of each side is 18 apart in the median, one by 10 % 29.
+_MOST_BITS_APART = 36
+_MOST_BITS_APART_TURNED = 8  # of the 64 bits of the first hash, which is compared in seven more ways
 _MOST_TWINS = 16
 _COPIED_STAGES = (StageName("read"), StageName("describe"), StageName("tag"))
 
 
 def pixels_sha256(picture: DecodedPicture) -> str | None:
-    """Return a hash of a still picture's pixels as they are read; None if those were not decoded."""
+    """Return a hash of a still picture's pixels at the size that OCR gets; None if those were not decoded."""
     if picture.image_HWC is None or picture.num_frames != 1:
         return None
     size = f"{picture.width_px}x{picture.height_px} {picture.image_HWC.shape}"
