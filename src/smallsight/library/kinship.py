@@ -22,7 +22,7 @@ from smallsight.media.perceptual_hash import hamming_distance, phash
 from smallsight.media.picture import DecodedPicture
 
 # Of the 128 bits of both hashes. Of 901 pairs of different example pictures, the nearest are 37 apart and the
-# mean is 61; a crop by 6 % of each side is 18 apart in the median, one by 10 % 29.
+# mean is 61; a crop by 6 % of each side is about 18 apart, one by 10 % about 29.
 _MOST_BITS_APART = 36
 _MOST_BITS_APART_TURNED = 8  # of the 64 bits of the first hash, which is compared in seven more ways
 _MOST_TWINS = 16
