@@ -37,7 +37,7 @@ def configure_logging(log_level: str, log_format: str = "text") -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[log_level.upper()]
         ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_to_standard_error,
         cache_logger_on_first_use=False,
     )
     logging.getLogger().handlers[:] = [
@@ -45,6 +45,11 @@ def configure_logging(log_level: str, log_format: str = "text") -> None:
     ]
     if log_format == "json":
         logging.getLogger().addHandler(_LibraryRecords(logging.WARNING))
+
+
+def _to_standard_error(*_: object) -> structlog.PrintLogger:
+    """Look standard error up for each line: a program around ours may replace and close it."""
+    return structlog.PrintLogger(sys.stderr)
 
 
 class _LibraryRecords(logging.Handler):

@@ -1,5 +1,7 @@
+import io
 import json
 import logging
+import sys
 import time
 
 import pytest
@@ -62,3 +64,16 @@ def test_the_same_line_of_a_library_is_written_once_and_counted():
     time.sleep(1.05)
     logger.warning("no more files")
     assert lines[2:] == ["no more files (99 more like this)"]
+
+
+def test_a_log_line_reaches_the_standard_error_of_its_moment(monkeypatch):
+    first, second = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(sys, "stderr", first)
+    configure_logging("info")
+    try:
+        monkeypatch.setattr(sys, "stderr", second)
+        first.close()
+        structlog.get_logger("x").info("still_written")
+    finally:
+        structlog.reset_defaults()
+    assert "still_written" in second.getvalue()
