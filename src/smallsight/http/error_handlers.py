@@ -35,8 +35,8 @@ def handle_errors(app: Starlette, shape: ErrorShape) -> None:
     async def on_refusal(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - for the type checker
         message = {
-            404: f"Not found: {printable(request.url.path)}{_nearest_hint(request)}",
-            405: f"Method not allowed: {printable(request.method)}",
+            404: f"Not found: {printable(request.url.path)}.{_nearest_hint(request)}",
+            405: f"Method not allowed: {printable(request.method)}.",
         }.get(error.status_code, printable(str(error.detail)))
         response = shape.of_status(error.status_code, message)
         response.headers.update(error.headers or {})

@@ -47,7 +47,7 @@ def test_every_way_to_fail_has_the_shape(client: TestClient):
     wrong = client.post("/full", json={"number": "x"})
     assert wrong.status_code == 400
     assert wrong.text.startswith("bad_request: number: ")
-    assert client.get("/nowhere").text == "404: Not found: /nowhere"
+    assert client.get("/nowhere").text == "404: Not found: /nowhere."
     method = client.get("/full")
     assert (method.text, method.headers["allow"]) == ("405: Method not allowed: GET", "POST")
     broken = client.get("/broken")

@@ -12,6 +12,8 @@ import unicodedata
 from functools import lru_cache
 from typing import NamedTuple
 
+from smallsight.library.search.han_forms import with_simplified_han
+
 _LETTERS_WITHOUT_DECOMPOSITION = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ŧ": "t", "ı": "i", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th"}
 )
@@ -83,9 +85,10 @@ def normalise(text: str) -> str:
     """Return the text without the differences that do not count when words are compared.
 
     Compatibility forms are unified (NFKC), case is folded, digits of any script become 0 to 9, the letter
-    forms of Arabic and Persian keyboards become one; accents on Latin, Greek and Cyrillic letters,
-    vowel points of Hebrew and Arabic, variation selectors, control characters, lone surrogates and
-    invisible formatting characters are removed, and white space becomes single spaces with none at the ends.
+    forms of Arabic and Persian keyboards become one, and so do simplified, traditional and Japanese
+    characters; accents on Latin, Greek and Cyrillic letters, vowel points of Hebrew and Arabic, variation
+    selectors, control characters, lone surrogates and invisible formatting characters are removed, and
+    white space becomes single spaces with none at the ends.
     """
     if text.isascii():
         folded = text.lower()
@@ -93,7 +96,7 @@ def normalise(text: str) -> str:
         folded = unicodedata.normalize("NFKC", _ACCENT_FLOOD.sub(r"\1", text)).casefold()
         folded = _without_accents(unicodedata.normalize("NFD", folded))
         folded = unicodedata.normalize("NFKC", folded).translate(_LETTERS_WITHOUT_DECOMPOSITION)
-        folded = folded.translate(_ARABIC_LETTERS)
+        folded = with_simplified_han(folded.translate(_ARABIC_LETTERS))
         folded = _NOT_ASCII_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), folded)
     if not folded.isprintable():
         folded = "".join(character for character in folded if _is_kept(character))
