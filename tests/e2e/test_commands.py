@@ -212,7 +212,7 @@ def test_a_folder_on_an_unplugged_disk_does_not_stop_the_others(
         (["index", "/does/not/exist"], 3, "No such folder"),
         (["search"], 2, "Nothing to search for"),
         (["search", "x", "--mode", "psychic"], 2, "--mode cannot be 'psychic'"),
-        (["show", "/does/not/exist.png"], 3, "Not in the library"),
+        (["show", "/does/not/exist.png"], 3, "no such file"),
         (["edit", "/does/not/exist.png"], 2, "Nothing to change"),
         (["models", "show", "no-such-model"], 3, "no-such-model"),
         (["nonsense"], 2, "nonsense"),

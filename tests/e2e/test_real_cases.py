@@ -163,3 +163,29 @@ def test_words_and_names_that_are_not_utf8_are_one_sentence(smallsight, folder):
     ):
         _, err = smallsight.run(*arguments, code=code) if code is not None else ("", "")
         assert "Traceback" not in err
+
+
+def test_a_damaged_picture_has_one_problem_and_no_thumbnail(smallsight, folder, monkeypatch):
+    monkeypatch.setenv("SMALLSIGHT_INDEX__OCR", "true")
+    path = card(folder / "half.png")
+    path.write_bytes(path.read_bytes()[:200])
+    smallsight.run("index", folder)
+    shown = smallsight.json("show", path)
+    assert (len(shown["problems"]), shown["thumbnail"]) == (1, None)
+    assert [hit["thumbnail"] for hit in smallsight.json("search", "half", "--mode", "keyword")] == [None]
+
+
+def test_what_was_never_indexed_is_told_what_would_help(smallsight, folder):
+    card(folder / "a.png")
+    smallsight.run("index", folder)
+    (folder / "clip.mp4").write_bytes(b"x")
+    (folder / "notes.txt").write_text("x")
+    card(folder / "new.png", 2)
+    for name, words in (
+        ("clip.mp4", "videos are not indexed"),
+        ("notes.txt", "not a picture"),
+        ("new.png", "smallsight index"),
+        ("nowhere.png", "no such file"),
+        (".", "This is a folder"),
+    ):
+        assert words in smallsight.run("show", folder / name, code=3)[1]

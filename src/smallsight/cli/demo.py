@@ -186,7 +186,7 @@ def _print_next_steps(out: Output, *, is_own: bool) -> None:
         ("smallsight doctor", "what this machine has and what is missing"),
     ]
     if not is_own:
-        steps.insert(0, ("make demo PICTURES=folder", "the same with your own pictures"))
+        steps.insert(0, ("smallsight demo --pictures FOLDER", "the same with your own pictures"))
     out.note("\n[bold]Next[/]")
     for command, why in steps:
         out.note(f"  [bold cyan]{escape(command):<34}[/] {escape(why)}")

@@ -296,7 +296,7 @@ def _library(settings: Settings) -> CheckResult:
             "library",
             Severity.NOTE,
             f"{text}; {summary.num_failed:,} failed",
-            "smallsight index --retry-failed",
+            "`smallsight show PICTURE` says why; `smallsight index --retry-failed` tries again",
         )
     return CheckResult("library", Severity.GOOD, text)
 

@@ -69,7 +69,7 @@ def edit(
     out.note("[dim]Words are searchable now; `smallsight index` updates the search by meaning.[/]")
 
 
-def report_details(out: Output, details: PictureDetails, thumbnail: Path, ocr_side_px: int) -> None:
+def report_details(out: Output, details: PictureDetails, thumbnail: Path | None, ocr_side_px: int) -> None:
     """Print what is known about a picture, and what of it the text reader did not see."""
     data: dict[str, Any] = {
         "paths": [str(path) for path in details.paths],
@@ -86,7 +86,7 @@ def report_details(out: Output, details: PictureDetails, thumbnail: Path, ocr_si
         "description_model": details.description_model,
         "tags": list(details.tags),
         "machine_tags": list(details.machine_tags),
-        "thumbnail": str(thumbnail),
+        "thumbnail": None if thumbnail is None else str(thumbnail),
         "problems": list(details.problems),
     }
     if out.json:

@@ -85,7 +85,7 @@ def find_similar(application: Application, path: Path, limit: int) -> list[Hit]:
     return list(application.searcher.similar(content_id, limit=limit))
 
 
-def hit_as_data(hit: Hit, thumbnail: Path) -> dict[str, Any]:
+def hit_as_data(hit: Hit, thumbnail: Path | None) -> dict[str, Any]:
     """Return a hit as plain data for ``--json``; paths are absolute."""
     return {
         "path": str(hit.path),
@@ -100,11 +100,11 @@ def hit_as_data(hit: Hit, thumbnail: Path) -> dict[str, Any]:
         "tags": list(hit.tags),
         "width_px": hit.width_px,
         "height_px": hit.height_px,
-        "thumbnail": str(thumbnail),
+        "thumbnail": None if thumbnail is None else str(thumbnail),
     }
 
 
-def print_hit(out: Output, number: int, hit: Hit, thumbnail: Path) -> None:
+def print_hit(out: Output, number: int, hit: Hit, thumbnail: Path | None) -> None:
     """Print one hit as text: its path, how it was found, an excerpt, and its thumbnail's path."""
     from rich.text import Text
 
@@ -122,7 +122,8 @@ def print_hit(out: Output, number: int, hit: Hit, thumbnail: Path) -> None:
         out.console.print(Text("     ").append_text(_one_line(excerpt)))
     for path in hit.other_paths:
         out.console.print(Text(f"     same picture: {on_one_line(path)}", style="dim"))
-    out.console.print(Text(f"     thumbnail: {on_one_line(thumbnail)}", style="dim"))
+    if thumbnail is not None:
+        out.console.print(Text(f"     thumbnail: {on_one_line(thumbnail)}", style="dim"))
 
 
 def _report(out: Output, application: Application, hits: list[Hit] | tuple[Hit, ...]) -> None:

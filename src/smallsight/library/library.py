@@ -21,6 +21,7 @@ from smallsight.library.search.sqlite.search_text import refresh_search_text
 from smallsight.library.stages.describe import DESCRIBE
 from smallsight.library.stages.read import READ
 from smallsight.library.texts import add_tags, remove_tags, renew_searchable
+from smallsight.media.file_kinds import FileKind, kind_of_file
 from smallsight.policy.valid_text import is_valid_text
 
 _IDS_PER_STATEMENT = 500
@@ -169,9 +170,7 @@ class Library:
                     ).scalar()
                     if content_id is not None:
                         return int(content_id)
-        raise NotInLibraryError(
-            f"Not in the library: {wanted}", hint=f"run `smallsight index {wanted.parent}` first."
-        )
+        raise _not_in_library(wanted)
 
     def duplicates(self) -> list[tuple[Path, ...]]:
         """Return groups of files with the same bytes."""
@@ -212,9 +211,9 @@ class Library:
                 machine_tags=_tags_of(connection, content_id, content_tag.c.source == "machine"),
                 problems=tuple(
                     connection.execute(
-                        sa.select(outcome.c.error).where(
-                            outcome.c.content_id == content_id, outcome.c.status == OutcomeStatus.FAILED
-                        )
+                        sa.select(outcome.c.error)
+                        .where(outcome.c.content_id == content_id, outcome.c.status == OutcomeStatus.FAILED)
+                        .distinct()
                     ).scalars()
                 ),
             )
@@ -265,6 +264,21 @@ class Library:
                 remove_tags(connection, same_id, tags_removed)
                 renew_searchable(connection, [same_id])
         return self.details(content_id)
+
+
+def _not_in_library(path: Path) -> NotInLibraryError:
+    """Return the error for a path that was never indexed, with a hint for what is there."""
+    if not path.exists():
+        return NotInLibraryError(f"There is no such file: {path}", hint="check the path.")
+    if path.is_dir():
+        return NotInLibraryError(f"This is a folder, not a picture: {path}", hint="give a picture file.")
+    kind = kind_of_file(path)
+    hint = f"run `smallsight index {path.parent}` first."
+    if kind is FileKind.VIDEO:
+        hint = "videos are not indexed; `smallsight describe` describes one."
+    elif kind is not FileKind.PICTURE:
+        hint = "it is not a picture, so that indexing its folder would pass it over."
+    return NotInLibraryError(f"Not in the library: {path}", hint=hint)
 
 
 def _resolved_folder(path: Path) -> Path:

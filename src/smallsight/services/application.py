@@ -81,6 +81,7 @@ class Application:
         """Search without loading the embedder; call it before the first search."""
         self._words_only = True
 
-    def thumbnail(self, sha256: str) -> Path:
-        """Return the path of the thumbnail of the content with this hash."""
-        return thumbnail_path(self.settings.thumbnails_dir, sha256)
+    def thumbnail(self, sha256: str) -> Path | None:
+        """Return the path of the thumbnail of the content with this hash; None if there is none."""
+        path = thumbnail_path(self.settings.thumbnails_dir, sha256)
+        return path if path.is_file() else None
