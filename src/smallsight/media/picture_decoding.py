@@ -31,6 +31,7 @@ from smallsight.media.container_scan import (
     gif_canvas_px,
     webp_canvas_px,
 )
+from smallsight.media.cut_jpegs import with_end
 from smallsight.media.decoder_errors import DECODER_ERRORS
 from smallsight.media.formats import has_heif
 from smallsight.media.library_limits import lift_heif_limits, raise_if_limited
@@ -136,6 +137,10 @@ def decode_picture(data: bytes, request: DecodeRequest) -> DecodedParts:
             ) from error
         except DECODER_ERRORS as error:
             _tell_limits(data, request)
+            completed = with_end(data) if request.format == "JPEG" else None
+            if completed is not None:
+                with contextlib.suppress(*DECODER_ERRORS):
+                    return _decode(completed, request)
             raise CorruptPictureError(
                 f"The {request.format} data is damaged, truncated or of an unsupported kind.",
                 hint="open it in another program and save it again, or copy it again.",

@@ -200,6 +200,14 @@ def test_cut_files_are_corrupt(encode, scene, name, tenths):
     assert "0x" not in str(caught.value)
 
 
+@pytest.mark.parametrize("num_bytes", [1, 2, 6, 40])
+def test_a_jpeg_without_its_last_bytes_is_shown_as_viewers_do(encode, scene, num_bytes):
+    data = encode(scene, "JPEG")
+    whole, cut = decode(data, "JPEG", max_side_px=200), decode(data[:-num_bytes], "JPEG", max_side_px=200)
+    difference = np.abs(np.asarray(whole.image, np.int16) - np.asarray(cut.image, np.int16)).max(axis=(1, 2))
+    assert (difference[: -len(difference) // 3] == 0).all()
+
+
 def test_bytes_of_another_format_are_corrupt(encode, scene):
     with pytest.raises(CorruptPictureError):
         decode(encode(scene, "PNG"), "JPEG")
