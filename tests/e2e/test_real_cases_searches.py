@@ -40,6 +40,10 @@ TEXTS = [
     "room ۱۲۳ of علي",
     "學校 library",
     "图书馆",
+    "#lanternfest with @nasa",
+    "error on grammar::fa with --error-on-warnings",
+    "ubuntu 24.10 has disk 80% usage",
+    "it's e=mc2 [bracket] why? semi;colon <label>",
 ]
 
 
@@ -108,6 +112,17 @@ def found(library: Command, words: str) -> set[int]:
         ("علی", {22}),
         ("学校", {23}),
         ("図書館", {24}),
+        ("#lanternfest", {25}),  # dogsheep-beta#14
+        ("@nasa", {25}),  # mulder#152
+        ("grammar::fa", {26}),  # tinyfts#2
+        ('"--error-on-warnings"', {26}),  # docs-mcp-server#262
+        ("ubuntu 24.10", {27}),  # cis-bench#12
+        ("disk 80% usage", {27}),  # arra-oracle-v3#690
+        ("it's", {28}),  # hermes-agent#79285, and the next four
+        ("e=mc2", {28}),
+        ("[bracket]", {28}),
+        ("why?", {28}),
+        ("semi;colon <label>", {28}),
         ("q08.png", {8}),
         ("Q08", {8}),
         ("NEAR(", set()),
