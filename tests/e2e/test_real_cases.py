@@ -189,3 +189,62 @@ def test_what_was_never_indexed_is_told_what_would_help(smallsight, folder):
         (".", "This is a folder"),
     ):
         assert words in smallsight.run("show", folder / name, code=3)[1]
+
+
+@pytest.mark.parametrize("removed_first", [True, False])
+def test_a_folder_renamed_while_the_program_is_off_keeps_its_words(smallsight, folder, removed_first):
+    """immich#18933, photoprism#568"""
+    old, new = folder / "old", folder / "new"
+    card(old / "cat.png")
+    smallsight.run("index", old)
+    smallsight.run("edit", old / "cat.png", "--tag", "cats", "--description", "Felix on the roof")
+    old.rename(new)
+    steps = [("folders", "remove", old), ("index", new)]
+    for step in steps if removed_first else reversed(steps):
+        smallsight.run(*step)
+    assert smallsight.json("show", new / "cat.png")["tags"] == ["cats"]
+    assert paths_found(smallsight, "Felix") == ["cat.png"]
+
+
+def test_what_is_excluded_later_leaves_the_search_and_comes_back(smallsight, folder, monkeypatch):
+    """photoprism#1419"""
+    card(folder / "private" / "a.png", 1)
+    card(folder / "open" / "b.png", 2)
+    smallsight.run("index", folder)
+    smallsight.run("edit", folder / "private" / "a.png", "--tag", "mine")
+    with monkeypatch.context() as patch:
+        patch.setenv("SMALLSIGHT_INDEX__EXCLUDE", '["private"]')
+        assert smallsight.json("index")["folders"][0]["vanished"] == 1
+        assert paths_found(smallsight, "") == ["b.png"]
+    (folder / "open" / ".nomedia").touch()
+    smallsight.run("index")
+    assert paths_found(smallsight, "") == ["a.png"]
+    assert paths_found(smallsight, "tag:mine") == ["a.png"]
+
+
+def test_names_that_shells_and_tables_stumble_on(smallsight, folder):
+    """LibrePhotos#148 and others: quotes, blanks, dashes, accents as marks, 240 bytes"""
+    names = ['it\'s "q" $HOME.png', " .png", "-dash.png", "ü" * 115 + ".png", "Cafe\u0301 Zu\u0308rich.png"]
+    for number, name in enumerate(names):
+        card(folder / name, number)
+    assert smallsight.json("index", folder)["folders"][0]["added"] == len(names)
+    assert paths_found(smallsight, "") == sorted(names)
+    assert paths_found(smallsight, "zürich") == [names[-1]]
+    for name in names:
+        assert smallsight.json("show", folder / name)["paths"] == [str(folder / name)]
+
+
+def test_a_file_instead_of_a_folder_and_a_folder_instead_of_a_file(smallsight, folder):
+    path = card(folder / "a.png")
+    assert "Not a folder" in smallsight.run("index", path, code=3)[1]
+    assert "This is a folder" in smallsight.run("describe", folder, code=3)[1]
+
+
+def test_a_loop_of_links_ends_and_a_linked_root_is_its_folder(smallsight, folder, monkeypatch):
+    """LibrePhotos#148, photoprism#414"""
+    monkeypatch.setenv("SMALLSIGHT_INDEX__FOLLOW_SYMLINKS", "true")
+    card(folder / "real" / "a.png")
+    (folder / "real" / "loop").symlink_to(folder)
+    (folder / "root").symlink_to(folder / "real")
+    assert smallsight.json("index", folder / "root")["folders"][0]["added"] == 1
+    assert [one["path"] for one in smallsight.json("folders")] == [str(folder / "real")]
