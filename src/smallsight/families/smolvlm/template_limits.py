@@ -66,7 +66,7 @@ class _GenerationTag(Extension):
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
-class _Measured(NodeTransformer):
+class _Bounding(NodeTransformer):
     """Sends loops, concatenations and literal text through the environment's checks."""
 
     def visit_For(self, node: nodes.For) -> nodes.For:  # noqa: N802 - Jinja's naming
@@ -151,7 +151,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         return checked
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-        tree = _Measured().visit(super()._parse(source, name, filename))
+        tree = _Bounding().visit(super()._parse(source, name, filename))
         return cast("nodes.Template", tree.set_environment(self))
 
     def _finalized(self) -> Callable[..., Any]:
