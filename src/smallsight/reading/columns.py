@@ -24,7 +24,7 @@ _WIDE = 0.55  # of the whole width: a heading above the columns, or a footer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Span:
+class _LineBox:
     """A line and its upright box, in pixels."""
 
     line: TextLine
@@ -47,12 +47,12 @@ def in_columns(lines: Sequence[TextLine], width_px: int, height_px: int) -> list
     return [span.line for span in _ordered([_span(line, width_px, height_px) for line in lines])]
 
 
-def _span(line: TextLine, width_px: int, height_px: int) -> _Span:
+def _span(line: TextLine, width_px: int, height_px: int) -> _LineBox:
     xs, ys = [x * width_px for x, _ in line.box], [y * height_px for _, y in line.box]
-    return _Span(line, min(xs), min(ys), max(xs), max(ys))
+    return _LineBox(line, min(xs), min(ys), max(xs), max(ys))
 
 
-def _ordered(spans: list[_Span]) -> list[_Span]:
+def _ordered(spans: list[_LineBox]) -> list[_LineBox]:
     if len(spans) < 2 * _MIN_LINES:
         return spans
     if (gutter := _gutter(spans)) is not None:
@@ -62,8 +62,8 @@ def _ordered(spans: list[_Span]) -> list[_Span]:
     widest = _WIDE * (max(one.right for one in spans) - min(one.left for one in spans))
     if all(one.width > widest for one in spans) or not any(one.width > widest for one in spans):
         return spans
-    ordered: list[_Span] = []
-    band: list[_Span] = []
+    ordered: list[_LineBox] = []
+    band: list[_LineBox] = []
     for one in spans:
         if one.width > widest:
             ordered += [*_ordered(band), one]
@@ -73,7 +73,7 @@ def _ordered(spans: list[_Span]) -> list[_Span]:
     return [*ordered, *_ordered(band)]
 
 
-def _gutter(spans: list[_Span]) -> float | None:
+def _gutter(spans: list[_LineBox]) -> float | None:
     """Return the x at which the widest gap begins that parts two columns of prose, or None."""
     least_gap = _MIN_GAP * median(one.height for one in spans)
     best, best_gap = None, least_gap
@@ -87,7 +87,7 @@ def _gutter(spans: list[_Span]) -> float | None:
     return best
 
 
-def _are_columns(left: list[_Span], right: list[_Span], gap: float) -> bool:
+def _are_columns(left: list[_LineBox], right: list[_LineBox], gap: float) -> bool:
     for side in (left, right):
         if len(side) < _MIN_LINES:
             return False
@@ -100,6 +100,6 @@ def _are_columns(left: list[_Span], right: list[_Span], gap: float) -> bool:
     return shared >= _MIN_SHARED_ROWS * len(fewer)
 
 
-def _share_a_row(one: _Span, other: _Span) -> bool:
+def _share_a_row(one: _LineBox, other: _LineBox) -> bool:
     common = min(one.bottom, other.bottom) - max(one.top, other.top)
     return common > 0.2 * min(one.height, other.height)
