@@ -17,6 +17,7 @@ from smallsight.settings import Limits
 __all__ = ["check_size", "show_image"]
 
 _ORIENTATION_TAG = 0x0112
+_JPEG_SCALES = (1, 2, 4, 8)
 
 
 def show_image(image: Image.Image, limits: Limits) -> Image.Image:
@@ -24,9 +25,12 @@ def show_image(image: Image.Image, limits: Limits) -> Image.Image:
 
     The image itself is returned if it is that already, and is never changed. Raises only PictureError.
     """
-    check_size(image.size, limits, "resize the image")
+    scale = _jpeg_scale(image, limits)
+    check_size((-(-image.width // scale), -(-image.height // scale)), limits, "resize the image")
     try:
         image.load()
+        if scale > 1:
+            image = image.reduce(scale)
         orientation = _orientation(image)
         profile = image.info.get("icc_profile")
         if image.mode == "RGB" and profile is None and "transparency" not in image.info:
@@ -54,6 +58,14 @@ def check_size(size: tuple[int, int], limits: Limits, remedy: str) -> None:
             f"Image has a side that is too long: {max(size)} px (limit {limits.max_image_side_px}).",
             hint=f"raise limits.max_image_side_px or {remedy}.",
         )
+
+
+def _jpeg_scale(image: Image.Image, limits: Limits) -> int:
+    """Return by how much a huge JPEG is reduced, as its file would be; its sides still have to be allowed."""
+    if image.format not in ("JPEG", "MPO") or max(image.size) > limits.max_image_side_px:
+        return 1
+    sizes = {one: -(-image.width // one) * -(-image.height // one) for one in _JPEG_SCALES}
+    return next((one for one, pixels in sizes.items() if pixels <= limits.max_image_pixels), 1)
 
 
 def _is_full_range(image: Image.Image) -> bool:

@@ -12,6 +12,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 from handmade_files import DISPLAY_P3, png
 from smallsight.errors import CorruptPictureError, PictureTooLargeError
 from smallsight.media.caller_image import show_image
+from smallsight.media.decoder import PictureDecoder
 from smallsight.settings import Limits
 
 LIMITS = Limits()
@@ -203,6 +204,18 @@ def test_images_without_pixels_are_named():
         pass
     with pytest.raises(CorruptPictureError):
         shown(closed)
+
+
+@pytest.mark.parametrize(("max_pixels", "size"), [(1000, (20, 13)), (200, (10, 7)), (20, (5, 4))])
+def test_a_huge_jpeg_is_reduced_as_its_file_is(max_pixels: int, size: tuple[int, int]):
+    data = saved(scene("RGB"), "JPEG", 1, quality=95)
+    limits = Limits(max_image_pixels=max_pixels)
+    with Image.open(io.BytesIO(data)) as image, PictureDecoder(limits) as decoder:
+        rgb = show_image(image, limits)
+        expected = decoder.decode(data, wants_full_size=True).full_size_HWC
+        assert image.size == (WIDTH_PX, HEIGHT_PX), "the caller's image has not changed"
+    assert rgb.size == size == expected.shape[1::-1]
+    assert np.abs(np.asarray(rgb).astype(int) - expected).mean() < 12  # two ways of averaging
 
 
 def test_limits_hold_before_anything_is_decoded():
