@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-PRECISION_PATTERN = "^(auto|fp32|bf16|fp16|int8|int4|nf4)$"
+PRECISION_PATTERN = "^(auto|fp32|bf16|int8|int4)$"
 
 
 class MemorySettings(BaseModel):

@@ -28,6 +28,7 @@ from smallsight.model_settings import (
     ModelSettings,
 )
 from smallsight.policy.left_alone import LEFT_ALONE
+from smallsight.policy.setting_error import setting_error
 from smallsight.remote_settings import RemoteSettings
 
 __all__ = [
@@ -156,7 +157,7 @@ class DescribeSettings(BaseModel):
     precision: str = Field(
         "auto",
         pattern=PRECISION_PATTERN,
-        description="Precision of its weights: auto, fp32, bf16, fp16, int8, int4 or nf4.",
+        description="Precision of its weights: auto, fp32, bf16, int8 or int4.",
     )
     detail: str = Field(
         "auto",
@@ -381,12 +382,9 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(
-            f"Setting {name} cannot be {first['input']!r}: {first['msg']}.",
-            hint=f"check {config_path()} and the SMALLSIGHT_* environment variables.",
-        ) from error
+        source = f"{config_path()} and the SMALLSIGHT_* environment variables"
+        message, hint = setting_error(error.errors()[0], overrides, source)
+        raise SettingsError(message, hint=hint) from error
     except (OSError, ValueError) as error:  # unreadable or malformed TOML
         raise SettingsError(
             f"The settings could not be read: {error}.", hint=f"fix or remove {config_path()}."

@@ -8,6 +8,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -371,3 +372,26 @@ def test_memory_comes_back_when_models_go(forgetful: Server):
     assert num_loads(forgetful) == loads + 9
     forgetful.wait_until(lambda: forgetful.health()["models"] == [])
     forgetful.wait_until(lambda: forgetful.resident_bytes() < 1.1 * before_bytes)
+
+
+def test_a_template_that_freezes_never_runs_in_the_server(tmp_path: Path, folders: dict[str, Path]):
+    """Registered by an older version, so that nothing tried it; others are answered meanwhile."""
+    frozen = shutil.copytree(folders["tiny"], tmp_path / "frozen")
+    template = (
+        "{% set n = namespace(l=[], k=[]) %}{% for i in range(60) %}"
+        "{% set n.l = [n.l, n.l] %}{% set n.k = [n.k, n.k] %}{% endfor %}{{ n.l == n.k }}"
+    )
+    (frozen / "chat_template.json").write_text(json.dumps({"chat_template": template}))
+    home = register(tmp_path / "home", {"frozen": frozen})
+    slowest_s = 0.0
+    with running(home, threads="1") as server, ThreadPoolExecutor(1) as pool:
+        refused = pool.submit(server.ask, model="frozen", messages=QUESTION)
+        while not refused.done():
+            began_s = time.monotonic()
+            assert server.http.get("/health/live").status_code == 200
+            slowest_s = max(slowest_s, time.monotonic() - began_s)
+            time.sleep(0.05)
+        assert "The server's log says why" in refused.result().json()["error"]["message"]
+        assert server.ask(model="frozen", messages=QUESTION).status_code == refused.result().status_code
+        assert "has a damaged chat template: rendering it takes too long" in server.log.read_text()
+    assert slowest_s < 2

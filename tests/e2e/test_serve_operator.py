@@ -29,6 +29,22 @@ def print_settings(home: Path, *arguments: str, **environment: str) -> dict[str,
     return {one["name"]: (one["value"], one["origin"]) for one in json.loads(done.stdout)}
 
 
+@pytest.mark.parametrize(("model", "code"), [("nosuch", 3), ("SmolVLM-256M-Instruct", 5)])
+def test_a_model_that_cannot_be_loaded_ends_the_command_at_once(tmp_path: Path, model: str, code: int):
+    done = subprocess.run(
+        [sys.executable, "-m", "smallsight", "serve", "--port", "0", "--model", model],
+        env={**os.environ, "SMALLSIGHT_HOME": str(tmp_path), "HF_HUB_CACHE": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert "Listening" not in done.stderr
+    assert model in done.stderr
+    assert "hint:" in done.stderr
+
+
 def test_settings_are_shown_with_their_origin_before_it_starts(tmp_path: Path):
     file = tmp_path / "smallsight.toml"
     file.write_text('active_model = "filed"\nthreads = 2\n[server]\nport = 1\n')

@@ -15,6 +15,7 @@ import smallsight
 from smallsight.settings import Settings
 
 from .conftest import Command
+from .serving import data_url, running
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "src" / "smallsight" / "shipped" / "Smallsight-tiny"
@@ -67,6 +68,67 @@ def test_describing_many_says_what_describing_one_says(model):
     alone = [model.describe(image).text for image in images]
     assert [answer.text for answer in model.describe_many(images)] == alone
     assert all(text.startswith(("There", "A", "An")) for text in alone)
+
+
+def test_the_order_of_picture_and_words_does_not_matter(model):
+    for number in (1, 3):
+        picture = {"type": "image", "image": STICKERS / f"sticker_{number}.png"}
+        for question in ("What colour is it?", "Can you describe this image?"):
+            words = {"type": "text", "text": question}
+            first, second = (
+                model.ask([], [{"role": "user", "content": parts}]).token_ids
+                for parts in ([words, picture], [picture, words])
+            )
+            assert first == second
+
+
+@pytest.mark.parametrize(
+    "words", ["", "What's in this image?", "What\u2019s in this photo?", "Write a caption.", None]
+)
+def test_a_picture_without_words_and_near_words_are_described(model, words):
+    described = model.describe(STICKERS / "sticker_1.png").text
+    parts = [{"type": "image", "image": STICKERS / "sticker_1.png"}]
+    if words is not None:
+        parts.append({"type": "text", "text": words})
+    assert model.ask([], [{"role": "user", "content": parts}]).text == described
+    assert "bee" in described
+
+
+def test_the_guides_example_is_answered_by_the_server(tmp_path):
+    url = data_url((STICKERS / "sticker_1.png").read_bytes())
+    picture = {"type": "image_url", "image_url": {"url": url, "detail": "high"}}
+    with running(tmp_path / "home", "--model", "Smallsight-tiny") as server:
+        said = [
+            server.ask(model="Smallsight-tiny", messages=[{"role": "user", "content": parts}])
+            .raise_for_status()
+            .json()["choices"][0]["message"]["content"]
+            for parts in (
+                [{"type": "text", "text": "What is in this picture?"}, picture],
+                [picture, {"type": "text", "text": "What is in this picture?"}],
+                [picture],
+            )
+        ]
+    assert said[0] == said[1]
+    assert all("bee" in text for text in said)
+
+
+def test_what_it_cannot_do_is_said_where_nobody_chose_it(smallsight: Command):
+    sticker = STICKERS / "sticker_5.png"
+    out, err = smallsight.run("describe", sticker)
+    assert "flat drawings" in err
+    assert "models pull SmolVLM-256M-Instruct" in " ".join(err.split())
+    assert "flat drawings" not in out
+    for arguments in (("--model", "Smallsight-tiny"), ("--quiet",)):
+        assert "flat drawings" not in smallsight.run("describe", sticker, *arguments)[1]
+
+
+def test_an_empty_answer_is_never_silent(smallsight: Command):
+    stickers = [STICKERS / "sticker_1.png", STICKERS / "sticker_3.png"]
+    for pictures in (stickers[:1], stickers):
+        out, err = smallsight.run("describe", *pictures, "--prompt", "hello")
+        assert err.count("The model answered nothing about") == len(pictures)
+        assert "answered nothing" not in out
+        assert "answered nothing" not in smallsight.run("describe", *pictures)[1]
 
 
 def test_it_is_what_describes_when_nothing_else_is_chosen(smallsight: Command):

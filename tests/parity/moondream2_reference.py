@@ -1,9 +1,9 @@
 """moondream2 of 2025-01-09 in plain torch, to compare with: slow, without any cache, one request at a time.
 
 Written from the published network (vikhyat/moondream 8ac77eb), and imports nothing of Smallsight. Everything
-is float32; every answer and every place has a pass over the whole sequence. Two things differ from the
-publisher's code on purpose: Pillow's LANCZOS resizes instead of libvips, and a long strip is cut into no more
-crops than `max_crops`.
+is float32; every answer and every place has a pass over the whole sequence. Three things differ from the
+publisher's code on purpose: Pillow's LANCZOS resizes instead of libvips, a long strip is cut into no more
+crops than `max_crops`, and transparency lies on white instead of being dropped.
 """
 
 from __future__ import annotations
@@ -103,7 +103,8 @@ class Moondream2:
 
     def image_tokens(self, image: Image.Image) -> torch.Tensor:
         """What a picture becomes: [side * side, text width]; looked at once."""
-        rgb = image.convert("RGB")
+        rgb = image.convert("RGBA")
+        rgb = Image.alpha_composite(Image.new("RGBA", rgb.size, "white"), rgb).convert("RGB")
         key = repr(rgb.size).encode() + rgb.tobytes()
         if key not in self.seen:
             self.seen[key] = self.encode(rgb)

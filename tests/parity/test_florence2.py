@@ -32,6 +32,11 @@ def noise(width, height, mode="RGB"):
     return Image.fromarray(values[..., 0] if channels == 1 else values, mode if channels != 2 else "LA")
 
 
+def with_hole(image):
+    image.info["transparency"] = 3
+    return image
+
+
 PICTURES = [
     noise(97, 60),
     noise(1, 1),
@@ -39,6 +44,9 @@ PICTURES = [
     noise(640, 7),
     noise(50, 50, "L"),
     noise(200, 96, "RGBA"),
+    noise(80, 66, "LA"),
+    with_hole(noise(90, 60).quantize(16)),
+    noise(40, 50, "CMYK"),
 ]
 PROMPTS = [f"{task.token}a red car" if task.takes_input else task.token for task in TASKS.values()]
 PROMPTS.append("<REGION_TO_OCR><loc_5><loc_10><loc_500><loc_999>")
@@ -80,7 +88,7 @@ class Both:
         sentence = Reference._construct_prompts(known, prompt)[0]  # noqa: SLF001 - the reference has no public way
         text = "<image>" * self.processor.tokens_per_image + "<s>" + sentence + "</s>"
         ids = self.tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
-        pixels = self.images(images=image.convert("RGB"), return_tensors="pt").pixel_values
+        pixels = self.images(images=image, return_tensors="pt").pixel_values
         return {"input_ids": ids, "pixel_values": pixels, "attention_mask": torch.ones_like(ids)}
 
     def generate(self, inputs, **options):
@@ -143,7 +151,7 @@ def test_inputs_and_tokens_are_the_references(both, prompt):
 
 
 def test_several_prompts_at_once_are_answered_as_alone(both):
-    asked = [both.remember(prompt, image)[1] for prompt, image in zip(PROMPTS[:6], PICTURES, strict=True)]
+    asked = [both.remember(prompt, image)[1] for prompt, image in zip(PROMPTS[:6], PICTURES[:6], strict=True)]
     by_size = {}
     for memory in asked:
         by_size.setdefault(memory.padded_tokens, []).append(memory)

@@ -35,6 +35,27 @@ def ours(tmp_path_factory):
         yield model
 
 
+@pytest.mark.parametrize("question", ["What colour is it?", "What\u2019s in this image?", "", "a <image> b"])
+def test_the_prompt_is_that_of_transformers_wherever_the_picture_comes(reference, ours, question):
+    """Except that words which look like a control token are words."""
+    processor, _ = reference
+    image = Image.open(PICTURES[0]).convert("RGB")
+    parts = [{"type": "text", "text": question}, {"type": "image"}]
+    if "<image>" not in question:
+        prompt = processor.apply_chat_template(
+            [{"role": "user", "content": parts}], add_generation_prompt=True
+        )
+        inputs = processor(text=prompt, images=[image], return_tensors="pt")
+    counts = set()
+    for content in (parts, parts[::-1]):
+        shown = [part | ({"image": image} if part["type"] == "image" else {}) for part in content]
+        turns = [{"role": "user", "content": shown}]
+        counts.add(ours.ask([], turns, max_tokens=1, detail="high").usage.prompt_tokens)
+    assert len(counts) == 1
+    if "<image>" not in question:
+        assert counts == {inputs["input_ids"].shape[1]}
+
+
 @pytest.mark.parametrize("question", QUESTIONS)
 @pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.stem)
 def test_it_says_what_transformers_says(reference, ours, path, question):

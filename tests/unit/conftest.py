@@ -19,6 +19,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
+from tiny_smolvlm import SHAPES, make_checkpoint
+
 HUB_SERVER = Path(__file__).parent / "catalog" / "hub_server.py"
 
 
@@ -96,6 +98,12 @@ def running_hub() -> Iterator[LocalHub]:
 def model_files() -> dict[str, bytes]:
     """The files of a small SmolVLM-like repository."""
     return small_model_files()
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SmolVLM checkpoint that can be loaded; tests copy it."""
+    return make_checkpoint(tmp_path_factory.mktemp("tiny") / "my-model", SHAPES[0])
 
 
 @pytest.fixture

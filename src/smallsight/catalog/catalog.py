@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -13,6 +13,8 @@ from typing import Any
 from smallsight.catalog.entry import Architecture, Entry, Licence, Modality, Precision, Verdict
 from smallsight.errors import UnknownModelError
 
+_MIN_LIKENESS = 0.5
+_MIN_LIKENESS_OF_BEGINNING = 0.75
 _NOT_INHERITED = ("id", "name", "base")
 
 
@@ -58,10 +60,21 @@ class Catalog:
         return tuple(e for e in self.entries if e.name != entry.name and self.base_of(e).name == base)
 
 
+def _nearest(name: str, known_names: Iterable[str]) -> list[str]:
+    """Return up to three names that are similar, as a whole or in their beginning."""
+    scored: list[tuple[float, str]] = []
+    for known in known_names:
+        whole = difflib.SequenceMatcher(None, name, known).ratio()
+        beginning = difflib.SequenceMatcher(None, name, known[: len(name)]).ratio()
+        if whole >= _MIN_LIKENESS or (beginning >= _MIN_LIKENESS_OF_BEGINNING and len(name) > 2):
+            scored.append((max(whole, beginning), known))
+    return [known for _, known in sorted(scored, key=lambda one: one[0], reverse=True)[:3]]
+
+
 def unknown_model(name: str, known_names: list[str]) -> UnknownModelError:
     """Return the error for an unknown name, with up to three similar names as its hint."""
     by_folded = {known.casefold(): known for known in known_names}
-    near = difflib.get_close_matches(name.strip().casefold(), by_folded, n=3, cutoff=0.5)
+    near = _nearest(name.strip().casefold(), by_folded)
     if near:
         hint = f"did you mean {', '.join(by_folded[n] for n in near)}?"
     else:

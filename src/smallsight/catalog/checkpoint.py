@@ -66,13 +66,20 @@ def read_family(directory: Path, model_types: Mapping[str, str]) -> str:
 
 
 def mark_of_files(directory: Path) -> str:
-    """Return a fingerprint of the names, sizes and modification times in a folder; empty if it is gone."""
+    """Return a fingerprint of a folder's files, which a replaced file changes; empty if the folder is gone.
+
+    A replacement may keep size and modification time (``cp -p``, ``rsync -t``), but not inode and time of
+    change.
+    """
     try:
         with os.scandir(directory) as found:
             files = sorted((entry.name, entry.stat()) for entry in found)
     except OSError:
         return ""
-    marks = [f"{name} {status.st_size} {status.st_mtime_ns}" for name, status in files]
+    marks = [
+        f"{name} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
+        for name, status in files
+    ]
     return hashlib.sha256("\n".join(marks).encode()).hexdigest()[:16]
 
 

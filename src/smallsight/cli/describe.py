@@ -24,9 +24,13 @@ if TYPE_CHECKING:
 
 # Text from a picture must not control the terminal; line breaks and tabs are kept.
 
-_PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8", "int4", "nf4")
+_PRECISIONS = ("auto", "fp32", "bf16", "int8", "int4")
 _DETAILS = ("auto", "high", "low")
 _LENGTHS = ("short", "normal")
+_NOT_CHOSEN = (
+    "Smallsight-tiny, used when no model is chosen, knows flat drawings and large text only. "
+    "For photographs: smallsight models pull SmolVLM-256M-Instruct, then --model SmolVLM-256M-Instruct."
+)
 _SHEET_SUFFIXES = (".png", ".jpg", ".webp")
 
 
@@ -42,7 +46,7 @@ def describe(
         str | None, typer.Option("--prompt", help="A question or instruction; default: describe the picture.")
     ] = None,
     precision: Annotated[
-        str | None, typer.Option("--precision", help="auto, fp32, bf16, fp16, int8, int4 or nf4.")
+        str | None, typer.Option("--precision", help="auto, fp32, bf16, int8 or int4.")
     ] = None,
     detail: Annotated[
         str | None, typer.Option("--detail", help="Detail of large pictures: auto, high or low.")
@@ -88,11 +92,14 @@ def _run(settings: Settings, pictures: list[Path], frames: Path | None, out: Out
     options = describe_options(settings)
     try:
         with _load(settings, out) as model:
+            if settings.describe.model is None:
+                out.note(_NOT_CHOSEN)
             shown: list[PictureArgument] = list(pictures)
             if frames is not None:
                 shown = [_write_sheet(model, pictures[0], frames, out)]
             if len(pictures) == 1 and not out.json:
-                _stream(model, shown[0], options)
+                if not _stream(model, shown[0], options):
+                    _note_nothing(pictures[0], out)
                 return 0
             return _describe_each(model, pictures, shown, options, out)
     except KeyboardInterrupt:
@@ -151,8 +158,14 @@ def _load(settings: Settings, out: Output) -> Model:
         return load_describing_model(settings)
 
 
-def _stream(model: Model, picture: PictureArgument, options: DescribeOptions) -> None:
-    """Print the answer about one picture as it arrives."""
+def _note_nothing(picture: Path, out: Output) -> None:
+    from rich.markup import escape
+
+    out.note(f"The model answered nothing about {escape(on_one_line(picture))}: ask in other words.")
+
+
+def _stream(model: Model, picture: PictureArgument, options: DescribeOptions) -> bool:
+    """Print the answer about one picture as it arrives; return whether it holds any text."""
     pieces = model.stream(
         picture,
         options.prompt,
@@ -160,16 +173,17 @@ def _stream(model: Model, picture: PictureArgument, options: DescribeOptions) ->
         max_tokens=options.max_tokens,
         detail=options.detail,
     )
-    has_output = False
+    has_output = has_text = False
     try:
         for piece in pieces:
-            has_output = True
+            has_output, has_text = True, has_text or bool(piece.strip())
             sys.stdout.write(in_lines(piece))
             sys.stdout.flush()
     finally:
         if has_output:
             sys.stdout.write("\n")
             sys.stdout.flush()
+    return has_text
 
 
 def _describe_each(
@@ -196,6 +210,8 @@ def _describe_each(
         else:
             sys.stdout.write(f"{on_one_line(picture)}\n{in_lines(answer.text)}\n\n")
             sys.stdout.flush()
+        if not isinstance(answer, SmallsightError) and not answer.text.strip():
+            _note_nothing(picture, out)
     if out.json:
         out.emit(rows)
     return exit_code

@@ -137,8 +137,12 @@ def add(
     quiet: QuietFlag = False,
 ) -> None:
     """Check a folder and register it as a model; the folder is neither moved nor changed."""
+    from smallsight.services.logs import configure_logging
+
     output = get_output(json=json, quiet=quiet)
-    model = _service().add(directory, name)
+    settings = _settings()
+    configure_logging(settings.log_level, settings.log_format)
+    model = _service(settings).add(directory, name)
     if output.json:
         output.emit({"name": model.name, "directory": str(model.directory), "family": model.family})
         return

@@ -37,6 +37,7 @@ def serve(
     if print_settings:
         show_settings(out, flags)
         return
+    from smallsight.inventory.names import FOR_CLIENTS, Names
     from smallsight.serve.process import serve as run
     from smallsight.services.live_settings import LiveSettings
     from smallsight.services.logs import configure_logging
@@ -44,6 +45,8 @@ def serve(
     live = LiveSettings(flags)
     settings = live.current()
     configure_logging(settings.log_level, settings.log_format)
+    if model is not None:
+        Names().resolve(model, FOR_CLIENTS, settings)  # raises for a name that nothing has
 
     def print_url(url: str) -> None:
         if out.json:

@@ -50,5 +50,8 @@ def load_engine(
     loader = LOADERS.get((engine, family))
     if loader is None:
         raise ModelNotRunnableError(f"The engine {engine!r} cannot run {family} models.")
+    record = FAMILIES[family]
+    if record.check_template is not None:
+        record.check_template(model_dir, prepared_dir)
     request = LoadRequest(model_dir, scheme, threads, prepared_dir, options or EngineOptions(), on_progress)
-    return loader(FAMILIES[family], request)
+    return loader(record, request)

@@ -52,7 +52,9 @@ class Family:
     """A model family; ``title`` is its name in messages.
 
     ``tensor_shapes`` and ``kv_cache_bytes`` take an architecture's sizes. ``open_inline`` opens a folder for
-    engines that run ``Plan.INLINE``; it imports its dependencies when called.
+    engines that run ``Plan.INLINE``. ``check_weights`` compares the headers of a folder's weights with its
+    configuration. ``check_template`` tries the folder's chat template; the second folder remembers results.
+    Both raise BrokenCheckpointError or ModelNotRunnableError. All import their dependencies when called.
     """
 
     name: str
@@ -63,3 +65,12 @@ class Family:
     capabilities: Capabilities
     prompts: Prompts
     open_inline: Callable[[Path, Scheme, int], InlineModel] | None = None
+    check_weights: Callable[[Path], None] | None = None
+    check_template: Callable[[Path, Path | None], None] | None = None
+
+    def check_folder(self, model_dir: Path, notes_dir: Path | None) -> None:
+        """Check what can be checked before the first load; raises as its parts do."""
+        if self.check_weights is not None:
+            self.check_weights(model_dir)
+        if self.check_template is not None:
+            self.check_template(model_dir, notes_dir)

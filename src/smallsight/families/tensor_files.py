@@ -6,7 +6,7 @@ The safetensors package cannot read bfloat16 into numpy; this can, for any famil
 from __future__ import annotations
 
 import mmap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,13 +55,11 @@ class TensorFiles:
         if hasattr(mmap, "MADV_DONTNEED"):
             self._map.madvise(mmap.MADV_DONTNEED)
 
-    def _claim(self, name: str, shape: tuple[int, ...]) -> StoredTensor:
-        """Return a tensor's checked header entry and mark it as taken."""
+    def check(self, name: str, shape: tuple[int, ...]) -> StoredTensor:
+        """Return a tensor's header entry; raises BrokenCheckpointError for another shape or type."""
         entry = self._entries.get(name)
         if entry is None:
             raise BrokenCheckpointError(f"{self._path} has no tensor {name}.", hint=HINT)
-        if name not in self._untaken:
-            raise BrokenCheckpointError(f"Tensor {name} of {self._path} is used twice.")
         if entry.shape != shape:
             raise BrokenCheckpointError(
                 f"Tensor {name} of {self._path} has shape {list(entry.shape)}, expected {list(shape)}.",
@@ -72,6 +70,13 @@ class TensorFiles:
                 f"Tensor {name} of {self._path} is stored as {entry.dtype}, expected {' or '.join(KINDS)}.",
                 hint="use a checkpoint in one of these types.",
             )
+        return entry
+
+    def _claim(self, name: str, shape: tuple[int, ...]) -> StoredTensor:
+        """Return a tensor's checked header entry and mark it as taken."""
+        entry = self.check(name, shape)
+        if name not in self._untaken:
+            raise BrokenCheckpointError(f"Tensor {name} of {self._path} is used twice.")
         self._untaken.remove(name)
         return entry
 
@@ -106,6 +111,11 @@ class CheckpointParts:
     def part_with(self, name: str) -> TensorFiles:
         """Return the file that still has this tensor, or the first file, which then raises the error."""
         return next((part for part in self._parts if name in part.untaken), self._parts[0])
+
+    def check_shapes(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Raise BrokenCheckpointError unless these tensors have these shapes; reads headers only."""
+        for name, shape in shapes.items():
+            self.part_with(name).check(name, shape)
 
     def take(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """Return a tensor as float32, once; see ``TensorFiles.take``."""

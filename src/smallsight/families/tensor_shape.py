@@ -9,6 +9,8 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+MAX_LAYERS = 1000  # far above any model; more in a configuration would take for ever to list
+
 
 class Role(StrEnum):
     """The part of a model that a tensor belongs to; quantisation is decided per part."""

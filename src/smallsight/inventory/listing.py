@@ -18,6 +18,7 @@ from smallsight.catalog.hub import Hub, OnBytes, Pulled, remove_from_cache
 from smallsight.catalog.hub_cache import repository_of_snapshot
 from smallsight.catalog.registered import RegisteredModel
 from smallsight.errors import ArgumentError, ModelError, ModelUnavailableError
+from smallsight.families.registry import find_family
 from smallsight.inventory.footprint import parameter_count, running_bytes, weights_bytes
 from smallsight.inventory.names import HERE, Names
 from smallsight.machine.memory import usable_memory_bytes
@@ -156,6 +157,7 @@ class ModelService:
                 f"{directory} holds a {checkpoint.family} model, but {entry.name} is a {entry.family} model.",
                 hint="register it under another name: --name NAME.",
             )
+        find_family(checkpoint.family).check_folder(directory, self._settings.prepared_dir)
         model = RegisteredModel(name if entry is None else entry.name, directory, checkpoint.family)
         self._files.registered.add(model)
         return model

@@ -12,7 +12,7 @@ from PIL import Image, ImageChops, ImageCms
 
 from smallsight.media.png_chunks import MAX_PROFILE_BYTES
 
-__all__ = ["to_srgb"]
+__all__ = ["lab_to_srgb", "to_srgb"]
 
 _KINDS = {"RGB": "RGB ", "L": "GRAY", "CMYK": "CMYK"}
 _CHANNELS = {"RGB": 3, "L": 1, "CMYK": 4}
@@ -33,6 +33,21 @@ def to_srgb(image: Image.Image, profile: object) -> Image.Image:
     except _PROFILE_ERRORS:
         return image
     return image if converted is None else converted
+
+
+def lab_to_srgb(image: Image.Image) -> Image.Image:
+    """Return a CIE LAB image in sRGB as RGB; its white point is D50, as in files of graphics programs."""
+    converted = ImageCms.applyTransform(image, _lab_transform())
+    if converted is None:
+        raise ValueError("LittleCMS converted nothing")
+    return converted
+
+
+@lru_cache(maxsize=1)
+def _lab_transform() -> ImageCms.ImageCmsTransform:
+    return ImageCms.buildTransform(
+        ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB"
+    )
 
 
 @lru_cache(maxsize=4)

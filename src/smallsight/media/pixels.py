@@ -7,7 +7,7 @@ import math
 from PIL import Image
 
 from smallsight.errors import UnsupportedFormatError
-from smallsight.media.colour_profile import to_srgb
+from smallsight.media.colour_profile import lab_to_srgb, to_srgb
 from smallsight.media.ground import choose_ground
 
 __all__ = ["fit_within", "scaled_size", "to_rgb", "turn_upright"]
@@ -59,8 +59,8 @@ def to_rgb(
 
     Transparency is laid on white, or on a dark ground where white would hide the picture. ``is_full_range``
     means that 16-bit grey uses all of 0-65535, as in PNG; otherwise the range is estimated from the pixels.
-    ``profile`` is the embedded ICC profile, if any. Raises UnsupportedFormatError for unsupported colour
-    spaces such as LAB.
+    ``profile`` is the embedded ICC profile, if any. Raises UnsupportedFormatError for a colour space that
+    no format of pictures has.
     """
     if image.mode in _DEEP_GREY:
         grey = _deep_grey_to_8bit(image, min_size, is_full_range=is_full_range)
@@ -69,6 +69,8 @@ def to_rgb(
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     if image.mode in _WITH_ALPHA:
         return _on_ground(image, min_size, profile)
+    if image.mode == "LAB":
+        return lab_to_srgb(_shrink_by_averaging(image, min_size))
     if image.mode in _OPAQUE:
         image = _shrink_by_averaging(image, min_size)
         return to_srgb(image, profile).convert("RGB")

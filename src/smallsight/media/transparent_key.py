@@ -7,10 +7,11 @@ wrongly match.
 from __future__ import annotations
 
 import io
+import sys
 
 from PIL import Image, ImageChops, PngImagePlugin
 
-__all__ = ["apply_key"]
+__all__ = ["apply_key", "apply_loaded_key"]
 
 _IHDR_DEPTH_AT = 24  # the signature, the chunk's length and name, and two sides come before it
 
@@ -28,10 +29,7 @@ def apply_key(opened: Image.Image, data: bytes) -> Image.Image:
         grey = opened.convert("L")
         return _with_alpha(grey, _equals(grey, key * 255 // ((1 << depth) - 1)))
     if isinstance(key, int) and opened.mode.startswith("I;16"):
-        raw = opened.tobytes()  # little-endian
-        low, high = (Image.frombytes("L", opened.size, raw[start::2]) for start in (0, 1))
-        hidden = ImageChops.darker(_equals(low, key & 0xFF), _equals(high, key >> 8))
-        return _with_alpha(high, hidden)
+        return _with_alpha(*_deep_grey(opened, key))
     if isinstance(key, tuple) and opened.mode == "RGB":
         if depth != 16:
             return _with_alpha(opened, _all_equal(opened, key))
@@ -42,6 +40,44 @@ def apply_key(opened: Image.Image, data: bytes) -> Image.Image:
         )
         return _with_alpha(opened, hidden)
     return opened
+
+
+def apply_loaded_key(image: Image.Image) -> Image.Image:
+    """Return a loaded image with its transparent colour as an alpha channel; other images unchanged.
+
+    Of a PNG's depth only what Pillow keeps is left: 2 and 4 bits are recognised by the values in use, and of
+    16-bit colours the upper 8 bits are compared.
+    """
+    key = image.info.get("transparency")
+    if isinstance(key, int) and image.mode in ("1", "L"):
+        grey = image.convert("L")
+        return _with_alpha(grey, _equals(grey, _scaled_key(grey, key, is_bit=image.mode == "1")))
+    if isinstance(key, int) and image.mode.startswith("I;16"):
+        return _with_alpha(*_deep_grey(image, key))
+    if isinstance(key, tuple) and image.mode == "RGB" and len(key) == 3:
+        is_deep = max(key) > 255
+        return _with_alpha(image, _all_equal(image, tuple(value >> 8 if is_deep else value for value in key)))
+    return image
+
+
+def _scaled_key(grey: Image.Image, key: int, *, is_bit: bool) -> int:
+    """Return a grey PNG's key at 8 bits."""
+    if is_bit:
+        return key * 255
+    used = [value for value, count in enumerate(grey.histogram()) if count]
+    for depth in (2, 4):
+        step = 255 // ((1 << depth) - 1)
+        if key < 1 << depth and all(value % step == 0 for value in used):
+            return key * step
+    return key
+
+
+def _deep_grey(image: Image.Image, key: int) -> tuple[Image.Image, Image.Image]:
+    """Return 16-bit grey as 8 bits, and where it equals the key."""
+    raw = image.tobytes()
+    is_big = image.mode == "I;16B" or (image.mode == "I;16N" and sys.byteorder == "big")
+    low, high = (Image.frombytes("L", image.size, raw[start ^ is_big :: 2]) for start in (0, 1))
+    return high, ImageChops.darker(_equals(low, key & 0xFF), _equals(high, key >> 8))
 
 
 def _low_bytes(data: bytes) -> Image.Image:

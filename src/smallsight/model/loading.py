@@ -40,7 +40,7 @@ def load(
 ) -> Model:
     """Load a model: ``test``, a catalogue name, a registered name, or a folder in Hugging Face layout.
 
-    ``precision`` is "auto" (the model's default), "fp32", "bf16", "fp16", "int8", "int4" or "nf4".
+    ``precision`` is "auto" (the model's default), "fp32", "bf16", "int8" or "int4".
     ``threads=None`` uses the setting. Nothing is downloaded: `smallsight models pull` does that.
     ``settings`` replaces those of the environment. ``on_progress`` is called with the fraction done, 0 to 1.
     A name in the setting ``remotes`` is a model on another server; engine "openvino" finds local models only.

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from smallsight.errors import DecoderFailedError, PictureTooLargeError, UnsupportedFormatError
+from smallsight.errors import DecoderFailedError, UnsupportedFormatError
 from smallsight.families.messages import TiledPicture, Video
+from smallsight.media.caller_image import check_size, show_image
 from smallsight.media.decoder import PictureDecoder
 from smallsight.media.files import read_picture_file
 from smallsight.settings import Limits
@@ -113,13 +114,14 @@ class PictureOpener:
         """Return the picture's first frame in full resolution.
 
         Files and bytes are decoded in the sandbox and returned upright, in sRGB, with transparency on the
-        ground that shows it; a huge JPEG at a reduced size. A PIL image and the pixels of a uint8 RGB
-        array [H, W, 3] are returned unchanged. Raises only PictureError.
+        ground that shows it; a huge JPEG at a reduced size. The current frame of a PIL image gives the same
+        pixels as its own file. Those of a uint8 RGB array [H, W, 3] are returned unchanged. Raises only
+        PictureError.
         """
         if isinstance(picture, Image.Image):
-            return picture
+            return show_image(picture, self._limits)
         if isinstance(picture, NamedImage):
-            return picture.image
+            return show_image(picture.image, self._limits)
         if isinstance(picture, np.ndarray):
             return _image_of_array(picture, self._limits)
         if isinstance(picture, NamedBytes):
@@ -169,16 +171,5 @@ def _image_of_array(pixels: npt.NDArray[Any], limits: Limits) -> Image.Image:
             f"An array of {pixels.dtype} {list(pixels.shape)} is not a picture.",
             hint="pass uint8 RGB as [height, width, 3].",
         )
-    height_px, width_px = pixels.shape[:2]
-    if width_px * height_px > limits.max_image_pixels:
-        raise PictureTooLargeError(
-            f"Image has too many pixels: {width_px * height_px} (limit {limits.max_image_pixels}).",
-            hint="raise limits.max_image_pixels or make the array smaller.",
-        )
-    if max(width_px, height_px) > limits.max_image_side_px:
-        raise PictureTooLargeError(
-            f"Image has a side that is too long: {max(width_px, height_px)} px "
-            f"(limit {limits.max_image_side_px}).",
-            hint="raise limits.max_image_side_px or make the array smaller.",
-        )
+    check_size((pixels.shape[1], pixels.shape[0]), limits, "make the array smaller")
     return Image.fromarray(np.ascontiguousarray(pixels))

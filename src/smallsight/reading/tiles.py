@@ -13,6 +13,7 @@ from difflib import SequenceMatcher
 
 import numpy as np
 
+from smallsight.reading.columns import in_columns
 from smallsight.reading.text_line import TextLine
 
 __all__ = ["read_in_tiles", "read_pages", "tile_boxes"]
@@ -57,7 +58,7 @@ def read_in_tiles(
     """Return the lines of an image in reading order; one of at most ``max_side_px`` is read whole."""
     height_px, width_px = image_HWC.shape[:2]
     if max(height_px, width_px) <= max_side_px:
-        return list(read(image_HWC))
+        return in_columns(read(image_HWC), width_px, height_px)
     found: list[_PlacedLine] = []
     for box in tile_boxes(width_px, height_px):
         left, top, right, bottom = box
@@ -66,7 +67,7 @@ def read_in_tiles(
             # One that is lower than the overlap is whole in the next tile.
             if not (placed.is_cut_across and placed.bottom - placed.top < _OVERLAP_PX - 2 * _EDGE_PX):
                 _add(found, placed)
-    return [one.line for one in _in_reading_order(found)]
+    return in_columns([one.line for one in _in_reading_order(found)], width_px, height_px)
 
 
 def read_pages(

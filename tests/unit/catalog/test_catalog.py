@@ -100,6 +100,16 @@ def test_an_unknown_name_is_answered_with_the_nearest():
     assert "SmolVLM-256M-Instruct" in failed.value.hint
 
 
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [("smollvm", "SmolVLM-256M-Instruct"), ("florance", "Florence-2-base"), ("moondram", "moondream2")],
+)
+def test_the_beginning_of_a_name_is_enough_to_be_near(asked, meant):
+    with pytest.raises(UnknownModelError) as failed:
+        CATALOG.find(asked)
+    assert f"did you mean {meant}" in failed.value.hint
+
+
 def test_a_name_like_nothing_is_answered_with_the_list():
     with pytest.raises(UnknownModelError) as failed:
         CATALOG.find("qqqqqqqqq")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from safetensors.numpy import save
 
 from smallsight.catalog.catalog import load_catalog
-from smallsight.catalog.checkpoint import open_checkpoint
+from smallsight.catalog.checkpoint import mark_of_files, open_checkpoint
 from smallsight.errors import BrokenCheckpointError, ModelNotRunnableError
 
 MODEL_TYPES = load_catalog().model_types
@@ -156,3 +157,18 @@ def test_an_index_that_points_elsewhere(model_dir, weight_map):
     write_index(model_dir, weight_map)
     with pytest.raises(BrokenCheckpointError, match="index"):
         open_it(model_dir)
+
+
+def test_the_mark_of_a_folder_notices_a_replacement_of_the_same_size_and_time(model_dir):
+    config = model_dir / "config.json"
+    before, mark = config.stat(), mark_of_files(model_dir)
+    other = model_dir.parent / "other.json"
+    other.write_bytes(config.read_bytes())
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    other.replace(config)
+    assert mark_of_files(model_dir) != mark
+    mark = mark_of_files(model_dir)
+    config.write_bytes(config.read_bytes()[::-1])
+    os.utime(config, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert mark_of_files(model_dir) != mark
+    assert mark_of_files(model_dir / "nowhere") == ""

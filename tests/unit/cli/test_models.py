@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
@@ -23,6 +25,12 @@ def machine(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.delenv("SMALLSIGHT_CONFIG", raising=False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def model_dir(tiny_checkpoint, tmp_path):
+    """A folder that passes every check; it is registered here."""
+    return Path(shutil.copytree(tiny_checkpoint, tmp_path / "my-model"))
 
 
 @pytest.fixture
@@ -134,6 +142,16 @@ def test_a_folder_is_added_shown_and_forgotten(run, model_dir):
     assert json.loads(out)["freed_bytes"] == 0
     assert (model_dir / "config.json").is_file()
     assert run("show", "mine")[0] == 3
+
+
+def test_a_template_that_loops_is_one_line_and_exit_code_4(run, model_dir):
+    template = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+    (model_dir / "chat_template.json").write_text(json.dumps({"chat_template": template}))
+    code, out, err = run("add", str(model_dir))
+    assert (code, out) == (4, "")
+    assert "has a damaged chat template: it takes more than 2 s." in " ".join(err.split())
+    assert "Traceback" not in err
+    assert "my-model" not in run()[1]
 
 
 def test_a_folder_that_vanished_is_marked_in_the_list(run, model_dir):

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from smallsight.catalog.catalog import load_catalog
 from smallsight.catalog.entry import Precision
 from smallsight.catalog.files import Source
 from smallsight.catalog.hub_cache import CachedRepository
+from smallsight.catalog.safetensors_file import read_header
 from smallsight.errors import (
     ArgumentError,
     BrokenCheckpointError,
@@ -38,6 +44,12 @@ def make(tmp_path):
         )
 
     return make_service
+
+
+@pytest.fixture
+def model_dir(tiny_checkpoint, tmp_path):
+    """A folder that passes every check; it is registered here."""
+    return Path(shutil.copytree(tiny_checkpoint, tmp_path / "my-model"))
 
 
 def files_of(service, name):
@@ -115,7 +127,8 @@ def test_a_folder_becomes_a_model_of_its_own(make, model_dir):
     model = service.add(model_dir)
     assert (model.name, model.family) == ("my-model", "smolvlm")
     status = service.list()[-1]
-    assert (status.name, status.parameters, status.entry) == ("my-model", 106, None)
+    assert (status.name, status.entry) == ("my-model", None)
+    assert status.parameters == sum(one.num_values for one in read_header(model_dir / "model.safetensors"))
     assert service.show("MY-MODEL").files.directory == model_dir
     with pytest.raises(ModelUnavailableError, match="nothing to pull"):
         service.pull("my-model")
@@ -222,4 +235,41 @@ def test_the_answer_about_an_unknown_name_knows_the_users_own(make, model_dir):
 def test_state_is_kept_in_the_data_folder(make, model_dir, tmp_path):
     make().add(model_dir)
     assert make().show("my-model").files.directory == model_dir
-    assert {path.name for path in Path(tmp_path / "home").iterdir()} == {"models.json", ".models.json.lock"}
+    names = {path.name for path in Path(tmp_path / "home").iterdir()}
+    assert names - {"prepared"} == {"models.json", ".models.json.lock"}
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+        "{{ 'a' * 10**10 }}",
+        "{% if %}",
+        "{{ 1 + [] }}",
+    ],
+)
+def test_a_folder_with_a_damaged_chat_template_is_not_added(make, model_dir, template):
+    (model_dir / "chat_template.json").write_text(json.dumps({"chat_template": template}))
+    with pytest.raises(BrokenCheckpointError, match="has a damaged chat template") as refused:
+        make().add(model_dir)
+    assert "\n" not in str(refused.value)
+    assert make()._files.registered.all() == ()  # noqa: SLF001 - the list shows only what it can open
+
+
+def test_a_folder_with_a_tensor_of_an_impossible_shape_is_not_added(make, model_dir):
+    weights = model_dir / "model.safetensors"
+    tensors = load_file(weights)
+    save_file({**tensors, "model.text_model.norm.weight": np.ones((3, 5), np.float32)}, weights)
+    with pytest.raises(BrokenCheckpointError, match=r"model\.text_model\.norm\.weight .* shape \[3, 5\]"):
+        make().add(model_dir)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no named pipes in folders")
+@pytest.mark.parametrize(
+    "name", ["config.json", "chat_template.jinja", "model.safetensors", "tokenizer_config.json"]
+)
+def test_a_pipe_in_a_folder_blocks_nothing(make, model_dir, name):
+    (model_dir / name).unlink(missing_ok=True)
+    os.mkfifo(model_dir / name)
+    with pytest.raises(BrokenCheckpointError, match=r"is not a regular file|has no weights"):
+        make().add(model_dir)

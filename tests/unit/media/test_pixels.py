@@ -128,6 +128,15 @@ def test_transparent_pixels_do_not_bleed_when_shrunk():
     assert abs(blue - 127) <= 2
 
 
-def test_unread_colour_spaces_say_so():
-    with pytest.raises(UnsupportedFormatError, match="LAB"):
-        to_rgb(Image.new("LAB", (2, 2)), ANY_SIZE, is_full_range=False)
+def test_lab_is_read_as_cie_lab():
+    """Mid grey, and sRGB's red: L 54.3, a 80.8, b 69.9 with the white point D50."""
+    for colour, expected in (((136, 128, 128), (127, 127, 127)), ((138, 209, 198), (255, 0, 0))):
+        rgb = to_rgb(Image.new("LAB", (1, 1), colour), ANY_SIZE, is_full_range=False)
+        assert np.abs(np.asarray(rgb)[0, 0].astype(int) - expected).max() <= 5  # of 8 bits
+
+
+def test_colour_spaces_of_no_format_say_so():
+    image = Image.new("RGB", (2, 2))
+    image._mode = "BGR;24"  # noqa: SLF001 - Pillow makes no such image any more
+    with pytest.raises(UnsupportedFormatError, match="BGR;24"):
+        to_rgb(image, ANY_SIZE, is_full_range=False)

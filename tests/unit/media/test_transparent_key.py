@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 import struct
-import zlib
 
 import pytest
 
-
-def png(depth: int, colour_type: int, row: bytes, width_px: int, key: tuple[int, ...]) -> bytes:
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", struct.pack(">IIBBBBB", width_px, 1, depth, colour_type, 0, 0, 0))
-        + chunk(b"tRNS", struct.pack(f">{len(key)}H", *key))
-        + chunk(b"IDAT", zlib.compress(b"\0" + row))
-        + chunk(b"IEND", b"")
-    )
+from handmade_files import png
 
 
 @pytest.mark.parametrize(

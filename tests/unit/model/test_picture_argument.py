@@ -17,6 +17,7 @@ from smallsight.errors import (
 )
 from smallsight.model.picture_argument import (
     NamedBytes,
+    NamedImage,
     PictureOpener,
     list_pictures,
     name_of_picture,
@@ -51,9 +52,22 @@ def test_every_kind_of_picture_opens_to_the_same_pixels(path: Path, kind: str):
     assert np.array_equal(np.asarray(image), pixels_HWC)
 
 
-def test_an_image_is_taken_as_it_is():
-    image = Image.new("LA", (3, 2))
+def test_an_upright_rgb_image_is_taken_as_it_is():
+    image = Image.new("RGB", (3, 2))
     assert open_picture(image, LIMITS) is image
+    assert open_picture(NamedImage("a.png", image), LIMITS) is image
+
+
+def test_an_opened_image_gives_the_pixels_of_its_file(tmp_path: Path):
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    values_HW = np.arange(1200, dtype=np.uint16).reshape(30, 40) * 54
+    Image.fromarray(values_HW).save(tmp_path / "deep.png", exif=exif)
+    file_HWC = np.asarray(open_picture(tmp_path / "deep.png", LIMITS))
+    assert file_HWC.shape == (40, 30, 3)
+    with Image.open(tmp_path / "deep.png") as image:
+        for given in (image, NamedImage("deep.png", image)):
+            assert np.array_equal(np.asarray(open_picture(given, LIMITS)), file_HWC)
 
 
 def test_large_files_keep_every_pixel_and_come_back_upright(tmp_path: Path):
@@ -87,9 +101,11 @@ def test_an_array_of_another_form_is_refused_by_name(pixels: np.ndarray):
 
 
 @pytest.mark.parametrize("limits", [Limits(max_image_pixels=11), Limits(max_image_side_px=3)])
-def test_an_array_keeps_the_limits(limits: Limits):
+def test_arrays_and_images_keep_the_limits(limits: Limits):
     with pytest.raises(PictureTooLargeError, match="Image has"):
         open_picture(np.zeros((3, 4, 3), np.uint8), limits)
+    with pytest.raises(PictureTooLargeError, match="Image has"):
+        open_picture(Image.new("LA", (4, 3)), limits)
 
 
 def test_what_is_no_picture_is_refused(tmp_path: Path):

@@ -14,6 +14,7 @@ from typing import Any
 from smallsight.catalog.checkpoint import read_json_object
 from smallsight.errors import BrokenCheckpointError, ModelNotRunnableError
 from smallsight.families.florence2.shapes import Florence2Sizes
+from smallsight.families.tensor_shape import MAX_LAYERS
 
 _VISION_DEFAULTS: dict[str, Any] = {
     "depths": (1, 1, 9, 1),
@@ -100,12 +101,12 @@ def read_config(model_dir: Path) -> Florence2Config:
     vision = {**_VISION_DEFAULTS, **{_OLDER_NAMES.get(name, name): value for name, value in vision.items()}}
     _require(path, vision, {"qkv_bias": True, "activation_function": "gelu", "mlp_ratio": 4})
     _require(path, text, {"activation_function": "gelu", "scale_embedding": False})
-    prenorms = [bool(one) for one in vision["patch_prenorm"]]
-    if prenorms != [False, *[True] * (len(prenorms) - 1)]:
-        raise ModelNotRunnableError(f"{path} has patch_prenorm {prenorms}, which is not supported.")
     try:
+        prenorms = [bool(one) for one in vision["patch_prenorm"]]
+        if prenorms != [False, *[True] * (len(prenorms) - 1)]:
+            raise ModelNotRunnableError(f"{path} has patch_prenorm {prenorms}, which is not supported.")
         return _config(values, vision, text)
-    except (KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, KeyError, TypeError, ValueError) as error:
         raise BrokenCheckpointError(
             f"{path} is incomplete or invalid: {error}.", hint="fetch it again."
         ) from error
@@ -132,7 +133,23 @@ def _config(values: Mapping[str, Any], vision: dict[str, Any], text: dict[str, A
         start_token_id=int(text.get("decoder_start_token_id", 2)),
         end_token_id=int(text.get("eos_token_id", 2)),
     )
+    layers = (config.encoder_layers, config.decoder_layers, *(stage.depth for stage in stages))
+    sizes: tuple[int, ...] = (
+        config.window,
+        config.vision_positions,
+        config.vocabulary,
+        hidden,
+        config.ffn,
+        heads,
+    )
+    sizes += tuple(
+        number for one in stages for number in (one.width, one.heads, one.groups, one.patch_px, one.stride)
+    )
     rules = {
+        f"there are between 1 and {MAX_LAYERS} layers": all(0 < one <= MAX_LAYERS for one in layers),
+        "every size is between 1 and 2147483647": all(0 < one < 2**31 for one in sizes),
+        "patch_padding is between 0 and patch_size": all(0 <= one.padding <= one.patch_px for one in stages),
+        "there is a stage": bool(stages),
         "every stage's width is a multiple of its heads and groups": all(
             stage.width % stage.heads == stage.width % stage.groups == 0 for stage in stages
         ),

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from smallsight.families.family import Capabilities, Family, Plan, Prompts
 from smallsight.families.florence2.shapes import kv_cache_bytes, tensor_shapes
 from smallsight.families.florence2.tasks import DESCRIBE, TASKS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def check_weights(model_dir: Path) -> None:
+    """Compare the headers of the weights with the configuration."""
+    from smallsight.catalog.checkpoint import find_weight_files  # noqa: PLC0415 - not needed to list models
+    from smallsight.families.florence2.processor import Florence2Processor  # noqa: PLC0415
+    from smallsight.families.florence2.weights import Florence2Weights  # noqa: PLC0415
+
+    processor = Florence2Processor(model_dir)
+    Florence2Weights(find_weight_files(model_dir), processor.config.sizes(processor.image_px))
+
 
 FAMILY = Family(
     name="florence2",
@@ -14,4 +30,5 @@ FAMILY = Family(
     kv_cache_bytes=kv_cache_bytes,
     capabilities=Capabilities(tasks=frozenset(TASKS), searches_with_beams=True),
     prompts=Prompts(DESCRIBE),
+    check_weights=check_weights,
 )

@@ -16,6 +16,7 @@ from smallsight.families.florence2.tasks import TaskPrompt
 
 BINS = 1000
 _LOCATION = re.compile(r"<loc_(\d+)>")
+_STRAY_LOCATIONS = re.compile(r"\s*(?:<?loc_\d+>\s*)+")
 _BOX = re.compile(r"<loc_(\d+)>" * 4)
 _QUAD = re.compile(r"(.+?)" + r"<loc_(\d+)>" * 8)
 _NAMED = re.compile(r"([^<]+(?:<loc_\d+>){4,})")
@@ -79,13 +80,25 @@ def read_answer(
 
 
 def in_words(found: dict[str, Any] | str, task: TaskPrompt) -> tuple[str, dict[str, Any] | None]:
-    """Return an answer as text, and as data with its ``task``, or None for tasks that produce text."""
+    """Return an answer as text, and as data with its ``task``, or None for tasks that produce text.
+
+    Locations that the reference leaves in texts and labels, whole or cut in two, are removed from both.
+    """
     if isinstance(found, str):
-        return found, None
-    labels = [*found.get("labels", ()), *found.get("bboxes_labels", ()), *found.get("polygons_labels", ())]
-    named = dict.fromkeys(label for label in labels if label)
+        return _without_locations(found), None
+    data = {
+        name: [_without_locations(one) for one in values] if name.endswith("labels") else values
+        for name, values in found.items()
+    }
+    named = dict.fromkeys(
+        label for name, values in data.items() if name.endswith("labels") for label in values if label
+    )
     text = ("\n" if task.form == "quads" else ", ").join(named)
-    return text, {"task": task.token, **found}
+    return text, {"task": task.token, **data}
+
+
+def _without_locations(text: str) -> str:
+    return _STRAY_LOCATIONS.sub(" ", text).strip()
 
 
 def _boxes(

@@ -23,6 +23,7 @@ from smallsight.families.florence2.config import Florence2Config, read_config
 from smallsight.families.florence2.post_process import Rules, read_answer
 from smallsight.families.florence2.tasks import TaskPrompt, find_task
 from smallsight.families.messages import PreparedPrompt, Tile
+from smallsight.families.plain_rgb import on_white
 from smallsight.families.processor_files import picture_settings
 from smallsight.families.tokenizer_file import read_tokenizer
 
@@ -81,8 +82,7 @@ class Florence2Processor:
         token_ids = [self.config.image_token_id] * self.tokens_per_image
         for piece in pieces:
             token_ids += self.tokenizer.encode(piece, add_special_tokens=False).ids
-        # A plain conversion: the reference drops transparency instead of putting it on white.
-        rgb = image.convert("RGB").resize((self.image_px, self.image_px), self._resample)
+        rgb = on_white(image).resize((self.image_px, self.image_px), self._resample)
         pixels_HWC = np.asarray(rgb)
         tile = Tile(pixels_HWC, hashlib.sha256(pixels_HWC.tobytes()).digest())
         return Florence2Prompt(PreparedPrompt(tuple(token_ids), (tile,)), task, image.size, prompt)

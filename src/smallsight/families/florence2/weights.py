@@ -65,7 +65,10 @@ _ORIGINAL_EXTRAS = (
 
 
 class Florence2Weights:
-    """The tensors of one checkpoint, each taken once. Missing or unknown ones raise BrokenCheckpointError."""
+    """The tensors of one checkpoint, each taken once.
+
+    Missing or unknown ones, and those of another shape, raise BrokenCheckpointError at once.
+    """
 
     def __init__(self, paths: Sequence[Path], sizes: Florence2Sizes) -> None:
         self._folder = paths[0].parent
@@ -75,14 +78,14 @@ class Florence2Weights:
         self.is_original = not any(name.startswith("model.") for name in held)
         extras = _ORIGINAL_EXTRAS if self.is_original else _NATIVE_EXTRAS
         self._check_names(held, extras)
+        self._parts.check_shapes({self._upstream(name): self._stored_shape(name) for name in self._shapes})
+        if extras[0] in held:
+            self._parts.check_shapes({extras[0]: self._shapes["embeddings.weight"]})
 
     def take(self, name: str) -> NDArray[np.float32]:
         """Return a tensor from ``shapes.tensor_shapes`` as float32; raises BrokenCheckpointError."""
-        shape = self._shapes[name]
-        upstream = upstream_name(name, is_original=self.is_original)
-        if self.is_original and name == "connector.projection.weight":  # stored transposed
-            return np.ascontiguousarray(self._parts.take(upstream, shape[::-1]).T)
-        return self._parts.take(upstream, shape)
+        stored = self._parts.take(self._upstream(name), self._stored_shape(name))
+        return np.ascontiguousarray(stored.T) if self._is_transposed(name) else stored
 
     def take_head(self) -> NDArray[np.float32]:
         """Return the output head, float32 [vocabulary, hidden]: the file's own, or the embedding table."""
@@ -97,6 +100,16 @@ class Florence2Weights:
         rows, width = self._shapes["embeddings.weight"]
         upstream = upstream_name("embeddings.weight", is_original=self.is_original)
         return self._parts.part_with(upstream).map_table(upstream, (rows, width))
+
+    def _upstream(self, name: str) -> str:
+        return upstream_name(name, is_original=self.is_original)
+
+    def _stored_shape(self, name: str) -> tuple[int, ...]:
+        shape = self._shapes[name]
+        return shape[::-1] if self._is_transposed(name) else shape
+
+    def _is_transposed(self, name: str) -> bool:
+        return self.is_original and name == "connector.projection.weight"
 
     def _check_names(self, held: frozenset[str], extras: Sequence[str]) -> None:
         needed = {upstream_name(name, is_original=self.is_original) for name in self._shapes}

@@ -14,6 +14,7 @@ from smallsight.catalog.checkpoint import read_json_object
 from smallsight.errors import BrokenCheckpointError, ModelNotRunnableError
 from smallsight.families.moondream2.shapes import Moondream2Sizes
 from smallsight.families.moondream2.templates import Templates, read_templates
+from smallsight.families.tensor_shape import MAX_LAYERS
 
 MODEL_TYPES = ("moondream1", "moondream")
 FFN_FACTOR = 4  # the decoder's feed-forward width, in multiples of hidden
@@ -227,6 +228,7 @@ def _check(
         "proj_out_dim, region.dim and text.dim are equal": (
             vision["proj_out_dim"] == region["dim"] == text["dim"]
         ),
+        f"there are at most {MAX_LAYERS} layers": max(vision["enc_n_layers"], text["n_layers"]) <= MAX_LAYERS,
         "in_channels is 3": vision["in_channels"] == 3,
         "the numbers of features and size bins are even": not any(
             region[name] % 2 for name in ("coord_feat_dim", "size_feat_dim", "size_out_dim")

@@ -53,7 +53,11 @@ def plan_grid(size: tuple[int, int], detail: Detail, vision: Moondream2VisionCon
 
 
 def cut_crops(image: Image.Image, detail: Detail, vision: Moondream2VisionConfig) -> CroppedPicture:
-    """Cut a picture of any mode and size; transparency is dropped, as in the reference."""
+    """Cut a picture of any mode and size.
+
+    The reference drops transparency, which shows the colours below it. Models get images in which it has been
+    laid on a ground.
+    """
     rgb = image.convert("RGB")
     rows, columns = plan_grid(rgb.size, detail, vision)
     side, step = vision.crop_px, vision.step_px

@@ -49,7 +49,7 @@ def read_templates(path: Path, given: object, vocabulary: int) -> Templates:
             kind: (_ids(described[kind]["prefix"], vocabulary), _ids(described[kind]["suffix"], vocabulary))
             for kind in _KINDS
         }
-    except (KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, KeyError, TypeError, ValueError) as error:
         raise BrokenCheckpointError(
             f"{path} has invalid prompt templates: {error}.", hint="fetch it again."
         ) from error

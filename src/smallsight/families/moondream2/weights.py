@@ -46,7 +46,10 @@ _UNSQUEEZED = "vision.positions"  # stored with a batch axis of 1
 
 
 class Moondream2Weights:
-    """The tensors of one checkpoint, each taken once. Missing or unknown ones raise BrokenCheckpointError."""
+    """The tensors of one checkpoint, each taken once.
+
+    Missing or unknown ones, and those of another shape, raise BrokenCheckpointError at once.
+    """
 
     def __init__(self, paths: Sequence[Path], sizes: Moondream2Sizes) -> None:
         self._folder = paths[0].parent
@@ -62,6 +65,9 @@ class Moondream2Weights:
                     f"The weights in {self._folder} {what} {len(names)} tensors, such as {names[0]}.",
                     hint="this release supports revision 2025-01-09: fetch that.",
                 )
+        self._parts.check_shapes(
+            {upstream_name(name): upstream_shape(name, shape) for name, shape in self._shapes.items()}
+        )
 
     @property
     def untaken(self) -> frozenset[str]:

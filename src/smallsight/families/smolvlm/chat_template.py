@@ -1,31 +1,34 @@
 """A checkpoint's chat template: finds it and renders it in a sandbox.
 
-Templates are untrusted code: they run in Jinja's immutable sandbox, with the settings, the functions and the
-special tokens that transformers provides.
+Templates are untrusted code: they run in Jinja's immutable sandbox within limits, with the settings, the
+functions and the special tokens that transformers provides.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
 import structlog
-from jinja2 import Template, TemplateError, nodes
-from jinja2.ext import Extension
-from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import Template, TemplateError, TemplateSyntaxError
 
 from smallsight.catalog.checkpoint import read_json_object
 from smallsight.catalog.checkpoint_text import read_checkpoint_text
 from smallsight.errors import ArgumentError, BrokenCheckpointError
+from smallsight.families.smolvlm.template_limits import BoundedEnvironment, TemplateLimitError
+from smallsight.policy.shown_text import on_one_line
+from smallsight.policy.valid_text import is_valid_text
 
 log = structlog.get_logger(__name__)
 
 MAX_TEMPLATE_CHARS = 200_000
 _MAX_RENDERED_CHARS = 4_000_000
+_MAX_REASON_CHARS = 200
+_MAX_PATTERN_CHARS = 100
 _OLDER_FILES = ("chat_template.json", "processor_config.json", "tokenizer_config.json")
 _TOKEN_FILES = ("special_tokens_map.json", "tokenizer_config.json")
 _TOKEN_NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
@@ -35,45 +38,49 @@ class _RefusedConversationError(TemplateError):
     """The template itself refused the conversation."""
 
 
-class _GenerationTag(Extension):
-    """The tag ``{% generation %}``, which marks the assistant's words for training: its body is rendered."""
+@dataclass(frozen=True, slots=True)
+class TemplateText:
+    """A chat template as it is stored: its file, its text, and the special tokens that it may name."""
 
-    tags = {"generation"}  # noqa: RUF012 - Jinja declares it so
-
-    def parse(self, parser: Parser) -> nodes.Node | list[nodes.Node]:
-        """Return the body alone."""
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+    path: Path
+    text: str
+    tokens: Mapping[str, str]
 
 
 class ChatTemplate:
     """A compiled template."""
 
-    def __init__(self, template: Template, path: Path, tokens: Mapping[str, str]) -> None:
+    def __init__(self, template: Template, environment: BoundedEnvironment, stored: TemplateText) -> None:
         self._template = template
-        self._path = path
-        self._tokens = tokens
+        self._environment = environment
+        self._path = stored.path
+        self._tokens = stored.tokens
 
     @classmethod
     def load(cls, model_dir: Path) -> ChatTemplate:
-        """Find and compile the template; raises BrokenCheckpointError if it is missing or invalid."""
-        path, text = _find(model_dir)
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", _GenerationTag]
-        )
-        environment.filters["tojson"] = _to_json
+        """Find and compile the template; raises BrokenCheckpointError if it is missing or damaged."""
+        return cls.compile(find_template(model_dir))
+
+    @classmethod
+    def compile(cls, stored: TemplateText) -> ChatTemplate:
+        """Compile a template; raises BrokenCheckpointError if it is damaged."""
+        environment = BoundedEnvironment()
+        environment.add_filter("tojson", _to_json)
         environment.globals["raise_exception"] = _refuse
         environment.globals["strftime_now"] = _now
         try:
-            return cls(environment.from_string(text[:MAX_TEMPLATE_CHARS]), path, _special_tokens(model_dir))
-        except (TemplateError, RecursionError) as error:
-            raise BrokenCheckpointError(f"{path} has an invalid chat template: {error}.") from error
+            if len(stored.text) > MAX_TEMPLATE_CHARS:
+                raise TemplateLimitError(f"it has {len(stored.text)} characters (limit {MAX_TEMPLATE_CHARS})")
+            return cls(environment.from_string(stored.text), environment, stored)
+        except Exception as error:  # whatever Jinja and Python say of what is no program
+            raise damaged(stored.path, reason_of(error)) from error
 
     def render(self, messages: Sequence[Mapping[str, Any]]) -> str:
         """Return the conversation as text, ready for the assistant's next turn.
 
         Raises ArgumentError if the template refuses the conversation, and BrokenCheckpointError if it fails.
         """
+        self._environment.begin()
         try:
             pieces: list[str] = []
             num_chars = 0
@@ -82,25 +89,40 @@ class ChatTemplate:
             ):
                 num_chars += len(piece)
                 if num_chars > _MAX_RENDERED_CHARS:
-                    raise BrokenCheckpointError(
-                        f"The chat template in {self._path} makes a text without end "
-                        f"(limit {_MAX_RENDERED_CHARS} characters)."
-                    )
+                    raise TemplateLimitError("it makes a text without end")
                 pieces.append(piece)
-            return "".join(pieces)
-        except BrokenCheckpointError:
-            raise
+            text = "".join(pieces)
+            if not is_valid_text(text):
+                raise TemplateLimitError("it writes text that is not Unicode")
+            return text
+        except TemplateLimitError as error:
+            raise damaged(self._path, reason_of(error)) from error
         except _RefusedConversationError as error:
             raise ArgumentError(
-                f"The chat template of {self._path.parent.name} does not accept this conversation: {error}.",
+                f"The chat template of {self._path.parent.name} does not accept this conversation: "
+                f"{_in_short(error)}.",
                 hint="alternate user and assistant messages.",
             ) from error
         except Exception as error:  # whatever the template's code raises
-            reason = f"{type(error).__name__}: {error}"[:200]
             raise BrokenCheckpointError(
-                f"The chat template in {self._path} failed on this conversation ({reason}).",
+                f"The chat template in {self._path} failed on this conversation ({reason_of(error)}).",
                 hint="ask in one message with one picture, or use another checkpoint.",
             ) from error
+
+
+def damaged(path: Path, why: str) -> BrokenCheckpointError:
+    """Return the error for a template that cannot be used, on one line."""
+    return BrokenCheckpointError(
+        f"{path} has a damaged chat template: {why}.",
+        hint="fetch it again, or use another checkpoint.",
+    )
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what an error of a template says, in short and on one line."""
+    if isinstance(error, TemplateLimitError | TemplateSyntaxError):
+        return _in_short(error)
+    return f"{type(error).__name__}: {_in_short(error)}".removesuffix(": ")
 
 
 def render_with_video(messages: Sequence[Mapping[str, Any]], places: Mapping[str, str]) -> str:
@@ -119,8 +141,8 @@ def render_with_video(messages: Sequence[Mapping[str, Any]], places: Mapping[str
     return "".join([*text, "Assistant:"])
 
 
-def _find(model_dir: Path) -> tuple[Path, str]:
-    """Search the places of templates, newest first.
+def find_template(model_dir: Path) -> TemplateText:
+    """Search the places of templates, newest first; raises BrokenCheckpointError if there is none.
 
     transformers 5.24 prefers the older chat_template.json to chat_template.jinja, so that a template changed
     and saved in place has no effect there. Here the newer file counts, and a difference is logged.
@@ -139,9 +161,9 @@ def _find(model_dir: Path) -> tuple[Path, str]:
         text = read_checkpoint_text(path)
         if older is not None and older[1].strip() != text.strip():
             log.warning("chat_templates_differ", used=str(path), ignored=str(older[0]))
-        return path, text
+        return TemplateText(path, text, _special_tokens(model_dir))
     if older is not None:
-        return older
+        return TemplateText(*older, _special_tokens(model_dir))
     raise BrokenCheckpointError(
         f"{model_dir} has no chat template.", hint="fetch chat_template.json or chat_template.jinja."
     )
@@ -188,5 +210,11 @@ def _refuse(message: str) -> NoReturn:
     raise _RefusedConversationError(message)
 
 
+def _in_short(reason: object) -> str:
+    return on_one_line(reason)[:_MAX_REASON_CHARS].rstrip(".")
+
+
 def _now(pattern: str) -> str:
+    if len(pattern) > _MAX_PATTERN_CHARS:
+        raise TemplateLimitError("it formats the date with a huge pattern")
     return datetime.now().astimezone().strftime(pattern)

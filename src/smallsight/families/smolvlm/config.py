@@ -9,6 +9,7 @@ from typing import Any
 
 from smallsight.catalog.checkpoint import read_json_object
 from smallsight.errors import BrokenCheckpointError, ModelNotRunnableError
+from smallsight.families.tensor_shape import MAX_LAYERS
 
 MODEL_TYPES = ("idefics3", "smolvlm")
 VISION_ACTIVATION = "gelu_pytorch_tanh"
@@ -151,6 +152,7 @@ def _check(path: Path, config: SmolVLMConfig) -> None:
         "num_attention_heads is a multiple of num_key_value_heads": text.heads % text.kv_heads == 0,
         "head_dim is even": text.head_dim % 2 == 0,
         "image_token_id is in the vocabulary": config.image_token_id < text.vocabulary,
+        f"there are at most {MAX_LAYERS} layers": max(vision.layers, text.layers) <= MAX_LAYERS,
     }
     for rule, holds in rules.items():
         if not holds:

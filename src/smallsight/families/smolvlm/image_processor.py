@@ -16,6 +16,7 @@ from PIL import Image
 
 from smallsight.errors import BrokenCheckpointError, ModelNotRunnableError
 from smallsight.families.messages import Detail, Tile, TiledPicture
+from smallsight.families.plain_rgb import on_white
 from smallsight.families.processor_files import picture_settings
 from smallsight.families.smolvlm.tiling import TilePlan, plan_tiles
 
@@ -50,7 +51,7 @@ class ImageProcessor:
 
     def cut(self, image: Image.Image, detail: Detail) -> TiledPicture:
         """Cut a picture into tiles, uint8 [tile_px, tile_px, 3] each."""
-        rgb = to_rgb(image)
+        rgb = on_white(image)
         plan = self.plan(rgb.size, detail)
         for size in plan.sizes:
             rgb = rgb.resize(size, self._resample)
@@ -95,14 +96,6 @@ class ImageProcessor:
                 hint="fetch it again.",
             )
         return value
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Return the picture as RGB, with transparency on white, as in the reference."""
-    if "A" in image.getbands() or image.info.get("transparency") is not None:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, (255, 255, 255, 255)), image)
-    return image.convert("RGB")
 
 
 def tile_of(square_HWC: NDArray[np.uint8]) -> Tile:

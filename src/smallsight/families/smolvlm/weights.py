@@ -53,7 +53,10 @@ _LAYERS = {
 
 
 class SmolVLMWeights:
-    """The tensors of one checkpoint, each taken once. Missing or unknown ones raise BrokenCheckpointError."""
+    """The tensors of one checkpoint, each taken once.
+
+    Missing or unknown ones, and those of another shape, raise BrokenCheckpointError at once.
+    """
 
     def __init__(self, paths: Sequence[Path], config: SmolVLMConfig) -> None:
         self._folder = paths[0].parent
@@ -61,6 +64,7 @@ class SmolVLMWeights:
         self._shapes = {tensor.name: tensor.shape for tensor in tensor_shapes_of(sizes_of(config))}
         self._is_tied = config.is_tied
         self._check_names()
+        self._parts.check_shapes(self._upstream_shapes())
 
     def take(self, name: str) -> NDArray[np.float32]:
         """Return a tensor from ``shapes.tensor_shapes`` as float32; raises BrokenCheckpointError."""
@@ -87,6 +91,12 @@ class SmolVLMWeights:
         rows, width = self._shapes[name]
         upstream = upstream_name(name)
         return self._parts.part_with(upstream).map_table(upstream, (rows, width))
+
+    def _upstream_shapes(self) -> dict[str, tuple[int, ...]]:
+        shapes = {upstream_name(name): shape for name, shape in self._shapes.items()}
+        if (head := upstream_name("head.weight")) in self._parts.untaken:
+            shapes[head] = self._shapes["embeddings.weight"]
+        return shapes
 
     def _check_names(self) -> None:
         held = self._parts.untaken

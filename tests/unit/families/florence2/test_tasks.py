@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from smallsight.errors import ArgumentError
-from smallsight.families.florence2.post_process import Rules, read_answer
+from smallsight.families.florence2.post_process import Rules, in_words, read_answer
 from smallsight.families.florence2.tasks import DESCRIBE, TASKS, find_task
 
 FORMS = {
@@ -21,6 +21,7 @@ FORMS = {
     "text": "pure_text",
 }
 SIZE = (641, 483)
+QUAD = "<loc_9><loc_9><loc_99><loc_9><loc_99><loc_999><loc_9><loc_999>"
 PIECES = [
     "cat",
     " a red car",
@@ -91,6 +92,27 @@ def test_labels_keep_the_accents_of_the_persons_own_words(phrase, labels):
     text = f"café crème{box}une fenêtre{box}猫{box}"
     found = read_answer(text, TASKS["<CAPTION_TO_PHRASE_GROUNDING>"], SIZE, phrase=phrase)
     assert found["labels"] == labels
+
+
+@pytest.mark.parametrize(
+    ("token", "written", "text"),
+    [
+        ("<OCR_WITH_REGION>", "STOP<loc_1><loc_2><loc_3><loc_4><loc_5><loc_6>GO" + QUAD, "STOP GO"),
+        ("<OCR_WITH_REGION>", "<loc_9>GO" + QUAD, "GO"),
+        ("<OD>", "<loc_1><loc_2><loc_3>dog" + "<loc_7>" * 4 + "cat" + "<loc_8>" * 4, "dog, cat"),
+        ("<REGION_TO_CATEGORY>", "car" + "<loc_7>" * 4, "car"),
+        ("<OCR>", "<loc_1>two words<loc_2>", "two words"),
+    ],
+)
+def test_no_location_is_shown_as_text(token, written, text, reference):
+    """The reference leaves them in, so that people read them."""
+    expected = reference.post_process_generation(text=written, task=token, image_size=SIZE)[token]
+    found = read_answer(written, TASKS[token], SIZE)
+    assert "loc_" in str(expected)
+    shown, data = in_words(found, TASKS[token])
+    assert shown == text
+    assert "loc_" not in str(data)
+    assert data is None or len(data["labels"]) == len(found["labels"])
 
 
 def test_prompts_become_the_sentences_of_the_reference():

@@ -63,13 +63,13 @@ def test_a_template_that_refuses_a_conversation_says_why(tmp_path):
 
 
 def test_a_template_without_end_is_stopped(tmp_path):
-    with pytest.raises(BrokenCheckpointError, match="text without end"):
+    with pytest.raises(BrokenCheckpointError, match="damaged chat template: it makes a text without end"):
         rendered(tmp_path, "{% for i in range(90000) %}{{ 'all work and no play' * 9 }}{% endfor %}")
 
 
 @pytest.mark.parametrize("template", ["{% generation %}", "{% if %}", "{{ a b }}"])
 def test_a_template_that_does_not_compile_is_one_sentence(tmp_path, template):
-    with pytest.raises(BrokenCheckpointError, match="invalid chat template"):
+    with pytest.raises(BrokenCheckpointError, match="damaged chat template"):
         rendered(tmp_path, template)
 
 
