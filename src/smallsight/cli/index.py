@@ -140,7 +140,7 @@ def remove_folder(
     from smallsight.settings import load_settings
 
     out = get_output(json=json, quiet=quiet)
-    with Application(load_settings(), for_writing=True) as application:
+    with Application(load_settings(), for_writing=True, for_run=True) as application:
         summary = application.library.remove_folder(folder)
     if out.json:
         out.emit({"removed": str(summary.path), "pictures": summary.num_pictures})

@@ -1,19 +1,19 @@
-"""The library's SQLite file: one connection that writes, many that only read.
+"""The library's SQLite file: one connection of a process writes, many only read.
 
 Owns opening, pragmas, transactions, migration, and the translation of SQLite's errors, but no queries.
 
-The single writer is also the only connection that checkpoints the write-ahead log: readers open the file
-read-only. That avoids the bug in SQLite 3.7.0 to 3.51.2 in which a log that is reset while another
-connection checkpoints can corrupt the file.
+Several processes may have a library open for writing. Each transaction holds ``WriteLock``, so that edits
+take turns with an index run. A commit checkpoints the write-ahead log while the lock is held, and readers
+open the file read-only: no two connections ever write or checkpoint at once. That avoids the bug in SQLite
+3.7.0 to 3.51.2 in which a log that is reset while another connection checkpoints can corrupt the file.
 """
 
 from __future__ import annotations
 
 import errno
 import sqlite3
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,41 +22,52 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from smallsight.errors import LibraryDamagedError, LibraryMissingError, SmallsightError, StorageError
-from smallsight.library.lock import WriterLock
+from smallsight.errors import (
+    LibraryBusyError,
+    LibraryDamagedError,
+    LibraryMissingError,
+    SmallsightError,
+    StorageError,
+)
+from smallsight.library.lock import RunLock, WriteLock
 from smallsight.library.migrations import NEWEST
 from smallsight.machine.private_files import create_private_file, make_private_folder
 
 _BUSY_TIMEOUT_MS = 5_000
+_TURN_TIMEOUT_S, _CLOSING_TIMEOUT_S = 30.0, 5.0
 
 
 class Database:
     """An open library file. ``reading()`` may be used from any thread; ``writing()`` admits one at a time."""
 
-    def __init__(self, path: Path, lock: WriterLock | None) -> None:
+    def __init__(self, path: Path, lock: WriteLock | None) -> None:
         self._lock = lock
+        self._run_lock: RunLock | None = None
         self._writer = None if lock is None else _writer_engine(path)
         self._readers = _reader_engine(path)
-        self._write_turn = threading.Lock()
 
     @classmethod
-    def open_for_writing(cls, path: Path) -> Self:
-        """Open, create or migrate the library at path, and lock out every other writer.
+    def open_for_writing(cls, path: Path, *, for_run: bool = False) -> Self:
+        """Open, create or migrate the library at path.
 
-        Raises LibraryBusyError, LibraryDamagedError or StorageError.
+        With ``for_run``, which indexing and changes of folders need, no other process may do that meanwhile;
+        edits by others are still stored. Raises LibraryBusyError, LibraryDamagedError or StorageError.
         """
-        with storage_errors(path):
+        with storage_errors(path), ExitStack() as opened:
             make_private_folder(path.parent)
-            lock = WriterLock(path.with_name("writer.lock")).acquire()
-        database = None
-        try:
-            with storage_errors(path):
+            if for_run:
+                run_lock = RunLock(path.with_name("index.lock"))
+                opened.callback(run_lock.release)
+            lock = WriteLock(path.with_name("writer.lock"))
+            opened.callback(lock.close)
+            with lock.held(_TURN_TIMEOUT_S):
                 create_private_file(path)  # SQLite gives its other files the same permissions
                 database = cls(path, lock)
-                database.migrate()
-        except BaseException:
-            lock.release() if database is None else database.close()
-            raise
+                opened.callback(database._dispose)
+                database._migrate()
+            if for_run:
+                database._run_lock = run_lock
+            opened.pop_all()
         return database
 
     @classmethod
@@ -93,17 +104,19 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """Yield the writing connection in a transaction: committed at the end, rolled back on an error."""
-        if self._writer is None:
+        if self._writer is None or self._lock is None:
             message = "This library was opened for reading only."
             raise RuntimeError(message)
-        with self._write_turn, storage_errors(None), self._writer.begin() as connection:
+        with (
+            storage_errors(None),
+            self._lock.held(_TURN_TIMEOUT_S),
+            self._writer.begin() as connection,
+        ):
             yield connection
 
-    def migrate(self) -> None:
+    def _migrate(self) -> None:
         """Migrate the tables to this version's schema, each step in a separate transaction."""
-        if self._writer is None:
-            message = "This library was opened for reading only."
-            raise RuntimeError(message)
+        assert self._writer is not None  # noqa: S101 - for the type checker: only a writer migrates
         with self._writer.connect() as connection:
             current = _revision(connection)
             connection.rollback()
@@ -120,12 +133,24 @@ class Database:
             raise LibraryDamagedError(f"The library fails SQLite's integrity check: {first}.")
 
     def close(self) -> None:
-        """Close every connection and release the lock for other writers."""
+        """Close every connection and release the locks."""
+        if self._lock is None:
+            self._dispose()
+            return
+        try:
+            # The last connection that closes moves what is in the log into the file.
+            with suppress(LibraryBusyError), self._lock.held(_CLOSING_TIMEOUT_S):
+                self._dispose()
+        finally:
+            self._dispose()
+            self._lock.close()
+            if self._run_lock is not None:
+                self._run_lock.release()
+
+    def _dispose(self) -> None:
         self._readers.dispose()
         if self._writer is not None:
             self._writer.dispose()
-        if self._lock is not None:
-            self._lock.release()
 
     def __enter__(self) -> Self:
         return self

@@ -201,7 +201,7 @@ def count_due(connection: sa.Connection, stages: Sequence[Stage], along: Sequenc
 
 
 def drop_abandoned_leases(connection: sa.Connection) -> None:
-    """Delete the leases of dead workers; valid only while holding the exclusive lock on the library."""
+    """Delete the leases of dead workers; valid only for the process that holds the run lock."""
     connection.execute(lease.delete())
 
 

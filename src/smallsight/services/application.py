@@ -27,14 +27,23 @@ if TYPE_CHECKING:
 
 
 class Application:
-    """An open library, with every part that is installed. Close it, or use it in ``with``."""
+    """An open library, with every part that is installed. Close it, or use it in ``with``.
 
-    def __init__(self, settings: Settings, *, for_writing: bool) -> None:
+    With ``for_writing`` it can be edited, also while another process indexes it; ``for_run`` is for indexing
+    and for changes of folders, which only one process can do at a time.
+    """
+
+    def __init__(self, settings: Settings, *, for_writing: bool, for_run: bool = False) -> None:
         configure_logging(settings.log_level, settings.log_format)
         self.settings = settings
         self.resources = ExitStack()
-        opener = Database.open_for_writing if for_writing else Database.open_for_reading
-        self.database = self.resources.enter_context(opener(settings.database_path))
+        path = settings.database_path
+        opened = (
+            Database.open_for_writing(path, for_run=for_run)
+            if for_writing or for_run
+            else Database.open_for_reading(path)
+        )
+        self.database = self.resources.enter_context(opened)
         self.library = Library(self.database)
         self._words_only = False
 

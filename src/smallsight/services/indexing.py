@@ -46,7 +46,7 @@ class IndexingApplication(Application):
         self, settings: Settings, *, describes: bool = True, lender: ModelLender | None = None
     ) -> None:
         """Models are borrowed from ``lender``; by default from a private one."""
-        super().__init__(settings, for_writing=True)
+        super().__init__(settings, for_writing=True, for_run=True)
         self._describes = describes
         self._models = ServedModels(lambda: settings)
         self._given_lender = lender

@@ -20,6 +20,7 @@ from smallsight.errors import (
     StorageError,
 )
 from smallsight.library.database import Database
+from smallsight.library.lock import WriteLock
 from smallsight.library.migrations import NEWEST
 from smallsight.library.migrations.upgrade import _config, newest_step
 from smallsight.library.schema import content_tag, folder, metadata
@@ -78,32 +79,93 @@ def test_writers_take_turns_and_lose_nothing(database: Database):
         assert connection.execute(sa.select(sa.func.count()).select_from(folder)).scalar_one() == 100
 
 
-@pytest.mark.usefixtures("database")
-def test_a_second_writer_is_told_who_holds_the_library(settings: Settings):
+def test_a_second_run_is_told_who_indexes_the_library(settings: Settings):
     script = (
         "import sys; from pathlib import Path\n"
         "from smallsight.library.database import Database\n"
         "from smallsight.errors import LibraryBusyError\n"
-        "try: Database.open_for_writing(Path(sys.argv[1]))\n"
+        "try: Database.open_for_writing(Path(sys.argv[1]), for_run=True)\n"
         "except LibraryBusyError as error: print(error.message)"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", script, str(settings.database_path)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    with Database.open_for_writing(settings.database_path, for_run=True):
+        result = subprocess.run(
+            [sys.executable, "-c", script, str(settings.database_path)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
     assert f"process {os.getpid()}" in result.stdout
 
 
 def test_the_lock_is_free_again_after_closing(settings: Settings):
-    Database.open_for_writing(settings.database_path).close()
+    Database.open_for_writing(settings.database_path, for_run=True).close()
     with (
-        Database.open_for_writing(settings.database_path),
-        pytest.raises(LibraryBusyError, match="being written to"),
+        Database.open_for_writing(settings.database_path, for_run=True),
+        pytest.raises(LibraryBusyError, match="being indexed"),
     ):
-        Database.open_for_writing(settings.database_path)
+        Database.open_for_writing(settings.database_path, for_run=True)
+    Database.open_for_writing(settings.database_path, for_run=True).close()
+
+
+_MANY_ROWS = """
+import sys
+from pathlib import Path
+from smallsight.library.database import Database
+from smallsight.library.lock import WriteLock
+from smallsight.library.schema import folder
+with Database.open_for_writing(Path(sys.argv[1]), for_run=sys.argv[2] == "run") as database:
+    for number in range(150):
+        with database.writing() as connection:
+            connection.execute(folder.insert().values(path=f"/{sys.argv[2]}/{number}", added_at_s=0.0))
+"""
+
+
+def test_processes_that_write_at_once_lose_nothing(settings: Settings):
     Database.open_for_writing(settings.database_path).close()
+    processes = [
+        subprocess.Popen([sys.executable, "-c", _MANY_ROWS, str(settings.database_path), name])
+        for name in ("run", "first", "second")
+    ]
+    assert [process.wait(120) for process in processes] == [0, 0, 0]
+    with Database.open_for_reading(settings.database_path) as database:
+        database.check_integrity()
+        with database.reading() as connection:
+            assert connection.execute(sa.select(sa.func.count()).select_from(folder)).scalar_one() == 3 * 150
+
+
+def test_a_writer_that_is_killed_in_a_transaction_holds_nobody_up(settings: Settings):
+    script = (
+        "import os, sys; from pathlib import Path\n"
+        "from smallsight.library.database import Database\n"
+        "from smallsight.library.schema import folder\n"
+        "database = Database.open_for_writing(Path(sys.argv[1]), for_run=True)\n"
+        "with database.writing() as connection:\n"
+        "    connection.execute(folder.insert().values(path='/lost', added_at_s=0.0))\n"
+        "    os.kill(os.getpid(), 9)"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, str(settings.database_path)], check=False)
+    assert killed.returncode == -9
+    with Database.open_for_writing(settings.database_path, for_run=True) as database:
+        with database.writing() as connection:
+            connection.execute(folder.insert().values(path="/kept", added_at_s=0.0))
+        with database.reading() as connection:
+            assert connection.execute(sa.select(folder.c.path)).scalars().all() == ["/kept"]
+
+
+def test_a_writer_that_never_ends_is_a_sentence(settings: Settings):
+    settings.home.mkdir()
+    lock = WriteLock(settings.database_path.with_name("writer.lock"))
+    other = WriteLock(settings.database_path.with_name("writer.lock"))
+    with (
+        lock.held(1.0),
+        pytest.raises(LibraryBusyError, match="too long"),
+        other.held(0.05),
+    ):
+        pass
+    with other.held(0.05):
+        pass
+    lock.close()
+    other.close()
 
 
 def test_no_library_is_a_sentence(settings: Settings):
@@ -136,7 +198,6 @@ def test_a_library_of_a_newer_version_is_refused_and_left_alone(settings: Settin
     connection.close()
     with pytest.raises(LibraryDamagedError, match="newer version"):
         Database.open_for_reading(settings.database_path)
-    Path(settings.home / "writer.lock").unlink()
     with pytest.raises(LibraryDamagedError, match="newer version"):
         Database.open_for_writing(settings.database_path)
 
