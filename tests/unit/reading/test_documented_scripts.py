@@ -44,12 +44,6 @@ def test_every_line_of_a_turned_page_is_read(reader: TextReader, degrees: int):
     assert sorted(read(reader, turned)) == sorted(LINES)
 
 
-def test_lines_of_two_columns_come_from_top_to_bottom(reader: TextReader):
-    image = page("Our garden needs", "plenty of rain", size=(1_400, 300))
-    image.paste(page("Bicycle repairs", "are done on", size=(640, 300)), (740, 0))
-    assert read(reader, image) == ["Our garden needs", "Bicycle repairs", "plenty of rain", "are done on"]
-
-
 @pytest.mark.skipif(
     not FONT.is_file(), reason="Pillow's own font has no such letters: install fonts-dejavu-core"
 )
