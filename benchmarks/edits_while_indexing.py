@@ -59,7 +59,9 @@ def measure(root: Path, num_pictures: int, num_edits: int) -> dict[str, Any]:
         [sys.executable, "-m", "smallsight", "index", "--quiet", str(folder)], env=environment
     )
     database = _open(load_settings(home=home).database_path)
-    library, times_ms, edited = Library(database), [], []
+    library = Library(database)
+    times_ms: list[float] = []
+    edited: list[int] = []
     while len(edited) < num_edits:
         for content_id in _known(database)[len(edited) : num_edits]:
             before_s = time.perf_counter()
