@@ -13,7 +13,7 @@ from smallsight.media.container_scan import (
     webp_canvas_px,
     webp_durations_ms,
 )
-from smallsight.media.pixels import to_rgb
+from smallsight.media.pixels import orientation_of, to_rgb, turn_upright
 from smallsight.media.video_limits import VideoFacts, VideoRequest, check_length, check_size, reporting_damage
 
 __all__ = ["AnimationFrames"]
@@ -40,6 +40,9 @@ class AnimationFrames:
         self._opened = Image.open(io.BytesIO(data), formats=(request.format,))
         check_size(*self._opened.size, request)
         width_px, height_px = self._opened.size
+        self._orientation = orientation_of(self._opened)
+        if self._orientation >= 5:
+            width_px, height_px = height_px, width_px
         self.facts = VideoFacts(width_px, height_px, num_frames, num_frames / duration_s, duration_s)
 
     def frame(self, index: int) -> Image.Image:
@@ -52,4 +55,6 @@ class AnimationFrames:
 
     def _frame(self, index: int) -> Image.Image:
         self._opened.seek(index)
-        return to_rgb(self._opened, self._opened.size, is_full_range=False)
+        profile = self._opened.info.get("icc_profile")
+        rgb = to_rgb(self._opened, self._opened.size, is_full_range=False, profile=profile)
+        return turn_upright(rgb, self._orientation)

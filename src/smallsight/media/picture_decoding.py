@@ -35,7 +35,7 @@ from smallsight.media.decoder_errors import DECODER_ERRORS
 from smallsight.media.formats import has_heif
 from smallsight.media.library_limits import lift_heif_limits, raise_if_limited
 from smallsight.media.opened_frames import OpenedFrames, first_frame
-from smallsight.media.pixels import fit_within, scaled_size, to_rgb, turn_upright
+from smallsight.media.pixels import fit_within, orientation_of, scaled_size, to_rgb, turn_upright
 from smallsight.media.png_chunks import MAX_PROFILE_BYTES, without_needless_chunks
 from smallsight.media.reading_size import reading_size
 from smallsight.media.transparent_key import apply_key
@@ -46,8 +46,6 @@ __all__ = ["DecodeRequest", "DecodedParts", "decode_picture", "prepare_pillow"]
 _HASH_SOURCE_SIDE_PX = 2 * HASH_GREY_SIDE_PX
 _THUMBNAIL_QUALITY = 80
 _THUMBNAIL_EFFORT = 1  # of 0-6: half the time of Pillow's default 4 and 8 % more bytes
-_ORIENTATION_TAG = 0x0112
-_XMP_KEYS = ("xmp", "XML:com.adobe.xmp")
 _JPEG_SCALES = (1, 2, 4, 8)  # libjpeg can decode at these fractions of the size
 _MAX_JPEG_SIDE_PX = 65_500  # of libjpeg
 
@@ -169,7 +167,7 @@ def _decode(data: bytes, request: DecodeRequest) -> DecodedParts:
         if start:
             opened.seek(start)
         is_whole = _load(opened, _loaded_size(whole_size, min_size, request)) == whole_size
-        orientation = _orientation(opened)
+        orientation = orientation_of(opened)
         frames = OpenedFrames(opened, request.format, start + num_frames)
         rgb = frames.show(start, lambda: _upright_rgb(opened, data, min_size, orientation))
         full_size = None
@@ -229,7 +227,7 @@ def _first_page(
 def _further_page(opened: Image.Image, data: bytes, request: DecodeRequest) -> Image.Image:
     _check_size(opened.size, request)
     side_px = request.max_side_px or 1
-    orientation = _orientation(opened)
+    orientation = orientation_of(opened)
     return fit_within(_upright_rgb(opened, data, scaled_size(opened.size, side_px), orientation), side_px)
 
 
@@ -319,20 +317,6 @@ def _working_size(size: tuple[int, int], request: DecodeRequest) -> tuple[int, i
     longest_px = max(request.max_side_px or 1, request.thumbnail_side_px or 1)
     for_hashes_px = math.ceil(_HASH_SOURCE_SIDE_PX * max(size) / min(size)) if min(size) else 1
     return scaled_size(size, max(longest_px, for_hashes_px))
-
-
-def _orientation(opened: Image.Image) -> int:
-    """Return the EXIF orientation that is still to be applied, 1 if there is none or it is invalid.
-
-    Browsers do not turn pictures by XMP, which programs leave unchanged when they turn the pixels.
-    """
-    for key in _XMP_KEYS:
-        opened.info.pop(key, None)
-    try:
-        orientation = opened.getexif().get(_ORIENTATION_TAG, 1)
-    except DECODER_ERRORS:
-        return 1
-    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
 
 def _encode_webp(image: Image.Image) -> bytes:

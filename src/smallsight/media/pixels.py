@@ -8,10 +8,13 @@ from PIL import Image
 
 from smallsight.errors import UnsupportedFormatError
 from smallsight.media.colour_profile import to_srgb
+from smallsight.media.decoder_errors import DECODER_ERRORS
 from smallsight.media.ground import choose_ground
 
-__all__ = ["fit_within", "scaled_size", "to_rgb", "turn_upright"]
+__all__ = ["fit_within", "orientation_of", "scaled_size", "to_rgb", "turn_upright"]
 
+_ORIENTATION_TAG = 0x0112
+_XMP_KEYS = ("xmp", "XML:com.adobe.xmp")
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -44,6 +47,20 @@ def fit_within(image: Image.Image, side_px: int, *, gap: float = 2.0) -> Image.I
     if size == image.size:
         return image
     return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=gap)
+
+
+def orientation_of(opened: Image.Image) -> int:
+    """Return the EXIF orientation that is still to be applied, 1 if there is none or it is invalid.
+
+    Browsers do not turn pictures by XMP, which programs leave unchanged when they turn the pixels.
+    """
+    for key in _XMP_KEYS:
+        opened.info.pop(key, None)
+    try:
+        orientation = opened.getexif().get(_ORIENTATION_TAG, 1)
+    except DECODER_ERRORS:
+        return 1
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
 
 def turn_upright(image: Image.Image, orientation: int) -> Image.Image:
