@@ -9,7 +9,6 @@ from __future__ import annotations
 import bisect
 import io
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from typing import TypeVar, cast
 
 import av
@@ -18,6 +17,7 @@ from PIL import Image
 
 from smallsight.errors import CorruptPictureError, UnsupportedFormatError
 from smallsight.media.frame_display import FrameDisplay
+from smallsight.media.packet_scan import scan_packets
 from smallsight.media.video_formats import CONTAINERS
 from smallsight.media.video_limits import VideoFacts, VideoRequest, check_length, check_size, reporting_damage
 
@@ -33,8 +33,6 @@ CODECS = frozenset(
 _SEEKABLE = ("MP4", "MATROSKA")  # the others have no index that leads to a given frame
 # FFmpeg's own decoders of these codecs drop the transparency, which WebM keeps beside the pictures.
 _DECODERS_WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
-_FALLBACK_RATE = Fraction(25)
-_MAX_RATE_ERROR = Fraction(1, 20)
 _BEFORE = -(2**63)  # earlier than any timestamp
 
 
@@ -76,7 +74,9 @@ class ContainerFrames:
         self._last: av.VideoFrame | None = None
         self._last_at, self._num_decoded = _BEFORE, 0
         self._wanted_at = _BEFORE
-        self._shown_at, self._keys = self._scan()
+        self._scan = scan_packets(self._container, self._stream, request)
+        self._shown_at, self._keys = self._scan.shown_at, self._scan.keys
+        self._rewind()
         self.facts = self._facts()
         check_length(self.facts.num_frames, self.facts.duration_s, request)
 
@@ -88,6 +88,8 @@ class ContainerFrames:
 
     def time_s(self, index: int) -> float:
         """Return the frame's time by its timestamp; by the frame rate if timestamps are missing."""
+        if self.facts.times_s is not None:
+            return self.facts.times_s[index]
         if self._shown_at is None or self._stream.time_base is None:
             return index / self.facts.fps
         return float((self._shown_at[index] - self._shown_at[0]) * self._stream.time_base)
@@ -99,29 +101,9 @@ class ContainerFrames:
                 f"Videos encoded as {name} are not supported.", hint="save it as MP4 (H.264)."
             )
 
-    def _scan(self) -> tuple[list[int] | None, list[int]]:
-        """Return the sorted timestamps of all frames, None if any is missing, and those of key frames."""
-        shown_at: list[int | None] = []
-        keys: list[int] = []
-        for packet in self._container.demux(self._stream):
-            if packet.size == 0 or packet.is_discard:
-                continue
-            shown_at.append(packet.pts)
-            if packet.is_keyframe and packet.pts is not None:
-                keys.append(packet.pts)
-            if len(shown_at) > self._request.max_frames:
-                check_length(len(shown_at), 0.0, self._request)
-        if not shown_at:
-            raise CorruptPictureError("The video has no frames.", hint="copy it again.")
-        self._num_frames = len(shown_at)
-        known = sorted({one for one in shown_at if one is not None})
-        self._rewind()
-        return (known if len(known) == len(shown_at) else None), sorted(keys)
-
     def _facts(self) -> VideoFacts:
-        rate = self._rate()
-        duration_s = float(self._num_frames / rate)
-        return VideoFacts(*self._size_px(), self._num_frames, float(rate), duration_s)
+        scan = self._scan
+        return VideoFacts(*self._size_px(), scan.num_frames, float(scan.rate), scan.duration_s, scan.times_s)
 
     def _size_px(self) -> tuple[int, int]:
         """Return the size of the first frame: only a frame tells how it is turned."""
@@ -129,18 +111,6 @@ class ContainerFrames:
             return self._display.size_px(self._find(0))
         except (av.FFmpegError, CorruptPictureError):
             return self._stream.width, self._stream.height
-
-    def _rate(self) -> Fraction:
-        """Return the average frame rate: the declared one, unless the timestamps differ by more than 5 %.
-
-        Screen and browser recordings write a frame when something changes, and declare an arbitrary rate.
-        """
-        declared = self._stream.average_rate or self._stream.guessed_rate or _FALLBACK_RATE
-        if self._shown_at is None or len(self._shown_at) < 2 or self._stream.time_base is None:
-            return declared
-        span_s = (self._shown_at[-1] - self._shown_at[0]) * self._stream.time_base
-        measured = (len(self._shown_at) - 1) / span_s
-        return declared if abs(declared - measured) <= measured * _MAX_RATE_ERROR else measured
 
     def _rewind(self) -> None:
         self._container.seek(0)
