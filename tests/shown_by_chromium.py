@@ -76,6 +76,18 @@ async ({bytes, type, index}) => {
   return {width: canvas.width, height: canvas.height, pixels: btoa(text)};
 }
 """
+DURATIONS = """
+async ({bytes, type}) => {
+  const raw = Uint8Array.from(atob(bytes), one => one.charCodeAt(0));
+  const decoder = new ImageDecoder({data: raw, type});
+  await decoder.tracks.ready;
+  await decoder.completed;
+  const found = [];
+  for (let frameIndex = 0; frameIndex < decoder.tracks.selectedTrack.frameCount; frameIndex++)
+    found.push((await decoder.decode({frameIndex})).image.duration / 1000);
+  return found;
+}
+"""
 
 
 def why_not() -> str | None:
@@ -100,6 +112,11 @@ class Chromium:
     def frame(self, data: bytes, kind: str, index: int) -> np.ndarray:
         """Return a frame of an animated picture."""
         return self._drawn(DECODE, data, kind, index=index)
+
+    def durations_ms(self, data: bytes, kind: str) -> list[float]:
+        """Return how long each frame of an animated picture is shown."""
+        told = {"bytes": base64.b64encode(data).decode(), "type": kind}
+        return self._page.evaluate(DURATIONS, told)
 
     def video(self, data: bytes, kind: str, time_s: float = 0.0) -> np.ndarray:
         """Return what the element video shows at a time."""

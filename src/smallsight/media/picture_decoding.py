@@ -33,6 +33,7 @@ from smallsight.media.container_scan import (
 )
 from smallsight.media.decoder_errors import DECODER_ERRORS
 from smallsight.media.formats import has_heif
+from smallsight.media.gif_canvas import GifCanvas
 from smallsight.media.library_limits import lift_heif_limits, raise_if_limited
 from smallsight.media.opened_frames import OpenedFrames, first_frame
 from smallsight.media.pixels import fit_within, orientation_of, scaled_size, to_rgb, turn_upright
@@ -157,7 +158,7 @@ def _decode(data: bytes, request: DecodeRequest) -> DecodedParts:
         data = without_needless_chunks(data)
     elif request.format == "HEIF":
         lift_heif_limits()
-    with Image.open(io.BytesIO(data), formats=(request.format,)) as opened:
+    with _opened(data, request) as opened:
         size = opened.size
         _check_size(size, request)
         start, num_frames = first_frame(opened), _count_frames(opened, data, request)
@@ -193,6 +194,12 @@ def _decode(data: bytes, request: DecodeRequest) -> DecodedParts:
         full_size = None
     hash_grey = _hash_grey(rgb) if request.wants_hashes else b""
     return DecodedParts(*size, num_frames, whole_size, image, thumbnail, hash_grey, full_size, pages)
+
+
+def _opened(data: bytes, request: DecodeRequest) -> Image.Image:
+    if request.format == "GIF":
+        return GifCanvas(data, request.max_frames, request.max_image_pixels)
+    return Image.open(io.BytesIO(data), formats=(request.format,))
 
 
 def _loaded_size(
