@@ -10,6 +10,7 @@ from PIL import Image
 
 from smallsight.media.animation_times import frame_durations_ms
 from smallsight.media.container_scan import gif_canvas_px, webp_canvas_px
+from smallsight.media.file_colour import file_colour
 from smallsight.media.gif_canvas import GifCanvas
 from smallsight.media.opened_frames import first_frame
 from smallsight.media.pixels import orientation_of, to_rgb, turn_upright
@@ -36,6 +37,8 @@ class AnimationFrames:
         check_size(*self._opened.size, request)
         self._first = first_frame(self._opened)
         self._orientation = orientation_of(self._opened)
+        has_profile = bool(self._opened.info.get("icc_profile"))
+        self._coded = file_colour(data, request.format, has_profile=has_profile)
         size = self._opened.size[::-1] if self._orientation >= 5 else self._opened.size
         times_s = None
         if max(durations_ms) - min(durations_ms) > _MAX_UNEVENNESS_MS:
@@ -54,8 +57,13 @@ class AnimationFrames:
     def _frame(self, index: int) -> Image.Image:
         self._opened.seek(self._first + index)
         self._opened.load()
-        profile = self._opened.info.get("icc_profile")
-        rgb = to_rgb(self._opened, self._opened.size, is_full_range=self._format == "PNG", profile=profile)
+        rgb = to_rgb(
+            self._opened,
+            self._opened.size,
+            is_full_range=self._format == "PNG",
+            profile=self._opened.info.get("icc_profile"),
+            coded=self._coded,
+        )
         return turn_upright(rgb, self._orientation)
 
 

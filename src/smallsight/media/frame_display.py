@@ -12,12 +12,14 @@ import av
 from av.video.reformatter import Colorspace
 from PIL import Image
 
+from smallsight.media.coded_colour import CodedColour, coded_colour, to_srgb
 from smallsight.media.pixels import to_rgb, turn_upright
 from smallsight.media.video_limits import VideoRequest, check_size
 
 __all__ = ["FrameDisplay"]
 
 _UNSPECIFIED = 2  # of the matrix coefficients
+_TELEVISION_PRIMARIES = (6, 7)
 _HD_HEIGHT_PX = 720
 _NEVER_HD = ("vp9", "av1")  # without a tag, browsers take the colours of every size as BT.601
 _ALWAYS_TAGGED_601 = "vp8"  # FFmpeg's word for every VP8 video, whose format has no tag
@@ -59,14 +61,15 @@ class FrameDisplay:
         return size[::-1] if _orientation(frame) >= 5 else size
 
     def _rgb(self, frame: av.VideoFrame) -> Image.Image:
-        colours = Colorspace.ITU709 if self._is_untagged_hd(frame) else None
-        if not any(component.is_alpha for component in frame.format.components):
-            opaque: Image.Image = frame.to_image(src_colorspace=colours)  # type: ignore[no-untyped-call]
-            return opaque
-        plane = frame.reformat(format="rgba", src_colorspace=colours).planes[0]
-        size = frame.width, frame.height
-        image = Image.frombytes("RGBA", size, bytes(plane), "raw", "RGBA", plane.line_size, 1)
-        return to_rgb(image, size, is_full_range=False)
+        matrix = Colorspace.ITU709 if self._is_untagged_hd(frame) else None
+        coded = _colour(frame)
+        if any(component.is_alpha for component in frame.format.components):
+            plane = frame.reformat(format="rgba", src_colorspace=matrix).planes[0]
+            size = frame.width, frame.height
+            image = Image.frombytes("RGBA", size, bytes(plane), "raw", "RGBA", plane.line_size, 1)
+            return to_rgb(image, size, is_full_range=False, coded=coded)
+        opaque: Image.Image = frame.to_image(src_colorspace=matrix)  # type: ignore[no-untyped-call]
+        return opaque if coded is None else to_srgb(opaque, coded)
 
     def _is_untagged_hd(self, frame: av.VideoFrame) -> bool:
         is_untagged = frame.colorspace == _UNSPECIFIED or self._codec == _ALWAYS_TAGGED_601
@@ -83,6 +86,18 @@ class FrameDisplay:
         )
         size = grown if is_allowed else shrunk
         return max(1, size[0]), max(1, size[1])
+
+
+def _colour(frame: av.VideoFrame) -> CodedColour | None:
+    """Return the colour space, None for those of television, which browsers do not tell from sRGB."""
+    primaries = int(frame.color_primaries)
+    if primaries in _TELEVISION_PRIMARIES:
+        primaries = _UNSPECIFIED
+    light: Any = frame.side_data.get("CONTENT_LIGHT_LEVEL")
+    peak_nits = 0.0
+    if light is not None:
+        peak_nits = float(struct.unpack_from("=I", bytes(light))[0])
+    return coded_colour(primaries, int(frame.color_trc), is_video_like=True, peak_nits=peak_nits)
 
 
 def _orientation(frame: av.VideoFrame) -> int:

@@ -25,6 +25,7 @@ from PIL import (
 )
 
 from smallsight.errors import CorruptPictureError, PictureTooLargeError
+from smallsight.media.coded_colour import CodedColour
 from smallsight.media.container_scan import (
     count_gif_frames,
     count_tiff_frames,
@@ -32,6 +33,7 @@ from smallsight.media.container_scan import (
     webp_canvas_px,
 )
 from smallsight.media.decoder_errors import DECODER_ERRORS
+from smallsight.media.file_colour import file_colour
 from smallsight.media.formats import has_heif
 from smallsight.media.gif_canvas import GifCanvas
 from smallsight.media.library_limits import lift_heif_limits, raise_if_limited
@@ -105,6 +107,18 @@ class DecodedParts:
     pages: tuple[Image.Image | None, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _FileBytes:
+    """The bytes of a picture, and those of them that Pillow gets."""
+
+    file: bytes
+    data: bytes
+    format: str
+
+    def coded(self, *, has_profile: bool) -> CodedColour | None:
+        return file_colour(self.file, self.format, has_profile=has_profile)
+
+
 def prepare_pillow() -> None:
     """Set Pillow's globals: no limits besides ours, one thread, HEIF if its extra is installed."""
     Image.MAX_IMAGE_PIXELS = None
@@ -154,11 +168,12 @@ def _decode(data: bytes, request: DecodeRequest) -> DecodedParts:
         _check_size(gif_canvas_px(data), request)
     elif request.format == "WEBP":
         _check_size(webp_canvas_px(data), request)
-    elif request.format == "PNG":
-        data = without_needless_chunks(data)
     elif request.format == "HEIF":
         lift_heif_limits()
-    with _opened(data, request) as opened:
+    source = _FileBytes(
+        data, without_needless_chunks(data) if request.format == "PNG" else data, request.format
+    )
+    with _opened(source, request) as opened:
         size = opened.size
         _check_size(size, request)
         start, num_frames = first_frame(opened), _count_frames(opened, data, request)
@@ -170,20 +185,22 @@ def _decode(data: bytes, request: DecodeRequest) -> DecodedParts:
         is_whole = _load(opened, _loaded_size(whole_size, min_size, request)) == whole_size
         orientation = orientation_of(opened)
         frames = OpenedFrames(opened, request.format, start + num_frames)
-        rgb = frames.show(start, lambda: _upright_rgb(opened, data, min_size, orientation))
+        rgb = frames.show(start, lambda: _upright_rgb(opened, source, min_size, orientation))
         full_size = None
         if request.wants_full_size and is_whole:
-            full_size = rgb if min_size == whole_size else _upright_rgb(opened, data, whole_size, orientation)
+            full_size = (
+                rgb if min_size == whole_size else _upright_rgb(opened, source, whole_size, orientation)
+            )
         pages: tuple[Image.Image | None, ...] = ()
         if request.wants_pages:
-            page = _first_page(opened, data, whole_size, orientation, request)
-            pages = (page, *frames.pages(rgb, lambda: _further_page(opened, data, request)))
+            page = _first_page(opened, source, whole_size, orientation, request)
+            pages = (page, *frames.pages(rgb, lambda: _further_page(opened, source, request)))
     if request.wants_full_size and full_size is None:
         # A JPEG is decoded at a reduced scale, which is cheap, and a second time at full size. Reducing the
         # full size instead would give other pixels and hashes than when full size is not requested.
-        with Image.open(io.BytesIO(data), formats=(request.format,)) as opened:
+        with _opened(source, request) as opened:
             _load(opened, whole_size)
-            full_size = _upright_rgb(opened, data, whole_size, orientation)
+            full_size = _upright_rgb(opened, source, whole_size, orientation)
     if orientation >= 5:
         size, whole_size = size[::-1], whole_size[::-1]
     image = None if request.max_side_px is None else fit_within(rgb, request.max_side_px)
@@ -196,10 +213,10 @@ def _decode(data: bytes, request: DecodeRequest) -> DecodedParts:
     return DecodedParts(*size, num_frames, whole_size, image, thumbnail, hash_grey, full_size, pages)
 
 
-def _opened(data: bytes, request: DecodeRequest) -> Image.Image:
+def _opened(source: _FileBytes, request: DecodeRequest) -> Image.Image:
     if request.format == "GIF":
-        return GifCanvas(data, request.max_frames, request.max_image_pixels)
-    return Image.open(io.BytesIO(data), formats=(request.format,))
+        return GifCanvas(source.data, request.max_frames, request.max_image_pixels)
+    return Image.open(io.BytesIO(source.data), formats=(request.format,))
 
 
 def _loaded_size(
@@ -215,7 +232,7 @@ def _loaded_size(
 
 def _first_page(
     opened: Image.Image,
-    data: bytes,
+    source: _FileBytes,
     whole_size: tuple[int, int],
     orientation: int,
     request: DecodeRequest,
@@ -227,15 +244,15 @@ def _first_page(
     size = reading_size(request.format, upright_size, request.max_side_px)
     if max(size) <= request.max_side_px:
         return None
-    rgb = _upright_rgb(opened, data, size[::-1] if orientation >= 5 else size, orientation)
+    rgb = _upright_rgb(opened, source, size[::-1] if orientation >= 5 else size, orientation)
     return fit_within(rgb, max(size))
 
 
-def _further_page(opened: Image.Image, data: bytes, request: DecodeRequest) -> Image.Image:
+def _further_page(opened: Image.Image, source: _FileBytes, request: DecodeRequest) -> Image.Image:
     _check_size(opened.size, request)
     side_px = request.max_side_px or 1
     orientation = orientation_of(opened)
-    return fit_within(_upright_rgb(opened, data, scaled_size(opened.size, side_px), orientation), side_px)
+    return fit_within(_upright_rgb(opened, source, scaled_size(opened.size, side_px), orientation), side_px)
 
 
 def _whole_size(size: tuple[int, int], request: DecodeRequest) -> tuple[int, int]:
@@ -271,12 +288,14 @@ def _is_at_least(size: tuple[int, int], scale: int, min_size: tuple[int, int]) -
 
 
 def _upright_rgb(
-    opened: Image.Image, data: bytes, min_size: tuple[int, int], orientation: int
+    opened: Image.Image, source: _FileBytes, min_size: tuple[int, int], orientation: int
 ) -> Image.Image:
     profile = opened.info.get("icc_profile")
     is_png = opened.format == "PNG"
-    image = apply_key(opened, data) if is_png and opened.tell() == 0 else opened
-    return turn_upright(to_rgb(image, min_size, is_full_range=is_png, profile=profile), orientation)
+    image = apply_key(opened, source.data) if is_png and opened.tell() == 0 else opened
+    coded = source.coded(has_profile=bool(profile))
+    rgb = to_rgb(image, min_size, is_full_range=is_png, profile=profile, coded=coded)
+    return turn_upright(rgb, orientation)
 
 
 def _hash_grey(rgb: Image.Image) -> bytes:

@@ -8,7 +8,7 @@ dropped; everything from the first damaged length on is kept, for the decoder to
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 __all__ = ["MAX_PROFILE_BYTES", "png_chunks", "without_needless_chunks"]
 
@@ -39,15 +39,20 @@ def without_needless_chunks(data: bytes) -> bytes:
     return b"".join([*kept, view[kept_from:]])
 
 
-def png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """Yield the names and contents of the chunks of a PNG, up to a damaged length."""
+def png_chunks(data: bytes, intact: Container[bytes] = ()) -> Iterator[tuple[bytes, memoryview]]:
+    """Yield the names and contents of the chunks of a PNG, up to a damaged length.
+
+    Damaged ones of the names in ``intact`` are left out.
+    """
     view = memoryview(data)
     position = len(_SIGNATURE)
     while position + 12 <= len(data):
         end = position + 12 + int.from_bytes(view[position : position + 4], "big")
         if end > len(data):
             return
-        yield bytes(view[position + 4 : position + 8]), view[position + 8 : end - 4]
+        kind = bytes(view[position + 4 : position + 8])
+        if kind not in intact or _is_intact(view[position:end]):
+            yield kind, view[position + 8 : end - 4]
         position = end
 
 
