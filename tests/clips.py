@@ -34,12 +34,14 @@ def clip(
     codec: str = "mpeg4",
     gop: int = 12,
     seed: int = 0,
+    alpha: bool = False,
 ) -> bytes:
     """Encode a video."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container) as opened:
-        stream = opened.add_stream(codec, rate=fps)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream = opened.add_stream(codec, rate=fps, options={"auto-alt-ref": "0"} if alpha else {})
+        stream.width, stream.height = width, height
+        stream.pix_fmt = "yuva420p" if alpha else "yuv420p"
         stream.codec_context.gop_size = gop
         for frame in noise_frames(num_frames, width, height, seed):
             opened.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))

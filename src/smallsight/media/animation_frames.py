@@ -9,10 +9,10 @@ from itertools import accumulate
 from PIL import Image
 
 from smallsight.media.animation_times import frame_durations_ms
+from smallsight.media.apng_canvas import ApngCanvas
 from smallsight.media.container_scan import gif_canvas_px, webp_canvas_px
 from smallsight.media.file_colour import file_colour
 from smallsight.media.gif_canvas import GifCanvas
-from smallsight.media.opened_frames import first_frame
 from smallsight.media.pixels import orientation_of, to_rgb, turn_upright
 from smallsight.media.png_chunks import without_needless_chunks
 from smallsight.media.video_limits import VideoFacts, VideoRequest, check_length, check_size, reporting_damage
@@ -35,7 +35,6 @@ class AnimationFrames:
         self._format = request.format
         self._opened = _opened(data, request)
         check_size(*self._opened.size, request)
-        self._first = first_frame(self._opened)
         self._orientation = orientation_of(self._opened)
         has_profile = bool(self._opened.info.get("icc_profile"))
         self._coded = file_colour(data, request.format, has_profile=has_profile)
@@ -55,7 +54,7 @@ class AnimationFrames:
         return index / self.facts.fps if self.facts.times_s is None else self.facts.times_s[index]
 
     def _frame(self, index: int) -> Image.Image:
-        self._opened.seek(self._first + index)
+        self._opened.seek(index)
         self._opened.load()
         rgb = to_rgb(
             self._opened,
@@ -70,6 +69,9 @@ class AnimationFrames:
 def _opened(data: bytes, request: VideoRequest) -> Image.Image:
     if request.format == "GIF":
         return GifCanvas(data, request.max_frames, request.max_pixels)
-    if request.format == "PNG":
-        data = without_needless_chunks(data)
-    return Image.open(io.BytesIO(data), formats=(request.format,))
+    if request.format != "PNG":
+        return Image.open(io.BytesIO(data), formats=(request.format,))
+    data = without_needless_chunks(data)
+    with Image.open(io.BytesIO(data), formats=("PNG",)) as opened:
+        check_size(*opened.size, request)
+    return ApngCanvas(data, request.max_frames)

@@ -25,6 +25,8 @@ from PIL import (
 )
 
 from smallsight.errors import CorruptPictureError, PictureTooLargeError
+from smallsight.media.animation_times import num_png_frames
+from smallsight.media.apng_canvas import ApngCanvas
 from smallsight.media.coded_colour import CodedColour
 from smallsight.media.container_scan import (
     count_gif_frames,
@@ -37,7 +39,7 @@ from smallsight.media.file_colour import file_colour
 from smallsight.media.formats import has_heif
 from smallsight.media.gif_canvas import GifCanvas
 from smallsight.media.library_limits import lift_heif_limits, raise_if_limited
-from smallsight.media.opened_frames import OpenedFrames, first_frame
+from smallsight.media.opened_frames import OpenedFrames
 from smallsight.media.pixels import fit_within, orientation_of, scaled_size, to_rgb, turn_upright
 from smallsight.media.png_chunks import MAX_PROFILE_BYTES, without_needless_chunks
 from smallsight.media.reading_size import reading_size
@@ -176,16 +178,14 @@ def _decode(data: bytes, request: DecodeRequest) -> DecodedParts:
     with _opened(source, request) as opened:
         size = opened.size
         _check_size(size, request)
-        start, num_frames = first_frame(opened), _count_frames(opened, data, request)
+        num_frames = _count_frames(opened, data, request)
         whole_size = _whole_size(size, request)
         min_size = whole_size if request.wants_only_full_size else _working_size(size, request)
         min_size = min(min_size[0], whole_size[0]), min(min_size[1], whole_size[1])
-        if start:
-            opened.seek(start)
         is_whole = _load(opened, _loaded_size(whole_size, min_size, request)) == whole_size
         orientation = orientation_of(opened)
-        frames = OpenedFrames(opened, request.format, start + num_frames)
-        rgb = frames.show(start, lambda: _upright_rgb(opened, source, min_size, orientation))
+        frames = OpenedFrames(opened, request.format, num_frames)
+        rgb = frames.show(lambda: _upright_rgb(opened, source, min_size, orientation))
         full_size = None
         if request.wants_full_size and is_whole:
             full_size = (
@@ -216,7 +216,12 @@ def _decode(data: bytes, request: DecodeRequest) -> DecodedParts:
 def _opened(source: _FileBytes, request: DecodeRequest) -> Image.Image:
     if request.format == "GIF":
         return GifCanvas(source.data, request.max_frames, request.max_image_pixels)
-    return Image.open(io.BytesIO(source.data), formats=(request.format,))
+    opened = Image.open(io.BytesIO(source.data), formats=(request.format,))
+    if request.format == "PNG" and num_png_frames(source.data):
+        _check_size(opened.size, request)
+        with contextlib.suppress(*DECODER_ERRORS):  # browsers show the first picture of a damaged APNG
+            return ApngCanvas(source.data, request.max_frames)
+    return opened
 
 
 def _loaded_size(
@@ -326,7 +331,7 @@ def _count_frames(opened: Image.Image, data: bytes, request: DecodeRequest) -> i
         case "JPEG" | "BMP":  # further pictures in a JPEG are depth maps and previews, not frames
             num_frames = 1
         case _:
-            num_frames = int(getattr(opened, "n_frames", 1)) - first_frame(opened)
+            num_frames = int(getattr(opened, "n_frames", 1))
     if num_frames > request.max_frames:
         raise PictureTooLargeError(
             f"Image has too many frames: more than {request.max_frames}.",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
+from itertools import count
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from PIL import Image
 from clips import animated, patches
 from smallsight.errors import PictureTooLargeError, UnsupportedFormatError
 from smallsight.families.frame_sampling import FewFrames
+from smallsight.media.png_chunks import png_chunks
 from smallsight.media.video import VideoReader
 from smallsight.media.video_formats import is_animation, sniff_video
 from smallsight.model.shown_parts import open_video
@@ -95,7 +99,8 @@ def test_a_fallback_picture_is_no_frame(browser, decoder):
     assert browser.frame(data, "image/png", 1)[5, 5, :3].tolist() == shown[1]
 
 
-@pytest.mark.parametrize(("disposal", "blend"), [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)])
+@pytest.mark.parametrize("disposal", [0, 1, 2])
+@pytest.mark.parametrize("blend", [0, 1])
 def test_ways_of_composing_an_apng(browser, disposal, blend):
     rng = np.random.default_rng(disposal)
     layers = [Image.fromarray(rng.integers(0, 256, (24, 32, 4), np.uint8)) for _ in range(4)]
@@ -107,6 +112,99 @@ def test_ways_of_composing_an_apng(browser, disposal, blend):
             shown = browser.frame(data, "image/png", index).astype(float)
             on_white = shown[..., :3] * shown[..., 3:] / 255 + 255 - shown[..., 3:]
             assert np.abs(pixels - on_white).max() <= 3, index
+
+
+def png_of(header: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
+    whole = [(b"IHDR", header), *chunks, (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in whole
+    )
+
+
+def small_frames(colour_type: int, depth: int, *shared: tuple[bytes, bytes], fallback: bool = False) -> bytes:
+    """A whole frame, a small one inside that is undone, and another: rows of bytes that differ."""
+    num_bytes = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour_type] * depth // 8
+    places = [(32, 24, 0, 0, 0, 0), (8, 8, 4, 4, 2, 1), (8, 8, 20, 12, 1, 0), (4, 4, 22, 14, 0, 1)]
+    rng = np.random.default_rng(colour_type)
+    sequence = count()
+    chunks: list[tuple[bytes, bytes]] = [(b"acTL", struct.pack(">II", len(places), 0)), *shared]
+    if fallback:
+        chunks.append((b"IDAT", zlib.compress((b"\0" + bytes(32 * num_bytes)) * 24)))
+    for number, (width, height, left, top, disposal, blend) in enumerate(places):
+        delay = struct.pack(">HHBB", 1, 2, disposal, blend)
+        place = struct.pack(">I4I", next(sequence), width, height, left, top)
+        high = 4 if colour_type == 3 else 256
+        rows = b"".join(
+            b"\0" + rng.integers(0, high, width * num_bytes, np.uint8).tobytes() for _ in range(height)
+        )
+        chunks.append((b"fcTL", place + delay))
+        is_first = number == 0 and not fallback
+        packed = zlib.compress(rows)
+        chunks.append(
+            (b"IDAT", packed) if is_first else (b"fdAT", struct.pack(">I", next(sequence)) + packed)
+        )
+    return png_of(struct.pack(">IIBBBBB", 32, 24, depth, colour_type, 0, 0, 0), *chunks)
+
+
+PALETTE = bytes(np.random.default_rng(0).integers(0, 256, 12, np.uint8))
+APNGS = {
+    "RGBA": (6, 8),
+    "RGB": (2, 8),
+    "RGB, 16 bits": (2, 16),
+    "RGBA, 16 bits": (6, 16),
+    "grey": (0, 8),
+    "grey, 16 bits": (0, 16),
+    "grey and alpha": (4, 8),
+    "grey with a transparent shade": (0, 8, (b"tRNS", b"\0\x40")),
+    "palette": (3, 8, (b"PLTE", PALETTE)),
+    "palette with alpha": (3, 8, (b"PLTE", PALETTE), (b"tRNS", b"\x00\x80\xff")),
+}
+
+
+@pytest.mark.parametrize("fallback", [False, True])
+@pytest.mark.parametrize("name", APNGS)
+def test_apngs_of_every_kind(browser, decoder, name, fallback):
+    colour_type, depth, *shared = APNGS[name]
+    data = small_frames(colour_type, depth, *shared, fallback=fallback)
+    with VideoReader(data, Limits()) as reader:
+        frames = list(reader.frames(range(reader.facts.num_frames)))
+    assert len(frames) == 4
+    for index, pixels in enumerate(frames):
+        shown = browser.frame(data, "image/png", index).astype(float)
+        on_white = shown[..., :3] * shown[..., 3:] / 255 + 255 - shown[..., 3:]
+        assert np.abs(pixels - on_white).max() <= 3, index
+    assert np.array_equal(decoder.decode(data, max_side_px=32).image_HWC, frames[0])
+
+
+def test_a_single_frame_behind_a_fallback_picture(browser, decoder):
+    whole = small_frames(2, 8, fallback=True)
+    data = whole.replace(b"acTL" + struct.pack(">I", 4), b"acTL" + struct.pack(">I", 1))
+    start = data.index(b"acTL")
+    data = data[: start + 12] + struct.pack(">I", zlib.crc32(data[start : start + 12])) + data[start + 16 :]
+    end = data.index(b"fcTL", data.index(b"fcTL") + 4) - 4
+    data = data[:end] + png_of(b"")[-12:]
+    shown = browser.picture(data, "image/png")[..., :3]
+    assert np.abs(decoder.decode(data, max_side_px=32).image_HWC.astype(int) - shown).max() <= 1
+
+
+def test_an_apng_without_its_frames_is_its_first_picture(decoder):
+    whole = small_frames(2, 8, fallback=True)
+    chunks = [(kind, bytes(content)) for kind, content in png_chunks(whole) if kind != b"fdAT"]
+    data = png_of(chunks[0][1], *chunks[1:-1])
+    picture = decoder.decode(data, max_side_px=32).image_HWC
+    assert picture.shape == (24, 32, 3)
+    assert not picture.any()
+
+
+def test_a_gigantic_apng_is_refused_before_memory_is_taken(decoder):
+    data = bytearray(small_frames(2, 8))
+    data[16:24] = struct.pack(">II", 60_000, 60_000)
+    data[29:33] = struct.pack(">I", zlib.crc32(bytes(data[12:29])))
+    with pytest.raises(PictureTooLargeError):
+        decoder.decode(bytes(data), max_side_px=32)
+    with pytest.raises(PictureTooLargeError):
+        VideoReader(bytes(data), Limits())
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

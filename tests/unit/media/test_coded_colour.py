@@ -184,7 +184,7 @@ VIDEOS = {
 CODECS = {
     "H.264": ("mp4", "libx264", "yuv420p"),
     "H.264, 10 bits": ("mp4", "libx264", "yuv420p10le"),
-    "HEVC, 10 bits": ("mp4", "libx265", "yuv420p10le"),
+    "HEVC, 10 bits": ("matroska", "libx265", "yuv420p10le"),
     "VP9": ("webm", "libvpx-vp9", "yuv420p"),
     "AV1, 10 bits": ("mp4", "libsvtav1", "yuv420p10le"),
 }
