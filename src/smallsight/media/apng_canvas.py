@@ -12,19 +12,19 @@ from dataclasses import dataclass, field
 
 from PIL import Image, PngImagePlugin
 
-from smallsight.media.frame_canvas import FrameCanvas, Layer, Removal
+from smallsight.media.frame_canvas import Disposal, FrameCanvas, Layer
 from smallsight.media.png_chunks import png_chunks
 from smallsight.media.transparent_key import apply_key
 
 __all__ = ["ApngCanvas"]
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_REMOVALS = {0: Removal.STAYS, 1: Removal.CLEARED, 2: Removal.UNDONE}
+_DISPOSALS = {0: Disposal.STAYS, 1: Disposal.CLEARED, 2: Disposal.UNDONE}
 _SHARED = (b"PLTE", b"tRNS")
 
 
 @dataclass(slots=True)
-class _Parts:
+class _ApngParts:
     """What an APNG consists of: header and shared chunks, and the layers with their compressed pixels."""
 
     header: bytes = b""
@@ -68,8 +68,8 @@ class ApngCanvas(FrameCanvas):
             return image.convert("RGBA")
 
 
-def _parts(data: bytes, max_frames: int) -> _Parts:
-    parts = _Parts()
+def _parts(data: bytes, max_frames: int) -> _ApngParts:
+    parts = _ApngParts()
     for kind, content in png_chunks(data):
         if kind == b"IHDR":
             parts.header = bytes(content)
@@ -79,8 +79,8 @@ def _parts(data: bytes, max_frames: int) -> _Parts:
             if len(parts.layers) > max_frames:
                 break
             width, height, left, top = struct.unpack(">4I", content[4:20])
-            removal = _REMOVALS.get(content[24], Removal.STAYS)
-            parts.layers.append(Layer(left, top, width, height, removal, is_blended=content[25] == 1))
+            disposal = _DISPOSALS.get(content[24], Disposal.STAYS)
+            parts.layers.append(Layer(left, top, width, height, disposal, is_blended=content[25] == 1))
             parts.pixels.append([])
         elif kind == b"IDAT" and parts.pixels:
             parts.pixels[-1].append(bytes(content))

@@ -11,12 +11,12 @@ from enum import Enum, auto
 
 from PIL import Image
 
-__all__ = ["FrameCanvas", "Layer", "Removal"]
+__all__ = ["Disposal", "FrameCanvas", "Layer"]
 
 _NOTHING = (0, 0, 0, 0)
 
 
-class Removal(Enum):
+class Disposal(Enum):
     """What becomes of a layer before the next one is drawn."""
 
     STAYS = auto()
@@ -32,7 +32,7 @@ class Layer:
     top: int
     width: int
     height: int
-    removal: Removal
+    disposal: Disposal
     is_blended: bool = True
 
 
@@ -87,9 +87,9 @@ class FrameCanvas(Image.Image):
             max(layer.top, min(bottom, self._size[1])),
         )
         kept = None
-        if layer.removal is Removal.UNDONE:
+        if layer.disposal is Disposal.UNDONE:
             kept = _Kept(self._canvas.crop(place), place)
-        elif layer.removal is Removal.CLEARED:
+        elif layer.disposal is Disposal.CLEARED:
             kept = _Kept(Image.new("RGBA", (place[2] - place[0], place[3] - place[1]), _NOTHING), place)
         pixels = pixels.crop((0, 0, place[2] - place[0], place[3] - place[1]))
         if layer.is_blended:

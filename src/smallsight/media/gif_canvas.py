@@ -11,12 +11,12 @@ import io
 from PIL import Image
 
 from smallsight.media.container_scan import gif_canvas_px, gif_frames
-from smallsight.media.frame_canvas import FrameCanvas, Layer, Removal
+from smallsight.media.frame_canvas import Disposal, FrameCanvas, Layer
 
 __all__ = ["GifCanvas"]
 
 # Old programs write 4 for 3.
-_REMOVALS = {2: Removal.CLEARED, 3: Removal.UNDONE, 4: Removal.UNDONE}
+_DISPOSALS = {2: Disposal.CLEARED, 3: Disposal.UNDONE, 4: Disposal.UNDONE}
 _TABLE_FLAG = 0x80
 
 
@@ -29,7 +29,7 @@ class GifCanvas(FrameCanvas):
         self._gif_frames = list(gif_frames(data, max_frames))
         self._max_pixels = max_pixels
         layers = [
-            Layer(one.left, one.top, one.width, one.height, _REMOVALS.get(one.disposal, Removal.STAYS))
+            Layer(one.left, one.top, one.width, one.height, _DISPOSALS.get(one.disposal, Disposal.STAYS))
             for one in self._gif_frames
         ]
         super().__init__(gif_canvas_px(data), layers)
