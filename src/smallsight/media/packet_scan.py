@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import av
 
@@ -17,6 +18,7 @@ __all__ = ["PacketScan", "scan_packets"]
 _FALLBACK_RATE = Fraction(25)
 _MAX_RATE_ERROR = Fraction(1, 20)
 _MAX_END_ERROR_S = 1.0
+_MIN_LATE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +63,11 @@ def scan_packets(
     rate = _rate(stream, ticks if len(ticks) == len(packets) else [])
     duration_s, times_s = float(len(packets) / rate), None
     if len(ticks) == len(packets) and stream.time_base is not None:
-        exact = array("d", (float((one - ticks[0]) * stream.time_base) for one in ticks))
+        late_s = _late_s(container, stream, ticks[0])
+        exact = array("d", (late_s + float((one - ticks[0]) * stream.time_base) for one in ticks))
         end_s = exact[-1] + float(held_ticks * stream.time_base)
         if not held_ticks or request.format == "MATROSKA":
-            end_s = max(end_s, _declared_end_s(container, stream, request))
+            end_s = max(end_s, _declared_end_s(container, stream, request, late_s))
         if not _is_even(exact, end_s, float(rate)):
             times_s = exact
             duration_s = end_s if end_s > exact[-1] else end_s + min(1.0, end_s / len(exact))
@@ -85,13 +88,22 @@ def _rate(stream: av.VideoStream, ticks: Sequence[int]) -> Fraction:
     return declared if abs(declared - measured) <= measured * _MAX_RATE_ERROR else measured
 
 
+def _late_s(container: av.container.InputContainer, stream: av.VideoStream, first_tick: int) -> float:
+    """Return how long after the sound the first frame is shown; less than half a second counts as nothing."""
+    start: Any = container.start_time  # None, whatever its type says, where the file does not tell
+    if start is None or stream.time_base is None:
+        return 0.0
+    late_s = float(first_tick * stream.time_base) - start / av.time_base
+    return late_s if late_s >= _MIN_LATE_S else 0.0
+
+
 def _declared_end_s(
-    container: av.container.InputContainer, stream: av.VideoStream, request: VideoRequest
+    container: av.container.InputContainer, stream: av.VideoStream, request: VideoRequest, late_s: float
 ) -> float:
     """Return how long the file says it is, 0 if it does not or is of a kind that estimates it."""
     duration_s = 0.0
     if request.format == "MP4" and stream.duration is not None and stream.time_base is not None:
-        duration_s = float(stream.duration * stream.time_base)
+        duration_s = late_s + float(stream.duration * stream.time_base)
     elif request.format == "MATROSKA" and container.duration is not None:
         duration_s = container.duration / av.time_base
     return duration_s if 0 < duration_s <= request.max_duration_s else 0.0

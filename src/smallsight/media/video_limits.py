@@ -35,8 +35,8 @@ class VideoRequest:
 class VideoFacts:
     """The properties of a video; the size is that of a frame as it is shown, the frame rate the average.
 
-    ``times_s`` are the times at which a player shows the frames, ascending from 0; None for evenly spaced
-    ones, where they follow from the rate.
+    ``times_s`` are the times at which a player shows the frames, ascending; None for evenly spaced ones,
+    where they follow from the rate.
     """
 
     width_px: int

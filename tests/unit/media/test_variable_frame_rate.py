@@ -150,6 +150,50 @@ def test_frames_that_share_a_timestamp_do_not_undo_the_clock():
         assert abs(float(frame.pixels_HWC.mean()) - expected) <= 3
 
 
+def beside_sound(container: str, late_s: float) -> bytes:
+    """Six seconds, a shade each, beside nine seconds of silence; the first frame comes late."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container) as opened:
+        stream = opened.add_stream("libvpx" if container == "webm" else "mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        sound = opened.add_stream("libopus" if container == "webm" else "aac", rate=48_000)
+        for number in range(60):
+            shade = np.full((48, 64, 3), number // 10 * 40, np.uint8)
+            frame = av.VideoFrame.from_ndarray(shade, format="rgb24")
+            frame.pts, frame.time_base = number + round(late_s * 10), Fraction(1, 10)
+            opened.mux(stream.encode(frame))
+        for start in range(0, 9 * 48_000, 960):
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, 960), np.float32), format="fltp", layout="mono")
+            silence.rate, silence.pts, silence.time_base = 48_000, start, Fraction(1, 48_000)
+            opened.mux(sound.encode(silence))
+        opened.mux(stream.encode())
+        opened.mux(sound.encode())
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("container", ["mp4", "webm"])
+def test_frames_that_begin_after_the_sound(browser, container):
+    data = beside_sound(container, 2.0)
+    with VideoReader(data, Limits()) as reader:
+        assert reader.facts.times_s[0] == pytest.approx(2, abs=0.05)
+        assert reader.facts.times_s[-1] == pytest.approx(7.9, abs=0.05)
+        assert reader.facts.duration_s == pytest.approx(9 if container == "webm" else 8, abs=0.1)
+    video = open_video(data, SMOLVLM2, Limits())
+    for frame in video.frames:
+        shade = 40 * min(5, max(0, int(frame.time_s - 2)))
+        assert abs(frame.pixels_HWC.mean() - shade) <= 4, frame.time_s
+    if container == "webm":  # MPEG-4 is no codec of browsers
+        for frame in video.frames[3:8]:
+            shown = browser.video(data, "video/webm", frame.time_s + 0.05)
+            assert abs(int(shown[20, 30, 0]) - float(frame.pixels_HWC.mean())) <= 4
+
+
+def test_sound_that_begins_a_little_earlier_changes_nothing():
+    with VideoReader(beside_sound("mp4", 0.1), Limits()) as reader:
+        assert reader.facts.times_s is None
+        assert (reader.facts.num_frames, reader.facts.fps, reader.facts.duration_s) == (60, 10.0, 6.0)
+
+
 def test_what_the_browser_shows_at_the_told_times(browser):
     data = screen_recording("webm")
     video = open_video(data, FewFrames(4), Limits())
