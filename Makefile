@@ -28,10 +28,10 @@ demo: $(MARKS)/demo
 	@SMALLSIGHT_HOME="$${SMALLSIGHT_HOME:-$(CURDIR)/.smallsight-demo}" \
 		$(BIN)/smallsight demo $(if $(PICTURES),--pictures "$(PICTURES)")
 
-test: $(MARKS)/dev $(MARKS)/fonts
+test: $(MARKS)/dev $(MARKS)/fonts $(MARKS)/chromium
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) $(TESTS)
 
-coverage: $(MARKS)/dev $(MARKS)/fonts
+coverage: $(MARKS)/dev $(MARKS)/fonts $(MARKS)/chromium
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) --cov --cov-report= $(TESTS)
 	$(BIN)/python -m coverage report
@@ -108,6 +108,15 @@ $(MARKS)/dev: $(MARKS)/demo
 # For the tests of training/, which draw; without apt-get they are skipped.
 $(MARKS)/fonts: training/assets.py $(MARKS)/dev
 	@if $(BIN)/python -m training.assets; then touch $@; fi
+
+# For the tests that compare with what a browser shows; without it they are skipped.
+$(MARKS)/chromium:
+	@mkdir -p $(MARKS)
+	@if command -v chromium >/dev/null; then touch $@; \
+		elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			{ apt-get update -qq && apt-get install -qq --yes --no-install-recommends chromium; } >/dev/null 2>&1 \
+				&& touch $@ || echo "Chromium was not installed: apt-get failed. Its tests are skipped."; \
+		else echo "Chromium is not installed, and only root can do it with apt-get. Its tests are skipped."; fi
 
 # Debian's Python comes without venv unless python3-venv is installed; pip can bring a replacement.
 $(MARKS)/venv:

@@ -122,6 +122,8 @@ def test_the_official_client_asks_about_a_video(server: Server, expected: Any):
         (lambda: clip(20, fps=10), "application/octet-stream"),
         (lambda: animation(4, frame_ms=500), "image/gif"),
         (lambda: animation(4, frame_ms=500, picture_format="WEBP"), "image/webp"),
+        (lambda: animation(4, frame_ms=500, picture_format="PNG"), "image/apng"),
+        (lambda: animation(4, frame_ms=500, picture_format="AVIF"), "image/avif"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -130,7 +132,7 @@ def test_kinds_of_videos(server: Server, make: Callable[[], bytes], kind: str):
     assert answer["usage"]["prompt_tokens_details"]["image_tokens"] == 2 * 4  # two seconds, two frames
 
 
-@pytest.mark.parametrize("picture_format", ["GIF", "WEBP"])
+@pytest.mark.parametrize("picture_format", ["GIF", "WEBP", "PNG"])
 def test_an_animation_that_is_sent_as_a_picture_is_one(
     server: Server, folders: dict[str, tuple[Path, str]], picture_format: str
 ):

@@ -26,7 +26,11 @@ class FrameSampling(Protocol):
         ...
 
     def choose(self, facts: VideoFacts) -> list[int]:
-        """Return the indices of the sampled frames, ascending, at least one."""
+        """Return the indices of the sampled frames of an evenly spaced video, ascending, at least one."""
+        ...
+
+    def moments_s(self, facts: VideoFacts) -> list[float]:
+        """Return when to look at an unevenly spaced video, in seconds, ascending, at least one moment."""
         ...
 
     def fit(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -46,6 +50,16 @@ class FewFrames:
         """Return the middle frame of each part; all frames of a shorter video."""
         parts = min(self.num_frames, facts.num_frames)
         return [(2 * part + 1) * facts.num_frames // (2 * parts) for part in range(parts)]
+
+    def moments_s(self, facts: VideoFacts) -> list[float]:
+        """Return the middle of each part where another frame is shown than in the middle before it."""
+        if facts.times_s is not None and facts.num_frames <= self.num_frames:
+            return list(facts.times_s)
+        middles = ((part + 0.5) * facts.duration_s / self.num_frames for part in range(self.num_frames))
+        by_frame: dict[int, float] = {}
+        for middle_s in middles:
+            by_frame.setdefault(facts.frame_at(middle_s), middle_s)
+        return list(by_frame.values())
 
     def fit(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Shrink a frame to ``max_side_px``, if it is larger."""

@@ -51,8 +51,8 @@ class PicturePart:
 class Frame:
     """A video frame as the model gets it, uint8 RGB.
 
-    ``time_s`` is when a player shows it. ``counted_s`` is its number divided by the average frame rate, which
-    the references tell their models; it differs where frames are unevenly spaced. None means the same.
+    ``time_s`` is a moment at which a player shows it. ``counted_s`` is its number divided by the frame rate,
+    which the references tell their models of evenly spaced frames; None means the same.
     """
 
     pixels_HWC: NDArray[np.uint8]

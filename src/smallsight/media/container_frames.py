@@ -9,14 +9,15 @@ from __future__ import annotations
 import bisect
 import io
 from collections.abc import Callable, Iterator
-from fractions import Fraction
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import av
 from av.stream import Disposition
 from PIL import Image
 
 from smallsight.errors import CorruptPictureError, UnsupportedFormatError
+from smallsight.media.frame_display import FrameDisplay
+from smallsight.media.packet_scan import scan_packets
 from smallsight.media.video_formats import CONTAINERS
 from smallsight.media.video_limits import VideoFacts, VideoRequest, check_length, check_size, reporting_damage
 
@@ -30,9 +31,8 @@ CODECS = frozenset(
     "prores".split()
 )
 _SEEKABLE = ("MP4", "MATROSKA")  # the others have no index that leads to a given frame
-_TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
-_FALLBACK_RATE = Fraction(25)
-_MAX_RATE_ERROR = Fraction(1, 20)
+# FFmpeg's own decoders of these codecs drop the transparency, which WebM keeps beside the pictures.
+_DECODERS_WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _BEFORE = -(2**63)  # earlier than any timestamp
 
 
@@ -67,26 +67,29 @@ class ContainerFrames:
             )
         self._stream = streams[0]
         self._check_codec()
-        # The rest of the process is single-threaded too.
-        self._stream.thread_type = "NONE"
-        self._stream.codec_context.thread_count = 1
+        self._decoder = _decoder(self._stream)
+        self._display = FrameDisplay(self._stream, request)
         check_size(self._stream.width, self._stream.height, request)
         self._decoded: Iterator[av.VideoFrame] | None = None
         self._last: av.VideoFrame | None = None
         self._last_at, self._num_decoded = _BEFORE, 0
         self._wanted_at = _BEFORE
-        self._shown_at, self._keys = self._scan()
+        self._scan = scan_packets(self._container, self._stream, request)
+        self._shown_at, self._keys = self._scan.shown_at, self._scan.keys
+        self._rewind()
         self.facts = self._facts()
         check_length(self.facts.num_frames, self.facts.duration_s, request)
 
     def frame(self, index: int) -> Image.Image:
         """Return a frame; seeks if there is a key frame between the last frame and this one."""
         return reporting_damage(
-            self._request.format, lambda: _with_known_errors(lambda: self._image(self._find(index)))
+            self._request.format, lambda: _with_known_errors(lambda: self._display.image(self._find(index)))
         )
 
     def time_s(self, index: int) -> float:
         """Return the frame's time by its timestamp; by the frame rate if timestamps are missing."""
+        if self.facts.times_s is not None:
+            return self.facts.times_s[index]
         if self._shown_at is None or self._stream.time_base is None:
             return index / self.facts.fps
         return float((self._shown_at[index] - self._shown_at[0]) * self._stream.time_base)
@@ -98,44 +101,20 @@ class ContainerFrames:
                 f"Videos encoded as {name} are not supported.", hint="save it as MP4 (H.264)."
             )
 
-    def _scan(self) -> tuple[list[int] | None, list[int]]:
-        """Return the sorted timestamps of all frames, None if any is missing, and those of key frames."""
-        shown_at: list[int | None] = []
-        keys: list[int] = []
-        for packet in self._container.demux(self._stream):
-            if packet.size == 0 or packet.is_discard:
-                continue
-            shown_at.append(packet.pts)
-            if packet.is_keyframe and packet.pts is not None:
-                keys.append(packet.pts)
-            if len(shown_at) > self._request.max_frames:
-                check_length(len(shown_at), 0.0, self._request)
-        if not shown_at:
-            raise CorruptPictureError("The video has no frames.", hint="copy it again.")
-        self._num_frames = len(shown_at)
-        known = sorted({one for one in shown_at if one is not None})
-        self._rewind()
-        return (known if len(known) == len(shown_at) else None), sorted(keys)
-
     def _facts(self) -> VideoFacts:
-        rate = self._rate()
-        duration_s = float(self._num_frames / rate)
-        return VideoFacts(self._stream.width, self._stream.height, self._num_frames, float(rate), duration_s)
+        scan = self._scan
+        return VideoFacts(*self._size_px(), scan.num_frames, float(scan.rate), scan.duration_s, scan.times_s)
 
-    def _rate(self) -> Fraction:
-        """Return the average frame rate: the declared one, unless the timestamps differ by more than 5 %.
-
-        Screen and browser recordings write a frame when something changes, and declare an arbitrary rate.
-        """
-        declared = self._stream.average_rate or self._stream.guessed_rate or _FALLBACK_RATE
-        if self._shown_at is None or len(self._shown_at) < 2 or self._stream.time_base is None:
-            return declared
-        span_s = (self._shown_at[-1] - self._shown_at[0]) * self._stream.time_base
-        measured = (len(self._shown_at) - 1) / span_s
-        return declared if abs(declared - measured) <= measured * _MAX_RATE_ERROR else measured
+    def _size_px(self) -> tuple[int, int]:
+        """Return the size of the first frame: only a frame tells how it is turned."""
+        try:
+            return self._display.size_px(self._find(0))
+        except (av.FFmpegError, CorruptPictureError):
+            return self._stream.width, self._stream.height
 
     def _rewind(self) -> None:
         self._container.seek(0)
+        self._decoder.flush_buffers()
         self._decoded, self._last = None, None
         self._last_at, self._num_decoded = _BEFORE, 0
 
@@ -146,6 +125,7 @@ class ContainerFrames:
         key = self._key_before(wanted)
         if key is not None and self._last_at < key:
             self._container.seek(key, stream=self._stream)
+            self._decoder.flush_buffers()
             self._decoded, self._last, self._last_at = None, None, _BEFORE
             self._by_time(wanted)
         if self._last_at > wanted:  # requested backwards, or a seek went too far
@@ -184,13 +164,12 @@ class ContainerFrames:
 
     def _frames(self) -> Iterator[av.VideoFrame]:
         """Decode from the current position; packets that cannot be decoded are skipped, as in players."""
-        context = self._stream.codec_context
         for packet in self._container.demux(self._stream):
             # Frames before the wanted one that no other frame refers to need not be decoded.
             is_before = packet.pts is not None and packet.pts < self._wanted_at
-            context.skip_frame = "NONREF" if is_before else "DEFAULT"
+            self._decoder.skip_frame = "NONREF" if is_before else "DEFAULT"
             try:
-                yield from packet.decode()
+                yield from self._decoder.decode(packet)
             except av.error.InvalidDataError:
                 continue
 
@@ -199,11 +178,19 @@ class ContainerFrames:
             raise CorruptPictureError("None of the video's frames can be decoded.", hint="copy it again.")
         return self._last
 
-    def _image(self, frame: av.VideoFrame) -> Image.Image:
-        check_size(frame.width, frame.height, self._request)
-        image: Image.Image = frame.to_image()  # type: ignore[no-untyped-call]
-        turn = _TURNS.get(round(frame.rotation) % 360)
-        return image if turn is None else image.transpose(turn)
+
+def _decoder(stream: av.VideoStream) -> av.VideoCodecContext:
+    """Return the stream's decoder, with one thread as the rest of the process."""
+    stream.thread_type = "NONE"
+    own = stream.codec_context
+    own.thread_count = 1
+    with_alpha = _DECODERS_WITH_ALPHA.get(own.codec.canonical_name)
+    if stream.metadata.get("alpha_mode") != "1" or with_alpha not in av.codecs_available:
+        return own
+    decoder = cast(av.VideoCodecContext, av.CodecContext.create(with_alpha, "r"))
+    decoder.extradata = own.extradata
+    decoder.thread_count = 1
+    return decoder
 
 
 def _is_cover(stream: av.VideoStream) -> bool:

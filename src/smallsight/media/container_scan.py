@@ -9,18 +9,35 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 __all__ = [
+    "GifFrame",
     "count_gif_frames",
     "count_tiff_frames",
     "gif_canvas_px",
-    "gif_duration_ms",
+    "gif_frames",
     "webp_canvas_px",
     "webp_durations_ms",
 ]
 
 _GIF_BLOCK_START = re.compile(rb"[!,;]")
+
+
+@dataclass(frozen=True, slots=True)
+class GifFrame:
+    """One frame of a GIF: its place, and where its bytes and those of its graphic control begin and end."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    start: int
+    end: int
+    control_at: int | None
+    disposal: int
+    delay_ms: int
 
 
 def gif_canvas_px(data: bytes) -> tuple[int, int]:
@@ -61,15 +78,28 @@ def count_tiff_frames(data: bytes, stop_after: int) -> int:
     return len(seen)
 
 
-def gif_duration_ms(data: bytes, default_ms: int) -> int:
-    """Return the duration of one loop of a GIF; as in browsers, no delay counts as ``default_ms``."""
-    total_ms, frame_ms = 0, default_ms
-    for kind, position in _gif_blocks(data):
+def gif_frames(data: bytes, stop_after: int) -> Iterator[GifFrame]:
+    """Yield where the frames of a GIF are and how they are shown, at most ``stop_after + 1``."""
+    control_at: int | None = None
+    num_frames = 0
+    for kind, position, end in _gif_blocks(data):
         if kind == b"!" and data[position + 1 : position + 3] == b"\xf9\x04":
-            frame_ms = 10 * _little(data, position + 4, 2) or default_ms
+            control_at = position
         elif kind == b",":
-            total_ms, frame_ms = total_ms + frame_ms, default_ms
-    return total_ms
+            yield _gif_frame(data, position, end, control_at)
+            control_at = None
+            num_frames += 1
+            if num_frames > stop_after:
+                return
+
+
+def _gif_frame(data: bytes, start: int, end: int, control_at: int | None) -> GifFrame:
+    left, top, width, height = (_little(data, start + at, 2) for at in (1, 3, 5, 7))
+    disposal, delay_ms = 0, 0
+    if control_at is not None:
+        disposal = _little(data, control_at + 3, 1) >> 2 & 7
+        delay_ms = 10 * _little(data, control_at + 4, 2)
+    return GifFrame(left, top, width, height, start, end, control_at, disposal, delay_ms)
 
 
 def webp_durations_ms(data: bytes, stop_after: int) -> list[int]:
@@ -99,22 +129,24 @@ def webp_canvas_px(data: bytes) -> tuple[int, int]:
 
 def _gif_frame_starts(data: bytes) -> Iterator[int]:
     """Yield where each image descriptor begins."""
-    return (position for kind, position in _gif_blocks(data) if kind == b",")
+    return (position for kind, position, _ in _gif_blocks(data) if kind == b",")
 
 
-def _gif_blocks(data: bytes) -> Iterator[tuple[bytes, int]]:
-    """Yield the first byte of each extension and image descriptor, and where it is."""
+def _gif_blocks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the first byte of each extension and image descriptor, where it is, and where the block ends."""
     position = 13 + _gif_colour_table_bytes(data, 10)
     while found := _GIF_BLOCK_START.search(data, position):
         position = found.start()
         match data[position : position + 1]:
             case b"!":
-                yield b"!", position
-                position = _after_gif_sub_blocks(data, position + 2)
+                end = _after_gif_sub_blocks(data, position + 2)
+                yield b"!", position, end
+                position = end
             case b",":
-                yield b",", position
                 tables_bytes = _gif_colour_table_bytes(data, position + 9)
-                position = _after_gif_sub_blocks(data, position + 11 + tables_bytes)
+                end = _after_gif_sub_blocks(data, position + 11 + tables_bytes)
+                yield b",", position, end
+                position = end
             case _:
                 return
 

@@ -19,15 +19,10 @@ from smallsight.media.frame_choice import (
 )
 from smallsight.media.reading_size import MAX_FRAMES_READ, MAX_PAGES, is_paged
 
-__all__ = ["OpenedFrames", "first_frame"]
+__all__ = ["OpenedFrames"]
 
 _MAX_SECONDS = 3.0  # for further frames: what takes longer is left out
 _MIN_GAIN = 16  # of 255: less is the noise of compression
-
-
-def first_frame(opened: Image.Image) -> int:
-    """Return the first frame of the animation: an APNG may begin with a fallback picture."""
-    return int(bool(getattr(opened, "default_image", False)) and int(getattr(opened, "n_frames", 1)) > 1)
 
 
 @dataclass(slots=True, eq=False)
@@ -38,16 +33,16 @@ class OpenedFrames:
     format: str
     end: int
 
-    def show(self, start: int, to_rgb: Callable[[], Image.Image]) -> Image.Image:
-        """Return the first frame from ``start``, which is loaded, that shows something; leave it loaded.
+    def show(self, to_rgb: Callable[[], Image.Image]) -> Image.Image:
+        """Return the first frame that shows something, and leave it loaded.
 
         If none does, it is the one that shows the most. Pages are not moments: the first one stays.
         """
         first = to_rgb()
-        if is_paged(self.format) or self.end - start < 2 or shows_something(first):
+        if is_paged(self.format) or self.end < 2 or shows_something(first):
             return first
-        shown, best = start, first
-        for index, rgb in self._following(start + 1, 1, MAX_FRAMES_LOOKED_AT, to_rgb):
+        shown, best = 0, first
+        for index, rgb in self._following(1, 1, MAX_FRAMES_LOOKED_AT, to_rgb):
             if contrast(rgb) > contrast(best) + _MIN_GAIN:
                 shown, best = index, rgb
             if shows_something(rgb):

@@ -25,6 +25,9 @@ from PIL import (
 )
 
 from smallsight.errors import CorruptPictureError, PictureTooLargeError
+from smallsight.media.animation_times import num_png_frames
+from smallsight.media.apng_canvas import ApngCanvas
+from smallsight.media.coded_colour import CodedColour
 from smallsight.media.container_scan import (
     count_gif_frames,
     count_tiff_frames,
@@ -33,10 +36,12 @@ from smallsight.media.container_scan import (
 )
 from smallsight.media.cut_jpegs import with_end
 from smallsight.media.decoder_errors import DECODER_ERRORS
+from smallsight.media.file_colour import file_colour
 from smallsight.media.formats import has_heif
+from smallsight.media.gif_canvas import GifCanvas
 from smallsight.media.library_limits import lift_heif_limits, raise_if_limited
-from smallsight.media.opened_frames import OpenedFrames, first_frame
-from smallsight.media.pixels import fit_within, scaled_size, to_rgb, turn_upright
+from smallsight.media.opened_frames import OpenedFrames
+from smallsight.media.pixels import fit_within, orientation_of, scaled_size, to_rgb, turn_upright
 from smallsight.media.png_chunks import MAX_PROFILE_BYTES, without_needless_chunks
 from smallsight.media.reading_size import reading_size
 from smallsight.media.transparent_key import apply_key
@@ -47,8 +52,6 @@ __all__ = ["DecodeRequest", "DecodedParts", "decode_picture", "prepare_pillow"]
 _HASH_SOURCE_SIDE_PX = 2 * HASH_GREY_SIDE_PX
 _THUMBNAIL_QUALITY = 80
 _THUMBNAIL_EFFORT = 1  # of 0-6: half the time of Pillow's default 4 and 8 % more bytes
-_ORIENTATION_TAG = 0x0112
-_XMP_KEYS = ("xmp", "XML:com.adobe.xmp")
 _JPEG_SCALES = (1, 2, 4, 8)  # libjpeg can decode at these fractions of the size
 _MAX_JPEG_SIDE_PX = 65_500  # of libjpeg
 
@@ -107,6 +110,18 @@ class DecodedParts:
     pages: tuple[Image.Image | None, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _FileBytes:
+    """The bytes of a picture, and those of them that Pillow gets."""
+
+    file: bytes
+    data: bytes
+    format: str
+
+    def coded(self, *, has_profile: bool) -> CodedColour | None:
+        return file_colour(self.file, self.format, has_profile=has_profile)
+
+
 def prepare_pillow() -> None:
     """Set Pillow's globals: no limits besides ours, one thread, HEIF if its extra is installed."""
     Image.MAX_IMAGE_PIXELS = None
@@ -160,36 +175,37 @@ def _decode(data: bytes, request: DecodeRequest) -> DecodedParts:
         _check_size(gif_canvas_px(data), request)
     elif request.format == "WEBP":
         _check_size(webp_canvas_px(data), request)
-    elif request.format == "PNG":
-        data = without_needless_chunks(data)
     elif request.format == "HEIF":
         lift_heif_limits()
-    with Image.open(io.BytesIO(data), formats=(request.format,)) as opened:
+    source = _FileBytes(
+        data, without_needless_chunks(data) if request.format == "PNG" else data, request.format
+    )
+    with _opened(source, request) as opened:
         size = opened.size
         _check_size(size, request)
-        start, num_frames = first_frame(opened), _count_frames(opened, data, request)
+        num_frames = _count_frames(opened, data, request)
         whole_size = _whole_size(size, request)
         min_size = whole_size if request.wants_only_full_size else _working_size(size, request)
         min_size = min(min_size[0], whole_size[0]), min(min_size[1], whole_size[1])
-        if start:
-            opened.seek(start)
         is_whole = _load(opened, _loaded_size(whole_size, min_size, request)) == whole_size
-        orientation = _orientation(opened)
-        frames = OpenedFrames(opened, request.format, start + num_frames)
-        rgb = frames.show(start, lambda: _upright_rgb(opened, data, min_size, orientation))
+        orientation = orientation_of(opened)
+        frames = OpenedFrames(opened, request.format, num_frames)
+        rgb = frames.show(lambda: _upright_rgb(opened, source, min_size, orientation))
         full_size = None
         if request.wants_full_size and is_whole:
-            full_size = rgb if min_size == whole_size else _upright_rgb(opened, data, whole_size, orientation)
+            full_size = (
+                rgb if min_size == whole_size else _upright_rgb(opened, source, whole_size, orientation)
+            )
         pages: tuple[Image.Image | None, ...] = ()
         if request.wants_pages:
-            page = _first_page(opened, data, whole_size, orientation, request)
-            pages = (page, *frames.pages(rgb, lambda: _further_page(opened, data, request)))
+            page = _first_page(opened, source, whole_size, orientation, request)
+            pages = (page, *frames.pages(rgb, lambda: _further_page(opened, source, request)))
     if request.wants_full_size and full_size is None:
         # A JPEG is decoded at a reduced scale, which is cheap, and a second time at full size. Reducing the
         # full size instead would give other pixels and hashes than when full size is not requested.
-        with Image.open(io.BytesIO(data), formats=(request.format,)) as opened:
+        with _opened(source, request) as opened:
             _load(opened, whole_size)
-            full_size = _upright_rgb(opened, data, whole_size, orientation)
+            full_size = _upright_rgb(opened, source, whole_size, orientation)
     if orientation >= 5:
         size, whole_size = size[::-1], whole_size[::-1]
     image = None if request.max_side_px is None else fit_within(rgb, request.max_side_px)
@@ -200,6 +216,17 @@ def _decode(data: bytes, request: DecodeRequest) -> DecodedParts:
         full_size = None
     hash_grey = _hash_grey(rgb) if request.wants_hashes else b""
     return DecodedParts(*size, num_frames, whole_size, image, thumbnail, hash_grey, full_size, pages)
+
+
+def _opened(source: _FileBytes, request: DecodeRequest) -> Image.Image:
+    if request.format == "GIF":
+        return GifCanvas(source.data, request.max_frames, request.max_image_pixels)
+    opened = Image.open(io.BytesIO(source.data), formats=(request.format,))
+    if request.format == "PNG" and num_png_frames(source.data):
+        _check_size(opened.size, request)
+        with contextlib.suppress(*DECODER_ERRORS):  # browsers show the first picture of a damaged APNG
+            return ApngCanvas(source.data, request.max_frames)
+    return opened
 
 
 def _loaded_size(
@@ -215,7 +242,7 @@ def _loaded_size(
 
 def _first_page(
     opened: Image.Image,
-    data: bytes,
+    source: _FileBytes,
     whole_size: tuple[int, int],
     orientation: int,
     request: DecodeRequest,
@@ -227,15 +254,15 @@ def _first_page(
     size = reading_size(request.format, upright_size, request.max_side_px)
     if max(size) <= request.max_side_px:
         return None
-    rgb = _upright_rgb(opened, data, size[::-1] if orientation >= 5 else size, orientation)
+    rgb = _upright_rgb(opened, source, size[::-1] if orientation >= 5 else size, orientation)
     return fit_within(rgb, max(size))
 
 
-def _further_page(opened: Image.Image, data: bytes, request: DecodeRequest) -> Image.Image:
+def _further_page(opened: Image.Image, source: _FileBytes, request: DecodeRequest) -> Image.Image:
     _check_size(opened.size, request)
     side_px = request.max_side_px or 1
-    orientation = _orientation(opened)
-    return fit_within(_upright_rgb(opened, data, scaled_size(opened.size, side_px), orientation), side_px)
+    orientation = orientation_of(opened)
+    return fit_within(_upright_rgb(opened, source, scaled_size(opened.size, side_px), orientation), side_px)
 
 
 def _whole_size(size: tuple[int, int], request: DecodeRequest) -> tuple[int, int]:
@@ -271,12 +298,14 @@ def _is_at_least(size: tuple[int, int], scale: int, min_size: tuple[int, int]) -
 
 
 def _upright_rgb(
-    opened: Image.Image, data: bytes, min_size: tuple[int, int], orientation: int
+    opened: Image.Image, source: _FileBytes, min_size: tuple[int, int], orientation: int
 ) -> Image.Image:
     profile = opened.info.get("icc_profile")
     is_png = opened.format == "PNG"
-    image = apply_key(opened, data) if is_png and opened.tell() == 0 else opened
-    return turn_upright(to_rgb(image, min_size, is_full_range=is_png, profile=profile), orientation)
+    image = apply_key(opened, source.data) if is_png and opened.tell() == 0 else opened
+    coded = source.coded(has_profile=bool(profile))
+    rgb = to_rgb(image, min_size, is_full_range=is_png, profile=profile, coded=coded)
+    return turn_upright(rgb, orientation)
 
 
 def _hash_grey(rgb: Image.Image) -> bytes:
@@ -307,7 +336,7 @@ def _count_frames(opened: Image.Image, data: bytes, request: DecodeRequest) -> i
         case "JPEG" | "BMP":  # further pictures in a JPEG are depth maps and previews, not frames
             num_frames = 1
         case _:
-            num_frames = int(getattr(opened, "n_frames", 1)) - first_frame(opened)
+            num_frames = int(getattr(opened, "n_frames", 1))
     if num_frames > request.max_frames:
         raise PictureTooLargeError(
             f"Image has too many frames: more than {request.max_frames}.",
@@ -324,20 +353,6 @@ def _working_size(size: tuple[int, int], request: DecodeRequest) -> tuple[int, i
     longest_px = max(request.max_side_px or 1, request.thumbnail_side_px or 1)
     for_hashes_px = math.ceil(_HASH_SOURCE_SIDE_PX * max(size) / min(size)) if min(size) else 1
     return scaled_size(size, max(longest_px, for_hashes_px))
-
-
-def _orientation(opened: Image.Image) -> int:
-    """Return the EXIF orientation that is still to be applied, 1 if there is none or it is invalid.
-
-    Browsers do not turn pictures by XMP, which programs leave unchanged when they turn the pixels.
-    """
-    for key in _XMP_KEYS:
-        opened.info.pop(key, None)
-    try:
-        orientation = opened.getexif().get(_ORIENTATION_TAG, 1)
-    except DECODER_ERRORS:
-        return 1
-    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
 
 def _encode_webp(image: Image.Image) -> bytes:

@@ -7,11 +7,16 @@ import math
 from PIL import Image
 
 from smallsight.errors import UnsupportedFormatError
+from smallsight.media import coded_colour
+from smallsight.media.coded_colour import CodedColour
 from smallsight.media.colour_profile import lab_to_srgb, to_srgb
+from smallsight.media.decoder_errors import DECODER_ERRORS
 from smallsight.media.ground import choose_ground
 
-__all__ = ["fit_within", "scaled_size", "to_rgb", "turn_upright"]
+__all__ = ["fit_within", "orientation_of", "scaled_size", "to_rgb", "turn_upright"]
 
+_ORIENTATION_TAG = 0x0112
+_XMP_KEYS = ("xmp", "XML:com.adobe.xmp")
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -46,6 +51,20 @@ def fit_within(image: Image.Image, side_px: int, *, gap: float = 2.0) -> Image.I
     return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=gap)
 
 
+def orientation_of(opened: Image.Image) -> int:
+    """Return the EXIF orientation that is still to be applied, 1 if there is none or it is invalid.
+
+    Browsers do not turn pictures by XMP, which programs leave unchanged when they turn the pixels.
+    """
+    for key in _XMP_KEYS:
+        opened.info.pop(key, None)
+    try:
+        orientation = opened.getexif().get(_ORIENTATION_TAG, 1)
+    except DECODER_ERRORS:
+        return 1
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
+
+
 def turn_upright(image: Image.Image, orientation: int) -> Image.Image:
     """Return ``image`` with EXIF orientation 1-8 applied; any other value leaves it unchanged."""
     turn = _TURNS.get(orientation)
@@ -53,27 +72,32 @@ def turn_upright(image: Image.Image, orientation: int) -> Image.Image:
 
 
 def to_rgb(
-    image: Image.Image, min_size: tuple[int, int], *, is_full_range: bool, profile: object = None
+    image: Image.Image,
+    min_size: tuple[int, int],
+    *,
+    is_full_range: bool,
+    profile: object = None,
+    coded: CodedColour | None = None,
 ) -> Image.Image:
     """Return a loaded image as sRGB, box-averaged while it is at least twice ``min_size``.
 
     Transparency is laid on white, or on a dark ground where white would hide the picture. ``is_full_range``
     means that 16-bit grey uses all of 0-65535, as in PNG; otherwise the range is estimated from the pixels.
-    ``profile`` is the embedded ICC profile, if any. Raises UnsupportedFormatError for a colour space that
-    no format of pictures has.
+    ``coded`` is the colour space if the file names it by numbers, otherwise ``profile`` is the embedded ICC
+    profile, if any. Raises UnsupportedFormatError for a colour space that no format of pictures has.
     """
     if image.mode in _DEEP_GREY:
         grey = _deep_grey_to_8bit(image, min_size, is_full_range=is_full_range)
-        return to_srgb(grey, profile).convert("RGB")
+        return _in_srgb(grey, profile, coded)
     if image.mode in _INDEXED or "transparency" in image.info:
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     if image.mode in _WITH_ALPHA:
-        return _on_ground(image, min_size, profile)
+        return _on_ground(image, min_size, profile, coded)
     if image.mode == "LAB":
         return lab_to_srgb(_shrink_by_averaging(image, min_size))
     if image.mode in _OPAQUE:
         image = _shrink_by_averaging(image, min_size)
-        return to_srgb(image, profile).convert("RGB")
+        return _in_srgb(image, profile, coded)
     raise UnsupportedFormatError(
         f"Pictures in the colour space {image.mode} are not supported.", hint="save the picture as RGB."
     )
@@ -84,14 +108,22 @@ def _shrink_by_averaging(image: Image.Image, min_size: tuple[int, int]) -> Image
     return image if factors == (1, 1) else image.reduce(factors)
 
 
-def _on_ground(image: Image.Image, min_size: tuple[int, int], profile: object) -> Image.Image:
+def _in_srgb(image: Image.Image, profile: object, coded: CodedColour | None) -> Image.Image:
+    if coded is not None and image.mode != "CMYK":
+        return coded_colour.to_srgb(image, coded)
+    return to_srgb(image, profile).convert("RGB")
+
+
+def _on_ground(
+    image: Image.Image, min_size: tuple[int, int], profile: object, coded: CodedColour | None
+) -> Image.Image:
     if image.mode in ("La", "RGBa"):
         image = image.convert(image.mode.upper())
     is_grey = image.mode == "LA"
     image = image.convert("RGBA")
     colour = choose_ground(image)
     image = _shrink_by_averaging(image, min_size)
-    pixels = to_srgb(image.convert("L" if is_grey else "RGB"), profile).convert("RGB")
+    pixels = _in_srgb(image.convert("L" if is_grey else "RGB"), profile, coded)
     ground = Image.new("RGB", image.size, colour)
     ground.paste(pixels, mask=image.getchannel("A"))
     return ground

@@ -8,8 +8,9 @@ dropped; everything from the first damaged length on is kept, for the decoder to
 from __future__ import annotations
 
 import zlib
+from collections.abc import Container, Iterator
 
-__all__ = ["MAX_PROFILE_BYTES", "without_needless_chunks"]
+__all__ = ["MAX_PROFILE_BYTES", "png_chunks", "without_needless_chunks"]
 
 MAX_PROFILE_BYTES = 4 * 1024 * 1024  # profiles of printers take 1 to 3 MiB
 
@@ -36,6 +37,23 @@ def without_needless_chunks(data: bytes) -> bytes:
     if kept_from == len(_SIGNATURE):
         return data
     return b"".join([*kept, view[kept_from:]])
+
+
+def png_chunks(data: bytes, intact: Container[bytes] = ()) -> Iterator[tuple[bytes, memoryview]]:
+    """Yield the names and contents of the chunks of a PNG, up to a damaged length.
+
+    Damaged ones of the names in ``intact`` are left out.
+    """
+    view = memoryview(data)
+    position = len(_SIGNATURE)
+    while position + 12 <= len(data):
+        end = position + 12 + int.from_bytes(view[position : position + 4], "big")
+        if end > len(data):
+            return
+        kind = bytes(view[position + 4 : position + 8])
+        if kind not in intact or _is_intact(view[position:end]):
+            yield kind, view[position + 8 : end - 4]
+        position = end
 
 
 def _is_kept(chunk: memoryview) -> bool:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 import time
+from array import array
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from types import TracebackType
 from typing import Any, Self
 
@@ -31,6 +33,7 @@ __all__ = ["VideoFacts", "VideoReader"]
 
 _CHILD = "smallsight.media.video_child"
 _MAX_MESSAGE_CHARS = 300
+_TIME_BYTES = 8
 _ERRORS_BY_CODE = {
     error.code: error for error in (CorruptPictureError, PictureTooLargeError, UnsupportedFormatError)
 }
@@ -50,17 +53,17 @@ class VideoReader:
         if stop is not None and stop.is_called:
             raise DecoderFailedError("Reading this video was cancelled.")
         self._child = ChildProcess(limits.decode_memory_bytes, module=_CHILD, stop=stop)
-        is_animation = video_format in ANIMATIONS
+        self._max_frames = limits.max_frames if video_format in ANIMATIONS else limits.max_video_frames
         request = {
             "format": video_format,
             "max_side_px": limits.max_image_side_px,
             "max_pixels": limits.max_video_pixels,
-            "max_frames": limits.max_frames if is_animation else limits.max_video_frames,
+            "max_frames": self._max_frames,
             "max_duration_s": limits.max_video_s,
         }
         try:
-            reply, _ = self._ask(request, data, max_reply_bytes=0)
-            self.facts = self._checked_facts(reply)
+            reply, times = self._ask(request, data, max_reply_bytes=_TIME_BYTES * self._max_frames)
+            self.facts = self._checked_facts(reply, times)
         except BaseException:
             self.close()
             raise
@@ -139,7 +142,7 @@ class VideoReader:
         hint = reply.get("hint")
         return kind(_plain(reply.get("message")), hint=None if hint is None else _plain(hint))
 
-    def _checked_facts(self, reply: dict[str, Any]) -> VideoFacts:
+    def _checked_facts(self, reply: dict[str, Any], times: bytearray) -> VideoFacts:
         """Return the video's properties from a reply; raises DecoderFailedError if they are invalid."""
         try:
             width_px, height_px, num_frames = (
@@ -151,14 +154,16 @@ class VideoReader:
         is_valid = (
             min(width_px, height_px, num_frames) > 0
             and width_px * height_px <= self._limits.max_video_pixels
-            and num_frames <= max(self._limits.max_video_frames, self._limits.max_frames)
+            and num_frames <= self._max_frames
+            and len(times) in (0, _TIME_BYTES * num_frames)
             and math.isfinite(fps)
             and fps > 0
             and 0 < duration_s <= self._limits.max_video_s
         )
-        if not is_valid:
+        times_s = array("d", bytes(times) if is_valid else b"")
+        if not is_valid or not all(one <= other for one, other in pairwise([0.0, *times_s, duration_s])):
             raise _invalid_reply()
-        return VideoFacts(width_px, height_px, num_frames, fps, duration_s)
+        return VideoFacts(width_px, height_px, num_frames, fps, duration_s, times_s or None)
 
 
 def _invalid_reply() -> DecoderFailedError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from array import array
 from dataclasses import asdict
 from typing import Any, BinaryIO
 
@@ -65,7 +66,9 @@ def _answer(
     """Open the video, or return a frame of the one that is open."""
     if source is None:
         source = open_video(data, VideoRequest(**header))
-        return asdict(source.facts), b"", source
+        facts = asdict(source.facts)
+        times_s = array("d", facts.pop("times_s") or ())
+        return facts, times_s.tobytes(), source
     image = source.frame(header["index"])
     reply = {"image_size": image.size, "time_s": source.time_s(header["index"])}
     return reply, image.tobytes(), source

@@ -6,6 +6,7 @@ the limits and the errors; ``animation_frames`` and ``container_frames`` own the
 
 from __future__ import annotations
 
+from smallsight.media.video_formats import ANIMATIONS
 from smallsight.media.video_limits import VideoRequest, VideoSource, reporting_damage
 
 __all__ = ["open_video"]
@@ -16,7 +17,7 @@ def open_video(data: bytes, request: VideoRequest) -> VideoSource:
 
     Raises PictureTooLargeError, CorruptPictureError or UnsupportedFormatError, and MemoryError.
     """
-    if request.format in ("GIF", "WEBP"):
+    if request.format in ANIMATIONS:
         from smallsight.media.animation_frames import AnimationFrames  # noqa: PLC0415 - one kind is needed
 
         return reporting_damage(request.format, lambda: AnimationFrames(data, request))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 
 from smallsight.errors import MissingDecoderError, UnsupportedFormatError
+from smallsight.media.animation_times import frame_durations_ms, num_png_frames
 from smallsight.media.container_scan import count_gif_frames
 from smallsight.media.formats import describe_bytes, readable_format
 
@@ -23,7 +24,7 @@ CONTAINERS = {
     "OGG": "ogg",
     "FLV": "flv",
 }
-ANIMATIONS = ("GIF", "WEBP")
+ANIMATIONS = ("GIF", "WEBP", "PNG", "AVIF")
 
 _SIGNATURES = (
     (b"\x1aE\xdf\xa3", "MATROSKA"),
@@ -33,7 +34,12 @@ _SIGNATURES = (
 )
 _SOUND_BRANDS = (b"M4A ", b"M4B ", b"M4P ")
 _OLD_QUICKTIME = (b"moov", b"mdat", b"wide", b"free", b"skip")
-_TS_PACKET_BYTES = 188
+_TS_PACKETS = (  # bytes of a packet, and where its sync byte is
+    (188, 0),
+    (192, 4),  # AVCHD camcorders and Blu-ray discs put a time before each
+    (204, 0),  # receivers put a checksum after each
+)
+_TS_NUM_PACKETS = 3
 _TS_SYNC = 0x47
 _WEBP_ANIMATED = 0x02
 
@@ -49,17 +55,21 @@ def is_container(data: bytes) -> bool:
 
 
 def is_animation(data: bytes) -> bool:
-    """Return whether the bytes are a GIF or WebP of more than one frame."""
+    """Return whether the bytes are a GIF, WebP, APNG or AVIF of more than one frame."""
     match readable_format(data):
         case "GIF":
             return count_gif_frames(data, 1) > 1
         case "WEBP":
             return data[12:16] == b"VP8X" and bool(data[20:21]) and bool(data[20] & _WEBP_ANIMATED)
+        case "PNG":
+            return num_png_frames(data) > 1
+        case "AVIF":
+            return len(frame_durations_ms(data, "AVIF", 1)) > 1
     return False
 
 
 def sniff_video(data: bytes) -> str:
-    """Return one of CONTAINERS or ANIMATIONS; a GIF or WebP of one frame counts as a video.
+    """Return one of CONTAINERS or ANIMATIONS; a GIF, WebP or APNG of one frame counts as a video.
 
     Raises UnsupportedFormatError for anything else, and MissingDecoderError if the extra is missing.
     """
@@ -71,12 +81,14 @@ def sniff_video(data: bytes) -> str:
             )
         return container
     picture = readable_format(data)
-    if picture in ANIMATIONS:
+    if picture in ("GIF", "WEBP") or (picture == "PNG" and num_png_frames(data)):
+        return picture
+    if picture == "AVIF" and frame_durations_ms(data, "AVIF", 1):
         return picture
     looks_like = describe_bytes(data) if picture is None else f"it is a picture ({picture})"
     raise UnsupportedFormatError(
         f"Unsupported video format: {looks_like}.",
-        hint="use MP4, MOV, WebM, Matroska, AVI, MPEG, Ogg, FLV, or an animated GIF or WebP.",
+        hint="use MP4, MOV, WebM, Matroska, AVI, MPEG, Ogg, FLV, or an animated GIF, WebP, PNG or AVIF.",
     )
 
 
@@ -90,6 +102,10 @@ def _container(data: bytes) -> str | None:
         return "MP4" if readable_format(data) is None and data[8:12] not in _SOUND_BRANDS else None
     if data[4:8] in _OLD_QUICKTIME:
         return "MP4"
-    if len(data) > 2 * _TS_PACKET_BYTES and all(data[i * _TS_PACKET_BYTES] == _TS_SYNC for i in range(3)):
-        return "MPEG-TS"
-    return None
+    return "MPEG-TS" if any(_has_sync(data, *packet) for packet in _TS_PACKETS) else None
+
+
+def _has_sync(data: bytes, packet_bytes: int, sync_at: int) -> bool:
+    """Return whether the first packets of a transport stream begin as they must."""
+    end = _TS_NUM_PACKETS * packet_bytes
+    return len(data) > 2 * packet_bytes and set(data[sync_at:end:packet_bytes]) == {_TS_SYNC}

@@ -5,7 +5,8 @@ Used by the decoders in the disposable child, ``animation_frames`` and ``contain
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import bisect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -32,13 +33,24 @@ class VideoRequest:
 
 @dataclass(frozen=True, slots=True)
 class VideoFacts:
-    """The properties that a video declares; the frame rate is the average."""
+    """The properties of a video; the size is that of a frame as it is shown, the frame rate the average.
+
+    ``times_s`` are the times at which a player shows the frames, ascending; None for evenly spaced ones,
+    where they follow from the rate.
+    """
 
     width_px: int
     height_px: int
     num_frames: int
     fps: float
     duration_s: float
+    times_s: Sequence[float] | None = None
+
+    def frame_at(self, moment_s: float) -> int:
+        """Return the frame that is on the screen at a moment."""
+        if self.times_s is None:
+            return max(0, min(int(moment_s * self.fps), self.num_frames - 1))
+        return max(0, bisect.bisect_right(self.times_s, moment_s) - 1)
 
 
 class VideoSource(Protocol):

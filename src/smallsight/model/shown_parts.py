@@ -122,10 +122,18 @@ def open_video(
     """
     with VideoReader(data, limits, stop=stop) as reader:
         facts = reader.facts
-        indices = sampling.choose(facts)
+        if facts.times_s is None:
+            indices = sampling.choose(facts)
+            frames = tuple(
+                Frame(sampling.fit(pixels_HWC), time_s, index / facts.fps)
+                for index, (pixels_HWC, time_s) in zip(indices, reader.timed_frames(indices), strict=True)
+            )
+            return Video(frames, facts.duration_s)
+        moments_s = sampling.moments_s(facts)
+        shown = reader.frames([facts.frame_at(moment_s) for moment_s in moments_s])
         frames = tuple(
-            Frame(sampling.fit(pixels_HWC), time_s, index / facts.fps)
-            for index, (pixels_HWC, time_s) in zip(indices, reader.timed_frames(indices), strict=True)
+            Frame(sampling.fit(pixels_HWC), moment_s)
+            for moment_s, pixels_HWC in zip(moments_s, shown, strict=True)
         )
         return Video(frames, facts.duration_s)
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from shown_by_chromium import Chromium, chromium, why_not
 from smallsight.media.decoder import PictureDecoder
 from smallsight.settings import Limits
 
@@ -66,3 +67,12 @@ def png_header() -> Callable[..., bytes]:
 def decoder() -> Iterator[PictureDecoder]:
     with PictureDecoder(Limits()) as shared:
         yield shared
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Chromium]:
+    """What shows the same bytes; without it, these tests are skipped."""
+    if reason := why_not():
+        pytest.skip(reason)
+    with chromium() as opened:
+        yield opened

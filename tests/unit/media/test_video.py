@@ -94,7 +94,7 @@ def test_any_frame_is_right_however_far_apart_whole_ones_are(kind: str, gop: int
             )
 
 
-@pytest.mark.parametrize("picture_format", ["GIF", "WEBP"])
+@pytest.mark.parametrize("picture_format", ["GIF", "WEBP", "PNG", "AVIF"])
 def test_frames_of_animations(picture_format: str):
     data = animation(6, 40, 30, 250, picture_format)
     with VideoReader(data, LIMITS) as reader:
@@ -172,6 +172,8 @@ def test_pictures_turned_by_their_recorder_are_upright():
         ({"max_video_s": 2.0}, clip(30, fps=10), "too long: 3 s"),
         ({"max_frames": 4}, animation(5), "more than 4"),
         ({"max_frames": 4}, animation(5, picture_format="WEBP"), "more than 4"),
+        ({"max_frames": 4}, animation(5, picture_format="PNG"), "more than 4"),
+        ({"max_frames": 4}, animation(5, picture_format="AVIF"), "more than 4"),
         ({"max_video_pixels": 1000}, animation(2), "too many pixels"),
         ({"max_video_s": 1.0}, animation(5, frame_ms=300), "too long"),
     ],
@@ -231,7 +233,7 @@ from smallsight.errors import CorruptPictureError, PictureTooLargeError, Unsuppo
 from smallsight.media.picture_decoding import prepare_pillow
 from smallsight.media.sandbox import lock_down
 from smallsight.media.video_decoding import open_video
-from smallsight.media.video_formats import sniff_video
+from smallsight.media.video_formats import ANIMATIONS, sniff_video
 from smallsight.media.video_limits import VideoRequest
 from smallsight.settings import Limits
 
@@ -244,7 +246,7 @@ num_read = 0
 for data in changed:
     try:
         kind = sniff_video(data)
-        frames = limits.max_frames if kind in ("GIF", "WEBP") else limits.max_video_frames
+        frames = limits.max_frames if kind in ANIMATIONS else limits.max_video_frames
         request = VideoRequest(
             kind, limits.max_image_side_px, limits.max_video_pixels, frames, limits.max_video_s
         )
@@ -265,9 +267,12 @@ def test_no_change_of_bytes_is_more_than_a_sentence():
         clip(20, fps=25, container="mpegts", codec="mpeg2video"),
         animation(5),
         animation(5, picture_format="WEBP"),
+        animation(5, picture_format="PNG"),
+        animation(5, picture_format="AVIF"),
+        clip(5, container="webm", codec="libvpx-vp9", alpha=True),
     ]
     changed: list[bytes] = []
-    for _ in range(120):
+    for _ in range(180):
         data = bytearray(rng.choice(whole))
         for _ in range(rng.choice([1, 5, 50])):
             data[rng.randrange(len(data))] = rng.randrange(256)

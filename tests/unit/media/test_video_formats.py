@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from clips import animation, clip
 from smallsight.errors import UnsupportedFormatError
+from smallsight.media.video import VideoReader
 from smallsight.media.video_formats import CONTAINERS, is_animation, is_container, sniff_video
+from smallsight.settings import Limits
 
 
 def still(picture_format: str) -> bytes:
@@ -36,6 +39,26 @@ def test_containers_are_told_by_their_first_bytes(container: str, codec: str, na
     assert is_container(data)
     assert not is_animation(data)
     assert name in CONTAINERS
+
+
+@pytest.mark.parametrize("container", ["mpegts", "m2ts of camcorders", "with checksums"])
+@pytest.mark.parametrize("codec", ["mpeg2video", "libx264"])
+def test_transport_streams_with_packets_of_every_size(container: str, codec: str):
+    plain = clip(12, fps=25, container="mpegts", codec=codec)
+    packets = [plain[start : start + 188] for start in range(0, len(plain), 188)]
+    data = {
+        "mpegts": plain,
+        "m2ts of camcorders": b"".join(
+            number.to_bytes(4, "big") + packet for number, packet in enumerate(packets)
+        ),
+        "with checksums": b"".join(packet + bytes(16) for packet in packets),
+    }[container]
+    assert sniff_video(data) == "MPEG-TS"
+    with VideoReader(plain, Limits()) as reader:
+        expected = list(reader.frames(range(12)))
+    with VideoReader(data, Limits()) as reader:
+        assert reader.facts.num_frames == 12
+        assert all(map(np.array_equal, reader.frames(range(12)), expected))
 
 
 @pytest.mark.parametrize("picture_format", ["GIF", "WEBP"])

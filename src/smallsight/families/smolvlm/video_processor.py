@@ -25,6 +25,7 @@ __all__ = ["VideoProcessor", "words_around"]
 
 _MAX_FRAMES = 512
 _MAX_FPS = 1000
+_INSTANT_S = 0.001  # the end of a video shows nothing
 _SKIPPED_S = 1  # at both ends of a long video: titles and fades
 
 
@@ -77,7 +78,7 @@ class VideoProcessor:
 
     def choose(self, facts: VideoFacts) -> list[int]:
         """Return the indices of the frames: ``fps`` per second, at most ``max_frames``, evenly spaced."""
-        wanted = max(1, min(round(self._fps * facts.duration_s), self._max_frames))
+        wanted = self._num_wanted(facts)
         first, last = 0, facts.num_frames - 1
         if facts.duration_s - 2 * _SKIPPED_S > self._max_frames * self._fps:
             first = int(_SKIPPED_S * facts.fps)
@@ -85,6 +86,21 @@ class VideoProcessor:
         if first >= last:
             first, last = 0, facts.num_frames - 1
         return [int(index) for index in np.unique(np.linspace(first, last, wanted, dtype=int))]
+
+    def moments_s(self, facts: VideoFacts) -> list[float]:
+        """Return the moments of the frames that the reference takes of a copy at a constant rate.
+
+        The prompt tells whole seconds: moments a second apart are at their beginning.
+        """
+        first_s, last_s = 0.0, max(0.0, facts.duration_s - _INSTANT_S)
+        if facts.duration_s - 2 * _SKIPPED_S > self._max_frames * self._fps:
+            first_s, last_s = float(_SKIPPED_S), last_s - _SKIPPED_S
+        moments_s = [float(one) for one in np.linspace(first_s, last_s, self._num_wanted(facts))]
+        is_apart = len(moments_s) > 1 and moments_s[1] - moments_s[0] >= 1
+        return [float(int(one)) for one in moments_s] if is_apart else moments_s
+
+    def _num_wanted(self, facts: VideoFacts) -> int:
+        return max(1, min(round(self._fps * facts.duration_s), self._max_frames))
 
     def fit(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Resize a frame to the longest side, then to the vision tower's square, uint8 [tile, tile, 3]."""
