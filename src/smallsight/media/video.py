@@ -14,13 +14,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from smallsight.errors import (
-    CorruptPictureError,
-    DecoderFailedError,
-    PictureError,
-    PictureTooLargeError,
-    UnsupportedFormatError,
-)
+from smallsight.errors import DecoderFailedError, PictureError
+from smallsight.media.child_messages import error_in_reply
 from smallsight.media.child_process import ChildEndedError, ChildProcess, ChildStop, ChildTimeoutError
 from smallsight.media.video_formats import ANIMATIONS, sniff_video
 from smallsight.media.video_limits import VideoFacts
@@ -30,10 +25,6 @@ from smallsight.settings import MIB, Limits
 __all__ = ["VideoFacts", "VideoReader"]
 
 _CHILD = "smallsight.media.video_child"
-_MAX_MESSAGE_CHARS = 300
-_ERRORS_BY_CODE = {
-    error.code: error for error in (CorruptPictureError, PictureTooLargeError, UnsupportedFormatError)
-}
 
 
 class VideoReader:
@@ -49,7 +40,12 @@ class VideoReader:
         self._remaining_s = limits.video_timeout_s
         if stop is not None and stop.is_called:
             raise DecoderFailedError("Reading this video was cancelled.")
-        self._child = ChildProcess(limits.decode_memory_bytes, module=_CHILD, stop=stop)
+        self._child = ChildProcess(
+            limits.decode_memory_bytes,
+            module=_CHILD,
+            stop=stop,
+            must_be_restricted=limits.require_sandbox,
+        )
         is_animation = video_format in ANIMATIONS
         request = {
             "format": video_format,
@@ -135,9 +131,7 @@ class VideoReader:
                 f"Decoding needs too much memory (limit {self._limits.decode_memory_bytes // MIB} MiB).",
                 hint="raise limits.decode_memory_bytes or make the video smaller.",
             )
-        kind = _ERRORS_BY_CODE.get(str(reply["error"]), DecoderFailedError)
-        hint = reply.get("hint")
-        return kind(_plain(reply.get("message")), hint=None if hint is None else _plain(hint))
+        return error_in_reply(reply)
 
     def _checked_facts(self, reply: dict[str, Any]) -> VideoFacts:
         """Return the video's properties from a reply; raises DecoderFailedError if they are invalid."""
@@ -163,8 +157,3 @@ class VideoReader:
 
 def _invalid_reply() -> DecoderFailedError:
     return DecoderFailedError("The video decoder returned an invalid reply.")
-
-
-def _plain(text: object) -> str:
-    """Return text from the child as one printable line of bounded length."""
-    return "".join(character for character in str(text)[:_MAX_MESSAGE_CHARS] if character.isprintable())
