@@ -362,3 +362,15 @@ def test_nobody_else_can_read_what_was_indexed(tmp_path, draw_text):
     (home / "library.sqlite3").chmod(0o644)
     finding = {one["name"]: one for one in private.json("doctor")["findings"]}["privacy"]
     assert (finding["health"], finding["remedy"]) == ("note", f"run `chmod -R go= {home}`")
+
+
+def test_a_backup_made_while_indexing_is_restored(copied: Command, tmp_path: Path, draw_text: DrawText):
+    draw_text(tmp_path / "more" / "new.png", "seventeen lanterns")
+    indexing = copied.start("index", tmp_path / "more")
+    copied.run("library", "backup", tmp_path / "backup")
+    assert indexing.communicate(timeout=120) and indexing.returncode == 0
+    copied.run("library", "check")
+    elsewhere = Command(tmp_path / "elsewhere")
+    elsewhere.home.mkdir()
+    shutil.copy(tmp_path / "backup", elsewhere.home / "library.sqlite3")
+    assert names(json.loads(elsewhere.run("search", "penguins", "--json")[0])) == ["IMG_3.png"]

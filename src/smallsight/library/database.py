@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from smallsight.errors import LibraryDamagedError, LibraryMissingError, SmallsightError, StorageError
+from smallsight.library.emptied import refuse_emptied
 from smallsight.library.lock import WriterLock
 from smallsight.library.migrations import NEWEST
 from smallsight.machine.private_files import create_private_file, make_private_folder
@@ -51,6 +52,7 @@ class Database:
         database = None
         try:
             with storage_errors(path):
+                refuse_emptied(path)
                 create_private_file(path)  # SQLite gives its other files the same permissions
                 database = cls(path, lock)
                 database.migrate()
@@ -71,6 +73,7 @@ class Database:
                 hint="run `smallsight index FOLDER` to create one.",
             )
         with storage_errors(path):
+            refuse_emptied(path)  # first: on opening, SQLite deletes the log of an empty file
             database = cls(path, None)
             try:
                 with database.reading() as connection:
@@ -222,7 +225,8 @@ def _from_sqlite(error: Any, where: str) -> SmallsightError:  # noqa: ANN401 - S
     if "malformed" in text or "not a database" in text:
         return LibraryDamagedError(
             f"The database of {where} is damaged: {text}.",
-            hint="restore a backup, or move the file away and index again; your pictures are not affected.",
+            hint="restore a backup (see the guide, `library backup`), or move the file away and index again; "
+            "your pictures are not affected.",
         )
     if "readonly" in text or "unable to open" in text:
         return StorageError(
