@@ -368,7 +368,8 @@ def test_a_backup_made_while_indexing_is_restored(copied: Command, tmp_path: Pat
     draw_text(tmp_path / "more" / "new.png", "seventeen lanterns")
     indexing = copied.start("index", tmp_path / "more")
     copied.run("library", "backup", tmp_path / "backup")
-    assert indexing.communicate(timeout=120) and indexing.returncode == 0
+    indexing.communicate(timeout=120)
+    assert indexing.returncode == 0
     copied.run("library", "check")
     elsewhere = Command(tmp_path / "elsewhere")
     elsewhere.home.mkdir()
