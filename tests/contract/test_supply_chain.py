@@ -1,4 +1,4 @@
-"""What is installed is locked: one version of everything, with hashes, and none with a known vulnerability."""
+"""What is installed is locked: one version of everything, with hashes, and no known vulnerabilities."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
-
-from contract.checkout import ROOT, assert_none
 from release.lock import LOCKS
 from release.pins import Advisory, read_advisories, read_pins
+
+from contract.checkout import ROOT, assert_none
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 CONSTRAINTS = {pin.name: pin.version for pin in read_pins(ROOT / "constraints.txt")}
