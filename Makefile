@@ -6,6 +6,7 @@
 #   make coverage                 the same, measuring which lines ran: takes about twice as long
 #   make check                    format, lint, types, layers
 #   make bench                    the measurements behind the README's table
+#   make robustness               the tests of kills, full disks, overload and hostile text, ten times as large (an hour)
 #   make peers                    install what make bench and some tests compare with (builds llama.cpp: many
 #                                 minutes, gigabytes)
 #   make audit                    compare what is installed with known vulnerabilities, and write a bill of materials
@@ -22,11 +23,13 @@ LOCKED := $(PIP) install --require-hashes --requirement
 UV := uv==0.13.9
 LLAMA_CPP := llama-cpp-python==0.3.36
 RESULTS := benchmarks/results
+ROBUSTNESS := tests/unit/library/test_killed_migration.py tests/unit/library/test_links_outside.py \
+	tests/e2e/test_interruption.py tests/e2e/test_serve_overload.py tests/e2e/test_hostile_text.py
 PYTEST_OPTIONS := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 # The reference for videos needs it, and it breaks whatever else imports torch and can see it: it lies apart.
 TORCHVISION := $(VENV)/torchvision
 
-.PHONY: demo test coverage check format bench peers audit lock examples clean
+.PHONY: demo test coverage check format bench robustness peers audit lock examples clean
 
 demo: $(MARKS)/demo
 	@SMALLSIGHT_HOME="$${SMALLSIGHT_HOME:-$(CURDIR)/.smallsight-demo}" \
@@ -65,6 +68,11 @@ bench: $(MARKS)/dev
 	$(BIN)/python benchmarks/side_by_side.py --json $(RESULTS)/side_by_side.json --svg docs/images/side_by_side.svg
 	$(BIN)/python benchmarks/side_by_side.py --model SmolVLM-500M-Instruct --rounds 1 \
 		--json $(RESULTS)/side_by_side_500m.json
+
+robustness: $(MARKS)/dev
+	SMALLSIGHT_TEST_SCALE=10 $(BIN)/python -m pytest --timeout=3600 --durations=0 $(ROBUSTNESS)
+	SMALLSIGHT_TEST_SCALE=25 $(BIN)/python -m pytest --timeout=3600 --durations=0 tests/e2e/test_bad_disks.py
+	$(BIN)/python benchmarks/malformed_pictures.py --mutated 100000
 
 # Each in a separate folder, outside the environment that Smallsight is tested in.
 peers: $(MARKS)/dev
