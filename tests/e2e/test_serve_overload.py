@@ -102,21 +102,28 @@ def latencies_ms(server: Server, seconds: float) -> list[float]:
     return found
 
 
+def stay_slow(server: Server, ends_s: float) -> float:
+    """Send heads a byte at a time, again and again; return the seconds after which the last was cut."""
+    longest_s = 0.0
+    while (began_s := time.monotonic()) < ends_s:
+        with socket.create_connection(("127.0.0.1", server.port)) as connection, contextlib.suppress(OSError):
+            connection.settimeout(0.5)
+            for byte in b"GET /health/live HTTP/1.1":
+                connection.sendall(bytes([byte]))
+                with contextlib.suppress(TimeoutError):
+                    assert connection.recv(100) == b""
+                    break
+        longest_s = max(longest_s, time.monotonic() - began_s)
+    return longest_s
+
+
 def test_slow_heads_are_cut_and_delay_nobody(server: Server):
-    """Sockets that send a byte of a head now and then; the honest client's worst case is bounded too."""
-    quiet = statistics.quantiles(latencies_ms(server, 2), n=100)[98]
-    slow, ended_after_s = [], []
-    for _ in range(NUM_SLOW):
-        connection = socket.create_connection(("127.0.0.1", server.port))
-        connection.sendall(b"GET / HT")
-        slow.append((connection, time.monotonic()))
-    busy = statistics.quantiles(latencies_ms(server, SLOW_S), n=100)[98]
-    for connection, began_s in slow:
-        with connection, contextlib.suppress(ConnectionError):
-            connection.settimeout(15)
-            assert connection.recv(100) == b""
-        ended_after_s.append(time.monotonic() - began_s)
-    assert max(ended_after_s) < 15
-    assert busy <= max(2 * quiet, 50), (
-        f"99 of 100 within {quiet:.1f} ms alone, {busy:.1f} ms beside slow ones"
-    )
+    """The honest client's worst case is bounded too, so that a busy machine does not decide."""
+    quiet_ms = statistics.quantiles(latencies_ms(server, 2), n=100)[98]
+    ends_s = time.monotonic() + SLOW_S
+    with concurrent.futures.ThreadPoolExecutor(NUM_SLOW) as clients:
+        slow = [clients.submit(stay_slow, server, ends_s) for _ in range(NUM_SLOW)]
+        busy_ms = statistics.quantiles(latencies_ms(server, SLOW_S), n=100)[98]
+        longest_s = max(one.result() for one in slow)
+    assert longest_s < 15
+    assert busy_ms <= max(2 * quiet_ms, 50), f"alone {quiet_ms:.1f} ms, beside slow ones {busy_ms:.1f} ms"

@@ -40,6 +40,22 @@ PRIVATE = [
 ]
 
 
+# Hosts that some parser or resolver takes for this machine, or for one nearby.
+HOSTS = (
+    *"""
+127.0.0.1 127.1 127.0.1 0 0.0.0.0 2130706433 0x7f000001 0x7f.0.0.1 017700000001 0177.0.0.1
+127.0.0.1. 127.000.000.001 127.0.0.1%00 1.1.1.1&@127.0.0.1 localhost localhost. LOCALHOST
+localhost.localdomain. [::1] [::] [::ffff:127.0.0.1] [::1%25lo] [0:0:0:0:0:0:0:1] [::ffff:7f00:1]
+169.254.169.254 0xa9fea9fe 2852039166 [fd00:ec2::254] ①②⑦.⓪.⓪.① 127。0。0。1 ⓛocalhost user@127.0.0.1
+public.example@127.0.0.1 127.0.0.1:80@a.b public.example\\@127.0.0.1 127.0.0.1\\.public.example
+127.0.0.1#.public.example -a.example 127.0.0.1?.public.example a..b a_b.example *.example x.127
+x.0x7f
+    """.split(),
+    "ex ample.com",
+    "",
+)
+
+
 class Canary(ThreadingHTTPServer):
     """Counts connections, whatever they say."""
 
@@ -64,63 +80,8 @@ def canary() -> Iterator[Canary]:
 
 def spellings(port: int) -> list[str]:
     """Return URLs that some parser or resolver takes for this machine, or for one nearby."""
-    hosts = [
-        *(
-            "127.0.0.1",
-            "127.1",
-            "127.0.1",
-            "0",
-            "0.0.0.0",
-            "2130706433",
-            "0x7f000001",
-            "0x7f.0.0.1",
-            "017700000001",
-        ),
-        *("0177.0.0.1", "127.0.0.1.", "127.000.000.001", "127.0.0.1%00", "1.1.1.1&@127.0.0.1", "localhost"),
-        *(
-            "localhost.",
-            "LOCALHOST",
-            "localhost.localdomain.",
-            "[::1]",
-            "[::]",
-            "[::ffff:127.0.0.1]",
-            "[::1%25lo]",
-        ),
-        *(
-            "[0:0:0:0:0:0:0:1]",
-            "[::ffff:7f00:1]",
-            "169.254.169.254",
-            "0xa9fea9fe",
-            "2852039166",
-            "[fd00:ec2::254]",
-        ),
-        *(
-            "①②⑦.⓪.⓪.①",
-            "127。0。0。1",
-            "ⓛocalhost",
-            "user@127.0.0.1",
-            "public.example@127.0.0.1",
-            "127.0.0.1:80@a.b",
-        ),
-        *(
-            "public.example\\@127.0.0.1",
-            "127.0.0.1\\.public.example",
-            "127.0.0.1#.public.example",
-            "-a.example",
-        ),
-        *(
-            "127.0.0.1?.public.example",
-            "a..b",
-            "a_b.example",
-            "*.example",
-            "ex ample.com",
-            "x.127",
-            "x.0x7f",
-            "",
-        ),
-    ]
     forms = ["http://{}/", "https://{}/", f"http://{{}}:{port}/", "http://{}:22/", "//{}/", "http:\\\\{}/"]
-    return [form.format(host) for form, host in itertools.product(forms, hosts)] + [
+    return [form.format(host) for form, host in itertools.product(forms, HOSTS)] + [
         *(
             "file:///etc/passwd",
             "gopher://127.0.0.1:6379/_",
