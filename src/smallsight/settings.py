@@ -90,6 +90,9 @@ class Limits(BaseModel):
     decode_memory_bytes: int = Field(
         2048 * MIB, ge=512 * MIB, description="Address space of the decoding process, in bytes (Linux)."
     )
+    require_sandbox: bool = Field(
+        False, description="Refuse to start, and to decode, where the decoder lacks one of its restrictions."
+    )
     max_query_chars: int = Field(
         1_000, gt=0, description="Maximum characters of a search; the rest is ignored."
     )

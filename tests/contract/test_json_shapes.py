@@ -163,3 +163,10 @@ def test_a_wrong_shape_would_be_noticed(run):
         assert_shape("doctor", {"findings": [{"name": "", "health": "", "text": "", "remedy": "", "new": 1}]})
     with pytest.raises(AssertionError, match="not printed"):
         assert_shape("folders remove", {"removed": ""})
+
+
+def test_library_backup_and_check(run, tmp_path):
+    assert_shape("library backup", run("library", "backup", tmp_path / "backup"))
+    checked = run("library", "check")
+    assert_shape("library check", checked)
+    assert checked["problems"] == []

@@ -393,3 +393,16 @@ def test_a_second_run_and_a_change_of_folders_wait_for_the_first(smallsight, dra
         assert f"indexed by process {process.pid}" in smallsight.run(*arguments, code=6)[1]
     process.communicate()
     assert process.returncode == 0
+
+
+def test_a_backup_made_while_indexing_is_restored(copied: Command, tmp_path: Path, draw_text: DrawText):
+    draw_text(tmp_path / "more" / "new.png", "seventeen lanterns")
+    indexing = copied.start("index", tmp_path / "more")
+    copied.run("library", "backup", tmp_path / "backup")
+    indexing.communicate(timeout=120)
+    assert indexing.returncode == 0
+    copied.run("library", "check")
+    elsewhere = Command(tmp_path / "elsewhere")
+    elsewhere.home.mkdir()
+    shutil.copy(tmp_path / "backup", elsewhere.home / "library.sqlite3")
+    assert names(json.loads(elsewhere.run("search", "penguins", "--json")[0])) == ["IMG_3.png"]

@@ -10,7 +10,7 @@ import os
 import platform
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import metadata
@@ -256,15 +256,31 @@ def _sandbox(settings: Settings) -> CheckResult:
         report = sandbox_report(settings.limits)
     except SmallsightError as error:
         return CheckResult("decoder sandbox", Severity.BAD, error.message, error.hint)
-    missing = [name.replace("_", " ") for name, holds in report.features.items() if not holds]
+    missing = ", ".join(_with_reason(name, report.reasons) for name in report.missing)
+    if missing and settings.limits.require_sandbox:
+        return CheckResult(
+            "decoder sandbox",
+            Severity.BAD,
+            f"lacks restrictions that limits.require_sandbox requires: {missing}",
+            "run it where the system offers them, or set limits.require_sandbox to false",
+        )
     if missing:
         return CheckResult(
             "decoder sandbox",
             Severity.NOTE,
-            f"works, without: {', '.join(missing)}",
-            "nothing to do: this system does not offer more",
+            f"works, without: {missing}",
+            "this system or container does not offer more; SECURITY.md says what that means",
         )
-    return CheckResult("decoder sandbox", Severity.GOOD, "memory and time limited, no network, no files")
+    return CheckResult(
+        "decoder sandbox",
+        Severity.GOOD,
+        "memory and time limited; no network, no programs, no files but Python's own",
+    )
+
+
+def _with_reason(name: str, reasons: Mapping[str, str]) -> str:
+    shown = name.replace("_", " ")
+    return f"{shown} ({reasons[name]})" if name in reasons else shown
 
 
 def _models(settings: Settings) -> CheckResult:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from smallsight.library.ledger import OutcomeStatus, StageName
     from smallsight.library.progress import PictureChange
     from smallsight.services.indexing import IndexingApplication, RunReport
+    from smallsight.settings import Settings
 
 folders_app = typer.Typer(help="List or forget the folders of the library.", no_args_is_help=False)
 
@@ -57,13 +58,12 @@ def index(
 ) -> None:
     """Index folders of pictures; run again to resume or update."""
     from smallsight.services.indexing import IndexingApplication
-    from smallsight.settings import load_settings
 
     out = get_output(json=json, quiet=quiet)
     observer = CommandProgress(out)
     if no_describe and model is not None:
         raise SettingsError("--model and --no-describe contradict each other.", hint="leave one out.")
-    settings = load_settings(**_chosen(model, tags, tags_model))
+    settings = _guarded_settings(model, tags, tags_model)
     with (
         IndexingApplication(settings, describes=not no_describe) as application,
         stop_on_interrupt(out) as stopped,
@@ -80,6 +80,20 @@ def index(
         raise typer.Exit(130)
     if report.missing:
         raise typer.Exit(FolderMissingError.exit_code)
+
+
+def _guarded_settings(model: str | None, tags: bool | None, tags_model: str | None) -> Settings:
+    """Return the settings of a run, after closing this process to other programs and testing the decoder."""
+    from smallsight.machine.own_process import deny_inspection
+    from smallsight.media.sandbox_report import missing_restrictions
+    from smallsight.services.logs import configure_logging
+    from smallsight.settings import load_settings
+
+    settings = load_settings(**_chosen(model, tags, tags_model))
+    configure_logging(settings.log_level, settings.log_format)
+    deny_inspection()
+    missing_restrictions(settings.limits)
+    return settings
 
 
 def _chosen(model: str | None, tags: bool | None, tags_model: str | None) -> dict[str, dict[str, Any]]:

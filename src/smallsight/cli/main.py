@@ -13,6 +13,7 @@ from smallsight.cli.describe import describe
 from smallsight.cli.doctor import doctor
 from smallsight.cli.duplicates import duplicates
 from smallsight.cli.index import folders_app, index
+from smallsight.cli.library import library_app
 from smallsight.cli.lost import lost_app
 from smallsight.cli.output import JsonFlag, QuietFlag, begin_invocation, get_output
 from smallsight.cli.picture import edit, show
@@ -20,9 +21,10 @@ from smallsight.cli.search import search, separate_minus_words
 from smallsight.cli.serve import serve
 from smallsight.cli.settings import settings
 from smallsight.errors import SmallsightError
-from smallsight.policy.shown_text import on_one_line
+from smallsight.policy.shown_text import on_one_line, shortened
 from smallsight.version import __version__
 
+_MAX_NAME_CHARS = 300  # of a path or name in an error
 _EPILOG = (
     "Exit codes: 0 done, 2 wrong usage or setting, 3 not found, 4 unusable input, 5 something to install or "
     "download, 6 busy, 7 out of disk or memory, 8 a folder was not there, 130 interrupted, 1 anything else."
@@ -41,6 +43,7 @@ for command in (demo, describe, index, search, show, edit, duplicates):
     app.command()(command)
 app.add_typer(folders_app, name="folders")
 app.add_typer(lost_app, name="lost")
+app.add_typer(library_app, name="library")
 app.add_typer(models.app, name="models")
 app.command()(serve)
 app.add_typer(keys.app, name="keys")
@@ -86,11 +89,13 @@ def invoke(arguments: list[str]) -> int:
 
 def _print_error(error: SmallsightError) -> None:
     output = get_output()
+    message = shortened(error.message, _MAX_NAME_CHARS)
+    hint = None if error.hint is None else shortened(error.hint, _MAX_NAME_CHARS)
     if output.json:
-        output.emit({"error": {"code": error.code, "message": error.message, "hint": error.hint}})
+        output.emit({"error": {"code": error.code, "message": message, "hint": hint}})
         return
     output.err.print("[bold red]error:[/] ", end="")
-    output.err.print(on_one_line(error.message), markup=False)
-    if error.hint is not None:
+    output.err.print(on_one_line(message), markup=False)
+    if hint is not None:
         output.err.print("[bold cyan]hint:[/] ", end="")
-        output.err.print(on_one_line(error.hint), markup=False)
+        output.err.print(on_one_line(hint), markup=False)

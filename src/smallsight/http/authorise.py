@@ -18,12 +18,26 @@ from smallsight.errors import ForbiddenError, NotAuthorisedError, ServerError, S
 from smallsight.http.admission import Admission
 from smallsight.http.api_keys import ApiKeys, Scope
 from smallsight.http.json_body import JsonBodies, JsonRequest
+from smallsight.http.repeated_line import RepeatedLine
 
 _BEARER = "bearer "
 KEY_PREFIX = "key "
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 SocketEndpoint = Callable[[WebSocket], Awaitable[None]]
+
+
+class RefusedKeys:
+    """Counts requests without a key that is known, and logs from where they come, not what they sent."""
+
+    def __init__(self) -> None:
+        self.counts = {"missing": 0, "unknown": 0, "scope": 0}
+        self._line = RepeatedLine("key_refused")
+
+    def count(self, kind: str, connection: HTTPConnection) -> None:
+        """Count one request whose key is "missing", "unknown", or lacks the "scope"."""
+        self.counts[kind] += 1
+        self._line.write("" if connection.client is None else connection.client.host, kind=kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +51,7 @@ class Gate:
     admission: Admission
     is_exposed: bool
     bodies: JsonBodies = field(default_factory=JsonBodies)
+    refused: RefusedKeys = field(default_factory=RefusedKeys)
 
 
 class PublicRoute(APIRoute):
@@ -105,10 +120,12 @@ def authorise(connection: HTTPConnection, scope: Scope) -> str:
     given = connection.headers.get("authorization", "")
     key = gate.keys.find(given[len(_BEARER) :].strip()) if given[: len(_BEARER)].lower() == _BEARER else None
     if key is None:
+        gate.refused.count("unknown" if given else "missing", connection)
         raise NotAuthorisedError(
             "The key in the request is unknown." if given else "The request has no key.",
             hint="send `Authorization: Bearer KEY`; `smallsight keys add NAME` creates one.",
         )
     if scope not in key.scopes:
+        gate.refused.count("scope", connection)
         raise ForbiddenError(f"This key lacks the scope {scope.value}.")
     return f"{KEY_PREFIX}{key.name}"

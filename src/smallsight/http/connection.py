@@ -9,6 +9,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from smallsight.http.open_connections import MAX_CONNECTIONS, OpenConnections
+from smallsight.http.repeated_line import RepeatedLine
 
 MAX_HEAD_BYTES = 32 * 1024
 
@@ -18,6 +19,7 @@ class TimedConnection(H11Protocol):
 
     header_timeout_s = 10.0
     opened = OpenConnections(MAX_CONNECTIONS)
+    unparsable = RepeatedLine("request_not_http")
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -47,6 +49,11 @@ class TimedConnection(H11Protocol):
         if self.conn.their_state is h11.IDLE:
             self.opened.note_waiting(self)
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP, and log who sent it; uvicorn's own line does not say."""
+        self.unparsable.write("" if self.client is None else self.client[0])
+        super().send_400_response(msg)
+
     def close_early(self) -> None:
         """Close the connection without an answer."""
         self.transport.abort()
@@ -63,4 +70,9 @@ class TimedConnection(H11Protocol):
 def connection_class(header_timeout_s: float, opened: OpenConnections | None = None) -> type[Any]:
     """Return a connection class with this deadline, whose connections are counted in ``opened``."""
     counted = opened or OpenConnections(MAX_CONNECTIONS)
-    return type("Connection", (TimedConnection,), {"header_timeout_s": header_timeout_s, "opened": counted})
+    own = {
+        "header_timeout_s": header_timeout_s,
+        "opened": counted,
+        "unparsable": RepeatedLine("request_not_http"),
+    }
+    return type("Connection", (TimedConnection,), own)

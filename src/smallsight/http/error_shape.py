@@ -13,11 +13,12 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from smallsight.errors import MemoryBudgetError, ModelError, SmallsightError
+from smallsight.policy.shown_text import shortened
 
 log = structlog.get_logger(__name__)
 
 _RETRY_LATER_S = 5
-_MAX_MESSAGE_CHARS = 1000
+_MAX_NAME_CHARS, _MAX_MESSAGE_CHARS, _MAX_READ_CHARS = 120, 1000, 20_000
 
 
 class ErrorShape(Protocol):
@@ -72,5 +73,6 @@ def public_message(error: SmallsightError) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text from a request as one printable line of at most 1000 characters."""
-    return "".join(one if one.isprintable() else " " for one in text[:_MAX_MESSAGE_CHARS])
+    """Return text from a request as one printable line: long names cut, at most 1000 characters."""
+    cut = shortened(text[:_MAX_READ_CHARS], _MAX_NAME_CHARS)[:_MAX_MESSAGE_CHARS]
+    return "".join(one if one.isprintable() else " " for one in cut)

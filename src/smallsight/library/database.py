@@ -29,6 +29,7 @@ from smallsight.errors import (
     SmallsightError,
     StorageError,
 )
+from smallsight.library.emptied import refuse_emptied
 from smallsight.library.lock import RunLock, WriteLock
 from smallsight.library.migrations import NEWEST
 from smallsight.machine.private_files import create_private_file, make_private_folder
@@ -43,6 +44,7 @@ class Database:
     def __init__(self, path: Path, lock: WriteLock | None) -> None:
         self._lock = lock
         self._run_lock: RunLock | None = None
+        self._is_closed = False
         self._writer = None if lock is None else _writer_engine(path)
         self._readers = _reader_engine(path)
 
@@ -61,6 +63,7 @@ class Database:
             lock = WriteLock(path.with_name("writer.lock"))
             opened.callback(lock.close)
             with lock.held(_TURN_TIMEOUT_S):
+                refuse_emptied(path)
                 create_private_file(path)  # SQLite gives its other files the same permissions
                 database = cls(path, lock)
                 opened.callback(database._dispose)
@@ -82,6 +85,7 @@ class Database:
                 hint="run `smallsight index FOLDER` to create one.",
             )
         with storage_errors(path):
+            refuse_emptied(path)  # first: on opening, SQLite deletes the log of an empty file
             database = cls(path, None)
             try:
                 with database.reading() as connection:
@@ -133,10 +137,11 @@ class Database:
             raise LibraryDamagedError(f"The library fails SQLite's integrity check: {first}.")
 
     def close(self) -> None:
-        """Close every connection and release the locks."""
-        if self._lock is None:
+        """Close every connection and release the locks; may be called again."""
+        if self._lock is None or self._is_closed:
             self._dispose()
             return
+        self._is_closed = True
         try:
             # The last connection that closes moves what is in the log into the file.
             with suppress(LibraryBusyError), self._lock.held(_CLOSING_TIMEOUT_S):
@@ -247,7 +252,8 @@ def _from_sqlite(error: Any, where: str) -> SmallsightError:  # noqa: ANN401 - S
     if "malformed" in text or "not a database" in text:
         return LibraryDamagedError(
             f"The database of {where} is damaged: {text}.",
-            hint="restore a backup, or move the file away and index again; your pictures are not affected.",
+            hint="restore a backup (see the guide, `library backup`), or move the file away and index again; "
+            "your pictures are not affected.",
         )
     if "readonly" in text or "unable to open" in text:
         return StorageError(

@@ -59,11 +59,13 @@ class RunLock:
             ) from error
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
-        self._descriptor = descriptor
+        self._descriptor: int | None = descriptor
 
     def release(self) -> None:
-        """Release the lock; call it once."""
-        os.close(self._descriptor)
+        """Release the lock; may be called again."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
 
 class WriteLock:

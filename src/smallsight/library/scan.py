@@ -161,12 +161,13 @@ class FolderScan:
     def _hash(
         self, batch: Iterable[FoundFile], progress: Progress, should_stop: Callable[[], bool]
     ) -> Iterator[_HashedFile]:
+        inside = None if self._settings.index.follow_symlinks else self._root
         for found in batch:
             if should_stop():
                 return
             started_s = time.perf_counter()
             try:
-                data = read_picture_file(self._root / found.path, self._settings.limits)
+                data = read_picture_file(self._root / found.path, self._settings.limits, inside=inside)
             except PictureNotFoundError as error:
                 if (self._root / found.path).exists():
                     progress.problem(found.path, error)

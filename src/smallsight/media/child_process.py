@@ -74,10 +74,18 @@ class ChildProcess:
     After any exception from ``exchange`` the child is dead and must be replaced.
     """
 
-    def __init__(self, argument: int, *, module: str | None = None, stop: ChildStop | None = None) -> None:
+    def __init__(
+        self,
+        argument: int,
+        *,
+        module: str | None = None,
+        stop: ChildStop | None = None,
+        must_be_restricted: bool = False,
+    ) -> None:
         """Start the decoding child, or another module, with one argument, and wait until it is ready.
 
-        With ``stop`` another thread can end it at any time. Raises DecoderFailedError if it does not start.
+        With ``stop`` another thread can end it at any time. Raises DecoderFailedError if it does not start,
+        or if a restriction is missing in one that ``must_be_restricted``.
         """
         module = module or _DECODE_CHILD
         self._process = _start(module, argument)
@@ -95,6 +103,12 @@ class ChildProcess:
                 hint=f"check the output of `{sys.executable} -m {module} {argument} {os.getpid()}`.",
             ) from error
         self.not_in_force: dict[str, str] = ready["not_in_force"]
+        if must_be_restricted and self.not_in_force:
+            self.kill()
+            raise DecoderFailedError(
+                f"The decoding process lacks restrictions: {', '.join(sorted(self.not_in_force))}.",
+                hint="`smallsight doctor` says why; limits.require_sandbox = false decodes without them.",
+            )
 
     @property
     def pid(self) -> int:

@@ -14,7 +14,7 @@ from smallsight.errors import CorruptPictureError, PictureTooLargeError, Unsuppo
 from smallsight.media.picture_decoding import DecodeRequest, decode_picture, prepare_pillow
 from smallsight.media.sandbox import allow_cpu_seconds, lock_down
 from smallsight.media.sandbox_trial import try_forbidden_things
-from smallsight.media.wire import OUT_OF_MEMORY, read_bytes, read_header, write_frame
+from smallsight.media.wire import OUT_OF_MEMORY, error_as_reply, read_bytes, read_header, write_frame
 
 __all__ = ["main", "serve"]
 
@@ -53,7 +53,7 @@ def _answer(header: dict[str, Any], data: bytes) -> tuple[dict[str, Any], tuple[
     try:
         decoded = decode_picture(data, DecodeRequest(**header))
     except (CorruptPictureError, PictureTooLargeError, UnsupportedFormatError) as error:
-        return {"error": error.code, "message": error.message, "hint": error.hint}, ()
+        return error_as_reply(error), ()
     image = decoded.image
     parts = (
         decoded.hash_grey,

@@ -8,14 +8,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from smallsight.errors import (
-    CorruptPictureError,
-    DecoderFailedError,
-    MissingDecoderError,
-    PictureError,
-    PictureTooLargeError,
-    UnsupportedFormatError,
-)
+from smallsight.errors import DecoderFailedError, MissingDecoderError, PictureError
+from smallsight.media.child_messages import error_in_reply
 from smallsight.media.child_process import ChildEndedError, ChildProcess, ChildTimeoutError
 from smallsight.media.formats import has_heif, sniff_format
 from smallsight.media.perceptual_hash import dhash, phash
@@ -29,10 +23,6 @@ __all__ = ["PictureDecoder"]
 _MAX_PICTURES_PER_CHILD = 500
 _MAX_CHILD_RSS_BYTES = 256 * MIB
 _MAX_THUMBNAIL_BYTES = 16 * MIB
-_MAX_MESSAGE_CHARS = 300
-_ERRORS_BY_CODE = {
-    error.code: error for error in (CorruptPictureError, PictureTooLargeError, UnsupportedFormatError)
-}
 
 
 class PictureDecoder:
@@ -147,7 +137,9 @@ class PictureDecoder:
             self.close()
             child = None
         if child is None:
-            child = self._child = ChildProcess(self._limits.decode_memory_bytes)
+            child = self._child = ChildProcess(
+                self._limits.decode_memory_bytes, must_be_restricted=self._limits.require_sandbox
+            )
             self._num_decoded_by_child = 0
             self.num_children_started += 1
         return child
@@ -165,9 +157,7 @@ class PictureDecoder:
                 f"Decoding needs too much memory (limit {limit_mib} MiB).",
                 hint="raise limits.decode_memory_bytes or resize the file.",
             )
-        hint = reply.get("hint")
-        kind = _ERRORS_BY_CODE.get(str(reply["error"]), DecoderFailedError)
-        return kind(_plain(reply.get("message")), hint=None if hint is None else _plain(hint))
+        return error_in_reply(reply)
 
 
 def _checked_picture(request: dict[str, Any], reply: dict[str, Any], parts: bytearray) -> DecodedPicture:
@@ -235,8 +225,3 @@ def _split(parts: bytearray, part_bytes: list[int]) -> list[npt.NDArray[np.uint8
     if len(part_bytes) < 4 or min(part_bytes) < 0 or sum(part_bytes) != len(parts):
         raise ValueError("parts of the wrong length")
     return np.split(np.frombuffer(parts, np.uint8), np.cumsum(part_bytes)[:-1])
-
-
-def _plain(text: object) -> str:
-    """Return text from the child as one printable line of bounded length."""
-    return "".join(character for character in str(text)[:_MAX_MESSAGE_CHARS] if character.isprintable())

@@ -19,19 +19,25 @@ _OPEN_FLAGS = (
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)
 )
+_KINDS = {stat.S_IFDIR: "a folder", stat.S_IFLNK: "a link"}
+_FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _SMALLEST_READ_BYTES = 65_536
 
 
-def read_picture_file(path: Path, limits: Limits) -> bytes:
+def read_picture_file(path: Path, limits: Limits, *, inside: Path | None = None) -> bytes:
     """Return the whole content of a regular file; symbolic links to one are followed.
+
+    ``inside`` is a folder above it: between the two no link is followed, not even one that somebody puts
+    there at this moment (not on Windows, which has no such way to open a file).
 
     Raises PictureNotFoundError when there is no such regular file or it cannot be read, and
     PictureTooLargeError above ``limits.max_file_bytes``, counted while reading, because a file may grow.
     """
     try:
-        # Checked before opening, because opening a device can have side effects.
-        _require_regular(path, path.stat())
-        descriptor = os.open(path, _OPEN_FLAGS)
+        if inside is None or os.open not in os.supports_dir_fd:
+            descriptor = _open_regular(path, str(path))
+        else:
+            descriptor = _open_inside(path, inside)
         try:
             status = os.fstat(descriptor)
             _require_regular(path, status)
@@ -49,10 +55,31 @@ def read_picture_file(path: Path, limits: Limits) -> bytes:
         raise PictureNotFoundError(f"This file cannot be read ({reason}): {path!s}") from error
 
 
+def _open_regular(path: Path, name: str, folder: int | None = None) -> int:
+    """Open a file, below an open folder without following a link; ``path`` is for messages."""
+    # Checked before opening, because opening a device can have side effects.
+    _require_regular(path, os.stat(name, dir_fd=folder, follow_symlinks=folder is None))
+    return os.open(name, _OPEN_FLAGS | (0 if folder is None else os.O_NOFOLLOW), dir_fd=folder)
+
+
+def _open_inside(path: Path, folder: Path) -> int:
+    """Open a file by one open folder after the other, so that each name is looked up once."""
+    *below, name = path.relative_to(folder).parts
+    opened = os.open(folder, _FOLDER_FLAGS)
+    try:
+        for one in below:
+            inner = os.open(one, _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=opened)
+            os.close(opened)
+            opened = inner
+        return _open_regular(path, name, opened)
+    finally:
+        os.close(opened)
+
+
 def _require_regular(path: Path, status: os.stat_result) -> None:
     if stat.S_ISREG(status.st_mode):
         return
-    kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a device, pipe or socket"
+    kind = _KINDS.get(stat.S_IFMT(status.st_mode), "a device, pipe or socket")
     raise PictureNotFoundError(f"This is {kind}, not a file: {path}", hint="give a picture file.")
 
 

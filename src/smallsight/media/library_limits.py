@@ -82,9 +82,8 @@ def _raise_if_libheif_refuses(data: bytes) -> None:
     try:
         importlib.import_module("pillow_heif").open_heif(io.BytesIO(data))
     except (ImportError, OSError, RuntimeError, SyntaxError, ValueError) as error:
-        _, is_limit, reason = str(error).partition("Security limit exceeded: ")
-        if is_limit:
+        if "Security limit exceeded: " in str(error):
             raise PictureTooLargeError(
-                f"The HEIF picture exceeds a limit of libheif: {reason}",
+                "The HEIF picture exceeds a limit of libheif.",
                 hint="no setting raises this limit on this system; save it as JPEG.",
             ) from error

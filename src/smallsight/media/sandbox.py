@@ -7,7 +7,6 @@ apply. Linux on x86-64 and ARM64 gets all of them, but for reading files where t
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import platform
 import signal
@@ -15,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from smallsight.machine.own_process import prctl
 from smallsight.media.landlock import deny_files
 from smallsight.media.seccomp import install_filter
 
@@ -40,7 +40,7 @@ def lock_down(memory_bytes: int, parent_pid: int) -> dict[str, str]:
         "open_files_limited": lambda: _limit("RLIMIT_NOFILE", _MAX_OPEN_FILES),
         "file_writes_denied": lambda: _limit("RLIMIT_FSIZE", 0),
         "core_dumps_denied": lambda: _limit("RLIMIT_CORE", 0),
-        "no_new_privileges": lambda: _prctl(_PR_SET_NO_NEW_PRIVS, 1),
+        "no_new_privileges": lambda: prctl(_PR_SET_NO_NEW_PRIVS, 1),
         "file_reads_denied": deny_files,
         "system_calls_filtered": _filter_system_calls,
     }
@@ -81,7 +81,7 @@ def _limit(name: str, value: int) -> None:
 
 
 def _die_with(parent_pid: int) -> None:
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:  # it died before the line above
         raise SystemExit(0)
 
@@ -90,12 +90,3 @@ def _filter_system_calls() -> None:
     if sys.platform != "linux":
         raise OSError(f"no system-call filter on {sys.platform}")
     install_filter(platform.machine())
-
-
-def _prctl(option: int, argument: int) -> None:
-    if sys.platform != "linux":
-        raise OSError(f"no prctl on {sys.platform}")
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(option, argument, 0, 0, 0) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))

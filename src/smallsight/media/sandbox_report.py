@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from smallsight.errors import DecoderFailedError
+import structlog
+
+from smallsight.errors import DecoderFailedError, SettingsError
 from smallsight.media.child_process import ChildEndedError, ChildProcess
 from smallsight.settings import Limits
 
-__all__ = ["SandboxReport", "sandbox_features", "sandbox_report"]
+__all__ = ["SandboxReport", "missing_restrictions", "sandbox_features", "sandbox_report"]
+
+log = structlog.get_logger(__name__)
 
 _TRIAL_TIMEOUT_S = 30.0
 
@@ -20,6 +24,12 @@ class SandboxReport:
 
     features: Mapping[str, bool]
     reasons: Mapping[str, str]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The restrictions that are not in force."""
+        failed = {name for name, holds in self.features.items() if not holds}
+        return tuple(sorted(failed | set(self.reasons)))
 
 
 def sandbox_report(limits: Limits) -> SandboxReport:
@@ -41,3 +51,29 @@ def sandbox_report(limits: Limits) -> SandboxReport:
 def sandbox_features(limits: Limits) -> dict[str, bool]:
     """Return whether each restriction is in force in a decoding child on this machine."""
     return dict(sandbox_report(limits).features)
+
+
+def missing_restrictions(limits: Limits) -> tuple[str, ...]:
+    """Return the restrictions that this machine does not offer, after one warning that names them.
+
+    "decoding_process" stands for a child that does not start. Raises SettingsError instead if
+    limits.require_sandbox is set.
+    """
+    try:
+        report = sandbox_report(limits)
+    except DecoderFailedError as error:
+        report = SandboxReport({}, {"decoding_process": error.message})
+    missing = report.missing
+    if missing and limits.require_sandbox:
+        raise SettingsError(
+            f"Refusing to start: the decoder lacks restrictions here: {', '.join(missing)}.",
+            hint="`smallsight doctor` says why; limits.require_sandbox = false starts without them.",
+        )
+    if missing:
+        log.warning(
+            "decoder_restrictions_missing",
+            missing=missing,
+            reasons=dict(report.reasons),
+            action="SECURITY.md says what that means; limits.require_sandbox refuses to start",
+        )
+    return missing

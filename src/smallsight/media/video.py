@@ -16,13 +16,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from smallsight.errors import (
-    CorruptPictureError,
-    DecoderFailedError,
-    PictureError,
-    PictureTooLargeError,
-    UnsupportedFormatError,
-)
+from smallsight.errors import DecoderFailedError, PictureError
+from smallsight.media.child_messages import error_in_reply
 from smallsight.media.child_process import ChildEndedError, ChildProcess, ChildStop, ChildTimeoutError
 from smallsight.media.video_formats import ANIMATIONS, sniff_video
 from smallsight.media.video_limits import VideoFacts
@@ -32,11 +27,7 @@ from smallsight.settings import MIB, Limits
 __all__ = ["VideoFacts", "VideoReader"]
 
 _CHILD = "smallsight.media.video_child"
-_MAX_MESSAGE_CHARS = 300
 _TIME_BYTES = 8
-_ERRORS_BY_CODE = {
-    error.code: error for error in (CorruptPictureError, PictureTooLargeError, UnsupportedFormatError)
-}
 
 
 class VideoReader:
@@ -52,7 +43,12 @@ class VideoReader:
         self._remaining_s = limits.video_timeout_s
         if stop is not None and stop.is_called:
             raise DecoderFailedError("Reading this video was cancelled.")
-        self._child = ChildProcess(limits.decode_memory_bytes, module=_CHILD, stop=stop)
+        self._child = ChildProcess(
+            limits.decode_memory_bytes,
+            module=_CHILD,
+            stop=stop,
+            must_be_restricted=limits.require_sandbox,
+        )
         self._max_frames = limits.max_frames if video_format in ANIMATIONS else limits.max_video_frames
         request = {
             "format": video_format,
@@ -138,9 +134,7 @@ class VideoReader:
                 f"Decoding needs too much memory (limit {self._limits.decode_memory_bytes // MIB} MiB).",
                 hint="raise limits.decode_memory_bytes or make the video smaller.",
             )
-        kind = _ERRORS_BY_CODE.get(str(reply["error"]), DecoderFailedError)
-        hint = reply.get("hint")
-        return kind(_plain(reply.get("message")), hint=None if hint is None else _plain(hint))
+        return error_in_reply(reply)
 
     def _checked_facts(self, reply: dict[str, Any], times: bytearray) -> VideoFacts:
         """Return the video's properties from a reply; raises DecoderFailedError if they are invalid."""
@@ -168,8 +162,3 @@ class VideoReader:
 
 def _invalid_reply() -> DecoderFailedError:
     return DecoderFailedError("The video decoder returned an invalid reply.")
-
-
-def _plain(text: object) -> str:
-    """Return text from the child as one printable line of bounded length."""
-    return "".join(character for character in str(text)[:_MAX_MESSAGE_CHARS] if character.isprintable())

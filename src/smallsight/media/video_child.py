@@ -19,7 +19,7 @@ from smallsight.media.sandbox import allow_cpu_seconds, lock_down
 from smallsight.media.video_decoding import open_video
 from smallsight.media.video_formats import has_video
 from smallsight.media.video_limits import VideoRequest, VideoSource
-from smallsight.media.wire import OUT_OF_MEMORY, read_bytes, read_header, write_frame
+from smallsight.media.wire import OUT_OF_MEMORY, error_as_reply, read_bytes, read_header, write_frame
 
 __all__ = ["main", "serve"]
 
@@ -56,7 +56,7 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> int:
             write_frame(replies, {"error": OUT_OF_MEMORY})
             return 1
         except (CorruptPictureError, PictureTooLargeError, UnsupportedFormatError) as error:
-            reply, pixels = {"error": error.code, "message": error.message, "hint": error.hint}, b""
+            reply, pixels = error_as_reply(error), b""
         write_frame(replies, reply, pixels)
 
 

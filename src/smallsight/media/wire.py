@@ -6,13 +6,16 @@ import json
 import struct
 from typing import Any, BinaryIO
 
-__all__ = ["HASH_GREY_SIDE_PX", "OUT_OF_MEMORY", "read_bytes", "read_header", "write_frame"]
+from smallsight.errors import PictureError
+
+__all__ = ["HASH_GREY_SIDE_PX", "OUT_OF_MEMORY", "error_as_reply", "read_bytes", "read_header", "write_frame"]
 
 HASH_GREY_SIDE_PX = 64
 OUT_OF_MEMORY = "out_of_memory"
 
 _LENGTHS = struct.Struct(">IQ")
 _MAX_HEADER_BYTES = 65_536
+_MAX_DETAIL_CHARS = 300
 
 
 def write_frame(stream: BinaryIO, header: dict[str, Any], *parts: bytes) -> None:
@@ -21,6 +24,13 @@ def write_frame(stream: BinaryIO, header: dict[str, Any], *parts: bytes) -> None
     stream.write(_LENGTHS.pack(len(encoded), sum(map(len, parts))) + encoded)
     stream.writelines(parts)
     stream.flush()
+
+
+def error_as_reply(error: PictureError) -> dict[str, Any]:
+    """Return the header with which a child reports an error; ``detail`` is for the log."""
+    cause = error.__cause__
+    detail = None if cause is None else f"{type(cause).__name__}: {cause}"[:_MAX_DETAIL_CHARS]
+    return {"error": error.code, "message": error.message, "hint": error.hint, "detail": detail}
 
 
 def read_header(stream: BinaryIO) -> tuple[dict[str, Any], int]:

@@ -6,6 +6,7 @@ name looks like another name; a mark that turns the direction of writing hides a
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -20,6 +21,20 @@ def on_one_line(text: object) -> str:
 def in_lines(text: str) -> str:
     """Return a text with all control characters escaped but line breaks and tabs."""
     return _escaped(text, kept="\n\t")
+
+
+def shortened(text: str, max_chars: int) -> str:
+    """Return a message in which every longer name, in quotes or without a space, is cut to about that length.
+
+    What somebody else wrote may be as long as they like; the sentence around it stays readable.
+    """
+    if len(text) <= max_chars:
+        return text
+    return re.sub(
+        rf"'[^']{{{max_chars},}}'|\"[^\"]{{{max_chars},}}\"|\S{{{max_chars},}}",
+        lambda found: f"{found[0][: max_chars - 20]}…{found[0][-10:]}",
+        text,
+    )
 
 
 def _escaped(text: str, kept: str) -> str:

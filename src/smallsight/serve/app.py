@@ -55,7 +55,7 @@ def make_app(
     gate = Gate(serving.keys, admission, is_exposed=settings.require_key or not is_loopback(settings.host))
     with suppress(SettingsError):  # requests are refused with it
         serving.keys.all()  # a key that is there now keeps the server closed until it ends
-    metrics = Metrics(serving, admission)
+    metrics = Metrics(serving, admission, gate.refused)
     preload = Preload(serving)
 
     @asynccontextmanager

@@ -43,6 +43,7 @@ class Health:
             "active_model": settings.active_model,
             "problem": self._preload.problem if self._preload.has_failed else None,
             "batch_independent": batch_independence(settings.prepared_dir),
+            "missing_restrictions": list(self._serving.missing_restrictions),
             "requests_under_way": self._admission.num_requests,
             "max_requests": self._admission.max_requests,
             "memory": {

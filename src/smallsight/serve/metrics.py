@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from smallsight.engine.remote.circuit import CircuitState
 from smallsight.http.admission import Admission
+from smallsight.http.authorise import RefusedKeys
 from smallsight.machine.memory import peak_memory_bytes
 from smallsight.openai.usage import Cost
 from smallsight.services.serving import Serving
@@ -23,7 +24,7 @@ Metric = GaugeMetricFamily | CounterMetricFamily
 class Metrics:
     """Counts the requests and answers of one server."""
 
-    def __init__(self, serving: Serving, admission: Admission) -> None:
+    def __init__(self, serving: Serving, admission: Admission, refused: RefusedKeys) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "smallsight_requests",
@@ -51,7 +52,7 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
-        self._registry.register(_StateCollector(serving, admission))
+        self._registry.register(_StateCollector(serving, admission, refused))
 
     def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one request that has been answered; a WebSocket by its handshake."""
@@ -78,9 +79,10 @@ class Metrics:
 class _StateCollector(Collector):
     """Reads the state of the server at each scrape."""
 
-    def __init__(self, serving: Serving, admission: Admission) -> None:
+    def __init__(self, serving: Serving, admission: Admission, refused: RefusedKeys) -> None:
         self._serving = serving
         self._admission = admission
+        self._refused = refused
 
     def collect(self) -> Iterator[Metric]:
         pool = self._serving.pool
@@ -116,6 +118,14 @@ class _StateCollector(Collector):
         yield self._tiles()
         yield from self._results()
         yield from self._remotes()
+        keys = CounterMetricFamily(
+            "smallsight_refused_keys",
+            "Requests refused because their key was missing, unknown, or lacked the scope.",
+            labels=("kind",),
+        )
+        for kind, number in self._refused.counts.items():
+            keys.add_metric((kind,), number)
+        yield keys
 
     def _remotes(self) -> Iterator[Metric]:
         states = self._serving.remotes.states()

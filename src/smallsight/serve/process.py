@@ -20,6 +20,8 @@ from smallsight.http.connection import MAX_HEAD_BYTES, connection_class
 from smallsight.http.foreign_pages import is_loopback
 from smallsight.http.open_connections import OpenConnections, most_connections
 from smallsight.machine.open_files import num_open_files, raise_file_limit
+from smallsight.machine.own_process import deny_inspection
+from smallsight.media.sandbox_report import missing_restrictions
 from smallsight.serve.app import make_app
 from smallsight.services.live_settings import LiveSettings
 from smallsight.services.logs import collapse_repeats
@@ -42,12 +44,14 @@ OnListening = Callable[[str], None]
 def serve(live: LiveSettings, on_listening: OnListening) -> None:
     """Run until a signal; ``on_listening`` is called with the URL. Raises SettingsError, ServerError."""
     settings = live.current()
+    deny_inspection()
     require_key(settings)
+    missing = missing_restrictions(settings.limits)
     listener = open_socket(settings.server)
     collapse_repeats("asyncio", "uvicorn.error")
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     with listener:
-        asyncio.run(_serve(live, listener, on_listening))
+        asyncio.run(_serve(live, listener, on_listening, missing))
 
 
 def require_key(settings: Settings) -> None:
@@ -98,9 +102,11 @@ def open_socket(settings: ServerSettings) -> socket.socket:
     return listener
 
 
-async def _serve(live: LiveSettings, listener: socket.socket, on_listening: OnListening) -> None:
+async def _serve(
+    live: LiveSettings, listener: socket.socket, on_listening: OnListening, missing: tuple[str, ...]
+) -> None:
     settings = live.current().server
-    app = make_app(Serving(live))
+    app = make_app(Serving(live, missing_restrictions=missing))
     most_open = most_connections(raise_file_limit(), num_open_files())
     config = uvicorn.Config(
         app.asgi,

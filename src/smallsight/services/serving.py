@@ -32,7 +32,14 @@ _MODELS_ON_LARGE_MACHINES = 3
 class Serving:
     """Everything behind the server's routes. Create it inside the event loop; close it at the end."""
 
-    def __init__(self, live: LiveSettings, *, loader: ModelLoader | None = None) -> None:
+    def __init__(
+        self,
+        live: LiveSettings,
+        *,
+        loader: ModelLoader | None = None,
+        missing_restrictions: tuple[str, ...] = (),
+    ) -> None:
+        self.missing_restrictions = missing_restrictions  # of the decoders, as found at the start
         self.live = live
         self.settings = live.current()
         self.keys = ApiKeys(self.settings.api_keys_path)

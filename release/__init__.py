@@ -1,0 +1,1 @@
+"""What a release needs beside the package: locked requirements, an audit, a bill of materials."""

@@ -1,0 +1,77 @@
+"""Compares the locked requirements with known vulnerabilities, and writes a bill of materials (CycloneDX).
+
+Run it with ``make audit``. pip-audit asks the package index; what the index does not answer for is compared
+with the stored advisories alone, and counted. Exits with 1 if any version has a known vulnerability.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from release.pins import ROOT, read_advisories, read_pins
+
+# What users install and what tests install; constraints.txt for the parity group.
+AUDITED = ("requirements/dev.txt", "constraints.txt")
+DELIVERED = "requirements/demo.txt"
+
+
+def stored_hits() -> list[str]:
+    """Return one line for each locked version that has a stored advisory."""
+    advisories = read_advisories()
+    return [
+        f"{pin.name} {pin.version}: {advisory.id}, fixed in {advisory.fixed_in} ({advisory.what})"
+        for name in AUDITED
+        for pin in read_pins(ROOT / name)
+        for advisory in advisories
+        if advisory.concerns(pin.name, pin.version)
+    ]
+
+
+def ask_index() -> dict[str, Any]:
+    """Return pip-audit's report on the locked requirements; it downloads no packages."""
+    command = [sys.executable, "-m", "pip_audit", "--requirement", str(ROOT / AUDITED[0])]
+    command += ["--disable-pip", "--require-hashes", "--progress-spinner=off", "--format=json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        report: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        sys.stderr.write(done.stderr)
+        return {"dependencies": []}
+    return report
+
+
+def write_sbom(target: Path) -> int:
+    """Write the components that users get, with their hashes, in CycloneDX 1.6; return how many."""
+    command = [sys.executable, "-m", "cyclonedx_py", "requirements", str(ROOT / DELIVERED)]
+    command += ["--pyproject", str(ROOT / "pyproject.toml"), "--mc-type=application", "--validate"]
+    command += ["--output-reproducible", "--spec-version=1.6", "--output-file", str(target)]
+    subprocess.run(command, check=True)
+    return len(json.loads(target.read_text(encoding="utf-8"))["components"])
+
+
+def main() -> int:
+    """Print what was found; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sbom", type=Path, required=True, help="file for the bill of materials")
+    num_components = write_sbom(target := parser.parse_args().sbom)
+    print(f"bill of materials: {num_components} components in {target}")
+    rows = ask_index()["dependencies"]
+    answered = [row for row in rows if "skip_reason" not in row]
+    found = [
+        f"{row['name']} {row['version']}: {one['id']}" for row in answered for one in row.get("vulns", ())
+    ]
+    print(f"pip-audit: {len(answered)} of {len(rows)} packages looked up in the index, {len(found)} hits")
+    stored = stored_hits()
+    print(f"stored advisories: {len(read_advisories())}, {len(stored)} hits")
+    for line in (*found, *stored):
+        print(f"  {line}")
+    return 1 if found or stored else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""Writes requirements/: every version that an installation gets, with the hashes of all its files.
+
+Run it with ``make lock`` after changing constraints.txt or the dependencies in pyproject.toml.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "requirements"
+HEADER = "# Written by `make lock` from pyproject.toml and constraints.txt.\n"
+LOCKS: dict[str, tuple[str, ...]] = {
+    "pip": ("requirements/pip.in",),
+    "text-model": ("requirements/text-model.in", "--no-deps"),
+    "demo": ("pyproject.toml", "requirements/build.in", "--extra=ocr"),
+    "dev": (
+        "pyproject.toml",
+        "requirements/build.in",
+        "--extra=ocr",
+        "--extra=heif",
+        "--extra=video",
+        "--group=dev",
+    ),
+    "release": ("--group=pyproject.toml:release",),
+}
+
+
+def lock(uv: str, name: str) -> None:
+    """Write one file: for every platform and every Python that the package supports."""
+    target = FOLDER / f"{name}.txt"
+    arguments = [uv, "pip", "compile", *LOCKS[name], "--universal", "--python-version=3.11"]
+    arguments += ["--generate-hashes", "--no-header", "--no-annotate", "--quiet"]
+    arguments += ["--constraint=constraints.txt", f"--output-file={target}"]
+    subprocess.run(arguments, cwd=ROOT, check=True)
+    target.write_text(HEADER + target.read_text(encoding="utf-8"), encoding="utf-8")
+
+
+def main() -> None:
+    """Write all files."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--uv", default="uv", type=lambda path: str(Path(path).absolute()), help="uv's program"
+    )
+    uv = parser.parse_args().uv
+    for name in LOCKS:
+        lock(uv, name)
+        print(f"requirements/{name}.txt")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""A full or read-only disk, a clock that jumps by a day: the run stops with a reason, and goes on (R5).
+
+Each home is a small file system of its own in memory, mounted where only the test sees it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from scale import scaled
+
+from .conftest import Command
+from .library_state import visible_state
+
+NUM_RUNS = scaled(1)  # SMALLSIGHT_TEST_SCALE=25 is the promised size
+NUM_PICTURES = 40
+INDEX = f"{sys.executable} -m smallsight index --model test"
+
+# A full or read-only disk first, then one with room; the library is copied out at the end.
+SCRIPT = """
+mount -t tmpfs -o size={size} none {home} || exit 99
+[ -z "{prepared}" ] || cp -r {prepared}/. {home}/
+[ -z "{mode}" ] || mount -o remount,{mode} {home}
+{index} {pictures} 2> {out}/err; echo $? > {out}/code
+mount -o remount,rw,size=256m {home} || exit 98
+{index} {pictures} 2>> {out}/err2 || exit 97
+cp -r {home}/. {out}/home
+"""
+
+can_mount = shutil.which("unshare") is not None and (
+    subprocess.run(
+        ["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False
+    ).returncode
+    == 0
+)
+needs_mounts = pytest.mark.skipif(not can_mount, reason="this user may not mount file systems")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    chance = random.Random(3)
+    for number in range(NUM_PICTURES):
+        image = Image.effect_noise((240, 180 + number), 40 + chance.randrange(60)).convert("RGB")
+        image.save(folder / f"picture {number:03}.jpg")
+    return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_reading() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SMALLSIGHT_INDEX__OCR", "false")
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    command = Command(tmp_path_factory.mktemp("whole") / "home")
+    command.run("index", "--model", "test", pictures)
+    return visible_state(command.home)
+
+
+def run_on_disk(
+    folder: Path, pictures: Path, size: str, mode: str = "", prepared: Path | None = None
+) -> tuple[int, str]:
+    """Index on a bad disk, then on a good one; return the first exit code and what it said."""
+    home, out = folder / "home", folder / "out"
+    home.mkdir(parents=True)
+    out.mkdir()
+    words = {"size": size, "mode": mode, "home": home, "out": out, "pictures": pictures, "index": INDEX}
+    script = SCRIPT.format(**words, prepared=prepared or "")
+    environment = {**os.environ, "SMALLSIGHT_HOME": str(home)}
+    done = subprocess.run(["unshare", "-rm", "sh", "-c", script], env=environment, timeout=300, check=False)
+    assert done.returncode == 0, (done.returncode, (out / "err").read_text())
+    return int((out / "code").read_text()), (out / "err").read_text()
+
+
+@needs_mounts
+def test_a_full_disk_stops_the_run_and_more_room_continues_it(
+    tmp_path: Path, pictures: Path, whole: dict[str, Any]
+):
+    chance = random.Random(11)
+    for number in range(NUM_RUNS):
+        size = f"{chance.randrange(250, 700)}k"
+        code, err = run_on_disk(tmp_path / str(number), pictures, size)
+        assert code == 7, (size, err)
+        assert "error: The disk is full" in err or "No space left" in err, err
+        assert "Traceback" not in err
+        assert visible_state(tmp_path / str(number) / "out" / "home") == whole, size
+
+
+@needs_mounts
+def test_a_read_only_disk_stops_the_run_before_it_begins(
+    tmp_path: Path, pictures: Path, whole: dict[str, Any]
+):
+    Command(tmp_path / "earlier").run("index", pictures, "--no-describe")
+    for number in range(NUM_RUNS):
+        prepared = tmp_path / "earlier" if number % 2 else None
+        code, err = run_on_disk(tmp_path / str(number), pictures, "64m", mode="ro", prepared=prepared)
+        assert code == 7, err
+        assert "error: Cannot write to the library" in err
+        assert "Read-only file system" in err
+        assert "Traceback" not in err
+        home = tmp_path / str(number) / "out" / "home"
+        assert visible_state(home) == whole
+
+
+# The command with a clock that is wrong by so many seconds.
+SHIFTED = """
+import sys, time
+shift_s, wall, wall_ns = float(sys.argv.pop(1)), time.time, time.time_ns
+time.time, time.time_ns = lambda: wall() + shift_s, lambda: wall_ns() + int(shift_s * 1e9)
+from smallsight.cli.main import run
+run()
+"""
+
+
+def test_a_clock_that_jumps_by_a_day_neither_stops_nor_repeats_work(
+    tmp_path: Path, pictures: Path, whole: dict[str, Any]
+):
+    """Killed with work reserved until some time; then the clock says that this is long past, or far ahead."""
+    chance = random.Random(5)
+    for number in range(NUM_RUNS):
+        home = tmp_path / str(number)
+        environment = {**os.environ, "SMALLSIGHT_HOME": str(home)}
+
+        def start(shift_s: float, environment: dict[str, str] = environment) -> subprocess.Popen[bytes]:
+            command = [sys.executable, "-c", SHIFTED, str(shift_s), "index", "--model", "test", str(pictures)]
+            return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+
+        first = start(0)
+        time.sleep(chance.uniform(1.5, 3))
+        first.send_signal(signal.SIGKILL)
+        first.communicate()
+        second = start(86_400 if number % 2 else -86_400)
+        _, err = second.communicate(timeout=120)
+        assert second.returncode == 0, err.decode()
+        assert visible_state(home) == whole
