@@ -1,0 +1,36 @@
+"""A person edits while an index run works; a second run has to wait."""
+
+from __future__ import annotations
+
+import json
+
+
+def test_edits_are_stored_while_a_run_indexes(smallsight, draw_text, tmp_path):
+    for number in range(40):
+        draw_text(tmp_path / "pictures" / f"{number:02}.png", f"picture {number}")
+    draw_text(tmp_path / "known" / "a.png", "known before")
+    smallsight.run("index", tmp_path / "known")
+    process = smallsight.start("index", tmp_path / "pictures", "--json")
+    edits = 0
+    while process.poll() is None:
+        smallsight.run("edit", tmp_path / "known" / "a.png", "--tag", f"tag{edits}")
+        edits += 1
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert json.loads(out)["complete"]
+    assert edits > 1
+    tags = smallsight.json("show", tmp_path / "known" / "a.png")["tags"]
+    assert sorted(tags) == sorted(f"tag{number}" for number in range(edits))
+    assert "a.png" in smallsight.run("search", "tag:tag0")[0]
+
+
+def test_a_second_run_and_a_change_of_folders_wait_for_the_first(smallsight, draw_text, tmp_path):
+    for number in range(30):
+        draw_text(tmp_path / "pictures" / f"{number:02}.png", f"picture {number}")
+    process = smallsight.start("index", tmp_path / "pictures", "--json")
+    while not (smallsight.home / "index.lock").is_file():
+        assert process.poll() is None
+    for arguments in (("index",), ("folders", "remove", tmp_path / "pictures")):
+        assert f"indexed by process {process.pid}" in smallsight.run(*arguments, code=6)[1]
+    process.communicate()
+    assert process.returncode == 0
