@@ -13,9 +13,28 @@ from smallsight.version import __version__
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # as a failed import is marked
 
 if TYPE_CHECKING:
+    from smallsight.errors import (
+        LibraryError,
+        ModelError,
+        PictureError,
+        SettingsError,
+        SmallsightError,
+        UnknownModelError,
+    )
+    from smallsight.model.answer import Answer
     from smallsight.model.loading import load
 
-__all__ = ["__version__", "load"]
+__all__ = [
+    "Answer",
+    "LibraryError",
+    "ModelError",
+    "PictureError",
+    "SettingsError",
+    "SmallsightError",
+    "UnknownModelError",
+    "__version__",
+    "load",
+]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
@@ -24,6 +43,15 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands fo
         from smallsight.model.loading import load  # noqa: PLC0415 - importing the package stays light
 
         return load
+    if name == "Answer":
+        from smallsight.model.answer import Answer  # noqa: PLC0415 - as above
+
+        return Answer
+    if name.endswith("Error"):
+        from smallsight import errors  # noqa: PLC0415 - as above
+
+        if hasattr(errors, name):  # every error; the commonest are listed
+            return getattr(errors, name)
     message = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(message)
 

@@ -3,6 +3,8 @@
 import importlib
 import pkgutil
 
+import pytest
+
 import smallsight
 from contract.checkout import assert_none
 
@@ -15,9 +17,18 @@ MODULES = [
 
 
 def test_names_of_the_package():
-    assert sorted(smallsight.__all__) == ["__version__", "load"]
+    errors = ["LibraryError", "ModelError", "PictureError", "SettingsError", "SmallsightError"]
+    assert sorted(smallsight.__all__) == ["Answer", *errors, "UnknownModelError", "__version__", "load"]
     assert set(smallsight.__all__) <= set(dir(smallsight))
     assert callable(smallsight.load)
+
+
+def test_answers_and_every_error_are_names_of_the_package():
+    assert smallsight.Answer.__str__ is not object.__str__
+    assert smallsight.PictureNotFoundError is smallsight.errors.PictureNotFoundError
+    assert issubclass(smallsight.PictureNotFoundError, smallsight.SmallsightError)
+    with pytest.raises(AttributeError, match="NoSuchError"):
+        _ = smallsight.NoSuchError
 
 
 def test_version_is_three_numbers():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -87,7 +87,7 @@ class Generation:
         """Whether it has ended, successfully or not."""
         return self._done.is_set()
 
-    def pieces(self) -> Iterator[str]:
+    def pieces(self) -> Generator[str, None, None]:
         """Yield text as it arrives; raises the request's error. Closing the iterator cancels the request."""
         try:
             while (piece := self._next()) is not None:

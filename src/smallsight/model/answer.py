@@ -60,6 +60,10 @@ class Answer:
     data: Mapping[str, Any] | None = None
     logprobs: tuple[TokenLogprob, ...] | None = None
 
+    def __str__(self) -> str:
+        """Return the text."""
+        return self.text
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryReport:

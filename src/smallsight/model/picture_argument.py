@@ -7,13 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeAlias, cast
+from typing import Any, BinaryIO, Self, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from smallsight.errors import DecoderFailedError, UnsupportedFormatError
+from smallsight.errors import (
+    ArgumentError,
+    DecoderFailedError,
+    PictureNotFoundError,
+    PictureTooLargeError,
+    UnsupportedFormatError,
+)
 from smallsight.families.messages import TiledPicture, Video
 from smallsight.media.caller_image import check_size, show_image
 from smallsight.media.decoder import PictureDecoder
@@ -31,6 +37,8 @@ __all__ = [
     "list_pictures",
     "name_of_picture",
     "open_picture",
+    "read_argument",
+    "refuse_one_picture",
 ]
 
 
@@ -71,6 +79,7 @@ PictureArgument: TypeAlias = (
     str
     | os.PathLike[str]
     | bytes
+    | BinaryIO
     | NamedBytes
     | NamedImage
     | RecalledPicture
@@ -115,8 +124,8 @@ class PictureOpener:
 
         Files and bytes are decoded in the sandbox and returned upright, in sRGB, with transparency on the
         ground that shows it; a huge JPEG at a reduced size. The current frame of a PIL image gives the same
-        pixels as its own file. Those of a uint8 RGB array [H, W, 3] are returned unchanged. Raises only
-        PictureError.
+        pixels as its own file. Those of a uint8 RGB array [H, W, 3] are returned unchanged; [H, W] is grey,
+        and [H, W, 4] is laid on its ground. Raises only PictureError.
         """
         if isinstance(picture, Image.Image):
             return show_image(picture, self._limits)
@@ -124,15 +133,12 @@ class PictureOpener:
             return show_image(picture.image, self._limits)
         if isinstance(picture, np.ndarray):
             return _image_of_array(picture, self._limits)
-        if isinstance(picture, NamedBytes):
-            return self._decode(picture.data)
-        if isinstance(picture, bytes | bytearray | memoryview):
-            return self._decode(bytes(picture))
-        if isinstance(picture, str | os.PathLike):
-            return self._decode(read_picture_file(Path(picture), self._limits))
+        file = read_argument(picture, self._limits)
+        if file is not None:
+            return self._decode(file.data)
         raise UnsupportedFormatError(
             f"A {type(picture).__name__} is not a picture.",
-            hint="pass a path, the bytes of a file, a PIL image or a uint8 array [H, W, 3].",
+            hint="pass a path, a file or its bytes, a PIL image or a uint8 array [H, W, 3].",
         )
 
     def _decode(self, data: bytes) -> Image.Image:
@@ -140,6 +146,23 @@ class PictureOpener:
         if decoded.image_HWC is None:
             raise DecoderFailedError("The decoder returned no pixels.")
         return Image.fromarray(decoded.image_HWC)
+
+
+def read_argument(argument: PictureArgument, limits: Limits) -> NamedBytes | None:
+    """Return the bytes of a path, of an open file from its start, or of bytes; None for anything else.
+
+    ``~`` at the start of a path is the user's folder. Raises PictureError.
+    """
+    if isinstance(argument, NamedBytes):
+        return argument
+    if isinstance(argument, bytes | bytearray | memoryview):
+        return NamedBytes("", bytes(argument))
+    if isinstance(argument, str | os.PathLike):
+        path = _expanded(Path(argument))
+        return NamedBytes(path.name, read_picture_file(path, limits))
+    if callable(getattr(argument, "read", None)):
+        return _read_open_file(cast("BinaryIO", argument), limits.max_file_bytes)
+    return None
 
 
 def open_picture(picture: PictureArgument, limits: Limits) -> Image.Image:
@@ -155,21 +178,61 @@ def list_pictures(pictures: Pictures) -> list[PictureArgument]:
     return [cast("PictureArgument", pictures)]  # no other sequence is accepted
 
 
+def refuse_one_picture(pictures: object) -> None:
+    """Raise ArgumentError for one picture where several are expected; a path is a sequence too."""
+    if isinstance(pictures, str | bytes | bytearray | os.PathLike | Image.Image | NamedBytes):
+        raise ArgumentError(
+            "describe_many takes several pictures, and this is one.",
+            hint="pass a list of pictures, or call describe.",
+        )
+
+
 def name_of_picture(picture: PictureArgument) -> str | None:
     """Return a picture's file name without folders, or None if it is unknown."""
     if isinstance(picture, str | os.PathLike):
         return Path(picture).name or None
     if isinstance(picture, NamedBytes | NamedImage | NamedVideo | RecalledPicture):
         return Path(picture.name or "").name or None
-    filename = getattr(picture, "filename", None)  # only images that PIL opened from a file
+    # Of an image that PIL opened from a file, or of an open file.
+    filename = getattr(picture, "filename", None) or getattr(picture, "name", None)
     return Path(filename).name or None if isinstance(filename, str) else None
 
 
 def _image_of_array(pixels: npt.NDArray[Any], limits: Limits) -> Image.Image:
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+    is_grey, is_colour = pixels.ndim == 2, pixels.ndim == 3 and pixels.shape[2] in {3, 4}
+    if pixels.dtype != np.uint8 or not (is_grey or is_colour) or not pixels.size:
         raise UnsupportedFormatError(
             f"An array of {pixels.dtype} {list(pixels.shape)} is not a picture.",
-            hint="pass uint8 RGB as [height, width, 3].",
+            hint="pass uint8: RGB [height, width, 3], RGBA [height, width, 4] or grey [height, width].",
         )
     check_size((pixels.shape[1], pixels.shape[0]), limits, "make the array smaller")
-    return Image.fromarray(np.ascontiguousarray(pixels))
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    return image if image.mode == "RGB" else show_image(image, limits)
+
+
+def _expanded(path: Path) -> Path:
+    """Expand ``~``, unless there is a file of that very name or no such user."""
+    if path.parts[:1] and path.parts[0].startswith("~") and not path.exists():
+        try:
+            return path.expanduser()
+        except RuntimeError:
+            return path
+    return path
+
+
+def _read_open_file(file: BinaryIO, max_bytes: int) -> NamedBytes:
+    name = getattr(file, "name", "")
+    name = Path(name).name if isinstance(name, str) else ""
+    try:
+        if file.seekable():
+            file.seek(0)
+        data = file.read(max_bytes + 1)
+    except (OSError, ValueError) as error:
+        raise PictureNotFoundError(f"The file cannot be read: {error}.", hint="open it again.") from error
+    if not isinstance(data, bytes):
+        raise UnsupportedFormatError("The file is opened as text.", hint='open it with mode "rb".')
+    if len(data) > max_bytes:
+        raise PictureTooLargeError(
+            f"The file has more than {max_bytes} bytes.", hint="raise limits.max_file_bytes."
+        )
+    return NamedBytes(name, data)

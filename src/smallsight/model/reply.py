@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from typing import Protocol
 
 from smallsight.engine.generation import OnPiece, Piece
 from smallsight.model.answer import Answer
 
-__all__ = ["FinishedReply", "OnPiece", "Piece", "Reply", "spaced_words"]
+__all__ = ["FinishedReply", "OnPiece", "Piece", "Reply", "spaced_words", "without_leading_space"]
 
 
 class Reply(Protocol):
@@ -57,6 +58,17 @@ class FinishedReply:
     def token_bytes(self, token_id: int) -> bytes:  # noqa: ARG002 - there are no logprobs that need it
         """Return no bytes: the tokens are words without a vocabulary."""
         return b""
+
+
+def without_leading_space(pieces: Generator[str, None, None]) -> Generator[str, None, None]:
+    """Yield pieces without the white space before the first word; closing it closes ``pieces``."""
+    with closing(pieces):
+        has_text = False
+        for piece in pieces:
+            text = piece if has_text else piece.lstrip()
+            if text:
+                has_text = True
+                yield text
 
 
 def spaced_words(text: str) -> list[str]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from enum import Enum, auto
-from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeAlias
 
@@ -16,16 +14,15 @@ from smallsight.errors import UnsupportedFormatError
 from smallsight.families.frame_sampling import FrameSampling
 from smallsight.families.messages import Frame, PicturePart, TiledPart, TiledPicture, Video, VideoPart
 from smallsight.media.child_process import ChildStop
-from smallsight.media.files import read_picture_file
 from smallsight.media.video import VideoReader
 from smallsight.media.video_formats import is_animation, is_container
 from smallsight.model.picture_argument import (
-    NamedBytes,
     NamedImage,
     NamedVideo,
     PictureArgument,
     PictureOpener,
     RecalledPicture,
+    read_argument,
 )
 from smallsight.settings import Limits
 
@@ -78,7 +75,7 @@ class PartOpener:
             return (TiledPart(argument.picture),)
         if kind is PartKind.VIDEO:
             return self._parts(self.video(argument).video)
-        file = _file(argument, self._limits)
+        file = read_argument(argument, self._limits)
         if file is None:
             digest = argument.digest if isinstance(argument, NamedImage) else None
             return (PicturePart(self._pictures.open(argument), digest),)
@@ -94,7 +91,7 @@ class PartOpener:
         """Open a video, or an animation of one or more frames; raises PictureError."""
         if isinstance(argument, NamedVideo):
             return argument
-        file = _file(argument, self._limits)
+        file = read_argument(argument, self._limits)
         if file is None:
             raise UnsupportedFormatError(
                 f"A {type(argument).__name__} is not a video.", hint="pass a path or the bytes of a file."
@@ -136,14 +133,3 @@ def open_video(
             for moment_s, pixels_HWC in zip(moments_s, shown, strict=True)
         )
         return Video(frames, facts.duration_s)
-
-
-def _file(argument: PictureArgument, limits: Limits) -> NamedBytes | None:
-    """Return a file's bytes, or None for an image that is already open."""
-    if isinstance(argument, NamedBytes):
-        return argument
-    if isinstance(argument, bytes | bytearray | memoryview):
-        return NamedBytes("", bytes(argument))
-    if isinstance(argument, str | os.PathLike):
-        return NamedBytes(Path(argument).name, read_picture_file(Path(argument), limits))
-    return None

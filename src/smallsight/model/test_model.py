@@ -25,6 +25,7 @@ from smallsight.model.picture_argument import (
     Pictures,
     list_pictures,
     name_of_picture,
+    refuse_one_picture,
 )
 from smallsight.model.reply import FinishedReply, Reply, spaced_words
 from smallsight.model.shown_parts import PartKind, PartOpener
@@ -141,6 +142,7 @@ class TestModel:
         **sampling: Any,  # noqa: ANN401 - the model's interface
     ) -> Iterator[Answer | SmallsightError]:
         """Yield the words of each file's name, or the error of a picture that cannot be opened, in order."""
+        refuse_one_picture(pictures)
         for picture in pictures:
             try:
                 yield self.describe(picture, prompt=prompt, max_tokens=max_tokens, detail=detail, **sampling)

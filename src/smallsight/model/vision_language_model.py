@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,8 +29,9 @@ from smallsight.model.picture_argument import (
     PictureOpener,
     RecalledPicture,
     list_pictures,
+    refuse_one_picture,
 )
-from smallsight.model.reply import Reply
+from smallsight.model.reply import Reply, without_leading_space
 from smallsight.model.request_options import parse_batch_size, parse_detail, parse_options
 from smallsight.model.shown_parts import PartOpener
 from smallsight.policy.progress import OnProgress
@@ -143,7 +144,7 @@ class VisionLanguageModel:
         description = self._description(question, length)
         with self._opener(detail) as opener:
             started = self._start(opener, list_pictures(pictures), description, max_tokens, detail, sampling)
-        yield from started.generation.pieces()
+        yield from without_leading_space(started.generation.pieces())
 
     def start(
         self,
@@ -169,7 +170,23 @@ class VisionLanguageModel:
         detail: str = "auto",
         **sampling: Any,  # noqa: ANN401
     ) -> Iterator[Answer | SmallsightError]:
-        """Yield a description or an error for each picture in order; closing the iterator stops the work."""
+        """Yield a description or an error for each picture in order; closing the iterator stops the work.
+
+        Raises ArgumentError at once for a single picture.
+        """
+        refuse_one_picture(pictures)
+        return self._describe_each(pictures, batch_size, prompt, length, max_tokens, detail, sampling)
+
+    def _describe_each(
+        self,
+        pictures: Iterable[PictureArgument],
+        batch_size: BatchSize,
+        prompt: str | None,
+        length: str | None,
+        max_tokens: int,
+        detail: str,
+        sampling: Mapping[str, Any],
+    ) -> Generator[Answer | SmallsightError, None, None]:
         at_once = _auto_batch(self._running()) if batch_size == "auto" else parse_batch_size(batch_size)
         description = self._description(prompt, length)
         waiting: deque[EngineReply | SmallsightError] = deque()

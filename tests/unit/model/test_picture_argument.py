@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import smallsight
 from smallsight.errors import (
+    ArgumentError,
     CorruptPictureError,
     PictureNotFoundError,
     PictureTooLargeError,
@@ -89,10 +91,11 @@ def test_part_of_an_array_may_be_given():
     "pixels",
     [
         np.zeros((4, 4, 3), np.float32),
-        np.zeros((4, 4), np.uint8),
-        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((4, 4, 2), np.uint8),
+        np.zeros((4,), np.uint8),
         np.zeros((0, 4, 3), np.uint8),
-        np.zeros((3, 4, 4), np.uint8),
+        np.zeros((3, 4, 5), np.uint8),
+        np.zeros((4, 4), bool),
     ],
 )
 def test_an_array_of_another_form_is_refused_by_name(pixels: np.ndarray):
@@ -106,6 +109,48 @@ def test_arrays_and_images_keep_the_limits(limits: Limits):
         open_picture(np.zeros((3, 4, 3), np.uint8), limits)
     with pytest.raises(PictureTooLargeError, match="Image has"):
         open_picture(Image.new("LA", (4, 3)), limits)
+
+
+def test_grey_arrays_and_those_with_transparency():
+    grey = np.arange(24, dtype=np.uint8).reshape(4, 6)
+    assert np.array_equal(np.asarray(open_picture(grey, LIMITS)), np.dstack([grey] * 3))
+    black_on_nothing = np.zeros((4, 6, 4), np.uint8)
+    black_on_nothing[1, :, 3] = 255
+    shown = np.asarray(open_picture(black_on_nothing, LIMITS))
+    assert (shown[1] == 0).all()
+    assert (shown[[0, 2, 3]] == 255).all()
+
+
+def test_open_files_and_buffers_are_read_from_their_start(path: Path):
+    expected = np.asarray(open_picture(path, LIMITS))
+    buffer = io.BytesIO(path.read_bytes())
+    buffer.seek(7)
+    assert np.array_equal(np.asarray(open_picture(buffer, LIMITS)), expected)
+    with path.open("rb") as file:
+        assert np.array_equal(np.asarray(open_picture(file, LIMITS)), expected)
+        assert name_of_picture(file) == path.name
+    with pytest.raises(PictureNotFoundError, match="cannot be read"):
+        open_picture(file, LIMITS)
+    with path.open(encoding="latin-1") as text, pytest.raises(UnsupportedFormatError, match="as text"):
+        open_picture(text, LIMITS)  # type: ignore[arg-type]
+    with pytest.raises(PictureTooLargeError, match="more than 10 bytes"):
+        open_picture(io.BytesIO(bytes(11)), Limits(max_file_bytes=10))
+
+
+def test_a_tilde_is_the_users_folder(path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(path.parent))
+    monkeypatch.setenv("USERPROFILE", str(path.parent))
+    assert open_picture(f"~/{path.name}", LIMITS).size == (37, 21)
+    monkeypatch.chdir(path.parent)
+    (path.parent / "~").mkdir()
+    (path.parent / "~" / "own.png").write_bytes(path.read_bytes())
+    assert open_picture("~/own.png", LIMITS).size == (37, 21)
+
+
+@pytest.mark.parametrize("one", ["a.png", Path("a.png"), b"bytes", Image.new("RGB", (2, 2))])
+def test_one_picture_is_not_several(one: object):
+    with smallsight.load("test") as model, pytest.raises(ArgumentError, match="several pictures"):
+        list(model.describe_many(one))  # type: ignore[arg-type]
 
 
 def test_what_is_no_picture_is_refused(tmp_path: Path):
