@@ -177,7 +177,7 @@ def test_pictures_turned_by_their_recorder_are_upright():
         ({"max_video_pixels": 1000}, animation(2), "too many pixels"),
         ({"max_video_s": 1.0}, animation(5, frame_ms=300), "too long"),
     ],
-    ids=str,
+    ids=lambda value: None if isinstance(value, bytes) else str(value),  # an AVIF has the time in it
 )
 def test_limits_say_what_was_too_much(limit: dict[str, float], data: bytes, words: str):
     with pytest.raises(PictureTooLargeError, match=words) as caught:
