@@ -169,7 +169,7 @@ def test_a_second_run_at_the_same_time_is_refused_with_a_sentence(
     first = smallsight.start(*INDEX, pictures)
     wait_for_outcomes(smallsight.home, at_least=1)
     out, err = smallsight.run(*INDEX, pictures, code=6)
-    assert f"written to by process {first.pid}" in err
+    assert f"indexed by process {first.pid}" in err
     assert out == ""
     found = smallsight.json("search", "monday", "--mode", "keyword")
     assert isinstance(found, list)  # searching goes on meanwhile

@@ -5,12 +5,15 @@ Reports: ccrecall#23, ccrecall#29, smithers#712, mcp_agent_mail#67, another-note
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from smallsight.library.search.searcher import Mode, Searcher
+from smallsight.services.application import Application
+from smallsight.settings import Settings
 
 from .conftest import Command
 
@@ -48,7 +51,7 @@ TEXTS = [
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Command:
+def searcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Searcher]:
     root = tmp_path_factory.mktemp("searches")
     command = Command(root / "home")
     pictures = root / "pictures"
@@ -60,15 +63,18 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Command:
     patch = pytest.MonkeyPatch()
     patch.setenv("SMALLSIGHT_INDEX__OCR", "false")
     command.run("index", pictures, "--quiet")
-    for number, text in enumerate(TEXTS):
-        command.run("edit", pictures / f"q{number:02d}.png", "--description", text, "--quiet")
+    with Application(Settings(home=command.home), for_writing=True) as application:
+        for number, text in enumerate(TEXTS):
+            content_id = application.library.find_content(pictures / f"q{number:02d}.png")
+            application.library.edit(content_id, description=text)
     patch.undo()
-    return command
+    with Application(Settings(home=command.home), for_writing=False) as application:
+        yield application.searcher
 
 
-def found(library: Command, words: str) -> set[int]:
-    hits = json.loads(library.run("search", "--mode", "keyword", "--json", "--", words)[0])
-    return {int(Path(hit["path"]).stem[1:]) for hit in hits}
+def found(searcher: Searcher, words: str) -> set[int]:
+    hits = searcher.search(words, mode=Mode.KEYWORD, limit=50).hits
+    return {int(hit.path.stem[1:]) for hit in hits}
 
 
 @pytest.mark.parametrize(
@@ -131,12 +137,12 @@ def found(library: Command, words: str) -> set[int]:
         ("folder:nowhere", set()),
     ],
 )
-def test_words_in_any_spelling(library: Command, words: str, expected: set[int]):
-    assert found(library, words) == expected
+def test_words_in_any_spelling(searcher: Searcher, words: str, expected: set[int]):
+    assert found(searcher, words) == expected
 
 
 @pytest.mark.parametrize(
     "words", ['"', "*", "(", "-", "--", "\\", ":", "' OR 1=1 --", "x" * 5_000, "(" * 200]
 )
-def test_no_search_is_an_error(library: Command, words: str):
-    found(library, words)
+def test_no_search_is_an_error(searcher: Searcher, words: str):
+    found(searcher, words)
