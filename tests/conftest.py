@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+
+import pytest
+import structlog
 
 # Two workers share two cores. Torch's threads wait for each other by spinning: with one thread each, the
 # references took a quarter of the processor time. Children inherit it.
@@ -23,6 +27,13 @@ _SLOW_FIRST = (
     "tests/unit/engine/",
     "tests/e2e/",
 )
+
+
+@pytest.fixture(autouse=True)
+def logging_is_nobodys() -> Iterator[None]:
+    """Undo what a command run in this process configured: another test captures lines of every level."""
+    yield
+    structlog.reset_defaults()
 
 
 def pytest_report_header() -> list[str]:

@@ -49,7 +49,7 @@ def test_every_way_to_fail_has_the_shape(client: TestClient):
     assert wrong.text.startswith("bad_request: number: ")
     assert client.get("/nowhere").text == "404: Not found: /nowhere."
     method = client.get("/full")
-    assert (method.text, method.headers["allow"]) == ("405: Method not allowed: GET", "POST")
+    assert (method.text, method.headers["allow"]) == ("405: Method not allowed: GET.", "POST")
     broken = client.get("/broken")
     assert (broken.status_code, broken.text) == (
         500,
