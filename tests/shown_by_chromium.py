@@ -6,6 +6,7 @@ import base64
 import importlib.util
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -100,10 +101,11 @@ def why_not() -> str | None:
 
 
 class Chromium:
-    """One page of a running browser."""
+    """One page of a running browser. Playwright's event loop runs in a thread that only it uses."""
 
-    def __init__(self, page: Any) -> None:
+    def __init__(self, page: Any, thread: ThreadPoolExecutor) -> None:
         self._page = page
+        self._thread = thread
 
     def picture(self, data: bytes, kind: str) -> np.ndarray:
         """Return a picture as the element img shows it, uint8 RGBA [height, width, 4]."""
@@ -116,7 +118,7 @@ class Chromium:
     def durations_ms(self, data: bytes, kind: str) -> list[float]:
         """Return how long each frame of an animated picture is shown."""
         told = {"bytes": base64.b64encode(data).decode(), "type": kind}
-        return self._page.evaluate(DURATIONS, told)
+        return self._evaluate(DURATIONS, told)
 
     def video(self, data: bytes, kind: str, time_s: float = 0.0) -> np.ndarray:
         """Return what the element video shows at a time."""
@@ -124,9 +126,12 @@ class Chromium:
 
     def _drawn(self, program: str, data: bytes, kind: str, **how: object) -> np.ndarray:
         told = {"bytes": base64.b64encode(data).decode(), "type": kind, **how}
-        drawn = self._page.evaluate(program, told)
+        drawn = self._evaluate(program, told)
         pixels = np.frombuffer(base64.b64decode(drawn["pixels"]), np.uint8)
         return pixels.reshape(drawn["height"], drawn["width"], 4)
+
+    def _evaluate(self, program: str, told: dict[str, object]) -> Any:
+        return self._thread.submit(self._page.evaluate, program, told).result()
 
 
 @contextmanager
@@ -134,12 +139,19 @@ def chromium() -> Iterator[Chromium]:
     """Run the browser, without a window and without reaching the network."""
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as playing:
+    def start() -> tuple[Any, Any, Any]:
+        playing = sync_playwright().start()
         browser = playing.chromium.launch(executable_path=PROGRAM, args=FLAGS)
+        page = browser.new_page()
+        page.route("http://127.0.0.1/", lambda route: route.fulfill(body="", content_type="text/html"))
+        page.goto("http://127.0.0.1/")
+        return playing, browser, page
+
+    # A loop that runs in the tests' own thread would forbid asyncio.run to every test that follows.
+    with ThreadPoolExecutor(1) as thread:
+        playing, browser, page = thread.submit(start).result()
         try:
-            page = browser.new_page()
-            page.route("http://127.0.0.1/", lambda route: route.fulfill(body="", content_type="text/html"))
-            page.goto("http://127.0.0.1/")
-            yield Chromium(page)
+            yield Chromium(page, thread)
         finally:
-            browser.close()
+            thread.submit(browser.close).result()
+            thread.submit(playing.stop).result()

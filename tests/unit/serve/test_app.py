@@ -97,7 +97,7 @@ def test_each_answers_its_own_errors_in_its_own_shape(client: TestClient):
     assert (answer.status_code, answer.text) == (429, "too_many_requests: Full.")
     assert answer.headers["retry-after"] == "9"
     assert client.get("/toy/nowhere").text == "404: Not found: /toy/nowhere."
-    assert client.put("/toy/full").text == "405: Method not allowed: PUT"
+    assert client.put("/toy/full").text == "405: Method not allowed: PUT."
     broken = client.get("/toy/breaks")
     assert broken.text == "internal: The request failed. The server's log says why."
     for path in ("/nowhere", "/toys/nowhere", "/v1/models/unknown"):
