@@ -6,7 +6,7 @@ import json
 
 
 def test_edits_are_stored_while_a_run_indexes(smallsight, draw_text, tmp_path):
-    for number in range(14):
+    for number in range(6):
         draw_text(tmp_path / "pictures" / f"{number:02}.png", f"picture {number}")
     draw_text(tmp_path / "known" / "a.png", "known before")
     smallsight.run("index", tmp_path / "known")
@@ -25,7 +25,7 @@ def test_edits_are_stored_while_a_run_indexes(smallsight, draw_text, tmp_path):
 
 
 def test_a_second_run_and_a_change_of_folders_wait_for_the_first(smallsight, draw_text, tmp_path):
-    for number in range(8):
+    for number in range(4):
         draw_text(tmp_path / "pictures" / f"{number:02}.png", f"picture {number}")
     process = smallsight.start("index", tmp_path / "pictures", "--json")
     while not (smallsight.home / "index.lock").is_file():
