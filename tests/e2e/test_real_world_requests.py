@@ -87,7 +87,7 @@ def test_large_uncompressed_pictures_in_a_body(server: Server, picture_format: s
 @pytest.mark.parametrize("unknown", [{"flab": 10}, {"chat_template_kwargs": {"enable_thinking": False}}])
 def test_options_that_nobody_knows_are_no_error_of_the_server(server: Server, unknown: dict[str, Any]):
     """mlflow#8697: an unknown option was a 500"""
-    assert server.http.post(CHAT, json=asking(user(), **unknown)).status_code in {200, 400}
+    assert answer(server, asking(user(), **unknown))["finish_reason"]
 
 
 def test_a_stream_never_cuts_a_character(tmp_path_factory: pytest.TempPathFactory):
@@ -132,8 +132,7 @@ def test_an_assistants_message_without_words_is_no_crash(server: Server):
         {"role": "assistant"},
         {"role": "assistant", "content": ""},
     ):
-        response = server.http.post(CHAT, json=asking(user(), silent, user("And now?")))
-        assert response.status_code in {200, 400}, response.text
+        assert answer(server, asking(user(), silent, user("And now?")))["finish_reason"]
 
 
 def test_pictures_in_anthropics_form_are_refused_in_words(server: Server):
