@@ -72,7 +72,8 @@ def _command_sections(command: Any, name: str) -> Iterator[str]:  # noqa: ANN401
     if rows:
         lines += ["", "| argument or option | what it does |", "|---|---|", *rows]
     yield "\n".join(lines)
-    for below, child in getattr(command, "commands", {}).items():
+    listed = {name: child for name, child in getattr(command, "commands", {}).items() if not child.hidden}
+    for below, child in listed.items():
         yield from _command_sections(child, f"{name} {below}")
 
 

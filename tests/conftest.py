@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
 
 import pytest
 import structlog
+
+from smallsight.policy.log import configure_later
 
 # Two workers share two cores. Torch's threads wait for each other by spinning: with one thread each, the
 # references took a quarter of the processor time. Children inherit it.
@@ -33,7 +36,7 @@ _SLOW_FIRST = (
 def logging_is_nobodys() -> Iterator[None]:
     """Undo what a command run in this process configured: another test captures lines of every level."""
     yield
-    structlog.reset_defaults()
+    configure_later(logging.NOTSET, structlog.reset_defaults)
 
 
 def pytest_report_header() -> list[str]:

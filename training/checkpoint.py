@@ -137,7 +137,7 @@ def write_folder(folder: Path) -> Tokenizer:
     _write(folder / "chat_template.json", {"chat_template": CHAT_TEMPLATE})
     text = config["text_config"]
     generation = {key: text[key] for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
-    _write(folder / "generation_config.json", generation)
+    _write(folder / "generation_config.json", {**generation, "smallsight_proofread": True})
     names = {
         "bos_token": "<|im_start|>",
         "eos_token": END,

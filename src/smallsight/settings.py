@@ -6,11 +6,12 @@ Owns names, types, bounds and defaults. Reads no other file and starts nothing.
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -29,6 +30,7 @@ from smallsight.model_settings import (
 )
 from smallsight.policy.left_alone import LEFT_ALONE
 from smallsight.policy.setting_error import setting_error
+from smallsight.policy.setting_names import names_beside, unknown_name
 from smallsight.remote_settings import RemoteSettings
 
 __all__ = [
@@ -294,11 +296,9 @@ class Settings(BaseSettings):
         description="Format of log lines: text, or json with one object per line.",
     )
     threads: int = Field(
-        0, ge=0, le=1024, description="Threads for model inference; 0 means one per physical core."
+        0, ge=0, le=1024, description="Threads for inference; 0 means one per physical core."
     )
-    active_model: str | None = Field(
-        None, description="Name or folder of the model for requests that name none."
-    )
+    active_model: str | None = Field(None, description="Model of requests that name none: a name or folder.")
     limits: Limits = Limits()
     index: IndexSettings = IndexSettings()
     describe: DescribeSettings = DescribeSettings()
@@ -316,6 +316,11 @@ class Settings(BaseSettings):
         default_factory=dict,
         description="Settings of single models, by name: see [models in memory](#models-in-memory).",
     )
+
+    @field_validator("home", mode="before")
+    @classmethod
+    def _expand_home(cls, value: object) -> object:
+        return Path(value).expanduser() if isinstance(value, str) and value else value or default_home()
 
     @property
     def database_path(self) -> Path:
@@ -368,27 +373,28 @@ def settings_in_file() -> dict[str, Any]:
 
 def config_path() -> Path:
     """Return the path of ``smallsight.toml``; the file need not exist."""
-    named = os.environ.get("SMALLSIGHT_CONFIG")
-    if named:
-        return Path(named)
+    if named := os.environ.get("SMALLSIGHT_CONFIG"):
+        return Path(named).expanduser()
     home = os.environ.get("SMALLSIGHT_HOME")
-    return (Path(home) if home else default_home()) / "smallsight.toml"
+    return (Path(home).expanduser() if home else default_home()) / "smallsight.toml"
 
 
 def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401
     """Build the settings in force; raises SettingsError, which names the invalid value."""
-    if (named := os.environ.get("SMALLSIGHT_CONFIG")) and not Path(named).is_file():
+    if (named := os.environ.get("SMALLSIGHT_CONFIG")) and not Path(named).expanduser().is_file():
         raise SettingsError(
             f"SMALLSIGHT_CONFIG names a file that does not exist: {named}",
             hint="create it, or unset SMALLSIGHT_CONFIG.",
         )
     try:
-        return Settings(**overrides)
+        if (unknown := unknown_name(Settings, settings_in_file(), str(config_path()))) is None:
+            return Settings(**overrides)
     except ValidationError as error:
         source = f"{config_path()} and the SMALLSIGHT_* environment variables"
-        message, hint = setting_error(error.errors()[0], overrides, source)
+        message, hint = setting_error(error.errors()[0], overrides, source, partial(names_beside, Settings))
         raise SettingsError(message, hint=hint) from error
     except (OSError, ValueError) as error:  # unreadable or malformed TOML
         raise SettingsError(
             f"The settings could not be read: {error}.", hint=f"fix or remove {config_path()}."
         ) from error
+    raise SettingsError(unknown[0], hint=unknown[1])

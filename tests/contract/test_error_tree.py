@@ -1,4 +1,4 @@
-"""The tree drawn in errors.py is what people read; the classes are what programs meet."""
+"""The tree drawn in smallsight.errors is what people read; the classes are what programs meet."""
 
 import re
 from collections import Counter
@@ -67,7 +67,7 @@ def differences(drawn):
 
 
 def test_every_class_is_what_its_line_says():
-    assert_none("errors.py draws its classes", (one for drawn in DRAWN for one in differences(drawn)))
+    assert_none("smallsight.errors draws its classes", (one for drawn in DRAWN for one in differences(drawn)))
 
 
 def test_codes_are_unique_and_made_for_machines():

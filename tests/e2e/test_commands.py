@@ -103,7 +103,8 @@ def test_a_search_for_a_person_shows_where_and_why(library: Command, pictures: P
     out, err = library.run("search", "lihgthouse")
     assert f"1. {pictures / 'IMG_2.png'}" in out
     assert "lighthouse keeper wanted" in out
-    assert "thumbnail: " in out
+    assert "thumbnail: " not in out
+    assert "thumbnail: " in library.run("search", "lighthouse", "--thumbnails")[0]
     assert "searched for lighthouse" in err
     assert "\x1b[" not in out + err
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from smallsight.catalog.checkpoint_text import read_checkpoint_text
 from smallsight.catalog.safetensors_file import StoredTensor, read_header
-from smallsight.errors import BrokenCheckpointError, ModelNotRunnableError
+from smallsight.errors import BrokenCheckpointError, ModelNotRunnableError, UnknownModelError
 
 _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
@@ -129,7 +129,7 @@ def read_json_object(path: Path) -> Mapping[str, Any]:
 
 def _read_config(directory: Path) -> Mapping[str, Any]:
     if not directory.is_dir():
-        raise BrokenCheckpointError(
+        raise UnknownModelError(
             f"There is no folder {directory}.", hint="give the folder that holds config.json."
         )
     return read_json_object(directory / "config.json")

@@ -9,11 +9,10 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import structlog
-
 from smallsight.machine.private_files import make_private_folder
+from smallsight.policy.log import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def file_sha256(path: Path, notes_dir: Path | None) -> str:
@@ -67,4 +66,4 @@ def _write_note(note_path: Path, note: Mapping[str, object]) -> None:
             json.dump(note, file)
         Path(file.name).replace(note_path)
     except OSError as error:
-        log.warning("hash_not_remembered", path=str(note_path), reason=str(error))
+        log.info("hash_not_remembered", path=str(note_path), reason=str(error))

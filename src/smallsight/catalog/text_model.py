@@ -10,13 +10,12 @@ from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 
-import structlog
-
 from smallsight.catalog.file_hashes import file_sha256
 from smallsight.errors import BrokenCheckpointError, ModelUnavailableError
+from smallsight.policy.log import get_logger
 from smallsight.settings import Settings
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 TEXT_MODEL_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 TEXT_MODEL_FILES = ("config.json", "tokenizer.json", "model.safetensors")

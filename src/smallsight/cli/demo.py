@@ -168,7 +168,7 @@ def _print_search(out: Output, application: IndexingApplication, query: DemoQuer
     for word, better in result.corrections.items():
         out.console.print(f"     [dim]{escape(word)} → {escape(', '.join(better))}[/]")
     for number, hit in enumerate(result.hits, start=1):
-        print_hit(out, number, hit, application.thumbnail(hit.thumbnail_key))
+        print_hit(out, number, hit)
     if not result.hits:
         out.console.print("     [dim]nothing found[/]")
 

@@ -10,7 +10,7 @@ import os
 import platform
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import metadata
@@ -21,6 +21,7 @@ import openvino
 import psutil
 
 from smallsight.catalog.text_model import find_text_model
+from smallsight.cli.units import counted
 from smallsight.engine.openvino.weight_store import probe_usual_shapes
 from smallsight.errors import SmallsightError
 from smallsight.graph.known_bands import batch_independence
@@ -33,7 +34,7 @@ from smallsight.media.sandbox_report import sandbox_report
 from smallsight.media.video_formats import has_video
 from smallsight.reading.text_reader import is_reading_available
 from smallsight.services.logs import configure_logging
-from smallsight.settings import MIB, Settings
+from smallsight.settings import MIB, Settings, load_settings
 from smallsight.version import __version__
 
 _LOW_DISK_BYTES = 1024 * MIB
@@ -70,24 +71,46 @@ class CheckResult:
     remedy: str | None = None
 
 
-def examine(settings: Settings) -> Iterator[CheckResult]:
-    """Run the checks one after another and yield their results; some take a second."""
+def examine() -> Iterator[CheckResult]:
+    """Run the checks one after another and yield their results; some take a second.
+
+    A check that fails is a result too, and settings that cannot be read are replaced by the defaults.
+    """
+    try:
+        settings = load_settings()
+    except SmallsightError as error:
+        yield CheckResult("settings", Severity.BAD, f"{error.message} The defaults are checked.", error.hint)
+        settings = Settings.model_construct()
     configure_logging(settings.log_level, settings.log_format)
-    yield _program()
-    yield _processor()
-    yield _batch_independence(settings)
-    yield _memory()
-    yield from _accelerators()
-    yield _disk(settings.home)
-    yield _privacy(settings)
-    yield _sqlite()
-    yield _text_reading()
-    yield _text_model(settings)
-    yield _heif()
-    yield _video()
-    yield _sandbox(settings)
-    yield _models(settings)
-    yield _library(settings)
+    checks: tuple[tuple[str, Callable[[], CheckResult]], ...] = (
+        ("program", _program),
+        ("processor", _processor),
+        ("batches", lambda: _batch_independence(settings)),
+        ("memory", _memory),
+        ("GPU", _accelerators),
+        ("disk", lambda: _disk(settings.home)),
+        ("privacy", lambda: _privacy(settings)),
+        ("SQLite", _sqlite),
+        ("text in pictures", _text_reading),
+        ("search by meaning", lambda: _text_model(settings)),
+        ("HEIC pictures", _heif),
+        ("videos", _video),
+        ("decoder sandbox", lambda: _sandbox(settings)),
+        ("models", lambda: _models(settings)),
+        ("library", lambda: _library(settings)),
+    )
+    for name, check in checks:
+        yield _result_of(name, check)
+
+
+def _result_of(name: str, check: Callable[[], CheckResult]) -> CheckResult:
+    try:
+        return check()
+    except SmallsightError as error:
+        return CheckResult(name, Severity.BAD, error.message, error.hint)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other checks go on
+        reason = f"could not be checked: {type(error).__name__}: {error}"
+        return CheckResult(name, Severity.BAD, reason)
 
 
 def _program() -> CheckResult:
@@ -154,7 +177,7 @@ def _memory() -> CheckResult:
     return CheckResult("memory", Severity.GOOD, text)
 
 
-def _accelerators() -> Iterator[CheckResult]:
+def _accelerators() -> CheckResult:
     names = [
         f"{device}: {openvino.Core().get_property(device, 'FULL_DEVICE_NAME')}"
         for device in openvino.Core().available_devices
@@ -163,11 +186,15 @@ def _accelerators() -> Iterator[CheckResult]:
     if shutil.which("nvidia-smi"):
         names.append("an NVIDIA GPU (its driver is installed)")
     text = ", ".join(names) if names else "none found; everything in this release runs on the CPU"
-    yield CheckResult("GPU", Severity.GOOD, text)
+    return CheckResult("GPU", Severity.GOOD, text)
 
 
 def _disk(home: Path) -> CheckResult:
     existing = next(folder for folder in (home, *home.parents) if folder.exists())
+    if not existing.is_dir():
+        return CheckResult(
+            "disk", Severity.BAD, f"{existing} is not a folder", "set SMALLSIGHT_HOME to another folder"
+        )
     free_bytes = shutil.disk_usage(existing).free
     text = f"{_gib(free_bytes)} GiB free for {home}"
     if not os.access(existing, os.W_OK):
@@ -304,7 +331,8 @@ def _library(settings: Settings) -> CheckResult:
     except SmallsightError as error:
         return CheckResult("library", Severity.BAD, error.message, error.hint)
     text = (
-        f"{summary.num_files:,} files in {summary.num_folders} folders, {summary.num_with_text:,} with text, "
+        f"{counted(summary.num_files, 'file')} in {counted(summary.num_folders, 'folder')}, "
+        f"{summary.num_with_text:,} with text, "
         f"{summary.num_embedded:,} searchable by meaning"
     )
     if summary.num_failed:

@@ -16,6 +16,10 @@ class EscapingConsole(Console):
     Colours and links are the console's own, beside the text.
     """
 
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command line that nobody reads any more."""
+        raise BrokenPipeError
+
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Yield the segments of a renderable with escaped text."""
         for segment in super().render(renderable, options):

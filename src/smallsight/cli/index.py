@@ -1,4 +1,4 @@
-"""``smallsight index`` and ``smallsight folders``: fill the library, and list or remove its folders."""
+"""``smallsight index``: fills the library with what is in folders."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from smallsight.cli.completion import model_names
 from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
 from smallsight.cli.progress_report import ProgressBar
 from smallsight.errors import FolderMissingError, SettingsError, SmallsightError
@@ -24,10 +25,18 @@ if TYPE_CHECKING:
     from smallsight.services.indexing import IndexingApplication, RunReport
     from smallsight.settings import Settings
 
-folders_app = typer.Typer(help="List or forget the folders of the library.", no_args_is_help=False)
-
 FoldersArgument = Annotated[
     list[Path] | None, typer.Argument(help="Folders to add and scan; default: all folders of the library.")
+]
+
+
+TagsModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tags-model",
+        help="Tag with this Florence-2; default: tags.model, then describe.model.",
+        autocompletion=model_names,
+    ),
 ]
 
 
@@ -38,7 +47,11 @@ def index(
     ] = False,
     model: Annotated[
         str | None,
-        typer.Option("--model", help="Describe with this model (name or folder); default: describe.model."),
+        typer.Option(
+            "--model",
+            help="Describe with this model (name or folder); default: describe.model.",
+            autocompletion=model_names,
+        ),
     ] = None,
     no_describe: Annotated[
         bool, typer.Option("--no-describe", help="Skip descriptions in this run.")
@@ -47,12 +60,7 @@ def index(
         bool | None,
         typer.Option("--tags/--no-tags", help="Tag pictures with a Florence-2; default: index.tags."),
     ] = None,
-    tags_model: Annotated[
-        str | None,
-        typer.Option(
-            "--tags-model", help="Tag with this Florence-2; default: tags.model, then describe.model."
-        ),
-    ] = None,
+    tags_model: TagsModelOption = None,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
@@ -110,59 +118,6 @@ def _chosen(model: str | None, tags: bool | None, tags_model: str | None) -> dic
         if value is not None:
             chosen.setdefault(part, {})[name] = value
     return chosen
-
-
-@folders_app.callback(invoke_without_command=True)
-def list_folders(context: typer.Context, json: JsonFlag = False, quiet: QuietFlag = False) -> None:
-    """List the folders of the library."""
-    out = get_output(json=json, quiet=quiet)
-    if context.invoked_subcommand is not None:
-        return
-    from smallsight.services.application import Application
-    from smallsight.settings import load_settings
-
-    with Application(load_settings(), for_writing=False) as application:
-        summaries = application.library.folders()
-    if out.json:
-        out.emit(
-            [
-                {
-                    "path": str(summary.path),
-                    "pictures": summary.num_pictures,
-                    "vanished": summary.num_vanished,
-                    "scanned_at_s": summary.scanned_at_s,
-                }
-                for summary in summaries
-            ]
-        )
-        return
-    for summary in summaries:
-        gone = f", {summary.num_vanished} vanished" if summary.num_vanished else ""
-        out.console.print(
-            f"{on_one_line(summary.path)}  ({summary.num_pictures} pictures{gone})", markup=False
-        )
-
-
-@folders_app.command("remove")
-def remove_folder(
-    folder: Annotated[Path, typer.Argument(help="The folder to forget.")],
-    json: JsonFlag = False,
-    quiet: QuietFlag = False,
-) -> None:
-    """Forget a folder; its files are not touched."""
-    from smallsight.services.application import Application
-    from smallsight.settings import load_settings
-
-    out = get_output(json=json, quiet=quiet)
-    with Application(load_settings(), for_writing=True, for_run=True) as application:
-        summary = application.library.remove_folder(folder)
-    if out.json:
-        out.emit({"removed": str(summary.path), "pictures": summary.num_pictures})
-    else:
-        from rich.markup import escape
-
-        path = escape(on_one_line(summary.path))
-        out.note(f"Removed {path} and its {summary.num_pictures} pictures; the files are untouched.")
 
 
 @contextmanager
@@ -281,6 +236,8 @@ def report_as_data(report: RunReport, observer: CommandProgress) -> dict[str, An
 def _print_report(out: Output, report: RunReport, observer: CommandProgress) -> None:
     from rich.markup import escape
 
+    from smallsight.cli.units import counted
+
     for scan in report.scans:
         changes = [
             f"{count:,} {word}"
@@ -294,7 +251,7 @@ def _print_report(out: Output, report: RunReport, observer: CommandProgress) -> 
             if count
         ]
         out.note(
-            f"[bold]{escape(on_one_line(scan.folder))}[/]: {scan.found:,} pictures, "
+            f"[bold]{escape(on_one_line(scan.folder))}[/]: {counted(scan.found, 'picture')}, "
             f"{', '.join(changes) or 'nothing new'}."
         )
         if passed := _passed_text(scan.passed):
@@ -316,23 +273,24 @@ def _print_report(out: Output, report: RunReport, observer: CommandProgress) -> 
         out.note("[yellow]Stopped.[/] Everything finished is kept; run the same command again to continue.")
 
 
+_EXCLUDED = "excluded by index.exclude or .nomedia"
 _PASSED_NOUNS = {
-    "videos": "video",
-    "pdfs": "PDF",
-    "raw_photos": "RAW photo",
-    "other_pictures": "picture of a format that is not read",
-    "links": "link",
-    "excluded": "excluded by index.exclude or .nomedia",
-    "other_files": "other file",
+    "videos": ("video",),
+    "pdfs": ("PDF",),
+    "raw_photos": ("RAW photo",),
+    "other_pictures": ("picture of a format that is not read", "pictures of formats that are not read"),
+    "links": ("link",),
+    "excluded": (_EXCLUDED, _EXCLUDED),
+    "other_files": ("other file",),
 }
 
 
 def _passed_text(passed: dict[str, list[str]]) -> str:
     """Return the counts by reason; names that are not text are among the problems."""
-    parts = []
-    for reason, noun in _PASSED_NOUNS.items():
-        if number := len(passed.get(reason, ())):
-            plural = noun if number == 1 or reason == "excluded" else noun.replace("picture", "pictures", 1)
-            is_regular = number != 1 and plural == noun and reason != "excluded"
-            parts.append(f"{number:,} {plural}{'s' if is_regular else ''}")
-    return ", ".join(parts)
+    from smallsight.cli.units import counted
+
+    return ", ".join(
+        counted(number, *nouns)
+        for reason, nouns in _PASSED_NOUNS.items()
+        if (number := len(passed.get(reason, ())))
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from smallsight.cli.completion import key_names
 from smallsight.cli.output import JsonFlag, QuietFlag, get_output
 from smallsight.errors import SettingsError
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, create and remove the server's keys.", invoke_without_command=True)
 
+KnownKey = Annotated[
+    str, typer.Argument(help="A key's name, as `smallsight keys` lists it.", autocompletion=key_names)
+]
 KeyName = Annotated[str, typer.Argument(help="A name for the key, such as its user.")]
 
 
@@ -35,8 +39,12 @@ def list_keys(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     if output.json:
         output.emit([_as_data(key) for key in known])
         return
-    for key in known:
-        sys.stdout.write(f"{key.name}\t{', '.join(sorted(key.scopes))}\t{_date(key)}\n")
+    from smallsight.cli.table import Column, ListRow, print_table
+
+    columns = (Column("Key"), Column("Allows"), Column("Created"))
+    print_table(
+        output, columns, [ListRow((key.name, ", ".join(sorted(key.scopes)), _date(key))) for key in known]
+    )
     if not known:
         output.note("There are no keys: the server answers any client on this machine, and no others.")
 
@@ -60,7 +68,8 @@ def add(
     try:
         scopes = frozenset(map(Scope, scope or list(Scope)))
     except ValueError as error:
-        raise SettingsError(f"{error}.", hint=f"use {' or '.join(Scope)}.") from error
+        unknown = next(one for one in scope or () if one not in set(Scope))
+        raise SettingsError(f"--scope cannot be {unknown!r}.", hint=f"use {' or '.join(Scope)}.") from error
     key = _keys().add(name, scopes)
     if output.json:
         output.emit({"name": name, "scopes": sorted(scopes), "key": key})
@@ -69,8 +78,9 @@ def add(
     output.note("Save it: it is not shown again. From now on the server requires a key.")
 
 
+@app.command("rm", hidden=True)
 @app.command()
-def remove(name: KeyName, json: JsonFlag = False, quiet: QuietFlag = False) -> None:
+def remove(name: KnownKey, json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     """Remove a key; a running server rejects it at once."""
     output = get_output(json=json, quiet=quiet)
     _keys().remove(name)

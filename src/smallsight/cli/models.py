@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from smallsight.cli.output import JsonFlag, QuietFlag, get_output
+from smallsight.cli.completion import model_names
+from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
+from smallsight.policy.shown_text import on_one_line
 
 if TYPE_CHECKING:
-    from rich.table import Table
     from rich.text import Text
 
     from smallsight.inventory.listing import ModelService, ModelStatus
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List the models, fetch their files, or use your own.", invoke_without_command=True)
 
-ModelName = Annotated[str, typer.Argument(help="A model's name, as `smallsight models` lists it.")]
+ModelName = Annotated[
+    str,
+    typer.Argument(help="A model's name, as `smallsight models` lists it.", autocompletion=model_names),
+]
 
 
 @app.callback()
@@ -32,7 +36,7 @@ def models(context: typer.Context, json: JsonFlag = False, quiet: QuietFlag = Fa
 @app.command("list")
 def list_models(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     """List every model with its size, its memory, and whether its files are here."""
-    from smallsight.cli.remotes import remote_as_json, remotes_table
+    from smallsight.cli.remotes import print_remotes, remote_as_json
     from smallsight.graph.known_bands import batch_independence
 
     output = get_output(json=json, quiet=quiet)
@@ -50,10 +54,10 @@ def list_models(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
             }
         )
         return
-    output.console.print(_table(statuses))
+    _print_models(output, statuses)
     if remotes:
         output.console.print()
-        output.console.print(remotes_table(remotes))
+        print_remotes(output, remotes)
     for line in _footnotes(statuses, service.memory_bytes):
         output.note(line)
 
@@ -62,6 +66,7 @@ def list_models(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
 def show(name: ModelName, json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     """Show everything about one model."""
     from smallsight.cli.remotes import remote_as_json, remote_details
+    from smallsight.cli.table import print_details
     from smallsight.graph.known_bands import batch_independence
     from smallsight.inventory.names import LISTED, KnownRemote, Names
 
@@ -72,14 +77,14 @@ def show(name: ModelName, json: JsonFlag = False, quiet: QuietFlag = False) -> N
         if output.json:
             output.emit(remote_as_json(found.name, found.settings))
         else:
-            output.console.print(remote_details(found.name, found.settings))
+            print_details(output, remote_details(found.name, found.settings))
         return
     status = _service(settings).show(name)
     independent = batch_independence(settings.prepared_dir)
     if output.json:
         output.emit(as_json(status, independent))
         return
-    output.console.print(_details(status, independent))
+    print_details(output, _details(status, independent))
 
 
 @app.command()
@@ -149,6 +154,7 @@ def add(
     output.console.print(f"{model.name}: a {model.family} model in {model.directory}", markup=False)
 
 
+@app.command("rm", hidden=True)
 @app.command()
 def remove(
     name: ModelName,
@@ -255,26 +261,27 @@ def _confirm(question: str) -> None:
         raise typer.Exit(0)
 
 
-def _table(statuses: tuple[ModelStatus, ...]) -> Table:
-    from rich import box
-    from rich.table import Table
+def _print_models(output: Output, statuses: tuple[ModelStatus, ...]) -> None:
     from rich.text import Text
 
+    from smallsight.cli.table import Column, ListRow, print_table
     from smallsight.cli.units import count_text
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    table.add_column("Model", no_wrap=True)
-    table.add_column("Size", justify="right", no_wrap=True)
-    table.add_column("Memory", justify="right", no_wrap=True)
-    table.add_column("Files", no_wrap=True)
-    table.add_column("Runs in", no_wrap=True)
+    columns = (
+        Column("Model"),
+        Column("Size", is_number=True),
+        Column("Memory", is_number=True),
+        Column("Files"),
+        Column("Runs in"),
+    )
+    rows = []
     for status in statuses:
-        name = Text(status.name, style="bold")
-        if status.entry is not None and status.entry.base is None:
-            name.append(f"\n  {status.entry.summary}", style="dim not bold")
+        is_base = status.entry is not None and status.entry.base is None
         size = "" if status.parameters is None else count_text(status.parameters)
-        table.add_row(name, size, _memory_cell(status), _files_cell(status), _runs_cell(status))
-    return table
+        name = Text(on_one_line(status.name), style="bold")
+        cells = (name, size, _memory_cell(status), _files_cell(status), _runs_cell(status))
+        rows.append(ListRow(cells, status.entry.summary if is_base and status.entry is not None else None))
+    print_table(output, columns, rows)
 
 
 def _memory_cell(status: ModelStatus) -> Text:
@@ -328,17 +335,11 @@ def _footnotes(statuses: tuple[ModelStatus, ...], memory_bytes: int) -> list[str
     return lines
 
 
-def _details(status: ModelStatus, independent: bool | None) -> Table:
-    from rich.table import Table
+def _details(status: ModelStatus, independent: bool | None) -> list[tuple[str, str | Text]]:
     from rich.text import Text
 
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column()
-    rows = [("Model", status.name), *_about(status), *_sizes(status), ("Batches", _BATCHES[independent])]
-    for label, value in [*rows, *_file_rows(status)]:
-        table.add_row(label, Text(value, style="bold" if label == "Model" else ""))
-    return table
+    rows = [*_about(status), *_sizes(status), ("Batches", _BATCHES[independent]), *_file_rows(status)]
+    return [("Model", Text(on_one_line(status.name), style="bold")), *rows]
 
 
 def _about(status: ModelStatus) -> list[tuple[str, str]]:

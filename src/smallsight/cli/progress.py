@@ -24,6 +24,7 @@ from rich.progress import (
 from rich.text import Text
 
 from smallsight.cli.progress_report import ProgressBar
+from smallsight.cli.units import duration_text
 
 _PLAIN_INTERVAL_S = 5.0
 
@@ -129,5 +130,5 @@ class _LineProgress:
             parts[0] += f" of {self._total:,}"
         parts.append(f"{rate:,.1f} {self._unit}/s")
         if self._total is not None and rate > 0 and self._done < self._total:
-            parts.append(f"about {(self._total - self._done) / rate:,.0f} s left")
+            parts.append(f"about {duration_text((self._total - self._done) / rate)} left")
         self._console.print(", ".join(parts), markup=False)

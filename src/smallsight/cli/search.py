@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from smallsight.cli.completion import search_filters
+from smallsight.cli.opening import open_file
 from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
-from smallsight.errors import NotInLibraryError, SettingsError
+from smallsight.errors import SettingsError
 from smallsight.policy.shown_text import on_one_line
 
 if TYPE_CHECKING:
@@ -17,54 +20,83 @@ if TYPE_CHECKING:
 
     from smallsight.library.search.hits import Hit
     from smallsight.library.search.searcher import SearchResult
-    from smallsight.services.application import Application
 
 _MINUS_WORD = re.compile(r"-(?!-)(?!n\d+$)..+", re.DOTALL)  # not -q, not -n 5, not -n5
-_MODES = ("fused", "keyword", "semantic")
 _HIGHLIGHT = "bold yellow"
+_MARGIN = "     "
+_COUNTED = 1000  # a search by words may stop counting there
 
 
 def search(
     words: Annotated[
-        list[str] | None, typer.Argument(help='Words, "phrases", -not, tag:X, folder:X.')
+        list[str] | None,
+        typer.Argument(help='Words, "phrases", -not, tag:X, folder:X.', autocompletion=search_filters),
     ] = None,
     similar: Annotated[
-        Path | None, typer.Option("--similar", help="Find pictures like this one instead.", metavar="PICTURE")
+        Path | None,
+        typer.Option(
+            "--similar", help="Find pictures like this file; with words, those of them.", metavar="PICTURE"
+        ),
     ] = None,
     mode: Annotated[
-        str, typer.Option("--mode", help="fused (both), keyword (words) or semantic (meaning).")
+        Literal["fused", "keyword", "semantic"],
+        typer.Option("--mode", help="By words and meaning (fused), by words, or by meaning."),
     ] = "fused",
     limit: Annotated[
         int | None,
         typer.Option("--limit", "-n", min=1, max=1000, help="Maximum results; default: search.limit."),
     ] = None,
+    paths: Annotated[bool, typer.Option("--paths", help="Print only the paths, one on each line.")] = False,
+    null: Annotated[
+        bool, typer.Option("--null", "-0", help="Print only the paths, each ended by a null, for xargs -0.")
+    ] = False,
+    opens: Annotated[
+        bool, typer.Option("--open", help="Open the first result in the system's viewer.")
+    ] = False,
+    thumbnails: Annotated[
+        bool, typer.Option("--thumbnails", help="Print the path of each result's thumbnail too.")
+    ] = False,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
     """Find pictures by their words and by their meaning."""
+    out = get_output(json=json, quiet=quiet)
+    if similar is None and not words:
+        raise SettingsError("Nothing to search for.", hint="give some words: `smallsight search cat monday`.")
+    if out.json and (paths or null):
+        raise SettingsError("--json cannot be combined with --paths or -0.", hint="leave one out.")
+    result, data = _search(_as_query(words or []), similar, mode, limit)
+    if paths or null:
+        _print_paths(result, "\0" if null else "\n")
+    elif out.json:
+        out.emit(data)
+    else:
+        _print_result(out, result, data, with_thumbnails=thumbnails)
+    if similar is None:
+        _explain_what_is_missing(out, result, mode)
+    if opens and result.hits:
+        open_file(result.hits[0].path)
+
+
+def _search(
+    query: str, similar: Path | None, mode: str, limit: int | None
+) -> tuple[SearchResult, list[dict[str, Any]]]:
+    """Return what was found, and the hits as data."""
     from smallsight.services.application import Application
     from smallsight.settings import load_settings
 
-    out = get_output(json=json, quiet=quiet)
-    if mode not in _MODES:
-        raise SettingsError(f"--mode cannot be {mode!r}.", hint=f"use one of {', '.join(_MODES)}.")
-    if similar is None and not words:
-        raise SettingsError("Nothing to search for.", hint="give some words: `smallsight search cat monday`.")
     with Application(load_settings(), for_writing=False) as application:
-        if similar is not None:
-            hits = find_similar(application, similar, limit or application.settings.search.limit)
-            _report(out, application, hits)
-            return
-        from smallsight.library.search.searcher import Mode
-
-        if Mode(mode) is Mode.KEYWORD:
+        if mode == "keyword":
             application.use_words_only()
-        result = application.searcher.search(_as_query(words or []), mode=Mode(mode), limit=limit)
-        _report_corrections(out, result)
-        _report(out, application, result.hits)
-        _explain_missing_descriptions(out, result)
-        if not result.semantic_available and mode != "keyword":
-            out.note("[dim]Searched by words only; `smallsight doctor` explains how to search by meaning.[/]")
+        if similar is not None:
+            from smallsight.services.likeness import find_similar
+
+            result = find_similar(application, similar, query, limit)
+        else:
+            from smallsight.library.search.searcher import Mode
+
+            result = application.searcher.search(query, mode=Mode(mode), limit=limit)
+        return result, [hit_as_data(hit, application.thumbnail(hit.thumbnail_key)) for hit in result.hits]
 
 
 def separate_minus_words(arguments: list[str]) -> list[str]:
@@ -75,14 +107,6 @@ def separate_minus_words(arguments: list[str]) -> list[str]:
     minus_words = [argument for argument in arguments if _MINUS_WORD.fullmatch(argument)]
     others = [argument for argument in arguments if not _MINUS_WORD.fullmatch(argument)]
     return [*others, "--", *minus_words] if minus_words else arguments
-
-
-def find_similar(application: Application, path: Path, limit: int) -> list[Hit]:
-    """Return the pictures most like the one at path, which must be in the library."""
-    if not path.expanduser().exists():
-        raise NotInLibraryError(f"No such file: {path}", hint="check the path.")
-    content_id = application.library.find_content(path)
-    return list(application.searcher.similar(content_id, limit=limit))
 
 
 def hit_as_data(hit: Hit, thumbnail: Path | None) -> dict[str, Any]:
@@ -104,8 +128,8 @@ def hit_as_data(hit: Hit, thumbnail: Path | None) -> dict[str, Any]:
     }
 
 
-def print_hit(out: Output, number: int, hit: Hit, thumbnail: Path | None) -> None:
-    """Print one hit as text: its path, how it was found, an excerpt, and its thumbnail's path."""
+def print_hit(out: Output, number: int, hit: Hit, thumbnail: str | None = None) -> None:
+    """Print one hit as text: its path, how it was found, an excerpt, and its thumbnail's path if given."""
     from rich.text import Text
 
     how = ", ".join(way.replace("_", " ") for way in hit.found_by)
@@ -113,37 +137,68 @@ def print_hit(out: Output, number: int, hit: Hit, thumbnail: Path | None) -> Non
         how += f" {hit.similarity:.2f}"
     head = Text(f"{number:>3}. ", style="dim")
     head.append(on_one_line(hit.path), style=f"bold link {hit.path.as_uri()}")
-    head.append(f"  ({how})", style="dim")
-    out.console.print(head)
+    if how:
+        head.append(f"  ({how})", style="dim")
+    _print_indented(out, head)
     if hit.excerpt:
         excerpt = Text(hit.excerpt)
         for start, end in hit.highlights:
             excerpt.stylize(_HIGHLIGHT, start, end)
-        out.console.print(Text("     ").append_text(_one_line(excerpt)))
+        _print_indented(out, Text(_MARGIN).append_text(_one_line(excerpt)))
     for path in hit.other_paths:
-        out.console.print(Text(f"     same picture: {on_one_line(path)}", style="dim"))
+        _print_indented(out, Text(f"{_MARGIN}same picture: {on_one_line(path)}", style="dim"))
     if thumbnail is not None:
-        out.console.print(Text(f"     thumbnail: {on_one_line(thumbnail)}", style="dim"))
+        _print_indented(out, Text(f"{_MARGIN}thumbnail: {on_one_line(thumbnail)}", style="dim"))
 
 
-def _report(out: Output, application: Application, hits: list[Hit] | tuple[Hit, ...]) -> None:
-    if out.json:
-        out.emit([hit_as_data(hit, application.thumbnail(hit.thumbnail_key)) for hit in hits])
+def _print_indented(out: Output, line: Text) -> None:
+    """Print a line; what does not fit on a terminal goes on below, indented like a result's text."""
+    from rich.text import Text
+
+    width = out.console.width
+    if out.console.soft_wrap or line.cell_len <= width:
+        out.console.print(line, soft_wrap=True)
         return
-    for number, hit in enumerate(hits, start=1):
-        print_hit(out, number, hit, application.thumbnail(hit.thumbnail_key))
-    if not hits:
+    first, *rest = line.wrap(out.console, width - len(_MARGIN))
+    out.console.print(first, soft_wrap=True)
+    for part in rest:
+        out.console.print(Text(_MARGIN).append_text(part), soft_wrap=True)
+
+
+def _print_paths(result: SearchResult, end: str) -> None:
+    """Print the paths as they are, also with line breaks: programs read them."""
+    for hit in result.hits:
+        shown = str(hit.path) if end == "\0" else on_one_line(hit.path)
+        sys.stdout.write(f"{shown}{end}")
+
+
+def _print_result(
+    out: Output, result: SearchResult, data: list[dict[str, Any]], *, with_thumbnails: bool
+) -> None:
+    _report_corrections(out, result)
+    for number, (hit, one) in enumerate(zip(result.hits, data, strict=True), start=1):
+        print_hit(out, number, hit, one["thumbnail"] if with_thumbnails else None)
+    if not result.hits:
         out.note("Nothing found. Try fewer or different words.")
+    elif result.total > len(result.hits):
+        out.note(f"[dim]{len(result.hits):,} of {_total_text(result.total)}; -n shows more.[/]")
 
 
-def _explain_missing_descriptions(out: Output, result: SearchResult) -> None:
-    """Say how to get descriptions when none of the words was found and nothing says what pictures show."""
+def _total_text(total: int) -> str:
+    """Return the total; above a thousand a search by words stops counting."""
+    return f"{total:,}" if total < _COUNTED else f"{total:,} or more"
+
+
+def _explain_what_is_missing(out: Output, result: SearchResult, mode: str) -> None:
+    """Say how to get descriptions if no word was found and there are none, and how to search by meaning."""
     is_certain = any("keyword" in hit.found_by or not hit.found_by for hit in result.hits)
     if not result.has_descriptions and not is_certain:
         out.note(
             "[dim]No picture is described, so only words in pictures, names and tags were searched. "
             "`smallsight index --model NAME` describes what they show.[/]"
         )
+    if not result.semantic_available and mode != "keyword":
+        out.note("[dim]Searched by words only; `smallsight doctor` explains how to search by meaning.[/]")
 
 
 def _report_corrections(out: Output, result: SearchResult) -> None:

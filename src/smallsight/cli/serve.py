@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
+from smallsight.cli.completion import model_names
 from smallsight.cli.output import JsonFlag, QuietFlag, get_output
 from smallsight.cli.settings import show_settings
 
@@ -19,11 +20,16 @@ def serve(
         int | None, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", help="Model for requests that name none; loaded at start-up.")
+        str | None,
+        typer.Option(
+            "--model",
+            help="Model for requests that name none; loaded at start-up.",
+            autocompletion=model_names,
+        ),
     ] = None,
     log_format: Annotated[
-        str | None,
-        typer.Option("--log-format", help="text, or json: one object per line, for log collectors."),
+        Literal["text", "json"] | None,
+        typer.Option("--log-format", help="Text, or JSON with one object per line for log collectors."),
     ] = None,
     print_settings: Annotated[
         bool, typer.Option("--print-settings", help="Print the settings the server would use, and exit.")

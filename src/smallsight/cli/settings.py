@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as jsonlib
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -18,11 +17,16 @@ def settings(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
 
 def show_settings(out: Output, flags: Mapping[str, Any] | None = None) -> None:
     """Print every setting, with the values that a command's flags set."""
+    from smallsight.cli.table import Column, ListRow, print_table
     from smallsight.services.effective_settings import effective_settings
 
     effective = effective_settings(flags)
     if out.json:
         out.emit([asdict(one) for one in effective])
         return
-    for one in effective:
-        sys.stdout.write(f"{one.name}\t{jsonlib.dumps(one.value, ensure_ascii=False)}\t{one.origin}\n")
+    columns = (Column("Setting"), Column("Value"), Column("From"))
+    print_table(out, columns, [ListRow((one.name, _as_text(one.value), one.origin)) for one in effective])
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else jsonlib.dumps(value, ensure_ascii=False)

@@ -2,6 +2,31 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+
+def duration_text(seconds: float) -> str:
+    """Format a duration as people say it: ``4 s``, ``19 min``, ``2 h 5 min``, ``3 days``."""
+    if seconds < 100:
+        return f"{max(seconds, 1):.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{round(seconds / 86_400)} days"
+
+
+def moment_text(time_s: float) -> str:
+    """Format a moment, in seconds since 1970, in the time zone of this machine: ``2026-11-28 14:05``."""
+    return f"{datetime.fromtimestamp(time_s, UTC).astimezone():%Y-%m-%d %H:%M}"
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun: ``1 picture``, ``1,204 pictures``."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
 
 def memory_text(num_bytes: int) -> str:
     """Format an amount of memory: ``489 MiB``, ``3.6 GiB``."""

@@ -24,6 +24,7 @@ class ChatProcessor(Protocol):
     image_token_id: int  # placeholder for one image token of a tile
     tokens_per_tile: int
     stop_token_ids: frozenset[int]  # tokens that end an answer
+    is_proofread: bool  # its answers are corrected by a ``Proofreader``
 
     @property
     def frame_sampling(self) -> FrameSampling:

@@ -12,14 +12,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from smallsight.catalog.state_file import locked_state, read_state, write_state
 from smallsight.errors import SmallsightError
 from smallsight.machine.processor import processor, usable_instruction_sets
+from smallsight.policy.log import get_logger
 from smallsight.policy.row_bands import RowBands
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _STATE_NAME = "row-bands.json"
 _MOST_MACHINES = 16  # several machines may share a data folder in a home directory
@@ -75,7 +74,7 @@ def write_bands(
             state[key] = rows
             write_state(prepared_dir / _STATE_NAME, state)
     except SmallsightError as error:
-        log.warning("row_bands_not_kept", why=str(error), action="measuring again at the next load")
+        log.info("row_bands_not_kept", why=str(error), action="measuring again at the next load")
 
 
 def bands_key(threads: int, tuning: Mapping[str, str | int]) -> str:

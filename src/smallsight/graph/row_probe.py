@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import openvino as ov
-import structlog
 from numpy.typing import NDArray
 from openvino import opset15 as ops
 
@@ -24,9 +23,10 @@ from smallsight.graph.compiled import compile_network
 from smallsight.graph.constants import StoredMatrix
 from smallsight.graph.known_bands import RowProbe, bands_key, read_bands, write_bands
 from smallsight.graph.linear import linear
+from smallsight.policy.log import get_logger
 from smallsight.policy.row_bands import RowBands
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 SAMPLED_ROWS = (1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 17, 32, 33, 64, 80, 81, 128, 129, 256, 257, 512, 768)
 MOST_OUTPUTS = 2048  # more outputs are only more blocks of the same kernel

@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from smallsight.catalog.state_file import locked_state, read_state, write_state
-from smallsight.errors import ArgumentError, SettingsError
+from smallsight.errors import ArgumentError, SettingsError, UnknownKeyError
 
 _KEYS = "keys"
 _PREFIX = "ss"
@@ -94,12 +94,14 @@ class ApiKeys:
         return key
 
     def remove(self, name: str) -> None:
-        """Delete a key; raises ArgumentError for an unknown name."""
+        """Delete a key; raises UnknownKeyError."""
         with locked_state(self._path):
             stored = self._read()
             kept = [known for known in stored if known.name.casefold() != name.strip().casefold()]
             if len(kept) == len(stored):
-                raise ArgumentError(f"There is no key called {name!r}.", hint="`smallsight keys` lists them.")
+                raise UnknownKeyError(
+                    f"There is no key called {name!r}.", hint="`smallsight keys` lists them."
+                )
             self._write(kept)
 
     def _read(self) -> tuple[ApiKey, ...]:

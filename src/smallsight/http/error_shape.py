@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-import structlog
 from starlette.responses import Response
 from starlette.types import Scope
 
 from smallsight.errors import MemoryBudgetError, ModelError, SmallsightError
+from smallsight.policy.log import get_logger
 from smallsight.policy.shown_text import shortened
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _RETRY_LATER_S = 5
 _MAX_NAME_CHARS, _MAX_MESSAGE_CHARS, _MAX_READ_CHARS = 120, 1000, 20_000

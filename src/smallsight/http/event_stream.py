@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
-import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from smallsight.errors import SmallsightError
+from smallsight.policy.log import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _Result = TypeVar("_Result")
 PING = b": still here\n\n"

@@ -10,11 +10,10 @@ import time
 from collections import Counter
 from typing import Protocol
 
-import structlog
-
 from smallsight.http.foreign_pages import is_loopback
+from smallsight.policy.log import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MAX_CONNECTIONS = 4096
 _MIN_CONNECTIONS = 8

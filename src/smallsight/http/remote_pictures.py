@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from urllib.parse import urljoin
 
 import httpx2
-import structlog
 
 from smallsight.errors import BadRequestError, PictureTooLargeError
 from smallsight.http.remote_addresses import RemoteUrl, is_public, read_remote_url
+from smallsight.policy.log import get_logger
 from smallsight.settings import ServerSettings
 from smallsight.version import __version__
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MAX_REDIRECTS = 3
 _REDIRECTS = (301, 302, 303, 307, 308)

@@ -22,8 +22,9 @@ from smallsight.errors import SmallsightError
 from smallsight.http.authorise import KEY_PREFIX
 from smallsight.http.error_shape import ErrorShapes
 from smallsight.http.handshake import SWITCHING_PROTOCOLS, Handshake, with_responses
+from smallsight.policy.log import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 UNMATCHED = "unmatched"
 UNREAD_S = 60.0  # how long a piece of a response may stay unread before the connection is closed

@@ -17,7 +17,7 @@ from smallsight.catalog.files import FoundFiles, Source, is_shipped
 from smallsight.catalog.hub import Hub, OnBytes, Pulled, remove_from_cache
 from smallsight.catalog.hub_cache import repository_of_snapshot
 from smallsight.catalog.registered import RegisteredModel
-from smallsight.errors import ArgumentError, ModelError, ModelUnavailableError
+from smallsight.errors import ArgumentError, ModelError, ModelUnavailableError, UnknownModelError
 from smallsight.families.registry import find_family
 from smallsight.inventory.footprint import parameter_count, running_bytes, weights_bytes
 from smallsight.inventory.names import HERE, Names
@@ -205,7 +205,7 @@ class ModelService:
         """Return the files of an unfinished pull; raises ModelUnavailableError if there are none."""
         found = self._files.unfinished(entry)
         if found is None:
-            raise ModelUnavailableError(
+            raise UnknownModelError(
                 f"{entry.name} has no files on this machine.", hint="there is nothing to remove."
             )
         return found

@@ -19,9 +19,9 @@ from smallsight.catalog.hub_cache import default_cache_dir
 from smallsight.catalog.manifest import Pins
 from smallsight.catalog.registered import RegisteredModel, RegisteredModels
 from smallsight.errors import (
-    BrokenCheckpointError,
     ModelNotRunnableError,
     ModelUnavailableError,
+    UnknownModelError,
 )
 from smallsight.families.registry import FAMILIES
 from smallsight.inventory.known_model import AUTO, KnownModel
@@ -223,7 +223,7 @@ def _folder(name: str) -> Path | None:
     except OSError:  # too long for a path, or behind a folder that may not be read
         pass
     if name.startswith((".", "~", os.sep)):
-        raise BrokenCheckpointError(
+        raise UnknownModelError(
             f"No such folder: {directory}.", hint="give the folder that holds config.json, or a name."
         )
     return None

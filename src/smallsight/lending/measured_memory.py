@@ -9,14 +9,13 @@ import threading
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import structlog
-
 from smallsight.catalog.state_file import read_state, write_state
 from smallsight.errors import SmallsightError
 from smallsight.inventory.served_models import ServedModel
+from smallsight.policy.log import get_logger
 from smallsight.version import __version__
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _MODELS = "models"
 _MAX_MODELS = 500
@@ -78,7 +77,7 @@ class MeasuredMemory:
         try:
             write_state(self._path, {"version": __version__, _MODELS: rows})
         except SmallsightError as error:
-            log.warning("measured_memory_not_kept", why=str(error))
+            log.info("measured_memory_not_kept", why=str(error))
             self._path = None
 
     def _note(self, served: ServedModel, measured: Measured) -> None:

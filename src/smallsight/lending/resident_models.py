@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-import structlog
-
 from smallsight.errors import ModelClosedError
 from smallsight.inventory.served_models import ServedModel
 from smallsight.lending.idle_timer import IdleTimer
@@ -29,9 +27,10 @@ from smallsight.machine.memory import (
 )
 from smallsight.model.answer import TileCounts
 from smallsight.model.model import Model
+from smallsight.policy.log import get_logger
 from smallsight.policy.progress import OnProgress
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 FOREVER_S = -1
 

@@ -10,7 +10,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import sqlalchemy as sa
-import structlog
 
 from smallsight.errors import DecoderFailedError, PictureError, PictureNotFoundError, UnexpectedPictureError
 from smallsight.library.database import Database
@@ -22,9 +21,10 @@ from smallsight.media.decoder import PictureDecoder
 from smallsight.media.files import read_picture_file
 from smallsight.media.picture import DecodedPicture
 from smallsight.media.video_formats import is_animation
+from smallsight.policy.log import get_logger
 from smallsight.settings import Settings
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _PICTURES_AT_ONCE = 3  # one in use and two opened ahead
 _FULL_SIZE_AT_ONCE = 2  # each may take three bytes times limits.max_image_pixels

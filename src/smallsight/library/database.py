@@ -13,14 +13,11 @@ from __future__ import annotations
 import errno
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
-from urllib.parse import quote
-
-import sqlalchemy as sa
-from sqlalchemy.pool import QueuePool, StaticPool
+from typing import TYPE_CHECKING, Any, Self
 
 from smallsight.errors import (
     LibraryBusyError,
@@ -32,9 +29,12 @@ from smallsight.errors import (
 from smallsight.library.emptied import refuse_emptied
 from smallsight.library.lock import RunLock, WriteLock
 from smallsight.library.migrations import NEWEST
+from smallsight.library.readers import BUSY_TIMEOUT_MS, Readers, connect_read_only
 from smallsight.machine.private_files import create_private_file, make_private_folder
 
-_BUSY_TIMEOUT_MS = 5_000
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
 _TURN_TIMEOUT_S, _CLOSING_TIMEOUT_S = 30.0, 5.0
 
 
@@ -46,7 +46,8 @@ class Database:
         self._run_lock: RunLock | None = None
         self._is_closed = False
         self._writer = None if lock is None else _writer_engine(path)
-        self._readers = _reader_engine(path)
+        self._path = path
+        self._readers = Readers(path)
 
     @classmethod
     def open_for_writing(cls, path: Path, *, for_run: bool = False) -> Self:
@@ -88,8 +89,8 @@ class Database:
             refuse_emptied(path)  # first: on opening, SQLite deletes the log of an empty file
             database = cls(path, None)
             try:
-                with database.reading() as connection:
-                    is_current = _revision(connection) == NEWEST
+                with database.cursor() as cursor:
+                    is_current = _revision(cursor) == NEWEST
             except BaseException:
                 database.close()
                 raise
@@ -99,11 +100,19 @@ class Database:
             return cls.open_for_reading(path)
         return database
 
+    def cursor(self) -> AbstractContextManager[sqlite3.Cursor]:
+        """Return a read-only cursor of the driver, as a context manager, that sees one consistent state."""
+        return self._readers.cursor()
+
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """Yield a read-only connection that sees one consistent state."""
-        with self._readers.connect() as connection, connection.begin():
+        with self._reader_engine.connect() as connection, connection.begin():
             yield connection
+
+    @cached_property
+    def _reader_engine(self) -> sa.Engine:
+        return _reader_engine(self._path)
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
@@ -122,7 +131,7 @@ class Database:
         """Migrate the tables to this version's schema, each step in a separate transaction."""
         assert self._writer is not None  # noqa: S101 - for the type checker: only a writer migrates
         with self._writer.connect() as connection:
-            current = _revision(connection)
+            current = _revision(raw_cursor(connection))
             connection.rollback()
             if current != NEWEST:
                 from smallsight.library.migrations.upgrade import upgrade  # noqa: PLC0415 - see that module
@@ -131,8 +140,8 @@ class Database:
 
     def check_integrity(self) -> None:
         """Run SQLite's integrity check; raises LibraryDamagedError with the first problem."""
-        with self.reading() as connection:
-            first = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one()
+        with self.cursor() as cursor:
+            first = cursor.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if first != "ok":
             raise LibraryDamagedError(f"The library fails SQLite's integrity check: {first}.")
 
@@ -153,7 +162,9 @@ class Database:
                 self._run_lock.release()
 
     def _dispose(self) -> None:
-        self._readers.dispose()
+        self._readers.close()
+        if "_reader_engine" in self.__dict__:
+            self._reader_engine.dispose()
         if self._writer is not None:
             self._writer.dispose()
 
@@ -166,10 +177,19 @@ class Database:
         self.close()
 
 
+def raw_cursor(connection: sa.Connection) -> sqlite3.Cursor:
+    """Return a cursor of the driver itself in the transaction of ``connection``."""
+    driver: sqlite3.Connection = connection.connection.cursor().connection
+    return driver.cursor()
+
+
 def _writer_engine(path: Path) -> sa.Engine:
+    import sqlalchemy as sa  # noqa: PLC0415 - see readers
+    from sqlalchemy.pool import StaticPool  # noqa: PLC0415
+
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -183,17 +203,16 @@ def _writer_engine(path: Path) -> sa.Engine:
 
 
 def _reader_engine(path: Path) -> sa.Engine:
-    uri = f"file:{quote(str(path.absolute()))}?mode=ro"
+    import sqlalchemy as sa  # noqa: PLC0415
+    from sqlalchemy.pool import QueuePool  # noqa: PLC0415
 
-    def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-        connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
-        connection.execute("PRAGMA query_only = ON")
-        connection.execute("PRAGMA mmap_size = 0")
-        connection.execute(f"PRAGMA cache_size = {-64 * 1024}")  # KiB
-        return connection
-
-    engine = sa.create_engine("sqlite://", creator=connect, poolclass=QueuePool, pool_size=4, max_overflow=12)
+    engine = sa.create_engine(
+        "sqlite://",
+        creator=lambda: connect_read_only(path),
+        poolclass=QueuePool,
+        pool_size=4,
+        max_overflow=12,
+    )
     sa.event.listen(engine, "begin", _begin_deferred)
     return engine
 
@@ -206,14 +225,12 @@ def _begin_deferred(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN")
 
 
-def _revision(connection: sa.Connection) -> str | None:
-    has_table = connection.exec_driver_sql(
-        "SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'"
-    ).scalar_one()
-    if not has_table:
+def _revision(cursor: sqlite3.Cursor) -> str | None:
+    named = cursor.execute("SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
+    if not named[0]:
         return None
-    revision: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-    return revision
+    row = cursor.execute("SELECT version_num FROM alembic_version").fetchone()
+    return None if row is None else str(row[0])
 
 
 @contextmanager
@@ -224,8 +241,6 @@ def storage_errors(path: Path | None) -> Iterator[None]:
         yield
     except SmallsightError:
         raise
-    except sa.exc.DBAPIError as error:
-        raise _from_sqlite(error.orig, where) from error
     except sqlite3.Error as error:
         raise _from_sqlite(error, where) from error
     except OSError as error:
@@ -235,6 +250,11 @@ def storage_errors(path: Path | None) -> Iterator[None]:
             f"Cannot write to {where}: {error.strerror}.",
             hint="give this user write permission, or set SMALLSIGHT_HOME to another folder.",
         ) from error
+    except Exception as error:
+        cause = getattr(error, "orig", None)  # SQLAlchemy's, which may not be imported
+        if isinstance(cause, sqlite3.Error):
+            raise _from_sqlite(cause, where) from error
+        raise
 
 
 def _disk_full(where: str) -> StorageError:

@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
-import structlog
 
 from smallsight.errors import SmallsightError, UnexpectedPictureError
 from smallsight.library.database import Database
 from smallsight.library.ledger import LeaseLostError, Ledger, OutcomeStatus, StageName
 from smallsight.library.opened_content import OpenedContent
 from smallsight.library.progress import Progress
+from smallsight.policy.log import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(slots=True)

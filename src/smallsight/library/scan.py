@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import sqlalchemy as sa
-import structlog
 from sqlalchemy.dialects.sqlite import insert
 
 from smallsight.errors import (
@@ -34,9 +33,10 @@ from smallsight.library.schema import content, folder, picture
 from smallsight.library.texts import renew_searchable
 from smallsight.library.walk import FoundFile, Listing, Passed, list_pictures
 from smallsight.media.files import read_picture_file
+from smallsight.policy.log import get_logger
 from smallsight.settings import Settings
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _CONNECT = "connect the disk that holds it, or run `smallsight folders remove` to forget it."
 _FILES_PER_COMMIT = 64

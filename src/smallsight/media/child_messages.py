@@ -9,8 +9,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import structlog
-
 from smallsight.errors import (
     CorruptPictureError,
     DecoderFailedError,
@@ -18,10 +16,11 @@ from smallsight.errors import (
     PictureTooLargeError,
     UnsupportedFormatError,
 )
+from smallsight.policy.log import get_logger
 
 __all__ = ["error_in_reply", "is_known"]
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _MAX_CHARS = 300
 # Placeholders: N is a number, WORD the name of a format, a codec or a colour space.

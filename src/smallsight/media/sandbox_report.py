@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import structlog
-
 from smallsight.errors import DecoderFailedError, SettingsError
 from smallsight.media.child_process import ChildEndedError, ChildProcess
+from smallsight.policy.log import get_logger
 from smallsight.settings import Limits
 
 __all__ = ["SandboxReport", "missing_restrictions", "sandbox_features", "sandbox_report"]
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _TRIAL_TIMEOUT_S = 30.0
 

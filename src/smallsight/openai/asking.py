@@ -10,8 +10,6 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
-import structlog
-
 from smallsight.engine.decoding.schema_trial import require_usable_schema
 from smallsight.errors import ModelError, RemoteModelError
 from smallsight.http.admission import Admission
@@ -24,9 +22,10 @@ from smallsight.openai.exchange import Exchange
 from smallsight.openai.picture_links import Opened, PictureLinks
 from smallsight.openai.question import Link, PictureLink, Question, Turn, VideoLink
 from smallsight.openai.same_question import question_digest
+from smallsight.policy.log import get_logger
 from smallsight.services.serving import Serving
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _NUM_THREADS = 2
 

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 import openvino as ov
-import structlog
 
 from smallsight.graph.compiled import CompiledNetwork, compile_network, cpu_options, machine_identity, runtime
 from smallsight.machine.private_files import make_private_folder
+from smallsight.policy.log import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 CHECKSUM_BYTES = 8
 READ_BYTES = 1 << 20
@@ -98,7 +98,7 @@ def _write(path: Path, compiled: ov.CompiledModel) -> None:
             file.write(_checksum_text(zlib.crc32(content)))
         temporary.replace(path)
     except OSError as error:
-        log.warning("network_not_remembered", path=str(path), reason=str(error))
+        log.info("network_not_remembered", path=str(path), reason=str(error))
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink()

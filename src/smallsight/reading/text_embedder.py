@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,8 @@ from numpy.typing import NDArray
 from smallsight.catalog.file_hashes import file_sha256
 from smallsight.errors import ArgumentError, BrokenCheckpointError, ModelClosedError
 from smallsight.families.minilm.config import MiniLMConfig, read_config
-from smallsight.families.minilm.graph import BUILDER_VERSION, build_graph, product_matrices
+from smallsight.families.minilm.graph import build_graph, product_matrices
+from smallsight.families.minilm.identity import vectors_identity, vectors_key
 from smallsight.families.minilm.tokenizer import MiniLMTokenizer
 from smallsight.families.minilm.weights import read_weights
 from smallsight.graph.compiled import CompiledNetwork
@@ -80,14 +80,14 @@ class TextEmbedder:
             weights_sha256 = file_sha256(weights_path, prepared_dir)
         except OSError as error:
             raise BrokenCheckpointError(f"{weights_path} cannot be read: {error.strerror}.") from error
-        identity = f"minilm {weights_sha256} {chosen} {config.max_tokens} {BUILDER_VERSION}"
+        identity = vectors_identity(weights_sha256, chosen, config)
         network = load_or_compile(
             lambda: build_graph(config, read_weights(weights_path, config), chosen),
             {"identity": identity, "config": repr(config)},
             prepared_dir=prepared_dir,
             threads=threads,
         )
-        key = f"minilm-{chosen}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+        key = vectors_key(identity, chosen)
         probe = probe_rows(
             product_matrices(config, chosen), threads=threads, tuning={}, prepared_dir=prepared_dir
         )

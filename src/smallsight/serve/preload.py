@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-import structlog
-
 from smallsight.errors import SmallsightError
+from smallsight.policy.log import get_logger
 from smallsight.services.serving import Serving
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Preload:

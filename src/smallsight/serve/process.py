@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-import structlog
 import uvicorn
 
-from smallsight.errors import ServerError, SettingsError
+from smallsight.errors import AddressInUseError, SettingsError
 from smallsight.http.admission import Admission
 from smallsight.http.api_keys import ApiKeys
 from smallsight.http.connection import MAX_HEAD_BYTES, connection_class
@@ -22,13 +22,14 @@ from smallsight.http.open_connections import OpenConnections, most_connections
 from smallsight.machine.open_files import num_open_files, raise_file_limit
 from smallsight.machine.own_process import deny_inspection
 from smallsight.media.sandbox_report import missing_restrictions
+from smallsight.policy.log import get_logger
 from smallsight.serve.app import make_app
 from smallsight.services.live_settings import LiveSettings
 from smallsight.services.logs import collapse_repeats
 from smallsight.services.serving import Serving
 from smallsight.settings import ServerSettings, Settings
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 # How long a computing thread may keep the interpreter from the event loop. With Python's default of 5 ms,
 # each wait of the loop is prolonged while several threads compute, and answers arrive late.
@@ -95,10 +96,11 @@ def open_socket(settings: ServerSettings) -> socket.socket:
             raise
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise ServerError(
-            f"Cannot listen on {_in_url(host)}:{port}: {reason}.",
-            hint="is another server running? --port chooses another.",
-        ) from error
+        message = f"Cannot listen on {_in_url(host)}:{port}: {reason}."
+        if error.errno == errno.EADDRINUSE:
+            hint = "is another server running? --port chooses another port, 0 a free one."
+            raise AddressInUseError(message, hint=hint) from error
+        raise SettingsError(message, hint="choose another --host or --port.") from error
     return listener
 
 

@@ -6,14 +6,13 @@ Heavy parts are created on first use; parts that only indexing needs are wired i
 from __future__ import annotations
 
 from contextlib import ExitStack
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from smallsight.catalog.text_model import find_text_model
 from smallsight.library.database import Database
-from smallsight.library.library import Library
 from smallsight.library.search.searcher import Searcher
 from smallsight.library.search.sqlite.index import SqliteTextIndex
 from smallsight.library.search.word_list import NO_WORDS, WordList
@@ -23,6 +22,8 @@ from smallsight.services.logs import configure_logging
 from smallsight.settings import Settings
 
 if TYPE_CHECKING:
+    from smallsight.library.library import Library
+    from smallsight.reading.query_embedder import QueryEmbedder
     from smallsight.reading.text_embedder import TextEmbedder
 
 
@@ -44,7 +45,6 @@ class Application:
             else Database.open_for_reading(path)
         )
         self.database = self.resources.enter_context(opened)
-        self.library = Library(self.database)
         self._words_only = False
 
     def __enter__(self) -> Self:
@@ -58,6 +58,13 @@ class Application:
     def close(self) -> None:
         """Stop child processes, close the database, and let other processes write."""
         self.resources.close()
+
+    @cached_property
+    def library(self) -> Library:
+        """The folders and pictures of the library, and edits of them."""
+        from smallsight.library.library import Library  # noqa: PLC0415 - imports SQLAlchemy, unlike a search
+
+        return Library(self.database)
 
     @cached_property
     def embedder(self) -> TextEmbedder | None:
@@ -80,11 +87,21 @@ class Application:
     @cached_property
     def searcher(self) -> Searcher:
         """The search over the library; semantic only with an embedder."""
-        embedder = None if self._words_only else self.embedder
+        embedder = None if self._words_only else self._embedder_of_queries()
         model_dir = find_text_model(self.settings)
-        words = NO_WORDS if model_dir is None else WordList(read_whole_words(model_dir))
+        words = NO_WORDS if model_dir is None else WordList(partial(read_whole_words, model_dir))
         index = SqliteTextIndex(self.database, None if embedder is None else embedder.key, words)
         return Searcher(index, self.settings, None if embedder is None else embedder.embed)
+
+    def _embedder_of_queries(self) -> TextEmbedder | QueryEmbedder | None:
+        """Return the embedder if it is loaded, else one that is ready sooner; None without a model."""
+        if "embedder" in self.__dict__ or (model_dir := find_text_model(self.settings)) is None:
+            return self.embedder
+        from smallsight.reading.query_embedder import QueryEmbedder  # noqa: PLC0415 - imports numpy
+
+        return QueryEmbedder.load(
+            model_dir, precision=self.settings.embedding.precision, prepared_dir=self.settings.prepared_dir
+        )
 
     def use_words_only(self) -> None:
         """Search without loading the embedder; call it before the first search."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import structlog
-
 from smallsight.errors import SettingsError
+from smallsight.policy.log import get_logger
 from smallsight.settings import Settings, config_path, load_settings, settings_in_file
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _ACTIVE = "active_model"
 

@@ -6,20 +6,16 @@ import logging
 import sys
 import time
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
-import structlog
-from structlog.typing import EventDict, Processor
-
+from smallsight.policy.log import configure_later
 from smallsight.policy.shown_text import on_one_line
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor
 
 _REPEAT_EVERY_S = 10.0
 _REPEAT_CHARS, _REPEAT_KEYS = 200, 100
-
-# Neither format prints local variables in tracebacks: they may hold people's questions, and keys.
-_AS_JSON: tuple[Processor, ...] = (
-    structlog.processors.format_exc_info,
-    structlog.processors.JSONRenderer(ensure_ascii=True, default=str),
-)
 
 
 def configure_logging(log_level: str, log_format: str = "text") -> None:
@@ -27,19 +23,8 @@ def configure_logging(log_level: str, log_format: str = "text") -> None:
 
     "text" is for people, in colour only on a terminal; "json" is one object a line, in ASCII.
     """
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            *(_AS_JSON if log_format == "json" else (_escape_values, _text_renderer())),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.getLevelNamesMapping()[log_level.upper()]
-        ),
-        logger_factory=_to_standard_error,
-        cache_logger_on_first_use=False,
-    )
+    level = logging.getLevelNamesMapping()[log_level.upper()]
+    configure_later(level, lambda: _configure(level, log_format))
     logging.getLogger().handlers[:] = [
         one for one in logging.getLogger().handlers if not isinstance(one, _LibraryRecords)
     ]
@@ -47,9 +32,31 @@ def configure_logging(log_level: str, log_format: str = "text") -> None:
         logging.getLogger().addHandler(_LibraryRecords(logging.WARNING))
 
 
-def _to_standard_error(*_: object) -> structlog.PrintLogger:
-    """Look standard error up for each line: a program around ours may replace and close it."""
-    return structlog.PrintLogger(sys.stderr)
+def _configure(level: int, log_format: str) -> None:
+    """Configure structlog; no format prints local variables, which may hold people's questions and keys."""
+    import structlog  # noqa: PLC0415 - see policy.log
+
+    def as_json() -> tuple[Processor, ...]:
+        render = structlog.processors.JSONRenderer(ensure_ascii=True, default=str)
+        return structlog.processors.format_exc_info, render
+
+    def as_text() -> tuple[Processor, ...]:
+        plain = structlog.dev.plain_traceback
+        render = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
+        return _escape_values, render
+
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            *(as_json() if log_format == "json" else as_text()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        # Standard error is looked up for each line: a program around ours may replace and close it.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
 
 
 class _LibraryRecords(logging.Handler):
@@ -57,6 +64,8 @@ class _LibraryRecords(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Forward one record."""
+        import structlog  # noqa: PLC0415 - see policy.log
+
         structlog.get_logger().log(record.levelno, record.getMessage(), logger=record.name)
 
 
@@ -98,9 +107,3 @@ def _escape_values(_: object, __: str, event: EventDict) -> EventDict:
         key: on_one_line(value) if isinstance(value, str | PurePath) else value
         for key, value in event.items()
     }
-
-
-def _text_renderer() -> Processor:
-    return structlog.dev.ConsoleRenderer(
-        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-    )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import structlog
-
 from smallsight.errors import SmallsightError
 from smallsight.http.api_keys import ApiKeys
 from smallsight.inventory.served_models import ServedModel, ServedModels
@@ -15,13 +13,14 @@ from smallsight.lending.resident_models import ModelLoader
 from smallsight.machine.memory import free_memory_bytes, resident_memory_bytes, usable_memory_bytes
 from smallsight.model.loading import load_served
 from smallsight.model.model import Model
+from smallsight.policy.log import get_logger
 from smallsight.policy.progress import OnProgress
 from smallsight.services.decoding_threads import DecodingThreads
 from smallsight.services.live_settings import LiveSettings
 from smallsight.services.result_cache import ResultCache
 from smallsight.settings import Settings
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _GIB = 1024**3
 _BUDGET_SHARE = 0.8  # of the machine's memory; the rest is for the system and the decoding processes

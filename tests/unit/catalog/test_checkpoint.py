@@ -12,7 +12,7 @@ from safetensors.numpy import save
 
 from smallsight.catalog.catalog import load_catalog
 from smallsight.catalog.checkpoint import mark_of_files, open_checkpoint
-from smallsight.errors import BrokenCheckpointError, ModelNotRunnableError
+from smallsight.errors import BrokenCheckpointError, ModelNotRunnableError, UnknownModelError
 
 MODEL_TYPES = load_catalog().model_types
 
@@ -77,7 +77,7 @@ def test_another_kind_of_model_is_refused(model_dir, model_type):
 
 
 def test_a_folder_that_is_not_there(tmp_path):
-    with pytest.raises(BrokenCheckpointError, match="no folder"):
+    with pytest.raises(UnknownModelError, match="no folder"):
         open_it(tmp_path / "absent")
 
 

@@ -164,7 +164,7 @@ def test_a_folder_that_vanished_is_marked_in_the_list(run, model_dir):
 def test_what_cannot_be_done_has_its_exit_code(run, tmp_path):
     assert run("add", str(tmp_path))[0] == 4
     assert run("pull", BASE, "--offline")[0] == 5
-    assert run("remove", BASE)[0] == 5
+    assert run("remove", BASE)[0] == 3
 
 
 def test_pull_and_remove_as_a_person_would(hub, model_files, tmp_path):

@@ -218,7 +218,7 @@ def test_removing_after_an_interrupted_pull_frees_what_it_left(make, hub, model_
     assert not list((tmp_path / "cache").rglob("*.smallsight-part"))
 
 
-@pytest.mark.parametrize(("name", "kind"), [(BASE, ModelUnavailableError), ("nope", UnknownModelError)])
+@pytest.mark.parametrize(("name", "kind"), [(BASE, UnknownModelError), ("nope", UnknownModelError)])
 def test_removing_what_is_not_here_is_a_sentence(make, name, kind):
     with pytest.raises(kind):
         make().plan_removal(name)

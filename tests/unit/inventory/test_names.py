@@ -78,8 +78,8 @@ def test_every_origin_comes_before_the_next_one(tmp_path: Path, model_dir: Path,
         ("SmolVLM-500M-Instruct-int8", ModelUnavailableError, "models pull SmolVLM-500M-Instruct-int8`"),
         ("moondream2-int8", ModelUnavailableError, "models pull moondream2-int8`"),
         ("SmolVLM-256", UnknownModelError, "did you mean SmolVLM-256M-Instruct"),
-        ("./nowhere", BrokenCheckpointError, "No such folder: nowhere"),
-        ("~nobody-of-this-name/model", BrokenCheckpointError, "No such folder"),
+        ("./nowhere", UnknownModelError, "No such folder: nowhere"),
+        ("~nobody-of-this-name/model", UnknownModelError, "No such folder"),
     ],
 )
 def test_a_name_that_cannot_be_loaded_has_its_sentence(find, name, error, words):
@@ -125,7 +125,7 @@ def test_a_folder_of_a_family_that_does_not_run_yet(settings: Settings, model_di
 def test_a_folder_that_is_gone_since_it_was_registered(find, settings: Settings, model_dir: Path):
     register(settings, "mine", model_dir)
     shutil.rmtree(model_dir)
-    with pytest.raises(BrokenCheckpointError, match="There is no folder"):
+    with pytest.raises(UnknownModelError, match="There is no folder"):
         find("mine")
 
 

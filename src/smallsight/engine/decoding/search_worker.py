@@ -13,17 +13,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic
 
-import structlog
-
 from smallsight.engine.decoding.beam_search import BeamOptions, BeamSearch
 from smallsight.engine.decoding.runner import Encoded, EncoderDecoder, TileEncoder
 from smallsight.engine.decoding.sampler import TokenChoice
 from smallsight.engine.generation import FinishReason, Generation, Outcome
 from smallsight.errors import ModelClosedError, SmallsightError
 from smallsight.families.messages import PreparedPrompt
+from smallsight.policy.log import get_logger
 from smallsight.policy.turns import Turns
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 ReadTokens = Callable[[Sequence[int]], tuple[str, Mapping[str, Any] | None]]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from smallsight.engine.decoding.proofreader import Proofreader
+
 WINDOW_TOKENS = 6
 INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
 
@@ -11,8 +13,14 @@ INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
 class TextStream:
     """Decodes tokens as they arrive. Only a short window is decoded again for each token."""
 
-    def __init__(self, decode: Callable[[Sequence[int]], str], stop: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        decode: Callable[[Sequence[int]], str],
+        stop: tuple[str, ...] = (),
+        proofreader: Proofreader | None = None,
+    ) -> None:
         self._decode = decode
+        self._proofreader = proofreader
         self._stop = stop
         self._window: list[int] = []
         self._decoded = ""  # the window's text that has been processed
@@ -38,7 +46,7 @@ class TextStream:
         if len(self._window) >= 2 * WINDOW_TOKENS:
             self._window = self._window[-WINDOW_TOKENS:]
             self._decoded = self._decode(self._window)
-        return self._release(self._waiting + new, is_last=False)
+        return self._release(new, is_last=False)
 
     def finish(self) -> str:
         """Return the text held back so far; nothing follows."""
@@ -46,9 +54,14 @@ class TextStream:
             return ""
         rest = self._decode(self._window)[len(self._decoded) :]
         self._window, self._decoded = [], ""
-        return self._release(self._waiting + rest, is_last=True)
+        return self._release(rest, is_last=True)
 
-    def _release(self, text: str, *, is_last: bool) -> str:
+    def _release(self, new: str, *, is_last: bool) -> str:
+        if self._proofreader is not None:
+            new = self._proofreader.push(new, is_last=is_last)
+            self.is_stopped = self._proofreader.is_stopped
+            is_last |= self.is_stopped
+        text = self._waiting + new
         if not self._stop:
             self._shown.append(text)
             return text

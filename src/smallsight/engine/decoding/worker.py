@@ -14,10 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import structlog
-
 from smallsight.engine.decoding.active_request import ActiveRequest, cuts_of, embed_prompt, identities_of
 from smallsight.engine.decoding.place_detector import PlaceDetector
+from smallsight.engine.decoding.proofreader import Proofreader
 from smallsight.engine.decoding.runner import Runner, StepInput, StepOutput, TileEncoder
 from smallsight.engine.decoding.sampler import Constraint, Sampler
 from smallsight.engine.decoding.scheduler import Chunk, Scheduler
@@ -34,9 +33,10 @@ from smallsight.errors import (
 )
 from smallsight.families.messages import PreparedPrompt
 from smallsight.families.tensor_files import RowTable
+from smallsight.policy.log import get_logger
 from smallsight.policy.turns import Turns
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Tokens(Protocol):
@@ -50,6 +50,11 @@ class Tokens(Protocol):
     @property
     def tokens_per_tile(self) -> int:
         """Image tokens per tile."""
+        ...
+
+    @property
+    def is_proofread(self) -> bool:
+        """Whether a ``Proofreader`` corrects the model's answers."""
         ...
 
     @property
@@ -191,7 +196,11 @@ class Worker:
                 prompt.token_ids,
                 None if options.json_schema is None else self._parts.constrain(options.json_schema),
             ),
-            stream=TextStream(tokens.decode, options.stop),
+            stream=TextStream(
+                tokens.decode,
+                options.stop,
+                Proofreader() if tokens.is_proofread and _is_plain(options) and not ignores_end else None,
+            ),
             generation=Generation(),
             ignores_end=ignores_end,
             image_rows=image_rows,
@@ -362,3 +371,8 @@ class Worker:
         while not self._inbox.empty():
             if (left := self._inbox.get()) is not None:
                 left.generation.fail(error)
+
+
+def _is_plain(options: SamplingOptions) -> bool:
+    """Return whether an answer is text alone, with no schema to keep to and no tokens beside it."""
+    return options.json_schema is None and options.num_logprobs is None

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import openvino as ov
-import structlog
 
 from smallsight.catalog.file_hashes import file_sha256
 from smallsight.catalog.safetensors_file import read_header
@@ -22,11 +21,12 @@ from smallsight.families.weight_source import WeightSource
 from smallsight.graph.compiled import CompiledNetwork, activation_group, compile_network, computes_in_bf16
 from smallsight.graph.known_bands import RowProbe
 from smallsight.graph.row_probe import MOST_OUTPUTS, ProbedMatrix, probe_rows
+from smallsight.policy.log import get_logger
 from smallsight.policy.progress import OnProgress
 from smallsight.quant.bundle import Bundle, BundleWriter, stored_bytes
 from smallsight.quant.scheme import SCHEMES, Module, Scheme, Stored, first_rows, form_of
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 WEIGHTS_SHARE = 0.8  # of the first load; the rest is compiling
 _USUAL_SHAPES = ((1536, 576), (576, 1536))  # of SmolVLM-256M's feed-forward layers

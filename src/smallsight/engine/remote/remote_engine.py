@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2
-import structlog
 
 from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.engine.engine import Engine, EngineDefaults
@@ -29,10 +28,11 @@ from smallsight.errors import BadRequestError, ModelClosedError, RemoteModelErro
 from smallsight.families.family import Capabilities, Prompts
 from smallsight.families.frame_sampling import FewFrames, FrameSampling
 from smallsight.families.messages import Detail, Message
+from smallsight.policy.log import get_logger
 from smallsight.remote_settings import RemoteSettings
 from smallsight.version import __version__
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _MAX_AT_ONCE = 32
 _FRAME_SIDE_PX = 768

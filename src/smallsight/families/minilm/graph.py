@@ -19,8 +19,6 @@ from smallsight.graph.pooling import mean_over_tokens
 from smallsight.graph.row_probe import ProbedMatrix
 from smallsight.quant.scheme import EmbedderPrecision, store_matrix
 
-BUILDER_VERSION = 1  # increment when the same weights would give other vectors
-
 
 def build_graph(config: MiniLMConfig, weights: MiniLMWeights, precision: EmbedderPrecision) -> ov.Model:
     """Build the network including its weights.

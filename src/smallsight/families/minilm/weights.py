@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from smallsight.errors import BrokenCheckpointError
 from smallsight.families.minilm.config import MiniLMConfig
-from smallsight.families.tensor_files import TensorFiles
+from smallsight.families.tensor_files import RowTable, TensorFiles
 
 FloatArray = NDArray[np.float32]
 
+_WORDS = "embeddings.word_embeddings.weight"
 NOT_USED = frozenset({"embeddings.position_ids", "pooler.dense.weight", "pooler.dense.bias"})
 
 
@@ -53,28 +54,57 @@ class MiniLMWeights:
     layers: tuple[LayerWeights, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class MappedMiniLMWeights:
+    """The same weights with the table of words left in the file."""
+
+    words: RowTable
+    positions: FloatArray
+    token_types: FloatArray
+    norm: ScaleShift
+    layers: tuple[LayerWeights, ...]
+
+
 def read_weights(path: Path, config: MiniLMConfig) -> MiniLMWeights:
     """Read model.safetensors, in which every tensor must be used by the network or listed in ``NOT_USED``.
 
     Raises BrokenCheckpointError for tensors that are missing, unknown, of the wrong shape or not finite.
     """
     checkpoint = TensorFiles(path)
+    words = checkpoint.take(_WORDS, (config.vocabulary_size, config.hidden_size))
+    weights = MiniLMWeights(words, *_rest(checkpoint, config))
+    _require_known(checkpoint, path)
+    return weights
+
+
+def map_weights(path: Path, config: MiniLMConfig) -> MappedMiniLMWeights:
+    """Read model.safetensors but for the rows of the table of words; raises as ``read_weights`` does."""
+    checkpoint = TensorFiles(path)
+    words = checkpoint.map_table(_WORDS, (config.vocabulary_size, config.hidden_size))
+    weights = MappedMiniLMWeights(words, *_rest(checkpoint, config))
+    _require_known(checkpoint, path)
+    return weights
+
+
+def _rest(
+    checkpoint: TensorFiles, config: MiniLMConfig
+) -> tuple[FloatArray, FloatArray, ScaleShift, tuple[LayerWeights, ...]]:
+    """Return positions, token types, norm and layers."""
     hidden = config.hidden_size
-    weights = MiniLMWeights(
-        words=checkpoint.take("embeddings.word_embeddings.weight", (config.vocabulary_size, hidden)),
-        positions=checkpoint.take("embeddings.position_embeddings.weight", (config.max_positions, hidden)),
-        token_types=checkpoint.take(
-            "embeddings.token_type_embeddings.weight", (config.num_token_types, hidden)
-        ),
-        norm=_norm(checkpoint, "embeddings.LayerNorm", hidden),
-        layers=tuple(_layer(checkpoint, f"encoder.layer.{i}", config) for i in range(config.num_layers)),
+    return (
+        checkpoint.take("embeddings.position_embeddings.weight", (config.max_positions, hidden)),
+        checkpoint.take("embeddings.token_type_embeddings.weight", (config.num_token_types, hidden)),
+        _norm(checkpoint, "embeddings.LayerNorm", hidden),
+        tuple(_layer(checkpoint, f"encoder.layer.{i}", config) for i in range(config.num_layers)),
     )
+
+
+def _require_known(checkpoint: TensorFiles, path: Path) -> None:
     if unknown := sorted(checkpoint.untaken - NOT_USED):
         raise BrokenCheckpointError(
             f"{path} has {len(unknown)} unknown tensors, such as {unknown[0]}.",
             hint="config.json and model.safetensors must belong together.",
         )
-    return weights
 
 
 def _layer(checkpoint: TensorFiles, name: str, config: MiniLMConfig) -> LayerWeights:

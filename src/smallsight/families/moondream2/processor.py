@@ -35,6 +35,7 @@ class Moondream2Processor:
         self.image_token_id = self.config.image_token_id
         self.tokens_per_tile = self.config.tokens_per_image
         self.stop_token_ids = frozenset((self.config.end_token_id,))
+        self.is_proofread = False
         added = self.tokenizer.get_added_tokens_decoder().values()
         self._controls = tuple(sorted((one.content for one in added if one.special), key=len, reverse=True))
         self._values = ((np.arange(256, dtype=np.float32) / np.float32(255)) - np.float32(0.5)) / np.float32(

@@ -13,17 +13,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-import structlog
 from jinja2 import Template, TemplateError, TemplateSyntaxError
 
 from smallsight.catalog.checkpoint import read_json_object
 from smallsight.catalog.checkpoint_text import read_checkpoint_text
 from smallsight.errors import ArgumentError, BrokenCheckpointError
 from smallsight.families.smolvlm.template_limits import BoundedEnvironment, TemplateLimitError
+from smallsight.policy.log import get_logger
 from smallsight.policy.shown_text import on_one_line
 from smallsight.policy.valid_text import is_valid_text
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MAX_TEMPLATE_CHARS = 200_000
 _MAX_RENDERED_CHARS = 4_000_000

@@ -57,6 +57,7 @@ class SmolVLMProcessor:
         tokens_per_tile: int,
         image_token_id: int,
         stop_token_ids: frozenset[int],
+        is_proofread: bool = False,
         videos: VideoProcessor | None = None,
         tiled_bytes: int = 0,
     ) -> None:
@@ -65,6 +66,7 @@ class SmolVLMProcessor:
         self.tokens_per_tile = tokens_per_tile
         self.image_token_id = image_token_id
         self.stop_token_ids = stop_token_ids
+        self.is_proofread = is_proofread
         self.tile_side_px = images.tile_px
         self.videos = videos
         self._tiled = RecentlyUsed[tuple[bytes, Detail], TiledPicture](tiled_bytes, lambda one: one.num_bytes)
@@ -99,13 +101,16 @@ class SmolVLMProcessor:
                 f"{model_dir} has frames of {videos.tile_px} px and tiles of {images.tile_px} px.",
                 hint="fetch it again.",
             )
+        path = model_dir / "generation_config.json"
+        generation = read_json_object(path) if path.exists() else {}
         return cls(
             tokenizer,
             images,
             ChatTemplate.load(model_dir),
             tokens_per_tile=config.tokens_per_tile,
             image_token_id=config.image_token_id,
-            stop_token_ids=_stop_tokens(model_dir, tokenizer),
+            stop_token_ids=_stop_tokens(generation.get("eos_token_id"), tokenizer),
+            is_proofread=generation.get("smallsight_proofread") is True,
             videos=videos,
             tiled_bytes=tiled_bytes,
         )
@@ -205,9 +210,8 @@ class SmolVLMProcessor:
         return "".join(lines) + ("\n" if rows else "") + f"{AROUND}{WHOLE}{shown}{AROUND}"
 
 
-def _stop_tokens(model_dir: Path, tokenizer: Tokenizer) -> frozenset[int]:
-    path = model_dir / "generation_config.json"
-    given = read_json_object(path).get("eos_token_id") if path.exists() else None
+def _stop_tokens(given: object, tokenizer: Tokenizer) -> frozenset[int]:
+    """Return the tokens that end an answer: one or more of generation_config.json, and the end of a turn."""
     stops = {token for token in (given if isinstance(given, list) else [given]) if isinstance(token, int)}
     end = tokenizer.token_to_id(END_OF_TURN)
     return frozenset(stops if end is None else {*stops, end})

@@ -10,17 +10,16 @@ import hashlib
 import json
 from pathlib import Path
 
-import structlog
-
 from smallsight.catalog.state_file import locked_state, read_state, write_state
 from smallsight.errors import SmallsightError
 from smallsight.families.smolvlm.chat_template import damaged, find_template
 from smallsight.media.child_process import ChildEndedError, ChildProcess, ChildTimeoutError
 from smallsight.media.wire import OUT_OF_MEMORY
+from smallsight.policy.log import get_logger
 
 __all__ = ["require_usable_template"]
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _CHILD = "smallsight.families.smolvlm.template_child"
 _PACKAGE = Path(__file__).parents[2]
@@ -92,4 +91,4 @@ def _remember(notes_dir: Path, digest: str, why: str) -> None:
             kept = list(state.items())[-_MAX_REMEMBERED:]
             write_state(path, {**dict(kept), digest: why})
     except (OSError, SmallsightError) as error:
-        log.warning("chat_template_not_remembered", path=str(path), reason=str(error))
+        log.info("chat_template_not_remembered", path=str(path), reason=str(error))

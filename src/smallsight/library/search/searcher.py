@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from smallsight.errors import NotInLibraryError
 from smallsight.library.search.excerpt import Highlighter
@@ -18,16 +17,19 @@ from smallsight.library.search.keyword import KeywordResult, search_keywords
 from smallsight.library.search.query import Query, parse_query
 from smallsight.library.search.ranking import Match, Tier
 from smallsight.library.search.relevance import SUPPORT_BELOW, holding_quotes, told_apart, with_support
-from smallsight.library.search.similar import Hashes, differing_bits
 from smallsight.library.search.text_index import NO_FILTERS, Condition, IndexView, Neighbour, TextIndex
 from smallsight.library.search.tokens import tokenize
 from smallsight.settings import Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from smallsight.library.search.likeness import Likeness
 
 _MAX_SEMANTIC = 100  # beyond these, similarity of meaning says little
 _MAX_SELECTED = 20_000  # contents that pass a filter; if there are more, they are not all listed
 _COUNTED_WITHOUT_WORDS = 1_000_000
 _MAX_OFFSET, _MAX_LIMIT = 1_000_000_000, 10_000
-_MAX_SIMILAR_BITS = 14  # of 64, for pictures to count as similar; near duplicates differ in a third of these
 
 
 class Mode(StrEnum):
@@ -66,6 +68,7 @@ class _Found:
 
 
 _NO_KEYWORDS = KeywordResult((), {}, {}, {})
+_NOTHING = _Found([], 0)
 
 
 class Searcher:
@@ -110,20 +113,47 @@ class Searcher:
             elapsed_ms=(time.perf_counter() - started_s) * 1000,
         )
 
-    def similar(self, content_id: int, *, limit: int | None = None) -> list[Hit]:
+    def similar(self, content_id: int, *, words: str = "", limit: int | None = None) -> SearchResult:
         """Return pictures that look like this one, then pictures whose texts mean something similar.
 
-        Raises NotInLibraryError if there is no such content with a file.
+        With words only those of them that the words find. Raises NotInLibraryError if there is no such
+        content with a file.
         """
-        limit = self._settings.search.limit if limit is None else min(max(limit, 0), _MAX_LIMIT)
         with self._index.reading() as view:
             if not view.passing([content_id], NO_FILTERS):
                 raise NotInLibraryError(f"There is no picture with the id {content_id} in the library.")
-            by_look = _by_look(view.hashes(), content_id)
-            by_text = self._similar_in_text(view, content_id, limit)
-            present = view.passing([*by_look, *by_text], NO_FILTERS)
-            findings = [one for one in _joined_similar(by_look, by_text) if one.content_id in present][:limit]
-            return hits_of(view, findings, Highlighter((), {}))
+            from smallsight.library.search.likeness import likeness_of  # noqa: PLC0415 - imports numpy
+
+            return self._similar(view, likeness_of(view, content_id), words, limit)
+
+    def similar_to(self, likeness: Likeness, *, words: str = "", limit: int | None = None) -> SearchResult:
+        """Return what ``similar`` does for a picture that need not be in the library."""
+        with self._index.reading() as view:
+            return self._similar(view, likeness, words, limit)
+
+    def _similar(self, view: IndexView, likeness: Likeness, words: str, limit: int | None) -> SearchResult:
+        from smallsight.library.search.likeness import most_alike  # noqa: PLC0415 - imports numpy
+
+        started_s = time.perf_counter()
+        limit = self._settings.search.limit if limit is None else min(max(limit, 0), _MAX_LIMIT)
+        query = parse_query(words, self._settings.limits.max_query_chars)
+        least = self._settings.search.min_similarity
+        alike = most_alike(view, likeness, min_similarity=least, limit=max(limit, _MAX_SEMANTIC))
+        kept = view.passing([one.content_id for one in alike], query)
+        found = _NOTHING
+        if query.units:
+            found = self._find(view, query, Mode.FUSED, 0, _MAX_LIMIT)
+            kept &= {one.content_id for one in found.page}
+        alike = [one for one in alike if one.content_id in kept]
+        highlighter = Highlighter(counted_units(query.units), found.spellings)
+        return SearchResult(
+            hits=tuple(hits_of(view, alike[:limit], highlighter, query.folders)),
+            total=len(alike),
+            corrections=found.corrections,
+            semantic_available=self._embed is not None,
+            has_descriptions=view.has_descriptions(),
+            elapsed_ms=(time.perf_counter() - started_s) * 1000,
+        )
 
     def _find(self, view: IndexView, query: Query, mode: Mode, offset: int, limit: int) -> _Found:
         if not query.units:
@@ -154,7 +184,7 @@ class Searcher:
         """
         if self._embed is None:
             return []
-        query_D = np.asarray(self._embed([text]), dtype=np.float32)[0]
+        query_D = self._embed([text])[0].astype("float32")
         least = self._settings.search.min_similarity - SUPPORT_BELOW
         among = None
         num_asked = _MAX_SEMANTIC + _MAX_SEMANTIC // 4  # some may have lost their files since
@@ -170,18 +200,6 @@ class Searcher:
             if len(kept) >= _MAX_SEMANTIC or len(near) < num_asked:
                 return holding_quotes(view, query, kept[:_MAX_SEMANTIC])
             num_asked *= 4
-
-    def _similar_in_text(self, view: IndexView, content_id: int, limit: int) -> dict[int, Neighbour]:
-        """Return the contents nearest to any chunk of this one."""
-        best: dict[int, Neighbour] = {}
-        least = self._settings.search.min_similarity
-        for vector_D in view.vectors_of(content_id):
-            for one in view.neighbours(vector_D, limit + 1, min_similarity=least):
-                known = best.get(one.content_id)
-                if known is None or one.similarity > known.similarity:
-                    best[one.content_id] = one
-        best.pop(content_id, None)
-        return best
 
 
 def _scored(mode: Mode, keywords: KeywordResult, semantic: Sequence[Neighbour]) -> list[tuple[int, float]]:
@@ -219,26 +237,3 @@ def _finding(content_id: int, score: float, found_by: tuple[str, ...], near: Nei
     if near is None:
         return Finding(content_id, score, found_by)
     return Finding(content_id, score, found_by, near.similarity, near.chunk_id)
-
-
-def _by_look(hashes: Hashes, content_id: int) -> dict[int, float]:
-    """Return the share of hash bits that agree, for the contents that look like this one, closest first."""
-    rows = np.flatnonzero(hashes.content_ids_N == content_id)
-    if not len(rows):
-        return {}
-    bits_N = differing_bits(hashes, int(rows[0]))
-    near = np.flatnonzero((bits_N <= _MAX_SIMILAR_BITS) & (hashes.content_ids_N != content_id))
-    near = near[np.argsort(bits_N[near], kind="stable")][:_MAX_LIMIT]
-    return {int(hashes.content_ids_N[row]): 1 - int(bits_N[row]) / 64 for row in near.tolist()}
-
-
-def _joined_similar(by_look: dict[int, float], by_text: dict[int, Neighbour]) -> list[Finding]:
-    """Put pictures that look alike first, closest first, then those with similar texts."""
-    findings = []
-    for content_id in by_look.keys() | by_text.keys():
-        look, near = by_look.get(content_id), by_text.get(content_id)
-        names = (("similar_picture", look), ("similar_text", near))
-        score = 1 + look if look is not None else 0.0 if near is None else near.similarity
-        found_by = tuple(name for name, value in names if value is not None)
-        findings.append(_finding(content_id, score, found_by, near))
-    return sorted(findings, key=lambda finding: (-finding.score, finding.content_id))

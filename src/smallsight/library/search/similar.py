@@ -26,9 +26,10 @@ class Hashes:
     dhashes_N: np.ndarray
 
 
-def differing_bits(hashes: Hashes, row: int) -> np.ndarray:
+def bits_to(hashes: Hashes, phash: int, dhash: int) -> np.ndarray:
     """Return int64 [N]: the bits of 64 that differ from one picture, by the hash that differs more."""
-    return _distances(hashes, np.arange(len(hashes.content_ids_N)), np.array([row]))[:, 0]
+    one = Hashes(np.zeros(1, np.int64), np.array([phash], np.uint64), np.array([dhash], np.uint64))
+    return _distances(hashes, one)[:, 0]
 
 
 def near_groups(hashes: Hashes, max_bits: int) -> list[tuple[int, ...]]:
@@ -81,7 +82,7 @@ def _neighbours(hashes: Hashes, max_bits: int) -> dict[int, set[int]]:
         for rows in np.split(order, edges):
             for start in range(0, len(rows), _ROWS_PER_BLOCK):
                 block, rest = rows[start : start + _ROWS_PER_BLOCK], rows[start:]
-                near = np.argwhere(_distances(hashes, block, rest) <= max_bits)
+                near = np.argwhere(_distances(selected(hashes, block), selected(hashes, rest)) <= max_bits)
                 for one, other in zip(block[near[:, 0]].tolist(), rest[near[:, 1]].tolist(), strict=True):
                     if one != other:
                         found[one].add(other)
@@ -89,12 +90,12 @@ def _neighbours(hashes: Hashes, max_bits: int) -> dict[int, set[int]]:
     return found
 
 
-def _distances(hashes: Hashes, rows_A: np.ndarray, rows_B: np.ndarray) -> np.ndarray:
-    """Return int64 [A, B]: differing bits between rows, by the hash that differs more."""
-    by_structure_AB = np.bitwise_count(hashes.phashes_N[rows_A][:, None] ^ hashes.phashes_N[rows_B])
-    by_gradients_AB = np.bitwise_count(hashes.dhashes_N[rows_A][:, None] ^ hashes.dhashes_N[rows_B])
-    larger_AB: np.ndarray = np.maximum(by_structure_AB, by_gradients_AB).astype(np.int64)
-    return larger_AB
+def _distances(hashes: Hashes, others: Hashes) -> np.ndarray:
+    """Return int64 [N, M]: differing bits between both, by the hash that differs more."""
+    by_structure_NM = np.bitwise_count(hashes.phashes_N[:, None] ^ others.phashes_N)
+    by_gradients_NM = np.bitwise_count(hashes.dhashes_N[:, None] ^ others.dhashes_N)
+    larger_NM: np.ndarray = np.maximum(by_structure_NM, by_gradients_NM).astype(np.int64)
+    return larger_NM
 
 
 def _parts(hashes_N: np.ndarray, num_parts: int) -> list[np.ndarray]:

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from smallsight.library.search.query import Query
-from smallsight.library.search.similar import Hashes
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from smallsight.library.search.similar import Hashes
 
 NO_FILTERS = Query()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cached_property
 
 from smallsight.library.search.function_words import FUNCTION_WORDS
 from smallsight.library.search.word_forms import bases
@@ -13,11 +14,22 @@ _DERIVATIONS = ("ly", "ness", "less", "ful", "ment", "er", "est", "ers", "able",
 
 
 class WordList:
-    """A list of words; their inflections, derivations and compounds of two of them count as known too."""
+    """A list of words; their inflections, derivations and compounds of two of them count as known too.
 
-    def __init__(self, words: Iterable[str] = ()) -> None:
-        self._words = frozenset(words) | FUNCTION_WORDS
-        self.is_empty = len(self._words) == len(FUNCTION_WORDS)
+    ``read`` returns the words and is called on first use.
+    """
+
+    def __init__(self, read: Callable[[], Iterable[str]] = tuple) -> None:
+        self._read = read
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        return frozenset(self._read()) | FUNCTION_WORDS
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no list."""
+        return len(self._words) == len(FUNCTION_WORDS)
 
     def knows(self, word: str) -> bool:
         """Return whether a word, in the form of ``tokens``, is spelt right as far as the list can tell."""

@@ -8,7 +8,6 @@ from typing import Protocol
 
 import numpy as np
 import sqlalchemy as sa
-import structlog
 
 from smallsight.errors import PictureError, UnexpectedPictureError
 from smallsight.library.ledger import Stage, StageName
@@ -17,11 +16,12 @@ from smallsight.library.outcomes import Ended, Outcomes
 from smallsight.library.stages.stage_work import CONTENTS_PER_LEASE
 from smallsight.library.texts import renew_searchable, store_lines
 from smallsight.media.reading_size import is_paged
+from smallsight.policy.log import get_logger
 from smallsight.reading.text_line import TextLine
 from smallsight.reading.tiles import read_pages
 from smallsight.settings import Settings
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 READ = StageName("read")
 

@@ -24,7 +24,7 @@ def library(small, database, settings):
 
     def searcher(similarity):
         query_D = similarity * vectors_ND[0] + np.sqrt(1 - similarity**2) * np.eye(1, 64, 60)[0]
-        index = SqliteTextIndex(database, "toy", WordList(["weather", "forecast"]))
+        index = SqliteTextIndex(database, "toy", WordList(lambda: ["weather", "forecast"]))
         return Searcher(index, settings, lambda texts: np.stack([query_D] * len(texts)))
 
     return ids, searcher

@@ -15,7 +15,7 @@ WORDS = """passport password contract contact score core store party parts throw
 @pytest.fixture
 def spelling(database, settings):
     """A searcher by words that knows how some are spelt."""
-    return Searcher(SqliteTextIndex(database, words=WordList(WORDS)), settings)
+    return Searcher(SqliteTextIndex(database, words=WordList(lambda: WORDS)), settings)
 
 
 @pytest.mark.parametrize(

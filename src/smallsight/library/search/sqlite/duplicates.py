@@ -14,7 +14,6 @@ import numpy as np
 from smallsight.library.database import Database
 from smallsight.library.search.same_text import say_different_things
 from smallsight.library.search.similar import Hashes, near_groups, selected
-from smallsight.library.search.sqlite.matching import raw_cursor
 
 _LITTLE_DOUBT = 0.8  # confidence
 
@@ -43,8 +42,7 @@ def near_duplicates(database: Database, max_bits: int) -> list[tuple[int, ...]]:
     See ``near_groups`` and ``say_different_things``. Lines that were read with doubt do not count, and
     a picture without text stays with the first of its group.
     """
-    with database.reading() as connection:
-        cursor = raw_cursor(connection)
+    with database.cursor() as cursor:
         everything = read_hashes(cursor)
         rows = cursor.execute("SELECT content_id FROM search_text")
         present = np.fromiter((row[0] for row in rows), dtype=np.int64)
@@ -86,8 +84,8 @@ def _certain_texts(cursor: sqlite3.Cursor, content_ids: Sequence[int]) -> dict[i
 
 def duplicates(database: Database) -> list[Duplicates]:
     """Return the contents that have more than one present file, by content id."""
-    with database.reading() as connection:
-        rows = connection.exec_driver_sql(
+    with database.cursor() as cursor:
+        rows = cursor.execute(
             """SELECT picture.content_id, folder.path, picture.path
                FROM picture JOIN folder ON folder.id = picture.folder_id
                WHERE vanished_at_s IS NULL AND content_id IN (

@@ -5,18 +5,20 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from smallsight.library.database import Database
 from smallsight.library.search.query import Query
-from smallsight.library.search.similar import Hashes
 from smallsight.library.search.sqlite import matching, vocabulary
-from smallsight.library.search.sqlite.duplicates import read_hashes
-from smallsight.library.search.sqlite.shown import read_shown
-from smallsight.library.search.sqlite.vectors import VectorIndex, chunk_texts
+from smallsight.library.search.sqlite.shown import chunk_texts, read_shown
 from smallsight.library.search.text_index import Condition, Neighbour, ShownContent
 from smallsight.library.search.word_list import NO_WORDS, WordList
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from smallsight.library.search.similar import Hashes
+    from smallsight.library.search.sqlite.vectors import VectorIndex
 
 
 class SqliteTextIndex:
@@ -30,13 +32,17 @@ class SqliteTextIndex:
     ) -> None:
         self._words = words
         self._database = database
-        self._vectors = None if embedder_key is None else VectorIndex(database, embedder_key)
+        self._vectors: VectorIndex | None = None
+        if embedder_key is not None:
+            from smallsight.library.search.sqlite.vectors import VectorIndex  # noqa: PLC0415 - imports numpy
+
+            self._vectors = VectorIndex(database, embedder_key)
 
     @contextmanager
     def reading(self) -> Iterator[SqliteView]:
         """Yield a view within one read-only transaction."""
-        with self._database.reading() as connection:
-            yield SqliteView(matching.raw_cursor(connection), self._vectors, self._words)
+        with self._database.cursor() as cursor:
+            yield SqliteView(cursor, self._vectors, self._words)
 
 
 class SqliteView:
@@ -110,6 +116,8 @@ class SqliteView:
 
     def hashes(self) -> Hashes:
         """Read all hashes."""
+        from smallsight.library.search.sqlite.duplicates import read_hashes  # noqa: PLC0415 - imports numpy
+
         return read_hashes(self._cursor)
 
     def shown(self, content_ids: Sequence[int]) -> dict[int, ShownContent]:

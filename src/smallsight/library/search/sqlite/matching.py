@@ -9,21 +9,16 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-
-import numpy as np
-import sqlalchemy as sa
+from typing import TYPE_CHECKING
 
 from smallsight.library.search.index_terms import BOUNDARY, EVERY, folder_phrase, tag_mark
 from smallsight.library.search.query import Query
 from smallsight.library.search.text_index import Condition, WordForm
 
+if TYPE_CHECKING:
+    import numpy as np
+
 COLUMNS = ("name", "folder", "tags", "description", "ocr")
-
-
-def raw_cursor(connection: sa.Connection) -> sqlite3.Cursor:
-    """Return a cursor of the driver itself: it halves the cost of the many tiny statements of a search."""
-    driver: sqlite3.Connection = connection.connection.cursor().connection
-    return driver.cursor()
 
 
 def expression_of(condition: Condition) -> str:
@@ -71,6 +66,8 @@ def all_ids(cursor: sqlite3.Cursor, condition: Condition) -> np.ndarray:
     rows = cursor.execute(
         "SELECT rowid FROM search_index WHERE search_index MATCH ?", (expression_of(condition),)
     )
+    import numpy as np  # noqa: PLC0415 - a search by words does not need it
+
     return np.fromiter((row[0] for row in rows), dtype=np.int64)
 
 

@@ -38,6 +38,17 @@ def read_shown(cursor: sqlite3.Cursor, content_ids: Sequence[int]) -> dict[int, 
     return shown
 
 
+def chunk_texts(cursor: sqlite3.Cursor, chunk_ids: Sequence[int]) -> dict[int, str]:
+    """Return the texts of these chunks, for those that still exist."""
+    if not chunk_ids:
+        return {}
+    rows = cursor.execute(
+        "SELECT id, text FROM chunk WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(chunk_ids)),),
+    )
+    return dict(rows.fetchall())
+
+
 def _tags(cursor: sqlite3.Cursor, selection: tuple[str]) -> dict[int, list[str]]:
     tags: dict[int, list[str]] = defaultdict(list)
     for content_id, name in cursor.execute(

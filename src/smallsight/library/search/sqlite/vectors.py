@@ -7,10 +7,9 @@ count of deletions shows when to look for missing ones.
 from __future__ import annotations
 
 import hashlib
-import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from smallsight.library.database import Database
-from smallsight.library.search.sqlite.matching import raw_cursor
+from smallsight.library.search.sqlite.shown import chunk_texts
 from smallsight.library.search.sqlite.vector_file import (
     Stamp,
     VectorBlock,
@@ -99,8 +98,7 @@ class VectorIndex:
 
         query_D is of unit length.
         """
-        with self._database.reading() as connection:
-            cursor = raw_cursor(connection)
+        with self._database.cursor() as cursor:
             neighbours = self.neighbours(cursor, query_D, limit, min_similarity=min_similarity)
             texts = chunk_texts(cursor, [one.chunk_id for one in neighbours])
         return [
@@ -223,17 +221,6 @@ class VectorIndex:
         ).fetchone()[0]
         key = hashlib.sha256(self._embedder_key.encode()).hexdigest()[:16]
         return Path(database_path).with_name(f"vectors-{key}.f32")
-
-
-def chunk_texts(cursor: sqlite3.Cursor, chunk_ids: Sequence[int]) -> dict[int, str]:
-    """Return the texts of these chunks, for those that still exist."""
-    if not chunk_ids:
-        return {}
-    rows = cursor.execute(
-        "SELECT id, text FROM chunk WHERE id IN (SELECT value FROM json_each(?))",
-        (json.dumps(list(chunk_ids)),),
-    )
-    return dict(rows.fetchall())
 
 
 def _stamp(cursor: sqlite3.Cursor) -> Stamp:

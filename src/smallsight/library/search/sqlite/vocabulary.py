@@ -6,7 +6,6 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from smallsight.library.search.edit_distance import edit_distances
 from smallsight.library.search.word_list import NO_WORDS, WordList
 
 _MAX_CONTAINING = 128
@@ -106,6 +105,8 @@ def _near_terms(cursor: sqlite3.Cursor, word: str) -> dict[str, int]:
     candidates = _similar_terms(cursor, word, max_distance)
     if not candidates:
         return {}
+    from smallsight.library.search.edit_distance import edit_distances  # noqa: PLC0415 - imports numpy
+
     distances_N = edit_distances(word, candidates, max_distance)
     return {
         term: distance

@@ -85,13 +85,17 @@ def test_similar_pictures_then_similar_texts(small, searcher):
     gone = small.add(hashes=hashes(LOOK, LOOK), ocr="a friendly shark swims")
     small.add()
     small.vanish(gone)
-    hits = searcher.similar(one, limit=10)
+    found = searcher.similar(one, limit=10)
+    hits = found.hits
     assert [hit.content_id for hit in hits] == [near, far, text]
     assert hits[0].found_by == ("similar_picture", "similar_text")
     assert hits[1].found_by == ("similar_picture",)
     assert hits[2].found_by == ("similar_text",)
     assert hits[2].similarity > 0.5
-    assert [hit.content_id for hit in searcher.similar(one, limit=1)] == [near]
+    assert [hit.content_id for hit in searcher.similar(one, limit=1).hits] == [near]
+    assert (found.total, searcher.similar(one, limit=1).total) == (3, 3)
+    assert [hit.content_id for hit in searcher.similar(one, words="swam").hits] == [text]
+    assert searcher.similar(one, words="penguin").hits == ()
 
 
 def test_similar_to_nothing_in_the_library(small, searcher):

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from smallsight.library.search.sqlite.matching import raw_cursor
+from smallsight.library.database import raw_cursor
 from smallsight.library.search.sqlite.vocabulary import corrections, terms_containing
 
 

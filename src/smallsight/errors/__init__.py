@@ -1,0 +1,150 @@
+"""Every error Smallsight raises on purpose, with the exit code and HTTP status each one means.
+
+::
+
+    SmallsightError                    exit 1   HTTP 500
+    ├── SettingsError                  exit 2   400   a setting, flag, variable or state file is invalid
+    ├── ArgumentError                  exit 2   400   an argument or a field of a request cannot be used
+    │   ├── InvalidTextError           exit 2   400   text with half of a character, or not UTF-8
+    │   └── UnknownKeyError            exit 3   404   the server has no key of this name
+    ├── PictureError                   exit 4   422   something is wrong with one picture
+    │   ├── PictureNotFoundError       exit 3   404   no such file, or not readable
+    │   ├── UnsupportedFormatError     exit 4   415   not one of the picture formats that are read
+    │   ├── PictureTooLargeError       exit 4   413   over a limit: bytes, pixels, sides or frames
+    │   ├── CorruptPictureError        exit 4   422   the bytes do not decode
+    │   ├── MissingDecoderError        exit 5   501   its format needs an extra; also a MissingExtraError
+    │   ├── DecoderFailedError         exit 4   422   the decoder ran out of time or memory, or crashed
+    │   └── UnexpectedPictureError     exit 4   422   a fault of ours or of a library met it
+    ├── ModelError                     exit 4   500   something is wrong with one model
+    │   ├── UnknownModelError          exit 3   404   no such name, folder or files
+    │   ├── ModelUnavailableError      exit 5   503   its files are not on this machine
+    │   ├── ModelClosedError           exit 1   503   it was closed before or during the call
+    │   ├── ModelNotRunnableError      exit 5   501   this release cannot run it yet
+    │   ├── BrokenCheckpointError      exit 4   500   its files are damaged or incomplete
+    │   ├── PromptTooLongError         exit 4   400   more tokens than the model's context
+    │   ├── DownloadError              exit 5   502   fetching files failed
+    │   └── RemoteModelError           exit 5   502   the server that runs it does not answer
+    ├── MissingExtraError              exit 5   501   an optional package is not installed
+    ├── LibraryError                   exit 4   500   something is wrong with the library of pictures
+    │   ├── LibraryBusyError           exit 6   409   another process is writing to it
+    │   ├── LibraryMissingError        exit 3   404   nothing has been indexed yet
+    │   ├── LibraryDamagedError        exit 4   500   the database fails its integrity check
+    │   ├── NotInLibraryError          exit 3   404   no such picture, folder or tag
+    │   └── FolderError                exit 3   400   a folder cannot be added or scanned
+    │       └── FolderMissingError     exit 8   404   its disk is probably not connected
+    ├── ServerError                    exit 1   500   something is wrong with one request to the server
+    │   ├── BadRequestError            exit 2   400   a field is missing, invalid, or not supported
+    │   ├── NotAuthorisedError         exit 2   401   no key, or an unknown one
+    │   ├── ForbiddenError             exit 2   403   the key or the page's origin does not allow this
+    │   ├── RequestTooLargeError       exit 4   413   a body over the limit
+    │   ├── RequestTooSlowError        exit 1   408   a body that did not arrive in time
+    │   ├── TooManyRequestsError       exit 6   429   too many requests are in progress
+    │   ├── ServerStoppingError        exit 6   503   the server accepts no new requests
+    │   └── AddressInUseError          exit 6   503   another program listens on the server's address
+    ├── StorageError                   exit 7   507   the disk is full, or a folder cannot be written to
+    └── OutOfResourcesError            exit 7   507   memory ran out
+        └── MemoryBudgetError          exit 7   503   a model does not fit beside those in use
+
+Exit code 0 is success, 130 is "interrupted by the user". A message says what failed and its value,
+then what was allowed; ``hint`` says what to do about it.
+"""
+
+from __future__ import annotations
+
+from smallsight.errors.library import (
+    FolderError,
+    FolderMissingError,
+    LibraryBusyError,
+    LibraryDamagedError,
+    LibraryError,
+    LibraryMissingError,
+    NotInLibraryError,
+)
+from smallsight.errors.models import (
+    BrokenCheckpointError,
+    DownloadError,
+    ModelClosedError,
+    ModelError,
+    ModelNotRunnableError,
+    ModelUnavailableError,
+    PromptTooLongError,
+    RemoteModelError,
+    UnknownModelError,
+)
+from smallsight.errors.pictures import (
+    CorruptPictureError,
+    DecoderFailedError,
+    MissingDecoderError,
+    PictureError,
+    PictureNotFoundError,
+    PictureTooLargeError,
+    UnexpectedPictureError,
+    UnsupportedFormatError,
+)
+from smallsight.errors.root import (
+    ArgumentError,
+    InvalidTextError,
+    MemoryBudgetError,
+    MissingExtraError,
+    OutOfResourcesError,
+    SettingsError,
+    SmallsightError,
+    StorageError,
+    UnknownKeyError,
+)
+from smallsight.errors.server import (
+    AddressInUseError,
+    BadRequestError,
+    ForbiddenError,
+    NotAuthorisedError,
+    RequestTooLargeError,
+    RequestTooSlowError,
+    ServerError,
+    ServerStoppingError,
+    TooManyRequestsError,
+)
+
+__all__ = [
+    "AddressInUseError",
+    "ArgumentError",
+    "BadRequestError",
+    "BrokenCheckpointError",
+    "CorruptPictureError",
+    "DecoderFailedError",
+    "DownloadError",
+    "FolderError",
+    "FolderMissingError",
+    "ForbiddenError",
+    "InvalidTextError",
+    "LibraryBusyError",
+    "LibraryDamagedError",
+    "LibraryError",
+    "LibraryMissingError",
+    "MemoryBudgetError",
+    "MissingDecoderError",
+    "MissingExtraError",
+    "ModelClosedError",
+    "ModelError",
+    "ModelNotRunnableError",
+    "ModelUnavailableError",
+    "NotAuthorisedError",
+    "NotInLibraryError",
+    "OutOfResourcesError",
+    "PictureError",
+    "PictureNotFoundError",
+    "PictureTooLargeError",
+    "PromptTooLongError",
+    "RemoteModelError",
+    "RequestTooLargeError",
+    "RequestTooSlowError",
+    "ServerError",
+    "ServerStoppingError",
+    "SettingsError",
+    "SmallsightError",
+    "StorageError",
+    "TooManyRequestsError",
+    "UnexpectedPictureError",
+    "UnknownKeyError",
+    "UnknownModelError",
+    "UnsupportedFormatError",
+]

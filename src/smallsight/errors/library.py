@@ -1,0 +1,58 @@
+"""Errors about the library of pictures."""
+
+from __future__ import annotations
+
+from smallsight.errors.root import SmallsightError
+
+
+class LibraryError(SmallsightError):
+    """Something is wrong with the library of pictures."""
+
+    code = "library_error"
+    exit_code = 4
+
+
+class LibraryBusyError(LibraryError):
+    """Another process is writing to the library."""
+
+    code = "library_busy"
+    exit_code = 6
+    http_status = 409
+
+
+class LibraryMissingError(LibraryError):
+    """Nothing has been indexed in this data folder yet."""
+
+    code = "library_missing"
+    exit_code = 3
+    http_status = 404
+
+
+class LibraryDamagedError(LibraryError):
+    """The database fails its integrity check, or was written by a newer version."""
+
+    code = "library_damaged"
+
+
+class NotInLibraryError(LibraryError):
+    """No such picture, folder or tag in the library."""
+
+    code = "not_in_library"
+    exit_code = 3
+    http_status = 404
+
+
+class FolderError(LibraryError):
+    """A folder cannot be added or scanned."""
+
+    code = "bad_folder"
+    exit_code = 3
+    http_status = 400
+
+
+class FolderMissingError(FolderError):
+    """A folder of the library is not there, or empty: its disk is probably not connected."""
+
+    code = "folder_missing"
+    exit_code = 8
+    http_status = 404

@@ -1,0 +1,89 @@
+"""Errors about one request to the server, or about its address."""
+
+from __future__ import annotations
+
+from smallsight.errors.root import SmallsightError
+
+
+class ServerError(SmallsightError):
+    """One request to the server cannot be answered.
+
+    ``param`` names the offending field; ``retry_after_s`` is the number of seconds to wait before a retry.
+    """
+
+    code = "server_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        param: str | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.param = param
+        self.retry_after_s = retry_after_s
+
+
+class BadRequestError(ServerError):
+    """A field is missing, invalid, or requests something that this release does not support."""
+
+    code = "bad_request"
+    exit_code = 2
+    http_status = 400
+
+
+class NotAuthorisedError(ServerError):
+    """The request has no key, or an unknown one."""
+
+    code = "invalid_api_key"
+    exit_code = 2
+    http_status = 401
+
+
+class ForbiddenError(ServerError):
+    """The key does not allow this, or the request comes from a page of another site."""
+
+    code = "forbidden"
+    exit_code = 2
+    http_status = 403
+
+
+class RequestTooLargeError(ServerError):
+    """The body of a request is over the limit."""
+
+    code = "request_too_large"
+    exit_code = 4
+    http_status = 413
+
+
+class RequestTooSlowError(ServerError):
+    """The body of a request did not arrive in time."""
+
+    code = "request_too_slow"
+    http_status = 408
+
+
+class TooManyRequestsError(ServerError):
+    """Too many requests are in progress."""
+
+    code = "too_many_requests"
+    exit_code = 6
+    http_status = 429
+
+
+class ServerStoppingError(ServerError):
+    """The server finishes open requests and accepts no new ones."""
+
+    code = "server_stopping"
+    exit_code = 6
+    http_status = 503
+
+
+class AddressInUseError(ServerError):
+    """Another program listens on the server's address."""
+
+    code = "address_in_use"
+    exit_code = 6
+    http_status = 503
