@@ -12,14 +12,17 @@ from smallsight.cli.demo import demo
 from smallsight.cli.describe import describe
 from smallsight.cli.doctor import doctor
 from smallsight.cli.duplicates import duplicates
+from smallsight.cli.edit import edit
 from smallsight.cli.index import folders_app, index
 from smallsight.cli.library import library_app
 from smallsight.cli.lost import lost_app
 from smallsight.cli.output import JsonFlag, QuietFlag, begin_invocation, get_output
-from smallsight.cli.picture import edit, show
+from smallsight.cli.picture import show
 from smallsight.cli.search import search, separate_minus_words
 from smallsight.cli.serve import serve
 from smallsight.cli.settings import settings
+from smallsight.cli.tags import tags_app
+from smallsight.cli.undo import redo, undo
 from smallsight.errors import SmallsightError
 from smallsight.policy.shown_text import on_one_line, shortened
 from smallsight.version import __version__
@@ -39,8 +42,9 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich help costs half of the start-up time
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, describe, index, search, show, edit, duplicates):
+for command in (demo, describe, index, search, show, edit, undo, redo, duplicates):
     app.command()(command)
+app.add_typer(tags_app, name="tags")
 app.add_typer(folders_app, name="folders")
 app.add_typer(lost_app, name="lost")
 app.add_typer(library_app, name="library")

@@ -79,11 +79,7 @@ class Database:
 
         Raises LibraryMissingError if there is none; a library of an older version is migrated first.
         """
-        if not path.is_file():
-            raise LibraryMissingError(
-                f"There is no library in {path.parent} yet.",
-                hint="run `smallsight index FOLDER` to create one.",
-            )
+        require_library(path)
         with storage_errors(path):
             refuse_emptied(path)  # first: on opening, SQLite deletes the log of an empty file
             database = cls(path, None)
@@ -164,6 +160,15 @@ class Database:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def require_library(path: Path) -> None:
+    """Raise LibraryMissingError if there is no library at path."""
+    if not path.is_file():
+        raise LibraryMissingError(
+            f"There is no library in {path.parent} yet.",
+            hint="run `smallsight index FOLDER` to create one.",
+        )
 
 
 def _writer_engine(path: Path) -> sa.Engine:

@@ -11,16 +11,13 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from smallsight.errors import FolderError, InvalidTextError, NotInLibraryError
+from smallsight.errors import FolderError, NotInLibraryError
 from smallsight.library.database import Database
-from smallsight.library.kinship import twins_of
+from smallsight.library.edits import WordChange, edit_contents
 from smallsight.library.ledger import OutcomeStatus
 from smallsight.library.schema import chunk, content, content_tag, folder, outcome, picture, tag
 from smallsight.library.search.sqlite.duplicates import duplicates, near_duplicates
 from smallsight.library.search.sqlite.search_text import refresh_search_text
-from smallsight.library.stages.describe import DESCRIBE
-from smallsight.library.stages.read import READ
-from smallsight.library.texts import add_tags, remove_tags, renew_searchable
 from smallsight.media.file_kinds import FileKind, kind_of_file
 from smallsight.policy.valid_text import is_valid_text
 
@@ -231,38 +228,13 @@ class Library:
 
         An empty description or text lets the machine write the field again.
         """
-        for what, text in (("The description", description), ("The text", ocr_text)):
-            if text is not None and not is_valid_text(text):
-                raise InvalidTextError.of(what)
-        if not all(map(is_valid_text, (*tags_added, *tags_removed))):
-            raise InvalidTextError.of("A tag")
-        changes: dict[str, str | None] = {}
-        if description is not None:
-            changes |= {
-                "description": description.strip() or None,
-                "description_source": "human" if description.strip() else None,
-                "description_model": None,
-            }
-        if ocr_text is not None:
-            changes |= {
-                "ocr_text": ocr_text.strip() or None,
-                "ocr_source": "human" if ocr_text.strip() else None,
-            }
-        reopened = [
-            stage
-            for stage, text in ((DESCRIBE, description), (READ, ocr_text))
-            if text is not None and not text.strip()
-        ]
-        with self._database.writing() as connection:
-            for same_id in (content_id, *twins_of(connection, content_id)):
-                if changes:
-                    connection.execute(content.update().where(content.c.id == same_id).values(**changes))
-                connection.execute(
-                    outcome.delete().where(outcome.c.content_id == same_id, outcome.c.stage.in_(reopened))
-                )
-                add_tags(connection, same_id, tags_added)
-                remove_tags(connection, same_id, tags_removed)
-                renew_searchable(connection, [same_id])
+        change = WordChange(
+            description=description,
+            text=ocr_text,
+            tags_added=tuple(name for name in tags_added if name.strip()),
+            tags_removed=tuple(name for name in tags_removed if name.strip()),
+        )
+        edit_contents(self._database, [content_id], change)
         return self.details(content_id)
 
 

@@ -116,7 +116,7 @@ def add_tags(connection: sa.Connection, content_id: int, names: Iterable[str]) -
             continue
         connection.execute(
             insert(content_tag)
-            .values(content_id=content_id, tag_id=_tag_id(connection, name, folded), source="human")
+            .values(content_id=content_id, tag_id=tag_id_of(connection, name, folded), source="human")
             .on_conflict_do_update(index_elements=["content_id", "tag_id"], set_={"source": "human"})
         )
         connection.execute(
@@ -136,7 +136,7 @@ def remove_tags(connection: sa.Connection, content_id: int, names: Iterable[str]
         connection.execute(
             insert(refused_tag).values(content_id=content_id, folded=row.folded).on_conflict_do_nothing()
         )
-    _detach_tags(connection, content_id, [row.id for row in current])
+    detach_tags(connection, content_id, [row.id for row in current])
 
 
 def store_machine_tags(connection: sa.Connection, content_id: int, names: Iterable[str]) -> bool:
@@ -160,22 +160,22 @@ def store_machine_tags(connection: sa.Connection, content_id: int, names: Iterab
     wanted = {folded: name for name in names if (folded := normalise(name).strip()) and folded not in refused}
     added = [folded for folded in wanted if folded not in current]
     for folded in added:
-        tag_id = _tag_id(connection, wanted[folded], folded)
+        tag_id = tag_id_of(connection, wanted[folded], folded)
         connection.execute(
             content_tag.insert().values(content_id=content_id, tag_id=tag_id, source="machine")
         )
     outdated = [row.id for folded, row in current.items() if row.source == "machine" and folded not in wanted]
-    _detach_tags(connection, content_id, outdated)
+    detach_tags(connection, content_id, outdated)
     return bool(added or outdated)
 
 
-def _tag_id(connection: sa.Connection, name: str, folded: str) -> int:
+def tag_id_of(connection: sa.Connection, name: str, folded: str) -> int:
     """Return the id of the tag with this folded form, creating it with this name if there is none."""
     connection.execute(insert(tag).values(name=name.strip(), folded=folded).on_conflict_do_nothing())
     return int(connection.execute(sa.select(tag.c.id).where(tag.c.folded == folded)).scalar_one())
 
 
-def _detach_tags(connection: sa.Connection, content_id: int, tag_ids: Sequence[int]) -> None:
+def detach_tags(connection: sa.Connection, content_id: int, tag_ids: Sequence[int]) -> None:
     """Remove tags from a content, and delete those that no content has any more."""
     connection.execute(
         content_tag.delete().where(content_tag.c.content_id == content_id, content_tag.c.tag_id.in_(tag_ids))

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from smallsight.catalog.text_model import find_text_model
-from smallsight.library.database import Database
+from smallsight.library.database import Database, require_library
 from smallsight.library.library import Library
 from smallsight.library.search.searcher import Searcher
 from smallsight.library.search.sqlite.index import SqliteTextIndex
@@ -33,8 +33,16 @@ class Application:
     and for changes of folders, which only one process can do at a time.
     """
 
-    def __init__(self, settings: Settings, *, for_writing: bool, for_run: bool = False) -> None:
-        configure_logging(settings.log_level, settings.log_format)
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        for_writing: bool,
+        for_run: bool = False,
+        configures_logging: bool = True,
+    ) -> None:
+        if configures_logging:
+            configure_logging(settings.log_level, settings.log_format)
         self.settings = settings
         self.resources = ExitStack()
         path = settings.database_path
@@ -46,6 +54,12 @@ class Application:
         self.database = self.resources.enter_context(opened)
         self.library = Library(self.database)
         self._words_only = False
+
+    @classmethod
+    def for_editing(cls, settings: Settings, *, configures_logging: bool = True) -> Application:
+        """Open an existing library for edits; raises LibraryMissingError."""
+        require_library(settings.database_path)
+        return Application(settings, for_writing=True, configures_logging=configures_logging)
 
     def __enter__(self) -> Self:
         return self
@@ -81,10 +95,20 @@ class Application:
     def searcher(self) -> Searcher:
         """The search over the library; semantic only with an embedder."""
         embedder = None if self._words_only else self.embedder
+        if embedder is None:
+            return self.word_searcher
+        index = SqliteTextIndex(self.database, embedder.key, self._words)
+        return Searcher(index, self.settings, embedder.embed)
+
+    @cached_property
+    def word_searcher(self) -> Searcher:
+        """The search by words alone, which needs no model."""
+        return Searcher(SqliteTextIndex(self.database, None, self._words), self.settings)
+
+    @cached_property
+    def _words(self) -> WordList:
         model_dir = find_text_model(self.settings)
-        words = NO_WORDS if model_dir is None else WordList(read_whole_words(model_dir))
-        index = SqliteTextIndex(self.database, None if embedder is None else embedder.key, words)
-        return Searcher(index, self.settings, None if embedder is None else embedder.embed)
+        return NO_WORDS if model_dir is None else WordList(read_whole_words(model_dir))
 
     def use_words_only(self) -> None:
         """Search without loading the embedder; call it before the first search."""
