@@ -28,7 +28,6 @@
     │   ├── LibraryBusyError           exit 6   409   another process is writing to it
     │   ├── LibraryMissingError        exit 3   404   nothing has been indexed yet
     │   ├── LibraryDamagedError        exit 4   500   the database fails its integrity check
-    │   ├── LibraryClosedError         exit 1   503   it was closed before the call
     │   ├── NotInLibraryError          exit 3   404   no such picture, folder or tag
     │   └── FolderError                exit 3   400   a folder cannot be added or scanned
     │       └── FolderMissingError     exit 8   404   its disk is probably not connected
@@ -273,14 +272,6 @@ class LibraryDamagedError(LibraryError):
     """The database fails its integrity check, or was written by a newer version."""
 
     code = "library_damaged"
-
-
-class LibraryClosedError(LibraryError):
-    """The library was closed before the call."""
-
-    code = "library_closed"
-    exit_code = 1
-    http_status = 503
 
 
 class NotInLibraryError(LibraryError):

@@ -5,25 +5,43 @@ from __future__ import annotations
 import os
 import pty
 import select
+import shutil
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+from tiny_bert import write_tiny_bert
 
 from .conftest import Command
 
 NUM_PICTURES = 24
 
 
-@pytest.fixture
-def pictures(smallsight: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("SMALLSIGHT_INDEX__OCR", "false")
-    folder = tmp_path / "pictures"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an indexed library in ``home`` and its pictures, which no test changes."""
+    folder = tmp_path_factory.mktemp("editing")
+    (folder / "pictures").mkdir()
     for number in range(NUM_PICTURES):
-        Image.new("RGB", (30, 20), (10 * number, 5, 200)).save(folder / f"cat {number:02}.png")
-    smallsight.run("index", folder, "--quiet")
+        Image.new("RGB", (30, 20), (10 * number, 5, 200)).save(folder / "pictures" / f"cat {number:02}.png")
+    write_tiny_bert(folder / "bert")
+    settings = (
+        f'[index]\nocr = false\n[embedding]\nmodel_dir = "{folder / "bert"}"\n[search]\nmin_similarity = 1\n'
+    )
+    command = Command(folder / "home")
+    command.home.mkdir()
+    (command.home / "smallsight.toml").write_text(settings)
+    command.run("index", folder / "pictures", "--quiet")
     return folder
+
+
+@pytest.fixture
+def pictures(smallsight: Command, indexed: Path) -> Path:
+    """Pictures that are in the library of the command, which is a copy."""
+    shutil.rmtree(smallsight.home)
+    shutil.copytree(indexed / "home", smallsight.home)
+    return indexed / "pictures"
 
 
 def test_several_pictures_are_edited_and_the_others_named(smallsight: Command, pictures: Path):

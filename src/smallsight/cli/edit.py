@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from smallsight.library.word_state import Changes
     from smallsight.services.application import Application
 
+_DONE = (
+    "[dim]Words are searchable now; `smallsight index` updates the search by meaning. "
+    "`smallsight undo` takes the edit back.[/]"
+)
 _MAX_UNASKED = 20  # pictures of a search that are changed without a question
 _MAX_LINES = 20
 _PROGRESS_FROM = 100
@@ -83,10 +87,7 @@ def edit(
             _report_many(out, chosen, report)
         _report_missing_tags(out, application, chosen, report)
     if report.changed:
-        out.note(
-            "[dim]Words are searchable now; `smallsight index` updates the search by meaning. "
-            "`smallsight undo` takes the edit back.[/]"
-        )
+        out.note(_DONE)
     if chosen.problems:
         raise typer.Exit(chosen.problems[0][1].exit_code)
 

@@ -143,7 +143,7 @@ class PictureOpener:
         hint = "pass a path, a file or its bytes, a PIL image or a uint8 array [H, W, 3]."
         if hasattr(picture, "__array__"):  # a tensor of another library, whose shape and range are unknown
             hint = "make it a uint8 array [height, width, 3] with values from 0 to 255, or a PIL image."
-        raise UnsupportedFormatError(f"A {type(picture).__name__} is not a picture.", hint=hint)
+        raise UnsupportedFormatError(f"A value of type {type(picture).__name__} is not a picture.", hint=hint)
 
     def _decode(self, data: bytes) -> Image.Image:
         decoded = self._decoder.decode(data, max_side_px=self._limits.max_image_side_px)

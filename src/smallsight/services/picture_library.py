@@ -11,7 +11,7 @@ from typing import Any, Self, TypeAlias
 
 import structlog
 
-from smallsight.errors import ArgumentError, LibraryClosedError, LibraryMissingError
+from smallsight.errors import ArgumentError, LibraryError, LibraryMissingError
 from smallsight.library.edit_journal import JournalEntry, list_edits
 from smallsight.library.edits import EditReport, WordChange, edit_contents
 from smallsight.library.library import FolderSummary
@@ -65,7 +65,7 @@ class PictureLibrary:
     """An open library of pictures. Close it, or use it in ``with``; it may be used from any thread.
 
     It holds no lock between calls, so that other programs, and the command line, use the library meanwhile.
-    Methods raise SmallsightError: LibraryMissingError until something was indexed, LibraryClosedError after
+    Methods raise SmallsightError: LibraryMissingError until something was indexed, LibraryError after
     ``close``, NotInLibraryError for a picture or tag that is not there.
     """
 
@@ -110,7 +110,9 @@ class PictureLibrary:
         ``search.limit``, and at most 10,000.
         """
         if not isinstance(query, str):
-            raise ArgumentError(f"A {type(query).__name__} is not a search.", hint="pass a str.")
+            raise ArgumentError(
+                f"A value of type {type(query).__name__} is not a search.", hint="pass a str."
+            )
         if mode not in list(Mode):
             raise ArgumentError(f"mode cannot be {mode!r}.", hint=f"use {', '.join(Mode)}.")
         application = self._reading()
@@ -247,7 +249,7 @@ class PictureLibrary:
 
     def _require_open(self) -> None:
         if self._is_closed:
-            raise LibraryClosedError(
+            raise LibraryError(
                 "The library has been closed.", hint="open it again with smallsight.open_library."
             )
 

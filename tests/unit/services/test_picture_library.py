@@ -15,20 +15,29 @@ from contract.checkout import GUIDE
 from smallsight.errors import (
     ArgumentError,
     LibraryBusyError,
-    LibraryClosedError,
+    LibraryError,
     LibraryMissingError,
     NotInLibraryError,
     SettingsError,
 )
 from smallsight.services.library_results import IndexProgress
 from smallsight.services.picture_library import PictureLibrary, open_library
+from tiny_bert import write_tiny_bert
 
 NAMES = ("cat", "tiger cat", "lighthouse")
 
 
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_bert(tmp_path_factory.mktemp("bert"))
+
+
 @pytest.fixture(autouse=True)
-def without_ocr(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bert: Path) -> None:
+    """No OCR, and a random model instead of one that knows meanings."""
     monkeypatch.setenv("SMALLSIGHT_INDEX__OCR", "false")
+    monkeypatch.setenv("SMALLSIGHT_EMBEDDING__MODEL_DIR", str(bert))
+    monkeypatch.setenv("SMALLSIGHT_SEARCH__MIN_SIMILARITY", "1")
     monkeypatch.setenv("SMALLSIGHT_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("HOME", str(tmp_path))
 
@@ -73,7 +82,7 @@ def test_progress_counts_up_to_the_total(pictures: Path):
         result = library.index([str(pictures)], on_progress=seen.append)
     assert (result.found, result.added, result.is_complete, result.problems) == (3, 3, True, ())
     last = {now.activity: now for now in seen if now.total is not None}
-    assert last["Reading pictures"].done == 3
+    assert last["Looking at pictures"].done == 3
     assert all(now.done == now.total for now in last.values())
 
 
@@ -102,14 +111,14 @@ def test_edits_are_seen_by_searches_and_undone(library: PictureLibrary, pictures
     again = library.edit([pictures / "cat.png", pictures / "cat.png"], add_tags=["cats"], remove_tags=["dog"])
     assert (again.edit, again.unchanged, again.tags_not_there) == (None, (pictures / "cat.png",), ("dog",))
     assert library.search("tag:cats").total == 2
-    assert library.rename_tag("cats", "pets").changed == result.changed
+    assert set(library.rename_tag("cats", "pets").changed) == set(result.changed)
     assert [one.num_contents for one in library.edits()] == [2, 2]
     assert library.undo(result.edit).num_restored == 2
     assert library.details(pictures / "cat.png").tags == ("pets",)
     assert library.redo().summary == result_summary(library)
     assert library.merge_tags(["pets"], "animals").edit
     assert [one.name for one in library.tags()] == ["animals"]
-    assert library.remove_tag("animals").changed == result.changed
+    assert set(library.remove_tag("animals").changed) == set(result.changed)
 
 
 def result_summary(library: PictureLibrary) -> str:
@@ -177,7 +186,7 @@ def test_a_closed_library_says_so(pictures: Path):
         library.tags,
         library.undo,
     ):
-        with pytest.raises(LibraryClosedError, match="has been closed"):
+        with pytest.raises(LibraryError, match="has been closed"):
             call()
 
 
@@ -196,7 +205,7 @@ def test_wrong_arguments_are_sentences(library: PictureLibrary, pictures: Path):
     for call, words in (
         (lambda: library.search("cat", mode="fuzzy"), "mode cannot be 'fuzzy'"),
         (lambda: library.search("cat", limit=0), "limit cannot be 0"),
-        (lambda: library.search(None), "A NoneType is not a search"),  # type: ignore[arg-type]
+        (lambda: library.search(None), "type NoneType is not a search"),  # type: ignore[arg-type]
         (lambda: library.edit(cat), "Nothing to change"),
         (lambda: library.edit(cat, add_tags=""), "A tag cannot be empty"),
         (lambda: open_library(cat, settings=smallsight.settings.Settings()), "settings holds every setting"),
