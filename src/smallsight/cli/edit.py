@@ -81,10 +81,8 @@ def edit(
             if change.has_text and len(chosen.paths) > 1:
                 confirm(out, f"Give {len(chosen.paths):,} pictures the same words", yes=yes)
         report = _edit(out, application, chosen, change)
-        if search is None and len(pictures or []) == 1:
-            _report_one(out, application, chosen, report)
-        else:
-            _report_many(out, chosen, report)
+        is_one = search is None and len(pictures or []) == 1
+        (_report_one if is_one else _report_many)(out, application, chosen, report)
         _report_missing_tags(out, application, chosen, report)
     if report.changed:
         out.note(_DONE)
@@ -112,13 +110,13 @@ def _check(change: WordChange, pictures: Sequence[Path] | None, search: str | No
 def _named(application: Application, pictures: Sequence[Path]) -> _Chosen:
     """Look paths up; one alone that is not in the library raises its error."""
     chosen = _Chosen()
-    for path in pictures:
-        try:
-            chosen.paths.setdefault(application.library.find_content(path), path)
-        except SmallsightError as error:
-            if len(pictures) == 1:
-                raise
-            chosen.problems.append((path, error))
+    for path, found in application.library.find_contents(pictures).items():
+        if isinstance(found, int):
+            chosen.paths.setdefault(found, path)
+        elif len(pictures) == 1:
+            raise found
+        else:
+            chosen.problems.append((path, found))
     return chosen
 
 
@@ -170,7 +168,7 @@ def _report_one(out: Output, application: Application, chosen: _Chosen, report: 
     report_details(out, details, application.thumbnail(details.sha256), side_px)
 
 
-def _report_many(out: Output, chosen: _Chosen, report: EditReport) -> None:
+def _report_many(out: Output, _: Application, chosen: _Chosen, report: EditReport) -> None:
     num_changed = sum(content_id in report.changed for content_id in chosen.paths)
     if not out.json:
         if len(chosen.paths) <= _MAX_LINES:

@@ -19,11 +19,11 @@ from smallsight.library.schema import content, outcome
 from smallsight.library.search.tokens import normalise
 from smallsight.library.stages.describe import DESCRIBE
 from smallsight.library.stages.read import READ
-from smallsight.library.texts import add_tags, remove_tags, renew_searchable
+from smallsight.library.texts import add_tags_to, remove_tags_from, renew_searchable
 from smallsight.library.word_state import TAG, Changes, WordRows, differences, read_states, text_columns
 from smallsight.policy.valid_text import is_valid_text
 
-CONTENTS_PER_TURN = 50
+CONTENTS_PER_TURN = 32
 PAUSE_S = 0.012  # longer than the longest wait of a process that wants to write, so that it gets its turn
 _MAX_SUMMARY_CHARS = 60
 
@@ -176,8 +176,7 @@ def change_contents(
 
 
 def _with_twins(connection: sa.Connection, content_ids: Sequence[int]) -> list[int]:
-    twins = [twin for content_id in content_ids for twin in twins_of(connection, content_id)]
-    return list(dict.fromkeys([*content_ids, *twins]))
+    return [*content_ids, *twins_of(connection, *content_ids)]
 
 
 def _apply(connection: sa.Connection, content_ids: Sequence[int], change: WordChange) -> None:
@@ -199,6 +198,5 @@ def _apply(connection: sa.Connection, content_ids: Sequence[int], change: WordCh
         connection.execute(
             outcome.delete().where(outcome.c.content_id.in_(content_ids), outcome.c.stage.in_(reopened))
         )
-    for content_id in content_ids:
-        add_tags(connection, content_id, change.tags_added)
-        remove_tags(connection, content_id, change.tags_removed)
+    add_tags_to(connection, content_ids, change.tags_added)
+    remove_tags_from(connection, content_ids, change.tags_removed)

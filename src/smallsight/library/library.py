@@ -6,6 +6,7 @@ Owns reading and editing. The indexer fills the library, and the searcher search
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,23 +152,17 @@ class Library:
 
     def find_content(self, path: Path) -> int:
         """Return the content id of the file at path; raises NotInLibraryError if it was never indexed."""
-        wanted = path.expanduser().absolute()
-        if not is_valid_text(str(wanted)):
-            raise NotInLibraryError(f"Not in the library: {wanted}", hint=_RENAME)
+        found = self.find_contents([path])[path]
+        if isinstance(found, NotInLibraryError):
+            raise found
+        return found
+
+    def find_contents(self, paths: Sequence[Path]) -> dict[Path, int | NotInLibraryError]:
+        """Return for each path the content id of its file, or why there is none."""
         with self._database.reading() as connection:
-            for candidate in dict.fromkeys([wanted, wanted.parent.resolve() / wanted.name]):
-                for known in connection.execute(sa.select(folder.c.id, folder.c.path)):
-                    if not candidate.is_relative_to(known.path):
-                        continue
-                    content_id = connection.execute(
-                        sa.select(picture.c.content_id).where(
-                            picture.c.folder_id == known.id,
-                            picture.c.path == candidate.relative_to(known.path).as_posix(),
-                        )
-                    ).scalar()
-                    if content_id is not None:
-                        return int(content_id)
-        raise _not_in_library(wanted)
+            roots = connection.execute(sa.select(folder.c.id, folder.c.path)).all()
+            known = [(row.id, Path(row.path)) for row in roots]
+            return {path: _find(connection, known, path) for path in paths}
 
     def duplicates(self) -> list[tuple[Path, ...]]:
         """Return groups of files with the same bytes."""
@@ -236,6 +231,28 @@ class Library:
         )
         edit_contents(self._database, [content_id], change)
         return self.details(content_id)
+
+
+def _find(
+    connection: sa.Connection, folders: Sequence[tuple[int, Path]], path: Path
+) -> int | NotInLibraryError:
+    wanted = path.expanduser().absolute()
+    if not is_valid_text(str(wanted)):
+        return NotInLibraryError(f"Not in the library: {wanted}", hint=_RENAME)
+    for is_resolved in (False, True):
+        candidate = wanted.parent.resolve() / wanted.name if is_resolved else wanted
+        for folder_id, root in folders:
+            if not candidate.is_relative_to(root):
+                continue
+            content_id = connection.execute(
+                sa.select(picture.c.content_id).where(
+                    picture.c.folder_id == folder_id,
+                    picture.c.path == candidate.relative_to(root).as_posix(),
+                )
+            ).scalar()
+            if content_id is not None:
+                return int(content_id)
+    return _not_in_library(wanted)
 
 
 def _not_in_library(path: Path) -> NotInLibraryError:

@@ -12,7 +12,7 @@ from smallsight.errors import ArgumentError, NotInLibraryError
 from smallsight.library.database import Database
 from smallsight.library.edits import Advance, EditReport, change_contents, folded_tag, in_few_words
 from smallsight.library.schema import content_tag, picture, refused_tag, tag
-from smallsight.library.texts import add_tags, remove_tags
+from smallsight.library.texts import add_tags_to, remove_tags_from
 
 _ALL = 1_000_000
 
@@ -88,8 +88,7 @@ def remove_tag(database: Database, name: str, advance: Advance | None = None) ->
         ids = _contents_with(connection, [_required(connection, name)])
 
     def write(connection: sa.Connection, some: Sequence[int]) -> None:
-        for content_id in some:
-            remove_tags(connection, content_id, [name])
+        remove_tags_from(connection, some, [name])
 
     return change_contents(database, ids, f"tag {in_few_words([name])} removed", write, advance=advance)
 
@@ -105,9 +104,9 @@ def _replace(
 
     def write(connection: sa.Connection, some: Sequence[int]) -> None:
         _refuse_too(connection, some, folded, folded_tag(into))
-        for content_id in _contents_with(connection, folded, some):
-            add_tags(connection, content_id, [into])
-            remove_tags(connection, content_id, names)
+        tagged = _contents_with(connection, folded, some)
+        add_tags_to(connection, tagged, [into])
+        remove_tags_from(connection, tagged, names)
 
     return change_contents(database, ids, summary, write, advance=advance)
 

@@ -163,7 +163,7 @@ def _write_tag(
 ) -> None:
     if row is None:
         found = connection.execute(sa.select(tag.c.id).where(tag.c.folded == folded)).scalars().all()
-        detach_tags(connection, content_id, found)
+        detach_tags(connection, [content_id], found)
         return
     tag_id = tag_id_of(connection, row["name"], folded)
     if renames:

@@ -215,8 +215,10 @@ class PictureLibrary:
         paths = [one.path if isinstance(one, FoundPicture) else Path(one) for one in _listed(pictures)]
         library = self._reading().library
         by_id: dict[int, Path] = {}
-        for path in paths:
-            by_id.setdefault(library.find_content(path), path)
+        for path, found in library.find_contents(paths).items():
+            if not isinstance(found, int):
+                raise found
+            by_id.setdefault(found, path)
         report = edit_contents(self._writing().database, list(by_id), change)
         return _edit_result(report, by_id)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,29 +33,41 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_bert(tmp_path_factory.mktemp("bert"))
 
 
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bert: Path) -> None:
-    """No OCR, and a random model instead of one that knows meanings."""
-    monkeypatch.setenv("SMALLSIGHT_INDEX__OCR", "false")
-    monkeypatch.setenv("SMALLSIGHT_EMBEDDING__MODEL_DIR", str(bert))
-    monkeypatch.setenv("SMALLSIGHT_SEARCH__MIN_SIMILARITY", "1")
-    monkeypatch.setenv("SMALLSIGHT_HOME", str(tmp_path / "data"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-
-
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    folder = tmp_path / "Pictures"
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that no test changes."""
+    folder = tmp_path_factory.mktemp("home") / "Pictures"
     folder.mkdir()
     for number, name in enumerate(NAMES):
         Image.new("RGB", (40, 30), (20 + 70 * number, 10, 99)).save(folder / f"{name}.png")
     return folder
 
 
-@pytest.fixture
-def library(pictures: Path) -> Iterator[PictureLibrary]:
-    with open_library() as library:
+@pytest.fixture(scope="module")
+def indexed(pictures: Path, bert: Path) -> Path:
+    """The data folder of a library of these pictures."""
+    with open_library(
+        pictures.with_name("data"), index={"ocr": False}, embedding={"model_dir": bert}
+    ) as library:
         library.index(pictures)
+        return library.path
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pictures: Path, bert: Path) -> None:
+    """No OCR, and a random model instead of one that knows meanings."""
+    monkeypatch.setenv("SMALLSIGHT_INDEX__OCR", "false")
+    monkeypatch.setenv("SMALLSIGHT_EMBEDDING__MODEL_DIR", str(bert))
+    monkeypatch.setenv("SMALLSIGHT_SEARCH__MIN_SIMILARITY", "1")
+    monkeypatch.setenv("SMALLSIGHT_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("HOME", str(pictures.parent))
+
+
+@pytest.fixture
+def library(indexed: Path, tmp_path: Path) -> Iterator[PictureLibrary]:
+    """A copy of the library."""
+    shutil.copytree(indexed, tmp_path / "data")
+    with open_library() as library:
         yield library
 
 
@@ -86,10 +99,11 @@ def test_progress_counts_up_to_the_total(pictures: Path):
     assert all(now.done == now.total for now in last.values())
 
 
-def test_a_run_can_be_stopped_and_names_what_it_skipped(pictures: Path):
-    (pictures / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+def test_a_run_can_be_stopped_and_names_what_it_skipped(tmp_path: Path):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     with open_library() as library:
-        assert not library.index(pictures, should_stop=lambda: True).is_complete
+        assert not library.index(tmp_path / "broken", should_stop=lambda: True).is_complete
         (problem,) = library.index().problems
         assert problem.path.endswith("broken.png")
         assert isinstance(problem.error, smallsight.PictureError)
@@ -125,15 +139,17 @@ def result_summary(library: PictureLibrary) -> str:
     return library.edits()[-1].summary
 
 
-def test_what_is_known_and_alike(library: PictureLibrary, pictures: Path):
+def test_what_is_known_and_alike(library: PictureLibrary, pictures: Path, tmp_path: Path):
     details = library.details("~/Pictures/cat.png")
     assert (details.paths, details.format, details.width_px) == ((pictures / "cat.png",), "PNG", 40)
     assert details.thumbnail is not None
     (folder,) = library.folders
     assert (folder.path, folder.num_pictures) == (pictures, 3)
-    (pictures / "copy.png").write_bytes((pictures / "cat.png").read_bytes())
-    library.index()
-    assert library.duplicates().same == ((pictures / "cat.png", pictures / "copy.png"),)
+    copy = tmp_path / "more" / "copy.png"
+    copy.parent.mkdir()
+    shutil.copy(pictures / "cat.png", copy)
+    library.index(copy.parent)
+    assert set(library.duplicates().same[0]) == {pictures / "cat.png", copy}
     assert isinstance(library.similar(pictures / "cat.png"), tuple)
 
 
@@ -173,9 +189,7 @@ def test_without_a_library_only_index_works(pictures: Path, tmp_path: Path):
         assert library.search("lighthouse").total == 1
 
 
-def test_a_closed_library_says_so(pictures: Path):
-    library = open_library()
-    library.index(pictures)
+def test_a_closed_library_says_so(library: PictureLibrary):
     library.search("cat")
     library.close()
     library.close()
