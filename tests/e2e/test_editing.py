@@ -80,6 +80,11 @@ def test_a_tag_that_is_not_there_is_named(smallsight: Command, pictures: Path):
     assert smallsight.json("edit", path, "--untag", "nosuch", code=3)["error"]["code"] == "not_in_library"
     _, err = smallsight.run("edit", path, pictures / "cat 01.png", "--untag", "nosuch", code=3)
     assert "None of these pictures has the tag 'nosuch'." in err
+    done = smallsight.json("edit", path, pictures / "x.png", "--untag", "nosuch", code=3)
+    assert (done["edit"], done["changed"], done["tags_not_there"]) == (None, 0, ["nosuch"])
+    _, err = smallsight.run("edit", pictures / "x.png", pictures / "y.png", "--untag", "nosuch", code=3)
+    assert "0 changed" in err
+    assert "None of these" not in err
     assert "cannot be empty" in smallsight.run("edit", path, "--tag", "", code=2)[1]
 
 

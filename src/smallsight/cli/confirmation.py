@@ -9,6 +9,7 @@ import typer
 
 from smallsight.cli.output import Output
 from smallsight.errors import SettingsError
+from smallsight.policy.shown_text import on_one_line
 
 YesFlag = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -25,6 +26,7 @@ def confirm(out: Output, what: str, *, yes: bool) -> None:
     """
     if yes:
         return
+    what = on_one_line(what)
     if not can_ask(out):
         raise SettingsError(f"This needs an answer: {what}?", hint="add --yes.")
     if not typer.confirm(f"{what}?", err=True):

@@ -83,7 +83,7 @@ def edit(
         report = _edit(out, application, chosen, change)
         is_one = search is None and len(pictures or []) == 1
         (_report_one if is_one else _report_many)(out, application, chosen, report)
-        _report_missing_tags(out, application, chosen, report)
+        _report_missing_tags(out, application, chosen, report, is_printed=out.json and not is_one)
     if report.changed:
         out.note(_DONE)
     if chosen.problems:
@@ -217,9 +217,14 @@ def describe_changes(changes: Changes) -> str:
     return "; ".join(parts)
 
 
-def _report_missing_tags(out: Output, application: Application, chosen: _Chosen, report: EditReport) -> None:
-    """Say which tags could not be removed; raises NotInLibraryError if nothing else was done."""
-    if not report.tags_not_there:
+def _report_missing_tags(
+    out: Output, application: Application, chosen: _Chosen, report: EditReport, *, is_printed: bool
+) -> None:
+    """Say which tags could not be removed; raises NotInLibraryError if nothing else was done.
+
+    With ``is_printed`` a JSON document that names the tags has been printed already.
+    """
+    if not report.tags_not_there or not chosen.paths:
         return
     named = ", ".join(map(repr, report.tags_not_there))
     if len(chosen.paths) == 1:
@@ -229,8 +234,11 @@ def _report_missing_tags(out: Output, application: Application, chosen: _Chosen,
         message, hint = f"This picture has no tag {named}", has
     else:
         message, hint = f"None of these pictures has the tag {named}", "`smallsight tags` lists all tags"
-    if not report.changed and not (out.json and len(chosen.paths) != 1):
-        raise NotInLibraryError(f"{message}.", hint=f"{hint}.")
+    error = NotInLibraryError(f"{message}.", hint=f"{hint}.")
+    if not report.changed and is_printed:
+        raise typer.Exit(error.exit_code)
+    if not report.changed:
+        raise error
     from rich.markup import escape
 
     out.note(f"[yellow]{escape(on_one_line(f'{message}; {hint}.'))}[/]")
