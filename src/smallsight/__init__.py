@@ -21,32 +21,81 @@ if TYPE_CHECKING:
         SmallsightError,
         UnknownModelError,
     )
+    from smallsight.library.edit_journal import JournalEntry
+    from smallsight.library.library import FolderSummary
+    from smallsight.library.tags import TagCount
     from smallsight.model.answer import Answer
     from smallsight.model.loading import load
+    from smallsight.services.library_results import (
+        DuplicateGroups,
+        EditResult,
+        FoundPicture,
+        FoundPictures,
+        IndexProgress,
+        IndexResult,
+        PictureInfo,
+        SkippedPicture,
+        UndoResult,
+    )
+    from smallsight.services.picture_library import PictureLibrary, open_library
 
 __all__ = [
     "Answer",
+    "DuplicateGroups",
+    "EditResult",
+    "FolderSummary",
+    "FoundPicture",
+    "FoundPictures",
+    "IndexProgress",
+    "IndexResult",
+    "JournalEntry",
     "LibraryError",
     "ModelError",
     "PictureError",
+    "PictureInfo",
+    "PictureLibrary",
     "SettingsError",
+    "SkippedPicture",
     "SmallsightError",
+    "TagCount",
+    "UndoResult",
     "UnknownModelError",
     "__version__",
     "load",
+    "open_library",
 ]
+
+_MODULES = {
+    "Answer": "model.answer",
+    "FolderSummary": "library.library",
+    "JournalEntry": "library.edit_journal",
+    "PictureLibrary": "services.picture_library",
+    "TagCount": "library.tags",
+    "load": "model.loading",
+    "open_library": "services.picture_library",
+    **dict.fromkeys(
+        (
+            *(
+                "DuplicateGroups",
+                "EditResult",
+                "FoundPicture",
+                "FoundPictures",
+                "IndexProgress",
+                "IndexResult",
+            ),
+            *("PictureInfo", "SkippedPicture", "UndoResult"),
+        ),
+        "services.library_results",
+    ),
+}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
     """Import heavy parts on first use."""
-    if name == "load":
-        from smallsight.model.loading import load  # noqa: PLC0415 - importing the package stays light
+    if name in _MODULES:
+        from importlib import import_module  # noqa: PLC0415 - importing the package stays light
 
-        return load
-    if name == "Answer":
-        from smallsight.model.answer import Answer  # noqa: PLC0415 - as above
-
-        return Answer
+        return getattr(import_module(f"smallsight.{_MODULES[name]}"), name)
     if name.endswith("Error"):
         from smallsight import errors  # noqa: PLC0415 - as above
 

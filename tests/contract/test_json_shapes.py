@@ -96,6 +96,20 @@ def test_show_and_edit(run):
     assert run("show", picture) == edited
 
 
+def test_several_edits_tags_and_undo(run):
+    red, blue = run.pictures / "red balloon.png", run.pictures / "blue whale.png"
+    nowhere = run.pictures / "nowhere.png"
+    assert_shape("edit", run("edit", red, blue, nowhere, "--tag", "things", "--untag", "x", exit_code=3))
+    assert_shape("tags", run("tags"))
+    assert_shape("tags rename", run("tags", "rename", "things", "objects"))
+    assert_shape("undo list", run("undo", "--list"))
+    last = run("undo", "--list")[1]["edit"]
+    run("edit", red, "--tag", "Objects", "--untag", "objects")
+    undone = run("undo", last)
+    assert_shape("undo", undone)
+    assert_shape("undo", run("redo"))
+
+
 def test_describe(run):
     paths = [run.pictures / "red balloon.png", run.pictures / "broken.png"]
     described = run("describe", *paths, "--model", "test", exit_code=4)

@@ -17,14 +17,17 @@ from smallsight.cli.demo import demo
 from smallsight.cli.describe import describe
 from smallsight.cli.doctor import doctor
 from smallsight.cli.duplicates import duplicates
+from smallsight.cli.edit import edit
 from smallsight.cli.index import index
 from smallsight.cli.library import library_app
 from smallsight.cli.lost import lost_app
 from smallsight.cli.output import JsonFlag, QuietFlag, begin_invocation, get_output
-from smallsight.cli.picture import edit, show
+from smallsight.cli.picture import show
 from smallsight.cli.search import search, separate_minus_words
 from smallsight.cli.serve import serve
 from smallsight.cli.settings import settings
+from smallsight.cli.tags import tags_app
+from smallsight.cli.undo import redo, undo
 from smallsight.cli.usage_error import usage_error
 from smallsight.errors import SettingsError, SmallsightError
 from smallsight.policy.shown_text import on_one_line, shortened
@@ -46,12 +49,15 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "search": search,
     "show": show,
     "edit": edit,
+    "undo": undo,
+    "redo": redo,
     "duplicates": duplicates,
     "serve": serve,
     "settings": settings,
     "doctor": doctor,
 }
 _GROUPS = {
+    "tags": tags_app,
     "folders": folders.app,
     "lost": lost_app,
     "library": library_app,

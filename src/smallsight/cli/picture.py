@@ -1,4 +1,4 @@
-"""``smallsight show`` and ``smallsight edit``: one picture with its text, description and tags."""
+"""``smallsight show``: one picture with its text, description and tags."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
-from smallsight.errors import SettingsError
 from smallsight.policy.shown_text import in_lines, on_one_line
 
 if TYPE_CHECKING:
@@ -28,45 +27,6 @@ def show(picture: PictureArgument, json: JsonFlag = False, quiet: QuietFlag = Fa
         details = application.library.details(application.library.find_content(picture))
         side_px = application.settings.index.ocr_max_side_px
         report_details(out, details, application.thumbnail(details.sha256), side_px)
-
-
-def edit(
-    picture: PictureArgument,
-    description: Annotated[
-        str | None, typer.Option("--description", help="Your description; empty to remove it.")
-    ] = None,
-    text: Annotated[
-        str | None, typer.Option("--text", help="The corrected text; empty to have it read again.")
-    ] = None,
-    tag: Annotated[list[str] | None, typer.Option("--tag", help="A tag to add.")] = None,
-    untag: Annotated[list[str] | None, typer.Option("--untag", help="A tag to remove.")] = None,
-    json: JsonFlag = False,
-    quiet: QuietFlag = False,
-) -> None:
-    """Describe, correct or tag a picture yourself.
-
-    A model never overwrites what you write.
-    """
-    from smallsight.services.application import Application
-    from smallsight.settings import load_settings
-
-    out = get_output(json=json, quiet=quiet)
-    if description is None and text is None and not tag and not untag:
-        raise SettingsError(
-            "Nothing to change.",
-            hint="use --description, --text, --tag or --untag; `smallsight show` only prints.",
-        )
-    with Application(load_settings(), for_writing=True) as application:
-        details = application.library.edit(
-            application.library.find_content(picture),
-            description=description,
-            ocr_text=text,
-            tags_added=tuple(tag or ()),
-            tags_removed=tuple(untag or ()),
-        )
-        side_px = application.settings.index.ocr_max_side_px
-        report_details(out, details, application.thumbnail(details.sha256), side_px)
-    out.note("[dim]Words are searchable now; `smallsight index` updates the search by meaning.[/]")
 
 
 def report_details(out: Output, details: PictureDetails, thumbnail: Path | None, ocr_side_px: int) -> None:

@@ -80,11 +80,7 @@ class Database:
 
         Raises LibraryMissingError if there is none; a library of an older version is migrated first.
         """
-        if not path.is_file():
-            raise LibraryMissingError(
-                f"There is no library in {path.parent} yet.",
-                hint="run `smallsight index FOLDER` to create one.",
-            )
+        require_library(path)
         with storage_errors(path):
             refuse_emptied(path)  # first: on opening, SQLite deletes the log of an empty file
             database = cls(path, None)
@@ -181,6 +177,15 @@ def raw_cursor(connection: sa.Connection) -> sqlite3.Cursor:
     """Return a cursor of the driver itself in the transaction of ``connection``."""
     driver: sqlite3.Connection = connection.connection.cursor().connection
     return driver.cursor()
+
+
+def require_library(path: Path) -> None:
+    """Raise LibraryMissingError if there is no library at path."""
+    if not path.is_file():
+        raise LibraryMissingError(
+            f"There is no library in {path.parent} yet.",
+            hint="run `smallsight index FOLDER` to create one.",
+        )
 
 
 def _writer_engine(path: Path) -> sa.Engine:

@@ -6,21 +6,19 @@ Owns reading and editing. The indexer fills the library, and the searcher search
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from smallsight.errors import FolderError, InvalidTextError, NotInLibraryError
+from smallsight.errors import FolderError, NotInLibraryError
 from smallsight.library.database import Database
-from smallsight.library.kinship import twins_of
+from smallsight.library.edits import WordChange, edit_contents
 from smallsight.library.ledger import OutcomeStatus
 from smallsight.library.schema import chunk, content, content_tag, folder, outcome, picture, tag
 from smallsight.library.search.sqlite.duplicates import duplicates, near_duplicates
 from smallsight.library.search.sqlite.search_text import refresh_search_text
-from smallsight.library.stages.describe import DESCRIBE
-from smallsight.library.stages.read import READ
-from smallsight.library.texts import add_tags, remove_tags, renew_searchable
 from smallsight.media.file_kinds import FileKind, kind_of_file
 from smallsight.policy.valid_text import is_valid_text
 
@@ -154,23 +152,17 @@ class Library:
 
     def find_content(self, path: Path) -> int:
         """Return the content id of the file at path; raises NotInLibraryError if it was never indexed."""
-        wanted = path.expanduser().absolute()
-        if not is_valid_text(str(wanted)):
-            raise NotInLibraryError(f"Not in the library: {wanted}", hint=_RENAME)
+        found = self.find_contents([path])[path]
+        if isinstance(found, NotInLibraryError):
+            raise found
+        return found
+
+    def find_contents(self, paths: Sequence[Path]) -> dict[Path, int | NotInLibraryError]:
+        """Return for each path the content id of its file, or why there is none."""
         with self._database.reading() as connection:
-            for candidate in dict.fromkeys([wanted, wanted.parent.resolve() / wanted.name]):
-                for known in connection.execute(sa.select(folder.c.id, folder.c.path)):
-                    if not candidate.is_relative_to(known.path):
-                        continue
-                    content_id = connection.execute(
-                        sa.select(picture.c.content_id).where(
-                            picture.c.folder_id == known.id,
-                            picture.c.path == candidate.relative_to(known.path).as_posix(),
-                        )
-                    ).scalar()
-                    if content_id is not None:
-                        return int(content_id)
-        raise _not_in_library(wanted)
+            roots = connection.execute(sa.select(folder.c.id, folder.c.path)).all()
+            known = [(row.id, Path(row.path)) for row in roots]
+            return {path: _find(connection, known, path) for path in paths}
 
     def duplicates(self) -> list[tuple[Path, ...]]:
         """Return groups of files with the same bytes."""
@@ -231,39 +223,36 @@ class Library:
 
         An empty description or text lets the machine write the field again.
         """
-        for what, text in (("The description", description), ("The text", ocr_text)):
-            if text is not None and not is_valid_text(text):
-                raise InvalidTextError.of(what)
-        if not all(map(is_valid_text, (*tags_added, *tags_removed))):
-            raise InvalidTextError.of("A tag")
-        changes: dict[str, str | None] = {}
-        if description is not None:
-            changes |= {
-                "description": description.strip() or None,
-                "description_source": "human" if description.strip() else None,
-                "description_model": None,
-            }
-        if ocr_text is not None:
-            changes |= {
-                "ocr_text": ocr_text.strip() or None,
-                "ocr_source": "human" if ocr_text.strip() else None,
-            }
-        reopened = [
-            stage
-            for stage, text in ((DESCRIBE, description), (READ, ocr_text))
-            if text is not None and not text.strip()
-        ]
-        with self._database.writing() as connection:
-            for same_id in (content_id, *twins_of(connection, content_id)):
-                if changes:
-                    connection.execute(content.update().where(content.c.id == same_id).values(**changes))
-                connection.execute(
-                    outcome.delete().where(outcome.c.content_id == same_id, outcome.c.stage.in_(reopened))
-                )
-                add_tags(connection, same_id, tags_added)
-                remove_tags(connection, same_id, tags_removed)
-                renew_searchable(connection, [same_id])
+        change = WordChange(
+            description=description,
+            text=ocr_text,
+            tags_added=tuple(name for name in tags_added if name.strip()),
+            tags_removed=tuple(name for name in tags_removed if name.strip()),
+        )
+        edit_contents(self._database, [content_id], change)
         return self.details(content_id)
+
+
+def _find(
+    connection: sa.Connection, folders: Sequence[tuple[int, Path]], path: Path
+) -> int | NotInLibraryError:
+    wanted = path.expanduser().absolute()
+    if not is_valid_text(str(wanted)):
+        return NotInLibraryError(f"Not in the library: {wanted}", hint=_RENAME)
+    for is_resolved in (False, True):
+        candidate = wanted.parent.resolve() / wanted.name if is_resolved else wanted
+        for folder_id, root in folders:
+            if not candidate.is_relative_to(root):
+                continue
+            content_id = connection.execute(
+                sa.select(picture.c.content_id).where(
+                    picture.c.folder_id == folder_id,
+                    picture.c.path == candidate.relative_to(root).as_posix(),
+                )
+            ).scalar()
+            if content_id is not None:
+                return int(content_id)
+    return _not_in_library(wanted)
 
 
 def _not_in_library(path: Path) -> NotInLibraryError:

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 
 from smallsight.errors import NotInLibraryError
 from smallsight.library.database import Database
+from smallsight.library.edits import change_contents
 from smallsight.library.kinship import copy_words
 from smallsight.library.schema import content, content_tag, folder, picture, succession, tag
-from smallsight.library.texts import renew_searchable
 
 _ID_CHARS = 12
 _ID = re.compile(r"[0-9a-f]{4,64}")
@@ -46,7 +46,7 @@ def attach_words(database: Database, id_: str, content_id: int) -> None:
 
     Raises NotInLibraryError if there are none, or several.
     """
-    with database.writing() as connection:
+    with database.reading() as connection:
         found: Sequence[int] = ()
         if _ID.fullmatch(id_):
             matches = sa.select(content.c.id).where(_is_lost(), content.c.sha256.startswith(id_))
@@ -54,12 +54,16 @@ def attach_words(database: Database, id_: str, content_id: int) -> None:
         if len(found) != 1:
             reason = "Several pictures that are gone have" if found else "No picture that is gone has"
             raise NotInLibraryError(f"{reason} words under {id_!r}.", hint="`smallsight lost` lists them.")
-        copy_words(connection, found[0], content_id)
+        source_id = found[0]
+
+    def write(connection: sa.Connection, _: Sequence[int]) -> None:
+        copy_words(connection, source_id, content_id)
         connection.execute(
             succession.insert().prefix_with("OR REPLACE"),
-            {"content_id": content_id, "before_id": found[0], "is_same": True},
+            {"content_id": content_id, "before_id": source_id, "is_same": True},
         )
-        renew_searchable(connection, [content_id])
+
+    change_contents(database, [content_id], f"words of {id_} attached", write)
 
 
 def _is_lost() -> sa.ColumnElement[bool]:

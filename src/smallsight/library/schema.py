@@ -160,3 +160,22 @@ lease = Table(
     Column("token", String(32), nullable=False),  # of the worker that holds it
     Column("expires_at_s", Float, nullable=False),
 )
+
+edit = Table(  # an edit by a person, for undo; only the newest are kept
+    "edit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("made_at_s", Float, nullable=False),
+    Column("summary", Text, nullable=False),  # what was changed, in a few words
+    Column("undone_order", Integer),  # 1 for the first undone of those that are now; NULL while in force
+    sqlite_autoincrement=True,  # a number that a person has seen never means another edit
+)
+
+edit_content = Table(
+    "edit_content",
+    metadata,
+    Column("edit_id", Integer, ForeignKey("edit.id", ondelete="CASCADE"), primary_key=True),
+    Column("content_id", Integer, ForeignKey("content.id", ondelete="CASCADE"), primary_key=True),
+    Column("changes", Text, nullable=False),  # JSON {key: [row before, row after]}, see ``word_state``
+    Index("edit_content_content", "content_id"),
+)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -106,37 +106,49 @@ def renew_text_version(connection: sa.Connection, content_ids: Sequence[int]) ->
 
 
 def add_tags(connection: sa.Connection, content_id: int, names: Iterable[str]) -> None:
-    """Add a person's tags to a content; tags that differ only in case or accents are the same.
+    """Add a person's tags to one content, as ``add_tags_to`` does."""
+    add_tags_to(connection, [content_id], names)
+
+
+def add_tags_to(connection: sa.Connection, content_ids: Sequence[int], names: Iterable[str]) -> None:
+    """Add a person's tags to contents; tags that differ only in case or accents are the same.
 
     A tag that a machine added becomes the person's.
     """
     for name in names:
         folded = normalise(name).strip()
-        if not folded:
+        if not folded or not content_ids:
             continue
+        tag_id = tag_id_of(connection, name, folded)
         connection.execute(
-            insert(content_tag)
-            .values(content_id=content_id, tag_id=_tag_id(connection, name, folded), source="human")
-            .on_conflict_do_update(index_elements=["content_id", "tag_id"], set_={"source": "human"})
+            insert(content_tag).on_conflict_do_update(
+                index_elements=["content_id", "tag_id"], set_={"source": "human"}
+            ),
+            [{"content_id": one, "tag_id": tag_id, "source": "human"} for one in content_ids],
         )
         connection.execute(
-            refused_tag.delete().where(refused_tag.c.content_id == content_id, refused_tag.c.folded == folded)
+            refused_tag.delete().where(
+                refused_tag.c.content_id.in_(content_ids), refused_tag.c.folded == folded
+            )
         )
 
 
-def remove_tags(connection: sa.Connection, content_id: int, names: Iterable[str]) -> None:
-    """Remove tags from a content for a person, and record that no machine may add them again."""
+def remove_tags_from(connection: sa.Connection, content_ids: Sequence[int], names: Iterable[str]) -> None:
+    """Remove tags from contents for a person, and record that no machine may add them again."""
     folded = [normalise(name).strip() for name in names]
+    if not folded:
+        return
     current = connection.execute(
-        sa.select(tag.c.id, tag.c.folded)
-        .join(content_tag)
-        .where(content_tag.c.content_id == content_id, tag.c.folded.in_(folded))
+        sa.select(content_tag.c.content_id, tag.c.id, tag.c.folded)
+        .join(tag)
+        .where(content_tag.c.content_id.in_(content_ids), tag.c.folded.in_(folded))
     ).all()
-    for row in current:
+    if current:
         connection.execute(
-            insert(refused_tag).values(content_id=content_id, folded=row.folded).on_conflict_do_nothing()
+            insert(refused_tag).on_conflict_do_nothing(),
+            [{"content_id": row.content_id, "folded": row.folded} for row in current],
         )
-    _detach_tags(connection, content_id, [row.id for row in current])
+        detach_tags(connection, content_ids, {row.id for row in current})
 
 
 def store_machine_tags(connection: sa.Connection, content_id: int, names: Iterable[str]) -> bool:
@@ -160,25 +172,29 @@ def store_machine_tags(connection: sa.Connection, content_id: int, names: Iterab
     wanted = {folded: name for name in names if (folded := normalise(name).strip()) and folded not in refused}
     added = [folded for folded in wanted if folded not in current]
     for folded in added:
-        tag_id = _tag_id(connection, wanted[folded], folded)
+        tag_id = tag_id_of(connection, wanted[folded], folded)
         connection.execute(
             content_tag.insert().values(content_id=content_id, tag_id=tag_id, source="machine")
         )
     outdated = [row.id for folded, row in current.items() if row.source == "machine" and folded not in wanted]
-    _detach_tags(connection, content_id, outdated)
+    detach_tags(connection, [content_id], outdated)
     return bool(added or outdated)
 
 
-def _tag_id(connection: sa.Connection, name: str, folded: str) -> int:
+def tag_id_of(connection: sa.Connection, name: str, folded: str) -> int:
     """Return the id of the tag with this folded form, creating it with this name if there is none."""
     connection.execute(insert(tag).values(name=name.strip(), folded=folded).on_conflict_do_nothing())
     return int(connection.execute(sa.select(tag.c.id).where(tag.c.folded == folded)).scalar_one())
 
 
-def _detach_tags(connection: sa.Connection, content_id: int, tag_ids: Sequence[int]) -> None:
-    """Remove tags from a content, and delete those that no content has any more."""
+def detach_tags(connection: sa.Connection, content_ids: Sequence[int], tag_ids: Collection[int]) -> None:
+    """Remove tags from contents, and delete those that no content has any more."""
+    if not tag_ids:
+        return
     connection.execute(
-        content_tag.delete().where(content_tag.c.content_id == content_id, content_tag.c.tag_id.in_(tag_ids))
+        content_tag.delete().where(
+            content_tag.c.content_id.in_(content_ids), content_tag.c.tag_id.in_(tag_ids)
+        )
     )
     is_used = sa.exists().where(content_tag.c.tag_id == tag.c.id)
     connection.execute(tag.delete().where(tag.c.id.in_(tag_ids), ~is_used))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,9 @@ __all__ = [
     "read_argument",
     "refuse_one_picture",
 ]
+
+
+_ADDRESS = re.compile(r"(https?|ftp|file|s3|gs|data):(?:/|image/|video/)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +140,10 @@ class PictureOpener:
         file = read_argument(picture, self._limits)
         if file is not None:
             return self._decode(file.data)
-        raise UnsupportedFormatError(
-            f"A {type(picture).__name__} is not a picture.",
-            hint="pass a path, a file or its bytes, a PIL image or a uint8 array [H, W, 3].",
-        )
+        hint = "pass a path, a file or its bytes, a PIL image or a uint8 array [H, W, 3]."
+        if hasattr(picture, "__array__"):  # a tensor of another library, whose shape and range are unknown
+            hint = "make it a uint8 array [height, width, 3] with values from 0 to 255, or a PIL image."
+        raise UnsupportedFormatError(f"A value of type {type(picture).__name__} is not a picture.", hint=hint)
 
     def _decode(self, data: bytes) -> Image.Image:
         decoded = self._decoder.decode(data, max_side_px=self._limits.max_image_side_px)
@@ -151,13 +155,14 @@ class PictureOpener:
 def read_argument(argument: PictureArgument, limits: Limits) -> NamedBytes | None:
     """Return the bytes of a path, of an open file from its start, or of bytes; None for anything else.
 
-    ``~`` at the start of a path is the user's folder. Raises PictureError.
+    ``~`` at the start of a path is the user's folder. Raises PictureError, also for an address on the web.
     """
     if isinstance(argument, NamedBytes):
         return argument
     if isinstance(argument, bytes | bytearray | memoryview):
         return NamedBytes("", bytes(argument))
     if isinstance(argument, str | os.PathLike):
+        _refuse_address(str(argument))
         path = _expanded(Path(argument))
         return NamedBytes(path.name, read_picture_file(path, limits))
     if callable(getattr(argument, "read", None)):
@@ -208,6 +213,20 @@ def _image_of_array(pixels: npt.NDArray[Any], limits: Limits) -> Image.Image:
     check_size((pixels.shape[1], pixels.shape[0]), limits, "make the array smaller")
     image = Image.fromarray(np.ascontiguousarray(pixels))
     return image if image.mode == "RGB" else show_image(image, limits)
+
+
+def _refuse_address(path: str) -> None:
+    """Raise PictureNotFoundError for a URL that no file is named; a Path has lost one of its slashes."""
+    if (found := _ADDRESS.match(path)) is None or Path(path).exists():
+        return
+    if found[1].lower() == "data":
+        what, hint = "A data: address is not a path.", "decode it and pass the bytes."
+    else:
+        what, hint = (
+            f"Addresses are not fetched: {path}",
+            "download the picture and pass its path or its bytes.",
+        )
+    raise PictureNotFoundError(what, hint=hint)
 
 
 def _expanded(path: Path) -> Path:

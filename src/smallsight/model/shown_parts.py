@@ -94,7 +94,8 @@ class PartOpener:
         file = read_argument(argument, self._limits)
         if file is None:
             raise UnsupportedFormatError(
-                f"A {type(argument).__name__} is not a video.", hint="pass a path or the bytes of a file."
+                f"A value of type {type(argument).__name__} is not a video.",
+                hint="pass a path or the bytes of a file.",
             )
         return NamedVideo(file.name or None, open_video(file.data, self._sampling, self._limits))
 

@@ -55,6 +55,9 @@ class TestModel:
     def __init__(self, limits: Limits | None = None) -> None:
         self._opener = PartOpener(limits or Limits(), self.frame_sampling)
 
+    def __repr__(self) -> str:
+        return f"<smallsight model {self.name!r}>"
+
     def __enter__(self) -> Self:
         return self
 

@@ -57,6 +57,10 @@ class VisionLanguageModel:
         self.tasks = engine.capabilities.tasks
         self.is_batch_independent = engine.is_batch_independent
 
+    def __repr__(self) -> str:
+        state = ", closed" if self._engine is None else ""
+        return f"<smallsight model {self.name!r}, {self.precision}{state}>"
+
     @classmethod
     def load(
         cls,

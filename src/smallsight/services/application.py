@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from smallsight.catalog.text_model import find_text_model
-from smallsight.library.database import Database
+from smallsight.library.database import Database, require_library
 from smallsight.library.search.searcher import Searcher
 from smallsight.library.search.sqlite.index import SqliteTextIndex
 from smallsight.library.search.word_list import NO_WORDS, WordList
@@ -34,8 +34,16 @@ class Application:
     and for changes of folders, which only one process can do at a time.
     """
 
-    def __init__(self, settings: Settings, *, for_writing: bool, for_run: bool = False) -> None:
-        configure_logging(settings.log_level, settings.log_format)
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        for_writing: bool,
+        for_run: bool = False,
+        configures_logging: bool = True,
+    ) -> None:
+        if configures_logging:
+            configure_logging(settings.log_level, settings.log_format)
         self.settings = settings
         self.resources = ExitStack()
         path = settings.database_path
@@ -46,6 +54,12 @@ class Application:
         )
         self.database = self.resources.enter_context(opened)
         self._words_only = False
+
+    @classmethod
+    def for_editing(cls, settings: Settings, *, configures_logging: bool = True) -> Application:
+        """Open an existing library for edits; raises LibraryMissingError."""
+        require_library(settings.database_path)
+        return Application(settings, for_writing=True, configures_logging=configures_logging)
 
     def __enter__(self) -> Self:
         return self
@@ -88,10 +102,20 @@ class Application:
     def searcher(self) -> Searcher:
         """The search over the library; semantic only with an embedder."""
         embedder = None if self._words_only else self._embedder_of_queries()
+        if embedder is None:
+            return self.word_searcher
+        index = SqliteTextIndex(self.database, embedder.key, self._words)
+        return Searcher(index, self.settings, embedder.embed)
+
+    @cached_property
+    def word_searcher(self) -> Searcher:
+        """The search by words alone, which needs no model."""
+        return Searcher(SqliteTextIndex(self.database, None, self._words), self.settings)
+
+    @cached_property
+    def _words(self) -> WordList:
         model_dir = find_text_model(self.settings)
-        words = NO_WORDS if model_dir is None else WordList(partial(read_whole_words, model_dir))
-        index = SqliteTextIndex(self.database, None if embedder is None else embedder.key, words)
-        return Searcher(index, self.settings, None if embedder is None else embedder.embed)
+        return NO_WORDS if model_dir is None else WordList(partial(read_whole_words, model_dir))
 
     def _embedder_of_queries(self) -> TextEmbedder | QueryEmbedder | None:
         """Return the embedder if it is loaded, else one that is ready sooner; None without a model."""

@@ -43,10 +43,15 @@ class IndexingApplication(Application):
     """A library open for writing, with every part for indexing that is installed."""
 
     def __init__(
-        self, settings: Settings, *, describes: bool = True, lender: ModelLender | None = None
+        self,
+        settings: Settings,
+        *,
+        describes: bool = True,
+        lender: ModelLender | None = None,
+        configures_logging: bool = True,
     ) -> None:
         """Models are borrowed from ``lender``; by default from a private one."""
-        super().__init__(settings, for_writing=True, for_run=True)
+        super().__init__(settings, for_writing=True, for_run=True, configures_logging=configures_logging)
         self._describes = describes
         self._models = ServedModels(lambda: settings)
         self._given_lender = lender

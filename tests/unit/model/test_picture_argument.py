@@ -154,7 +154,7 @@ def test_one_picture_is_not_several(one: object):
 
 
 def test_what_is_no_picture_is_refused(tmp_path: Path):
-    with pytest.raises(UnsupportedFormatError, match="A int is not a picture"):
+    with pytest.raises(UnsupportedFormatError, match="A value of type int is not a picture"):
         open_picture(7, LIMITS)  # type: ignore[arg-type]
     with pytest.raises(UnsupportedFormatError):
         open_picture(b"hello", LIMITS)
@@ -162,6 +162,38 @@ def test_what_is_no_picture_is_refused(tmp_path: Path):
         open_picture(b"\xff\xd8\xff\xe0 nothing", LIMITS)
     with pytest.raises(PictureNotFoundError):
         open_picture(tmp_path / "nowhere.png", LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("https://example.com/a.png", "Addresses are not fetched: https://example.com/a.png"),
+        (Path("HTTP://example.com/a.png"), "Addresses are not fetched: HTTP:/example.com/a.png"),
+        ("file:///home/a.png", "Addresses are not fetched"),
+        ("data:image/png;base64,AAAA", "A data: address is not a path"),
+    ],
+    ids=["https", "path", "file", "data"],
+)
+def test_an_address_is_not_fetched(address: str | Path, words: str):
+    with pytest.raises(PictureNotFoundError, match=words):
+        open_picture(address, LIMITS)
+
+
+def test_a_file_may_be_named_like_an_address(path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(path.parent)
+    folder = path.parent / "http:"
+    folder.mkdir()
+    path.rename(folder / "a.png")
+    assert open_picture("http:/a.png", LIMITS).size == (37, 21)
+
+
+def test_a_tensor_of_another_library_is_refused_with_what_to_do():
+    class Tensor:
+        def __array__(self) -> np.ndarray:
+            return np.zeros((3, 4, 4), np.float32)
+
+    with pytest.raises(UnsupportedFormatError, match=r"type Tensor is not a picture.*uint8 array"):
+        open_picture(Tensor(), LIMITS)  # type: ignore[arg-type]
 
 
 def test_an_opener_goes_on_after_a_bad_picture_and_after_closing(path: Path):

@@ -41,6 +41,10 @@ def test_the_words_of_the_name_are_the_description(model: Model, cat: Path):
     assert answer.timings.total_s > 0
 
 
+def test_its_representation_is_its_name(model: Model):
+    assert repr(model) == "<smallsight model 'test'>"
+
+
 def test_streaming_gives_the_same_text_word_by_word(model: Model, cat: Path):
     assert list(model.stream(cat)) == ["cat", " on", " sofa", " 2"]
     assert list(model.stream(cat, "What is it?", max_tokens=2)) == ["cat", " on"]

@@ -279,8 +279,10 @@ def test_what_does_not_fit_the_cache_fails_alone(folder):
 
 def test_a_closed_model_says_so(folder):
     model = open_model(folder)
+    assert repr(model) == f"<smallsight model {model.name!r}, fp32>"
     model.close()
     model.close()
+    assert repr(model).endswith("fp32, closed>")
     with pytest.raises(ModelClosedError, match="closed"):
         model.describe(picture(1))
 

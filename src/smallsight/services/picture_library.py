@@ -1,0 +1,348 @@
+"""The library for Python programs: ``smallsight.open_library``."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+import structlog
+
+from smallsight.errors import ArgumentError, LibraryError, LibraryMissingError
+from smallsight.library.edit_journal import JournalEntry, list_edits
+from smallsight.library.edits import EditReport, WordChange, edit_contents
+from smallsight.library.library import FolderSummary
+from smallsight.library.search.hits import Hit
+from smallsight.library.search.searcher import Mode, Searcher
+from smallsight.library.tags import TagCount, list_tags, merge_tags, remove_tag, rename_tag
+from smallsight.library.undo import UndoReport, redo, undo
+from smallsight.services.application import Application
+from smallsight.services.index_callback import CallbackProgress
+from smallsight.services.library_results import (
+    DuplicateGroups,
+    EditResult,
+    FoundPicture,
+    FoundPictures,
+    IndexProgress,
+    IndexResult,
+    PictureInfo,
+    UndoResult,
+)
+from smallsight.services.likeness import find_similar
+from smallsight.settings import Settings, load_settings
+
+__all__ = ["EditedPictures", "PictureLibrary", "open_library"]
+
+_PathLike: TypeAlias = str | os.PathLike[str]
+EditedPictures: TypeAlias = _PathLike | FoundPicture | Iterable[_PathLike | FoundPicture]
+_MANY = 10_000
+
+
+def open_library(
+    path: _PathLike | None = None,
+    *,
+    settings: Settings | None = None,
+    **overrides: Any,  # noqa: ANN401 - any setting
+) -> PictureLibrary:
+    """Open the library in the data folder ``path``, by default that of the command line.
+
+    Settings are those in force (environment and smallsight.toml), with ``overrides`` by name, as in
+    ``open_library(index={"ocr": False})``; or ``settings``. The library need not exist: ``index`` makes it.
+    Raises SettingsError.
+    """
+    if settings is not None and (overrides or path is not None):
+        raise ArgumentError(
+            "settings holds every setting.", hint="leave out path and the others, or settings."
+        )
+    if path is not None:
+        overrides["home"] = Path(path).expanduser().absolute()
+    return PictureLibrary(load_settings(**overrides) if settings is None else settings)
+
+
+class PictureLibrary:
+    """An open library of pictures. Close it, or use it in ``with``; it may be used from any thread.
+
+    It holds no lock between calls, so that other programs, and the command line, use the library meanwhile.
+    Methods raise SmallsightError: LibraryMissingError until something was indexed, LibraryError after
+    ``close``, NotInLibraryError for a picture or tag that is not there.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._configures_logging = not structlog.is_configured()  # else it belongs to the program around
+        self._turn = threading.RLock()
+        self._reader: Application | None = None
+        self._writer: Application | None = None
+        self._is_closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = ", closed" if self._is_closed else ""
+        return f"<smallsight.PictureLibrary in {str(self.path)!r}{state}>"
+
+    @property
+    def path(self) -> Path:
+        """The data folder."""
+        return self._settings.home
+
+    def close(self) -> None:
+        """Close the library, once no call is in progress; may be called again."""
+        with self._turn:
+            self._is_closed = True
+            opened, self._reader, self._writer = (self._reader, self._writer), None, None
+        for one in opened:
+            if one is not None:
+                one.close()
+
+    def search(self, query: str, *, mode: str = "fused", limit: int | None = None) -> FoundPictures:
+        """Find pictures as ``smallsight search`` does; ``mode`` is "fused", "keyword" (words) or "semantic".
+
+        Without words it lists the newest pictures that pass the filters. ``limit`` is by default the setting
+        ``search.limit``, and at most 10,000.
+        """
+        if not isinstance(query, str):
+            raise ArgumentError(
+                f"A value of type {type(query).__name__} is not a search.", hint="pass a str."
+            )
+        if mode not in list(Mode):
+            raise ArgumentError(f"mode cannot be {mode!r}.", hint=f"use {', '.join(Mode)}.")
+        application = self._reading()
+        result = self._searcher(application, Mode(mode)).search(query, mode=Mode(mode), limit=_limit(limit))
+        return FoundPictures(
+            tuple(_found(application, hit) for hit in result.hits),
+            result.total,
+            result.corrections,
+            result.semantic_available and Mode(mode) is not Mode.KEYWORD,
+        )
+
+    def similar(
+        self, path: _PathLike, *, words: str = "", limit: int | None = None
+    ) -> tuple[FoundPicture, ...]:
+        """Return pictures that look like a file, then those with a text of similar meaning.
+
+        The file may be anywhere. With words only those pictures that the words find.
+        """
+        application = self._reading()
+        self._searcher(application, Mode.FUSED)
+        result = find_similar(application, Path(path), words, _limit(limit))
+        return tuple(_found(application, hit) for hit in result.hits)
+
+    def details(self, path: _PathLike) -> PictureInfo:
+        """Return what is known about a picture."""
+        application = self._reading()
+        known = application.library.details(application.library.find_content(Path(path)))
+        return PictureInfo(
+            paths=known.paths,
+            sha256=known.sha256,
+            size_bytes=known.size_bytes,
+            format=known.format,
+            width_px=known.width_px,
+            height_px=known.height_px,
+            num_frames=known.num_frames,
+            text=known.ocr_text,
+            text_by=known.text_source,
+            description=known.description,
+            description_by=known.description_source,
+            description_model=known.description_model,
+            tags=known.tags,
+            machine_tags=known.machine_tags,
+            problems=known.problems,
+            thumbnail=application.thumbnail(known.sha256),
+        )
+
+    @property
+    def folders(self) -> tuple[FolderSummary, ...]:
+        """The folders of the library, by path."""
+        return tuple(self._reading().library.folders())
+
+    def duplicates(self, max_bits: int | None = None) -> DuplicateGroups:
+        """Return identical files, and pictures whose hashes differ in at most ``max_bits`` of 64 bits."""
+        library = self._reading().library
+        bits = self._settings.search.near_duplicate_bits if max_bits is None else max_bits
+        return DuplicateGroups(tuple(library.duplicates()), tuple(library.near_duplicates(bits)))
+
+    def tags(self) -> tuple[TagCount, ...]:
+        """Return the tags with the numbers of pictures that have them, most used first."""
+        return tuple(list_tags(self._reading().database))
+
+    def index(
+        self,
+        folders: _PathLike | Sequence[_PathLike] = (),
+        *,
+        on_progress: Callable[[IndexProgress], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+        retry_failed: bool = False,
+    ) -> IndexResult:
+        """Add folders and do all the work that is due on their pictures; without any, on all known folders.
+
+        Both callbacks are called often, in this thread. What is finished stays when a run stops or fails; the
+        next one continues. Raises LibraryBusyError while another run works on this library.
+        """
+        # Importing what reads and describes takes a second.
+        from smallsight.services.indexing import IndexingApplication  # noqa: PLC0415
+
+        self._require_open()
+        observer = CallbackProgress(on_progress)
+        with IndexingApplication(self._settings, configures_logging=self._configures_logging) as application:
+            paths = [Path(one) for one in _listed(folders)]
+            report = application.index(
+                paths, observer, should_stop or (lambda: False), retry_failed=retry_failed
+            )
+        return observer.result(report)
+
+    def edit(
+        self,
+        pictures: EditedPictures,
+        *,
+        description: str | None = None,
+        text: str | None = None,
+        add_tags: str | Iterable[str] = (),
+        remove_tags: str | Iterable[str] = (),
+    ) -> EditResult:
+        """Describe, correct or tag one picture, or several at once: paths, or what a search found.
+
+        An empty description or text is removed, so that a model writes it again. If a picture is not in the
+        library, nothing is changed.
+        """
+        change = WordChange(description, text, _names(add_tags), _names(remove_tags))
+        if change.is_empty:
+            raise ArgumentError("Nothing to change.", hint="pass description, text, add_tags or remove_tags.")
+        change.check()
+        paths = [one.path if isinstance(one, FoundPicture) else Path(one) for one in _listed(pictures)]
+        library = self._reading().library
+        by_id: dict[int, Path] = {}
+        for path, found in library.find_contents(paths).items():
+            if not isinstance(found, int):
+                raise found
+            by_id.setdefault(found, path)
+        report = edit_contents(self._writing().database, list(by_id), change)
+        return _edit_result(report, by_id)
+
+    def rename_tag(self, old: str, new: str) -> EditResult:
+        """Rename a tag in all pictures; if ``new`` is a tag already, both become one."""
+        return self._changed_tags(rename_tag(self._writing().database, old, new))
+
+    def merge_tags(self, names: Sequence[str], into: str) -> EditResult:
+        """Replace several tags by one in all pictures."""
+        return self._changed_tags(merge_tags(self._writing().database, _names(names), into))
+
+    def remove_tag(self, name: str) -> EditResult:
+        """Remove a tag from all pictures; no model adds it to them again."""
+        return self._changed_tags(remove_tag(self._writing().database, name))
+
+    def edits(self) -> tuple[JournalEntry, ...]:
+        """Return the edits that can be undone or redone, newest first."""
+        return tuple(list_edits(self._reading().database))
+
+    def undo(self, edit: int | None = None) -> UndoResult:
+        """Undo the last edit, or the one with this number; what a person has changed since stays.
+
+        Raises NotInLibraryError if there is none.
+        """
+        return self._undone(undo(self._writing().database, edit))
+
+    def redo(self) -> UndoResult:
+        """Make the edit again that was undone last; raises NotInLibraryError if there is none."""
+        return self._undone(redo(self._writing().database))
+
+    def _require_open(self) -> None:
+        if self._is_closed:
+            raise LibraryError(
+                "The library has been closed.", hint="open it again with smallsight.open_library."
+            )
+
+    def _reading(self) -> Application:
+        with self._turn:
+            self._require_open()
+            if self._reader is None:
+                try:
+                    self._reader = Application(
+                        self._settings, for_writing=False, configures_logging=self._configures_logging
+                    )
+                except LibraryMissingError as error:
+                    raise LibraryMissingError(
+                        error.message, hint="create it with index(folder), or `smallsight index FOLDER`."
+                    ) from error
+            return self._reader
+
+    def _writing(self) -> Application:
+        with self._turn:
+            self._reading()  # raises if there is no library yet
+            if self._writer is None:
+                self._writer = Application.for_editing(
+                    self._settings, configures_logging=self._configures_logging
+                )
+            return self._writer
+
+    def _searcher(self, application: Application, mode: Mode) -> Searcher:
+        with self._turn:  # made on first use
+            return application.word_searcher if mode is Mode.KEYWORD else application.searcher
+
+    def _changed_tags(self, report: EditReport) -> EditResult:
+        return EditResult(report.edit_id, self._paths_of(report.changed), ())
+
+    def _undone(self, report: UndoReport) -> UndoResult:
+        return UndoResult(
+            report.entry.id, report.entry.summary, len(report.restored), self._paths_of(report.kept)
+        )
+
+    def _paths_of(self, content_ids: Iterable[int]) -> tuple[Path, ...]:
+        library = self._reading().library
+        return tuple(path for content_id in content_ids for path in library.details(content_id).paths[:1])
+
+
+def _edit_result(report: EditReport, by_id: dict[int, Path]) -> EditResult:
+    chosen = [
+        (content_id in report.changed, path.expanduser().absolute()) for content_id, path in by_id.items()
+    ]
+    return EditResult(
+        report.edit_id,
+        tuple(path for is_changed, path in chosen if is_changed),
+        tuple(path for is_changed, path in chosen if not is_changed),
+        report.tags_not_there,
+    )
+
+
+def _found(application: Application, hit: Hit) -> FoundPicture:
+    return FoundPicture(
+        path=hit.path,
+        other_paths=hit.other_paths,
+        score=hit.score,
+        similarity=hit.similarity,
+        found_by=hit.found_by,
+        excerpt=hit.excerpt,
+        highlights=hit.highlights,
+        text=hit.ocr_text,
+        description=hit.description,
+        tags=hit.tags,
+        width_px=hit.width_px,
+        height_px=hit.height_px,
+        thumbnail=application.thumbnail(hit.thumbnail_key),
+    )
+
+
+def _limit(limit: int | None) -> int | None:
+    if limit is not None and not 0 < limit <= _MANY:
+        raise ArgumentError(f"limit cannot be {limit!r}.", hint=f"use 1 to {_MANY:,}.")
+    return limit
+
+
+def _names(names: str | Iterable[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _listed(pictures: Any) -> list[Any]:  # noqa: ANN401 - one or several of a type
+    """Return one path or found picture as a list, and several as they are."""
+    if isinstance(pictures, str | os.PathLike | FoundPicture):
+        return [pictures]
+    return list(pictures)
