@@ -12,6 +12,7 @@ from smallsight.cli.demo import demo
 from smallsight.cli.describe import describe
 from smallsight.cli.doctor import doctor
 from smallsight.cli.duplicates import duplicates
+from smallsight.cli.export import export
 from smallsight.cli.index import folders_app, index
 from smallsight.cli.library import library_app
 from smallsight.cli.lost import lost_app
@@ -39,7 +40,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich help costs half of the start-up time
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, describe, index, search, show, edit, duplicates):
+for command in (demo, describe, index, search, show, edit, duplicates, export):
     app.command()(command)
 app.add_typer(folders_app, name="folders")
 app.add_typer(lost_app, name="lost")

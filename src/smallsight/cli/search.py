@@ -59,7 +59,7 @@ def search(
 
         if Mode(mode) is Mode.KEYWORD:
             application.use_words_only()
-        result = application.searcher.search(_as_query(words or []), mode=Mode(mode), limit=limit)
+        result = application.searcher.search(as_query(words or []), mode=Mode(mode), limit=limit)
         _report_corrections(out, result)
         _report(out, application, result.hits)
         _explain_missing_descriptions(out, result)
@@ -70,7 +70,7 @@ def search(
 def separate_minus_words(arguments: list[str]) -> list[str]:
     """Move words like ``-monday`` of a search behind ``--``, so that they are not parsed as options."""
     command = next((argument for argument in arguments if not argument.startswith("-")), None)
-    if command != "search" or "--" in arguments:
+    if command not in {"search", "export"} or "--" in arguments:
         return arguments
     minus_words = [argument for argument in arguments if _MINUS_WORD.fullmatch(argument)]
     others = [argument for argument in arguments if not _MINUS_WORD.fullmatch(argument)]
@@ -155,7 +155,7 @@ def _report_corrections(out: Output, result: SearchResult) -> None:
         )
 
 
-def _as_query(words: list[str]) -> str:
+def as_query(words: list[str]) -> str:
     """Join the shell's words; one with a space was quoted there and becomes a phrase."""
     return " ".join(
         f'"{word}"' if " " in word and len(words) > 1 and '"' not in word else word for word in words
