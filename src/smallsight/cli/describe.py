@@ -108,7 +108,8 @@ def describe(
         "max_tokens": max_tokens,
     }
     _check(given)
-    target = _Target(jsonl or out_file is not None, out_file, retry_failed, frames)
+    lines_path = None if out_file is None or str(out_file) == "-" else out_file.expanduser()
+    target = _Target(jsonl or out_file is not None, lines_path, retry_failed, frames)
     _check_target(target, pictures, out)
     chosen = {name: value for name, value in given.items() if value is not None}
     settings = load_settings(**({"describe": chosen} if chosen else {}))

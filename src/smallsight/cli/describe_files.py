@@ -126,13 +126,17 @@ def _into_file(job: Job, path: Path, out: Output) -> int:
 
     tally = _Tally()
     with DescriptionLines(path, _request(job), retries_failed=job.retries_failed) as lines:
-        with _progress(job, out, always=True) as bar:
-            for one in _described(job, lines, tally, bar):
-                tally.count(one.answer)
-                lines.append(_as_line(one))
-                bar.advance()
-                if isinstance(one.answer, SmallsightError) and not out.json:
-                    _print_error(one.file, one.answer, out)
+        try:
+            with _progress(job, out, always=True) as bar:
+                for one in _described(job, lines, tally, bar):
+                    tally.count(one.answer)
+                    lines.append(_as_line(one))
+                    bar.advance()
+                    if isinstance(one.answer, SmallsightError) and not out.json:
+                        _print_error(one.file, one.answer, out)
+        except KeyboardInterrupt:
+            out.note("Stopped. The same command continues where it ended.")
+            raise
         _report(tally, path, out)
     return tally.exit_code
 

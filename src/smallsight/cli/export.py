@@ -71,6 +71,7 @@ def export(
     from smallsight.settings import load_settings
 
     out = get_output(json=json, quiet=quiet)
+    out_path = None if out_path is None or str(out_path) == "-" else out_path.expanduser().absolute()
     chosen = format_name or _SUFFIXES.get(out_path.suffix.lower() if out_path else "", "jsonl")
     for flag, value, known in (("--format", chosen, _FORMATS), ("--by", by, _BY), ("--mode", mode, _MODES)):
         if value not in known:
@@ -82,7 +83,7 @@ def export(
         mode=Mode(mode),
         limit=limit,
         by=WordsBy(by),
-        out=None if out_path is None else out_path.expanduser().absolute(),
+        out=out_path,
         overwrite=overwrite,
     )
     with Application(load_settings(), for_writing=False) as application:

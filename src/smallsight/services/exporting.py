@@ -26,6 +26,7 @@ from smallsight.library.exporting.sidecars import (
     XmpSidecars,
 )
 from smallsight.library.exporting.written_files import WrittenFiles
+from smallsight.library.search.query import parse_query
 from smallsight.library.search.searcher import Mode
 from smallsight.services.application import Application
 
@@ -101,7 +102,8 @@ class Exporter:
         request = self._request
         if request.query is None:
             return None
-        if request.mode is Mode.KEYWORD:
+        max_chars = self._application.settings.limits.max_query_chars
+        if request.mode is Mode.KEYWORD or not parse_query(request.query, max_chars).units:
             self._application.use_words_only()
         return self._application.searcher.find_all(request.query, mode=request.mode)[: request.limit]
 
