@@ -176,10 +176,10 @@ def test_an_error_names_its_picture_once_and_its_hint_apart(smallsight: Command,
 def test_a_cut_answer_is_marked(smallsight: Command, folder: Path):
     picture, other = folder / "red balloon.png", folder / "trip" / "blue whale.png"
     out, err = smallsight.run("describe", picture, *MODEL, "--max-tokens", "1")
-    assert (out, err) == ("red\n", "The answer was cut at 1 tokens; --max-tokens allows more.\n")
+    assert (out, err) == ("red\n", "The answer was cut at 1 token; --max-tokens allows more.\n")
     out, err = smallsight.run("describe", picture, other, *MODEL, "--max-tokens", "1")
     assert out == f"{picture}\nred […]\n\n{other}\nblue […]\n\n"
-    assert err == "2 answers were cut at 1 tokens; --max-tokens allows more.\n"
+    assert err == "2 answers were cut at 1 token; --max-tokens allows more.\n"
 
 
 def test_a_full_disk_leaves_whole_lines(smallsight: Command, folder: Path, tmp_path: Path):

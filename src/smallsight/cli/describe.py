@@ -148,8 +148,6 @@ def _check_target(target: _Target, pictures: list[Path], out: Output) -> None:
     if target.retries_failed and target.lines_path is None:
         raise SettingsError("--retry-failed needs --out.", hint="name the file of an earlier run.")
     if target.frames is not None:
-        if target.is_lines or out.json:
-            raise SettingsError("--frames cannot be combined with JSON.", hint="leave one out.")
         _check_sheet(target.frames, pictures)
 
 

@@ -79,7 +79,8 @@ def note_cut(max_tokens: int, out: Output, number: int | None = None) -> None:
     which = (
         "The answer was" if number is None else "1 answer was" if number == 1 else f"{number:,} answers were"
     )
-    out.note(f"{which} cut at {max_tokens} tokens; --max-tokens allows more.")
+    tokens = "1 token" if max_tokens == 1 else f"{max_tokens:,} tokens"
+    out.note(f"{which} cut at {tokens}; --max-tokens allows more.")
 
 
 def _as_text(job: Job, out: Output) -> int:
