@@ -28,7 +28,7 @@ _MODES = ("fused", "keyword", "semantic")
 _MAX_KEPT_SHOWN = 20
 
 
-_Words = Annotated[
+_SearchWords = Annotated[
     list[str] | None,
     typer.Argument(help="A search, as for `smallsight search`; default: all pictures."),
 ]
@@ -46,7 +46,7 @@ _OutPath = Annotated[
 
 
 def export(
-    words: _Words = None,
+    words: _SearchWords = None,
     format_name: _Format = None,
     out_path: _OutPath = None,
     overwrite: Annotated[

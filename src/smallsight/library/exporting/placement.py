@@ -28,12 +28,9 @@ class Placement:
     def __init__(self, folders: Sequence[Path], out: Path | None) -> None:
         self._out = out
         self._names: dict[Path, str] = {}
-        used: Counter[str] = Counter()
+        self._used: Counter[str] = Counter()
         for one in folders:
-            name = one.name or "root"
-            used[name.casefold()] += 1
-            number = used[name.casefold()]
-            self._names[one] = name if number == 1 else f"{name}-{number}"
+            self._name_of(one)
 
     @property
     def is_beside(self) -> bool:
@@ -42,8 +39,16 @@ class Placement:
 
     def folder_of(self, file: ExportedFile) -> Path:
         """Return the folder for a file's sidecar."""
-        root = file.folder if self._out is None else self._out / self._names[file.folder]
+        root = file.folder if self._out is None else self._out / self._name_of(file.folder)
         return (root / file.below).parent
+
+    def _name_of(self, folder_path: Path) -> str:
+        if folder_path not in self._names:
+            name = folder_path.name or "root"
+            self._used[name.casefold()] += 1
+            number = self._used[name.casefold()]
+            self._names[folder_path] = name if number == 1 else f"{name}-{number}"
+        return self._names[folder_path]
 
 
 class CaptionNames:
@@ -57,17 +62,32 @@ class CaptionNames:
         stems: set[bytes] = set()
         names: set[bytes] = set()
         self._shared: set[bytes] = set()
+        self._bare: set[bytes] = set()  # names without a suffix
         for file in _present_files(database):
             stem = _key(file, PurePosixPath(file.below).stem)
             (self._shared if stem in stems else stems).add(stem)
             if PurePosixPath(file.below).suffix:
                 names.add(_key(file, PurePosixPath(file.below).name))
+            else:
+                self._bare.add(stem)
         self._shared |= stems & names
 
     def name_of(self, file: ExportedFile) -> str:
         """Return the name of a file's caption file."""
         below = PurePosixPath(file.below)
-        return f"{below.name if _key(file, below.stem) in self._shared else below.stem}.txt"
+        return f"{below.name if self._is_shared(file) else below.stem}.txt"
+
+    def former_name_of(self, file: ExportedFile) -> str | None:
+        """Return the name it had while other pictures were there; None if another picture has it."""
+        below = PurePosixPath(file.below)
+        if not below.suffix:
+            return None
+        if not self._is_shared(file):
+            return f"{below.name}.txt"
+        return None if _key(file, below.stem) in self._bare else f"{below.stem}.txt"
+
+    def _is_shared(self, file: ExportedFile) -> bool:
+        return _key(file, PurePosixPath(file.below).stem) in self._shared
 
 
 def _key(file: ExportedFile, name: str) -> bytes:

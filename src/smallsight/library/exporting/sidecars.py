@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum, auto
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -67,24 +68,34 @@ class CaptionSidecars:
         caption = caption_of(record)
         for file in record.files:
             path = self._placement.folder_of(file) / self._names.name_of(file)
-            yield _guarded(path, lambda path=path: self._write_one(path, caption))  # type: ignore[misc]
+            former = self._names.former_name_of(file)
+            yield _guarded(path, partial(self._write_one, path, caption, former))
 
-    def _write_one(self, path: Path, caption: str | None) -> Sidecar:
+    def _write_one(self, path: Path, caption: str | None, former: str | None) -> Sidecar:
+        if former is not None:
+            self._delete_own(path.with_name(former))
         existing = _existing(path)
         data = None if caption is None else f"{caption}\n".encode()
         if existing == data:
             return Sidecar(path, SidecarState.WORDLESS if data is None else SidecarState.UNCHANGED)
         is_ours = existing is None or self._written.holds(path, existing)
         if data is None:
-            if not is_ours:
-                return Sidecar(path, SidecarState.WORDLESS)
-            path.unlink()
-            return Sidecar(path, SidecarState.WRITTEN)
+            is_deleted = self._delete_own(path)
+            return Sidecar(path, SidecarState.WRITTEN if is_deleted else SidecarState.WORDLESS)
         if not is_ours and not self._overwrite:
             return Sidecar(path, SidecarState.KEPT, "Smallsight did not write it")
         self._written.add(path, data)
         _write(path, data, self._placement)
         return Sidecar(path, SidecarState.WRITTEN)
+
+    def _delete_own(self, path: Path) -> bool:
+        """Delete a caption that an export wrote and nobody has changed; return whether there was one."""
+        if not path.is_file() or path.is_symlink() or path.stat().st_size > _MAX_SIDECAR_BYTES:
+            return False
+        if not self._written.holds(path, path.read_bytes()):
+            return False
+        path.unlink()
+        return True
 
 
 class XmpSidecars:
@@ -98,7 +109,7 @@ class XmpSidecars:
         """Write the same words for each file, beside those of other programs."""
         for file in record.files:
             path = self._placement.folder_of(file) / _xmp_name(file)
-            yield _guarded(path, lambda path=path: self._write_one(path, record))  # type: ignore[misc]
+            yield _guarded(path, partial(self._write_one, path, record))
 
     def _write_one(self, path: Path, record: PictureRecord) -> Sidecar:
         existing = _existing(path)

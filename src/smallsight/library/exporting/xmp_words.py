@@ -31,7 +31,7 @@ class MergedSidecar:
 
 
 @dataclass(frozen=True, slots=True)
-class _Words:
+class _SidecarWords:
     """The words in a sidecar, and what of them Smallsight wrote; ``ours`` is a hash of its description."""
 
     description: str | None
@@ -60,8 +60,8 @@ def merge_words(existing: bytes | None, record: PictureRecord, *, overwrite: boo
     return MergedSidecar(document.to_bytes(), is_kept)
 
 
-def _read(document: XmpDocument) -> _Words:
-    return _Words(
+def _read(document: XmpDocument) -> _SidecarWords:
+    return _SidecarWords(
         description=document.default_text(DC, "description"),
         ours=document.text(SMALLSIGHT, "descriptionHash"),
         source=document.text(SMALLSIGHT, "descriptionSource"),
@@ -72,7 +72,7 @@ def _read(document: XmpDocument) -> _Words:
     )
 
 
-def _merged(before: _Words, record: PictureRecord, *, overwrite: bool) -> tuple[_Words, bool]:
+def _merged(before: _SidecarWords, record: PictureRecord, *, overwrite: bool) -> tuple[_SidecarWords, bool]:
     """Return the words to write, and whether another program's description stays instead of the record's."""
     wanted = _legal(record.description)
     is_ours = before.description is None or before.ours == _hash(before.description)
@@ -88,7 +88,7 @@ def _merged(before: _Words, record: PictureRecord, *, overwrite: bool) -> tuple[
     our_tags = tuple(one for one in tags if one not in others)
     machine = {_legal(name) for name in record.machine_tags}
     return (
-        _Words(
+        _SidecarWords(
             description,
             ours,
             source,
@@ -101,7 +101,7 @@ def _merged(before: _Words, record: PictureRecord, *, overwrite: bool) -> tuple[
     )
 
 
-def _store(document: XmpDocument, before: _Words, after: _Words) -> None:
+def _store(document: XmpDocument, before: _SidecarWords, after: _SidecarWords) -> None:
     if after.description != before.description:
         document.set_default_text(DC, "description", after.description)
     if after.subject != before.subject:
