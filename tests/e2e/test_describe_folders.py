@@ -145,7 +145,7 @@ def test_a_picture_may_come_from_standard_input(smallsight: Command, folder: Pat
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["https://example.com/a.jpg"], 2, "Addresses are not fetched: https://example.com/a.jpg"),
+        (["https://example.com/a.jpg"], 3, "Addresses are not fetched: https://example.com/a.jpg"),
         (["-"], 3, "Standard input is empty"),
         (["--json", "--jsonl", "x.png"], 2, "--json and --jsonl contradict"),
         (["--retry-failed", "x.png"], 2, "--retry-failed needs --out"),

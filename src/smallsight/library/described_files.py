@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import cast
 
 from smallsight.errors import (
-    ArgumentError,
     PictureError,
     PictureNotFoundError,
     PictureTooLargeError,
@@ -157,9 +156,9 @@ def _list_folder(root: Path, settings: Settings) -> list[WantedFile]:
     return wanted
 
 
-def _not_fetched(address: re.Match[str]) -> ArgumentError:
+def _not_fetched(address: re.Match[str]) -> PictureNotFoundError:
     shown = f"{address['scheme']}://{address['rest']}"
-    return ArgumentError(
+    return PictureNotFoundError(
         f"Addresses are not fetched: {shown}",
         hint="download the picture and give its path, or `-` for a picture from standard input.",
     )
