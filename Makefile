@@ -24,7 +24,8 @@ UV := uv==0.13.9
 LLAMA_CPP := llama-cpp-python==0.3.36
 RESULTS := benchmarks/results
 ROBUSTNESS := tests/unit/library/test_killed_migration.py tests/unit/library/test_links_outside.py \
-	tests/e2e/test_interruption.py tests/e2e/test_serve_overload.py tests/e2e/test_hostile_text.py
+	tests/e2e/test_interruption.py tests/e2e/test_serve_overload.py tests/e2e/test_hostile_text.py \
+	tests/e2e/test_describe_folders.py
 PYTEST_OPTIONS := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 # The reference for videos needs it, and it breaks whatever else imports torch and can see it: it lies apart.
 TORCHVISION := $(VENV)/torchvision

@@ -20,6 +20,7 @@ LOCKS: dict[str, tuple[str, ...]] = {
         "pyproject.toml",
         "requirements/build.in",
         "--extra=ocr",
+        "--extra=parquet",
         "--extra=heif",
         "--extra=video",
         "--group=dev",

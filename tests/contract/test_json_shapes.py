@@ -118,6 +118,21 @@ def test_describe(run):
     assert set(described[0]) == set(described[1])
 
 
+def test_describe_lines(run, tmp_path):
+    described = run("describe", run.others, "--model", "test", "--out", tmp_path / "lines.jsonl")
+    assert_shape("describe --out", described)
+    row = json.loads((tmp_path / "lines.jsonl").read_text())
+    known = {key.removeprefix("[].").split(".")[0] for key in documented_keys("describe")}
+    assert set(row) == {*known, "sha256", "request"}
+
+
+def test_export(run, tmp_path):
+    assert_shape("export", run("export", "--out", tmp_path / "all.jsonl"))
+    rows = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
+    for row in rows:
+        assert_shape("export --format jsonl", row)
+
+
 def test_doctor(run):
     assert_shape("doctor", run("doctor"))
 

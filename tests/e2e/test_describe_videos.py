@@ -98,7 +98,7 @@ def test_the_command_describes_a_video_and_draws_what_it_saw(
     arguments = ["--model", checkpoints / name, "--precision", "fp32", "--max-tokens", "8"]
     out, err = smallsight.run("describe", files / "clip.mp4", *arguments)
     assert out.strip()
-    assert err == ""
+    assert err.startswith("The answer was cut at 8 tokens") or not err
     sheet = tmp_path / "sheet.png"
     again, note = smallsight.run("describe", files / "clip.mp4", *arguments, "--frames", sheet)
     assert again == out

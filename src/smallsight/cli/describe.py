@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
-from smallsight.errors import SettingsError, SmallsightError, StorageError
+from smallsight.errors import SettingsError, StorageError
 from smallsight.policy.shown_text import in_lines, on_one_line
 
 if TYPE_CHECKING:
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
     from smallsight.model.answer import Answer
     from smallsight.model.model import Model
     from smallsight.model.picture_argument import NamedVideo, PictureArgument
+    from smallsight.model.reply import Piece, Reply
     from smallsight.settings import Settings
-
-# Text from a picture must not control the terminal; line breaks and tabs are kept.
 
 _PRECISIONS = ("auto", "fp32", "bf16", "int8", "int4")
 _DETAILS = ("auto", "high", "low")
@@ -34,8 +34,39 @@ _NOT_CHOSEN = (
 _SHEET_SUFFIXES = (".png", ".jpg", ".webp")
 
 
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where the answers go, besides the choice of ``--json``."""
+
+    is_lines: bool = False
+    lines_path: Path | None = None
+    retries_failed: bool = False
+    frames: Path | None = None
+
+
+_Pictures = Annotated[
+    list[Path], typer.Argument(help="Picture and video files, folders, or - for standard input.")
+]
+_Jsonl = Annotated[
+    bool, typer.Option("--jsonl", help="Print a JSON object a line for each picture, at once.")
+]
+_OutFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", help="Append the JSON lines to this file; continue it if it has some.", metavar="FILE"
+    ),
+]
+_RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="With --out: try pictures again that failed before.")
+]
+_Frames = Annotated[
+    Path | None,
+    typer.Option("--frames", help="Write the frames that the model sees to this picture file."),
+]
+
+
 def describe(
-    pictures: Annotated[list[Path], typer.Argument(help="Picture and video files.")],
+    pictures: _Pictures,
     model: Annotated[
         str | None,
         typer.Option(
@@ -57,10 +88,10 @@ def describe(
     max_tokens: Annotated[
         int | None, typer.Option("--max-tokens", min=1, max=4096, help="Longest answer, in tokens.")
     ] = None,
-    frames: Annotated[
-        Path | None,
-        typer.Option("--frames", help="Write the frames that the model sees to this picture file."),
-    ] = None,
+    frames: _Frames = None,
+    jsonl: _Jsonl = False,
+    out_file: _OutFile = None,
+    retry_failed: _RetryFailed = False,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
@@ -77,33 +108,47 @@ def describe(
         "max_tokens": max_tokens,
     }
     _check(given)
-    if frames is not None:
-        _check_sheet(frames, pictures)
+    lines_path = None if out_file is None or str(out_file) == "-" else out_file.expanduser()
+    target = _Target(jsonl or out_file is not None, lines_path, retry_failed, frames)
+    _check_target(target, pictures, out)
     chosen = {name: value for name, value in given.items() if value is not None}
     settings = load_settings(**({"describe": chosen} if chosen else {}))
-    if exit_code := _run(settings, pictures, frames, out):
+    if exit_code := _run(settings, pictures, target, out):
         raise typer.Exit(exit_code)
 
 
-def _run(settings: Settings, pictures: list[Path], frames: Path | None, out: Output) -> int:
+def _run(settings: Settings, pictures: list[Path], target: _Target, out: Output) -> int:
     """Load the model and print its answers; return the first error's exit code, 130 on Ctrl-C, or 0."""
+    from smallsight.cli.describe_files import Job, describe_all
+    from smallsight.library.described_files import list_wanted, read_wanted
     from smallsight.services.describing import describe_options
 
     options = describe_options(settings)
     try:
+        files = list_wanted(pictures, settings)
+        is_one = len(pictures) == 1 and not pictures[0].is_dir() and not out.json and not target.is_lines
+        one = read_wanted(files[0], settings.limits) if is_one else None
         with _load(settings, out) as model:
             if settings.describe.model is None:
                 out.note(_NOT_CHOSEN)
-            shown: list[PictureArgument] = list(pictures)
-            if frames is not None:
-                shown = [_write_sheet(model, pictures[0], frames, out)]
-            if len(pictures) == 1 and not out.json:
-                if not _stream(model, shown[0], options):
-                    _note_nothing(pictures[0], out)
+            seen = None if target.frames is None else _write_sheet(model, pictures[0], target.frames, out)
+            if one is not None:
+                _stream(model, seen or one, pictures[0], options, out)
                 return 0
-            return _describe_each(model, pictures, shown, options, out)
+            lines = (target.is_lines, target.lines_path, target.retries_failed)
+            return describe_all(Job(model, files, options, settings, *lines), out)
     except KeyboardInterrupt:
         return 130
+
+
+def _check_target(target: _Target, pictures: list[Path], out: Output) -> None:
+    """Raise SettingsError for options that contradict each other."""
+    if target.is_lines and out.json and target.lines_path is None:
+        raise SettingsError("--json and --jsonl contradict each other.", hint="leave one out.")
+    if target.retries_failed and target.lines_path is None:
+        raise SettingsError("--retry-failed needs --out.", hint="name the file of an earlier run.")
+    if target.frames is not None:
+        _check_sheet(target.frames, pictures)
 
 
 def _check(given: Mapping[str, Any]) -> None:
@@ -158,16 +203,15 @@ def _load(settings: Settings, out: Output) -> Model:
         return load_describing_model(settings)
 
 
-def _note_nothing(picture: Path, out: Output) -> None:
-    from rich.markup import escape
+def _stream(
+    model: Model, shown: PictureArgument, picture: Path, options: DescribeOptions, out: Output
+) -> None:
+    """Print the answer about one picture as it arrives, and say so if it is empty or cut."""
+    from smallsight.cli.describe_files import note_cut, note_nothing
+    from smallsight.model.reply import without_leading_space
 
-    out.note(f"The model answered nothing about {escape(on_one_line(picture))}: ask in other words.")
-
-
-def _stream(model: Model, picture: PictureArgument, options: DescribeOptions) -> bool:
-    """Print the answer about one picture as it arrives; return whether it holds any text."""
-    pieces = model.stream(
-        picture,
+    reply = model.start(
+        shown,
         options.prompt,
         length=options.length,
         max_tokens=options.max_tokens,
@@ -175,66 +219,24 @@ def _stream(model: Model, picture: PictureArgument, options: DescribeOptions) ->
     )
     has_output = has_text = False
     try:
-        for piece in pieces:
+        for piece in without_leading_space(_texts(reply)):
             has_output, has_text = True, has_text or bool(piece.strip())
             sys.stdout.write(in_lines(piece))
             sys.stdout.flush()
     finally:
+        reply.cancel()
         if has_output:
             sys.stdout.write("\n")
             sys.stdout.flush()
-    return has_text
+    answer: Answer = reply.answer()
+    if not has_text:
+        note_nothing(picture, out)
+    elif answer.finish_reason == "length":
+        note_cut(options.max_tokens, out)
 
 
-def _describe_each(
-    model: Model, pictures: list[Path], shown: list[PictureArgument], options: DescribeOptions, out: Output
-) -> int:
-    """Print the answer or the error for each picture; return the first error's exit code, or 0."""
-    exit_code = 0
-    rows = []
-    answers = model.describe_many(
-        shown,
-        prompt=options.prompt,
-        length=options.length,
-        max_tokens=options.max_tokens,
-        detail=options.detail,
-    )
-    for picture, answer in zip(pictures, answers, strict=True):
-        if isinstance(answer, SmallsightError):
-            exit_code = exit_code or answer.exit_code
-        if out.json:
-            rows.append(_as_data(picture, answer))
-        elif isinstance(answer, SmallsightError):
-            out.err.print("[bold red]error:[/] ", end="")
-            out.err.print(on_one_line(f"{picture}: {answer}"), markup=False)
-        else:
-            sys.stdout.write(f"{on_one_line(picture)}\n{in_lines(answer.text)}\n\n")
-            sys.stdout.flush()
-        if not isinstance(answer, SmallsightError) and not answer.text.strip():
-            _note_nothing(picture, out)
-    if out.json:
-        out.emit(rows)
-    return exit_code
-
-
-def _as_data(picture: Path, answer: Answer | SmallsightError) -> dict[str, Any]:
-    data: dict[str, Any] = {
-        "path": str(picture.absolute()),
-        "text": None,
-        "data": None,
-        "finish_reason": None,
-        "model": None,
-        "usage": None,
-        "timings": None,
-        "error": None,
-    }
-    if isinstance(answer, SmallsightError):
-        return data | {"error": {"code": answer.code, "message": answer.message, "hint": answer.hint}}
-    return data | {
-        "text": answer.text,
-        "data": answer.data,
-        "finish_reason": answer.finish_reason,
-        "model": answer.model,
-        "usage": asdict(answer.usage),
-        "timings": {phase: round(seconds, 6) for phase, seconds in asdict(answer.timings).items()},
-    }
+def _texts(reply: Reply) -> Generator[str, None, None]:
+    pieces: SimpleQueue[Piece | None] = SimpleQueue()
+    reply.listen(pieces.put)
+    while (piece := pieces.get()) is not None:
+        yield piece.text

@@ -18,6 +18,7 @@ from smallsight.cli.describe import describe
 from smallsight.cli.doctor import doctor
 from smallsight.cli.duplicates import duplicates
 from smallsight.cli.edit import edit
+from smallsight.cli.export import export
 from smallsight.cli.index import index
 from smallsight.cli.library import library_app
 from smallsight.cli.lost import lost_app
@@ -52,6 +53,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "undo": undo,
     "redo": redo,
     "duplicates": duplicates,
+    "export": export,
     "serve": serve,
     "settings": settings,
     "doctor": doctor,

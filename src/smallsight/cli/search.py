@@ -65,7 +65,7 @@ def search(
         raise SettingsError("Nothing to search for.", hint="give some words: `smallsight search cat monday`.")
     if out.json and (paths or null):
         raise SettingsError("--json cannot be combined with --paths or -0.", hint="leave one out.")
-    result, data = _search(_as_query(words or []), similar, mode, limit)
+    result, data = _search(as_query(words or []), similar, mode, limit)
     if paths or null:
         _print_paths(result, "\0" if null else "\n")
     elif out.json:
@@ -102,7 +102,7 @@ def _search(
 def separate_minus_words(arguments: list[str]) -> list[str]:
     """Move words like ``-monday`` of a search behind ``--``, so that they are not parsed as options."""
     command = next((argument for argument in arguments if not argument.startswith("-")), None)
-    if command != "search" or "--" in arguments:
+    if command not in {"search", "export"} or "--" in arguments:
         return arguments
     minus_words = [argument for argument in arguments if _MINUS_WORD.fullmatch(argument)]
     others = [argument for argument in arguments if not _MINUS_WORD.fullmatch(argument)]
@@ -210,7 +210,7 @@ def _report_corrections(out: Output, result: SearchResult) -> None:
         )
 
 
-def _as_query(words: list[str]) -> str:
+def as_query(words: list[str]) -> str:
     """Join the shell's words; one with a space was quoted there and becomes a phrase."""
     return " ".join(
         f'"{word}"' if " " in word and len(words) > 1 and '"' not in word else word for word in words

@@ -1,4 +1,4 @@
-"""The locks on a data folder: one index run at a time, and one process that writes at a time.
+"""File locks, such as those on a data folder: one index run at a time, and one process that writes.
 
 The operating system releases a lock when the process that holds it ends, for whatever reason.
 """
@@ -37,6 +37,15 @@ else:
 
     def _unlock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def try_lock(descriptor: int) -> bool:
+    """Lock an open file until it is closed; return False if another process holds its lock."""
+    try:
+        _try_lock(descriptor)
+    except OSError:
+        return False
+    return True
 
 
 class RunLock:

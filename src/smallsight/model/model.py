@@ -111,13 +111,14 @@ class Model(Protocol):
     def start(
         self,
         pictures: Pictures,
-        question: Question,
+        question: Question | None = None,
         *,
+        length: str | None = None,
         max_tokens: int = DEFAULT_MAX_TOKENS,
         detail: str = "auto",
         **sampling: Any,  # noqa: ANN401
     ) -> Reply:
-        """Start a request and return its reply without waiting for the answer."""
+        """Start a request, without a question a description, and return its reply without waiting."""
         ...
 
     def describe_many(

@@ -122,15 +122,16 @@ class TestModel:
     def start(
         self,
         pictures: Pictures,
-        question: Question,
+        question: Question | None = None,
         *,
+        length: str | None = None,  # noqa: ARG002 - the model's interface
         max_tokens: int = DEFAULT_MAX_TOKENS,
         detail: str = "auto",  # noqa: ARG002 - the model's interface
         **sampling: Any,  # noqa: ANN401 - the model's interface
     ) -> Reply:
         """Answer at once; raises ArgumentError for a JSON schema, which is not supported."""
         _reject_schema(sampling)
-        answer = self._answer(list_pictures(pictures), question, max_tokens)
+        answer = self._answer(list_pictures(pictures), question or "", max_tokens)
         return FinishedReply(answer, spaced_words(answer.text))
 
     def describe_many(

@@ -153,15 +153,17 @@ class VisionLanguageModel:
     def start(
         self,
         pictures: Pictures,
-        question: Question,
+        question: Question | None = None,
         *,
+        length: str | None = None,
         max_tokens: int = DEFAULT_MAX_TOKENS,
         detail: str = "auto",
         **sampling: Any,  # noqa: ANN401
     ) -> Reply:
         """Start a request and return at once; pictures are opened in the calling thread."""
+        description = self._description(question, length)
         with self._opener(detail) as opener:
-            return self._start(opener, list_pictures(pictures), question, max_tokens, detail, sampling)
+            return self._start(opener, list_pictures(pictures), description, max_tokens, detail, sampling)
 
     def describe_many(
         self,

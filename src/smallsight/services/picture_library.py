@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias
-
-import structlog
 
 from smallsight.errors import ArgumentError, LibraryError, LibraryMissingError
 from smallsight.library.edit_journal import JournalEntry, list_edits
@@ -72,7 +71,9 @@ class PictureLibrary:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._configures_logging = not structlog.is_configured()  # else it belongs to the program around
+        structlog = sys.modules.get("structlog")
+        # A program around this one may have configured it: then the log is that program's.
+        self._configures_logging = structlog is None or not structlog.is_configured()
         self._turn = threading.RLock()
         self._reader: Application | None = None
         self._writer: Application | None = None

@@ -13,11 +13,18 @@ from smallsight.library.search.excerpt import Highlighter
 from smallsight.library.search.function_words import counted_units
 from smallsight.library.search.fusion import fuse
 from smallsight.library.search.hits import Finding, Hit, hits_of
-from smallsight.library.search.keyword import KeywordResult, search_keywords
+from smallsight.library.search.keyword import MAX_FOUND, KeywordResult, search_keywords
 from smallsight.library.search.query import Query, parse_query
 from smallsight.library.search.ranking import Match, Tier
 from smallsight.library.search.relevance import SUPPORT_BELOW, holding_quotes, told_apart, with_support
-from smallsight.library.search.text_index import NO_FILTERS, Condition, IndexView, Neighbour, TextIndex
+from smallsight.library.search.text_index import (
+    NO_FILTERS,
+    Condition,
+    IndexView,
+    Neighbour,
+    TextIndex,
+    WordForm,
+)
 from smallsight.library.search.tokens import tokenize
 from smallsight.settings import Settings
 
@@ -112,6 +119,20 @@ class Searcher:
             has_descriptions=has_descriptions,
             elapsed_ms=(time.perf_counter() - started_s) * 1000,
         )
+
+    def find_all(self, text: str, *, mode: Mode = Mode.FUSED) -> list[int]:
+        """Return the ids of all contents that a search finds, best first.
+
+        Beyond the first thousand, contents that hold all words as written follow, newest first.
+        """
+        query = parse_query(text, self._settings.limits.max_query_chars)
+        with self._index.reading() as view:
+            found = self._find(view, query, Mode(mode), 0, _MAX_OFFSET)
+            ids = [one.content_id for one in found.page]
+            if query.units and mode is not Mode.SEMANTIC and len(ids) >= MAX_FOUND:
+                groups = tuple((WordForm(unit.text),) for unit in counted_units(query.units))
+                ids += view.newest(Condition(groups, query), _MAX_OFFSET)
+        return list(dict.fromkeys(ids))
 
     def similar(self, content_id: int, *, words: str = "", limit: int | None = None) -> SearchResult:
         """Return pictures that look like this one, then pictures whose texts mean something similar.

@@ -1,0 +1,1 @@
+"""What the library knows, written for other programs: a file of records, or sidecars of the pictures."""
