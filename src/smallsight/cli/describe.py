@@ -8,10 +8,11 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from smallsight.cli.completion import model_names
 from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
 from smallsight.errors import SettingsError, StorageError
 from smallsight.policy.shown_text import in_lines, on_one_line
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from smallsight.model.reply import Piece, Reply
     from smallsight.settings import Settings
 
-_PRECISIONS = ("auto", "fp32", "bf16", "int8", "int4")
-_DETAILS = ("auto", "high", "low")
-_LENGTHS = ("short", "normal")
 _NOT_CHOSEN = (
     "Smallsight-tiny, used when no model is chosen, knows flat drawings and large text only. "
     "For photographs: smallsight models pull SmolVLM-256M-Instruct, then --model SmolVLM-256M-Instruct."
@@ -70,20 +68,25 @@ def describe(
     model: Annotated[
         str | None,
         typer.Option(
-            "--model", help="A model's name or folder; default: describe.model, then Smallsight-tiny."
+            "--model",
+            help="A model's name or folder; default: describe.model, then Smallsight-tiny.",
+            autocompletion=model_names,
         ),
     ] = None,
     prompt: Annotated[
         str | None, typer.Option("--prompt", help="A question or instruction; default: describe the picture.")
     ] = None,
     precision: Annotated[
-        str | None, typer.Option("--precision", help="auto, fp32, bf16, int8 or int4.")
+        Literal["auto", "fp32", "bf16", "int8", "int4"] | None,
+        typer.Option("--precision", help="Precision of the weights; default: describe.precision."),
     ] = None,
     detail: Annotated[
-        str | None, typer.Option("--detail", help="Detail of large pictures: auto, high or low.")
+        Literal["auto", "high", "low"] | None,
+        typer.Option("--detail", help="Detail of large pictures; default: describe.detail."),
     ] = None,
     length: Annotated[
-        str | None, typer.Option("--length", help="short or normal, for models with two lengths.")
+        Literal["short", "normal"] | None,
+        typer.Option("--length", help="Length, for models with two lengths."),
     ] = None,
     max_tokens: Annotated[
         int | None, typer.Option("--max-tokens", min=1, max=4096, help="Longest answer, in tokens.")
@@ -152,9 +155,7 @@ def _check_target(target: _Target, pictures: list[Path], out: Output) -> None:
 
 
 def _check(given: Mapping[str, Any]) -> None:
-    """Raise SettingsError for an unknown value, and for a length together with a prompt."""
-    for name, known in (("precision", _PRECISIONS), ("detail", _DETAILS), ("length", _LENGTHS)):
-        _require_one_of(f"--{name}", given[name], known)
+    """Raise SettingsError for a length together with a prompt."""
     if given["length"] is not None and given["prompt"] is not None:
         raise SettingsError(
             "--length cannot be combined with --prompt.", hint="ask for the length in the prompt."
@@ -186,11 +187,6 @@ def _write_sheet(model: Model, video: Path, path: Path, out: Output) -> NamedVid
         ) from error
     out.note(f"Wrote {len(seen.video.frames)} frames to {escape(on_one_line(path))}")
     return seen
-
-
-def _require_one_of(flag: str, value: str | None, known: tuple[str, ...]) -> None:
-    if value is not None and value not in known:
-        raise SettingsError(f"{flag} cannot be {value!r}.", hint=f"use one of {', '.join(known)}.")
 
 
 def _load(settings: Settings, out: Output) -> Model:

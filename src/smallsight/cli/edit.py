@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -48,7 +48,8 @@ def edit(
         ),
     ] = None,
     mode: Annotated[
-        str, typer.Option("--mode", help="Of --search: fused (both), keyword (words) or semantic (meaning).")
+        Literal["fused", "keyword", "semantic"],
+        typer.Option("--mode", help="Of --search: by words and meaning (fused), by words, or by meaning."),
     ] = "fused",
     description: Annotated[
         str | None, typer.Option("--description", help="Your description; empty to remove it.")
@@ -76,7 +77,7 @@ def edit(
 
     out = get_output(json=json, quiet=quiet)
     change = WordChange(description, text, tuple(tag or ()), tuple(untag or ()))
-    _check(change, pictures, search, mode)
+    _check(change, pictures, search)
     with Application.for_editing(load_settings()) as application:
         if search is not None:
             chosen = _found(application, search, mode)
@@ -95,16 +96,12 @@ def edit(
         raise typer.Exit(chosen.problems[0][1].exit_code)
 
 
-def _check(change: WordChange, pictures: Sequence[Path] | None, search: str | None, mode: str) -> None:
-    from smallsight.library.search.searcher import Mode
-
+def _check(change: WordChange, pictures: Sequence[Path] | None, search: str | None) -> None:
     if change.is_empty:
         raise SettingsError(
             "Nothing to change.",
             hint="use --description, --text, --tag or --untag; `smallsight show` only prints.",
         )
-    if mode not in list(Mode):
-        raise SettingsError(f"--mode cannot be {mode!r}.", hint=f"use one of {', '.join(Mode)}.")
     if pictures and search is not None:
         raise SettingsError("Pictures and --search contradict each other.", hint="leave one out.")
     if not pictures and search is None:

@@ -6,10 +6,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from smallsight.cli.completion import search_filters
 from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
 from smallsight.cli.search import as_query
 from smallsight.errors import SettingsError
@@ -20,24 +21,20 @@ if TYPE_CHECKING:
     from smallsight.library.exporting.sidecars import Sidecar
     from smallsight.services.exporting import ExportReport, ExportRequest
 
-_FORMATS = ("jsonl", "csv", "parquet", "txt-sidecars", "xmp-sidecars")
 _SUFFIXES = {".csv": "csv", ".parquet": "parquet"}
 _SIDECARS = frozenset({"txt-sidecars", "xmp-sidecars"})
-_BY = ("all", "human", "model")
-_MODES = ("fused", "keyword", "semantic")
 _MAX_KEPT_SHOWN = 20
 
 
 _SearchWords = Annotated[
     list[str] | None,
-    typer.Argument(help="A search, as for `smallsight search`; default: all pictures."),
+    typer.Argument(
+        help="A search, as for `smallsight search`; default: all pictures.", autocompletion=search_filters
+    ),
 ]
 _Format = Annotated[
-    str | None,
-    typer.Option(
-        "--format",
-        help="jsonl, csv, parquet, txt-sidecars or xmp-sidecars; default: the ending of --out, or jsonl.",
-    ),
+    Literal["jsonl", "csv", "parquet", "txt-sidecars", "xmp-sidecars"] | None,
+    typer.Option("--format", help="What to write; default: the ending of --out, or jsonl."),
 ]
 _OutPath = Annotated[
     Path | None,
@@ -52,10 +49,10 @@ def export(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace files and words that Smallsight did not write.")
     ] = False,
-    by: Annotated[str, typer.Option("--by", help="Whose words: all, human or model.")] = "all",
+    by: Annotated[Literal["all", "human", "model"], typer.Option("--by", help="Whose words.")] = "all",
     mode: Annotated[
-        str,
-        typer.Option("--mode", help="How to search: fused (both), keyword (words) or semantic (meaning)."),
+        Literal["fused", "keyword", "semantic"],
+        typer.Option("--mode", help="Search by words and meaning (fused), by words, or by meaning."),
     ] = "fused",
     limit: Annotated[
         int | None, typer.Option("--limit", "-n", min=1, help="Maximum pictures; default: all.")
@@ -73,9 +70,6 @@ def export(
     out = get_output(json=json, quiet=quiet)
     out_path = None if out_path is None or str(out_path) == "-" else out_path.expanduser().absolute()
     chosen = format_name or _SUFFIXES.get(out_path.suffix.lower() if out_path else "", "jsonl")
-    for flag, value, known in (("--format", chosen, _FORMATS), ("--by", by, _BY), ("--mode", mode, _MODES)):
-        if value not in known:
-            raise SettingsError(f"{flag} cannot be {value!r}.", hint=f"use one of {', '.join(known)}.")
     _check_target(chosen, out_path, out)
     request = ExportRequest(
         ExportFormat(chosen),
