@@ -57,6 +57,18 @@ _OutFile = Annotated[
 _RetryFailed = Annotated[
     bool, typer.Option("--retry-failed", help="With --out: try pictures again that failed before.")
 ]
+_Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="A model's name or folder; default: describe.model, then Smallsight-tiny.",
+        autocompletion=model_names,
+    ),
+]
+_Precision = Annotated[
+    Literal["auto", "fp32", "bf16", "int8", "int4"] | None,
+    typer.Option("--precision", help="Precision of the weights; default: describe.precision."),
+]
 _Frames = Annotated[
     Path | None,
     typer.Option("--frames", help="Write the frames that the model sees to this picture file."),
@@ -65,21 +77,11 @@ _Frames = Annotated[
 
 def describe(
     pictures: _Pictures,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            help="A model's name or folder; default: describe.model, then Smallsight-tiny.",
-            autocompletion=model_names,
-        ),
-    ] = None,
+    model: _Model = None,
     prompt: Annotated[
         str | None, typer.Option("--prompt", help="A question or instruction; default: describe the picture.")
     ] = None,
-    precision: Annotated[
-        Literal["auto", "fp32", "bf16", "int8", "int4"] | None,
-        typer.Option("--precision", help="Precision of the weights; default: describe.precision."),
-    ] = None,
+    precision: _Precision = None,
     detail: Annotated[
         Literal["auto", "high", "low"] | None,
         typer.Option("--detail", help="Detail of large pictures; default: describe.detail."),

@@ -39,18 +39,20 @@ class _Chosen:
     problems: list[tuple[Path, SmallsightError]] = field(default_factory=list)
 
 
+_Search = Annotated[
+    str | None,
+    typer.Option("--search", metavar="QUERY", help="Edit all pictures that `smallsight search QUERY` finds."),
+]
+_Mode = Annotated[
+    Literal["fused", "keyword", "semantic"],
+    typer.Option("--mode", help="Of --search: by words and meaning (fused), by words, or by meaning."),
+]
+
+
 def edit(
     pictures: Annotated[list[Path] | None, typer.Argument(help="Pictures of the library.")] = None,
-    search: Annotated[
-        str | None,
-        typer.Option(
-            "--search", metavar="QUERY", help="Edit all pictures that `smallsight search QUERY` finds."
-        ),
-    ] = None,
-    mode: Annotated[
-        Literal["fused", "keyword", "semantic"],
-        typer.Option("--mode", help="Of --search: by words and meaning (fused), by words, or by meaning."),
-    ] = "fused",
+    search: _Search = None,
+    mode: _Mode = "fused",
     description: Annotated[
         str | None, typer.Option("--description", help="Your description; empty to remove it.")
     ] = None,

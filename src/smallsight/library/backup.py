@@ -55,8 +55,13 @@ def back_up(path: Path, target: Path) -> int:
 
 def check_library(path: Path) -> list[str]:
     """Return the problems of the library at ``path``, of a copy made for that beside it."""
-    with _copied(path, path.with_name(f".check.{os.getpid()}.sqlite3"), path) as copy:
-        return check_copy(copy)
+    try:
+        with _copied(path, path.with_name(f".check.{os.getpid()}.sqlite3"), path) as copy:
+            return check_copy(copy)
+    except LibraryDamagedError as error:
+        if isinstance(error.__cause__, sqlite3.DatabaseError):  # too damaged for a copy
+            return [f"integrity: {error.__cause__}"]
+        raise
 
 
 def check_copy(path: Path) -> list[str]:
