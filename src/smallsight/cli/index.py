@@ -292,7 +292,7 @@ def _print_report(out: Output, report: RunReport, observer: CommandProgress) -> 
                 (scan.moved, "moved"),
                 (scan.vanished, "vanished"),
                 (scan.unreadable, "unreadable"),
-                (scan.sidecars_read, "sidecars read"),
+                (scan.sidecars_read, "sidecar read" if scan.sidecars_read == 1 else "sidecars read"),
             )
             if count
         ]

@@ -136,9 +136,9 @@ def _png_text(kind: bytes, content: bytes) -> tuple[str, bytes]:
 
 def _add_raw_profile(kind: str, raw: bytes, blocks: MetadataBlocks) -> None:
     """Add a block that ImageMagick or exiftool wrote as text: a name, a length and hexadecimal digits."""
-    digits = b"".join(raw.split()[2:])
+    digits = b"".join(raw.strip().split(b"\n", 2)[2:])
     try:
-        block = bytes.fromhex(digits.decode("ascii"))
+        block = bytes.fromhex(digits.decode("ascii"))  # skips white space
     except ValueError:
         return
     if kind == "iptc":

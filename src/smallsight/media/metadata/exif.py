@@ -6,7 +6,7 @@ import codecs
 from collections.abc import Iterator
 from typing import Literal
 
-from smallsight.media.metadata.words import MetadataField, Role
+from smallsight.media.metadata.words import FieldRole, MetadataField
 
 __all__ = ["IPTC_TAG", "PHOTOSHOP_TAG", "XMP_TAG", "decode_unlabelled", "read_exif", "tiff_values"]
 
@@ -37,17 +37,17 @@ def read_exif(data: bytes) -> Iterator[MetadataField]:
     data = data.removeprefix(_PREFIX)
     values = tiff_values(data)
     texts = (
-        (Role.TITLE, "exif:XPTitle", _utf_16(values.get(_XP_TITLE))),
-        (Role.DESCRIPTION, "exif:ImageDescription", decode_unlabelled(values.get(_IMAGE_DESCRIPTION))),
-        (Role.COMMENT, "exif:UserComment", _user_comment(values.get(_USER_COMMENT), _order(data))),
-        (Role.COMMENT, "exif:XPComment", _utf_16(values.get(_XP_COMMENT))),
-        (Role.COMMENT, "exif:XPSubject", _utf_16(values.get(_XP_SUBJECT))),
+        (FieldRole.TITLE, "exif:XPTitle", _utf_16(values.get(_XP_TITLE))),
+        (FieldRole.DESCRIPTION, "exif:ImageDescription", decode_unlabelled(values.get(_IMAGE_DESCRIPTION))),
+        (FieldRole.COMMENT, "exif:UserComment", _user_comment(values.get(_USER_COMMENT), _order(data))),
+        (FieldRole.COMMENT, "exif:XPComment", _utf_16(values.get(_XP_COMMENT))),
+        (FieldRole.COMMENT, "exif:XPSubject", _utf_16(values.get(_XP_SUBJECT))),
     )
     for role, origin, text in texts:
         if text:
             yield MetadataField(role, text, origin)
     for keyword in _utf_16(values.get(_XP_KEYWORDS)).split(";"):
-        yield MetadataField(Role.KEYWORD, keyword, "exif:XPKeywords")
+        yield MetadataField(FieldRole.KEYWORD, keyword, "exif:XPKeywords")
 
 
 def tiff_values(data: bytes) -> dict[int, bytes]:

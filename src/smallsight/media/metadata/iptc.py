@@ -6,15 +6,15 @@ import codecs
 from collections.abc import Iterator
 
 from smallsight.media.metadata.exif import decode_unlabelled
-from smallsight.media.metadata.words import MetadataField, Role
+from smallsight.media.metadata.words import FieldRole, MetadataField
 
 __all__ = ["iptc_of_photoshop", "read_iptc"]
 
 _FIELDS = {
-    (2, 5): (Role.TITLE, "iptc:ObjectName"),
-    (2, 25): (Role.KEYWORD, "iptc:Keywords"),
-    (2, 105): (Role.COMMENT, "iptc:Headline"),
-    (2, 120): (Role.DESCRIPTION, "iptc:Caption-Abstract"),
+    (2, 5): (FieldRole.TITLE, "iptc:ObjectName"),
+    (2, 25): (FieldRole.KEYWORD, "iptc:Keywords"),
+    (2, 105): (FieldRole.COMMENT, "iptc:Headline"),
+    (2, 120): (FieldRole.DESCRIPTION, "iptc:Caption-Abstract"),
 }
 _CHARACTER_SET = (1, 90)
 _MARK = 0x1C

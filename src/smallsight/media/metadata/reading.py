@@ -9,12 +9,12 @@ from smallsight.media.metadata.blocks import MetadataBlocks, find_blocks
 from smallsight.media.metadata.exif import read_exif
 from smallsight.media.metadata.iptc import read_iptc
 from smallsight.media.metadata.takeout import read_takeout
-from smallsight.media.metadata.words import FileWords, MetadataField, Role, choose_words
+from smallsight.media.metadata.words import FieldRole, FileWords, MetadataField, choose_words
 from smallsight.media.metadata.xmp import read_xmp
 
 __all__ = ["SidecarKind", "read_picture_words", "read_sidecar_words"]
 
-_PNG_ROLES = {"title": Role.TITLE, "description": Role.DESCRIPTION, "comment": Role.COMMENT}
+_PNG_ROLES = {"title": FieldRole.TITLE, "description": FieldRole.DESCRIPTION, "comment": FieldRole.COMMENT}
 
 
 class SidecarKind(StrEnum):

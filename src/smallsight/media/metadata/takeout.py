@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from smallsight.media.metadata.words import MetadataField, Role
+from smallsight.media.metadata.words import FieldRole, MetadataField
 
 __all__ = ["MAX_TAKEOUT_BYTES", "read_takeout"]
 
@@ -28,8 +28,8 @@ def read_takeout(data: bytes) -> Iterator[MetadataField]:
     if not isinstance(values, dict) or "title" not in values or not _MARKS & values.keys():
         return
     if isinstance(description := values.get("description"), str):
-        yield MetadataField(Role.DESCRIPTION, description, "takeout:description")
+        yield MetadataField(FieldRole.DESCRIPTION, description, "takeout:description")
     people = values.get("people")
     for person in people[:_MAX_PEOPLE] if isinstance(people, list) else ():
         if isinstance(person, dict) and isinstance(name := person.get("name"), str):
-            yield MetadataField(Role.KEYWORD, name, "takeout:people")
+            yield MetadataField(FieldRole.KEYWORD, name, "takeout:people")

@@ -16,9 +16,9 @@ from smallsight.media.metadata.camera_text import is_camera_text
 
 __all__ = [
     "MAX_WORDS_BYTES",
+    "FieldRole",
     "FileWords",
     "MetadataField",
-    "Role",
     "Sourced",
     "choose_words",
     "words_from_json",
@@ -32,7 +32,7 @@ _MAX_ORIGIN_CHARS = 60
 _HIDDEN = frozenset({"Cc", "Cs", "Zl", "Zp"})  # control, half of a pair, line and paragraph separator
 
 
-class Role(Enum):
+class FieldRole(Enum):
     """What a metadata field is for."""
 
     TITLE = auto()
@@ -45,7 +45,7 @@ class Role(Enum):
 class MetadataField:
     """One field of a file; ``origin`` names the field, such as ``xmp:dc:description``."""
 
-    role: Role
+    role: FieldRole
     text: str
     origin: str
 
@@ -84,19 +84,19 @@ class FileWords:
 
 def choose_words(fields: Iterable[MetadataField]) -> FileWords:
     """Return the caption and the keywords of fields that come in order of precedence."""
-    by_role: dict[Role, list[MetadataField]] = {role: [] for role in Role}
+    by_role: dict[FieldRole, list[MetadataField]] = {role: [] for role in FieldRole}
     for field in fields:
         by_role[field.role].append(field)
     keywords: dict[str, Sourced] = {}
-    for field in by_role[Role.KEYWORD]:
+    for field in by_role[FieldRole.KEYWORD]:
         if (name := _clean_keyword(field.text)) is not None and len(keywords) < MAX_KEYWORDS:
             keywords.setdefault(name.casefold(), Sourced(name, field.origin))
     return FileWords(_choose_caption(by_role), tuple(keywords.values()))
 
 
-def _choose_caption(by_role: dict[Role, list[MetadataField]]) -> Sourced | None:
-    title = next(_captions(by_role[Role.TITLE]), None)
-    candidates = _captions([*by_role[Role.DESCRIPTION], *by_role[Role.COMMENT]])
+def _choose_caption(by_role: dict[FieldRole, list[MetadataField]]) -> Sourced | None:
+    title = next(_captions(by_role[FieldRole.TITLE]), None)
+    candidates = _captions([*by_role[FieldRole.DESCRIPTION], *by_role[FieldRole.COMMENT]])
     # Some programs write a title into the description as well, and the description into a comment.
     description = next((one for one in candidates if title is None or one.text != title.text), None)
     if title is None or description is None:

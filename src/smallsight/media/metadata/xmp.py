@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
-from smallsight.media.metadata.words import MetadataField, Role
+from smallsight.media.metadata.words import FieldRole, MetadataField
 
 __all__ = ["MAX_XMP_BYTES", "read_xmp"]
 
@@ -32,20 +32,20 @@ _PHOTOSHOP = "http://ns.adobe.com/photoshop/1.0/"
 @dataclass(frozen=True, slots=True)
 class _Property:
     origin: str
-    role: Role
+    role: FieldRole
     separator: str | None = None  # between the levels of a keyword
 
 
 # In the order in which the fields are returned.
 _PROPERTIES = {
-    f"{_DC} title": _Property("xmp:dc:title", Role.TITLE),
-    f"{_DC} description": _Property("xmp:dc:description", Role.DESCRIPTION),
-    f"{_PHOTOSHOP} Headline": _Property("xmp:photoshop:Headline", Role.COMMENT),
-    f"{_DC} subject": _Property("xmp:dc:subject", Role.KEYWORD),
-    f"{_LIGHTROOM} hierarchicalSubject": _Property("xmp:lr:hierarchicalSubject", Role.KEYWORD, "|"),
-    f"{_DIGIKAM} TagsList": _Property("xmp:digiKam:TagsList", Role.KEYWORD, "/"),
-    f"{_MICROSOFT} LastKeywordXMP": _Property("xmp:MicrosoftPhoto:LastKeywordXMP", Role.KEYWORD, "/"),
-    f"{_MICROSOFT}/ LastKeywordXMP": _Property("xmp:MicrosoftPhoto:LastKeywordXMP", Role.KEYWORD, "/"),
+    f"{_DC} title": _Property("xmp:dc:title", FieldRole.TITLE),
+    f"{_DC} description": _Property("xmp:dc:description", FieldRole.DESCRIPTION),
+    f"{_PHOTOSHOP} Headline": _Property("xmp:photoshop:Headline", FieldRole.COMMENT),
+    f"{_DC} subject": _Property("xmp:dc:subject", FieldRole.KEYWORD),
+    f"{_LIGHTROOM} hierarchicalSubject": _Property("xmp:lr:hierarchicalSubject", FieldRole.KEYWORD, "|"),
+    f"{_DIGIKAM} TagsList": _Property("xmp:digiKam:TagsList", FieldRole.KEYWORD, "/"),
+    f"{_MICROSOFT} LastKeywordXMP": _Property("xmp:MicrosoftPhoto:LastKeywordXMP", FieldRole.KEYWORD, "/"),
+    f"{_MICROSOFT}/ LastKeywordXMP": _Property("xmp:MicrosoftPhoto:LastKeywordXMP", FieldRole.KEYWORD, "/"),
 }
 _OF_PROGRAMS = frozenset({"darktable", "_digikam_internal_tags_"})  # first levels of keywords that they add
 
@@ -81,7 +81,7 @@ def _fields(items: dict[str, list[_Item]]) -> Iterator[MetadataField]:
             (of_programs if is_programs else of_people).update(keyword)
     dropped = of_programs - of_people
     for name, one in _PROPERTIES.items():
-        if one.role is not Role.KEYWORD:
+        if one.role is not FieldRole.KEYWORD:
             texts = items.get(name, [])
             default = [item for item in texts if item.language == "x-default"] or texts
             for item in default[:1]:
@@ -90,7 +90,7 @@ def _fields(items: dict[str, list[_Item]]) -> Iterator[MetadataField]:
         for keyword in levels[name]:
             for level in reversed(keyword):
                 if level not in dropped:
-                    yield MetadataField(Role.KEYWORD, level, one.origin)
+                    yield MetadataField(FieldRole.KEYWORD, level, one.origin)
 
 
 def _levels(text: str, one: _Property) -> list[str]:

@@ -8,9 +8,9 @@ import pytest
 
 from smallsight.media.metadata.camera_text import is_camera_text
 from smallsight.media.metadata.words import (
+    FieldRole,
     FileWords,
     MetadataField,
-    Role,
     Sourced,
     choose_words,
     words_from_json,
@@ -18,7 +18,7 @@ from smallsight.media.metadata.words import (
 
 
 def caption(**texts: str) -> str | None:
-    fields = [MetadataField(Role[name.upper()], text, f"test:{name}") for name, text in texts.items()]
+    fields = [MetadataField(FieldRole[name.upper()], text, f"test:{name}") for name, text in texts.items()]
     found = choose_words(fields).caption
     return None if found is None else found.text
 
@@ -74,7 +74,7 @@ def test_what_a_person_may_have_written_is_kept(text):
 
 def test_keywords_are_cleaned_counted_and_not_repeated():
     names = ["Rome", " rome ", "two\nlines", "", "x" * 201, *map(str, range(500))]
-    words = choose_words(MetadataField(Role.KEYWORD, name, "test:k") for name in names)
+    words = choose_words(MetadataField(FieldRole.KEYWORD, name, "test:k") for name in names)
     assert [one.text for one in words.keywords[:3]] == ["Rome", "two lines", "0"]
     assert len(words.keywords) == 300
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from handmade_metadata import xmp_of, xmp_packet
-from smallsight.media.metadata.words import Role
+from smallsight.media.metadata.words import FieldRole
 from smallsight.media.metadata.xmp import read_xmp
 
 BAG = "<rdf:Bag>{}</rdf:Bag>"
@@ -23,10 +23,10 @@ def texts(data: bytes) -> list[str]:
 def test_title_description_and_keywords_have_their_origins():
     fields = read_xmp(xmp_of("Ein Boot & ein Fluß", ["море", "猫"], title="Boot"))
     assert [(one.role, one.text, one.origin) for one in fields] == [
-        (Role.TITLE, "Boot", "xmp:dc:title"),
-        (Role.DESCRIPTION, "Ein Boot & ein Fluß", "xmp:dc:description"),
-        (Role.KEYWORD, "море", "xmp:dc:subject"),
-        (Role.KEYWORD, "猫", "xmp:dc:subject"),
+        (FieldRole.TITLE, "Boot", "xmp:dc:title"),
+        (FieldRole.DESCRIPTION, "Ein Boot & ein Fluß", "xmp:dc:description"),
+        (FieldRole.KEYWORD, "море", "xmp:dc:subject"),
+        (FieldRole.KEYWORD, "猫", "xmp:dc:subject"),
     ]
 
 
@@ -55,7 +55,7 @@ def test_a_property_without_a_list_and_one_as_an_attribute():
         texts(short.replace(b"rdf:about", b'xmlns:dc="http://purl.org/dc/elements/1.1/" rdf:about', 1)) == []
     )
     fields = read_xmp(xmp_packet("").replace(b'rdf:about=""', b'rdf:about="" photoshop:Headline="short"'))
-    assert [(one.role, one.text) for one in fields] == [(Role.COMMENT, "short")]
+    assert [(one.role, one.text) for one in fields] == [(FieldRole.COMMENT, "short")]
 
 
 def test_only_the_described_resource_counts():
