@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import unicodedata
 from collections.abc import Iterator
 from typing import Literal
 
@@ -105,7 +106,15 @@ def _directory(data: bytes, start: int, order: Literal["little", "big"], *, is_b
 
 def _utf_16(raw: bytes | None) -> str:
     text = (raw or b"")[:_MAX_TEXT_BYTES].decode("utf-16-le", "replace")
-    return text.removeprefix("\ufeff").split("\0", 1)[0]
+    return "".join(map(_whole, text.removeprefix("\ufeff").split("\0", 1)[0]))
+
+
+def _whole(character: str) -> str:
+    """Return the emoji of which exiftool has kept 16 bits only, which is a private character otherwise."""
+    if not "\uf000" <= character <= "\uf8ff":
+        return character
+    emoji = chr(0x10000 + ord(character))
+    return emoji if unicodedata.category(emoji) == "So" else character
 
 
 def _user_comment(raw: bytes | None, order: Literal["little", "big"]) -> str:

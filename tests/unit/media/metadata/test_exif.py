@@ -57,6 +57,13 @@ def test_keywords_are_separated_by_semicolons():
     assert [field.text.strip() for field in read_exif(block)] == ["Rom", "Meer", "猫"]
 
 
+def test_emoji_that_exiftool_cut_to_16_bits_are_whole_again():
+    block = exif_block(
+        {0x9C9E: "\uf30a sea;\uf6a2".encode("utf-16-le"), 0x9C9B: "\uf8ff 🌊".encode("utf-16-le")}
+    )
+    assert [field.text for field in read_exif(block)] == ["\uf8ff 🌊", "🌊 sea", "🚢"]
+
+
 def test_damage_never_raises():
     block = exif_block({DESCRIPTION: TEXT.encode()}, "<", {COMMENT: b"UNICODE\0" + TEXT.encode("utf-16-le")})
     for length in range(len(block)):
