@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Literal
 
 from smallsight.media.metadata.words import FieldRole, MetadataField
@@ -130,12 +131,17 @@ def _user_comment(raw: bytes | None, order: Literal["little", "big"]) -> str:
 
 
 def _unicode_comment(text: bytes, order: Literal["little", "big"]) -> str:
-    """Decode UTF-16 in the byte order of the block, or in the other where that gives more ASCII characters.
+    """Decode UTF-16 in the byte order of the block, or in another way where that gives more ASCII characters.
 
-    Programs disagree about the order, and text without a single space, digit or Latin letter is rare.
+    Programs disagree about the order, some write UTF-8 here, and text without a single space, digit or Latin
+    letter is rare.
     """
     if text[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return text.decode("utf-16", "replace").split("\0", 1)[0]
     names = ("utf-16-le", "utf-16-be") if order == "little" else ("utf-16-be", "utf-16-le")
     decoded = [text.decode(name, "replace").split("\0", 1)[0] for name in names]
+    raw = text.rstrip(b"\0")
+    if b"\0" not in raw and not raw.isascii():  # letters of East Asia may be two bytes of ASCII
+        with suppress(UnicodeDecodeError):
+            decoded.append(raw.decode())
     return max(decoded, key=lambda one: sum(mark.isascii() for mark in one))

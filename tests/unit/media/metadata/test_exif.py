@@ -43,10 +43,12 @@ def test_a_unicode_comment_is_read_in_either_byte_order(order, encoding):
     [
         (b"JIS\0\0\0\0\0" + "猫です".encode("iso2022_jp"), "猫です"),
         (b"\0" * 8 + TEXT.encode(), TEXT),
+        (b"UNICODE\0" + TEXT.encode() + b"\0", TEXT),
+        (b"UNICODE\0" + "猫です".encode("utf-16-le"), "猫です"),
         (b"ASCII\0\0\0" + TEXT.encode(), TEXT),
         ("Überfahrt".encode("cp1252"), "Überfahrt"),
     ],
-    ids=["jis", "undefined", "ascii", "without a code"],
+    ids=["jis", "undefined", "utf-8 as unicode", "cjk", "ascii", "without a code"],
 )
 def test_comments_are_decoded_by_their_code(comment, expected):
     assert texts(exif_block({}, "<", {COMMENT: comment}))["UserComment"] == expected
