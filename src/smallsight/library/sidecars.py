@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
-import structlog
 from sqlalchemy.dialects.sqlite import insert
 
-from smallsight.errors import PictureError
+from smallsight.errors import PictureError, PictureNotFoundError
 from smallsight.library.database import Database
 from smallsight.library.file_words import apply_file_words
 from smallsight.library.progress import Progress
@@ -28,8 +27,6 @@ from smallsight.media.metadata.takeout import MAX_TAKEOUT_BYTES
 from smallsight.media.metadata.words import FileWords
 from smallsight.media.metadata.xmp import MAX_XMP_BYTES
 from smallsight.settings import Settings
-
-log = structlog.get_logger(__name__)
 
 _FILES_PER_COMMIT = 64
 _MAX_BYTES = {SidecarKind.XMP: MAX_XMP_BYTES, SidecarKind.TAKEOUT: MAX_TAKEOUT_BYTES}
@@ -59,7 +56,7 @@ class SidecarScan:
 
     def run(self, listing: Listing, progress: Progress, should_stop: Callable[[], bool]) -> int:
         """Read what is due, until should_stop returns True; return how many sidecars were read."""
-        known = self._known()
+        known = self._known(has_any=bool(listing.sidecars))
         self._forget(listing, known)
         due: dict[FoundFile, list[_Known]] = defaultdict(list)
         for path, files in listing.sidecars.items():
@@ -73,8 +70,9 @@ class SidecarScan:
         progress.begin("Reading sidecars", len(due), "files")
         try:
             with PictureDecoder(self._settings.limits) as decoder:
-                for start in range(0, len(due), _FILES_PER_COMMIT):
-                    some = list(due)[start : start + _FILES_PER_COMMIT]
+                waiting = list(due)
+                for start in range(0, len(waiting), _FILES_PER_COMMIT):
+                    some = waiting[start : start + _FILES_PER_COMMIT]
                     read = list(self._read(decoder, some, progress, should_stop))
                     self._store(read, due)
                     num_read += len(read)
@@ -84,10 +82,15 @@ class SidecarScan:
             progress.end()
         return num_read
 
-    def _known(self) -> dict[str, _Known]:
-        """Return the pictures that are there, and their known sidecars, by the path of the picture."""
+    def _known(self, *, has_any: bool) -> dict[str, _Known]:
+        """Return the pictures that are there, and their known sidecars, by the path of the picture.
+
+        Returns nothing if there is no sidecar, neither in the folder (``has_any``) nor in the library.
+        """
         known: dict[str, _Known] = {}
         with self._database.reading() as connection:
+            if not has_any and connection.execute(sa.select(sidecar.c.picture_id).limit(1)).first() is None:
+                return {}
             rows = connection.execute(
                 sa.select(picture.c.path, picture.c.id, picture.c.content_id, sidecar)
                 .outerjoin(sidecar, sidecar.c.picture_id == picture.c.id)
@@ -133,6 +136,9 @@ class SidecarScan:
                 words = decoder.read_words(data, kind).cut(limits.max_text_chars)
             except PictureError as error:
                 progress.problem(found.path, error)
+                if isinstance(error, PictureNotFoundError):  # it may be readable in the next run
+                    progress.advance()
+                    continue
             yield _Read(found, words)
             progress.advance()
 

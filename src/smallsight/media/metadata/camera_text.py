@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 __all__ = ["is_camera_text"]
 
@@ -18,24 +19,27 @@ _DEFAULTS = frozenset(
     cof|dav|edf|ptr|sdr|hdr|hdrpl|mde|burst|bestshot|fsh|binary comment|intel(r) jpeg library|handycam
     """.replace("\n", "|").split("|")
 )
-_PATTERNS = tuple(
-    re.compile(pattern, re.IGNORECASE | re.DOTALL)
-    for pattern in (
-        r"[\x00-/:-@\[-`{-\x7f]*",  # ASCII without a letter or digit
-        r"(?:[a-z]:)?[\\/]?dcim[\\/].*",  # the camera's path of the file
-        r"[\w .()~-]{1,80}\.(?:jpe?g|png|gif|webp|tiff?|bmp|hei[cf]|avif|dng|mp4|mov)",  # a file name
-        r"(?:img|dsc|dscn|dscf|dscim|pxl|mvimg|imag|pict|screenshot|vid)[-_ ]?[\d_.-]{3,40}",
-        r"creator: gd-jpeg v.*|lead technologies inc.*|optimized by jpegmini.*|processed with vscocam.*",
-        r"(?:oplus|oppo)_\d+|(?:asciioppo|oppo|vivo)\w{0,8}",
-        r"\{.*\}|<\?xpacket.*|<x:xmpmeta.*",  # settings of phones, as JSON or XML
-        r".*\bsteps: \d+, sampler: .*",  # parameters of an image generator
-    )
+_PATTERNS = (
+    r"[\x00-/:-@\[-`{-\x7f]*",  # ASCII without a letter or digit
+    r"(?:[a-z]:)?[\\/]?dcim[\\/].*",  # the camera's path of the file
+    r"[\w .()~-]{1,80}\.(?:jpe?g|png|gif|webp|tiff?|bmp|hei[cf]|avif|dng|mp4|mov)",  # a file name
+    r"(?:img|dsc|dscn|dscf|dscim|pxl|mvimg|imag|pict|screenshot|vid)[-_ ]?[\d_.-]{3,40}",
+    r"creator: gd-jpeg v.*|lead technologies inc.*|optimized by jpegmini.*|processed with vscocam.*",
+    r"(?:oplus|oppo)_\d+|(?:asciioppo|oppo|vivo)\w{0,8}",
+    r"\{.*\}|<\?xpacket.*|<x:xmpmeta.*",  # settings of phones, as JSON or XML
+    r".*\bsteps: \d+, sampler: .*",  # parameters of an image generator
 )
+
+
+@cache
+def _patterns() -> tuple[re.Pattern[str], ...]:
+    """Return the compiled patterns; the processes that only search never need them."""
+    return tuple(re.compile(one, re.IGNORECASE | re.DOTALL) for one in _PATTERNS)
 
 
 def is_camera_text(text: str) -> bool:
     """Return whether no person wrote this caption: a default, a file name, a program's settings."""
     stripped = text.strip()
     return stripped.casefold().strip(" .<>[]") in _DEFAULTS or any(
-        pattern.fullmatch(stripped) for pattern in _PATTERNS
+        pattern.fullmatch(stripped) for pattern in _patterns()
     )
