@@ -199,6 +199,21 @@ def test_copies_have_all_tags_and_the_first_caption(pictures, index, shown):
     assert (shown(second).description, shown(second).tags) == ("the second", ("two",))
 
 
+def test_a_removed_folder_takes_the_words_of_its_sidecars_along(
+    pictures, index, shown, library, database, settings, tmp_path
+):
+    sidecar_of(write_picture(pictures / "a.png"), xmp_of("beside", ["one"]))
+    other = tmp_path / "other"
+    other.mkdir()
+    copy = write_picture(other / "a.png")
+    known = library.add_folder(other)
+    FolderScan(database, settings, known.id, known.path).run(QuietProgress(), lambda: False)
+    index()
+    assert (shown(copy).description, shown(copy).tags) == ("beside", ("one",))
+    library.remove_folder(pictures)
+    assert (shown(copy).description, shown(copy).tags) == (None, ())
+
+
 def test_a_moved_picture_takes_its_sidecar_along(pictures, index, shown):
     path = write_picture(pictures / "a.png")
     sidecar = sidecar_of(path, xmp_of("moved", ["one"]))

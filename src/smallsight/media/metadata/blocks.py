@@ -24,7 +24,8 @@ from smallsight.media.png_chunks import png_chunks
 __all__ = ["MetadataBlocks", "find_blocks"]
 
 _MAX_SEGMENTS = 10_000
-_MAX_TEXTS = 100
+_MAX_TEXTS = 16
+_MAX_BLOCKS = 4  # of one kind
 _EXIF_HEADER, _PHOTOSHOP_HEADER = b"Exif\0\0", b"Photoshop 3.0\0"
 _XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
 _GIF_XMP, _GIF_XMP_END = b"!\xff\x0bXMP DataXMP", b"\x01\xff\xfe\xfd"
@@ -35,6 +36,7 @@ _PNG_PROFILES = {
     "Raw profile type iptc": "iptc",
     "Raw profile type xmp": "xmp",
 }
+_PNG_TEXTS = frozenset({"title", "description", "comment"})
 _MAX_PNG_TEXT_BYTES = 128 * 1024
 
 
@@ -64,6 +66,8 @@ def find_blocks(data: bytes, picture_format: str) -> MetadataBlocks:
             _find_in_gif(data, blocks)
         case "AVIF" | "HEIF":
             _find_with_pillow(data, picture_format, blocks)
+    for some in (blocks.exif, blocks.iptc, blocks.xmp):
+        del some[_MAX_BLOCKS:]
     return blocks
 
 
@@ -100,7 +104,7 @@ def _find_in_png(data: bytes, blocks: MetadataBlocks) -> None:
     for kind, content in png_chunks(data):
         if kind == b"eXIf":
             blocks.exif.append(bytes(content))
-        elif kind in (b"tEXt", b"zTXt", b"iTXt"):
+        elif kind in (b"tEXt", b"zTXt", b"iTXt") and _is_wanted(content):
             num_texts += 1
             if num_texts > _MAX_TEXTS:
                 return
@@ -111,6 +115,11 @@ def _find_in_png(data: bytes, blocks: MetadataBlocks) -> None:
                 _add_raw_profile(_PNG_PROFILES[keyword], raw, blocks)
             else:
                 blocks.texts.append((keyword, decode_unlabelled(raw[:_MAX_PNG_TEXT_BYTES])))
+
+
+def _is_wanted(content: memoryview) -> bool:
+    keyword = bytes(content[:80]).partition(b"\0")[0].decode("latin-1")
+    return keyword == _PNG_XMP_KEYWORD or keyword in _PNG_PROFILES or keyword.lower() in _PNG_TEXTS
 
 
 def _png_text(kind: bytes, content: bytes) -> tuple[str, bytes]:
