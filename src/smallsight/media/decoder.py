@@ -12,6 +12,7 @@ from smallsight.errors import DecoderFailedError, MissingDecoderError, PictureEr
 from smallsight.media.child_messages import error_in_reply
 from smallsight.media.child_process import ChildEndedError, ChildProcess, ChildTimeoutError
 from smallsight.media.formats import has_heif, sniff_format
+from smallsight.media.metadata.blocks import before_pixels
 from smallsight.media.metadata.reading import SidecarKind
 from smallsight.media.metadata.words import MAX_WORDS_BYTES, FileWords, words_from_json
 from smallsight.media.perceptual_hash import dhash, phash
@@ -110,7 +111,9 @@ class PictureDecoder:
 
         Raises only subclasses of PictureError.
         """
-        words_of = sniff_format(data) if kind is None else kind.value
+        words_of = kind.value if kind is not None else sniff_format(data)
+        if kind is None:
+            data = before_pixels(data, words_of)  # sending all of a large photo takes longer than the rest
         request = {"words_of": words_of, "timeout_s": self._limits.decode_timeout_s}
         reply, words = self._ask_child(request, data, MAX_WORDS_BYTES)
         if "error" in reply:

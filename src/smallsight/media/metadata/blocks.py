@@ -21,7 +21,7 @@ from smallsight.media.metadata.iptc import iptc_of_photoshop
 from smallsight.media.metadata.xmp import MAX_XMP_BYTES
 from smallsight.media.png_chunks import png_chunks
 
-__all__ = ["MetadataBlocks", "find_blocks"]
+__all__ = ["MetadataBlocks", "before_pixels", "find_blocks"]
 
 _MAX_SEGMENTS = 10_000
 _MAX_TEXTS = 16
@@ -71,9 +71,19 @@ def find_blocks(data: bytes, picture_format: str) -> MetadataBlocks:
     return blocks
 
 
+def before_pixels(data: bytes, picture_format: str) -> bytes:
+    """Return the part of a JPEG that can hold metadata; any other file as it is."""
+    if picture_format != "JPEG":
+        return data
+    return data[: max((end for _, _, end in _jpeg_segments(data)), default=2)]
+
+
 def _find_in_jpeg(data: bytes, blocks: MetadataBlocks) -> None:
     photoshop: list[bytes] = []
-    for marker, content in _jpeg_segments(data):
+    for marker, start, end in _jpeg_segments(data):
+        if marker not in (0xE1, 0xED):
+            continue
+        content = data[start:end]
         if marker == 0xE1 and content.startswith(_EXIF_HEADER):
             blocks.exif.append(content)
         elif marker == 0xE1 and content.startswith(_XMP_HEADER):
@@ -83,8 +93,8 @@ def _find_in_jpeg(data: bytes, blocks: MetadataBlocks) -> None:
     blocks.iptc.append(iptc_of_photoshop(b"".join(photoshop)))
 
 
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield the markers and contents of the segments before the pixels."""
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield the markers of the segments before the pixels, and where their contents begin and end."""
     at = 2
     for _ in range(_MAX_SEGMENTS):
         if at + 4 > len(data) or data[at] != 0xFF or data[at + 1] in (0xDA, 0xD9):
@@ -95,7 +105,7 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
         size = int.from_bytes(data[at + 2 : at + 4], "big")
         if size < 2 or at + 2 + size > len(data):
             return
-        yield data[at + 1], data[at + 4 : at + 2 + size]
+        yield data[at + 1], at + 4, at + 2 + size
         at += 2 + size
 
 
