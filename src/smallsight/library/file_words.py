@@ -68,15 +68,22 @@ def refuse_caption(connection: sa.Connection, content_id: int) -> None:
 
 def _with_file_words(connection: sa.Connection, content_ids: Sequence[int]) -> list[int]:
     """Return those of the contents that have words of files, or had some."""
+    return list(connection.execute(_WITH_FILE_WORDS, {"ids": list(content_ids)}).scalars())
+
+
+def _select_with_file_words() -> sa.Select[int]:
     has_sidecar = sa.exists().where(
         picture.c.content_id == content.c.id, sidecar.c.picture_id == picture.c.id
     )
     has_tag = sa.exists().where(content_tag.c.content_id == content.c.id, content_tag.c.origin.is_not(None))
     has_words = content.c.file_words.is_not(None) | content.c.description_origin.is_not(None)
-    statement = sa.select(content.c.id).where(
-        content.c.id.in_(content_ids), sa.or_(has_words, has_sidecar, has_tag)
+    is_one = content.c.id.in_(sa.bindparam("ids", expanding=True))
+    return (
+        sa.select(content.c.id).where(is_one, sa.or_(has_words, has_sidecar, has_tag)).order_by(content.c.id)
     )
-    return list(connection.execute(statement.order_by(content.c.id)).scalars())
+
+
+_WITH_FILE_WORDS = _select_with_file_words()  # made once, because it is needed for every content
 
 
 def _apply(connection: sa.Connection, content_id: int) -> bool:
