@@ -97,10 +97,10 @@ def report_details(out: Output, details: PictureDetails, thumbnail: Path | None,
     for name, value in data.items():
         for one in value if isinstance(value, list) else [value]:
             if isinstance(one, dict):
-                out.console.print(f"{name:<18}{on_one_line(': '.join(one.values()))}", markup=False)
+                out.console.print(f"{name:<20}{on_one_line(': '.join(one.values()))}", markup=False)
             elif one is not None:
                 shown = in_lines(one) if name in _IN_LINES else on_one_line(one)
-                out.console.print(f"{name:<18}{shown}", markup=False)
+                out.console.print(f"{name:<20}{shown}", markup=False)
 
 
 def _reading(details: PictureDetails, ocr_side_px: int) -> dict[str, Any]:
