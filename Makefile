@@ -36,10 +36,10 @@ demo: $(MARKS)/demo
 	@SMALLSIGHT_HOME="$${SMALLSIGHT_HOME:-$(CURDIR)/.smallsight-demo}" \
 		$(BIN)/smallsight demo $(if $(PICTURES),--pictures "$(PICTURES)")
 
-test: $(MARKS)/dev $(MARKS)/fonts $(MARKS)/chromium
+test: $(MARKS)/dev $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) $(TESTS)
 
-coverage: $(MARKS)/dev $(MARKS)/fonts $(MARKS)/chromium
+coverage: $(MARKS)/dev $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) --cov --cov-report= $(TESTS)
 	$(BIN)/python -m coverage report
@@ -143,6 +143,16 @@ $(MARKS)/chromium:
 			{ apt-get update -qq && apt-get install -qq --yes --no-install-recommends chromium; } >/dev/null 2>&1 \
 				&& touch $@ || echo "Chromium was not installed: apt-get failed. Its tests are skipped."; \
 		else echo "Chromium is not installed, and only root can do it with apt-get. Its tests are skipped."; fi
+
+# For the tests that compare with what exiftool writes; without it they are skipped.
+$(MARKS)/exiftool:
+	@mkdir -p $(MARKS)
+	@if command -v exiftool >/dev/null; then touch $@; \
+		elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			{ apt-get update -qq && apt-get install -qq --yes --no-install-recommends libimage-exiftool-perl; } \
+				>/dev/null 2>&1 && touch $@ \
+				|| echo "exiftool was not installed: apt-get failed. Its tests are skipped."; \
+		else echo "exiftool is not installed, and only root can do it with apt-get. Its tests are skipped."; fi
 
 # Debian's Python comes without venv unless python3-venv is installed; pip can bring a replacement.
 $(MARKS)/venv:

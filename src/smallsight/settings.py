@@ -126,6 +126,10 @@ class IndexSettings(BaseModel):
         description="Longest side to which pictures are reduced for OCR, in pixels; very long pictures and "
         "large screens are read in tiles instead.",
     )
+    metadata: bool = Field(
+        True,
+        description="Take captions and keywords from metadata (EXIF, IPTC, XMP) and sidecar files.",
+    )
     tags: bool = Field(
         False,
         description="Tag pictures with a Florence-2, which also reads their text if OCR is not installed.",

@@ -89,6 +89,7 @@ OTHER_VALUES = {
     "tags.model": "test",
     "tags.precision": "int8",
     "index.follow_symlinks": "true",
+    "index.metadata": "false",
     "index.ocr": "false",
     "log_format": "json",
     "log_level": "debug",

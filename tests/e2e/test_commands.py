@@ -64,6 +64,8 @@ def test_indexing_tells_what_it_found_and_what_it_skipped(library: Command, pict
         "moved": 0,
         "vanished": 0,
         "unreadable": 0,
+        "sidecars": 0,
+        "sidecars_read": 0,
         "hashed": 5,
         "hash_s": 0,
         "passed_over": [],

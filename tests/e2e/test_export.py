@@ -76,7 +76,10 @@ def test_everything_is_a_json_object_a_line(library: tuple[Command, Path]):
     assert sorted(found) == ["Größe.webp", "a.jpg", "a.png", "broken.jpg", "red balloon.png"]
     balloon = found["red balloon.png"]
     assert balloon["other_paths"] == [str(album / "trip" / "copy.png")]
-    assert balloon["tags"] == [{"name": "party", "by": "human"}, {"name": "toy", "by": "human"}]
+    assert balloon["tags"] == [
+        {"name": "party", "by": "human", "origin": None},
+        {"name": "toy", "by": "human", "origin": None},
+    ]
     assert (balloon["description"], balloon["description_by"]) == ("red balloon", "machine")
     assert balloon["description_model"] == "test"
     assert (balloon["format"], balloon["width_px"], balloon["frames"]) == ("PNG", 40, 1)

@@ -210,6 +210,8 @@ def report_as_data(report: RunReport, observer: CommandProgress) -> dict[str, An
                 "moved": scan.moved,
                 "vanished": scan.vanished,
                 "unreadable": scan.unreadable,
+                "sidecars": scan.sidecars,
+                "sidecars_read": scan.sidecars_read,
                 "hashed": scan.hashed,
                 "hash_s": round(scan.hash_s, 4),
                 "passed_over": [
@@ -247,6 +249,7 @@ def _print_report(out: Output, report: RunReport, observer: CommandProgress) -> 
                 (scan.moved, "moved"),
                 (scan.vanished, "vanished"),
                 (scan.unreadable, "unreadable"),
+                (scan.sidecars_read, "sidecar read" if scan.sidecars_read == 1 else "sidecars read"),
             )
             if count
         ]

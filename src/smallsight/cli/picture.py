@@ -44,7 +44,9 @@ def report_details(out: Output, details: PictureDetails, thumbnail: Path | None,
         "description": details.description,
         "description_by": details.description_source,
         "description_model": details.description_model,
+        "description_origin": details.description_origin,
         "tags": list(details.tags),
+        "tag_origins": [{"tag": name, "origin": one} for name, one in details.tag_origins.items()],
         "machine_tags": list(details.machine_tags),
         "thumbnail": None if thumbnail is None else str(thumbnail),
         "problems": list(details.problems),
@@ -53,11 +55,12 @@ def report_details(out: Output, details: PictureDetails, thumbnail: Path | None,
         out.emit(data)
         return
     for name, value in data.items():
-        values = value if isinstance(value, list) else [value]
-        for one in values:
-            if one is not None:
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, dict):
+                out.console.print(f"{name:<20}{on_one_line(': '.join(one.values()))}", markup=False)
+            elif one is not None:
                 shown = in_lines(one) if name in _IN_LINES else on_one_line(one)
-                out.console.print(f"{name:<18}{shown}", markup=False)
+                out.console.print(f"{name:<20}{shown}", markup=False)
 
 
 def _reading(details: PictureDetails, ocr_side_px: int) -> dict[str, Any]:

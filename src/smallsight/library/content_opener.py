@@ -105,6 +105,11 @@ class ContentOpener:
             # Even if all pixels take too much memory or time, a reduced picture may not.
             content.picture = self._decoded(decoder, data, needs, wants_full_size=False)
             content.full_size_error = error
+        if Needs.METADATA in needs:
+            try:
+                content.words = decoder.read_words(data)
+            except PictureError as error:
+                content.words = error
 
     def _decoded(
         self, decoder: PictureDecoder, data: bytes, needs: Needs, *, wants_full_size: bool

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from smallsight.errors import ArgumentError, InvalidTextError
 from smallsight.library.database import Database
 from smallsight.library.edit_journal import record
+from smallsight.library.file_words import refuse_caption
 from smallsight.library.kinship import twins_of
 from smallsight.library.schema import content, outcome
 from smallsight.library.search.tokens import normalise
@@ -194,6 +195,9 @@ def _apply(connection: sa.Connection, content_ids: Sequence[int], change: WordCh
         reopened += [] if words else [READ]
     if values:
         connection.execute(content.update().where(content.c.id.in_(content_ids)).values(**values))
+    if DESCRIBE in reopened:
+        for content_id in content_ids:
+            refuse_caption(connection, content_id)
     if reopened:
         connection.execute(
             outcome.delete().where(outcome.c.content_id.in_(content_ids), outcome.c.stage.in_(reopened))

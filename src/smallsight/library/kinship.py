@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -120,17 +121,23 @@ def _bits_apart(a: int, b: int) -> int:
 
 
 def copy_words(connection: sa.Connection, source_id: int, content_id: int) -> None:
-    """Copy a person's words; those that the content has of its own stay."""
+    """Copy the words that a person wrote in Smallsight; those that the content has of its own stay.
+
+    Words of files are not copied: the other file has its own.
+    """
     rows = connection.execute(sa.select(content).where(content.c.id.in_((source_id, content_id))))
     by_id = {row.id: row for row in rows}
     source, target = by_id[source_id], by_id[content_id]
     values: dict[str, str | None] = {}
-    if source.description_source == "human" != target.description_source:
+    if _is_written(source) and not _is_written(target):
         values |= {
             "description": source.description,
             "description_source": "human",
             "description_model": None,
+            "description_origin": None,
         }
+    if source.description_refused is not None and target.description_refused is None:
+        values["description_refused"] = source.description_refused
     if source.ocr_source == "human" != target.ocr_source:
         values |= {"ocr_text": source.ocr_text, "ocr_source": "human"}
     if values:
@@ -142,6 +149,11 @@ def copy_words(connection: sa.Connection, source_id: int, content_id: int) -> No
         insert(refused_tag).from_select(["content_id", "folded"], refused).on_conflict_do_nothing()
     )
     add_tags(connection, content_id, _tags(connection, source_id, "human"))
+
+
+def _is_written(row: sa.Row[Any]) -> bool:
+    """Return whether a person wrote the description in Smallsight."""
+    return bool(row.description_source == "human" and row.description_origin is None)
 
 
 def _copy_results(connection: sa.Connection, source_id: int, content_id: int) -> dict[StageName, str]:
@@ -168,10 +180,10 @@ def _copy_results(connection: sa.Connection, source_id: int, content_id: int) ->
     )
     connection.execute(insert(text_line).from_select(["content_id", *names], lines).on_conflict_do_nothing())
     source = connection.execute(sa.select(content).where(content.c.id == source_id)).one()
-    texts = {
-        name: getattr(source, name)
-        for name in ("ocr_text", "ocr_source", "description", "description_source", "description_model")
-    }
+    names = ["ocr_text", "ocr_source"]
+    if source.description_origin is None:
+        names += ["description", "description_source", "description_model"]
+    texts = {name: getattr(source, name) for name in names}
     connection.execute(content.update().where(content.c.id == content_id).values(**texts))
     store_machine_tags(connection, content_id, _tags(connection, source_id, "machine"))
     return {StageName(row["stage"]): row["key"] for row in outcomes}
@@ -181,6 +193,10 @@ def _tags(connection: sa.Connection, content_id: int, source: str) -> list[str]:
     statement = (
         sa.select(tag.c.name)
         .join(content_tag)
-        .where(content_tag.c.content_id == content_id, content_tag.c.source == source)
+        .where(
+            content_tag.c.content_id == content_id,
+            content_tag.c.source == source,
+            content_tag.c.origin.is_(None),
+        )
     )
     return list(connection.execute(statement).scalars())

@@ -6,7 +6,7 @@ Owns reading and editing. The indexer fills the library, and the searcher search
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +15,12 @@ import sqlalchemy as sa
 from smallsight.errors import FolderError, NotInLibraryError
 from smallsight.library.database import Database
 from smallsight.library.edits import WordChange, edit_contents
+from smallsight.library.file_words import apply_file_words
 from smallsight.library.ledger import OutcomeStatus
 from smallsight.library.schema import chunk, content, content_tag, folder, outcome, picture, tag
 from smallsight.library.search.sqlite.duplicates import duplicates, near_duplicates
 from smallsight.library.search.sqlite.search_text import refresh_search_text
+from smallsight.library.texts import renew_text_version
 from smallsight.media.file_kinds import FileKind, kind_of_file
 from smallsight.policy.valid_text import is_valid_text
 
@@ -69,6 +71,8 @@ class PictureDetails:
     tags: tuple[str, ...]
     machine_tags: tuple[str, ...]  # those of ``tags`` that no person added
     problems: tuple[str, ...]
+    description_origin: str | None  # the metadata field or sidecar; None if written in Smallsight
+    tag_origins: Mapping[str, str]  # those of ``tags`` that come from files, with the field or sidecar
 
 
 class Library:
@@ -116,7 +120,10 @@ class Library:
             )
             connection.execute(folder.delete().where(folder.c.id == folder_id))
             for start in range(0, len(ids), _IDS_PER_STATEMENT):
-                refresh_search_text(connection, ids[start : start + _IDS_PER_STATEMENT])
+                some = ids[start : start + _IDS_PER_STATEMENT]
+                if changed := apply_file_words(connection, some):
+                    renew_text_version(connection, changed)
+                refresh_search_text(connection, some)
             return summary
 
     def folders(self) -> list[FolderSummary]:
@@ -201,6 +208,8 @@ class Library:
                 description_model=row.description_model,
                 tags=_tags_of(connection, content_id),
                 machine_tags=_tags_of(connection, content_id, content_tag.c.source == "machine"),
+                description_origin=row.description_origin,
+                tag_origins=_origins_of(connection, content_id),
                 problems=tuple(
                     connection.execute(
                         sa.select(outcome.c.error)
@@ -316,6 +325,16 @@ def _summarise(connection: sa.Connection, folder_id: int) -> FolderSummary:
         .group_by(folder.c.id)
     ).one()
     return FolderSummary(folder_id, Path(row.path), row.here, row.gone, row.scanned_at_s)
+
+
+def _origins_of(connection: sa.Connection, content_id: int) -> dict[str, str]:
+    rows = connection.execute(
+        sa.select(tag.c.name, content_tag.c.origin)
+        .join(content_tag)
+        .where(content_tag.c.content_id == content_id, content_tag.c.origin.is_not(None))
+        .order_by(tag.c.name)
+    )
+    return {row.name: row.origin for row in rows}
 
 
 def _tags_of(

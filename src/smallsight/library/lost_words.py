@@ -68,15 +68,21 @@ def attach_words(database: Database, id_: str, content_id: int) -> None:
 
 def _is_lost() -> sa.ColumnElement[bool]:
     twin = content.alias()
-    has_tag = sa.exists().where(content_tag.c.content_id == content.c.id, content_tag.c.source == "human")
+    has_tag = sa.exists().where(content_tag.c.content_id == content.c.id, _is_written_tag())
+    has_description = sa.and_(content.c.description_source == "human", content.c.description_origin.is_(None))
     return sa.and_(
-        sa.or_(content.c.description_source == "human", content.c.ocr_source == "human", has_tag),
+        sa.or_(has_description, content.c.ocr_source == "human", has_tag),
         ~_has_file(content.c.id),
         ~sa.exists().where(succession.c.before_id == content.c.id, succession.c.is_same.is_(True)),
         ~sa.exists().where(
             twin.c.pixels_sha256 == content.c.pixels_sha256, twin.c.id != content.c.id, _has_file(twin.c.id)
         ),
     )
+
+
+def _is_written_tag() -> sa.ColumnElement[bool]:
+    """Return the condition that a person added the tag in Smallsight; words of files are not lost."""
+    return sa.and_(content_tag.c.source == "human", content_tag.c.origin.is_(None))
 
 
 def _has_file(content_id: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
@@ -93,14 +99,15 @@ def _words(connection: sa.Connection, row: sa.Row[tuple[object, ...]]) -> LostWo
     tags = connection.execute(
         sa.select(tag.c.name)
         .join(content_tag)
-        .where(content_tag.c.content_id == row.id, content_tag.c.source == "human")
+        .where(content_tag.c.content_id == row.id, _is_written_tag())
         .order_by(tag.c.name)
     ).scalars()
+    is_written = row.description_source == "human" and row.description_origin is None
     return LostWords(
         id=row.sha256[:_ID_CHARS],
         paths=tuple(Path(one.path, one.below) for one in files),
         vanished_at_s=max((one.vanished_at_s for one in files), default=None),
-        description=row.description if row.description_source == "human" else None,
+        description=row.description if is_written else None,
         text=row.ocr_text if row.ocr_source == "human" else None,
         tags=tuple(tags),
     )

@@ -10,6 +10,7 @@ from PIL import Image
 
 from smallsight.errors import PictureError, PictureNotFoundError, SmallsightError
 from smallsight.library.ledger import LOOK, StageName, Task
+from smallsight.media.metadata.words import FileWords
 from smallsight.media.picture import DecodedPicture
 from smallsight.model.picture_argument import NamedBytes, NamedImage
 
@@ -21,6 +22,7 @@ class Needs(Flag):
     FACTS = auto()  # size, format, perceptual hashes, thumbnail
     READABLE = auto()  # the pages that are read, and pixels of at most index.ocr_max_side_px
     FULL_SIZE = auto()  # all pixels, identical to those that a model decodes from the file itself
+    METADATA = auto()  # the captions and keywords in its metadata
     MOVING = auto()  # an animation as the bytes of its file, for a model that supports videos
 
 
@@ -29,8 +31,8 @@ class OpenedContent:
     """A task, and the result of opening its file: a picture or an error.
 
     ``path`` is the first of its files. ``file`` holds the bytes of an animation that a model opens itself.
-    ``full_size_error`` is set if only decoding all pixels failed. ``opening_s`` is the time spent reading and
-    decoding.
+    ``words`` are those of its metadata, or why they could not be read. ``full_size_error`` is set if only
+    decoding all pixels failed. ``opening_s`` is the time spent reading and decoding.
     """
 
     task: Task
@@ -39,8 +41,10 @@ class OpenedContent:
     error: PictureError | None = None
     file: bytes | None = None
     full_size_error: PictureError | None = None
+    words: FileWords | PictureError | None = None
     opening_s: float = 0.0
     inherited: dict[StageName, str] = field(default_factory=dict)  # stages whose results another file had
+    settled: set[StageName] = field(default_factory=set)  # stages that an earlier stage made needless
     reported: set[SmallsightError] = field(default_factory=set)  # so that one problem is reported once
 
     def is_due(self, stage: StageName) -> bool:
@@ -51,7 +55,7 @@ class OpenedContent:
         """
         if stage not in self.task.keys or isinstance(self.error, PictureNotFoundError):
             return False
-        if self.inherited.get(stage) == self.task.keys[stage]:
+        if stage in self.settled or self.inherited.get(stage) == self.task.keys[stage]:
             return False
         return self.error is None or stage == LOOK or LOOK not in self.task.keys
 

@@ -26,10 +26,12 @@ from smallsight.errors import (
     UnexpectedPictureError,
 )
 from smallsight.library.database import Database
+from smallsight.library.file_words import apply_file_words
 from smallsight.library.kinship import inherit, is_decoded, note_successor
 from smallsight.library.progress import PictureChange, Progress
 from smallsight.library.read_files import ReadFiles
 from smallsight.library.schema import content, folder, picture
+from smallsight.library.sidecars import SidecarScan
 from smallsight.library.texts import renew_searchable
 from smallsight.library.walk import FoundFile, Listing, Passed, list_pictures
 from smallsight.media.files import read_picture_file
@@ -58,6 +60,8 @@ class ScanReport:
     unreadable: int = 0
     hashed: int = 0
     hash_s: float = 0.0
+    sidecars: int = 0  # found beside pictures
+    sidecars_read: int = 0  # of those, new or changed
     unreadable_folders: list[str] = field(default_factory=list)
     passed: dict[str, list[str]] = field(default_factory=dict)  # by reason: files and folders passed over
     is_complete: bool = False  # False when stopped early: then nothing is marked as vanished
@@ -130,6 +134,9 @@ class FolderScan:
             progress.end()
         self._mark_vanished(listing, known, new_rows, progress)
         self._report.is_complete = True
+        if self._settings.index.metadata:
+            sidecars = SidecarScan(self._database, self._settings, self._folder_id, self._root)
+            self._report.sidecars_read = sidecars.run(listing, progress, should_stop)
         return self._report
 
     def _list(self) -> Listing:
@@ -137,7 +144,9 @@ class FolderScan:
             self._root,
             exclude=self._settings.index.exclude,
             follow_symlinks=self._settings.index.follow_symlinks,
+            wants_sidecars=self._settings.index.metadata,
         )
+        self._report.sidecars = len({found for files in listing.sidecars.values() for found in files})
         self._report.found = len(listing.files)
         self._report.unreadable_folders = listing.unreadable_folders
         self._report.passed = {str(reason): paths for reason, paths in sorted(listing.passed.items())}
@@ -353,8 +362,12 @@ def _move(connection: sa.Connection, old_id: int, new_id: int) -> str:
 
 
 def _renew_texts(connection: sa.Connection, content_ids: set[int]) -> None:
-    """Update the search index of contents and make their vectors due, because names are searchable."""
+    """Update the search index of contents and make their vectors due, because names are searchable.
+
+    Their files have changed, and so may have the words that come from sidecars.
+    """
     for ids in _batches(sorted(content_ids), _IDS_PER_STATEMENT):
+        apply_file_words(connection, ids)
         renew_searchable(connection, ids)
 
 

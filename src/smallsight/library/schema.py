@@ -55,6 +55,9 @@ content = Table(
     Column("description", Text),
     Column("description_source", String(8)),  # machine | human
     Column("description_model", Text),
+    Column("description_origin", Text),  # the metadata field or sidecar; NULL if written in Smallsight
+    Column("description_refused", Text),  # the caption of the file when a person emptied the description
+    Column("file_words", Text),  # JSON of FileWords: what the file's metadata says; NULL if nothing
     Column(
         "text_version", Integer, nullable=False, server_default="0"
     ),  # increases when any text or tag changes
@@ -89,6 +92,16 @@ picture = Table(
     Index("picture_content", "content_id"),
 )
 
+sidecar = Table(  # a file beside a picture with words about it
+    "sidecar",
+    metadata,
+    Column("picture_id", Integer, ForeignKey("picture.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, primary_key=True),  # in the folder of the picture
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("words", Text),  # JSON of FileWords; NULL if there are none
+)
+
 text_line = Table(
     "text_line",
     metadata,
@@ -113,6 +126,7 @@ content_tag = Table(
     Column("content_id", Integer, ForeignKey("content.id", ondelete="CASCADE"), primary_key=True),
     Column("tag_id", Integer, ForeignKey("tag.id", ondelete="CASCADE"), primary_key=True),
     Column("source", String(8), nullable=False, server_default="human"),  # machine | human
+    Column("origin", Text),  # the metadata field or sidecar; NULL if added in Smallsight
     CheckConstraint("source IN ('machine', 'human')", name="tag_source_known"),
     Index("content_tag_tag", "tag_id"),
 )

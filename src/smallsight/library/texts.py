@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -113,7 +113,7 @@ def add_tags(connection: sa.Connection, content_id: int, names: Iterable[str]) -
 def add_tags_to(connection: sa.Connection, content_ids: Sequence[int], names: Iterable[str]) -> None:
     """Add a person's tags to contents; tags that differ only in case or accents are the same.
 
-    A tag that a machine added becomes the person's.
+    A tag from a machine or a file becomes the person's.
     """
     for name in names:
         folded = normalise(name).strip()
@@ -122,7 +122,7 @@ def add_tags_to(connection: sa.Connection, content_ids: Sequence[int], names: It
         tag_id = tag_id_of(connection, name, folded)
         connection.execute(
             insert(content_tag).on_conflict_do_update(
-                index_elements=["content_id", "tag_id"], set_={"source": "human"}
+                index_elements=["content_id", "tag_id"], set_={"source": "human", "origin": None}
             ),
             [{"content_id": one, "tag_id": tag_id, "source": "human"} for one in content_ids],
         )
@@ -179,6 +179,52 @@ def store_machine_tags(connection: sa.Connection, content_id: int, names: Iterab
     outdated = [row.id for folded, row in current.items() if row.source == "machine" and folded not in wanted]
     detach_tags(connection, [content_id], outdated)
     return bool(added or outdated)
+
+
+def store_file_tags(
+    connection: sa.Connection, content_id: int, wanted: Mapping[str, tuple[str, str]]
+) -> tuple[bool, bool]:
+    """Replace the tags that come from files; ``wanted`` maps a folded name to the name and its origin.
+
+    Tags added in Smallsight stay, and a tag that a person removed is not added again. Returns whether the
+    tags changed, and whether some are gone.
+    """
+    refused = set(
+        connection.execute(
+            sa.select(refused_tag.c.folded).where(refused_tag.c.content_id == content_id)
+        ).scalars()
+    )
+    current = {
+        row.folded: row
+        for row in connection.execute(
+            sa.select(tag.c.id, tag.c.folded, content_tag.c.source, content_tag.c.origin)
+            .join(content_tag)
+            .where(content_tag.c.content_id == content_id)
+        )
+    }
+    has_added = False
+    allowed = {folded: one for folded, one in wanted.items() if folded not in refused}
+    for folded, (name, origin) in allowed.items():
+        before = current.get(folded)
+        is_own = before is not None and before.source == "human" and before.origin is None
+        if is_own or (before is not None and before.origin == origin):
+            continue
+        connection.execute(
+            insert(content_tag)
+            .values(
+                content_id=content_id,
+                tag_id=tag_id_of(connection, name, folded),
+                source="human",
+                origin=origin,
+            )
+            .on_conflict_do_update(
+                index_elements=["content_id", "tag_id"], set_={"source": "human", "origin": origin}
+            )
+        )
+        has_added |= before is None
+    gone = [row.id for folded, row in current.items() if row.origin is not None and folded not in allowed]
+    detach_tags(connection, [content_id], gone)
+    return has_added or bool(gone), bool(gone)
 
 
 def tag_id_of(connection: sa.Connection, name: str, folded: str) -> int:

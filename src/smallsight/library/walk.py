@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from smallsight.media.file_kinds import FileKind, kind_of_file
+from smallsight.policy.sidecar_names import is_sidecar_name, match_sidecars
 from smallsight.policy.valid_text import is_valid_text
 
 # The times that the library can store, from the year 1677 to 2262. File systems can hold others.
@@ -44,6 +46,7 @@ class Listing:
 
     files: list[FoundFile] = field(default_factory=list)
     unreadable_folders: list[str] = field(default_factory=list)  # relative; "" is the folder itself
+    sidecars: dict[str, list[FoundFile]] = field(default_factory=dict)  # by the path of their picture
     passed: dict[FileKind | Passed, list[str]] = field(default_factory=lambda: defaultdict(list))
     is_empty: bool = True  # there is nothing in the folder, not even what is passed over
 
@@ -54,20 +57,32 @@ class Listing:
         )  # an unreadable folder hides what is in it
 
 
-def list_pictures(root: Path, *, exclude: Sequence[str], follow_symlinks: bool) -> Listing:
-    """Walk the folder and everything below it.
+def list_pictures(
+    root: Path, *, exclude: Sequence[str], follow_symlinks: bool, wants_sidecars: bool = False
+) -> Listing:
+    """Walk the folder and everything below it; sidecars that are not wanted are passed over.
 
     ``exclude`` holds glob patterns of names, or of the end of a path where they contain "/", compared without
     case. Links to files and folders are followed only with ``follow_symlinks``; a loop is walked once.
     """
-    return _Walk(root, [one.lower() for one in exclude], follow_symlinks=follow_symlinks).run()
+    walk = _Walk(
+        root,
+        [one.lower() for one in exclude],
+        follow_symlinks=follow_symlinks,
+        wants_sidecars=wants_sidecars,
+    )
+    return walk.run()
 
 
 class _Walk:
-    def __init__(self, root: Path, exclude: Sequence[str], *, follow_symlinks: bool) -> None:
+    def __init__(
+        self, root: Path, exclude: Sequence[str], *, follow_symlinks: bool, wants_sidecars: bool
+    ) -> None:
         self._root = root
         self._exclude = exclude
         self._follow_symlinks = follow_symlinks
+        self._wants_sidecars = wants_sidecars
+        self._candidates: dict[str, os.DirEntry[str]] = {}  # that may be sidecars, in the current folder
         self._listing = Listing()
 
     def run(self) -> Listing:
@@ -95,6 +110,8 @@ class _Walk:
     def _take(self, entries: Sequence[os.DirEntry[str]], below: str) -> list[str]:
         """Add the files of one folder and return its folders."""
         folders: list[str] = []
+        num_before = len(self._listing.files)
+        self._candidates = {}
         for entry in entries:
             path = f"{below}/{entry.name}" if below else entry.name
             try:
@@ -103,7 +120,22 @@ class _Walk:
             except OSError:  # gone since it was listed, or a link that leads nowhere
                 if entry.is_symlink():
                     self._pass_over(Passed.LINK, path)
+        self._take_sidecars([found.path for found in self._listing.files[num_before:]], below)
         return folders
+
+    def _take_sidecars(self, pictures: Sequence[str], below: str) -> None:
+        """Add the sidecars of a folder's pictures, and pass over what only looked like one."""
+        start = len(below) + 1 if below else 0
+        matched = match_sidecars([path[start:] for path in pictures], list(self._candidates))
+        taken: dict[str, FoundFile] = {}
+        for picture, names in matched.items():
+            for name in names:
+                path = f"{below}/{name}" if below else name
+                with suppress(OSError):  # gone since it was listed
+                    taken[name] = taken.get(name) or _found(path, self._candidates[name])
+                    self._listing.sidecars.setdefault(path[:start] + picture, []).append(taken[name])
+        for name in self._candidates.keys() - taken.keys():
+            self._pass_over(FileKind.OTHER, f"{below}/{name}" if below else name)
 
     def _take_one(self, entry: os.DirEntry[str], path: str) -> bool:
         """Add a file; return whether it is a folder to walk."""
@@ -116,12 +148,15 @@ class _Walk:
         elif entry.is_dir():
             return True
         elif (kind := self._kind_of(entry)) is FileKind.PICTURE:
-            status = entry.stat()
-            mtime_ns = max(_FIRST_NS, min(status.st_mtime_ns, _LAST_NS))
-            self._listing.files.append(FoundFile(path, status.st_size, mtime_ns))
+            self._listing.files.append(_found(path, entry))
+        elif kind is FileKind.OTHER and self._takes_sidecar(entry):
+            self._candidates[entry.name] = entry
         else:
             self._pass_over(kind, path)
         return False
+
+    def _takes_sidecar(self, entry: os.DirEntry[str]) -> bool:
+        return self._wants_sidecars and is_sidecar_name(entry.name) and entry.is_file()
 
     def _kind_of(self, entry: os.DirEntry[str]) -> FileKind:
         if entry.is_file():
@@ -139,3 +174,8 @@ class _Walk:
 
     def _pass_over(self, reason: FileKind | Passed, path: str) -> None:
         self._listing.passed[reason].append(path)
+
+
+def _found(path: str, entry: os.DirEntry[str]) -> FoundFile:
+    status = entry.stat()
+    return FoundFile(path, status.st_size, max(_FIRST_NS, min(status.st_mtime_ns, _LAST_NS)))

@@ -11,6 +11,7 @@ import sys
 from typing import Any, BinaryIO
 
 from smallsight.errors import CorruptPictureError, PictureTooLargeError, UnsupportedFormatError
+from smallsight.media.metadata.reading import SidecarKind, read_picture_words, read_sidecar_words
 from smallsight.media.picture_decoding import DecodeRequest, decode_picture, prepare_pillow
 from smallsight.media.sandbox import allow_cpu_seconds, lock_down
 from smallsight.media.sandbox_trial import try_forbidden_things
@@ -50,6 +51,8 @@ def serve(requests: BinaryIO, replies: BinaryIO, memory_bytes: int) -> int:
 
 def _answer(header: dict[str, Any], data: bytes) -> tuple[dict[str, Any], tuple[bytes, ...]]:
     allow_cpu_seconds(header.pop("timeout_s"))
+    if "words_of" in header:
+        return {}, (_read_words(header["words_of"], data),)
     try:
         decoded = decode_picture(data, DecodeRequest(**header))
     except (CorruptPictureError, PictureTooLargeError, UnsupportedFormatError) as error:
@@ -72,6 +75,13 @@ def _answer(header: dict[str, Any], data: bytes) -> tuple[dict[str, Any], tuple[
         "part_bytes": [len(part) for part in parts],
     }
     return reply, parts
+
+
+def _read_words(kind: str, data: bytes) -> bytes:
+    """Return the words of a sidecar of a kind, or of a picture of a format, as JSON."""
+    is_sidecar = kind in list(SidecarKind)
+    words = read_sidecar_words(data, SidecarKind(kind)) if is_sidecar else read_picture_words(data, kind)
+    return words.to_json().encode()
 
 
 if __name__ == "__main__":

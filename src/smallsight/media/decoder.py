@@ -12,6 +12,9 @@ from smallsight.errors import DecoderFailedError, MissingDecoderError, PictureEr
 from smallsight.media.child_messages import error_in_reply
 from smallsight.media.child_process import ChildEndedError, ChildProcess, ChildTimeoutError
 from smallsight.media.formats import has_heif, sniff_format
+from smallsight.media.metadata.blocks import before_pixels
+from smallsight.media.metadata.reading import SidecarKind
+from smallsight.media.metadata.words import MAX_WORDS_BYTES, FileWords, words_from_json
 from smallsight.media.perceptual_hash import dhash, phash
 from smallsight.media.picture import DecodedPicture
 from smallsight.media.reading_size import MAX_PAGES, MAX_READING_PIXELS
@@ -93,7 +96,8 @@ class PictureDecoder:
         max_image_bytes += 3 * self._limits.max_image_pixels if wants_full_size else 0
         if wants_pages and max_side_px is not None:
             max_image_bytes += 3 * (MAX_READING_PIXELS + MAX_PAGES * max_side_px**2)
-        reply, parts = self._ask_child(request, data, max_image_bytes)
+        max_reply_bytes = HASH_GREY_SIDE_PX**2 + max_image_bytes + _MAX_THUMBNAIL_BYTES
+        reply, parts = self._ask_child(request, data, max_reply_bytes)
         if "error" in reply:
             raise self._error_in_reply(reply)
         try:
@@ -102,11 +106,28 @@ class PictureDecoder:
             self._discard_child()
             raise DecoderFailedError("The decoder returned an invalid reply.") from error
 
+    def read_words(self, data: bytes, kind: SidecarKind | None = None) -> FileWords:
+        """Return the captions and keywords in a picture, or in a sidecar of a kind.
+
+        Raises only subclasses of PictureError.
+        """
+        words_of = kind.value if kind is not None else sniff_format(data)
+        if kind is None:
+            data = before_pixels(data, words_of)  # sending all of a large photo takes longer than the rest
+        request = {"words_of": words_of, "timeout_s": self._limits.decode_timeout_s}
+        reply, words = self._ask_child(request, data, MAX_WORDS_BYTES)
+        if "error" in reply:
+            raise self._error_in_reply(reply)
+        try:
+            return words_from_json(words)
+        except ValueError as error:
+            self._discard_child()
+            raise DecoderFailedError("The decoder returned an invalid reply.") from error
+
     def _ask_child(
-        self, request: dict[str, Any], data: bytes, max_image_bytes: int
+        self, request: dict[str, Any], data: bytes, max_reply_bytes: int
     ) -> tuple[dict[str, Any], bytearray]:
         child = self._ready_child()
-        max_reply_bytes = HASH_GREY_SIDE_PX**2 + max_image_bytes + _MAX_THUMBNAIL_BYTES
         timeout_s = self._limits.decode_timeout_s
         try:
             reply = child.exchange(request, data, timeout_s, max_reply_bytes=max_reply_bytes)

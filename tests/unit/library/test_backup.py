@@ -138,8 +138,10 @@ def test_problems_of_a_library_are_named(path: Path, tmp_path: Path, what: str, 
 def test_a_damaged_page_is_found(path: Path):
     with Database.open_for_writing(path) as database:
         fill(database, 500)
+        with database.reading() as connection:
+            is_it = "SELECT rootpage FROM sqlite_master WHERE name = 'content'"
+            page = 4096 * (connection.exec_driver_sql(is_it).scalar_one() - 1)
     data = bytearray(path.read_bytes())
-    page = 4096 * (len(data) // 4096 // 2)
     data[page : page + 4096] = os.urandom(4096)
     path.write_bytes(data)
     assert check_library(path)[0].startswith("integrity: ")

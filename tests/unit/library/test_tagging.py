@@ -318,6 +318,7 @@ def test_a_real_network_tags_a_library(
     assert (report.stages["tag"].done, report.stages["read"].done) == (1, 1)
     assert [row[:2] for row in all_rows(database, outcome.c.stage, outcome.c.key)] == [
         ("look", "look-2"),
+        ("metadata", "metadata-1"),
         ("read", tagger.reading_key),
         ("tag", tagger.key),
     ]

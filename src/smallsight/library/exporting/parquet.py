@@ -51,7 +51,7 @@ def _schema(arrow: Any) -> Any:  # noqa: ANN401 - pyarrow has no types
     line = arrow.struct(
         [("text", text), ("confidence", arrow.float64()), ("box", arrow.list_(arrow.list_(arrow.float64())))]
     )
-    tag = arrow.struct([("name", text), ("by", text)])
+    tag = arrow.struct([("name", text), ("by", text), ("origin", text)])
     return arrow.schema(
         [
             ("path", text),
@@ -68,6 +68,7 @@ def _schema(arrow: Any) -> Any:  # noqa: ANN401 - pyarrow has no types
             ("description", text),
             ("description_by", text),
             ("description_model", text),
+            ("description_origin", text),
             ("tags", arrow.list_(tag)),
             ("problems", arrow.list_(text)),
             ("indexed_at_s", arrow.float64()),

@@ -102,6 +102,7 @@ def _read_batch(database: Database, ids: Sequence[int]) -> list[PictureRecord]:
             description=row.description,
             description_by=row.description_source,
             description_model=row.description_model,
+            description_origin=row.description_origin,
             tags=tuple(tags[one]),
             problems=tuple(dict.fromkeys(problems[one])),
             indexed_at_s=indexed_at_s.get(one),
@@ -137,12 +138,12 @@ def _lines(connection: sa.Connection, ids: Sequence[int]) -> dict[int, list[Expo
 def _tags(connection: sa.Connection, ids: Sequence[int]) -> dict[int, list[ExportedTag]]:
     found: dict[int, list[ExportedTag]] = defaultdict(list)
     for row in connection.execute(
-        sa.select(content_tag.c.content_id, tag.c.name, content_tag.c.source)
+        sa.select(content_tag.c.content_id, tag.c.name, content_tag.c.source, content_tag.c.origin)
         .join(tag)
         .where(content_tag.c.content_id.in_(ids))
         .order_by(tag.c.folded)
     ):
-        found[row.content_id].append(ExportedTag(row.name, row.source))
+        found[row.content_id].append(ExportedTag(row.name, row.source, row.origin))
     return found
 
 

@@ -44,10 +44,11 @@ class ExportedLine:
 
 @dataclass(frozen=True, slots=True)
 class ExportedTag:
-    """A tag, and who added it: human or machine."""
+    """A tag, and who added it: human or machine; ``origin`` is the file's field that a person's came from."""
 
     name: str
     by: str
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class PictureRecord:
     description: str | None = None
     description_by: str | None = None
     description_model: str | None = None
+    description_origin: str | None = None
     tags: tuple[ExportedTag, ...] = ()
     problems: tuple[str, ...] = ()
     indexed_at_s: float | None = None
@@ -82,7 +84,9 @@ class PictureRecord:
         if by is WordsBy.HUMAN:
             kept = replace(kept, lines=())
         if self.description_by != wanted:
-            kept = replace(kept, description=None, description_by=None, description_model=None)
+            kept = replace(
+                kept, description=None, description_by=None, description_model=None, description_origin=None
+            )
         return kept
 
     @property
@@ -111,7 +115,8 @@ def as_data(record: PictureRecord) -> dict[str, Any]:
         "description": record.description,
         "description_by": record.description_by,
         "description_model": record.description_model,
-        "tags": [{"name": tag.name, "by": tag.by} for tag in record.tags],
+        "description_origin": record.description_origin,
+        "tags": [{"name": tag.name, "by": tag.by, "origin": tag.origin} for tag in record.tags],
         "problems": list(record.problems),
         "indexed_at_s": record.indexed_at_s,
     }

@@ -13,6 +13,7 @@ __all__ = ["CSV_COLUMNS", "CsvWriter", "JsonLinesWriter", "RecordWriter", "csv_r
 CSV_COLUMNS = (
     *("path", "other_paths", "sha256", "size_bytes", "format", "width_px", "height_px", "frames"),
     *("text", "text_by", "description", "description_by", "description_model"),
+    "description_origin",
     *("tags", "machine_tags", "problems", "indexed_at_s"),
 )
 _BYTE_ORDER_MARK = "\ufeff"  # without it, Excel takes UTF-8 for the encoding of the machine's language

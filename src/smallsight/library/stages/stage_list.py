@@ -12,6 +12,7 @@ from smallsight.library.ledger import LOOK, StageName
 from smallsight.library.stages.describe import DESCRIBE, DescribeWork
 from smallsight.library.stages.embed import EMBED, EmbedWork
 from smallsight.library.stages.look import LookWork
+from smallsight.library.stages.metadata import METADATA, MetadataWork
 from smallsight.library.stages.read import READ, ReadWork, TextReading
 from smallsight.library.stages.stage_work import StageWork
 from smallsight.library.stages.tag import TAG, TagWork
@@ -33,6 +34,7 @@ class Means:
 
 _MAKERS: dict[StageName, Callable[[Means], StageWork | None]] = {
     LOOK: lambda means: LookWork(means.settings),
+    METADATA: lambda means: MetadataWork(means.settings) if means.settings.index.metadata else None,
     READ: lambda means: None if means.reader is None else ReadWork(means.reader, means.settings),
     DESCRIBE: lambda means: (
         None if means.describer is None else DescribeWork(means.describer, means.settings)

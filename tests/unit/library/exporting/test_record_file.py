@@ -66,8 +66,8 @@ def test_words_are_chosen_by_their_source():
     assert (human["text"], human["description"], human["tags"]) == (
         None,
         "mine",
-        [{"name": "cat", "by": "human"}],
+        [{"name": "cat", "by": "human", "origin": None}],
     )
     assert (model["text"], model["description"]) == ("READ", None)
-    assert model["tags"] == [{"name": "sofa", "by": "machine"}]
+    assert model["tags"] == [{"name": "sofa", "by": "machine", "origin": None}]
     assert RECORD.words_by(WordsBy.ALL) is RECORD

@@ -1,0 +1,1 @@
+"""Captions and keywords in pictures' metadata and in sidecar files."""
