@@ -60,10 +60,10 @@ QUESTIONS = ("Can you describe this video?", "¿Qué dice?\n\n  Two  spaces, 猫
 
 
 def conversations():
-    """Each clip with each question, and some of other shapes."""
+    """Each clip with a question, some with a second one, and some of other shapes."""
     video, closing = {"type": "video"}, {"type": "text", "text": "And now?"}
-    for name in CLIPS:
-        for question in QUESTIONS:
+    for number, name in enumerate(CLIPS):
+        for question in QUESTIONS if number % 4 == 0 else QUESTIONS[:1]:
             yield name, [{"role": "user", "content": [video, {"type": "text", "text": question}]}]
     words = [{"type": "text", "text": "Look:"}, video, closing]
     yield "three seconds.mp4", [{"role": "user", "content": words}]
