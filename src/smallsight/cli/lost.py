@@ -34,13 +34,15 @@ def list_lost(context: typer.Context, json: JsonFlag = False, quiet: QuietFlag =
         rows = [asdict(one) for one in found]
         out.emit([{**row, "paths": [str(path) for path in row["paths"]]} for row in rows])
         return
+    from smallsight.cli.table import Column, ListRow, print_table
+
+    listed = []
     for one in found:
-        where = on_one_line(one.paths[-1]) if one.paths else "in a folder that was forgotten"
-        out.console.print(f"{one.id}  {where}{_since(one.vanished_at_s)}", markup=False)
-        tags = ", ".join(one.tags)
-        for name, text in (("description", one.description), ("text", one.text), ("tags", tags)):
-            if text:
-                out.console.print(f"    {name}: {on_one_line(text)}", markup=False)
+        words = (("description", one.description), ("text", one.text), ("tags", ", ".join(one.tags)))
+        note = "\n".join(f"{name}: {on_one_line(text)}" for name, text in words if text)
+        where = str(one.paths[-1]) if one.paths else "in a folder that was forgotten"
+        listed.append(ListRow((one.id, where, _since(one.vanished_at_s)), note))
+    print_table(out, (Column("ID"), Column("Picture"), Column("Gone since")), listed)
     if found:
         out.note("Give them to another picture: [bold]smallsight lost attach ID PICTURE[/]")
     else:
@@ -71,4 +73,4 @@ def attach(
 def _since(vanished_at_s: float | None) -> str:
     if vanished_at_s is None:
         return ""
-    return f"  gone since {datetime.fromtimestamp(vanished_at_s, UTC).astimezone():%Y-%m-%d}"
+    return f"{datetime.fromtimestamp(vanished_at_s, UTC).astimezone():%Y-%m-%d}"

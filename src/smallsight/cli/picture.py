@@ -13,7 +13,6 @@ from smallsight.policy.shown_text import in_lines, on_one_line
 if TYPE_CHECKING:
     from smallsight.library.library import PictureDetails
 
-_IN_LINES = frozenset({"text", "description"})
 PictureArgument = Annotated[Path, typer.Argument(help="A picture of the library.")]
 
 
@@ -54,13 +53,50 @@ def report_details(out: Output, details: PictureDetails, thumbnail: Path | None,
     if out.json:
         out.emit(data)
         return
-    for name, value in data.items():
-        for one in value if isinstance(value, list) else [value]:
-            if isinstance(one, dict):
-                out.console.print(f"{name:<20}{on_one_line(': '.join(one.values()))}", markup=False)
-            elif one is not None:
-                shown = in_lines(one) if name in _IN_LINES else on_one_line(one)
-                out.console.print(f"{name:<20}{shown}", markup=False)
+    from smallsight.cli.table import print_details
+
+    print_details(out, _for_people(data))
+
+
+def _for_people(data: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what is known under the names that people have for it."""
+    tags = ", ".join(name for name in data["tags"] if name not in data["machine_tags"])
+    origins = "\n".join(f"{one['tag']}: {one['origin']}" for one in data["tag_origins"])
+    rows = [
+        ("Files" if len(data["paths"]) > 1 else "File", "\n".join(map(on_one_line, data["paths"]))),
+        ("Picture", _picture_text(data)),
+        ("Text", in_lines(data["text"] or "")),
+        ("Text read at", data["text_read_at"]),
+        ("Text not read in", data["text_not_read_in"]),
+        ("Description", in_lines(data["description"] or "")),
+        ("Described by", _author(data)),
+        ("Tags", on_one_line(tags)),
+        ("A model's tags", on_one_line(", ".join(data["machine_tags"]))),
+        ("Tags from files", in_lines(origins)),
+        ("Problems", "\n".join(map(on_one_line, data["problems"]))),
+        ("SHA-256", data["sha256"]),
+    ]
+    return [(name, value) for name, value in rows if value]
+
+
+def _picture_text(data: dict[str, Any]) -> str:
+    from smallsight.cli.units import counted, file_size_text
+
+    parts = [] if data["format"] is None else [data["format"]]
+    if data["width_px"] is not None:
+        parts.append(f"{data['width_px']} × {data['height_px']} pixels")
+    if (data["frames"] or 1) > 1:
+        parts.append(counted(data["frames"], "frame"))
+    return ", ".join([*parts, file_size_text(data["size_bytes"])])
+
+
+def _author(data: dict[str, Any]) -> str | None:
+    if data["description_origin"] is not None:
+        return on_one_line(data["description_origin"])
+    if data["description_by"] == "human":
+        return "you"
+    model = data["description_model"]
+    return None if model is None else on_one_line(model)
 
 
 def _reading(details: PictureDetails, ocr_side_px: int) -> dict[str, Any]:

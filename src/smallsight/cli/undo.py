@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -80,11 +79,27 @@ def _print_entries(out: Output, entries: list[JournalEntry]) -> None:
             ]
         )
         return
-    for one in entries:
-        when = f"{datetime.fromtimestamp(one.made_at_s, UTC).astimezone():%Y-%m-%d %H:%M}"
-        undone = ", undone" if one.is_undone else ""
-        line = f"{one.id:>5}  {when}  {on_one_line(one.summary)} ({_pictures(one.num_contents)}{undone})"
-        out.console.print(line, markup=False)
+    from smallsight.cli.table import Column, ListRow, print_table
+    from smallsight.cli.units import moment_text
+
+    columns = (
+        Column("Edit", is_number=True),
+        Column("Made"),
+        Column("Pictures", is_number=True),
+        Column("What"),
+    )
+    rows = [
+        ListRow(
+            (
+                str(one.id),
+                moment_text(one.made_at_s),
+                f"{one.num_contents:,}",
+                f"{one.summary} (undone)" if one.is_undone else one.summary,
+            )
+        )
+        for one in entries
+    ]
+    print_table(out, columns, rows)
     if not entries:
         out.note("There is no edit to undo.")
 

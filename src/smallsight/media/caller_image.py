@@ -50,7 +50,7 @@ def check_size(size: tuple[int, int], limits: Limits, remedy: str) -> None:
     """Raise PictureTooLargeError for more pixels or a longer side than the limits allow."""
     if size[0] * size[1] > limits.max_image_pixels:
         raise PictureTooLargeError(
-            f"Image has too many pixels: {size[0] * size[1]} (limit {limits.max_image_pixels}).",
+            f"The picture has too many pixels: {size[0] * size[1]} (limit {limits.max_image_pixels}).",
             hint=f"raise limits.max_image_pixels or {remedy}.",
         )
     if max(size) > limits.max_image_side_px:

@@ -25,12 +25,12 @@ log = get_logger(__name__)
 _MAX_CHARS = 300
 # Placeholders: N is a number, WORD the name of a format, a codec or a colour space.
 _SENTENCES = (
-    "Image has too many pixels (limit N).",
-    "Image has too many pixels: N (limit N).",
-    "Image has too many pixels even at an eighth of its size: N (limit N).",
+    "The picture has too many pixels (limit N).",
+    "The picture has too many pixels: N (limit N).",
+    "The picture has too many pixels even at an eighth of its size: N (limit N).",
     "Image has a side that is too long: N px (limit N).",
     "Image has a side that is too long for WORD: N px (limit N).",
-    "Image has too many frames: more than N.",
+    "The picture has too many frames: more than N.",
     "The HEIF picture exceeds a limit of libheif.",
     "The WORD data is damaged, truncated or of an unsupported kind.",
     "Pictures in the colour space WORD are not supported.",

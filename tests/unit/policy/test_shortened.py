@@ -25,7 +25,8 @@ def test_a_long_name_without_quotes_or_end():
 
 def test_all_else_stays():
     message = (
-        "Image has too many pixels: 182000000 (limit 89478485). hint: raise limits.max_image_pixels. " * 3
+        "The picture has too many pixels: 182000000 (limit 89478485). hint: raise limits.max_image_pixels. "
+        * 3
     )
     assert shortened(message, 120) == message
     assert shortened("'short' and 'also short'" + " word" * 100, 120).count("word") == 100
