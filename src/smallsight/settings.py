@@ -115,9 +115,7 @@ class IndexSettings(BaseModel):
         description="Glob patterns of file and folder names that are skipped, compared without case; a "
         "pattern with `/` is compared with the end of a path.",
     )
-    follow_symlinks: bool = Field(
-        False, description="Follow symbolic links to files and folders while scanning."
-    )
+    follow_symlinks: bool = Field(False, description="Follow symbolic links to files and folders.")
     ocr: bool = Field(True, description="Read the text in pictures when the `ocr` extra is installed.")
     ocr_max_side_px: int = Field(
         1600,
@@ -127,12 +125,10 @@ class IndexSettings(BaseModel):
         "large screens are read in tiles instead.",
     )
     metadata: bool = Field(
-        True,
-        description="Take captions and keywords from metadata (EXIF, IPTC, XMP) and sidecar files.",
+        True, description="Take captions and keywords from metadata (EXIF, IPTC, XMP) and sidecar files."
     )
     tags: bool = Field(
-        False,
-        description="Tag pictures with a Florence-2, which also reads their text if OCR is not installed.",
+        False, description="Tag pictures with a Florence-2, which also reads their text without OCR."
     )
     thumbnail_side_px: int = Field(
         320, ge=64, le=1024, description="Longest side of stored thumbnails, in pixels."
@@ -149,7 +145,7 @@ class EmbeddingSettings(BaseModel):
         None, description="Folder with all-MiniLM-L6-v2 in Hugging Face layout; searched for when unset."
     )
     precision: str = Field(
-        "int8", pattern="^(fp32|int8)$", description="Weights of the text embedder: fp32 or int8."
+        "int8", pattern="^(fp32|int8)$", description="Precision of its weights: fp32 or int8."
     )
 
 

@@ -57,7 +57,7 @@ _OutFile = Annotated[
 _RetryFailed = Annotated[
     bool, typer.Option("--retry-failed", help="With --out: try pictures again that failed before.")
 ]
-_Model = Annotated[
+_ModelOption = Annotated[
     str | None,
     typer.Option(
         "--model",
@@ -65,7 +65,7 @@ _Model = Annotated[
         autocompletion=model_names,
     ),
 ]
-_Precision = Annotated[
+_PrecisionOption = Annotated[
     Literal["auto", "fp32", "bf16", "int8", "int4"] | None,
     typer.Option("--precision", help="Precision of the weights; default: describe.precision."),
 ]
@@ -77,11 +77,11 @@ _Frames = Annotated[
 
 def describe(
     pictures: _Pictures,
-    model: _Model = None,
+    model: _ModelOption = None,
     prompt: Annotated[
         str | None, typer.Option("--prompt", help="A question or instruction; default: describe the picture.")
     ] = None,
-    precision: _Precision = None,
+    precision: _PrecisionOption = None,
     detail: Annotated[
         Literal["auto", "high", "low"] | None,
         typer.Option("--detail", help="Detail of large pictures; default: describe.detail."),

@@ -43,7 +43,7 @@ _Search = Annotated[
     str | None,
     typer.Option("--search", metavar="QUERY", help="Edit all pictures that `smallsight search QUERY` finds."),
 ]
-_Mode = Annotated[
+_ModeOption = Annotated[
     Literal["fused", "keyword", "semantic"],
     typer.Option("--mode", help="Of --search: by words and meaning (fused), by words, or by meaning."),
 ]
@@ -52,7 +52,7 @@ _Mode = Annotated[
 def edit(
     pictures: Annotated[list[Path] | None, typer.Argument(help="Pictures of the library.")] = None,
     search: _Search = None,
-    mode: _Mode = "fused",
+    mode: _ModeOption = "fused",
     description: Annotated[
         str | None, typer.Option("--description", help="Your description; empty to remove it.")
     ] = None,
