@@ -1,4 +1,4 @@
-"""A full or read-only disk, a clock that jumps by a day: the run stops with a reason, and goes on (R5).
+"""A full, read-only or failing disk, a clock that jumps by a day: the run stops with a reason, and goes on (R5).
 
 Each home is a small file system of its own in memory, mounted where only the test sees it.
 """
@@ -147,3 +147,72 @@ def test_a_clock_that_jumps_by_a_day_neither_stops_nor_repeats_work(
         _, err = second.communicate(timeout=120)
         assert second.returncode == 0, err.decode()
         assert visible_state(home) == whole
+
+
+# Writing and flushing files below a folder fails, as on a broken disk, while another file is there.
+FAILING = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+static int fails(int fd) {
+    const char *flag = getenv("FAILING_WHILE"), *below = getenv("FAILING_BELOW");
+    char link[64], path[4096];
+    ssize_t length;
+    if (!flag || !below || access(flag, F_OK)) return 0;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    length = readlink(link, path, sizeof path - 1);
+    return length > 0 && !strncmp(path, below, strlen(below));
+}
+#define FAIL_OR(name, type, parameters, ...) \
+    type name parameters { \
+        static type (*real) parameters; \
+        if (fails(fd)) { errno = EIO; return -1; } \
+        if (!real) real = (type (*) parameters)dlsym(RTLD_NEXT, #name); \
+        return real(__VA_ARGS__); \
+    }
+FAIL_OR(write, ssize_t, (int fd, const void *data, size_t size), fd, data, size)
+FAIL_OR(pwrite, ssize_t, (int fd, const void *data, size_t size, off_t at), fd, data, size, at)
+FAIL_OR(pwrite64, ssize_t, (int fd, const void *data, size_t size, off64_t at), fd, data, size, at)
+FAIL_OR(fsync, int, (int fd), fd)
+FAIL_OR(fdatasync, int, (int fd), fd)
+"""
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or shutil.which("cc") is None, reason="needs Linux and a compiler"
+)
+def test_a_disk_that_reports_errors_stops_the_run_and_a_sound_one_continues_it(
+    tmp_path: Path, pictures: Path, whole: dict[str, Any]
+):
+    (tmp_path / "failing.c").write_text(FAILING)
+    library = tmp_path / "failing.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, tmp_path / "failing.c", "-ldl"], check=True)
+    chance, flag = random.Random(23), tmp_path / "flag"
+    num_failed = 0
+    for number in range(NUM_RUNS):
+        command = Command(tmp_path / str(number))
+        environment = {
+            **command.environment(),
+            "LD_PRELOAD": str(library),
+            "FAILING_WHILE": str(flag),
+            "FAILING_BELOW": str(command.home),
+        }
+        run = subprocess.Popen([*INDEX.split(), pictures], env=environment, stderr=subprocess.PIPE, text=True)
+        while not (command.home / "library.sqlite3").exists():
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0.05, 0.5))
+        flag.touch()
+        _, err = run.communicate(timeout=120)
+        flag.unlink()
+        if run.returncode != 0:
+            num_failed += 1
+            assert run.returncode == 7, err
+            assert "error: " in err
+            assert "Traceback" not in err
+        command.run("index", "--model", "test", pictures)
+        assert visible_state(command.home) == whole
+    assert num_failed > NUM_RUNS // 2

@@ -21,7 +21,7 @@ from tiny_smolvlm import SHAPES, make_checkpoint
 from .serving import Server, running
 
 NUM_AT_ONCE = 200
-NUM_SLOW, SLOW_S = scaled(50), scaled(3)
+NUM_SLOW, SLOW_S = scaled(50), 120 if scaled(1) >= 10 else 3
 HEADER_TIMEOUT_S = 2
 NUM_OF_ONE_CLIENT = 14  # of sixteen: two stay free for others
 

@@ -280,6 +280,11 @@ def _from_sqlite(error: Any, where: str) -> SmallsightError:  # noqa: ANN401 - S
             hint="restore a backup (see the guide, `library backup`), or move the file away and index again; "
             "your pictures are not affected.",
         )
+    if "disk I/O error" in text:
+        return StorageError(
+            f"The disk with the database of {where} reported an error: {text}.",
+            hint="check the disk, and run the same command again; what was finished is kept.",
+        )
     if "readonly" in text or "unable to open" in text:
         return StorageError(
             f"The database of {where} cannot be written: {text}.",
