@@ -1,4 +1,4 @@
-"""A full, read-only or failing disk, a clock that jumps by a day: the run stops with a reason and goes on (R5).
+"""A full, read-only or failing disk, a clock that jumps: the run stops with a reason, and goes on later (R5).
 
 Each home is a small file system of its own in memory, mounted where only the test sees it.
 """
