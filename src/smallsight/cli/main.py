@@ -20,6 +20,7 @@ from smallsight.cli.picture import edit, show
 from smallsight.cli.search import search, separate_minus_words
 from smallsight.cli.serve import serve
 from smallsight.cli.settings import settings
+from smallsight.cli.watch import watch
 from smallsight.errors import SmallsightError
 from smallsight.policy.shown_text import on_one_line, shortened
 from smallsight.version import __version__
@@ -39,7 +40,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich help costs half of the start-up time
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, describe, index, search, show, edit, duplicates):
+for command in (demo, describe, index, watch, search, show, edit, duplicates):
     app.command()(command)
 app.add_typer(folders_app, name="folders")
 app.add_typer(lost_app, name="lost")

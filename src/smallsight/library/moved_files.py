@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -14,15 +14,20 @@ _IDS_PER_STATEMENT = 500
 
 
 def rows_gone_before(
-    connection: sa.Connection, folder_id: int, root: Path, scanned: ScanParts, new_rows: Mapping[int, int]
-) -> dict[int, int]:
-    """Return the rows, by content, of files that are new elsewhere and that the scan did not find gone.
+    connection: sa.Connection,
+    folder_id: int,
+    root: Path,
+    scanned: ScanParts,
+    new_rows: Mapping[int, Sequence[int]],
+) -> list[tuple[int, int]]:
+    """Return contents and rows of files that are new elsewhere and that the scan did not find gone.
 
     An earlier scan has marked them as vanished, or they are outside the scanned parts and no longer there.
-    ``new_rows`` has the rows of the new files by content.
+    ``new_rows`` has the rows of the new files by content; for each at most one row is returned.
     """
-    rows: dict[int, int] = {}
-    wanted = sorted(new_rows)
+    rows: list[tuple[int, int]] = []
+    num_wanted = {content_id: len(new) for content_id, new in new_rows.items() if new}
+    wanted = sorted(num_wanted)
     for start in range(0, len(wanted), _IDS_PER_STATEMENT):
         ids = wanted[start : start + _IDS_PER_STATEMENT]
         found = connection.execute(
@@ -31,12 +36,12 @@ def rows_gone_before(
             .order_by(picture.c.vanished_at_s.is_not(None), picture.c.vanished_at_s.desc())
         )
         for row in found:
-            if row.content_id in rows or row.id == new_rows[row.content_id]:
+            if not num_wanted[row.content_id] or row.id in new_rows[row.content_id]:
                 continue
-            if row.vanished_at_s is not None or (
-                not scanned.contains(row.path) and _is_missing(root / row.path)
-            ):
-                rows[row.content_id] = row.id
+            is_outside = not scanned.contains(row.path)
+            if row.vanished_at_s is not None or (is_outside and _is_missing(root / row.path)):
+                rows.append((row.content_id, row.id))
+                num_wanted[row.content_id] -= 1
     return rows
 
 

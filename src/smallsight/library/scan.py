@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -134,7 +135,7 @@ class FolderScan:
         to_read = self._settled(
             [found for found in listing.files if not _is_unchanged(found, known.get(found.path))]
         )
-        new_rows: dict[int, int] = {}  # content id -> picture id of a file first seen in this scan
+        new_rows: dict[int, list[int]] = defaultdict(list)  # pictures first seen in this scan, by content
         progress.begin(f"Scanning {self._root.name or self._root}", len(to_read), "files")
         try:
             for batch in _batches(to_read, _FILES_PER_COMMIT):
@@ -231,7 +232,7 @@ class FolderScan:
         self,
         batch: Sequence[_HashedFile],
         known: dict[str, _KnownFile],
-        new_rows: dict[int, int],
+        new_rows: dict[int, list[int]],
         progress: Progress,
     ) -> None:
         """Store a batch in one transaction; if that fails, each file in one of its own."""
@@ -253,7 +254,7 @@ class FolderScan:
         self,
         batch: Sequence[_HashedFile],
         known: dict[str, _KnownFile],
-        new_rows: dict[int, int],
+        new_rows: dict[int, list[int]],
         progress: Progress,
     ) -> None:
         if not batch:
@@ -278,7 +279,7 @@ class FolderScan:
         for item, before, content_id, picture_id in stored:
             self._count(item, before, content_id)
             if before is None and content_id is not None:
-                new_rows[content_id] = picture_id
+                new_rows[content_id].append(picture_id)
             if (change := _change(before, content_id)) is not None:
                 progress.picture_changed(content_id, self._root / item.found.path, change)
 
@@ -310,7 +311,7 @@ class FolderScan:
         self,
         listing: Listing,
         known: dict[str, _KnownFile],
-        new_rows: dict[int, int],
+        new_rows: dict[int, list[int]],
         progress: Progress,
     ) -> None:
         """Move the rows of moved files, mark the other missing files, and set the time of the scan."""
@@ -324,20 +325,18 @@ class FolderScan:
         with self._database.writing() as connection:
             touched: set[int] = set()
             for path, file in gone:
-                new_id = None if file.content_id is None else new_rows.pop(file.content_id, None)
-                if new_id is None:
-                    connection.execute(
-                        picture.update().where(picture.c.id == file.id).values(vanished_at_s=time.time())
-                    )
-                    self._report.vanished += 1
-                    changes.append((file.content_id, self._root / path, PictureChange.VANISHED))
-                else:
-                    changes.append(self._follow(connection, file.content_id, file.id, new_id))
                 if file.content_id is not None:
                     touched.add(file.content_id)
+                    if new := new_rows.get(file.content_id):
+                        changes.append(self._follow(connection, file.content_id, file.id, new.pop(0)))
+                        continue
+                is_it = picture.c.id == file.id
+                connection.execute(picture.update().where(is_it).values(vanished_at_s=time.time()))
+                self._report.vanished += 1
+                changes.append((file.content_id, self._root / path, PictureChange.VANISHED))
             gone_before = rows_gone_before(connection, self._folder_id, self._root, listing.parts, new_rows)
-            for content_id, old_id in gone_before.items():
-                changes.append(self._follow(connection, content_id, old_id, new_rows.pop(content_id)))
+            for content_id, old_id in gone_before:
+                changes.append(self._follow(connection, content_id, old_id, new_rows[content_id].pop(0)))
                 touched.add(content_id)
             _renew_texts(connection, touched)
             if listing.parts.is_whole:

@@ -195,3 +195,14 @@ def test_where_a_path_is_scanned(library, draw, pictures, tmp_path):
     assert library.add_for_scan(pictures / "link.png")[1] == "link.png"
     with pytest.raises(FolderError, match="No such folder"):
         library.add_for_scan(Path(pictures, "nothing"))
+
+
+def test_copies_in_a_renamed_folder_keep_their_rows_too(scan, rows, draw, pictures):
+    shutil.copy(draw("a/1.png"), pictures / "a/2.png")
+    scan()
+    before = {number for number, _ in rows().values()}
+    (pictures / "a").rename(pictures / "b")
+    report = scan("a", "b")
+    assert (report.moved, report.added, report.vanished) == (2, 0, 0)
+    assert {path: here for path, (_, here) in rows().items()} == {"b/1.png": True, "b/2.png": True}
+    assert {number for number, _ in rows().values()} == before
