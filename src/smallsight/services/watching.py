@@ -182,12 +182,15 @@ class Watch:
             return
         self._not_before_s = now_s + _BUSY_RETRY_S
         self.is_busy = True
+        report = None
         try:
             with self._run_lock() as is_ours:
                 if is_ours:
                     self._paths, self._folders = self._paths - paths, set()
-                    self._index_now(paths, folders, stop)
+                    report = self._index_now(paths, folders, stop)
                     self._not_before_s = 0.0
+            if report is not None:  # after the lock, so that who hears of it may index
+                self._observer.indexed(report)
         except SmallsightError as error:
             if self._is_first:
                 raise
@@ -200,7 +203,7 @@ class Watch:
             self.is_busy = False
             self._still.forget_old(now_s)
 
-    def _index_now(self, paths: set[str], folders: set[Path], stop: threading.Event) -> None:
+    def _index_now(self, paths: set[str], folders: set[Path], stop: threading.Event) -> RunReport:
         application = self._open()
         progress = self._observer.begin_batch()
         if self._is_first:
@@ -219,7 +222,7 @@ class Watch:
             report.work = application.work(progress, stop.is_set, files)
             self._has_work = not report.work.is_complete
             self._worked_s = time.monotonic()
-        self._observer.indexed(report)
+        return report
 
     def _places(
         self, application: IndexingApplication, paths: set[str], folders: set[Path]
