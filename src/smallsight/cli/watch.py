@@ -52,7 +52,7 @@ def watch(
             min=1,
             max=86_400,
             metavar="SECONDS",
-            help="Scan all folders every so many seconds; default: only those on a network, every 60.",
+            help="Scan all folders at this interval; default: only those on a network, every 60 s.",
         ),
     ] = None,
     json: JsonFlag = False,

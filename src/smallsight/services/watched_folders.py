@@ -26,7 +26,7 @@ _LIMIT = "limit"  # in the message of the error that says there are too many wat
 
 
 @dataclass(slots=True)
-class Changes:
+class ReportedChanges:
     """Paths that have changed, and folders that are to be scanned as a whole."""
 
     paths: set[str] = field(default_factory=set)
@@ -57,7 +57,7 @@ class WatchedFolders:
             _Folder(path, is_polled=poll_s is not None or is_network_folder(path)) for path in folders
         ]
         self._notify: RustNotify | None = None
-        self._changes = Changes()
+        self._changes = ReportedChanges()
         self._look_for_folders()
 
     @property
@@ -65,7 +65,7 @@ class WatchedFolders:
         """The folders that are polled."""
         return [one.path for one in self._folders if one.is_polled]
 
-    def wait(self, timeout_s: float, stop: threading.Event) -> Changes:
+    def wait(self, timeout_s: float, stop: threading.Event) -> ReportedChanges:
         """Wait for changes until the time is over or the event is set; return those since the last call."""
         now_s = time.monotonic()
         due_s = min((one.scan_at_s for one in self._folders), default=now_s) - now_s
@@ -76,7 +76,7 @@ class WatchedFolders:
             self._changes.paths |= self._reported(timeout_s, stop)
         if not stop.is_set():
             self._look_for_folders()
-        changes, self._changes = self._changes, Changes()
+        changes, self._changes = self._changes, ReportedChanges()
         return changes
 
     def close(self) -> None:
