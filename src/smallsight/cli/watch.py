@@ -167,7 +167,7 @@ class _ShownWatch:
         """Say that everything is indexed, and what is watched."""
         self.event("watching", folders=[str(one) for one in folders], polled=[str(one) for one in polled])
         noun = "folder" if len(folders) == 1 else "folders"
-        scanned = f", {len(polled)} of them by scanning again and again" if polled else ""
+        scanned = f", {len(polled)} of them by scanning at an interval" if polled else ""
         self._say(f"[green]Up to date.[/] Watching {len(folders)} {noun}{scanned}; Ctrl-C ends it.")
 
     def waiting(self, error: LibraryBusyError) -> None:

@@ -98,7 +98,12 @@ class WatchedFolders:
         except (OSError, RuntimeError) as error:
             self._poll_all(error)
             return set()
-        return set() if isinstance(found, str) else {path for _, path in found}
+        if isinstance(found, str):
+            return set()
+        paths = {path for _, path in found}
+        if any(Path(path).is_dir() for path in paths):
+            self._require_room()
+        return paths
 
     def _look_for_folders(self) -> None:
         """Note which folders are due for a scan, and watch what is now at their paths."""
@@ -120,19 +125,24 @@ class WatchedFolders:
         if not paths:
             return
         try:
-            self._notify = RustNotify(
-                paths,
-                debug=False,
-                force_polling=False,
-                poll_delay_ms=1000,
-                recursive=True,
-                ignore_permission_denied=True,
-            )
+            self._notify = _start(paths, ignores_refusals=True)
+            self._require_room()
         except FileNotFoundError:  # it has gone since; noticed next time
             for one in self._folders:
                 one.identity = None
         except (OSError, RuntimeError) as error:
             self._poll_all(error)
+
+    def _require_room(self) -> None:
+        """Poll if the system has no watch left: then it has left out folders without an error."""
+        if max_watches() is None:
+            return
+        existing = next(one.path for one in self._folders if one.identity is not None)
+        try:
+            _start([str(existing)], ignores_refusals=False, is_recursive=False).close()
+        except (OSError, RuntimeError) as error:
+            if _LIMIT in str(error).lower():
+                self._poll_all(error)
 
     def _poll_all(self, error: Exception) -> None:
         log.info("watch_fallback", exc_info=error)
@@ -149,6 +159,18 @@ class WatchedFolders:
         else:
             reason = f"The system cannot watch the folders ({error})."
         self._on_fallback(f"{reason} They are scanned every {self._poll_s:g} s instead.")
+
+
+def _start(paths: list[str], *, ignores_refusals: bool, is_recursive: bool = True) -> RustNotify:
+    """Start watching. ``ignores_refusals`` leaves out folders that cannot be watched, for whatever reason."""
+    return RustNotify(
+        paths,
+        debug=False,
+        force_polling=False,
+        poll_delay_ms=1000,
+        recursive=is_recursive,
+        ignore_permission_denied=ignores_refusals,
+    )
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
