@@ -159,6 +159,7 @@ class FolderScan:
             follow_symlinks=self._settings.index.follow_symlinks,
             wants_sidecars=self._settings.index.metadata,
             parts=self._parts,
+            data_folder=self._settings.home.resolve(),
         )
         self._report.sidecars = len({found for files in listing.sidecars.values() for found in files})
         self._report.found = len(listing.files)

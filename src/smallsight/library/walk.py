@@ -66,11 +66,12 @@ def list_pictures(
     follow_symlinks: bool,
     wants_sidecars: bool = False,
     parts: ScanParts = WHOLE,
+    data_folder: Path | None = None,
 ) -> Listing:
     """Walk the parts of the folder and everything below them; sidecars that are not wanted are passed over.
 
     A part that is a sidecar adds its pictures to the parts. With ``follow_symlinks`` the whole folder is
-    listed, because a part may be reached on several ways.
+    listed, because a part may be reached on several ways. ``data_folder``, with the thumbnails, is left out.
 
     ``exclude`` holds glob patterns of names, or of the end of a path where they contain "/", compared without
     case. Links to files and folders are followed only with ``follow_symlinks``; a loop is walked once.
@@ -81,6 +82,7 @@ def list_pictures(
         follow_symlinks=follow_symlinks,
         wants_sidecars=wants_sidecars,
         parts=WHOLE if follow_symlinks else parts,
+        data_folder=data_folder,
     )
     return walk.run()
 
@@ -103,12 +105,14 @@ class _Walk:
         follow_symlinks: bool,
         wants_sidecars: bool,
         parts: ScanParts,
+        data_folder: Path | None,
     ) -> None:
         self._root = root
         self._exclude = exclude
         self._follow_symlinks = follow_symlinks
         self._wants_sidecars = wants_sidecars
         self._parts = parts
+        self._data_folder = data_folder
         self._candidates: dict[str, os.DirEntry[str]] = {}  # that may be sidecars, in the current folder
         self._listing = Listing()
 
@@ -204,7 +208,7 @@ class _Walk:
         """Add a file; return whether it is a folder to walk."""
         if not is_valid_text(path):
             self._pass_over(Passed.NAME, path.encode("utf-8", "backslashreplace").decode())
-        elif is_excluded(path, self._exclude):
+        elif is_excluded(path, self._exclude) or self._root / path == self._data_folder:
             self._pass_over(Passed.EXCLUDED, f"{path}/" if entry.is_dir(follow_symlinks=False) else path)
         elif entry.is_symlink() and not self._follow_symlinks:
             self._pass_over(Passed.LINK, path)

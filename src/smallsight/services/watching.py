@@ -89,6 +89,7 @@ class Watch:
         self._describes = describes
         self._retries_failed = retry_failed
         self._poll_s = poll_s
+        self._data_folder = settings.home.resolve()
         self._exclude = [one.lower() for one in settings.index.exclude]
         self._application: IndexingApplication | None = None
         self._roots: list[Path] = []
@@ -143,7 +144,7 @@ class Watch:
     def _relevant(self, path: str) -> str | None:
         """Return what has to be scanned after a change at the path; None if nothing."""
         root = self._root_of(path)
-        if root is None:
+        if root is None or Path(path).is_relative_to(self._data_folder):
             return None
         below = Path(path).relative_to(root)
         if below.name == IGNORE_FILE:

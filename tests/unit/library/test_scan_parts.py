@@ -206,3 +206,13 @@ def test_copies_in_a_renamed_folder_keep_their_rows_too(scan, rows, draw, pictur
     assert (report.moved, report.added, report.vanished) == (2, 0, 0)
     assert {path: here for path, (_, here) in rows().items()} == {"b/1.png": True, "b/2.png": True}
     assert {number for number, _ in rows().values()} == before
+
+
+def test_the_data_folder_is_left_out_wherever_it_is(scan, rows, draw, pictures, database, library, settings):
+    inside = settings.model_copy(update={"home": pictures / "data"})
+    draw("data/thumbnails/a.png")
+    draw("more/data/a.png")
+    known = library.add_folder(pictures)
+    report = FolderScan(database, inside, known.id, known.path).run(ChangeFeed(), lambda: False)
+    assert report.passed == {"excluded": ["data/"]}
+    assert set(rows()) == {"more/data/a.png"}
