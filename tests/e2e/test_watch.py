@@ -94,26 +94,23 @@ def test_everyday_changes_are_followed(smallsight, watch, pictures, tmp_path):
 
     (pictures / "link").symlink_to(tmp_path / "elsewhere")
     (pictures / "notes.txt").write_text("no picture")
+    sidecar = {"title": "frog.png", "photoTakenTime": {}, "description": "a pond at dusk"}
     shutil.copy(tmp_path / "elsewhere" / "green frog.png", pictures / "trip" / "frog.png")
-    watching.wait_for_batch(new=1)
-    found = smallsight.run("search", "frog")[0]
+    (pictures / "trip" / "frog.png.json").write_text(json.dumps(sidecar))
+    assert watching.wait_for_batch(new=1)["sidecars_read"] == 1
+    found = smallsight.run("search", "dusk")[0]
     assert "trip/frog.png" in found
     assert "link" not in found
 
-    sidecar = {"title": "frog.png", "photoTakenTime": {}, "description": "a pond at dusk"}
-    (pictures / "trip" / "frog.png.json").write_text(json.dumps(sidecar))
-    assert watching.wait_for_batch()["sidecars_read"] == 1
     (pictures / "trip").rename(pictures / "journey")
     watching.wait_for_batch(moved=2)
-    assert smallsight.json("show", pictures / "journey" / "frog.png")["description"] == "a pond at dusk"
     draw(pictures / "journey" / "red kite.png", (1, 2, 3))
     (pictures / "quiet" / ".nomedia").touch()
     watching.wait_for_batch(changed=1, vanished=1)
     (pictures / "journey" / "red kite.png").rename(pictures / "blue kite.png")
     (pictures / "quiet" / ".nomedia").unlink()
-    watching.wait_for_batch(moved=1, new=1)
-    (pictures / "blue kite.png").unlink()
-    watching.wait_for_batch(vanished=1)
+    (pictures / "journey" / "frog.png").unlink()
+    watching.wait_for_batch(moved=1, new=1, vanished=1)
     assert watching.end() == 0
     watching.wait_for("stopped")
     assert {one["event"] for one in watching.seen} & {"problem", "failed", "polling"} == set()
@@ -161,7 +158,6 @@ def test_a_folder_that_goes_keeps_everything_and_another_run_is_waited_for(
     assert watching.wait_for("missing")["path"] == str(pictures)
     draw(tmp_path / "others" / "white owl.png", (250, 250, 250))
     watching.wait_for_batch(new=1)
-    assert "red kite.png" in smallsight.run("search", "kite")[0]
     draw(away / "new while away.png", (7, 7, 7))
     away.rename(pictures)
     watching.wait_for_batch(new=1)
@@ -174,17 +170,17 @@ def test_a_folder_that_goes_keeps_everything_and_another_run_is_waited_for(
     smallsight.run("edit", pictures / "red kite.png", "--tag", "kept")
     lock.release()
     watching.wait_for_batch(new=1)
-    assert "later.png" in smallsight.run("search", "later")[0]
     smallsight.run("folders", "remove", tmp_path / "others")
     draw(tmp_path / "others" / "not ours.png", (3, 3, 3))
     draw(pictures / "ours.png", (4, 4, 4))
     assert watching.wait_for("added")["path"] == str(pictures / "ours.png")
     assert watching.end() == 0
-    assert [one["path"] for one in smallsight.json("folders")] == [str(pictures)]
+    folders = [(one["path"], one["pictures"], one["vanished"]) for one in smallsight.json("folders")]
+    assert folders == [(str(pictures), 4, 0)]
 
 
 def test_a_killed_watch_goes_on_where_it_was_and_polling_finds_the_same(smallsight, watch, pictures):
-    for number in range(60):
+    for number in range(25):
         draw(pictures / f"{number}.png", (number, 255 - number, 7), size=300)
     watching = watch(pictures, is_ready=False)
     watching.wait_for("added")
@@ -192,17 +188,16 @@ def test_a_killed_watch_goes_on_where_it_was_and_polling_finds_the_same(smallsig
     watching = watch("--poll", "1")
     assert watching.seen[-1]["polled"] == [str(pictures)]
     state = smallsight.json("folders")
-    assert [one["pictures"] for one in state] == [60]
+    assert [one["pictures"] for one in state] == [25]
     draw(pictures / "new.png", (1, 2, 3))
     watching.wait_for_batch(new=1)
     (pictures / "new.png").unlink()
     watching.wait_for_batch(vanished=1)
     assert watching.end() == 0
-    assert [(one["pictures"], one["vanished"]) for one in smallsight.json("folders")] == [(60, 1)]
+    assert [(one["pictures"], one["vanished"]) for one in smallsight.json("folders")] == [(25, 1)]
 
 
 def test_what_cannot_be_watched_is_refused_in_one_sentence(smallsight, pictures):
-    assert "No folder to watch" in smallsight.run("watch", code=2)[1]
     file = draw(pictures / "a.png")
     assert "Not a folder" in smallsight.run("watch", file, code=3)[1]
     assert "No such folder" in smallsight.run("index", "--watch", pictures / "nothing", code=3)[1]
