@@ -94,8 +94,10 @@ def test_everyday_changes_are_followed(smallsight, watch, pictures, tmp_path):
 
     (pictures / "link").symlink_to(tmp_path / "elsewhere")
     (pictures / "notes.txt").write_text("no picture")
+    of_tomorrow = time.time() + 86_400
     sidecar = {"title": "frog.png", "photoTakenTime": {}, "description": "a pond at dusk"}
     shutil.copy(tmp_path / "elsewhere" / "green frog.png", pictures / "trip" / "frog.png")
+    os.utime(pictures / "trip" / "frog.png", (of_tomorrow, of_tomorrow))
     (pictures / "trip" / "frog.png.json").write_text(json.dumps(sidecar))
     assert watching.wait_for_batch(new=1)["sidecars_read"] == 1
     found = smallsight.run("search", "dusk")[0]
@@ -189,7 +191,8 @@ def test_a_killed_watch_goes_on_where_it_was_and_polling_finds_the_same(smallsig
     assert watching.seen[-1]["polled"] == [str(pictures)]
     state = smallsight.json("folders")
     assert [one["pictures"] for one in state] == [25]
-    draw(pictures / "new.png", (1, 2, 3))
+    of_tomorrow = time.time() + 86_400
+    os.utime(draw(pictures / "new.png", (1, 2, 3)), (of_tomorrow, of_tomorrow))
     watching.wait_for_batch(new=1)
     (pictures / "new.png").unlink()
     watching.wait_for_batch(vanished=1)

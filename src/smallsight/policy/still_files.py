@@ -7,7 +7,7 @@ _FORGOTTEN_S = 600.0
 
 
 class StillFiles:
-    """Remembers when each file was first seen in its present state; forgets files that are asked no more."""
+    """Remembers when each file was first seen in its present state; forgets it after a while."""
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[tuple[int, int], float]] = {}  # by path: size and time, since when
@@ -22,10 +22,7 @@ class StillFiles:
         if before != state:
             self._seen[path] = (state, now_s)
             return False
-        if now_s - since_s < STILL_S:
-            return False
-        del self._seen[path]
-        return True
+        return now_s - since_s >= STILL_S
 
     def forget_old(self, now_s: float) -> None:
         """Forget files whose state was noted long ago."""

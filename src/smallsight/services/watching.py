@@ -6,6 +6,7 @@ Owns when something is indexed. What is done then is in ``indexing``, and how ch
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,6 +31,7 @@ from smallsight.settings import Settings
 
 _LONGEST_COLLECTING_S = 30.0  # of a batch, while changes keep coming
 _MAX_PATHS = 1000  # of a folder; when more have changed, all of it is scanned
+_MAX_KEPT_PATHS = 20_000  # while another process indexes
 _RETRY_S, _BUSY_RETRY_S, _IDLE_WAIT_S = 60.0, 1.0, 60.0
 
 
@@ -140,6 +142,9 @@ class Watch:
             self._first_s = now_s
         self._last_s = now_s
         self._paths.update(paths)
+        if len(self._paths) > _MAX_KEPT_PATHS:
+            self._folders.update(self._roots)
+            self._paths.clear()
 
     def _relevant(self, path: str) -> str | None:
         """Return what has to be scanned after a change at the path; None if nothing."""
@@ -275,7 +280,8 @@ class Watch:
             status = path.stat()
         except OSError:
             return True
-        age_s = time.time() - max(status.st_mtime, status.st_ctime)
+        # A program may set the time of a file, but not, except on Windows, when that was done.
+        age_s = time.time() - (status.st_mtime if os.name == "nt" else status.st_ctime)
         is_still = age_s >= STILL_S or self._still.is_still(
             str(path), found.size_bytes, found.mtime_ns, time.monotonic()
         )

@@ -8,7 +8,8 @@ def test_a_file_is_still_after_a_second_without_changes():
     assert not still.is_still("a", 20, 2, now_s=1.8)
     assert not still.is_still("a", 20, 2, now_s=2.7)
     assert still.is_still("a", 20, 2, now_s=2.9)
-    assert len(still) == 0
+    assert still.is_still("a", 20, 2, now_s=3.0)
+    assert not still.is_still("a", 30, 3, now_s=3.1)
 
 
 def test_files_that_are_asked_no_more_are_forgotten():
