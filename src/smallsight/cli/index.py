@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -26,8 +26,23 @@ if TYPE_CHECKING:
     from smallsight.settings import Settings
 
 FoldersArgument = Annotated[
-    list[Path] | None, typer.Argument(help="Folders to add and scan; default: all folders of the library.")
+    list[Path] | None,
+    typer.Argument(help="Folders to add and scan, or files and parts of known ones; default: all folders."),
 ]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="Describe with this model (name or folder); default: describe.model.",
+        autocompletion=model_names,
+    ),
+]
+NoDescribeOption = Annotated[bool, typer.Option("--no-describe", help="Skip descriptions in this run.")]
+TagsOption = Annotated[
+    bool | None,
+    typer.Option("--tags/--no-tags", help="Tag pictures with a Florence-2; default: index.tags."),
+]
+RetryFailedOption = Annotated[bool, typer.Option("--retry-failed", help="Retry pictures that failed before.")]
 
 
 TagsModelOption = Annotated[
@@ -42,25 +57,14 @@ TagsModelOption = Annotated[
 
 def index(
     folders: FoldersArgument = None,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Retry pictures that failed before.")
-    ] = False,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            help="Describe with this model (name or folder); default: describe.model.",
-            autocompletion=model_names,
-        ),
-    ] = None,
-    no_describe: Annotated[
-        bool, typer.Option("--no-describe", help="Skip descriptions in this run.")
-    ] = False,
-    tags: Annotated[
-        bool | None,
-        typer.Option("--tags/--no-tags", help="Tag pictures with a Florence-2; default: index.tags."),
-    ] = None,
+    retry_failed: RetryFailedOption = False,
+    model: ModelOption = None,
+    no_describe: NoDescribeOption = False,
+    tags: TagsOption = None,
     tags_model: TagsModelOption = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on watching the folders, as `smallsight watch` does.")
+    ] = False,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
@@ -68,10 +72,13 @@ def index(
     from smallsight.services.indexing import IndexingApplication
 
     out = get_output(json=json, quiet=quiet)
+    settings = settings_of_run(model, tags, tags_model, describes=not no_describe)
+    if watch:
+        from smallsight.cli.watch import watch_folders
+
+        watch_folders(out, settings, folders or [], describes=not no_describe, retry_failed=retry_failed)
+        return
     observer = CommandProgress(out)
-    if no_describe and model is not None:
-        raise SettingsError("--model and --no-describe contradict each other.", hint="leave one out.")
-    settings = _guarded_settings(model, tags, tags_model)
     with (
         IndexingApplication(settings, describes=not no_describe) as application,
         stop_on_interrupt(out) as stopped,
@@ -90,13 +97,17 @@ def index(
         raise typer.Exit(FolderMissingError.exit_code)
 
 
-def _guarded_settings(model: str | None, tags: bool | None, tags_model: str | None) -> Settings:
+def settings_of_run(
+    model: str | None, tags: bool | None, tags_model: str | None, *, describes: bool
+) -> Settings:
     """Return the settings of a run, after closing this process to other programs and testing the decoder."""
     from smallsight.machine.own_process import deny_inspection
     from smallsight.media.sandbox_report import missing_restrictions
     from smallsight.services.logs import configure_logging
     from smallsight.settings import load_settings
 
+    if not describes and model is not None:
+        raise SettingsError("--model and --no-describe contradict each other.", hint="leave one out.")
     settings = load_settings(**_chosen(model, tags, tags_model))
     configure_logging(settings.log_level, settings.log_format)
     deny_inspection()
@@ -121,7 +132,9 @@ def _chosen(model: str | None, tags: bool | None, tags_model: str | None) -> dic
 
 
 @contextmanager
-def stop_on_interrupt(out: Output) -> Iterator[threading.Event]:
+def stop_on_interrupt(
+    out: Output, *, is_working: Callable[[], bool] = lambda: True
+) -> Iterator[threading.Event]:
     """Set the event on the first Ctrl-C, to stop cleanly; a second one interrupts at once."""
     stopped = threading.Event()
 
@@ -129,7 +142,8 @@ def stop_on_interrupt(out: Output) -> Iterator[threading.Event]:
         if stopped.is_set():
             signal.default_int_handler(number, frame)
         stopped.set()
-        out.note("[yellow]Stopping after the current picture; press Ctrl-C again to stop at once.[/]")
+        if is_working():
+            out.note("[yellow]Stopping after the current picture; press Ctrl-C again to stop at once.[/]")
 
     before = {number: signal.signal(number, on_interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

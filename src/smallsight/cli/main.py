@@ -30,6 +30,7 @@ from smallsight.cli.settings import settings
 from smallsight.cli.tags import tags_app
 from smallsight.cli.undo import redo, undo
 from smallsight.cli.usage_error import usage_error
+from smallsight.cli.watch import watch
 from smallsight.errors import SettingsError, SmallsightError
 from smallsight.policy.shown_text import on_one_line, shortened
 from smallsight.version import __version__
@@ -47,6 +48,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo,
     "describe": describe,
     "index": index,
+    "watch": watch,
     "search": search,
     "show": show,
     "edit": edit,

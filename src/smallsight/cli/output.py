@@ -50,6 +50,11 @@ class Output:
         sys.stdout.write(jsonlib.dumps(data, indent=2, default=str) + "\n")
         sys.stdout.flush()
 
+    def emit_line(self, data: dict[str, Any]) -> None:
+        """Print data as one line of JSON on stdout."""
+        sys.stdout.write(jsonlib.dumps(data, default=str) + "\n")
+        sys.stdout.flush()
+
     def note(self, text: str) -> None:
         """Print a message on stderr unless ``quiet``; rich markup is rendered."""
         if not self.quiet:

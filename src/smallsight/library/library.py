@@ -97,6 +97,33 @@ class Library:
             _merge_folders_below(connection, folder_id, root)
             return _summarise(connection, folder_id)
 
+    def add_for_scan(self, path: Path) -> tuple[FolderSummary, str]:
+        """Return the folder to scan for a file or folder, and what is to be scanned in it: "" is all of it.
+
+        A folder outside the library is added. Raises FolderError as ``add_folder``, and for a file outside.
+        """
+        wanted = path.expanduser().absolute()
+        wanted = wanted.resolve() if wanted.is_dir() else wanted.parent.resolve() / wanted.name
+        if wanted.is_file() or wanted.is_symlink():
+            place = self.find_folder(wanted)
+            if place is None:
+                raise FolderError(
+                    f"This file is in no folder of the library: {wanted}",
+                    hint=f"`smallsight index {wanted.parent}` adds its folder.",
+                )
+            return place
+        summary = self.add_folder(path)
+        below = wanted.relative_to(summary.path).as_posix()
+        return summary, "" if below == "." else below
+
+    def find_folder(self, path: Path) -> tuple[FolderSummary, str] | None:
+        """Return the folder that holds a resolved path, and the path relative to it; None if none does."""
+        for summary in self.folders():
+            if path.is_relative_to(summary.path):
+                below = path.relative_to(summary.path).as_posix()
+                return summary, "" if below == "." else below
+        return None
+
     def remove_folder(self, path: Path) -> FolderSummary:
         """Remove a folder from the library, leaving the disk unchanged; raises NotInLibraryError."""
         wanted = str(path.expanduser().absolute())

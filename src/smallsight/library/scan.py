@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -28,8 +29,10 @@ from smallsight.errors import (
 from smallsight.library.database import Database
 from smallsight.library.file_words import apply_file_words
 from smallsight.library.kinship import inherit, is_decoded, note_successor
+from smallsight.library.moved_files import move_row, rows_gone_before
 from smallsight.library.progress import PictureChange, Progress
 from smallsight.library.read_files import ReadFiles
+from smallsight.library.scan_parts import WHOLE, ScanParts
 from smallsight.library.schema import content, folder, picture
 from smallsight.library.sidecars import SidecarScan
 from smallsight.library.texts import renew_searchable
@@ -62,6 +65,7 @@ class ScanReport:
     hash_s: float = 0.0
     sidecars: int = 0  # found beside pictures
     sidecars_read: int = 0  # of those, new or changed
+    unsettled: list[str] = field(default_factory=list)  # relative; left for another scan
     unreadable_folders: list[str] = field(default_factory=list)
     passed: dict[str, list[str]] = field(default_factory=dict)  # by reason: files and folders passed over
     is_complete: bool = False  # False when stopped early: then nothing is marked as vanished
@@ -86,7 +90,9 @@ class _HashedFile:
 class FolderScan:
     """One scan of one folder of the library.
 
-    ``files`` receives the bytes that were read, for the stages that open the pictures next.
+    ``files`` receives the bytes that were read, for the stages that open the pictures next. Only what is in
+    ``parts`` is listed, and only there can files be gone. New and changed files for which ``is_settled``
+    returns False are left as they are, and listed in the report.
     """
 
     def __init__(
@@ -96,12 +102,17 @@ class FolderScan:
         folder_id: int,
         root: Path,
         files: ReadFiles | None = None,
+        *,
+        parts: ScanParts = WHOLE,
+        is_settled: Callable[[Path, FoundFile], bool] | None = None,
     ) -> None:
         self._database = database
         self._settings = settings
         self._folder_id = folder_id
         self._root = root
         self._files = files
+        self._parts = parts
+        self._is_settled = is_settled
         self._report = ScanReport(folder=root)
 
     def run(self, progress: Progress, should_stop: Callable[[], bool]) -> ScanReport:
@@ -116,13 +127,15 @@ class FolderScan:
         for name in listing.passed.get(Passed.NAME, ()):
             error = PictureError("The name is not valid text (UTF-8).", hint="rename the file.")
             progress.problem(name, error)
-        known = self._known_files()
-        if listing.is_empty and not all(file.is_vanished for file in known.values()):
+        if listing.is_empty and (num_known := self._num_present()):
             raise FolderMissingError(
-                f"The folder is empty, and it held {len(known):,} pictures: {self._root}", hint=_CONNECT
+                f"The folder is empty, and it held {num_known:,} pictures: {self._root}", hint=_CONNECT
             )
-        to_read = [found for found in listing.files if not _is_unchanged(found, known.get(found.path))]
-        new_rows: dict[int, int] = {}  # content id -> picture id of a file first seen in this scan
+        known = self._known_files(listing.parts)
+        to_read = self._settled(
+            [found for found in listing.files if not _is_unchanged(found, known.get(found.path))]
+        )
+        new_rows: dict[int, list[int]] = defaultdict(list)  # pictures first seen in this scan, by content
         progress.begin(f"Scanning {self._root.name or self._root}", len(to_read), "files")
         try:
             for batch in _batches(to_read, _FILES_PER_COMMIT):
@@ -145,6 +158,8 @@ class FolderScan:
             exclude=self._settings.index.exclude,
             follow_symlinks=self._settings.index.follow_symlinks,
             wants_sidecars=self._settings.index.metadata,
+            parts=self._parts,
+            data_folder=self._settings.home.resolve(),
         )
         self._report.sidecars = len({found for files in listing.sidecars.values() for found in files})
         self._report.found = len(listing.files)
@@ -153,7 +168,24 @@ class FolderScan:
         self._report.unreadable = len(listing.passed.get(Passed.NAME, ()))
         return listing
 
-    def _known_files(self) -> dict[str, _KnownFile]:
+    def _settled(self, found_files: list[FoundFile]) -> list[FoundFile]:
+        """Return the files that are read now, and note the others."""
+        if self._is_settled is None:
+            return found_files
+        is_settled = {found: self._is_settled(self._root / found.path, found) for found in found_files}
+        self._report.unsettled = [found.path for found in found_files if not is_settled[found]]
+        return [found for found in found_files if is_settled[found]]
+
+    def _num_present(self) -> int:
+        with self._database.reading() as connection:
+            is_present = (picture.c.folder_id == self._folder_id) & picture.c.vanished_at_s.is_(None)
+            return int(
+                connection.execute(
+                    sa.select(sa.func.count()).select_from(picture).where(is_present)
+                ).scalar_one()
+            )
+
+    def _known_files(self, parts: ScanParts) -> dict[str, _KnownFile]:
         with self._database.reading() as connection:
             rows = connection.execute(
                 sa.select(
@@ -163,7 +195,7 @@ class FolderScan:
                     picture.c.mtime_ns,
                     picture.c.content_id,
                     picture.c.vanished_at_s,
-                ).where(picture.c.folder_id == self._folder_id)
+                ).where(picture.c.folder_id == self._folder_id, parts.condition(picture.c.path))
             )
             return {row[0]: _KnownFile(row[1], row[2], row[3], row[4], row[5] is not None) for row in rows}
 
@@ -201,7 +233,7 @@ class FolderScan:
         self,
         batch: Sequence[_HashedFile],
         known: dict[str, _KnownFile],
-        new_rows: dict[int, int],
+        new_rows: dict[int, list[int]],
         progress: Progress,
     ) -> None:
         """Store a batch in one transaction; if that fails, each file in one of its own."""
@@ -223,7 +255,7 @@ class FolderScan:
         self,
         batch: Sequence[_HashedFile],
         known: dict[str, _KnownFile],
-        new_rows: dict[int, int],
+        new_rows: dict[int, list[int]],
         progress: Progress,
     ) -> None:
         if not batch:
@@ -248,7 +280,7 @@ class FolderScan:
         for item, before, content_id, picture_id in stored:
             self._count(item, before, content_id)
             if before is None and content_id is not None:
-                new_rows[content_id] = picture_id
+                new_rows[content_id].append(picture_id)
             if (change := _change(before, content_id)) is not None:
                 progress.picture_changed(content_id, self._root / item.found.path, change)
 
@@ -280,7 +312,7 @@ class FolderScan:
         self,
         listing: Listing,
         known: dict[str, _KnownFile],
-        new_rows: dict[int, int],
+        new_rows: dict[int, list[int]],
         progress: Progress,
     ) -> None:
         """Move the rows of moved files, mark the other missing files, and set the time of the scan."""
@@ -294,26 +326,33 @@ class FolderScan:
         with self._database.writing() as connection:
             touched: set[int] = set()
             for path, file in gone:
-                new_id = None if file.content_id is None else new_rows.pop(file.content_id, None)
-                if new_id is None:
-                    connection.execute(
-                        picture.update().where(picture.c.id == file.id).values(vanished_at_s=time.time())
-                    )
-                    self._report.vanished += 1
-                    changes.append((file.content_id, self._root / path, PictureChange.VANISHED))
-                else:
-                    new_path = _move(connection, file.id, new_id)
-                    changes.append((file.content_id, self._root / new_path, PictureChange.MOVED))
-                    self._report.moved += 1
-                    self._report.added -= 1
                 if file.content_id is not None:
                     touched.add(file.content_id)
+                    if new := new_rows.get(file.content_id):
+                        changes.append(self._follow(connection, file.content_id, file.id, new.pop(0)))
+                        continue
+                is_it = picture.c.id == file.id
+                connection.execute(picture.update().where(is_it).values(vanished_at_s=time.time()))
+                self._report.vanished += 1
+                changes.append((file.content_id, self._root / path, PictureChange.VANISHED))
+            gone_before = rows_gone_before(connection, self._folder_id, self._root, listing.parts, new_rows)
+            for content_id, old_id in gone_before:
+                changes.append(self._follow(connection, content_id, old_id, new_rows[content_id].pop(0)))
+                touched.add(content_id)
             _renew_texts(connection, touched)
-            connection.execute(
-                folder.update().where(folder.c.id == self._folder_id).values(scanned_at_s=time.time())
-            )
+            if listing.parts.is_whole:
+                connection.execute(
+                    folder.update().where(folder.c.id == self._folder_id).values(scanned_at_s=time.time())
+                )
         for one in changes:
             progress.picture_changed(*one)
+
+    def _follow(
+        self, connection: sa.Connection, content_id: int | None, old_id: int, new_id: int
+    ) -> tuple[int | None, Path, PictureChange]:
+        self._report.moved += 1
+        self._report.added -= 1
+        return content_id, self._root / move_row(connection, old_id, new_id), PictureChange.MOVED
 
 
 def _is_unchanged(found: FoundFile, known: _KnownFile | None) -> bool:
@@ -342,23 +381,6 @@ def _content_ids(connection: sa.Connection, batch: Sequence[_HashedFile]) -> dic
     )
     rows = connection.execute(sa.select(content.c.sha256, content.c.id).where(content.c.sha256.in_(sizes)))
     return {row[0]: row[1] for row in rows}
-
-
-def _move(connection: sa.Connection, old_id: int, new_id: int) -> str:
-    """Replace the new row of a moved file by its old row, which keeps its id.
-
-    Returns the new path, relative to the folder.
-    """
-    new = connection.execute(
-        sa.select(picture.c.path, picture.c.size_bytes, picture.c.mtime_ns).where(picture.c.id == new_id)
-    ).one()
-    connection.execute(picture.delete().where(picture.c.id == new_id))
-    connection.execute(
-        picture.update()
-        .where(picture.c.id == old_id)
-        .values(path=new.path, size_bytes=new.size_bytes, mtime_ns=new.mtime_ns)
-    )
-    return str(new.path)
 
 
 def _renew_texts(connection: sa.Connection, content_ids: set[int]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,10 +16,13 @@ from smallsight.lending.residency import Residency
 from smallsight.lending.resident_models import FOREVER_S
 from smallsight.library.indexer import Indexer, IndexReport
 from smallsight.library.ledger import forget_failures
+from smallsight.library.library import FolderSummary
 from smallsight.library.progress import Progress
 from smallsight.library.read_files import ReadFiles
 from smallsight.library.scan import FolderScan, ScanReport
+from smallsight.library.scan_parts import ScanParts
 from smallsight.library.stages.stage_list import Means, list_stages
+from smallsight.library.walk import FoundFile
 from smallsight.model.loading import load_served
 from smallsight.reading.text_reader import TextReader, is_reading_available
 from smallsight.services.application import Application
@@ -49,9 +53,13 @@ class IndexingApplication(Application):
         describes: bool = True,
         lender: ModelLender | None = None,
         configures_logging: bool = True,
+        for_run: bool = True,
     ) -> None:
-        """Models are borrowed from ``lender``; by default from a private one."""
-        super().__init__(settings, for_writing=True, for_run=True, configures_logging=configures_logging)
+        """Models are borrowed from ``lender``; by default from a private one.
+
+        Without ``for_run``, the caller holds the run lock while this application scans and works.
+        """
+        super().__init__(settings, for_writing=True, for_run=for_run, configures_logging=configures_logging)
         self._describes = describes
         self._models = ServedModels(lambda: settings)
         self._given_lender = lender
@@ -100,29 +108,76 @@ class IndexingApplication(Application):
         *,
         retry_failed: bool = False,
     ) -> RunReport:
-        """Scan the folders, or all known ones if there are none, and do all the work that is due."""
-        report = RunReport()
+        """Scan the folders, or all known ones if there are none, and do all the work that is due.
+
+        Of a folder inside a known one, and of a file, only this part is scanned.
+        """
         # First, so that a model that cannot be loaded is reported before hours of work.
-        describer, tagger = self.describer, self.tagger
-        wanted = [self.library.add_folder(path) for path in folders] or self.library.folders()
+        _ = self.describer, self.tagger
+        places = [self.library.add_for_scan(path) for path in folders]
+        places = places or [(summary, "") for summary in self.library.folders()]
         if retry_failed:
-            with self.database.writing() as connection:
-                forget_failures(connection)
+            self.forget_failures()
         files = ReadFiles()
-        for known in {summary.id: summary for summary in wanted}.values():
-            scan = FolderScan(self.database, self.settings, known.id, known.path, files)
+        report = self.scan(places, observer, should_stop, files)
+        if should_stop():
+            report.work.is_complete = False
+        else:
+            report.work = self.work(observer, should_stop, files)
+        return report
+
+    def forget_failures(self) -> None:
+        """Make due again what has failed."""
+        with self.database.writing() as connection:
+            forget_failures(connection)
+
+    def scan(
+        self,
+        places: Sequence[tuple[FolderSummary, str]],
+        observer: Progress,
+        should_stop: Callable[[], bool],
+        files: ReadFiles | None = None,
+        *,
+        is_settled: Callable[[Path, FoundFile], bool] | None = None,
+    ) -> RunReport:
+        """Scan parts of folders, until should_stop returns True; for ``is_settled`` see ``FolderScan``."""
+        report = RunReport()
+        for folder, parts in _parts_by_folder(places).values():
+            scan = FolderScan(
+                self.database,
+                self.settings,
+                folder.id,
+                folder.path,
+                files,
+                parts=parts,
+                is_settled=is_settled,
+            )
             try:
                 report.scans.append(scan.run(observer, should_stop))
             except FolderMissingError as error:  # an unplugged disk must not stop the others
-                report.missing.append(known.path)
-                observer.problem(str(known.path), error)
+                report.missing.append(folder.path)
+                observer.problem(str(folder.path), error)
             if should_stop():
-                report.work.is_complete = False
-                return report
-        means = Means(self.database, self.settings, self.reader, self.embedder, describer, tagger)
-        indexer = Indexer(self.database, self.settings, list_stages(means), files)
-        report.work = indexer.run(observer, should_stop)
+                break
         return report
+
+    def work(
+        self, observer: Progress, should_stop: Callable[[], bool], files: ReadFiles | None = None
+    ) -> IndexReport:
+        """Do all the work that is due, until should_stop returns True."""
+        means = Means(self.database, self.settings, self.reader, self.embedder, self.describer, self.tagger)
+        indexer = Indexer(self.database, self.settings, list_stages(means), files)
+        return indexer.run(observer, should_stop)
+
+
+def _parts_by_folder(
+    places: Sequence[tuple[FolderSummary, str]],
+) -> Mapping[int, tuple[FolderSummary, ScanParts]]:
+    folders = {folder.id: folder for folder, _ in places}
+    paths: dict[int, list[str]] = defaultdict(list)
+    for folder, part in places:
+        paths[folder.id].append(part)
+    return {number: (folder, ScanParts(paths[number])) for number, folder in folders.items()}
 
 
 def own_lender(settings: Settings) -> ModelLender:
