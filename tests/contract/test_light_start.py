@@ -6,8 +6,11 @@ import sys
 
 import pytest
 import typer
+from PIL import Image
 
-from smallsight.cli.main import app
+from smallsight.catalog.text_model import find_text_model
+from smallsight.cli.main import app, invoke
+from smallsight.settings import load_settings
 
 HEAVY = {
     "alembic",
@@ -59,6 +62,18 @@ def test_help_of_every_command_loads_nothing_heavy():
 
 def test_asking_for_the_version_loads_nothing_heavy():
     assert HEAVY & modules_after("from smallsight.cli.main import invoke; invoke(['--version'])") == set()
+
+
+def test_a_search_loads_what_it_needs_and_no_more(tmp_path, monkeypatch):
+    """By words neither SQLAlchemy nor numpy nor a log that nobody writes; by meaning no runtime."""
+    monkeypatch.setenv("SMALLSIGHT_HOME", str(tmp_path / "home"))
+    (tmp_path / "pictures").mkdir()
+    Image.new("RGB", (40, 30)).save(tmp_path / "pictures" / "lighthouse.png")
+    assert invoke(["index", "--quiet", str(tmp_path / "pictures")]) == 0
+    program = "from smallsight.cli.main import invoke\nassert invoke(['search', {}'lighthouse']) == 0"
+    assert (HEAVY | {"structlog"}) & modules_after(program.format("'--mode', 'keyword', ")) == set()
+    by_meaning = {"numpy"} if find_text_model(load_settings()) is None else {"numpy", "tokenizers"}
+    assert HEAVY & modules_after(program.format("")) <= by_meaning
 
 
 @pytest.mark.parametrize("name", ["numpy", "rich.progress"])

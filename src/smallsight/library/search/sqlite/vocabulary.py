@@ -102,7 +102,7 @@ def _near_terms(cursor: sqlite3.Cursor, word: str) -> dict[str, int]:
     if not 5 <= len(word) <= _MAX_CORRECTED_CHARS or not word.isalpha():
         return {}
     max_distance = 1 if len(word) < 8 else 2
-    candidates = _similar_terms(cursor, word, max_distance)
+    candidates = [term for term in _similar_terms(cursor, word, max_distance) if term != word]
     if not candidates:
         return {}
     from smallsight.library.search.edit_distance import edit_distances  # noqa: PLC0415 - imports numpy
