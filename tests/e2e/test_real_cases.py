@@ -236,7 +236,7 @@ def test_names_that_shells_and_tables_stumble_on(smallsight, folder):
 
 def test_a_file_instead_of_a_folder_and_a_folder_where_files_are_described(smallsight, folder):
     path = card(folder / "a.png")
-    assert "Not a folder" in smallsight.run("index", path, code=3)[1]
+    assert "in no folder of the library" in smallsight.run("index", path, code=3)[1]
     assert str(path) in smallsight.run("describe", folder, "--model", "test")[0]
 
 

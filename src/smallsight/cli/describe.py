@@ -57,7 +57,7 @@ _OutFile = Annotated[
 _RetryFailed = Annotated[
     bool, typer.Option("--retry-failed", help="With --out: try pictures again that failed before.")
 ]
-_ModelOption = Annotated[
+_NamedModel = Annotated[
     str | None,
     typer.Option(
         "--model",
@@ -77,7 +77,7 @@ _Frames = Annotated[
 
 def describe(
     pictures: _Pictures,
-    model: _ModelOption = None,
+    model: _NamedModel = None,
     prompt: Annotated[
         str | None, typer.Option("--prompt", help="A question or instruction; default: describe the picture.")
     ] = None,

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _MAX_PROBLEMS = 20  # of a batch, in words
 _LONG_WORK = 50  # pictures: fewer show no progress, after the first batch
+_SINGULAR = {"sidecars_read": "sidecar read", "problems": "problem"}
 _STAGES = {"describe": "described", "tag": "tagged"}
 
 
@@ -143,7 +144,11 @@ class _ShownWatch:
         if self._out.json:
             self.event("indexed", complete=report.work.is_complete, **counts)
             return
-        parts = [f"{count:,} {word.replace('_', ' ')}" for word, count in counts.items() if count]
+        shown = {
+            word: word.replace("_", " ") if n != 1 else _SINGULAR.get(word, word)
+            for word, n in counts.items()
+        }
+        parts = [f"{count:,} {shown[word]}" for word, count in counts.items() if count]
         found = ", ".join(part for part in parts if part.split(" ", 1)[1] not in _STAGES.values())
         done = ", ".join(part for part in parts if part.split(" ", 1)[1] in _STAGES.values())
         line = "; ".join(one for one in (found, done) if one)
