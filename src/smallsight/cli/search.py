@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _MINUS_WORD = re.compile(r"-(?!-)(?!n\d+$)..+", re.DOTALL)  # not -q, not -n 5, not -n5
 _HIGHLIGHT = "bold yellow"
+_NOTHING_FOUND = "Nothing found. Try fewer or different words."
+_NOTHING_SIMILAR = "No picture of the library is like it."
 _MARGIN = "     "
 _COUNTED = 1000  # a search by words may stop counting there
 
@@ -72,6 +74,8 @@ def search(
         out.emit(data)
     else:
         _print_result(out, result, data, with_thumbnails=thumbnails)
+        if not result.hits:
+            out.note(_NOTHING_FOUND if words else _NOTHING_SIMILAR)
     if similar is None:
         _explain_what_is_missing(out, result, mode)
     if opens and result.hits:
@@ -178,9 +182,7 @@ def _print_result(
     _report_corrections(out, result)
     for number, (hit, one) in enumerate(zip(result.hits, data, strict=True), start=1):
         print_hit(out, number, hit, one["thumbnail"] if with_thumbnails else None)
-    if not result.hits:
-        out.note("Nothing found. Try fewer or different words.")
-    elif result.total > len(result.hits):
+    if result.total > len(result.hits):
         out.note(f"[dim]{len(result.hits):,} of {_total_text(result.total)}; -n shows more.[/]")
 
 
