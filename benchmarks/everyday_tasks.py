@@ -50,12 +50,16 @@ _READY_WITHIN_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One thing to do: our line, words in what it prints, and the lines of peers that can do it."""
+    """One thing to do: our line, what has to be printed, and the lines of peers that can do it.
+
+    ``shown_by`` is a line that prints it afterwards, where ours prints nothing.
+    """
 
     name: str
     line: str
     prints: str
     peers: dict[str, str] = field(default_factory=dict)
+    shown_by: str = ""
 
 
 TASKS = (
@@ -74,8 +78,9 @@ TASKS = (
     ),
     Task(
         "copy all pictures with a tag",
-        "smallsight search tag:pets -n 1000 -0 | xargs -0 cp -t ~/pets && ls ~/pets",
+        "smallsight search tag:pets -n 1000 -0 | xargs -0 cp -t ~/pets",
         "snail.png",
+        shown_by="ls ~/pets",
     ),
     Task(
         "caption a picture",
@@ -147,8 +152,8 @@ def draw_pictures(pictures: Path) -> None:
     (pictures / "trip").mkdir(parents=True)
     shutil.copyfile(STICKERS / "sticker_8.png", pictures / "cat.png")
     shutil.copyfile(STICKERS / "sticker_8.png", pictures / "copy of cat.png")
-    with Image.open(STICKERS / "sticker_8.png") as image:
-        image.convert("RGB").resize((120, 120)).save(pictures / "small cat.jpg")
+    with Image.open(STICKERS / "sticker_8.png") as cat:
+        cat.convert("RGB").resize((120, 120)).save(pictures / "small cat.jpg")
     shutil.copyfile(STICKERS / "sticker_7.png", pictures / "snail.png")
     font = ImageFont.load_default(size=26)
     for number, text in enumerate(TEXTS):
@@ -208,6 +213,10 @@ def run(task: Task, home: Path) -> tuple[float, float]:
         process.returncode = os.waitstatus_to_exitcode(status)
         printed.seek(0)
         text = printed.read()
+    if task.shown_by:
+        text = subprocess.run(
+            ["bash", "-c", task.shown_by], env=environment(home), capture_output=True, text=True, check=True
+        ).stdout
     if process.returncode not in ((0, 130) if is_server else (0,)) or not re.search(task.prints, text):
         raise SystemExit(f"{task.line}\nexit code {process.returncode}\n{text}")
     return wall_s, usage.ru_utime + usage.ru_stime

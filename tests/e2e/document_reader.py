@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import pty
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ import pytest
 from PIL import Image
 
 from clips import clip
-from forked_commands import run_command
+from forked_commands import command_server, run_command
 from local_hub import LocalHub, running_hub
 from tiny_florence2 import TinyFlorence2, write_tiny_florence2
 from tiny_moondream2 import SHAPES as MOONDREAM2
@@ -27,6 +29,7 @@ from .document_steps import ROOT
 from .serving import Server
 
 _NEEDS_A_SHELL = frozenset("|<>")
+_WATCHES_WITHIN_S = 120.0
 
 
 @dataclass
@@ -40,6 +43,8 @@ class Person:
     def type(self, line: str) -> tuple[int, str, str]:
         """Run a line and return its exit code, output and errors."""
         line = line.removeprefix(".venv/bin/")
+        if {"watch", "--watch"} & {*line.split()}:
+            return self.watch(line)
         tokens = list(shlex.shlex(line, posix=True, punctuation_chars=True))
         if line in self.typed or any(token[:1] in _NEEDS_A_SHELL for token in tokens):
             return self._in_a_shell(line)
@@ -59,6 +64,20 @@ class Person:
             os.close(keyboard)
             os.close(terminal)
         return ended.returncode, ended.stdout, ended.stderr
+
+    def watch(self, line: str) -> tuple[int, str, str]:
+        """Run a line that goes on until Ctrl-C, and press that when it says so."""
+        printed = self.home / "watched"
+        printed.write_text("")
+        server = command_server()
+        words = [str(Path(word).expanduser()) for word in shlex.split(line)[1:]]
+        pid = server.start(words, os.environ, str(printed), str(printed))
+        ends_at = time.monotonic() + _WATCHES_WITHIN_S
+        while "Ctrl-C" not in printed.read_text(encoding="utf-8") and not server.has_ended(0.05):
+            assert time.monotonic() < ends_at, printed.read_text(encoding="utf-8")
+        if not server.has_ended():
+            os.kill(pid, signal.SIGINT)
+        return server.exit_code(), printed.read_text(encoding="utf-8"), ""
 
     def serve(self, line: str) -> None:
         """Start the server of a line, on a free port, and wait until it would answer."""
@@ -104,6 +123,7 @@ def reader(
             "HF_ENDPOINT": hub.url,
             "SMALLSIGHT_DESCRIBE__MAX_TOKENS": "40",  # random models find no end
             "SMALLSIGHT_INFERENCE__MAX_TOKENS": "40",
+            "SMALLSIGHT_INDEX__OCR_MAX_SIDE_PX": "900",  # reading takes longest
             "COLUMNS": "200",
             "no_proxy": "127.0.0.1",
             "PATH": f"{program.parent}:{os.environ['PATH']}",
@@ -123,7 +143,9 @@ def _pulls(hub: LocalHub, home: Path) -> list[str]:
     """Let the hub have random models under the names in the documents; return what fetches them."""
     own = make_checkpoint(home / "checkpoints" / "my-smolvlm", SHAPES[0])
     video = make_checkpoint(home / "hub" / "video", VIDEO_SHAPES[0])
-    florence2 = write_tiny_florence2(home / "hub" / "florence2", TinyFlorence2("small", layers=(1, 1)))
+    florence2 = write_tiny_florence2(
+        home / "hub" / "florence2", TinyFlorence2("small", layers=(1, 1), positions=96)
+    )
     moondream2 = write_tiny_moondream2(home / "hub" / "moondream2", MOONDREAM2[0])
     for repository, revision, folder in (
         ("HuggingFaceTB/SmolVLM-256M-Instruct", "main", own),
@@ -142,11 +164,10 @@ def _draw_pictures(home: Path, draw_text: Callable[[Path, str], None]) -> None:
     for folder in (pictures, memes, home / "Scans", home / "cats"):
         folder.mkdir(parents=True)
     for number, names in {
-        1: ("sticker.png",),
+        1: ("sticker.png", "2025/spring.png"),
         2: ("sign.jpg",),
-        3: ("a.png",),
+        3: ("a.png", "b.png"),
         5: ("drawing.png",),
-        6: ("b.png",),
         7: ("tiger.jpg", "street.jpg"),
         8: ("cat.jpg", "cat.png", "kitten.png", "cats/holiday/cat on a chair.png"),
     }.items():
@@ -167,5 +188,5 @@ _EARLIER = (
     "smallsight edit kitten.png --tag kitty --tag cat",
     "smallsight edit --search folder:holiday --tag cats --yes",
     *("smallsight edit a.png --tag robot", "smallsight edit a.png --untag robot") * 4,
-    "smallsight edit b.png --tag bell",
+    "smallsight edit street.jpg --tag bell",
 )

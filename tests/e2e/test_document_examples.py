@@ -54,7 +54,7 @@ PRINTS = {
     "smallsight describe sign.jpg --prompt 'What does the sign say?'": "see camp",
     ".venv/bin/smallsight describe drawing.png": "shoe",
     "smallsight describe - < cat.jpg": "cat",
-    "smallsight describe ~/Pictures --out captions.jsonl": "12 described",
+    "smallsight describe ~/Pictures --out captions.jsonl": "13 described",
     ".venv/bin/smallsight search 'exhausted on a weekday'": "tired.png",
     ".venv/bin/smallsight search monday -dog": "coffee.png",
     "smallsight search monday coffee": "coffee",
