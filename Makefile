@@ -66,6 +66,7 @@ bench: $(MARKS)/dev
 	$(BIN)/python benchmarks/journey_calls.py --json $(RESULTS)/journey_calls.json
 	$(BIN)/python benchmarks/tile_policy.py --json $(RESULTS)/tile_policy.json
 	$(BIN)/python benchmarks/video_frames.py --json $(RESULTS)/video_frames.json
+	$(BIN)/python benchmarks/everyday_tasks.py --json $(RESULTS)/everyday_tasks.json
 	$(BIN)/python benchmarks/side_by_side.py --json $(RESULTS)/side_by_side.json --svg docs/images/side_by_side.svg
 	$(BIN)/python benchmarks/side_by_side.py --model SmolVLM-500M-Instruct --rounds 1 \
 		--json $(RESULTS)/side_by_side_500m.json

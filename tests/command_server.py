@@ -39,7 +39,7 @@ def serve() -> None:
 
 
 def run(request: dict[str, Any]) -> None:
-    """Run a command line in this process, with the request's files and environment, and end it."""
+    """Run a command line or a program in this process, with the files and environment of the request."""
     for number, path in enumerate((os.devnull, request["out"], request["err"])):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
         os.dup2(descriptor, number)
@@ -48,6 +48,9 @@ def run(request: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     importlib.reload(huggingface_hub.constants)  # it reads the environment when it is imported
+    if "program" in request:
+        exec(compile(request["program"], "<program>", "exec"), {"__name__": "__main__"})
+        sys.exit()
     sys.argv = ["smallsight", *request["arguments"]]
     main.run()
 

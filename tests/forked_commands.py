@@ -28,14 +28,14 @@ class CommandServer:
 
     def start(
         self,
-        arguments: Sequence[str],
+        what: Sequence[str] | str,
         environment: Mapping[str, str],
         out: str = os.devnull,
         err: str = os.devnull,
     ) -> int:
-        """Start a command that writes to these files, and return its process id."""
+        """Start a command, or the source of a Python program, with these files; return its process id."""
         request = {
-            "arguments": list(arguments),
+            **({"program": what} if isinstance(what, str) else {"arguments": list(what)}),
             "environment": dict(environment),
             "folder": os.getcwd(),
             "out": out,
@@ -67,13 +67,13 @@ def command_server() -> CommandServer:
 
 
 def run_command(
-    arguments: Sequence[str], environment: Mapping[str, str], timeout_s: float = 300
+    what: Sequence[str] | str, environment: Mapping[str, str], timeout_s: float = 300
 ) -> tuple[int, str, str]:
-    """Run one command and return its exit code, standard output and standard error."""
+    """Run a command, or the source of a Python program; return its exit code, output and errors."""
     with tempfile.TemporaryDirectory() as below:
         out, err = Path(below, "out"), Path(below, "err")
         server = command_server()
-        pid = server.start(arguments, environment, str(out), str(err))
+        pid = server.start(what, environment, str(out), str(err))
         if not server.has_ended(timeout_s):
             os.kill(pid, signal.SIGKILL)
         code = server.exit_code()

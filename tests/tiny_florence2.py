@@ -20,6 +20,7 @@ class TinyFlorence2:
     heads: int = 2
     layers: tuple[int, int] = (2, 2)
     dtype: str = "float32"
+    positions: int = 256  # of tokens; no answer is longer
 
 
 SHAPES = (
@@ -81,7 +82,12 @@ def _config(shape: TinyFlorence2, names: list[str]):
         "max_temporal_embeddings": 8,
     }
     text = {"model_type": "bart", "vocab_size": -(-len(names) // 64) * 64, "d_model": 64}
-    text |= {"max_position_embeddings": 256, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
+    text |= {
+        "max_position_embeddings": shape.positions,
+        "pad_token_id": 1,
+        "bos_token_id": 0,
+        "eos_token_id": 2,
+    }
     for side, layers in zip(("encoder", "decoder"), shape.layers, strict=True):
         text |= {f"{side}_layers": layers, f"{side}_attention_heads": shape.heads, f"{side}_ffn_dim": 128}
     text["decoder_start_token_id"] = 2

@@ -9,7 +9,7 @@ from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from training.captions import DESCRIBE, every_word
+from training.captions import DESCRIBE, READ, every_word
 from training.scenes import TILE_PX
 
 CONTROLS = (
@@ -24,19 +24,25 @@ END = "<end_of_utterance>"
 LONGEST_TILES = 3
 CONTEXT_TOKENS = 2048
 # Pictures come before the words of their turn, as in training, wherever a client puts them. A picture without
-# words, and the commonest ways to ask for a description, become the question that was trained.
+# words, and the commonest ways to ask for a description or for the text, become a question that was trained.
 _NEAR = (
     "describe|caption|what's in|whats in|what is in|what's on|what is on|what do you see|what can you see|"
-    "what does this show|what is shown|what's this|what is this|tell me about|summarize|summarise|explain"
+    "what does this show|what is shown|what's this|what is this|tell me about|summarize|summarise|explain|"
+    "what happens|what is happening|what's happening|what is going on|what's going on"
 ).split("|")
+_NEAR_READING = (
+    " say|read the|read this|read it|read what|written| words|the text|what text|transcribe".split("|")
+)
 CHAT_TEMPLATE = (
-    f"{{% set trained = {json.dumps(list(DESCRIBE))} %}}{{% set near = {json.dumps(_NEAR)} %}}"
+    f"{{% set trained = {json.dumps([*DESCRIBE, *READ])} %}}{{% set near = {json.dumps(_NEAR)} %}}"
+    f"{{% set text = {json.dumps(_NEAR_READING)} %}}"
     "<|im_start|>{% for message in messages %}{% set now = namespace(words='', shown=0, gap='') %}"
     "{% for part in message['content'] %}{% if part['type'] == 'image' %}"
     "{% set now.shown = now.shown + 1 %}{% set now.gap = ' ' if now.words else '' %}"
     "{% else %}{% set now.words = now.words + now.gap + part['text'] %}{% set now.gap = '' %}{% endif %}"
     "{% endfor %}{% if now.shown and message['role'] == 'user' and now.words not in trained %}"
     "{% set asked = now.words | lower | trim | replace('\u2019', \"'\") %}"
+    "{% for known in text %}{% if known in asked %}{% set now.words = trained[-1] %}{% endif %}{% endfor %}"
     "{% for known in near %}{% if known in asked %}{% set now.words = trained[0] %}{% endif %}{% endfor %}"
     "{% if not asked %}{% set now.words = trained[0] %}{% endif %}{% endif %}"
     "{{ message['role'] | capitalize }}{{ ':' if now.shown else ': ' }}{{ '<image>' * now.shown }}"

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from .conftest import Command, end_all
+from .serving import png
 
 DrawText = Callable[[Path, str], None]
 
@@ -127,6 +128,13 @@ def test_quotes_are_honoured_by_every_mode_and_spaces_do_not_count(library: Comm
         assert names(library.json("search", "--mode", mode, '"thirty penguins"')) == ["IMG_3.png"]
         assert names(library.json("search", "--mode", mode, "light-house")) == ["IMG_2.png"]
     assert library.json("search", "passport") == []
+
+
+def test_nothing_like_a_picture_is_said(library: Command, tmp_path: Path):
+    (tmp_path / "noise.png").write_bytes(png(3, 200, 150))
+    out, err = library.run("search", "--similar", tmp_path / "noise.png")
+    assert out == ""
+    assert err == "No picture of the library is like it.\n"
 
 
 def test_nothing_found_is_said(library: Command):

@@ -13,6 +13,7 @@ import typer
 from smallsight.cli.completion import search_filters
 from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
 from smallsight.cli.search import as_query
+from smallsight.cli.units import counted
 from smallsight.errors import SettingsError
 from smallsight.policy.shown_text import on_one_line
 
@@ -138,8 +139,8 @@ def _report(report: ExportReport, request: ExportRequest, out: Output) -> None:
     if out.json:
         out.emit(_as_data(report))
         return
-    noun = "sidecars" if request.format.is_sidecars else "pictures"
-    parts = [f"{report.written:,} {noun} written"]
+    noun = "sidecar" if request.format.is_sidecars else "picture"
+    parts = [f"{counted(report.written, noun)} written"]
     parts += [f"{report.skipped:,} skipped"] if report.skipped else []
     parts += [f"{report.failed:,} failed"] if report.failed else []
     out.note(f"{', '.join(parts)}.")

@@ -171,8 +171,8 @@ def remove(
     removal = service.plan_removal(name)
     deletes = removal.source is Source.HUB_CACHE
     if deletes and not yes:
-        shared = f" {', '.join(removal.also_used_by)} use the same files." if removal.also_used_by else ""
-        _confirm(f"Delete {removal.directory}, {file_size_text(removal.frees_bytes)}?{shared}")
+        others = f" (also used by {', '.join(removal.also_used_by)})" if removal.also_used_by else ""
+        _confirm(f"Delete {removal.directory}, {file_size_text(removal.frees_bytes)}{others}?")
     freed_bytes = service.remove(removal)
     if output.json:
         output.emit({"name": removal.name, "directory": str(removal.directory), "freed_bytes": freed_bytes})

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _MINUS_WORD = re.compile(r"-(?!-)(?!n\d+$)..+", re.DOTALL)  # not -q, not -n 5, not -n5
 _HIGHLIGHT = "bold yellow"
+_NOTHING_FOUND = "Nothing found. Try fewer or different words."
+_NOTHING_SIMILAR = "No picture of the library is like it."
 _MARGIN = "     "
 _COUNTED = 1000  # a search by words may stop counting there
 
@@ -71,7 +73,7 @@ def search(
     elif out.json:
         out.emit(data)
     else:
-        _print_result(out, result, data, with_thumbnails=thumbnails)
+        _print_result(out, result, data, with_thumbnails=thumbnails, has_words=bool(words))
     if similar is None:
         _explain_what_is_missing(out, result, mode)
     if opens and result.hits:
@@ -173,13 +175,13 @@ def _print_paths(result: SearchResult, end: str) -> None:
 
 
 def _print_result(
-    out: Output, result: SearchResult, data: list[dict[str, Any]], *, with_thumbnails: bool
+    out: Output, result: SearchResult, data: list[dict[str, Any]], *, with_thumbnails: bool, has_words: bool
 ) -> None:
     _report_corrections(out, result)
     for number, (hit, one) in enumerate(zip(result.hits, data, strict=True), start=1):
         print_hit(out, number, hit, one["thumbnail"] if with_thumbnails else None)
     if not result.hits:
-        out.note("Nothing found. Try fewer or different words.")
+        out.note(_NOTHING_FOUND if has_words else _NOTHING_SIMILAR)
     elif result.total > len(result.hits):
         out.note(f"[dim]{len(result.hits):,} of {_total_text(result.total)}; -n shows more.[/]")
 
