@@ -112,6 +112,19 @@ def test_a_search_for_a_person_shows_where_and_why(library: Command, pictures: P
     assert "\x1b[" not in out + err
 
 
+def test_any_file_has_pictures_like_it_whatever_its_place_name_and_size(
+    library: Command, pictures: Path, tmp_path: Path
+):
+    smaller = tmp_path / "downloaded.webp"
+    with Image.open(pictures / "IMG_2.png") as image:
+        image.resize((image.width * 3 // 4, image.height * 3 // 4)).save(smaller)
+    best = library.json("search", "--similar", smaller)[0]
+    assert Path(best["path"]).name == "IMG_2.png"
+    assert "similar_picture" in best["found_by"]
+    assert names(library.json("search", "--similar", smaller, "keeper")) == ["IMG_2.png"]
+    assert library.json("search", "--similar", smaller, "nowhere") == []
+
+
 def test_a_search_that_finds_no_words_tells_how_to_get_descriptions(copied: Command):
     _, err = copied.run("search", "wedding dress")
     assert "Nothing found" in err

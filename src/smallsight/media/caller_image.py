@@ -55,7 +55,7 @@ def check_size(size: tuple[int, int], limits: Limits, remedy: str) -> None:
         )
     if max(size) > limits.max_image_side_px:
         raise PictureTooLargeError(
-            f"Image has a side that is too long: {max(size)} px (limit {limits.max_image_side_px}).",
+            f"The picture has a side that is too long: {max(size)} px (limit {limits.max_image_side_px}).",
             hint=f"raise limits.max_image_side_px or {remedy}.",
         )
 

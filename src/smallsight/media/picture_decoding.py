@@ -316,12 +316,12 @@ def _hash_grey(rgb: Image.Image) -> bytes:
 def _check_size(size: tuple[int, int], request: DecodeRequest) -> None:
     if max(size) > request.max_image_side_px:
         raise PictureTooLargeError(
-            f"Image has a side that is too long: {max(size)} px (limit {request.max_image_side_px}).",
+            f"The picture has a side that is too long: {max(size)} px (limit {request.max_image_side_px}).",
             hint="raise limits.max_image_side_px or resize the file.",
         )
     if request.format == "JPEG" and max(size) > _MAX_JPEG_SIDE_PX:
         raise PictureTooLargeError(
-            f"Image has a side that is too long for libjpeg: {max(size)} px (limit {_MAX_JPEG_SIDE_PX}).",
+            f"The picture has a side that is too long for libjpeg: {max(size)} px (limit {_MAX_JPEG_SIDE_PX}).",
             hint="no setting raises this limit; save it as PNG or resize it.",
         )
     _whole_size(size, request)

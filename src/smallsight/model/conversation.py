@@ -56,10 +56,11 @@ def pictures_in(question: Question) -> list[PictureArgument]:
 
 
 def texts_in(question: Question) -> list[str]:
-    """Return a question's texts, one per part."""
+    """Return a question's texts, one per part; raises InvalidTextError."""
     if isinstance(question, str):
-        return [question]
-    return [part for turn in question for part in _parts_of(turn) if isinstance(part, str)]
+        return [TextPart(question).text]
+    parts = (part for turn in question for part in _parts_of(turn))
+    return [TextPart(part).text for part in parts if isinstance(part, str)]
 
 
 def _opened(

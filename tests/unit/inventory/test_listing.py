@@ -122,6 +122,11 @@ def test_without_a_network_or_offline_there_is_a_sentence(make):
         make().pull(BASE, offline=True)
 
 
+def test_the_name_of_the_model_in_the_package_is_not_given_away(make, model_dir):
+    with pytest.raises(ArgumentError, match="Smallsight-tiny is part of the package"):
+        make().add(model_dir, "smallsight-TINY")
+
+
 def test_a_folder_becomes_a_model_of_its_own(make, model_dir):
     service = make()
     model = service.add(model_dir)

@@ -105,9 +105,9 @@ def test_an_array_of_another_form_is_refused_by_name(pixels: np.ndarray):
 
 @pytest.mark.parametrize("limits", [Limits(max_image_pixels=11), Limits(max_image_side_px=3)])
 def test_arrays_and_images_keep_the_limits(limits: Limits):
-    with pytest.raises(PictureTooLargeError, match="Image has"):
+    with pytest.raises(PictureTooLargeError, match="The picture has"):
         open_picture(np.zeros((3, 4, 3), np.uint8), limits)
-    with pytest.raises(PictureTooLargeError, match="Image has"):
+    with pytest.raises(PictureTooLargeError, match="The picture has"):
         open_picture(Image.new("LA", (4, 3)), limits)
 
 

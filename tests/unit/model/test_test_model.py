@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import smallsight
-from smallsight.errors import ArgumentError, CorruptPictureError, PictureNotFoundError
+from smallsight.errors import ArgumentError, CorruptPictureError, InvalidTextError, PictureNotFoundError
 from smallsight.model.answer import Answer
 from smallsight.model.model import Model
 from smallsight.model.test_model import words_of_name
@@ -39,6 +39,11 @@ def test_the_words_of_the_name_are_the_description(model: Model, cat: Path):
     assert len(answer.token_ids) == answer.usage.completion_tokens == 4
     assert answer.usage.image_tokens == 0
     assert answer.timings.total_s > 0
+
+
+def test_half_an_emoji_in_a_question_is_a_sentence(model: Model, cat: Path):
+    with pytest.raises(InvalidTextError, match="not valid text"):
+        model.ask(cat, "what is \ud83d")
 
 
 def test_its_representation_is_its_name(model: Model):
