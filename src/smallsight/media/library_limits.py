@@ -73,7 +73,8 @@ def _raise_if_side_is_long(data: bytes) -> None:
     sides_px = [int.from_bytes(data[start : start + 4], "big") for start in (found + 8, found + 12)]
     if found >= 0 and max(sides_px) > _MAX_AVIF_SIDE_PX:
         raise PictureTooLargeError(
-            f"The picture has a side that is too long for libavif: {max(sides_px)} px (limit {_MAX_AVIF_SIDE_PX}).",
+            f"The picture has a side that is too long for libavif: {max(sides_px)} px "
+            f"(limit {_MAX_AVIF_SIDE_PX}).",
             hint="no setting raises this limit; save it as PNG or resize it.",
         )
 

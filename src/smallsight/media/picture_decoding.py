@@ -321,7 +321,8 @@ def _check_size(size: tuple[int, int], request: DecodeRequest) -> None:
         )
     if request.format == "JPEG" and max(size) > _MAX_JPEG_SIDE_PX:
         raise PictureTooLargeError(
-            f"The picture has a side that is too long for libjpeg: {max(size)} px (limit {_MAX_JPEG_SIDE_PX}).",
+            f"The picture has a side that is too long for libjpeg: {max(size)} px "
+            f"(limit {_MAX_JPEG_SIDE_PX}).",
             hint="no setting raises this limit; save it as PNG or resize it.",
         )
     _whole_size(size, request)
