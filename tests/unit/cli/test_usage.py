@@ -31,7 +31,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("search -n x cat", 2, "--limit has to be a valid integer.", "search --help"),
         ("serve --port 99999", 2, "--port has to be less than or equal to 65535.", "serve --help"),
         ("show", 2, "PICTURE is missing.", "`smallsight show --help`"),
-        ("serch cat", 2, "No such command 'serch'. Did you mean 'search'?", "smallsight --help"),
+        ("serch cat", 2, "No such command 'serch'. Did you mean 'search'", "smallsight --help"),
         ("search", 2, "Nothing to search for.", "smallsight search cat"),
         ("search cat --json --paths", 2, "--json cannot be combined", "leave one out"),
         ("search cat", 3, "There is no library", "smallsight index"),
