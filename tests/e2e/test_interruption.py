@@ -25,7 +25,7 @@ from .conftest import WORDS, Command
 from .library_state import visible_state
 
 NUM_WITH_TEXT, NUM_PLAIN = 24, 48  # together more than are opened once for everything
-NUM_KILLS = scaled(30) if scaled(1) > 1 else 12  # 300 with SMALLSIGHT_TEST_SCALE=10
+NUM_KILLS = scaled(30) if scaled(1) > 1 else 8  # 300 with SMALLSIGHT_TEST_SCALE=10
 INDEX = ("index", "--model", "test")
 
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from smallsight.cli.interrupts import remembered_interrupts
 from smallsight.cli.output import Output
 from smallsight.errors import SmallsightError
 from smallsight.policy.shown_text import in_lines, on_one_line, shortened
@@ -160,8 +161,11 @@ def _described(
         return False
 
     described = describe_files(job.model, job.files, job.options, job.settings.limits, is_wanted)
-    with closing(described):
-        yield from described
+    with closing(described), remembered_interrupts() as pressed:
+        for one in described:
+            yield one
+            if pressed.is_set():
+                raise KeyboardInterrupt
 
 
 @contextmanager
