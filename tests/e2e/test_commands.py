@@ -112,9 +112,7 @@ def test_a_search_for_a_person_shows_where_and_why(library: Command, pictures: P
     assert "\x1b[" not in out + err
 
 
-def test_any_file_has_pictures_like_it_whatever_its_place_name_and_size(
-    library: Command, pictures: Path, tmp_path: Path
-):
+def test_any_file_has_pictures_like_it_in_any_size(library: Command, pictures: Path, tmp_path: Path):
     smaller = tmp_path / "downloaded.webp"
     with Image.open(pictures / "IMG_2.png") as image:
         image.resize((image.width * 3 // 4, image.height * 3 // 4)).save(smaller)
