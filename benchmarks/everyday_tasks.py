@@ -119,7 +119,7 @@ TASKS = (
         {"ollama": "ollama serve"},
     ),
     Task("list duplicates", "smallsight duplicates", "copy of cat.png"),
-    Task("see what is known about a picture", "smallsight show cat.png", "sha256"),
+    Task("see what is known about a picture", "smallsight show cat.png", "SHA-256"),
     Task("back up", "smallsight library backup pictures.backup", "Backed up and checked"),
     Task(
         "add a model from a folder",

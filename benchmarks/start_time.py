@@ -1,4 +1,4 @@
-"""Twenty things that people do with pictures: what they type, how long it takes, what peers need.
+"""How long short commands take in two source trees, from a cold interpreter to the exit.
 
 Run it as ``python benchmarks/start_time.py TREE_BEFORE TREE_AFTER [--rounds 11] [--json FILE]``; a tree is
 a checkout. Each has a library of its own of a few drawn pictures, which it indexes itself. Every round runs

@@ -13,6 +13,7 @@ from smallsight.cli.completion import tag_names
 from smallsight.cli.confirmation import YesFlag, can_ask, confirm
 from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
 from smallsight.cli.picture import report_details
+from smallsight.cli.units import counted
 from smallsight.errors import NotInLibraryError, SettingsError, SmallsightError
 from smallsight.policy.shown_text import on_one_line
 
@@ -143,7 +144,7 @@ def _ask_about_search(out: Output, query: str, change: WordChange, number: int, 
         raise NotInLibraryError(
             f"No picture was found for {query!r}.", hint="`smallsight search` shows what a search finds."
         )
-    pictures = "1 picture" if number == 1 else f"{number:,} pictures"
+    pictures = counted(number, "picture")
     out.note(f"Found {pictures}.")
     if not can_ask(out) or number > _MAX_UNASKED or (change.has_text and number > 1):
         confirm(out, f"Edit {pictures} ({change.summary})", yes=yes)

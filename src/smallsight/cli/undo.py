@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
+from smallsight.cli.units import counted
 from smallsight.errors import SettingsError
 from smallsight.policy.shown_text import on_one_line
 
@@ -122,7 +123,7 @@ def _report(out: Output, application: Application, report: UndoReport, done: str
             }
         )
         return
-    summary = f"{done}: {on_one_line(entry.summary)} ({_pictures(len(report.restored))})."
+    summary = f"{done}: {on_one_line(entry.summary)} ({counted(len(report.restored), 'picture')})."
     out.console.print(summary, markup=False)
     for path, names in kept[:_MAX_LINES]:
         line = f"{on_one_line(path)}: changed since, and kept as it is: {on_one_line(', '.join(names))}"
@@ -135,7 +136,3 @@ def _name(key: str) -> str:
     """Return the name of a key of ``library.word_state`` for a person."""
     kind, _, name = key.partition(" ")
     return _NAMES.get(kind, f"tag {name}")
-
-
-def _pictures(number: int) -> str:
-    return "1 picture" if number == 1 else f"{number:,} pictures"

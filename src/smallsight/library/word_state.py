@@ -91,10 +91,10 @@ def put_back(
     changes: Changes,
     changed_later: Collection[str],
 ) -> tuple[list[str], list[str]]:
-    """Restore the first row of each change; return the keys restored, and those that a person changed since.
+    """Restore the first row of each change; return the keys restored, and those kept as they are.
 
-    What a person changed since stays: what ``changed_later`` names, and a person's row that is no longer the
-    second one.
+    A key is kept if a person has changed it since: if ``changed_later`` has it, or if its current row is a
+    person's and not the second row of the change.
     """
     restored, kept = [], []
     for key, (wanted, left) in changes.items():

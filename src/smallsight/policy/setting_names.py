@@ -20,9 +20,10 @@ _PREFIX, _FILE = "SMALLSIGHT", "config"
 def unknown_name(
     settings: type[BaseModel], in_file: Mapping[str, Any], source: str
 ) -> tuple[str, str] | None:
-    """Return message and hint for a variable or a part of the file that is no setting.
+    """Return message and hint for the first unknown name of a setting; None if all names are known.
 
-    A variable must be almost one: keys of other servers may be in variables of any name.
+    An environment variable counts only if its name is close to that of a setting, because keys of other
+    servers may be in variables of any name.
     """
     known = [*settings.model_fields, _FILE]
     for variable in os.environ:

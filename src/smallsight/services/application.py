@@ -101,7 +101,7 @@ class Application:
     @cached_property
     def searcher(self) -> Searcher:
         """The search over the library; semantic only with an embedder."""
-        embedder = None if self._words_only else self._embedder_of_queries()
+        embedder = None if self._words_only else self.query_embedder
         if embedder is None:
             return self.word_searcher
         index = SqliteTextIndex(self.database, embedder.key, self._words)
@@ -117,8 +117,9 @@ class Application:
         model_dir = find_text_model(self.settings)
         return NO_WORDS if model_dir is None else WordList(partial(read_whole_words, model_dir))
 
-    def _embedder_of_queries(self) -> TextEmbedder | QueryEmbedder | None:
-        """Return the embedder if it is loaded, else one that is ready sooner; None without a model."""
+    @cached_property
+    def query_embedder(self) -> TextEmbedder | QueryEmbedder | None:
+        """The embedder if it is loaded, else one that is ready sooner; None without a model."""
         if "embedder" in self.__dict__ or (model_dir := find_text_model(self.settings)) is None:
             return self.embedder
         from smallsight.reading.query_embedder import QueryEmbedder  # noqa: PLC0415 - imports numpy

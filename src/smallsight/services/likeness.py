@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,11 +36,9 @@ def find_similar(application: Application, path: Path, words: str, limit: int | 
     Its text is read only if it is not in the library. Raises subclasses of PictureError.
     """
     path = path.expanduser()
-    try:
+    with suppress(NotInLibraryError):  # of the path, or of all files with what was there
         content_id = application.library.find_content(path)
         return application.searcher.similar(content_id, words=words, limit=limit)
-    except NotInLibraryError:
-        pass
     if path.is_file() and kind_of_file(path) is FileKind.VIDEO:
         raise UnsupportedFormatError(
             f"A video cannot be compared with pictures: {path}", hint="give one of its frames, as a picture."
@@ -63,7 +62,7 @@ def _content_with(application: Application, sha256: str) -> int | None:
 
 
 def _likeness(application: Application, data: bytes, path: Path) -> Likeness:
-    settings, embedder = application.settings, application.embedder
+    settings, embedder = application.settings, application.query_embedder
     reads = embedder is not None and settings.index.ocr and is_reading_available()
     side_px = settings.index.ocr_max_side_px
     try:

@@ -195,7 +195,7 @@ class Watch:
                     self._paths, self._folders = self._paths - paths, set()
                     report = self._index_now(paths, folders, stop)
                     self._not_before_s = 0.0
-            if report is not None:  # after the lock, so that who hears of it may index
+            if report is not None:  # after the lock, so that the observer may index too
                 self._observer.indexed(report)
         except SmallsightError as error:
             if self._is_first:

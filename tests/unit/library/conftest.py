@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from quiet_progress import QuietProgress
 from smallsight.library.database import Database
 from smallsight.library.library import Library
+from smallsight.library.scan import FolderScan
 from smallsight.settings import Settings
 
 
@@ -47,3 +49,14 @@ def draw(pictures: Path) -> Callable[..., Path]:
         return path
 
     return draw_one
+
+
+@pytest.fixture
+def three_ids(
+    database: Database, library: Library, settings: Settings, draw: Callable[..., Path], pictures: Path
+) -> list[int]:
+    """The ids of three pictures that a scan has found."""
+    paths = [draw("a.png", (1, 2, 3)), draw("b.png", (9, 9, 9)), draw("c.png", (70, 0, 0))]
+    known = library.add_folder(pictures)
+    FolderScan(database, settings, known.id, known.path).run(QuietProgress(), lambda: False)
+    return [library.find_content(path) for path in paths]

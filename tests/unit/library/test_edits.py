@@ -7,14 +7,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from quiet_progress import QuietProgress
 from smallsight.errors import ArgumentError, InvalidTextError, NotInLibraryError
 from smallsight.library.database import Database
 from smallsight.library.edit_journal import MAX_EDITS, list_edits
 from smallsight.library.edits import CONTENTS_PER_TURN, WordChange, edit_contents
 from smallsight.library.library import Library
 from smallsight.library.lost_words import attach_words, list_lost_words
-from smallsight.library.scan import FolderScan
 from smallsight.library.schema import content, outcome, picture, refused_tag
 from smallsight.library.search.searcher import Searcher
 from smallsight.library.search.sqlite.index import SqliteTextIndex
@@ -26,14 +24,8 @@ Draw = Callable[..., Path]
 
 
 @pytest.fixture
-def ids(database: Database, library: Library, settings: Settings, draw: Draw, pictures: Path) -> list[int]:
-    paths = [
-        draw(f"{name}.png", colour)
-        for name, colour in (("a", (1, 2, 3)), ("b", (9, 9, 9)), ("c", (70, 0, 0)))
-    ]
-    known = library.add_folder(pictures)
-    FolderScan(database, settings, known.id, known.path).run(QuietProgress(), lambda: False)
-    return [library.find_content(path) for path in paths]
+def ids(three_ids: list[int]) -> list[int]:
+    return three_ids
 
 
 @pytest.fixture

@@ -6,11 +6,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from quiet_progress import QuietProgress
 from smallsight.errors import ArgumentError, NotInLibraryError
 from smallsight.library.database import Database
 from smallsight.library.library import Library
-from smallsight.library.scan import FolderScan
 from smallsight.library.schema import content
 from smallsight.library.search.searcher import Searcher
 from smallsight.library.search.sqlite.index import SqliteTextIndex
@@ -23,15 +21,9 @@ Draw = Callable[..., Path]
 
 
 @pytest.fixture
-def ids(database: Database, library: Library, settings: Settings, draw: Draw, pictures: Path) -> list[int]:
+def ids(database: Database, library: Library, three_ids: list[int]) -> list[int]:
     """Three pictures: a and b have the tag Cat, b also kitten, and a machine gave c the tag cat."""
-    paths = [
-        draw(f"{name}.png", colour)
-        for name, colour in (("a", (1, 2, 3)), ("b", (9, 9, 9)), ("c", (70, 0, 0)))
-    ]
-    known = library.add_folder(pictures)
-    FolderScan(database, settings, known.id, known.path).run(QuietProgress(), lambda: False)
-    a, b, c = (library.find_content(path) for path in paths)
+    a, b, c = three_ids
     library.edit(a, tags_added=("Cat",))
     library.edit(b, tags_added=("Cat", "kitten"))
     by_machine(database, c, "cat")
