@@ -2,6 +2,8 @@
 #
 #   make demo                     index the example pictures and find some of them again
 #   make demo PICTURES=folder     the same with pictures of yours
+#   make serve                    the web app and the API, with the library of make demo; Ctrl-C stops it
+#   make serve OPEN=1             the same, and opens the browser
 #   make test                     run every test
 #   make coverage                 the same, measuring which lines ran: takes about twice as long
 #   make check                    format, lint, types, layers
@@ -11,6 +13,8 @@
 #                                 minutes, gigabytes)
 #   make audit                    compare what is installed with known vulnerabilities, and write a bill of materials
 #   make lock                     write requirements/ again, after changing a version in constraints.txt
+#   make vendor                   fetch the web app's vendored files again, after changing a version in
+#                                 release/vendored_web.json (needs npm)
 #   make examples                 draw the example pictures again (needs fonts; says which)
 
 PYTHON ?= python3
@@ -25,16 +29,20 @@ LLAMA_CPP := llama-cpp-python==0.3.36
 RESULTS := benchmarks/results
 ROBUSTNESS := tests/unit/library/test_killed_migration.py tests/unit/library/test_links_outside.py \
 	tests/e2e/test_interruption.py tests/e2e/test_serve_overload.py tests/e2e/test_hostile_text.py \
-	tests/e2e/test_describe_folders.py
-PYTEST_OPTIONS := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	tests/e2e/test_describe_folders.py tests/web/browser/test_describe_kills.py
+PYTEST_OPTIONS := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 # The reference for videos needs it, and it breaks whatever else imports torch and can see it: it lies apart.
 TORCHVISION := $(VENV)/torchvision
 
-.PHONY: demo test coverage check format bench robustness peers audit lock examples clean
+.PHONY: demo serve test coverage check format bench robustness peers audit lock vendor examples clean
 
 demo: $(MARKS)/demo
 	@SMALLSIGHT_HOME="$${SMALLSIGHT_HOME:-$(CURDIR)/.smallsight-demo}" \
 		$(BIN)/smallsight demo $(if $(PICTURES),--pictures "$(PICTURES)")
+
+serve: $(MARKS)/demo
+	@SMALLSIGHT_HOME="$${SMALLSIGHT_HOME:-$(CURDIR)/.smallsight-demo}" \
+		$(BIN)/smallsight serve $(if $(OPEN),--open)
 
 test: $(MARKS)/dev $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) $(TESTS)
@@ -108,6 +116,9 @@ audit: $(MARKS)/dev requirements/release.txt
 lock: $(MARKS)/venv
 	$(PIP) install --upgrade --target $(MARKS)/uv $(UV)
 	$(BIN)/python -m release.lock --uv $(MARKS)/uv/bin/uv
+
+vendor: $(MARKS)/dev
+	$(BIN)/python -m release.vendor_web
 
 examples: $(MARKS)/dev
 	$(BIN)/python examples/draw_pictures.py

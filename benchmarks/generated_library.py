@@ -1,7 +1,7 @@
-"""A library of generated pictures, and searches for it; used by ``search_latency.py``.
+"""A library of generated pictures, and searches for it, for ``search_latency.py`` and ``gallery_load.py``.
 
-Texts are words of a made-up language whose frequencies follow Zipf's law. Vectors lie around made-up topics,
-so that a query has near ones.
+Texts are words of a made-up language whose frequencies follow Zipf's law. Vectors lie around topics, so
+that a query has near ones. Dates spread over twelve years, a third of the pictures have a camera.
 """
 
 from __future__ import annotations
@@ -19,17 +19,22 @@ import numpy as np
 import sqlalchemy as sa
 
 from smallsight.library.database import Database
-from smallsight.library.search.sqlite.search_text import refresh_search_text
+from smallsight.library.search.sqlite.facets import refresh_index
 from smallsight.library.search.tokens import normalise
 from smallsight.settings import load_settings
 
 SEED = 20260101
-GENERATOR_VERSION = 3
+GENERATOR_VERSION = 5
 EMBEDDER_KEY = "generated"
 NUM_WORDS, NUM_HAN = 50_000, 2_000
 NUM_TOPICS, NUM_DIMENSIONS = 400, 384
 TOPIC_SHARE = 0.7  # of a vector's length; two of one topic have a cosine of about the square of this
+FIRST_DATE_S, S_BETWEEN_DATES, S_OF_ALL_DATES = 1_300_000_000, 7_919_003, 400_000_000
 CONTENTS_PER_BATCH = 2_000
+FOLDERS = [f"{year}/{month:02}" for year in (2023, 2024, 2025) for month in range(1, 13)]
+FOLDERS += ["memes", "memes/cats", "Screenshots"]
+CAMERAS = [f"Maker {maker} M{model}" for maker in ("One", "Two", "Three") for model in (10, 20, 30, 40)]
+SIZES_PX = [(4032, 3024), (3024, 4032), (1920, 1080), (1080, 1920), (1080, 1080), (640, 480), (1179, 2556)]
 
 
 def made_up_words() -> list[str]:
@@ -49,13 +54,16 @@ def made_up_words() -> list[str]:
 class Language:
     """Draws words, Han characters and vectors."""
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    def __init__(self, rng: np.random.Generator, topics_TD: np.ndarray | None = None) -> None:
+        """``topics_TD`` are vectors of an embedder, float32 [T, 384]; random ones by default."""
         self.words = made_up_words()
         self._rng = rng
         frequencies = 1 / np.arange(1, NUM_WORDS + 1)
         self._cumulated = np.cumsum(frequencies / frequencies.sum())
-        topics = np.random.default_rng(SEED).standard_normal((NUM_TOPICS, NUM_DIMENSIONS)).astype(np.float32)
-        self._topics = topics / np.linalg.norm(topics, axis=1, keepdims=True)
+        if topics_TD is None:
+            rows = np.random.default_rng(SEED).standard_normal((NUM_TOPICS, NUM_DIMENSIONS))
+            topics_TD = rows.astype(np.float32)
+        self._topics = topics_TD / np.linalg.norm(topics_TD, axis=1, keepdims=True)
 
     def draw(self, num_words: int) -> list[str]:
         """Return words as they would follow each other in texts."""
@@ -71,7 +79,9 @@ class Language:
         """Return float32 [N, D] of unit length, each near one topic."""
         noise = self._rng.standard_normal((num, NUM_DIMENSIONS)).astype(np.float32)
         noise *= np.sqrt(1 - TOPIC_SHARE**2) / np.linalg.norm(noise, axis=1, keepdims=True)
-        vectors_ND: np.ndarray = TOPIC_SHARE * self._topics[self._rng.integers(0, NUM_TOPICS, num)] + noise
+        vectors_ND: np.ndarray = (
+            TOPIC_SHARE * self._topics[self._rng.integers(0, len(self._topics), num)] + noise
+        )
         return vectors_ND
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
@@ -80,10 +90,12 @@ class Language:
         return self.vectors(len(texts))
 
 
-def build_library(home: Path, num_contents: int) -> float:
-    """Fill a new library and return the seconds that took."""
+def build_library(
+    home: Path, num_contents: int, *, embedder_key: str = EMBEDDER_KEY, topics_TD: np.ndarray | None = None
+) -> float:
+    """Fill a new library and return the seconds that took; the vectors are of the embedder with this key."""
     started = time.perf_counter()
-    language = Language(np.random.default_rng(SEED))
+    language = Language(np.random.default_rng(SEED), topics_TD)
     rng = random.Random(SEED)
     with Database.open_for_writing(load_settings(home=home).database_path) as database:
         tags = [
@@ -99,13 +111,18 @@ def build_library(home: Path, num_contents: int) -> float:
         for first in range(1, num_contents + 1, CONTENTS_PER_BATCH):
             ids = list(range(first, min(first + CONTENTS_PER_BATCH, num_contents + 1)))
             with database.writing() as connection:
-                insert_batch(connection, ids, language, rng, len(tags))
-                refresh_search_text(connection, ids)
+                insert_batch(connection, ids, language, rng, len(tags), embedder_key)
+                refresh_index(connection, ids)
     return time.perf_counter() - started
 
 
 def insert_batch(
-    connection: sa.Connection, ids: list[int], language: Language, rng: random.Random, num_tags: int
+    connection: sa.Connection,
+    ids: list[int],
+    language: Language,
+    rng: random.Random,
+    num_tags: int,
+    embedder_key: str,
 ) -> None:
     """Insert contents with one file each, up to three tags and one to three chunks."""
     contents: list[tuple[Any, ...]] = []
@@ -119,27 +136,20 @@ def insert_batch(
         if rng.random() < 0.05:
             ocr += "\n" + language.draw_han(rng.randint(4, 20))
         sha256 = hashlib.sha256(str(content_id).encode()).hexdigest()
-        contents.append(
-            (
-                content_id,
-                sha256,
-                1,
-                640,
-                480,
-                rng.getrandbits(63),
-                rng.getrandbits(63),
-                ocr,
-                " ".join(words[:described]),
-            )
-        )
-        folders = [f"{year}/{month:02}" for year in (2023, 2024, 2025) for month in range(1, 13)] + [
-            "memes",
-            "memes/cats",
-            "Screenshots",
-        ]
+        hashes = rng.getrandbits(63), rng.getrandbits(63)
+        description = " ".join(words[:described])
+        contents.append((content_id, sha256, *looks_of(content_id), *hashes, ocr, description))
         name = "_".join(language.draw(rng.randint(1, 3))) if rng.random() < 0.5 else f"IMG_{content_id:06}"
         pictures.append(
-            (content_id, 1, f"{rng.choice(folders)}/{name}_{content_id}.jpg", 1, 1, content_id, 0.0)
+            (
+                content_id,
+                1,
+                f"{rng.choice(FOLDERS)}/{name}_{content_id}.jpg",
+                1,
+                int(taken_s(content_id) * 1e9),
+                content_id,
+                0.0,
+            )
         )
         tags += [
             (content_id, int(num_tags * rng.random() ** 3)) for _ in range(rng.choice([0, 0, 1, 1, 2, 3]))
@@ -150,10 +160,25 @@ def insert_batch(
     connection.exec_driver_sql(
         "INSERT INTO chunk (content_id, text, embedder_key, vector) VALUES (?, ?, ?, ?)",
         [
-            (content_id, text, EMBEDDER_KEY, vector_D.tobytes())
+            (content_id, text, embedder_key, vector_D.tobytes())
             for (content_id, text), vector_D in zip(chunks, vectors_ND, strict=True)
         ],
     )
+
+
+def looks_of(content_id: int) -> tuple[Any, ...]:
+    """Return size in bytes, format, width, height, frames, colours, camera and time taken of a content."""
+    rng = random.Random(SEED + content_id)
+    width_px, height_px = rng.choice(SIZES_PX)
+    camera = rng.choice(CAMERAS) if rng.random() < 1 / 3 else None
+    when_s = None if camera is None else taken_s(content_id)
+    size_bytes = rng.randint(20_000, 5_000_000)
+    return size_bytes, "JPEG", width_px, height_px, 1, rng.randbytes(48), camera, when_s
+
+
+def taken_s(content_id: int) -> float:
+    """Return when a content was taken."""
+    return float(FIRST_DATE_S + content_id * S_BETWEEN_DATES % S_OF_ALL_DATES)
 
 
 def store(
@@ -166,8 +191,9 @@ def store(
     run = connection.exec_driver_sql
     run(
         """INSERT INTO content
-        (id, sha256, size_bytes, width_px, height_px, phash, dhash, ocr_text, description)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        (id, sha256, size_bytes, format, width_px, height_px, num_frames, colours, camera, taken_wall_s,
+         phash, dhash, ocr_text, description)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         contents,
     )
     run(

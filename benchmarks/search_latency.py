@@ -101,7 +101,7 @@ def search_once(home: Path) -> dict[str, float]:
 
 def cold_starts(home: Path) -> Iterator[dict[str, Any]]:
     """Time new processes: the first has to write the file of vectors, the others find it."""
-    for path in home.glob("vectors-*.f32"):
+    for path in home.glob("vectors-*.int8"):
         path.unlink()
     for name in ("first search ever", "new process", "new process, again"):
         started = time.perf_counter()

@@ -81,25 +81,30 @@ class Served:
 
 @contextlib.contextmanager
 def smallsight_server(models: Mapping[str, Path], **settings: str) -> Iterator[Served]:
-    """Run ``smallsight serve`` with these folders as models, in a data folder of its own."""
-    with tempfile.TemporaryDirectory() as temporary:
-        home = Path(temporary)
-        for name, folder in models.items():
-            RegisteredModels(home / "models.json").add(RegisteredModel(name, folder, "smolvlm"))
-        environment = {**os.environ, "SMALLSIGHT_HOME": str(home)}
-        environment |= {f"SMALLSIGHT_{name.upper()}": value for name, value in settings.items()}
-        command = [sys.executable, "-m", "smallsight", "serve", "--port", "0", "--json"]
-        with _process(command, environment, subprocess.PIPE) as process:
-            assert process.stdout is not None
-            lines = []
-            for line in process.stdout:
-                lines.append(line)
-                if line == "}\n":
-                    break
-            if not lines:
-                raise SystemExit("smallsight serve did not start.")
-            with _watched(process.pid) as memory:
-                yield Served(json.loads("".join(lines))["url"], memory)
+    """Run ``smallsight serve`` in a new data folder, with these folders as models."""
+    with tempfile.TemporaryDirectory() as home, server_in(Path(home), models, **settings) as served:
+        yield served
+
+
+@contextlib.contextmanager
+def server_in(home: Path, models: Mapping[str, Path], **settings: str) -> Iterator[Served]:
+    """Run ``smallsight serve`` in a data folder."""
+    for name, folder in models.items():
+        RegisteredModels(home / "models.json").add(RegisteredModel(name, folder, "smolvlm"))
+    environment = {**os.environ, "SMALLSIGHT_HOME": str(home)}
+    environment |= {f"SMALLSIGHT_{name.upper()}": value for name, value in settings.items()}
+    command = [sys.executable, "-m", "smallsight", "serve", "--port", "0", "--json"]
+    with _process(command, environment, subprocess.PIPE) as process:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if line == "}\n":
+                break
+        if not lines:
+            raise SystemExit("smallsight serve did not start.")
+        with _watched(process.pid) as memory:
+            yield Served(json.loads("".join(lines))["url"], memory)
 
 
 @contextlib.contextmanager

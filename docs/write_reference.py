@@ -18,7 +18,7 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from smallsight.cli.main import app
+from smallsight.cli.commands import whole_command_line
 from smallsight.settings import Settings
 
 DOCS = Path(__file__).resolve().parent
@@ -59,7 +59,7 @@ def _default(field: FieldInfo) -> str:
 
 def command_reference() -> str:
     """Return every command with its arguments and options."""
-    return "\n\n".join(_command_sections(typer.main.get_command(app), "smallsight"))
+    return "\n\n".join(_command_sections(typer.main.get_command(whole_command_line()), "smallsight"))
 
 
 def _command_sections(command: Any, name: str) -> Iterator[str]:  # noqa: ANN401 - Typer's own copy of Click
@@ -110,7 +110,8 @@ def _tree_line(name: str, path: Path, depth: int) -> str:
 
 def _summary(path: Path) -> str:
     """Return the first half of what a file says about itself."""
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    is_text = path.is_file() and path.suffix != ".png"
+    text = path.read_text(encoding="utf-8") if is_text else ""
     if path.suffix == ".py":
         sentence = (ast.get_docstring(ast.parse(text)) or "").split("\n\n")[0]
         sentence = re.split(r"\.(?:\s|$)", " ".join(sentence.split()))[0]

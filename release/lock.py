@@ -15,14 +15,16 @@ HEADER = "# Written by `make lock` from pyproject.toml and constraints.txt.\n"
 LOCKS: dict[str, tuple[str, ...]] = {
     "pip": ("requirements/pip.in",),
     "text-model": ("requirements/text-model.in", "--no-deps"),
-    "demo": ("pyproject.toml", "requirements/build.in", "--extra=ocr"),
+    "demo": ("pyproject.toml", "requirements/build.in", "--extra=ocr", "--extra=validate"),
     "dev": (
         "pyproject.toml",
         "requirements/build.in",
         "--extra=ocr",
         "--extra=parquet",
         "--extra=heif",
+        "--extra=mcp",
         "--extra=video",
+        "--extra=validate",
         "--group=dev",
     ),
     "release": ("--group=pyproject.toml:release",),

@@ -21,12 +21,14 @@ import smallsight.cli.progress
 import smallsight.services.describing
 import smallsight.services.indexing  # noqa: F401 - these are imported for the commands
 from smallsight.cli import main
+from smallsight.cli.commands import whole_command_line
 
 
 def serve() -> None:
     """Answer requests until the input ends."""
     if "openvino" in sys.modules:
         sys.exit("OpenVINO starts a thread when it is imported, and forks would lack it.")
+    whole_command_line()  # imports every command
     gc.collect()
     gc.freeze()  # else the first collection in a fork would copy every page
     for line in sys.stdin:

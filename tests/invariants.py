@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
 
 
 def blocks_are_conserved(pool, sequences):
@@ -33,6 +36,25 @@ def tokens_are_equal(got, expected, what):
         f"{what}: {tuple(got)} instead of {tuple(expected)}. Likely causes: a block table that lags behind, "
         "positions counted from the wrong place, or features placed in the wrong rows."
     )
+
+
+def own_answers_are_likeliest(model, pictures, chosen=lambda scores: scores.top_ids, **asked):
+    """Greedy decoding and scoring see the same logits; and scores have the same bits in company.
+
+    ``chosen`` returns the tokens that the model's own generation chooses from the scores of an answer.
+    """
+    own = [model.describe(one, **asked).token_ids for one in pictures]
+    alone = [model.score(one, None, answer) for one, answer in zip(pictures, own, strict=True)]
+    for answer, scores in zip(own, alone, strict=True):
+        assert scores.token_ids == answer
+        tokens_are_equal(chosen(scores), answer, f"{model.precision}: the likeliest along an answer")
+    replies = [model.start(one, "And this?", max_tokens=12) for one in pictures]
+    with ThreadPoolExecutor(len(pictures)) as threads:
+        company = list(threads.map(model.score, pictures, [None] * len(pictures), own))
+    for reply in replies:
+        reply.answer()
+    for one, other in zip(alone, company, strict=True):
+        np.testing.assert_array_equal(one.log_distributions, other.log_distributions)
 
 
 def every_tensor_is_used(untaken):

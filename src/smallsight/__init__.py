@@ -13,6 +13,7 @@ from smallsight.version import __version__
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # as a failed import is marked
 
 if TYPE_CHECKING:
+    from smallsight.engine.scores import Scores
     from smallsight.errors import (
         LibraryError,
         ModelError,
@@ -54,6 +55,7 @@ __all__ = [
     "PictureError",
     "PictureInfo",
     "PictureLibrary",
+    "Scores",
     "SettingsError",
     "SkippedPicture",
     "SmallsightError",
@@ -70,6 +72,7 @@ _MODULES = {
     "FolderSummary": "library.library",
     "JournalEntry": "library.edit_journal",
     "PictureLibrary": "services.picture_library",
+    "Scores": "engine.scores",
     "TagCount": "library.tags",
     "load": "model.loading",
     "open_library": "services.picture_library",

@@ -37,7 +37,9 @@ class InferenceSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_tokens: int = Field(256, ge=1, le=131_072, description="Longest answer, in tokens.")
+    max_tokens: int | None = Field(
+        None, ge=1, le=131_072, description="Longest answer, in tokens; the rest of the context when unset."
+    )
     temperature: float = Field(
         0.0, ge=0, le=2, description="Sampling temperature; 0 always takes the most likely token."
     )

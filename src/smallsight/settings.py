@@ -8,9 +8,8 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
@@ -20,6 +19,7 @@ from pydantic_settings import (
 )
 
 from smallsight.errors import SettingsError
+from smallsight.generator_settings import GeneratorSettings
 from smallsight.model_settings import (
     PRECISION_PATTERN,
     InferenceSettings,
@@ -28,16 +28,22 @@ from smallsight.model_settings import (
     ModelMemorySettings,
     ModelSettings,
 )
+from smallsight.policy.alias_chain import end_of_chain
 from smallsight.policy.left_alone import LEFT_ALONE
 from smallsight.policy.setting_error import setting_error
 from smallsight.policy.setting_names import names_beside, unknown_name
 from smallsight.remote_settings import RemoteSettings
+from smallsight.server_settings import ImmichSettings, ServerSettings
+from smallsight.settings_places import config_path, default_home
+from smallsight.validation_settings import ValidationSettings
 
 __all__ = [
     "MIB",
     "PRECISION_PATTERN",
     "DescribeSettings",
     "EmbeddingSettings",
+    "GeneratorSettings",
+    "ImmichSettings",
     "IndexSettings",
     "InferenceSettings",
     "Limits",
@@ -50,6 +56,7 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "TagsSettings",
+    "ValidationSettings",
     "config_path",
     "default_home",
     "load_settings",
@@ -57,11 +64,6 @@ __all__ = [
 ]
 
 MIB = 1024 * 1024
-
-
-def default_home() -> Path:
-    """Return the platform's folder for this user's application data, without creating it."""
-    return Path(platformdirs.user_data_dir("smallsight", appauthor=False))
 
 
 class Limits(BaseModel):
@@ -207,67 +209,6 @@ class SearchSettings(BaseModel):
     min_similarity: float = Field(
         0.3, ge=-1, le=1, description="Minimum cosine similarity of a semantic hit to the query."
     )
-    near_duplicate_bits: int = Field(
-        6, ge=0, le=32, description="Maximum differing bits of 64 between the hashes of near duplicates."
-    )
-
-
-class ServerSettings(BaseModel):
-    """The server's address, who may use it, and the limits of a request."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    host: str = Field(
-        "127.0.0.1",
-        min_length=1,
-        description="Address to listen on; any address other than loopback requires a key.",
-    )
-    port: int = Field(8420, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
-    require_key: bool = Field(
-        False, description="Refuse to start, and every request, without a key, on loopback too."
-    )
-    allowed_hosts: tuple[str, ...] = Field(
-        (), description="Names allowed in the Host header, in addition to this machine's names."
-    )
-    allowed_origins: tuple[str, ...] = Field(
-        (), description="Web pages of other sites that may use the API, such as `https://chat.example`."
-    )
-    picture_hosts: tuple[str, ...] = Field(
-        (), description="Hosts from which pictures may be fetched by URL; `*` allows any public host."
-    )
-    max_fetch_bytes: int = Field(
-        20 * MIB, gt=0, description="Largest picture that is fetched by URL, in bytes."
-    )
-    fetch_timeout_s: float = Field(
-        10.0, gt=0, le=600, description="Seconds that fetching one picture may take in total."
-    )
-    max_body_bytes: int = Field(64 * MIB, ge=1024, description="Largest body of a request, in bytes.")
-    max_pictures: int = Field(32, ge=1, le=1000, description="Maximum pictures in one request.")
-    max_videos: int = Field(4, ge=0, le=100, description="Maximum videos in one request.")
-    max_requests: int = Field(
-        64,
-        ge=1,
-        le=10_000,
-        description="Maximum requests in progress; more are refused with 429.",
-    )
-    max_answering: int = Field(
-        20,
-        ge=1,
-        le=1000,
-        description="Maximum requests that models process at once; others wait, and clients take turns.",
-    )
-    result_cache_bytes: int = Field(
-        16 * MIB, ge=0, description="Memory of the cache of greedy answers, in bytes; 0 turns it off."
-    )
-    header_timeout_s: float = Field(
-        10.0, gt=0, le=600, description="Seconds within which the head of a request must arrive."
-    )
-    body_timeout_s: float = Field(
-        60.0, gt=0, le=3600, description="Seconds within which the body of a request must arrive."
-    )
-    drain_timeout_s: int = Field(
-        30, ge=0, le=3600, description="Seconds that answers in progress get to finish when the server stops."
-    )
 
 
 class Settings(BaseSettings):
@@ -306,11 +247,21 @@ class Settings(BaseSettings):
     embedding: EmbeddingSettings = EmbeddingSettings()
     search: SearchSettings = SearchSettings()
     server: ServerSettings = ServerSettings()
+    immich: ImmichSettings = ImmichSettings()
+    generator: GeneratorSettings = GeneratorSettings()
     memory: MemorySettings = MemorySettings()
     inference: InferenceSettings = InferenceSettings()
+    validation: ValidationSettings = ValidationSettings()
     remotes: dict[str, RemoteSettings] = Field(
         default_factory=dict,
         description="Models on other servers, by name: see [other servers](#models-on-other-servers).",
+    )
+    aliases: dict[
+        Annotated[str, Field(min_length=1, max_length=300)], Annotated[str, Field(min_length=1)]
+    ] = Field(
+        default_factory=dict,
+        max_length=1000,
+        description="Other names of models for clients: see [other names](#other-names-for-models).",
     )
     models: dict[str, ModelSettings] = Field(
         default_factory=dict,
@@ -321,6 +272,17 @@ class Settings(BaseSettings):
     @classmethod
     def _expand_home(cls, value: object) -> object:
         return Path(value).expanduser() if isinstance(value, str) and value else value or default_home()
+
+    @field_validator("aliases")
+    @classmethod
+    def _end_chains(cls, aliases: dict[str, str]) -> dict[str, str]:
+        for alias in aliases:
+            end_of_chain(alias, aliases)  # raises ValueError for a circle
+        return aliases
+
+    def meant_by(self, name: str) -> str:
+        """Return the name that an alias stands for; other names are unchanged."""
+        return end_of_chain(name, self.aliases)
 
     @property
     def database_path(self) -> Path:
@@ -369,14 +331,6 @@ class Settings(BaseSettings):
 def settings_in_file() -> dict[str, Any]:
     """Return the contents of ``smallsight.toml`` without validation; raises OSError and ValueError."""
     return TomlConfigSettingsSource(Settings, toml_file=config_path())()
-
-
-def config_path() -> Path:
-    """Return the path of ``smallsight.toml``; the file need not exist."""
-    if named := os.environ.get("SMALLSIGHT_CONFIG"):
-        return Path(named).expanduser()
-    home = os.environ.get("SMALLSIGHT_HOME")
-    return (Path(home).expanduser() if home else default_home()) / "smallsight.toml"
 
 
 def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401

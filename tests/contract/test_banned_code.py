@@ -36,6 +36,9 @@ _XML_NAMESPACES = (  # names, which nobody fetches
     "http://purl.org/dc/elements/1.1/",
     "http://ns.adobe.com/lightroom/",
     "http://ns.adobe.com/photoshop/",
+    "http://ns.adobe.com/exif/",
+    "http://ns.adobe.com/tiff/",
+    "http://ns.adobe.com/xap/",
     "http://www.digikam.org/ns/",
     "http://ns.microsoft.com/photo/",
 )

@@ -1,8 +1,10 @@
 """Every dependency was decided on, by a page that says why."""
 
 import ast
+import importlib.util
 import re
 import tomllib
+from pathlib import Path
 
 from contract.checkout import ROOT, assert_none, parsed, place, python_files
 
@@ -16,6 +18,11 @@ REQUIREMENTS = [
 ]
 DEPENDENCIES = sorted({re.split(r"[\[<>=~!; ]", requirement)[0] for requirement in REQUIREMENTS})
 IMPORTED_AS = {"pillow": "PIL", "pillow-heif": "pillow_heif"}
+# Optional for a library that src imports: without them it has no forms and no WebSockets.
+USED_BY = {
+    "python-multipart": "starlette.formparsers",
+    "websockets": "uvicorn.protocols.websockets.websockets_sansio_impl",
+}
 
 
 def test_a_dependency_has_a_decision():
@@ -32,21 +39,29 @@ def dependency_line(name):
 
 
 def test_a_dependency_is_used():
-    imported = imported_by_src()
+    imported = packages_of(*(parsed(path) for path in python_files("src")))
     modules = {name: IMPORTED_AS.get(name, name.replace("-", "_")) for name in DEPENDENCIES}
-    unused = [name for name, module in modules.items() if module not in imported]
+    unused = [name for name, module in modules.items() if module not in imported | used_by(imported, name)]
     assert_none("something in src imports each dependency", unused)
 
 
-def imported_by_src():
-    """Return the names of all top-level packages that src imports."""
+def used_by(imported, name):
+    """Return what the library that a dependency is for imports, if src imports this library."""
+    module = USED_BY.get(name, "")
+    if module.split(".")[0] not in imported:
+        return set()
+    source = Path(importlib.util.find_spec(module).origin).read_text(encoding="utf-8")
+    return packages_of(ast.parse(source))
+
+
+def packages_of(*trees):
+    """Return the names of all top-level packages that modules import."""
     modules = set()
-    for path in python_files("src"):
-        for node in ast.walk(parsed(path)):
-            if isinstance(node, ast.Import):
-                modules.update(alias.name.split(".")[0] for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                modules.add(node.module.split(".")[0])
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        if isinstance(node, ast.Import):
+            modules.update(alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            modules.add(node.module.split(".")[0])
     return modules
 
 

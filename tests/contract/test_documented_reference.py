@@ -9,7 +9,9 @@ from pydantic import BaseModel
 
 from contract.checkout import GUIDE, PACKAGE, ROOT, assert_none, parsed, place, python_files
 from error_classes import ERROR_CLASSES
-from smallsight.cli.main import app
+from smallsight.cli.commands import whole_command_line
+from smallsight.cli.compared_results import REGRESSION
+from smallsight.cli.validate import DO_NOT_SHIP, EXPERIMENTAL, STABLE, UNDECIDED
 from smallsight.settings import Settings
 
 WRITER = ROOT / "docs" / "write_reference.py"
@@ -40,7 +42,7 @@ def commands(command, path=("smallsight",)):
 
 
 SETTINGS = list(names_of_settings(Settings))
-COMMANDS = dict(commands(typer.main.get_command(app)))
+COMMANDS = dict(commands(typer.main.get_command(whole_command_line())))
 
 
 def documented_settings():
@@ -66,9 +68,13 @@ def test_settings_in_the_guide_are_those_that_exist():
 
 
 OTHER_VALUES = {
+    "immich.allowed_addresses": '["10.0.0.0/8"]',
+    "immich.enabled": "true",
     "home": "/somewhere",
+    "aliases": '{"gpt-4o": "test"}',
     "active_model": "test",
     "inference.dtype": "int8",
+    "inference.max_tokens": "77",
     "memory.cleanup_aggressive": "true",
     "memory.max_gb": "1.5",
     "models": '{"test": {"inference": {"max_tokens": 3}}}',
@@ -85,6 +91,12 @@ OTHER_VALUES = {
     "describe.prompt": "What is this?",
     "embedding.model_dir": "/elsewhere",
     "embedding.precision": "fp32",
+    "generator.app_url": "http://meme_search:3000",
+    "generator.database": "/elsewhere",
+    "generator.host": "::1",
+    "generator.mounted": "true",
+    "generator.pictures": "/somewhere",
+    "generator.retry_delays_s": "[1]",
     "index.exclude": '["x"]',
     "tags.model": "test",
     "tags.precision": "int8",
@@ -94,6 +106,13 @@ OTHER_VALUES = {
     "log_format": "json",
     "log_level": "debug",
     "search.min_similarity": "0.5",
+    "server.folder_roots": '["/somewhere"]',
+    "server.upload_folder": "/elsewhere",
+    "server.watch": "false",
+    "validation.experimental_quality": "0.5",
+    "validation.max_gibberish": "0.5",
+    "validation.stable_exact": "0.5",
+    "validation.stable_quality": "0.9",
 }
 
 
@@ -201,4 +220,7 @@ def test_exit_codes_of_the_guide_are_those_of_the_errors():
     section = GUIDE.read_text(encoding="utf-8").split("## Exit codes")[1].split("\n## ")[0]
     documented = {int(code) for code in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)}
     real = {one.exit_code for one in ERROR_CLASSES}
-    assert documented == real | {0, 130, 141}
+    verdicts = {STABLE, EXPERIMENTAL, DO_NOT_SHIP, UNDECIDED, REGRESSION}
+    assert len(verdicts) == 5
+    assert verdicts & real == set()
+    assert documented == real | verdicts | {130, 141}

@@ -22,7 +22,7 @@ def test_names_of_the_package():
     library = ["DuplicateGroups", "EditResult", "FolderSummary", "FoundPicture", "FoundPictures"]
     library += ["IndexProgress", "IndexResult", "JournalEntry", "PictureInfo", "PictureLibrary"]
     library += ["SkippedPicture", "TagCount", "UndoResult"]
-    values = ["Answer", "UnknownModelError"]
+    values = ["Answer", "Scores", "UnknownModelError"]
     assert sorted(smallsight.__all__) == sorted([*values, *errors, *functions, *library])
     assert all(getattr(smallsight, name) is not None for name in smallsight.__all__)
     assert set(smallsight.__all__) <= set(dir(smallsight))

@@ -123,7 +123,7 @@ def test_describe_lines(run, tmp_path):
     assert_shape("describe --out", described)
     row = json.loads((tmp_path / "lines.jsonl").read_text())
     known = {key.removeprefix("[].").split(".")[0] for key in documented_keys("describe")}
-    assert set(row) == {*known, "sha256", "request"}
+    assert set(row) == {*known, "sha256", "taken", "camera", "request"}
 
 
 def test_export(run, tmp_path):

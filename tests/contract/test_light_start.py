@@ -9,7 +9,8 @@ import typer
 from PIL import Image
 
 from smallsight.catalog.text_model import find_text_model
-from smallsight.cli.main import app, invoke
+from smallsight.cli.commands import whole_command_line
+from smallsight.cli.main import invoke
 from smallsight.settings import load_settings
 
 HEAVY = {
@@ -18,6 +19,8 @@ HEAVY = {
     "fastapi",
     "httpx2",
     "huggingface_hub",
+    "mcp",
+    "mcp_types",
     "numpy",
     "openvino",
     "PIL",
@@ -31,6 +34,9 @@ HEAVY = {
     "transformers",
     "uvicorn",
 }
+
+
+LATER = {"asyncio", "importlib.metadata", "pydantic", "pydantic_settings", "rich", "structlog", "typer"}
 
 
 def modules_after(program):
@@ -53,7 +59,7 @@ def test_importing_the_package_loads_nothing_heavy():
 
 
 def test_help_of_every_command_loads_nothing_heavy():
-    paths = list(paths_of_commands(typer.main.get_command(app)))
+    paths = list(paths_of_commands(typer.main.get_command(whole_command_line())))
     assert len(paths) > 10
     program = "from smallsight.cli.main import invoke\n"
     program += f"for path in {paths!r}: assert invoke([*path, '--help']) == 0, path\n"
@@ -64,18 +70,25 @@ def test_asking_for_the_version_loads_nothing_heavy():
     assert HEAVY & modules_after("from smallsight.cli.main import invoke; invoke(['--version'])") == set()
 
 
+def test_a_server_loads_the_agents_protocol_with_the_first_request():
+    assert {"mcp", "mcp_types"} & modules_after("import smallsight.serve.app") == set()
+
+
 def test_a_search_loads_what_it_needs_and_no_more(tmp_path, monkeypatch):
-    """By words neither SQLAlchemy nor numpy nor a log that nobody writes; by meaning no runtime."""
+    """The first one validates the settings. After it, none needs a parser, a console or a runtime."""
     monkeypatch.setenv("SMALLSIGHT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SMALLSIGHT_INDEX__OCR", "false")
     (tmp_path / "pictures").mkdir()
     Image.new("RGB", (40, 30)).save(tmp_path / "pictures" / "lighthouse.png")
     assert invoke(["index", "--quiet", str(tmp_path / "pictures")]) == 0
     program = "from smallsight.cli.main import invoke\nassert invoke(['search', {}'lighthouse']) == 0"
-    assert (HEAVY | {"structlog"}) & modules_after(program.format("'--mode', 'keyword', ")) == set()
+    by_words = program.format("'--mode', 'keyword', ")
+    assert "pydantic" in modules_after(by_words)
+    assert (HEAVY | LATER) & modules_after(by_words) == set()
     by_meaning = {"numpy"} if find_text_model(load_settings()) is None else {"numpy", "tokenizers"}
-    assert HEAVY & modules_after(program.format("")) <= by_meaning
+    assert (HEAVY | LATER) & modules_after(program.format("")) <= by_meaning
 
 
-@pytest.mark.parametrize("name", ["numpy", "rich.progress"])
+@pytest.mark.parametrize("name", ["numpy", "rich.progress", "pydantic"])
 def test_a_heavy_import_would_be_noticed(name):
     assert name in modules_after(f"import {name}")

@@ -3,20 +3,22 @@
 import re
 
 import pytest
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from contract.checkout import GUIDE
 from contract.served import served
 from smallsight.http.api_keys import ApiKeys, Scope
 
 # What strangers may see. Six at most; each tells nothing that a scan of the port does not.
-PUBLIC = {"/", "/docs", "/openapi.json", "/health/live", "/health/ready"}
+PUBLIC = {"/", "/app", "/docs", "/openapi.json", "/health/live", "/health/ready"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
 
 
 def flat(routes):
     for route in routes:
         inner = getattr(route, "routes", None)
+        if isinstance(route, Mount):
+            continue  # another tenant, whose routes tests/web walks
         if inner is not None:
             yield from flat(inner)
         else:
@@ -50,12 +52,12 @@ def test_every_route_is_described(locked):
 def test_every_route_refuses_without_a_key(locked, method):
     client, app, _ = locked
     for path in paths(app):
-        answer = client.request(method, path)
-        if path in PUBLIC and method == "GET":
-            assert answer.status_code == 200, path
+        answer = client.request(method, path, follow_redirects=False)
+        if path in PUBLIC and (method == "GET" or (method == "HEAD" and answer.status_code != 405)):
+            assert answer.status_code in (200, 307), path
         else:
             assert answer.status_code in (401, 405), f"{method} {path} gave {answer.status_code}"
-        if answer.status_code != 200 and method != "HEAD":
+        if answer.status_code not in (200, 307) and method != "HEAD":
             assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
 
 
@@ -79,11 +81,11 @@ def test_every_route_has_one_scope(locked):
                 ).status_code
                 for scope, key in keys.items()
             }
-            assert sorted(status == 403 for status in statuses.values()) == [False, True], (path, statuses)
+            assert [status != 403 for status in statuses.values()].count(True) == 1, (path, statuses)
 
 
 @pytest.mark.parametrize(
-    "path", ["/nothing", "/v1", "/v1/", "/v1/models/", "/%00", "/%ff", "/../etc/passwd", "/health/"]
+    "path", ["/nothing", "/v1", "/v1/", "/v1/models/none", "/%00", "/%ff", "/../etc/passwd", "/health/none"]
 )
 def test_nowhere_has_the_same_shape(locked, path):
     client, _, keys = locked
@@ -95,7 +97,7 @@ def test_nowhere_has_the_same_shape(locked, path):
 def test_every_answer_has_an_id_and_the_headers_of_all(locked):
     client, app, _ = locked
     for path in [*paths(app), "/nothing"]:
-        answer = client.get(path)
+        answer = client.get(path, follow_redirects=False)
         assert answer.headers["x-request-id"].startswith("req_")
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert "default-src 'none'" in answer.headers["content-security-policy"]
@@ -105,8 +107,10 @@ def test_every_answer_has_an_id_and_the_headers_of_all(locked):
 def test_the_guide_names_every_route(locked):
     _, app, _ = locked
     section = GUIDE.read_text(encoding="utf-8").split("## The server")[1].split("\n## ")[0]
-    documented = set(re.findall(r"`(?:GET|POST) (/[^`]*)`", section))
-    described = {path.replace("{model}", "NAME") for path in app.openapi()["paths"]}
+    documented = set(re.findall(r"`(?:GET|POST|DELETE) (/[^`]*)`", section))
+    described = {
+        path.replace("{model}", "NAME").replace("{response_id}", "ID") for path in app.openapi()["paths"]
+    }
     assert documented == described - {"/"}
 
 
@@ -119,7 +123,7 @@ def test_the_guide_names_the_public_routes():
 def test_a_damaged_file_of_keys_lets_nobody_in_and_says_nothing(tmp_path):
     (tmp_path / "api-keys.json").write_text("{")
     with served(tmp_path) as (client, app):
-        for path in paths(app) - PUBLIC - {"/v1/chat/completions", "/v1/responses"}:
+        for path in paths(app) - PUBLIC - {"/v1/chat/completions", "/v1/responses", "/v1/embeddings"}:
             answer = client.get(path)
             assert answer.status_code == 500
             assert answer.json()["error"]["message"] == "The request failed. The server's log says why."

@@ -18,7 +18,7 @@ CONSTRAINTS = {pin.name: pin.version for pin in read_pins(ROOT / "constraints.tx
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 GROUPS = PROJECT["dependency-groups"]
 WANTED = {
-    "demo": [*PROJECT["project"]["dependencies"], *EXTRAS["ocr"], "hatchling"],
+    "demo": [*PROJECT["project"]["dependencies"], *EXTRAS["ocr"], *EXTRAS["validate"], "hatchling"],
     "dev": [*PROJECT["project"]["dependencies"], *sum(EXTRAS.values(), []), *GROUPS["dev"], "hatchling"],
     "release": GROUPS["release"],
 }

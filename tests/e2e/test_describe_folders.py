@@ -6,14 +6,16 @@ import json
 import os
 import random
 import signal
+import struct
 import subprocess
 import sys
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from clips import clip
 from forked_commands import command_server
@@ -30,15 +32,36 @@ def rows_of(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text(encoding="ascii").splitlines()]
 
 
+def exif() -> Image.Exif:
+    values = Image.Exif()
+    values[ExifTags.Base.Make], values[ExifTags.Base.Model] = "NIKON", "NIKON Z 6"
+    values.get_ifd(ExifTags.IFD.Exif).update(
+        {
+            ExifTags.Base.DateTimeOriginal: "2024:05:03 17:06:07",
+            ExifTags.Base.OffsetTimeOriginal: "+02:00",
+        }
+    )
+    return values
+
+
+def taken_at(video: bytes, when: datetime) -> bytes:
+    """Return an MP4 file whose header says when it was made."""
+    place = video.index(b"mvhd") + 8
+    seconds = int((when - datetime(1904, 1, 1, tzinfo=UTC)).total_seconds())
+    return video[:place] + struct.pack(">II", seconds, seconds) + video[place + 8 :]
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "album"
     (folder / "trip" / "hidden").mkdir(parents=True)
-    Image.new("RGB", (40, 30), "red").save(folder / "red balloon.png")
+    Image.new("RGB", (40, 30), "red").save(folder / "red balloon.png", exif=exif())
     Image.new("RGB", (40, 30), "blue").save(folder / "trip" / "blue whale.png")
     Image.new("RGB", (40, 30), "green").save(folder / "trip" / "hidden" / "secret.png")
     (folder / "trip" / "hidden" / ".nomedia").touch()
-    (folder / "trip" / "clip one.mp4").write_bytes(clip(8))
+    (folder / "trip" / "clip one.mp4").write_bytes(
+        taken_at(clip(8), datetime(2023, 5, 3, 10, 11, 12, tzinfo=UTC))
+    )
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 nothing more")
     (folder / "notes.txt").write_text("not a picture")
     return folder
@@ -61,6 +84,12 @@ def test_json_lines_say_which_bytes_were_described_and_how(smallsight: Command, 
     assert [row["text"] for row in rows] == [None, "red balloon", "blue whale", "clip one"]
     assert rows[0]["error"]["code"] == "corrupt_picture"
     assert len({row["sha256"] for row in rows}) == 4
+    assert [(row["taken"], row["camera"]) for row in rows] == [
+        (None, None),
+        ("2024-05-03T17:06:07+02:00", "NIKON Z 6"),
+        (None, None),
+        ("2023-05-03T10:11:12+00:00", None),
+    ]
     assert {row["request"]["prompt"] for row in rows} == {"What?"}
 
 

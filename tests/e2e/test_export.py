@@ -92,7 +92,9 @@ def test_everything_is_a_json_object_a_line(library: tuple[Command, Path]):
 def test_a_search_chooses_pictures_and_a_flag_whose_words(library: tuple[Command, Path]):
     command, _ = library
     assert list(rows(command.run("export", "tag:toy")[0])) == ["red balloon.png"]
-    assert list(rows(command.run("export", "folder:trip", "-tag:pet;s", "-n", "1")[0])) == ["a.png"]
+    assert list(rows(command.run("export", "folder:trip", "-tag:pet;s", "-n", "1", "--sort", "name")[0])) == [
+        "a.png"
+    ]
     assert rows(command.run("export", "--mode", "keyword", "balloon")[0]).keys() == {"red balloon.png"}
     human = rows(command.run("export", "--by", "human")[0])
     assert human["red balloon.png"]["description"] is None

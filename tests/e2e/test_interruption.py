@@ -25,16 +25,15 @@ from .conftest import WORDS, Command
 from .library_state import visible_state
 
 NUM_WITH_TEXT, NUM_PLAIN = 24, 48  # together more than are opened once for everything
+NUM_FEW_WITH_TEXT, NUM_FEW_PLAIN = 4, 8  # of runs that are stopped once
 NUM_KILLS = scaled(30) if scaled(1) > 1 else 8  # 300 with SMALLSIGHT_TEST_SCALE=10
 INDEX = ("index", "--model", "test")
 
 
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory, draw_text: Callable[[Path, str], None]) -> Path:
-    """Seventy-odd files: some with text, some the same, one damaged, in folders."""
-    folder = tmp_path_factory.mktemp("pictures")
+def draw_pictures(folder: Path, num: int, draw_text: Callable[[Path, str], None]) -> Path:
+    """Draw files: a third with text, some the same, one damaged, in folders."""
     chance = random.Random(20)
-    for number in range(NUM_WITH_TEXT + NUM_PLAIN):
+    for number in range(num):
         words = f"{chance.choice(WORDS)} {number}"
         path = folder / f"folder {number % 7}" / f"{words} {number:03}.png"
         if number % 3 == 0:
@@ -46,6 +45,25 @@ def pictures(tmp_path_factory: pytest.TempPathFactory, draw_text: Callable[[Path
             (folder / f"copy {number}.png").write_bytes(path.read_bytes())
     (folder / "damaged.png").write_bytes(path.read_bytes()[:60])
     return folder
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory, draw_text: Callable[[Path, str], None]) -> Path:
+    """Seventy-odd files, for runs that are killed again and again."""
+    return draw_pictures(tmp_path_factory.mktemp("pictures"), NUM_WITH_TEXT + NUM_PLAIN, draw_text)
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory, draw_text: Callable[[Path, str], None]) -> Path:
+    """A dozen and a half, for runs that are stopped once."""
+    return draw_pictures(tmp_path_factory.mktemp("few"), NUM_FEW_WITH_TEXT + NUM_FEW_PLAIN, draw_text)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted_few(few: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    command = Command(tmp_path_factory.mktemp("uninterrupted few") / "home")
+    command.run(*INDEX, few)
+    return visible_state(command.home)
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +144,7 @@ def test_nothing_is_left_to_do_afterwards(whole: Command, pictures: Path):
     assert report["complete"]
     assert {name: stage["done"] for name, stage in report["stages"].items()} == {
         "look": 0,
+        "compare": 0,
         "metadata": 0,
         "read": 0,
         "describe": 0,
@@ -149,31 +168,31 @@ def wait_for_outcomes(home: Path, at_least: int) -> None:
 
 
 def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(
-    smallsight: Command, pictures: Path, uninterrupted: dict[str, Any]
+    smallsight: Command, few: Path, uninterrupted_few: dict[str, Any]
 ):
-    process = smallsight.start(*INDEX, pictures)
-    wait_for_outcomes(smallsight.home, at_least=20)
+    process = smallsight.start(*INDEX, few)
+    wait_for_outcomes(smallsight.home, at_least=8)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "run the same command again" in err
     stopped = visible_state(smallsight.home)
     assert stopped["leases"] == []
-    assert 20 <= len(stopped["outcomes"]) < len(uninterrupted["outcomes"])
-    smallsight.run(*INDEX, pictures)
-    assert visible_state(smallsight.home) == uninterrupted
+    assert 8 <= len(stopped["outcomes"]) < len(uninterrupted_few["outcomes"])
+    smallsight.run(*INDEX, few)
+    assert visible_state(smallsight.home) == uninterrupted_few
 
 
 def test_a_second_run_at_the_same_time_is_refused_with_a_sentence(
-    smallsight: Command, pictures: Path, uninterrupted: dict[str, Any]
+    smallsight: Command, few: Path, uninterrupted_few: dict[str, Any]
 ):
-    first = smallsight.start(*INDEX, pictures)
+    first = smallsight.start(*INDEX, few)
     wait_for_outcomes(smallsight.home, at_least=1)
-    out, err = smallsight.run(*INDEX, pictures, code=6)
+    out, err = smallsight.run(*INDEX, few, code=6)
     assert f"indexed by process {first.pid}" in err
     assert out == ""
     found = smallsight.json("search", "monday", "--mode", "keyword")
     assert isinstance(found, list)  # searching goes on meanwhile
     first.communicate(timeout=300)
     assert first.returncode == 0
-    assert visible_state(smallsight.home) == uninterrupted
+    assert visible_state(smallsight.home) == uninterrupted_few

@@ -66,4 +66,4 @@ def test_no_foreign_combination_is_accepted(server: Server):
                 wrong.append((method, host, origin, site, status, may_read))
             num_accepted += status == 200
     assert wrong == []
-    assert num_accepted == 144
+    assert num_accepted == 288

@@ -186,14 +186,11 @@ def test_headers_that_two_servers_may_read_differently_are_refused(server: Serve
 @pytest.mark.parametrize(
     ("path", "known"),
     [
-        ("/chat/completions", CHAT),
-        ("/v1/chat/completions/", CHAT),
-        ("/v1//chat/completions", CHAT),
-        ("/v1/v1/chat/completions", CHAT),
-        ("/responses", RESPONSES),
-        ("/health/", "/health"),
+        ("/openai/v1/chat/completions", CHAT),
+        ("/completions/", CHAT),
+        ("/openai/v1/responses", RESPONSES),
         ("/v1/completions", None),
-        ("/api/chat", None),
+        ("/chat/api", None),
         ("//", None),
     ],
 )

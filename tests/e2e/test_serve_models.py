@@ -275,7 +275,9 @@ def test_control_tokens_of_a_client_are_text(server: Server):
 
 def test_models_are_listed_with_the_registered_ones(server: Server):
     listed = server.http.get("/v1/models").json()["data"]
-    assert {"test", *NAMES} <= {model["id"] for model in listed}
+    names = {model["id"] for model in listed}
+    assert set(NAMES) <= names
+    assert "test" not in names, "it is not the active model"
 
 
 def test_three_models_are_loaded_when_asked_for(server: Server):

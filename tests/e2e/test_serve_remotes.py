@@ -29,6 +29,7 @@ from tiny_smolvlm import SHAPES, make_checkpoint
 from .serving import Server, about, data_url, png, running
 
 REST_S = 1.0
+LONG_REST_S = 600.0  # longer than any test
 TRAINED = Path(__file__).resolve().parents[2] / "training" / "begun" / "model"
 
 
@@ -188,38 +189,51 @@ def die_in_the_middle_of_a_stream(pair: Pair, here: Server, model: str) -> dict[
     return events[-1]
 
 
-def test_dying_ends_the_stream_and_a_fallback_answers_until_the_circuit_closes_again(
-    pair: Pair, here: Server
-):
+def num_fallbacks(server: Server, name: str) -> float:
+    line = rf'smallsight_remote_requests_total\{{kind="fallback",model="{name}"\}} (\S+)'
+    found = re.search(line, server.http.get("/metrics").text)
+    return float(found[1]) if found is not None else 0.0
+
+
+def test_dying_ends_the_stream_and_a_fallback_answers_while_the_circuit_is_open(pair: Pair, here: Server):
     body = {"max_tokens": 8, "messages": about(data_url(png(2)))}
     assert pair.there.process.poll() is None
-    pair.point(failing=pair.remote, lonely=pair.alone)
+    pair.point(failing={**pair.remote, "rest_s": LONG_REST_S}, lonely=pair.alone)
     far = text(here.ask(model="failing", **body).json())
     near = here.ask(model="near", **body).json()
     assert text(near) != far
     last = die_in_the_middle_of_a_stream(pair, here, "failing")
     assert last["error"]["code"] == "remote_model"
     for _ in range(3):
-        told = here.ask(model="failing", **body)
-        assert told.status_code == 200, told.text
-        assert (text(told.json()), told.json()["model"]) == (text(near), "near")
+        told = here.ask(model="failing", **body).json()
+        assert (text(told), told["model"]) == (text(near), "near")
     assert circuit(here, "failing") == "open"
     assert streamed(here, model="failing", **body)[0] == text(near)
     refused = here.ask(model="lonely", **body)
     assert refused.status_code == 502
     assert refused.json()["error"]["code"] == "remote_model"
-    metrics = here.http.get("/metrics").text
-    assert 'smallsight_remote_circuit{model="failing",state="open"} 1.0' in metrics
-    assert re.search(r'smallsight_remote_requests_total\{kind="fallback",model="failing"\} 4\.0', metrics)
-    here.wait_until(lambda: circuit(here, "failing") == "half_open")
-    assert here.ask(model="failing", **body).json()["model"] == "near"  # the trial failed
-    assert circuit(here, "failing") == "open"
+    assert 'smallsight_remote_circuit{model="failing",state="open"} 1.0' in here.http.get("/metrics").text
+    assert num_fallbacks(here, "failing") == 4
+
+
+def test_a_failed_trial_opens_the_circuit_again_and_a_server_that_came_back_closes_it(
+    pair: Pair, here: Server
+):
+    body = {"max_tokens": 8, "messages": about(data_url(png(2)))}
+    assert pair.there.process.poll() is None
+    pair.point(trying=pair.remote)
+    far = text(here.ask(model="trying", **body).json())
+    pair.kill_there()
+    for _ in range(3):
+        assert here.ask(model="trying", **body).json()["model"] == "near"
+    here.wait_until(lambda: circuit(here, "trying") == "half_open")
+    assert here.ask(model="trying", **body).json()["model"] == "near"  # the trial failed
+    assert circuit(here, "trying") != "closed"
     assert pair.there.process.poll() is None, "started again"
-    here.wait_until(lambda: circuit(here, "failing") == "half_open")
-    again = here.ask(model="failing", **body).json()
-    assert (text(again), again["model"]) == (far, "failing")
-    assert circuit(here, "failing") == "closed"
-    assert here.ask(model="lonely", **body).status_code == 200
+    here.wait_until(lambda: circuit(here, "trying") == "half_open")
+    again = here.ask(model="trying", **body).json()
+    assert (text(again), again["model"]) == (far, "trying")
+    assert circuit(here, "trying") == "closed"
 
 
 def test_who_leaves_is_missed_there_too(pair: Pair, here: Server):

@@ -245,7 +245,7 @@ def test_listening_to_the_network_takes_a_key(tmp_path: Path):
         check=False,
     )
     assert done.returncode == 2
-    assert "error: Refusing to listen on 0.0.0.0 without an API key." in done.stderr
+    assert "error: Refusing to listen on 0.0.0.0 without an API key or a password." in done.stderr
     assert "smallsight keys add" in done.stderr
 
 

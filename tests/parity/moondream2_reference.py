@@ -162,8 +162,11 @@ class Moondream2:
             hidden = hidden + attended + self.feed_forward(f"{name}.mlp", normed)
         return hidden
 
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        return self.apply("text.lm_head", self.norm("text.post_ln", hidden))
+
     def likeliest(self, hidden: torch.Tensor) -> int:
-        return int(self.apply("text.lm_head", self.norm("text.post_ln", hidden[-1])).argmax())
+        return int(self.logits(hidden[-1]).argmax())
 
     def begin(self, image: Image.Image, asked: list[int]) -> torch.Tensor:
         first = self.embed([self.tokens["bos_id"]])
@@ -180,11 +183,18 @@ class Moondream2:
     def likeliest_along(self, image: Image.Image, kind: str, words: str, said: list[int]) -> list[int]:
         """The likeliest token at each place of an answer, given the ones before it.
 
-        They are the answer itself where that is the greedy one. No token sees those after it, so one pass is
-        enough.
+        They are the answer itself where that is the greedy one.
+        """
+        return self.distributions_along(image, kind, words, said).argmax(-1).tolist()
+
+    @torch.no_grad()
+    def distributions_along(self, image: Image.Image, kind: str, words: str, said: list[int]) -> torch.Tensor:
+        """The logarithms of the probabilities before each token of an answer, [tokens, vocabulary].
+
+        No token sees those after it, so one pass is enough.
         """
         hidden = self.think(torch.cat([self.begin(image, self.asked(kind, words)), self.embed(said[:-1])]))
-        return [self.likeliest(hidden[:stop]) for stop in range(len(hidden) - len(said) + 1, len(hidden) + 1)]
+        return torch.stack([self.logits(one) for one in hidden[-len(said) :]]).log_softmax(-1)
 
     # ------------------------------------------------------------------------------------------- the places
 

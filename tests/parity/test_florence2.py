@@ -101,6 +101,14 @@ class Both:
             rows = self.model.generate(**joined, **forced, do_sample=False, **options).tolist()
         return [row[: row.index(2, 1) + 1] for row in rows]
 
+    def distributions(self, inputs, said):
+        """The logarithms of the probabilities before each token of an answer, [tokens, vocabulary]."""
+        import torch
+
+        with torch.no_grad():
+            logits = self.model(**inputs, decoder_input_ids=torch.tensor([[2, *said[:-1]]])).logits
+        return logits[0].double().log_softmax(-1).numpy()
+
     def remember(self, prompt, image):
         asked = self.processor.prepare(prompt, image).prepared
         pixels = self.processor.normalise(asked.tiles[0].pixels_HWC)
@@ -176,14 +184,29 @@ def test_control_tokens_that_a_person_writes_are_characters(both):
     assert ids["<loc_7>"] in text
 
 
-def test_a_loaded_model_answers_as_the_reference_generates(both, tmp_path):
+@pytest.fixture(scope="module")
+def loaded(both, tmp_path_factory):
     import smallsight
     from smallsight.settings import Settings
 
     folder = both.model.config._name_or_path  # noqa: SLF001 - the reference has no public way
+    settings = Settings(home=tmp_path_factory.mktemp("home"))
+    with smallsight.load(folder, precision="fp32", settings=settings) as model:
+        yield model
+
+
+def test_a_loaded_model_answers_as_the_reference_generates(both, loaded):
     options = {"num_beams": 3, "no_repeat_ngram_size": 3, "max_new_tokens": 12, "early_stopping": True}
-    with smallsight.load(folder, precision="fp32", settings=Settings(home=tmp_path)) as model:
-        for prompt, image in zip(PROMPTS, PICTURES * 3, strict=False):
-            (expected,) = both.generate([both.reference_inputs(prompt, image)], **options)
-            answer = model.ask(image, prompt, max_tokens=12)
-            assert [2, *answer.token_ids] == expected
+    for prompt, image in zip(PROMPTS, PICTURES * 3, strict=False):
+        (expected,) = both.generate([both.reference_inputs(prompt, image)], **options)
+        answer = loaded.ask(image, prompt, max_tokens=12)
+        assert [2, *answer.token_ids] == expected
+
+
+def test_scores_are_the_references_over_the_whole_vocabulary(both, loaded):
+    for prompt, image in list(zip(PROMPTS, PICTURES * 3, strict=False))[::4]:
+        inputs = both.reference_inputs(prompt, image)
+        for answer in (loaded.ask(image, prompt, max_tokens=12).token_ids, "a cat<loc_5><loc_999> and"):
+            scores = loaded.score(image, prompt, answer)
+            expected = both.distributions(inputs, list(scores.token_ids))
+            np.testing.assert_allclose(scores.log_distributions, expected, atol=1e-3)

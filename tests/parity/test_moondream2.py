@@ -1,5 +1,5 @@
-"""moondream2 against a plain torch implementation on tiny random checkpoints: tokens and places equal in
-fp32.
+"""moondream2 against a plain torch implementation on tiny random checkpoints: tokens, scores and places equal
+in fp32.
 """
 
 from __future__ import annotations
@@ -82,6 +82,11 @@ def ask(model, image, kind, words, **options):
     return model.ask(image, words, detail="high", **options)
 
 
+def may_end_at_once(reference):
+    """Return a bias that is too small for any effect but one: an answer may end at its first token."""
+    return {reference.tokens["eos_id"]: 1e-9}
+
+
 def is_greedy(answer, reference, image, kind, words, max_tokens):
     """Whether an answer ends where it must, and has the likeliest token at each place."""
     said = list(answer.token_ids)
@@ -96,7 +101,8 @@ def test_greedy_tokens_are_the_references(shape, root):
     different, answers = [], {}
     for name, image in PICTURES.items():
         for kind, words in PROMPTS:
-            answer = ask(model, image, kind, words, max_tokens=MAX_TOKENS)
+            may_end = may_end_at_once(reference)
+            answer = ask(model, image, kind, words, max_tokens=MAX_TOKENS, logit_bias=may_end)
             if not is_greedy(answer, reference, image, kind, words, MAX_TOKENS):
                 different.append((name, kind, words))
             answers.setdefault((kind, words), set()).add(answer.token_ids)
@@ -146,10 +152,23 @@ def test_answers_end_where_the_references_do(root):
     model, reference = both(ENDING, root)
     lengths = set()
     for image in PICTURES.values():
-        answer = ask(model, image, "query", "And now?", max_tokens=60)
+        may_end = may_end_at_once(reference)
+        answer = ask(model, image, "query", "And now?", max_tokens=60, logit_bias=may_end)
         assert is_greedy(answer, reference, image, "query", "And now?", 60)
         lengths.add(len(answer.token_ids))
     assert len(lengths) > 2
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+def test_scores_are_the_references_over_the_whole_vocabulary(shape, root):
+    model, reference = both(shape, root)
+    for name, (kind, words) in (("wide", PROMPTS[0]), ("tall", PROMPTS[2]), ("grey", PROMPTS[3])):
+        image = PICTURES[name]
+        own = ask(model, image, kind, words, max_tokens=MAX_TOKENS).token_ids
+        for answer in (own, "A cat sits."):
+            scores = model.score(image, None if kind == "caption" else words, answer, detail="high")
+            expected = reference.distributions_along(image, kind, words, list(scores.token_ids))
+            np.testing.assert_allclose(scores.log_distributions, expected, atol=1e-3)
 
 
 def test_enough_combinations_are_compared():

@@ -1,4 +1,4 @@
-"""SmolVLM against transformers on tiny random checkpoints: inputs equal, and greedy tokens equal in fp32."""
+"""SmolVLM against transformers on tiny random checkpoints: inputs, greedy tokens and scores equal in fp32."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ from smallsight.engine.loading import load_engine
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.families.messages import Detail, Message, PicturePart, TextPart
 from smallsight.families.smolvlm.processor import SmolVLMProcessor
-from smallsight.quant.scheme import SCHEMES
+from smallsight.graph.compiled import computes_in_bf16
+from smallsight.model.vision_language_model import VisionLanguageModel
+from smallsight.quant.grouped import dequantize_groups
+from smallsight.quant.scheme import SCHEMES, Module
 from tiny_smolvlm import CHAT_TEMPLATE, SHAPES, make_checkpoint
 
 MAX_TOKENS = 10
@@ -122,17 +125,25 @@ class Reference:
     def agrees(self, inputs, said):
         """Whether an answer ends where it must, and has the likeliest token at each place: is the greedy one.
 
-        No token sees those after it, so one pass over the answer is enough. It is apart from the pass over
-        the prompt, since a random model also says "<image>".
+        No token sees those after it, so one pass over the answer is enough.
         """
         end = self.processor.tokenizer.eos_token_id
         ends = [index for index, token in enumerate(said) if token == end]
         if ends != [len(said) - 1] if ends else len(said) != MAX_TOKENS:
             return False
+        return self.distributions(inputs, said).argmax(-1).tolist() == said
+
+    @torch.no_grad()
+    def distributions(self, inputs, said):
+        """The logarithms of the probabilities before each token of an answer, [tokens, vocabulary].
+
+        The pass over the answer is apart from the one over the prompt, since a random model also says
+        "<image>".
+        """
         asked = self.model(**inputs, use_cache=True, logits_to_keep=1)
         along = self.model(input_ids=torch.tensor([said]), past_key_values=asked.past_key_values)
         logits = torch.cat([asked.logits, along.logits[:, :-1]], dim=1)
-        return logits[0].argmax(-1).tolist() == said
+        return logits[0].double().log_softmax(-1)
 
 
 @functools.cache
@@ -145,6 +156,10 @@ def checkpoint(name, root):
 @pytest.fixture(scope="session")
 def root(tmp_path_factory):
     return tmp_path_factory.mktemp("smolvlm")
+
+
+def open_model(directory, precision):
+    return VisionLanguageModel.load(directory, family="smolvlm", name="tiny", precision=precision, threads=1)
 
 
 def messages_of(turns, pictures):
@@ -173,6 +188,55 @@ def test_inputs_and_greedy_tokens_are_the_references(shape, root):
             if not reference.agrees(expected, [choice.token_id for choice in outcome.choices]):
                 different.append(name)
     assert different == []
+
+
+def rounded_as(model, scheme):
+    """Round every linear layer of the reference as a scheme does."""
+    for name, layer in model.named_modules():
+        if isinstance(layer, torch.nn.Linear):
+            module = Module.HEAD if name.endswith("lm_head") else Module.TEXT
+            layer.weight.data = torch.from_numpy(
+                dequantize_groups(scheme.store(layer.weight.numpy(), module))
+            )
+    return model
+
+
+def divergence(base, variant):
+    """The mean Kullback-Leibler divergence of two answers' distributions, given as logarithms."""
+    return float((np.exp(base) * (base - variant)).sum(axis=-1).mean())
+
+
+@pytest.mark.parametrize("shape", [SHAPES[0], SHAPES[1], SHAPES[3]], ids=lambda shape: shape.name)
+def test_scores_are_the_references_over_the_whole_vocabulary(shape, root):
+    directory, reference = checkpoint(shape.name, root)
+    with open_model(directory, "fp32") as model:
+        for picture, question in zip(("wide", "large", "grey"), (None, *QUESTIONS), strict=True):
+            shown = PICTURES[picture]
+            inputs = reference.inputs([("user", 1, question or QUESTIONS[0])], [shown])
+            own = model.ask(shown, question or QUESTIONS[0], max_tokens=MAX_TOKENS, detail="high").token_ids
+            for answer in (own, "A cat sits <image>."):
+                scores = model.score(shown, question, answer, detail="high")
+                expected = reference.distributions(inputs, list(scores.token_ids)).numpy()
+                np.testing.assert_allclose(scores.log_distributions, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_the_divergence_of_a_variant_is_the_references(precision, root):
+    """transformers computes it from the same folder, its weights rounded in the same way."""
+    directory, reference = checkpoint(SHAPES[0].name, root)
+    rounded = Reference(directory, SHAPES[0])
+    with torch.no_grad():
+        rounded_as(rounded.model, SCHEMES[precision])
+    shown = PICTURES["square"]
+    inputs = reference.inputs([("user", 1, QUESTIONS[1])], [shown])
+    with open_model(directory, "fp32") as base, open_model(directory, precision) as variant:
+        answer = base.ask(shown, QUESTIONS[1], max_tokens=MAX_TOKENS, detail="high").token_ids
+        scores = [model.score(shown, QUESTIONS[1], answer, detail="high") for model in (base, variant)]
+    own = divergence(*(one.log_distributions.astype(np.float64) for one in scores))
+    expected = divergence(*(one.distributions(inputs, list(answer)).numpy() for one in (reference, rounded)))
+    assert expected > 1e-4
+    # What quantised weights are multiplied by is bfloat16 where there are instructions for it.
+    assert own == pytest.approx(expected, **({"abs": 1e-3} if computes_in_bf16() else {"rel": 1e-3}))
 
 
 def test_enough_combinations_are_compared():

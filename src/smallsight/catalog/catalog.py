@@ -73,13 +73,18 @@ def _nearest(name: str, known_names: Iterable[str]) -> list[str]:
 
 def unknown_model(name: str, known_names: list[str]) -> UnknownModelError:
     """Return the error for an unknown name, with up to three similar names as its hint."""
-    by_folded = {known.casefold(): known for known in known_names}
-    near = _nearest(name.strip().casefold(), by_folded)
+    near = nearest_names(name, known_names)
     if near:
-        hint = f"did you mean {', '.join(by_folded[n] for n in near)}?"
+        hint = f"did you mean {', '.join(near)}?"
     else:
         hint = "`smallsight models` lists the known models; `smallsight models add DIR` registers a folder."
     return UnknownModelError(f"There is no model called {name!r}.", hint=hint)
+
+
+def nearest_names(name: str, known_names: list[str]) -> list[str]:
+    """Return up to three of the names that are similar to one that is not among them."""
+    by_folded = {known.casefold(): known for known in known_names}
+    return [by_folded[near] for near in _nearest(name.strip().casefold(), by_folded)]
 
 
 @cache

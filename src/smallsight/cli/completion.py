@@ -9,6 +9,11 @@ from collections.abc import Callable, Iterable
 from functools import wraps
 
 _MAX_OFFERED = 200
+_FILTERS = (
+    *("tag:", "folder:", "before:", "after:", "on:", "on:today", "on:yesterday", "year:", "camera:"),
+    *("kind:photo", "kind:picture", "kind:animation", "kind:document"),
+    *("is:described", "is:undescribed", "is:tagged", "is:untagged", "has:text"),
+)
 
 
 def _quietly(offer: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
@@ -36,7 +41,7 @@ def model_names() -> Iterable[str]:
     known = [entry.name for entry in load_catalog().entries]
     return [
         *known,
-        *(model.name for model in RegisteredModels(settings.models_path).all()),
+        *RegisteredModels(settings.models_path).names(),
         *settings.remotes,
     ]
 
@@ -68,6 +73,17 @@ def folder_paths() -> Iterable[str]:
 
 
 @_quietly
+def camera_names() -> Iterable[str]:
+    """Offer the cameras of the library, the most used first."""
+    from smallsight.library.cameras import list_cameras
+    from smallsight.services.application import Application
+    from smallsight.settings import load_settings
+
+    with Application(load_settings(), for_writing=False) as application:
+        return [one.name for one in list_cameras(application.database)]
+
+
+@_quietly
 def key_names() -> Iterable[str]:
     """Offer the names of the server's keys."""
     from smallsight.http.api_keys import ApiKeys
@@ -82,7 +98,9 @@ def search_filters(incomplete: str) -> list[str]:
         return [_filter("tag", name) for name in tag_names(incomplete.removeprefix("tag:"))]
     if incomplete.startswith("folder:"):
         return [_filter("folder", path) for path in folder_paths(incomplete.removeprefix("folder:"))]
-    return [name for name in ("tag:", "folder:") if incomplete and name.startswith(incomplete)]
+    if incomplete.startswith("camera:"):
+        return [_filter("camera", name) for name in camera_names(incomplete.removeprefix("camera:"))]
+    return [name for name in _FILTERS if incomplete and name.startswith(incomplete)]
 
 
 def _filter(name: str, value: str) -> str:

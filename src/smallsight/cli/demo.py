@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from smallsight.cli.flags import JsonFlag, QuietFlag
 from smallsight.cli.index import (
     CommandProgress,
     note_missing_parts,
@@ -16,8 +17,8 @@ from smallsight.cli.index import (
     report_as_data,
     stop_on_interrupt,
 )
-from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
-from smallsight.cli.search import hit_as_data, print_hit
+from smallsight.cli.output import Output, get_output
+from smallsight.cli.searching import hit_as_data, print_hit
 from smallsight.policy.shown_text import on_one_line
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ def demo(
     from smallsight.cli.demonstration import (
         demo_settings,
         invented_queries,
-        shipped_pictures,
         shipped_queries,
     )
+    from smallsight.services.example_pictures import shipped_pictures
     from smallsight.services.indexing import IndexingApplication
     from smallsight.settings import load_settings
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from smallsight.errors import PictureNotFoundError
 from smallsight.library.database import Database
 from smallsight.library.schema import content, picture
 from smallsight.library.search.searcher import Mode, Searcher
@@ -18,8 +17,6 @@ from smallsight.library.search.tokens import tokenize
 from smallsight.services.describing import SHIPPED_MODEL
 from smallsight.settings import Settings
 
-_PACKAGE = Path(__file__).parent.parent
-_ROOTS = (_PACKAGE / "demo", _PACKAGE.parent.parent / "examples")  # in a wheel, in a checkout
 _MANIFESTS = ("pictures.json", "stickers.json")
 _GENERAL_QUERIES = (
     "exhausted on a weekday",
@@ -39,20 +36,6 @@ class DemoQuery:
     kind: str  # keyword | semantic | misspelt | drawn
     text: str
     mode: Mode
-
-
-def shipped_pictures() -> tuple[Path, Path]:
-    """Return the folders of example pictures and of stickers, which share a parent.
-
-    Raises PictureNotFoundError in an installation without them.
-    """
-    for root in _ROOTS:
-        if (root / "pictures").is_dir() and (root / "stickers").is_dir():
-            return root / "pictures", root / "stickers"
-    raise PictureNotFoundError(
-        "The example pictures are not part of this installation.",
-        hint="name a folder of your own: `smallsight demo --pictures FOLDER`.",
-    )
 
 
 def demo_settings(settings: Settings, pictures: Path, *, is_own: bool) -> Settings:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from smallsight.cli.completion import model_names
-from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
+from smallsight.cli.flags import JsonFlag, QuietFlag
+from smallsight.cli.output import Output, get_output
 from smallsight.errors import SettingsError, StorageError
 from smallsight.policy.shown_text import in_lines, on_one_line
 

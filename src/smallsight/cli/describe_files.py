@@ -160,7 +160,14 @@ def _described(
             bar.update(total=len(job.files) - tally.skipped)
         return False
 
-    described = describe_files(job.model, job.files, job.options, job.settings.limits, is_wanted)
+    described = describe_files(
+        job.model,
+        job.files,
+        job.options,
+        job.settings.limits,
+        is_wanted,
+        with_words=job.is_lines or job.lines_path is not None,
+    )
     with closing(described), remembered_interrupts() as pressed:
         for one in described:
             yield one
@@ -209,7 +216,14 @@ def _request(job: Job) -> dict[str, Any]:
 
 
 def _as_line(one: DescribedFile) -> dict[str, Any]:
-    return _as_data(one) | {"sha256": one.sha256}
+    from smallsight.library.local_time import iso_text
+
+    taken = None if one.words is None else one.words.taken
+    facts = {
+        "taken": None if taken is None else iso_text(taken.wall_s, 0 if taken.is_utc else taken.offset_min),
+        "camera": None if one.words is None else one.words.camera,
+    }
+    return _as_data(one) | {"sha256": one.sha256} | facts
 
 
 def _as_data(one: DescribedFile) -> dict[str, Any]:

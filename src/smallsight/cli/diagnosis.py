@@ -25,6 +25,9 @@ from smallsight.cli.units import counted
 from smallsight.engine.openvino.weight_store import probe_usual_shapes
 from smallsight.errors import SmallsightError
 from smallsight.graph.known_bands import batch_independence
+from smallsight.http.api_keys import ApiKeys
+from smallsight.http.foreign_pages import is_loopback
+from smallsight.http.page_password import PagePassword, password_path
 from smallsight.inventory.listing import Fit, ModelService
 from smallsight.library.database import Database
 from smallsight.library.library import Library
@@ -90,6 +93,7 @@ def examine() -> Iterator[CheckResult]:
         ("GPU", _accelerators),
         ("disk", lambda: _disk(settings.home)),
         ("privacy", lambda: _privacy(settings)),
+        ("access", lambda: _access(settings)),
         ("SQLite", _sqlite),
         ("text in pictures", _text_reading),
         ("search by meaning", lambda: _text_model(settings)),
@@ -219,6 +223,24 @@ def _privacy(settings: Settings) -> CheckResult:
             f"run `chmod -R go= {settings.home}`",
         )
     return CheckResult("privacy", Severity.GOOD, "only this user can read the library")
+
+
+def _access(settings: Settings) -> CheckResult:
+    """Check that a server which other machines can reach has a password for its pages."""
+    server = settings.server
+    is_reachable = not is_loopback(server.host) or server.behind_proxy or bool(server.allowed_hosts)
+    if PagePassword(password_path(settings.home)).is_on:
+        return CheckResult("access", Severity.GOOD, "the pages need a password")
+    if not is_reachable:
+        return CheckResult("access", Severity.GOOD, "only this machine can reach the server")
+    has_keys = bool(ApiKeys(settings.api_keys_path).all())
+    lacking = "no password, so its pages are closed" if has_keys else "neither a password nor a key"
+    return CheckResult(
+        "access",
+        Severity.NOTE,
+        f"other machines can reach the server, which has {lacking}",
+        "run `smallsight password`",
+    )
 
 
 def _sqlite() -> CheckResult:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
+from smallsight.cli.flags import JsonFlag, QuietFlag
+from smallsight.cli.output import Output, get_output
 from smallsight.policy.shown_text import on_one_line
 
 if TYPE_CHECKING:

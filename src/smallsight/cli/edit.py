@@ -11,7 +11,8 @@ import typer
 
 from smallsight.cli.completion import tag_names
 from smallsight.cli.confirmation import YesFlag, can_ask, confirm
-from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
+from smallsight.cli.flags import JsonFlag, QuietFlag
+from smallsight.cli.output import Output, get_output
 from smallsight.cli.picture import report_details
 from smallsight.cli.units import counted
 from smallsight.errors import NotInLibraryError, SettingsError, SmallsightError

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from smallsight.cli.completion import search_filters
-from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
-from smallsight.cli.search import as_query
+from smallsight.cli.flags import JsonFlag, QuietFlag, SortOption
+from smallsight.cli.output import Output, get_output
+from smallsight.cli.searching import as_query
 from smallsight.cli.units import counted
 from smallsight.errors import SettingsError
 from smallsight.policy.shown_text import on_one_line
@@ -41,6 +42,9 @@ _OutPath = Annotated[
     Path | None,
     typer.Option("--out", help="The new file, or the folder for sidecars.", metavar="PATH"),
 ]
+_PlacesFlag = Annotated[
+    bool, typer.Option("--places", help="Write also where pictures were taken (not into sidecars).")
+]
 
 
 def export(
@@ -58,12 +62,15 @@ def export(
     limit: Annotated[
         int | None, typer.Option("--limit", "-n", min=1, help="Maximum pictures; default: all.")
     ] = None,
+    sort: SortOption = "relevance",
+    places: _PlacesFlag = False,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
     """Write what the library knows to a file, or as sidecars beside the pictures."""
     from smallsight.library.exporting.record import WordsBy
     from smallsight.library.search.searcher import Mode
+    from smallsight.library.search.text_index import Sort
     from smallsight.services.application import Application
     from smallsight.services.exporting import Exporter, ExportFormat, ExportRequest
     from smallsight.settings import load_settings
@@ -80,6 +87,8 @@ def export(
         by=WordsBy(by),
         out=out_path,
         overwrite=overwrite,
+        sort=Sort(sort),
+        places=places,
     )
     with Application(load_settings(), for_writing=False) as application:
         exporter = Exporter(application, request)

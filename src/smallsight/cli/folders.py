@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from smallsight.cli.completion import folder_paths
-from smallsight.cli.output import JsonFlag, QuietFlag, get_output
+from smallsight.cli.flags import JsonFlag, QuietFlag
+from smallsight.cli.output import get_output
 from smallsight.policy.shown_text import on_one_line
 
 app = typer.Typer(help="List, add or forget the folders of the library.", invoke_without_command=True)
@@ -28,10 +29,10 @@ def list_folders(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     from smallsight.cli.table import Column, ListRow, print_table
     from smallsight.cli.units import moment_text
     from smallsight.services.application import Application
-    from smallsight.settings import load_settings
+    from smallsight.settings_snapshot import load_library_settings
 
     out = get_output(json=json, quiet=quiet)
-    with Application(load_settings(), for_writing=False) as application:
+    with Application(load_library_settings(), for_writing=False) as application:
         summaries = application.library.folders()
     if out.json:
         out.emit(

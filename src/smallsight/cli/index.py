@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from smallsight.cli.completion import model_names
-from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
+from smallsight.cli.flags import JsonFlag, QuietFlag
+from smallsight.cli.output import Output, get_output
 from smallsight.cli.progress_report import ProgressBar
 from smallsight.errors import FolderMissingError, SettingsError, SmallsightError
 from smallsight.media.file_kinds import FileKind

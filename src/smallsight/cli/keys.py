@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from smallsight.cli.completion import key_names
-from smallsight.cli.output import JsonFlag, QuietFlag, get_output
+from smallsight.cli.flags import JsonFlag, QuietFlag
+from smallsight.cli.output import get_output
 from smallsight.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -55,21 +56,23 @@ def add(
     scope: Annotated[
         list[str] | None,
         typer.Option(
-            "--scope", help="What it allows: use (ask models) or monitor (health, metrics); default: both."
+            "--scope",
+            help="What it allows: use (ask models, read the library), monitor (health, metrics), "
+            "edit (change tags over MCP); default: use and monitor.",
         ),
     ] = None,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
     """Create a key and print it; it is not shown again."""
-    from smallsight.http.api_keys import Scope
+    from smallsight.http.api_keys import DEFAULT_SCOPES, Scope
 
     output = get_output(json=json, quiet=quiet)
     try:
-        scopes = frozenset(map(Scope, scope or list(Scope)))
+        scopes = frozenset(map(Scope, scope)) if scope else DEFAULT_SCOPES
     except ValueError as error:
         unknown = next(one for one in scope or () if one not in set(Scope))
-        raise SettingsError(f"--scope cannot be {unknown!r}.", hint=f"use {' or '.join(Scope)}.") from error
+        raise SettingsError(f"--scope cannot be {unknown!r}.", hint=f"use {', '.join(Scope)}.") from error
     key = _keys().add(name, scopes)
     if output.json:
         output.emit({"name": name, "scopes": sorted(scopes), "key": key})

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from smallsight.cli.output import JsonFlag, QuietFlag, get_output
+from smallsight.cli.flags import JsonFlag, QuietFlag
+from smallsight.cli.output import get_output
 from smallsight.errors import LibraryDamagedError
 from smallsight.policy.shown_text import on_one_line
 

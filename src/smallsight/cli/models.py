@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from smallsight.cli.completion import model_names
-from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
+from smallsight.cli.flags import JsonFlag, QuietFlag
+from smallsight.cli.model_variants import add_variant
+from smallsight.cli.output import Output, get_output
 from smallsight.policy.shown_text import on_one_line
 
 if TYPE_CHECKING:
     from rich.text import Text
 
     from smallsight.inventory.listing import ModelService, ModelStatus
+    from smallsight.services.model_verdicts import ModelVerdicts
     from smallsight.settings import Settings
 
 app = typer.Typer(help="List the models, fetch their files, or use your own.", invoke_without_command=True)
+app.command()(add_variant)
 
 ModelName = Annotated[
     str,
@@ -36,25 +40,30 @@ def models(context: typer.Context, json: JsonFlag = False, quiet: QuietFlag = Fa
 @app.command("list")
 def list_models(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     """List every model with its size, its memory, and whether its files are here."""
+    from smallsight.cli.model_details import as_json
     from smallsight.cli.remotes import print_remotes, remote_as_json
     from smallsight.graph.known_bands import batch_independence
+    from smallsight.services.model_verdicts import ModelVerdicts
 
     output = get_output(json=json, quiet=quiet)
     settings = _settings()
     remotes = settings.remotes
     service = _service(settings)
     statuses = service.list()
+    verdicts = ModelVerdicts.here(settings)
     if output.json:
         independent = batch_independence(settings.prepared_dir)
         output.emit(
             {
                 "machine_memory_bytes": service.memory_bytes,
-                "models": [as_json(status, independent) for status in statuses],
+                "models": [
+                    as_json(status, independent, verdicts.of_name(status.name)) for status in statuses
+                ],
                 "remotes": [remote_as_json(name, remote) for name, remote in sorted(remotes.items())],
             }
         )
         return
-    _print_models(output, statuses)
+    _print_models(output, statuses, verdicts)
     if remotes:
         output.console.print()
         print_remotes(output, remotes)
@@ -65,10 +74,12 @@ def list_models(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
 @app.command()
 def show(name: ModelName, json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     """Show everything about one model."""
+    from smallsight.cli.model_details import as_json, model_details
     from smallsight.cli.remotes import remote_as_json, remote_details
     from smallsight.cli.table import print_details
     from smallsight.graph.known_bands import batch_independence
     from smallsight.inventory.names import LISTED, KnownRemote, Names
+    from smallsight.services.model_verdicts import ModelVerdicts
 
     output = get_output(json=json, quiet=quiet)
     settings = _settings()
@@ -81,10 +92,11 @@ def show(name: ModelName, json: JsonFlag = False, quiet: QuietFlag = False) -> N
         return
     status = _service(settings).show(name)
     independent = batch_independence(settings.prepared_dir)
+    verdict = ModelVerdicts.here(settings).of_name(status.name)
     if output.json:
-        output.emit(as_json(status, independent))
+        output.emit(as_json(status, independent, verdict))
         return
-    print_details(output, _details(status, independent))
+    print_details(output, model_details(status, independent, verdict))
 
 
 @app.command()
@@ -162,7 +174,7 @@ def remove(
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Delete a pulled model's files, or unregister a folder without deleting it."""
+    """Delete a pulled model's files, or unregister a folder or variant without deleting files."""
     from smallsight.catalog.files import Source
     from smallsight.cli.units import file_size_text
 
@@ -175,64 +187,15 @@ def remove(
         _confirm(f"Delete {removal.directory}, {file_size_text(removal.frees_bytes)}{others}?")
     freed_bytes = service.remove(removal)
     if output.json:
-        output.emit({"name": removal.name, "directory": str(removal.directory), "freed_bytes": freed_bytes})
+        directory = None if removal.directory is None else str(removal.directory)
+        output.emit({"name": removal.name, "directory": directory, "freed_bytes": freed_bytes})
         return
-    outcome = (
-        f"deleted, {file_size_text(freed_bytes)} freed"
-        if deletes
-        else "unregistered, the folder is untouched"
-    )
+    outcome = "variant removed, its base is untouched"
+    if removal.directory is not None:
+        outcome = "unregistered, the folder is untouched"
+    if deletes:
+        outcome = f"deleted, {file_size_text(freed_bytes)} freed"
     output.console.print(f"{removal.name}: {outcome}", markup=False)
-
-
-_BATCHES = {
-    True: "a greedy answer is the same alone and in any batch, as measured on this processor",
-    False: "on this processor a greedy answer may depend on the other requests in its batch",
-    None: "not measured on this processor yet; loading a model or `smallsight doctor` measures it",
-}
-
-
-def as_json(status: ModelStatus, independent: bool | None) -> dict[str, Any]:
-    """Return a model's status as the documented JSON object."""
-    entry, files = status.entry, status.files
-    data: dict[str, Any] = {
-        "name": status.name,
-        "family": status.family,
-        "parameters": status.parameters,
-        "memory_bytes": {precision.value: size for precision, size in status.memory_bytes.items()},
-        "running_bytes": status.running_bytes,
-        "fit": status.fit.value,
-        "batch_independent": independent,
-        "files": None,
-        "problem": status.problem,
-    }
-    if files is not None:
-        data["files"] = {
-            "directory": str(files.directory),
-            "source": files.source.value,
-            "size_bytes": files.size_bytes,
-            "commit": files.commit,
-        }
-    if entry is not None:
-        data |= {
-            "id": entry.id,
-            "base": entry.base,
-            "repository": entry.repository,
-            "revision": entry.revision if entry.repository else None,
-            "download_bytes": status.download_bytes,
-            "licence": {"spdx": entry.licence.spdx, "url": entry.licence.url},
-            "summary": entry.summary,
-            "good_at": entry.good_at,
-            "hardware": entry.hardware,
-            "badges": list(entry.badges),
-            "modalities": [modality.value for modality in entry.modalities],
-            "default_prompt": entry.default_prompt,
-            "verdict": entry.verdict.value,
-            "available_in": entry.available_in,
-            "video_available_in": entry.video_available_in,
-            "is_runnable": entry.is_runnable,
-        }
-    return data
 
 
 def _settings() -> Settings:
@@ -261,9 +224,11 @@ def _confirm(question: str) -> None:
         raise typer.Exit(0)
 
 
-def _print_models(output: Output, statuses: tuple[ModelStatus, ...]) -> None:
+def _print_models(output: Output, statuses: tuple[ModelStatus, ...], verdicts: ModelVerdicts) -> None:
     from rich.text import Text
 
+    from smallsight.catalog.entry import Verdict
+    from smallsight.cli.model_details import verdict_text
     from smallsight.cli.table import Column, ListRow, print_table
     from smallsight.cli.units import count_text
 
@@ -276,11 +241,15 @@ def _print_models(output: Output, statuses: tuple[ModelStatus, ...]) -> None:
     )
     rows = []
     for status in statuses:
-        is_base = status.entry is not None and status.entry.base is None
         size = "" if status.parameters is None else count_text(status.parameters)
         name = Text(on_one_line(status.name), style="bold")
         cells = (name, size, _memory_cell(status), _files_cell(status), _runs_cell(status))
-        rows.append(ListRow(cells, status.entry.summary if is_base and status.entry is not None else None))
+        is_base = status.entry is not None and status.entry.base is None
+        notes = [status.entry.summary] if is_base and status.entry is not None else []
+        verdict = verdicts.of_name(status.name)
+        if verdict.verdict is not Verdict.NOT_MEASURED:
+            notes.append(verdict_text(verdict))
+        rows.append(ListRow(cells, "; ".join(notes) or None))
     print_table(output, columns, rows)
 
 
@@ -307,6 +276,8 @@ def _files_cell(status: ModelStatus) -> Text:
     if status.problem is not None:
         return Text("broken", style="red")
     if status.files is not None:
+        if status.variant is not None:
+            return Text("variant", style="green")
         return Text("folder" if status.files.source is Source.DIRECTORY else "here", style="green")
     if status.download_bytes is not None:
         return Text(f"get {file_size_text(status.download_bytes)}", style="dim")
@@ -333,57 +304,3 @@ def _footnotes(statuses: tuple[ModelStatus, ...], memory_bytes: int) -> list[str
         lines.append(f"** too large for this machine's {memory_text(memory_bytes)}.")
     lines.append("`smallsight models show NAME` shows details, `smallsight models pull NAME` fetches one.")
     return lines
-
-
-def _details(status: ModelStatus, independent: bool | None) -> list[tuple[str, str | Text]]:
-    from rich.text import Text
-
-    rows = [*_about(status), *_sizes(status), ("Batches", _BATCHES[independent]), *_file_rows(status)]
-    return [("Model", Text(on_one_line(status.name), style="bold")), *rows]
-
-
-def _about(status: ModelStatus) -> list[tuple[str, str]]:
-    entry = status.entry
-    if entry is None:
-        return [("Family", status.family)]
-    rows = [("Summary", entry.summary), ("Good at", entry.good_at), ("Hardware", entry.hardware)]
-    rows += [("Licence", f"{entry.licence.spdx}  {entry.licence.url}"), ("Badges", ", ".join(entry.badges))]
-    rows += [("Input", " and ".join(modality.value for modality in entry.modalities))]
-    rows += [("Prompt", entry.default_prompt), ("Verdict", entry.verdict.value)]
-    runs = "in this release" if entry.is_runnable else f"from Smallsight {entry.available_in}"
-    if entry.video_available_in is not None:
-        runs += f", video from {entry.video_available_in}"
-    rows.append(("Runs", runs))
-    return [(label, value) for label, value in rows if value]
-
-
-def _sizes(status: ModelStatus) -> list[tuple[str, str]]:
-    from smallsight.cli.units import memory_text
-
-    rows = [] if status.parameters is None else [("Parameters", f"{status.parameters:,}")]
-    if status.memory_bytes:
-        listed = (f"{memory_text(size)} in {p.value}" for p, size in status.memory_bytes.items())
-        rows.append(("Weights", ", ".join(listed)))
-    if status.running_bytes:
-        rows.append(("This machine", f"{status.fit.value}, needs about {memory_text(status.running_bytes)}"))
-    return rows
-
-
-def _file_rows(status: ModelStatus) -> list[tuple[str, str]]:
-    from smallsight.cli.units import file_size_text
-
-    rows: list[tuple[str, str]] = []
-    entry, files = status.entry, status.files
-    if entry is not None and entry.repository is not None:
-        rows.append(("Repository", f"{entry.repository} at {entry.revision}"))
-    if files is not None:
-        rows.append(
-            ("Files", f"{files.directory} ({files.source.value}, {file_size_text(files.size_bytes)})")
-        )
-        if files.commit is not None:
-            rows.append(("Commit", files.commit))
-    elif status.download_bytes is not None:
-        rows.append(("Files", f"not here, about {file_size_text(status.download_bytes)} to download"))
-    if status.problem is not None:
-        rows.append(("Problem", status.problem))
-    return rows

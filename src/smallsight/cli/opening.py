@@ -1,10 +1,12 @@
-"""Opens a file in the program that the system has for it."""
+"""Opens a file in the program that the system has for it, and an address in the browser."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
+import threading
+import webbrowser
 from pathlib import Path
 
 from smallsight.errors import MissingExtraError
@@ -25,3 +27,8 @@ def open_file(path: Path) -> None:
     subprocess.Popen(  # noqa: S603 - the system's own program, with one path
         [found, str(path)], stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True
     )
+
+
+def open_address(url: str) -> None:
+    """Open an address in the browser, if there is one, and return at once."""
+    threading.Thread(target=webbrowser.open, args=(url,), name="smallsight-browser", daemon=True).start()

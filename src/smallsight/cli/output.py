@@ -6,22 +6,21 @@ Owns the choice between text and JSON, quiet and verbose, progress bars and plai
 from __future__ import annotations
 
 import json as jsonlib
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
-
-from smallsight.cli.progress_report import ProgressBar
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results and errors.")]
+    from smallsight.cli.progress_report import ProgressBar
+
+# Any of these makes rich write colours where there may be no terminal.
+_FORCES_STYLES = ("FORCE_COLOR", "TTY_COMPATIBLE")
 
 
 class Output:
@@ -45,6 +44,20 @@ class Output:
 
         return EscapingConsole(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
+    def print_plainly(self, *lines: str, to_err: bool = False) -> bool:
+        """Print lines without rich, which takes longer to import than a search, and return True.
+
+        Prints nothing and returns False where rich would do more than print the text: on a terminal, and
+        with characters that have to be escaped.
+        """
+        stream = sys.stderr if to_err else sys.stdout
+        if stream.isatty() or any(os.environ.get(name) for name in _FORCES_STYLES):
+            return False
+        if not all(line.isprintable() for line in lines):
+            return False
+        stream.writelines(f"{line}\n" for line in lines)
+        return True
+
     def emit(self, data: dict[str, Any] | list[Any]) -> None:
         """Print data as one JSON document on stdout; text that cannot be encoded is escaped."""
         sys.stdout.write(jsonlib.dumps(data, indent=2, default=str) + "\n")
@@ -59,6 +72,11 @@ class Output:
         """Print a message on stderr unless ``quiet``; rich markup is rendered."""
         if not self.quiet:
             self.err.print(text)
+
+    def note_dimly(self, text: str) -> None:
+        """Print a message that matters less on stderr unless ``quiet``; it holds no markup."""
+        if not self.quiet and not self.print_plainly(text, to_err=True):
+            self.err.print(text, style="dim", markup=False)
 
     @contextmanager
     def progress(self, description: str, total: int | None, unit: str) -> Iterator[ProgressBar]:

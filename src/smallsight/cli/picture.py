@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
+from smallsight.cli.flags import JsonFlag, QuietFlag
+from smallsight.cli.output import Output, get_output
 from smallsight.policy.shown_text import in_lines, on_one_line
 
 if TYPE_CHECKING:
@@ -16,19 +17,32 @@ if TYPE_CHECKING:
 PictureArgument = Annotated[Path, typer.Argument(help="A picture of the library.")]
 
 
-def show(picture: PictureArgument, json: JsonFlag = False, quiet: QuietFlag = False) -> None:
+PlaceFlag = Annotated[bool, typer.Option("--place", help="Print also where the picture was taken.")]
+
+
+def show(
+    picture: PictureArgument, place: PlaceFlag = False, json: JsonFlag = False, quiet: QuietFlag = False
+) -> None:
     """Show what the library knows about a picture."""
     from smallsight.services.application import Application
-    from smallsight.settings import load_settings
+    from smallsight.settings_snapshot import load_library_settings
 
     out = get_output(json=json, quiet=quiet)
-    with Application(load_settings(), for_writing=False) as application:
+    with Application(load_library_settings(), for_writing=False) as application:
         details = application.library.details(application.library.find_content(picture))
         side_px = application.settings.index.ocr_max_side_px
-        report_details(out, details, application.thumbnail(details.sha256), side_px)
+        thumbnail = application.thumbnail(details.sha256)
+        report_details(out, details, thumbnail, side_px, with_place=place)
 
 
-def report_details(out: Output, details: PictureDetails, thumbnail: Path | None, ocr_side_px: int) -> None:
+def report_details(
+    out: Output,
+    details: PictureDetails,
+    thumbnail: Path | None,
+    ocr_side_px: int,
+    *,
+    with_place: bool = False,
+) -> None:
     """Print what is known about a picture, and what of it the text reader did not see."""
     data: dict[str, Any] = {
         "paths": [str(path) for path in details.paths],
@@ -49,7 +63,13 @@ def report_details(out: Output, details: PictureDetails, thumbnail: Path | None,
         "machine_tags": list(details.machine_tags),
         "thumbnail": None if thumbnail is None else str(thumbnail),
         "problems": list(details.problems),
+        "taken": _taken(details),
+        "date_origin": details.date_origin,
+        "camera": details.camera,
+        "kind": str(details.kind),
     }
+    if with_place:
+        data["latitude"], data["longitude"] = details.place or (None, None)
     if out.json:
         out.emit(data)
         return
@@ -65,6 +85,9 @@ def _for_people(data: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [
         ("Files" if len(data["paths"]) > 1 else "File", "\n".join(map(on_one_line, data["paths"]))),
         ("Picture", _picture_text(data)),
+        ("Date", _date_text(data)),
+        ("Camera", on_one_line(data["camera"] or "")),
+        ("Place", _place_text(data)),
         ("Text", in_lines(data["text"] or "")),
         ("Text read at", data["text_read_at"]),
         ("Text not read in", data["text_not_read_in"]),
@@ -88,6 +111,29 @@ def _picture_text(data: dict[str, Any]) -> str:
     if (data["frames"] or 1) > 1:
         parts.append(counted(data["frames"], "frame"))
     return ", ".join([*parts, file_size_text(data["size_bytes"])])
+
+
+def _taken(details: PictureDetails) -> str | None:
+    from smallsight.library.local_time import iso_text
+
+    if details.date_wall_s is None:
+        return None
+    return iso_text(details.date_wall_s, details.date_offset_min)
+
+
+def _date_text(data: dict[str, Any]) -> str:
+    if data["taken"] is None:
+        return ""
+    day, _, clock = data["taken"].partition("T")
+    zone = clock[8:].lstrip(".0123456789")
+    shown = " ".join(part for part in (day, clock[:8], zone) if part)
+    return shown if data["date_origin"] is not None else f"{shown} (date of the file)"
+
+
+def _place_text(data: dict[str, Any]) -> str:
+    if data.get("latitude") is None:
+        return ""
+    return f"{data['latitude']:.6f}, {data['longitude']:.6f}"
 
 
 def _author(data: dict[str, Any]) -> str | None:

@@ -41,6 +41,6 @@ def remote_details(name: str, remote: RemoteSettings) -> list[tuple[str, str | T
         ("Model", Text(on_one_line(name), style="bold")),
         ("Address", remote.base_url),
         ("Model there", remote.model or name),
-        ("Key", f"in {remote.api_key_env}" if remote.api_key_env else "none"),
+        ("Key", f"in {remote.api_key_env or remote.api_key_file}" if remote.key_source else "none"),
         ("Fallback", remote.fallback or "none"),
     ]

@@ -8,8 +8,11 @@ from typing import Annotated, Any, Literal
 import typer
 
 from smallsight.cli.completion import model_names
-from smallsight.cli.output import JsonFlag, QuietFlag, get_output
+from smallsight.cli.flags import JsonFlag, QuietFlag
+from smallsight.cli.opening import open_address
+from smallsight.cli.output import Output, get_output
 from smallsight.cli.settings import show_settings
+from smallsight.machine.matrix_threads import use_one_matrix_thread
 
 
 def serve(
@@ -31,6 +34,9 @@ def serve(
         Literal["text", "json"] | None,
         typer.Option("--log-format", help="Text, or JSON with one object per line for log collectors."),
     ] = None,
+    open_browser: Annotated[
+        bool, typer.Option("--open", help="Open the web app in the browser once the server listens.")
+    ] = False,
     print_settings: Annotated[
         bool, typer.Option("--print-settings", help="Print the settings the server would use, and exit.")
     ] = False,
@@ -43,6 +49,8 @@ def serve(
     if print_settings:
         show_settings(out, flags)
         return
+    use_one_matrix_thread()
+    from smallsight.cli.doubtful_model import check_verdict
     from smallsight.inventory.names import FOR_CLIENTS, Names
     from smallsight.serve.process import serve as run
     from smallsight.services.live_settings import LiveSettings
@@ -52,15 +60,20 @@ def serve(
     settings = live.current()
     configure_logging(settings.log_level, settings.log_format)
     if model is not None:
-        Names().resolve(model, FOR_CLIENTS, settings)  # raises for a name that nothing has
+        model = Names().resolve(model, FOR_CLIENTS, settings).name  # raises for a name that nothing has
+    check_verdict(out, model or settings.active_model or "", settings, asks=model is not None)
 
-    def print_url(url: str) -> None:
-        if out.json:
-            out.emit({"url": url, "pid": os.getpid()})
-        else:
-            out.note(f"Listening on {url} - OpenAI clients use {url}/v1, Ctrl-C stops it.")
+    run(live, lambda url: _announce(out, url, opens=open_browser))
 
-    run(live, print_url)
+
+def _announce(out: Output, url: str, *, opens: bool) -> None:
+    """Print where the server listens, and open the web app where that is wanted."""
+    if out.json:
+        out.emit({"url": url, "pid": os.getpid()})
+    else:
+        out.note(f"Your pictures: {url}/app/ - OpenAI clients use {url}/v1, Ctrl-C stops the server.")
+    if opens:
+        open_address(f"{url}/app/")
 
 
 def _flags(host: str | None, port: int | None, model: str | None, log_format: str | None) -> dict[str, Any]:

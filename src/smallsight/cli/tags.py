@@ -8,7 +8,8 @@ import typer
 
 from smallsight.cli.completion import tag_names
 from smallsight.cli.confirmation import YesFlag, confirm
-from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
+from smallsight.cli.flags import JsonFlag, QuietFlag
+from smallsight.cli.output import Output, get_output
 from smallsight.cli.units import counted
 from smallsight.errors import SettingsError
 from smallsight.policy.shown_text import on_one_line
@@ -33,9 +34,9 @@ def list_all(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     out = get_output(json=json, quiet=quiet)
     from smallsight.library.tags import list_tags
     from smallsight.services.application import Application
-    from smallsight.settings import load_settings
+    from smallsight.settings_snapshot import load_library_settings
 
-    with Application(load_settings(), for_writing=False) as application:
+    with Application(load_library_settings(), for_writing=False) as application:
         found = list_tags(application.database)
     if out.json:
         out.emit(

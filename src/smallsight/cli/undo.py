@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
+from smallsight.cli.flags import JsonFlag, QuietFlag
+from smallsight.cli.output import Output, get_output
 from smallsight.cli.units import counted
 from smallsight.errors import SettingsError
 from smallsight.policy.shown_text import on_one_line

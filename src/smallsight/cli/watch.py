@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from smallsight.cli.flags import JsonFlag, QuietFlag
 from smallsight.cli.index import (
     CommandProgress,
     ModelOption,
@@ -21,7 +22,7 @@ from smallsight.cli.index import (
     settings_of_run,
     stop_on_interrupt,
 )
-from smallsight.cli.output import JsonFlag, Output, QuietFlag, get_output
+from smallsight.cli.output import Output, get_output
 from smallsight.errors import FolderMissingError, LibraryBusyError, SmallsightError
 from smallsight.policy.shown_text import on_one_line
 

@@ -17,6 +17,7 @@ from smallsight.errors import ArgumentError
 from smallsight.families.family import Capabilities, Family, Prompts
 from smallsight.families.frame_sampling import FewFrames, FrameSampling
 from smallsight.families.messages import Detail, Message, TiledPicture
+from smallsight.families.stored_parts import PartWeights
 from smallsight.policy.progress import OnProgress
 from smallsight.policy.row_bands import RowBands
 from smallsight.quant.scheme import Scheme
@@ -71,6 +72,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def parts(self) -> tuple[PartWeights, ...]:
+        """The stored weights, and the embedding table in the checkpoint's file, by part and form."""
+        ...
+
+    @property
     def capabilities(self) -> Capabilities:
         """What the model can do besides answering a question about one picture."""
         ...
@@ -112,6 +118,22 @@ class Engine(Protocol):
         """Make the prompt and start the request; raises ArgumentError for what the family does not support.
 
         Requests of different clients take turns. ``ignores_end`` generates past end tokens, for benchmarks.
+        """
+        ...
+
+    def score(
+        self, messages: Sequence[Message], detail: Detail, answer: str | Sequence[int], /
+    ) -> Generation:
+        """Start scoring a given answer, a text or token ids; the outcome has its scores.
+
+        Raises ArgumentError and PromptTooLongError.
+        """
+        ...
+
+    def count_tokens(self, messages: Sequence[Message], detail: Detail, /) -> int:
+        """Make the prompt and return its number of tokens, image tokens included; runs no network.
+
+        Raises ArgumentError and PromptTooLongError as ``start`` does.
         """
         ...
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from smallsight.engine.decoding.sampler import TokenChoice
+from smallsight.engine.scores import Scores
 from smallsight.errors import SmallsightError
+from smallsight.families.messages import ToolCall
 
 FinishReason = Literal["stop", "length", "cancelled", "error"]
 
@@ -20,6 +22,8 @@ class Outcome:
 
     Seconds are wall-clock, ``first_token_s`` and ``total_s`` from the request's start. Another server reports
     only the number of its tokens (``num_tokens``). ``answered_by`` names the fallback model, if it answered.
+    ``scores`` are set when a given answer was scored to its end, ``stop_string`` when one ended the text,
+    ``tool_calls`` are those that another server returned.
     """
 
     text: str
@@ -36,6 +40,9 @@ class Outcome:
     data: Mapping[str, Any] | None = None
     num_tokens: int | None = None
     answered_by: str | None = None
+    scores: Scores | None = None
+    stop_string: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

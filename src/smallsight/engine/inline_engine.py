@@ -5,8 +5,9 @@ The worker determines the runtime.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from smallsight.engine.decoding.block_pool import BlockPool
 from smallsight.engine.decoding.feature_cache import FeatureCache
@@ -17,11 +18,13 @@ from smallsight.engine.decoding.worker import Parts, Worker
 from smallsight.engine.engine import EngineDefaults, EngineOptions
 from smallsight.engine.generation import Generation
 from smallsight.engine.sampling_options import SamplingOptions
-from smallsight.families.family import Family
+from smallsight.families.family import Capabilities, Family
 from smallsight.families.frame_sampling import FrameSampling
 from smallsight.families.inline_model import ChatProcessor, InlineModel
-from smallsight.families.messages import Detail, Message, TiledPicture
-from smallsight.families.prompt_length import require_length
+from smallsight.families.messages import Detail, Message, PreparedPrompt, TiledPicture
+from smallsight.families.prompt_length import require_answer_length, require_length
+from smallsight.families.stored_parts import PartWeights
+from smallsight.families.tensor_files import RowTable
 
 BLOCK_TOKENS = 32  # per block of the KV cache; OpenVINO supports no other size
 
@@ -39,6 +42,12 @@ class InlineEngine(EngineDefaults):
     weights_bytes: int
     is_batch_independent: bool
     held: object
+    parts: tuple[PartWeights, ...] = ()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Those of the family, and whether the checkpoint's own template knows tools."""
+        return replace(self.family.capabilities, knows_tools=self.processor.knows_tools)
 
     @property
     def frame_sampling(self) -> FrameSampling:
@@ -59,9 +68,19 @@ class InlineEngine(EngineDefaults):
         client: str = "",
     ) -> Generation:
         """Make the prompt and submit it to the worker."""
-        require_length(self.processor.tokenizer, messages, self.context_tokens)
-        prompt = self.processor.prepare(messages, detail=detail)
+        prompt = self._prepare(messages, detail, options.tools)
         return self.worker.submit(prompt, options, ignores_end=ignores_end, client=client)
+
+    def score(self, messages: Sequence[Message], detail: Detail, answer: str | Sequence[int]) -> Generation:
+        """Make the prompt and submit it to the worker with the answer."""
+        if isinstance(answer, str):
+            require_answer_length(self.processor.tokenizer, answer, self.context_tokens)
+            answer = self.processor.encode_answer(answer)
+        return self.worker.score(self._prepare(messages, detail), answer)
+
+    def count_tokens(self, messages: Sequence[Message], detail: Detail) -> int:
+        """Make the prompt and return its number of tokens."""
+        return len(self._prepare(messages, detail).token_ids)
 
     def token_bytes(self, token_id: int) -> bytes:
         """Return the bytes that a token stands for."""
@@ -71,9 +90,23 @@ class InlineEngine(EngineDefaults):
         """End the worker; the memory is freed with the last reference to this engine."""
         self.worker.close()
 
+    def _prepare(
+        self, messages: Sequence[Message], detail: Detail, tools: str | None = None
+    ) -> PreparedPrompt:
+        require_length(self.processor.tokenizer, messages, self.context_tokens, tools or "")
+        found = {} if tools is None else json.loads(tools)
+        offered = [] if found.get("tool_choice") == "none" else found.get("tools", [])
+        return self.processor.prepare(messages, detail=detail, tools=offered)
 
-def inline_worker(model: InlineModel, vision: TileEncoder, runner: Runner, options: EngineOptions) -> Worker:
-    """Start a worker over a runtime's tile encoder and runner."""
+
+def inline_worker(
+    model: InlineModel,
+    vision: TileEncoder,
+    runner: Runner,
+    options: EngineOptions,
+    embeddings: RowTable | None = None,
+) -> Worker:
+    """Start a worker over a runtime's tile encoder and runner; the table defaults to the model's."""
     processor = model.processor
     scheduler = Scheduler(
         BlockPool(options.limit_blocks(runner.num_blocks), BLOCK_TOKENS),
@@ -88,7 +121,7 @@ def inline_worker(model: InlineModel, vision: TileEncoder, runner: Runner, optio
             processor,
             vision,
             runner,
-            model.embeddings(),
+            model.embeddings() if embeddings is None else embeddings,
             scheduler,
             model.context_tokens,
             grammar.constrain,

@@ -17,14 +17,16 @@ MAX_BIASES = 1024
 class SamplingOptions:
     """How tokens are chosen and when generation stops. Invalid values raise ArgumentError.
 
-    Temperature 0 is greedy. ``top_k`` 0 means all tokens. ``stop`` strings end the text and are not part of
-    it. ``num_logprobs`` is the number of alternatives reported per token; None reports no logprobs at all.
-    ``num_beams`` is for encoder-decoders; None is the checkpoint's default. ``json_schema`` is a JSON schema
-    as text that the answer must satisfy. The frequency penalty is subtracted from a token's logit for each
-    occurrence in the answer, the presence penalty once; ``logit_bias`` is added to the tokens' logits.
+    ``max_tokens`` None is the rest of the context. Temperature 0 is greedy. ``top_k`` 0 means all tokens.
+    ``stop`` strings end the text and are not part of it. ``num_logprobs`` is the number of alternatives
+    reported per token; None reports no logprobs at all. ``num_beams`` is for encoder-decoders; None is the
+    checkpoint's default. ``json_schema`` is a JSON schema as text that the answer must satisfy. The frequency
+    penalty is subtracted from a token's logit for each occurrence in the answer, the presence penalty once;
+    ``logit_bias`` is added to the tokens' logits. ``tools`` are the tools and the choice among them for a
+    model that knows tools, as JSON in OpenAI's form.
     """
 
-    max_tokens: int = 256
+    max_tokens: int | None = 256
     temperature: float = 0.0
     top_p: float = 1.0
     top_k: int = 0
@@ -37,9 +39,11 @@ class SamplingOptions:
     frequency_penalty: float = 0.0
     presence_penalty: float = 0.0
     logit_bias: tuple[tuple[int, float], ...] = ()
+    tools: str | None = None
 
     def __post_init__(self) -> None:
-        _require_whole("max_tokens", self.max_tokens, 1, 1_000_000)
+        if self.max_tokens is not None:
+            _require_whole("max_tokens", self.max_tokens, 1, 1_000_000)
         _require_number("temperature", self.temperature, 0.0, 100.0)
         _require_number("top_p", self.top_p, 0.0, 1.0)
         _require_whole("top_k", self.top_k, 0, MAX_TOP_K)

@@ -30,15 +30,24 @@
     │   ├── LibraryMissingError        exit 3   404   nothing has been indexed yet
     │   ├── LibraryDamagedError        exit 4   500   the database fails its integrity check
     │   ├── NotInLibraryError          exit 3   404   no such picture, folder or tag
-    │   └── FolderError                exit 3   400   a folder cannot be added or scanned
-    │       └── FolderMissingError     exit 8   404   its disk is probably not connected
+    │   ├── FolderError                exit 3   400   a folder cannot be added or scanned
+    │   │   └── FolderMissingError     exit 8   404   its disk is probably not connected
+    │   ├── FileChangedError           exit 4   409   a file to be removed is not what was shown
+    │   └── FileNotRemovableError      exit 7   403   the disk does not allow it to be removed
     ├── ServerError                    exit 1   500   something is wrong with one request to the server
     │   ├── BadRequestError            exit 2   400   a field is missing, invalid, or not supported
+    │   │   └── PreviousResponseError  exit 2   400   the response that a request continues is not stored
+    │   ├── TaskNotServedError         exit 5   501   no model of this server can do this task
     │   ├── NotAuthorisedError         exit 2   401   no key, or an unknown one
+    │   │   └── LoginRequiredError     exit 2   401   the pages need a password, and there is no session
     │   ├── ForbiddenError             exit 2   403   the key or the page's origin does not allow this
+    │   │   └── PagesClosedError       exit 2   403   others can reach the pages, which have no password
     │   ├── RequestTooLargeError       exit 4   413   a body over the limit
     │   ├── RequestTooSlowError        exit 1   408   a body that did not arrive in time
     │   ├── TooManyRequestsError       exit 6   429   too many requests are in progress
+    │   ├── ResponseMissingError       exit 3   404   no stored response, or item of one, has this id
+    │   ├── UploadMissingError         exit 3   404   no unfinished upload has this name
+    │   ├── UploadConflictError        exit 6   409   bytes that do not follow those that have arrived
     │   ├── ServerStoppingError        exit 6   503   the server accepts no new requests
     │   └── AddressInUseError          exit 6   503   another program listens on the server's address
     ├── StorageError                   exit 7   507   the disk is full, or a folder cannot be written to
@@ -52,6 +61,8 @@ then what was allowed; ``hint`` says what to do about it.
 from __future__ import annotations
 
 from smallsight.errors.library import (
+    FileChangedError,
+    FileNotRemovableError,
     FolderError,
     FolderMissingError,
     LibraryBusyError,
@@ -96,12 +107,19 @@ from smallsight.errors.server import (
     AddressInUseError,
     BadRequestError,
     ForbiddenError,
+    LoginRequiredError,
     NotAuthorisedError,
+    PagesClosedError,
+    PreviousResponseError,
     RequestTooLargeError,
     RequestTooSlowError,
+    ResponseMissingError,
     ServerError,
     ServerStoppingError,
+    TaskNotServedError,
     TooManyRequestsError,
+    UploadConflictError,
+    UploadMissingError,
 )
 
 __all__ = [
@@ -112,6 +130,8 @@ __all__ = [
     "CorruptPictureError",
     "DecoderFailedError",
     "DownloadError",
+    "FileChangedError",
+    "FileNotRemovableError",
     "FolderError",
     "FolderMissingError",
     "ForbiddenError",
@@ -120,6 +140,7 @@ __all__ = [
     "LibraryDamagedError",
     "LibraryError",
     "LibraryMissingError",
+    "LoginRequiredError",
     "MemoryBudgetError",
     "MissingDecoderError",
     "MissingExtraError",
@@ -130,21 +151,27 @@ __all__ = [
     "NotAuthorisedError",
     "NotInLibraryError",
     "OutOfResourcesError",
+    "PagesClosedError",
     "PictureError",
     "PictureNotFoundError",
     "PictureTooLargeError",
+    "PreviousResponseError",
     "PromptTooLongError",
     "RemoteModelError",
     "RequestTooLargeError",
     "RequestTooSlowError",
+    "ResponseMissingError",
     "ServerError",
     "ServerStoppingError",
     "SettingsError",
     "SmallsightError",
     "StorageError",
+    "TaskNotServedError",
     "TooManyRequestsError",
     "UnexpectedPictureError",
     "UnknownKeyError",
     "UnknownModelError",
     "UnsupportedFormatError",
+    "UploadConflictError",
+    "UploadMissingError",
 ]

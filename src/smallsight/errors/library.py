@@ -56,3 +56,18 @@ class FolderMissingError(FolderError):
     code = "folder_missing"
     exit_code = 8
     http_status = 404
+
+
+class FileChangedError(LibraryError):
+    """A file is not, or no longer, what was shown, so that it is not removed."""
+
+    code = "file_changed"
+    http_status = 409
+
+
+class FileNotRemovableError(LibraryError):
+    """The disk or the system does not allow a file to be removed."""
+
+    code = "file_not_removable"
+    exit_code = 7
+    http_status = 403

@@ -34,6 +34,20 @@ class BadRequestError(ServerError):
     http_status = 400
 
 
+class PreviousResponseError(BadRequestError):
+    """A request continues a response that is not stored."""
+
+    code = "previous_response_not_found"
+
+
+class TaskNotServedError(ServerError):
+    """The protocol has a task that no model of this server can do."""
+
+    code = "task_not_served"
+    exit_code = 5
+    http_status = 501
+
+
 class NotAuthorisedError(ServerError):
     """The request has no key, or an unknown one."""
 
@@ -42,12 +56,24 @@ class NotAuthorisedError(ServerError):
     http_status = 401
 
 
+class LoginRequiredError(NotAuthorisedError):
+    """The pages have a password, and the request has no session, or one that has ended."""
+
+    code = "login_required"
+
+
 class ForbiddenError(ServerError):
     """The key does not allow this, or the request comes from a page of another site."""
 
     code = "forbidden"
     exit_code = 2
     http_status = 403
+
+
+class PagesClosedError(ForbiddenError):
+    """Others can reach the server, and its pages have no password yet."""
+
+    code = "pages_closed"
 
 
 class RequestTooLargeError(ServerError):
@@ -71,6 +97,30 @@ class TooManyRequestsError(ServerError):
     code = "too_many_requests"
     exit_code = 6
     http_status = 429
+
+
+class ResponseMissingError(ServerError):
+    """No stored response, or item of one, has this id."""
+
+    code = "response_not_found"
+    exit_code = 3
+    http_status = 404
+
+
+class UploadMissingError(ServerError):
+    """There is no unfinished upload with this name."""
+
+    code = "upload_missing"
+    exit_code = 3
+    http_status = 404
+
+
+class UploadConflictError(ServerError):
+    """The bytes of an upload do not follow those that have arrived, or something else is sending it."""
+
+    code = "upload_conflict"
+    exit_code = 6
+    http_status = 409
 
 
 class ServerStoppingError(ServerError):

@@ -28,14 +28,18 @@ class Plan(StrEnum):
 class Capabilities:
     """What models of a family can do besides answering a question about one picture.
 
-    ``tasks`` are the task prompts. ``lengths`` maps a description length's name to its prompt.
+    ``tasks`` are the task prompts, ``reading_tasks`` those of them that ask for the text in a picture.
+    ``lengths`` maps a description length's name to its prompt. With ``knows_tools`` they decide themselves
+    which of the offered tools to call.
     """
 
     supports_chat: bool = False
+    knows_tools: bool = False
     detects_places: bool = False
     recalls_pictures: bool = False
     searches_with_beams: bool = False
     tasks: frozenset[str] = frozenset()
+    reading_tasks: frozenset[str] = frozenset()
     lengths: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -54,7 +58,9 @@ class Family:
     ``tensor_shapes`` and ``kv_cache_bytes`` take an architecture's sizes. ``open_inline`` opens a folder for
     engines that run ``Plan.INLINE``. ``check_weights`` compares the headers of a folder's weights with its
     configuration. ``check_template`` tries the folder's chat template; the second folder remembers results.
-    Both raise BrokenCheckpointError or ModelNotRunnableError. All import their dependencies when called.
+    Both raise BrokenCheckpointError or ModelNotRunnableError. ``adapt_scheme`` returns a scheme with the
+    family's own forms where it needs them. ``context_tokens`` reads from a folder how many tokens a prompt
+    and its answer may have together, and raises as those two do. All import their dependencies when called.
     """
 
     name: str
@@ -67,6 +73,12 @@ class Family:
     open_inline: Callable[[Path, Scheme, int], InlineModel] | None = None
     check_weights: Callable[[Path], None] | None = None
     check_template: Callable[[Path, Path | None], None] | None = None
+    adapt_scheme: Callable[[Scheme], Scheme] | None = None
+    context_tokens: Callable[[Path], int] | None = None
+
+    def adapted(self, scheme: Scheme) -> Scheme:
+        """Return the scheme in which a model of the family is stored."""
+        return scheme if self.adapt_scheme is None else self.adapt_scheme(scheme)
 
     def check_folder(self, model_dir: Path, notes_dir: Path | None) -> None:
         """Check what can be checked before the first load; raises as its parts do."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import openvino as ov
@@ -14,7 +14,7 @@ from smallsight.families.frame_sampling import FrameSampling
 from smallsight.families.messages import Detail, Message, PreparedPrompt, TiledPicture
 from smallsight.families.tensor_files import RowTable
 from smallsight.families.weight_source import WeightSource
-from smallsight.quant.scheme import Stored
+from smallsight.quant.forms import Stored
 
 
 class ChatProcessor(Protocol):
@@ -31,12 +31,27 @@ class ChatProcessor(Protocol):
         """Which frames of a video the model gets, and at what size."""
         ...
 
+    @property
+    def knows_tools(self) -> bool:
+        """Whether a prompt can offer tools."""
+        ...
+
     def recall(self, digest: bytes, detail: Detail) -> TiledPicture | None:
         """Return the tiles cached for the file with this SHA-256, or None."""
         ...
 
-    def prepare(self, messages: Sequence[Message], *, detail: Detail = Detail.HIGH) -> PreparedPrompt:
+    def prepare(
+        self,
+        messages: Sequence[Message],
+        *,
+        detail: Detail = Detail.HIGH,
+        tools: Sequence[Mapping[str, Any]] = (),
+    ) -> PreparedPrompt:
         """Convert a conversation to tokens and tiles; raises ArgumentError for an unsupported one."""
+        ...
+
+    def encode_answer(self, text: str) -> list[int]:
+        """Return the tokens of an answer with this text, as a model begins it and without an end token."""
         ...
 
     def decode(self, token_ids: Sequence[int]) -> str:

@@ -14,6 +14,7 @@ from smallsight.errors import ArgumentError, InvalidTextError
 from smallsight.policy.valid_text import is_valid_text
 
 ROLES = ("system", "user", "assistant")
+TOOL_ROLE = "tool"
 
 
 class Detail(StrEnum):
@@ -76,17 +77,31 @@ class VideoPart:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A tool that an answer calls; ``arguments`` is the text of a JSON object."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """A message with role "system", "user" or "assistant"; raises ArgumentError for any other role.
 
-    Templates insert roles verbatim, so an arbitrary role could act as a control token.
+    Templates insert roles verbatim, so an arbitrary role could act as a control token. An assistant's message
+    may have ``tool_calls``; one with role "tool" is the result of the call ``call_id`` of the tool ``name``.
+    Only models that know tools receive these.
     """
 
     role: str
     parts: tuple[TextPart | PicturePart | TiledPart | VideoPart, ...]
+    tool_calls: tuple[ToolCall, ...] = ()
+    call_id: str | None = None
+    name: str = ""
 
     def __post_init__(self) -> None:
-        if self.role not in ROLES:
+        if self.role not in ROLES and (self.role != TOOL_ROLE or self.call_id is None):
             raise ArgumentError(f"Unknown role {self.role!r}.", hint=f"use one of {', '.join(ROLES)}.")
 
 

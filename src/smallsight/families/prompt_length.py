@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tokenizers import Tokenizer
 
@@ -13,13 +13,27 @@ _SLICE_CHARS = 4096
 _TOKENS_ADDED_BY_A_CUT = 16  # at most: slices have more tokens together than the whole text
 
 
-def require_length(tokenizer: Tokenizer, messages: Iterable[Message], max_tokens: int) -> None:
-    """Raise PromptTooLongError when the texts have more than ``max_tokens`` tokens; slightly more may pass.
+def require_length(
+    tokenizer: Tokenizer, messages: Iterable[Message], max_tokens: int, tools: str = ""
+) -> None:
+    """Raise PromptTooLongError when the texts have more than ``max_tokens`` tokens; a few more may pass."""
+    texts = [tools]
+    for message in messages:
+        texts += [part.text for part in message.parts if isinstance(part, TextPart)]
+        texts += [call.arguments for call in message.tool_calls]
+    _require_length(tokenizer, texts, max_tokens, "prompt")
 
-    Tokenising ten megabytes takes a minute and half a gigabyte of memory. This counts slice by slice and
-    stops at the limit.
+
+def require_answer_length(tokenizer: Tokenizer, answer: str, max_tokens: int) -> None:
+    """Raise PromptTooLongError when a given answer has more than ``max_tokens`` tokens; see above."""
+    _require_length(tokenizer, [answer], max_tokens, "answer")
+
+
+def _require_length(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int, what: str) -> None:
+    """Count slice by slice and stop at the limit.
+
+    Tokenising ten megabytes takes a minute and half a gigabyte of memory.
     """
-    texts = [part.text for message in messages for part in message.parts if isinstance(part, TextPart)]
     if sum(map(len, texts)) <= max(_SLICE_CHARS, max_tokens):
         return
     num_tokens = 0
@@ -29,6 +43,6 @@ def require_length(tokenizer: Tokenizer, messages: Iterable[Message], max_tokens
             num_tokens += max(0, len(found.ids) - _TOKENS_ADDED_BY_A_CUT)
             if num_tokens > max_tokens:
                 raise PromptTooLongError(
-                    f"The prompt has more than {max_tokens} tokens (limit {max_tokens}).",
+                    f"The {what} has more than {max_tokens} tokens (limit {max_tokens}).",
                     hint="shorten the text.",
                 )

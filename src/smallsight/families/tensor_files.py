@@ -89,6 +89,11 @@ class RowTable:
     kind: str
     rows_bytes: NDArray[np.uint8]
 
+    @property
+    def num_rows(self) -> int:
+        """The number of rows."""
+        return len(self.rows_bytes)
+
     def rows(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return these rows as float32 [ids, width]; raises BrokenCheckpointError if one is not finite."""
         values = widen(self.rows_bytes[ids].reshape(-1), self.kind).reshape(len(ids), -1)

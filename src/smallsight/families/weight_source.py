@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from smallsight.quant.scheme import Stored
+from smallsight.quant.forms import Stored
 
 
 class WeightSource(Protocol):

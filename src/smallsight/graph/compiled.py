@@ -12,9 +12,8 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from smallsight.machine.processor import usable_instruction_sets
+from smallsight.machine.processor import multiplies_bf16, usable_instruction_sets
 
-_BF16_INSTRUCTIONS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 _INT8_DOT_PRODUCTS = frozenset({"avx_vnni", "avx512_vnni", "amx_int8", "dotprod", "i8mm"})
 _KEPT_PRIMITIVES = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 NO_TUNING: Mapping[str, str | int] = MappingProxyType({})
@@ -58,10 +57,8 @@ def computes_in_bf16() -> bool:
     With AVX-512 alone the runtime imitates bfloat16, but its paged attention fails there at the first call
     (openvino 2026.4.1, "brgemm bf16 kernel could only be used above avx512_bf16").
     """
-    usable = usable_instruction_sets()
-    return "BF16" in runtime().get_property("CPU", "OPTIMIZATION_CAPABILITIES") and (
-        not usable or not _BF16_INSTRUCTIONS.isdisjoint(usable)
-    )
+    may_use = multiplies_bf16() or not usable_instruction_sets()
+    return may_use and "BF16" in runtime().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def activation_group(wanted: int) -> int:

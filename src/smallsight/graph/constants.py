@@ -30,15 +30,15 @@ class GroupedCodes(Protocol):
 
     @property
     def codes(self) -> NDArray[np.int8] | NDArray[np.uint8]:
-        """The integers [rows, groups, group], two per byte at 4 bits."""
+        """The codes [rows, groups, group], two per byte at 4 bits."""
 
     @property
     def scales(self) -> NDArray[np.float16]:
-        """The factor of each group's integers, [rows, groups, 1]."""
+        """The factor of each group's values, [rows, groups, 1]."""
 
     @property
-    def bits(self) -> int:
-        """Bits per integer: 8 or 4."""
+    def code(self) -> str:
+        """What the codes stand for: "int8", "int4", "nf4" or "fp4"."""
 
     @property
     def group(self) -> int:
@@ -54,6 +54,7 @@ class BF16Bits(Protocol):
         """The numbers' bits, uint16."""
 
 
+_CODES = {"int8": ov.Type.i8, "int4": ov.Type.i4, "nf4": ov.Type.nf4, "fp4": ov.Type.f4e2m1}
 StoredMatrix = NDArray[np.float32] | Int8Matrix | GroupedCodes | BF16Bits
 
 
@@ -79,11 +80,11 @@ def matrix(stored: StoredMatrix) -> Node:
     """Return a stored matrix as float32 [rows, columns].
 
     The CPU plugin recognises these chains of operations: it keeps the codes in memory and fuses the scaling
-    into the following matrix product. Groups and bfloat16 are not copied: their memory must outlive the
-    compiled network.
+    into the following matrix product. Only int8 rows are copied: the memory of groups and of bfloat16 must
+    outlive the compiled network, and writable float32 arrays are kept by their node.
     """
     if isinstance(stored, np.ndarray):
-        return ops.constant(stored)
+        return ops.constant(stored, shared_memory=stored.flags.writeable)  # it refuses to share others
     if isinstance(stored, GroupedCodes):
         return _grouped(stored)
     if isinstance(stored, BF16Bits):
@@ -99,8 +100,7 @@ def bf16_matrix(stored: BF16Bits) -> Node:
 def _grouped(stored: GroupedCodes) -> Node:
     rows, groups, _ = stored.scales.shape
     shape = ov.Shape([rows, groups, stored.group])
-    kind = ov.Type.i8 if stored.bits == 8 else ov.Type.i4
-    codes = ops.convert(_shared(ov.Tensor(stored.codes, shape, kind)), "f16")
+    codes = ops.convert(_shared(ov.Tensor(stored.codes, shape, _CODES[stored.code])), "f16")
     scaled = ops.multiply(codes, ops.constant(stored.scales))
     return ops.convert(ops.reshape(scaled, integers(rows, groups * stored.group), special_zero=False), "f32")
 

@@ -24,10 +24,17 @@ _NAME = re.compile(r"[\w.@ -]{1,60}")
 
 
 class Scope(StrEnum):
-    """What a key may do: ``use`` asks models, ``monitor`` reads health and metrics."""
+    """What a key may do.
+
+    ``use`` asks models and reads the library, ``monitor`` reads health and metrics, ``edit`` changes tags.
+    """
 
     USE = "use"
     MONITOR = "monitor"
+    EDIT = "edit"
+
+
+DEFAULT_SCOPES = frozenset({Scope.USE, Scope.MONITOR})  # ``edit`` has to be asked for
 
 
 @dataclass(frozen=True, slots=True)

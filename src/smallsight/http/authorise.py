@@ -16,11 +16,13 @@ from starlette.websockets import WebSocket
 
 from smallsight.errors import ForbiddenError, NotAuthorisedError, ServerError, SettingsError
 from smallsight.http.admission import Admission
-from smallsight.http.api_keys import ApiKeys, Scope
+from smallsight.http.api_keys import ApiKey, ApiKeys, Scope
 from smallsight.http.json_body import JsonBodies, JsonRequest
+from smallsight.http.page_password import PagePassword
 from smallsight.http.repeated_line import RepeatedLine
 
 _BEARER = "bearer "
+_KEY_HEADER = "x-api-key"  # as clients of Anthropic's protocol send it
 KEY_PREFIX = "key "
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -48,10 +50,23 @@ class Gate:
     """
 
     keys: ApiKeys
+    password: PagePassword
     admission: Admission
     is_exposed: bool
     bodies: JsonBodies = field(default_factory=JsonBodies)
     refused: RefusedKeys = field(default_factory=RefusedKeys)
+
+    @property
+    def is_without_secrets(self) -> bool:
+        """Whether everyone on this machine may use the server: no key and no password, now or before.
+
+        Raises ServerError when they cannot be read.
+        """
+        try:
+            has_keys = bool(self.keys.all()) or self.keys.has_seen_keys
+            return not has_keys and not self.is_exposed and not self.password.is_on
+        except SettingsError as error:  # the operator's mistake, not the client's
+            raise ServerError(str(error)) from error
 
 
 class PublicRoute(APIRoute):
@@ -107,25 +122,43 @@ def guarded_socket(scope: Scope, endpoint: SocketEndpoint) -> SocketEndpoint:
 def authorise(connection: HTTPConnection, scope: Scope) -> str:
     """Return the client's identity: its key's name, or its address while there are no keys.
 
-    A server that has never had a key accepts every client on this machine, and no others. Raises
-    NotAuthorisedError, ForbiddenError, and ServerError when the keys cannot be read.
+    A server that has never had a key, and has no password, accepts every client on this machine, and no
+    others. Raises NotAuthorisedError, ForbiddenError, and ServerError when the keys cannot be read.
     """
     gate: Gate = connection.app.state.gate
-    try:
-        is_open = not gate.keys.all() and not gate.keys.has_seen_keys and not gate.is_exposed
-    except SettingsError as error:  # the operator's mistake, not the client's
-        raise ServerError(str(error)) from error
-    if is_open:
+    if gate.is_without_secrets:
         return "" if connection.client is None else connection.client.host
-    given = connection.headers.get("authorization", "")
-    key = gate.keys.find(given[len(_BEARER) :].strip()) if given[: len(_BEARER)].lower() == _BEARER else None
+    given, key = _given_key(connection), _key_of(connection)
     if key is None:
-        gate.refused.count("unknown" if given else "missing", connection)
+        gate.refused.count("missing" if given is None else "unknown", connection)
         raise NotAuthorisedError(
-            "The key in the request is unknown." if given else "The request has no key.",
+            "The request has no key." if given is None else "The key in the request is unknown.",
             hint="send `Authorization: Bearer KEY`; `smallsight keys add NAME` creates one.",
         )
     if scope not in key.scopes:
         gate.refused.count("scope", connection)
         raise ForbiddenError(f"This key lacks the scope {scope.value}.")
     return f"{KEY_PREFIX}{key.name}"
+
+
+def has_key_for(connection: HTTPConnection, scope: Scope) -> bool:
+    """Return whether a request has a key with this scope; without keys no request has.
+
+    Raises SettingsError when the keys cannot be read.
+    """
+    key = _key_of(connection)
+    return key is not None and scope in key.scopes
+
+
+def _key_of(connection: HTTPConnection) -> ApiKey | None:
+    gate: Gate = connection.app.state.gate
+    given = _given_key(connection)
+    return gate.keys.find(given) if given else None
+
+
+def _given_key(connection: HTTPConnection) -> str | None:
+    """Return the key in a request, "" for credentials of another kind, None without any."""
+    given = connection.headers.get("authorization", "")
+    if not given:
+        return connection.headers.get(_KEY_HEADER, "").strip() or None
+    return given[len(_BEARER) :].strip() if given[: len(_BEARER)].lower() == _BEARER else ""

@@ -43,6 +43,12 @@ class TimedConnection(H11Protocol):
         self.opened.leave(self)
         super().connection_lost(exc)
 
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Hand the connection over; uvicorn calls ``connection_lost`` of the WebSocket alone from then on."""
+        self._stop_waiting()
+        self.opened.leave(self)
+        super().handle_websocket_upgrade(event)
+
     def on_response_complete(self) -> None:
         """Wait for the next head."""
         super().on_response_complete()

@@ -17,6 +17,10 @@ from smallsight.errors import BadRequestError, SmallsightError
 from smallsight.http.error_shape import ErrorShape, error_response, printable
 
 _SHOWN_CHARS = 60
+_SHOULD_BE = "Input should be "
+_OBJECT = re.compile(r"a valid dictionary( or instance of \w+)?|a valid dictionary or object.*")
+_ABSENT = object()
+_SOURCES = ("body", "query")  # how pydantic's paths begin in FastAPI
 # What pydantic adds to a path for a branch of a union, a discriminator or a validator.
 _BRANCH = re.compile(r"str|list\[.*|tagged-union.*|function-.*|constrained-.*|nullable.*")
 
@@ -30,7 +34,7 @@ def handle_errors(app: Starlette, shape: ErrorShape) -> None:
 
     async def on_invalid_request(request: Request, error: Exception) -> Response:  # noqa: ARG001
         assert isinstance(error, RequestValidationError)  # noqa: S101 - for the type checker
-        return error_response(invalid_request(error.errors()), shape)
+        return error_response(invalid_request(error.errors(), error.body), shape)
 
     async def on_refusal(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - for the type checker
@@ -52,38 +56,69 @@ def handle_errors(app: Starlette, shape: ErrorShape) -> None:
     app.add_exception_handler(Exception, on_unexpected)
 
 
-def invalid_request(problems: Sequence[Mapping[str, Any]]) -> BadRequestError:
-    """Return an error for the first problem that pydantic found in a body."""
-    first = _most_telling(problems)
-    names = [str(part) for part in first["loc"] if part != "body" and not _is_branch(part)]
-    if first["type"] == "json_invalid":
+def invalid_request(problems: Sequence[Mapping[str, Any]], body: object = None) -> BadRequestError:
+    """Return an error for the problem that pydantic found deepest in a body."""
+    if problems[0]["type"] == "json_invalid":
         return BadRequestError("The body is not JSON.", hint="send an object, with its content type.")
-    if not names:
+    field, telling = _most_telling(problems, body)
+    if not field:
         return BadRequestError(
             "The body is not a JSON object.", hint="send one, with the content type application/json."
         )
-    field = ".".join(names)
-    if first["type"] == "union_tag_not_found":
+    if telling[0]["type"] == "union_tag_not_found" and isinstance(telling[0].get("input", {}), dict):
         return BadRequestError(printable(f"{field} has no type."), param=printable(field)[:200])
-    if first["type"] == "union_tag_invalid":
-        kind, allowed = str(first["ctx"]["tag"])[:_SHOWN_CHARS], first["ctx"]["expected_tags"]
-        return BadRequestError(
-            printable(f"{field} has an unknown type: {kind!r} (allowed: {allowed})."),
-            param=printable(field)[:200],
-        )
-    message = re.sub(r"\s+", " ", str(first["msg"]))
-    return BadRequestError(printable(f"{field}: {message}."), param=printable(field)[:200])
+    if telling[0]["type"] == "union_tag_invalid":
+        field += ".type"
+        kind = str(_at(telling[0].get("input"), "type", telling[0]["ctx"]["tag"]))[:_SHOWN_CHARS]
+        known = str(telling[0]["ctx"]["expected_tags"]).replace("'", "")
+        message = f"{field}: {kind!r} is not known here; {known} are."
+        return BadRequestError(printable(message), param=printable(field)[:200])
+    told = " or ".join(dict.fromkeys(_told(one) for one in telling)).replace(f" or {_SHOULD_BE}", " or ")
+    return BadRequestError(printable(f"{field}: {told}."), param=printable(field)[:200])
 
 
-def _most_telling(problems: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Return the problem that lies deepest, of those of the first field: a union has one for each branch."""
-    field = _place(problems[0])
-    same = [one for one in problems if _place(one)[: len(field)] == field]
-    return max(same, key=lambda one: len(_place(one)))
+def _told(problem: Mapping[str, Any]) -> str:
+    """Return pydantic's sentence about a problem in the words of JSON."""
+    if problem["type"] == "union_tag_not_found":
+        return f"{_SHOULD_BE}an object"
+    return _OBJECT.sub("an object", re.sub(r"\s+", " ", str(problem["msg"])))
 
 
-def _place(problem: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(part) for part in problem["loc"] if not _is_branch(part))
+def _most_telling(problems: Sequence[Mapping[str, Any]], body: object) -> tuple[str, list[Mapping[str, Any]]]:
+    """Return the deepest place of the first field's problems, and the problems there.
+
+    A union has a problem for each branch: that of a branch which fits lies deeper.
+    """
+    placed = [(_place(one, body), one) for one in problems]
+    first = placed[0][0][:1]
+    same = [one for one in placed if one[0][:1] == first]
+    deepest = max((place for place, _ in same), key=len)
+    return ".".join(deepest), [problem for place, problem in same if place == deepest]
+
+
+def _place(problem: Mapping[str, Any], body: object) -> tuple[str, ...]:
+    """Return where a problem is in the body: pydantic's path without the names of branches of unions."""
+    loc = problem["loc"]
+    parts = loc[1:] if loc and loc[0] in _SOURCES else loc
+    if body is None:
+        return tuple(str(part) for part in parts if not _is_branch(part))
+    place: list[str] = []
+    value = body
+    for index, part in enumerate(parts):
+        if (inner := _at(value, part, _ABSENT)) is not _ABSENT:
+            value = inner
+        elif problem["type"] != "missing" or index + 1 < len(parts):
+            continue
+        place.append(str(part))
+    return tuple(place)
+
+
+def _at(value: object, part: object, default: object) -> object:
+    """Return the value of a key or index, the default where there is none."""
+    if isinstance(value, dict):
+        return value.get(part, default)
+    is_index = isinstance(value, list) and isinstance(part, int) and 0 <= part < len(value)
+    return value[part] if is_index else default  # type: ignore[index]
 
 
 def _is_branch(part: object) -> bool:

@@ -11,7 +11,7 @@ from typing import Protocol
 from starlette.responses import Response
 from starlette.types import Scope
 
-from smallsight.errors import MemoryBudgetError, ModelError, SmallsightError
+from smallsight.errors import LoginRequiredError, MemoryBudgetError, ModelError, SmallsightError
 from smallsight.policy.log import get_logger
 from smallsight.policy.shown_text import shortened
 
@@ -59,7 +59,7 @@ def error_response(error: SmallsightError, shape: ErrorShape) -> Response:
         retry_after_s = _RETRY_LATER_S
     if retry_after_s is not None:
         response.headers["retry-after"] = str(retry_after_s)
-    if error.http_status == 401:
+    if error.http_status == 401 and not isinstance(error, LoginRequiredError):
         response.headers["www-authenticate"] = "Bearer"
     return response
 

@@ -13,13 +13,17 @@ from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?")
+# What containers call the machine they run on. ``.internal`` is reserved for private networks, so no page of
+# the internet has such a name, and none can point it here.
+CONTAINER_HOSTS = frozenset({"host.docker.internal", "host.containers.internal"})
+ANY = "*"
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 def own_names() -> frozenset[str]:
-    """Return this machine's names: localhost, the host name, and the host name with ``.local``."""
+    """Return this machine's names: localhost, the host name, with ``.local`` too, and those in containers."""
     name = socket.gethostname().lower()
-    return frozenset({"localhost", name, f"{name}.local"})
+    return frozenset({"localhost", name, f"{name}.local"}) | CONTAINER_HOSTS
 
 
 def is_loopback(host: str) -> bool:
@@ -38,7 +42,13 @@ def is_known_host(header: str | None, names: Collection[str]) -> bool:
     Addresses are safe: a browser sends the name of an attacker's page, never an address in its stead.
     """
     host = host_of(header)
-    return host is not None and (_is_address(host) or host in names)
+    return host is not None and (_is_address(host) or host in names or ANY in names)
+
+
+def is_single_label(header: str | None) -> bool:
+    """Return whether a Host header is a name without a dot, as containers and home networks have."""
+    host = host_of(header)
+    return host is not None and "." not in host and not _is_address(host)
 
 
 def host_of(header: str | None) -> str | None:
@@ -56,7 +66,7 @@ def is_foreign(method: str | None, headers: Mapping[str, str], allowed_origins: 
     if method in _SAFE_METHODS and headers.get("upgrade", "").lower() != "websocket":
         return False
     origin = headers.get("origin")
-    if origin is not None and origin in allowed_origins:
+    if origin is not None and (origin in allowed_origins or ANY in allowed_origins):
         return False
     site = headers.get("sec-fetch-site")
     if site is not None and site not in ("same-origin", "none"):

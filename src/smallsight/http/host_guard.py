@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from smallsight.errors import BadRequestError, ForbiddenError, ServerError
 from smallsight.http.error_shape import ErrorShapes, error_response
-from smallsight.http.foreign_pages import is_foreign, is_known_host
+from smallsight.http.foreign_pages import is_foreign, is_known_host, is_single_label
 
 # Two parts of a system that each read another one of two would disagree about who asks.
-_ONCE = ("authorization", "origin", "content-length", "transfer-encoding", "sec-fetch-site")
+_ONCE = ("authorization", "x-api-key", "origin", "content-length", "transfer-encoding", "sec-fetch-site")
 
 
 class HostGuard:
-    """An ASGI layer; refused requests do not reach the layers inside. A handshake is refused with 403."""
+    """An ASGI layer; refused requests do not reach the layers inside. A handshake is refused with 403.
+
+    While ``is_locked`` any name without a dot is accepted too: public names have one, and a page that had a
+    name without would still need a key or the password.
+    """
 
     def __init__(
-        self, app: ASGIApp, shapes: ErrorShapes, *, names: Collection[str], allowed_origins: Collection[str]
+        self,
+        app: ASGIApp,
+        shapes: ErrorShapes,
+        *,
+        names: Collection[str],
+        allowed_origins: Collection[str],
+        is_locked: Callable[[], bool],
     ) -> None:
         self._app = app
         self._shapes = shapes
         self._names = names
         self._allowed_origins = allowed_origins
+        self._is_locked = is_locked
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Forward the request or handshake, or refuse it."""
@@ -37,6 +48,14 @@ class HostGuard:
         else:
             await error_response(refusal, self._shapes.at(scope))(scope, receive, send)
 
+    def _is_known(self, host: str) -> bool:
+        if is_known_host(host, self._names):
+            return True
+        try:
+            return is_single_label(host) and self._is_locked()
+        except ServerError:  # the keys cannot be read
+            return False
+
     def _refusal(self, scope: Scope) -> ServerError | None:
         headers = Headers(scope=scope)
         is_handshake = scope["type"] == "websocket"
@@ -47,7 +66,7 @@ class HostGuard:
             return BadRequestError(
                 "The request has Content-Length and Transfer-Encoding.", hint="send one of them."
             )
-        if len(headers.getlist("host")) != 1 or not is_known_host(headers["host"], self._names):
+        if len(headers.getlist("host")) != 1 or not self._is_known(headers["host"]):
             kind = ForbiddenError if is_handshake else BadRequestError
             return kind(
                 "The Host header does not name this server.",

@@ -24,6 +24,7 @@ _SEARCHED_BYTES = 1024 * 1024
 _SHOWN_CHARS = 200
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _PICTURE_KEYS = {"data"}
+_PICTURE_LISTS = {"images"}  # of base64
 _PICTURE_PREFIX = "data:"
 
 
@@ -82,13 +83,18 @@ def parse_json(body: bytes) -> Any:  # noqa: ANN401
 def _require_bounded_text(parsed: object) -> None:
     num_chars = 0
     for path, text in _texts(parsed, ()):
-        is_picture = text[:5].lower() == _PICTURE_PREFIX or (path and path[-1] in _PICTURE_KEYS)
-        num_chars += 0 if is_picture else len(text)
+        num_chars += 0 if _is_picture(path, text) else len(text)
     if num_chars > MAX_TEXT_CHARS:
         raise RequestTooLargeError(
             f"The request has too much text: {num_chars} characters (limit {MAX_TEXT_CHARS}).",
             hint="only pictures and videos, as data: URLs, may be larger.",
         )
+
+
+def _is_picture(path: tuple[str | int, ...], text: str) -> bool:
+    if text[:5].lower() == _PICTURE_PREFIX or (path and path[-1] in _PICTURE_KEYS):
+        return True
+    return len(path) > 1 and path[-2] in _PICTURE_LISTS and isinstance(path[-1], int)
 
 
 def _half_character(body: bytes, why: str) -> str | None:

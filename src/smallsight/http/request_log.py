@@ -135,6 +135,11 @@ class _NotReadingError(Exception):
     """The client did not read a response for ``UNREAD_S``. Never leaves this file."""
 
 
+def current_request_id() -> str:
+    """Return the id of the request that this task handles, "" outside of one."""
+    return str(structlog.contextvars.get_contextvars().get("request_id", ""))
+
+
 def _route(scope: Scope) -> str:
     """Return the route as declared, with its mount prefix; never text from a client."""
     route = scope.get("route")

@@ -16,12 +16,20 @@ from smallsight.catalog.entry import Entry, Precision
 from smallsight.catalog.files import FoundFiles, Source, is_shipped
 from smallsight.catalog.hub import Hub, OnBytes, Pulled, remove_from_cache
 from smallsight.catalog.hub_cache import repository_of_snapshot
-from smallsight.catalog.registered import RegisteredModel
+from smallsight.catalog.registered import RegisteredModel, RegisteredVariant
 from smallsight.errors import ArgumentError, ModelError, ModelUnavailableError, UnknownModelError
 from smallsight.families.registry import find_family
-from smallsight.inventory.footprint import parameter_count, running_bytes, weights_bytes
-from smallsight.inventory.names import HERE, Names
+from smallsight.inventory.footprint import (
+    Footprints,
+    parameter_count,
+    running_bytes,
+    weights_bytes,
+    weights_in_scheme,
+)
+from smallsight.inventory.known_model import KnownModel
+from smallsight.inventory.names import FOR_LOADING, HERE, Names, Origin
 from smallsight.machine.memory import usable_memory_bytes
+from smallsight.quant.scheme import parse_scheme
 from smallsight.settings import Settings
 
 _COMFORTABLE_SHARE = 0.7  # of the memory; the rest is for the system and other programs
@@ -55,14 +63,18 @@ class ModelStatus:
     fit: Fit
     download_bytes: int | None = None
     problem: str | None = None
+    variant: RegisteredVariant | None = None
 
 
 @dataclass(frozen=True)
 class Removal:
-    """What `remove` would do: unregister a directory, or delete files from the cache."""
+    """What `remove` would do: unregister a directory or variant, or delete files from the cache.
+
+    ``directory`` is None for a variant.
+    """
 
     name: str
-    directory: Path
+    directory: Path | None
     source: Source
     frees_bytes: int
     also_used_by: tuple[str, ...]
@@ -91,10 +103,12 @@ class ModelService:
         self.catalog = self._names.catalog
 
     def list(self) -> tuple[ModelStatus, ...]:
-        """Return every model: the catalogue's, then the user's own directories."""
+        """Return every model: the catalogue's, then the user's own directories and variants."""
         own = [m for m in self._files.registered.all() if self.catalog.get(m.name) is None]
-        return tuple(self._status_of_entry(e) for e in self.catalog.entries) + tuple(
-            self._status_of_directory(m) for m in own
+        return (
+            *(self._status_of_entry(entry) for entry in self.catalog.entries),
+            *(self._status_of_directory(model) for model in own),
+            *(self._status_of_variant(variant) for variant in self._files.registered.variants()),
         )
 
     def show(self, name: str) -> ModelStatus:
@@ -102,6 +116,8 @@ class ModelService:
         found = self._names.which(name, HERE, self._settings)
         if isinstance(found, Entry):
             return self._status_of_entry(found, check=True)
+        if isinstance(found, RegisteredVariant):
+            return self._status_of_variant(found)
         assert isinstance(found, RegisteredModel)  # noqa: S101 - for the type checker: the other origin
         return self._status_of_directory(found)
 
@@ -141,12 +157,7 @@ class ModelService:
         if name is None:
             repository = repository_of_snapshot(directory)
             name = directory.resolve().name if repository is None else repository.rsplit("/", 1)[-1]
-        name = name.strip()
-        if not 0 < len(name) <= _MAX_NAME_CHARS or not name.isprintable() or "/" in name:
-            raise ArgumentError(
-                f"Invalid model name {name!r}.",
-                hint=f"use up to {_MAX_NAME_CHARS} characters without slashes: --name NAME.",
-            )
+        name = _checked_name(name, "--name NAME")
         entry = self.catalog.get(name)
         if entry is not None and is_shipped(self.catalog.base_of(entry).name):
             raise ArgumentError(
@@ -162,6 +173,28 @@ class ModelService:
         self._files.registered.add(model)
         return model
 
+    def add_variant(self, name: str, base: str, scheme: str) -> RegisteredVariant:
+        """Save a model in a quantisation scheme as a named model, replacing a variant of that name.
+
+        ``base`` is a model of the catalogue, a registered name or a folder, with files here. Raises
+        ArgumentError for a name that is taken or a scheme that cannot be read, and what resolving raises.
+        """
+        name = _checked_name(name, "smallsight models add-variant NAME")
+        parsed = parse_scheme(scheme)
+        if self.catalog.get(name) is not None or self._files.registered.get(name) is not None:
+            raise ArgumentError(
+                f"There is already a model {name}.", hint="save the variant under another name."
+            )
+        found = self._names.resolve(base, FOR_LOADING - {Origin.REMOTE}, self._settings)
+        assert isinstance(found, KnownModel)  # noqa: S101 - for the type checker: remotes are left out
+        found.in_scheme(parsed)  # raises where the base is a variant, or has no weights
+        base_name = found.name if found.is_named else str(found.directory)
+        if found.entry is not None:
+            base_name = self.catalog.base_of(found.entry).name
+        variant = RegisteredVariant(name, base_name, str(parsed))
+        self._files.registered.add_variant(variant)
+        return variant
+
     def plan_removal(self, name: str) -> Removal:
         """Return what removing a model would do, without doing it.
 
@@ -170,6 +203,9 @@ class ModelService:
         self._names.which(name, HERE, self._settings)  # raises for an unknown one
         registered = self._files.registered.get(name)
         entry = self.catalog.get(name)
+        variant = self._files.registered.variant(name)
+        if entry is None and registered is None and variant is not None:
+            return Removal(variant.name, None, Source.DIRECTORY, 0, ())
         found = None if entry is None else self._files.locate(entry)
         if registered is None and found is not None and found.source is Source.DIRECTORY:
             registered = next(m for m in self._files.registered.all() if m.directory == found.directory)
@@ -246,6 +282,31 @@ class ModelService:
             fit=self._fit(checkpoint.weights_bytes),
         )
 
+    def _status_of_variant(self, variant: RegisteredVariant) -> ModelStatus:
+        try:
+            model = self._names.resolve(variant.name, HERE, self._settings)
+            assert isinstance(model, KnownModel)  # noqa: S101 - for the type checker: remotes are left out
+            assert model.directory is not None  # noqa: S101
+            assert model.scheme is not None  # noqa: S101
+            needed_bytes = Footprints(self.catalog.model_types).needed_bytes(model, model.precision())
+            checkpoint = open_checkpoint(model.directory, self.catalog.model_types)
+        except ModelError as error:
+            return ModelStatus(
+                variant.name, "", None, None, None, {}, 0, Fit.FITS, problem=error.message, variant=variant
+            )
+        stored_bytes = weights_in_scheme(model, model.scheme, self.catalog.model_types)
+        return ModelStatus(
+            name=variant.name,
+            family=model.family,
+            entry=None,
+            files=FoundFiles(model.directory, Source.DIRECTORY, checkpoint.weights_bytes),
+            parameters=checkpoint.num_parameters,
+            memory_bytes={Precision(model.scheme.name): stored_bytes},
+            running_bytes=needed_bytes,
+            fit=self._fit(needed_bytes),
+            variant=variant,
+        )
+
     def _download_bytes(self, entry: Entry) -> int | None:
         """Estimate what a pull fetches: the weights as the hub stores them."""
         if entry.repository is None or entry.checkpoint_precision is None:
@@ -268,7 +329,23 @@ class ModelService:
         found = self._names.which(name, HERE, self._settings)
         if isinstance(found, Entry):
             return found
+        if isinstance(found, RegisteredVariant):
+            raise ModelUnavailableError(
+                f"{found.name} is a variant of {found.base}, so there is nothing to pull.",
+                hint=f"`smallsight models pull {found.base}` fetches its files.",
+            )
         raise ModelUnavailableError(
             f"{name} is a folder you registered, so there is nothing to pull.",
             hint="`smallsight models show NAME` says where it is.",
         )
+
+
+def _checked_name(name: str, where: str) -> str:
+    """Return a model's name without blanks around it; raises ArgumentError if it is not one."""
+    name = name.strip()
+    if not 0 < len(name) <= _MAX_NAME_CHARS or not name.isprintable() or "/" in name:
+        raise ArgumentError(
+            f"Invalid model name {name!r}.",
+            hint=f"use up to {_MAX_NAME_CHARS} characters without slashes: {where}.",
+        )
+    return name

@@ -7,7 +7,8 @@ the list of this machine's models in ``listing``.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
 
@@ -17,14 +18,16 @@ from smallsight.catalog.entry import Entry
 from smallsight.catalog.files import ModelFiles
 from smallsight.catalog.hub_cache import default_cache_dir
 from smallsight.catalog.manifest import Pins
-from smallsight.catalog.registered import RegisteredModel, RegisteredModels
+from smallsight.catalog.registered import RegisteredModel, RegisteredModels, RegisteredVariant
 from smallsight.errors import (
+    ArgumentError,
     ModelNotRunnableError,
     ModelUnavailableError,
     UnknownModelError,
 )
 from smallsight.families.registry import FAMILIES
 from smallsight.inventory.known_model import AUTO, KnownModel
+from smallsight.quant.scheme import parse_scheme
 from smallsight.remote_settings import RemoteSettings
 from smallsight.settings import Settings
 from smallsight.version import __version__
@@ -37,13 +40,16 @@ __all__ = [
     "LISTED",
     "RUNNABLE_FAMILIES",
     "TEST_FAMILY",
+    "FileMark",
     "KnownRemote",
     "Names",
     "Origin",
+    "marks_of",
 ]
 
 TEST_FAMILY = "test"
 RUNNABLE_FAMILIES = frozenset((TEST_FAMILY, *FAMILIES))
+FileMark = tuple[int, int, int] | None
 _MAX_CACHED = 64
 _REVISIONS = "model-revisions.json"
 
@@ -53,7 +59,7 @@ class Origin(Enum):
 
     REMOTE = auto()  # the setting ``remotes``
     CATALOGUE = auto()
-    REGISTERED = auto()  # `smallsight models add`
+    REGISTERED = auto()  # `smallsight models add` and `add-variant`
     ACTIVE = auto()  # the folder that the setting ``active_model`` names, by its path or last component
     FOLDER = auto()  # any other path
 
@@ -62,6 +68,7 @@ HERE = frozenset((Origin.CATALOGUE, Origin.REGISTERED))
 LISTED = HERE | {Origin.REMOTE}
 FOR_LOADING = LISTED | {Origin.FOLDER}
 FOR_CLIENTS = LISTED | {Origin.ACTIVE}  # a client's name is never taken for a path
+_FOR_VARIANTS = HERE | {Origin.FOLDER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,8 @@ class KnownRemote:
     settings: RemoteSettings
 
 
-Meaning = KnownRemote | Entry | RegisteredModel | Path
+Meaning = KnownRemote | Entry | RegisteredModel | RegisteredVariant | Path
+_Local = Entry | RegisteredModel | RegisteredVariant | Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +90,7 @@ class _CachedName:
     model: KnownModel
     settings: Settings
     watched: tuple[Path, ...]
-    marks: tuple[tuple[int, int, int] | None, ...]
+    marks: tuple[FileMark, ...]
 
 
 class Names:
@@ -101,8 +109,24 @@ class Names:
         for origin in Origin:
             if origin in among and (found := self._look_up(name, origin, settings)) is not None:
                 return found
-        registered = RegisteredModels(settings.models_path).all()
-        raise unknown_model(name, [e.name for e in self.catalog.entries] + [m.name for m in registered])
+        registered = RegisteredModels(settings.models_path).names()
+        raise unknown_model(name, [*(entry.name for entry in self.catalog.entries), *registered])
+
+    def base_of(self, variant: RegisteredVariant, settings: Settings) -> Entry | RegisteredModel | Path:
+        """Return the base of a saved variant; raises ModelUnavailableError if it has been removed."""
+        try:
+            base = self.which(variant.base, _FOR_VARIANTS, settings)
+        except UnknownModelError as error:
+            raise ModelUnavailableError(
+                f"{variant.name} is a variant of {variant.base}, which is no longer here.",
+                hint=f"add {variant.base} again, or `smallsight models remove {variant.name}`.",
+            ) from error
+        if isinstance(base, KnownRemote | RegisteredVariant):
+            raise ModelNotRunnableError(
+                f"{variant.name} is a variant of {variant.base}, which is itself a variant.",
+                hint=f"`smallsight models remove {variant.name}`, then save it for a model.",
+            )
+        return base
 
     def resolve(
         self, name: str | os.PathLike[str], among: frozenset[Origin], settings: Settings
@@ -122,12 +146,17 @@ class Names:
         if isinstance(meaning, KnownRemote):
             return meaning
         watched = self._watched(meaning, settings)
-        marks = _marks(watched)  # taken first, so that a change meanwhile is noticed
+        marks = marks_of(watched)  # taken first, so that a change meanwhile is noticed
         model = self._model(meaning, settings)
         if len(self._cached) >= _MAX_CACHED:
             self._cached.clear()
         self._cached[name, among] = _CachedName(model, settings, watched, marks)
         return model
+
+    def watched(self, settings: Settings) -> tuple[Path, ...]:
+        """Return the files and folders whose change may add a model to this machine, or take one away."""
+        entries = [entry for entry in self.catalog.entries if entry.is_runnable]
+        return tuple(dict.fromkeys(path for one in entries for path in self._watched(one, settings)))
 
     def files(self, settings: Settings) -> ModelFiles:
         """Return the locator of the files of catalogue models."""
@@ -145,13 +174,16 @@ class Names:
             case Origin.CATALOGUE:
                 return self.catalog.get(name)
             case Origin.REGISTERED:
-                return RegisteredModels(settings.models_path).get(name)
+                own = RegisteredModels(settings.models_path)
+                return own.get(name) or own.variant(name)
             case Origin.ACTIVE:
                 return _active_folder(name, settings)
             case _:
                 return _folder(name)
 
-    def _model(self, meaning: Entry | RegisteredModel | Path, settings: Settings) -> KnownModel:
+    def _model(self, meaning: _Local, settings: Settings) -> KnownModel:
+        if isinstance(meaning, RegisteredVariant):
+            return self._of_variant(meaning, settings)
         if isinstance(meaning, Entry):
             return self._of_entry(meaning, settings)
         if isinstance(meaning, RegisteredModel):
@@ -176,6 +208,17 @@ class Names:
         mark = mark_of_files(found.directory)
         return KnownModel(entry.name, entry.family, found.directory, entry, mark)
 
+    def _of_variant(self, variant: RegisteredVariant, settings: Settings) -> KnownModel:
+        try:
+            scheme = parse_scheme(variant.scheme)
+        except ArgumentError as error:
+            raise ModelNotRunnableError(
+                f"The scheme of {variant.name} cannot be used: {error.message}",
+                hint=f"`smallsight models remove {variant.name}`, then save it again.",
+            ) from error
+        base = self._model(self.base_of(variant, settings), settings)
+        return replace(base.in_scheme(scheme), name=variant.name, is_named=True)
+
     def _of_folder(self, directory: Path, name: str | None) -> KnownModel:
         directory = directory.absolute()
         mark = mark_of_files(directory)
@@ -189,8 +232,10 @@ class Names:
         is_named = name is not None
         return KnownModel(name or directory.name, family, directory, files_mark=mark, is_named=is_named)
 
-    def _watched(self, meaning: Entry | RegisteredModel | Path, settings: Settings) -> tuple[Path, ...]:
+    def _watched(self, meaning: _Local, settings: Settings) -> tuple[Path, ...]:
         """Return the files and folders whose change may change the meaning of a name."""
+        if isinstance(meaning, RegisteredVariant):
+            return self._watched(self.base_of(meaning, settings), settings)
         state = (settings.models_path, settings.home / _REVISIONS)
         return (*state, *self.files(settings).watched(meaning)) if isinstance(meaning, Entry) else state
 
@@ -231,12 +276,12 @@ def _folder(name: str) -> Path | None:
 
 def _is_valid(known: _CachedName) -> bool:
     directory, mark = known.model.directory, known.model.files_mark
-    return known.marks == _marks(known.watched) and (directory is None or mark_of_files(directory) == mark)
+    return known.marks == marks_of(known.watched) and (directory is None or mark_of_files(directory) == mark)
 
 
-def _marks(paths: tuple[Path, ...]) -> tuple[tuple[int, int, int] | None, ...]:
+def marks_of(paths: Iterable[Path]) -> tuple[FileMark, ...]:
     """Return time of change, size and inode of each file or folder; None for one that does not exist."""
-    marks: list[tuple[int, int, int] | None] = []
+    marks: list[FileMark] = []
     for path in paths:
         try:
             status = os.stat(path)  # noqa: PTH116 - half the time of Path.stat

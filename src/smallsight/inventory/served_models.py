@@ -5,30 +5,28 @@ A name from a client is never interpreted as a path.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from smallsight.catalog.entry import Entry
-from smallsight.catalog.registered import RegisteredModels
+from smallsight.catalog.catalog import nearest_names
 from smallsight.errors import (
     BadRequestError,
-    ModelError,
     ModelUnavailableError,
-    SmallsightError,
     UnknownModelError,
 )
 from smallsight.inventory.footprint import Footprints
 from smallsight.inventory.known_model import KnownModel
-from smallsight.inventory.names import FOR_CLIENTS, FOR_LOADING, HERE, KnownRemote, Names, Origin
+from smallsight.inventory.model_list import ListedModel, ModelList
+from smallsight.inventory.names import FOR_CLIENTS, FOR_LOADING, HERE, TEST_FAMILY, KnownRemote, Names, Origin
 from smallsight.remote_settings import RemoteSettings
 from smallsight.settings import ModelSettings, Settings
 
 _Value = TypeVar("_Value")
 _GIB = 1024**3
 _HERE_FOR_CLIENTS = FOR_CLIENTS - {Origin.REMOTE}
-_NO_OWNER, _REMOTE = "smallsight", "remote"
+_MAX_NAMED = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +34,9 @@ class ServedModel:
     """A model that can be used now, how it is loaded, and its defaults for requests.
 
     ``source`` is a name or a folder. ``needed_bytes`` is the needed memory from the settings, None means its
-    footprint. ``max_bytes`` is its memory limit, None means the server's limit. With ``remote`` another
-    server runs it, and nothing is loaded.
+    footprint. ``max_bytes`` is its memory limit, None means the server's limit. ``max_tokens`` limits an
+    answer whose request has no limit, None means the rest of the context. With ``remote`` another server runs
+    it, and nothing is loaded.
     """
 
     name: str
@@ -47,24 +46,16 @@ class ServedModel:
     needed_bytes: int | None
     max_bytes: int | None
     cleanup_aggressive: bool
-    max_tokens: int
+    max_tokens: int | None
     temperature: float
     files_mark: str = ""
     remote: RemoteSettings | None = None
+    scheme: str = ""  # of a variant of the user's
 
     @property
     def load_key(self) -> tuple[str, str, str, str]:
         """Everything that affects loading, its files included; another key means loading it again."""
-        return str(self.source), self.precision, self.device, self.files_mark
-
-
-@dataclass(frozen=True, slots=True)
-class ListedModel:
-    """One model in the list of models."""
-
-    name: str
-    owner: str
-    created_s: int
+        return str(self.source), self.scheme or self.precision, self.device, self.files_mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +75,15 @@ class ServedModels:
         self._names = Names()
         self._footprints = Footprints(self._names.catalog.model_types)
         self._found: dict[str, _LastServed] = {}
+        self._list = ModelList(self._names, self._footprints)
 
     def find(self, name: str | None, *, here: bool = False) -> ServedModel:
         """Return the model of this name, or the active one, without computing how much memory it needs.
 
         A known model without files here raises UnknownModelError too, with a hint for the operator. With
-        ``here`` it is one that this machine runs, even if another server has one of the same name. Raises
-        UnknownModelError, BadRequestError, ModelNotRunnableError and BrokenCheckpointError.
+        ``here`` it is one that this machine runs, even if another server has one of the same name. An alias
+        means the model that it stands for. Raises UnknownModelError, BadRequestError, ModelNotRunnableError
+        and BrokenCheckpointError.
         """
         settings = self._settings()
         if not name:
@@ -99,10 +92,7 @@ class ServedModels:
                     "The request names no model.", hint="GET /v1/models lists them.", param="model"
                 )
             name = settings.active_model
-        try:
-            found = self._names.resolve(name, _HERE_FOR_CLIENTS if here else FOR_CLIENTS, settings)
-        except ModelUnavailableError as error:
-            raise UnknownModelError(error.message, hint=error.hint) from error
+        found = self._meaning(name, _HERE_FOR_CLIENTS if here else FOR_CLIENTS, settings)
         if isinstance(found, KnownRemote):
             return _remote_model(found, settings)
         before = self._found.get(found.name)
@@ -139,49 +129,62 @@ class ServedModels:
             return 0
         return self._footprints.needed_bytes(found, found.precision(served.precision))
 
+    def find_asked(self, name: str | None, *, here: bool = False) -> ServedModel:
+        """Find a model as ``find`` does, with a hint for clients, not the operator, at an unknown name."""
+        try:
+            return self.find(name, here=here)
+        except UnknownModelError as error:
+            raise error if not name else self._with_names(name, error) from error
+
     def list(self) -> tuple[ListedModel, ...]:
-        """Return every model that can be used: files here, supported by this release, headers readable."""
-        settings = self._settings()
-        listed = [ListedModel(name, _REMOTE, 0) for name in sorted(settings.remotes)]
-        elsewhere = {name.casefold() for name in settings.remotes}
-        listed += [_listed(model) for model in self._models_here() if model.name.casefold() not in elsewhere]
-        if settings.active_model is not None:
-            try:
-                served = self.find(None)
-            except SmallsightError:
-                return tuple(listed)  # it cannot be used; a request for it reports why
-            if served.name not in {one.name for one in listed}:
-                changed_s = _changed_s(Path(settings.active_model).expanduser())
-                listed.insert(0, ListedModel(served.name, _NO_OWNER, changed_s))
-        return tuple(listed)
+        """Return what clients may name, the active model first, aliases last; see ``ModelList``."""
+        return self._list.under(self._settings())
+
+    def kept_list(self) -> tuple[ListedModel, ...] | None:
+        """Return the list if nothing has changed since it was made: in a fraction of a millisecond."""
+        return self._list.kept(self._settings())
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the models that a person may choose: no aliases, and ``test`` always, last."""
+        aliases = {alias.casefold() for alias in self._settings().aliases}
+        listed = [one.name for one in self.list() if one.name.casefold() not in aliases]
+        toys = [one.name for one in self._names.catalog.entries if one.family == TEST_FAMILY]
+        return tuple(dict.fromkeys([*listed, *toys]))
 
     def get(self, name: str) -> ListedModel:
-        """Return one model of the list; raises UnknownModelError."""
-        canonical = self._names.which(name, FOR_CLIENTS, self._settings()).name
-        for one in self.list():
-            if one.name == canonical:
-                return one
-        raise UnknownModelError(
-            f"The files of {canonical} are not on this machine, or this release does not run it.",
-            hint=f"`smallsight models show {canonical}` says which.",
-        )
+        """Return one model by any of its names; raises UnknownModelError."""
+        settings = self._settings()
+        wanted = name.strip().casefold()
+        if (listed := next((one for one in self.list() if one.name.casefold() == wanted), None)) is not None:
+            return listed
+        canonical = self.find_asked(name).name
+        if (known := self._list.described(canonical, settings)) is not None:
+            return known
+        raise self._with_names(name, UnknownModelError(f"{canonical} cannot be used here."))
 
-    def _models_here(self) -> Iterator[KnownModel]:
-        """Yield the catalogue's models, then registered folders, whose files are here and readable."""
-        catalog, settings = self._names.catalog, self._settings()
-        own = RegisteredModels(settings.models_path).all()
-        names = [entry.name for entry in catalog.entries if entry.is_runnable]
-        names += [one.name for one in own if catalog.get(one.name) is None]
-        for name in names:
-            try:
-                model = self._names.resolve(name, HERE, settings)
-                if isinstance(model, KnownRemote):
-                    continue
-                if model.entry is None:
-                    self._footprints.needed_bytes(model, model.precision())  # reads its headers
-            except ModelError:
-                continue
-            yield model
+    def _meaning(self, name: str, among: frozenset[Origin], settings: Settings) -> KnownModel | KnownRemote:
+        """Resolve a client's name: an alias, a model, or any name where the active model stands for all."""
+        meant = settings.meant_by(name)
+        try:
+            return self._names.resolve(meant, among, settings)
+        except (ModelUnavailableError, UnknownModelError) as error:
+            if meant != name:
+                message = f"{name} is an alias of {meant}, which cannot be used: {error.message}"
+                raise UnknownModelError(message, hint=error.hint) from error
+            active = settings.active_model
+            is_unknown = isinstance(error, UnknownModelError)
+            if is_unknown and settings.server.any_model_name and active not in (None, name):
+                return self._meaning(active, among, settings)
+            raise UnknownModelError(error.message, hint=error.hint) from error
+
+    def _with_names(self, name: str, error: UnknownModelError) -> UnknownModelError:
+        """Return the error with a hint at the names that can be used instead."""
+        known = [one.name for one in self.list()]
+        near = nearest_names(name, known)
+        meant = f"did you mean {', '.join(near)}? " if near else ""
+        more = f" and {len(known) - _MAX_NAMED} more" if len(known) > _MAX_NAMED else ""
+        names = ", ".join(known[:_MAX_NAMED]) or "none"
+        return UnknownModelError(error.message, hint=f"{meant}GET /v1/models: {names}{more}.")
 
 
 def _served(model: KnownModel, precision: str, own: ModelSettings, settings: Settings) -> ServedModel:
@@ -198,6 +201,7 @@ def _served(model: KnownModel, precision: str, own: ModelSettings, settings: Set
         max_tokens=_or_default(inference.max_tokens, settings.inference.max_tokens),
         temperature=_or_default(inference.temperature, settings.inference.temperature),
         files_mark=model.files_mark,
+        scheme="" if model.scheme is None else str(model.scheme),
     )
 
 
@@ -226,20 +230,3 @@ def _own_settings(settings: Settings, name: str) -> ModelSettings:
 
 def _or_default(own: _Value | None, default: _Value) -> _Value:
     return default if own is None else own
-
-
-def _listed(model: KnownModel) -> ListedModel:
-    changed_s = 0 if model.directory is None else _changed_s(model.directory)
-    return ListedModel(model.name, _owner(model.entry), changed_s)
-
-
-def _owner(entry: Entry | None) -> str:
-    repository = None if entry is None else entry.repository
-    return _NO_OWNER if repository is None else repository.partition("/")[0]
-
-
-def _changed_s(folder: Path) -> int:
-    try:
-        return int(folder.stat().st_mtime)
-    except OSError:
-        return 0

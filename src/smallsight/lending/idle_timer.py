@@ -8,7 +8,9 @@ from collections.abc import Callable
 
 
 class IdleTimer:
-    """Calls ``on_idle`` with a name ``delay_s`` after the name was set, unless it is cleared before.
+    """Calls ``on_idle`` with a name a while after the name was set, unless it is cleared before.
+
+    The while is ``delay_s`` unless ``set`` is told another one.
 
     Thread-safe. ``on_idle`` is called in the timer's own thread, which starts with the first name.
     """
@@ -22,12 +24,13 @@ class IdleTimer:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
-    def set(self, name: str) -> None:
+    def set(self, name: str, delay_s: float | None = None) -> None:
         """Start or restart the timer of a name."""
         with self._changed:
             if self._is_closed:
                 return
-            due_s = self._due_s[name] = time.monotonic() + self._delay_s
+            due_s = time.monotonic() + (self._delay_s if delay_s is None else delay_s)
+            self._due_s[name] = due_s
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="smallsight-idle", daemon=True)
                 self._thread.start()
@@ -42,6 +45,11 @@ class IdleTimer:
     def is_set(self, name: str) -> bool:
         """Return whether the timer of a name is running."""
         return name in self._due_s
+
+    def remaining_s(self, name: str) -> float | None:
+        """Return the seconds until a name is reported, or None while its timer is not running."""
+        due_s = self._due_s.get(name)
+        return None if due_s is None else max(0.0, due_s - time.monotonic())
 
     def close(self) -> None:
         """Stop reporting, and wait for the thread; must not be called by ``on_idle``."""

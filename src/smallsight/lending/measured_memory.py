@@ -36,7 +36,7 @@ class Measured:
 
 
 class MeasuredMemory:
-    """The measurements of each model, by its name, precision, device and files. Thread-safe."""
+    """The measurements of each model, by its name, precision or scheme, device and files. Thread-safe."""
 
     def __init__(self, path: Path | None) -> None:
         """Without a path nothing is written."""
@@ -95,7 +95,7 @@ def _largest(known_bytes: int, new_bytes: int) -> int:
 
 
 def _key(served: ServedModel) -> str:
-    return "|".join((served.name, served.precision, served.device, served.files_mark))
+    return "|".join((served.name, served.scheme or served.precision, served.device, served.files_mark))
 
 
 def _differ(new: dict[str, Measured], old: dict[str, Measured]) -> bool:

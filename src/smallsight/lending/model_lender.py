@@ -30,7 +30,8 @@ __all__ = ["LoadedModel", "Loan", "ModelLender", "measure_memory"]
 class LoadedModel:
     """The state of one model for `/health`; ``age_s`` counts from the start of loading.
 
-    ``progress`` is the fraction of loading that is done, from 0 to 1.
+    ``progress`` is the fraction of loading that is done, from 0 to 1. ``expires_in_s`` is None for a model
+    that is in use, or stays for always.
     """
 
     name: str
@@ -39,6 +40,7 @@ class LoadedModel:
     num_users: int
     charged_bytes: int
     age_s: float
+    expires_in_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,13 @@ class ModelLender:
             slot.has_answered = True
             models.release(slot)
 
+    def keep_for(self, name: str, keep_alive_s: float) -> None:
+        """Keep a model that is in memory for this long after its last use; 0 unloads it when idle.
+
+        A negative number keeps it for always. It counts until the next call, or until the model is unloaded.
+        """
+        self._models.keep_for(name, keep_alive_s)
+
     def loaded(self) -> tuple[LoadedModel, ...]:
         """Return the models in memory, the least recently used first."""
         models, now_s = self._models, time.monotonic()
@@ -144,9 +153,15 @@ class ModelLender:
                     one.num_users,
                     one.charged_bytes,
                     now_s - models.slots[one.name].began_s,
+                    models.expires_in_s(one.name),
                 )
                 for one in self.policy.residents
             )
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call a function whenever a model is loaded, unloaded or returned; it must return quickly."""
+        with self._models.lock:
+            self._models.changes.listen(listener)
 
     def tile_counts(self) -> dict[str, TileCounts]:
         """Return how many tiles each model has encoded or recalled, unloaded ones too."""

@@ -50,6 +50,7 @@ class ModelSlot:
     has_answered: bool = False
     is_awaited: bool = True  # by the borrower that had it loaded
     is_used_by_loader: bool = False
+    keep_alive_s: float | None = None  # None: as the settings say
 
 
 class ResidentModels:
@@ -77,7 +78,7 @@ class ResidentModels:
         self.num_unloads = 0
         self.is_closed = False
         self._load = load
-        self._keeps_forever = keep_alive_s == FOREVER_S
+        self._keep_alive_s = keep_alive_s
         self._timer = IdleTimer(keep_alive_s, self._unload_if_idle)
         self._tile_counts: dict[str, TileCounts] = {}  # of models that were unloaded
         self._loading_thread = ThreadPoolExecutor(1, "smallsight-loading")
@@ -95,6 +96,7 @@ class ResidentModels:
         """
         slot = self.slots[served.name] = ModelSlot(served, time.monotonic())
         self.policy.begin_loading(served.name, charged_bytes)
+        self.changes.tell()
         try:
             yield self._in_loading_thread(partial(self._load_into, slot))
         except BaseException:
@@ -111,6 +113,18 @@ class ResidentModels:
     def keep(self, slot: ModelSlot) -> None:
         """Stop the idle timer of a model until it is released."""
         self._timer.clear(slot.served.name)
+
+    def keep_for(self, name: str, keep_alive_s: float) -> None:
+        """Set how long a model that is in memory stays there when idle, ``FOREVER_S`` for always."""
+        with self.lock:
+            slot = self.slots.get(name)
+            if slot is not None:
+                slot.keep_alive_s = keep_alive_s
+                self._start_timer(slot)
+
+    def expires_in_s(self, name: str) -> float | None:
+        """Return the seconds after which an idle model is unloaded; None while in use, or for always."""
+        return self._timer.remaining_s(name)
 
     def release(self, slot: ModelSlot) -> None:
         """Count one user less; a model without users is unloaded after a while."""
@@ -212,8 +226,13 @@ class ResidentModels:
 
     def _start_timer(self, slot: ModelSlot) -> None:
         resident = self.policy.get(slot.served.name)
-        if not self._keeps_forever and resident is not None and resident.is_idle:
-            self._timer.set(slot.served.name)
+        if resident is None or not resident.is_idle:
+            return
+        keep_alive_s = self._keep_alive_s if slot.keep_alive_s is None else slot.keep_alive_s
+        if keep_alive_s == FOREVER_S:
+            self._timer.clear(slot.served.name)
+        else:
+            self._timer.set(slot.served.name, keep_alive_s)
 
     def _unload_if_idle(self, name: str) -> None:
         """Unload a model whose idle time is over, unless it was used since."""

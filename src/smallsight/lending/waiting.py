@@ -24,6 +24,7 @@ class Changes:
 
     def __init__(self) -> None:
         self._waiting: list[Future[None]] = []
+        self._listeners: list[Callable[[], None]] = []
 
     def next(self) -> Future[None]:
         """Return a future that is done at the next change."""
@@ -31,8 +32,18 @@ class Changes:
         self._waiting.append(change)
         return change
 
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call a function at every change; it must return quickly and must not raise."""
+        self._listeners.append(listener)
+
+    def tell(self) -> None:
+        """Call the listeners for a change that nothing waits for."""
+        for listener in self._listeners:
+            listener()
+
     def announce(self) -> None:
-        """Wake everything that waits."""
+        """Wake everything that waits, and call the listeners."""
+        self.tell()
         waiting, self._waiting = self._waiting, []
         for change in waiting:
             if change.set_running_or_notify_cancel():

@@ -71,7 +71,7 @@ class ContentOpener:
         """Find, read and decode one content; runs in the decoding thread and writes nothing."""
         started_s = time.perf_counter()
         paths = self._paths_of(task)
-        content = OpenedContent(task, paths[0])
+        content = OpenedContent(task, paths[0] if paths else Path())
         try:
             self._decode(decoder, content, self._bytes_of(task, paths))
         except PictureError as error:
@@ -128,7 +128,7 @@ class ContentOpener:
         )
 
     def _paths_of(self, task: Task) -> list[Path]:
-        """Return the files that had the task's content when they were scanned, at least one."""
+        """Return the files that had the task's content when they were scanned and have not vanished since."""
         with self._database.reading() as connection:
             rows = connection.execute(
                 sa.select(folder.c.path, picture.c.path.label("below"))

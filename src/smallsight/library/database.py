@@ -100,6 +100,10 @@ class Database:
         """Return a read-only cursor of the driver, as a context manager, that sees one consistent state."""
         return self._readers.cursor()
 
+    def version(self) -> int:
+        """Return a number that changes with every commit, also of other processes."""
+        return self._readers.version()
+
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """Yield a read-only connection that sees one consistent state."""

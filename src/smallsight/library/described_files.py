@@ -21,8 +21,10 @@ from smallsight.errors import (
 )
 from smallsight.library.describing import DescribeOptions
 from smallsight.library.walk import Passed, list_pictures
+from smallsight.media.decoder import PictureDecoder
 from smallsight.media.file_kinds import FileKind
 from smallsight.media.files import read_picture_file
+from smallsight.media.metadata.words import FileWords
 from smallsight.model.answer import Answer
 from smallsight.model.model import Model
 from smallsight.model.picture_argument import NamedBytes
@@ -50,11 +52,15 @@ class WantedFile:
 
 @dataclass(frozen=True, slots=True)
 class DescribedFile:
-    """The answer about one file, or why there is none; the hash is None if the file could not be read."""
+    """The answer about one file, or why there is none; the hash is None if the file could not be read.
+
+    ``words`` are those of its metadata, or of the container of a video; None if they were not asked for.
+    """
 
     file: WantedFile
     sha256: str | None
     answer: Answer | SmallsightError
+    words: FileWords | None = None
 
 
 def list_wanted(paths: Iterable[Path], settings: Settings) -> list[WantedFile]:
@@ -89,48 +95,65 @@ def describe_files(
     options: DescribeOptions,
     limits: Limits,
     is_wanted: Callable[[WantedFile, str | None], bool] = lambda _file, _sha256: True,
+    *,
+    with_words: bool = False,
 ) -> Generator[DescribedFile, None, None]:
     """Yield the answer about each file, in order; closing the generator stops the model.
 
     ``is_wanted`` receives each file that was read, and its hash, and may leave it out. Only as many pictures
     as the model works on at once are in memory.
     """
-    waiting: deque[tuple[WantedFile, str | None, SmallsightError | None]] = deque()
+    waiting: deque[tuple[WantedFile, str | None, SmallsightError | None, FileWords | None]] = deque()
 
     def readable() -> Iterator[NamedBytes]:
-        for file in files:
-            try:
-                opened = read_wanted(file, limits)
-            except SmallsightError as error:
-                if is_wanted(file, None):
-                    waiting.append((file, None, error))
-                continue
-            sha256 = hashlib.sha256(opened.data).hexdigest()
-            if is_wanted(file, sha256):
-                waiting.append((file, sha256, None))
-                yield opened
+        with PictureDecoder(limits) as decoder:  # its child starts with the first file
+            for file in files:
+                try:
+                    opened = read_wanted(file, limits)
+                except SmallsightError as error:
+                    if is_wanted(file, None):
+                        waiting.append((file, None, error, None))
+                    continue
+                sha256 = hashlib.sha256(opened.data).hexdigest()
+                if is_wanted(file, sha256):
+                    words = _words(decoder, opened.data) if with_words else None
+                    waiting.append((file, sha256, None, words))
+                    yield opened
 
     def unreadable_first() -> Iterator[DescribedFile]:
         while waiting and (error := waiting[0][2]) is not None:
-            file, sha256, _ = waiting.popleft()
+            file, sha256, _, _ = waiting.popleft()
             yield DescribedFile(file, sha256, error)
 
-    answers = cast(
+    answers = _answers(model, readable(), options)
+    with closing(answers):
+        for answer in answers:
+            yield from unreadable_first()
+            file, sha256, _, words = waiting.popleft()
+            yield DescribedFile(file, sha256, answer, words)
+        yield from unreadable_first()
+
+
+def _answers(
+    model: Model, pictures: Iterator[NamedBytes], options: DescribeOptions
+) -> Generator[Answer | SmallsightError, None, None]:
+    return cast(
         "Generator[Answer | SmallsightError, None, None]",
         model.describe_many(
-            readable(),
+            pictures,
             prompt=options.prompt,
             length=options.length,
             max_tokens=options.max_tokens,
             detail=options.detail,
         ),
     )
-    with closing(answers):
-        for answer in answers:
-            yield from unreadable_first()
-            file, sha256, _ = waiting.popleft()
-            yield DescribedFile(file, sha256, answer)
-        yield from unreadable_first()
+
+
+def _words(decoder: PictureDecoder, data: bytes) -> FileWords | None:
+    try:
+        return decoder.read_words(data)
+    except PictureError:  # the model's decoder says what is wrong with the file
+        return None
 
 
 def _list_folder(root: Path, settings: Settings) -> list[WantedFile]:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from smallsight.errors import SmallsightError
+from smallsight.library.version_keeping import DescriptionMaker
 from smallsight.model.answer import Answer
 from smallsight.model.model import Model
 from smallsight.model.picture_argument import NamedBytes, NamedImage
 
-__all__ = ["DescribeOptions", "ModelDescriber", "PictureDescriber"]
+__all__ = ["DESCRIBING_VERSION", "DescribeOptions", "ModelDescriber", "PictureDescriber"]
 
-_VERSION = "describe-1"
+DESCRIBING_VERSION = "describe-2"  # 2: an answer does not end before it has text
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,13 @@ class DescribeOptions:
 class PictureDescriber(Protocol):
     """Describes pictures with a model that it owns or borrows.
 
-    ``key`` identifies everything that affects the result: model, prompt, settings. With ``sees_videos`` an
-    animation should be passed as its file, so that the model sees more of it than the first frame.
+    ``key`` identifies everything that affects the result: model, prompt, settings. ``maker`` is what is kept
+    with a description. With ``sees_videos`` an animation should be passed as its file, so that the model sees
+    more of it than the first frame.
     """
 
     key: str
-    model_name: str
+    maker: DescriptionMaker
     sees_videos: bool
 
     def describe(
@@ -57,8 +59,10 @@ class ModelDescriber:
         self._options = options
         length = () if options.length is None else (options.length,)
         options_json = json.dumps([options.prompt, options.detail, options.max_tokens, *length])
-        self.key = f"{_VERSION}:{model.key}:{hashlib.sha256(options_json.encode()).hexdigest()[:16]}"
-        self.model_name = model.name
+        self.key = (
+            f"{DESCRIBING_VERSION}:{model.key}:{hashlib.sha256(options_json.encode()).hexdigest()[:16]}"
+        )
+        self.maker = DescriptionMaker(model.name, model.precision, options.prompt)
         self.sees_videos = model.frame_sampling.knows_videos
 
     def describe(

@@ -21,6 +21,7 @@ from smallsight.library.search.tokens import normalise
 from smallsight.library.stages.describe import DESCRIBE
 from smallsight.library.stages.read import READ
 from smallsight.library.texts import add_tags_to, remove_tags_from, renew_searchable
+from smallsight.library.version_keeping import keep_current
 from smallsight.library.word_state import TAG, Changes, WordRows, differences, read_states, text_columns
 from smallsight.policy.valid_text import is_valid_text
 
@@ -109,10 +110,16 @@ def in_few_words(names: Sequence[str]) -> str:
 
 
 def edit_contents(
-    database: Database, content_ids: Sequence[int], change: WordChange, advance: Advance | None = None
+    database: Database,
+    content_ids: Sequence[int],
+    change: WordChange,
+    advance: Advance | None = None,
+    *,
+    summary: str | None = None,
 ) -> EditReport:
     """Apply a person's change to contents, and to all others with the same pixels.
 
+    ``summary`` is recorded instead of the one of the change.
     Raises what ``WordChange.check`` raises, before anything is stored.
     """
     change.check()
@@ -127,7 +134,13 @@ def edit_contents(
                 del missing[name]
 
     report = change_contents(
-        database, content_ids, change.summary, write, before=note_tags, with_twins=True, advance=advance
+        database,
+        content_ids,
+        summary or change.summary,
+        write,
+        before=note_tags,
+        with_twins=True,
+        advance=advance,
     )
     report.tags_not_there = tuple(missing)
     return report
@@ -195,6 +208,8 @@ def _apply(connection: sa.Connection, content_ids: Sequence[int], change: WordCh
         reopened += [] if words else [READ]
     if values:
         connection.execute(content.update().where(content.c.id.in_(content_ids)).values(**values))
+    if change.description is not None:
+        keep_current(connection, content_ids)
     if DESCRIBE in reopened:
         for content_id in content_ids:
             refuse_caption(connection, content_id)

@@ -1,7 +1,8 @@
-"""Keeps a content's description and tags in step with what its files say, in metadata and in sidecars.
+"""Keeps a content's description, tags, date, camera and place in step with what its files say.
 
-What a person wrote in Smallsight stays. The words of files come next, sidecars before metadata, and a model's
-description last. What a person removed in Smallsight is not added again.
+They say it in metadata and in sidecars. What a person wrote in Smallsight stays. The words of files come
+next, sidecars before metadata, and a model's description last. What a person removed in Smallsight is not
+added again.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import sqlalchemy as sa
 from smallsight.library.ledger import StageName
 from smallsight.library.schema import content, content_tag, folder, outcome, picture, sidecar
 from smallsight.library.search.tokens import normalise
+from smallsight.library.taken import store_taken
 from smallsight.library.texts import store_file_tags
+from smallsight.library.version_keeping import keep_current
 from smallsight.media.metadata.words import FileWords, Sourced, words_from_json
 
 __all__ = ["apply_file_words", "refuse_caption", "store_metadata"]
@@ -76,7 +79,13 @@ def _select_with_file_words() -> sa.Select[int]:
         picture.c.content_id == content.c.id, sidecar.c.picture_id == picture.c.id
     )
     has_tag = sa.exists().where(content_tag.c.content_id == content.c.id, content_tag.c.origin.is_not(None))
-    has_words = content.c.file_words.is_not(None) | content.c.description_origin.is_not(None)
+    has_words = sa.or_(
+        content.c.file_words.is_not(None),
+        content.c.description_origin.is_not(None),
+        content.c.taken_origin.is_not(None),
+        content.c.camera.is_not(None),
+        content.c.latitude.is_not(None),
+    )
     is_one = content.c.id.in_(sa.bindparam("ids", expanding=True))
     return (
         sa.select(content.c.id).where(is_one, sa.or_(has_words, has_sidecar, has_tag)).order_by(content.c.id)
@@ -90,6 +99,7 @@ def _apply(connection: sa.Connection, content_id: int) -> bool:
     sources = _sources(connection, content_id)
     if sources is None:
         return False
+    store_taken(connection, content_id, [source.words for source in sources])
     keywords: dict[str, Sourced] = {}
     for source in sources:
         for one in source.keywords:
@@ -164,6 +174,7 @@ def _store_caption(connection: sa.Connection, content_id: int, caption: Sourced 
             "description_origin": caption.origin,
         }
     connection.execute(content.update().where(content.c.id == content_id).values(**values))
+    keep_current(connection, [content_id])
     return bool(before.description != values["description"])
 
 

@@ -18,7 +18,9 @@ from sqlalchemy.dialects.sqlite import insert
 
 from smallsight.library.ledger import StageName
 from smallsight.library.schema import content, content_tag, outcome, refused_tag, succession, tag, text_line
+from smallsight.library.taken import copy_taken
 from smallsight.library.texts import add_tags, renew_searchable, store_machine_tags
+from smallsight.library.version_keeping import keep_current
 from smallsight.media.perceptual_hash import hamming_distance, phash
 from smallsight.media.picture import DecodedPicture
 
@@ -94,6 +96,18 @@ def inherit(
     return copied
 
 
+def share_taken(connection: sa.Connection, content_id: int) -> None:
+    """Give the date of a content to other files of the same picture that have none, or take it from them."""
+    same = sa.select(succession.c.content_id, succession.c.before_id).where(
+        succession.c.is_same,
+        (succession.c.content_id == content_id) | (succession.c.before_id == content_id),
+    )
+    followed = {one for row in connection.execute(same) for one in row} - {content_id}
+    for other_id in (*followed, *twins_of(connection, content_id)):
+        copy_taken(connection, content_id, other_id)
+        copy_taken(connection, other_id, content_id)
+
+
 def turned(hash_grey_HW: np.ndarray) -> tuple[int, ...]:
     """Return the first hash of a picture, uint8 [height, width], turned and mirrored in seven ways."""
     ways = [np.rot90(side, turns) for side in (hash_grey_HW, hash_grey_HW[:, ::-1]) for turns in range(4)]
@@ -123,7 +137,7 @@ def _bits_apart(a: int, b: int) -> int:
 def copy_words(connection: sa.Connection, source_id: int, content_id: int) -> None:
     """Copy the words that a person wrote in Smallsight; those that the content has of its own stay.
 
-    Words of files are not copied: the other file has its own.
+    Words of files are not copied, because the other file has its own; but a date that it lost is.
     """
     rows = connection.execute(sa.select(content).where(content.c.id.in_((source_id, content_id))))
     by_id = {row.id: row for row in rows}
@@ -142,6 +156,7 @@ def copy_words(connection: sa.Connection, source_id: int, content_id: int) -> No
         values |= {"ocr_text": source.ocr_text, "ocr_source": "human"}
     if values:
         connection.execute(content.update().where(content.c.id == content_id).values(**values))
+        keep_current(connection, [content_id])
     refused = sa.select(sa.literal(content_id), refused_tag.c.folded).where(
         refused_tag.c.content_id == source_id
     )
@@ -149,6 +164,7 @@ def copy_words(connection: sa.Connection, source_id: int, content_id: int) -> No
         insert(refused_tag).from_select(["content_id", "folded"], refused).on_conflict_do_nothing()
     )
     add_tags(connection, content_id, _tags(connection, source_id, "human"))
+    copy_taken(connection, source_id, content_id)
 
 
 def _is_written(row: sa.Row[Any]) -> bool:
@@ -185,6 +201,7 @@ def _copy_results(connection: sa.Connection, source_id: int, content_id: int) ->
         names += ["description", "description_source", "description_model"]
     texts = {name: getattr(source, name) for name in names}
     connection.execute(content.update().where(content.c.id == content_id).values(**texts))
+    keep_current(connection, [content_id])
     store_machine_tags(connection, content_id, _tags(connection, source_id, "machine"))
     return {StageName(row["stage"]): row["key"] for row in outcomes}
 

@@ -9,7 +9,8 @@ whose lease expired cannot store a second result.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType
@@ -22,6 +23,8 @@ from smallsight.library.schema import content, folder, lease, outcome, picture
 
 StageName = NewType("StageName", str)  # not an enum: each file in ``library/stages/`` defines its name
 LOOK = StageName("look")  # all other stages wait for it
+_TOKEN_CHARS = 32
+_RUNNER = "run-"  # how the tokens of workers begin that need no run lock
 
 
 class OutcomeStatus(StrEnum):
@@ -110,6 +113,19 @@ class Ledger:
         ]
         self._lease(connection, tasks, now_s)
         return tasks
+
+    def take_chosen(
+        self, connection: sa.Connection, contents: Mapping[int, str], stage: StageName, key: str
+    ) -> list[Task]:
+        """Lease contents (id: hash) for a stage, whatever its outcome; the caller checks ``is_free``."""
+        tasks = [Task(content_id, sha256, {stage: key}) for content_id, sha256 in contents.items()]
+        self._lease(connection, tasks, time.time())
+        return tasks
+
+    def is_free(self, content_id: sa.ColumnElement[int], stage: StageName) -> sa.ColumnElement[bool]:
+        """Return the condition that no other worker has leased a content, and this one has not either."""
+        is_held = sa.or_(lease.c.expires_at_s > time.time(), lease.c.token == self._token)
+        return ~sa.exists().where(lease.c.content_id == content_id, lease.c.stage == stage, is_held)
 
     def finish(
         self,
@@ -201,8 +217,18 @@ def count_due(connection: sa.Connection, stages: Sequence[Stage], along: Sequenc
 
 
 def drop_abandoned_leases(connection: sa.Connection) -> None:
-    """Delete the leases of dead workers; valid only for the process that holds the run lock."""
-    connection.execute(lease.delete())
+    """Delete the leases of dead index runs; valid only for the process that holds the run lock."""
+    connection.execute(lease.delete().where(~lease.c.token.startswith(_RUNNER)))
+
+
+def runner_token() -> str:
+    """Return a new token for a worker of description runs, whose leases an index run respects."""
+    return f"{_RUNNER}{uuid.uuid4().hex[: _TOKEN_CHARS - len(_RUNNER)]}"
+
+
+def drop_runner_leases(connection: sa.Connection) -> None:
+    """Delete the leases of dead workers of description runs; valid only for the process with their lock."""
+    connection.execute(lease.delete().where(lease.c.token.startswith(_RUNNER)))
 
 
 def forget_failures(connection: sa.Connection) -> int:

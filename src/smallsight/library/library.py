@@ -17,9 +17,10 @@ from smallsight.library.database import Database
 from smallsight.library.edits import WordChange, edit_contents
 from smallsight.library.file_words import apply_file_words
 from smallsight.library.ledger import OutcomeStatus
-from smallsight.library.schema import chunk, content, content_tag, folder, outcome, picture, tag
-from smallsight.library.search.sqlite.duplicates import duplicates, near_duplicates
-from smallsight.library.search.sqlite.search_text import refresh_search_text
+from smallsight.library.schema import chunk, content, content_tag, facet, folder, outcome, picture, tag
+from smallsight.library.search.kinds import kind_of
+from smallsight.library.search.sqlite.duplicates import near_duplicates
+from smallsight.library.search.sqlite.facets import refresh_index
 from smallsight.library.texts import renew_text_version
 from smallsight.media.file_kinds import FileKind, kind_of_file
 from smallsight.policy.valid_text import is_valid_text
@@ -73,6 +74,12 @@ class PictureDetails:
     problems: tuple[str, ...]
     description_origin: str | None  # the metadata field or sidecar; None if written in Smallsight
     tag_origins: Mapping[str, str]  # those of ``tags`` that come from files, with the field or sidecar
+    date_wall_s: float | None  # wall-clock time in seconds as if it were UTC; None without a file
+    date_offset_min: int | None
+    date_origin: str | None  # None where the date is that of the file
+    camera: str | None
+    kind: str
+    place: tuple[float, float] | None  # degrees north and east
 
 
 class Library:
@@ -150,7 +157,7 @@ class Library:
                 some = ids[start : start + _IDS_PER_STATEMENT]
                 if changed := apply_file_words(connection, some):
                     renew_text_version(connection, changed)
-                refresh_search_text(connection, some)
+                refresh_index(connection, some)
             return summary
 
     def folders(self) -> list[FolderSummary]:
@@ -158,6 +165,11 @@ class Library:
         with self._database.reading() as connection:
             ids = connection.execute(sa.select(folder.c.id).order_by(folder.c.path)).scalars().all()
             return [_summarise(connection, folder_id) for folder_id in ids]
+
+    def folder_paths(self) -> list[Path]:
+        """List the paths of the folders, without counting their pictures."""
+        with self._database.cursor() as cursor:
+            return [Path(row[0]) for row in cursor.execute("SELECT path FROM folder ORDER BY path")]
 
     def summary(self) -> LibrarySummary:
         """Count folders, files and contents, those processed and those failed."""
@@ -198,10 +210,6 @@ class Library:
             known = [(row.id, Path(row.path)) for row in roots]
             return {path: _find(connection, known, path) for path in paths}
 
-    def duplicates(self) -> list[tuple[Path, ...]]:
-        """Return groups of files with the same bytes."""
-        return [found.paths for found in duplicates(self._database)]
-
     def near_duplicates(self, max_bits: int) -> list[tuple[Path, ...]]:
         """Return groups of pictures whose perceptual hashes differ in at most max_bits, one file of each."""
         groups = near_duplicates(self._database, max_bits)
@@ -237,6 +245,14 @@ class Library:
                 machine_tags=_tags_of(connection, content_id, content_tag.c.source == "machine"),
                 description_origin=row.description_origin,
                 tag_origins=_origins_of(connection, content_id),
+                date_wall_s=connection.execute(
+                    sa.select(facet.c.date_wall_s).where(facet.c.content_id == content_id)
+                ).scalar(),
+                date_offset_min=row.taken_offset_min,
+                date_origin=row.taken_origin,
+                camera=row.camera,
+                kind=kind_of(row.format, row.num_frames, has_camera=bool(row.camera)),
+                place=None if row.latitude is None else (row.latitude, row.longitude),
                 problems=tuple(
                     connection.execute(
                         sa.select(outcome.c.error)

@@ -13,7 +13,7 @@ from smallsight.errors import NotInLibraryError
 from smallsight.library.database import Database
 from smallsight.library.edits import change_contents
 from smallsight.library.kinship import copy_words
-from smallsight.library.schema import content, content_tag, folder, picture, succession, tag
+from smallsight.library.schema import content, content_tag, folder, ignored, picture, succession, tag
 
 _ID_CHARS = 12
 _ID = re.compile(r"[0-9a-f]{4,64}")
@@ -73,6 +73,7 @@ def _is_lost() -> sa.ColumnElement[bool]:
     return sa.and_(
         sa.or_(has_description, content.c.ocr_source == "human", has_tag),
         ~_has_file(content.c.id),
+        ~sa.exists().where(ignored.c.sha256 == content.c.sha256),  # removed from the index on purpose
         ~sa.exists().where(succession.c.before_id == content.c.id, succession.c.is_same.is_(True)),
         ~sa.exists().where(
             twin.c.pixels_sha256 == content.c.pixels_sha256, twin.c.id != content.c.id, _has_file(twin.c.id)

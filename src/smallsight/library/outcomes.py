@@ -41,6 +41,10 @@ def _nothing(_: sa.Connection) -> None:
     pass
 
 
+def _ignored(_: sa.Connection, __: Sequence[Ended]) -> None:
+    pass
+
+
 class Outcomes:
     """Stores outcomes for one worker, counts them in ``stages``, and reports each once it is committed."""
 
@@ -60,21 +64,28 @@ class Outcomes:
         self._renew_after_s = renew_after_s
         self._renewed_at_s = time.monotonic()
 
-    def store(self, ended: Sequence[Ended], write: Callable[[sa.Connection], object]) -> bool:
+    def store(
+        self,
+        ended: Sequence[Ended],
+        write: Callable[[sa.Connection], object],
+        settle: Callable[[sa.Connection, Sequence[Ended]], object] = _ignored,
+    ) -> bool:
         """Store outcomes and call ``write`` with the connection, all in one transaction.
 
-        A result that cannot be stored becomes an error of its content. Returns False if a lease was lost:
-        then nothing is stored, counted or reported, and this worker's remaining leases on it are released.
+        A result that cannot be stored becomes an error of its content. ``settle`` is called in the same
+        transaction with what has been stored: the outcomes, or those errors. Returns False if a lease was
+        lost: then nothing is stored, counted or reported, and this worker's remaining leases on it are
+        released.
         """
         try:
             try:
-                self._store(ended, write)
+                self._store(ended, write, settle)
             except (SmallsightError, LeaseLostError):
                 raise
             except Exception as error:
                 log.info("picture_unexpected", path=str(ended[0].content.path), exc_info=True)
                 ended = [replace(one, error=UnexpectedPictureError.of(error)) for one in ended]
-                self._store(ended, _nothing)
+                self._store(ended, _nothing, settle)
         except LeaseLostError as error:
             log.warning("result_dropped", why=str(error), action="its lease ran out before it was stored")
             with self._database.writing() as connection:
@@ -85,11 +96,17 @@ class Outcomes:
             self._report(one)
         return True
 
-    def _store(self, ended: Sequence[Ended], write: Callable[[sa.Connection], object]) -> None:
+    def _store(
+        self,
+        ended: Sequence[Ended],
+        write: Callable[[sa.Connection], object],
+        settle: Callable[[sa.Connection, Sequence[Ended]], object],
+    ) -> None:
         with self._database.writing() as connection:
             for one in ended:
                 self._ledger.finish(connection, one.content.task, one.stage, one.seconds, one.error)
             write(connection)
+            settle(connection, ended)
             self._renew(connection)
 
     def _renew(self, connection: sa.Connection) -> None:

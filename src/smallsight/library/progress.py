@@ -49,3 +49,25 @@ class Progress(Protocol):
     def picture_changed(self, content_id: int | None, path: Path, change: PictureChange) -> None:
         """Report that a scan has committed a change of the file at path; content_id is None if unreadable."""
         ...
+
+
+class Unreported:
+    """A ``Progress`` that reports nothing."""
+
+    def begin(self, activity: str, total: int | None, unit: str) -> None:
+        """Do nothing."""
+
+    def advance(self, n: int = 1) -> None:
+        """Do nothing."""
+
+    def end(self) -> None:
+        """Do nothing."""
+
+    def problem(self, path: str, error: SmallsightError) -> None:
+        """Do nothing."""
+
+    def stored(self, content_id: int, stage: StageName, outcome: OutcomeStatus) -> None:
+        """Do nothing."""
+
+    def picture_changed(self, content_id: int | None, path: Path, change: PictureChange) -> None:
+        """Do nothing."""

@@ -20,7 +20,7 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     connection.execute("PRAGMA query_only = ON")
     connection.execute("PRAGMA mmap_size = 0")
-    connection.execute(f"PRAGMA cache_size = {-64 * 1024}")  # KiB
+    connection.execute(f"PRAGMA cache_size = {-8 * 1024}")  # KiB
     return connection
 
 
@@ -32,6 +32,15 @@ class Readers:
         self._idle: list[sqlite3.Connection] = []
         self._turn = threading.Lock()
         self._is_closed = False
+        self._watching: sqlite3.Connection | None = None
+
+    def version(self) -> int:
+        """Return a number that changes with every commit of any other connection."""
+        with self._turn:
+            if self._watching is None:  # the number is only comparable within one connection
+                self._watching = connect_read_only(self._path)
+            number: int = self._watching.execute("PRAGMA data_version").fetchone()[0]
+            return number
 
     @contextmanager
     def cursor(self) -> Iterator[sqlite3.Cursor]:
@@ -53,6 +62,9 @@ class Readers:
         with self._turn:
             self._is_closed = True
             idle, self._idle = self._idle, []
+            if self._watching is not None:
+                self._watching.close()
+                self._watching = None
         for connection in idle:
             connection.close()
 

@@ -28,6 +28,7 @@ from smallsight.errors import (
 )
 from smallsight.library.database import Database
 from smallsight.library.file_words import apply_file_words
+from smallsight.library.ignored import IgnoredFiles
 from smallsight.library.kinship import inherit, is_decoded, note_successor
 from smallsight.library.moved_files import move_row, rows_gone_before
 from smallsight.library.progress import PictureChange, Progress
@@ -113,7 +114,7 @@ class FolderScan:
         self._files = files
         self._parts = parts
         self._is_settled = is_settled
-        self._report = ScanReport(folder=root)
+        self._ignored, self._report = IgnoredFiles(database, folder_id), ScanReport(folder=root)
 
     def run(self, progress: Progress, should_stop: Callable[[], bool]) -> ScanReport:
         """Scan to the end, or until should_stop returns True; what was committed by then stays.
@@ -132,9 +133,8 @@ class FolderScan:
                 f"The folder is empty, and it held {num_known:,} pictures: {self._root}", hint=_CONNECT
             )
         known = self._known_files(listing.parts)
-        to_read = self._settled(
-            [found for found in listing.files if not _is_unchanged(found, known.get(found.path))]
-        )
+        candidates = self._ignored.not_known(listing.files)
+        to_read = self._settled([one for one in candidates if not _is_unchanged(one, known.get(one.path))])
         new_rows: dict[int, list[int]] = defaultdict(list)  # pictures first seen in this scan, by content
         progress.begin(f"Scanning {self._root.name or self._root}", len(to_read), "files")
         try:
@@ -262,6 +262,7 @@ class FolderScan:
             return
         stored: list[tuple[_HashedFile, _KnownFile | None, int | None, int]] = []
         with self._database.writing() as connection:
+            batch = self._ignored.without(connection, batch)
             content_ids = _content_ids(connection, batch)
             touched: set[int] = set()
             for item in batch:

@@ -49,6 +49,7 @@ content = Table(
     Column("num_frames", Integer),
     Column("phash", BigInteger),
     Column("dhash", BigInteger),
+    Column("colours", LargeBinary),  # of 4 x 4 parts, RGB, shown until the thumbnail is loaded
     Column("pixels_sha256", String(64)),  # of the pixels as they were read; NULL if those were not decoded
     Column("ocr_text", Text),  # lines joined by "\n"; NULL until read
     Column("ocr_source", String(8)),  # machine | human
@@ -58,12 +59,35 @@ content = Table(
     Column("description_origin", Text),  # the metadata field or sidecar; NULL if written in Smallsight
     Column("description_refused", Text),  # the caption of the file when a person emptied the description
     Column("file_words", Text),  # JSON of FileWords: what the file's metadata says; NULL if nothing
+    Column("taken_wall_s", Float),  # when it was taken: wall-clock time there, as seconds as if it were UTC
+    Column("taken_offset_min", Integer),  # of that clock from UTC; NULL if unknown
+    Column("taken_origin", Text),  # exif, xmp, iptc, png, takeout, or kin; NULL if there is no date
+    Column("camera", Text),  # maker and model
+    Column("latitude", Float),  # degrees, both or neither
+    Column("longitude", Float),
     Column(
         "text_version", Integer, nullable=False, server_default="0"
     ),  # increases when any text or tag changes
     Index("content_pixels", "pixels_sha256"),
     CheckConstraint("ocr_source IN ('machine', 'human')", name="ocr_source_known"),
     CheckConstraint("description_source IN ('machine', 'human')", name="description_source_known"),
+)
+
+description_version = Table(  # every description that a content has had; no two of them are the same
+    "description_version",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("content_id", Integer, ForeignKey("content.id", ondelete="CASCADE"), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("source", String(8), nullable=False),  # machine | human | file
+    Column("model", Text),
+    Column("precision", Text),  # of the model; NULL if unknown
+    Column("prompt", Text),  # NULL for the model's default prompt, or if unknown
+    Column("origin", Text),  # the metadata field or sidecar
+    Column("made_at_s", Float),  # NULL if it is older than the table
+    CheckConstraint("source IN ('machine', 'human', 'file')", name="version_source_known"),
+    Index("description_version_content", "content_id"),
+    sqlite_autoincrement=True,  # a number that a person has seen never means another version
 )
 
 succession = Table(  # a file had the content ``before_id`` and has another now
@@ -118,6 +142,7 @@ tag = Table(
     Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False),  # as the person wrote it
     Column("folded", Text, nullable=False, unique=True),  # how it is compared
+    Column("colour", String(7)),  # "#rrggbb", or NULL for the colour of all chips
 )
 
 content_tag = Table(
@@ -151,6 +176,33 @@ chunk = Table(
     sqlite_autoincrement=True,  # ids are never reused: vectors in memory are updated by them
 )
 
+facet = Table(  # what contents that have a file are filtered and sorted by; derived, see ``facets``
+    "facet",
+    metadata,
+    Column("content_id", Integer, ForeignKey("content.id", ondelete="CASCADE"), primary_key=True),
+    Column("date_wall_s", Float, nullable=False),  # content.taken_wall_s, or the oldest file's local time
+    Column("month", Integer, nullable=False),  # of that date: 12 * year + month - 1
+    Column("name_key", Text, nullable=False),  # of the first file
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("added_at_s", Float, nullable=False),
+    Column("kind", String(10), nullable=False),  # photo | animation | document | picture
+    Column("camera", Text, nullable=False),  # its words in search form between spaces; "" if unknown
+    Column("is_described", Boolean, nullable=False),
+    Column("has_text", Boolean, nullable=False),
+    Column("is_tagged", Boolean, nullable=False),
+    Index("facet_date", "date_wall_s"),
+    Index("facet_name", "name_key"),
+    Index("facet_size", "size_bytes"),
+    Index("facet_added_at", "added_at_s"),
+)
+
+month_count = Table(  # how many rows of ``facet`` each month has; triggers count
+    "month_count",
+    metadata,
+    Column("month", Integer, primary_key=True),
+    Column("num_contents", Integer, nullable=False),
+)
+
 outcome = Table(
     "outcome",
     metadata,
@@ -175,6 +227,66 @@ lease = Table(
     Column("expires_at_s", Float, nullable=False),
 )
 
+saved_search = Table(  # a search that a person has named
+    "saved_search",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("folded", Text, nullable=False, unique=True),  # how the name is compared
+    Column("fields", Text, nullable=False),  # JSON object: the fields of the gallery's address
+    Column("saved_at_s", Float, nullable=False),
+)
+
+look_alike = Table(  # hashes of several views of a picture, see ``alike.views``
+    "look_alike",
+    metadata,
+    Column("content_id", Integer, ForeignKey("content.id", ondelete="CASCADE"), primary_key=True),
+    Column("views", LargeBinary, nullable=False),
+)
+
+alike_pair = Table(  # two contents that look the same or similar; the lower id first
+    "alike_pair",
+    metadata,
+    Column("first_id", Integer, ForeignKey("content.id", ondelete="CASCADE"), primary_key=True),
+    Column("second_id", Integer, ForeignKey("content.id", ondelete="CASCADE"), primary_key=True),
+    Column("is_same", Boolean, nullable=False),  # by look alone; their texts may differ
+    Column("is_upright", Boolean, nullable=False),  # neither mirrored nor turned
+    Column("correlation", Float, nullable=False),
+    Column("reasons", Text, nullable=False),  # JSON list of ``alike.pairs.Reason``
+    Column("changed_id", Integer),  # which of the two was cropped or added to; NULL if neither or both
+    Index("alike_pair_second", "second_id"),
+)
+
+duplicate_decision = Table(  # what a person decided about two contents, or about the files of one
+    "duplicate_decision",
+    metadata,
+    Column("first_id", Integer, ForeignKey("content.id", ondelete="CASCADE"), primary_key=True),
+    Column("second_id", Integer, ForeignKey("content.id", ondelete="CASCADE"), primary_key=True),
+    Column("decision", String(16), nullable=False),
+    Column("num_files", Integer),  # that the content had; NULL for two contents
+    Column("decided_at_s", Float, nullable=False),
+    CheckConstraint("decision IN ('keep_both', 'removed')", name="decision_known"),
+    Index("duplicate_decision_second", "second_id"),
+)
+
+ignored = Table(  # contents that a person removed from the index, while their files stay
+    "ignored",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("ignored_at_s", Float, nullable=False),
+)
+
+ignored_file = Table(  # where files with such contents are, so that they are not read at every scan
+    "ignored_file",
+    metadata,
+    Column("folder_id", Integer, ForeignKey("folder.id", ondelete="CASCADE"), primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("sha256", String(64), ForeignKey("ignored.sha256", ondelete="CASCADE"), nullable=False),
+    Index("ignored_file_content", "sha256"),
+)
+
 edit = Table(  # an edit by a person, for undo; only the newest are kept
     "edit",
     metadata,
@@ -192,4 +304,71 @@ edit_content = Table(
     Column("content_id", Integer, ForeignKey("content.id", ondelete="CASCADE"), primary_key=True),
     Column("changes", Text, nullable=False),  # JSON {key: [row before, row after]}, see ``word_state``
     Index("edit_content_content", "content_id"),
+)
+
+description_run = Table(  # descriptions of many contents that a person asked for
+    "description_run",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("title", Text, nullable=False),  # the search that found the contents, or other words for them
+    Column("model", Text, nullable=False),
+    Column("precision", Text, nullable=False),
+    Column("prompt", Text),  # NULL for the one in the settings
+    Column("replaces", Boolean, nullable=False),  # describes again what a model has described
+    Column("force", Boolean, nullable=False),  # describes whatever there is, before all other runs
+    Column("state", String(9), nullable=False),
+    Column("error_code", Text),  # why it was paused, if not by a person
+    Column("error", Text),
+    Column("created_at_s", Float, nullable=False),
+    Column("started_at_s", Float),  # first content taken
+    Column("finished_at_s", Float),  # finished or cancelled
+    CheckConstraint(
+        "state IN ('running', 'paused', 'cancelled', 'finished')", name="description_run_state_known"
+    ),
+    sqlite_autoincrement=True,  # a number that a person has seen never means another run
+)
+
+description_run_content = Table(
+    "description_run_content",
+    metadata,
+    Column("run_id", Integer, ForeignKey("description_run.id", ondelete="CASCADE"), primary_key=True),
+    Column("content_id", Integer, ForeignKey("content.id", ondelete="CASCADE"), primary_key=True),
+    Column("state", String(7), nullable=False),
+    Column("error_code", Text),  # why it failed or was skipped
+    Column("error", Text),
+    Column("seconds", Float),
+    Column("finished_at_s", Float),
+    CheckConstraint(
+        "state IN ('due', 'done', 'failed', 'skipped')", name="description_run_content_state_known"
+    ),
+    Index("description_run_content_state", "run_id", "state", "error_code"),
+    Index("description_run_content_finished", "run_id", "finished_at_s"),
+    Index("description_run_content_content", "content_id"),
+)
+
+validation = Table(  # what a validation has found out about a model; only the newest of each are kept
+    "validation",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("model", Text, nullable=False),  # the variant
+    Column("base", Text, nullable=False),
+    Column("scheme", Text),  # identity of its quantisation scheme; NULL on another server
+    Column("precision", Text),
+    Column("key", Text),  # what determines its answers
+    Column("version", Text, nullable=False),  # Smallsight's
+    Column("machine", Text, nullable=False),  # processor and instruction sets
+    Column("picture_set", String(64), nullable=False),  # hash over pictures and questions
+    Column("measured_at_s", Float, nullable=False),
+    Column("verdict", String(16), nullable=False),
+    Column("is_decided", Boolean, nullable=False),  # false: too few pictures
+    Column("reasons", Text, nullable=False),  # JSON list of sentences
+    Column("summary", Text, nullable=False),  # JSON of the means over pictures
+    Column("weights_bytes", BigInteger),  # NULL, like the next, where it could not be measured
+    Column("loaded_bytes", BigInteger),  # of the process
+    Column("peak_bytes", BigInteger),  # of the process while answering
+    Column("first_token_s", Float),  # medians
+    Column("tokens_per_s", Float),
+    Column("pictures_per_min", Float),
+    CheckConstraint("verdict IN ('stable', 'experimental', 'do not ship')", name="validation_verdict_known"),
+    Index("validation_model", "model", "measured_at_s"),
 )

@@ -12,6 +12,7 @@ from smallsight.errors import ArgumentError, NotInLibraryError
 from smallsight.library.database import Database
 from smallsight.library.edits import Advance, EditReport, change_contents, folded_tag, in_few_words
 from smallsight.library.schema import content_tag, picture, refused_tag, tag
+from smallsight.library.tag_colours import keep_colour
 from smallsight.library.texts import add_tags_to, remove_tags_from
 
 _ALL = 1_000_000
@@ -106,6 +107,7 @@ def _replace(
         _refuse_too(connection, some, folded, folded_tag(into))
         tagged = _contents_with(connection, folded, some)
         add_tags_to(connection, tagged, [into])
+        keep_colour(connection, folded, folded_tag(into))
         remove_tags_from(connection, tagged, names)
 
     return change_contents(database, ids, summary, write, advance=advance)

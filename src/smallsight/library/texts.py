@@ -15,8 +15,9 @@ from sqlalchemy.dialects.sqlite import insert
 
 from smallsight.library.misreadings import is_too_short_to_mean, without_misreadings
 from smallsight.library.schema import content, content_tag, refused_tag, tag, text_line
-from smallsight.library.search.sqlite.search_text import refresh_search_text
+from smallsight.library.search.sqlite.facets import refresh_index
 from smallsight.library.search.tokens import normalise
+from smallsight.library.version_keeping import DescriptionMaker, keep_answer
 from smallsight.reading.text_line import TextLine
 
 _WORDS_PER_CHUNK = 40
@@ -75,19 +76,24 @@ def store_lines(
 
 
 def store_description(
-    connection: sa.Connection, content_id: int, text: str, model_name: str, max_chars: int
+    connection: sa.Connection, content_id: int, text: str, maker: DescriptionMaker, max_chars: int
 ) -> bool:
-    """Store a model's description unless a person has written one; return whether it changed."""
+    """Store a model's description unless a person has written one; return whether it changed.
+
+    It is kept as a version in any case, if it is not empty.
+    """
     description = text.strip()[:max_chars] or None
     before = connection.execute(
         sa.select(content.c.description, content.c.description_source).where(content.c.id == content_id)
     ).one()
+    if description is not None:
+        keep_answer(connection, content_id, description, maker)
     if before.description_source == "human":
         return False
     connection.execute(
         content.update()
         .where(content.c.id == content_id)
-        .values(description=description, description_source="machine", description_model=model_name)
+        .values(description=description, description_source="machine", description_model=maker.model)
     )
     return bool(before.description != description)
 
@@ -95,7 +101,7 @@ def store_description(
 def renew_searchable(connection: sa.Connection, content_ids: Sequence[int]) -> None:
     """Update what is derived from the texts of these contents: the index now, vectors when due."""
     renew_text_version(connection, content_ids)
-    refresh_search_text(connection, content_ids)
+    refresh_index(connection, content_ids)
 
 
 def renew_text_version(connection: sa.Connection, content_ids: Sequence[int]) -> None:

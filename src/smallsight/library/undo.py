@@ -16,6 +16,7 @@ from smallsight.library.edit_journal import (
 )
 from smallsight.library.edits import CONTENTS_PER_TURN, PAUSE_S
 from smallsight.library.texts import renew_searchable
+from smallsight.library.version_keeping import keep_current
 from smallsight.library.word_state import put_back, read_states
 
 
@@ -63,6 +64,7 @@ def _reverse(database: Database, entry: JournalEntry, *, is_undo: bool) -> UndoR
                     report.restored[content_id] = tuple(restored)
                 if kept:
                     report.kept[content_id] = tuple(kept)
+            keep_current(connection, list(report.restored.keys() & page.keys()))
             renew_searchable(connection, [one for one in page if one in report.restored])
             if len(page) < CONTENTS_PER_TURN:
                 mark(connection, entry.id, is_undone=is_undo)

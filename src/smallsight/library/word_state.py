@@ -33,6 +33,7 @@ _COLUMNS = {
 _STAGES = {DESCRIPTION: "describe", TEXT: "read"}
 _KEYS_OF_STAGES = {stage: key for key, stage in _STAGES.items()}
 _NOT_COMPARED = frozenset({"outcome", "name"})  # unless the change changed it
+_COLOUR = "colour"  # kept for a tag that has to be made again; never compared, because colours are no edits
 
 
 def read_states(connection: sa.Connection, content_ids: Sequence[int]) -> dict[int, WordRows]:
@@ -52,7 +53,11 @@ def _read_states(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Wor
     found = sa.select(outcome).where(outcome.c.content_id.in_(ids), outcome.c.stage.in_(_KEYS_OF_STAGES))
     for row in connection.execute(found).mappings():
         states[row["content_id"]][_KEYS_OF_STAGES[row["stage"]]]["outcome"] = _without(row, "content_id")
-    tags = sa.select(content_tag, tag.c.name, tag.c.folded).join(tag).where(content_tag.c.content_id.in_(ids))
+    tags = (
+        sa.select(content_tag, tag.c.name, tag.c.folded, tag.c.colour)
+        .join(tag)
+        .where(content_tag.c.content_id.in_(ids))
+    )
     for row in connection.execute(tags).mappings():
         kept = _without(row, "content_id", "tag_id", "folded")
         states[row["content_id"]][f"{TAG} {row['folded']}"] = kept
@@ -75,7 +80,7 @@ def differences(before: WordRows, after: WordRows) -> Changes:
     return {
         key: (before.get(key), after.get(key))
         for key in sorted(before.keys() | after.keys())
-        if before.get(key) != after.get(key)
+        if not _is_same(before.get(key), after.get(key), ())
     }
 
 
@@ -114,13 +119,13 @@ def put_back(
 def _differing(a: Row | None, b: Row | None) -> frozenset[str]:
     if a is None or b is None:
         return frozenset()
-    return frozenset(name for name in a.keys() | b.keys() if a.get(name) != b.get(name))
+    return frozenset(name for name in a.keys() | b.keys() if name != _COLOUR and a.get(name) != b.get(name))
 
 
 def _is_same(a: Row | None, b: Row | None, ignored: Collection[str]) -> bool:
     if a is None or b is None:
         return a is b
-    return all(a.get(name) == b.get(name) for name in a.keys() | b.keys() if name not in ignored)
+    return _differing(a, b) <= frozenset(ignored)
 
 
 def _is_persons(row: Row | None) -> bool:
@@ -161,11 +166,13 @@ def _write_text(
 def _write_tag(
     connection: sa.Connection, content_id: int, folded: str, row: Row | None, *, renames: bool
 ) -> None:
+    found = connection.execute(sa.select(tag.c.id).where(tag.c.folded == folded)).scalars().all()
     if row is None:
-        found = connection.execute(sa.select(tag.c.id).where(tag.c.folded == folded)).scalars().all()
         detach_tags(connection, [content_id], found)
         return
     tag_id = tag_id_of(connection, row["name"], folded)
+    if not found:
+        connection.execute(tag.update().where(tag.c.id == tag_id).values(colour=row.get(_COLOUR)))
     if renames:
         connection.execute(tag.update().where(tag.c.id == tag_id).values(name=row["name"]))
     _write_row(connection, content_tag, {"content_id": content_id, "tag_id": tag_id}, row)

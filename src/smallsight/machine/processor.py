@@ -36,6 +36,7 @@ _NAMES = {
     "bf16": ("bf16", "feat_bf16"),
     "sve": ("sve",),
 }
+_WITH_BF16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 _LIMIT = "ONEDNN_MAX_CPU_ISA"  # an environment variable that oneDNN, and so OpenVINO, reads at its start
 _ABOVE_AVX512_CORE = ("avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16")
 # A value of that variable -> what it forbids, from oneDNN's page "CPU Dispatcher Control"; other values
@@ -90,6 +91,11 @@ def usable_instruction_sets(of: Processor | None = None) -> tuple[str, ...]:
     """
     forbidden = _FORBIDDEN.get(os.environ.get(_LIMIT, "").upper(), ())
     return tuple(one for one in (of or processor()).instruction_sets if one not in forbidden)
+
+
+def multiplies_bf16() -> bool:
+    """Return whether the runtime may use instructions for bfloat16; false where none are reported."""
+    return not _WITH_BF16.isdisjoint(usable_instruction_sets())
 
 
 def from_cpuinfo(text: str) -> Processor:

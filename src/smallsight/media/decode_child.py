@@ -11,11 +11,12 @@ import sys
 from typing import Any, BinaryIO
 
 from smallsight.errors import CorruptPictureError, PictureTooLargeError, UnsupportedFormatError
+from smallsight.media.metadata.container_facts import read_container
 from smallsight.media.metadata.reading import SidecarKind, read_picture_words, read_sidecar_words
 from smallsight.media.picture_decoding import DecodeRequest, decode_picture, prepare_pillow
 from smallsight.media.sandbox import allow_cpu_seconds, lock_down
 from smallsight.media.sandbox_trial import try_forbidden_things
-from smallsight.media.wire import OUT_OF_MEMORY, error_as_reply, read_bytes, read_header, write_frame
+from smallsight.media.wire import OUT_OF_MEMORY, VIDEO, error_as_reply, read_bytes, read_header, write_frame
 
 __all__ = ["main", "serve"]
 
@@ -52,7 +53,7 @@ def serve(requests: BinaryIO, replies: BinaryIO, memory_bytes: int) -> int:
 def _answer(header: dict[str, Any], data: bytes) -> tuple[dict[str, Any], tuple[bytes, ...]]:
     allow_cpu_seconds(header.pop("timeout_s"))
     if "words_of" in header:
-        return {}, (_read_words(header["words_of"], data),)
+        return {}, (_read_words(header["words_of"], data, header["now_s"]),)
     try:
         decoded = decode_picture(data, DecodeRequest(**header))
     except (CorruptPictureError, PictureTooLargeError, UnsupportedFormatError) as error:
@@ -71,17 +72,20 @@ def _answer(header: dict[str, Any], data: bytes) -> tuple[dict[str, Any], tuple[
         "num_frames": decoded.num_frames,
         "whole_size": decoded.whole_size,
         "image_size": None if image is None else image.size,
+        "colours": decoded.colours.hex(),
         "page_sizes": [None if page is None else page.size for page in decoded.pages],
         "part_bytes": [len(part) for part in parts],
     }
     return reply, parts
 
 
-def _read_words(kind: str, data: bytes) -> bytes:
-    """Return the words of a sidecar of a kind, or of a picture of a format, as JSON."""
-    is_sidecar = kind in list(SidecarKind)
-    words = read_sidecar_words(data, SidecarKind(kind)) if is_sidecar else read_picture_words(data, kind)
-    return words.to_json().encode()
+def _read_words(kind: str, data: bytes, now_s: float) -> bytes:
+    """Return the words of a sidecar of a kind, of a video, or of a picture of a format, as JSON."""
+    if kind == VIDEO:
+        return read_container(data, now_s).to_json().encode()
+    if kind in list(SidecarKind):
+        return read_sidecar_words(data, SidecarKind(kind), now_s).to_json().encode()
+    return read_picture_words(data, kind, now_s).to_json().encode()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,7 +19,8 @@ from smallsight.media.metadata.words import MAX_WORDS_BYTES, FileWords, words_fr
 from smallsight.media.perceptual_hash import dhash, phash
 from smallsight.media.picture import DecodedPicture
 from smallsight.media.reading_size import MAX_PAGES, MAX_READING_PIXELS
-from smallsight.media.wire import HASH_GREY_SIDE_PX, OUT_OF_MEMORY
+from smallsight.media.video_formats import is_container
+from smallsight.media.wire import COLOUR_SIDE, HASH_GREY_SIDE_PX, OUT_OF_MEMORY, VIDEO
 from smallsight.settings import MIB, Limits
 
 __all__ = ["PictureDecoder"]
@@ -107,14 +109,15 @@ class PictureDecoder:
             raise DecoderFailedError("The decoder returned an invalid reply.") from error
 
     def read_words(self, data: bytes, kind: SidecarKind | None = None) -> FileWords:
-        """Return the captions and keywords in a picture, or in a sidecar of a kind.
+        """Return what the metadata of a picture or video says, or a sidecar of a kind.
 
         Raises only subclasses of PictureError.
         """
-        words_of = kind.value if kind is not None else sniff_format(data)
-        if kind is None:
+        is_video = kind is None and is_container(data)
+        words_of = VIDEO if is_video else kind.value if kind is not None else sniff_format(data)
+        if kind is None and not is_video:
             data = before_pixels(data, words_of)  # sending all of a large photo takes longer than the rest
-        request = {"words_of": words_of, "timeout_s": self._limits.decode_timeout_s}
+        request = {"words_of": words_of, "now_s": time.time(), "timeout_s": self._limits.decode_timeout_s}
         reply, words = self._ask_child(request, data, MAX_WORDS_BYTES)
         if "error" in reply:
             raise self._error_in_reply(reply)
@@ -194,7 +197,7 @@ def _checked_picture(request: dict[str, Any], reply: dict[str, Any], parts: byte
     if not 0 < num_frames <= request["max_frames"]:
         raise ValueError("frames out of bounds")
     grey, image, thumbnail, full_size, *pages = _split(parts, reply["part_bytes"])
-    hash_grey_HW = image_HWC = thumbnail_webp = full_size_HWC = None
+    hash_grey_HW = image_HWC = thumbnail_webp = full_size_HWC = colours = None
     if request["wants_hashes"]:
         hash_grey_HW = grey.reshape(HASH_GREY_SIDE_PX, HASH_GREY_SIDE_PX)
     if (max_side_px := request["max_side_px"]) is not None:
@@ -207,6 +210,9 @@ def _checked_picture(request: dict[str, Any], reply: dict[str, Any], parts: byte
         thumbnail_webp = thumbnail.tobytes()
         if thumbnail_webp[:4] != b"RIFF" or thumbnail_webp[8:12] != b"WEBP":
             raise ValueError("the thumbnail is not a WebP")
+        colours = bytes.fromhex(reply["colours"])
+        if len(colours) != 3 * COLOUR_SIDE**2:
+            raise ValueError("colours of the wrong number")
     if request["wants_full_size"]:
         whole_HW = whole_height, whole_width
         is_sent_once = image_HWC is not None and image_HWC.shape[:2] == whole_HW
@@ -222,6 +228,7 @@ def _checked_picture(request: dict[str, Any], reply: dict[str, Any], parts: byte
         dhash=None if hash_grey_HW is None else dhash(hash_grey_HW),
         full_size_HWC=full_size_HWC,
         hash_grey_HW=hash_grey_HW,
+        colours=colours,
         pages_HWC=_checked_pages(pages, reply["page_sizes"], image_HWC) if request["wants_pages"] else (),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from smallsight.media.formats import readable_format
 
@@ -50,9 +50,14 @@ _SUFFIXES: Mapping[FileKind, str] = {
 _KIND_BY_SUFFIX = {f".{suffix}": kind for kind, suffixes in _SUFFIXES.items() for suffix in suffixes.split()}
 
 
+def kind_of_name(name: str) -> FileKind | None:
+    """Return the kind that the ending of a file's name says; None if it says nothing."""
+    return _KIND_BY_SUFFIX.get(PurePath(name).suffix.lower())
+
+
 def kind_of_file(path: Path) -> FileKind:
     """Return the kind of a file; one whose name says nothing is opened. Never raises for a broken file."""
-    by_name = _KIND_BY_SUFFIX.get(path.suffix.lower())
+    by_name = kind_of_name(path.name)
     if by_name is not None:
         return by_name
     try:

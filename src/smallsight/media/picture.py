@@ -18,8 +18,9 @@ class DecodedPicture:
     the file once upright, not of ``image_HWC``, also of a JPEG that is decoded at a reduced size.
     ``num_frames`` is 1 for still pictures. ``image_HWC``, of the requested size, and ``full_size_HWC`` are
     uint8 RGB; for a small picture they are the same array. Both hashes are unsigned 64-bit numbers, made from
-    ``hash_grey_HW``, uint8 64 x 64. ``pages_HWC`` is what is read: the picture, often ``image_HWC`` itself,
-    and further pages or frames. Fields that were not requested are None or empty.
+    ``hash_grey_HW``, uint8 64 x 64. ``colours`` are RGB of 4 x 4 parts of the picture, rows first, with a
+    thumbnail. ``pages_HWC`` is what is read: the picture, often ``image_HWC`` itself, and further pages or
+    frames. Fields that were not requested are None or empty.
     """
 
     format: str
@@ -32,4 +33,5 @@ class DecodedPicture:
     dhash: int | None
     full_size_HWC: npt.NDArray[np.uint8] | None = None
     hash_grey_HW: npt.NDArray[np.uint8] | None = None
+    colours: bytes | None = None
     pages_HWC: tuple[npt.NDArray[np.uint8], ...] = ()

@@ -45,7 +45,7 @@ from smallsight.media.pixels import fit_within, orientation_of, scaled_size, to_
 from smallsight.media.png_chunks import MAX_PROFILE_BYTES, without_needless_chunks
 from smallsight.media.reading_size import reading_size
 from smallsight.media.transparent_key import apply_key
-from smallsight.media.wire import HASH_GREY_SIDE_PX
+from smallsight.media.wire import COLOUR_SIDE, HASH_GREY_SIDE_PX
 
 __all__ = ["DecodeRequest", "DecodedParts", "decode_picture", "prepare_pillow"]
 
@@ -96,7 +96,8 @@ class DecodedParts:
     ``hash_grey`` is 64 x 64 grey bytes, rows first, for the perceptual hashes, or empty if those are not
     wanted. ``whole_size`` is that of the most pixels that are decoded. ``full_size``, of that size, is None
     if ``image`` already has it. ``pages`` are what is read: the picture itself, None if ``image`` serves, and
-    further pages or frames.
+    further pages or frames. ``colours`` are those of 4 x 4 parts of the picture, RGB, rows first, with a
+    thumbnail.
     """
 
     width_px: int
@@ -108,6 +109,7 @@ class DecodedParts:
     hash_grey: bytes
     full_size: Image.Image | None = None
     pages: tuple[Image.Image | None, ...] = ()
+    colours: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,13 +211,14 @@ def _decode(data: bytes, request: DecodeRequest) -> DecodedParts:
     if orientation >= 5:
         size, whole_size = size[::-1], whole_size[::-1]
     image = None if request.max_side_px is None else fit_within(rgb, request.max_side_px)
-    thumbnail = None
+    thumbnail, colours = None, b""
     if request.thumbnail_side_px is not None:
+        colours = rgb.resize((COLOUR_SIDE, COLOUR_SIDE), Image.Resampling.BOX).tobytes()
         thumbnail = _encode_webp(fit_within(rgb, request.thumbnail_side_px, gap=1.0))
     if image is not None and image.size == whole_size:
         full_size = None
     hash_grey = _hash_grey(rgb) if request.wants_hashes else b""
-    return DecodedParts(*size, num_frames, whole_size, image, thumbnail, hash_grey, full_size, pages)
+    return DecodedParts(*size, num_frames, whole_size, image, thumbnail, hash_grey, full_size, pages, colours)
 
 
 def _opened(source: _FileBytes, request: DecodeRequest) -> Image.Image:

@@ -8,10 +8,21 @@ from typing import Any, BinaryIO
 
 from smallsight.errors import PictureError
 
-__all__ = ["HASH_GREY_SIDE_PX", "OUT_OF_MEMORY", "error_as_reply", "read_bytes", "read_header", "write_frame"]
+__all__ = [
+    "COLOUR_SIDE",
+    "HASH_GREY_SIDE_PX",
+    "OUT_OF_MEMORY",
+    "VIDEO",
+    "error_as_reply",
+    "read_bytes",
+    "read_header",
+    "write_frame",
+]
 
+COLOUR_SIDE = 4  # a picture is summed up in 4 x 4 colours
 HASH_GREY_SIDE_PX = 64
 OUT_OF_MEMORY = "out_of_memory"
+VIDEO = "video"  # asks for what the container of a video says
 
 _LENGTHS = struct.Struct(">IQ")
 _MAX_HEADER_BYTES = 65_536

@@ -8,8 +8,19 @@ from typing import Any
 
 from smallsight.engine.decoding.feature_cache import TileCounts
 from smallsight.engine.generation import FinishReason, TokenLogprob
+from smallsight.families.messages import ToolCall
+from smallsight.families.stored_parts import PartWeights
 
-__all__ = ["Answer", "FinishReason", "MemoryReport", "TileCounts", "Timings", "TokenLogprob", "Usage"]
+__all__ = [
+    "Answer",
+    "FinishReason",
+    "MemoryReport",
+    "PartWeights",
+    "TileCounts",
+    "Timings",
+    "TokenLogprob",
+    "Usage",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +59,8 @@ class Answer:
     ``token_ids`` are the generated ones including an end token; for ``detect`` and ``point`` with a region
     head they encode coordinates. ``finish_reason`` is "stop" at an end token or a stop string, "length" at
     ``max_tokens`` or a full context. ``data`` has boxes and labels for tasks that produce them. ``logprobs``
-    has one entry per token id, or is None if not requested.
+    has one entry per token id, or is None if not requested. ``stop_string`` ended the text, if it is
+    not None. ``tool_calls`` are those of a model that knows tools; ``text`` is without them.
     """
 
     text: str
@@ -59,6 +71,8 @@ class Answer:
     model: str
     data: Mapping[str, Any] | None = None
     logprobs: tuple[TokenLogprob, ...] | None = None
+    stop_string: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
 
     def __str__(self) -> str:
         """Return the text."""
@@ -67,7 +81,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class MemoryReport:
-    """Bytes of a loaded model's stored weights, and resident memory of the whole process."""
+    """Bytes of a loaded model's stored weights, and resident memory of the whole process.
+
+    ``parts`` are the weights by part of the model and form, with the embeddings, which ``weights_bytes``
+    leaves out where they stay in the checkpoint's file.
+    """
 
     weights_bytes: int
     resident_bytes: int
+    parts: tuple[PartWeights, ...] = ()

@@ -6,7 +6,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from smallsight.errors import ArgumentError
-from smallsight.families.messages import ROLES, Message, PicturePart, TextPart, TiledPart, VideoPart
+from smallsight.families.messages import (
+    ROLES,
+    TOOL_ROLE,
+    Message,
+    PicturePart,
+    TextPart,
+    TiledPart,
+    ToolCall,
+    VideoPart,
+)
 from smallsight.model.picture_argument import PictureArgument
 from smallsight.model.shown_parts import PartKind, ShownParts
 
@@ -41,7 +50,7 @@ def messages_of(
         )
         if role == "user":
             parts, pending = (*pending, *parts), ()
-        messages.append(Message(role, parts))
+        messages.append(Message(role, parts, *_tool_fields(role, turn)))
     if pending or not messages:
         raise ArgumentError("The conversation has no user message.", hint="add the question.")
     return messages
@@ -73,9 +82,17 @@ def _opened(
 
 def _role_of(turn: Mapping[str, Any]) -> str:
     role = turn.get("role")
-    if role in ROLES:
+    if role in ROLES or (role == TOOL_ROLE and isinstance(turn.get("call_id"), str)):
         return str(role)
     raise ArgumentError(f"Unknown role {role!r}.", hint=f"use one of {', '.join(ROLES)}.")
+
+
+def _tool_fields(role: str, turn: Mapping[str, Any]) -> tuple[tuple[ToolCall, ...], str | None, str]:
+    """Return the calls of a message, and the id and name of the call that it answers."""
+    calls = tuple(one for one in turn.get("tool_calls", ()) if isinstance(one, ToolCall))
+    if role != TOOL_ROLE:
+        return calls, None, ""
+    return (), turn["call_id"], str(turn.get("name", ""))
 
 
 def _parts_of(turn: Mapping[str, Any]) -> Iterator[str | Mapping[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from smallsight.engine.engine import Engine
 from smallsight.engine.generation import Generation, OnPiece, logprob_of
+from smallsight.families.tool_text import written_calls
 from smallsight.model.answer import Answer, Timings, Usage
 
 __all__ = ["EngineReply"]
@@ -13,11 +14,20 @@ class EngineReply:
     """A request that an engine answers; implements ``reply.Reply``.
 
     ``prepared_s`` is the time before the request reached the engine; the engine's timings do not include it.
+    With ``reads_calls`` calls of tools in the text are taken out of it.
     """
 
     def __init__(
-        self, generation: Generation, prepared_s: float, model: str, engine: Engine, *, wants_logprobs: bool
+        self,
+        generation: Generation,
+        prepared_s: float,
+        model: str,
+        engine: Engine,
+        *,
+        wants_logprobs: bool,
+        reads_calls: bool = False,
     ) -> None:
+        self._reads_calls = reads_calls
         self.generation = generation
         self._prepared_s = prepared_s
         self._model = model
@@ -43,8 +53,11 @@ class EngineReply:
         finally:
             self.generation.cancel()
         before_s = self._prepared_s
+        text, calls = outcome.text.strip(), outcome.tool_calls
+        if self._reads_calls and not calls:
+            text, calls = written_calls(text)
         return Answer(
-            text=outcome.text.strip(),
+            text=text,
             token_ids=tuple(choice.token_id for choice in outcome.choices),
             finish_reason=outcome.finish_reason,
             usage=Usage(
@@ -66,4 +79,6 @@ class EngineReply:
             logprobs=tuple(logprob_of(choice) for choice in outcome.choices)
             if self._wants_logprobs
             else None,
+            stop_string=outcome.stop_string,
+            tool_calls=calls,
         )

@@ -16,7 +16,7 @@ from smallsight.inventory.served_models import ServedModel
 from smallsight.machine.memory import free_memory_bytes, usable_memory_bytes
 from smallsight.model.model import Model
 from smallsight.model.test_model import TestModel
-from smallsight.quant.scheme import scheme_named
+from smallsight.quant.scheme import parse_scheme, scheme_named
 from smallsight.settings import Settings, load_settings
 
 __all__ = ["load", "load_served"]
@@ -33,20 +33,22 @@ def load(
     engine: str = AUTO,
     device: str = AUTO,
     threads: int | None = None,
+    scheme: str | None = None,
     progress: bool = True,  # noqa: ARG001 - part of the stable interface; not used yet
     offline: bool = False,  # noqa: ARG001 - part of the stable interface; loading never downloads
     settings: Settings | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> Model:
-    """Load a model: ``test``, a catalogue name, a registered name, or a folder in Hugging Face layout.
+    """Load a model: ``test``, a catalogue name, a name of your own, or a folder in Hugging Face layout.
 
-    ``precision`` is "auto" (the model's default), "fp32", "bf16", "int8" or "int4".
+    ``precision`` is "auto" (the model's default), "fp32", "bf16", "int8" or "int4"; ``scheme`` replaces it
+    by a quantisation scheme, such as "int4; text=int4-groups-32-searched; arithmetic=f32".
     ``threads=None`` uses the setting. Nothing is downloaded: `smallsight models pull` does that.
     ``settings`` replaces those of the environment. ``on_progress`` is called with the fraction done, 0 to 1.
     A name in the setting ``remotes`` is a model on another server; engine "openvino" finds local models only.
     Raises UnknownModelError, ModelUnavailableError (files are missing), ModelNotRunnableError (not
     supported), BrokenCheckpointError, OutOfResourcesError (too little memory), ArgumentError (precision,
-    engine or device) and SettingsError.
+    scheme, engine or device) and SettingsError.
     """
     _require_known("engine", engine, _ENGINES)
     _require_known("device", device, _DEVICES)
@@ -55,6 +57,8 @@ def load(
     found = _find(name_or_directory, engine, settings)
     if isinstance(found, KnownRemote):
         return _load_remote(found, settings)
+    if scheme is not None:
+        found = found.in_scheme(parse_scheme(scheme))
     stored_as = found.precision(precision)
     if found.family == TEST_FAMILY or found.directory is None or stored_as is None:
         return TestModel(settings.limits)
@@ -66,7 +70,7 @@ def load(
         found.directory,
         family=found.family,
         name=found.name,
-        precision=stored_as.value,
+        precision=str(found.scheme or scheme_named(stored_as.value)),
         threads=settings.threads if threads is None else threads,
         prepared_dir=settings.prepared_dir,
         limits=settings.limits,
@@ -131,7 +135,7 @@ def _load_remote(remote: KnownRemote, settings: Settings) -> Model:
         return load_engine(
             fallback.family,
             fallback.directory,
-            scheme_named(precision.value),
+            fallback.scheme or scheme_named(precision.value),
             threads=settings.threads,
             prepared_dir=settings.prepared_dir,
         )

@@ -12,6 +12,7 @@ from smallsight.model.answer import Answer, MemoryReport, TileCounts
 from smallsight.model.conversation import Question
 from smallsight.model.picture_argument import NamedVideo, PictureArgument, Pictures, RecalledPicture
 from smallsight.model.reply import Reply
+from smallsight.model.scoring import GivenAnswer, Scores
 
 __all__ = ["DEFAULT_MAX_TOKENS", "MAX_PLACES", "BatchSize", "Model", "Pictures", "Question"]
 
@@ -46,8 +47,18 @@ class Model(Protocol):
         ...
 
     @property
+    def precision(self) -> str | None:
+        """The precision of its weights, or "remote"; None without weights."""
+        ...
+
+    @property
     def supports_chat(self) -> bool:
         """Whether it supports several pictures and the turns before the last question."""
+        ...
+
+    @property
+    def knows_tools(self) -> bool:
+        """Whether it decides itself which of the offered tools to call."""
         ...
 
     @property
@@ -114,11 +125,14 @@ class Model(Protocol):
         question: Question | None = None,
         *,
         length: str | None = None,
-        max_tokens: int = DEFAULT_MAX_TOKENS,
+        max_tokens: int | None = DEFAULT_MAX_TOKENS,
         detail: str = "auto",
         **sampling: Any,  # noqa: ANN401
     ) -> Reply:
-        """Start a request, without a question a description, and return its reply without waiting."""
+        """Start a request, without a question a description, and return its reply without waiting.
+
+        ``max_tokens`` None lets the answer take the rest of the context.
+        """
         ...
 
     def describe_many(
@@ -151,6 +165,26 @@ class Model(Protocol):
         self, picture: PictureArgument, what: str, *, max_places: int = MAX_PLACES, detail: str = "auto"
     ) -> Answer:
         """Point at the things named ``what``; ``answer.data["points"]`` are [x, y] in pixels."""
+        ...
+
+    def score(
+        self, pictures: Pictures, question: Question | None, answer: GivenAnswer, *, detail: str = "auto"
+    ) -> Scores:
+        """Return how likely each token of a given answer is, and every other token in its place.
+
+        Without a question the answer is scored as a description. The answer is a text, which gets no end
+        token, or token ids such as ``Answer.token_ids``: a text may be tokenised otherwise than it was
+        generated. A model's own greedy answer has ``scores.top_ids == scores.token_ids``, unless a family
+        searches with beams and forbids repetition, as Florence-2. Raises ArgumentError for an empty answer
+        and for models that know no distributions: remote ones and ``test``.
+        """
+        ...
+
+    def count_tokens(self, pictures: Pictures, question: Question, *, detail: str = "auto") -> int:
+        """Return how many tokens the prompt of ``ask`` has, image tokens included, without answering it.
+
+        Raises ArgumentError for remote models.
+        """
         ...
 
     def recall(self, name: str | None, digest: bytes, detail: str = "auto") -> RecalledPicture | None:

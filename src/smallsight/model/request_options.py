@@ -13,7 +13,7 @@ from smallsight.families.messages import Detail
 __all__ = ["parse_batch_size", "parse_detail", "parse_options"]
 
 
-def parse_options(max_tokens: int, sampling: Mapping[str, Any]) -> tuple[SamplingOptions, bool]:
+def parse_options(max_tokens: int | None, sampling: Mapping[str, Any]) -> tuple[SamplingOptions, bool]:
     """Return the sampling options, and whether end tokens are ignored; raises ArgumentError."""
     given = dict(sampling)
     ignores_end = bool(given.pop("ignore_stop", False))

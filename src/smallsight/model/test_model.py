@@ -28,6 +28,7 @@ from smallsight.model.picture_argument import (
     refuse_one_picture,
 )
 from smallsight.model.reply import FinishedReply, Reply, spaced_words
+from smallsight.model.scoring import GivenAnswer, Scores
 from smallsight.model.shown_parts import PartKind, PartOpener
 from smallsight.settings import Limits
 
@@ -46,8 +47,10 @@ class TestModel:
 
     name = "test"
     key = "test-1"
+    precision: str | None = None
     tasks: frozenset[str] = frozenset()
     supports_chat = True
+    knows_tools = False
     is_batch_independent = True
     frame_sampling: FrameSampling = FewFrames()
     tile_counts = TileCounts()
@@ -125,7 +128,7 @@ class TestModel:
         question: Question | None = None,
         *,
         length: str | None = None,  # noqa: ARG002 - the model's interface
-        max_tokens: int = DEFAULT_MAX_TOKENS,
+        max_tokens: int | None = DEFAULT_MAX_TOKENS,
         detail: str = "auto",  # noqa: ARG002 - the model's interface
         **sampling: Any,  # noqa: ANN401 - the model's interface
     ) -> Reply:
@@ -170,11 +173,34 @@ class TestModel:
         """Raise ArgumentError: not supported."""
         return self.detect(picture, what, max_places=max_places, detail=detail)
 
+    def score(
+        self,
+        pictures: Pictures,  # noqa: ARG002 - the model's interface
+        question: Question | None,  # noqa: ARG002 - the model's interface
+        answer: GivenAnswer,  # noqa: ARG002 - the model's interface
+        *,
+        detail: str = "auto",  # noqa: ARG002 - the model's interface
+    ) -> Scores:
+        """Raise ArgumentError: not supported."""
+        raise ArgumentError('The model "test" cannot score answers.', hint="load Smallsight-tiny.")
+
+    def count_tokens(
+        self,
+        pictures: Pictures,
+        question: Question,
+        *,
+        detail: str = "auto",  # noqa: ARG002 - the model's interface
+    ) -> int:
+        """Return the number of words of the question; pictures have no tokens."""
+        return self._answer(list_pictures(pictures), question, 1).usage.prompt_tokens
+
     def frames_of(self, video: PictureArgument) -> NamedVideo:
         """Open a few frames of a video."""
         return self._opener.video(video)
 
-    def _answer(self, pictures: Sequence[PictureArgument], question: Question, max_tokens: int) -> Answer:
+    def _answer(
+        self, pictures: Sequence[PictureArgument], question: Question, max_tokens: int | None
+    ) -> Answer:
         started_s = time.perf_counter()
         words: list[str] = []
         shown = [*pictures, *pictures_in(question)]

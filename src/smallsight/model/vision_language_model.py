@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +17,8 @@ from smallsight.engine.engine import Engine, EngineOptions
 from smallsight.engine.loading import OPENVINO, load_engine
 from smallsight.errors import ArgumentError, ModelClosedError, SmallsightError
 from smallsight.families.frame_sampling import FrameSampling
-from smallsight.families.messages import TiledPicture
+from smallsight.families.messages import Message, TiledPicture
+from smallsight.families.tool_text import without_tools
 from smallsight.model.answer import Answer, MemoryReport, TileCounts
 from smallsight.model.conversation import messages_of
 from smallsight.model.description_prompt import DescriptionPrompts, default_prompts, description_prompt
@@ -33,9 +35,10 @@ from smallsight.model.picture_argument import (
 )
 from smallsight.model.reply import Reply, without_leading_space
 from smallsight.model.request_options import parse_batch_size, parse_detail, parse_options
+from smallsight.model.scoring import GivenAnswer, Scores, parse_answer
 from smallsight.model.shown_parts import PartOpener
 from smallsight.policy.progress import OnProgress
-from smallsight.quant.scheme import scheme_named
+from smallsight.quant.scheme import parse_scheme
 from smallsight.settings import Limits
 from smallsight.version import __version__
 
@@ -54,6 +57,7 @@ class VisionLanguageModel:
         self.precision = precision
         self.key = f"{name} {precision} {engine.key} {__version__}"
         self.supports_chat = engine.capabilities.supports_chat
+        self.knows_tools = engine.capabilities.knows_tools
         self.tasks = engine.capabilities.tasks
         self.is_batch_independent = engine.is_batch_independent
 
@@ -76,7 +80,7 @@ class VisionLanguageModel:
         engine: str = OPENVINO,
         on_progress: OnProgress | None = None,
     ) -> VisionLanguageModel:
-        """Load a folder in Hugging Face layout; precision is "fp32", "bf16", "int8" or "int4".
+        """Load a folder in Hugging Face layout; precision is "fp32", "bf16", "int8", "int4" or a scheme.
 
         0 threads means one per physical core. In ``prepared_dir`` the quantised weights are stored, and the
         next load takes about a second. Raises SmallsightError.
@@ -84,7 +88,7 @@ class VisionLanguageModel:
         loaded = load_engine(
             family,
             model_dir,
-            scheme_named(precision),
+            parse_scheme(precision),
             engine=engine,
             threads=threads,
             prepared_dir=prepared_dir,
@@ -96,8 +100,8 @@ class VisionLanguageModel:
     @property
     def memory(self) -> MemoryReport:
         """Bytes of the stored weights, and resident memory of the whole process."""
-        weights_bytes = self._running().weights_bytes
-        return MemoryReport(weights_bytes, psutil.Process().memory_info().rss)
+        engine = self._running()
+        return MemoryReport(engine.weights_bytes, psutil.Process().memory_info().rss, engine.parts)
 
     @property
     def tile_counts(self) -> TileCounts:
@@ -156,7 +160,7 @@ class VisionLanguageModel:
         question: Question | None = None,
         *,
         length: str | None = None,
-        max_tokens: int = DEFAULT_MAX_TOKENS,
+        max_tokens: int | None = DEFAULT_MAX_TOKENS,
         detail: str = "auto",
         **sampling: Any,  # noqa: ANN401
     ) -> Reply:
@@ -226,6 +230,30 @@ class VisionLanguageModel:
     ) -> Answer:
         """Point at the things named ``what``; ``answer.data["points"]`` are [x, y] in pixels."""
         return self._detect("point", picture, what, max_places, detail)
+
+    def score(
+        self, pictures: Pictures, question: Question | None, answer: GivenAnswer, *, detail: str = "auto"
+    ) -> Scores:
+        """Return how likely each token of a given answer is, and every other token in its place."""
+        engine = self._running()
+        given, description = parse_answer(answer), self._description(question, None)
+        with self._opener(detail) as opener:
+            messages = _messages(opener, list_pictures(pictures), description)
+        generation = engine.score(messages, parse_detail(detail), given)
+        try:
+            scores = generation.result().scores
+        finally:
+            generation.cancel()
+        if scores is None:
+            raise SmallsightError(f"{self.name} ended before the answer was scored.", hint="try again.")
+        return scores
+
+    def count_tokens(self, pictures: Pictures, question: Question, *, detail: str = "auto") -> int:
+        """Return how many tokens the prompt of ``ask`` has, image tokens included."""
+        engine = self._running()
+        with self._opener(detail) as opener:
+            messages = _messages(opener, list_pictures(pictures), question)
+        return engine.count_tokens(messages, parse_detail(detail))
 
     def recall(self, name: str | None, digest: bytes, detail: str = "auto") -> RecalledPicture | None:
         """Return a cached picture that can be passed in place of its file, or None."""
@@ -309,7 +337,7 @@ class VisionLanguageModel:
         opener: PartOpener,
         pictures: Sequence[PictureArgument],
         question: Question | DescriptionPrompts,
-        max_tokens: int,
+        max_tokens: int | None,
         detail: str,
         sampling: Mapping[str, Any],
     ) -> EngineReply:
@@ -321,16 +349,31 @@ class VisionLanguageModel:
         options, ignores_end = parse_options(max_tokens, given)
         if options.num_beams not in (None, 1) and not engine.capabilities.searches_with_beams:
             raise ArgumentError(f"{self.name} does not support beam search.", hint="omit num_beams.")
-        defaults = question if isinstance(question, DescriptionPrompts) else None
-        prompt = question.picture if isinstance(question, DescriptionPrompts) else question
-        messages = messages_of(pictures, prompt, opener.open)
-        if defaults is not None:
-            messages = defaults.applied_to(messages)
+        messages = _messages(opener, pictures, question)
+        if not engine.capabilities.knows_tools:
+            messages, options = without_tools(messages), replace(options, tools=None)
         chosen_detail = parse_detail(detail)
         generation = engine.start(messages, chosen_detail, options, ignores_end=ignores_end, client=client)
         prepared_s = time.perf_counter() - began_s
         wants_logprobs = options.num_logprobs is not None
-        return EngineReply(generation, prepared_s, self.name, engine, wants_logprobs=wants_logprobs)
+        reads_calls = options.tools is not None and options.json_schema is None
+        return EngineReply(
+            generation,
+            prepared_s,
+            self.name,
+            engine,
+            wants_logprobs=wants_logprobs,
+            reads_calls=reads_calls,
+        )
+
+
+def _messages(
+    opener: PartOpener, pictures: Sequence[PictureArgument], question: Question | DescriptionPrompts
+) -> list[Message]:
+    """Open the pictures and make the conversation."""
+    if isinstance(question, DescriptionPrompts):
+        return question.applied_to(messages_of(pictures, question.picture, opener.open))
+    return messages_of(pictures, question, opener.open)
 
 
 def _answer_or_error(started: EngineReply | SmallsightError) -> Answer | SmallsightError:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
+from smallsight.answering.cost import Cost, cost_of
+from smallsight.answering.tool_calls import HeldText
 from smallsight.model.answer import Answer, TokenLogprob
 from smallsight.model.reply import Piece
-from smallsight.openai.exchange import Exchange
-from smallsight.openai.usage import Cost, cost_of
-
-_FINISH_REASONS = {"stop": "stop", "length": "length"}
+from smallsight.openai.chat_calls import ChatCalls
+from smallsight.services.exchange import QUIET_S, Exchange
 
 
 def chat_usage(cost: Cost) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def chat_usage(cost: Cost) -> dict[str, Any]:
     }
 
 
-async def whole_answer(exchange: Exchange) -> tuple[dict[str, Any], Cost]:
+async def whole_answer(exchange: Exchange, shown: ChatCalls) -> tuple[dict[str, Any], Cost]:
     """Wait for all choices and return them as one object; raises the model's error."""
     logprobs: dict[int, list[TokenLogprob]] = {}
     async for arrived in exchange.pieces():
@@ -44,58 +44,91 @@ async def whole_answer(exchange: Exchange) -> tuple[dict[str, Any], Cost]:
             logprobs.setdefault(arrived.index, []).append(arrived.piece.logprob)
     answers = exchange.answers()
     cost = cost_of(exchange, answers)
-    choices = [
-        {
+    choices = []
+    for index, answer in enumerate(answers):
+        text, calls = shown.read(answer)
+        choice = {
             "index": index,
-            "message": {"role": "assistant", "content": answer.text, "refusal": None},
-            "finish_reason": _FINISH_REASONS.get(answer.finish_reason, "stop"),
+            "message": shown.message(text, calls),
+            "finish_reason": shown.finish_reason(answer, calls),
             "logprobs": _logprobs(logprobs.get(index, ()), exchange, answer),
         }
-        for index, answer in enumerate(answers)
-    ]
+        choices.append(choice)
     body = _head(exchange, "chat.completion") | {"choices": choices, "usage": chat_usage(cost)}
     return body | cost.seconds(), cost
 
 
-async def chunks(exchange: Exchange, *, with_usage: bool) -> AsyncIterator[dict[str, Any] | Cost | None]:
+async def chunks(
+    exchange: Exchange, shown: ChatCalls, *, with_usage: bool
+) -> AsyncIterator[dict[str, Any] | Cost | None]:
     """Yield chunks as text arrives, None after ``QUIET_S`` without any, and the cost at the end."""
     head = _head(exchange, "chat.completion.chunk") | ({"usage": None} if with_usage else {})
-    started: set[int] = set()
+    stream = _ChoiceStream(exchange, shown)
     ended: list[int] = []
+    sent_s = time.monotonic()
     async for arrived in exchange.pieces():
-        if arrived is None:
-            yield None
-            continue
-        if arrived.piece is None:
+        delta = None
+        if arrived is not None and arrived.piece is None:
             ended.append(arrived.index)
             continue
-        if (delta := _delta(arrived.index, arrived.piece, started, exchange)) is not None:
+        if arrived is not None and arrived.piece is not None:
+            delta = stream.delta(arrived.index, arrived.piece)
+        if delta is not None:
             yield head | {"choices": [delta]}
+        elif arrived is None or time.monotonic() - sent_s > QUIET_S:  # the text is held back
+            yield None
+        else:
+            continue
+        sent_s = time.monotonic()
     answers = exchange.answers()
     cost = cost_of(exchange, answers)
     for index in ended:
-        if index not in started:  # an empty answer
-            yield head | {"choices": [_choice(index, {"role": "assistant", "content": ""})]}
-        reason = _FINISH_REASONS.get(answers[index].finish_reason, "stop")
-        is_last = index == ended[-1]
-        yield head | {"choices": [_choice(index, {}, reason)]} | (cost.seconds() if is_last else {})
+        for choice in stream.last(index, answers[index]):
+            is_last = index == ended[-1] and choice["finish_reason"] is not None
+            yield head | {"choices": [choice]} | (cost.seconds() if is_last else {})
     if with_usage:
         yield head | {"choices": [], "usage": chat_usage(cost)} | cost.seconds()
     yield cost
 
 
-def _delta(index: int, piece: Piece, started: set[int], exchange: Exchange) -> dict[str, Any] | None:
-    """Return the new part of one choice, without leading whitespace of the answer; None if empty."""
-    is_first = index not in started
-    text = piece.text.lstrip() if is_first else piece.text
-    if not text and piece.logprob is None:
-        return None
-    started.add(index)
-    delta = {"role": "assistant", "content": text} if is_first else {"content": text}
-    choice = _choice(index, delta)
-    if piece.logprob is not None:
-        choice["logprobs"] = {"content": [_logprob(piece.logprob, exchange)], "refusal": None}
-    return choice
+class _ChoiceStream:
+    """The parts of each choice in a stream; the first of each has the role."""
+
+    def __init__(self, exchange: Exchange, shown: ChatCalls) -> None:
+        self._exchange = exchange
+        self._shown = shown
+        self._held: dict[int, HeldText] = {}
+        self._started: set[int] = set()
+
+    def delta(self, index: int, piece: Piece) -> dict[str, Any] | None:
+        """Return the new part of a choice, without leading white space of the answer; None if empty."""
+        held = self._held.setdefault(index, HeldText(self._shown.tools))
+        text = held.push(piece.text)
+        if index not in self._started:
+            text = text.lstrip()
+        if not text and (piece.logprob is None or held.is_holding):
+            return None
+        choice = self._choice(index, {"content": text})
+        if piece.logprob is not None:
+            choice["logprobs"] = {"content": [_logprob(piece.logprob, self._exchange)], "refusal": None}
+        return choice
+
+    def last(self, index: int, answer: Answer) -> Iterator[dict[str, Any]]:
+        """Yield what is left of a choice: text that was held back, calls, and why it ended."""
+        text, calls = self._shown.read(answer)
+        held = self._held.get(index, HeldText(None))
+        if calls:
+            yield self._choice(index, {"content": None} | self._shown.delta(calls))
+        elif left := held.rest(text):
+            yield self._choice(index, {"content": left})
+        elif index not in self._started:
+            yield self._choice(index, {"content": ""})
+        yield _choice(index, {}, self._shown.finish_reason(answer, calls))
+
+    def _choice(self, index: int, delta: dict[str, Any]) -> dict[str, Any]:
+        is_first = index not in self._started
+        self._started.add(index)
+        return _choice(index, {"role": "assistant", **delta} if is_first else delta)
 
 
 def _choice(index: int, delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:

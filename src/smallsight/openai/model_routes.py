@@ -3,32 +3,50 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from smallsight.answering.route_state import route_state
 from smallsight.http.authorise import UseRoute
 from smallsight.http.json_response import json_response
-from smallsight.inventory.served_models import ListedModel
+from smallsight.inventory.model_list import ListedModel
 from smallsight.openai.route_answers import LISTS
-from smallsight.openai.route_state import route_state
 
 router = APIRouter(prefix="/v1", route_class=UseRoute, tags=["models"])
 
 
+@router.head("/models", include_in_schema=False)
 @router.get("/models", responses=LISTS)
 async def list_models(request: Request) -> Response:
     """List the models that can be used now: their files are here, and this release runs them."""
-    models = await asyncio.to_thread(route_state(request).models.list)
-    return json_response({"object": "list", "data": [_as_data(model) for model in models]})
+    known = route_state(request).models
+    # Not in a thread while nothing has changed: it would wait for the interpreter behind the models' threads.
+    kept = known.kept_list()
+    models = await asyncio.to_thread(known.list) if kept is None else kept
+    data = [_as_data(model) for model in models]
+    ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {}
+    return json_response({"object": "list", "data": data, "has_more": False, **ends})
 
 
+@router.head("/models/{model:path}", include_in_schema=False)
 @router.get("/models/{model:path}", responses=LISTS)
 async def get_model(request: Request, model: str) -> Response:
     """Describe one model, by its name or its repository id."""
-    return json_response(_as_data(await asyncio.to_thread(route_state(request).models.get, model)))
+    return json_response(_as_data(await asyncio.to_thread(route_state(request).models.get, model.strip("/"))))
 
 
 def _as_data(model: ListedModel) -> dict[str, Any]:
-    return {"id": model.name, "object": "model", "created": model.created_s, "owned_by": model.owner}
+    """Return a model in OpenAI's format, with vLLM's context length and the fields of Anthropic's list."""
+    data: dict[str, Any] = {
+        "id": model.name,
+        "object": "model",
+        "created": model.created_s,
+        "owned_by": model.owner,
+        "type": "model",
+        "display_name": model.name,
+        "created_at": datetime.fromtimestamp(model.created_s, UTC).isoformat().replace("+00:00", "Z"),
+    }
+    return data if model.context_tokens is None else data | {"max_model_len": model.context_tokens}

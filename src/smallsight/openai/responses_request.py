@@ -1,64 +1,41 @@
-"""The body of `POST /v1/responses`, and its translation into a question. Nothing is kept between requests.
+"""The body of `POST /v1/responses`, and its translation into a question.
 
 Source: the official Python client's types for responses.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from smallsight.errors import BadRequestError
-from smallsight.openai.question import Link, PictureLink, Question, Turn
-from smallsight.openai.video_part import VideoContent
+from smallsight.answering.answer_schema import schema_text
+from smallsight.answering.question import Question, Tools, Turn
+from smallsight.answering.tool_calls import forced_schema
+from smallsight.errors import BadRequestError, ResponseMissingError
+from smallsight.openai.responses_items import (
+    InputItem,
+    InputMessage,
+    ItemId,
+    ItemReference,
+    ReasoningItem,
+    TurnItem,
+    turn_of,
+)
+from smallsight.openai.responses_tools import FlatChoice, FlatTools, tools_in
 from smallsight.openai.wire_fields import (
     MAX_MESSAGES,
     MAX_PARTS,
-    Detail,
     FewParts,
     MaxTokens,
     ModelName,
     Temperature,
     TopP,
     Wire,
-    fineness,
-    schema_text,
 )
 
-
-class InputText(Wire):
-    """Text of the user or of an earlier answer."""
-
-    type: Literal["input_text", "output_text"]
-    text: str
-
-
-class InputRefusal(Wire):
-    """The refusal of an assistant."""
-
-    type: Literal["refusal"]
-    refusal: str
-
-
-class InputImage(Wire):
-    """A picture by its URL; ``file_id`` is not supported."""
-
-    type: Literal["input_image"]
-    image_url: str | None = None
-    file_id: str | None = None
-    detail: Detail | None = None
-
-
-InputPart = Annotated[InputText | InputRefusal | InputImage | VideoContent, Field(discriminator="type")]
-
-
-class InputMessage(Wire):
-    """One message of a conversation."""
-
-    type: Literal["message"] = "message"
-    role: Literal["system", "developer", "user", "assistant"]
-    content: str | Annotated[list[InputPart], Field(max_length=MAX_PARTS, fail_fast=True)]
+_REASONING = "rs_"  # how ids of reasoning items begin
 
 
 class TextFormat(Wire):
@@ -80,7 +57,7 @@ class ResponsesRequest(Wire):
 
     model: ModelName | None = None
     input: Annotated[
-        str | Annotated[list[InputMessage], Field(min_length=1, max_length=MAX_MESSAGES, fail_fast=True)],
+        str | Annotated[list[InputItem], Field(min_length=1, max_length=MAX_MESSAGES, fail_fast=True)],
         FewParts,
     ]
     instructions: str | None = None
@@ -90,27 +67,59 @@ class ResponsesRequest(Wire):
     text: TextOptions | None = None
     stream: bool | None = None
     background: bool | None = None
-    previous_response_id: str | None = None
+    store: bool | None = None
+    previous_response_id: ItemId | None = None
     conversation: Any = None
-    tools: list[Any] | None = None
-    tool_choice: Any = None
+    tools: FlatTools | None = None
+    tool_choice: FlatChoice | None = None
     metadata: dict[str, Any] | None = None
 
-    def question(self) -> Question:
-        """Return the request as a question; raises BadRequestError for anything unsupported."""
+    def question(
+        self, earlier: Sequence[TurnItem] = (), items: Sequence[tuple[int, TurnItem]] | None = None
+    ) -> Question:
+        """Return the request as a question; raises BadRequestError for anything unsupported.
+
+        ``earlier`` are the items of the response that this one continues, ``items`` what ``items`` returned;
+        without them, the request must refer to nothing.
+        """
         self._require_supported()
+        tools = tools_in(self.tools, self.tool_choice)
         turns = [Turn("system", (self.instructions,))] if self.instructions else []
-        if isinstance(self.input, str):
-            turns.append(Turn("user", (self.input,)))
-        else:
-            turns += [_turn(index, message) for index, message in enumerate(self.input)]
+        turns += [turn_of(item, "previous_response_id") for item in earlier]
+        given = self.items({}) if items is None else items
+        turns += [turn_of(item, f"input.{index}") for index, item in given]
+        _require_few(turns)
         return Question(
             model=self.model,
             turns=tuple(turns),
             max_tokens=self.max_output_tokens,
             temperature=self.temperature,
-            sampling=self._sampling(),
+            sampling=self._sampling(tools),
+            tools=tools,
         )
+
+    def references(self) -> list[str]:
+        """Return the ids of the items that the request refers to."""
+        items = () if isinstance(self.input, str) else self.input
+        return [item.id for item in items if isinstance(item, ItemReference)]
+
+    def items(self, referred: Mapping[str, TurnItem]) -> list[tuple[int, TurnItem]]:
+        """Return the items of ``input`` with their positions, with those in the place of references to them.
+
+        Raises ResponseMissingError. What other models thought is passed over, also where it is referred to.
+        """
+        if isinstance(self.input, str):
+            return [(0, InputMessage(role="user", content=self.input))]
+        items: list[tuple[int, TurnItem]] = []
+        for index, item in enumerate(self.input):
+            if isinstance(item, ItemReference):
+                found = referred.get(item.id)
+                if found is None and not item.id.startswith(_REASONING):
+                    raise _item_missing(item.id, f"input.{index}.id")
+                items += [] if found is None else [(index, found)]
+            elif not isinstance(item, ReasoningItem):
+                items.append((index, item))
+        return items
 
     @property
     def form(self) -> TextFormat:
@@ -118,43 +127,41 @@ class ResponsesRequest(Wire):
         given = None if self.text is None else self.text.format
         return given or TextFormat(type="text")
 
-    def _sampling(self) -> dict[str, Any]:
-        schema = schema_text(self.form.type, self.form.definition, "text.format.schema")
+    def _sampling(self, tools: Tools | None) -> dict[str, Any]:
+        schema = forced_schema(tools)
+        if schema is None:
+            schema = schema_text(self.form.type, self.form.definition, "text.format.schema")
         given = {"top_p": self.top_p, "json_schema": schema}
         return {name: value for name, value in given.items() if value is not None}
 
     def _require_supported(self) -> None:
         unsupported = {
-            "previous_response_id": self.previous_response_id is not None,
-            "conversation": self.conversation is not None,
-            "background": bool(self.background),
-            "tools": bool(self.tools) and self.tool_choice != "none",
+            "conversation": (
+                self.conversation is not None,
+                "use previous_response_id, or send all in input.",
+            ),
+            "background": (bool(self.background), "leave it out."),
         }
-        for name, is_requested in unsupported.items():
+        for name, (is_requested, hint) in unsupported.items():
             if is_requested:
-                raise BadRequestError(
-                    f"This release does not support {name}.",
-                    hint="send the whole conversation in input." if "on" in name else "leave it out.",
-                    param=name,
-                )
+                raise BadRequestError(f"This release does not support {name}.", hint=hint, param=name)
 
 
-def _turn(index: int, message: InputMessage) -> Turn:
-    role = "system" if message.role == "developer" else message.role
-    if isinstance(message.content, str):
-        return Turn(role, (message.content,))
-    return Turn(role, tuple(_part(f"input.{index}.content", part) for part in message.content) or ("",))
+def _item_missing(item_id: str, param: str) -> ResponseMissingError:
+    return ResponseMissingError(
+        f"Item with id {item_id!r} not found: it was not stored, or has been deleted or evicted.",
+        hint="send the item itself.",
+        param=param,
+    )
 
 
-def _part(field: str, part: InputText | InputRefusal | InputImage | VideoContent) -> str | Link:
-    if isinstance(part, InputText):
-        return part.text
-    if isinstance(part, InputRefusal):
-        return part.refusal
-    if isinstance(part, VideoContent):
-        return part.link(field)
-    if part.image_url is None:
+def _require_few(turns: Sequence[Turn]) -> None:
+    """Raise BadRequestError for a conversation that is too long with the responses before this one."""
+    num_parts = sum(len(turn.parts) for turn in turns)
+    if not turns or len(turns) > MAX_MESSAGES + 1 or num_parts > MAX_PARTS:
         raise BadRequestError(
-            "A picture has no image_url.", hint="send it as a data: URL, base64.", param=field
+            f"The conversation has {len(turns)} messages with {num_parts} parts "
+            f"(limits: 1 to {MAX_MESSAGES}, {MAX_PARTS}).",
+            hint="send a message, or begin a new conversation.",
+            param="input",
         )
-    return PictureLink(part.image_url, fineness(part.detail))

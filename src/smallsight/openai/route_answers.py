@@ -9,7 +9,7 @@ _TEXTS: Mapping[int, str] = {
     400: "A field is missing, wrong, or not supported.",
     401: "No key, or an unknown one.",
     403: "The key does not allow this, or the request comes from a page of another site.",
-    404: "Unknown model.",
+    404: "Unknown model, response or item.",
     408: "The body took too long.",
     413: "The body or a picture is too large.",
     415: "Not a picture, or not of a supported format.",

@@ -1,33 +1,19 @@
-"""OpenAI's protocol as one tenant of a server: adds its routes and their dependencies."""
+"""OpenAI's protocol as one tenant of a server: adds its routes to an application."""
 
 from __future__ import annotations
 
 from fastapi import FastAPI
 
-from smallsight.http.admission import Admission
-from smallsight.http.remote_pictures import RemotePictures
-from smallsight.openai import answer_routes, model_routes
-from smallsight.openai.asking import Asking
-from smallsight.openai.picture_links import PictureLinks
-from smallsight.openai.route_state import RouteState
-from smallsight.openai.usage import AnswerMetrics
-from smallsight.services.serving import Serving
+from smallsight.openai import answer_routes, embeddings_routes, model_routes, responses_routes
+from smallsight.services.stored_responses import StoredResponses
+
+API_PREFIX = "/v1"  # of every route: clients are given a base URL that ends in it
 
 
-def add_openai_routes(
-    app: FastAPI, serving: Serving, admission: Admission, metrics: AnswerMetrics, remote: RemotePictures
-) -> Asking:
-    """Add the routes under ``/v1`` to an application; the caller closes the returned object."""
-    settings = serving.settings
-    pictures = PictureLinks(
-        serving.pictures,
-        remote,
-        max_pictures=settings.server.max_pictures,
-        max_videos=settings.server.max_videos,
-        max_pixels=settings.limits.max_image_pixels,
-    )
-    asking = Asking(serving, admission, pictures)
-    app.state.openai = RouteState(serving.models, asking, metrics)
+def add_openai_routes(app: FastAPI, responses: StoredResponses) -> None:
+    """Add the routes under ``/v1``; they share ``app.state.answering`` and the stored responses."""
+    app.state.stored_responses = responses
     app.include_router(answer_routes.router)
+    app.include_router(responses_routes.router)
     app.include_router(model_routes.router)
-    return asking
+    app.include_router(embeddings_routes.router)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from smallsight.answering.question import VideoLink
 from smallsight.errors import BadRequestError
-from smallsight.openai.question import VideoLink
 from smallsight.openai.wire_fields import Wire
 
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
-
-from smallsight.errors import BadRequestError
 
 MAX_TOKENS = 131_072
 MAX_MESSAGES = 1000
@@ -22,11 +18,24 @@ MAX_TOP_LOGPROBS = 20
 MAX_ID_DIGITS = 9
 
 
+def _whole_number(value: object) -> object:
+    """Return 100 for 100.0, as clients write it whose language has one kind of number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _none_for_minus_one(value: object) -> object:
     """Return None for -1, as which LM Studio, llama.cpp and vLLM clients write "no limit" and "off"."""
-    return None if value == -1 and isinstance(value, int) else value
+    whole = _whole_number(value)
+    return None if whole == -1 and type(whole) is int else whole
 
 
+def _known_detail(value: object) -> object:
+    """Return "auto" for a detail that is not known here: other servers have their own."""
+    return "auto" if isinstance(value, str) and value not in _DETAILS else value
+
+
+_DETAILS = ("auto", "low", "high", "original")
+Whole = BeforeValidator(_whole_number)
 MaxTokens: TypeAlias = Annotated[
     Annotated[int, Field(ge=1, le=MAX_TOKENS)] | None, BeforeValidator(_none_for_minus_one)
 ]
@@ -37,9 +46,9 @@ Temperature: TypeAlias = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)
 TopP: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Penalty: TypeAlias = Annotated[float, Field(ge=-2, le=2, allow_inf_nan=False)]
 Bias: TypeAlias = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
-Seed: TypeAlias = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+Seed: TypeAlias = Annotated[int, Whole, Field(ge=-(2**63), le=2**63 - 1)]
 ModelName: TypeAlias = Annotated[str, Field(max_length=300)]
-Detail: TypeAlias = Literal["auto", "low", "high", "original"]
+Detail: TypeAlias = Annotated[Literal["auto", "low", "high", "original"], BeforeValidator(_known_detail)]
 
 
 def _require_few_parts(messages: object) -> object:
@@ -70,28 +79,9 @@ class Wire(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
 
-def fineness(detail: Detail | None) -> str:
+def fineness(detail: str | None) -> str:
     """Return a detail as models take it: "original" becomes "high", None becomes "auto"."""
     return {"original": "high", None: "auto"}.get(detail, detail or "auto")
-
-
-def schema_text(kind: str, schema: Mapping[str, Any] | None, param: str) -> str | None:
-    """Return the JSON schema that an answer of this format must match, None for text.
-
-    Raises BadRequestError for a schema that is missing or not JSON.
-    """
-    if kind == "text":
-        return None
-    if kind == "json_object":
-        return '{"type":"object"}'
-    if schema is None:
-        raise BadRequestError(f"{param} has no schema.", hint="give one as an object.", param=param)
-    try:
-        return json.dumps(schema, allow_nan=False)
-    except (ValueError, RecursionError) as error:
-        raise BadRequestError(
-            f"{param} is not JSON.", hint="use finite numbers and less nesting.", param=param
-        ) from error
 
 
 def usable_seed(seed: int | None) -> int | None:

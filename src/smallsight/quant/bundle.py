@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from smallsight.machine.private_files import make_private_folder
 from smallsight.quant.bf16 import BF16Matrix
-from smallsight.quant.grouped import GroupedMatrix
+from smallsight.quant.forms import Stored
+from smallsight.quant.grouped import Code, GroupedMatrix
 from smallsight.quant.int8_rows import Int8Rows
-from smallsight.quant.scheme import Stored
 
 _ALIGNMENT = 64
 _MARK = b"smsight1"
@@ -129,7 +129,7 @@ def stored_bytes(stored: Stored) -> int:
 def _to_arrays(stored: Stored) -> tuple[dict[str, Any], list[NDArray[Any]]]:
     match stored:
         case GroupedMatrix():
-            described = {"form": "groups", "bits": stored.bits, "group": stored.group}
+            described = {"form": "groups", "code": str(stored.code), "group": stored.group}
             return described, [stored.codes, stored.scales]
         case Int8Rows():
             return {"form": "rows"}, [stored.codes, stored.scales]
@@ -143,13 +143,18 @@ def _from_arrays(described: Mapping[str, Any], arrays: list[NDArray[Any]]) -> St
     match described["form"]:
         case "groups":
             codes, scales = arrays
-            return GroupedMatrix(codes, scales, described["bits"], described["group"])
+            return GroupedMatrix(codes, scales, _code(described), described["group"])
         case "rows":
             return Int8Rows(*arrays)
         case "bf16":
             return BF16Matrix(arrays[0])
         case _:
             return arrays[0]
+
+
+def _code(described: Mapping[str, Any]) -> Code:
+    """Return what the codes stand for; bundles written by 0.4 and before say how many bits integers have."""
+    return Code(described["code"]) if "code" in described else Code(f"int{described['bits']}")
 
 
 def _check(file: Any, size_bytes: int) -> int:  # noqa: ANN401 - a binary file

@@ -1,38 +1,27 @@
-"""The stored form of each part of a network, by precision.
+"""Quantisation schemes: the stored form of each part of a network, and how schemes are written as text.
 
-Forms differ per module: lookup tables have none (they stay in the checkpoint, memory-mapped), and the output
-head keeps 8 bits in int4, because all logits come from it.
+Lookup tables have no form: they stay in the checkpoint, memory-mapped, and only the rows in use are read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smallsight.errors import ModelNotRunnableError
-from smallsight.quant.bf16 import BF16Matrix, round_to_bf16
-from smallsight.quant.grouped import GroupedMatrix, group_size, quantize_groups
+from smallsight.errors import ArgumentError, ModelNotRunnableError
+from smallsight.quant.forms import Storage, Stored
 from smallsight.quant.int8_rows import Int8Rows, quantize_rows
 
-WIDE_GROUP = 128
 EmbedderPrecision = Literal["fp32", "int8"]  # the text embedder's
-Stored = NDArray[np.float32] | Int8Rows | GroupedMatrix | BF16Matrix
-
-
-class Storage(StrEnum):
-    """A stored form of a matrix."""
-
-    FP32 = "fp32"
-    BF16 = "bf16"
-    INT8_ROWS = "int8-rows"
-    INT8_GROUPS = "int8-groups"
-    INT8_WIDE_GROUPS = "int8-groups-128"
-    INT4_GROUPS = "int4-groups"
+ArithmeticType = Literal["f32", "bf16"]
+_ARITHMETICS: Mapping[str, ArithmeticType] = {"f32": "f32", "bf16": "bf16"}
+_ARITHMETIC = "arithmetic"
+_EMBEDDINGS = "embeddings"
 
 
 class Module(StrEnum):
@@ -46,64 +35,52 @@ class Module(StrEnum):
 
 @dataclass(frozen=True)
 class Scheme:
-    """A form for each module, and the number type of the arithmetic around quantised layers."""
+    """A form for each module, and the number type of the arithmetic around quantised layers.
+
+    ``name`` is the precision it is based on. Families adapt that precision to their networks, but not the
+    modules in ``chosen``, whose forms a person has named.
+    """
 
     name: str
     modules: Mapping[Module, Storage]
-    arithmetic: Literal["f32", "bf16"]
+    arithmetic: ArithmeticType
+    chosen: frozenset[Module] = field(default_factory=frozenset)
+
+    def __str__(self) -> str:
+        """Return the text that ``parse_scheme`` reads; the name alone for an unchanged precision."""
+        parts = [self.name]
+        parts += [f"{module}={self.modules[module]}" for module in Module if module in self.chosen]
+        if self.arithmetic != SCHEMES[self.name].arithmetic:
+            parts.append(f"{_ARITHMETIC}={self.arithmetic}")
+        return "; ".join(parts)
 
     @property
     def identity(self) -> str:
         """Everything that determines the stored weights, as one line."""
-        return " ".join([self.arithmetic, *(f"{module}={form}" for module, form in self.modules.items())])
+        forms = (f"{module}={form}" for module, form in self.modules.items())
+        chosen = [f"chosen={module}" for module in Module if module in self.chosen]
+        return " ".join([self.arithmetic, *forms, *chosen])
 
     def store(self, matrix: NDArray[np.float32], module: Module) -> Stored:
         """Convert a linear layer's weight, float32 [out, in], to the form of its module."""
-        return STORE[self.modules[module]](matrix)
+        return self.modules[module].store(matrix)
 
-
-@dataclass(frozen=True, slots=True)
-class StoredForm:
-    """A stored matrix's form and its shape [outputs, inputs]."""
-
-    name: str
-    shape: tuple[int, int]
-
-
-def form_of(stored: Stored) -> StoredForm | None:
-    """Return a matrix's form and shape; None for vectors."""
-    if isinstance(stored, GroupedMatrix):
-        return StoredForm(f"int{stored.bits}-groups-{stored.group}", stored.shape)
-    name, values = (
-        ("int8-rows", stored.codes)
-        if isinstance(stored, Int8Rows)
-        else ("bf16", stored.bf16_bits)
-        if isinstance(stored, BF16Matrix)
-        else ("fp32", stored)
-    )
-    return StoredForm(name, (values.shape[0], values.shape[1])) if values.ndim == 2 else None
-
-
-def first_rows(stored: Stored, num_rows: int) -> Stored:
-    """Return views of a matrix's first ``num_rows`` outputs."""
-    if isinstance(stored, GroupedMatrix):
-        return GroupedMatrix(stored.codes[:num_rows], stored.scales[:num_rows], stored.bits, stored.group)
-    if isinstance(stored, Int8Rows):
-        return Int8Rows(stored.codes[:num_rows], stored.scales[:num_rows])
-    if isinstance(stored, BF16Matrix):
-        return BF16Matrix(stored.bf16_bits[:num_rows])
-    return stored[:num_rows]
+    def adapted(self, forms: Mapping[Module, Storage]) -> Scheme:
+        """Return the scheme with a family's forms for these modules, except where they were chosen."""
+        kept = {module: form for module, form in forms.items() if module not in self.chosen}
+        return Scheme(self.name, {**self.modules, **kept}, self.arithmetic, self.chosen)
 
 
 def _everywhere(form: Storage) -> Mapping[Module, Storage]:
     return dict.fromkeys(Module, form)
 
 
+# The output head keeps 8 bits in int4, because all logits come from it.
 SCHEMES: Mapping[str, Scheme] = {
     "fp32": Scheme("fp32", _everywhere(Storage.FP32), "f32"),
     "bf16": Scheme("bf16", _everywhere(Storage.BF16), "bf16"),
     "int8": Scheme("int8", _everywhere(Storage.INT8_GROUPS), "bf16"),
-    "int4": Scheme("int4", {**_everywhere(Storage.INT4_GROUPS), Module.HEAD: Storage.INT8_GROUPS}, "bf16"),
+    "int4": Scheme("int4", {**_everywhere(Storage.INT4_SEARCHED), Module.HEAD: Storage.INT8_GROUPS}, "bf16"),
 }
 
 
@@ -116,28 +93,60 @@ def scheme_named(precision: str) -> Scheme:
     return SCHEMES[precision]
 
 
+def parse_scheme(text: str) -> Scheme:
+    """Return the scheme of a text such as "int4; text=int4-groups-32-searched; arithmetic=f32".
+
+    It begins with a precision; modules that are not named have its forms. Raises ArgumentError.
+    """
+    name, *choices = (part.strip() for part in text.split(";"))
+    if name not in SCHEMES:
+        raise ArgumentError(
+            f"Unknown precision {name!r} in the scheme {text!r}.",
+            hint=f"begin with {', '.join(SCHEMES)}, then name modules: int4; text=int4-groups-32.",
+        )
+    base = SCHEMES[name]
+    chosen: dict[str, str] = {}
+    for choice in filter(None, choices):
+        key, _, value = (part.strip() for part in choice.partition("="))
+        if key in chosen:
+            raise ArgumentError(f"The scheme names {key} twice.", hint="give each part one form.")
+        chosen[key] = value
+    arithmetic = _parse_arithmetic(chosen.pop(_ARITHMETIC, base.arithmetic))
+    forms = {_parse_module(key): _parse_form(key, value) for key, value in chosen.items()}
+    return Scheme(name, {**base.modules, **forms}, arithmetic, frozenset(forms))
+
+
+def _parse_module(key: str) -> Module:
+    if key == _EMBEDDINGS:
+        raise ArgumentError(
+            "A scheme cannot choose a form for embeddings.",
+            hint="their table stays in the model's file, and only the rows in use are in memory.",
+        )
+    try:
+        return Module(key)
+    except ValueError as error:
+        raise ArgumentError(
+            f"Unknown part {key!r} in a scheme.", hint=f"use {', '.join([*Module, _ARITHMETIC])}."
+        ) from error
+
+
+def _parse_form(key: str, value: str) -> Storage:
+    try:
+        return Storage(value)
+    except ValueError as error:
+        raise ArgumentError(
+            f"Unknown form {value!r} for {key}.", hint=f"use {', '.join(Storage)}."
+        ) from error
+
+
+def _parse_arithmetic(value: str) -> ArithmeticType:
+    if value not in _ARITHMETICS:
+        raise ArgumentError(
+            f"Unknown arithmetic {value!r} in a scheme.", hint=f"use {' or '.join(_ARITHMETICS)}."
+        )
+    return _ARITHMETICS[value]
+
+
 def store_matrix(matrix: NDArray[np.float32], precision: EmbedderPrecision) -> NDArray[np.float32] | Int8Rows:
     """Return the matrix unchanged (fp32) or quantised to int8 rows."""
     return quantize_rows(matrix) if precision == "int8" else matrix
-
-
-def _in_groups(bits: Literal[8, 4], largest: int = 64) -> Callable[[NDArray[np.float32]], Stored]:
-    def store(matrix: NDArray[np.float32]) -> Stored:
-        group = group_size(matrix.shape[1], largest)
-        return quantize_rows(matrix) if group is None else quantize_groups(matrix, bits, group)
-
-    return store
-
-
-def _unchanged(matrix: NDArray[np.float32]) -> Stored:
-    return matrix
-
-
-STORE: Mapping[Storage, Callable[[NDArray[np.float32]], Stored]] = {
-    Storage.FP32: _unchanged,
-    Storage.BF16: round_to_bf16,
-    Storage.INT8_ROWS: quantize_rows,
-    Storage.INT8_GROUPS: _in_groups(8),
-    Storage.INT8_WIDE_GROUPS: _in_groups(8, WIDE_GROUP),
-    Storage.INT4_GROUPS: _in_groups(4),
-}

@@ -111,6 +111,10 @@ class TextEmbedder:
             vectors[list(batch.indices)] = self._run(batch, ids)
         return vectors
 
+    def measure(self, texts: Sequence[str]) -> list[tuple[int, bool]]:
+        """Return the number of tokens that are used of each text, and whether that is less than all of it."""
+        return self._tokenizer.measure(texts)
+
     def close(self) -> None:
         """Free the network's memory; ``embed`` then raises ModelClosedError."""
         with self._turn:

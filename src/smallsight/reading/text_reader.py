@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from smallsight.errors import DecoderFailedError, MissingExtraError
+from smallsight.machine.background import lower_priority
 from smallsight.media.child_process import ChildEndedError, ChildProcess, ChildTimeoutError
 from smallsight.reading.text_line import TextLine
 from smallsight.settings import MIB, Settings
@@ -33,12 +34,14 @@ def is_reading_available() -> bool:
 class TextReader:
     """Reads one image at a time; not thread-safe. The child is replaced when it fails or grows too large."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, in_background: bool = False) -> None:
+        """With ``in_background`` other processes go before the child."""
         if not is_reading_available():
             raise MissingExtraError(
                 "Reading text in pictures needs an optional package.", hint="pip install 'smallsight[ocr]'."
             )
         self._threads = settings.threads
+        self._in_background = in_background
         self._child: ChildProcess | None = None
         self.key = f"rapidocr-{metadata.version('rapidocr')}-{_LAYOUT}-{settings.index.ocr_max_side_px}"
 
@@ -85,6 +88,8 @@ class TextReader:
             child = None
         if child is None:
             child = self._child = ChildProcess(self._threads, module=_CHILD)
+            if self._in_background:
+                lower_priority(child.pid)
         return child
 
 

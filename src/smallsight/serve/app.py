@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from fastapi import FastAPI
-from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from smallsight.answering.asking import Asking
+from smallsight.answering.picture_links import PictureLinks
+from smallsight.answering.route_state import RouteState
 from smallsight.errors import SettingsError
 from smallsight.http.admission import Admission
 from smallsight.http.authorise import Gate
 from smallsight.http.error_handlers import handle_errors
-from smallsight.http.error_shape import ErrorShape, ErrorShapes
+from smallsight.http.error_shape import ErrorShapes
 from smallsight.http.foreign_pages import is_loopback
+from smallsight.http.path_spelling import PathSpelling
 from smallsight.http.remote_pictures import RemotePictures
 from smallsight.http.walls import with_walls
 from smallsight.openai.error_answer import OpenAIErrors
-from smallsight.openai.tenant import add_openai_routes
+from smallsight.openai.tenant import API_PREFIX, add_openai_routes
 from smallsight.serve import state_routes
 from smallsight.serve.health import Health
 from smallsight.serve.metrics import Metrics
 from smallsight.serve.preload import Preload
+from smallsight.serve.tenants import Tenant, declared_paths, own_tenants
 from smallsight.services.serving import Serving
 from smallsight.version import __version__
-
-
-@dataclass(frozen=True, slots=True)
-class Tenant:
-    """An application with its own protocol and error shape, mounted below ``prefix`` ("/jobs")."""
-
-    prefix: str
-    app: Starlette
-    errors: ErrorShape
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +44,14 @@ class ServerApp:
 def make_app(
     serving: Serving, *, remote: RemotePictures | None = None, tenants: Sequence[Tenant] = ()
 ) -> ServerApp:
-    """Wire the application; its lifespan closes ``serving``. OpenAI's protocol is at the root."""
+    """Wire the application; its lifespan closes ``serving``.
+
+    OpenAI's protocol is at the root, the pages are below ``/app``.
+    """
     settings = serving.settings.server
     admission = Admission(settings.max_requests)
-    gate = Gate(serving.keys, admission, is_exposed=settings.require_key or not is_loopback(settings.host))
-    with suppress(SettingsError):  # requests are refused with it
-        serving.keys.all()  # a key that is there now keeps the server closed until it ends
+    gate = _make_gate(serving, admission)
+    tenants = (*own_tenants(serving), *tenants)
     metrics = Metrics(serving, admission, gate.refused)
     preload = Preload(serving)
 
@@ -69,7 +66,29 @@ def make_app(
         asking.close()
         await serving.close()
 
-    routes = FastAPI(
+    routes = _new_application(lifespan)
+    asking = _make_asking(serving, admission, remote or RemotePictures(settings))
+    state = RouteState(serving.models, asking, metrics)
+    add_openai_routes(routes, serving.responses)
+    routes.state.text_model = serving.text_model
+    routes.state.health, routes.state.metrics = Health(serving, admission, preload), metrics
+    routes.include_router(state_routes.monitor_router)
+    routes.include_router(state_routes.public_router)
+    openai = Tenant("", routes, OpenAIErrors())
+    for tenant in (openai, *tenants):
+        tenant.app.state.gate = gate
+        tenant.app.state.answering = state
+        handle_errors(tenant.app, tenant.errors)
+    routes.router.routes += [tenant.mounted() for tenant in tenants]
+    shapes = ErrorShapes(openai.errors, {tenant.prefix: tenant.errors for tenant in tenants})
+    spelled, on_request = _spelled(openai, *tenants), metrics.count_request
+    walled = with_walls(spelled, settings, shapes, on_request, is_locked=lambda: not gate.is_without_secrets)
+    return ServerApp(walled, routes, admission)
+
+
+def _new_application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> FastAPI:
+    """Return an application without routes; its own pages about itself are routes of ours."""
+    return FastAPI(
         title="Smallsight",
         version=__version__,
         description="Small vision-language models behind OpenAI's protocol.",
@@ -79,15 +98,32 @@ def make_app(
         openapi_url=None,
         redirect_slashes=False,
     )
-    asking = add_openai_routes(routes, serving, admission, metrics, remote or RemotePictures(settings))
-    routes.state.health, routes.state.metrics = Health(serving, admission, preload), metrics
-    routes.include_router(state_routes.monitor_router)
-    routes.include_router(state_routes.public_router)
-    openai = Tenant("", routes, OpenAIErrors())
-    for tenant in (openai, *tenants):
-        tenant.app.state.gate = gate
-        handle_errors(tenant.app, tenant.errors)
-    for tenant in tenants:
-        routes.mount(tenant.prefix, tenant.app)
-    shapes = ErrorShapes(openai.errors, {tenant.prefix: tenant.errors for tenant in tenants})
-    return ServerApp(with_walls(routes, settings, shapes, metrics.count_request), routes, admission)
+
+
+def _spelled(openai: Tenant, *others: Tenant) -> ASGIApp:
+    """Return the application that takes paths of OpenAI's protocol without their prefix too."""
+    parents = [f"{API_PREFIX}/models"]
+    return PathSpelling(openai.app, paths=declared_paths(openai, *others), parents=parents, prefix=API_PREFIX)
+
+
+def _make_asking(serving: Serving, admission: Admission, remote: RemotePictures) -> Asking:
+    """Return what starts exchanges for every protocol."""
+    settings = serving.settings
+    pictures = PictureLinks(
+        serving.pictures,
+        remote,
+        max_pictures=settings.server.max_pictures,
+        max_videos=settings.server.max_videos,
+        max_pixels=settings.limits.max_image_pixels,
+    )
+    return Asking(serving, admission, pictures)
+
+
+def _make_gate(serving: Serving, admission: Admission) -> Gate:
+    """Return what routes check against; a key or password that is there now keeps it closed."""
+    settings = serving.settings.server
+    is_exposed = settings.require_key or settings.behind_proxy or not is_loopback(settings.host)
+    for read in (serving.keys.all, serving.password.current):
+        with suppress(SettingsError):  # requests are refused with it
+            read()
+    return Gate(serving.keys, serving.password, admission, is_exposed=is_exposed)

@@ -8,11 +8,11 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from smallsight.answering.cost import Cost
 from smallsight.engine.remote.circuit import CircuitState
 from smallsight.http.admission import Admission
 from smallsight.http.authorise import RefusedKeys
 from smallsight.machine.memory import peak_memory_bytes
-from smallsight.openai.usage import Cost
 from smallsight.services.serving import Serving
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

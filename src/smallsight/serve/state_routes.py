@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 from smallsight.http.authorise import MonitorRoute, PublicRoute
 from smallsight.http.json_response import json_response
@@ -17,19 +17,30 @@ public_router = APIRouter(route_class=PublicRoute, tags=["state"])
 monitor_router = APIRouter(route_class=MonitorRoute, tags=["state"])
 
 
+@public_router.head("/", include_in_schema=False)
 @public_router.get("/", responses=PAGES)
-async def index() -> Response:
-    """Return the server's name, its version and links to its routes."""
-    links = {"docs": "/docs", "api": "/v1", "health": "/health", "metrics": "/metrics"}
+async def index(request: Request) -> Response:
+    """Return the server's name, its version and links to its routes; browsers are sent to the pages."""
+    if "text/html" in request.headers.get("accept", ""):
+        return RedirectResponse("/app/", headers={"vary": "accept"})
+    links = {"app": "/app/", "docs": "/docs", "api": "/v1", "health": "/health", "metrics": "/metrics"}
     return json_response({"name": "smallsight", "version": __version__} | links)
 
 
+@public_router.get("/app", responses=PAGES, response_class=HTMLResponse)
+async def pages() -> Response:
+    """Send browsers to the pages, which begin at `/app/`."""
+    return RedirectResponse("/app/")
+
+
+@public_router.head("/health/live", include_in_schema=False)
 @public_router.get("/health/live", responses=PAGES)
 async def live() -> Response:
     """Return 200 as long as the process works."""
     return json_response({"status": "ok"})
 
 
+@public_router.head("/health/ready", include_in_schema=False)
 @public_router.get("/health/ready", responses=HEALTH)
 async def ready(request: Request) -> Response:
     """Return 200 if a question is accepted now, 503 while loading the active model or stopping."""
@@ -50,6 +61,7 @@ async def openapi(request: Request) -> Response:
     return json_response(request.app.openapi())
 
 
+@monitor_router.head("/health", include_in_schema=False)
 @monitor_router.get("/health", responses=HEALTH)
 async def health(request: Request) -> Response:
     """Return the server's state, its memory, and every model that is loaded or being loaded."""

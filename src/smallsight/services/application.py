@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, Self
 
 from smallsight.catalog.text_model import find_text_model
 from smallsight.library.database import Database, require_library
+from smallsight.library.remembered_lists import RememberedLists
 from smallsight.library.search.searcher import Searcher
 from smallsight.library.search.sqlite.index import SqliteTextIndex
 from smallsight.library.search.word_list import NO_WORDS, WordList
 from smallsight.library.thumbnails import thumbnail_path
+from smallsight.library_settings import LibrarySettings
 from smallsight.reading.word_list import read_whole_words
 from smallsight.services.logs import configure_logging
-from smallsight.settings import Settings
 
 if TYPE_CHECKING:
     from smallsight.library.library import Library
+    from smallsight.library.search.sqlite.vectors import CompileProduct
     from smallsight.reading.query_embedder import QueryEmbedder
     from smallsight.reading.text_embedder import TextEmbedder
 
@@ -36,7 +38,7 @@ class Application:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: LibrarySettings,
         *,
         for_writing: bool,
         for_run: bool = False,
@@ -56,7 +58,7 @@ class Application:
         self._words_only = False
 
     @classmethod
-    def for_editing(cls, settings: Settings, *, configures_logging: bool = True) -> Application:
+    def for_editing(cls, settings: LibrarySettings, *, configures_logging: bool = True) -> Application:
         """Open an existing library for edits; raises LibraryMissingError."""
         require_library(settings.database_path)
         return Application(settings, for_writing=True, configures_logging=configures_logging)
@@ -79,6 +81,11 @@ class Application:
         from smallsight.library.library import Library  # noqa: PLC0415 - imports SQLAlchemy, unlike a search
 
         return Library(self.database)
+
+    @cached_property
+    def lists(self) -> RememberedLists:
+        """Lists of the whole library, kept while it does not change."""
+        return RememberedLists(self.database)
 
     @cached_property
     def embedder(self) -> TextEmbedder | None:
@@ -104,8 +111,13 @@ class Application:
         embedder = None if self._words_only else self.query_embedder
         if embedder is None:
             return self.word_searcher
-        index = SqliteTextIndex(self.database, embedder.key, self._words)
-        return Searcher(index, self.settings, embedder.embed)
+        from smallsight.reading.remembered_vectors import RememberedVectors  # noqa: PLC0415 - imports numpy
+
+        product: CompileProduct | None = None
+        if "embedder" in self.__dict__:  # the runtime is loaded, for many searches
+            from smallsight.reading.compiled_product import compile_product as product  # noqa: PLC0415
+        index = SqliteTextIndex(self.database, embedder.key, self._words, product)
+        return Searcher(index, self.settings, RememberedVectors(embedder.embed).embed)
 
     @cached_property
     def word_searcher(self) -> Searcher:
@@ -115,7 +127,11 @@ class Application:
     @cached_property
     def _words(self) -> WordList:
         model_dir = find_text_model(self.settings)
-        return NO_WORDS if model_dir is None else WordList(partial(read_whole_words, model_dir))
+        return (
+            NO_WORDS
+            if model_dir is None
+            else WordList(partial(read_whole_words, model_dir, self.settings.prepared_dir))
+        )
 
     @cached_property
     def query_embedder(self) -> TextEmbedder | QueryEmbedder | None:

@@ -12,6 +12,8 @@ from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 
 from smallsight.settings import Settings, config_path, load_settings
 
+_TABLES = ("remotes", "models")  # their names are people's
+
 DEFAULT, ENVIRONMENT, FLAG = "default", "environment", "flag"
 
 
@@ -35,6 +37,20 @@ def effective_settings(flags: Mapping[str, Any] | None = None) -> tuple[Effectiv
         EffectiveSetting(".".join(names), value, _origin(names, given, environment, in_file, file))
         for names, value in _leaves(settings)
     )
+
+
+def overridden_settings(flags: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the names of the settings that flags or the environment set, with "flag" or "environment"."""
+    environment = dict.fromkeys(_names_in(EnvSettingsSource(Settings)()), ENVIRONMENT)
+    return environment | dict.fromkeys(_names_in(flags), FLAG)
+
+
+def _names_in(given: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    for name, value in given.items():
+        if isinstance(value, Mapping) and f"{above}{name}" not in _TABLES:
+            yield from _names_in(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}"
 
 
 def _leaves(model: BaseModel, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

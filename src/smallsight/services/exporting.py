@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
 from smallsight.errors import ArgumentError, SmallsightError
 from smallsight.library.exporting.new_files import unfinished_file
@@ -28,6 +29,7 @@ from smallsight.library.exporting.sidecars import (
 from smallsight.library.exporting.written_files import WrittenFiles
 from smallsight.library.search.query import parse_query
 from smallsight.library.search.searcher import Mode
+from smallsight.library.search.text_index import Sort
 from smallsight.services.application import Application
 
 __all__ = ["ExportFormat", "ExportReport", "ExportRequest", "Exporter"]
@@ -59,6 +61,8 @@ class ExportRequest:
     by: WordsBy = WordsBy.ALL
     out: Path | None = None
     overwrite: bool = False
+    sort: Sort = Sort.RELEVANCE
+    places: bool = False
 
 
 @dataclass(slots=True)
@@ -105,7 +109,8 @@ class Exporter:
         max_chars = self._application.settings.limits.max_query_chars
         if request.mode is Mode.KEYWORD or not parse_query(request.query, max_chars).units:
             self._application.use_words_only()
-        return self._application.searcher.find_all(request.query, mode=request.mode)[: request.limit]
+        found = self._application.searcher.find_all(request.query, mode=request.mode, sort=request.sort)
+        return found[: request.limit]
 
     def _records(self) -> Iterator[PictureRecord]:
         found = read_all(self._database) if self._ids is None else read_some(self._database, self._ids)
@@ -124,18 +129,18 @@ class Exporter:
 
     def _open_writer(self, opened: ExitStack) -> RecordWriter:
         """Return a writer to a new file, or to standard output, which is flushed at the end."""
-        out, kind = self._request.out, self._request.format
+        out, kind, places = self._request.out, self._request.format, self._request.places
         if out is None:
             stream = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="", write_through=True)
             opened.callback(stream.detach)
-            return CsvWriter(stream) if kind is ExportFormat.CSV else JsonLinesWriter(stream)
+            return _text_writer(kind, stream, with_places=places)
         if out.exists() and not self._request.overwrite:
             raise ArgumentError(f"There is a file already: {out}", hint="--overwrite replaces it.")
         unfinished = opened.enter_context(unfinished_file(out))
         if kind is ExportFormat.PARQUET:
-            return ParquetRecordWriter(unfinished)
+            return ParquetRecordWriter(unfinished, with_places=places)
         file = opened.enter_context(unfinished.open("w", encoding="utf-8", newline=""))
-        return CsvWriter(file) if kind is ExportFormat.CSV else JsonLinesWriter(file)
+        return _text_writer(kind, file, with_places=places)
 
     def _write_sidecars(
         self, advance: Callable[[], None], report_sidecar: Callable[[Sidecar], None]
@@ -170,3 +175,9 @@ class Exporter:
             WrittenFiles(self._application.settings.home / "exported-captions"),
             overwrite=request.overwrite,
         )
+
+
+def _text_writer(kind: ExportFormat, file: TextIO, *, with_places: bool) -> RecordWriter:
+    if kind is ExportFormat.CSV:
+        return CsvWriter(file, with_places=with_places)
+    return JsonLinesWriter(file, with_places=with_places)

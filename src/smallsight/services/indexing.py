@@ -46,6 +46,8 @@ class RunReport:
 class IndexingApplication(Application):
     """A library open for writing, with every part for indexing that is installed."""
 
+    settings: Settings
+
     def __init__(
         self,
         settings: Settings,
@@ -54,8 +56,10 @@ class IndexingApplication(Application):
         lender: ModelLender | None = None,
         configures_logging: bool = True,
         for_run: bool = True,
+        in_background: bool = False,
     ) -> None:
-        """Models are borrowed from ``lender``; by default from a private one.
+        """Models are borrowed from ``lender``; by default from a private one. ``in_background`` lets other
+        processes go before the one that reads text.
 
         Without ``for_run``, the caller holds the run lock while this application scans and works.
         """
@@ -63,13 +67,14 @@ class IndexingApplication(Application):
         self._describes = describes
         self._models = ServedModels(lambda: settings)
         self._given_lender = lender
+        self._in_background = in_background
 
     @cached_property
     def reader(self) -> TextReader | None:
         """The reader of text in pictures; None if turned off or not installed."""
         if not self.settings.index.ocr or not is_reading_available():
             return None
-        return self.resources.enter_context(TextReader(self.settings))
+        return self.resources.enter_context(TextReader(self.settings, in_background=self._in_background))
 
     @cached_property
     def lender(self) -> ModelLender:

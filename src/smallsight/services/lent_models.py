@@ -33,7 +33,7 @@ class LentDescriber:
         self._options = options
         with lender.borrow(served) as loan:
             describer = ModelDescriber(loan.model, options)
-        self.key, self.model_name = describer.key, describer.model_name
+        self.key, self.maker = describer.key, describer.maker
         self.sees_videos = describer.sees_videos
 
     def describe(

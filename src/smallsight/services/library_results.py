@@ -5,11 +5,16 @@ Paths are absolute.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from smallsight.errors import SmallsightError
+
+if TYPE_CHECKING:
+    from smallsight.library.duplicate_groups import DuplicateGroup
 
 __all__ = [
     "DuplicateGroups",
@@ -31,6 +36,9 @@ class FoundPicture:
     ``other_paths`` are files with the same bytes. ``found_by`` names one or more of keyword, semantic, typo,
     substring, similar_picture and similar_text. ``highlights`` are spans of ``excerpt``. ``score`` is
     comparable only within one search; ``similarity`` is a cosine, or None. ``thumbnail`` is a small WebP.
+    ``taken`` has a time zone where it is known, and is the date of the file without ``date_origin``, which is
+    exif, xmp, iptc, png, takeout, or kin for that of another file of the same picture. ``kind`` is photo,
+    picture, animation or document.
     """
 
     path: Path
@@ -46,6 +54,13 @@ class FoundPicture:
     width_px: int | None
     height_px: int | None
     thumbnail: Path | None
+    taken: datetime
+    date_origin: str | None
+    camera: str | None
+    kind: str
+    num_frames: int | None
+    format: str | None
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +92,7 @@ class PictureInfo:
 
     ``paths`` are its files that are there. ``text_by`` and ``description_by`` are "machine", "human" or None.
     ``machine_tags`` are those of ``tags`` that no person added; ``problems`` say what could not be done.
+    ``taken``, ``date_origin`` and ``kind`` are as in ``FoundPicture``; ``place`` is degrees north and east.
     """
 
     paths: tuple[Path, ...]
@@ -95,6 +111,11 @@ class PictureInfo:
     machine_tags: tuple[str, ...]
     problems: tuple[str, ...]
     thumbnail: Path | None
+    taken: datetime | None
+    date_origin: str | None
+    camera: str | None
+    kind: str
+    place: tuple[float, float] | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +175,22 @@ class IndexResult:
 
 @dataclass(frozen=True, slots=True)
 class DuplicateGroups:
-    """Groups of files with the same bytes, and of pictures that look alike, one file of each."""
+    """Groups of identical files, of copies of one picture, and of similar pictures, with one file of each."""
 
     same: tuple[tuple[Path, ...], ...]
     alike: tuple[tuple[Path, ...], ...]
+    similar: tuple[tuple[Path, ...], ...] = ()
+
+    @classmethod
+    def of(cls, found: Iterable[DuplicateGroup]) -> DuplicateGroups:
+        """Sort groups of the library by what is the same in them."""
+        same, alike, similar = [], [], []
+        for group in found:
+            firsts = tuple(member.paths[0] for member in group.members)
+            if group.kind == "similar":
+                similar.append(firsts)
+                continue
+            same += [member.paths for member in group.members if len(member.paths) > 1]
+            if len(firsts) > 1:
+                alike.append(firsts)
+        return cls(tuple(same), tuple(alike), tuple(similar))

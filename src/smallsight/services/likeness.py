@@ -16,6 +16,7 @@ from smallsight.library.misreadings import without_misreadings
 from smallsight.library.schema import content, picture
 from smallsight.library.search.likeness import Likeness
 from smallsight.library.search.searcher import SearchResult
+from smallsight.library.search.text_index import Sort
 from smallsight.library.texts import EmbeddableTexts, chunk_texts
 from smallsight.media.decoder import PictureDecoder
 from smallsight.media.file_kinds import FileKind, kind_of_file
@@ -30,7 +31,14 @@ if TYPE_CHECKING:
     from smallsight.settings import Settings
 
 
-def find_similar(application: Application, path: Path, words: str, limit: int | None) -> SearchResult:
+def find_similar(
+    application: Application,
+    settings: Settings,
+    path: Path,
+    words: str,
+    limit: int | None,
+    sort: Sort = Sort.RELEVANCE,
+) -> SearchResult:
     """Return the pictures of the library most like the file at path, which may be anywhere.
 
     Its text is read only if it is not in the library. Raises subclasses of PictureError.
@@ -38,19 +46,19 @@ def find_similar(application: Application, path: Path, words: str, limit: int | 
     path = path.expanduser()
     with suppress(NotInLibraryError):  # of the path, or of all files with what was there
         content_id = application.library.find_content(path)
-        return application.searcher.similar(content_id, words=words, limit=limit)
+        return application.searcher.similar(content_id, words=words, limit=limit, sort=sort)
     if path.is_file() and kind_of_file(path) is FileKind.VIDEO:
         raise UnsupportedFormatError(
             f"A video cannot be compared with pictures: {path}", hint="give one of its frames, as a picture."
         )
-    data = read_picture_file(path, application.settings.limits)
-    if (known := _content_with(application, hashlib.sha256(data).hexdigest())) is not None:
-        return application.searcher.similar(known, words=words, limit=limit)
-    likeness = _likeness(application, data, path)
-    return application.searcher.similar_to(likeness, words=words, limit=limit)
+    data = read_picture_file(path, settings.limits)
+    if (known := content_with(application, hashlib.sha256(data).hexdigest())) is not None:
+        return application.searcher.similar(known, words=words, limit=limit, sort=sort)
+    likeness = likeness_of_bytes(application, settings, data, path)
+    return application.searcher.similar_to(likeness, words=words, limit=limit, sort=sort)
 
 
-def _content_with(application: Application, sha256: str) -> int | None:
+def content_with(application: Application, sha256: str) -> int | None:
     """Return the content with these bytes that has a file, None if there is none."""
     statement = (
         sa.select(content.c.id)
@@ -61,8 +69,9 @@ def _content_with(application: Application, sha256: str) -> int | None:
         return connection.execute(statement.limit(1)).scalar()
 
 
-def _likeness(application: Application, data: bytes, path: Path) -> Likeness:
-    settings, embedder = application.settings, application.query_embedder
+def likeness_of_bytes(application: Application, settings: Settings, data: bytes, path: Path) -> Likeness:
+    """Return what a picture looks like; its text is read if it can be. Raises subclasses of PictureError."""
+    embedder = application.query_embedder
     reads = embedder is not None and settings.index.ocr and is_reading_available()
     side_px = settings.index.ocr_max_side_px
     try:

@@ -12,6 +12,7 @@ from smallsight.settings import Settings, config_path, load_settings, settings_i
 log = get_logger(__name__)
 
 _ACTIVE = "active_model"
+_NEVER = (-1, -1, -1)  # the mark of no file
 
 
 class LiveSettings:
@@ -24,9 +25,19 @@ class LiveSettings:
 
     def __init__(self, overrides: Mapping[str, Any] | None = None) -> None:
         self._overrides = dict(overrides or {})
-        self._seen = _mark_of_file()
+        self._seen: tuple[int, int, int] | None = _mark_of_file()
         self._settings = load_settings(**self._overrides)
         self._first_in_file = settings_in_file().get(_ACTIVE)
+
+    @property
+    def overrides(self) -> Mapping[str, Any]:
+        """What comes before file and environment: the options of the command."""
+        return self._overrides
+
+    def note_choice(self) -> None:
+        """Say that a person has just chosen the active model in the file, so that it comes first."""
+        self._first_in_file = None
+        self._seen = _NEVER
 
     def current(self) -> Settings:
         """Return the current settings; reads the file again if it has changed."""

@@ -6,16 +6,20 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
-from smallsight.errors import ArgumentError, LibraryError, LibraryMissingError
+from smallsight.errors import ArgumentError, LibraryMissingError
 from smallsight.library.edit_journal import JournalEntry, list_edits
 from smallsight.library.edits import EditReport, WordChange, edit_contents
-from smallsight.library.library import FolderSummary
+from smallsight.library.library import FolderSummary, PictureDetails
+from smallsight.library.local_time import as_datetime
 from smallsight.library.search.hits import Hit
 from smallsight.library.search.searcher import Mode, Searcher
+from smallsight.library.search.text_index import Sort
 from smallsight.library.tags import TagCount, list_tags, merge_tags, remove_tag, rename_tag
 from smallsight.library.undo import UndoReport, redo, undo
 from smallsight.services.application import Application
@@ -31,6 +35,7 @@ from smallsight.services.library_results import (
     UndoResult,
 )
 from smallsight.services.likeness import find_similar
+from smallsight.services.opened_library import OpenedLibrary
 from smallsight.settings import Settings, load_settings
 
 __all__ = ["EditedPictures", "PictureLibrary", "open_library"]
@@ -75,9 +80,9 @@ class PictureLibrary:
         # A program around this one may have configured it: then the log is that program's.
         self._configures_logging = structlog is None or not structlog.is_configured()
         self._turn = threading.RLock()
-        self._reader: Application | None = None
-        self._writer: Application | None = None
-        self._is_closed = False
+        self._opened = OpenedLibrary(
+            settings, answers_many=False, configures_logging=self._configures_logging
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -88,7 +93,7 @@ class PictureLibrary:
         self.close()
 
     def __repr__(self) -> str:
-        state = ", closed" if self._is_closed else ""
+        state = ", closed" if self._opened.is_closed else ""
         return f"<smallsight.PictureLibrary in {str(self.path)!r}{state}>"
 
     @property
@@ -98,18 +103,16 @@ class PictureLibrary:
 
     def close(self) -> None:
         """Close the library, once no call is in progress; may be called again."""
-        with self._turn:
-            self._is_closed = True
-            opened, self._reader, self._writer = (self._reader, self._writer), None, None
-        for one in opened:
-            if one is not None:
-                one.close()
+        self._opened.close()
 
-    def search(self, query: str, *, mode: str = "fused", limit: int | None = None) -> FoundPictures:
+    def search(
+        self, query: str, *, mode: str = "fused", limit: int | None = None, sort: str = "relevance"
+    ) -> FoundPictures:
         """Find pictures as ``smallsight search`` does; ``mode`` is "fused", "keyword" (words) or "semantic".
 
         Without words it lists the newest pictures that pass the filters. ``limit`` is by default the setting
-        ``search.limit``, and at most 10,000.
+        ``search.limit``, and at most 10,000. ``sort`` is "relevance", "newest", "oldest", "name", "size"
+        or "added".
         """
         if not isinstance(query, str):
             raise ArgumentError(
@@ -118,7 +121,9 @@ class PictureLibrary:
         if mode not in list(Mode):
             raise ArgumentError(f"mode cannot be {mode!r}.", hint=f"use {', '.join(Mode)}.")
         application = self._reading()
-        result = self._searcher(application, Mode(mode)).search(query, mode=Mode(mode), limit=_limit(limit))
+        result = self._searcher(application, Mode(mode)).search(
+            query, mode=Mode(mode), limit=_limit(limit), sort=_sort(sort)
+        )
         return FoundPictures(
             tuple(_found(application, hit) for hit in result.hits),
             result.total,
@@ -127,7 +132,7 @@ class PictureLibrary:
         )
 
     def similar(
-        self, path: _PathLike, *, words: str = "", limit: int | None = None
+        self, path: _PathLike, *, words: str = "", limit: int | None = None, sort: str = "relevance"
     ) -> tuple[FoundPicture, ...]:
         """Return pictures that look like a file, then those with a text of similar meaning.
 
@@ -135,7 +140,7 @@ class PictureLibrary:
         """
         application = self._reading()
         self._searcher(application, Mode.FUSED)
-        result = find_similar(application, Path(path), words, _limit(limit))
+        result = find_similar(application, self._settings, Path(path), words, _limit(limit), _sort(sort))
         return tuple(_found(application, hit) for hit in result.hits)
 
     def details(self, path: _PathLike) -> PictureInfo:
@@ -159,6 +164,11 @@ class PictureLibrary:
             machine_tags=known.machine_tags,
             problems=known.problems,
             thumbnail=application.thumbnail(known.sha256),
+            taken=_date_of(known),
+            date_origin=known.date_origin,
+            camera=known.camera,
+            kind=str(known.kind),
+            place=known.place,
         )
 
     @property
@@ -166,11 +176,20 @@ class PictureLibrary:
         """The folders of the library, by path."""
         return tuple(self._reading().library.folders())
 
-    def duplicates(self, max_bits: int | None = None) -> DuplicateGroups:
-        """Return identical files, and pictures whose hashes differ in at most ``max_bits`` of 64 bits."""
-        library = self._reading().library
-        bits = self._settings.search.near_duplicate_bits if max_bits is None else max_bits
-        return DuplicateGroups(tuple(library.duplicates()), tuple(library.near_duplicates(bits)))
+    def duplicates(self, max_bits: int | None = None, *, with_resolved: bool = False) -> DuplicateGroups:
+        """Return identical files, copies of a picture, and similar pictures, as the web app shows them.
+
+        Groups that a person has decided about are left out unless they are asked for. With ``max_bits``,
+        it compares whole pictures instead: two hashes may differ in that many of 64 bits.
+        """
+        from smallsight.library.duplicate_groups import GroupKind, groups  # noqa: PLC0415 - imports numpy
+
+        opened = self._reading()
+        pages = [groups(opened.database, kind, with_resolved=with_resolved) for kind in GroupKind]
+        found = DuplicateGroups.of(group for page in pages for group in page.groups)
+        if max_bits is None:
+            return found
+        return replace(found, alike=tuple(opened.library.near_duplicates(max_bits)))
 
     def tags(self) -> tuple[TagCount, ...]:
         """Return the tags with the numbers of pictures that have them, most used first."""
@@ -192,7 +211,7 @@ class PictureLibrary:
         # Importing what reads and describes takes a second.
         from smallsight.services.indexing import IndexingApplication  # noqa: PLC0415
 
-        self._require_open()
+        self._opened.require_open()
         observer = CallbackProgress(on_progress)
         with IndexingApplication(self._settings, configures_logging=self._configures_logging) as application:
             paths = [Path(one) for one in _listed(folders)]
@@ -256,34 +275,17 @@ class PictureLibrary:
         """Make the edit again that was undone last; raises NotInLibraryError if there is none."""
         return self._undone(redo(self._writing().database))
 
-    def _require_open(self) -> None:
-        if self._is_closed:
-            raise LibraryError(
-                "The library has been closed.", hint="open it again with smallsight.open_library."
-            )
-
     def _reading(self) -> Application:
-        with self._turn:
-            self._require_open()
-            if self._reader is None:
-                try:
-                    self._reader = Application(
-                        self._settings, for_writing=False, configures_logging=self._configures_logging
-                    )
-                except LibraryMissingError as error:
-                    raise LibraryMissingError(
-                        error.message, hint="create it with index(folder), or `smallsight index FOLDER`."
-                    ) from error
-            return self._reader
+        try:
+            return self._opened.reading()
+        except LibraryMissingError as error:
+            raise LibraryMissingError(
+                error.message, hint="create it with index(folder), or `smallsight index FOLDER`."
+            ) from error
 
     def _writing(self) -> Application:
-        with self._turn:
-            self._reading()  # raises if there is no library yet
-            if self._writer is None:
-                self._writer = Application.for_editing(
-                    self._settings, configures_logging=self._configures_logging
-                )
-            return self._writer
+        self._reading()  # raises if there is no library yet
+        return self._opened.editing()
 
     def _searcher(self, application: Application, mode: Mode) -> Searcher:
         with self._turn:  # made on first use
@@ -329,7 +331,26 @@ def _found(application: Application, hit: Hit) -> FoundPicture:
         width_px=hit.width_px,
         height_px=hit.height_px,
         thumbnail=application.thumbnail(hit.thumbnail_key),
+        taken=as_datetime(hit.date_wall_s, hit.date_offset_min),
+        date_origin=hit.date_origin,
+        camera=hit.camera,
+        kind=hit.kind,
+        num_frames=hit.num_frames,
+        format=hit.format,
+        size_bytes=hit.size_bytes,
     )
+
+
+def _date_of(known: PictureDetails) -> datetime | None:
+    if known.date_wall_s is None:
+        return None
+    return as_datetime(known.date_wall_s, known.date_offset_min)
+
+
+def _sort(sort: str) -> Sort:
+    if sort not in list(Sort):
+        raise ArgumentError(f"sort cannot be {sort!r}.", hint=f"use {', '.join(Sort)}.")
+    return Sort(sort)
 
 
 def _limit(limit: int | None) -> int | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from smallsight.errors import SmallsightError
 from smallsight.http.api_keys import ApiKeys
+from smallsight.http.page_password import PagePassword, password_path
 from smallsight.inventory.served_models import ServedModel, ServedModels
 from smallsight.lending.measured_memory import MeasuredMemory
 from smallsight.lending.model_lender import ModelLender
@@ -18,6 +21,8 @@ from smallsight.policy.progress import OnProgress
 from smallsight.services.decoding_threads import DecodingThreads
 from smallsight.services.live_settings import LiveSettings
 from smallsight.services.result_cache import ResultCache
+from smallsight.services.stored_responses import StoredResponses
+from smallsight.services.text_model import TextModel
 from smallsight.settings import Settings
 
 log = get_logger(__name__)
@@ -42,24 +47,30 @@ class Serving:
         self.live = live
         self.settings = live.current()
         self.keys = ApiKeys(self.settings.api_keys_path)
+        self.password = PagePassword(password_path(self.settings.home))
         self.models = ServedModels(live.current)
         self.pictures = DecodingThreads(self.settings.limits)
+        self.measured = MeasuredMemory(self.settings.measured_memory_path)
         self.pool = ModelLender(
             pool_policy(self.settings, usable_memory_bytes()),
             loader or self._load,
             keep_alive_s=self.settings.memory.keep_alive_s,
             measure=self._measure,
-            measured=MeasuredMemory(self.settings.measured_memory_path),
+            measured=self.measured,
             weigh=self.models.needed_bytes,
         )
         self.remotes = RemoteModels(live.current)
+        self.text_model = TextModel(live.current)
         self.results = ResultCache(self.settings.server.result_cache_bytes)
+        self.responses = StoredResponses(self.settings)
 
     async def close(self) -> None:
         """Unload the models and stop the decoders."""
         self.remotes.close()
         await self.pool.close()
+        await asyncio.to_thread(self.text_model.close)
         self.pictures.close()
+        await asyncio.to_thread(self.responses.close)
 
     def _load(self, served: ServedModel, on_progress: OnProgress) -> Model:
         try:

@@ -5,6 +5,7 @@ Owns watching and polling, and notices folders that go and return. Scans nothing
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from smallsight.machine.watching import is_network_folder, max_watches
 log = structlog.get_logger(__name__)
 
 POLL_S = 60.0
-_RESCAN_S = 3600.0  # the system may lose reports, when there are too many at once
+RESCAN_S = 3600.0  # the system may lose reports, when there are too many at once
 _LONGEST_WAIT_S = 2.0  # until folders are looked for again
 _STEP_MS, _DEBOUNCE_MS = 200, 1000
 _LIMIT = "limit"  # in the message of the error that says there are too many watches
@@ -45,13 +46,20 @@ class WatchedFolders:
     """The folders of one watch. Not thread-safe; close it, or use it in ``with``.
 
     ``poll_s`` polls all folders; otherwise those on a network are polled. ``on_fallback`` is called with the
-    reason once the system cannot watch, and then all folders are polled.
+    reason once the system cannot watch, and then all folders are polled. The others are scanned every
+    ``rescan_s``, never with None.
     """
 
     def __init__(
-        self, folders: Sequence[Path], *, poll_s: float | None, on_fallback: Callable[[str], None]
+        self,
+        folders: Sequence[Path],
+        *,
+        poll_s: float | None,
+        on_fallback: Callable[[str], None],
+        rescan_s: float | None = RESCAN_S,
     ) -> None:
         self._poll_s = poll_s or POLL_S
+        self._rescan_s = math.inf if rescan_s is None else rescan_s
         self._on_fallback = on_fallback
         self._folders = [
             _Folder(path, is_polled=poll_s is not None or is_network_folder(path)) for path in folders
@@ -115,7 +123,7 @@ class WatchedFolders:
                 one.identity, one.scan_at_s, is_other = identity, now_s, True
             if now_s >= one.scan_at_s:
                 self._changes.folders.add(one.path)
-                one.scan_at_s = now_s + (self._poll_s if one.is_polled else _RESCAN_S)
+                one.scan_at_s = now_s + (self._poll_s if one.is_polled else self._rescan_s)
         if is_other:
             self._watch()
 

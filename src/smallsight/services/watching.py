@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from smallsight.errors import FolderError, LibraryBusyError, SettingsError, SmallsightError
+from smallsight.lending.model_lender import ModelLender
 from smallsight.lending.resident_models import FOREVER_S
 from smallsight.library.library import FolderSummary
 from smallsight.library.lock import RunLock
@@ -26,7 +27,7 @@ from smallsight.media.file_kinds import FileKind, kind_of_file
 from smallsight.policy.sidecar_names import is_sidecar_name
 from smallsight.policy.still_files import STILL_S, StillFiles
 from smallsight.services.indexing import IndexingApplication, RunReport
-from smallsight.services.watched_folders import WatchedFolders
+from smallsight.services.watched_folders import RESCAN_S, WatchedFolders
 from smallsight.settings import Settings
 
 _LONGEST_COLLECTING_S = 30.0  # of a batch, while changes keep coming
@@ -84,13 +85,29 @@ class Watch:
         *,
         describes: bool = True,
         retry_failed: bool = False,
+        has_work: bool = True,
         poll_s: float | None = None,
+        rescan_s: float | None = RESCAN_S,
+        lender: ModelLender | None = None,
+        configures_logging: bool = True,
+        in_background: bool = False,
+        on_idle: Callable[[], None] = lambda: None,
     ) -> None:
+        """Without ``has_work`` all work is known to be done, except on what the first scan finds.
+
+        ``on_idle`` is called every few seconds while there is nothing to index. Models are borrowed from
+        ``lender``; by default from a private one.
+        """
         self._settings = settings
         self._observer = observer
         self._describes = describes
         self._retries_failed = retry_failed
         self._poll_s = poll_s
+        self._rescan_s = rescan_s
+        self._lender = lender
+        self._configures_logging = configures_logging
+        self._in_background = in_background
+        self._on_idle = on_idle
         self._data_folder = settings.home.resolve()
         self._exclude = [one.lower() for one in settings.index.exclude]
         self._application: IndexingApplication | None = None
@@ -100,7 +117,8 @@ class Watch:
         self._missing: set[Path] = set()
         self._still = StillFiles()
         self._first_s = self._last_s = self._not_before_s = self._worked_s = 0.0
-        self._is_first = self._has_work = True
+        self._is_first = True
+        self._has_work = has_work or retry_failed
         self._has_said_busy = False
         self.is_busy = False
 
@@ -112,7 +130,10 @@ class Watch:
         try:
             self._roots = self._find_roots(folders, stop)
             with WatchedFolders(
-                self._roots, poll_s=self._poll_s, on_fallback=self._observer.polling
+                self._roots,
+                poll_s=self._poll_s,
+                on_fallback=self._observer.polling,
+                rescan_s=self._rescan_s,
             ) as watched:
                 while not stop.is_set():
                     self._step(watched, stop)
@@ -135,6 +156,8 @@ class Watch:
             if self._is_first and not self._folders and not stop.is_set():
                 self._is_first = False
                 self._observer.watching(self._roots, watched.polled)
+        elif not self._paths and not self._folders:
+            self._on_idle()
         self._close_if_idle()
 
     def _note(self, paths: Iterable[str], now_s: float) -> None:
@@ -213,7 +236,8 @@ class Watch:
         application = self._open()
         progress = self._observer.begin_batch()
         if self._is_first:
-            _ = application.describer, application.tagger  # a model that cannot be loaded is reported first
+            if self._has_work:  # a model that cannot be loaded is reported first
+                _ = application.describer, application.tagger
             if self._retries_failed:
                 application.forget_failures()
         files = ReadFiles()
@@ -307,7 +331,14 @@ class Watch:
 
     def _open(self) -> IndexingApplication:
         if self._application is None:
-            self._application = IndexingApplication(self._settings, describes=self._describes, for_run=False)
+            self._application = IndexingApplication(
+                self._settings,
+                describes=self._describes,
+                lender=self._lender,
+                configures_logging=self._configures_logging,
+                for_run=False,
+                in_background=self._in_background,
+            )
         return self._application
 
     def _close_if_idle(self) -> None:

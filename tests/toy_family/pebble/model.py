@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from smallsight.families.smolvlm.model import SmolVLMModel
-from smallsight.quant.scheme import Module, Storage
+from smallsight.quant.forms import Storage
+from smallsight.quant.scheme import Module
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,5 +20,4 @@ class PebbleModel(SmolVLMModel):
     model_types = ("pebble",)
 
     def __init__(self, model_dir: Path, scheme: Scheme, tiled_bytes: int) -> None:
-        kept = {**scheme.modules, Module.TEXT: Storage.BF16}
-        super().__init__(model_dir, replace(scheme, modules=kept), tiled_bytes)
+        super().__init__(model_dir, scheme.adapted({Module.TEXT: Storage.BF16}), tiled_bytes)

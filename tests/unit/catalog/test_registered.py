@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from smallsight.catalog.registered import RegisteredModel, RegisteredModels
+from smallsight.catalog.registered import RegisteredModel, RegisteredModels, RegisteredVariant
 from smallsight.errors import SettingsError, UnknownModelError
 
 
@@ -44,9 +44,28 @@ def test_forgetting_what_is_not_there_is_a_sentence(registered):
 
 
 @pytest.mark.parametrize(
-    "content", ['{"directories": {"x": {}}}', '{"directories": [1]}', '{"directories": {"x": 1}}']
+    "content",
+    [
+        '{"variants": {"x": {}}}',
+        '{"directories": {"x": {}}}',
+        '{"directories": [1]}',
+        '{"directories": {"x": 1}}',
+    ],
 )
 def test_a_damaged_list_is_a_sentence(registered, tmp_path, content):
     (tmp_path / "models.json").write_text(content)
-    with pytest.raises(SettingsError, match="not a valid list of model directories"):
-        registered.all()
+    with pytest.raises(SettingsError, match="not a valid list of models"):
+        registered.names()
+
+
+def test_a_variant_and_a_directory_share_one_list_of_names(registered):
+    directory, variant = RegisteredModel("b", Path("/1"), "smolvlm"), RegisteredVariant("A", "b", "int4")
+    registered.add(directory)
+    registered.add_variant(variant)
+    assert (registered.all(), registered.variants()) == ((directory,), (variant,))
+    assert registered.names() == ("b", "A")
+    assert registered.variant(" a") == variant
+    registered.add_variant(RegisteredVariant("B", "x", "int8"))
+    assert registered.all() == ()
+    assert registered.forget("a") == variant
+    assert registered.names() == ("B",)

@@ -206,3 +206,17 @@ def test_help_needs_no_hub_library():
         "sys.exit(any(name in sys.modules for name in ('huggingface_hub', 'pydantic', 'httpx2')))"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_a_variant_is_saved_shown_and_removed(run):
+    scheme = "int4; text=int4-groups-32"
+    code, out, _ = run("add-variant", "mine", "--base", "Smallsight-tiny", "--scheme", scheme)
+    assert (code, out) == (0, f"mine: Smallsight-tiny in {scheme}\n")
+    shown = json.loads(run("show", "mine", "--json")[1])
+    assert (shown["base"], shown["scheme"], shown["family"]) == ("Smallsight-tiny", scheme, "smolvlm")
+    assert set(shown["memory_bytes"]) == {"int4"}
+    assert "Smallsight-tiny" in run("show", "mine")[1]
+    assert "variant" in run("list")[1]
+    code, out, _ = run("remove", "mine")
+    assert (code, out) == (0, "mine: variant removed, its base is untouched\n")
+    assert run("show", "mine")[0] != 0

@@ -16,7 +16,7 @@ from smallsight.graph.linear import linear
 from smallsight.graph.row_probe import ProbedMatrix, bands_of, probe_rows
 from smallsight.machine.processor import processor
 from smallsight.policy.row_bands import RowBands
-from smallsight.quant.scheme import STORE, Storage
+from smallsight.quant.forms import Storage
 
 TUNING = {"INFERENCE_PRECISION_HINT": "bf16", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 64}
 
@@ -43,7 +43,7 @@ def test_what_it_finds_is_true_of_the_runtime_here(form: Storage) -> None:
     """The promise itself, for a shape so large that processors without AMX change kernels too."""
     rng = np.random.default_rng(2)
     weight = rng.standard_normal((96, 1024), np.float32)
-    stored = STORE[form](weight)
+    stored = form.store(weight)
     found = probe_rows([ProbedMatrix(form, (96, 1024), stored)], threads=1, tuning=TUNING)
     assert found.holds
 

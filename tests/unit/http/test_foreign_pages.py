@@ -6,7 +6,14 @@ import itertools
 
 import pytest
 
-from smallsight.http.foreign_pages import host_of, is_foreign, is_known_host, is_loopback, own_names
+from smallsight.http.foreign_pages import (
+    host_of,
+    is_foreign,
+    is_known_host,
+    is_loopback,
+    is_single_label,
+    own_names,
+)
 
 OWN = "127.0.0.1:8420"
 ORIGINS = [
@@ -78,3 +85,33 @@ def test_loopback(host: str):
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.1", "nas", "localhost.example", ""])
 def test_not_loopback(host: str):
     assert not is_loopback(host)
+
+
+def test_a_star_lets_any_host_and_any_page_in():
+    assert is_known_host("anything.example:8420", {"*"})
+    assert not is_known_host("not a host", {"*"})
+    page = {"host": OWN, "origin": "https://evil.example", "sec-fetch-site": "cross-site"}
+    assert not is_foreign("POST", page, ("*",))
+    assert is_foreign("POST", {"host": OWN, "sec-fetch-site": "cross-site"}, ("*",))
+
+
+@pytest.mark.parametrize(
+    ("header", "is_one"),
+    [
+        ("smallsight:8420", True),
+        ("NAS", True),
+        ("a-b_c", True),
+        ("nas.lan", False),
+        ("nas.", False),
+        ("[::1]", False),
+        ("127.0.0.1:1", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_a_name_without_a_dot(header: str | None, is_one: bool):
+    assert is_single_label(header) == is_one
+
+
+def test_names_that_containers_use_are_own_names():
+    assert {"host.docker.internal", "host.containers.internal"} <= own_names()

@@ -74,6 +74,9 @@ def test_what_is_not_json_is_one_sentence(body: bytes):
 def test_text_is_bounded_but_not_pictures():
     picture = "data:image/png;base64," + "A" * (3 * MAX_TEXT_CHARS)
     assert parse_json(json.dumps({"url": picture, "video": {"data": picture[5:]}}).encode())
+    assert parse_json(json.dumps({"messages": [{"images": [picture[22:]]}]}).encode())
+    with pytest.raises(RequestTooLargeError, match="too much text"):
+        parse_json(json.dumps({"images": {"a": picture[22:]}}).encode())
     with pytest.raises(RequestTooLargeError, match=f"limit {MAX_TEXT_CHARS}"):
         parse_json(json.dumps({"url": picture, "text": "a" * MAX_TEXT_CHARS}).encode())
     with pytest.raises(RequestTooLargeError, match="too much text"):

@@ -19,6 +19,7 @@ from smallsight.http.api_keys import ApiKeys, Scope
 from smallsight.http.authorise import Gate, guarded_socket
 from smallsight.http.error_handlers import handle_errors
 from smallsight.http.error_shape import ErrorShapes
+from smallsight.http.page_password import PagePassword
 from smallsight.http.walls import with_walls
 from smallsight.settings import ServerSettings
 
@@ -45,7 +46,9 @@ class Toy:
                 WebSocketRoute("/breaks/{when}", self.breaks),
             ]
         )
-        self.tenant.state.gate = Gate(self.keys, Admission(1), is_exposed=True)
+        self.tenant.state.gate = Gate(
+            self.keys, PagePassword(home / "password.json"), Admission(1), is_exposed=True
+        )
         handle_errors(self.tenant, PlainErrors())
         inside = Starlette(routes=[Mount("/toy", self.tenant)])
         given = ServerSettings(allowed_origins=[ALLOWED], max_body_bytes=1024)

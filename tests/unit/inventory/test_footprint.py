@@ -81,6 +81,16 @@ def test_running_takes_the_weights_a_cache_and_the_program():
     assert program_bytes == 512 * 1024**2
 
 
+def test_without_bf16_the_runtime_holds_16_bit_weights_twice_in_float32():
+    with_it = running_bytes(SMALL, Precision.BF16, has_bf16=True)
+    without = running_bytes(SMALL, Precision.BF16, has_bf16=False)
+    assert without - with_it == 3 * weights_bytes(SMALL, Precision.BF16)
+    for quantised in (Precision.FP32, Precision.INT8, Precision.INT4):
+        assert running_bytes(SMALL, quantised, has_bf16=True) == running_bytes(
+            SMALL, quantised, has_bf16=False
+        )
+
+
 def test_a_model_without_weights_takes_none():
     entry = CATALOG.find("test")
     assert parameter_count(entry) is None

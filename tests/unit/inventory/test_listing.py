@@ -72,10 +72,10 @@ def test_memory_is_told_for_every_offered_precision(make):
 
 
 @pytest.mark.parametrize(
-    ("memory_bytes", "fit"), [(1 * GIB, Fit.TOO_LARGE), (5 * GIB, Fit.TIGHT), (16 * GIB, Fit.FITS)]
+    ("memory_bytes", "fit"), [(1 * GIB, Fit.TOO_LARGE), (3 * GIB, Fit.TIGHT), (8 * GIB, Fit.FITS)]
 )
 def test_what_fits_depends_on_the_machine(make, memory_bytes, fit):
-    assert make(memory_bytes=memory_bytes).show("moondream2").fit is fit
+    assert make(memory_bytes=memory_bytes).show("moondream2-int8").fit is fit
 
 
 def test_pulling_one_brings_all_its_variants(make, hub, model_files):
@@ -278,3 +278,61 @@ def test_a_pipe_in_a_folder_blocks_nothing(make, model_dir, name):
     os.mkfifo(model_dir / name)
     with pytest.raises(BrokenCheckpointError, match=r"is not a regular file|has no weights"):
         make().add(model_dir)
+
+
+def test_a_variant_is_listed_with_its_computed_memory_and_removed_without_its_base(make, model_dir):
+    service = make()
+    service.add(model_dir, "mine")
+    saved = service.add_variant("mine-small", "MINE", "int4;text=int4-groups-32")
+    assert (saved.base, saved.scheme) == ("mine", "int4; text=int4-groups-32")
+    status = service.show("mine-small")
+    assert status == next(one for one in service.list() if one.name == "mine-small")
+    assert (status.family, status.variant, status.problem) == ("smolvlm", saved, None)
+    [(precision, num_bytes)] = status.memory_bytes.items()
+    assert precision is Precision.INT4
+    assert num_bytes == pytest.approx(status.parameters * 4.5 / 8, rel=0.05)  # a scale per 32 values
+
+    removal = service.plan_removal("mine-small")
+    assert removal.directory is None
+    assert service.remove(removal) == 0
+    assert files_of(service, "mine") is not None
+    with pytest.raises(UnknownModelError):
+        service.show("mine-small")
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "scheme", "words"),
+    [
+        ("mine", "mine", "int4", "already a model mine"),
+        ("test", "mine", "int4", "already a model test"),
+        ("a/b", "mine", "int4", "Invalid model name"),
+        ("small", "mine", "int3", "Unknown precision 'int3'"),
+        ("small", "test", "int4", "test has no weights for a scheme"),
+        ("small", "first", "int4", "first already has the scheme 'int8'"),
+    ],
+)
+def test_a_variant_that_cannot_be_saved_is_a_sentence(make, model_dir, name, base, scheme, words):
+    service = make()
+    service.add(model_dir, "mine")
+    service.add_variant("first", "mine", "int8")
+    with pytest.raises(ArgumentError, match=words):
+        service.add_variant(name, base, scheme)
+    with pytest.raises(UnknownModelError):
+        service.add_variant("small", "nothing-here", "int4")
+
+
+def test_a_variant_of_a_catalogue_variant_belongs_to_its_base(make, model_dir):
+    service = make()
+    service.add(model_dir, BASE)
+    assert service.add_variant("Small", VARIANT.lower(), "int8; head=nf4").base == BASE
+    stored = service.show("small").memory_bytes[Precision.INT8]
+    assert 0.5 < stored / service.show(VARIANT).memory_bytes[Precision.INT8] < 1
+    with pytest.raises(ArgumentError, match="can only be loaded in int8, not in int4"):
+        service.add_variant("Smaller", VARIANT, "int4")
+
+
+def test_there_is_nothing_to_pull_for_a_variant(make, model_dir):
+    make().add(model_dir, "mine")
+    make().add_variant("small", "mine", "int4")
+    with pytest.raises(ModelUnavailableError, match="small is a variant of mine"):
+        make().pull("small")

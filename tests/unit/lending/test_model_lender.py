@@ -288,6 +288,27 @@ def test_an_idle_model_goes_after_a_while(machine: Machine, keep_alive_s: float)
     run(machine, work, keep_alive_s=keep_alive_s)
 
 
+def test_a_request_says_how_long_its_model_stays(machine: Machine):
+    async def work(pool: ModelLender) -> None:
+        async with pool.lend(served("a")):
+            pool.keep_for("a", 0)
+            assert [one.expires_in_s for one in pool.loaded()] == [None], "in use"
+        await until(lambda: pool.loaded() == ())
+        await _use(pool, "a")
+        assert [one.expires_in_s for one in pool.loaded()] == [None], "loaded again: as the settings say"
+        pool.keep_for("a", 3600)
+        assert 3500 < pool.loaded()[0].expires_in_s <= 3600
+        await _use(pool, "a")
+        assert 3500 < pool.loaded()[0].expires_in_s <= 3600, "it counts until the next one"
+        pool.keep_for("a", -1)
+        assert pool.loaded()[0].expires_in_s is None
+        pool.keep_for("nowhere", 0)
+        pool.keep_for("a", 0)
+        await until(lambda: pool.loaded() == ())
+
+    run(machine, work, keep_alive_s=-1)
+
+
 def test_a_use_starts_the_while_anew(machine: Machine):
     async def work(pool: ModelLender) -> None:
         for name in ("a", "b", "a"):

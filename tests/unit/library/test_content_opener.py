@@ -136,7 +136,15 @@ def test_a_new_picture_is_read_once_and_decoded_once(
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     counts = json.loads(run.stdout.splitlines()[-1])
-    assert counts["done"] == {"look": 1, "metadata": 1, "read": 1, "describe": 1, "tag": 0, "embed": 0}
+    assert counts["done"] == {
+        "look": 1,
+        "metadata": 1,
+        "read": 1,
+        "describe": 1,
+        "tag": 0,
+        "compare": 1,
+        "embed": 0,
+    }
     assert (counts["opens"], counts["decodes"], counts["children"]) == (1, 1, 1)
 
 
@@ -252,12 +260,15 @@ def test_many_new_pictures_are_looked_at_before_any_is_described(
         describer = ModelDescriber(model, DescribeOptions())
         stages = list_stages(Means(database, settings, describer=describer))
         Indexer(database, settings, stages).run(feed, lambda: False)
-        assert [stage for _, stage, _ in feed.outcomes] == ["look", "metadata"] * 70 + ["describe"] * 70
+        assert [stage for _, stage, _ in feed.outcomes] == (
+            ["look", "metadata"] * 70 + ["describe"] * 70 + ["compare"] * 70
+        )
         few = ChangeFeed()
         with database.writing() as connection:
             connection.execute(outcome.delete().where(outcome.c.content_id <= 5))
             connection.execute(picture.update().where(picture.c.id == 5).values(vanished_at_s=1.0))
         Indexer(database, settings, stages).run(few, lambda: False)
     assert few.outcomes == [
-        (one, stage, "done") for one in range(1, 5) for stage in ("look", "metadata", "describe")
+        *((one, stage, "done") for one in range(1, 5) for stage in ("look", "metadata", "describe")),
+        *((one, "compare", "done") for one in range(1, 5)),
     ]

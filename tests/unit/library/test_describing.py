@@ -19,6 +19,7 @@ from smallsight.library.library import Library
 from smallsight.library.scan import FolderScan
 from smallsight.library.schema import content, lease, outcome
 from smallsight.library.stages.stage_list import Means, list_stages
+from smallsight.library.version_keeping import DescriptionMaker
 from smallsight.model.model import Model
 from smallsight.model.picture_argument import NamedBytes, NamedImage
 from smallsight.settings import Settings
@@ -30,7 +31,7 @@ class Script(ModelDescriber):
     """Says the name of each picture, or what it was told to say; takes pictures a few ahead."""
 
     def __init__(self, key: str = "script-1", says: dict[str, str | SmallsightError] | None = None) -> None:
-        self.key, self.model_name, self.sees_videos = key, "script", False
+        self.key, self.maker, self.sees_videos = key, DescriptionMaker("script"), False
         self.described: list[str] = []
         self.before_each: Callable[[str], None] = lambda _name: None
         self._says = says or {}
@@ -133,7 +134,7 @@ def test_every_picture_is_described_once_and_found_by_it(
         True,
     )
     assert report.stages["describe"].seconds > 0
-    assert recorder.activities[-1] == ("Describing pictures", 40)
+    assert recorder.activities[-2:] == [("Describing pictures", 40), ("Looking for copies", 40)]
     assert recorder.advanced == 40
     expected = {(f"holiday no {number}", "machine", "test") for number in range(40)}
     assert descriptions(database) == expected

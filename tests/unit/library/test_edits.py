@@ -18,6 +18,7 @@ from smallsight.library.search.searcher import Searcher
 from smallsight.library.search.sqlite.index import SqliteTextIndex
 from smallsight.library.texts import store_description, store_machine_tags
 from smallsight.library.undo import redo, undo
+from smallsight.library.version_keeping import DescriptionMaker
 from smallsight.settings import Settings
 
 Draw = Callable[..., Path]
@@ -37,7 +38,7 @@ def found(database: Database, settings: Settings) -> Callable[[str], set[str]]:
 
 def described_by_machine(database: Database, content_id: int, text: str, model: str = "m") -> None:
     with database.writing() as connection:
-        store_description(connection, content_id, text, model, 1000)
+        store_description(connection, content_id, text, DescriptionMaker(model), 1000)
         connection.execute(
             sa.text(
                 "INSERT OR REPLACE INTO outcome (content_id, stage, key, status, seconds, finished_at_s)"

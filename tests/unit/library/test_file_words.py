@@ -17,13 +17,14 @@ from smallsight.library.lost_words import list_lost_words
 from smallsight.library.read_files import ReadFiles
 from smallsight.library.scan import FolderScan, ScanReport
 from smallsight.library.stages.stage_list import Means, list_stages
+from smallsight.library.version_keeping import DescriptionMaker
 from smallsight.settings import Settings
 
 
 class OneModel:
     """Describes every picture in the same words, and counts."""
 
-    key, model_name, sees_videos = "one-1", "one", False
+    key, maker, sees_videos = "one-1", DescriptionMaker("one"), False
 
     def __init__(self) -> None:
         self.num_described = 0

@@ -53,7 +53,13 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path.unlink()
     migrate(path, "0001")
     with closing(sqlite3.connect(path)) as connection:
+        connection.execute("INSERT INTO folder (id, path, added_at_s) VALUES (1, '/pictures', 0)")
         for number in range(1, 41):
+            connection.execute(
+                "INSERT INTO picture (folder_id, path, size_bytes, mtime_ns, content_id, seen_at_s) "
+                "VALUES (1, ?, 1, 1700000000000000000, ?, 5)",
+                (f"a {number}.png", number),
+            )
             connection.execute(
                 "INSERT INTO content (id, sha256, size_bytes, format, ocr_text, ocr_source) "
                 "VALUES (?, ?, 1, 'PNG', ?, 'machine')",
@@ -108,7 +114,7 @@ def dump(path: Path) -> list[str]:
 
 def test_every_kill_leaves_a_schema_that_exists_and_nothing_is_lost(old: Path, tmp_path: Path):
     shapes = {}
-    for revision in ("0001", "0002", "0003", "0004", "0005", "0006"):
+    for revision in (f"{number:04}" for number in range(1, 13)):
         at = tmp_path / f"{revision}.sqlite3"
         shutil.copy(old, at)
         migrate(at, revision)

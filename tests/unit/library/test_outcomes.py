@@ -136,7 +136,7 @@ def test_an_outcome_is_reported_after_it_is_stored(database: Database, draw, sca
 
     feed = Checking()
     work(feed, Reader())
-    assert len(feed.outcomes) == len(set(feed.outcomes)) == 12
+    assert len(feed.outcomes) == len(set(feed.outcomes)) == 15
 
 
 def test_a_lost_lease_is_not_reported_and_its_work_is_done_again(database: Database, draw, scan, work):
@@ -176,7 +176,7 @@ def test_what_was_reported_before_a_kill_is_stored_and_is_not_reported_again(
         feed = ChangeFeed()
         Indexer(again, settings, list_stages(Means(again, settings, Reader()))).run(feed, lambda: False)
         assert sorted([*reported, *feed.outcomes]) == outcomes(again)
-        assert len(outcomes(again)) == 24
+        assert len(outcomes(again)) == 32
 
 
 def test_stopping_reports_what_is_stored(database: Database, draw, scan, work):

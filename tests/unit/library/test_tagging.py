@@ -21,6 +21,7 @@ from smallsight.library.scan import FolderScan
 from smallsight.library.schema import content, lease, outcome, refused_tag, tag
 from smallsight.library.search.searcher import Searcher
 from smallsight.library.search.sqlite.index import SqliteTextIndex
+from smallsight.library.stages.compare import COMPARE_KEY
 from smallsight.library.stages.stage_list import Means, list_stages
 from smallsight.library.tagging import (
     NEEDED_TASKS,
@@ -212,7 +213,7 @@ def test_every_picture_is_tagged_once_and_found_by_it(
         report.stages["read"].done,
         report.is_complete,
     ) == (20, 0, 20, True)
-    assert (recorder.activities[-1], recorder.advanced) == (("Tagging pictures", 20), 20)
+    assert (recorder.activities[-2], recorder.advanced) == (("Tagging pictures", 20), 20)
     searcher = Searcher(SqliteTextIndex(database), settings)
     for question in ("lighthouse", 'tag:"red lighthouse"'):
         assert [hit.path for hit in searcher.search(question).hits] == [paths[3]]
@@ -317,8 +318,9 @@ def test_a_real_network_tags_a_library(
     report = work(tagger)
     assert (report.stages["tag"].done, report.stages["read"].done) == (1, 1)
     assert [row[:2] for row in all_rows(database, outcome.c.stage, outcome.c.key)] == [
-        ("look", "look-2"),
-        ("metadata", "metadata-1"),
+        ("compare", COMPARE_KEY),
+        ("look", "look-3"),
+        ("metadata", "metadata-2"),
         ("read", tagger.reading_key),
         ("tag", tagger.key),
     ]

@@ -12,9 +12,10 @@ from smallsight.library.library import Library
 from smallsight.library.schema import content
 from smallsight.library.search.searcher import Searcher
 from smallsight.library.search.sqlite.index import SqliteTextIndex
+from smallsight.library.tag_colours import colour_tag, tag_colours
 from smallsight.library.tags import find_tag, list_tags, merge_tags, remove_tag, rename_tag
 from smallsight.library.texts import store_machine_tags
-from smallsight.library.undo import undo
+from smallsight.library.undo import redo, undo
 from smallsight.settings import Settings
 
 Draw = Callable[..., Path]
@@ -101,6 +102,20 @@ def test_tags_are_merged_and_parted_again(database: Database, library: Library, 
     assert tags_of(library, ids) == [("Cat",), ("Cat", "kitten"), ("Cat",)]
     merge_tags(database, ["kitten"], "CAT")
     assert tags_of(library, ids) == [("Cat",), ("Cat",), ("Cat",)]
+
+
+def test_undo_and_redo_of_a_new_name_keep_the_colour(database: Database, ids: list[int]):
+    colour_tag(database, "cat", "#112233")
+    rename_tag(database, "cat", "feline")
+    assert tag_colours(database) == {"feline": "#112233"}
+    undo(database)
+    assert tag_colours(database) == {"cat": "#112233"}
+    redo(database)
+    assert tag_colours(database) == {"feline": "#112233"}
+    colour_tag(database, "feline", None)
+    remove_tag(database, "feline")
+    undo(database)
+    assert tag_colours(database) == {}
 
 
 def test_a_removed_tag_does_not_come_back(database: Database, library: Library, ids: list[int]):

@@ -39,6 +39,7 @@ def test_answers_that_make_no_sense_are_not_believed(changes):
         "whole_size": [1, 1],
         "image_size": [1, 1],
         "part_bytes": [4096, 3, 12, 0],
+        "colours": bytes(48).hex(),
     }
     parts = bytearray(4096) + b"rgb" + b"RIFF\0\0\0\0WEBP"
     check = partial(

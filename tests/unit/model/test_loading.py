@@ -13,6 +13,7 @@ from smallsight.errors import (
     OutOfResourcesError,
     UnknownModelError,
 )
+from smallsight.inventory.listing import ModelService
 from smallsight.model.loading import load
 from smallsight.settings import Settings
 
@@ -66,3 +67,30 @@ def test_a_model_larger_than_the_machine_is_refused_before_it_is_read(settings: 
             pytest.skip("this file system has no files of 8 TiB")
     with pytest.raises(OutOfResourcesError, match="huge in int8 needs about 8192"):
         load(model_dir, precision="int8", settings=settings)
+
+
+def test_a_scheme_and_a_variant_of_the_users_load_the_same_weights(settings: Settings):
+    scheme = "int4; text=int4-groups-32; arithmetic=f32"
+    ModelService(settings).add_variant("Mine", "Smallsight-tiny", scheme)
+    keys = []
+    for name, options in (("mine", {}), ("Smallsight-tiny", {"scheme": scheme})):
+        with load(name, settings=settings, **options) as model:
+            assert model.precision == scheme
+            keys.append(model.key.replace(model.name, ""))
+    assert keys[0] == keys[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "words"),
+    [
+        ("Smallsight-tiny", {"scheme": "int4; text=int2"}, "Unknown form 'int2' for text"),
+        ("Smallsight-tiny", {"scheme": "int4", "precision": "int8"}, "in its scheme 'int4', not in int8"),
+        ("mine", {"scheme": "int8"}, "mine already has the scheme 'int4'"),
+        ("mine", {"precision": "int8"}, "mine can only be loaded in its scheme 'int4', not in int8"),
+        ("test", {"scheme": "int4"}, "test has no weights for a scheme"),
+    ],
+)
+def test_a_scheme_that_does_not_fit_the_model_is_a_sentence(settings: Settings, name, wanted, words):
+    ModelService(settings).add_variant("mine", "Smallsight-tiny", "int4")
+    with pytest.raises(ArgumentError, match=words):
+        load(name, settings=settings, **wanted)

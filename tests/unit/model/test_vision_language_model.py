@@ -14,7 +14,7 @@ from PIL import Image
 
 import smallsight
 from clocks import wait_until
-from invariants import every_tensor_is_used, tokens_are_equal
+from invariants import every_tensor_is_used, own_answers_are_likeliest, tokens_are_equal
 from smallsight.catalog.checkpoint import find_weight_files
 from smallsight.engine.engine import EngineOptions
 from smallsight.engine.loading import load_engine
@@ -102,6 +102,13 @@ def test_an_answer_does_not_depend_on_its_company(engines, precision):
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
+def test_own_answers_are_the_likeliest_by_their_scores(engines, precision):
+    pictures = [picture(seed, 60 + 37 * seed, 80) for seed in range(4)]
+    model = model_of(engines[precision], precision)
+    own_answers_are_likeliest(model, pictures, max_tokens=TOKENS, ignore_stop=True)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_an_answer_does_not_depend_on_what_is_cached(engines, precision):
     model = model_of(engines[precision], precision)
     first, second = (
@@ -128,6 +135,8 @@ def test_another_question_about_a_picture_computes_only_itself(folder, precision
     with open_model(folder, precision, chunk_tokens=256, tiled_bytes=0) as model:
         alone = model.ask(path, "Where is the cat?", **asked)
         assert model.recall("picture.png", digest, "high") is None
+        assert model.count_tokens(path, "Where is the cat?", detail="high") == alone.usage.prompt_tokens
+        assert model.count_tokens([], "Hello") < model.count_tokens([], "Hello, here is more text")
     left = second.usage.prompt_tokens - second.usage.cached_tokens
     assert second.timings.vision_s == 0
     assert left < BLOCK_TOKENS + second.usage.prompt_tokens - second.usage.image_tokens

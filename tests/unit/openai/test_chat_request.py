@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from smallsight.answering.question import PictureLink, ToolCall, ToolResult, Turn
 from smallsight.errors import BadRequestError
 from smallsight.http.error_handlers import invalid_request
 from smallsight.openai.chat_request import ChatRequest
-from smallsight.openai.question import PictureLink, Turn
 from smallsight.openai.responses_request import ResponsesRequest
 
 HELLO = [{"role": "user", "content": "hello"}]
@@ -75,21 +75,27 @@ def test_content_without_parts_is_empty_text():
     ("part", "told"),
     [
         (
-            {"type": "input_text", "text": "a"},
-            "messages.0.content.1 has an unknown type: 'input_text' (allowed:",
+            {"type": "input_audio", "input_audio": {}},
+            "messages.0.content.1.type: 'input_audio' is not known here; text, image_url, video_url, refusal",
         ),
-        ({"type": "image", "source": {}}, "messages.0.content.1 has an unknown type: 'image' (allowed:"),
-        ({"type": "a" * 9000}, "messages.0.content.1 has an unknown type: 'aaa"),
+        ({"type": "image", "source": {}}, "messages.0.content.1.type: 'image' is not known here; text,"),
+        ({"type": "a" * 9000}, "messages.0.content.1.type: 'aaa"),
         ({"text": "a"}, "messages.0.content.1 has no type."),
-        ("a", "messages.0.content.1: Input should be a valid dictionary"),
-        ({"type": "text", "text": 5}, "messages.0.content.1.text.text: Input should be a valid string."),
+        ("a", "messages.0.content.1: Input should be an object."),
+        ({"type": "text", "text": 5}, "messages.0.content.1.text: Input should be a valid string."),
+        ({"type": "image_url", "image_url": {}}, "messages.0.content.1.image_url.url: Field required."),
+        (
+            {"type": "image_url", "image_url": 5},
+            "messages.0.content.1.image_url: Input should be an object or a valid string.",
+        ),
     ],
-    ids=range(6),
+    ids=range(8),
 )
 def test_an_error_names_the_part_and_its_type(part: object, told: str):
+    body = {"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}, part]}]}
     with pytest.raises(ValidationError) as caught:
-        chat(messages=[{"role": "user", "content": [{"type": "text", "text": "x"}, part]}])
-    error = invalid_request(caught.value.errors())
+        chat(**body)
+    error = invalid_request(caught.value.errors(), body)
     assert error.message.startswith(told)
     assert len(error.message) < 300
     assert error.param == told.partition(" ")[0].rstrip(":")
@@ -150,7 +156,7 @@ def test_what_asks_for_nothing_special_is_fine(body: dict[str, object]):
         {"top_p": 1.01},
         {"n": 0},
         {"n": 9},
-        {"n": 1.0},
+        {"n": 1.5},
         {"seed": 2**63},
         {"stream": "yes"},
         {"model": 5},
@@ -187,11 +193,10 @@ def test_a_response_in_our_words():
     [
         ({"conversation": "c"}, "conversation"),
         ({"background": True}, "background"),
-        ({"previous_response_id": "r"}, "previous_response_id"),
-        ({"tools": [{}]}, "tools"),
+        ({"tools": [{"type": "mcp"}], "tool_choice": "required"}, "tool_choice"),
         (
             {"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]},
-            "input.0.content",
+            "input.0.content.0",
         ),
     ],
     ids=str,
@@ -200,3 +205,87 @@ def test_what_responses_cannot_do(body: dict[str, object], param: str):
     with pytest.raises(BadRequestError) as caught:
         ResponsesRequest.model_validate({"input": "hello", **body}).question()
     assert caught.value.param == param
+
+
+CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Bonn"}'}}
+WEATHER = {"name": "weather", "parameters": {"type": "object"}}
+
+
+def test_calls_and_results_are_parts_of_the_conversation():
+    asked = chat(
+        messages=[
+            *HELLO,
+            {"role": "assistant", "content": None, "tool_calls": [CALL]},
+            {"role": "tool", "tool_call_id": "c1", "content": [{"type": "text", "text": "sunny"}]},
+            {"role": "assistant", "content": "Hm.", "function_call": {"name": "now", "arguments": {"a": 1}}},
+            {"role": "function", "name": "now", "content": "noon"},
+        ]
+    ).question()
+    assert asked.turns[1:] == (
+        Turn("assistant", (ToolCall("c1", "weather", '{"city": "Bonn"}'),)),
+        Turn("tool", (ToolResult("c1", "sunny"),)),
+        Turn("assistant", ("Hm.", ToolCall("now", "now", '{"a":1}'))),
+        Turn("tool", (ToolResult("now", "noon"),)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({}, ("auto", None)),
+        ({"tool_choice": "auto"}, ("auto", None)),
+        ({"tool_choice": {"type": "none"}}, ("none", None)),
+        ({"tool_choice": "any"}, ("required", None)),
+        ({"tool_choice": {"type": "function", "function": {"name": "weather"}}}, ("auto", "weather")),
+        ({"tool_choice": {"type": "function", "name": "weather"}}, ("auto", "weather")),
+    ],
+    ids=str,
+)
+def test_choices_of_a_tool(body: dict[str, object], expected: tuple[str, str | None]):
+    tools = (
+        chat(tools=[{"type": "function", "function": WEATHER}, {"type": "web_search"}], **body)
+        .question()
+        .tools
+    )
+    assert tools is not None
+    assert (tools.choice, tools.name) == expected
+    assert [one.name for one in tools.offered] == ["weather"]
+
+
+def test_a_forced_tool_comes_before_the_format_of_the_answer():
+    form = {"type": "json_object"}
+    forced = chat(functions=[WEATHER], function_call={"name": "weather"}, response_format=form)
+    assert forced.question().sampling == {"json_schema": '{"type": "object"}'}
+    assert forced.is_legacy
+    assert chat(tools=[], response_format=form).question().sampling == {"json_schema": '{"type":"object"}'}
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        5,
+        [],
+        {},
+        {"type": ["auto"]},
+        {"type": {}},
+        {"function": 5},
+        {"type": "allowed_tools"},
+        "weather",
+        {"name": []},
+        {"type": "allowed_tools", "allowed_tools": {"mode": [], "tools": 5}},
+    ],
+    ids=str,
+)
+def test_a_choice_that_is_none_of_these_is_refused(choice: object):
+    with pytest.raises(BadRequestError) as caught:
+        chat(tools=[{"type": "function", "function": WEATHER}], tool_choice=choice).question()
+    assert caught.value.param == "tool_choice"
+
+
+@pytest.mark.parametrize(
+    "given", [{"json": 5}, {"choice": 5}, {"regex": 5}, {"a": {}}, {"json": {}, "regex": "a"}]
+)
+def test_structured_outputs_that_cannot_be_honoured_are_refused(given: dict[str, object]):
+    with pytest.raises(BadRequestError) as caught:
+        chat(structured_outputs=given).question()
+    assert caught.value.param == "structured_outputs"

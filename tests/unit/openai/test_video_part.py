@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from smallsight.answering.question import VideoLink
 from smallsight.errors import BadRequestError
 from smallsight.openai.chat_request import ChatRequest
-from smallsight.openai.question import VideoLink
 from smallsight.openai.responses_request import ResponsesRequest
 
 

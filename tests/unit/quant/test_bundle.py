@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from smallsight.quant.bundle import Bundle, BundleWriter, stored_bytes
-from smallsight.quant.scheme import STORE, Storage
+from smallsight.quant.forms import Storage
 
 MATRIX = np.random.default_rng(0).standard_normal((6, 64)).astype(np.float32)
 
@@ -19,17 +19,17 @@ def arrays_of(stored):
 def path(tmp_path):
     path = tmp_path / "made" / "one.weights"
     with BundleWriter(path) as writer:
-        for storage, store in STORE.items():
-            writer.add(storage, store(MATRIX))
+        for storage in Storage:
+            writer.add(storage, storage.store(MATRIX))
         writer.add("vector", MATRIX[0, :5])
     return path
 
 
 def test_every_form_comes_back(path):
     bundle = Bundle(path)
-    assert set(bundle) == {*STORE, "vector"}
-    for storage, store in STORE.items():
-        expected, got = store(MATRIX), bundle[storage]
+    assert set(bundle) == {*Storage, "vector"}
+    for storage in Storage:
+        expected, got = storage.store(MATRIX), bundle[storage]
         assert type(got) is type(expected)
         for one, other in zip(arrays_of(got), arrays_of(expected), strict=True):
             np.testing.assert_array_equal(one, other)

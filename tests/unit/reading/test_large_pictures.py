@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from typer.testing import CliRunner
 
-from smallsight.cli.main import app
+from smallsight.cli.commands import whole_command_line
 from smallsight.media.decoder import PictureDecoder
 from smallsight.media.reading_size import is_paged
 from smallsight.reading.text_reader import TextReader
@@ -122,10 +122,10 @@ def test_show_says_what_was_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     photo.resize((320, 240)).save(pictures / "small.jpg")
     monkeypatch.setenv("SMALLSIGHT_HOME", str(tmp_path / "home"))
     runner = CliRunner()
-    assert runner.invoke(app, ["index", str(pictures), "--quiet"]).exit_code == 0
+    assert runner.invoke(whole_command_line(), ["index", str(pictures), "--quiet"]).exit_code == 0
 
     def show(name: str) -> dict[str, object]:
-        shown = runner.invoke(app, ["show", str(pictures / name), "--json"])
+        shown = runner.invoke(whole_command_line(), ["show", str(pictures / name), "--json"])
         data: dict[str, object] = json.loads(shown.stdout)
         return data
 

@@ -19,7 +19,8 @@ from smallsight.errors import SmallsightError, TooManyRequestsError
 from smallsight.http.api_keys import ApiKeys, Scope
 from smallsight.http.authorise import authorise, guarded_socket
 from smallsight.http.error_shape import public_message
-from smallsight.serve.app import Tenant, make_app
+from smallsight.serve.app import make_app
+from smallsight.serve.tenants import Tenant
 from smallsight.services.live_settings import LiveSettings
 from smallsight.services.serving import Serving
 

@@ -10,6 +10,7 @@ import pytest
 
 from smallsight.errors import ServerError, SettingsError
 from smallsight.http.api_keys import ApiKeys, Scope
+from smallsight.http.page_password import PagePassword, password_path
 from smallsight.serve.process import open_socket, require_key
 from smallsight.settings import ServerSettings, Settings
 
@@ -52,6 +53,21 @@ def test_listening_to_the_network_takes_a_key(tmp_path: Path, host: str):
         require_key(settings)
     ApiKeys(settings.api_keys_path).add("one", frozenset(Scope))
     require_key(settings)
+
+
+def test_listening_to_the_network_or_behind_a_proxy_takes_a_key_or_a_password(tmp_path: Path):
+    exposed = Settings(home=tmp_path, server=ServerSettings(host="0.0.0.0"))
+    proxied = Settings(home=tmp_path, server=ServerSettings(behind_proxy=True))
+    with pytest.raises(SettingsError, match="behind a proxy without an API key or a password"):
+        require_key(proxied)
+    PagePassword(password_path(tmp_path)).set("long enough")
+    require_key(exposed)
+    require_key(proxied)
+    with pytest.raises(SettingsError, match="without an API key: there is none"):
+        require_key(Settings(home=tmp_path, server=ServerSettings(require_key=True)))
+    password_path(tmp_path).write_text("{")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        require_key(exposed)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])

@@ -8,8 +8,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 import smallsight
 from contract.checkout import GUIDE
@@ -21,6 +22,8 @@ from smallsight.errors import (
     NotInLibraryError,
     SettingsError,
 )
+from smallsight.library.database import Database
+from smallsight.library.duplicate_groups import GroupKind, groups, resolve
 from smallsight.services.library_results import IndexProgress
 from smallsight.services.picture_library import PictureLibrary, open_library
 from tiny_bert import write_tiny_bert
@@ -151,6 +154,26 @@ def test_what_is_known_and_alike(library: PictureLibrary, pictures: Path, tmp_pa
     library.index(copy.parent)
     assert set(library.duplicates().same[0]) == {pictures / "cat.png", copy}
     assert isinstance(library.similar(pictures / "cat.png"), tuple)
+
+
+def test_duplicates_are_those_of_the_pages(library: PictureLibrary, tmp_path: Path):
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    noise = np.random.default_rng(4).integers(0, 256, (6, 8, 3), np.uint8)
+    scene = Image.fromarray(noise).resize((240, 180), Image.Resampling.BICUBIC)
+    scene.save(folder / "scene.png")
+    ImageOps.mirror(scene).save(folder / "mirrored.jpg")
+    library.index(folder)
+    copies = (folder / "scene.png", folder / "mirrored.jpg")
+    assert copies in library.duplicates().alike
+    assert copies not in library.duplicates(max_bits=6).alike
+    with Database.open_for_writing(library.path / "library.sqlite3") as database:
+        shown = groups(database, GroupKind.SAME).groups
+        assert len(shown) == len(library.duplicates().alike)
+        for group in shown:
+            resolve(database, group.content_ids, group.content_ids)
+    assert library.duplicates().alike == ()
+    assert copies in library.duplicates(with_resolved=True).alike
 
 
 def test_threads_read_and_write_at_the_same_time(library: PictureLibrary, pictures: Path):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from smallsight.engine.decoding.answer_scorer import AnswerScorer
 from smallsight.engine.decoding.place_detector import PlaceDetector
 from smallsight.engine.decoding.sampler import Sampler, TokenChoice
 from smallsight.engine.decoding.text_stream import TextStream
@@ -21,6 +22,7 @@ from smallsight.families.messages import PreparedPrompt, Tile
 from smallsight.families.tensor_files import RowTable
 
 LEAST_CUT_TOKENS = 64
+_BLANK_TOKENS = 8  # an answer without text ends here at the earliest
 
 
 @dataclass(eq=False, slots=True)
@@ -28,6 +30,8 @@ class ActiveRequest:
     """A request inside the engine; only the engine's thread touches it.
 
     With ``places`` the decoder produces coordinates instead of tokens, and the result is places, not text.
+    With ``scorer`` the tokens are those of a given answer, and the result is their scores. One of the
+    ``end_token_ids`` is not chosen before there is text.
     """
 
     prompt: PreparedPrompt
@@ -40,6 +44,8 @@ class ActiveRequest:
     pending_tiles: list[tuple[int, Tile]]
     embeddings_TD: NDArray[np.float32]
     places: PlaceDetector | None = None
+    scorer: AnswerScorer | None = None
+    end_token_ids: frozenset[int] = frozenset()
     choices: list[TokenChoice] = field(default_factory=list)
     started_s: float = field(default_factory=time.perf_counter)
     vision_s: float = 0.0
@@ -66,6 +72,8 @@ class ActiveRequest:
     def choose(self, logits_V: NDArray[np.float32], hidden_D: NDArray[np.float32] | None) -> TokenChoice:
         """Choose the next token from the logits, or the next coordinate from the last hidden state.
 
+        A scored answer has its next token chosen already.
+
         Raises BrokenCheckpointError for logits that are not finite.
         """
         if not np.isfinite(logits_V.max()):
@@ -73,14 +81,29 @@ class ActiveRequest:
                 "The model computed values that are not finite.",
                 hint="fetch its files again, or choose another precision.",
             )
-        if self.places is None:
-            choice = self.sampler.choose(logits_V)
+        if self.scorer is not None:
+            choice = self.scorer.choose(logits_V)
+        elif self.places is None:
+            choice = self.sampler.choose(logits_V, self._barred())
         elif hidden_D is None:
             raise TypeError("This network does not return the hidden state that the region head reads.")
         else:
             choice = self.places.choose(logits_V, hidden_D)
         self.choices.append(choice)
         return choice
+
+    def _barred(self) -> frozenset[int]:
+        """Return the tokens that may not come next: at its beginning an answer does not end without text.
+
+        A stop string explains an answer without text, but not one without any token; a positive bias on
+        an end token explains that too.
+        """
+        options, num_chosen = self.sequence.options, len(self.choices)
+        if self.ignores_end or num_chosen >= _BLANK_TOKENS or (num_chosen and options.stop):
+            return frozenset()
+        if not self.stream.is_blank:
+            return frozenset()
+        return self.end_token_ids - {token_id for token_id, bias in options.logit_bias if bias > 0}
 
     def outcome(self, reason: FinishReason) -> Outcome:
         """Return the text, tokens and timings so far."""
@@ -99,6 +122,8 @@ class ActiveRequest:
             decode_s=now_s - first_s,
             total_s=now_s - self.started_s,
             data=None if self.places is None else self.places.data(),
+            scores=None if self.scorer is None else self.scorer.scores(),
+            stop_string=self.stream.stop_string,
         )
 
 

@@ -20,7 +20,10 @@ FAR_BELOW = np.float32(-1e9)
 
 @dataclass(frozen=True, slots=True)
 class BeamOptions:
-    """Beam search settings. ``max_length`` counts the start token. Invalid values raise ArgumentError."""
+    """Beam search settings. ``max_length`` counts the start token. Invalid values raise ArgumentError.
+
+    With ``is_never_empty`` the first token that is not forced does not end the answer.
+    """
 
     start_token_id: int
     end_token_ids: frozenset[int]
@@ -31,6 +34,7 @@ class BeamOptions:
     no_repeat_ngram: int = 0
     forced_first_token_id: int | None = None
     forced_last_token_id: int | None = None
+    is_never_empty: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.num_beams <= 16:
@@ -98,9 +102,12 @@ class BeamSearch:
         if forced is not None:
             scores_KV[:] = -np.inf
             scores_KV[:, forced] = 0
-        elif options.no_repeat_ngram:
+            return scores_KV
+        if options.no_repeat_ngram:
             for row, beam in enumerate(self._running):
                 scores_KV[row, repeating_tokens(beam.tokens, options.no_repeat_ngram)] = -np.inf
+        if options.is_never_empty and length == 1 + (options.forced_first_token_id is not None):
+            scores_KV[:, list(options.end_token_ids)] = -np.inf
         return scores_KV
 
     def _keep_running(self, candidates: Sequence[tuple[_Beam, int]]) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from llguidance import LLMatcher, LLTokenizer
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from smallsight.engine.decoding.schema_limits import compile_schema
+from smallsight.engine.decoding.schema_limits import compile_schema, reason_in
 from smallsight.engine.decoding.schema_trial import plain_schema, refusal, schema_trial
 from smallsight.errors import ArgumentError, SmallsightError
 
@@ -52,11 +52,11 @@ class JsonGrammar:
             self._vocabulary = LLTokenizer(self._tokenizer.to_str(), eos_token=self._end_token_ids)
         matcher = compile_schema(self._vocabulary, schema)
         if isinstance(matcher, str):
-            raise refusal(matcher)
+            raise refusal(reason_in(matcher))
         if not matcher.is_error():
             matcher.compute_bitmask()  # reveals schemas that this vocabulary cannot write
         if matcher.is_error():
-            raise refusal(matcher.get_error().partition("\n")[0])
+            raise refusal(reason_in(matcher.get_error()))
         return matcher
 
 

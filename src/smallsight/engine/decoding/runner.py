@@ -12,7 +12,6 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from smallsight.engine.decoding.beam_search import BeamSearch
 from smallsight.families.messages import Tile
 from smallsight.policy.row_bands import RowBands
 
@@ -86,6 +85,29 @@ class TileEncoder(Protocol):
         ...
 
 
+class TokenSearch(Protocol):
+    """Chooses the tokens of one prompt's answer from rows of logits, one row for each beam."""
+
+    @property
+    def next_tokens(self) -> tuple[int, ...]:
+        """The last token of each beam; the number of beams never changes."""
+        ...
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """The answer without the start token."""
+        ...
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the answer is complete."""
+        ...
+
+    def advance(self, logits_KV: NDArray[np.float32]) -> tuple[int, ...]:
+        """Extend the beams by their logits, float32 [beams, vocabulary]; return each new beam's parent."""
+        ...
+
+
 Encoded = TypeVar("Encoded")
 
 
@@ -109,7 +131,7 @@ class EncoderDecoder(Protocol[Encoded]):
     def search(
         self,
         prompts: Sequence[Encoded],
-        searches: Sequence[BeamSearch],
+        searches: Sequence[TokenSearch],
         on_step: Callable[[], Sequence[bool]] | None = None,
     ) -> None:
         """Run until every search is done. Prompts share one batch key, searches one number of beams.

@@ -7,7 +7,7 @@ Log-probabilities are the model's, before any of these.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -56,9 +56,15 @@ class Sampler:
         self._seen = set(prompt_token_ids) if options.repetition_penalty != 1 else None
         self._random = None if options.is_greedy else np.random.default_rng(options.seed)
 
-    def choose(self, logits_V: NDArray[np.float32]) -> TokenChoice:
-        """Choose from float32 logits [vocabulary], which are not modified."""
+    def choose(self, logits_V: NDArray[np.float32], barred: Collection[int] = ()) -> TokenChoice:
+        """Choose from float32 logits [vocabulary], which are not modified, but not one of ``barred``.
+
+        Nothing is barred where a constraint decides.
+        """
         allowed_V = logits_V if self._constraint is None else self._constraint.allowed(logits_V)
+        if barred and self._constraint is None:
+            allowed_V = logits_V.copy()
+            allowed_V[[one for one in barred if one < len(logits_V)]] = -np.inf
         token_id = self._draw(self._biased(self._penalised(allowed_V)))
         if self._constraint is not None:
             self._constraint.accept(token_id)

@@ -21,7 +21,7 @@ from tokenizers.decoders import ByteLevel as ByteLevelDecoder
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 
-from smallsight.engine.decoding.schema_limits import compile_schema
+from smallsight.engine.decoding.schema_limits import compile_schema, reason_in
 from smallsight.media.wire import read_bytes, read_header, write_frame
 
 _NICE = 10  # answers come first
@@ -52,7 +52,7 @@ def _serve(requests: BinaryIO, replies: BinaryIO, vocabulary: LLTokenizer, cpu_s
             return 0
         _allow(cpu_s)
         matcher = compile_schema(vocabulary, schema)
-        why = matcher if isinstance(matcher, str) else _first_mask(matcher)
+        why = reason_in(matcher) if isinstance(matcher, str) else _first_mask(matcher)
         _allow(0)
         write_frame(replies, {"why": why})
 
@@ -60,7 +60,7 @@ def _serve(requests: BinaryIO, replies: BinaryIO, vocabulary: LLTokenizer, cpu_s
 def _first_mask(matcher: LLMatcher) -> str:
     if not matcher.is_error():
         matcher.compute_bitmask()  # reveals schemas that allow nothing
-    return matcher.get_error().partition("\n")[0] if matcher.is_error() else ""
+    return reason_in(matcher.get_error()) if matcher.is_error() else ""
 
 
 def _allow(cpu_s: float) -> None:

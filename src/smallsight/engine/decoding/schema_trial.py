@@ -14,6 +14,7 @@ import threading
 from collections import OrderedDict
 from functools import cache
 
+from smallsight.engine.decoding.schema_dialect import adapted_schema
 from smallsight.errors import ArgumentError, InvalidTextError
 from smallsight.media.child_process import ChildEndedError, ChildProcess
 from smallsight.policy.valid_text import is_valid_text
@@ -28,7 +29,7 @@ _OF_THE_LIBRARY = "x-guidance"  # its options, which could switch strictness off
 # Reasons that tell the author of a schema what to change; anything else the library says stays here.
 _USEFUL = re.compile(
     r"Unimplemented keys|Unknown format|Unsatisfiable schema|Invalid type|Pointer |Expected |"
-    r"Value for '|properties must|regex parse error|invalid multiple|Failed to generate regex for"
+    r"Value for '|properties must|regex parse error|pattern |invalid multiple|Failed to generate regex for"
 )
 _TOO_COMPLEX = "too complex"
 
@@ -91,7 +92,10 @@ def require_usable_schema(schema: str) -> None:
 
 
 def plain_schema(schema: str) -> str:
-    """Return a schema without the grammar library's own options; raises ArgumentError if it is no object."""
+    """Return a schema as the grammar library takes it; raises ArgumentError if it is not an object.
+
+    Its own options are removed.
+    """
     if len(schema) > MAX_SCHEMA_CHARS:
         raise ArgumentError(
             f"The JSON schema has {len(schema)} characters (limit {MAX_SCHEMA_CHARS}).", hint="shorten it."
@@ -106,9 +110,12 @@ def plain_schema(schema: str) -> str:
         raise ArgumentError("The JSON schema is not JSON.", hint="give an object.") from error
     if not isinstance(parsed, dict):
         raise ArgumentError("The JSON schema is not an object.", hint='write {} for "any value".')
-    if _OF_THE_LIBRARY not in parsed:
-        return schema
-    return json.dumps({name: value for name, value in parsed.items() if name != _OF_THE_LIBRARY})
+    try:
+        adapted = adapted_schema(parsed)
+        adapted.pop(_OF_THE_LIBRARY, None)
+        return schema if adapted == parsed else json.dumps(adapted)
+    except RecursionError as error:
+        raise refusal(_TOO_COMPLEX) from error
 
 
 def refusal(why: str) -> ArgumentError:

@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic
 
+from smallsight.engine.decoding.answer_scorer import AnswerScorer, ScoringSearch
 from smallsight.engine.decoding.beam_search import BeamOptions, BeamSearch
-from smallsight.engine.decoding.runner import Encoded, EncoderDecoder, TileEncoder
+from smallsight.engine.decoding.runner import Encoded, EncoderDecoder, TileEncoder, TokenSearch
 from smallsight.engine.decoding.sampler import TokenChoice
 from smallsight.engine.generation import FinishReason, Generation, Outcome
 from smallsight.errors import ModelClosedError, SmallsightError
@@ -29,17 +30,27 @@ ReadTokens = Callable[[Sequence[int]], tuple[str, Mapping[str, Any] | None]]
 
 @dataclass(eq=False, slots=True)
 class ActiveSearch:
-    """A request in the worker; ``read`` turns its tokens into text and data."""
+    """A request in the worker; ``read`` turns its tokens into text and data.
+
+    With ``scorer`` a given answer is scored, on one beam.
+    """
 
     prompt: PreparedPrompt
     options: BeamOptions
     read: ReadTokens
     client: str = ""
+    scorer: AnswerScorer | None = None
     generation: Generation = field(default_factory=Generation)
     started_s: float = field(default_factory=time.perf_counter)
     first_token_at_s: float | None = None
     vision_s: float = 0.0
     prefill_s: float = 0.0
+
+    def search(self) -> TokenSearch:
+        """Return what chooses the tokens."""
+        if self.scorer is not None:
+            return ScoringSearch(self.scorer, self.options.start_token_id)
+        return BeamSearch(self.options)
 
     def outcome(self, tokens: Sequence[int], image_token_id: int) -> Outcome:
         """Return the text, tokens and timings so far."""
@@ -60,6 +71,7 @@ class ActiveSearch:
             decode_s=now_s - first_s,
             total_s=now_s - self.started_s,
             data=data,
+            scores=None if self.scorer is None else self.scorer.scores(),
         )
 
 
@@ -136,7 +148,7 @@ class SearchWorker(Generic[Encoded]):
     def _answer(self, batch: Sequence[ActiveSearch]) -> None:
         prompts = [self._encode(request) for request in batch if not self._is_abandoned(request)]
         requests = [request for request, _ in prompts]
-        searches = [BeamSearch(request.options) for request in requests]
+        searches = [request.search() for request in requests]
         ended = [False] * len(requests)
 
         def on_step() -> Sequence[bool]:

@@ -26,12 +26,19 @@ class TextStream:
         self._decoded = ""  # the window's text that has been processed
         self._waiting = ""  # decoded, but perhaps the beginning of a stop string
         self._shown: list[str] = []
+        self._has_text = False
         self.is_stopped = False
+        self.stop_string: str | None = None  # the one that ended the text
 
     @property
     def text(self) -> str:
         """All text returned so far."""
         return "".join(self._shown)
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether the tokens so far decode to no text; what a proofreader makes of it does not matter."""
+        return not self._has_text and not self._decode(self._window)[len(self._decoded) :].strip()
 
     def push(self, token_id: int) -> str:
         """Add a token and return the text that has become final."""
@@ -42,6 +49,7 @@ class TextStream:
         if decoded.endswith(INCOMPLETE) and len(self._window) < 4 * WINDOW_TOKENS:
             return ""
         new = decoded[len(self._decoded) :]
+        self._has_text = self._has_text or bool(new.strip())
         self._decoded = decoded
         if len(self._window) >= 2 * WINDOW_TOKENS:
             self._window = self._window[-WINDOW_TOKENS:]
@@ -65,10 +73,11 @@ class TextStream:
         if not self._stop:
             self._shown.append(text)
             return text
-        matches = [at for stop in self._stop if (at := text.find(stop)) >= 0]
+        matches = [(at, stop) for stop in self._stop if (at := text.find(stop)) >= 0]
         if matches:
+            at, self.stop_string = min(matches, key=lambda match: match[0])
             self.is_stopped = True
-            certain, self._waiting = text[: min(matches)], ""
+            certain, self._waiting = text[:at], ""
         else:
             held = 0 if is_last else self._length_to_hold(text)
             certain, self._waiting = text[: len(text) - held], text[len(text) - held :]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from smallsight.engine.decoding.active_request import ActiveRequest, cuts_of, embed_prompt, identities_of
+from smallsight.engine.decoding.answer_scorer import AnswerScorer
 from smallsight.engine.decoding.place_detector import PlaceDetector
 from smallsight.engine.decoding.proofreader import Proofreader
 from smallsight.engine.decoding.runner import Runner, StepInput, StepOutput, TileEncoder
@@ -134,12 +135,22 @@ class Worker:
                 f"The prompt has {num_tokens} tokens (limit {self._parts.context_tokens - 1}).",
                 hint="ask about fewer or smaller pictures, use detail low, or shorten the text.",
             )
-        request = self._make_request(prompt, options, places, ignores_end=ignores_end, client=client)
-        with self._turn:
-            if self._is_closed:
-                raise ModelClosedError("The model has been closed.", hint="load it again.")
-            self._inbox.put(request)
-        return request.generation
+        request = self._make_request(prompt, options, ignores_end=ignores_end, client=client)
+        request.places = places
+        return self._accept(request)
+
+    def score(self, prompt: PreparedPrompt, answer: Sequence[int]) -> Generation:
+        """Start a request that scores a given answer; raises as ``submit``, and ArgumentError."""
+        scorer = AnswerScorer(answer, self._parts.embeddings.num_rows)
+        num_tokens = len(prompt.token_ids) + len(answer)
+        if num_tokens > self._parts.context_tokens:
+            raise PromptTooLongError(
+                f"The prompt and the answer have {num_tokens} tokens (limit {self._parts.context_tokens}).",
+                hint="shorten the answer, ask about fewer or smaller pictures, or use detail low.",
+            )
+        request = self._make_request(prompt, SamplingOptions(), ignores_end=True, client="")
+        request.scorer = scorer
+        return self._accept(request)
 
     def inspect(self) -> WorkerState:
         """Return the worker's counts, from any thread; they may be inconsistent while a step runs."""
@@ -161,11 +172,17 @@ class Worker:
             self._inbox.put(None)
         self._thread.join()
 
+    def _accept(self, request: ActiveRequest) -> Generation:
+        with self._turn:
+            if self._is_closed:
+                raise ModelClosedError("The model has been closed.", hint="load it again.")
+            self._inbox.put(request)
+        return request.generation
+
     def _make_request(
         self,
         prompt: PreparedPrompt,
         options: SamplingOptions,
-        places: PlaceDetector | None,
         *,
         ignores_end: bool,
         client: str,
@@ -206,7 +223,7 @@ class Worker:
             image_rows=image_rows,
             pending_tiles=list(enumerate(prompt.tiles)),
             embeddings_TD=embeddings_TD,
-            places=places,
+            end_token_ids=tokens.stop_token_ids,
         )
 
     def _loop(self) -> None:
@@ -344,6 +361,8 @@ class Worker:
     def _reason_to_end(self, request: ActiveRequest, token_id: int) -> FinishReason | None:
         num_tokens = len(request.prompt.token_ids) + len(request.choices)
         is_full = num_tokens >= self._parts.context_tokens
+        if request.scorer is not None:
+            return "stop" if request.scorer.is_done else None
         if request.places is not None:
             is_full = is_full or request.places.is_full
             return "stop" if request.places.has_ended else "length" if is_full else None
@@ -354,7 +373,9 @@ class Worker:
         request.generation.add(request.stream.push(token_id), request.choices[-1] if wants_tokens else None)
         if request.stream.is_stopped:
             return "stop"
-        return "length" if is_full or len(request.choices) >= request.sequence.options.max_tokens else None
+        max_tokens = request.sequence.options.max_tokens
+        is_full = is_full or (max_tokens is not None and len(request.choices) >= max_tokens)
+        return "length" if is_full else None
 
     def _end(self, request: ActiveRequest, how: FinishReason | SmallsightError) -> None:
         del self._requests[request.sequence.id]

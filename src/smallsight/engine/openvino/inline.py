@@ -37,14 +37,16 @@ def load_inline(family: Family, request: LoadRequest) -> InlineEngine:
     )
     features = FeatureCache(options.feature_cache_bytes)
     vision = TileRunner(vision_network, model.to_patches, features, weights.release_pages)
+    embeddings = model.embeddings()
     return InlineEngine(
         family=family,
         processor=model.processor,
-        worker=inline_worker(model, vision, runner, options),
+        worker=inline_worker(model, vision, runner, options, embeddings),
         features=features,
         context_tokens=model.context_tokens,
         key=weights.key,
         weights_bytes=weights.num_bytes,
         is_batch_independent=probe.holds,
         held=weights,
+        parts=weights.count_parts(embeddings),
     )

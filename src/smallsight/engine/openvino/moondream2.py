@@ -26,13 +26,14 @@ from smallsight.engine.openvino.weight_store import StoredWeights, open_stored
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import ModelNotRunnableError
 from smallsight.families.family import Family
-from smallsight.families.messages import Detail, Message, last_question
+from smallsight.families.messages import Detail, Message, PreparedPrompt, last_question
 from smallsight.families.moondream2.config import Moondream2Config
 from smallsight.families.moondream2.model import Moondream2Model
 from smallsight.families.moondream2.processor import Moondream2Processor
 from smallsight.families.moondream2.region import KINDS, NumberKind, encoder_of
 from smallsight.families.moondream2.templates import DESCRIBE
-from smallsight.families.prompt_length import require_length
+from smallsight.families.prompt_length import require_answer_length, require_length
+from smallsight.families.stored_parts import PartWeights
 from smallsight.graph.compiled import CompiledNetwork
 from smallsight.graph.paged_attention import BLOCK_TOKENS
 from smallsight.machine.memory import give_memory_back
@@ -53,6 +54,7 @@ class Moondream2Engine(EngineDefaults):
     worker: Worker
     features: FeatureCache
     num_blocks: int
+    parts: tuple[PartWeights, ...]
     is_batch_independent: bool
 
     @property
@@ -80,10 +82,19 @@ class Moondream2Engine(EngineDefaults):
         client: str = "",
     ) -> Generation:
         """Ask the last question about the one picture; earlier turns are ignored: the family has no chat."""
-        require_length(self.processor.tokenizer, messages, self.processor.config.text.context_tokens)
-        picture, question = last_question(messages, self.family.title)
-        prompt = self.processor.prepare(picture.image, question or self.prompts.describe, "query", detail)
+        prompt = self._prepare(messages, detail)
         return self.worker.submit(prompt, options, ignores_end=ignores_end, client=client)
+
+    def score(self, messages: Sequence[Message], detail: Detail, answer: str | Sequence[int]) -> Generation:
+        """Score an answer to the last question about the one picture."""
+        if isinstance(answer, str):
+            require_answer_length(self.processor.tokenizer, answer, self.processor.config.text.context_tokens)
+            answer = self.processor.encode_answer(answer)
+        return self.worker.score(self._prepare(messages, detail), answer)
+
+    def count_tokens(self, messages: Sequence[Message], detail: Detail) -> int:
+        """Make the prompt and return its number of tokens."""
+        return len(self._prepare(messages, detail).token_ids)
 
     def token_bytes(self, token_id: int) -> bytes:
         """Return the bytes that a token stands for."""
@@ -98,6 +109,11 @@ class Moondream2Engine(EngineDefaults):
     def close(self) -> None:
         """End the worker; the memory is freed with the last reference to this engine."""
         self.worker.close()
+
+    def _prepare(self, messages: Sequence[Message], detail: Detail) -> PreparedPrompt:
+        require_length(self.processor.tokenizer, messages, self.processor.config.text.context_tokens)
+        picture, question = last_question(messages, self.family.title)
+        return self.processor.prepare(picture.image, question or self.prompts.describe, "query", detail)
 
 
 def load_moondream2(family: Family, request: LoadRequest) -> Moondream2Engine:
@@ -129,9 +145,11 @@ def load_moondream2(family: Family, request: LoadRequest) -> Moondream2Engine:
         lambda kind: _packed_region(model, weights, kind),
         {kind: encoder_of(weights.stored, kind) for kind in KINDS},
     )
-    worker = Worker(_parts(model, vision, runner, options))
+    worker_parts = _parts(model, vision, runner, options)
+    parts = weights.count_parts(worker_parts.embeddings)
+    worker = Worker(worker_parts)
     return Moondream2Engine(
-        family, model.processor, weights, region, worker, features, runner.num_blocks, probe.holds
+        family, model.processor, weights, region, worker, features, runner.num_blocks, parts, probe.holds
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from smallsight.engine.decoding.beam_search import BeamSearch
+from smallsight.engine.decoding.runner import TokenSearch
 from smallsight.errors import BrokenCheckpointError
 from smallsight.families.tensor_files import RowTable
 from smallsight.graph.compiled import CompiledNetwork
@@ -90,7 +90,7 @@ class StatefulDecoder:
     def search(
         self,
         prompts: Sequence[EncodedPrompt],
-        searches: Sequence[BeamSearch],
+        searches: Sequence[TokenSearch],
         on_step: Callable[[], Sequence[bool]] | None = None,
     ) -> None:
         """Run until every search is done. Prompts share one padded length, searches one number of beams.

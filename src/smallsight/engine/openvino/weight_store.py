@@ -17,6 +17,8 @@ import openvino as ov
 from smallsight.catalog.file_hashes import file_sha256
 from smallsight.catalog.safetensors_file import read_header
 from smallsight.engine.engine import LoadRequest
+from smallsight.families.stored_parts import PartWeights, count_parts
+from smallsight.families.tensor_files import RowTable
 from smallsight.families.weight_source import WeightSource
 from smallsight.graph.compiled import CompiledNetwork, activation_group, compile_network, computes_in_bf16
 from smallsight.graph.known_bands import RowProbe
@@ -24,7 +26,8 @@ from smallsight.graph.row_probe import MOST_OUTPUTS, ProbedMatrix, probe_rows
 from smallsight.policy.log import get_logger
 from smallsight.policy.progress import OnProgress
 from smallsight.quant.bundle import Bundle, BundleWriter, stored_bytes
-from smallsight.quant.scheme import SCHEMES, Module, Scheme, Stored, first_rows, form_of
+from smallsight.quant.forms import Stored, first_rows, form_of
+from smallsight.quant.scheme import SCHEMES, Module, Scheme
 
 log = get_logger(__name__)
 
@@ -46,6 +49,10 @@ class StoredWeights:
         """Compile a network over the weights."""
         options = tuning(self.request.scheme)
         return compile_network(lambda: build(self.stored), threads=self.request.threads, tuning=options)
+
+    def count_parts(self, embeddings: RowTable) -> tuple[PartWeights, ...]:
+        """Count the weights by part and form, and with them the embedding table in the checkpoint's file."""
+        return count_parts(self.stored, embeddings)
 
     def release_pages(self) -> None:
         """Release a bundle's pages to the operating system; they are read again when needed."""

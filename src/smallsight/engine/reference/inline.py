@@ -11,6 +11,7 @@ from smallsight.engine.reference.llama import LlamaReference
 from smallsight.engine.reference.siglip import SigLIPReference
 from smallsight.families.family import Family
 from smallsight.families.smolvlm.model import SmolVLMModel
+from smallsight.families.stored_parts import count_parts
 from smallsight.quant.bundle import stored_bytes
 
 
@@ -36,14 +37,16 @@ def load_reference(family: Family, request: LoadRequest) -> InlineEngine:
     )
     if request.on_progress is not None:
         request.on_progress(1.0)
+    embeddings = model.embeddings()
     return InlineEngine(
         family=family,
         processor=model.processor,
-        worker=inline_worker(model, vision, runner, options),
+        worker=inline_worker(model, vision, runner, options, embeddings),
         features=features,
         context_tokens=model.context_tokens,
         key=hashlib.sha256(f"reference {model.identity} {request.scheme.identity}".encode()).hexdigest()[:32],
         weights_bytes=sum(stored_bytes(one) for one in stored.values()),
         is_batch_independent=True,
         held=None,
+        parts=count_parts(stored, embeddings),
     )

@@ -14,7 +14,7 @@ from smallsight.engine.decoding.runner import StepInput, StepOutput
 from smallsight.engine.reference.products import DenseWeights, softmax
 from smallsight.families.smolvlm.config import SmolVLMTextConfig
 from smallsight.policy.row_bands import RowBands
-from smallsight.quant.scheme import Stored
+from smallsight.quant.forms import Stored
 
 
 class LlamaReference:

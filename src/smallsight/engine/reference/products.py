@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smallsight.quant.bf16 import BF16Matrix, widen_bf16
+from smallsight.quant.forms import Stored
 from smallsight.quant.grouped import GroupedMatrix, dequantize_groups
 from smallsight.quant.int8_rows import Int8Rows, dequantize_rows
-from smallsight.quant.scheme import Stored
 
 
 class DenseWeights:

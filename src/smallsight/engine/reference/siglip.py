@@ -14,7 +14,7 @@ from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.engine.reference.products import DenseWeights, softmax
 from smallsight.families.messages import Tile
 from smallsight.families.smolvlm.config import SmolVLMConfig
-from smallsight.quant.scheme import Stored
+from smallsight.quant.forms import Stored
 
 
 class SigLIPReference:

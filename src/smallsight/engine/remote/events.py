@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from smallsight.errors import RemoteModelError
+from smallsight.families.messages import ToolCall
 
 MAX_LINE_BYTES = 4 * 1024 * 1024
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _DONE = b"[DONE]"
+_MAX_CALLS = 128
 
 
 @dataclass(slots=True)
@@ -23,6 +26,15 @@ class AnswerMetadata:
     completion_tokens: int | None = None
     image_tokens: int = 0
     cached_tokens: int = 0
+    calls: dict[int, list[str]] = field(default_factory=dict)  # by position: id, name and arguments so far
+
+    def called(self) -> tuple[ToolCall, ...]:
+        """Return the calls of tools; one without an id gets one."""
+        return tuple(
+            ToolCall(call_id or f"call_{secrets.token_hex(12)}", name, arguments or "{}")
+            for _, (call_id, name, arguments) in sorted(self.calls.items())
+            if name
+        )
 
 
 def texts_of_events(chunks: Iterable[bytes], metadata: AnswerMetadata) -> Iterator[str]:
@@ -78,9 +90,27 @@ def _texts(found: Mapping[str, Any], metadata: AnswerMetadata, kind: str) -> Ite
         if isinstance(reason := choice.get("finish_reason"), str):
             metadata.finish_reason = reason
         part = choice.get(kind)
+        if isinstance(part, dict):
+            _note_calls(part.get("tool_calls"), metadata)
         text = part.get("content") if isinstance(part, dict) else None
         if isinstance(text, str) and text:
             yield text
+
+
+def _note_calls(calls: object, metadata: AnswerMetadata) -> None:
+    """Add the calls in a message, or the parts of calls in a delta."""
+    for position, call in enumerate(calls if isinstance(calls, list) else ()):
+        function = call.get("function") if isinstance(call, dict) else None
+        if not isinstance(function, dict):
+            raise _invalid_answer()
+        index = _count(call.get("index"))
+        known = metadata.calls.setdefault(position if index is None else index, ["", "", ""])
+        if len(metadata.calls) > _MAX_CALLS:
+            raise RemoteModelError("The other server's answer calls too many tools.", hint="offer fewer.")
+        parts = (call.get("id"), function.get("name"), function.get("arguments"))
+        for place, part in enumerate(parts):
+            if isinstance(part, str):
+                known[place] = known[place] + part if place == 2 else known[place] or part
 
 
 def _note_usage(usage: object, metadata: AnswerMetadata) -> None:

@@ -84,6 +84,7 @@ class RemoteGeneration(Generation):
             first_token_s=first_s - self._started_s,
             decode_s=now_s - first_s,
             total_s=now_s - self._started_s,
+            tool_calls=metadata.called(),
             num_tokens=len(self._texts) if metadata.completion_tokens is None else metadata.completion_tokens,
         )
 

@@ -6,12 +6,12 @@ Each answer is read in a separate thread.
 from __future__ import annotations
 
 import json
-import os
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -24,10 +24,17 @@ from smallsight.engine.remote.events import AnswerMetadata, error_text, text_of_
 from smallsight.engine.remote.generation import RemoteGeneration
 from smallsight.engine.remote.request import remote_body
 from smallsight.engine.sampling_options import SamplingOptions
-from smallsight.errors import BadRequestError, ModelClosedError, RemoteModelError, SmallsightError
+from smallsight.errors import (
+    ArgumentError,
+    BadRequestError,
+    ModelClosedError,
+    RemoteModelError,
+    SmallsightError,
+)
 from smallsight.families.family import Capabilities, Prompts
 from smallsight.families.frame_sampling import FewFrames, FrameSampling
 from smallsight.families.messages import Detail, Message
+from smallsight.families.tool_text import without_tools
 from smallsight.policy.log import get_logger
 from smallsight.remote_settings import RemoteSettings
 from smallsight.version import __version__
@@ -47,10 +54,11 @@ OpenFallback = Callable[[], Engine]
 class RemoteEngine(EngineDefaults):
     """A model on another server. Thread-safe. ``open_fallback`` loads an engine that answers if it fails."""
 
-    capabilities = Capabilities(supports_chat=True)
+    capabilities = Capabilities(supports_chat=True, knows_tools=True)
     prompts = Prompts("Can you describe this image?", "These are frames of a video. Can you describe it?")
     frame_sampling: FrameSampling = FewFrames(max_side_px=_FRAME_SIDE_PX)
     weights_bytes = 0
+    parts = ()
     is_batch_independent = True  # nothing is computed on this machine
 
     def __init__(
@@ -101,7 +109,10 @@ class RemoteEngine(EngineDefaults):
             engine = self._fallback_engine()
             if engine is None:
                 return None
-            return engine.start(messages, detail, options, ignores_end=False, client=client)
+            here, chosen = messages, options
+            if not engine.capabilities.knows_tools:
+                here, chosen = without_tools(messages), replace(options, tools=None)
+            return engine.start(here, detail, chosen, ignores_end=False, client=client)
 
         self._in_progress.add(generation)
         try:
@@ -109,6 +120,22 @@ class RemoteEngine(EngineDefaults):
         except RuntimeError as error:
             raise ModelClosedError(f"{self._name} has been closed.", hint="load it again.") from error
         return generation
+
+    def score(
+        self, _messages: Sequence[Message], _detail: Detail, _answer: str | Sequence[int]
+    ) -> Generation:
+        """Raise ArgumentError: the protocol has no distributions over a whole vocabulary."""
+        raise ArgumentError(
+            f"{self._name} runs on another server and cannot score answers.",
+            hint="load a model that runs on this machine.",
+        )
+
+    def count_tokens(self, _messages: Sequence[Message], _detail: Detail) -> int:
+        """Raise ArgumentError: the protocol cannot count tokens without an answer."""
+        raise ArgumentError(
+            f"{self._name} runs on another server, which counts tokens only with an answer.",
+            hint="choose a model that runs on this machine.",
+        )
 
     def token_bytes(self, token_id: int) -> bytes:  # noqa: ARG002 - tokens stay on the other server
         """Return no bytes: another server's vocabulary is not known here."""
@@ -218,14 +245,11 @@ class RemoteEngine(EngineDefaults):
 
     def _headers(self) -> dict[str, str]:
         headers = {"user-agent": f"smallsight/{__version__}", "accept": "text/event-stream, application/json"}
-        variable = self.settings.api_key_env
-        if variable is not None:
-            key = os.environ.get(variable)
+        source = self.settings.key_source
+        if source is not None:
+            key = self.settings.api_key()
             if not key:
-                raise RemoteModelError(
-                    f"The API key of {self._name} is missing.",
-                    hint=f"set the environment variable {variable}.",
-                )
+                raise RemoteModelError(f"The API key of {self._name} is missing.", hint=f"set {source}.")
             headers["authorization"] = f"Bearer {key}"
         return headers
 

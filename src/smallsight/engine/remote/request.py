@@ -33,12 +33,13 @@ def remote_body(
     defaults = SamplingOptions()
     body: dict[str, Any] = {
         "model": model,
-        "messages": [{"role": message.role, "content": _content(message, detail)} for message in messages],
-        "max_tokens": options.max_tokens,
+        "messages": [_message(message, detail) for message in messages],
         "temperature": options.temperature,
         "stream": True,
         "stream_options": {"include_usage": True},
     }
+    if options.max_tokens is not None:
+        body["max_tokens"] = options.max_tokens
     for name in ("top_p", "top_k", "repetition_penalty", "seed", "frequency_penalty", "presence_penalty"):
         if (value := getattr(options, name)) != getattr(defaults, name):
             body[name] = value
@@ -46,9 +47,25 @@ def remote_body(
         body["stop"] = list(options.stop)
     if options.logit_bias:
         body["logit_bias"] = {str(token_id): bias for token_id, bias in options.logit_bias}
-    if options.json_schema is not None:
+    tools: dict[str, Any] = {} if options.tools is None else json.loads(options.tools)
+    body |= tools
+    # Where the choice forces a tool, the schema is that of its arguments, for models that do not know tools.
+    if options.json_schema is not None and tools.get("tool_choice", "auto") in ("auto", "none"):
         schema = {"name": "answer", "schema": json.loads(options.json_schema), "strict": True}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    return body
+
+
+def _message(message: Message, detail: Detail) -> dict[str, Any]:
+    body: dict[str, Any] = {"role": message.role, "content": _content(message, detail)}
+    if message.tool_calls:
+        body["content"] = body["content"] or None
+        body["tool_calls"] = [
+            {"id": one.id, "type": "function", "function": {"name": one.name, "arguments": one.arguments}}
+            for one in message.tool_calls
+        ]
+    if message.call_id is not None:
+        body["tool_call_id"] = message.call_id
     return body
 
 

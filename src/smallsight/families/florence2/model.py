@@ -15,7 +15,8 @@ from smallsight.families.florence2.text_graphs import build_decoder_graph, build
 from smallsight.families.florence2.vision_graph import build_vision_graph
 from smallsight.families.florence2.weights import Florence2Weights
 from smallsight.families.tensor_files import RowTable
-from smallsight.quant.scheme import Scheme, Stored
+from smallsight.quant.forms import Stored
+from smallsight.quant.scheme import Scheme
 
 
 class Florence2Model:

@@ -76,12 +76,8 @@ class Florence2Processor:
     def prepare(self, prompt: str, image: Image.Image) -> Florence2Prompt:
         """Convert a task or free text and a picture to tokens and a tile; raises ArgumentError."""
         task, sentence = find_task(prompt)
-        for control in (IMAGE, BEGIN, END, PADDING):
-            sentence = sentence.replace(control, control[0] + GUARD + control[1:])
-        pieces = f"{BEGIN}{sentence}{END}".split(GUARD)
-        token_ids = [self.config.image_token_id] * self.tokens_per_image
-        for piece in pieces:
-            token_ids += self.tokenizer.encode(piece, add_special_tokens=False).ids
+        image_ids = [self.config.image_token_id] * self.tokens_per_image
+        token_ids = [*image_ids, *self._encode(f"{BEGIN}{_guarded(sentence)}{END}")]
         rgb = on_white(image).resize((self.image_px, self.image_px), self._resample)
         pixels_HWC = np.asarray(rgb)
         tile = Tile(pixels_HWC, hashlib.sha256(pixels_HWC.tobytes()).digest())
@@ -91,6 +87,10 @@ class Florence2Processor:
         """Return the vision tower's input, float32 [1, 3, height, width]."""
         return np.stack([table[pixels_HWC[..., channel]] for channel, table in enumerate(self._tables)])[None]
 
+    def encode_answer(self, text: str) -> list[int]:
+        """Return the tokens of an answer with this text, after a begin token; locations are tokens."""
+        return self._encode(f"{BEGIN}{_guarded(text)}")
+
     def decode(self, token_ids: Sequence[int]) -> str:
         """Return the tokens' text including control tokens and locations."""
         return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=False))
@@ -98,6 +98,17 @@ class Florence2Processor:
     def read(self, token_ids: Sequence[int], prompt: Florence2Prompt) -> dict[str, Any] | str:
         """Return the task's result in pixels of the picture; see ``post_process.read_answer``."""
         return read_answer(self.decode(token_ids), prompt.task, prompt.size, self.rules, prompt.words)
+
+    def _encode(self, text: str) -> list[int]:
+        pieces = text.split(GUARD)
+        return [id_ for piece in pieces for id_ in self.tokenizer.encode(piece, add_special_tokens=False).ids]
+
+
+def _guarded(text: str) -> str:
+    """Split control tokens in user text, so that they are tokenised as characters."""
+    for control in (IMAGE, BEGIN, END, PADDING):
+        text = text.replace(control, control[0] + GUARD + control[1:])
+    return text
 
 
 def _side(path: Path, described: Mapping[str, Any]) -> int:

@@ -6,23 +6,22 @@ The tower keeps 16 bits where the rest has 8 or 4 (see README.md).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from smallsight.families.florence2.config import Florence2Config
 from smallsight.families.florence2.weights import Florence2Weights
-from smallsight.quant.scheme import Module, Scheme, Storage, Stored
+from smallsight.quant.forms import Storage, Stored
+from smallsight.quant.scheme import Module, Scheme
 
 STORED_VERSION = 2  # increment when the same weights would be stored differently
 
 
 def adapted(scheme: Scheme) -> Scheme:
     """Return the scheme with at least 16 bits for the tower and its connector."""
-    if scheme.modules[Module.VISION] in (Storage.FP32, Storage.BF16):
+    if not scheme.modules[Module.VISION].is_integer:
         return scheme
-    kept = {Module.VISION: Storage.BF16, Module.CONNECTOR: Storage.BF16}
-    return replace(scheme, modules={**scheme.modules, **kept})
+    return scheme.adapted({Module.VISION: Storage.BF16, Module.CONNECTOR: Storage.BF16})
 
 
 def store_vision(

@@ -47,6 +47,7 @@ TASKS: Mapping[str, TaskPrompt] = {
     token: TaskPrompt(token, sentence, form) for token, sentence, form in _ROWS
 }
 DESCRIBE = "<DETAILED_CAPTION>"
+READING_TASKS = frozenset(("<OCR>", "<OCR_WITH_REGION>", "<REGION_TO_OCR>"))
 # Free text to task: the first matching pattern decides; without a match it is a caption.
 _HINTS = (
     (r"\b(read|text|written|says?|words?|ocr|transcribe)\b", "<OCR>"),

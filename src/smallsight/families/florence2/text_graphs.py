@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import openvino as ov
@@ -20,18 +19,18 @@ from smallsight.graph.activation import gelu, split
 from smallsight.graph.constants import integers, scalar
 from smallsight.graph.linear import linear
 from smallsight.graph.norm import layer_norm
-from smallsight.quant.scheme import Stored
+from smallsight.quant.forms import Stored
+from smallsight.quant.scheme import ArithmeticType
 
 NORM_EPSILON = 1e-5
 POSITION_OFFSET = 2  # unused rows of the table before the first position
 
 
-Arithmetic = Literal["f32", "bf16"]
 TYPES = {"f32": ov.Type.f32, "bf16": ov.Type.bf16}
 
 
 def build_encoder_graph(
-    config: Florence2Config, stored: Mapping[str, Stored], arithmetic: Arithmetic
+    config: Florence2Config, stored: Mapping[str, Stored], arithmetic: ArithmeticType
 ) -> ov.Model:
     """Build the encoder. ``stored`` must outlive the compiled network.
 
@@ -43,7 +42,7 @@ def build_encoder_graph(
 
 
 def build_decoder_graph(
-    config: Florence2Config, stored: Mapping[str, Stored], arithmetic: Arithmetic
+    config: Florence2Config, stored: Mapping[str, Stored], arithmetic: ArithmeticType
 ) -> ov.Model:
     """Build one step of the decoder for all beams of all prompts. ``stored`` must outlive it.
 
@@ -59,7 +58,7 @@ def build_decoder_graph(
 class _BartBuilder:
     config: Florence2Config
     stored: Mapping[str, Stored]
-    arithmetic: Arithmetic
+    arithmetic: ArithmeticType
 
     @property
     def head(self) -> int:

@@ -54,6 +54,11 @@ class MiniLMTokenizer:
         """
         return [self._tokenizer.encode(_readable(text[:MAX_CHARS])).ids for text in texts]
 
+    def measure(self, texts: Sequence[str]) -> list[tuple[int, bool]]:
+        """Return the number of ids that ``encode`` returns for each text, and whether it cuts the text."""
+        encoded = [self._tokenizer.encode(_readable(text[:MAX_CHARS])) for text in texts]
+        return [(len(one.ids), bool(one.overflowing)) for one in encoded]
+
 
 def _readable(text: str) -> str:
     """Replace unpaired surrogates, which have no UTF-8 form."""

@@ -19,7 +19,8 @@ from smallsight.families.moondream2.vision_graphs import build_connector_graph, 
 from smallsight.families.moondream2.weights import Moondream2Weights
 from smallsight.families.patches import cut_patches
 from smallsight.families.tensor_files import RowTable
-from smallsight.quant.scheme import Scheme, Stored
+from smallsight.quant.forms import Stored
+from smallsight.quant.scheme import Scheme
 
 
 class Moondream2Model:

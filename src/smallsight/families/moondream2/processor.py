@@ -58,6 +58,10 @@ class Moondream2Processor:
         """Return the vision tower's input for a crop, float32 [1, 3, height, width]."""
         return self._values[pixels_HWC].transpose(2, 0, 1)[None]
 
+    def encode_answer(self, text: str) -> list[int]:
+        """Return the tokens of an answer with this text; the model begins each with a space."""
+        return self._encode(f" {text}")
+
     def decode(self, token_ids: Sequence[int]) -> str:
         """Return the tokens' text without control tokens."""
         return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=True))

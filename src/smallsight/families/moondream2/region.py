@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from smallsight.quant.scheme import Stored
+from smallsight.quant.forms import Stored
 
 NumberKind = Literal["coordinate", "size"]
 KINDS: tuple[NumberKind, ...] = ("coordinate", "size")

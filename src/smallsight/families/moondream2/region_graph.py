@@ -16,7 +16,7 @@ from smallsight.families.moondream2.config import Moondream2Config
 from smallsight.families.moondream2.region import NumberKind
 from smallsight.graph.activation import gelu
 from smallsight.graph.linear import linear
-from smallsight.quant.scheme import Stored
+from smallsight.quant.forms import Stored
 
 
 def build_region_graph(config: Moondream2Config, stored: Mapping[str, Stored], kind: NumberKind) -> ov.Model:

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smallsight.families.moondream2.config import Moondream2Config
 from smallsight.families.moondream2.weights import Moondream2Weights
-from smallsight.quant.scheme import STORE, WIDE_GROUP, Module, Scheme, Storage, Stored
+from smallsight.quant.forms import WIDE_GROUP, Storage, Stored
+from smallsight.quant.scheme import Module, Scheme
 
 STORED_VERSION = 1  # increment when the same weights would be stored differently
-_INTEGERS = (Storage.INT8_WIDE_GROUPS, Storage.INT4_GROUPS)
 
 
 def adapted(scheme: Scheme) -> Scheme:
     """Return the scheme with at least 8 bits for the tower and its connector, and wide groups for 8 bits."""
     wide = Storage.INT8_WIDE_GROUPS
     forms = {module: wide if form is Storage.INT8_GROUPS else form for module, form in scheme.modules.items()}
-    if scheme.modules[Module.VISION] is Storage.INT4_GROUPS:
+    if scheme.modules[Module.VISION].bits == 4:
         forms |= {Module.VISION: wide, Module.CONNECTOR: wide}
-    return replace(scheme, modules=forms)
+    return scheme.adapted(forms)
 
 
 def store_vision(
@@ -60,7 +59,7 @@ def store_text(
         yield from _pair(weights, f"region.{kind}_encoder")
         for part in ("up", "down"):
             name = f"region.{kind}_decoder_{part}"
-            yield f"{name}.weight", STORE[form](weights.take(f"{name}.weight"))
+            yield f"{name}.weight", form.store(weights.take(f"{name}.weight"))
             yield f"{name}.bias", weights.take(f"{name}.bias")
 
 
@@ -71,7 +70,7 @@ def _layer(
         yield from _product(weights, scheme, module, f"{name}.{part}")
     up, down = (weights.take(f"{name}.ffn_{way}.weight") for way in ("up", "down"))
     bias = weights.take(f"{name}.ffn_up.bias")
-    if scheme.modules[module] in _INTEGERS:
+    if scheme.modules[module].is_integer:
         up, down, bias = _widened(up, down, bias)
     yield f"{name}.ffn_up.weight", scheme.store(up, module)
     yield f"{name}.ffn_up.bias", bias

@@ -23,7 +23,7 @@ from smallsight.graph.linear import linear
 from smallsight.graph.norm import layer_norm
 from smallsight.graph.paged_attention import PagedInputs, attend_paged, cache_inputs, paged_inputs
 from smallsight.graph.rotary import Rotation, rotate_heads, rotation_at
-from smallsight.quant.scheme import Stored
+from smallsight.quant.forms import Stored
 
 NORM_EPSILON = 1e-5
 ROPE_THETA = 10_000.0

@@ -6,6 +6,7 @@ functions and the special tokens that transformers provides.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +14,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from jinja2 import Template, TemplateError, TemplateSyntaxError
+from jinja2 import Template, TemplateError, TemplateSyntaxError, meta
 
 from smallsight.catalog.checkpoint import read_json_object
 from smallsight.catalog.checkpoint_text import read_checkpoint_text
-from smallsight.errors import ArgumentError, BrokenCheckpointError
+from smallsight.errors import ArgumentError, BrokenCheckpointError, SmallsightError
 from smallsight.families.smolvlm.template_limits import BoundedEnvironment, TemplateLimitError
 from smallsight.policy.log import get_logger
 from smallsight.policy.shown_text import on_one_line
@@ -28,6 +29,7 @@ log = get_logger(__name__)
 MAX_TEMPLATE_CHARS = 200_000
 _MAX_RENDERED_CHARS = 4_000_000
 _MAX_REASON_CHARS = 200
+_TURNS = ("user", "assistant")
 _MAX_PATTERN_CHARS = 100
 _OLDER_FILES = ("chat_template.json", "processor_config.json", "tokenizer_config.json")
 _TOKEN_FILES = ("special_tokens_map.json", "tokenizer_config.json")
@@ -54,6 +56,7 @@ class ChatTemplate:
         self._template = template
         self._environment = environment
         self._path = stored.path
+        self._text = stored.text
         self._tokens = stored.tokens
 
     @classmethod
@@ -75,7 +78,23 @@ class ChatTemplate:
         except Exception as error:  # whatever Jinja and Python say of what is no program
             raise damaged(stored.path, reason_of(error)) from error
 
-    def render(self, messages: Sequence[Mapping[str, Any]]) -> str:
+    @functools.cached_property
+    def answer_opening(self) -> str:
+        """The white space between the prompt and an answer, where the template writes any: " " or ""."""
+        turns = [{"role": role, "content": [{"type": "text", "text": "answer"}]} for role in _TURNS]
+        try:
+            prompt, whole = self.render(turns[:1]), self.render(turns)
+        except SmallsightError:  # a template that takes no answers
+            return ""
+        opening = whole.removeprefix(prompt).partition("answer")[0]
+        return opening if whole.startswith(prompt) and opening.isspace() else ""
+
+    @functools.cached_property
+    def knows_tools(self) -> bool:
+        """Whether the template has a place for tools."""
+        return "tools" in meta.find_undeclared_variables(self._environment.parse(self._text))
+
+    def render(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()) -> str:
         """Return the conversation as text, ready for the assistant's next turn.
 
         Raises ArgumentError if the template refuses the conversation, and BrokenCheckpointError if it fails.
@@ -84,8 +103,9 @@ class ChatTemplate:
         try:
             pieces: list[str] = []
             num_chars = 0
+            given = {"tools": list(tools)} if tools else {}
             for piece in self._template.generate(
-                messages=list(messages), add_generation_prompt=True, **self._tokens
+                messages=list(messages), add_generation_prompt=True, **given, **self._tokens
             ):
                 num_chars += len(piece)
                 if num_chars > _MAX_RENDERED_CHARS:

@@ -36,6 +36,13 @@ def check_template(model_dir: Path, notes_dir: Path | None) -> None:
     require_usable_template(model_dir, notes_dir)
 
 
+def context_tokens(model_dir: Path) -> int:
+    """Return how many tokens the text part takes."""
+    from smallsight.families.smolvlm.config import read_config  # noqa: PLC0415 - not needed to list models
+
+    return read_config(model_dir).text.context_tokens
+
+
 FAMILY = Family(
     name="smolvlm",
     title="SmolVLM",
@@ -47,4 +54,5 @@ FAMILY = Family(
     open_inline=_open,
     check_weights=check_weights,
     check_template=check_template,
+    context_tokens=context_tokens,
 )

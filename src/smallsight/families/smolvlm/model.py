@@ -18,7 +18,8 @@ from smallsight.families.smolvlm.text_graph import build_text_graph
 from smallsight.families.smolvlm.vision_graph import build_vision_graph
 from smallsight.families.smolvlm.weights import SmolVLMWeights
 from smallsight.families.tensor_files import RowTable
-from smallsight.quant.scheme import Scheme, Stored
+from smallsight.quant.forms import Stored
+from smallsight.quant.scheme import Scheme
 
 
 class SmolVLMModel:

@@ -7,7 +7,7 @@ are tokenised as plain characters.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from smallsight.families.smolvlm.config import SmolVLMConfig, read_config
 from smallsight.families.smolvlm.image_processor import ImageProcessor, tile_of
 from smallsight.families.smolvlm.video_processor import VideoProcessor, words_around
 from smallsight.families.tokenizer_file import read_tokenizer
+from smallsight.families.tool_text import read_arguments
 from smallsight.policy.recently_used import RecentlyUsed
 
 IMAGE, AROUND, WHOLE = "<image>", "<fake_token_around_image>", "<global-img>"
@@ -124,14 +125,25 @@ class SmolVLMProcessor:
         """Return the tiles cached for the file with this SHA-256, or None."""
         return self._tiled.find((digest, detail))
 
-    def prepare(self, messages: Sequence[Message], *, detail: Detail = Detail.HIGH) -> PreparedPrompt:
+    @property
+    def knows_tools(self) -> bool:
+        """Whether the checkpoint's template has a place for tools."""
+        return self._template.knows_tools
+
+    def prepare(
+        self,
+        messages: Sequence[Message],
+        *,
+        detail: Detail = Detail.HIGH,
+        tools: Sequence[Mapping[str, Any]] = (),
+    ) -> PreparedPrompt:
         """Convert a conversation to tokens and tiles; raises ArgumentError if the template rejects it."""
         shown = [part for m in messages for part in m.parts if not isinstance(part, TextPart)]
         described = [self._for_template(message) for message in messages]
         if any(isinstance(part, VideoPart) for part in shown):
             rendered = render_with_video(described, {"image": IMAGE, "video": VIDEO})
         else:
-            rendered = self._template.render(described)
+            rendered = self._template.render(described, [self._guarded_values(one) for one in tools])
         pieces = _PLACEHOLDERS.split(rendered)
         if len(pieces) != len(shown) + 1:
             raise ArgumentError(
@@ -152,6 +164,13 @@ class SmolVLMProcessor:
         """Return the vision tower's input for a tile, float32 [1, 3, height, width]."""
         return self._images.normalise(pixels_HWC)
 
+    def encode_answer(self, text: str) -> list[int]:
+        """Return the tokens of an answer with this text, as a model begins it and without an end token."""
+        pieces = (self._template.answer_opening + self._guarded(text)).split(GUARD)
+        return [
+            token for piece in pieces for token in self.tokenizer.encode(piece, add_special_tokens=False).ids
+        ]
+
     def decode(self, token_ids: Sequence[int]) -> str:
         """Return the tokens' text without control tokens."""
         return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=True))
@@ -167,7 +186,23 @@ class SmolVLMProcessor:
             else {"type": "video" if isinstance(part, VideoPart) else "image"}
             for part in message.parts
         ]
-        return {"role": message.role, "content": content}
+        described: dict[str, Any] = {"role": message.role, "content": content}
+        if message.tool_calls:
+            calls = [{"name": one.name, "arguments": read_arguments(one)} for one in message.tool_calls]
+            described["tool_calls"] = [
+                {"type": "function", "function": self._guarded_values(call)} for call in calls
+            ]
+        if message.call_id is not None:
+            described["name"] = self._guarded(message.name)
+        return described
+
+    def _guarded_values(self, value: Any) -> Any:  # noqa: ANN401 - any JSON
+        """Return JSON with every text in it guarded, names of fields too."""
+        if isinstance(value, str):
+            return self._guarded(value)
+        if isinstance(value, Mapping):
+            return {self._guarded(str(name)): self._guarded_values(one) for name, one in value.items()}
+        return [self._guarded_values(one) for one in value] if isinstance(value, list) else value
 
     def _picture(self, part: PicturePart | TiledPart, detail: Detail) -> tuple[str, tuple[Tile, ...]]:
         tiled = part.picture if isinstance(part, TiledPart) else self._images.cut(part.image, detail)

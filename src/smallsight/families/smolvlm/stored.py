@@ -13,7 +13,8 @@ import numpy as np
 from smallsight.families.smolvlm.config import SmolVLMConfig
 from smallsight.families.smolvlm.vision_positions import position_ids
 from smallsight.families.smolvlm.weights import SmolVLMWeights
-from smallsight.quant.scheme import Module, Scheme, Stored
+from smallsight.quant.forms import Stored
+from smallsight.quant.scheme import Module, Scheme
 
 STORED_VERSION = 2  # increment when the same weights would be stored differently
 

@@ -20,7 +20,7 @@ from smallsight.graph.linear import linear
 from smallsight.graph.norm import rms_norm
 from smallsight.graph.paged_attention import PagedInputs, attend_paged, cache_inputs, paged_inputs
 from smallsight.graph.rotary import Rotation, rotate_heads, rotation_at
-from smallsight.quant.scheme import Stored
+from smallsight.quant.forms import Stored
 
 BUILDER_VERSION = 1  # increment when the same weights would give other logits
 

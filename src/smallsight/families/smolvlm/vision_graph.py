@@ -19,7 +19,7 @@ from smallsight.graph.activation import gelu, split
 from smallsight.graph.constants import integers
 from smallsight.graph.linear import linear
 from smallsight.graph.norm import layer_norm
-from smallsight.quant.scheme import Stored
+from smallsight.quant.forms import Stored
 
 BUILDER_VERSION = 1  # increment when the same weights would give other features
 

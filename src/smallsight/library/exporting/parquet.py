@@ -16,7 +16,7 @@ _PER_ROW_GROUP = 2_000
 class ParquetRecordWriter:
     """A new Parquet file with the keys of the JSON lines as columns; raises MissingExtraError."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, with_places: bool = False) -> None:
         try:
             import pyarrow as pa  # noqa: PLC0415 - an extra
             from pyarrow import parquet  # noqa: PLC0415
@@ -25,13 +25,14 @@ class ParquetRecordWriter:
                 "Parquet files need the package pyarrow.", hint="pip install 'smallsight[parquet]'"
             ) from error
         self._arrow: Any = pa
-        self._schema = _schema(pa)
+        self._with_places = with_places
+        self._schema = _schema(pa, with_places=with_places)
         self._file = parquet.ParquetWriter(path, self._schema, compression="zstd")
         self._rows: list[dict[str, Any]] = []
 
     def write(self, record: PictureRecord) -> None:
         """Keep a record until there are enough for a row group."""
-        self._rows.append(as_data(record))
+        self._rows.append(as_data(record, with_places=self._with_places))
         if len(self._rows) >= _PER_ROW_GROUP:
             self._flush()
 
@@ -46,7 +47,7 @@ class ParquetRecordWriter:
         self._rows.clear()
 
 
-def _schema(arrow: Any) -> Any:  # noqa: ANN401 - pyarrow has no types
+def _schema(arrow: Any, *, with_places: bool) -> Any:  # noqa: ANN401 - pyarrow has no types
     text, count = arrow.string(), arrow.int64()
     line = arrow.struct(
         [("text", text), ("confidence", arrow.float64()), ("box", arrow.list_(arrow.list_(arrow.float64())))]
@@ -72,5 +73,10 @@ def _schema(arrow: Any) -> Any:  # noqa: ANN401 - pyarrow has no types
             ("tags", arrow.list_(tag)),
             ("problems", arrow.list_(text)),
             ("indexed_at_s", arrow.float64()),
+            ("taken", text),
+            ("date_origin", text),
+            ("camera", text),
+            ("kind", text),
+            *([("latitude", arrow.float64()), ("longitude", arrow.float64())] if with_places else []),
         ]
     )

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from smallsight.library.database import Database
 from smallsight.library.exporting.record import ExportedFile, ExportedLine, ExportedTag, PictureRecord
 from smallsight.library.ledger import OutcomeStatus
-from smallsight.library.schema import content, content_tag, folder, outcome, picture, tag, text_line
+from smallsight.library.local_time import iso_text
+from smallsight.library.schema import content, content_tag, facet, folder, outcome, picture, tag, text_line
 
 __all__ = ["count_records", "read_all", "read_some"]
 
@@ -81,7 +82,12 @@ def _read_unread(database: Database) -> Iterator[PictureRecord]:
 def _read_batch(database: Database, ids: Sequence[int]) -> list[PictureRecord]:
     with database.reading() as connection:
         rows = {
-            row.id: row for row in connection.execute(sa.select(content).where(content.c.id.in_(ids))).all()
+            row.id: row
+            for row in connection.execute(
+                sa.select(content, facet.c.date_wall_s, facet.c.kind)
+                .outerjoin(facet, facet.c.content_id == content.c.id)
+                .where(content.c.id.in_(ids))
+            )
         }
         files = _files(connection, ids)
         lines = _lines(connection, ids)
@@ -106,6 +112,11 @@ def _read_batch(database: Database, ids: Sequence[int]) -> list[PictureRecord]:
             tags=tuple(tags[one]),
             problems=tuple(dict.fromkeys(problems[one])),
             indexed_at_s=indexed_at_s.get(one),
+            taken=None if row.date_wall_s is None else iso_text(row.date_wall_s, row.taken_offset_min),
+            date_origin=row.taken_origin,
+            camera=row.camera,
+            kind=row.kind,
+            place=None if row.latitude is None else (row.latitude, row.longitude),
         )
         for one in ids
         if (row := rows.get(one)) is not None and files[one]

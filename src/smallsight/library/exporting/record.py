@@ -53,7 +53,10 @@ class ExportedTag:
 
 @dataclass(frozen=True, slots=True)
 class PictureRecord:
-    """What is known about one content; without a hash, about a file that could not be read."""
+    """What is known about one content; without a hash, about a file that could not be read.
+
+    ``taken`` is in ISO 8601, with the offset where known; without ``date_origin`` it is the date of the file.
+    """
 
     files: tuple[ExportedFile, ...]
     size_bytes: int
@@ -72,6 +75,11 @@ class PictureRecord:
     tags: tuple[ExportedTag, ...] = ()
     problems: tuple[str, ...] = ()
     indexed_at_s: float | None = None
+    taken: str | None = None
+    date_origin: str | None = None
+    camera: str | None = None
+    kind: str | None = None
+    place: tuple[float, float] | None = None
 
     def words_by(self, by: WordsBy) -> PictureRecord:
         """Return the record with the words of a person or of models only."""
@@ -95,10 +103,13 @@ class PictureRecord:
         return tuple(tag.name for tag in self.tags if tag.by != "human")
 
 
-def as_data(record: PictureRecord) -> dict[str, Any]:
-    """Return a record as plain data; its keys and their order are the format."""
+def as_data(record: PictureRecord, *, with_places: bool = False) -> dict[str, Any]:
+    """Return a record as plain data; its keys and their order are the format.
+
+    Places are in it only if they are asked for.
+    """
     first, *others = record.files
-    return {
+    data: dict[str, Any] = {
         "path": str(first.path),
         "other_paths": [str(other.path) for other in others],
         "sha256": record.sha256,
@@ -119,4 +130,11 @@ def as_data(record: PictureRecord) -> dict[str, Any]:
         "tags": [{"name": tag.name, "by": tag.by, "origin": tag.origin} for tag in record.tags],
         "problems": list(record.problems),
         "indexed_at_s": record.indexed_at_s,
+        "taken": record.taken,
+        "date_origin": record.date_origin,
+        "camera": record.camera,
+        "kind": record.kind,
     }
+    if with_places:
+        data["latitude"], data["longitude"] = record.place or (None, None)
+    return data

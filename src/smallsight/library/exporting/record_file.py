@@ -15,7 +15,9 @@ CSV_COLUMNS = (
     *("text", "text_by", "description", "description_by", "description_model"),
     "description_origin",
     *("tags", "machine_tags", "problems", "indexed_at_s"),
+    *("taken", "date_origin", "camera", "kind"),
 )
+_PLACE_COLUMNS = ("latitude", "longitude")
 _BYTE_ORDER_MARK = "\ufeff"  # without it, Excel takes UTF-8 for the encoding of the machine's language
 _FORMULA_BEGIN = frozenset("=+-@\t'＝＋－＠")
 _DROPPED = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)))  # control characters
@@ -36,12 +38,13 @@ class RecordWriter(Protocol):
 class JsonLinesWriter:
     """One JSON object a line, in ASCII."""
 
-    def __init__(self, file: TextIO) -> None:
+    def __init__(self, file: TextIO, *, with_places: bool = False) -> None:
         self._file = file
+        self._with_places = with_places
 
     def write(self, record: PictureRecord) -> None:
         """Write one line."""
-        self._file.write(json.dumps(as_data(record)) + "\n")
+        self._file.write(json.dumps(as_data(record, with_places=self._with_places)) + "\n")
 
     def close(self) -> None:
         """Do nothing."""
@@ -50,34 +53,36 @@ class JsonLinesWriter:
 class CsvWriter:
     """RFC 4180 with a header, in UTF-8 with a byte order mark."""
 
-    def __init__(self, file: TextIO) -> None:
+    def __init__(self, file: TextIO, *, with_places: bool = False) -> None:
         file.write(_BYTE_ORDER_MARK)
+        self._with_places = with_places
         self._rows = csv.writer(file, lineterminator="\r\n")
-        self._rows.writerow(CSV_COLUMNS)
+        self._rows.writerow([*CSV_COLUMNS, *_PLACE_COLUMNS] if with_places else CSV_COLUMNS)
 
     def write(self, record: PictureRecord) -> None:
         """Write one row."""
-        self._rows.writerow(csv_row(record))
+        self._rows.writerow(csv_row(record, with_places=self._with_places))
 
     def close(self) -> None:
         """Do nothing."""
 
 
-def csv_row(record: PictureRecord) -> list[Any]:
+def csv_row(record: PictureRecord, *, with_places: bool = False) -> list[Any]:
     """Return the cells of a record.
 
     Spreadsheets run a text that begins like a formula, so such a text gets a leading "'", and so does one
     that begins with "'" itself: removing one "'" restores every text. Control characters other than line
     breaks and tabs are dropped.
     """
-    data = as_data(record)
+    data = as_data(record, with_places=with_places)
     cells = data | {
         "other_paths": joined(data["other_paths"]),
         "tags": joined([tag.name for tag in record.tags]),
         "machine_tags": joined(record.machine_tags),
         "problems": joined(data["problems"]),
     }
-    return [_cell(cells[name]) for name in CSV_COLUMNS]
+    names = [*CSV_COLUMNS, *_PLACE_COLUMNS] if with_places else CSV_COLUMNS
+    return [_cell(cells[name]) for name in names]
 
 
 def joined(values: list[str] | tuple[str, ...]) -> str:

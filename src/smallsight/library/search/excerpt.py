@@ -31,6 +31,7 @@ class Highlighter:
     def __init__(self, units: Sequence[Unit], spellings: Mapping[str, Sequence[str]]) -> None:
         """``spellings`` maps the text of units to what was also looked for, one or several terms each."""
         self._finders = [_finder(unit, spellings.get(unit.text, ())) for unit in units]
+        self._found: dict[str, list[tuple[int, int, int]]] = {}  # the same texts are asked about again
         self._needles = [unit.terms[0] for unit in units] + [
             spelling.split()[0] for unit in units for spelling in spellings.get(unit.text, ())
         ]
@@ -47,10 +48,14 @@ class Highlighter:
                     break
         return best if best.num_matched >= 0 else Excerpt("", (), 0)
 
+    def spans(self, text: str) -> tuple[tuple[int, int], ...]:
+        """Return every span of a text that matches the query, in order and without overlaps."""
+        return _merged([(start, end) for start, end, _ in self._matches(text[:_MAX_CHARS_LOOKED_AT])])
+
     def excerpt(self, text: str) -> Excerpt:
         """Return the part of the text that has the most distinct words of the query close together."""
         text = text[:_MAX_CHARS_LOOKED_AT]
-        spans = self._spans(tokenize(text)) if self._may_match(text) else []
+        spans = self._matches(text)
         first = 0
         num_matched = 0
         for position, (start, _, _) in enumerate(spans):
@@ -64,6 +69,13 @@ class Highlighter:
         begin, end = _window(text, first)
         shown = [(max(a, begin) - begin, min(b, end) - begin) for a, b, _ in spans if a < end and b > begin]
         return Excerpt(text[begin:end], _merged(shown), num_matched)
+
+    def _matches(self, text: str) -> list[tuple[int, int, int]]:
+        """Return (start, end, index of the unit) for every match of a unit in a text."""
+        found = self._found.get(text)
+        if found is None:
+            found = self._found[text] = self._spans(tokenize(text)) if self._may_match(text) else []
+        return found
 
     def _may_match(self, text: str) -> bool:
         """Rule out most texts without any word of the query, without tokenising them."""
@@ -100,6 +112,8 @@ def _finder_of_one(unit: Unit, others: Set[str]) -> Callable[[Sequence[Token]], 
     def find_phrase(tokens: Sequence[Token]) -> list[_Span]:
         spans = []
         for position in range(len(tokens) - len(before)):
+            if tokens[position].term != before[0]:
+                continue
             *run, final = tokens[position : position + len(unit.terms)]
             if all(token.term == term for token, term in zip(run, before, strict=True)) and (
                 final.term == last or (final.term.startswith(last) and not unit.is_literal)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from smallsight.library.search.ranking import Match, Tier
 
@@ -11,8 +11,7 @@ _RANK_OFFSET = 60
 _MIN_SIMILARITY_TO_LEAD = 0.6  # such semantic hits may rank above exact matches
 
 
-@dataclass(frozen=True, slots=True)
-class Fused:
+class Fused(NamedTuple):
     """A content of the joined list; ``score`` is comparable only within one search."""
 
     content_id: int
@@ -37,5 +36,5 @@ def fuse(
             leading.add(content_id)
     for rank, (content_id, _) in enumerate(semantic, start=1):
         scores[content_id] = scores.get(content_id, 0.0) + 1 / (_RANK_OFFSET + rank)
-    ordered = sorted(scores, key=lambda one: (one not in leading, -scores[one], -one))
-    return [Fused(content_id, scores[content_id]) for content_id in ordered]
+    ordered = sorted((content_id not in leading, -score, -content_id) for content_id, score in scores.items())
+    return [Fused(-content_id, -score) for _, score, content_id in ordered]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from smallsight.library.search.excerpt import Highlighter
 from smallsight.library.search.index_terms import BOUNDARY, folder_marks, folder_phrase
-from smallsight.library.search.text_index import IndexView, ShownFile
+from smallsight.library.search.text_index import IndexView, ShownContent, ShownFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,10 @@ class Hit:
     ``path`` is absolute; ``other_paths`` are files with the same bytes. ``found_by`` names one or more of
     keyword, semantic, typo, substring, similar_picture and similar_text. ``highlights`` are spans in
     ``excerpt``, at most 160 characters of the texts. ``score`` is comparable only within one search;
-    ``similarity`` is a cosine, or None. ``thumbnail_key`` is the SHA-256 of the file.
+    ``similarity`` is a cosine, or None. ``thumbnail_key`` is the SHA-256 of the file. ``date_wall_s`` is when
+    it was taken, as wall-clock time in seconds as if it were UTC; ``date_origin`` is None where that is the
+    local time of the file. ``kind`` is one of ``kinds.Kind``. ``matched_in`` names the fields that hold words
+    of the query: text, description, tag, name or folder. ``colours`` are RGB of 4 x 4 parts, rows first.
     """
 
     content_id: int
@@ -35,7 +38,17 @@ class Hit:
     ocr_text: str | None
     description: str | None
     tags: tuple[str, ...]
+    matched_in: tuple[str, ...]
     thumbnail_key: str
+    date_wall_s: float
+    date_offset_min: int | None
+    date_origin: str | None
+    camera: str | None
+    kind: str
+    num_frames: int | None
+    format: str | None
+    size_bytes: int
+    colours: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +98,31 @@ def hits_of(
                 ocr_text=content.ocr_text,
                 description=content.description,
                 tags=content.tags,
+                matched_in=_matched_in(highlighter, content, shown),
                 thumbnail_key=content.sha256,
+                date_wall_s=content.date_wall_s,
+                date_offset_min=content.date_offset_min,
+                date_origin=content.date_origin,
+                camera=content.camera,
+                kind=content.kind,
+                num_frames=content.num_frames,
+                format=content.format,
+                size_bytes=content.size_bytes,
+                colours=content.colours,
             )
         )
     return hits
+
+
+def _matched_in(highlighter: Highlighter, content: ShownContent, file: ShownFile) -> tuple[str, ...]:
+    fields = {
+        "text": content.ocr_text,
+        "description": content.description,
+        "tag": " ".join(content.tags),
+        "name": file.path.name,
+        "folder": file.path.parent.name,
+    }
+    return tuple(name for name, text in fields.items() if text and highlighter.spans(text))
 
 
 def _requested_first(files: Sequence[ShownFile], wanted_folders: list[str]) -> Sequence[ShownFile]:

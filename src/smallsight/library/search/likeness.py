@@ -69,8 +69,8 @@ def _by_look(view: IndexView, likeness: Likeness) -> Mapping[int, float]:
 def _by_text(view: IndexView, likeness: Likeness, min_similarity: float, limit: int) -> dict[int, Neighbour]:
     """Return the contents nearest to any of the texts."""
     best: dict[int, Neighbour] = {}
-    for vector_D in likeness.vectors:
-        for one in view.neighbours(vector_D, limit + 1, min_similarity=min_similarity):
+    for near in view.neighbours_of_each(likeness.vectors, limit + 1, min_similarity=min_similarity):
+        for one in near:
             known = best.get(one.content_id)
             if known is None or one.similarity > known.similarity:
                 best[one.content_id] = one

@@ -22,20 +22,24 @@ from smallsight.library.search.text_index import (
     Condition,
     IndexView,
     Neighbour,
+    Sort,
     TextIndex,
     WordForm,
 )
 from smallsight.library.search.tokens import tokenize
-from smallsight.settings import Settings
+from smallsight.library_settings import LibrarySettings
+from smallsight.policy.recently_used import RecentlyUsed
 
 if TYPE_CHECKING:
     import numpy as np
 
     from smallsight.library.search.likeness import Likeness
 
+_MIN_MEANT_CHARS = 3  # one or two letters are the beginning of a word, and mean nothing yet
 _MAX_SEMANTIC = 100  # beyond these, similarity of meaning says little
 _MAX_SELECTED = 20_000  # contents that pass a filter; if there are more, they are not all listed
 _COUNTED_WITHOUT_WORDS = 1_000_000
+_BYTES_PER_RANKED, _KEPT_BYTES = 400, 8 * 1024 * 1024  # about, for the lists of the last searches
 _MAX_OFFSET, _MAX_LIMIT = 1_000_000_000, 10_000
 
 
@@ -62,6 +66,7 @@ class SearchResult:
     semantic_available: bool
     has_descriptions: bool
     elapsed_ms: float
+    is_quick: bool = False  # what has a similar meaning was not looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,21 @@ class _Found:
     total: int
     corrections: dict[str, list[str]] = field(default_factory=dict)
     spellings: dict[str, list[str]] = field(default_factory=dict)
+    is_quick: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    """All (content id, score) that words find, in their order, and how they were found."""
+
+    scored: Sequence[tuple[int, float]]
+    keywords: KeywordResult
+    nearest: dict[int, Neighbour]
+    is_quick: bool
+
+    @property
+    def num_bytes(self) -> int:
+        return _BYTES_PER_RANKED * (1 + len(self.scored))
 
 
 _NO_KEYWORDS = KeywordResult((), {}, {}, {})
@@ -88,26 +108,39 @@ class Searcher:
     def __init__(
         self,
         index: TextIndex,
-        settings: Settings,
+        settings: LibrarySettings,
         embed: Callable[[Sequence[str]], np.ndarray] | None = None,
     ) -> None:
         self._index = index
         self._settings = settings
         self._embed = embed
+        self._lists = RecentlyUsed[tuple[int, Query, Mode, Sort, bool], _Ranked](
+            _KEPT_BYTES, lambda one: one.num_bytes
+        )
 
     def search(
-        self, text: str, *, mode: Mode = Mode.FUSED, limit: int | None = None, offset: int = 0
+        self,
+        text: str,
+        *,
+        mode: Mode = Mode.FUSED,
+        limit: int | None = None,
+        offset: int = 0,
+        sort: Sort = Sort.RELEVANCE,
+        is_quick: bool = False,
     ) -> SearchResult:
         """Find pictures; any text is a valid search.
 
-        Without words it lists the newest pictures that pass the filters.
+        An order other than relevance sorts what the words find. Without words all pictures that pass the
+        filters are listed, the newest first where relevance is asked for. A quick search looks for meaning
+        only where words find nothing, which takes half of the time; ``is_quick`` of the result says so.
         """
         started_s = time.perf_counter()
         mode = Mode(mode)
         limit = self._settings.search.limit if limit is None else min(max(limit, 0), _MAX_LIMIT)
         query = parse_query(text, self._settings.limits.max_query_chars)
         with self._index.reading() as view:
-            found = self._find(view, query, mode, min(max(offset, 0), _MAX_OFFSET), limit)
+            start = min(max(offset, 0), _MAX_OFFSET)
+            found = self._find(view, query, mode, start, limit, Sort(sort), is_quick=is_quick)
             highlighter = Highlighter(counted_units(query.units), found.spellings)
             hits = hits_of(view, found.page, highlighter, query.folders)
             has_descriptions = view.has_descriptions()
@@ -118,23 +151,33 @@ class Searcher:
             semantic_available=self._embed is not None,
             has_descriptions=has_descriptions,
             elapsed_ms=(time.perf_counter() - started_s) * 1000,
+            is_quick=found.is_quick,
         )
 
-    def find_all(self, text: str, *, mode: Mode = Mode.FUSED) -> list[int]:
-        """Return the ids of all contents that a search finds, best first.
+    def find_all(self, text: str, *, mode: Mode = Mode.FUSED, sort: Sort = Sort.RELEVANCE) -> list[int]:
+        """Return the ids of all contents that a search finds, best first or in another order.
 
-        Beyond the first thousand, contents that hold all words as written follow, newest first.
+        Beyond the first thousand, contents that hold all words as written follow, the last indexed first.
         """
         query = parse_query(text, self._settings.limits.max_query_chars)
         with self._index.reading() as view:
-            found = self._find(view, query, Mode(mode), 0, _MAX_OFFSET)
+            found = self._find(view, query, Mode(mode), 0, _MAX_OFFSET, sort)
             ids = [one.content_id for one in found.page]
             if query.units and mode is not Mode.SEMANTIC and len(ids) >= MAX_FOUND:
                 groups = tuple((WordForm(unit.text),) for unit in counted_units(query.units))
                 ids += view.newest(Condition(groups, query), _MAX_OFFSET)
+                if sort is not Sort.RELEVANCE:
+                    return view.sorted_among(ids, sort)
         return list(dict.fromkeys(ids))
 
-    def similar(self, content_id: int, *, words: str = "", limit: int | None = None) -> SearchResult:
+    def similar(
+        self,
+        content_id: int,
+        *,
+        words: str = "",
+        limit: int | None = None,
+        sort: Sort = Sort.RELEVANCE,
+    ) -> SearchResult:
         """Return pictures that look like this one, then pictures whose texts mean something similar.
 
         With words only those of them that the words find. Raises NotInLibraryError if there is no such
@@ -145,14 +188,23 @@ class Searcher:
                 raise NotInLibraryError(f"There is no picture with the id {content_id} in the library.")
             from smallsight.library.search.likeness import likeness_of  # noqa: PLC0415 - imports numpy
 
-            return self._similar(view, likeness_of(view, content_id), words, limit)
+            return self._similar(view, likeness_of(view, content_id), words, limit, sort)
 
-    def similar_to(self, likeness: Likeness, *, words: str = "", limit: int | None = None) -> SearchResult:
+    def similar_to(
+        self,
+        likeness: Likeness,
+        *,
+        words: str = "",
+        limit: int | None = None,
+        sort: Sort = Sort.RELEVANCE,
+    ) -> SearchResult:
         """Return what ``similar`` does for a picture that need not be in the library."""
         with self._index.reading() as view:
-            return self._similar(view, likeness, words, limit)
+            return self._similar(view, likeness, words, limit, sort)
 
-    def _similar(self, view: IndexView, likeness: Likeness, words: str, limit: int | None) -> SearchResult:
+    def _similar(
+        self, view: IndexView, likeness: Likeness, words: str, limit: int | None, sort: Sort
+    ) -> SearchResult:
         from smallsight.library.search.likeness import most_alike  # noqa: PLC0415 - imports numpy
 
         started_s = time.perf_counter()
@@ -163,9 +215,12 @@ class Searcher:
         kept = view.passing([one.content_id for one in alike], query)
         found = _NOTHING
         if query.units:
-            found = self._find(view, query, Mode.FUSED, 0, _MAX_LIMIT)
+            found = self._find(view, query, Mode.FUSED, 0, _MAX_LIMIT, Sort.RELEVANCE)
             kept &= {one.content_id for one in found.page}
         alike = [one for one in alike if one.content_id in kept]
+        if sort is not Sort.RELEVANCE:
+            by_id = {one.content_id: one for one in alike}
+            alike = [by_id[content_id] for content_id in view.sorted_among(list(by_id), sort)]
         highlighter = Highlighter(counted_units(query.units), found.spellings)
         return SearchResult(
             hits=tuple(hits_of(view, alike[:limit], highlighter, query.folders)),
@@ -176,26 +231,71 @@ class Searcher:
             elapsed_ms=(time.perf_counter() - started_s) * 1000,
         )
 
-    def _find(self, view: IndexView, query: Query, mode: Mode, offset: int, limit: int) -> _Found:
+    def _find(
+        self,
+        view: IndexView,
+        query: Query,
+        mode: Mode,
+        offset: int,
+        limit: int,
+        sort: Sort,
+        *,
+        is_quick: bool = False,
+    ) -> _Found:
         if not query.units:
             condition = Condition(query=query)
-            ids = view.newest(condition, limit, offset)
+            order = Sort.NEWEST if sort is Sort.RELEVANCE else sort
+            ids = view.listed(condition, order, limit, offset)
             total = view.count(condition, _COUNTED_WITHOUT_WORDS)
             return _Found([Finding(content_id, 0.0) for content_id in ids], total)
-        keywords = search_keywords(view, query) if mode is not Mode.SEMANTIC else _NO_KEYWORDS
-        spelt = _with_corrections(query.text, keywords.corrections)
-        semantic = self._find_meaning(view, query, spelt) if mode is not Mode.KEYWORD else []
-        if mode is Mode.FUSED and self._embed is not None:
-            keywords = with_support(keywords, {one.content_id for one in semantic})
-        semantic = told_apart(view, query, semantic, keywords, self._settings.search.min_similarity)
-        scored = _scored(mode, keywords, semantic)
-        nearest = {one.content_id: one for one in semantic}
+        ranked = self._ranked(view, query, mode, sort, is_quick=is_quick)
         page = []
-        for content_id, score in scored[offset : offset + limit]:
-            near = nearest.get(content_id)
-            found_by = _found_by(keywords.matches.get(content_id), is_near=near is not None)
+        for content_id, score in ranked.scored[offset : offset + limit]:
+            near = ranked.nearest.get(content_id)
+            found_by = _found_by(ranked.keywords.matches.get(content_id), is_near=near is not None)
             page.append(_finding(content_id, score, found_by, near))
-        return _Found(page, len(scored), keywords.corrections, keywords.spellings)
+        keywords = ranked.keywords
+        return _Found(page, len(ranked.scored), keywords.corrections, keywords.spellings, ranked.is_quick)
+
+    def _ranked(self, view: IndexView, query: Query, mode: Mode, sort: Sort, *, is_quick: bool) -> _Ranked:
+        """Return what the words find, kept for other pages of the search until the library changes."""
+        key = view.version, query, mode, sort
+        ranked = self._lists.find((*key, False))  # the complete one is as good for a quick search
+        quick = self._lists.find((*key, True)) if ranked is None else None
+        if ranked is None and is_quick:
+            ranked = quick
+        if ranked is None:
+            keywords = quick.keywords if quick is not None else self._keywords(view, query, mode)
+            ranked = self._rank(view, query, mode, sort, keywords, is_quick=is_quick)
+            self._lists.remember((*key, ranked.is_quick), ranked)
+        return ranked
+
+    @staticmethod
+    def _keywords(view: IndexView, query: Query, mode: Mode) -> KeywordResult:
+        return _NO_KEYWORDS if mode is Mode.SEMANTIC else search_keywords(view, query)
+
+    def _rank(
+        self,
+        view: IndexView,
+        query: Query,
+        mode: Mode,
+        sort: Sort,
+        keywords: KeywordResult,
+        *,
+        is_quick: bool,
+    ) -> _Ranked:
+        spelt = _with_corrections(query.text, keywords.corrections)
+        joins = mode is Mode.FUSED and self._embed is not None
+        is_quick = is_quick and joins and _is_meant(spelt) and bool(with_support(keywords, ()).ids)
+        looks_for_meaning = mode is not Mode.KEYWORD and not is_quick
+        semantic = self._find_meaning(view, query, spelt) if looks_for_meaning else []
+        shown = with_support(keywords, {one.content_id for one in semantic}) if joins else keywords
+        semantic = told_apart(view, query, semantic, shown, self._settings.search.min_similarity)
+        scored = _scored(mode, shown, semantic)
+        if sort is not Sort.RELEVANCE:
+            scores = dict(scored)
+            scored = [(one, scores[one]) for one in view.sorted_among(list(scores), sort)]
+        return _Ranked(scored, keywords, {one.content_id: one for one in semantic}, is_quick)
 
     def _find_meaning(self, view: IndexView, query: Query, text: str) -> list[Neighbour]:
         """Return at most 100 contents that pass the filters and whose texts mean something similar to text.
@@ -203,14 +303,14 @@ class Searcher:
         A filter that few contents pass is applied before similarities are compared; any other is cheaper to
         apply to the most similar contents, taking more until enough are left.
         """
-        if self._embed is None:
+        if self._embed is None or not _is_meant(text):
             return []
         query_D = self._embed([text])[0].astype("float32")
         least = self._settings.search.min_similarity - SUPPORT_BELOW
         among = None
         num_asked = _MAX_SEMANTIC + _MAX_SEMANTIC // 4  # some may have lost their files since
         condition = Condition(query=query)
-        if (query.tags or query.folders) and view.count(condition, _MAX_SELECTED) < _MAX_SELECTED:
+        if query.is_narrowed and view.count(condition, _MAX_SELECTED) < _MAX_SELECTED:
             among = condition
         elif query.is_filtered:
             num_asked *= 6
@@ -223,14 +323,20 @@ class Searcher:
             num_asked *= 4
 
 
-def _scored(mode: Mode, keywords: KeywordResult, semantic: Sequence[Neighbour]) -> list[tuple[int, float]]:
+def _is_meant(text: str) -> bool:
+    return not text.isascii() or len(text.strip()) >= _MIN_MEANT_CHARS
+
+
+def _scored(
+    mode: Mode, keywords: KeywordResult, semantic: Sequence[Neighbour]
+) -> Sequence[tuple[int, float]]:
     """Return (content id, score), best first."""
     if mode is Mode.KEYWORD:
         return [(content_id, keywords.matches[content_id].score) for content_id in keywords.ids]
     pairs = [(one.content_id, one.similarity) for one in semantic]
     if mode is Mode.SEMANTIC:
         return pairs
-    return [(one.content_id, one.score) for one in fuse(keywords.ids, keywords.matches, pairs)]
+    return fuse(keywords.ids, keywords.matches, pairs)
 
 
 def _with_corrections(text: str, corrections: dict[str, list[str]]) -> str:

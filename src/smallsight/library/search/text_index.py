@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -20,6 +21,17 @@ if TYPE_CHECKING:
     from smallsight.library.search.similar import Hashes
 
 NO_FILTERS = Query()
+
+
+class Sort(StrEnum):
+    """The orders of hits: the largest and the last indexed first, names with numbers by their value."""
+
+    RELEVANCE = "relevance"
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    NAME = "name"
+    SIZE = "size"
+    ADDED = "added"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +86,35 @@ class ShownContent:
     description: str | None
     files: tuple[ShownFile, ...]
     tags: tuple[str, ...]
+    date_wall_s: float
+    date_offset_min: int | None
+    date_origin: str | None
+    camera: str | None
+    kind: str
+    num_frames: int | None
+    format: str | None
+    size_bytes: int
+    colours: bytes | None = None
 
 
 class IndexView(Protocol):
     """One consistent state of the index, for one thread. It contains only contents that have a file."""
 
+    @property
+    def version(self) -> int:
+        """A number that is another one after every change of the library, while it is open."""
+        ...
+
     def newest(self, condition: Condition, limit: int, offset: int = 0) -> list[int]:
-        """Return the ids of contents that meet the condition, newest first."""
+        """Return the ids of contents that meet the condition, the last indexed first."""
+        ...
+
+    def listed(self, condition: Condition, sort: Sort, limit: int, offset: int = 0) -> list[int]:
+        """Return the ids of contents that meet the condition, in an order other than relevance."""
+        ...
+
+    def sorted_among(self, content_ids: Sequence[int], sort: Sort) -> list[int]:
+        """Return these contents in an order other than relevance."""
         ...
 
     def count(self, condition: Condition, limit: int) -> int:
@@ -127,6 +161,12 @@ class IndexView(Protocol):
         self, query_D: np.ndarray, limit: int, *, min_similarity: float, among: Condition | None = None
     ) -> list[Neighbour]:
         """Return the contents most similar to a vector of unit length, float32 [D], most similar first."""
+        ...
+
+    def neighbours_of_each(
+        self, queries: Sequence[np.ndarray], limit: int, *, min_similarity: float
+    ) -> list[list[Neighbour]]:
+        """Return what ``neighbours`` does for each of several vectors, in less time."""
         ...
 
     def vectors_of(self, content_id: int) -> list[np.ndarray]:

@@ -67,7 +67,7 @@ class DescribeWork:
 
         def write(connection: sa.Connection) -> None:
             if isinstance(answer, str) and store_description(
-                connection, content_id, answer, self._describer.model_name, self._max_chars
+                connection, content_id, answer, self._describer.maker, self._max_chars
             ):
                 renew_searchable(connection, [content_id])
 

@@ -7,17 +7,20 @@ from collections.abc import Generator, Iterator
 import numpy as np
 import sqlalchemy as sa
 
+from smallsight.library.alike.pairs import store_views
+from smallsight.library.alike.views import picture_views
 from smallsight.library.kinship import inherit, pixels_sha256, turned
 from smallsight.library.ledger import LOOK, Stage
 from smallsight.library.opened_content import Needs, OpenedContent
 from smallsight.library.outcomes import Ended, Outcomes
 from smallsight.library.schema import content as content_table
+from smallsight.library.search.sqlite.facets import refresh_facets
 from smallsight.library.stages.stage_work import CONTENTS_PER_LEASE
-from smallsight.library.thumbnails import store_thumbnail
+from smallsight.library.thumbnails import store_thumbnail, thumbnail_path
 from smallsight.media.picture import DecodedPicture
 from smallsight.settings import Settings
 
-LOOK_KEY = "look-2"
+LOOK_KEY = "look-3"
 
 
 class LookWork:
@@ -44,14 +47,18 @@ class LookWork:
     def _store(self, content: OpenedContent, outcomes: Outcomes) -> None:
         picture = content.picture
         if picture is not None and picture.thumbnail_webp is not None:
-            store_thumbnail(self._thumbnails_dir, content.task.sha256, picture.thumbnail_webp)
+            path = thumbnail_path(self._thumbnails_dir, content.task.sha256)
+            store_thumbnail(path, picture.thumbnail_webp)
 
         def write(connection: sa.Connection) -> None:
             if picture is not None:
                 content_id = content.task.content_id
                 _store_facts(connection, content_id, picture)
+                if picture.hash_grey_HW is not None:
+                    store_views(connection, content_id, picture_views(picture.hash_grey_HW))
                 ways = () if picture.hash_grey_HW is None else turned(picture.hash_grey_HW)
                 content.inherited = inherit(connection, content_id, ways)
+                refresh_facets(connection, [content_id])
 
         outcomes.store([Ended(content, LOOK, content.take_opening_s(), content.error)], write)
 
@@ -65,6 +72,7 @@ def _store_facts(connection: sa.Connection, content_id: int, decoded: DecodedPic
             width_px=decoded.width_px,
             height_px=decoded.height_px,
             num_frames=decoded.num_frames,
+            colours=decoded.colours,
             phash=_as_signed(decoded.phash),
             dhash=_as_signed(decoded.dhash),
             pixels_sha256=pixels_sha256(decoded),

@@ -1,4 +1,4 @@
-"""The stage ``metadata``: the captions and keywords that people and programs wrote into a picture."""
+"""The stage ``metadata``: words, date, camera and place from the metadata of a picture."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from smallsight.errors import PictureError
 from smallsight.library.file_words import apply_file_words, store_metadata
+from smallsight.library.kinship import share_taken
 from smallsight.library.ledger import Stage, StageName
 from smallsight.library.opened_content import Needs, OpenedContent
 from smallsight.library.outcomes import Ended, Outcomes
@@ -19,7 +20,7 @@ from smallsight.media.metadata.words import FileWords
 from smallsight.settings import Settings
 
 METADATA = StageName("metadata")
-METADATA_KEY = "metadata-1"
+METADATA_KEY = "metadata-2"
 
 
 class MetadataWork:
@@ -51,6 +52,7 @@ class MetadataWork:
                 store_metadata(connection, content_id, words.cut(self._max_chars))
             if changed := apply_file_words(connection, [content_id]):
                 renew_searchable(connection, changed)
+            share_taken(connection, content_id)
             source = connection.execute(
                 sa.select(content_table.c.description_source).where(content_table.c.id == content_id)
             ).scalar()

@@ -9,6 +9,7 @@ from smallsight.library.database import Database
 from smallsight.library.describing import PictureDescriber
 from smallsight.library.embedding import TextEmbedding
 from smallsight.library.ledger import LOOK, StageName
+from smallsight.library.stages.compare import COMPARE, CompareWork
 from smallsight.library.stages.describe import DESCRIBE, DescribeWork
 from smallsight.library.stages.embed import EMBED, EmbedWork
 from smallsight.library.stages.look import LookWork
@@ -43,6 +44,7 @@ _MAKERS: dict[StageName, Callable[[Means], StageWork | None]] = {
         None if means.tagger is None else TagWork(means.tagger, means.settings, reads=means.reader is None)
     ),
     EMBED: lambda means: None if means.embedder is None else EmbedWork(means.embedder, means.database),
+    COMPARE: lambda means: CompareWork(means.database, means.settings),
 }
 STAGE_NAMES = tuple(_MAKERS)
 

@@ -6,6 +6,7 @@ Reads lengths and offsets in bounded loops, and never fails on damaged files.
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -36,18 +37,23 @@ _PNG_PROFILES = {
     "Raw profile type iptc": "iptc",
     "Raw profile type xmp": "xmp",
 }
-_PNG_TEXTS = frozenset({"title", "description", "comment"})
+_PNG_TEXTS = frozenset({"title", "description", "comment", "creation time"})
+_TIME_BYTES = 7
 _MAX_PNG_TEXT_BYTES = 128 * 1024
 
 
 @dataclass(slots=True)
 class MetadataBlocks:
-    """The metadata blocks of one file; ``texts`` are the keywords and texts of a PNG."""
+    """The metadata blocks of one file.
+
+    ``texts`` are the keywords and texts of a PNG, ``changed_at`` when its pixels changed, in UTC.
+    """
 
     exif: list[bytes] = field(default_factory=list)
     iptc: list[bytes] = field(default_factory=list)
     xmp: list[bytes] = field(default_factory=list)
     texts: list[tuple[str, str]] = field(default_factory=list)
+    changed_at: str | None = None
 
 
 def find_blocks(data: bytes, picture_format: str) -> MetadataBlocks:
@@ -114,10 +120,13 @@ def _find_in_png(data: bytes, blocks: MetadataBlocks) -> None:
     for kind, content in png_chunks(data):
         if kind == b"eXIf":
             blocks.exif.append(bytes(content))
+        elif kind == b"tIME" and len(content) == _TIME_BYTES:
+            year, *rest = struct.unpack(">H5B", content)
+            blocks.changed_at = "{:04}-{:02}-{:02} {:02}:{:02}:{:02}Z".format(year, *rest)
         elif kind in (b"tEXt", b"zTXt", b"iTXt") and _is_wanted(content):
             num_texts += 1
             if num_texts > _MAX_TEXTS:
-                return
+                continue
             keyword, raw = _png_text(kind, bytes(content[: MAX_XMP_BYTES + 1024]))
             if keyword == _PNG_XMP_KEYWORD:
                 blocks.xmp.append(raw)

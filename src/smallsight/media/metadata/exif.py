@@ -1,30 +1,57 @@
-"""Reads captions and keywords from EXIF, and the blocks of metadata in a TIFF; never fails on damage."""
+"""Reads the fields of EXIF, and the blocks of metadata in a TIFF; never fails on damage."""
 
 from __future__ import annotations
 
 import codecs
+import re
 import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Literal
 
-from smallsight.media.metadata.words import FieldRole, MetadataField
+from smallsight.media.metadata.fields import FieldRole, MetadataField
+from smallsight.media.metadata.gps import GPS_TAGS, read_gps
 
 __all__ = ["IPTC_TAG", "PHOTOSHOP_TAG", "XMP_TAG", "decode_unlabelled", "read_exif", "tiff_values"]
 
 XMP_TAG, IPTC_TAG, PHOTOSHOP_TAG = 700, 33723, 34377
 _EXIF_IFD, _IMAGE_DESCRIPTION, _USER_COMMENT = 0x8769, 270, 0x9286
 _XP_TITLE, _XP_COMMENT, _XP_KEYWORDS, _XP_SUBJECT = 0x9C9B, 0x9C9C, 0x9C9E, 0x9C9F
+_MAKE, _MODEL, _GPS_IFD = 271, 272, 0x8825
+_ORIGINAL, _DIGITISED = 0x9003, 0x9004
+_DATES = (  # role, origin, and the tags of the date, of its fraction of a second and of its zone
+    (FieldRole.TAKEN, "exif:DateTimeOriginal", _ORIGINAL, 0x9291, 0x9011),
+    (FieldRole.DIGITISED, "exif:CreateDate", _DIGITISED, 0x9292, 0x9012),
+)
+_IN_EXIF_IFD = frozenset({_USER_COMMENT, *(tag for _, _, *tags in _DATES for tag in tags)})
 _WANTED = frozenset(
     {
-        *(XMP_TAG, IPTC_TAG, PHOTOSHOP_TAG, _EXIF_IFD, _IMAGE_DESCRIPTION, _USER_COMMENT),
-        *(_XP_TITLE, _XP_COMMENT, _XP_KEYWORDS, _XP_SUBJECT),
+        *(XMP_TAG, IPTC_TAG, PHOTOSHOP_TAG, _EXIF_IFD, _GPS_IFD, _IMAGE_DESCRIPTION, _MAKE, _MODEL),
+        *(_XP_TITLE, _XP_COMMENT, _XP_KEYWORDS, _XP_SUBJECT, *_IN_EXIF_IFD),
     }
 )
-_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1, 8: 2, 9: 4, 13: 4, 16: 8, 17: 8, 18: 8, 129: 1}
+_TYPE_BYTES = {
+    1: 1,
+    2: 1,
+    3: 2,
+    4: 4,
+    5: 8,
+    6: 1,
+    7: 1,
+    8: 2,
+    9: 4,
+    10: 8,
+    13: 4,
+    16: 8,
+    17: 8,
+    18: 8,
+    129: 1,
+}
 _MAX_ENTRIES = 4_096
 _MAX_VALUE_BYTES = 8 * 1024 * 1024  # an XMP packet with an edit history
 _MAX_TEXT_BYTES = 128 * 1024
+_WITH_SECONDS = re.compile(r"\S+[ T]+\d{1,2}:\d{2}:\d{2}", re.ASCII)
+_ZONE = re.compile(r"Z|[+-]\d{2}:?\d{2}", re.ASCII)
 _PREFIX = b"Exif\0\0"
 _JAPANESE = "iso2022_jp"
 
@@ -35,7 +62,7 @@ for _name in ("cp1252", "utf-16", "utf-16-le", "utf-16-be"):
 
 
 def read_exif(data: bytes) -> Iterator[MetadataField]:
-    """Yield the captions and keywords of an EXIF block, with or without its JPEG prefix, or of a TIFF."""
+    """Yield the fields of an EXIF block, with or without its JPEG prefix, or of a TIFF."""
     data = data.removeprefix(_PREFIX)
     values = tiff_values(data)
     texts = (
@@ -50,6 +77,22 @@ def read_exif(data: bytes) -> Iterator[MetadataField]:
             yield MetadataField(role, text, origin)
     for keyword in _utf_16(values.get(_XP_KEYWORDS)).split(";"):
         yield MetadataField(FieldRole.KEYWORD, keyword, "exif:XPKeywords")
+    for role, origin, tag in ((FieldRole.MAKE, "exif:Make", _MAKE), (FieldRole.MODEL, "exif:Model", _MODEL)):
+        if text := decode_unlabelled(values.get(tag)).strip():
+            yield MetadataField(role, text, origin)
+    for role, origin, *tags in _DATES:
+        date, fraction, zone = (decode_unlabelled(values.get(tag)).strip() for tag in tags)
+        if date:
+            yield MetadataField(role, _date_text(date, fraction, zone), origin)
+    yield from read_gps(_gps_values(data, values), _order(data))
+
+
+def _date_text(date: str, fraction: str, zone: str) -> str:
+    """Return a date with the parts that EXIF has in other tags."""
+    if _WITH_SECONDS.fullmatch(date) is None:
+        return date
+    fraction = f".{fraction}" if fraction.isascii() and fraction.isdigit() else ""
+    return f"{date}{fraction}{zone if _ZONE.fullmatch(zone) else ''}"
 
 
 def tiff_values(data: bytes) -> dict[int, bytes]:
@@ -62,9 +105,16 @@ def tiff_values(data: bytes) -> dict[int, bytes]:
     values = _directory(data, start, order, is_big=is_big)
     if (pointer := values.get(_EXIF_IFD)) is not None:
         inner = _directory(data, int.from_bytes(pointer, order), order, is_big=is_big)
-        if _USER_COMMENT in inner:
-            values[_USER_COMMENT] = inner[_USER_COMMENT]
+        values |= {tag: value for tag, value in inner.items() if tag in _IN_EXIF_IFD}
     return values
+
+
+def _gps_values(data: bytes, values: dict[int, bytes]) -> dict[int, bytes]:
+    if (pointer := values.get(_GPS_IFD)) is None:
+        return {}
+    order = _order(data)
+    is_big = 43 in (data[2], data[3])
+    return _directory(data, int.from_bytes(pointer, order), order, is_big=is_big, wanted=GPS_TAGS)
 
 
 def decode_unlabelled(raw: bytes | None) -> str:
@@ -82,7 +132,14 @@ def _order(data: bytes) -> Literal["little", "big"]:
     return "little" if data[:2] == b"II" else "big"
 
 
-def _directory(data: bytes, start: int, order: Literal["little", "big"], *, is_big: bool) -> dict[int, bytes]:
+def _directory(
+    data: bytes,
+    start: int,
+    order: Literal["little", "big"],
+    *,
+    is_big: bool,
+    wanted: frozenset[int] = _WANTED,
+) -> dict[int, bytes]:
     count_bytes, entry_bytes, inline_bytes = (8, 20, 8) if is_big else (2, 12, 4)
 
     def number(at: int, length: int) -> int:
@@ -94,7 +151,7 @@ def _directory(data: bytes, start: int, order: Literal["little", "big"], *, is_b
         if at + entry_bytes > len(data):
             break
         tag, num_bytes = number(at, 2), _TYPE_BYTES.get(number(at + 2, 2), 0) * number(at + 4, inline_bytes)
-        if tag not in _WANTED or tag in values or not 0 < num_bytes <= _MAX_VALUE_BYTES:
+        if tag not in wanted or tag in values or not 0 < num_bytes <= _MAX_VALUE_BYTES:
             continue
         value_at = at + 4 + inline_bytes
         if num_bytes > inline_bytes:

@@ -1,12 +1,13 @@
-"""Reads captions and keywords from IPTC-IIM, also among Photoshop's resources; never fails on damage."""
+"""Reads words and dates from IPTC-IIM, also among Photoshop's resources; never fails on damage."""
 
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
 
 from smallsight.media.metadata.exif import decode_unlabelled
-from smallsight.media.metadata.words import FieldRole, MetadataField
+from smallsight.media.metadata.fields import FieldRole, MetadataField
 
 __all__ = ["iptc_of_photoshop", "read_iptc"]
 
@@ -35,11 +36,20 @@ _ENCODINGS = {  # by the escape sequences of ISO 2022; others are guessed
 for _name in _ENCODINGS.values():
     codecs.lookup(_name)  # now, because the decoding child cannot load it any more
 _MAX_RECORDS = 10_000
+_MAX_DATE_BYTES = 16
+_DATES = (
+    (FieldRole.TAKEN, "iptc:DateCreated", (2, 55), (2, 60)),
+    (FieldRole.DIGITISED, "iptc:DigitalCreationDate", (2, 62), (2, 63)),
+)
+_DATE_PARTS = frozenset(part for _, _, *parts in _DATES for part in parts)
+_DAY = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})", re.ASCII)
+_TIME = re.compile(r"(\d{2}):?(\d{2}):?(\d{2})([+-]\d{4})?", re.ASCII)
 _IPTC_RESOURCE = 0x0404
 
 
 def read_iptc(data: bytes) -> Iterator[MetadataField]:
-    """Yield the captions and keywords of IPTC records."""
+    """Yield the captions, keywords and dates of IPTC records."""
+    dates: dict[tuple[int, int], str] = {}
     encoding: str | None = None
     for dataset, value in _datasets(data):
         if dataset == _CHARACTER_SET:
@@ -48,6 +58,23 @@ def read_iptc(data: bytes) -> Iterator[MetadataField]:
             role, origin = _FIELDS[dataset]
             text = decode_unlabelled(value) if encoding is None else value.decode(encoding, "replace")
             yield MetadataField(role, text, origin)
+        elif dataset in _DATE_PARTS:
+            dates.setdefault(dataset, value[:_MAX_DATE_BYTES].decode("ascii", "replace"))
+    for role, origin, day, clock in _DATES:
+        if (date := _date_text(dates.get(day, ""), dates.get(clock, ""))) is not None:
+            yield MetadataField(role, date, origin)
+
+
+def _date_text(day: str, clock: str) -> str | None:
+    """Return a day such as 20230503, or 20230000, and a time such as 101112+0200 as one text."""
+    found = _DAY.fullmatch(day.strip())
+    if found is None:
+        return None
+    numbers = [number for number in found.groups() if number != "00"]
+    text = "-".join(numbers)
+    if len(numbers) == len(found.groups()) and (time := _TIME.fullmatch(clock.strip())):
+        text += f" {time[1]}:{time[2]}:{time[3]}{time[4] or ''}"
+    return text
 
 
 def iptc_of_photoshop(data: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Captions and keywords as values, and how one caption is chosen from the fields of a file.
+"""What a file says as a value: caption, keywords, date, camera and place; and how its fields are chosen.
 
 A title is put above a description that does not contain it. A comment counts only without a description.
 """
@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from enum import Enum, auto
+from dataclasses import dataclass, replace
 from typing import Any
 
 from smallsight.media.metadata.camera_text import is_camera_text
+from smallsight.media.metadata.cameras import MAX_CAMERA_CHARS, camera_name
+from smallsight.media.metadata.coordinates import Coordinates, choose_place, place_from_json
+from smallsight.media.metadata.fields import FieldRole, MetadataField
+from smallsight.media.metadata.taken import DateTaken, choose_date, date_from_json
 
 __all__ = [
     "MAX_WORDS_BYTES",
@@ -29,25 +32,8 @@ MAX_KEYWORDS = 300
 MAX_KEYWORD_CHARS = 200
 MAX_WORDS_BYTES = 1024 * 1024  # of both as JSON
 _MAX_ORIGIN_CHARS = 60
+_FAR_FUTURE_S = 1e11
 _HIDDEN = frozenset({"Cc", "Cs", "Zl", "Zp"})  # control, half of a pair, line and paragraph separator
-
-
-class FieldRole(Enum):
-    """What a metadata field is for."""
-
-    TITLE = auto()
-    DESCRIPTION = auto()
-    COMMENT = auto()  # also headlines and subjects
-    KEYWORD = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class MetadataField:
-    """One field of a file; ``origin`` names the field, such as ``xmp:dc:description``."""
-
-    role: FieldRole
-    text: str
-    origin: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,30 +46,41 @@ class Sourced:
 
 @dataclass(frozen=True, slots=True)
 class FileWords:
-    """The caption and the keywords of one picture or sidecar."""
+    """The caption and the keywords of one picture or sidecar, and when, with what and where it was taken."""
 
     caption: Sourced | None = None
     keywords: tuple[Sourced, ...] = ()
+    taken: DateTaken | None = None
+    camera: str | None = None
+    place: Coordinates | None = None
 
     def __bool__(self) -> bool:
-        """Return whether there is a caption or a keyword."""
-        return self.caption is not None or bool(self.keywords)
+        """Return whether there is anything."""
+        return self != _NOTHING
 
     def cut(self, max_chars: int) -> FileWords:
         """Return the words with a caption of at most ``max_chars``."""
         if self.caption is None or len(self.caption.text) <= max_chars:
             return self
-        return FileWords(Sourced(self.caption.text[:max_chars], self.caption.origin), self.keywords)
+        return replace(self, caption=Sourced(self.caption.text[:max_chars], self.caption.origin))
 
     def to_json(self) -> str:
         """Return the value as JSON, for ``words_from_json``."""
-        caption = None if self.caption is None else [self.caption.text, self.caption.origin]
-        keywords = [[one.text, one.origin] for one in self.keywords]
-        return json.dumps({"caption": caption, "keywords": keywords}, ensure_ascii=False)
+        values = {
+            "caption": None if self.caption is None else [self.caption.text, self.caption.origin],
+            "keywords": [[one.text, one.origin] for one in self.keywords],
+            "taken": None if self.taken is None else self.taken.to_json(),
+            "camera": self.camera,
+            "place": None if self.place is None else self.place.to_json(),
+        }
+        return json.dumps(values, ensure_ascii=False)
 
 
-def choose_words(fields: Iterable[MetadataField]) -> FileWords:
-    """Return the caption and the keywords of fields that come in order of precedence."""
+_NOTHING = FileWords()
+
+
+def choose_words(fields: Iterable[MetadataField], latest_s: float = _FAR_FUTURE_S) -> FileWords:
+    """Return what fields say that come in order of precedence; dates after ``latest_s`` are ignored."""
     by_role: dict[FieldRole, list[MetadataField]] = {role: [] for role in FieldRole}
     for field in fields:
         by_role[field.role].append(field)
@@ -91,7 +88,22 @@ def choose_words(fields: Iterable[MetadataField]) -> FileWords:
     for field in by_role[FieldRole.KEYWORD]:
         if (name := _clean_keyword(field.text)) is not None and len(keywords) < MAX_KEYWORDS:
             keywords.setdefault(name.casefold(), Sourced(name, field.origin))
-    return FileWords(_choose_caption(by_role), tuple(keywords.values()))
+    every = [field for some in by_role.values() for field in some]
+    return FileWords(
+        _choose_caption(by_role),
+        tuple(keywords.values()),
+        choose_date(every, latest_s),
+        _choose_camera(by_role),
+        choose_place(every),
+    )
+
+
+def _choose_camera(by_role: dict[FieldRole, list[MetadataField]]) -> str | None:
+    make, model = (
+        next((name for field in by_role[role] if (name := _clean_keyword(field.text)) is not None), "")
+        for role in (FieldRole.MAKE, FieldRole.MODEL)
+    )
+    return camera_name(make, model)
 
 
 def _choose_caption(by_role: dict[FieldRole, list[MetadataField]]) -> Sourced | None:
@@ -139,7 +151,21 @@ def words_from_json(data: bytes | bytearray | str) -> FileWords:
     )
     if len(keywords) > MAX_KEYWORDS:
         raise ValueError("too many keywords")
-    return FileWords(caption, tuple(_sourced(one, MAX_KEYWORD_CHARS, "") for one in keywords))
+    return FileWords(
+        caption,
+        tuple(_sourced(one, MAX_KEYWORD_CHARS, "") for one in keywords),
+        date_from_json(values.get("taken")),
+        _checked_camera(values.get("camera")),
+        place_from_json(values.get("place")),
+    )
+
+
+def _checked_camera(value: Any) -> str | None:  # noqa: ANN401 - parsed JSON
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > MAX_CAMERA_CHARS or _clean_keyword(value) != value:
+        raise ValueError("not a camera")
+    return value
 
 
 def _sourced(value: Any, max_chars: int, kept: str) -> Sourced:  # noqa: ANN401 - parsed JSON

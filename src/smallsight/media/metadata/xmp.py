@@ -1,4 +1,4 @@
-"""Reads captions and keywords from an XMP packet: in a picture, or a whole sidecar file.
+"""Reads captions, keywords, dates, cameras and places from an XMP packet: of a picture, or a sidecar file.
 
 Hostile XML: declarations of entities are refused, and depth, number and length of what is kept are bounded.
 """
@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
-from smallsight.media.metadata.words import FieldRole, MetadataField
+from smallsight.media.metadata.fields import FieldRole, MetadataField
 
 __all__ = ["MAX_XMP_BYTES", "read_xmp"]
 
@@ -28,6 +28,9 @@ _LIGHTROOM = "http://ns.adobe.com/lightroom/1.0/"
 _DIGIKAM = "http://www.digikam.org/ns/1.0/"
 _MICROSOFT = "http://ns.microsoft.com/photo/1.0"
 _PHOTOSHOP = "http://ns.adobe.com/photoshop/1.0/"
+_EXIF = "http://ns.adobe.com/exif/1.0/"
+_TIFF = "http://ns.adobe.com/tiff/1.0/"
+_XMP = "http://ns.adobe.com/xap/1.0/"
 _SMALLSIGHT = "https://github.com/smallsight/smallsight/xmp/1.0/"
 
 
@@ -50,6 +53,15 @@ _PROPERTIES = {
     f"{_DIGIKAM} TagsList": _Property("xmp:digiKam:TagsList", FieldRole.KEYWORD, "/"),
     f"{_MICROSOFT} LastKeywordXMP": _Property("xmp:MicrosoftPhoto:LastKeywordXMP", FieldRole.KEYWORD, "/"),
     f"{_MICROSOFT}/ LastKeywordXMP": _Property("xmp:MicrosoftPhoto:LastKeywordXMP", FieldRole.KEYWORD, "/"),
+    f"{_EXIF} DateTimeOriginal": _Property("xmp:exif:DateTimeOriginal", FieldRole.TAKEN),
+    f"{_PHOTOSHOP} DateCreated": _Property("xmp:photoshop:DateCreated", FieldRole.TAKEN),
+    f"{_XMP} CreateDate": _Property("xmp:xmp:CreateDate", FieldRole.DIGITISED),
+    f"{_EXIF} DateTimeDigitized": _Property("xmp:exif:DateTimeDigitized", FieldRole.DIGITISED),
+    f"{_EXIF} GPSTimeStamp": _Property("xmp:exif:GPSTimeStamp", FieldRole.GPS_TIME),
+    f"{_TIFF} Make": _Property("xmp:tiff:Make", FieldRole.MAKE),
+    f"{_TIFF} Model": _Property("xmp:tiff:Model", FieldRole.MODEL),
+    f"{_EXIF} GPSLatitude": _Property("xmp:exif:GPSLatitude", FieldRole.LATITUDE),
+    f"{_EXIF} GPSLongitude": _Property("xmp:exif:GPSLongitude", FieldRole.LONGITUDE),
 }
 # What ``smallsight export`` says about the words that it wrote.
 _OUR_HASH, _OUR_SOURCE = f"{_SMALLSIGHT} descriptionHash", f"{_SMALLSIGHT} descriptionSource"
@@ -63,7 +75,7 @@ class _RefusedError(Exception):
 
 
 def read_xmp(data: bytes) -> list[MetadataField]:
-    """Return the captions and keywords of an XMP packet; of a damaged one those before the damage.
+    """Return the fields of an XMP packet; of a damaged one those before the damage.
 
     A keyword with levels gives one keyword per level, the deepest first.
     """

@@ -92,3 +92,25 @@ def test_log_softmax_sums_to_one():
 def test_options_out_of_range_are_refused(wrong):
     with pytest.raises(ArgumentError):
         BeamOptions(**{"start_token_id": 2, "end_token_ids": frozenset([2]), "max_length": 9, **wrong})
+
+
+@pytest.mark.parametrize("forced_first", [None, 0])
+@pytest.mark.parametrize("num_beams", [1, 3])
+def test_an_answer_that_is_never_empty_does_not_end_at_once(num_beams: int, forced_first: int | None):
+    def tokens(*, is_never_empty: bool) -> tuple[int, ...]:
+        options = BeamOptions(
+            START,
+            frozenset([END]),
+            8,
+            num_beams,
+            forced_first_token_id=forced_first,
+            is_never_empty=is_never_empty,
+        )
+        search = BeamSearch(options)
+        while not search.is_done:
+            search.advance(np.tile(np.float32([0, 0, 9, 0, 5]), (num_beams, 1)))
+        return search.tokens
+
+    first = () if forced_first is None else (forced_first,)
+    assert tokens(is_never_empty=False) == (*first, END)
+    assert tokens(is_never_empty=True) == (*first, 4, END)

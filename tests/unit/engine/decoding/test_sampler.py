@@ -149,3 +149,10 @@ def test_biases_are_added_to_the_logits_of_single_tokens():
 def test_penalties_and_biases_out_of_bounds(options):
     with pytest.raises(ArgumentError):
         SamplingOptions(**options)
+
+
+def test_a_barred_token_is_not_chosen_and_the_logits_stay_as_they_are():
+    logits = np.array([0.0, 9.0, 3.0], np.float32)
+    assert Sampler(SamplingOptions(), []).choose(logits, {1, 700}).token_id == 2
+    assert Sampler(SamplingOptions(temperature=1.0, seed=1), []).choose(logits, {1, 2}).token_id == 0
+    assert logits[1] == 9

@@ -54,7 +54,7 @@ def test_old_verdicts_are_forgotten(usual: SchemaTrial):
 def test_the_librarys_own_options_are_left_out():
     given = '{"x-guidance": {"lenient": true, "whitespace_flexible": true}, "not": {}}'
     assert json.loads(plain_schema(given)) == {"not": {}}
-    named_so = '{"properties": {"x-guidance": {"type": "string"}}}'
+    named_so = '{"properties": {"x-guidance": {"type": "string"}}, "additionalProperties": true}'
     assert plain_schema(named_so) == named_so
 
 

@@ -40,6 +40,8 @@ def test_nothing_from_the_first_stop_string_on_is_shown(text, stops):
     begin = min((begin for end, begin in ends if end == first_end), default=None)
     assert "".join(pieces) == (text if begin is None else text[:begin])
     assert stream.is_stopped is (begin is not None)
+    assert (stream.stop_string is None) is (begin is None)
+    assert stream.stop_string is None or text[begin:].startswith(stream.stop_string)
 
 
 def test_a_possible_stop_string_is_held_back_and_let_go():

@@ -13,6 +13,8 @@ from PIL import Image
 
 import smallsight
 from clocks import wait_until
+from invariants import own_answers_are_likeliest
+from smallsight.engine.decoding.beam_search import BeamOptions, BeamSearch
 from smallsight.errors import ArgumentError, ModelClosedError, PictureError, PromptTooLongError
 from smallsight.families.florence2.generation_defaults import read_generation_defaults
 from smallsight.families.florence2.post_process import in_words
@@ -63,6 +65,25 @@ def test_pictures_described_together_are_described_as_alone(model):
     assert len({one.token_ids for one in alone}) > 1
     assert all(one.token_ids[0] == 0 for one in alone)  # the checkpoint's forced first token
     assert all(one.usage.image_tokens == 10 and one.data is None for one in alone)
+
+
+def test_own_answers_are_the_likeliest_by_their_scores(model):
+    """Except for what generation forces and bans, which is no part of the scores."""
+    forced = {"forced_first_token_id": 0, "forced_last_token_id": 2}
+    options = BeamOptions(2, frozenset([2]), 1 + 16, no_repeat_ngram=3, **forced)
+
+    def chosen(scores):
+        search = BeamSearch(options)
+        for row_V in scores.log_distributions:
+            search.advance(row_V[None])
+        return search.tokens
+
+    own_answers_are_likeliest(model, PICTURES[:4], chosen, max_tokens=16, num_beams=1)
+
+
+def test_tokens_are_counted_without_an_answer(exact):
+    used = exact.ask(PICTURES[0], "<OCR>", max_tokens=3).usage.prompt_tokens
+    assert exact.count_tokens(PICTURES[0], "<OCR>") == used
 
 
 def test_a_task_about_places_gives_data(model):

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import smallsight
-from invariants import every_tensor_is_used, tokens_are_equal
+from invariants import every_tensor_is_used, own_answers_are_likeliest, tokens_are_equal
 from smallsight.catalog.checkpoint import find_weight_files
 from smallsight.engine.decoding.runner import StepOutput
 from smallsight.engine.engine import EngineOptions
@@ -96,6 +96,10 @@ def engine(engines):
 @pytest.fixture
 def exact(engine):
     return model_of(engine)
+
+
+def test_own_answers_are_the_likeliest_by_their_scores(model):
+    own_answers_are_likeliest(model, PICTURES[:4], max_tokens=TOKENS, ignore_stop=True)
 
 
 def test_an_answer_does_not_depend_on_its_company(model):
@@ -240,8 +244,8 @@ def test_linear_layers_are_really_integers(folder, precision, bits):
     assert len(layers) == 4 * (config.vision.layers + config.text.layers)
     for name, matrix in layers.items():
         assert isinstance(matrix, GroupedMatrix), name
-        assert matrix.bits == bits[name.startswith("text")], name
-    assert stored["head.weight"].bits == 8
+        assert matrix.code.bits == bits[name.startswith("text")], name
+    assert stored["head.weight"].code.bits == 8
     widths = {stored[f"vision.layers.0.ffn_{way}.weight"].shape for way in ("up", "down")}
     assert widths == {(128, 48), (48, 128)}  # 72 widened to whole groups
     assert isinstance(stored["region.size_decoder_up.weight"], BF16Matrix)
@@ -341,6 +345,11 @@ def test_one_that_cannot_be_read_does_not_end_the_others(exact, tmp_path):
     assert isinstance(second, PictureError)
     assert first.token_ids
     assert third.token_ids
+
+
+def test_tokens_are_counted_without_an_answer(exact):
+    used = exact.ask(picture(1), "Where is it?", max_tokens=1).usage.prompt_tokens
+    assert exact.count_tokens(picture(1), "Where is it?") == used
 
 
 def test_an_answer_ends_where_the_context_does(exact):

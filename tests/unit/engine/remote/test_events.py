@@ -80,3 +80,32 @@ def test_what_an_error_says():
     assert error_text({"error": "plain."}) == "plain"
     for nothing in (None, [], {}, {"error": {"message": 3}}):
         assert error_text(nothing) == "no reason given"
+
+
+def test_calls_of_tools_arrive_in_parts_or_whole():
+    def part(index: int, **function: str) -> dict[str, object]:
+        given = {"index": index, "function": function, "id": f"id{index}" if "name" in function else None}
+        return {"choices": [{"delta": {"tool_calls": [given]}}]}
+
+    end = {"choices": [{"delta": {}, "finish_reason": "tool_calls"}]}
+    metadata = AnswerMetadata()
+    parts = [
+        part(0, name="a", arguments=""),
+        part(0, arguments='{"x"'),
+        part(1, name="b"),
+        part(0, arguments=":1}"),
+    ]
+    assert list(texts_of_events([event_bytes(*parts, end)], metadata)) == []
+    assert [(one.id, one.name, one.arguments) for one in metadata.called()] == [
+        ("id0", "a", '{"x":1}'),
+        ("id1", "b", "{}"),
+    ]
+    whole = AnswerMetadata()
+    message = {"content": None, "tool_calls": [{"function": {"name": "a", "arguments": "{}"}}]}
+    assert list(text_of_object(json.dumps({"choices": [{"message": message}]}).encode(), whole)) == []
+    (call,) = whole.called()
+    assert call.name == "a"
+    assert call.id.startswith("call_")
+    many = [part(index, name="a") for index in range(200)]
+    with pytest.raises(RemoteModelError, match="too many"):
+        list(texts_of_events([event_bytes(*many)], AnswerMetadata()))

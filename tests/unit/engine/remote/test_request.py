@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 from smallsight.engine.remote.request import data_url, remote_body
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import ArgumentError
-from smallsight.families.messages import Detail, Message, PicturePart, TextPart
+from smallsight.families.messages import Detail, Message, PicturePart, TextPart, ToolCall
 
 
 def picture(width: int = 30, height: int = 20) -> Image.Image:
@@ -70,3 +71,20 @@ def test_options_are_passed_on():
 def test_what_stays_here_is_refused(options: dict[str, int]):
     with pytest.raises(ArgumentError, match="another server"):
         remote_body([Message("user", (TextPart("a"),))], Detail.AUTO, SamplingOptions(**options), "m")
+
+
+def test_tools_calls_and_results_are_passed_on():
+    tools = {"tools": [{"type": "function", "function": {"name": "now"}}], "tool_choice": "required"}
+    messages = [
+        Message("assistant", (), (ToolCall("c", "now", "{}"),)),
+        Message("tool", (TextPart("noon"),), call_id="c", name="now"),
+    ]
+    options = SamplingOptions(max_tokens=None, tools=json.dumps(tools), json_schema="{}")
+    body = remote_body(messages, Detail.AUTO, options, "m")
+    call = {"id": "c", "type": "function", "function": {"name": "now", "arguments": "{}"}}
+    assert body["messages"] == [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "content": "noon", "tool_call_id": "c"},
+    ]
+    assert (body["tools"], body["tool_choice"]) == (tools["tools"], "required")
+    assert not {"response_format", "max_tokens"} & body.keys()

@@ -58,6 +58,12 @@ def test_control_tokens_that_a_person_writes_are_characters(processor):
     assert processor.tokenizer.encode(END).ids == [end]
 
 
+def test_an_answer_begins_with_a_space_and_its_controls_stay_text(processor):
+    token_ids = processor.encode_answer("A cat<|endoftext|>")
+    assert processor.decode(token_ids) == " A cat<|endoftext|>"
+    assert not processor.stop_token_ids & set(token_ids)
+
+
 def test_runs_of_spaces_are_the_tokens_that_they_are(processor):
     spaces = processor.tokenizer.token_to_id("   ")
     assert spaces in asked(processor, "a   b")

@@ -73,6 +73,21 @@ def test_a_template_that_does_not_compile_is_one_sentence(tmp_path, template):
         rendered(tmp_path, template)
 
 
+@pytest.mark.parametrize(
+    ("template", "opening"),
+    [
+        ("{% for m in messages %}{{ m.role }}: {{ m.content[0].text }}\n{% endfor %}assistant:", " "),
+        ("{% for m in messages %}{{ m.role }}\n{{ m.content[0].text }}\n{% endfor %}{{ 'assistant\n' }}", ""),
+        ("{% for m in messages %}<{{ m.content[0].text }}>{% endfor %}", ""),  # a mark is no white space
+        ("{% if messages | length > 1 %}{{ raise_exception('one') }}{% endif %}", ""),
+        ("{{ messages | length }}", ""),
+    ],
+)
+def test_an_answer_opens_with_the_space_that_the_template_writes(tmp_path, template, opening):
+    (tmp_path / "chat_template.jinja").write_text(template, encoding="utf-8")
+    assert ChatTemplate.load(tmp_path).answer_opening == opening
+
+
 def test_the_default_of_several_templates_is_taken(tmp_path):
     several = [{"name": "tool_use", "template": "tools"}, {"name": "default", "template": "default"}]
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": several}))

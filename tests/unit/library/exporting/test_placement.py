@@ -13,8 +13,8 @@ from smallsight.library.exporting.reading import read_some
 from smallsight.library.exporting.record import ExportedFile
 from smallsight.library.schema import content, folder, picture
 from smallsight.library.search.searcher import Mode, Searcher
+from smallsight.library.search.sqlite.facets import refresh_index
 from smallsight.library.search.sqlite.index import SqliteTextIndex
-from smallsight.library.search.sqlite.search_text import refresh_search_text
 from smallsight.settings import Settings
 
 ROOT = Path("/p")
@@ -42,7 +42,7 @@ def add(database: Database, names: Sequence[str]) -> None:
                     folder_id=1, path=name, size_bytes=1, mtime_ns=0, content_id=number, seen_at_s=time.time()
                 )
             )
-        refresh_search_text(connection, range(1, len(names) + 1))
+        refresh_index(connection, range(1, len(names) + 1))
 
 
 @pytest.mark.parametrize(

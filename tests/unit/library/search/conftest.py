@@ -15,8 +15,8 @@ from smallsight.library.database import Database
 from smallsight.library.embedding import store_vectors
 from smallsight.library.schema import content, content_tag, folder, picture, tag
 from smallsight.library.search.searcher import Searcher
+from smallsight.library.search.sqlite.facets import refresh_index
 from smallsight.library.search.sqlite.index import SqliteTextIndex
-from smallsight.library.search.sqlite.search_text import refresh_search_text
 from smallsight.library.search.tokens import normalise, search_form
 from smallsight.settings import Settings
 
@@ -95,7 +95,7 @@ class SmallLibrary:
                     seen_at_s=0.0,
                 )
             ).inserted_primary_key[0]
-            refresh_search_text(connection, [content_id])
+            refresh_index(connection, [content_id])
         return picture_id
 
     def vanish(self, content_id: int, *, refresh: bool = True) -> None:
@@ -105,7 +105,7 @@ class SmallLibrary:
                 picture.update().where(picture.c.content_id == content_id).values(vanished_at_s=1.0)
             )
             if refresh:
-                refresh_search_text(connection, [content_id])
+                refresh_index(connection, [content_id])
 
     def _tag(self, connection, content_id: int, name: str) -> None:
         folded = normalise(name)

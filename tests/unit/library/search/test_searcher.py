@@ -247,3 +247,21 @@ def test_among_very_many_the_tagged_and_named_come_first(small, words_only, monk
     assert result.hits[0].content_id == tagged
     assert [hit.content_id for hit in result.hits[1:]] == ids[:3:-1]
     assert result.total == 9
+
+
+def test_the_pages_of_one_search_are_ranked_once_until_the_library_changes(small, database, settings):
+    asked = []
+
+    def embed(texts: Sequence[str]) -> np.ndarray:
+        asked.append(texts)
+        return np.zeros((1, 8), np.float32)
+
+    searcher = Searcher(SqliteTextIndex(database, "any"), settings, embed)
+    first, second = small.add(ocr="red kite one"), small.add(ocr="red kite two")
+    pages = [searcher.search("red kite", limit=1, offset=offset) for offset in (0, 1)]
+    assert [page.hits[0].content_id for page in pages] == [second, first]
+    assert len(asked) == 1
+    third = small.add(ocr="red kite six")
+    again = searcher.search("red kite", limit=1)
+    assert (again.hits[0].content_id, again.total) == (third, 3)
+    assert len(asked) == 2

@@ -6,13 +6,15 @@ import json
 
 import pytest
 
+from smallsight.media.metadata.fields import FieldRole
 from smallsight.media.metadata.takeout import read_takeout
 
 TIME = {"timestamp": "1600000000"}
 
 
 def texts(values: object) -> list[str]:
-    return [field.text for field in read_takeout(json.dumps(values).encode())]
+    roles = (FieldRole.DESCRIPTION, FieldRole.KEYWORD)
+    return [field.text for field in read_takeout(json.dumps(values).encode()) if field.role in roles]
 
 
 def test_the_description_and_the_people_are_read():

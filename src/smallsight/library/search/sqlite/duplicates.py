@@ -47,7 +47,7 @@ def near_duplicates(database: Database, max_bits: int) -> list[tuple[int, ...]]:
         rows = cursor.execute("SELECT content_id FROM search_text")
         present = np.fromiter((row[0] for row in rows), dtype=np.int64)
         groups = near_groups(selected(everything, np.isin(everything.content_ids_N, present)), max_bits)
-        texts = _certain_texts(cursor, [content_id for group in groups for content_id in group])
+        texts = certain_texts(cursor, [content_id for group in groups for content_id in group])
     return [part for group in groups for part in _parted_by_text(group, texts) if len(part) > 1]
 
 
@@ -67,7 +67,7 @@ def _parted_by_text(group: Sequence[int], texts: dict[int, str]) -> list[tuple[i
     return sorted(tuple(sorted(part)) for part in parts)
 
 
-def _certain_texts(cursor: sqlite3.Cursor, content_ids: Sequence[int]) -> dict[int, str]:
+def certain_texts(cursor: sqlite3.Cursor, content_ids: Sequence[int]) -> dict[int, str]:
     """Return what a person wrote to be the text, or the lines read with little doubt."""
     if not content_ids:
         return {}

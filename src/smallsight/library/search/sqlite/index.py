@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,51 +12,90 @@ from smallsight.library.database import Database
 from smallsight.library.search.query import Query
 from smallsight.library.search.sqlite import matching, vocabulary
 from smallsight.library.search.sqlite.shown import chunk_texts, read_shown
-from smallsight.library.search.text_index import Condition, Neighbour, ShownContent
+from smallsight.library.search.text_index import Condition, Neighbour, ShownContent, Sort
 from smallsight.library.search.word_list import NO_WORDS, WordList
 
 if TYPE_CHECKING:
     import numpy as np
 
     from smallsight.library.search.similar import Hashes
-    from smallsight.library.search.sqlite.vectors import VectorIndex
+    from smallsight.library.search.sqlite.vectors import CompileProduct, VectorIndex
+
+
+class _KeptHashes:
+    """The hashes of all contents, kept while the library does not change; thread-safe."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._kept: tuple[int, Hashes] | None = None
+
+    def get(self, cursor: sqlite3.Cursor, version: int) -> Hashes:
+        from smallsight.library.search.sqlite.duplicates import read_hashes  # noqa: PLC0415 - imports numpy
+
+        with self._turn:
+            if self._kept is None or self._kept[0] != version:
+                self._kept = version, read_hashes(cursor)
+            return self._kept[1]
 
 
 class SqliteTextIndex:
     """Words by FTS5, vectors in memory; without an ``embedder_key`` there are no vectors.
 
-    ``words`` are those that a search does not take for misspellings.
+    ``words`` are those that a search does not take for misspellings; ``compile_product`` is for many
+    searches.
     """
 
     def __init__(
-        self, database: Database, embedder_key: str | None = None, words: WordList = NO_WORDS
+        self,
+        database: Database,
+        embedder_key: str | None = None,
+        words: WordList = NO_WORDS,
+        compile_product: CompileProduct | None = None,
     ) -> None:
         self._words = words
         self._database = database
+        self._hashes = _KeptHashes()
         self._vectors: VectorIndex | None = None
         if embedder_key is not None:
             from smallsight.library.search.sqlite.vectors import VectorIndex  # noqa: PLC0415 - imports numpy
 
-            self._vectors = VectorIndex(database, embedder_key)
+            self._vectors = VectorIndex(database, embedder_key, compile_product)
 
     @contextmanager
     def reading(self) -> Iterator[SqliteView]:
         """Yield a view within one read-only transaction."""
+        version = self._database.version()  # before the transaction, so that it is never too new
         with self._database.cursor() as cursor:
-            yield SqliteView(cursor, self._vectors, self._words)
+            yield SqliteView(cursor, self._vectors, self._words, self._hashes, version)
 
 
 class SqliteView:
     """A view through one cursor; valid as long as its transaction lasts."""
 
-    def __init__(self, cursor: sqlite3.Cursor, vectors: VectorIndex | None, words: WordList) -> None:
+    def __init__(
+        self,
+        cursor: sqlite3.Cursor,
+        vectors: VectorIndex | None,
+        words: WordList,
+        hashes: _KeptHashes,
+        version: int,
+    ) -> None:
         self._words = words
+        self._kept_hashes, self.version = hashes, version
         self._cursor = cursor
         self._vectors = vectors
 
     def newest(self, condition: Condition, limit: int, offset: int = 0) -> list[int]:
-        """Return ids, newest first."""
+        """Return ids, the highest first."""
         return matching.newest_ids(self._cursor, condition, limit, offset)
+
+    def listed(self, condition: Condition, sort: Sort, limit: int, offset: int = 0) -> list[int]:
+        """Return ids by a facet."""
+        return matching.listed_ids(self._cursor, condition, sort, limit, offset)
+
+    def sorted_among(self, content_ids: Sequence[int], sort: Sort) -> list[int]:
+        """Return these ids by a facet."""
+        return matching.sorted_among(self._cursor, content_ids, sort)
 
     def count(self, condition: Condition, limit: int) -> int:
         """Count contents up to the limit."""
@@ -110,15 +150,21 @@ class SqliteView:
             self._cursor, query_D, limit, min_similarity=min_similarity, among=ids_K
         )
 
+    def neighbours_of_each(
+        self, queries: Sequence[np.ndarray], limit: int, *, min_similarity: float
+    ) -> list[list[Neighbour]]:
+        """Return the neighbours of each query; none without vectors."""
+        if self._vectors is None:
+            return [[] for _ in queries]
+        return self._vectors.neighbours_of_each(self._cursor, queries, limit, min_similarity=min_similarity)
+
     def vectors_of(self, content_id: int) -> list[np.ndarray]:
         """Return float32 [D] for each chunk; none without vectors."""
         return [] if self._vectors is None else self._vectors.vectors_of(self._cursor, content_id)
 
     def hashes(self) -> Hashes:
-        """Read all hashes."""
-        from smallsight.library.search.sqlite.duplicates import read_hashes  # noqa: PLC0415 - imports numpy
-
-        return read_hashes(self._cursor)
+        """Read all hashes, unless they are known since the last change of the library."""
+        return self._kept_hashes.get(self._cursor, self.version)
 
     def shown(self, content_ids: Sequence[int]) -> dict[int, ShownContent]:
         """Read contents with their files and tags."""

@@ -13,12 +13,21 @@ from typing import TYPE_CHECKING
 
 from smallsight.library.search.index_terms import BOUNDARY, EVERY, folder_phrase, tag_mark
 from smallsight.library.search.query import Query
-from smallsight.library.search.text_index import Condition, WordForm
+from smallsight.library.search.sqlite.facet_filters import Parameter, facet_condition
+from smallsight.library.search.text_index import Condition, Sort, WordForm
 
 if TYPE_CHECKING:
     import numpy as np
 
 COLUMNS = ("name", "folder", "tags", "description", "ocr")
+_EVERYTHING = Condition()
+_ORDERS = {
+    Sort.NEWEST: "date_wall_s DESC, content_id DESC",
+    Sort.OLDEST: "date_wall_s, content_id",
+    Sort.NAME: "name_key, content_id",
+    Sort.SIZE: "size_bytes DESC, content_id DESC",
+    Sort.ADDED: "added_at_s DESC, content_id DESC",
+}
 
 
 def expression_of(condition: Condition) -> str:
@@ -53,19 +62,49 @@ def _filter_texts(query: Query) -> tuple[list[str], list[str]]:
 
 
 def newest_ids(cursor: sqlite3.Cursor, condition: Condition, limit: int, offset: int = 0) -> list[int]:
-    """Return the ids of contents that match, newest first."""
+    """Return the ids of contents that match, the last indexed first."""
+    matching, parameters = _matching(condition)
+    # Each row that is fetched lets other threads have the interpreter, so a thousand ids are one row.
+    statement = f"SELECT json_group_array(rowid) FROM ({matching} ORDER BY rowid DESC LIMIT ? OFFSET ?)"  # noqa: S608
+    found: str = cursor.execute(statement, (*parameters, limit, offset)).fetchone()[0]
+    return sorted(json.loads(found), reverse=True)
+
+
+def listed_ids(
+    cursor: sqlite3.Cursor, condition: Condition, sort: Sort, limit: int, offset: int = 0
+) -> list[int]:
+    """Return the ids of contents that match, sorted by something other than relevance."""
+    kept, parameters = facets_where(condition)
     rows = cursor.execute(
-        "SELECT rowid FROM search_index WHERE search_index MATCH ? ORDER BY rowid DESC LIMIT ? OFFSET ?",
-        (expression_of(condition), limit, offset),
+        f"SELECT content_id FROM facet WHERE {kept} ORDER BY {_ORDERS[sort]} LIMIT ? OFFSET ?",  # noqa: S608
+        (*parameters, limit, offset),
     )
     return [row[0] for row in rows]
 
 
+def sorted_among(cursor: sqlite3.Cursor, content_ids: Sequence[int], sort: Sort) -> list[int]:
+    """Return these contents, without those that have no file, sorted by something other than relevance."""
+    rows = cursor.execute(
+        f"""SELECT content_id FROM facet WHERE content_id IN (SELECT value FROM json_each(?))
+            ORDER BY {_ORDERS[sort]}""",  # noqa: S608 - constants
+        (json.dumps(content_ids),),
+    )
+    return [row[0] for row in rows]
+
+
+def facets_where(condition: Condition) -> tuple[str, list[Parameter]]:
+    """Return a condition on rows of ``facet`` that selects the contents that match, and its parameters."""
+    kept, parameters = facet_condition(condition.query.facets)
+    if not condition.groups and not any(_filter_texts(condition.query)):
+        return kept, parameters
+    held = "content_id IN (SELECT rowid FROM search_index WHERE search_index MATCH ?)"
+    return f"{kept} AND {held}", [*parameters, expression_of(condition)]
+
+
 def all_ids(cursor: sqlite3.Cursor, condition: Condition) -> np.ndarray:
     """Return int64 [N]: the ids of all contents that match, ascending."""
-    rows = cursor.execute(
-        "SELECT rowid FROM search_index WHERE search_index MATCH ?", (expression_of(condition),)
-    )
+    matching, parameters = _matching(condition)
+    rows = cursor.execute(f"{matching} ORDER BY rowid", parameters)
     import numpy as np  # noqa: PLC0415 - a search by words does not need it
 
     return np.fromiter((row[0] for row in rows), dtype=np.int64)
@@ -73,9 +112,27 @@ def all_ids(cursor: sqlite3.Cursor, condition: Condition) -> np.ndarray:
 
 def count(cursor: sqlite3.Cursor, condition: Condition, limit: int) -> int:
     """Return how many contents match, or limit if there are more."""
-    statement = "SELECT count(*) FROM (SELECT 1 FROM search_index WHERE search_index MATCH ? LIMIT ?)"
-    number: int = cursor.execute(statement, (expression_of(condition), limit)).fetchone()[0]
+    if condition == _EVERYTHING:
+        total: int = cursor.execute("SELECT coalesce(sum(num_contents), 0) FROM month_count").fetchone()[0]
+        return min(total, limit)
+    matching, parameters = _matching(condition)
+    statement = f"SELECT count(*) FROM ({matching} LIMIT ?)"  # noqa: S608 - values are parameters
+    number: int = cursor.execute(statement, (*parameters, limit)).fetchone()[0]
     return number
+
+
+def _matching(condition: Condition) -> tuple[str, list[Parameter]]:
+    """Return a statement that selects the rowids of contents that match, and its parameters."""
+    facets = condition.query.facets
+    kept, values = facet_condition(facets)
+    if not condition.groups and not any(_filter_texts(condition.query)):
+        return f"SELECT content_id AS rowid FROM facet WHERE {kept}", values  # noqa: S608 - constants
+    statement = "SELECT rowid FROM search_index WHERE search_index MATCH ?"
+    parameters: list[Parameter] = [expression_of(condition)]
+    if facets:  # without the plus, SQLite would search the index once for each row of the facets
+        statement += f" AND +rowid IN (SELECT content_id FROM facet WHERE {kept})"  # noqa: S608 - constants
+        parameters += values
+    return statement, parameters
 
 
 def indexed_among(cursor: sqlite3.Cursor, content_ids: Sequence[int]) -> set[int]:
@@ -91,9 +148,11 @@ def indexed_among(cursor: sqlite3.Cursor, content_ids: Sequence[int]) -> set[int
 
 def passing_among(cursor: sqlite3.Cursor, content_ids: Sequence[int], query: Query) -> set[int]:
     """Return the contents among these that have a file and pass the filters and minus words of the query."""
-    if not query.is_filtered:
-        return indexed_among(cursor, content_ids)
+    if query.facets:
+        content_ids = _facets_among(cursor, content_ids, query)
     needed, banned = _filter_texts(query)
+    if not needed and not banned:
+        return indexed_among(cursor, content_ids)
     rows = cursor.execute(
         f"""SELECT content_id, filters, {", ".join(COLUMNS)} FROM search_text
             WHERE content_id IN (SELECT value FROM json_each(?))""",  # noqa: S608 - constants
@@ -105,6 +164,16 @@ def passing_among(cursor: sqlite3.Cursor, content_ids: Sequence[int], query: Que
         if all(f" {text} " in whole for text in needed) and not any(f" {text} " in whole for text in banned):
             passing.add(content_id)
     return passing
+
+
+def _facets_among(cursor: sqlite3.Cursor, content_ids: Sequence[int], query: Query) -> list[int]:
+    kept, parameters = facet_condition(query.facets)
+    rows = cursor.execute(
+        f"""SELECT content_id FROM facet
+            WHERE content_id IN (SELECT value FROM json_each(?)) AND {kept}""",  # noqa: S608 - constants
+        (json.dumps(content_ids), *parameters),
+    )
+    return [row[0] for row in rows]
 
 
 def newest_id(cursor: sqlite3.Cursor) -> int:
@@ -120,9 +189,9 @@ def has_descriptions(cursor: sqlite3.Cursor) -> bool:
 
 def indexed_texts(cursor: sqlite3.Cursor, content_ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
     """Return the normalised texts of these contents, in the order of ``COLUMNS``."""
-    rows = cursor.execute(
-        f"""SELECT content_id, {", ".join(COLUMNS)} FROM search_text
+    found: str = cursor.execute(
+        f"""SELECT json_group_array(json_array(content_id, {", ".join(COLUMNS)})) FROM search_text
             WHERE content_id IN (SELECT value FROM json_each(?))""",  # noqa: S608 - constants
         (json.dumps(content_ids),),
-    )
-    return {row[0]: row[1:] for row in rows}
+    ).fetchone()[0]
+    return {content_id: tuple(texts) for content_id, *texts in json.loads(found)}

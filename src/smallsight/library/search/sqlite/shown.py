@@ -19,12 +19,13 @@ def read_shown(cursor: sqlite3.Cursor, content_ids: Sequence[int]) -> dict[int, 
     files = _present_files(cursor, selection)
     tags = _tags(cursor, selection)
     rows = cursor.execute(
-        """SELECT id, sha256, width_px, height_px, ocr_text, description FROM content
-           WHERE id IN (SELECT value FROM json_each(?))""",
+        """SELECT id, sha256, width_px, height_px, ocr_text, description, date_wall_s, taken_offset_min,
+               taken_origin, content.camera, kind, num_frames, format, content.size_bytes, colours
+           FROM content JOIN facet ON content_id = id WHERE id IN (SELECT value FROM json_each(?))""",
         selection,
     )
     shown = {}
-    for content_id, sha256, width_px, height_px, ocr_text, description in rows:
+    for content_id, sha256, width_px, height_px, ocr_text, description, *facets in rows:
         if content_id in files:
             shown[content_id] = ShownContent(
                 sha256,
@@ -34,6 +35,7 @@ def read_shown(cursor: sqlite3.Cursor, content_ids: Sequence[int]) -> dict[int, 
                 description,
                 tuple(files[content_id]),
                 tuple(tags[content_id]),
+                *facets,
             )
     return shown
 

@@ -1,38 +1,29 @@
 """A memory-mapped copy of chunk vectors beside the database, so that a new process need not read them all.
 
 Safe to delete. A file that is incomplete or from another version or library is ignored and replaced.
-Layout: a page with a JSON header, float32 vectors, int64 chunk ids, int64 content ids.
+Layout: a page with a JSON header, int8 codes, float32 scales, int64 chunk ids, int64 content ids.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import mmap
 import os
 import zlib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from smallsight.library.search.sqlite.vector_block import VectorBlock, joined
 from smallsight.machine.private_files import create_private_file
 
 _HEADER_BYTES = 4096
-_FORMAT = "smallsight-vectors-1"
+_FORMAT = "smallsight-vectors-2"
+_TAIL_BYTES = 4 + 8 + 8  # of each vector, after the codes
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class VectorBlock:
-    """Vectors of chunks, by ascending chunk id: [N, D] float32, and int64 [N] each for the ids."""
-
-    vectors_ND: np.ndarray
-    chunk_ids_N: np.ndarray
-    content_ids_N: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.chunk_ids_N)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +46,7 @@ class _Header:
     num_dimensions: int
     last_chunk_id: int
     num_deleted: int
-    ids_crc32: int
+    tail_crc32: int
 
 
 def read_vector_file(path: Path, embedder_key: str) -> tuple[VectorBlock, Stamp] | None:
@@ -66,39 +57,50 @@ def read_vector_file(path: Path, embedder_key: str) -> tuple[VectorBlock, Stamp]
             if (header.format, header.embedder_key) != (_FORMAT, embedder_key):
                 return None
             num_vectors, num_dimensions = header.num_vectors, header.num_dimensions
-            ids_offset = _HEADER_BYTES + 4 * num_vectors * num_dimensions
-            if num_vectors < 1 or os.fstat(file.fileno()).st_size != ids_offset + 16 * num_vectors:
+            tail_offset = _HEADER_BYTES + num_vectors * num_dimensions
+            num_bytes = tail_offset + _TAIL_BYTES * num_vectors
+            if num_vectors < 1 or os.fstat(file.fileno()).st_size != num_bytes:
                 return None
-            file.seek(ids_offset)
-            ids = file.read()
-        if zlib.crc32(ids) != header.ids_crc32:
+            file.seek(tail_offset)
+            tail = file.read()
+            # Copy on write, because the runtime requires writable memory; nothing writes to it.
+            mapped = mmap.mmap(file.fileno(), tail_offset, access=mmap.ACCESS_COPY)
+        if zlib.crc32(tail) != header.tail_crc32:
             return None
-        ids_2N = np.frombuffer(ids, dtype="<i8").reshape(2, num_vectors)
-        vectors_ND = np.memmap(path, "<f4", "r", _HEADER_BYTES, (num_vectors, num_dimensions))
+        scales_N = np.frombuffer(tail, "<f4", num_vectors)
+        codes_ND = np.frombuffer(mapped, np.int8, num_vectors * num_dimensions, _HEADER_BYTES)
+        ids_2N = np.frombuffer(tail[4 * num_vectors :], "<i8").reshape(2, num_vectors)
     except (OSError, ValueError, TypeError):
         return None
     stamp = Stamp(header.last_chunk_id, header.num_deleted)
-    return VectorBlock(vectors_ND.view(np.ndarray), ids_2N[0], ids_2N[1]), stamp
+    codes_ND = codes_ND.reshape(num_vectors, num_dimensions)
+    return VectorBlock(codes_ND, scales_N, ids_2N[0], ids_2N[1], mapped), stamp
 
 
 def write_vector_file(path: Path, embedder_key: str, stamp: Stamp, blocks: Iterable[VectorBlock]) -> bool:
     """Replace the file, block by block; return whether that succeeded."""
     draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
-    chunk_ids: list[np.ndarray] = []
-    content_ids: list[np.ndarray] = []
+    written: list[VectorBlock] = []  # without their codes
     num_dimensions = 0
     try:
         create_private_file(draft)
         with draft.open("wb") as file:
             file.write(bytes(_HEADER_BYTES))
             for block in blocks:
-                num_dimensions = block.vectors_ND.shape[1]
-                file.write(np.ascontiguousarray(block.vectors_ND, dtype="<f4").data)
-                chunk_ids.append(block.chunk_ids_N)
-                content_ids.append(block.content_ids_N)
-            ids = np.concatenate([*chunk_ids, *content_ids]).astype("<i8").tobytes()
-            file.write(ids)
-            num_vectors = len(ids) // 16
+                num_dimensions = block.codes_ND.shape[1]
+                file.write(np.ascontiguousarray(block.codes_ND).data)
+                written.append(replace(block, codes_ND=block.codes_ND[:, :0].copy(), mapped=None))
+            rows = joined(written)
+            num_vectors = len(rows)
+            tail = b"".join(
+                np.asarray(column_N, kind).tobytes()
+                for column_N, kind in (
+                    (rows.scales_N, "<f4"),
+                    (rows.chunk_ids_N, "<i8"),
+                    (rows.content_ids_N, "<i8"),
+                )
+            )
+            file.write(tail)
             header = _Header(
                 _FORMAT,
                 embedder_key,
@@ -106,11 +108,12 @@ def write_vector_file(path: Path, embedder_key: str, stamp: Stamp, blocks: Itera
                 num_dimensions,
                 stamp.last_chunk_id,
                 stamp.num_deleted,
-                zlib.crc32(ids),
+                zlib.crc32(tail),
             )
             file.seek(0)
             file.write(json.dumps(asdict(header)).encode())
         draft.replace(path)
+        path.with_suffix(".f32").unlink(missing_ok=True)  # the file of versions before 0.2
     except OSError as error:
         _log.info("Vectors are kept in memory only, as %s cannot be written: %s", path, error)
         draft.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The vectors of all chunks under one embedder, in memory, and exact nearest neighbours among them.
+"""The vectors of all chunks under one embedder, in memory, and the nearest neighbours among all of them.
 
 Updated by ids: chunk ids are never reused and rows never change, so new rows are those with higher ids, and a
 count of deletions shows when to look for missing ones.
@@ -9,27 +9,29 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from smallsight.library.database import Database
 from smallsight.library.search.sqlite.shown import chunk_texts
-from smallsight.library.search.sqlite.vector_file import (
-    Stamp,
-    VectorBlock,
-    read_vector_file,
-    write_vector_file,
-)
+from smallsight.library.search.sqlite.vector_block import EMPTY, VectorBlock, joined
+from smallsight.library.search.sqlite.vector_file import Stamp, read_vector_file, write_vector_file
 from smallsight.library.search.text_index import Neighbour
+
+Product: TypeAlias = Callable[[np.ndarray], np.ndarray]  # from vectors [B, D] to products with rows [B, N]
+CompileProduct: TypeAlias = Callable[[np.ndarray, np.ndarray], Product]  # from codes and scales
 
 _MIN_VECTORS_IN_FILE = 5_000  # fewer load from the database in a few milliseconds
 _ROWS_PER_READ = 4_096
 _NUM_CHECKED = 16
 _MIN_VECTORS_FOR_MEAN, _MAX_VECTORS_FOR_MEAN = 20, 2_048
+_MIN_VECTORS_COMPILED = 20_000  # fewer are multiplied in 2 ms
+_QUERIES_AT_ONCE = 3  # one more takes half as long again
 _MAX_TAIL_SHARE = 0.2  # of rows missing from the file or deleted since, before it is rewritten
 
 
@@ -46,6 +48,7 @@ class _Snapshot:
     chunk_ids_N: np.ndarray
     content_ids_N: np.ndarray
     is_live_N: np.ndarray | None = None  # which rows are still in the database; None when all are
+    base_product: Product | None = None  # the products with base, if they are compiled
 
     @cached_property
     def mean(self) -> np.ndarray | None:
@@ -57,11 +60,29 @@ class _Snapshot:
         mean_D: np.ndarray = self.vectors_at(rows).mean(axis=0)
         return mean_D
 
+    @cached_property
+    def _with_mean(self) -> np.ndarray:
+        assert self.mean is not None  # noqa: S101 - for the type checker: only asked for with a mean
+        products_N: np.ndarray = _similarities(self, self.mean[None])[0]
+        return products_N
+
+    def products_with_mean(self, rows_K: np.ndarray) -> np.ndarray:
+        """Return float32 [K]; where products are compiled, those of all rows are kept.
+
+        Rows that are read would bring the pages around them back into memory.
+        """
+        products_K: np.ndarray
+        if self.base_product is not None:
+            products_K = self._with_mean[rows_K]
+        else:
+            products_K = self.vectors_at(rows_K) @ self.mean
+        return products_K
+
     def vectors_at(self, rows_K: np.ndarray) -> np.ndarray:
         """Return float32 [K, D] for ascending or any rows, from both blocks."""
         in_base_K = rows_K < len(self.base)
         parts = [
-            block.vectors_ND[rows]
+            block.vectors_at(rows)
             for block, rows in (
                 (self.base, rows_K[in_base_K]),
                 (self.tail, rows_K[~in_base_K] - len(self.base)),
@@ -75,9 +96,6 @@ class _Snapshot:
         return placed_KD
 
 
-_EMPTY = VectorBlock(np.empty((0, 0), np.float32), np.empty(0, np.int64), np.empty(0, np.int64))
-
-
 class VectorIndex:
     """Chunk vectors under one embedder key; may be used from any thread.
 
@@ -85,7 +103,11 @@ class VectorIndex:
     they are kept in a mapped file in the database's folder.
     """
 
-    def __init__(self, database: Database, embedder_key: str) -> None:
+    def __init__(
+        self, database: Database, embedder_key: str, compile_product: CompileProduct | None = None
+    ) -> None:
+        """With ``compile_product`` large blocks are multiplied by what it returns, in half the time."""
+        self._compile_product = compile_product
         self._database = database
         self._embedder_key = embedder_key
         self._turn = threading.Lock()
@@ -118,8 +140,31 @@ class VectorIndex:
     ) -> list[Neighbour]:
         """Return what ``nearest`` does, without texts; ``among`` (int64 [K]) limits the contents."""
         snapshot = self._current(cursor)
+        similarities_N = _similarities(snapshot, query_D[None])[0]
+        return self._best(snapshot, query_D, similarities_N, limit, min_similarity, among)
+
+    def neighbours_of_each(
+        self, cursor: sqlite3.Cursor, queries: Sequence[np.ndarray], limit: int, *, min_similarity: float
+    ) -> list[list[Neighbour]]:
+        """Return what ``neighbours`` does for each query, float32 [D], in less time."""
+        snapshot = self._current(cursor)
+        found = []
+        for start in range(0, len(queries), _QUERIES_AT_ONCE):
+            queries_BD = np.stack(queries[start : start + _QUERIES_AT_ONCE])
+            for query_D, similarities_N in zip(queries_BD, _similarities(snapshot, queries_BD), strict=True):
+                found.append(self._best(snapshot, query_D, similarities_N, limit, min_similarity, None))
+        return found
+
+    @staticmethod
+    def _best(
+        snapshot: _Snapshot,
+        query_D: np.ndarray,
+        similarities_N: np.ndarray,
+        limit: int,
+        min_similarity: float,
+        among: np.ndarray | None,
+    ) -> list[Neighbour]:
         content_ids_N = snapshot.content_ids_N
-        similarities_N = _similarities(snapshot, query_D)
         keep_N = similarities_N >= min_similarity
         if snapshot.is_live_N is not None:
             keep_N &= snapshot.is_live_N
@@ -155,15 +200,28 @@ class VectorIndex:
             snapshot = self._snapshot or self._loaded(cursor, stamp)
             if not snapshot.stamp.is_at_or_after(stamp):  # another thread may have loaded a newer one
                 snapshot = self._updated(cursor, snapshot, stamp)
+            snapshot = self._compiled(snapshot)
             self._snapshot = snapshot
             return snapshot
+
+    def _compiled(self, snapshot: _Snapshot) -> _Snapshot:
+        base = snapshot.base
+        is_small = len(base) < _MIN_VECTORS_COMPILED
+        if self._compile_product is None or is_small or snapshot.base_product is not None:
+            return snapshot
+        product = self._compile_product(base.codes_ND, base.scales_N)
+        compiled = replace(snapshot, base_product=product)
+        if compiled.mean is not None:  # it reads rows of all pages
+            compiled.products_with_mean(np.zeros(1, np.int64))
+        base.free_pages()  # at the first product the runtime has copied and rearranged them
+        return compiled
 
     def _loaded(self, cursor: sqlite3.Cursor, stamp: Stamp) -> _Snapshot:
         stored = read_vector_file(self._file_path(cursor), self._embedder_key)
         if stored is not None:
             block, at = stored
             if stamp.is_at_or_after(at) and _agrees(cursor, block):
-                return _snapshot(at, block, _EMPTY)
+                return _snapshot(at, block, EMPTY)
         return self._reloaded(cursor, stamp)
 
     def _reloaded(self, cursor: sqlite3.Cursor, stamp: Stamp) -> _Snapshot:
@@ -172,17 +230,18 @@ class VectorIndex:
         ).fetchone()[0]
         blocks = self._rows_after(cursor, 0)
         if num_vectors < _MIN_VECTORS_IN_FILE:
-            return _snapshot(stamp, _joined(list(blocks)), _EMPTY)
+            return _snapshot(stamp, joined(list(blocks)), EMPTY)
         path = self._file_path(cursor)
         if write_vector_file(path, self._embedder_key, stamp, blocks):
             stored = read_vector_file(path, self._embedder_key)
             if stored is not None and stored[1] == stamp:
-                return _snapshot(stamp, stored[0], _EMPTY)
-        return _snapshot(stamp, _joined(list(self._rows_after(cursor, 0))), _EMPTY)
+                return _snapshot(stamp, stored[0], EMPTY)
+        return _snapshot(stamp, joined(list(self._rows_after(cursor, 0))), EMPTY)
 
     def _updated(self, cursor: sqlite3.Cursor, old: _Snapshot, stamp: Stamp) -> _Snapshot:
-        new_rows = _joined(list(self._rows_after(cursor, old.stamp.last_chunk_id)))
-        fresh = _snapshot(stamp, old.base, _joined([old.tail, new_rows]))
+        new_rows = joined(list(self._rows_after(cursor, old.stamp.last_chunk_id)))
+        fresh = _snapshot(stamp, old.base, joined([old.tail, new_rows]))
+        fresh = replace(fresh, base_product=old.base_product)
         if stamp.num_deleted != old.stamp.num_deleted:
             fresh = replace(fresh, is_live_N=self._find_live(cursor, fresh.chunk_ids_N))
         elif old.is_live_N is not None:
@@ -208,7 +267,7 @@ class VectorIndex:
             if not rows:
                 return
             vectors_ND = np.frombuffer(b"".join(row[2] for row in rows), "<f2").reshape(len(rows), -1)
-            yield VectorBlock(
+            yield VectorBlock.of_vectors(
                 vectors_ND.astype(np.float32),
                 np.array([row[0] for row in rows], dtype=np.int64),
                 np.array([row[1] for row in rows], dtype=np.int64),
@@ -220,7 +279,7 @@ class VectorIndex:
             "SELECT file FROM pragma_database_list WHERE name = 'main'"
         ).fetchone()[0]
         key = hashlib.sha256(self._embedder_key.encode()).hexdigest()[:16]
-        return Path(database_path).with_name(f"vectors-{key}.f32")
+        return Path(database_path).with_name(f"vectors-{key}.int8")
 
 
 def _stamp(cursor: sqlite3.Cursor) -> Stamp:
@@ -230,12 +289,16 @@ def _stamp(cursor: sqlite3.Cursor) -> Stamp:
     return Stamp(row[0] or 0, row[1])
 
 
-def _similarities(snapshot: _Snapshot, query_D: np.ndarray) -> np.ndarray:
-    query_D = np.ascontiguousarray(query_D, dtype=np.float32)
-    blocks = [block for block in (snapshot.base, snapshot.tail) if len(block)]
-    if not blocks:
-        return np.empty(0, np.float32)
-    return np.concatenate([block.vectors_ND @ query_D for block in blocks])
+def _similarities(snapshot: _Snapshot, queries_BD: np.ndarray) -> np.ndarray:
+    """Return float32 [B, N]."""
+    queries_BD = np.ascontiguousarray(queries_BD, dtype=np.float32)
+    products = [np.empty((len(queries_BD), 0), np.float32)]
+    for block, compiled in ((snapshot.base, snapshot.base_product), (snapshot.tail, None)):
+        if len(block) and compiled is not None:
+            products.append(compiled(queries_BD))
+        elif len(block):
+            products.append(np.stack([block.times(query_D) for query_D in queries_BD]))
+    return np.concatenate(products, axis=1)
 
 
 def _distinctness(
@@ -245,7 +308,7 @@ def _distinctness(
     mean_D = snapshot.mean
     if mean_D is None or not len(rows_K):
         return [1.0] * len(rows_K)
-    usual_K = snapshot.vectors_at(rows_K) @ mean_D + float(query_D @ mean_D)
+    usual_K = snapshot.products_with_mean(rows_K) + float(query_D @ mean_D)
     distinct: list[float] = (similarities_N[rows_K] - usual_K).tolist()
     return distinct
 
@@ -275,7 +338,7 @@ def _agrees(cursor: sqlite3.Cursor, block: VectorBlock) -> bool:
         ).fetchone()
         if stored is not None:
             vector_D = np.frombuffer(stored[1], "<f2").astype(np.float32)
-            if stored[0] != block.content_ids_N[row] or not np.array_equal(vector_D, block.vectors_ND[row]):
+            if stored[0] != block.content_ids_N[row] or not block.holds(row, vector_D):
                 return False
     return True
 
@@ -287,15 +350,4 @@ def _snapshot(stamp: Stamp, base: VectorBlock, tail: VectorBlock) -> _Snapshot:
         tail,
         np.concatenate([base.chunk_ids_N, tail.chunk_ids_N]),
         np.concatenate([base.content_ids_N, tail.content_ids_N]),
-    )
-
-
-def _joined(blocks: list[VectorBlock]) -> VectorBlock:
-    filled = [block for block in blocks if len(block)]
-    if not filled:
-        return _EMPTY
-    return VectorBlock(
-        np.concatenate([block.vectors_ND for block in filled]),
-        np.concatenate([block.chunk_ids_N for block in filled]),
-        np.concatenate([block.content_ids_N for block in filled]),
     )

@@ -10,6 +10,7 @@ from smallsight.library.embedding import store_vectors
 from smallsight.library.schema import content
 from smallsight.library.search.sqlite import vectors as module
 from smallsight.library.search.sqlite.vectors import VectorIndex
+from smallsight.reading.compiled_product import compile_product
 
 KEY = "key"
 
@@ -101,9 +102,9 @@ def test_many_chunks_of_one_content_do_not_crowd_out_others(database, store):
         lambda data: b"not a header" + data[12:],
         lambda data: b"{}".ljust(4096, b"\0") + data[4096:],
         lambda data: data[:-3] + b"abc",
-        lambda data: data[:4096] + bytes(len(data) - 4096 - 16 * 50) + data[-16 * 50 :],
+        lambda data: data[:4096] + bytes(8 * 50) + data[4096 + 8 * 50 :],
         lambda data: data.replace(b'"num_dimensions": 8', b'"num_dimensions": 9'),
-        lambda data: data.replace(b"vectors-1", b"vectors-0"),
+        lambda data: data.replace(b"vectors-2", b"vectors-1"),
         lambda _: None,
     ],
 )
@@ -115,7 +116,7 @@ def test_a_damaged_or_deleted_file_is_replaced(database, settings, store, monkey
     query_D = units(1, seed=99)[0]
     expected = brute_force(by_content, query_D, 5)
     assert found(VectorIndex(database, KEY), query_D) == expected
-    (path,) = settings.home.glob("vectors-*.f32")
+    (path,) = settings.home.glob("vectors-*.int8")
     original = path.read_bytes()
     damaged = damage(original)
     if damaged is None:
@@ -129,7 +130,7 @@ def test_a_damaged_or_deleted_file_is_replaced(database, settings, store, monkey
 
 def test_a_file_that_cannot_be_written_costs_nothing_but_time(database, store, monkeypatch, caplog):
     monkeypatch.setattr(module, "_MIN_VECTORS_IN_FILE", 1)
-    monkeypatch.setattr(VectorIndex, "_file_path", lambda *_: Path("/nowhere/at/all.f32"))
+    monkeypatch.setattr(VectorIndex, "_file_path", lambda *_: Path("/nowhere/at/all.int8"))
     store(1, units(1))
     with caplog.at_level("INFO"):
         assert found(VectorIndex(database, KEY), units(1)[0]) == [1]
@@ -158,3 +159,56 @@ def test_threads_see_whole_states_while_vectors_change(database, store):
     for thread in threads:
         thread.join()
     assert problems == []
+
+
+@pytest.mark.usefixtures("in_file")
+def test_a_compiled_product_is_that_of_the_rows_and_outlives_additions(database, store, monkeypatch):
+    monkeypatch.setattr(module, "_MIN_VECTORS_COMPILED", 1)
+    compiled = []
+
+    def compile_it(codes_ND, scales_N):
+        compiled.append(len(codes_ND))
+        return compile_product(codes_ND, scales_N)
+
+    by_content = {number: units(2, seed=number) for number in range(1, 31)}
+    for number, vectors in by_content.items():
+        store(number, vectors)
+    index = VectorIndex(database, KEY, compile_it)
+    query_D = units(1, seed=99)[0]
+    assert found(index, query_D) == brute_force(by_content, query_D, 5)
+    by_content[31] = query_D[None]
+    store(31, by_content[31])
+    assert found(index, query_D) == brute_force(by_content, query_D, 5)
+    assert compiled == [60]
+
+
+def test_a_similarity_in_8_bits_is_within_its_bound(database, store):
+    vectors_ND, query_D = units(200, seed=5), units(1, seed=6)[0]
+    for number in range(200):
+        store(number + 1, vectors_ND[number : number + 1])
+    hits = VectorIndex(database, KEY).nearest(query_D, 200)
+    errors = [
+        abs(similarity - float(vectors_ND[content_id - 1] @ query_D)) for content_id, similarity, _ in hits
+    ]
+    assert len(errors) == 200
+    assert max(errors) < 0.01  # rounded numbers are off by half a step, in all 8 dimensions at worst
+
+
+@pytest.mark.parametrize("compiles", [False, True])
+def test_several_queries_at_once_find_what_each_finds_alone(database, store, monkeypatch, compiles):
+    monkeypatch.setattr(module, "_MIN_VECTORS_COMPILED", 1)
+    for number in range(1, 31):
+        store(number, units(2, seed=number))
+    index = VectorIndex(database, KEY, compile_product if compiles else None)
+    queries = list(units(5, seed=99))
+    with database.cursor() as cursor:
+        together = index.neighbours_of_each(cursor, queries, 4, min_similarity=-1.0)
+        alone = [index.neighbours(cursor, one, 4) for one in queries]
+        assert index.neighbours_of_each(cursor, [], 4, min_similarity=-1.0) == []
+    assert [[one.chunk_id for one in near] for near in together] == [
+        [one.chunk_id for one in near] for near in alone
+    ]
+    for near, other in zip(together, alone, strict=True):
+        for one, same in zip(near, other, strict=True):
+            assert one.similarity == pytest.approx(same.similarity, abs=1e-5)
+            assert one.distinctness == pytest.approx(same.distinctness, abs=1e-5)

@@ -1,0 +1,1 @@
+"""Anthropic's protocol: messages with pictures and tools, and their numbers of tokens."""

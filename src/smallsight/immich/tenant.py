@@ -1,0 +1,98 @@
+"""Immich's machine-learning service as tenants of a server: `/ping` and `/predict`.
+
+They are at the root because Immich's server drops the path of the URL that it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from starlette.datastructures import UploadFile
+from starlette.responses import PlainTextResponse, Response
+
+from smallsight.errors import BadRequestError, PictureTooLargeError
+from smallsight.http.event_stream import ClientLeftError, while_connected
+from smallsight.http.json_response import json_response
+from smallsight.immich.access import AllowedAddresses, ImmichRoute
+from smallsight.immich.text_in_pictures import TextInPictures
+from smallsight.immich.text_vectors import TextVectors
+from smallsight.immich.wanted_tasks import wanted_tasks
+from smallsight.services.serving import Serving
+
+PING, PREDICT = "/ping", "/predict"
+_MAX_FIELDS = 8
+_CLIENT_LEFT = 499
+
+ping_router = APIRouter(route_class=ImmichRoute)
+predict_router = APIRouter(route_class=ImmichRoute)
+
+
+def make_immich_apps(serving: Serving) -> Mapping[str, FastAPI]:
+    """Return the applications by their prefixes, none unless the settings ask for them."""
+    settings = serving.settings
+    if not settings.immich.enabled:
+        return {}
+    allowed = AllowedAddresses(settings.immich.allowed_addresses)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.pictures = TextInPictures(settings, serving.pictures)
+        app.state.vectors = TextVectors(settings)
+        app.state.max_file_bytes = settings.limits.max_file_bytes
+        yield
+        await app.state.pictures.close()
+        app.state.vectors.close()
+
+    ping = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    ping.include_router(ping_router)
+    predict = FastAPI(
+        docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, lifespan=lifespan
+    )
+    predict.include_router(predict_router)
+    ping.state.allowed = predict.state.allowed = allowed
+    return {PING: ping, PREDICT: predict}
+
+
+@ping_router.get(PING)
+async def answer_ping() -> Response:
+    """Answer Immich's check of whether the service is there."""
+    return PlainTextResponse("pong")
+
+
+@predict_router.post(PREDICT)
+async def predict(request: Request) -> Response:
+    """Read the text of ``image``, or embed ``text``, as ``entries`` say."""
+    state = request.app.state
+    async with request.form(max_files=1, max_fields=_MAX_FIELDS) as form:
+        entries, image, text = (form.get(name) for name in ("entries", "image", "text"))
+        if not isinstance(entries, str):
+            raise BadRequestError("The form has no field entries.", param="entries")
+        wanted = wanted_tasks(entries)
+        found: dict[str, Any] = {}
+        if wanted.reads_text:
+            if not isinstance(image, UploadFile):
+                raise BadRequestError("The task ocr needs a file in the field image.", param="image")
+            try:
+                found |= await while_connected(request.receive, _read(request, image, wanted.min_confidence))
+            except ClientLeftError:
+                return Response(status_code=_CLIENT_LEFT)
+        if wanted.embeds_text:
+            if not isinstance(text, str):
+                raise BadRequestError("The task clip (textual) needs the field text.", param="text")
+            found["clip"] = await state.vectors.vector(text)
+    return json_response(found)
+
+
+async def _read(request: Request, image: UploadFile, min_confidence: float) -> dict[str, Any]:
+    """Read the text of a posted picture when it is the client's turn; until then it stays on disk."""
+    pictures: TextInPictures = request.app.state.pictures
+    max_bytes: int = request.app.state.max_file_bytes
+    if image.size is not None and image.size > max_bytes:
+        raise PictureTooLargeError(
+            f"The picture has {image.size} bytes (limit {max_bytes}).", hint="raise limits.max_file_bytes."
+        )
+    async with pictures.line.slot(request.state.client):
+        return await pictures.read(await image.read(), min_confidence)

@@ -1,0 +1,94 @@
+"""Measures this process's memory as the kernel counts it: resident, private, and the peak since a moment.
+
+Linux counts all three. Elsewhere the peak is that of samples, and private memory is an estimate of psutil's.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+_ROLLUP = Path("/proc/self/smaps_rollup")
+_STATUS = Path("/proc/self/status")
+_CLEAR_REFS = Path("/proc/self/clear_refs")
+_RESET_PEAK = "5"  # as proc(5) says: sets the peak to the current resident memory
+_FIELD = re.compile(r"^(\w+):\s+(\d+) kB$", re.MULTILINE)
+_SAMPLING_S = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessMemory:
+    """Bytes of a process: all that are resident, and those of them that no other process shares."""
+
+    resident_bytes: int
+    private_bytes: int
+
+
+def process_memory() -> ProcessMemory:
+    """Return this process's memory now."""
+    try:
+        fields = _fields(_ROLLUP)
+    except OSError:
+        memory = psutil.Process().memory_full_info()
+        return ProcessMemory(int(memory.rss), int(getattr(memory, "uss", memory.rss)))
+    private = sum(number for name, number in fields.items() if name.startswith("Private_"))
+    return ProcessMemory(fields["Rss"], private)
+
+
+class PeakMeter:
+    """Measures the peak of resident memory since it was made or ``restart`` was called.
+
+    Where the kernel does not let a process reset its peak, a thread takes samples until ``close``.
+    """
+
+    def __init__(self) -> None:
+        self._sampled_bytes = 0
+        self._is_over = threading.Event()
+        self._sampler: threading.Thread | None = None
+        self.restart()
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the kernel measures the peak."""
+        return self._sampler is None
+
+    def restart(self) -> None:
+        """Forget the peak so far."""
+        self._sampled_bytes = 0
+        if self._sampler is None and not _reset_peak():
+            self._sampler = threading.Thread(target=self._sample, daemon=True)
+            self._sampler.start()
+
+    def peak_bytes(self) -> int:
+        """Return the peak of resident memory."""
+        now_bytes = process_memory().resident_bytes
+        if self._sampler is None:
+            # The kernel counts on each processor; its sum is behind that of the mappings by some pages.
+            return max(now_bytes, _fields(_STATUS)["VmHWM"])
+        return max(now_bytes, self._sampled_bytes)
+
+    def close(self) -> None:
+        """End the thread that takes samples, if there is one."""
+        self._is_over.set()
+
+    def _sample(self) -> None:
+        while not self._is_over.wait(_SAMPLING_S):
+            self._sampled_bytes = max(self._sampled_bytes, int(psutil.Process().memory_info().rss))
+
+
+def _reset_peak() -> bool:
+    try:
+        _CLEAR_REFS.write_text(_RESET_PEAK, encoding="ascii")
+        return "VmHWM" in _fields(_STATUS)
+    except OSError:
+        return False
+
+
+def _fields(path: Path) -> dict[str, int]:
+    """Return the sizes that a file of /proc lists, in bytes; raises OSError."""
+    text = path.read_text(encoding="ascii", errors="replace")
+    return {name: int(number) * 1024 for name, number in _FIELD.findall(text)}

@@ -1,0 +1,1 @@
+"""Ollama's protocol below ``/api``, for programs that were written for it. Knows no other protocol."""

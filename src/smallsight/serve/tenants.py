@@ -1,0 +1,78 @@
+"""The applications of the other protocols and of the pages, and how each is mounted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Mount
+
+from smallsight.anthropic import tenant as anthropic_tenant
+from smallsight.anthropic.error_answer import AnthropicErrors
+from smallsight.generator import tenant as generator_tenant
+from smallsight.http.authorise import UseRoute
+from smallsight.http.error_shape import ErrorShape
+from smallsight.immich.error_answer import ImmichErrors
+from smallsight.immich.tenant import make_immich_apps
+from smallsight.mcp import tenant as mcp_tenant
+from smallsight.mcp.rpc_errors import RpcErrors
+from smallsight.ollama import tenant as ollama_tenant
+from smallsight.serve.mounting import PrefixMount, WholePaths
+from smallsight.services.serving import Serving
+from smallsight.web import tenant as web_tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """An application with its own protocol and error shape, mounted below ``prefix`` ("/jobs").
+
+    With ``is_bare`` the prefix without a slash is its root too. With ``has_whole_paths`` its routes begin
+    with the prefix, and may be the prefix itself.
+    """
+
+    prefix: str
+    app: Starlette
+    errors: ErrorShape
+    is_bare: bool = False
+    has_whole_paths: bool = False
+
+    def mounted(self) -> Mount:
+        """Return the route that serves it."""
+        if self.has_whole_paths:
+            return WholePaths(self.prefix, self.app)
+        return PrefixMount(self.prefix, self.app, is_bare=self.is_bare)
+
+
+def own_tenants(serving: Serving) -> Iterator[Tenant]:
+    """Yield the tenants of a server: those that every server has, and those that a setting asks for."""
+    web, ollama = web_tenant.make_web_app(serving), ollama_tenant.make_ollama_app(serving)
+    yield Tenant(web_tenant.PREFIX, web.app, web.errors)
+    yield Tenant(ollama_tenant.PREFIX, ollama.app, ollama.errors)
+    yield Tenant(mcp_tenant.PREFIX, mcp_tenant.make_mcp_app(serving), RpcErrors(), is_bare=True)
+    messages = anthropic_tenant.make_anthropic_app()
+    yield Tenant(anthropic_tenant.PREFIX, messages, AnthropicErrors(), has_whole_paths=True)
+    for prefix, app in make_immich_apps(serving).items():
+        yield Tenant(prefix, app, ImmichErrors(), has_whole_paths=True)
+    if serving.settings.generator.mounted:
+        jobs = generator_tenant.make_generator_app(serving, route_class=UseRoute)
+        yield Tenant(generator_tenant.PREFIX, jobs, generator_tenant.GeneratorErrors())
+
+
+def declared_paths(*tenants: Tenant) -> set[str]:
+    """Return the paths of all routes without a name in them, but not the pages', which ends in a slash."""
+    found = {
+        path if tenant.has_whole_paths else f"{tenant.prefix}{path}"
+        for tenant in tenants
+        if tenant.prefix != web_tenant.PREFIX
+        for path in _declared(tenant.app.routes)
+    }
+    return {path for path in found if path.startswith("/") and "{" not in path} - {web_tenant.PREFIX}
+
+
+def _declared(routes: Sequence[BaseRoute]) -> Iterator[str]:
+    """Yield the paths of routes, those of included routers too, but none of mounted applications."""
+    for route in routes:
+        if not isinstance(route, Mount):
+            inner = getattr(getattr(route, "original_router", route), "routes", None)
+            yield from [str(getattr(route, "path", ""))] if inner is None else _declared(inner)

@@ -1,0 +1,1 @@
+"""Measures a variant of a model against its base: memory, speed and quality, and a verdict."""
