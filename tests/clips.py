@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 
 import av
 import numpy as np
 from PIL import Image
+
+
+@contextmanager
+def usual_scheduling() -> Iterator[None]:
+    """Restore this thread's scheduling policy afterwards: as root, the encoder SVT-AV1 makes it real-time.
+
+    Every child process would inherit that and starve the machine: findings/svt_av1_real_time.sh.
+    """
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, *before)
 
 
 def noise_frames(num_frames: int, width: int, height: int, seed: int = 0) -> list[np.ndarray]:
@@ -96,7 +111,7 @@ def encoded(
 ) -> bytes:
     """Encode frames, RGB or RGBA, shown at ``times_ms`` or at ``rate``."""
     buffer = io.BytesIO()
-    with av.open(buffer, "w", format=container) as opened:
+    with usual_scheduling(), av.open(buffer, "w", format=container) as opened:
         stream = opened.add_stream(codec, rate=rate, options=options or {})
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = pix_fmt

@@ -39,6 +39,14 @@ def logging_is_nobodys() -> Iterator[None]:
     configure_later(logging.NOTSET, structlog.reset_defaults)
 
 
+@pytest.fixture(autouse=True)
+def scheduling_is_usual() -> Iterator[None]:
+    """Fail the test that makes this process real-time: its children would starve the machine."""
+    before = os.sched_getscheduler(0)
+    yield
+    assert os.sched_getscheduler(0) == before
+
+
 def pytest_report_header() -> list[str]:
     import openvino
 
