@@ -209,4 +209,5 @@ def test_scores_are_the_references_over_the_whole_vocabulary(both, loaded):
         for answer in (loaded.ask(image, prompt, max_tokens=12).token_ids, "a cat<loc_5><loc_999> and"):
             scores = loaded.score(image, prompt, answer)
             expected = both.distributions(inputs, list(scores.token_ids))
-            np.testing.assert_allclose(scores.log_distributions, expected, atol=1e-3)
+            # Other instruction sets add in another order: AVX-512 was apart by 0.0011 at -9 once.
+            np.testing.assert_allclose(scores.log_distributions, expected, rtol=2e-4, atol=1e-3)
