@@ -235,7 +235,7 @@ def test_the_divergence_of_a_variant_is_the_references(precision, root):
     own = divergence(*(one.log_distributions.astype(np.float64) for one in scores))
     expected = divergence(*(one.distributions(inputs, list(answer)).numpy() for one in (reference, rounded)))
     assert expected > 1e-4
-    # What quantised weights are multiplied by is bfloat16 where there are instructions for it: 8 bits of precision.
+    # What quantised weights are multiplied by is bfloat16, of 8 bits, where there are instructions for it.
     within = {"abs": 1e-3, "rel": 0.03} if computes_in_bf16() else {"rel": 1e-3}
     assert own == pytest.approx(expected, **within)
 
