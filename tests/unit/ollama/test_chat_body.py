@@ -135,7 +135,9 @@ def test_a_picture_is_where_the_text_has_its_place(text: str, parts: tuple[objec
 
 
 def test_a_place_without_a_picture_is_text():
-    assert chat(messages=[{"role": "user", "content": "[img]"}]).question().turns == (Turn("user", ("[img]",)),)
+    assert chat(messages=[{"role": "user", "content": "[img]"}]).question().turns == (
+        Turn("user", ("[img]",)),
+    )
 
 
 @pytest.mark.parametrize(
