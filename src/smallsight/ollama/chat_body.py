@@ -29,6 +29,7 @@ from smallsight.ollama.sampling import OllamaBody, OllamaOptions, format_schema
 _MAX_MESSAGES = 1000
 _MAX_IMAGES = 2000
 _MAX_TOOLS = 128
+_PLACE = "[img]"
 
 ModelTag: TypeAlias = Annotated[str, Field(max_length=300)]
 Images: TypeAlias = Annotated[list[str], Field(max_length=_MAX_IMAGES, fail_fast=True)]
@@ -59,14 +60,13 @@ class OllamaMessage(OllamaBody):
     tool_call_id: str | None = None
 
     def turn(self) -> Turn:
-        """Return the message as a turn; pictures come before the text, as models are trained."""
+        """Return the message as a turn."""
         if self.role == "tool":
             return Turn("tool", (ToolResult(self.tool_call_id or self.tool_name or "", self.content or ""),))
         calls = tuple(_call(one) for one in self.tool_calls or ())
-        links = picture_links(self.images)
-        text = (self.content,) if self.content or not (calls or links) else ()
+        parts = parts_in_order(self.content or "", picture_links(self.images))
         role = "system" if self.role == "developer" else self.role
-        return Turn(role, (*links, *(one or "" for one in text), *calls))
+        return Turn(role, (*parts, *calls) or ("",))
 
 
 class OfferedFunction(OllamaBody):
@@ -179,7 +179,7 @@ class GenerateBody(AskingBody):
             raise _unsupported("raw", "leave it out: the model's template is always used.")
         if self.context:
             raise _unsupported("context", "send the whole conversation to /api/chat.")
-        parts = (*picture_links(self.images), *((self.prompt,) if self.prompt else ()))
+        parts = parts_in_order(self.prompt or "", picture_links(self.images))
         turns = [Turn("system", (self.system,))] if self.system else []
         return self._asked((*turns, Turn("user", parts)))
 
@@ -195,6 +195,16 @@ def model_name(tag: str) -> str | None:
 def picture_links(images: list[str] | None) -> tuple[Link, ...]:
     """Return links to pictures in base64, with or without the beginning of a data: URL."""
     return tuple(PictureLink(one if _is_url(one) else f"data:;base64,{one}") for one in images or ())
+
+
+def parts_in_order(text: str, links: tuple[Link, ...]) -> tuple[str | Link, ...]:
+    """Return text and pictures; each ``[img]`` in the text is the place of the next picture.
+
+    Pictures without such a place come before the text, as models are trained.
+    """
+    pieces = text.split(_PLACE, len(links))
+    placed = (part for pair in zip(links, pieces[1:], strict=False) for part in pair)
+    return tuple(part for part in (*links[len(pieces) - 1 :], pieces[0], *placed) if part)
 
 
 def _is_url(image: str) -> bool:

@@ -114,6 +114,32 @@ def test_a_prompt_with_pictures_and_a_system_message():
     )
 
 
+A, B = PictureLink("data:;base64,QQ=="), PictureLink("data:;base64,Qg==")
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("Describe both.", (A, B, "Describe both.")),
+        ("First:\n[img]\nThen:\n[img]", ("First:\n", A, "\nThen:\n", B)),
+        ("[img] and the other", (B, A, " and the other")),
+        ("[img][img]What does [img] mean?", (A, B, "What does [img] mean?")),
+        ("", (A, B)),
+    ],
+)
+def test_a_picture_is_where_the_text_has_its_place(text: str, parts: tuple[object, ...]):
+    images = ["QQ==", "Qg=="]
+    asked = chat(messages=[{"role": "user", "content": text, "images": images}])
+    assert asked.question().turns == (Turn("user", parts),)
+    assert generate(prompt=text, images=images).question().turns == (Turn("user", parts),)
+
+
+def test_a_place_without_a_picture_is_text():
+    assert chat(messages=[{"role": "user", "content": "[img]"}]).question().turns == (
+        Turn("user", ("[img]",)),
+    )
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [("suffix", "x"), ("template", "{{ .Prompt }}"), ("raw", True), ("context", [1]), ("logprobs", True)],
