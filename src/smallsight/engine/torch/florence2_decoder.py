@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from torch.nn.functional import pad, scaled_dot_product_attention
 
 from smallsight.engine.decoding.runner import TokenSearch
+from smallsight.engine.torch.device import Device
+from smallsight.engine.torch.memory_guard import reporting_memory
 from smallsight.errors import BrokenCheckpointError
 
 LENGTH_STEP = 64  # prompts in a batch differ by less: little of it is padding
@@ -55,12 +57,17 @@ class CrossMemory:
 class BeamDecoder:
     """The text part of a loaded Florence-2. Used by one thread at a time."""
 
-    def __init__(self, model: Any, most_prompts: int) -> None:  # noqa: ANN401 - untyped modules
-        """Take transformers' model; a batch holds up to ``most_prompts``."""
-        text = model.model.language_model
+    def __init__(
+        self,
+        network: Any,  # noqa: ANN401 - transformers' modules have no useful types
+        device: Device,
+        most_prompts: int,
+    ) -> None:
+        """Take transformers' whole network; a batch holds up to ``most_prompts``."""
+        text = network.model.language_model
         self._encoder, self._decoder = text.encoder, text.decoder
-        self._table, self._head = text.shared, model.lm_head
-        self._device, self._dtype = self._table.weight.device, self._table.weight.dtype
+        self._table, self._head = text.shared, network.lm_head
+        self._device, self._dtype = device, self._table.weight.dtype
         self._num_heads = text.config.decoder_attention_heads
         self._most_prompts = most_prompts
         self._past: list[torch.Tensor] = []
@@ -78,16 +85,22 @@ class BeamDecoder:
         self, token_ids: Sequence[int], image_token_id: int, features_TD: NDArray[np.float32]
     ) -> CrossMemory:
         """Encode one prompt; ``features_TD`` replace its image tokens, in order."""
-        ids = torch.tensor(token_ids, device=self._device)
+        with reporting_memory(self._device, "encoding a prompt"):
+            return self._encode(token_ids, image_token_id, features_TD)
+
+    def _encode(
+        self, token_ids: Sequence[int], image_token_id: int, features_TD: NDArray[np.float32]
+    ) -> CrossMemory:
+        ids = torch.tensor(token_ids, device=self._device.name)
         is_image = ids == image_token_id
         embedded_TD = self._table(torch.where(is_image, 0, ids))
-        embedded_TD[is_image] = torch.from_numpy(features_TD).to(self._device, self._dtype)
+        embedded_TD[is_image] = torch.from_numpy(features_TD).to(self._device.name, self._dtype)
         hidden_BTD = self._encoder(inputs_embeds=embedded_TD[None]).last_hidden_state
         layers = tuple(
             torch.stack([self._heads(projection(hidden_BTD)) for projection in (cross.k_proj, cross.v_proj)])
             for cross in (layer.encoder_attn for layer in self._decoder.layers)
         )
-        exists = torch.ones((1, 1, 1, len(token_ids)), dtype=torch.bool, device=self._device)
+        exists = torch.ones((1, 1, 1, len(token_ids)), dtype=torch.bool, device=self._device.name)
         return CrossMemory(layers, exists)
 
     @torch.inference_mode()
@@ -101,11 +114,22 @@ class BeamDecoder:
 
         ``on_step`` is called after each step and returns which searches to abandon.
         """
+        try:
+            with reporting_memory(self._device, f"answering {len(prompts)} questions at once"):
+                self._search(prompts, searches, on_step)
+        finally:
+            self._past = []
+
+    def _search(
+        self,
+        prompts: Sequence[CrossMemory],
+        searches: Sequence[TokenSearch],
+        on_step: Callable[[], Sequence[bool]] | None,
+    ) -> None:
         active = list(range(len(searches)))
         beams = len(searches[0].next_tokens)
         memory = CrossMemory.of(prompts)
         parents = list(range(beams * len(active)))
-        self._past = []
         position = 0
         while active:
             tokens = [token for index in active for token in searches[index].next_tokens]
@@ -123,7 +147,6 @@ class BeamDecoder:
                 memory = memory.only(kept)
             active = [active[row] for row in kept]
             position += 1
-        self._past = []
 
     def _step(
         self, tokens: Sequence[int], position: int, parents: Sequence[int], memory: CrossMemory
@@ -132,10 +155,10 @@ class BeamDecoder:
 
         Raises BrokenCheckpointError for values that are not finite.
         """
-        hidden_RD = self._table(torch.tensor(tokens, device=self._device))
+        hidden_RD = self._table(torch.tensor(tokens, device=self._device.name))
         hidden_RD = hidden_RD + self._decoder.embed_positions.weight[position + POSITION_OFFSET]
         hidden_R1D = self._decoder.layernorm_embedding(hidden_RD)[:, None]
-        rows = torch.tensor(parents, device=self._device)
+        rows = torch.tensor(parents, device=self._device.name)
         for index, layer in enumerate(self._decoder.layers):
             hidden_R1D = self._attend_to_past(index, layer, hidden_R1D, rows)
             hidden_R1D = self._attend_to_prompt(layer, hidden_R1D, memory.layers[index], memory.exists)

@@ -6,7 +6,8 @@ no code of a checkpoint runs. Tensors stay in their mapped files until the netwo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,23 +25,32 @@ HEAD = "lm_head.weight"
 MOMENTS = "model.multi_modal_projector.visual_temporal_embed.pos_idx_to_embed"
 
 
-def build_network(
-    config: Florence2Config,
-    files: Sequence[Path],
-    sizes: Florence2Sizes,
-    dtype: torch.dtype,
-    options: Mapping[str, Any],
-) -> Any:  # noqa: ANN401 - transformers' modules have no useful types
-    """Load the network; ``options`` are further arguments of ``from_pretrained``, such as a recipe's.
+@dataclass(frozen=True)
+class StateLoader:
+    """Stands for transformers' class in ``recipes.load_pretrained``: loads either set of tensor names."""
 
-    Missing, unknown, wrongly shaped and non-finite tensors raise BrokenCheckpointError.
-    """
-    state = read_state(files, sizes)
-    described = native_config(config)
-    described.tie_word_embeddings = HEAD not in state
-    return Florence2ForConditionalGeneration.from_pretrained(
-        None, config=described, state_dict=state, dtype=dtype, **options
-    ).eval()
+    config: Florence2Config
+    files: Sequence[Path]
+    sizes: Florence2Sizes
+
+    def from_pretrained(
+        self,
+        _model_dir: Path,
+        *,
+        local_files_only: bool,  # noqa: ARG002 - no file is looked up by name
+        use_safetensors: bool,  # noqa: ARG002 - the files are
+        **options: Any,  # noqa: ANN401 - transformers' own
+    ) -> Any:  # noqa: ANN401 - transformers' modules have no useful types
+        """Return what transformers' class returns.
+
+        Missing, unknown, wrongly shaped and non-finite tensors raise BrokenCheckpointError.
+        """
+        state = read_state(self.files, self.sizes)
+        described = native_config(self.config)
+        described.tie_word_embeddings = HEAD not in state
+        return Florence2ForConditionalGeneration.from_pretrained(
+            None, config=described, state_dict=state, **options
+        )
 
 
 def read_state(files: Sequence[Path], sizes: Florence2Sizes) -> dict[str, torch.Tensor]:
@@ -60,18 +70,13 @@ def read_state(files: Sequence[Path], sizes: Florence2Sizes) -> dict[str, torch.
         _require_finite(upstream, values)
         state[upstream_name(tensor.name)] = values
     head = held.get(weights.head_name)
-    if head is not None and not torch.equal(head, held_embeddings(held, weights)):
+    if head is not None and not torch.equal(head, state[upstream_name("embeddings.weight")]):
         _require_finite(weights.head_name, head)
         state[HEAD] = head
     # The temporal position of a single picture: alternating sine 0 and cosine 1.
     width = sizes.vision_widths[-1]
     state[MOMENTS] = torch.tensor([0.0, 1.0]).repeat(width // 2)[None]
     return state
-
-
-def held_embeddings(held: Mapping[str, torch.Tensor], weights: Florence2Weights) -> torch.Tensor:
-    """Return the embedding table among a checkpoint's tensors."""
-    return held[upstream_name("embeddings.weight", is_original=weights.is_original)]
 
 
 def native_config(config: Florence2Config) -> NativeConfig:
