@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from smallsight.engine.engine import Engine
+from smallsight.engine.florence2_engine import Florence2Engine
 from smallsight.engine.torch.stored_parts import count_modules
 from smallsight.families.registry import find_family
 
@@ -61,13 +62,12 @@ def measure_limits(device: str, *, is_dry: bool) -> Limits:
 def step_cost(engine: Engine, family: str, sizes: dict[str, Any]) -> StepCost:
     """Return what a step of a loaded model's decoder costs at least."""
     kv_bytes = find_family(family).kv_cache_bytes(sizes)
-    if family == "florence2":
-        network: Any = engine.held  # type: ignore[attr-defined] - the networks behind an engine
+    if isinstance(engine, Florence2Engine):
+        network: Any = engine.held
         layers = count_modules(network.model.language_model.decoder.layers, _how_often)
         head = count_modules(network.lm_head, lambda _: "each step")
         parts = [part for part in (*layers, *head) if part.part == "each step"]
-        tokens = sizes["text_positions"] + sizes["image_tokens"]
-        beams = engine.defaults.num_beams  # type: ignore[attr-defined]
+        tokens, beams = sizes["text_positions"] + sizes["image_tokens"], engine.defaults.num_beams
     else:
         has_head = any(part.part == "head" for part in engine.parts)
         wanted = ("text", "head" if has_head else "embeddings")

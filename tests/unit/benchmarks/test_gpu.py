@@ -9,7 +9,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-
 from benchmarks.gpu import read_done, read_rows, table
 
 ROOT = Path(__file__).parents[3]

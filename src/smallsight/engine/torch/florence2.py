@@ -16,7 +16,7 @@ from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.engine.decoding.search_worker import SearchWorker
 from smallsight.engine.engine import LoadRequest
 from smallsight.engine.florence2_engine import Florence2Engine
-from smallsight.engine.torch.device import Device, choose_device
+from smallsight.engine.torch.device import Device, choose_device, release_caches
 from smallsight.engine.torch.florence2_decoder import BeamDecoder
 from smallsight.engine.torch.florence2_network import StateLoader
 from smallsight.engine.torch.memory_guard import reporting_memory
@@ -26,6 +26,7 @@ from smallsight.families.family import Family
 from smallsight.families.florence2.generation_defaults import read_generation_defaults
 from smallsight.families.florence2.processor import Florence2Processor
 from smallsight.families.messages import Tile
+from smallsight.machine.memory import call_when_giving_back
 
 # The tower and its connector keep 16 bits, as in every engine; all logits come from the head.
 SKIPPED = ("vision_tower", "multi_modal_projector", "lm_head")
@@ -45,6 +46,7 @@ def load_torch_florence2(family: Family, request: LoadRequest) -> Florence2Engin
     network = load_pretrained(loader, request.model_dir, recipe, device, skipped=SKIPPED)
     if request.on_progress is not None:
         request.on_progress(1.0)
+    call_when_giving_back(device.name, lambda: release_caches(device))
     features = FeatureCache(request.options.feature_cache_bytes)
     worker = SearchWorker(
         PictureEncoder(network, processor.normalise, features, device),
