@@ -28,22 +28,22 @@ class PlainModel:
         model = model_class.from_pretrained(folder, local_files_only=True, **options).eval()
         self._model = model if precision != "bf16" else model.to(device)
 
-    @torch.inference_mode()
     def generate(self, prompt: PreparedPrompt, num_tokens: int) -> None:
         """Answer one prompt with this many tokens; what is in the tiles does not change the arithmetic."""
         ids = torch.tensor([prompt.token_ids], device=self._device)
         side = prompt.tiles[0].pixels_HWC.shape[0]
         shape = (1, 3, side, side) if self._family == "florence2" else (1, len(prompt.tiles), 3, side, side)
         pixels = torch.rand(shape, device=self._device).to(torch.bfloat16)
-        made = self._model.generate(
-            input_ids=ids,
-            attention_mask=torch.ones_like(ids),
-            pixel_values=pixels,
-            do_sample=False,
-            min_new_tokens=num_tokens,
-            max_new_tokens=num_tokens,
-            **(BEAMS if self._family == "florence2" else {}),
-        )
+        with torch.inference_mode():
+            made = self._model.generate(
+                input_ids=ids,
+                attention_mask=torch.ones_like(ids),
+                pixel_values=pixels,
+                do_sample=False,
+                min_new_tokens=num_tokens,
+                max_new_tokens=num_tokens,
+                **(BEAMS if self._family == "florence2" else {}),
+            )
         assert made.shape[1] == num_tokens + (1 if self._family == "florence2" else ids.shape[1])
 
 

@@ -232,7 +232,7 @@ def reset_peak(device: str) -> None:
 def peak_mib(device: str) -> float:
     """Return the most memory that was allocated on the GPU, or without one the process's peak."""
     if device.startswith("cuda"):
-        return torch.cuda.max_memory_allocated() / 2**20
+        return float(torch.cuda.max_memory_allocated()) / 2**20
     return memory_mib()["peak_mib"]
 
 

@@ -7,7 +7,9 @@ start with the same token, so a batch is always at one position; prompts whose a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +73,8 @@ class BeamDecoder:
         self._num_heads = text.config.decoder_attention_heads
         self._most_prompts = most_prompts
         self._past: list[torch.Tensor] = []
+        # Each search ranks a whole vocabulary, which takes time on one core when there are 64 of them.
+        self._several = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="smallsight-beams")
 
     def batch_key(self, num_tokens: int) -> int:
         """Return the number of tokens, rounded up to a multiple of ``LENGTH_STEP``."""
@@ -134,10 +138,8 @@ class BeamDecoder:
         while active:
             tokens = [token for index in active for token in searches[index].next_tokens]
             logits_RV = self._step(tokens, position, parents, memory)
-            own = [
-                searches[index].advance(logits_RV[row * beams : (row + 1) * beams])
-                for row, index in enumerate(active)
-            ]
+            rows_of_each = np.split(logits_RV, len(active))
+            own = list(self._several.map(_advance, [searches[index] for index in active], rows_of_each))
             abandoned = on_step() if on_step is not None else [False] * len(searches)
             kept = [
                 row for row, index in enumerate(active) if not (searches[index].is_done or abandoned[index])
@@ -212,6 +214,10 @@ class BeamDecoder:
     def _heads(self, values_BTD: torch.Tensor) -> torch.Tensor:
         """Split the last axis by heads: [batch, heads, tokens, head]."""
         return values_BTD.unflatten(2, (self._num_heads, -1)).transpose(1, 2)
+
+
+def _advance(search: TokenSearch, logits_KV: NDArray[np.float32]) -> tuple[int, ...]:
+    return search.advance(logits_KV)
 
 
 def _joined(heads_BHTd: torch.Tensor) -> torch.Tensor:
