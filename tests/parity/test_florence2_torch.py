@@ -109,7 +109,7 @@ def test_a_tensor_that_is_not_finite_is_named(folder, tmp_path):
 
     broken = write_under_original_names(folder, tmp_path / "broken", 96 if "padded" in folder.name else 128)
     tensors = load_file(broken / "model.safetensors")
-    tensors["image_proj_norm.bias"][0] = np.nan
+    tensors["image_proj_norm.bias"] = np.full_like(tensors["image_proj_norm.bias"], np.nan)
     save_file(tensors, broken / "model.safetensors")
     with pytest.raises(BrokenCheckpointError, match=r"image_proj_norm\.bias .* not finite"):
         load(broken)
