@@ -15,7 +15,7 @@ from smallsight.errors import ModelNotRunnableError
 from smallsight.families.family import Family, Plan
 from smallsight.families.registry import FAMILIES
 from smallsight.policy.progress import OnProgress
-from smallsight.quant.scheme import SCHEMES, TORCH_SCHEMES, Scheme
+from smallsight.quant.scheme import READABLE_FOR_TORCH, SCHEMES, Scheme
 
 OPENVINO, REFERENCE, TORCH = "openvino", "reference", "torch"
 
@@ -49,8 +49,8 @@ LOADERS: Mapping[tuple[str, str], Loader] = {
 
 
 def schemes_of(engine: str) -> Mapping[str, Scheme]:
-    """Return the schemes of an engine's precisions."""
-    return TORCH_SCHEMES if engine == TORCH else SCHEMES
+    """Return the schemes that texts for an engine may begin with."""
+    return READABLE_FOR_TORCH if engine == TORCH else SCHEMES
 
 
 def engines_of(family: str) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ class Scheme:
         """Return the text that ``parse_scheme`` reads; the name alone for an unchanged precision."""
         parts = [self.name]
         parts += [f"{module}={self.modules[module]}" for module in Module if module in self.chosen]
-        if self.arithmetic != {**TORCH_SCHEMES, **SCHEMES}[self.name].arithmetic:
+        if self.arithmetic != READABLE_FOR_TORCH[self.name].arithmetic:
             parts.append(f"{_ARITHMETIC}={self.arithmetic}")
         return "; ".join(parts)
 
@@ -90,6 +90,8 @@ TORCH_SCHEMES: Mapping[str, Scheme] = {
     "int8": Scheme("int8", _everywhere(Storage.INT8_ROWS), "bf16"),
     "nf4": Scheme("nf4", {**_everywhere(Storage.NF4_DOUBLE), Module.HEAD: Storage.BF16}, "bf16"),
 }
+# Every text that can be read for that engine; what it does not support it refuses with a reason.
+READABLE_FOR_TORCH: Mapping[str, Scheme] = {**SCHEMES, **TORCH_SCHEMES}
 
 
 def scheme_named(precision: str, schemes: Mapping[str, Scheme] = SCHEMES) -> Scheme:

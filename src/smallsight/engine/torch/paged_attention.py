@@ -138,9 +138,9 @@ def attend(
     scaling: float | None = None,
     **_: Any,  # noqa: ANN401 - what other attentions need
 ) -> tuple[Tensor, None]:
-    """Store the step's keys and values, [1, heads, tokens, head], and attend; returns [1, tokens, heads, head].
+    """Store the step's keys and values, [1, heads, tokens, head]; return the values attended to.
 
-    ``module.layer_idx`` is the layer of the cache. Heads that share keys are rows of one product.
+    The result is [1, tokens, heads, head]. ``module.layer_idx`` is the layer of the cache. Heads that share keys are rows of one product.
     """
     layer: int = module.layer_idx  # type: ignore[assignment]
     keys, values = paged.cache.keys[layer], paged.cache.values[layer]

@@ -111,7 +111,7 @@ def kv_cache(
 
 
 class TorchTileEncoder:
-    """Implements ``decoding.runner.TileEncoder`` with a network of transformers. Used by one thread at a time."""
+    """Implements ``decoding.runner.TileEncoder`` with transformers. Used by one thread at a time."""
 
     def __init__(
         self,
