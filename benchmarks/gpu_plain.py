@@ -10,7 +10,10 @@ from transformers import AutoModelForImageTextToText, BitsAndBytesConfig, Floren
 
 from smallsight.families.messages import PreparedPrompt
 
-SKIPPED = {"florence2": ["vision_tower", "multi_modal_projector", "lm_head"], "smolvlm": ["lm_head"]}
+SKIPPED = {
+    "florence2": ["model.vision_tower", "model.multi_modal_projector", "lm_head"],
+    "smolvlm": ["lm_head"],
+}
 BEAMS = {"num_beams": 3, "no_repeat_ngram_size": 3, "early_stopping": True}
 
 

@@ -28,8 +28,9 @@ from smallsight.families.florence2.processor import Florence2Processor
 from smallsight.families.messages import Tile
 from smallsight.machine.memory import call_when_giving_back
 
-# The tower and its connector keep 16 bits, as in every engine; all logits come from the head.
-SKIPPED = ("vision_tower", "multi_modal_projector", "lm_head")
+# The tower and its connector keep 16 bits, as in every engine; all logits come from the head. transformers
+# compares these with the beginnings of names.
+SKIPPED = ("model.vision_tower", "model.multi_modal_projector", "lm_head")
 _MOST_ON_CPU, _MOST_ON_GPU = 8, 64  # prompts that are answered together
 _PARTS = {"vision_tower": "vision", "multi_modal_projector": "connector"}
 

@@ -213,7 +213,7 @@ class BeamDecoder:
 
     def _heads(self, values_BTD: torch.Tensor) -> torch.Tensor:
         """Split the last axis by heads: [batch, heads, tokens, head]."""
-        return values_BTD.unflatten(2, (self._num_heads, -1)).transpose(1, 2)
+        return values_BTD.reshape(*values_BTD.shape[:2], self._num_heads, -1).transpose(1, 2)
 
 
 def _advance(search: TokenSearch, logits_KV: NDArray[np.float32]) -> tuple[int, ...]:
