@@ -53,11 +53,6 @@ def schemes_of(engine: str) -> Mapping[str, Scheme]:
     return READABLE_FOR_TORCH if engine == TORCH else SCHEMES
 
 
-def engines_of(family: str) -> tuple[str, ...]:
-    """Return the engines that run models of a family."""
-    return tuple(engine for engine, one in LOADERS if one == family)
-
-
 def load_engine(
     family: str,
     model_dir: Path,

@@ -122,7 +122,8 @@ def parse_scheme(text: str, schemes: Mapping[str, Scheme] = SCHEMES) -> Scheme:
         if key in chosen:
             raise ArgumentError(f"The scheme names {key} twice.", hint="give each part one form.")
         chosen[key] = value
-    arithmetic = _parse_arithmetic(chosen.pop(_ARITHMETIC, base.arithmetic))
+    given = chosen.pop(_ARITHMETIC, None)
+    arithmetic = base.arithmetic if given is None else _parse_arithmetic(given)
     forms = {_parse_module(key): _parse_form(key, value) for key, value in chosen.items()}
     return Scheme(name, {**base.modules, **forms}, arithmetic, frozenset(forms))
 

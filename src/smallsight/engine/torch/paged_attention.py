@@ -140,7 +140,8 @@ def attend(
 ) -> tuple[Tensor, None]:
     """Store the step's keys and values, [1, heads, tokens, head]; return the values attended to.
 
-    The result is [1, tokens, heads, head]. ``module.layer_idx`` is the layer of the cache. Heads that share keys are rows of one product.
+    The result is [1, tokens, heads, head]. ``module.layer_idx`` is the layer of the cache. Heads that share
+    keys are rows of one product.
     """
     layer: int = module.layer_idx  # type: ignore[assignment]
     keys, values = paged.cache.keys[layer], paged.cache.values[layer]

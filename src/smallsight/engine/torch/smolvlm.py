@@ -27,7 +27,10 @@ from smallsight.families.messages import Tile
 from smallsight.families.smolvlm.config import SmolVLMTextConfig
 from smallsight.families.smolvlm.model import SmolVLMModel
 from smallsight.machine.memory import call_when_giving_back
+from smallsight.policy.log import get_logger
 from smallsight.settings import MIB
+
+log = get_logger(__name__)
 
 SKIPPED = ("lm_head",)  # all logits come from the head, so it stays in 16 bits
 _GPU_OPTIONS = EngineOptions(
@@ -45,6 +48,7 @@ def load_torch_smolvlm(family: Family, request: LoadRequest) -> InlineEngine:
     """Load a model folder in Hugging Face layout; raises SmallsightError."""
     device = choose_device(request.device)
     recipe = recipe_of(request.scheme, device)
+    log.info("torch_device", device=device.name, reason=device.reason, linears=recipe.linears.value)
     if device.is_cpu and request.threads:
         torch.set_num_threads(request.threads)
     options = options_for(device, request.options)
