@@ -27,6 +27,9 @@ from smallsight.families.florence2.generation_defaults import read_generation_de
 from smallsight.families.florence2.processor import Florence2Processor
 from smallsight.families.messages import Tile
 from smallsight.machine.memory import call_when_giving_back
+from smallsight.policy.log import get_logger
+
+log = get_logger(__name__)
 
 # The tower and its connector keep 16 bits, as in every engine; all logits come from the head. transformers
 # compares these with the beginnings of names.
@@ -39,6 +42,7 @@ def load_torch_florence2(family: Family, request: LoadRequest) -> Florence2Engin
     """Load a model folder in Hugging Face layout, with either set of tensor names; raises SmallsightError."""
     device = choose_device(request.device)
     recipe = recipe_of(request.scheme, device)
+    log.info("torch_device", device=device.name, reason=device.reason, linears=recipe.linears.value)
     if device.is_cpu and request.threads:
         torch.set_num_threads(request.threads)
     processor = Florence2Processor(request.model_dir)

@@ -5,7 +5,7 @@ Loading goes tensor by tensor, so that the peak stays close to the final size.
 
 from __future__ import annotations
 
-import warnings
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -177,5 +177,5 @@ def quantised(layer: nn.Linear, recipe: Recipe, device: Device) -> nn.Module:
 
 
 def _silence_casts() -> None:
-    """Ignore a warning that bitsandbytes 0.50.2 gives in every layer of every call."""
-    warnings.filterwarnings("ignore", message="MatMul8bitLt: inputs will be cast")
+    """Keep bitsandbytes 0.50.2 from logging in every layer of every call that it casts the inputs."""
+    logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
