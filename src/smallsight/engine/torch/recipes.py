@@ -25,6 +25,9 @@ from smallsight.quant.scheme import TORCH_SCHEMES, Scheme
 
 INT8_THRESHOLD = 6.0  # activations beyond it are multiplied in 16 bits, as LLM.int8 was published
 
+_HAS_FAST_PATH = "support_avx512bf16_for_cpu"
+_FAST_PATH_ROWS, _FAST_PATH_COLUMNS = 32, 64  # whose multiples it needs; otherwise it raises errors
+
 
 class Linears(StrEnum):
     """The forms of linear layers; the quantised ones are those of bitsandbytes."""
@@ -121,6 +124,7 @@ def load_pretrained(
             f"The weights in {model_dir} lack {len(missing)} tensors, such as {missing[0]}.",
             hint="config.json and the safetensors files must belong together; fetch them again.",
         )
+    _take_slow_path_where_needed(model)
     return model.eval()
 
 
@@ -173,7 +177,18 @@ def quantised(layer: nn.Linear, recipe: Recipe, device: Device) -> nn.Module:
     if has_bias:
         replaced.bias = nn.Parameter(layer.bias.detach().to(recipe.dtype), requires_grad=False)
     replaced.requires_grad_(requires_grad=False)
+    _take_slow_path_where_needed(replaced)
     return replaced.to(device.name).eval()
+
+
+def _take_slow_path_where_needed(model: nn.Module) -> None:
+    """Keep layers from a product for AVX-512 that fails on other widths (bitsandbytes 0.50.2)."""
+    for layer in model.modules():
+        if not getattr(layer, _HAS_FAST_PATH, False):
+            continue
+        rows, columns = (int(getattr(layer, name)) for name in ("out_features", "in_features"))
+        if rows % _FAST_PATH_ROWS or columns % _FAST_PATH_COLUMNS:
+            setattr(layer, _HAS_FAST_PATH, False)
 
 
 def _silence_casts() -> None:
