@@ -193,7 +193,7 @@ def _take_slow_path_where_needed(model: nn.Module) -> None:
 
 
 def _prepare_bitsandbytes() -> None:
-    """Import bitsandbytes without the package ``kernels``, and silence a warning of every layer of every call.
+    """Import bitsandbytes without the package ``kernels``, and silence a warning of every layer.
 
     With that package it would fetch compiled code from a hub and run it (bitsandbytes 0.50.2).
     """
