@@ -59,8 +59,8 @@ def choose_device(wanted: str | None = None) -> Device:
     kind = name.partition(":")[0]
     if kind not in (CUDA, MPS, CPU):
         raise ArgumentError(f"Unknown device {name!r}.", hint="use auto, cpu, cuda, cuda:0 or mps.")
-    has_it = {CUDA: torch.cuda.is_available, MPS: torch.backends.mps.is_available, CPU: lambda: True}[kind]
-    if not has_it():
+    is_missing_cuda = kind == CUDA and not torch.cuda.is_available()
+    if is_missing_cuda or (kind == MPS and not torch.backends.mps.is_available()):
         raise ArgumentError(
             f"torch {torch.__version__} finds no {kind} device on this machine.",
             hint="use device='cpu', or install the build of torch for your GPU.",

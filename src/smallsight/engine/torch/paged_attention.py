@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
@@ -128,7 +128,7 @@ def _group(
 
 
 def attend(
-    module: nn.Module,
+    module: Any,  # noqa: ANN401 - an attention module of transformers
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -143,11 +143,11 @@ def attend(
     The result is [1, tokens, heads, head]. ``module.layer_idx`` is the layer of the cache. Heads that share
     keys are rows of one product.
     """
-    layer: int = module.layer_idx  # type: ignore[assignment]
+    layer: int = module.layer_idx
     keys, values = paged.cache.keys[layer], paged.cache.values[layer]
     keys[paged.blocks_T, paged.offsets_T] = key[0].transpose(0, 1).to(keys.dtype)
     values[paged.blocks_T, paged.offsets_T] = value[0].transpose(0, 1).to(values.dtype)
-    _, heads, num_tokens, head_dim = query.shape
+    heads, num_tokens, head_dim = query.shape[1:]
     kv_heads = keys.shape[2]
     shared = heads // kv_heads
     attended_THE = query.new_empty(num_tokens, heads, head_dim)

@@ -6,6 +6,7 @@ Loading goes tensor by tensor, so that the peak stays close to the final size.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,6 +25,9 @@ from smallsight.errors import BrokenCheckpointError, ModelNotRunnableError
 from smallsight.quant.scheme import TORCH_SCHEMES, Scheme
 
 INT8_THRESHOLD = 6.0  # activations beyond it are multiplied in 16 bits, as LLM.int8 was published
+
+_HAS_FAST_PATH = "support_avx512bf16_for_cpu"
+_FAST_PATH_ROWS, _FAST_PATH_COLUMNS = 32, 64  # whose multiples it needs; otherwise it raises errors
 
 
 class Linears(StrEnum):
@@ -102,7 +106,7 @@ def load_pretrained(
     """
     options: dict[str, Any] = {"dtype": recipe.dtype}
     if recipe.is_quantised:
-        _silence_casts()
+        _prepare_bitsandbytes()
         options |= {"quantization_config": recipe.settings(skipped), "device_map": {"": device.name}}
     elif not device.is_cpu:
         require_accelerate()
@@ -121,6 +125,7 @@ def load_pretrained(
             f"The weights in {model_dir} lack {len(missing)} tensors, such as {missing[0]}.",
             hint="config.json and the safetensors files must belong together; fetch them again.",
         )
+    _take_slow_path_where_needed(model)
     return model.eval()
 
 
@@ -134,7 +139,7 @@ def quantise_linears(
     """
     if not recipe.is_quantised:
         return
-    _silence_casts()
+    _prepare_bitsandbytes()
     for name, layer in list(model.named_modules()):
         is_skipped = any(
             name == one or name.endswith(f".{one}") or f".{one}." in f".{name}." for one in skipped
@@ -173,9 +178,38 @@ def quantised(layer: nn.Linear, recipe: Recipe, device: Device) -> nn.Module:
     if has_bias:
         replaced.bias = nn.Parameter(layer.bias.detach().to(recipe.dtype), requires_grad=False)
     replaced.requires_grad_(requires_grad=False)
+    _take_slow_path_where_needed(replaced)
     return replaced.to(device.name).eval()
 
 
-def _silence_casts() -> None:
-    """Keep bitsandbytes 0.50.2 from logging in every layer of every call that it casts the inputs."""
+def _take_slow_path_where_needed(model: nn.Module) -> None:
+    """Keep layers from a product for AVX-512 that fails on other widths (bitsandbytes 0.50.2)."""
+    for layer in model.modules():
+        if not getattr(layer, _HAS_FAST_PATH, False):
+            continue
+        rows, columns = (int(getattr(layer, name)) for name in ("out_features", "in_features"))
+        if rows % _FAST_PATH_ROWS or columns % _FAST_PATH_COLUMNS:
+            setattr(layer, _HAS_FAST_PATH, False)
+
+
+def _prepare_bitsandbytes() -> None:
+    """Import bitsandbytes without the package ``kernels``, and silence a warning of every layer.
+
+    With that package it would fetch compiled code from a hub and run it (bitsandbytes 0.50.2).
+    """
     logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
+    if "bitsandbytes" in sys.modules:
+        return
+    absent = "kernels" not in sys.modules
+    known = sys.modules.get("kernels")
+    sys.modules["kernels"] = None  # type: ignore[assignment] - an import of it fails
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # it recommends that package
+    try:
+        import bitsandbytes  # noqa: F401, PLC0415 - its import takes seconds
+    finally:
+        logging.disable(level)
+        if absent:
+            del sys.modules["kernels"]
+        elif known is not None:
+            sys.modules["kernels"] = known
