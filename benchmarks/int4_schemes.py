@@ -44,8 +44,8 @@ class Network:
     """A SmolVLM in transformers whose matrices are replaced by those of a scheme."""
 
     def __init__(self, folder: Path) -> None:
-        self._network = Idefics3ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()  # type: ignore[no-untyped-call]
-        self._processor = AutoProcessor.from_pretrained(folder)  # type: ignore[no-untyped-call]
+        self._network = Idefics3ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
+        self._processor = AutoProcessor.from_pretrained(folder)
         self._checkpoint = {name: one.clone() for name, one in self._network.state_dict().items()}
         head = self._network.lm_head.weight.detach().clone()
         self._network.config.tie_word_embeddings = False

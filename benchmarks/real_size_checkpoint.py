@@ -3,14 +3,16 @@
 What is measured is the arithmetic, which does not care what the numbers mean. Nothing here can be mistaken
 for a model that says something.
 
-Run: python benchmarks/real_size_checkpoint.py SmolVLM-256M-Instruct FOLDER
+Run: python benchmarks/real_size_checkpoint.py SmolVLM-256M-Instruct FOLDER [--tiny]
+
+With --tiny the network has one narrow layer of each kind, for programs that only have to run.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +22,7 @@ import numpy as np
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from smallsight.catalog.catalog import load_catalog
+from smallsight.catalog.entry import Architecture
 from smallsight.families.florence2.weights import upstream_name as name_in_florence2
 from smallsight.families.moondream2.weights import upstream_name as name_in_moondream2
 from smallsight.families.moondream2.weights import upstream_shape
@@ -30,6 +33,34 @@ from smallsight.families.tensor_shape import TensorShape
 from smallsight.quant.bf16 import round_to_bf16
 
 IMAGE_TOKEN, END_TOKEN = 49190, 49279
+_NARROW_TEXT = {"text_hidden": 64, "text_ffn": 128, "text_layers": 1}
+_NARROW_VISION = {"vision_hidden": 72, "vision_ffn": 128, "vision_layers": 1}
+TINY: Mapping[str, Mapping[str, object]] = {
+    "smolvlm": {
+        **_NARROW_TEXT,
+        **_NARROW_VISION,
+        "text_heads": 1,
+        "text_kv_heads": 1,
+        "vision_hidden": 64,
+        "image_px": 64,
+    },
+    "florence2": {
+        "text_hidden": 64,
+        "text_ffn": 128,
+        "encoder_layers": 1,
+        "decoder_layers": 1,
+        "vision_depths": (1, 1, 1, 1),
+        "vision_widths": (32, 32, 32, 64),
+    },
+    "moondream2": {
+        **_NARROW_TEXT,
+        **_NARROW_VISION,
+        "text_ffn": 256,
+        "crop_px": 126,
+        "connector_inner": 64,
+        "region_inner": 64,
+    },
+}
 CHAT_TEMPLATE = (
     "<|im_start|>{% for message in messages %}{{ message['role'] | capitalize }}:"
     "{% for line in message['content'] %}{% if line['type'] == 'text' %}{{ line['text'] }}"
@@ -37,20 +68,27 @@ CHAT_TEMPLATE = (
 )
 
 
-def make_checkpoint(name: str, folder: Path) -> Path:
+def architecture_of(name: str, *, is_tiny: bool = False) -> Architecture:
+    """Return the sizes of a catalogue name, or tiny ones of its family."""
+    architecture = load_catalog().find(name).architecture
+    if architecture is None:
+        raise SystemExit(f"{name} has no architecture in the catalogue.")
+    changed = TINY[architecture.family] if is_tiny else {}
+    return replace(architecture, sizes={**architecture.sizes, **changed})
+
+
+def make_checkpoint(name: str, folder: Path, *, is_tiny: bool = False) -> Path:
     """Write the checkpoint of a catalogue name, unless it is there already; returns its folder."""
     directory = folder / name
     if (directory / "model.safetensors").exists():
         return directory
     directory.mkdir(parents=True, exist_ok=True)
-    architecture = load_catalog().find(name).architecture
-    if architecture is None:
-        raise SystemExit(f"{name} has no architecture in the catalogue.")
+    architecture = architecture_of(name, is_tiny=is_tiny)
     if architecture.family == "florence2":
         files, tokenizer = florence2_files.files(architecture.sizes), florence2_files.tokenizer()
         name_of: Callable[[str], str] = name_in_florence2
     elif architecture.family == "moondream2":
-        files, tokenizer = moondream2_files.files(), moondream2_files.tokenizer()
+        files, tokenizer = moondream2_files.files(architecture.sizes), moondream2_files.tokenizer()
         name_of = name_in_moondream2
     else:
         files, tokenizer = _files(SmolVLMSizes(**architecture.sizes)), _tokenizer()
@@ -61,7 +99,9 @@ def make_checkpoint(name: str, folder: Path) -> Path:
     tensors = tensor_shapes(architecture)
     if architecture.family == "moondream2":
         tensors = tuple(replace(one, shape=upstream_shape(one.name, one.shape)) for one in tensors)
-    _write_weights(directory / "model.safetensors", tensors, name_of)
+    unfinished = directory / "model.unfinished"
+    _write_weights(unfinished, tensors, name_of)
+    unfinished.replace(directory / "model.safetensors")
     return directory
 
 
@@ -171,8 +211,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name")
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--tiny", action="store_true")
     options = parser.parse_args()
-    print(make_checkpoint(options.name, options.folder))
+    print(make_checkpoint(options.name, options.folder, is_tiny=options.tiny))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +53,29 @@ def write_tiny_florence2(folder: Path, shape: TinyFlorence2) -> Path:
     }
     (folder / "preprocessor_config.json").write_text(json.dumps(images))
     return folder
+
+
+def write_under_original_names(folder: Path, target: Path, image_px: int) -> Path:
+    """Write a checkpoint again under the first publisher's names of tensors; return its folder."""
+    import numpy as np
+    from safetensors.numpy import load_file, save_file
+
+    from smallsight.families.florence2.config import read_config
+    from smallsight.families.florence2.shapes import tensor_shapes_of
+    from smallsight.families.florence2.weights import upstream_name
+
+    shutil.copytree(folder, target)
+    config = json.loads((folder / "config.json").read_text())
+    config["vision_config"]["dim_embed"] = config["vision_config"].pop("embed_dim")
+    (target / "config.json").write_text(json.dumps(config))
+    held = load_file(folder / "model.safetensors")
+    tensors = tensor_shapes_of(read_config(folder).sizes(image_px))
+    renamed = {upstream_name(one.name, is_original=True): held[upstream_name(one.name)] for one in tensors}
+    renamed["image_projection"] = np.ascontiguousarray(renamed["image_projection"].T)
+    vocabulary = config["text_config"]["vocab_size"]
+    renamed["language_model.final_logits_bias"] = np.zeros((1, vocabulary), np.float32)
+    save_file(renamed, target / "model.safetensors")
+    return target
 
 
 def _save_tokenizer(folder: Path) -> list[str]:

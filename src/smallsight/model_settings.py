@@ -8,6 +8,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 PRECISION_PATTERN = "^(auto|fp32|bf16|int8|int4)$"
+_PRECISION_OF_ANY_ENGINE = "^(auto|fp32|bf16|fp16|int8|int4|nf4)$"
 
 
 class MemorySettings(BaseModel):
@@ -67,7 +68,7 @@ class ModelInferenceSettings(BaseModel):
 
     max_tokens: int | None = Field(None, ge=1, le=131_072)
     temperature: float | None = Field(None, ge=0, le=2)
-    dtype: str | None = Field(None, pattern=PRECISION_PATTERN)
+    dtype: str | None = Field(None, pattern=_PRECISION_OF_ANY_ENGINE)
 
 
 class ModelSettings(BaseModel):
@@ -75,6 +76,7 @@ class ModelSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    device: str = Field("auto", pattern="^(auto|cpu)$")
+    engine: str = Field("auto", pattern="^(auto|openvino|torch)$")
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     memory: ModelMemorySettings = ModelMemorySettings()
     inference: ModelInferenceSettings = ModelInferenceSettings()

@@ -19,7 +19,12 @@ EXTRAS = PROJECT["project"]["optional-dependencies"]
 GROUPS = PROJECT["dependency-groups"]
 WANTED = {
     "demo": [*PROJECT["project"]["dependencies"], *EXTRAS["ocr"], *EXTRAS["validate"], "hatchling"],
-    "dev": [*PROJECT["project"]["dependencies"], *sum(EXTRAS.values(), []), *GROUPS["dev"], "hatchling"],
+    "dev": [
+        *PROJECT["project"]["dependencies"],
+        *(one for extra, wanted in EXTRAS.items() if extra != "torch" for one in wanted),  # see decision 25
+        *GROUPS["dev"],
+        "hatchling",
+    ],
     "release": GROUPS["release"],
 }
 

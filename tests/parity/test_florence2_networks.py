@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import openvino as ov
 import pytest
@@ -11,12 +9,12 @@ from safetensors.numpy import load_file, save_file
 
 from smallsight.errors import BrokenCheckpointError
 from smallsight.families.florence2.config import read_config
-from smallsight.families.florence2.shapes import tensor_shapes_of
 from smallsight.families.florence2.stored import store_text, store_vision
 from smallsight.families.florence2.text_graphs import build_decoder_graph, build_encoder_graph
 from smallsight.families.florence2.vision_graph import build_vision_graph
-from smallsight.families.florence2.weights import Florence2Weights, upstream_name
+from smallsight.families.florence2.weights import Florence2Weights
 from smallsight.quant.scheme import SCHEMES
+from tiny_florence2 import write_under_original_names
 
 IMAGE_PX, IMAGE_TOKEN, START = 96, 300, 2
 SHAPES = {
@@ -55,21 +53,6 @@ def reference(request, tmp_path_factory):
     return model, folder
 
 
-def original(folder, target):
-    """Write a checkpoint under the names that its first publisher gave the tensors."""
-    target.mkdir()
-    config = json.loads((folder / "config.json").read_text())
-    config["vision_config"]["dim_embed"] = config["vision_config"].pop("embed_dim")
-    (target / "config.json").write_text(json.dumps(config))
-    held = load_file(folder / "model.safetensors")
-    names = [tensor.name for tensor in tensor_shapes_of(read_config(folder).sizes(IMAGE_PX))]
-    renamed = {upstream_name(name, is_original=True): held[upstream_name(name)] for name in names}
-    renamed["image_projection"] = np.ascontiguousarray(renamed["image_projection"].T)
-    renamed["language_model.final_logits_bias"] = np.zeros((1, 320), np.float32)
-    save_file(renamed, target / "model.safetensors")
-    return target
-
-
 def compiled(folder):
     config = read_config(folder)
     weights = Florence2Weights([folder / "model.safetensors"], config.sizes(IMAGE_PX))
@@ -89,7 +72,9 @@ def test_features_memory_and_steps_are_the_references(reference, is_original, tm
     import torch
 
     model, folder = reference
-    vision, encoder, decoder = compiled(original(folder, tmp_path / "original") if is_original else folder)
+    vision, encoder, decoder = compiled(
+        write_under_original_names(folder, tmp_path / "original", IMAGE_PX) if is_original else folder
+    )
     pixels = torch.randn(2, 3, IMAGE_PX, IMAGE_PX, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         features = model.model.get_image_features(pixels).pooler_output.numpy()

@@ -23,6 +23,7 @@ import psutil
 from smallsight.catalog.text_model import find_text_model
 from smallsight.cli.units import counted
 from smallsight.engine.openvino.weight_store import probe_usual_shapes
+from smallsight.engine.torch.packages import INSTALL, has_torch
 from smallsight.errors import SmallsightError
 from smallsight.graph.known_bands import batch_independence
 from smallsight.http.api_keys import ApiKeys
@@ -189,7 +190,8 @@ def _accelerators() -> CheckResult:
     ]
     if shutil.which("nvidia-smi"):
         names.append("an NVIDIA GPU (its driver is installed)")
-    text = ", ".join(names) if names else "none found; everything in this release runs on the CPU"
+    text = ", ".join(names) if names else "none found; models run on the CPU"
+    text += "; the torch engine is installed" if has_torch() else f"; {INSTALL} adds the engine for GPUs"
     return CheckResult("GPU", Severity.GOOD, text)
 
 

@@ -31,6 +31,7 @@ def as_json(status: ModelStatus, independent: bool | None, verdict: ModelVerdict
         "running_bytes": status.running_bytes,
         "fit": status.fit.value,
         "batch_independent": independent,
+        "engines": list(_engines(status.family)),
         "files": None,
         "problem": status.problem,
         "verdict": verdict.verdict.value,
@@ -77,9 +78,30 @@ def model_details(
         *_verdict_rows(verdict),
         *_sizes(status),
         ("Batches", _BATCHES[independent]),
+        ("Engines", _engines_text(status.family)),
         *_file_rows(status),
     ]
     return [("Model", Text(on_one_line(status.name), style="bold")), *rows]
+
+
+def _engines(family: str) -> tuple[str, ...]:
+    """Return the engines that can run a model of the family, the default first; none for the test model."""
+    from smallsight.engine.torch.packages import FAMILIES
+    from smallsight.families.registry import FAMILIES as ALL_FAMILIES
+
+    if family not in ALL_FAMILIES:
+        return ()
+    return ("openvino", "torch") if family in FAMILIES else ("openvino",)
+
+
+def _engines_text(family: str) -> str:
+    from smallsight.engine.torch.packages import INSTALL, has_torch
+
+    engines = _engines(family)
+    if not engines:
+        return "none: it has no network"
+    text = ", ".join(engines)
+    return text if "torch" not in engines or has_torch() else f"{text} (not installed: {INSTALL})"
 
 
 def _about(status: ModelStatus) -> list[tuple[str, str]]:

@@ -26,8 +26,8 @@ STABLE, EXPERIMENTAL, DO_NOT_SHIP, UNDECIDED = 0, 10, 11, 12
 _MOST_TITLES = 3
 _ROUNDS, _ROUNDS_OF_EXPLORING = 3, 1
 
-_PrecisionName = Literal["fp32", "bf16", "int8", "int4"]
-_EngineName = Literal["openvino", "reference"]
+_PrecisionName = Literal["fp32", "bf16", "fp16", "int8", "int4", "nf4"]  # fp16 and nf4 in torch
+_EngineName = Literal["openvino", "torch", "reference"]
 _Variant = Annotated[
     str | None,
     typer.Argument(

@@ -47,7 +47,8 @@ class LoadRequest:
     """A model folder in Hugging Face layout, and how to load it.
 
     0 threads means one per physical core. Quantised weights are stored in ``prepared_dir``, if given.
-    ``on_progress`` is called with the fraction of the work that is done.
+    ``on_progress`` is called with the fraction of the work that is done. ``device`` is "auto", "cpu", "mps",
+    "cuda" or one of several such as "cuda:1", for engines that have a choice.
     """
 
     model_dir: Path
@@ -56,6 +57,7 @@ class LoadRequest:
     prepared_dir: Path | None = None
     options: EngineOptions = field(default_factory=EngineOptions)
     on_progress: OnProgress | None = None
+    device: str = "auto"
 
 
 class Engine(Protocol):

@@ -10,16 +10,30 @@ from smallsight.engine.openvino.florence2 import load_florence2
 from smallsight.engine.openvino.inline import load_inline
 from smallsight.engine.openvino.moondream2 import load_moondream2
 from smallsight.engine.reference.inline import load_reference
+from smallsight.engine.torch.packages import require_torch
 from smallsight.errors import ModelNotRunnableError
 from smallsight.families.family import Family, Plan
 from smallsight.families.registry import FAMILIES
 from smallsight.policy.progress import OnProgress
-from smallsight.quant.scheme import Scheme
+from smallsight.quant.scheme import READABLE_FOR_TORCH, SCHEMES, Scheme
 
-OPENVINO, REFERENCE = "openvino", "reference"
+OPENVINO, REFERENCE, TORCH = "openvino", "reference", "torch"
 
 
 Loader = Callable[[Family, LoadRequest], Engine]  # raises SmallsightError
+
+
+def _torch_smolvlm(family: Family, request: LoadRequest) -> Engine:
+    from smallsight.engine.torch.smolvlm import load_torch_smolvlm  # noqa: PLC0415 - torch is an extra
+
+    return load_torch_smolvlm(family, request)
+
+
+def _torch_florence2(family: Family, request: LoadRequest) -> Engine:
+    from smallsight.engine.torch.florence2 import load_torch_florence2  # noqa: PLC0415 - torch is an extra
+
+    return load_torch_florence2(family, request)
+
 
 _BY_PLAN: Mapping[Plan, Loader] = {
     Plan.INLINE: load_inline,
@@ -29,7 +43,14 @@ _BY_PLAN: Mapping[Plan, Loader] = {
 LOADERS: Mapping[tuple[str, str], Loader] = {
     **{(OPENVINO, family.name): _BY_PLAN[family.plan] for family in FAMILIES.values()},
     (REFERENCE, "smolvlm"): load_reference,
+    (TORCH, "smolvlm"): _torch_smolvlm,
+    (TORCH, "florence2"): _torch_florence2,
 }
+
+
+def schemes_of(engine: str) -> Mapping[str, Scheme]:
+    """Return the schemes that texts for an engine may begin with."""
+    return READABLE_FOR_TORCH if engine == TORCH else SCHEMES
 
 
 def load_engine(
@@ -38,6 +59,7 @@ def load_engine(
     scheme: Scheme,
     *,
     engine: str = OPENVINO,
+    device: str = "auto",
     threads: int = 0,
     prepared_dir: Path | None = None,
     options: EngineOptions | None = None,
@@ -50,8 +72,12 @@ def load_engine(
     loader = LOADERS.get((engine, family))
     if loader is None:
         raise ModelNotRunnableError(f"The engine {engine!r} cannot run {family} models.")
+    if engine == TORCH:
+        require_torch()
     record = FAMILIES[family]
     if record.check_template is not None:
         record.check_template(model_dir, prepared_dir)
-    request = LoadRequest(model_dir, scheme, threads, prepared_dir, options or EngineOptions(), on_progress)
+    request = LoadRequest(
+        model_dir, scheme, threads, prepared_dir, options or EngineOptions(), on_progress, device
+    )
     return loader(record, request)

@@ -51,11 +51,12 @@ class ServedModel:
     files_mark: str = ""
     remote: RemoteSettings | None = None
     scheme: str = ""  # of a variant of the user's
+    engine: str = "auto"
 
     @property
-    def load_key(self) -> tuple[str, str, str, str]:
+    def load_key(self) -> tuple[str, ...]:
         """Everything that affects loading, its files included; another key means loading it again."""
-        return str(self.source), self.scheme or self.precision, self.device, self.files_mark
+        return str(self.source), self.scheme or self.precision, self.engine, self.device, self.files_mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +196,7 @@ def _served(model: KnownModel, precision: str, own: ModelSettings, settings: Set
         source=model.name if model.is_named else model.directory or model.name,
         precision=precision,
         device=own.device,
+        engine=own.engine,
         needed_bytes=None if required_gb is None else int(required_gb * _GIB),
         max_bytes=None if max_gb is None else int(max_gb * _GIB),
         cleanup_aggressive=_or_default(memory.cleanup_aggressive, settings.memory.cleanup_aggressive),

@@ -95,7 +95,8 @@ def _largest(known_bytes: int, new_bytes: int) -> int:
 
 
 def _key(served: ServedModel) -> str:
-    return "|".join((served.name, served.scheme or served.precision, served.device, served.files_mark))
+    where = served.device if served.engine == "auto" else f"{served.engine} {served.device}"
+    return "|".join((served.name, served.scheme or served.precision, where, served.files_mark))
 
 
 def _differ(new: dict[str, Measured], old: dict[str, Measured]) -> bool:

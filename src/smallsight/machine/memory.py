@@ -7,6 +7,7 @@ import gc
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -17,6 +18,7 @@ _LIMIT_FILES = (
     Path("/sys/fs/cgroup/memory.max"),  # cgroup v2
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),  # cgroup v1
 )
+_RELEASES: dict[str, Callable[[], None]] = {}  # of memory that is not this process's own, such as a GPU's
 
 
 def usable_memory_bytes(limit_files: tuple[Path, ...] = _LIMIT_FILES) -> int:
@@ -85,16 +87,24 @@ def peak_memory_bytes() -> int:
     return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * unit_bytes
 
 
+def call_when_giving_back(name: str, release: Callable[[], None]) -> None:
+    """Call ``release`` whenever memory is returned; another one of the same name replaces it."""
+    _RELEASES[name] = release
+
+
 def give_memory_back() -> bool:
     """Collect garbage and return freed memory to the system; returns False where that is not supported.
 
-    glibc keeps freed memory until it is trimmed; other allocators return it by themselves.
+    glibc keeps freed memory until it is trimmed; other allocators return it by themselves. The memory of
+    GPUs is returned by those that ``call_when_giving_back`` knows.
     """
     has_frozen = gc.get_freeze_count() > 0
     gc.unfreeze()
     gc.collect()
     if has_frozen:
         gc.freeze()
+    for release in list(_RELEASES.values()):
+        release()
     if not sys.platform.startswith("linux"):
         return False
     try:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 from smallsight.catalog.catalog import load_catalog
 from smallsight.catalog.entry import Precision
@@ -16,14 +18,15 @@ from smallsight.inventory.served_models import ServedModel
 from smallsight.machine.memory import free_memory_bytes, usable_memory_bytes
 from smallsight.model.model import Model
 from smallsight.model.test_model import TestModel
-from smallsight.quant.scheme import parse_scheme, scheme_named
+from smallsight.quant.scheme import READABLE_FOR_TORCH, SCHEMES, parse_scheme, scheme_named
 from smallsight.settings import Settings, load_settings
 
 __all__ = ["load", "load_served"]
 
-_LOCAL, _REMOTE = "openvino", "remote"
-_ENGINES = (AUTO, _LOCAL, _REMOTE)
-_DEVICES = (AUTO, "cpu")
+_LOCAL, _TORCH, _REMOTE = "openvino", "torch", "remote"
+_ENGINES = (AUTO, _LOCAL, _TORCH, _REMOTE)
+_CPU = "cpu"
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 
 def load(
@@ -43,39 +46,33 @@ def load(
 
     ``precision`` is "auto" (the model's default), "fp32", "bf16", "int8" or "int4"; ``scheme`` replaces it
     by a quantisation scheme, such as "int4; text=int4-groups-32-searched; arithmetic=f32".
+    Engine "torch", an optional package, runs on ``device`` "cuda", "mps" or "cpu", in "fp32", "bf16", "fp16",
+    or with bitsandbytes in "int8" or "nf4". A GPU as the device chooses this engine.
     ``threads=None`` uses the setting. Nothing is downloaded: `smallsight models pull` does that.
     ``settings`` replaces those of the environment. ``on_progress`` is called with the fraction done, 0 to 1.
     A name in the setting ``remotes`` is a model on another server; engine "openvino" finds local models only.
     Raises UnknownModelError, ModelUnavailableError (files are missing), ModelNotRunnableError (not
     supported), BrokenCheckpointError, OutOfResourcesError (too little memory), ArgumentError (precision,
-    scheme, engine or device) and SettingsError.
+    scheme, engine or device), MissingExtraError (optional packages) and SettingsError.
     """
     _require_known("engine", engine, _ENGINES)
-    _require_known("device", device, _DEVICES)
+    local = _local_engine(engine, device)
+    schemes = READABLE_FOR_TORCH if local == _TORCH else SCHEMES
     settings = load_settings() if settings is None else settings
     parse_precision(precision)
     found = _find(name_or_directory, engine, settings)
     if isinstance(found, KnownRemote):
         return _load_remote(found, settings)
     if scheme is not None:
-        found = found.in_scheme(parse_scheme(scheme))
+        found = found.in_scheme(parse_scheme(scheme, schemes))
     stored_as = found.precision(precision)
     if found.family == TEST_FAMILY or found.directory is None or stored_as is None:
         return TestModel(settings.limits)
-    # Importing OpenVINO takes half a second, which the test model does not need.
-    from smallsight.model.vision_language_model import VisionLanguageModel  # noqa: PLC0415
-
-    _require_memory(found, stored_as)
-    return VisionLanguageModel.load(
-        found.directory,
-        family=found.family,
-        name=found.name,
-        precision=str(found.scheme or scheme_named(stored_as.value)),
-        threads=settings.threads if threads is None else threads,
-        prepared_dir=settings.prepared_dir,
-        limits=settings.limits,
-        on_progress=on_progress,
-    )
+    if local != _TORCH or _is_on_cpu(device):
+        _require_memory(found, stored_as)
+    text = str(found.scheme or scheme_named(stored_as.value, schemes))
+    num_threads = settings.threads if threads is None else threads
+    return _load_local(found, found.directory, text, local, device, num_threads, settings, on_progress)
 
 
 def load_served(served: ServedModel, settings: Settings, on_progress: Callable[[float], None]) -> Model:
@@ -87,7 +84,7 @@ def load_served(served: ServedModel, settings: Settings, on_progress: Callable[[
         served.source,
         precision=served.precision,
         device=served.device,
-        engine=_LOCAL if served.remote is None else _REMOTE,
+        engine=_local_engine(served.engine, served.device) if served.remote is None else _REMOTE,
         settings=settings,
         on_progress=on_progress,
     )
@@ -144,6 +141,57 @@ def _load_remote(remote: KnownRemote, settings: Settings) -> Model:
         remote.name, remote.settings, open_fallback=open_fallback if remote.settings.fallback else None
     )
     return VisionLanguageModel(engine, name=remote.name, precision=_REMOTE, limits=settings.limits)
+
+
+def _load_local(
+    found: KnownModel,
+    model_dir: Path,
+    precision: str,
+    engine: str,
+    device: str,
+    threads: int,
+    settings: Settings,
+    on_progress: Callable[[float], None] | None,
+) -> Model:
+    # Importing OpenVINO takes half a second, which the test model does not need.
+    from smallsight.model.vision_language_model import VisionLanguageModel  # noqa: PLC0415
+
+    return VisionLanguageModel.load(
+        model_dir,
+        family=found.family,
+        name=found.name,
+        precision=precision,
+        engine=engine,
+        device=device,
+        threads=threads,
+        prepared_dir=settings.prepared_dir,
+        limits=settings.limits,
+        on_progress=on_progress,
+    )
+
+
+def _local_engine(engine: str, device: str) -> str:
+    """Return the engine of a model on this machine; raises ArgumentError."""
+    if not _DEVICE.fullmatch(device):
+        raise ArgumentError(f"Unknown device {device!r}.", hint="use auto, cpu, cuda, cuda:0 or mps.")
+    is_gpu = device not in (AUTO, _CPU)
+    if engine == _TORCH or (engine == AUTO and is_gpu):
+        return _TORCH
+    if engine == _LOCAL and is_gpu:
+        raise ArgumentError(
+            f"The engine {_LOCAL!r} runs on the CPU, not on {device!r}.", hint=f"use engine={_TORCH!r}."
+        )
+    return _LOCAL
+
+
+def _is_on_cpu(device: str) -> bool:
+    """Return whether the torch engine computes on the CPU; raises MissingExtraError and ArgumentError."""
+    from smallsight.engine.torch.packages import require_torch  # noqa: PLC0415 - as above
+
+    require_torch()
+    from smallsight.engine.torch.device import choose_device  # noqa: PLC0415
+
+    return choose_device(device).is_cpu
 
 
 def _require_known(what: str, value: str, known: tuple[str, ...]) -> None:

@@ -14,7 +14,7 @@ import psutil
 
 from smallsight.engine.decoding.place_detector import PlaceKind
 from smallsight.engine.engine import Engine, EngineOptions
-from smallsight.engine.loading import OPENVINO, load_engine
+from smallsight.engine.loading import OPENVINO, load_engine, schemes_of
 from smallsight.errors import ArgumentError, ModelClosedError, SmallsightError
 from smallsight.families.frame_sampling import FrameSampling
 from smallsight.families.messages import Message, TiledPicture
@@ -78,6 +78,7 @@ class VisionLanguageModel:
         limits: Limits | None = None,
         options: EngineOptions | None = None,
         engine: str = OPENVINO,
+        device: str = "auto",
         on_progress: OnProgress | None = None,
     ) -> VisionLanguageModel:
         """Load a folder in Hugging Face layout; precision is "fp32", "bf16", "int8", "int4" or a scheme.
@@ -88,8 +89,9 @@ class VisionLanguageModel:
         loaded = load_engine(
             family,
             model_dir,
-            parse_scheme(precision),
+            parse_scheme(precision, schemes_of(engine)),
             engine=engine,
+            device=device,
             threads=threads,
             prepared_dir=prepared_dir,
             options=options,

@@ -18,7 +18,7 @@ from smallsight.quant.forms import Storage, Stored
 from smallsight.quant.int8_rows import Int8Rows, quantize_rows
 
 EmbedderPrecision = Literal["fp32", "int8"]  # the text embedder's
-ArithmeticType = Literal["f32", "bf16"]
+ArithmeticType = Literal["f32", "bf16", "f16"]
 _ARITHMETICS: Mapping[str, ArithmeticType] = {"f32": "f32", "bf16": "bf16"}
 _ARITHMETIC = "arithmetic"
 _EMBEDDINGS = "embeddings"
@@ -50,7 +50,7 @@ class Scheme:
         """Return the text that ``parse_scheme`` reads; the name alone for an unchanged precision."""
         parts = [self.name]
         parts += [f"{module}={self.modules[module]}" for module in Module if module in self.chosen]
-        if self.arithmetic != SCHEMES[self.name].arithmetic:
+        if self.arithmetic != READABLE_FOR_TORCH[self.name].arithmetic:
             parts.append(f"{_ARITHMETIC}={self.arithmetic}")
         return "; ".join(parts)
 
@@ -82,36 +82,48 @@ SCHEMES: Mapping[str, Scheme] = {
     "int8": Scheme("int8", _everywhere(Storage.INT8_GROUPS), "bf16"),
     "int4": Scheme("int4", {**_everywhere(Storage.INT4_SEARCHED), Module.HEAD: Storage.INT8_GROUPS}, "bf16"),
 }
+# The torch engine has the recipes of bitsandbytes instead: LLM.int8, and NF4 with double quantisation.
+TORCH_SCHEMES: Mapping[str, Scheme] = {
+    "fp32": SCHEMES["fp32"],
+    "bf16": SCHEMES["bf16"],
+    "fp16": Scheme("fp16", _everywhere(Storage.BF16), "f16"),
+    "int8": Scheme("int8", _everywhere(Storage.INT8_ROWS), "bf16"),
+    "nf4": Scheme("nf4", {**_everywhere(Storage.NF4_DOUBLE), Module.HEAD: Storage.BF16}, "bf16"),
+}
+# Every text that can be read for that engine; what it does not support it refuses with a reason.
+READABLE_FOR_TORCH: Mapping[str, Scheme] = {**SCHEMES, **TORCH_SCHEMES}
 
 
-def scheme_named(precision: str) -> Scheme:
+def scheme_named(precision: str, schemes: Mapping[str, Scheme] = SCHEMES) -> Scheme:
     """Return the scheme of a precision; raises ModelNotRunnableError for an unsupported one."""
-    if precision not in SCHEMES:
+    if precision not in schemes:
         raise ModelNotRunnableError(
-            f"No engine supports {precision!r}.", hint=f"load the base model in {', '.join(SCHEMES)}."
+            f"The engine does not support {precision!r}.",
+            hint=f"load the base model in {', '.join(schemes)}.",
         )
-    return SCHEMES[precision]
+    return schemes[precision]
 
 
-def parse_scheme(text: str) -> Scheme:
+def parse_scheme(text: str, schemes: Mapping[str, Scheme] = SCHEMES) -> Scheme:
     """Return the scheme of a text such as "int4; text=int4-groups-32-searched; arithmetic=f32".
 
     It begins with a precision; modules that are not named have its forms. Raises ArgumentError.
     """
     name, *choices = (part.strip() for part in text.split(";"))
-    if name not in SCHEMES:
+    if name not in schemes:
         raise ArgumentError(
             f"Unknown precision {name!r} in the scheme {text!r}.",
-            hint=f"begin with {', '.join(SCHEMES)}, then name modules: int4; text=int4-groups-32.",
+            hint=f"begin with {', '.join(schemes)}, then name modules: int4; text=int4-groups-32.",
         )
-    base = SCHEMES[name]
+    base = schemes[name]
     chosen: dict[str, str] = {}
     for choice in filter(None, choices):
         key, _, value = (part.strip() for part in choice.partition("="))
         if key in chosen:
             raise ArgumentError(f"The scheme names {key} twice.", hint="give each part one form.")
         chosen[key] = value
-    arithmetic = _parse_arithmetic(chosen.pop(_ARITHMETIC, base.arithmetic))
+    given = chosen.pop(_ARITHMETIC, None)
+    arithmetic = base.arithmetic if given is None else _parse_arithmetic(given)
     forms = {_parse_module(key): _parse_form(key, value) for key, value in chosen.items()}
     return Scheme(name, {**base.modules, **forms}, arithmetic, frozenset(forms))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +18,13 @@ from smallsight.errors import ModelNotRunnableError, SettingsError
 from smallsight.families.registry import find_family
 from smallsight.inventory.known_model import AUTO, PRECISION_OF_FOLDERS, KnownModel
 from smallsight.inventory.names import FOR_LOADING, TEST_FAMILY, KnownRemote, Names
-from smallsight.quant.scheme import SCHEMES, parse_scheme
+from smallsight.quant.scheme import READABLE_FOR_TORCH, SCHEMES, Scheme, parse_scheme
 from smallsight.remote_settings import RemoteSettings
 from smallsight.settings import Settings
 from smallsight.validation.result import System
 from smallsight.version import __version__
 
-OPENVINO, REFERENCE, REMOTE = "openvino", "reference", "remote"
+OPENVINO, REFERENCE, TORCH, REMOTE = "openvino", "reference", "torch", "remote"
 _ADDRESS = re.compile(r"https?://")
 _SERVER_HINT = "write the address that ends in /v1, then # and the model's name there."
 _BITS = {
@@ -83,7 +84,7 @@ class MeasuredSystem(BaseModel):
         """The name and the form, for people."""
         form = None if self.label else self.form
         shown = f"{self.name} in {form}" if form and not self.name.endswith(f"-{form}") else self.name
-        return f"{shown} on the {self.engine} engine" if self.engine == REFERENCE else shown
+        return f"{shown} on the {self.engine} engine" if self.engine in (REFERENCE, TORCH) else shown
 
     @property
     def prompt(self) -> str:
@@ -99,7 +100,7 @@ class MeasuredSystem(BaseModel):
     def described(self, key: str | None) -> System:
         """Return it as a result names it; ``key`` is that of the loaded model."""
         form = self.form
-        scheme = None if form is None else parse_scheme(form).identity
+        scheme = None if form is None else parse_scheme(form, _schemes_of(self.engine)).identity
         return System(
             name=self.name,
             kind="local" if self.is_local else "server",
@@ -201,10 +202,10 @@ def _in_16_bits(name: str, names: Names, settings: Settings) -> WantedSystem:
 
 def _local(found: KnownModel, wanted: WantedSystem) -> MeasuredSystem:
     engine = wanted.engine or OPENVINO
-    if engine not in (OPENVINO, REFERENCE):
-        raise SettingsError(f"Unknown engine {engine!r}.", hint=f"use {OPENVINO} or {REFERENCE}.")
+    if engine not in (OPENVINO, REFERENCE, TORCH):
+        raise SettingsError(f"Unknown engine {engine!r}.", hint=f"use {OPENVINO}, {TORCH} or {REFERENCE}.")
     if wanted.scheme is not None:
-        found = found.in_scheme(parse_scheme(wanted.scheme))
+        found = found.in_scheme(parse_scheme(wanted.scheme, _schemes_of(engine)))
     precision = found.precision(wanted.precision or AUTO)
     if found.family == TEST_FAMILY or found.directory is None or precision is None:
         raise ModelNotRunnableError(
@@ -220,6 +221,10 @@ def _local(found: KnownModel, wanted: WantedSystem) -> MeasuredSystem:
         files_mark=found.files_mark,
         label=wanted.label,
     )
+
+
+def _schemes_of(engine: str) -> Mapping[str, Scheme]:
+    return READABLE_FOR_TORCH if engine == TORCH else SCHEMES
 
 
 def _variant_name(found: KnownModel, precision: Precision) -> str:

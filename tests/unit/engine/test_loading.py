@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from smallsight.catalog.catalog import load_catalog
-from smallsight.engine.loading import LOADERS, OPENVINO, load_engine
+from smallsight.engine.loading import LOADERS, OPENVINO, TORCH, load_engine, schemes_of
+from smallsight.engine.torch.packages import FAMILIES as TORCH_FAMILIES
 from smallsight.errors import ModelNotRunnableError
 from smallsight.families.florence2.tasks import DESCRIBE
 from smallsight.families.registry import FAMILIES
@@ -33,8 +34,13 @@ def test_the_catalogue_names_the_prompt_that_florence_describes_with():
 
 @pytest.mark.parametrize("precision", ["fp16", "nf4"])
 def test_a_precision_without_a_scheme_is_a_sentence(precision):
-    with pytest.raises(ModelNotRunnableError, match=f"supports {precision!r}.*fp32, bf16, int8, int4"):
+    with pytest.raises(ModelNotRunnableError, match=f"support {precision!r}.*fp32, bf16, int8, int4"):
         scheme_named(precision)
+
+
+def test_the_torch_engine_has_the_families_that_are_shown_for_it():
+    assert {family for engine, family in LOADERS if engine == TORCH} == set(TORCH_FAMILIES)
+    assert set(schemes_of(TORCH)) == {"fp32", "bf16", "fp16", "int8", "nf4", "int4"}
 
 
 def test_an_engine_without_a_loader_for_a_family_is_a_sentence(tmp_path):

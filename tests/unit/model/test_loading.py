@@ -39,8 +39,13 @@ def test_load_is_the_one_of_the_package():
     ("wanted", "error", "words"),
     [
         ({"precision": "int3"}, ArgumentError, "'int3'.*auto, fp32"),
-        ({"engine": "torch"}, ArgumentError, "Unknown engine 'torch'.*openvino or remote"),
-        ({"device": "cuda"}, ArgumentError, "Unknown device 'cuda'.*auto or cpu"),
+        ({"engine": "jax"}, ArgumentError, "Unknown engine 'jax'.*openvino, torch or remote"),
+        ({"device": "tpu"}, ArgumentError, "Unknown device 'tpu'.*cuda:0 or mps"),
+        (
+            {"engine": "openvino", "device": "cuda"},
+            ArgumentError,
+            "'openvino' runs on the CPU.*engine='torch'",
+        ),
     ],
 )
 def test_ways_of_loading_that_there_are_not(settings: Settings, wanted, error, words):

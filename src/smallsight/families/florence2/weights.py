@@ -85,15 +85,19 @@ class Florence2Weights:
     def take(self, name: str) -> NDArray[np.float32]:
         """Return a tensor from ``shapes.tensor_shapes`` as float32; raises BrokenCheckpointError."""
         stored = self._parts.take(self._upstream(name), self._stored_shape(name))
-        return np.ascontiguousarray(stored.T) if self._is_transposed(name) else stored
+        return np.ascontiguousarray(stored.T) if self.is_transposed(name) else stored
 
     def take_head(self) -> NDArray[np.float32]:
         """Return the output head, float32 [vocabulary, hidden]: the file's own, or the embedding table."""
         rows, width = self._shapes["embeddings.weight"]
-        head = (_ORIGINAL_EXTRAS if self.is_original else _NATIVE_EXTRAS)[0]
-        if head in self._parts.untaken:
-            return self._parts.take(head, (rows, width))
+        if self.head_name in self._parts.untaken:
+            return self._parts.take(self.head_name, (rows, width))
         return self.map_embeddings().rows(np.arange(rows))
+
+    @property
+    def head_name(self) -> str:
+        """The checkpoint's name for the output head, which may be missing."""
+        return (_ORIGINAL_EXTRAS if self.is_original else _NATIVE_EXTRAS)[0]
 
     def map_embeddings(self) -> RowTable:
         """Return the embedding table, memory-mapped from its file."""
@@ -101,15 +105,16 @@ class Florence2Weights:
         upstream = upstream_name("embeddings.weight", is_original=self.is_original)
         return self._parts.part_with(upstream).map_table(upstream, (rows, width))
 
+    def is_transposed(self, name: str) -> bool:
+        """Return whether the file stores a matrix as [in, out]."""
+        return self.is_original and name == "connector.projection.weight"
+
     def _upstream(self, name: str) -> str:
         return upstream_name(name, is_original=self.is_original)
 
     def _stored_shape(self, name: str) -> tuple[int, ...]:
         shape = self._shapes[name]
-        return shape[::-1] if self._is_transposed(name) else shape
-
-    def _is_transposed(self, name: str) -> bool:
-        return self.is_original and name == "connector.projection.weight"
+        return shape[::-1] if self.is_transposed(name) else shape
 
     def _check_names(self, held: frozenset[str], extras: Sequence[str]) -> None:
         needed = {upstream_name(name, is_original=self.is_original) for name in self._shapes}

@@ -1,0 +1,118 @@
+"""Loads a Florence-2 for the torch engine: transformers' own network, our processor and beam search."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from smallsight.catalog.checkpoint import find_weight_files
+from smallsight.catalog.file_hashes import file_sha256
+from smallsight.engine.decoding.feature_cache import FeatureCache
+from smallsight.engine.decoding.search_worker import SearchWorker
+from smallsight.engine.engine import LoadRequest
+from smallsight.engine.florence2_engine import Florence2Engine
+from smallsight.engine.torch.device import Device, choose_device, release_caches
+from smallsight.engine.torch.florence2_decoder import BeamDecoder
+from smallsight.engine.torch.florence2_network import StateLoader
+from smallsight.engine.torch.memory_guard import reporting_memory
+from smallsight.engine.torch.recipes import load_pretrained, recipe_of
+from smallsight.engine.torch.stored_parts import count_modules
+from smallsight.families.family import Family
+from smallsight.families.florence2.generation_defaults import read_generation_defaults
+from smallsight.families.florence2.processor import Florence2Processor
+from smallsight.families.messages import Tile
+from smallsight.machine.memory import call_when_giving_back
+from smallsight.policy.log import get_logger
+
+log = get_logger(__name__)
+
+# The tower and its connector keep 16 bits, as in every engine; all logits come from the head. transformers
+# compares these with the beginnings of names.
+SKIPPED = ("model.vision_tower", "model.multi_modal_projector", "lm_head")
+_MOST_ON_CPU, _MOST_ON_GPU = 8, 64  # prompts that are answered together
+_PARTS = {"vision_tower": "vision", "multi_modal_projector": "connector"}
+
+
+def load_torch_florence2(family: Family, request: LoadRequest) -> Florence2Engine:
+    """Load a model folder in Hugging Face layout, with either set of tensor names; raises SmallsightError."""
+    device = choose_device(request.device)
+    recipe = recipe_of(request.scheme, device)
+    log.info("torch_device", device=device.name, reason=device.reason, linears=recipe.linears.value)
+    if device.is_cpu and request.threads:
+        torch.set_num_threads(request.threads)
+    processor = Florence2Processor(request.model_dir)
+    files = find_weight_files(request.model_dir)
+    loader = StateLoader(processor.config, files, processor.config.sizes(processor.image_px))
+    network = load_pretrained(loader, request.model_dir, recipe, device, skipped=SKIPPED)
+    if request.on_progress is not None:
+        request.on_progress(1.0)
+    call_when_giving_back(device.name, lambda: release_caches(device))
+    features = FeatureCache(request.options.feature_cache_bytes)
+    worker = SearchWorker(
+        PictureEncoder(network, processor.normalise, features, device),
+        BeamDecoder(network, device, _MOST_ON_CPU if device.is_cpu else _MOST_ON_GPU),
+        processor.config.image_token_id,
+    )
+    parts = count_modules(network, _part_of)
+    hashes = [file_sha256(path, request.prepared_dir) for path in files]
+    how = f"torch {device.kind} {recipe.linears} {recipe.dtype}"
+    identity = "\n".join([*hashes, f"{processor.config!r} {processor.image_px}", how])
+    return Florence2Engine(
+        family=family,
+        processor=processor,
+        defaults=read_generation_defaults(request.model_dir),
+        worker=worker,
+        features=features,
+        key=hashlib.sha256(identity.encode()).hexdigest()[:32],
+        weights_bytes=sum(part.num_bytes for part in parts),
+        is_batch_independent=False,  # products over more rows use other kernels
+        held=network,
+        parts=parts,
+    )
+
+
+class PictureEncoder:
+    """Implements ``decoding.runner.TileEncoder`` with a network's tower and projector.
+
+    Used by one thread at a time.
+    """
+
+    def __init__(
+        self,
+        network: Any,  # noqa: ANN401 - transformers' modules have no useful types
+        normalise: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+        cache: FeatureCache,
+        device: Device,
+    ) -> None:
+        self._network = network
+        self._normalise = normalise
+        self._cache = cache
+        self._device = device
+
+    def known(self, tile: Tile) -> NDArray[np.float32] | None:
+        """Return a tile's cached image tokens, or None."""
+        return self._cache.find(tile.digest)
+
+    @torch.inference_mode()
+    def encode(self, tile: Tile) -> NDArray[np.float32]:
+        """Return the tile's image tokens, float32 [tokens, text hidden]; raises OutOfResourcesError."""
+        with reporting_memory(self._device, "encoding a picture"):
+            pixels = torch.from_numpy(self._normalise(tile.pixels_HWC)).to(self._device.name)
+            encoded = self._network.get_image_features(pixels).pooler_output
+            features_TD: NDArray[np.float32] = encoded[0].float().cpu().numpy()
+        self._cache.remember(tile.digest, features_TD)
+        return features_TD
+
+
+def _part_of(name: str) -> str:
+    """Return the part of the model that a parameter of transformers' network belongs to."""
+    if name.startswith("lm_head"):
+        return "head"
+    if name.endswith((".shared.weight", ".embed_tokens.weight")):
+        return "embeddings"
+    return _PARTS.get(name.removeprefix("model.").partition(".")[0], "text")

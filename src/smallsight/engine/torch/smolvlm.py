@@ -1,0 +1,171 @@
+"""Loads a SmolVLM for the torch engine: transformers' own network, our processor, scheduler and KV cache."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers import AutoModelForImageTextToText
+
+from smallsight.engine.decoding.feature_cache import FeatureCache
+from smallsight.engine.engine import EngineOptions, LoadRequest
+from smallsight.engine.inline_engine import BLOCK_TOKENS, InlineEngine, inline_worker
+from smallsight.engine.torch.device import Device, choose_device, release_caches
+from smallsight.engine.torch.memory_guard import reporting_memory
+from smallsight.engine.torch.paged_attention import PAGED_ATTENTION, PagedCache, PagedStep
+from smallsight.engine.torch.paged_runner import TorchRunner
+from smallsight.engine.torch.recipes import Recipe, load_pretrained, recipe_of
+from smallsight.engine.torch.stored_parts import count_modules
+from smallsight.families.family import Family
+from smallsight.families.messages import Tile
+from smallsight.families.smolvlm.config import SmolVLMTextConfig
+from smallsight.families.smolvlm.model import SmolVLMModel
+from smallsight.machine.memory import call_when_giving_back
+from smallsight.policy.log import get_logger
+from smallsight.settings import MIB
+
+log = get_logger(__name__)
+
+SKIPPED = ("lm_head",)  # all logits come from the head, so it stays in 16 bits
+_GPU_OPTIONS = EngineOptions(
+    max_sequences=64,
+    chunk_tokens=1024,
+    max_step_tokens=4096,
+    cache_bytes=4096 * MIB,
+    feature_cache_bytes=512 * MIB,
+    tiled_bytes=256 * MIB,
+)
+_GPU_CACHE_SHARE = 0.25  # of the GPU's free memory, at most, for the KV cache
+
+
+def load_torch_smolvlm(family: Family, request: LoadRequest) -> InlineEngine:
+    """Load a model folder in Hugging Face layout; raises SmallsightError."""
+    device = choose_device(request.device)
+    recipe = recipe_of(request.scheme, device)
+    log.info("torch_device", device=device.name, reason=device.reason, linears=recipe.linears.value)
+    if device.is_cpu and request.threads:
+        torch.set_num_threads(request.threads)
+    options = options_for(device, request.options)
+    opened = SmolVLMModel(request.model_dir, request.scheme, options.tiled_bytes)  # checks the weights' names
+    network: Any = load_pretrained(
+        AutoModelForImageTextToText, request.model_dir, recipe, device, skipped=SKIPPED
+    )
+    if request.on_progress is not None:
+        request.on_progress(1.0)
+    call_when_giving_back(device.name, lambda: release_caches(device))
+    decoder = network.model.text_model
+    decoder.config._attn_implementation = PAGED_ATTENTION  # noqa: SLF001 - transformers has no other way
+    runner = TorchRunner(
+        _decoder_of(decoder),
+        network.lm_head,
+        kv_cache(opened.config.text, options, recipe, device, opened.context_tokens),
+        device=device,
+        dtype=recipe.dtype,
+        vocabulary=opened.config.text.vocabulary,
+    )
+    features = FeatureCache(options.feature_cache_bytes)
+    vision = TorchTileEncoder(network.model, opened.processor.normalise, features, device, recipe.dtype)
+    parts = count_modules(network, _part_of)
+    identity = f"torch {opened.identity} {request.scheme.identity} {device.kind} {recipe.dtype}"
+    return InlineEngine(
+        family=family,
+        processor=opened.processor,
+        worker=inline_worker(opened, vision, runner, options),
+        features=features,
+        context_tokens=opened.context_tokens,
+        key=hashlib.sha256(identity.encode()).hexdigest()[:32],
+        weights_bytes=sum(part.num_bytes for part in parts),
+        is_batch_independent=False,  # products over more rows use other kernels
+        held=network,
+        parts=parts,
+    )
+
+
+def options_for(device: Device, options: EngineOptions) -> EngineOptions:
+    """Return the options; the defaults, which suit a CPU, are replaced on a GPU."""
+    if device.is_cpu or options != EngineOptions():
+        return options
+    cache_bytes = min(_GPU_OPTIONS.cache_bytes, int(device.free_bytes() * _GPU_CACHE_SHARE))
+    return replace(_GPU_OPTIONS, cache_bytes=cache_bytes)
+
+
+def kv_cache(
+    text: SmolVLMTextConfig, options: EngineOptions, recipe: Recipe, device: Device, context_tokens: int
+) -> PagedCache:
+    """Allocate a KV cache of the size in the options, but enough for one whole context."""
+    token_bytes = 2 * text.layers * text.kv_heads * text.head_dim * recipe.dtype.itemsize
+    num_blocks = max(options.cache_bytes // (token_bytes * BLOCK_TOKENS), -(-context_tokens // BLOCK_TOKENS))
+    needed_bytes = (num_blocks + 1) * BLOCK_TOKENS * token_bytes
+    with reporting_memory(device, "allocating the KV cache", needed_bytes):
+        return PagedCache(
+            layers=text.layers,
+            num_blocks=num_blocks,
+            block_tokens=BLOCK_TOKENS,
+            kv_heads=text.kv_heads,
+            head_dim=text.head_dim,
+            dtype=recipe.dtype,
+            device=device.name,
+        )
+
+
+class TorchTileEncoder:
+    """Implements ``decoding.runner.TileEncoder`` with transformers. Used by one thread at a time."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        normalise: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+        cache: FeatureCache,
+        device: Device,
+        dtype: torch.dtype,
+    ) -> None:
+        """``network`` has ``vision_model`` and ``connector``."""
+        self._network: Any = network
+        self._cache = cache
+        self._device = device
+        # The processor's value of each level of each channel: bytes travel to the device, not numbers.
+        ramp = np.repeat(np.arange(256, dtype=np.uint8)[:, None, None], 3, axis=2)
+        self._levels_CV = torch.tensor(normalise(ramp)[0, :, :, 0]).to(device.name, dtype)
+        self._channels_C11 = torch.arange(3, device=device.name)[:, None, None]
+
+    def known(self, tile: Tile) -> NDArray[np.float32] | None:
+        """Return a tile's cached image tokens, or None."""
+        return self._cache.find(tile.digest)
+
+    @torch.inference_mode()
+    def encode(self, tile: Tile) -> NDArray[np.float32]:
+        """Return the tile's image tokens, float32 [tokens, text hidden]; raises OutOfResourcesError."""
+        with reporting_memory(self._device, "encoding a picture"):
+            levels = torch.tensor(tile.pixels_HWC).to(self._device.name).permute(2, 0, 1).long()
+            pixels_CHW = self._levels_CV[self._channels_C11, levels]
+            hidden = self._network.vision_model(pixel_values=pixels_CHW[None]).last_hidden_state
+            features: NDArray[np.float32] = self._network.connector(hidden)[0].float().cpu().numpy()
+        self._cache.remember(tile.digest, features)
+        return features
+
+
+def _decoder_of(text_model: Any) -> Callable[[Tensor, PagedStep], Tensor]:  # noqa: ANN401 - transformers' module
+    def decode(embeddings_1TD: Tensor, step: PagedStep) -> Tensor:
+        output = text_model(
+            inputs_embeds=embeddings_1TD, position_ids=step.positions_T[None], use_cache=False, paged=step
+        )
+        hidden_TD: Tensor = output.last_hidden_state[0]
+        return hidden_TD
+
+    return decode
+
+
+def _part_of(name: str) -> str:
+    """Return the part of the model that a parameter of transformers' network belongs to."""
+    if name.startswith("lm_head"):
+        return "head"
+    module = name.removeprefix("model.").partition(".")[0]
+    if ".embed_tokens." in name:
+        return "embeddings"
+    return {"vision_model": "vision", "connector": "connector"}.get(module, "text")

@@ -1,0 +1,143 @@
+"""The parts of the torch engine alone: devices, memory that runs out, paged attention."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+
+from smallsight.engine.decoding.runner import StepInput
+from smallsight.engine.torch.device import choose_device
+from smallsight.engine.torch.memory_guard import reporting_memory, wanted_bytes
+from smallsight.engine.torch.paged_attention import PagedCache, PagedStep, attend
+from smallsight.engine.torch.recipes import recipe_of
+from smallsight.errors import ArgumentError, ModelNotRunnableError, OutOfResourcesError
+from smallsight.machine.memory import give_memory_back
+from smallsight.quant.scheme import TORCH_SCHEMES, parse_scheme
+
+HAS_CUDA = torch.cuda.is_available()
+
+
+def test_a_device_comes_with_the_reason():
+    automatic, cpu = choose_device(), choose_device("cpu")
+    assert automatic.kind == ("cuda" if HAS_CUDA else "mps" if torch.backends.mps.is_available() else "cpu")
+    assert "automatically" in automatic.reason
+    assert "as requested" in cpu.reason
+    assert cpu.is_cpu
+    assert recipe_of(TORCH_SCHEMES["fp32"], cpu).dtype is torch.float32
+    assert recipe_of(TORCH_SCHEMES["bf16"], cpu).dtype is cpu.dtype
+
+
+@pytest.mark.parametrize("name", ["tpu", "cuda:99", *([] if HAS_CUDA else ["cuda"])])
+def test_a_device_that_is_not_there_is_a_sentence(name):
+    with pytest.raises(ArgumentError, match="device"):
+        choose_device(name)
+
+
+def test_a_scheme_by_module_is_refused():
+    with pytest.raises(ModelNotRunnableError, match="cannot load the scheme 'int8; text=int8-rows'"):
+        recipe_of(parse_scheme("int8; text=int8-rows"), choose_device("cpu"))
+
+
+@pytest.mark.parametrize(
+    "name", ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not HAS_CUDA, reason="no GPU"))]
+)
+def test_torch_running_out_of_memory_is_reported_and_leaves_nothing(name):
+    device = choose_device(name)
+    held = []
+
+    def allocate():
+        held.append(torch.ones(1 << 20, device=device.name))
+        return torch.empty(2**46, device=device.name)
+
+    with (
+        pytest.raises(
+            OutOfResourcesError, match=r"while testing. It needed 268,435,456 MiB more; [\d,]+ MiB are"
+        ),
+        reporting_memory(device, "testing"),
+    ):
+        allocate()
+    held.clear()
+    give_memory_back()
+    assert torch.ones(2, device=device.name).sum() == 2
+
+
+def test_other_errors_pass():
+    with pytest.raises(RuntimeError, match="shapes"), reporting_memory(choose_device("cpu"), "testing"):
+        torch.ones(2, 3) @ torch.ones(2, 3)
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity of 79 GiB", 5 << 29),
+        ("you tried to allocate 8796093022208 bytes. Error code 12", 8796093022208),
+        ("MPS backend out of memory. Tried to allocate 256.00 MB on private pool.", 256 << 20),
+        ("something else", None),
+    ],
+)
+def test_how_much_was_needed_is_read_from_the_message(message, expected):
+    assert wanted_bytes(message) == expected
+
+
+class Layer:
+    layer_idx = 1
+
+
+def small_cache(kv_heads, head_dim):
+    return PagedCache(
+        layers=2,
+        num_blocks=16,
+        block_tokens=4,
+        kv_heads=kv_heads,
+        head_dim=head_dim,
+        dtype=torch.float32,
+        device="cpu",
+    )
+
+
+def test_pieces_of_any_length_attend_to_their_own_blocks():
+    """A chunk with a history, a prefix that sees itself, two sequences that decode."""
+    torch.manual_seed(0)
+    heads, kv_heads, head_dim = 6, 2, 8
+    cache = small_cache(kv_heads, head_dim)
+    tables = {"chunk": (3, 7, 1), "prefix": (9, 2), "one": (0, 12, 5), "other": (4,)}
+    known = {"chunk": 5, "prefix": 0, "one": 9, "other": 2}
+    new = {"chunk": 6, "prefix": 7, "one": 1, "other": 1}
+    prefixes = {"prefix": 6}
+    tokens = {name: torch.randn(3, known[name] + new[name], heads, head_dim) for name in tables}
+
+    def step_of(name, begin, end):
+        empty = np.zeros((end - begin, 1), np.float32)
+        return StepInput(empty, begin, tables[name], wants_logits=True, prefix_tokens=prefixes.get(name, 0))
+
+    def run(ranges):
+        steps = [step_of(name, begin, end) for name, begin, end in ranges]
+        query, key, value = (
+            torch.cat([tokens[name][kind, begin:end] for name, begin, end in ranges]).transpose(0, 1)[None]
+            for kind in range(3)
+        )
+        found, _ = attend(
+            Layer(),
+            query,
+            key[:, :kv_heads],
+            value[:, :kv_heads],
+            None,
+            paged=PagedStep.plan(steps, cache),
+            scaling=0.3,
+        )
+        return found[0]
+
+    run([(name, 0, known[name]) for name in tables if known[name]])
+    found = run([(name, known[name], known[name] + new[name]) for name in tables]).split(list(new.values()))
+    for name, got in zip(tables, found, strict=True):
+        query, key, value = (one.transpose(0, 1) for one in tokens[name])
+        length = query.shape[1]
+        last = torch.arange(length).clamp(min=prefixes.get(name, 0) - 1)
+        mask = torch.arange(length) <= last[:, None]
+        key, value = (one[:kv_heads].repeat_interleave(heads // kv_heads, 0) for one in (key, value))
+        expected = scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=0.3)
+        torch.testing.assert_close(got, expected.transpose(0, 1)[known[name] :])
+    cache.copy_block(3, 15)
+    assert torch.equal(cache.keys[1, 15], cache.keys[1, 3])
