@@ -202,7 +202,7 @@ def _prepare_bitsandbytes() -> None:
         return
     absent = "kernels" not in sys.modules
     known = sys.modules.get("kernels")
-    sys.modules["kernels"] = None  # type: ignore[assignment] - an import of it fails
+    sys.modules["kernels"] = None  # type: ignore[assignment]  # an import of it fails
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)  # it recommends that package
     try:
