@@ -90,7 +90,7 @@ class AnswerStream:
             yield CallEnd(0, self.calls[0])
             return
         text, self.calls = answer_parts(answer, self._tools)
-        yield from self._text(text[self._num_shown :])
+        yield from self._text(text.lstrip()[self._num_shown :])
         for index, call in enumerate(self.calls):
             yield CallStart(index, replace(call, arguments=""))
             yield NewArguments(index, call.arguments)

@@ -76,9 +76,11 @@ def calls_in(text: str, tools: Tools | None) -> tuple[ToolCall, ...]:
         found = json.loads(text)  # another server may have the fields in another order
     except (ValueError, RecursionError):
         return ()
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or "arguments" not in found:
         return ()
-    return (ToolCall(new_call_id(), str(found.get("name")), compact_json(found.get("arguments"))),)
+    arguments = compact_json(found["arguments"])
+    names = [tool.name for tool in tools.forced if tool.name == found.get("name")]
+    return tuple(ToolCall(new_call_id(), name, arguments) for name in names)
 
 
 def is_whole(call: ToolCall) -> bool:

@@ -47,7 +47,8 @@ def test_calls_of_answers():
     (call,) = calls_in('{"arguments": {"animal": "owl"}, "name": "Seen"}', Tools((SEEN, TIME), "required"))
     assert (call.name, call.arguments) == ("Seen", '{"animal":"owl"}')
     assert calls_in('{"animal": "owl"}', Tools((SEEN,))) == ()
-    for text in ("I cannot see it.", '{"name": "no', "[1]", ""):
+    others = ('{"name": "other", "arguments": {}}', '{"name": []}', "5")
+    for text in ("I cannot see it.", '{"name": "no', "[1]", "", *others):
         assert calls_in(text, Tools((SEEN, TIME), "required")) == ()
 
 
