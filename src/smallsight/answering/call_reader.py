@@ -48,6 +48,7 @@ class CallReader:
 
     def __init__(self, tools: Tools | None) -> None:
         forced = () if tools is None else tools.forced
+        self._names = frozenset(tool.name for tool in forced)
         self._only = forced[0].name if len(forced) == 1 else None
         self._pending = ""
         self._may_begin = bool(forced)
@@ -75,6 +76,9 @@ class CallReader:
             self.name = self._only
             return given
         elif (head := _HEAD.match(self._pending)) is not None:
-            self.name = str(json.loads(head[1], strict=False))
-            return self._pending[head.end() :]
+            name = str(json.loads(head[1], strict=False))
+            if name in self._names:
+                self.name = name
+                return self._pending[head.end() :]
+            self._may_begin = False  # another server's answer: no such tool
         return ""

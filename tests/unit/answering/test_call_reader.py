@@ -51,7 +51,9 @@ def test_arguments_arrive_before_their_end():
 
 
 def test_a_name_in_json_is_read_as_such():
-    assert read(r'{"name": "s\u00e9", "arguments": {}}', SEVERAL, 2)[0] == "sé"
+    tools = Tools((Tool("sé"), Tool("now")), "required")
+    assert read(r'{"name": "s\u00e9", "arguments": {}}', tools, 2)[0] == "sé"
+    assert read('{"name": "other", "arguments": {}}', tools, 2)[0] is None
 
 
 def test_what_never_becomes_a_call_is_not_kept_for_ever():
