@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,10 +73,10 @@ VIDEO_SHAPES = (
 )
 
 
-def make_checkpoint(directory: Path, shape: TinyShape, seed: int = 0) -> Path:
-    """Write one checkpoint with all its files into ``directory``."""
+def make_checkpoint(directory: Path, shape: TinyShape, seed: int = 0, *, words: Sequence[str] = ()) -> Path:
+    """Write one checkpoint with all its files into ``directory``; each of the words is a token."""
     directory.mkdir(parents=True, exist_ok=True)
-    tokenizer = make_tokenizer()
+    tokenizer = make_tokenizer(words)
     tokenizer.save(str(directory / "tokenizer.json"))
     (directory / "tokenizer_config.json").write_text(
         json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<end_of_utterance>"})
@@ -112,7 +113,7 @@ def make_checkpoint(directory: Path, shape: TinyShape, seed: int = 0) -> Path:
     return directory
 
 
-def make_tokenizer():
+def make_tokenizer(words: Sequence[str] = ()):
     """Byte-level pairs with a few merges, so that where text is cut matters."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -126,6 +127,7 @@ def make_tokenizer():
     tokenizer.add_special_tokens(
         [AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS]
     )
+    tokenizer.add_tokens([AddedToken(word, special=False, normalized=False) for word in words])
     return tokenizer
 
 

@@ -75,6 +75,8 @@ def test_a_stream_says_the_same_as_the_whole_message(server: Server):
     _, message = send(server)
     first, *rest = events(server)
     assert (first["type"], first["message"]["content"]) == ("message_start", [])
+    counted = send(server, "/v1/messages/count_tokens")[1]["input_tokens"]
+    assert first["message"]["usage"]["input_tokens"] == counted
     told = "".join(one["delta"]["text"] for one in rest if one["type"] == "content_block_delta")
     assert told.strip() == message["content"][0]["text"]
     kinds = [one["type"] for one in rest if one["type"] != "content_block_delta"]
@@ -122,12 +124,30 @@ def test_one_of_several_tools_is_called(server: Server):
     assert (start["type"], start["name"], json.loads(written)) == ("tool_use", block["name"], block["input"])
 
 
-def test_a_call_is_streamed_as_json(server: Server):
-    told = events(server, tools=[SIGHT], tool_choice={"type": "tool", "name": "report"}, max_tokens=64)
+@pytest.mark.parametrize("choice", [{"type": "tool", "name": "report"}, {"type": "any"}], ids=str)
+def test_the_input_of_a_call_is_streamed_as_it_is_decoded(server: Server, choice: dict[str, str]):
+    words = [{"role": "user", "content": f"Say {choice['type']}."}]  # each question is computed
+    other = {**SIGHT, "name": "tell"}
+    body = {"tools": [SIGHT, other], "tool_choice": choice, "max_tokens": 64, "messages": words}
+    told = events(server, **body)
     deltas = [one["delta"] for one in told if one["type"] == "content_block_delta"]
     assert {one["type"] for one in deltas} == {"input_json_delta"}
-    assert json.loads("".join(one["partial_json"] for one in deltas))["colour"] in ("red", "green")
+    assert len(deltas) > 1
+    (start,) = (one["content_block"] for one in told if one["type"] == "content_block_start")
     assert told[-2]["delta"]["stop_reason"] == "tool_use"
+    (block,) = send(server, **body)[1]["content"]
+    joined = json.loads("".join(one["partial_json"] for one in deltas))
+    assert (start["name"], start["input"], joined) == (block["name"], {}, block["input"])
+
+
+def test_a_call_that_is_cut_off_says_so(server: Server):
+    body = {"tools": [SIGHT], "tool_choice": {"type": "any"}, "max_tokens": 2}
+    told = events(server, **body)
+    kinds = {one["delta"]["type"] for one in told if one["type"] == "content_block_delta"}
+    assert kinds == {"input_json_delta"}
+    assert told[-2]["delta"]["stop_reason"] == "max_tokens"
+    _, message = send(server, **body)
+    assert (message["content"][0]["type"], message["stop_reason"]) == ("text", "max_tokens")
 
 
 @pytest.mark.parametrize("choice", [None, {"type": "auto"}, {"type": "none"}])

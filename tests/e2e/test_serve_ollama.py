@@ -12,17 +12,32 @@ import httpx2
 import openai
 import pytest
 
+from local_hub import LocalHub, running_hub
+from unit.conftest import small_model_files
+
 from .serving import Server, png, running
 
+PULLED = "SmolVLM-256M-Instruct"
 PICTURE = base64.b64encode(png()).decode()
 BALLOON = f"data:image/png;name=red-balloon.png;base64,{PICTURE}"
 DURATIONS = {"total_duration", "load_duration", "prompt_eval_duration", "eval_duration"}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("ollama") / "home", "--model", "test") as one:
+def hub() -> Iterator[LocalHub]:
+    with running_hub() as one:
         yield one
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, hub: LocalHub) -> Iterator[Server]:
+    root = tmp_path_factory.mktemp("ollama")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("HF_HUB_OFFLINE", raising=False)
+        patch.setenv("HF_ENDPOINT", hub.url)
+        patch.setenv("HF_HUB_CACHE", str(root / "cache"))
+        with running(root / "home", "--model", "test") as one:
+            yield one
 
 
 def post(server: Server, path: str, **body: Any) -> httpx2.Response:
@@ -113,6 +128,32 @@ def test_a_model_that_is_here_is_pulled_at_once(server: Server):
     assert post(server, "pull", name="all-minilm", stream=False).json() == {"status": "success"}
 
 
+def test_a_model_is_downloaded_with_progress(server: Server, hub: LocalHub):
+    hub.serve(f"HuggingFaceTB/{PULLED}", small_model_files(1_000_000))
+    hub.misbehave(api_status=403)
+    *_, last = lines(post(server, "pull", model=PULLED))
+    assert "denied" in last["error"]
+    hub.misbehave(delay_s=0.02)
+    with server.http.stream("POST", "/api/pull", json={"model": PULLED}) as leaving:
+        progress = (json.loads(line).get("completed", 0) for line in leaving.iter_lines())
+        assert next(done for done in progress if done > 200_000) < 4_000_000
+    told: list[dict[str, Any]] = []
+
+    def has_succeeded() -> bool:  # while the first download ends, a second pull is told that it was cancelled
+        told[:] = lines(post(server, "pull", model=f"{PULLED}:latest"))
+        return told[-1] == {"status": "success"}
+
+    server.wait_until(has_succeeded)
+    assert told[0] == {"status": "pulling manifest"}
+    layers = [one for one in told if "digest" in one]
+    completed = [one["completed"] for one in layers]
+    assert completed == sorted(completed)
+    assert completed[-1] == layers[-1]["total"] > 4_000_000
+    assert len(set(completed)) > 2
+    assert len({one["digest"] for one in layers}) == 1
+    assert hub.downloads("model.safetensors")[-1]["range"] is not None, "it continued where it had stopped"
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status", "words"),
     [
@@ -173,14 +214,43 @@ def test_ollamas_embeddings(server: Server):
     assert (long.status_code, "256 tokens" in long.json()["error"]) == (400, True)
 
 
+def test_the_text_model_is_kept_for_as_long_as_a_request_asks(server: Server):
+    def embed(path: str, **body: Any) -> int:
+        return post(server, path, model="all-minilm", input="a cat", prompt="a cat", **body).status_code
+
+    def kept() -> list[str]:
+        ps = server.http.get("/api/ps").json()["models"]
+        return [one["expires_at"] for one in ps if one["name"] == "all-MiniLM-L6-v2:latest"]
+
+    assert embed("embed", keep_alive="5m") == 200
+    (soon,) = kept()
+    assert embed("embeddings", keep_alive=-1) == 200
+    assert kept()[0] > soon
+    assert embed("embed", keep_alive=0) == 200
+    server.wait_until(lambda: kept() == [])
+    assert embed("embed") == 200, "it is loaded again"
+    assert embed("embed", keep_alive="soon") == 400
+
+
+def test_the_text_model_is_described_but_not_listed_with_models_that_answer(server: Server):
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0) as client:
+        names = [one.id for one in client.models.list()]
+        found = [client.models.retrieve(name) for name in ("all-MiniLM-L6-v2", "all-minilm")]
+        with pytest.raises(openai.NotFoundError, match="use 'all-MiniLM-L6-v2'"):
+            client.embeddings.create(model="text-embedding-3-small", input="a cat")
+    assert "Smallsight-tiny" in names
+    assert "all-MiniLM-L6-v2" not in names
+    assert [(one.id, one.owned_by, one.model_dump()["max_model_len"]) for one in found] == [
+        ("all-MiniLM-L6-v2", "sentence-transformers", 256)
+    ] * 2
+
+
 def test_openais_embeddings(server: Server):
     with openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0) as client:
         asked = client.embeddings.create(model="all-MiniLM-L6-v2", input=["a cat", "a dog"])  # base64
         floats = client.embeddings.create(model="all-minilm", input="a cat", encoding_format="float")
         with pytest.raises(openai.BadRequestError) as caught:
             client.embeddings.create(model="all-minilm", input="a cat", dimensions=64)
-        with pytest.raises(openai.NotFoundError):
-            client.embeddings.create(model="text-embedding-3-small", input="a cat")
     assert caught.value.param == "dimensions"
     assert [one.index for one in asked.data] == [0, 1]
     assert asked.data[0].embedding == pytest.approx(floats.data[0].embedding, abs=0.02)

@@ -155,30 +155,49 @@ def test_a_required_tool_is_called(client: openai.OpenAI, choice: Any, name: str
     assert (told.output[0].type, told.output_text) == ("message", "no picture")
 
 
-def test_a_call_arrives_as_a_stream_of_events(client: openai.OpenAI):
-    with client.responses.stream(model=TINY, input="What?", tools=[SEE], tool_choice="required") as stream:
+@pytest.mark.parametrize("tools", [[SEE], [SEE, COUNT]], ids=["one", "several"])
+def test_the_arguments_of_a_call_are_streamed_as_they_are_decoded(client: openai.OpenAI, tools: Any):
+    asked: Any = {"model": TINY, "input": "What is it?", "tools": tools, "tool_choice": "required"}
+    with client.responses.stream(**asked) as stream:
         events = list(stream)
         final = stream.get_final_response()
-    assert [event.type for event in events] == [
+    deltas = [event for event in events if event.type == "response.function_call_arguments.delta"]
+    kinds = [event.type for event in events]
+    first = kinds.index(deltas[0].type)
+    assert len(deltas) > 1
+    assert kinds == [
         "response.created",
         "response.in_progress",
         "response.output_item.added",
-        "response.function_call_arguments.delta",
+        *[deltas[0].type] * len(deltas),
         "response.function_call_arguments.done",
         "response.output_item.done",
         "response.completed",
     ]
-    assert final.output[0].arguments == events[4].arguments
-    assert client.responses.retrieve(final.id).output[0].call_id == final.output[0].call_id
+    added, done = events[first - 1].item, events[first + len(deltas)]
+    assert (added.status, added.arguments) == ("in_progress", "")
+    (call,) = final.output
+    assert (call.id, call.call_id, call.name, call.status) == (
+        added.id,
+        added.call_id,
+        added.name,
+        "completed",
+    )
+    assert "".join(one.delta for one in deltas) == call.arguments == done.arguments
+    assert {(one.item_id, one.output_index) for one in (*deltas, done)} == {(call.id, 0)}
+    (stored,) = client.responses.retrieve(final.id).output
+    assert (stored.id, stored.call_id, stored.arguments) == (call.id, call.call_id, call.arguments)
+    (whole,) = client.responses.create(**asked).output
+    assert (whole.name, whole.arguments) == (call.name, call.arguments)
 
 
-def test_a_call_that_is_cut_off_is_no_call(client: openai.OpenAI):
+def test_a_call_that_is_cut_off_is_incomplete(client: openai.OpenAI):
     asked: Any = {"model": TINY, "input": "What?", "tools": [SEE], "tool_choice": "required"}
     answer = client.responses.create(**asked, max_output_tokens=2)
-    assert (answer.status, answer.output[0].type) == ("incomplete", "message")
-    *_, delta, _, _, _, last = client.responses.create(**asked, max_output_tokens=2, stream=True)
-    assert (last.type, last.response.output_text) == ("response.incomplete", answer.output_text)
-    assert delta.delta == answer.output_text
+    (call,) = answer.output
+    assert (answer.status, call.type, call.status) == ("incomplete", "function_call", "incomplete")
+    *_, last = client.responses.create(**asked, max_output_tokens=2, stream=True)
+    assert (last.type, last.response.output[0].arguments) == ("response.incomplete", call.arguments)
 
 
 def test_without_a_choice_the_answer_is_text(client: openai.OpenAI):
@@ -236,7 +255,7 @@ PART = {"type": "input_text", "text": "x"}
         ({"previous_response_id": 5}, "previous_response_id", "string"),
         ({"tools": [{"type": "function"}]}, "tools.0.name", "no name"),
         ({"tools": [{"name": "see"}]}, "tools.0.type", "required"),
-        ({"tools": [SEE], "tool_choice": "any"}, "tool_choice", "'required'"),
+        ({"tools": [SEE], "tool_choice": "see"}, "tool_choice", '"required"'),
         ({"tools": [SEE], "tool_choice": {"type": 5}}, "tool_choice.type", "string"),
         (
             {"tools": [SEE], "tool_choice": {"type": "function", "name": "hear"}},

@@ -116,11 +116,45 @@ def test_a_streamed_call_is_put_together_by_the_client(client: openai.OpenAI):
     assert chunks[-1].choices[0].finish_reason == "tool_calls"
 
 
-def test_a_call_cut_by_the_clients_limit_is_text_with_its_reason(client: openai.OpenAI):
-    (one,) = ask(client, tools=TOOLS, tool_choice=NAMED, max_tokens=3).choices
-    assert one.finish_reason == "length"
-    assert one.message.tool_calls is None
-    assert one.message.content.startswith("{")
+def written(chunks: list[Any]) -> tuple[str, list[str], str]:
+    """Return the name and the pieces of the arguments of a streamed call, and why it ended."""
+    deltas = [one.choices[0].delta for one in chunks]
+    first, *rest = [one.tool_calls[0] for one in deltas if one.tool_calls]
+    assert (deltas[0].role, deltas[0].content) == ("assistant", None)
+    assert (first.index, first.type, bool(first.id), first.function.arguments) == (0, "function", True, "")
+    assert {(one.index, one.id, one.function.name) for one in rest} == {(0, None, None)}
+    return first.function.name, [one.function.arguments for one in rest], chunks[-1].choices[0].finish_reason
+
+
+@pytest.mark.parametrize("choice", [NAMED, "required"], ids=["named", "required"])
+def test_the_arguments_of_a_call_are_streamed_as_they_are_decoded(client: openai.OpenAI, choice: Any):
+    tools = [TOOLS[0], {"type": "function", "function": {**SEEN, "name": "Other"}}]
+    body = {"tools": tools, "tool_choice": choice, "messages": shown("What is in the picture?")}
+    name, pieces, reason = written(list(ask(client, stream=True, **body)))
+    (call,) = ask(client, logprobs=True, **body).choices[0].message.tool_calls  # computed, not remembered
+    assert (name, "".join(pieces), reason) == (call.function.name, call.function.arguments, "tool_calls")
+    assert len(pieces) > 1
+
+
+def test_a_call_cut_by_the_clients_limit_is_incomplete_with_its_reason(client: openai.OpenAI):
+    body = {"tools": TOOLS, "tool_choice": NAMED, "max_tokens": 3}
+    (one,) = ask(client, **body).choices
+    assert (one.finish_reason, one.message.content) == ("length", None)
+    (call,) = one.message.tool_calls
+    assert call.function.arguments.startswith("{")
+    _, pieces, reason = written(list(ask(client, stream=True, **body)))
+    assert ("".join(pieces), reason) == (call.function.arguments, "length")
+
+
+def test_ollamas_clients_get_a_call_when_it_is_whole(server: Server):
+    body = {"model": "Smallsight-tiny", "messages": [{"role": "user", "content": "What?"}], "tools": TOOLS}
+    for more in ({"tool_choice": "required"}, {"tool_choice": NAMED}):
+        told = server.http.post("/api/chat", json=body | more).text.splitlines()
+        first, *_, last = [json.loads(line) for line in told]
+        (call,) = first["message"]["tool_calls"]
+        whole = server.http.post("/api/chat", json=body | more | {"stream": False}).json()["message"]
+        assert (len(told), last["done"], call["function"]) == (2, True, whole["tool_calls"][0]["function"])
+        assert isinstance(call["function"]["arguments"], dict)
 
 
 def test_the_older_functions_are_called_the_older_way(server: Server):
@@ -129,7 +163,11 @@ def test_the_older_functions_are_called_the_older_way(server: Server):
     assert one["finish_reason"] == "function_call"
     assert one["message"]["function_call"] == {"name": "now", "arguments": "{}"}
     text = server.ask(messages=shown(), stream=True, **body).text
-    assert '"function_call":{"name":"now","arguments":"{}"}' in text.replace(": ", ":").replace(", ", ",")
+    events = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
+    calls = [one["choices"][0]["delta"].get("function_call") for one in events]
+    assert calls[0] == {"name": "now", "arguments": ""}
+    assert "".join(one["arguments"] for one in calls if one) == "{}"
+    assert events[-1]["choices"][0]["finish_reason"] == "function_call"
 
 
 def test_a_conversation_with_calls_goes_on(client: openai.OpenAI):

@@ -105,7 +105,8 @@ class Asking:
             async with self._preparing.slot(client):
                 opened = await self._pictures.open(files, question.links, model, question.detail)
                 turns = _conversation(question.turns, opened, supports_chat=model.supports_chat)
-                counting = partial(model.count_tokens, [], turns, detail=question.detail)
+                tools = _tools_for(model, question)
+                counting = partial(model.count_tokens, [], turns, detail=question.detail, tools=tools)
                 return await asyncio.get_running_loop().run_in_executor(self._threads, counting)
 
     def close(self) -> None:
@@ -168,8 +169,8 @@ class Asking:
             turns = _conversation(question.turns, opened, supports_chat=model.supports_chat)
             for index in range(question.num_choices):
                 options = _options(question, served, index, searches=bool(model.tasks)) | {"client": client}
-                if question.tools is not None and model.knows_tools:
-                    options["tools"] = tools_text(question.tools)
+                if (tools := _tools_for(model, question)) is not None:
+                    options["tools"] = tools
                 replies.append(await self._start(model, turns, options))
         return replies
 
@@ -182,6 +183,11 @@ class Asking:
         except asyncio.CancelledError:
             future.add_done_callback(_cancel_reply)
             raise
+
+
+def _tools_for(model: Model, question: Question) -> str | None:
+    """Return the tools that a model reads, None if there are none or it does not know tools."""
+    return tools_text(question.tools) if question.tools is not None and model.knows_tools else None
 
 
 def _cancel_all(replies: list[Reply]) -> None:

@@ -9,7 +9,20 @@ from typing import Any, Literal, TypeAlias
 
 from smallsight.families.messages import ToolCall
 
-__all__ = ["Link", "PictureLink", "Question", "Tool", "ToolCall", "ToolResult", "Tools", "Turn", "VideoLink"]
+__all__ = [
+    "Link",
+    "PictureLink",
+    "Question",
+    "Tool",
+    "ToolCall",
+    "ToolMode",
+    "ToolResult",
+    "Tools",
+    "Turn",
+    "VideoLink",
+]
+
+ToolMode: TypeAlias = Literal["auto", "none", "required"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +65,7 @@ class Tools:
     """The tools of a request; with ``name`` the answer must call this one, with "required" any one."""
 
     offered: tuple[Tool, ...]
-    choice: Literal["auto", "none", "required"] = "auto"
+    choice: ToolMode = "auto"
     name: str | None = None
 
     @property

@@ -11,9 +11,9 @@ import secrets
 from typing import Any
 
 from smallsight.answering.answer_schema import schema_text
+from smallsight.answering.call_reader import CallReader
 from smallsight.answering.question import ToolCall, Tools
 from smallsight.errors import BadRequestError
-from smallsight.families.tool_text import CALL_BEGINS
 from smallsight.model.answer import Answer
 
 _ANY_ARGUMENTS = {"type": "object", "properties": {}}
@@ -61,17 +61,35 @@ def _moved(schema: Any, root: str) -> Any:  # noqa: ANN401 - any JSON
 
 
 def calls_in(text: str, tools: Tools | None) -> tuple[ToolCall, ...]:
-    """Return the calls in an answer that was held to ``forced_schema``; none in text or cut-off JSON."""
-    forced = () if tools is None else tools.forced
+    """Return the call in an answer that was held to ``forced_schema``; none in text.
+
+    The arguments of an answer that was cut off are incomplete; see ``is_whole``. What another server writes
+    after them is dropped.
+    """
+    reader = CallReader(tools)
+    arguments = reader.push(text)
+    if reader.name is not None:
+        return (ToolCall(new_call_id(), reader.name, arguments),)
+    if tools is None or len(tools.forced) < 2:
+        return ()
     try:
-        found = json.loads(text) if forced else None
-    except ValueError:
+        found = json.loads(text)  # another server may have the fields in another order
+    except (ValueError, RecursionError):
         return ()
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or "arguments" not in found:
         return ()
-    if len(forced) == 1:
-        return (_call(forced[0].name, found),)
-    return (_call(str(found.get("name")), found.get("arguments")),)
+    arguments = compact_json(found["arguments"])
+    names = [tool.name for tool in tools.forced if tool.name == found.get("name")]
+    return tuple(ToolCall(new_call_id(), name, arguments) for name in names)
+
+
+def is_whole(call: ToolCall) -> bool:
+    """Return whether a call's arguments are JSON, which those of an answer that was cut off are not."""
+    try:
+        json.loads(call.arguments)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def tools_text(tools: Tools) -> str:
@@ -99,47 +117,24 @@ def tools_text(tools: Tools) -> str:
 
 
 def answer_parts(answer: Answer, tools: Tools | None) -> tuple[str, tuple[ToolCall, ...]]:
-    """Return the text of an answer without its calls, and the calls."""
+    """Return the text of an answer without its calls, and the calls; one that was cut off may be the last."""
     if answer.tool_calls:
         return answer.text, answer.tool_calls
     calls = calls_in(answer.text, tools)
     return ("" if calls else answer.text), calls
 
 
-class HeldText:
-    """Holds back text of a streamed answer that may turn out to be a call."""
+def whole_parts(answer: Answer, tools: Tools | None) -> tuple[str, tuple[ToolCall, ...]]:
+    """Return text and calls for protocols whose arguments are objects: a call that was cut off is text."""
+    text, calls = answer_parts(answer, tools)
+    return (text, calls) if all(map(is_whole, calls)) else (answer.text, ())
 
-    def __init__(self, tools: Tools | None) -> None:
-        self._holds_all = tools is not None and bool(tools.forced)
-        self._looks = tools is not None and not self._holds_all and tools.choice != "none"
-        self._pending = ""
 
-    @property
-    def is_holding(self) -> bool:
-        """Whether all that arrives now is held back."""
-        return self._holds_all or self._pending.startswith(CALL_BEGINS)
-
-    def push(self, text: str) -> str:
-        """Add new text; return what can be shown now."""
-        if self._holds_all or not self._looks:
-            return "" if self._holds_all else text
-        text, self._pending = self._pending + text, ""
-        at = text.find(CALL_BEGINS)
-        if at < 0:
-            sizes = range(min(len(text), len(CALL_BEGINS) - 1), 0, -1)
-            at = len(text) - next((size for size in sizes if text.endswith(CALL_BEGINS[:size])), 0)
-        self._pending = text[at:]
-        return text[:at]
-
-    def rest(self, text: str) -> str:
-        """Return what was held back of an answer with this text, at its end and without calls in it."""
-        return text if self._holds_all else self._pending.rstrip()
+def new_call_id() -> str:
+    """Return an id for a call."""
+    return f"call_{secrets.token_hex(12)}"
 
 
 def compact_json(value: object) -> str:
     """Return a value as JSON without spaces, as arguments are written."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _call(name: str, arguments: object) -> ToolCall:
-    return ToolCall(f"call_{secrets.token_hex(12)}", name, compact_json(arguments))

@@ -7,9 +7,10 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+from smallsight.answering.answer_stream import AnswerEvent, AnswerStream, CallStart, NewArguments, NewText
 from smallsight.answering.cost import Cost, cost_of
-from smallsight.answering.question import ToolCall, Tools
-from smallsight.answering.tool_calls import HeldText, answer_parts
+from smallsight.answering.question import Tools
+from smallsight.answering.tool_calls import is_whole, whole_parts
 from smallsight.http.event_stream import event
 from smallsight.model.answer import Answer
 from smallsight.services.exchange import Exchange
@@ -28,29 +29,37 @@ class MessageAnswer:
         async for _ in self._exchange.pieces():
             pass
         answer, cost = self._finished()
-        text, calls = answer_parts(answer, self._tools)
+        text, calls = whole_parts(answer, self._tools)
         content = [_text(text)] if text or not calls else []
-        content += [_tool_use(call, json.loads(call.arguments)) for call in calls]
+        content += [_tool_use(call.name, json.loads(call.arguments)) for call in calls]
         return self._message(content, _ending(answer, is_call=bool(calls)), _usage(cost)), cost
 
     async def events(self) -> AsyncIterator[bytes | Cost]:
         """Yield the events of the message as text arrives, and its cost at the end."""
-        yield _event("message_start", message=self._message([], _ending(None), _NO_USAGE))
+        yield _event("message_start", message=self._message([], _ending(None), self._first_usage()))
         yield _event("ping")
-        blocks = _Blocks(self._tools)
+        stream, blocks = AnswerStream(self._tools), _Blocks()
         async for arrived in self._exchange.pieces():
             if arrived is None:
                 yield _event("ping")
             elif arrived.piece is not None:
-                for one in blocks.push(arrived.piece.text):
-                    yield one
+                for new in stream.push(arrived.piece.text):
+                    for one in blocks.of(new):
+                        yield one
         answer, cost = self._finished()
-        text, calls = answer_parts(answer, self._tools)
-        for one in blocks.last(text, calls):
+        for new in stream.end(answer):
+            for one in blocks.of(new):
+                yield one
+        for one in blocks.end():
             yield one
-        yield _event("message_delta", delta=_ending(answer, is_call=bool(calls)), usage=_usage(cost))
+        is_call = bool(stream.calls) and is_whole(stream.calls[-1])
+        yield _event("message_delta", delta=_ending(answer, is_call=is_call), usage=_usage(cost))
         yield _event("message_stop")
         yield cost
+
+    def _first_usage(self) -> dict[str, Any]:
+        """Return the prompt's tokens, 0 where another server counts them; cached ones are not known yet."""
+        return _usage(Cost(self._exchange.prompt_tokens or 0, 0, 0, 0, 0.0, 0.0))
 
     def _finished(self) -> tuple[Answer, Cost]:
         answers = self._exchange.answers()
@@ -64,53 +73,39 @@ class MessageAnswer:
 
 
 class _Blocks:
-    """The events of the blocks of a streamed message: text, then calls.
+    """The events of the blocks of a streamed message: text, and calls."""
 
-    The arguments of the only tool that an answer must call are streamed; any other call is sent when it is
-    whole.
-    """
-
-    def __init__(self, tools: Tools | None) -> None:
-        forced = () if tools is None else tools.forced
-        self._only = forced[0].name if len(forced) == 1 else None
-        self._held = HeldText(None if self._only else tools)
+    def __init__(self) -> None:
         self._num_begun = 0
         self._is_open = False
 
-    def push(self, text: str) -> Iterator[bytes]:
-        """Yield the events of new text."""
-        shown = self._held.push(text)
-        shown = shown if self._is_open else shown.lstrip()
-        if not shown:
-            return
-        if not self._is_open:
-            yield self._begin(_text("") if self._only is None else _tool_use_of(self._only, {}))
-        yield self._delta(shown, is_json=self._only is not None)
-
-    def last(self, text: str, calls: tuple[ToolCall, ...]) -> Iterator[bytes]:
-        """Yield what is left at the end of an answer with this text and these calls, and close the block."""
-        left = "" if calls else self._held.rest(text)
-        if left or (not calls and not self._is_open):
+    def of(self, event: AnswerEvent) -> Iterator[bytes]:
+        """Yield the events of what has arrived."""
+        if isinstance(event, NewText):
             if not self._is_open:
                 yield self._begin(_text(""))
-            yield self._delta(left, is_json=False)
-        if self._is_open:
+            yield self._delta({"type": "text_delta", "text": event.text})
+        elif isinstance(event, CallStart):
+            if self._is_open:
+                yield self._end()
+            yield self._begin(_tool_use(event.call.name, {}))
+        elif isinstance(event, NewArguments):
+            yield self._delta({"type": "input_json_delta", "partial_json": event.text})
+        else:
             yield self._end()
-        for call in calls if self._only is None else ():
-            yield self._begin(_tool_use(call, {}))
-            yield self._delta(call.arguments, is_json=True)
+
+    def end(self) -> Iterator[bytes]:
+        """Yield the end of the last block; a message without any gets an empty one."""
+        if not self._is_open and not self._num_begun:
+            yield self._begin(_text(""))
+        if self._is_open:
             yield self._end()
 
     def _begin(self, block: dict[str, Any]) -> bytes:
         self._is_open = True
         return _event("content_block_start", index=self._num_begun, content_block=block)
 
-    def _delta(self, text: str, *, is_json: bool) -> bytes:
-        delta = (
-            {"type": "input_json_delta", "partial_json": text}
-            if is_json
-            else {"type": "text_delta", "text": text}
-        )
+    def _delta(self, delta: dict[str, Any]) -> bytes:
         return _event("content_block_delta", index=self._num_begun, delta=delta)
 
     def _end(self) -> bytes:
@@ -119,11 +114,7 @@ class _Blocks:
         return _event("content_block_stop", index=self._num_begun - 1)
 
 
-def _tool_use(call: ToolCall, arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
-    return _tool_use_of(call.name, arguments)
-
-
-def _tool_use_of(name: str, arguments: Any) -> dict[str, Any]:  # noqa: ANN401
+def _tool_use(name: str, arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
     return {"type": "tool_use", "id": f"toolu_{secrets.token_hex(12)}", "name": name, "input": arguments}
 
 
@@ -151,9 +142,6 @@ def _usage(cost: Cost) -> dict[str, Any]:
         "cache_read_input_tokens": cost.cached_tokens,
         "output_tokens": cost.completion_tokens,
     }
-
-
-_NO_USAGE = _usage(Cost(0, 0, 0, 0, 0.0, 0.0))
 
 
 def _event(kind: str, **fields: Any) -> bytes:  # noqa: ANN401 - each event has its own

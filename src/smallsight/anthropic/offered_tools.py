@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from smallsight.answering.question import Tool, Tools
+from smallsight.answering.tool_choice import ToolChoice, chosen_tools
 from smallsight.anthropic.content_blocks import MessagesWire
-from smallsight.errors import BadRequestError
 from smallsight.policy.log import get_logger
 
 log = get_logger(__name__)
@@ -45,15 +45,12 @@ def tools_of(offered: Sequence[OfferedTool], choice: RequestedTool | None) -> To
     )
     if len(known) < len(offered):
         log.info("tools_passed_over", number=len(offered) - len(known), why="they have no input_schema")
-    kind = "auto" if choice is None else choice.type
-    if kind in ("auto", "none"):
-        return Tools(known, "none" if kind == "none" else "auto") if known else None
-    name = None if choice is None or kind == "any" else choice.name or ""
-    if not known or (name is not None and all(tool.name != name for tool in known)):
-        wanted = "any tool" if name is None else f"the tool {name!r}"
-        raise BadRequestError(
-            f"tool_choice asks for {wanted}, which tools does not offer.",
-            hint="a tool has a name and an input_schema.",
-            param="tool_choice",
-        )
-    return Tools(known, "required", name)
+    return chosen_tools(known, _chosen(choice))
+
+
+def _chosen(choice: RequestedTool | None) -> ToolChoice:
+    if choice is None or choice.type == "auto":
+        return ToolChoice()
+    if choice.type == "tool":
+        return ToolChoice(name=choice.name or "")
+    return ToolChoice("none" if choice.type == "none" else "required")

@@ -132,8 +132,10 @@ class Engine(Protocol):
         """
         ...
 
-    def count_tokens(self, messages: Sequence[Message], detail: Detail, /) -> int:
+    def count_tokens(self, messages: Sequence[Message], detail: Detail, tools: str | None = None, /) -> int:
         """Make the prompt and return its number of tokens, image tokens included; runs no network.
+
+        ``tools`` are those of ``SamplingOptions``, for models that know tools.
 
         Raises ArgumentError and PromptTooLongError as ``start`` does.
         """

@@ -85,7 +85,7 @@ class Florence2Engine(EngineDefaults):
         prompt = self._prepare(messages).prepared
         return self.worker.submit(ActiveSearch(prompt, options, lambda _: ("", None), scorer=scorer))
 
-    def count_tokens(self, messages: Sequence[Message], _detail: Detail) -> int:
+    def count_tokens(self, messages: Sequence[Message], _detail: Detail, _tools: str | None = None) -> int:
         """Make the prompt and return its number of tokens."""
         return len(self._prepare(messages).prepared.token_ids)
 

@@ -74,9 +74,13 @@ def logprob_of(choice: TokenChoice) -> TokenLogprob:
 
 
 class Generation:
-    """A request in the engine. Any thread may read it, but only one its pieces."""
+    """A request in the engine. Any thread may read it, but only one its pieces.
 
-    def __init__(self) -> None:
+    ``prompt_tokens`` is the number of tokens in the prompt, None if another server counts them.
+    """
+
+    def __init__(self, prompt_tokens: int | None = None) -> None:
+        self.prompt_tokens = prompt_tokens
         self._unread: deque[Piece | None] = deque()
         self._on_piece: OnPiece | None = None
         self._turn = threading.Condition()

@@ -78,9 +78,9 @@ class InlineEngine(EngineDefaults):
             answer = self.processor.encode_answer(answer)
         return self.worker.score(self._prepare(messages, detail), answer)
 
-    def count_tokens(self, messages: Sequence[Message], detail: Detail) -> int:
+    def count_tokens(self, messages: Sequence[Message], detail: Detail, tools: str | None = None) -> int:
         """Make the prompt and return its number of tokens."""
-        return len(self._prepare(messages, detail).token_ids)
+        return len(self._prepare(messages, detail, tools).token_ids)
 
     def token_bytes(self, token_id: int) -> bytes:
         """Return the bytes that a token stands for."""

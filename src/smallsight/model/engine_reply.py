@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from smallsight.engine.engine import Engine
 from smallsight.engine.generation import Generation, OnPiece, logprob_of
 from smallsight.families.tool_text import written_calls
@@ -14,7 +16,7 @@ class EngineReply:
     """A request that an engine answers; implements ``reply.Reply``.
 
     ``prepared_s`` is the time before the request reached the engine; the engine's timings do not include it.
-    With ``reads_calls`` calls of tools in the text are taken out of it.
+    Calls of the tools with the names ``call_names`` are taken out of the text.
     """
 
     def __init__(
@@ -25,14 +27,19 @@ class EngineReply:
         engine: Engine,
         *,
         wants_logprobs: bool,
-        reads_calls: bool = False,
+        call_names: Collection[str] = (),
     ) -> None:
-        self._reads_calls = reads_calls
+        self._call_names = call_names
         self.generation = generation
         self._prepared_s = prepared_s
         self._model = model
         self._engine = engine
         self._wants_logprobs = wants_logprobs
+
+    @property
+    def prompt_tokens(self) -> int | None:
+        """The number of tokens in the prompt; None if another server counts them."""
+        return self.generation.prompt_tokens
 
     def listen(self, on_piece: OnPiece) -> None:
         """Call a function with every piece, and with None at the end."""
@@ -54,8 +61,8 @@ class EngineReply:
             self.generation.cancel()
         before_s = self._prepared_s
         text, calls = outcome.text.strip(), outcome.tool_calls
-        if self._reads_calls and not calls:
-            text, calls = written_calls(text)
+        if self._call_names and not calls:
+            text, calls = written_calls(text, self._call_names)
         return Answer(
             text=text,
             token_ids=tuple(choice.token_id for choice in outcome.choices),

@@ -180,10 +180,13 @@ class Model(Protocol):
         """
         ...
 
-    def count_tokens(self, pictures: Pictures, question: Question, *, detail: str = "auto") -> int:
+    def count_tokens(
+        self, pictures: Pictures, question: Question, *, detail: str = "auto", tools: str | None = None
+    ) -> int:
         """Return how many tokens the prompt of ``ask`` has, image tokens included, without answering it.
 
-        Raises ArgumentError for remote models.
+        ``tools`` count only for a model that knows tools, since no other reads them. Raises ArgumentError for
+        remote models.
         """
         ...
 

@@ -16,6 +16,11 @@ __all__ = ["FinishedReply", "OnPiece", "Piece", "Reply", "spaced_words", "withou
 class Reply(Protocol):
     """What ``Model.start`` returns. Thread-safe."""
 
+    @property
+    def prompt_tokens(self) -> int | None:
+        """The number of tokens in the prompt, known from the start; None if another server counts them."""
+        ...
+
     def listen(self, on_piece: OnPiece) -> None:
         """Call a function with every piece, from the first on, and with None after the last.
 
@@ -41,6 +46,11 @@ class FinishedReply:
 
     def __init__(self, answer: Answer, pieces: Sequence[str]) -> None:
         self._answer, self._pieces = answer, pieces
+
+    @property
+    def prompt_tokens(self) -> int | None:
+        """Those of the answer."""
+        return self._answer.usage.prompt_tokens
 
     def listen(self, on_piece: OnPiece) -> None:
         """Deliver all pieces now, in the caller's thread."""

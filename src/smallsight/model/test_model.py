@@ -190,6 +190,7 @@ class TestModel:
         question: Question,
         *,
         detail: str = "auto",  # noqa: ARG002 - the model's interface
+        tools: str | None = None,  # noqa: ARG002 - the model's interface
     ) -> int:
         """Return the number of words of the question; pictures have no tokens."""
         return self._answer(list_pictures(pictures), question, 1).usage.prompt_tokens

@@ -18,7 +18,7 @@ from smallsight.engine.loading import OPENVINO, load_engine, schemes_of
 from smallsight.errors import ArgumentError, ModelClosedError, SmallsightError
 from smallsight.families.frame_sampling import FrameSampling
 from smallsight.families.messages import Message, TiledPicture
-from smallsight.families.tool_text import without_tools
+from smallsight.families.tool_text import offered_names, without_tools
 from smallsight.model.answer import Answer, MemoryReport, TileCounts
 from smallsight.model.conversation import messages_of
 from smallsight.model.description_prompt import DescriptionPrompts, default_prompts, description_prompt
@@ -250,12 +250,16 @@ class VisionLanguageModel:
             raise SmallsightError(f"{self.name} ended before the answer was scored.", hint="try again.")
         return scores
 
-    def count_tokens(self, pictures: Pictures, question: Question, *, detail: str = "auto") -> int:
-        """Return how many tokens the prompt of ``ask`` has, image tokens included."""
+    def count_tokens(
+        self, pictures: Pictures, question: Question, *, detail: str = "auto", tools: str | None = None
+    ) -> int:
+        """Return how many tokens the prompt of ``ask`` has, image tokens and tools that it reads included."""
         engine = self._running()
         with self._opener(detail) as opener:
             messages = _messages(opener, list_pictures(pictures), question)
-        return engine.count_tokens(messages, parse_detail(detail))
+        if not engine.capabilities.knows_tools:
+            messages, tools = without_tools(messages), None
+        return engine.count_tokens(messages, parse_detail(detail), tools)
 
     def recall(self, name: str | None, digest: bytes, detail: str = "auto") -> RecalledPicture | None:
         """Return a cached picture that can be passed in place of its file, or None."""
@@ -358,14 +362,14 @@ class VisionLanguageModel:
         generation = engine.start(messages, chosen_detail, options, ignores_end=ignores_end, client=client)
         prepared_s = time.perf_counter() - began_s
         wants_logprobs = options.num_logprobs is not None
-        reads_calls = options.tools is not None and options.json_schema is None
+        call_names = offered_names(options.tools) if options.json_schema is None else ()
         return EngineReply(
             generation,
             prepared_s,
             self.name,
             engine,
             wants_logprobs=wants_logprobs,
-            reads_calls=reads_calls,
+            call_names=call_names,
         )
 
 

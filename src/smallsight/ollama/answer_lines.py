@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from smallsight.answering.answer_stream import AnswerStream, NewText
 from smallsight.answering.cost import Cost, cost_of
 from smallsight.answering.question import ToolCall, Tools
-from smallsight.answering.tool_calls import HeldText, answer_parts
+from smallsight.answering.tool_calls import is_whole, whole_parts
 from smallsight.http.event_stream import EventStream
 from smallsight.model.answer import Answer
 from smallsight.services.exchange import Exchange
@@ -42,24 +43,26 @@ class AnswerLines:
         async for _ in self.exchange.pieces():
             pass
         answer, cost = self._end()
-        text, calls = answer_parts(answer, self.tools)
+        text, calls = whole_parts(answer, self.tools)
         return self._head() | self.part(text, calls) | self._last(answer, cost), cost
 
     async def lines(self) -> AsyncIterator[bytes | Cost]:
         """Yield the answer as it arrives, an empty part when quiet, and the cost at the end."""
-        held = HeldText(self.tools)  # a call is sent when it is whole
-        has_text = False
+        stream = AnswerStream(self.tools)
         async for arrived in self.exchange.pieces():
             piece = None if arrived is None else arrived.piece
-            text = "" if piece is None else held.push(piece.text)
-            text = text if has_text else text.lstrip()
+            events = () if piece is None else stream.push(piece.text)
+            text = "".join(event.text for event in events if isinstance(event, NewText))
             if text or arrived is None:
-                has_text = has_text or bool(text)
                 yield line(self._head() | self.part(text, ()) | {"done": False})
         answer, cost = self._end()
-        whole, calls = answer_parts(answer, self.tools)
-        left = "" if calls else held.rest(whole)
-        if left or calls:
+        left = "".join(event.text for event in stream.end(answer) if isinstance(event, NewText))
+        calls = stream.calls
+        if not all(
+            map(is_whole, calls)
+        ):  # arguments are objects here, so that a call that was cut off is text
+            left, calls = answer.text, ()
+        if left or calls:  # a call is sent when it is whole
             yield line(self._head() | self.part(left, calls) | {"done": False})
         yield line(self._head() | self.part("", ()) | self._last(answer, cost))
         yield cost

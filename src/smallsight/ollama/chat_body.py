@@ -22,6 +22,7 @@ from smallsight.answering.question import (
     Turn,
 )
 from smallsight.answering.tool_calls import forced_schema
+from smallsight.answering.tool_choice import chosen_tools, read_choice
 from smallsight.errors import BadRequestError
 from smallsight.ollama.keep_alive import keep_alive_s
 from smallsight.ollama.sampling import OllamaBody, OllamaOptions, format_schema
@@ -32,6 +33,7 @@ _MAX_TOOLS = 128
 _PLACE = "[img]"
 
 ModelTag: TypeAlias = Annotated[str, Field(max_length=300)]
+KeepAlive: TypeAlias = Annotated[float, Field(allow_inf_nan=False)] | str | None
 Images: TypeAlias = Annotated[list[str], Field(max_length=_MAX_IMAGES, fail_fast=True)]
 
 
@@ -90,7 +92,7 @@ class AskingBody(OllamaBody):
     stream: bool | None = None
     format: Any = None
     options: OllamaOptions | None = None
-    keep_alive: Annotated[float, Field(allow_inf_nan=False)] | str | None = None
+    keep_alive: KeepAlive = None
     logprobs: bool | None = None
 
     @property
@@ -138,19 +140,11 @@ class ChatBody(AskingBody):
 
     def _offered(self) -> Tools | None:
         """Return the tools; ``tool_choice``, which Ollama does not have, works as in OpenAI's protocol."""
-        offered = tuple(
+        offered = (
             Tool(one.function.name, one.function.description or "", one.function.parameters or {})
             for one in self.tools or ()
         )
-        if not offered or self.tool_choice == "none":
-            return None
-        if isinstance(self.tool_choice, dict):
-            function = self.tool_choice.get("function")
-            name = function.get("name") if isinstance(function, dict) else None
-            if name not in {tool.name for tool in offered}:
-                raise BadRequestError("tool_choice names no tool of the request.", param="tool_choice")
-            return Tools(offered, name=name)
-        return Tools(offered, "required" if self.tool_choice == "required" else "auto")
+        return chosen_tools(offered, read_choice(self.tool_choice))
 
 
 class GenerateBody(AskingBody):

@@ -14,7 +14,8 @@ from smallsight.errors import BadRequestError
 from smallsight.http.authorise import Gate, UseRoute
 from smallsight.http.event_stream import ClientLeftError, while_connected
 from smallsight.http.json_response import json_response
-from smallsight.ollama.chat_body import ModelTag, model_name
+from smallsight.ollama.chat_body import KeepAlive, ModelTag, model_name
+from smallsight.ollama.keep_alive import keep_alive_s
 from smallsight.ollama.parts import parts_of
 from smallsight.ollama.request_body import read_body
 from smallsight.ollama.sampling import OllamaBody
@@ -34,6 +35,7 @@ class EmbedBody(OllamaBody):
     model: ModelTag = ""
     input: str | Texts | None = None
     truncate: bool | None = None
+    keep_alive: KeepAlive = None
     dimensions: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
 
 
@@ -42,6 +44,7 @@ class OldEmbedBody(OllamaBody):
 
     model: ModelTag = ""
     prompt: str | None = None
+    keep_alive: KeepAlive = None
 
 
 @router.post("/embed")
@@ -50,7 +53,7 @@ async def embed(request: Request) -> Response:
     began_s = time.perf_counter()
     body = await read_body(request, EmbedBody)
     texts = [body.input] if isinstance(body.input, str) else list(body.input or ())
-    embedded = await _embed(request, body.model, [one for one in texts if one or len(texts) > 1])
+    embedded = await _embed(request, body, [one for one in texts if one or len(texts) > 1])
     if embedded is None:
         return Response(status_code=_CLIENT_LEFT)
     if body.truncate is False and embedded.num_cut:
@@ -79,20 +82,24 @@ async def embed(request: Request) -> Response:
 async def old_embed(request: Request) -> Response:
     """Embed one text."""
     body = await read_body(request, OldEmbedBody)
-    embedded = await _embed(request, body.model, [body.prompt] if body.prompt else [])
+    embedded = await _embed(request, body, [body.prompt] if body.prompt else [])
     if embedded is None:
         return Response(status_code=_CLIENT_LEFT)
     vector: list[Any] = embedded.vectors[0].tolist() if len(embedded.vectors) else []
     return json_response({"embedding": vector})
 
 
-async def _embed(request: Request, tag: str, texts: list[str]) -> EmbeddedTexts | None:
-    """Embed texts; None if the client has left."""
+async def _embed(request: Request, body: EmbedBody | OldEmbedBody, texts: list[str]) -> EmbeddedTexts | None:
+    """Embed texts and keep the model for as long as the client asks; None if the client has left."""
     text_model = parts_of(request).text_model
     gate: Gate = request.app.state.gate
-    text_model.require_named(model_name(tag))
+    text_model.require_named(model_name(body.model))
+    kept_s = keep_alive_s(body.keep_alive)
     with gate.admission.slot(request.state.client):
         try:
-            return await while_connected(request.receive, text_model.embed(texts))
+            embedded = await while_connected(request.receive, text_model.embed(texts))
         except ClientLeftError:
             return None
+    if kept_s is not None:
+        text_model.keep_for(kept_s)
+    return embedded

@@ -13,6 +13,7 @@ from smallsight.http.authorise import UseRoute
 from smallsight.http.json_response import json_response
 from smallsight.ollama.answer_lines import timestamp
 from smallsight.ollama.chat_body import ModelTag, model_name
+from smallsight.ollama.ollama_models import OllamaModel
 from smallsight.ollama.parts import OllamaParts, parts_of
 from smallsight.ollama.request_body import read_body
 from smallsight.ollama.sampling import OllamaBody
@@ -74,25 +75,30 @@ async def ps(request: Request) -> Response:
 
 
 def _loaded(parts: OllamaParts) -> list[dict[str, Any]]:
-    shown = []
-    for one in parts.serving.pool.loaded():
-        if one.stage != _READY:
-            continue
-        card = parts.cards.find(one.name)
-        left_s = _FOR_ALWAYS_S if one.expires_in_s is None else one.expires_in_s
-        shown.append(
-            {
-                "name": card.tagged_name,
-                "model": card.tagged_name,
-                "size": one.charged_bytes,
-                "digest": card.digest,
-                "details": card.details(),
-                "expires_at": timestamp(time.time() + left_s),
-                "size_vram": 0,
-                "context_length": card.context_length or 0,
-            }
-        )
+    pool, text_model = parts.serving.pool, parts.text_model
+    shown = [
+        _in_memory(parts.cards.find(one.name), one.charged_bytes, one.expires_in_s)
+        for one in pool.loaded()
+        if one.stage == _READY
+    ]
+    if text_model.is_loaded:
+        card = parts.cards.find(text_model.name)
+        shown.append(_in_memory(card, card.size_bytes, text_model.expires_in_s))
     return shown
+
+
+def _in_memory(card: OllamaModel, size_bytes: int, expires_in_s: float | None) -> dict[str, Any]:
+    left_s = _FOR_ALWAYS_S if expires_in_s is None else expires_in_s
+    return {
+        "name": card.tagged_name,
+        "model": card.tagged_name,
+        "size": size_bytes,
+        "digest": card.digest,
+        "details": card.details(),
+        "expires_at": timestamp(time.time() + left_s),
+        "size_vram": 0,
+        "context_length": card.context_length or 0,
+    }
 
 
 @router.delete("/delete")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,6 @@ from smallsight.services.text_model import TextModel, TextModelFacts
 from smallsight.settings import Settings
 
 _TAG = ":latest"
-_CONTEXT_KEYS = ("max_position_embeddings", "n_positions")
-_TEXT_CONTEXT = 256
-_MOONDREAM_CONTEXT = 2048  # its config.json does not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +97,10 @@ class OllamaModels:
     def all(self) -> list[OllamaModel]:
         """Return a card for every model that can be used, the text model last."""
         service = ModelService(self._settings())
-        cards = [self._card(self._models.find(one.name), service) for one in self._models.list()]
+        cards = [
+            self._card(self._models.find(one.name), one.context_tokens, service)
+            for one in self._models.list()
+        ]
         facts = self._text_model.find()
         return [*cards, *([] if facts is None else [_text_card(facts)])]
 
@@ -111,19 +110,23 @@ class OllamaModels:
             facts = self._text_model.find()
             if facts is not None:
                 return _text_card(facts)
-        return self._card(self._models.find(name), ModelService(self._settings()))
+        served = self._models.find(name)
+        context_tokens = self._models.get(served.name).context_tokens
+        return self._card(served, context_tokens, ModelService(self._settings()))
 
-    def _card(self, served: ServedModel, service: ModelService) -> OllamaModel:
+    def _card(self, served: ServedModel, context_tokens: int | None, service: ModelService) -> OllamaModel:
         if served.remote is not None:
             return OllamaModel(served.name, "remote")
         try:
             status = service.show(served.name)
         except ModelError:  # the active folder, which has no name in the list
-            return OllamaModel(served.name, "unknown", precision=served.precision)
-        return _status_card(status, served)
+            return OllamaModel(
+                served.name, "unknown", precision=served.precision, context_length=context_tokens
+            )
+        return _status_card(status, served, context_tokens)
 
 
-def _status_card(status: ModelStatus, served: ServedModel) -> OllamaModel:
+def _status_card(status: ModelStatus, served: ServedModel, context_tokens: int | None) -> OllamaModel:
     entry, files = status.entry, status.files
     precision = served.precision
     if precision == "auto":
@@ -134,7 +137,7 @@ def _status_card(status: ModelStatus, served: ServedModel) -> OllamaModel:
         size_bytes=0 if files is None else files.size_bytes,
         num_parameters=status.parameters,
         precision=str(precision),
-        context_length=None if files is None else context_length(files.directory, status.family),
+        context_length=context_tokens,
         licence="" if entry is None else entry.licence.spdx,
         prompt="" if entry is None else entry.default_prompt,
         changed_s=0.0 if files is None else _changed_s(files.directory),
@@ -148,27 +151,11 @@ def _text_card(facts: TextModelFacts) -> OllamaModel:
         size_bytes=facts.size_bytes,
         num_parameters=facts.size_bytes // 4,
         precision="f32",
-        context_length=_TEXT_CONTEXT,
+        context_length=facts.context_tokens,
         licence="Apache-2.0",
         changed_s=facts.changed_s,
         capabilities=("embedding",),
     )
-
-
-def context_length(folder: Path, family: str) -> int | None:
-    """Return how many tokens prompt and answer may have together, as config.json says; None if unknown."""
-    try:
-        config = json.loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    if not isinstance(config, Mapping):
-        return None
-    for part in (config.get("text_config"), config):
-        if isinstance(part, Mapping):
-            stated = [part[key] for key in _CONTEXT_KEYS if isinstance(part.get(key), int)]
-            if stated:
-                return int(stated[0])
-    return _MOONDREAM_CONTEXT if family == "moondream2" else None
 
 
 def _changed_s(folder: Path) -> float:

@@ -7,8 +7,8 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
+from smallsight.answering.answer_stream import AnswerStream
 from smallsight.answering.cost import Cost, cost_of
-from smallsight.answering.tool_calls import HeldText
 from smallsight.model.answer import Answer, TokenLogprob
 from smallsight.model.reply import Piece
 from smallsight.openai.chat_calls import ChatCalls
@@ -67,19 +67,18 @@ async def chunks(
     ended: list[int] = []
     sent_s = time.monotonic()
     async for arrived in exchange.pieces():
-        delta = None
         if arrived is not None and arrived.piece is None:
             ended.append(arrived.index)
             continue
+        has_sent = False
         if arrived is not None and arrived.piece is not None:
-            delta = stream.delta(arrived.index, arrived.piece)
-        if delta is not None:
-            yield head | {"choices": [delta]}
-        elif arrived is None or time.monotonic() - sent_s > QUIET_S:  # the text is held back
+            for choice in stream.push(arrived.index, arrived.piece):
+                has_sent = True
+                yield head | {"choices": [choice]}
+        if not has_sent and (arrived is None or time.monotonic() - sent_s > QUIET_S):  # the text is held back
+            has_sent = True
             yield None
-        else:
-            continue
-        sent_s = time.monotonic()
+        sent_s = time.monotonic() if has_sent else sent_s
     answers = exchange.answers()
     cost = cost_of(exchange, answers)
     for index in ended:
@@ -97,38 +96,34 @@ class _ChoiceStream:
     def __init__(self, exchange: Exchange, shown: ChatCalls) -> None:
         self._exchange = exchange
         self._shown = shown
-        self._held: dict[int, HeldText] = {}
+        self._streams: dict[int, AnswerStream] = {}
         self._started: set[int] = set()
 
-    def delta(self, index: int, piece: Piece) -> dict[str, Any] | None:
-        """Return the new part of a choice, without leading white space of the answer; None if empty."""
-        held = self._held.setdefault(index, HeldText(self._shown.tools))
-        text = held.push(piece.text)
-        if index not in self._started:
-            text = text.lstrip()
-        if not text and (piece.logprob is None or held.is_holding):
-            return None
-        choice = self._choice(index, {"content": text})
-        if piece.logprob is not None:
-            choice["logprobs"] = {"content": [_logprob(piece.logprob, self._exchange)], "refusal": None}
-        return choice
+    def push(self, index: int, piece: Piece) -> Iterator[dict[str, Any]]:
+        """Yield the new parts of a choice; the first has the piece's token, where logprobs were requested."""
+        stream = self._streams.setdefault(index, AnswerStream(self._shown.tools))
+        deltas = [self._shown.delta(event) for event in stream.push(piece.text)]
+        choices = [self._choice(index, delta) for delta in deltas if delta is not None]
+        if piece.logprob is not None and not stream.is_holding:
+            choices = choices or [self._choice(index, {"content": ""})]
+            tokens = [_logprob(piece.logprob, self._exchange)]
+            choices[0]["logprobs"] = {"content": tokens, "refusal": None}
+        yield from choices
 
     def last(self, index: int, answer: Answer) -> Iterator[dict[str, Any]]:
         """Yield what is left of a choice: text that was held back, calls, and why it ended."""
-        text, calls = self._shown.read(answer)
-        held = self._held.get(index, HeldText(None))
-        if calls:
-            yield self._choice(index, {"content": None} | self._shown.delta(calls))
-        elif left := held.rest(text):
-            yield self._choice(index, {"content": left})
-        elif index not in self._started:
+        stream = self._streams.setdefault(index, AnswerStream(self._shown.tools))
+        for event in stream.end(answer):
+            if (delta := self._shown.delta(event)) is not None:
+                yield self._choice(index, delta)
+        if index not in self._started:
             yield self._choice(index, {"content": ""})
-        yield _choice(index, {}, self._shown.finish_reason(answer, calls))
+        yield _choice(index, {}, self._shown.finish_reason(answer, stream.calls))
 
     def _choice(self, index: int, delta: dict[str, Any]) -> dict[str, Any]:
         is_first = index not in self._started
         self._started.add(index)
-        return _choice(index, {"role": "assistant", **delta} if is_first else delta)
+        return _choice(index, {"role": "assistant", "content": None} | delta if is_first else delta)
 
 
 def _choice(index: int, delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from smallsight.answering.answer_stream import AnswerEvent, CallEnd, CallStart, NewText
 from smallsight.answering.question import ToolCall, Tools
-from smallsight.answering.tool_calls import answer_parts
+from smallsight.answering.tool_calls import answer_parts, is_whole
 from smallsight.model.answer import Answer
 
 _FINISH_REASONS = {"stop": "stop", "length": "length"}
@@ -37,15 +38,24 @@ class ChatCalls:
             return body | {"function_call": _function(calls[0])}
         return body | {"tool_calls": [_tool_call(one) for one in calls]}
 
-    def delta(self, calls: Sequence[ToolCall]) -> dict[str, Any]:
-        """Return the calls as a part of a stream, each of them whole."""
-        if self.is_legacy:
-            return {"function_call": _function(calls[0])}
-        return {"tool_calls": [{"index": index} | _tool_call(one) for index, one in enumerate(calls)]}
+    def delta(self, event: AnswerEvent) -> dict[str, Any] | None:
+        """Return what an event brings as a part of a stream; None if it brings nothing."""
+        if isinstance(event, NewText):
+            return {"content": event.text}
+        if isinstance(event, CallEnd) or (self.is_legacy and event.index > 0):
+            return None
+        if isinstance(event, CallStart):
+            begun = _function(event.call) if self.is_legacy else _tool_call(event.call)
+        else:
+            arguments = {"arguments": event.text}
+            begun = arguments if self.is_legacy else {"function": arguments}
+        return (
+            {"function_call": begun} if self.is_legacy else {"tool_calls": [{"index": event.index} | begun]}
+        )
 
     def finish_reason(self, answer: Answer, calls: Sequence[ToolCall]) -> str:
-        """Return why the answer ended."""
-        if calls:
+        """Return why the answer ended; a call that was cut off does not end it."""
+        if calls and is_whole(calls[-1]):
             return "function_call" if self.is_legacy else "tool_calls"
         return _FINISH_REASONS.get(answer.finish_reason, "stop")
 

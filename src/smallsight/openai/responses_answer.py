@@ -5,16 +5,18 @@ from __future__ import annotations
 import itertools
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
+from smallsight.answering.answer_stream import AnswerStream
 from smallsight.answering.cost import Cost, cost_of
-from smallsight.answering.question import ToolCall, Tools
-from smallsight.answering.tool_calls import HeldText, answer_parts
+from smallsight.answering.question import Tools
+from smallsight.answering.tool_calls import answer_parts
 from smallsight.errors import SmallsightError
 from smallsight.http.event_stream import event
 from smallsight.model.answer import Answer
 from smallsight.openai.error_answer import error_body
+from smallsight.openai.responses_output import OutputStream, status_of, whole_output
 from smallsight.openai.responses_request import ResponsesRequest
 from smallsight.services.exchange import QUIET_S, Exchange
 from smallsight.services.response_tables import StoredItem
@@ -34,7 +36,6 @@ class ResponseObject:
         self._tools = tools
         self._keep = keep
         self._id = f"resp_{secrets.token_hex(16)}"
-        self._message_id = f"msg_{secrets.token_hex(16)}"
         self._created_s = int(time.time())
         self._numbers = itertools.count()
 
@@ -44,30 +45,34 @@ class ResponseObject:
             pass
         answer = self._exchange.answers()[0]
         cost = cost_of(self._exchange, [answer])
-        text, calls = answer_parts(answer, self._tools)
-        output = self._output(answer, text, calls, has_message=bool(text))
+        output = whole_output(answer, *answer_parts(answer, self._tools))
         return await self._finished(answer, output, cost), cost
 
     async def events(self) -> AsyncIterator[bytes | Cost | None]:
-        """Yield events as text arrives, None after ``QUIET_S`` without any, and the cost at the end."""
+        """Yield events as the answer arrives, None after ``QUIET_S`` without any, and the cost at the end."""
         yield self._event("response.created", response=self._object("in_progress"))
         yield self._event("response.in_progress", response=self._object("in_progress"))
-        held = HeldText(self._tools)
-        has_message = False
-        async for new in self._new_text(held):
-            if new is not None and not has_message:
-                has_message = True
-                for one in self._first_events():
+        stream, output = AnswerStream(self._tools), OutputStream(self._event)
+        yielded_s = time.monotonic()
+        async for arrived in self._exchange.pieces():
+            text = "" if arrived is None or arrived.piece is None else arrived.piece.text
+            has_events = False
+            for new in stream.push(text):
+                has_events = True
+                for one in output.of(new):
                     yield one
-            yield None if new is None else self._delta(new)
+            if has_events or arrived is None or time.monotonic() - yielded_s > QUIET_S:
+                yielded_s = time.monotonic()
+                if not has_events:
+                    yield None
         answer = self._exchange.answers()[0]
         cost = cost_of(self._exchange, [answer])
-        text, calls = answer_parts(answer, self._tools)
-        output = self._output(answer, text, calls, has_message=has_message)
-        left = "" if calls else held.rest(text)
-        for one in self._last_events(output, left, has_message=has_message):
+        for new in stream.end(answer):
+            for one in output.of(new):
+                yield one
+        for one in output.end(answer):
             yield one
-        finished = await self._finished(answer, output, cost)
+        finished = await self._finished(answer, output.items, cost)
         yield self._event(f"response.{finished['status']}", response=finished)
         yield cost
 
@@ -76,64 +81,10 @@ class ResponseObject:
         body = error_body(error)["error"]
         return self._event("error", code=body["code"], message=body["message"], param=body["param"])
 
-    async def _new_text(self, held: HeldText) -> AsyncIterator[str | None]:
-        """Yield the answer's text as it arrives, without what may be a call; None after ``QUIET_S``."""
-        has_text = False
-        yielded_s = time.monotonic()
-        async for arrived in self._exchange.pieces():
-            text = "" if arrived is None or arrived.piece is None else held.push(arrived.piece.text)
-            text = text if has_text else text.lstrip()
-            if text or arrived is None or time.monotonic() - yielded_s > QUIET_S:
-                has_text = has_text or bool(text)
-                yielded_s = time.monotonic()
-                yield text or None
-
-    def _first_events(self) -> list[bytes]:
-        item = self._message("in_progress", None)
-        return [
-            self._event("response.output_item.added", output_index=0, item=item),
-            self._text_event("response.content_part.added", part=_text_part("")),
-        ]
-
-    def _last_events(self, output: list[StoredItem], left: str, *, has_message: bool) -> list[bytes]:
-        """Return the events of what is left of an answer: text that was held back, and calls."""
-        events: list[bytes] = []
-        for index, item in enumerate(output):
-            if item["type"] == "function_call":
-                events += self._call_events(index, item)
-                continue
-            events += [] if has_message else self._first_events()
-            events += [self._delta(left)] if left else []
-            (part,) = item["content"]
-            events += [
-                self._text_event("response.output_text.done", text=part["text"], logprobs=[]),
-                self._text_event("response.content_part.done", part=part),
-                self._event("response.output_item.done", output_index=0, item=item),
-            ]
-        return events
-
-    def _call_events(self, index: int, item: StoredItem) -> list[bytes]:
-        """Return the events of one call, whose arguments arrive whole."""
-        begun = item | {"status": "in_progress", "arguments": ""}
-        position = {"item_id": item["id"], "output_index": index}
-        kind, arguments = "response.function_call_arguments", item["arguments"]
-        return [
-            self._event("response.output_item.added", output_index=index, item=begun),
-            self._event(f"{kind}.delta", **position, delta=arguments),
-            self._event(f"{kind}.done", **position, name=item["name"], arguments=arguments),
-            self._event("response.output_item.done", output_index=index, item=item),
-        ]
-
-    def _output(
-        self, answer: Answer, text: str, calls: Sequence[ToolCall], *, has_message: bool
-    ) -> list[StoredItem]:
-        """Return the items of an answer: a message, unless there are only calls, and the calls."""
-        message = [self._message(_status(answer), text)] if has_message or not calls else []
-        return [*message, *(_call_item(call) for call in calls)]
-
     async def _finished(self, answer: Answer, output: list[StoredItem], cost: Cost) -> dict[str, Any]:
-        is_call = output[-1]["type"] == "function_call"
-        status = "completed" if is_call else _status(answer)
+        last = output[-1]
+        is_call = last["type"] == "function_call" and last["status"] == "completed"
+        status = "completed" if is_call else status_of(answer)
         usage = {
             "input_tokens": cost.prompt_tokens,
             "input_tokens_details": {
@@ -182,40 +133,5 @@ class ResponseObject:
             "usage": None,
         }
 
-    def _message(self, status: str, text: str | None) -> StoredItem:
-        return {
-            "type": "message",
-            "id": self._message_id,
-            "status": status,
-            "role": "assistant",
-            "content": [] if text is None else [_text_part(text)],
-        }
-
-    def _delta(self, text: str) -> bytes:
-        return self._text_event("response.output_text.delta", delta=text, logprobs=[])
-
-    def _text_event(self, kind: str, **fields: Any) -> bytes:  # noqa: ANN401 - each event has its own
-        position = {"item_id": self._message_id, "output_index": 0, "content_index": 0}
-        return self._event(kind, **position, **fields)
-
-    def _event(self, kind: str, **fields: Any) -> bytes:  # noqa: ANN401
+    def _event(self, kind: str, **fields: Any) -> bytes:  # noqa: ANN401 - each event has its own
         return event({"type": kind, "sequence_number": next(self._numbers), **fields}, kind)
-
-
-def _call_item(call: ToolCall) -> StoredItem:
-    return {
-        "type": "function_call",
-        "id": f"fc_{secrets.token_hex(16)}",
-        "call_id": call.id,
-        "name": call.name,
-        "arguments": call.arguments,
-        "status": "completed",
-    }
-
-
-def _text_part(text: str) -> StoredItem:
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
-
-
-def _status(answer: Answer) -> str:
-    return "incomplete" if answer.finish_reason == "length" else "completed"

@@ -23,7 +23,7 @@ from smallsight.openai.responses_items import (
     TurnItem,
     turn_of,
 )
-from smallsight.openai.responses_tools import FlatChoice, FlatTools, tools_in
+from smallsight.openai.responses_tools import FlatTools, tools_in
 from smallsight.openai.wire_fields import (
     MAX_MESSAGES,
     MAX_PARTS,
@@ -71,7 +71,7 @@ class ResponsesRequest(Wire):
     previous_response_id: ItemId | None = None
     conversation: Any = None
     tools: FlatTools | None = None
-    tool_choice: FlatChoice | None = None
+    tool_choice: Any = None
     metadata: dict[str, Any] | None = None
 
     def question(

@@ -51,6 +51,11 @@ class Exchange:
         for index, reply in enumerate(replies):
             reply.listen(partial(self._forward, index))
 
+    @property
+    def prompt_tokens(self) -> int | None:
+        """The number of tokens in the prompt, known from the start; None if another server counts them."""
+        return self.replies[0].prompt_tokens
+
     async def wait_for_first(self) -> None:
         """Wait for the first piece of any choice; raises the error of a choice that failed without one."""
         self._first = await self._arrived.get()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from smallsight.catalog.text_model import find_text_model
 from smallsight.errors import ModelError, ModelUnavailableError, UnknownModelError
+from smallsight.families.minilm.config import MAX_TOKENS
 from smallsight.settings import Settings
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ class TextModelFacts:
     directory: Path
     size_bytes: int
     changed_s: float
+    context_tokens: int = MAX_TOKENS
 
 
 class TextModel:
@@ -66,6 +69,10 @@ class TextModel:
         self._settings = settings
         self._thread = ThreadPoolExecutor(1, "smallsight-embedding")
         self._embedder: TextEmbedder | None = None
+        self._is_closed = False
+        self._num_uses = 0
+        self._keep_alive_s: float | None = None  # None: for always
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def name(self) -> str:
@@ -74,9 +81,28 @@ class TextModel:
         return TEXT_MODEL if chosen is None else chosen.name
 
     @property
+    def owner(self) -> str:
+        """Who published the model; of a folder in the settings this is not known."""
+        return "smallsight" if self._settings().embedding.model_dir is not None else "sentence-transformers"
+
+    @property
     def is_loaded(self) -> bool:
         """Whether the model is in memory."""
         return self._embedder is not None
+
+    @property
+    def expires_in_s(self) -> float | None:
+        """The seconds after which it is unloaded; None while in use, or for always."""
+        timer = self._timer
+        return None if timer is None else max(0.0, timer.when() - time.monotonic())
+
+    def keep_for(self, keep_alive_s: float) -> None:
+        """Keep the model in memory for this long after its last use, for always if it is negative.
+
+        It counts until the next call. Called in the event loop.
+        """
+        self._keep_alive_s = None if keep_alive_s < 0 else keep_alive_s
+        self._start_timer()
 
     def is_named(self, name: str) -> bool:
         """Return whether a name from a client stands for the text model."""
@@ -104,6 +130,15 @@ class TextModel:
 
     async def embed(self, texts: Sequence[str]) -> EmbeddedTexts:
         """Embed texts; raises ModelUnavailableError where the model's files are not here."""
+        self._num_uses += 1
+        self._start_timer()
+        try:
+            return await self._embed_in_turns(texts)
+        finally:
+            self._num_uses -= 1
+            self._start_timer()
+
+    async def _embed_in_turns(self, texts: Sequence[str]) -> EmbeddedTexts:
         import numpy as np  # noqa: PLC0415 - imported with the first embedding
 
         loop = asyncio.get_running_loop()
@@ -125,7 +160,24 @@ class TextModel:
 
     def close(self) -> None:
         """Free the model's memory."""
+        self._is_closed = True
         self._thread.shutdown(wait=True, cancel_futures=True)
+        self._unload()
+
+    def _start_timer(self) -> None:
+        """Unload the idle model after the time that it is kept; one in use has no timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._keep_alive_s is not None and not self._num_uses:
+            self._timer = asyncio.get_running_loop().call_later(self._keep_alive_s, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        if not self._is_closed:
+            self._thread.submit(self._unload)  # behind what the thread does now; a later request loads again
+
+    def _unload(self) -> None:
         if self._embedder is not None:
             self._embedder.close()
             self._embedder = None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from smallsight.answering.question import Tool, Tools
-from smallsight.answering.tool_calls import HeldText, answer_parts, calls_in, forced_schema
+from smallsight.answering.tool_calls import answer_parts, calls_in, forced_schema, is_whole, whole_parts
 from smallsight.engine.decoding.schema_trial import require_usable_schema
 from smallsight.families.messages import ToolCall
 from smallsight.model.answer import Answer, Timings, Usage
@@ -43,23 +44,25 @@ def test_calls_of_answers():
     assert (call.name, call.arguments) == ("Seen", '{"animal":"owl"}')
     (call,) = calls_in('{"name": "now", "arguments": {}}', Tools((SEEN, TIME), "required"))
     assert (call.name, call.arguments) == ("now", "{}")
-    assert calls_in('{"animal": "ow', Tools((SEEN,), "required")) == ()
+    (call,) = calls_in('{"arguments": {"animal": "owl"}, "name": "Seen"}', Tools((SEEN, TIME), "required"))
+    assert (call.name, call.arguments) == ("Seen", '{"animal":"owl"}')
     assert calls_in('{"animal": "owl"}', Tools((SEEN,))) == ()
+    others = ('{"name": "other", "arguments": {}}', '{"name": []}', "5")
+    for text in ("I cannot see it.", '{"name": "no', "[1]", "", *others):
+        assert calls_in(text, Tools((SEEN, TIME), "required")) == ()
+
+
+def test_a_call_that_was_cut_off_is_text_where_arguments_are_objects():
+    tools = Tools((SEEN,), "required")
+    cut = Answer('{"animal": "ow', (), "length", Usage(0, 0, 0), Timings(), "m")
+    text, (call,) = answer_parts(cut, tools)
+    assert (text, call.arguments, is_whole(call)) == ("", '{"animal":"ow', False)
+    assert whole_parts(cut, tools) == ('{"animal": "ow', ())
+    text, (call,) = whole_parts(replace(cut, text='{"animal": "owl"}'), tools)
+    assert (text, is_whole(call)) == ("", True)
 
 
 def test_the_calls_of_a_model_that_knows_tools_come_first():
     call = ToolCall("c", "now", "{}")
     answer = Answer("Let me see.", (), "stop", Usage(0, 0, 0), Timings(), "m", tool_calls=(call,))
     assert answer_parts(answer, Tools((SEEN,))) == ("Let me see.", (call,))
-
-
-def test_text_that_may_be_a_call_is_held_back():
-    held = HeldText(Tools((SEEN, TIME)))
-    assert [held.push(one) for one in ("a <", "b <tool", "_c", "all", "> x <tool_call> y")] == [
-        *("a ", "<b ", "", "", ""),
-    ]
-    assert held.is_holding
-    assert held.rest("") == "<tool_call> x <tool_call> y"
-    assert HeldText(Tools((SEEN,), "required")).push("{") == ""
-    assert HeldText(Tools((SEEN,), "none")).push("<tool_call>") == "<tool_call>"
-    assert HeldText(None).push("<") == "<"

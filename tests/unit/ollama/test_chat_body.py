@@ -100,7 +100,7 @@ def test_tools_are_offered_and_may_be_forced():
     assert "hear" in forced.sampling["json_schema"]
     named = chat(tools=[TOOL, OTHER_TOOL], tool_choice={"function": {"name": "look"}}).question()
     assert [tool.name for tool in named.tools.forced] == ["look"]
-    assert chat(tools=[TOOL], tool_choice="none").question().tools is None
+    assert chat(tools=[TOOL], tool_choice="none").question().sampling == {}
     assert chat(tools=[]).question().tools is None
     with pytest.raises(BadRequestError, match="names no tool"):
         chat(tools=[TOOL], tool_choice={"function": {"name": "smell"}}).question()

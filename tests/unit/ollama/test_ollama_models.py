@@ -2,34 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from smallsight.ollama.ollama_models import OllamaModel, context_length
-
-
-@pytest.mark.parametrize(
-    ("config", "family", "expected"),
-    [
-        ('{"text_config": {"max_position_embeddings": 8192}, "max_position_embeddings": 4}', "smolvlm", 8192),
-        ('{"max_position_embeddings": 512}', "smolvlm", 512),
-        ('{"n_positions": 77}', "other", 77),
-        ("{}", "moondream2", 2048),
-        ("{}", "other", None),
-        ("[]", "other", None),
-        ("{", "other", None),
-    ],
-)
-def test_the_context_length_is_read_from_the_files(
-    tmp_path: Path, config: str, family: str, expected: int | None
-):
-    (tmp_path / "config.json").write_text(config)
-    assert context_length(tmp_path, family) == expected
-
-
-def test_without_a_file_the_context_length_is_unknown(tmp_path: Path):
-    assert context_length(tmp_path, "other") is None
+from smallsight.ollama.ollama_models import OllamaModel
 
 
 @pytest.mark.parametrize(

@@ -279,7 +279,8 @@ def test_a_forced_tool_comes_before_the_format_of_the_answer():
 def test_a_choice_that_is_none_of_these_is_refused(choice: object):
     with pytest.raises(BadRequestError) as caught:
         chat(tools=[{"type": "function", "function": WEATHER}], tool_choice=choice).question()
-    assert caught.value.param == "tool_choice"
+    assert caught.value.param is not None
+    assert caught.value.param.partition(".")[0] == "tool_choice"
 
 
 @pytest.mark.parametrize(

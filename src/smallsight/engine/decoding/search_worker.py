@@ -46,6 +46,9 @@ class ActiveSearch:
     vision_s: float = 0.0
     prefill_s: float = 0.0
 
+    def __post_init__(self) -> None:
+        self.generation.prompt_tokens = len(self.prompt.token_ids)
+
     def search(self) -> TokenSearch:
         """Return what chooses the tokens."""
         if self.scorer is not None:

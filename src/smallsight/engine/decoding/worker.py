@@ -218,7 +218,7 @@ class Worker:
                 options.stop,
                 Proofreader() if tokens.is_proofread and _is_plain(options) and not ignores_end else None,
             ),
-            generation=Generation(),
+            generation=Generation(len(prompt.token_ids)),
             ignores_end=ignores_end,
             image_rows=image_rows,
             pending_tiles=list(enumerate(prompt.tiles)),

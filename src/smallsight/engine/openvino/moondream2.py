@@ -92,7 +92,7 @@ class Moondream2Engine(EngineDefaults):
             answer = self.processor.encode_answer(answer)
         return self.worker.score(self._prepare(messages, detail), answer)
 
-    def count_tokens(self, messages: Sequence[Message], detail: Detail) -> int:
+    def count_tokens(self, messages: Sequence[Message], detail: Detail, _tools: str | None = None) -> int:
         """Make the prompt and return its number of tokens."""
         return len(self._prepare(messages, detail).token_ids)
 

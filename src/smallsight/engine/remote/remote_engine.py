@@ -130,7 +130,7 @@ class RemoteEngine(EngineDefaults):
             hint="load a model that runs on this machine.",
         )
 
-    def count_tokens(self, _messages: Sequence[Message], _detail: Detail) -> int:
+    def count_tokens(self, _messages: Sequence[Message], _detail: Detail, _tools: str | None = None) -> int:
         """Raise ArgumentError: the protocol cannot count tokens without an answer."""
         raise ArgumentError(
             f"{self._name} runs on another server, which counts tokens only with an answer.",
