@@ -137,7 +137,7 @@ class ChatBody(AskingBody):
         return self._asked(tuple(one.turn() for one in self.messages or ()), self._offered())
 
     def _offered(self) -> Tools | None:
-        """Return the tools; ``tool_choice``, which Ollama does not have, works as in OpenAI's protocol."""
+        """Return the tools; ``tool_choice``, which Ollama does not have, works as in OpenAI's protocols."""
         offered = tuple(
             Tool(one.function.name, one.function.description or "", one.function.parameters or {})
             for one in self.tools or ()
@@ -145,9 +145,9 @@ class ChatBody(AskingBody):
         if not offered or self.tool_choice == "none":
             return None
         if isinstance(self.tool_choice, dict):
-            function = self.tool_choice.get("function")
+            function = self.tool_choice.get("function", self.tool_choice)
             name = function.get("name") if isinstance(function, dict) else None
-            if name not in {tool.name for tool in offered}:
+            if name not in [tool.name for tool in offered]:
                 raise BadRequestError("tool_choice names no tool of the request.", param="tool_choice")
             return Tools(offered, name=name)
         return Tools(offered, "required" if self.tool_choice == "required" else "auto")

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { APICallError, embed, generateText, Output, stepCountIs, streamText, tool } from 'ai';
 import {
-  bytes, EMBEDDER, feature, joined, key, model, NEXT_QUESTION, openaiUrl, protocol, QUESTION, refused, Seen, tell, url,
+  base64, bytes, EMBEDDER, feature, joined, key, model, NEXT_QUESTION, openaiUrl, protocol, QUESTION, refused, Seen, tell, url,
 } from './feature_report.mjs';
 
 const PROVIDERS = {
@@ -34,11 +34,13 @@ const PROVIDERS = {
 };
 const provider = await PROVIDERS[protocol]();
 
+// The provider for Ollama sends bytes as an object of numbers, which Ollama does not understand either.
+const image = protocol === 'ollama' ? base64 : bytes;
 const messages = [
   {
     role: 'user',
     content: [
-      { type: 'image', image: bytes, mediaType: 'image/png' },
+      { type: 'image', image, mediaType: 'image/png' },
       { type: 'text', text: QUESTION },
     ],
   },
@@ -97,6 +99,7 @@ if (provider.embedding) {
 await feature('errors', async () => {
   const error = await refused(generateText({ ...asked, model: provider.chat('no-such-model') }), APICallError);
   assert.equal(error.statusCode, 404);
+  assert.match(error.message, /no-such-model/);
   return error.message;
 });
 tell();
