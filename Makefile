@@ -44,10 +44,12 @@ serve: $(MARKS)/demo
 	@SMALLSIGHT_HOME="$${SMALLSIGHT_HOME:-$(CURDIR)/.smallsight-demo}" \
 		$(BIN)/smallsight serve $(if $(OPEN),--open)
 
-test: $(MARKS)/dev $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool $(MARKS)/clients_js
+test: $(MARKS)/dev $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool \
+		$(MARKS)/clients/installed $(MARKS)/clients_js
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) $(TESTS)
 
-coverage: $(MARKS)/dev $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool $(MARKS)/clients_js
+coverage: $(MARKS)/dev $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool \
+		$(MARKS)/clients/installed $(MARKS)/clients_js
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) --cov --cov-report= $(TESTS)
 	$(BIN)/python -m coverage report
@@ -141,6 +143,18 @@ $(MARKS)/dev: requirements/dev.txt constraints.txt $(MARKS)/demo
 	@$(LOCKED) requirements/dev.txt
 	@$(PIP) install --constraint constraints.txt --group parity
 	@$(PIP) install --upgrade --no-deps --target $(TORCHVISION) torchvision==0.28.0
+	@touch $@
+
+# Other people's programs, which tests run against the server: apart, because their packages contradict ours.
+$(MARKS)/clients/installed: requirements/clients.txt $(MARKS)/dev
+	@echo "Installing the clients that tests run (a few minutes, once) ..."
+	@rm -rf $(MARKS)/clients
+	@$(PYTHON) -m venv $(MARKS)/clients 2>/dev/null \
+		|| { rm -rf $(MARKS)/clients; \
+			$(PYTHON) -m pip install --quiet --upgrade --target $(MARKS)/virtualenv virtualenv \
+			&& PYTHONPATH=$(MARKS)/virtualenv $(PYTHON) -m virtualenv --quiet $(MARKS)/clients; }
+	@$(MARKS)/clients/bin/python -m pip --disable-pip-version-check --quiet install \
+		--require-hashes --requirement requirements/clients.txt
 	@touch $@
 
 # For the tests of training/, which draw; without apt-get they are skipped.

@@ -15,10 +15,9 @@ def program(given: Given, report: Report) -> None:
     with report.feature("picture") as said:
         whole = client.messages.create(**asked).content[0].text
         said(whole)
-    with report.feature("stream") as said:
-        with client.messages.stream(**asked) as stream:
-            said("".join(stream.text_stream))
-            assert stream.get_final_text() == whole
+    with report.feature("stream") as said, client.messages.stream(**asked) as stream:
+        said("".join(stream.text_stream))
+        assert stream.get_final_text() == whole
     with report.feature("second turn") as said:
         turns = [
             *messages,

@@ -1,4 +1,4 @@
-"""What the programs of this folder are given, and the report that each prints: what worked, and what it said."""
+"""What the programs of this folder are given, and the report that each prints: what worked, and its words."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Report:
 
     @contextmanager
     def feature(self, name: str) -> Iterator[Callable[[object], None]]:
-        """Try one. The block calls what it is given with what the client returned, which must not be empty."""
+        """Try one. The block calls what it is given with what the client returned, which may not be empty."""
         told: list[str] = []
         try:
             yield lambda text: told.append(str(text))

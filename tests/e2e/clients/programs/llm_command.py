@@ -39,7 +39,7 @@ def run_in(folder: Path, given: Given, report: Report) -> None:
     def llm(*arguments: str) -> str:
         command = [str(Path(sysconfig.get_path("scripts")) / "llm"), *arguments]
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
+            command, check=False, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
         )
         if done.returncode:
             raise RuntimeError(done.stderr.strip())

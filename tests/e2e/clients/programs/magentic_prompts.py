@@ -1,4 +1,4 @@
-"""Magentic, whose functions are prompts: it streams, and asks for structured answers as arguments of a tool."""
+"""Magentic, whose functions are prompts: structured answers are the arguments of a tool."""
 
 from feature_report import QUESTION, Given, Report, Seen, tell
 from magentic import Chat, ImageBytes, StreamedStr, UserMessage

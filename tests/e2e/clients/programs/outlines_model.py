@@ -4,13 +4,13 @@ import outlines
 from feature_report import QUESTION, Given, Report, Seen, tell
 from openai import OpenAI
 from outlines.inputs import Image
-from PIL import Image as pillow
+from PIL import Image as PillowImage
 
 
 def program(given: Given, report: Report) -> None:
     client = OpenAI(base_url=given.openai_url, api_key=given.key, max_retries=0)
     model = outlines.from_openai(client, given.model)
-    asked = [QUESTION, Image(pillow.open(given.picture))]
+    asked = [QUESTION, Image(PillowImage.open(given.picture))]
     with report.feature("picture") as said:
         whole = model(asked)
         said(whole)
