@@ -186,7 +186,7 @@ $(MARKS)/clients_js: tests/e2e/clients/js/package.json tests/e2e/clients/js/pack
 	@if ! command -v node >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		{ apt-get update -qq && apt-get install -qq --yes --no-install-recommends nodejs npm; } >/dev/null 2>&1 \
 			|| echo "Node.js was not installed: apt-get failed."; fi
-	@if command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20)'; then \
+	@if command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; then \
 		echo "Installing clients from npm (about a minute, once) ..."; \
 		rm -rf $@ $@.new && mkdir $@.new && cp $^ $@.new \
 			&& npm ci --prefix $@.new --ignore-scripts --no-audit --no-fund --loglevel=error && mv $@.new $@ && touch $@ \
