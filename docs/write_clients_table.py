@@ -18,13 +18,13 @@ PAGE = ROOT / "docs" / "clients.md"
 CLIENTS = ROOT / "tests" / "e2e" / "clients"
 _HEAD = """# Clients
 
-Each of these packages is installed in the version below and run against a server with a key in every run of the
-tests, as its documentation says: `tests/e2e/clients/clients.toml` has the programs. The model is Smallsight-tiny. This
-page is written by `docs/write_clients_table.py`.
+Each of these packages is installed in the version below, and run against a server with a key whenever
+`make test` runs, as its documentation says: `tests/e2e/clients/clients.toml` names the programs. The model is
+Smallsight-tiny. This page is written by `docs/write_clients_table.py`.
 
-A *forced tool* is one that the request demands, which is how several clients ask for structured answers; *offered tools*
-are answered in text by models that were not trained to call them. A dash means that the program does not try it,
-because the client or its protocol lacks it or because another row has it.
+A *forced tool* is one that the request demands, which is how several clients ask for structured answers.
+*Offered tools* are answered in text by models that were not trained to call them. A dash means that the
+program does not try it: the client or its protocol lacks it, or another row has it.
 """
 _COLUMNS = ("picture", "stream", "second turn", "structured output", "forced tool", "offered tools")
 
@@ -69,15 +69,14 @@ def _row(client: dict[str, Any], known: dict[tuple[str, str], str]) -> str:
     language, package = client["language"], client["package"]
     name = _canonical(package) if language == "python" else package
     features = client["features"]
+    refused = client.get("cannot", {})
+    marks = ["yes" if one in features else "no" if one in refused else "–" for one in _COLUMNS]
     cells = [
         f"`{package}`",
         known[language, name],
         "PyPI" if language == "python" else "npm",
         client["protocol"],
-        *(
-            "yes" if column in features else "no" if column in client.get("cannot", {}) else "–"
-            for column in _COLUMNS
-        ),
+        *marks,
         ", ".join(one for one in features if one not in _COLUMNS),
     ]
     return f"| {' | '.join(cells)} |"
