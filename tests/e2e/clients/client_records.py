@@ -69,7 +69,7 @@ def reported_by(
 
 
 def problems(client: ClientRecord, report: Mapping[str, Any]) -> list[str]:
-    """Return where a report differs from the record: a feature that fails, works against it, or is missing."""
+    """Return where a report differs from the record: a feature fails, works against it, or is missing."""
     wrong = []
     for name in dict.fromkeys((*client.features, *client.cannot, *report)):
         told = report.get(name)
