@@ -57,7 +57,7 @@ def test_the_locked_versions_are_those_that_were_tested(name):
 
 
 def test_clients_from_npm_are_locked_too():
-    """Without addresses of files: npm asks the registry that it is configured with, and compares the hashes."""
+    """Without addresses of files: npm asks the registry of its configuration, and compares the hashes."""
     folder = ROOT / "tests" / "e2e" / "clients" / "js"
     wanted = json.loads((folder / "package.json").read_text(encoding="utf-8"))["dependencies"]
     found = json.loads((folder / "package-lock.json").read_text(encoding="utf-8"))["packages"]
