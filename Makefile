@@ -44,10 +44,12 @@ serve: $(MARKS)/demo
 	@SMALLSIGHT_HOME="$${SMALLSIGHT_HOME:-$(CURDIR)/.smallsight-demo}" \
 		$(BIN)/smallsight serve $(if $(OPEN),--open)
 
-test: $(MARKS)/dev $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool
+test: $(MARKS)/dev $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool \
+		$(MARKS)/clients/installed $(MARKS)/clients_js
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) $(TESTS)
 
-coverage: $(MARKS)/dev $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool
+coverage: $(MARKS)/dev $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool \
+		$(MARKS)/clients/installed $(MARKS)/clients_js
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) --cov --cov-report= $(TESTS)
 	$(BIN)/python -m coverage report
@@ -143,6 +145,18 @@ $(MARKS)/dev: requirements/dev.txt constraints.txt $(MARKS)/demo
 	@$(PIP) install --upgrade --no-deps --target $(TORCHVISION) torchvision==0.28.0
 	@touch $@
 
+# Other people's programs, which tests run against the server: apart, because their packages contradict ours.
+$(MARKS)/clients/installed: requirements/clients.txt $(MARKS)/dev
+	@echo "Installing the clients that tests run (a few minutes, once) ..."
+	@rm -rf $(MARKS)/clients
+	@$(PYTHON) -m venv $(MARKS)/clients 2>/dev/null \
+		|| { rm -rf $(MARKS)/clients; \
+			$(PYTHON) -m pip install --quiet --upgrade --target $(MARKS)/virtualenv virtualenv \
+			&& PYTHONPATH=$(MARKS)/virtualenv $(PYTHON) -m virtualenv --quiet $(MARKS)/clients; }
+	@$(MARKS)/clients/bin/python -m pip --disable-pip-version-check --quiet install \
+		--require-hashes --requirement requirements/clients.txt
+	@touch $@
+
 # For the tests of training/, which draw; without apt-get they are skipped.
 $(MARKS)/fonts: training/assets.py $(MARKS)/dev
 	@if $(BIN)/python -m training.assets; then touch $@; fi
@@ -165,6 +179,19 @@ $(MARKS)/exiftool:
 				>/dev/null 2>&1 && touch $@ \
 				|| echo "exiftool was not installed: apt-get failed. Its tests are skipped."; \
 		else echo "exiftool is not installed, and only root can do it with apt-get. Its tests are skipped."; fi
+
+# For the tests with client packages from npm; without Node.js 20 they are skipped. No script of a package runs.
+$(MARKS)/clients_js: tests/e2e/clients/js/package.json tests/e2e/clients/js/package-lock.json
+	@mkdir -p $(MARKS)
+	@if ! command -v node >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		{ apt-get update -qq && apt-get install -qq --yes --no-install-recommends nodejs npm; } >/dev/null 2>&1 \
+			|| echo "Node.js was not installed: apt-get failed."; fi
+	@if command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; then \
+		echo "Installing clients from npm (about a minute, once) ..."; \
+		rm -rf $@ $@.new && mkdir $@.new && cp $^ $@.new \
+			&& npm ci --prefix $@.new --ignore-scripts --no-audit --no-fund --loglevel=error && mv $@.new $@ && touch $@ \
+			|| echo "The clients from npm were not installed: npm failed. Their tests are skipped."; \
+		else echo "Node.js 20 with npm is not installed. The tests with clients from npm are skipped."; fi
 
 # Debian's Python comes without venv unless python3-venv is installed; pip can bring a replacement.
 $(MARKS)/venv:

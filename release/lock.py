@@ -28,7 +28,10 @@ LOCKS: dict[str, tuple[str, ...]] = {
         "--group=dev",
     ),
     "release": ("--group=pyproject.toml:release",),
+    "clients": ("requirements/clients.in",),
 }
+# Installed apart from the others, because its packages contradict constraints.txt.
+UNCONSTRAINED = frozenset({"clients"})
 
 
 def lock(uv: str, name: str) -> None:
@@ -36,7 +39,9 @@ def lock(uv: str, name: str) -> None:
     target = FOLDER / f"{name}.txt"
     arguments = [uv, "pip", "compile", *LOCKS[name], "--universal", "--python-version=3.11"]
     arguments += ["--generate-hashes", "--no-header", "--no-annotate", "--quiet"]
-    arguments += ["--constraint=constraints.txt", f"--output-file={target}"]
+    if name not in UNCONSTRAINED:
+        arguments.append("--constraint=constraints.txt")
+    arguments.append(f"--output-file={target}")
     subprocess.run(arguments, cwd=ROOT, check=True)
     target.write_text(HEADER + target.read_text(encoding="utf-8"), encoding="utf-8")
 

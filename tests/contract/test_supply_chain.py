@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 
 import pytest
@@ -58,6 +59,19 @@ def test_the_locks_hold_what_the_project_needs(name):
 def test_the_locked_versions_are_those_that_were_tested(name):
     wrong = [pin.name for pin in locked(name).values() if CONSTRAINTS.get(pin.name) != pin.version]
     assert_none("constraints.txt has every locked version; run `make lock`", wrong)
+
+
+def test_clients_from_npm_are_locked_too():
+    """Without addresses of files: npm asks the registry of its configuration, and compares the hashes."""
+    folder = ROOT / "tests" / "e2e" / "clients" / "js"
+    wanted = json.loads((folder / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    found = json.loads((folder / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    assert found.pop("")["dependencies"] == wanted
+    locked = {name.removeprefix("node_modules/"): row for name, row in found.items()}
+    differing = [name for name, version in wanted.items() if locked[name]["version"] != version]
+    assert_none("one exact version of each client", differing)
+    loose = [name for name, row in locked.items() if "resolved" in row or row["integrity"][:7] != "sha512-"]
+    assert_none("a hash, and no address", loose)
 
 
 def test_no_version_has_a_known_vulnerability():

@@ -119,7 +119,7 @@ def _tool_use(name: str, arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - an
 
 
 def _text(text: str) -> dict[str, Any]:
-    return {"type": "text", "text": text, "citations": None}
+    return {"type": "text", "text": text}
 
 
 def _ending(answer: Answer | None, *, is_call: bool = False) -> dict[str, Any]:

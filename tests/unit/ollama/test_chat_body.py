@@ -98,12 +98,20 @@ def test_tools_are_offered_and_may_be_forced():
     assert "json_schema" not in offered.sampling
     forced = chat(tools=[TOOL, OTHER_TOOL], tool_choice="required").question()
     assert "hear" in forced.sampling["json_schema"]
-    named = chat(tools=[TOOL, OTHER_TOOL], tool_choice={"function": {"name": "look"}}).question()
-    assert [tool.name for tool in named.tools.forced] == ["look"]
+    for choice in ({"function": {"name": "look"}}, {"type": "function", "name": "look"}):
+        named = chat(tools=[TOOL, OTHER_TOOL], tool_choice=choice).question()
+        assert [tool.name for tool in named.tools.forced] == ["look"]
     assert chat(tools=[TOOL], tool_choice="none").question().sampling == {}
     assert chat(tools=[]).question().tools is None
-    with pytest.raises(BadRequestError, match="names no tool"):
-        chat(tools=[TOOL], tool_choice={"function": {"name": "smell"}}).question()
+    for wrong in (
+        {"function": {"name": "smell"}},
+        {"name": "smell"},
+        {"name": ["look"]},
+        {"function": None},
+        {},
+    ):
+        with pytest.raises(BadRequestError, match="tool_choice"):
+            chat(tools=[TOOL], tool_choice=wrong).question()
 
 
 def test_a_prompt_with_pictures_and_a_system_message():
