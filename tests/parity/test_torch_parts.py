@@ -85,19 +85,23 @@ class Layer:
     layer_idx = 1
 
 
-def test_pieces_of_any_length_attend_to_their_own_blocks():
-    """A chunk with a history, a prefix that sees itself, two sequences that decode."""
-    torch.manual_seed(0)
-    heads, kv_heads, head_dim, block = 6, 2, 8, 4
-    cache = PagedCache(
+def small_cache(kv_heads, head_dim):
+    return PagedCache(
         layers=2,
         num_blocks=16,
-        block_tokens=block,
+        block_tokens=4,
         kv_heads=kv_heads,
         head_dim=head_dim,
         dtype=torch.float32,
         device="cpu",
     )
+
+
+def test_pieces_of_any_length_attend_to_their_own_blocks():
+    """A chunk with a history, a prefix that sees itself, two sequences that decode."""
+    torch.manual_seed(0)
+    heads, kv_heads, head_dim = 6, 2, 8
+    cache = small_cache(kv_heads, head_dim)
     tables = {"chunk": (3, 7, 1), "prefix": (9, 2), "one": (0, 12, 5), "other": (4,)}
     known = {"chunk": 5, "prefix": 0, "one": 9, "other": 2}
     new = {"chunk": 6, "prefix": 7, "one": 1, "other": 1}

@@ -133,7 +133,6 @@ def test_bf16_and_fp16_answer(folder):
             assert {part.form for part in model.memory.parts} == {precision}
 
 
-@pytest.mark.filterwarnings("ignore:MatMul8bitLt")
 @pytest.mark.parametrize(("precision", "form"), [("int8", "llm-int8"), ("nf4", "nf4-double")])
 def test_the_recipes_of_bitsandbytes(folder, precision, form):
     """The head stays plain; all other linear layers are quantised."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 from smallsight.catalog.catalog import load_catalog
 from smallsight.catalog.entry import Precision
@@ -67,23 +68,11 @@ def load(
     stored_as = found.precision(precision)
     if found.family == TEST_FAMILY or found.directory is None or stored_as is None:
         return TestModel(settings.limits)
-    # Importing OpenVINO takes half a second, which the test model does not need.
-    from smallsight.model.vision_language_model import VisionLanguageModel  # noqa: PLC0415
-
     if local != _TORCH or _is_on_cpu(device):
         _require_memory(found, stored_as)
-    return VisionLanguageModel.load(
-        found.directory,
-        family=found.family,
-        name=found.name,
-        precision=str(found.scheme or scheme_named(stored_as.value, schemes)),
-        engine=local,
-        device=device,
-        threads=settings.threads if threads is None else threads,
-        prepared_dir=settings.prepared_dir,
-        limits=settings.limits,
-        on_progress=on_progress,
-    )
+    text = str(found.scheme or scheme_named(stored_as.value, schemes))
+    num_threads = settings.threads if threads is None else threads
+    return _load_local(found, found.directory, text, local, device, num_threads, settings, on_progress)
 
 
 def load_served(served: ServedModel, settings: Settings, on_progress: Callable[[float], None]) -> Model:
@@ -152,6 +141,33 @@ def _load_remote(remote: KnownRemote, settings: Settings) -> Model:
         remote.name, remote.settings, open_fallback=open_fallback if remote.settings.fallback else None
     )
     return VisionLanguageModel(engine, name=remote.name, precision=_REMOTE, limits=settings.limits)
+
+
+def _load_local(
+    found: KnownModel,
+    model_dir: Path,
+    precision: str,
+    engine: str,
+    device: str,
+    threads: int,
+    settings: Settings,
+    on_progress: Callable[[float], None] | None,
+) -> Model:
+    # Importing OpenVINO takes half a second, which the test model does not need.
+    from smallsight.model.vision_language_model import VisionLanguageModel  # noqa: PLC0415
+
+    return VisionLanguageModel.load(
+        model_dir,
+        family=found.family,
+        name=found.name,
+        precision=precision,
+        engine=engine,
+        device=device,
+        threads=threads,
+        prepared_dir=settings.prepared_dir,
+        limits=settings.limits,
+        on_progress=on_progress,
+    )
 
 
 def _local_engine(engine: str, device: str) -> str:

@@ -5,7 +5,8 @@ Loading goes tensor by tensor, so that the peak stays close to the final size.
 
 from __future__ import annotations
 
-import warnings
+import logging
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -105,7 +106,7 @@ def load_pretrained(
     """
     options: dict[str, Any] = {"dtype": recipe.dtype}
     if recipe.is_quantised:
-        _silence_casts()
+        _prepare_bitsandbytes()
         options |= {"quantization_config": recipe.settings(skipped), "device_map": {"": device.name}}
     elif not device.is_cpu:
         require_accelerate()
@@ -138,7 +139,7 @@ def quantise_linears(
     """
     if not recipe.is_quantised:
         return
-    _silence_casts()
+    _prepare_bitsandbytes()
     for name, layer in list(model.named_modules()):
         is_skipped = any(
             name == one or name.endswith(f".{one}") or f".{one}." in f".{name}." for one in skipped
@@ -197,6 +198,24 @@ def _take_slow_path_where_needed(model: nn.Module) -> None:
             setattr(layer, _HAS_FAST_PATH, False)
 
 
-def _silence_casts() -> None:
-    """Ignore a warning that bitsandbytes 0.50.2 gives in every layer of every call."""
-    warnings.filterwarnings("ignore", message="MatMul8bitLt: inputs will be cast")
+def _prepare_bitsandbytes() -> None:
+    """Import bitsandbytes without the package ``kernels``, and silence a warning of every layer.
+
+    With that package it would fetch compiled code from a hub and run it (bitsandbytes 0.50.2).
+    """
+    logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
+    if "bitsandbytes" in sys.modules:
+        return
+    absent = "kernels" not in sys.modules
+    known = sys.modules.get("kernels")
+    sys.modules["kernels"] = None  # type: ignore[assignment]  # an import of it fails
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # it recommends that package
+    try:
+        import bitsandbytes  # noqa: F401, PLC0415 - its import takes seconds
+    finally:
+        logging.disable(level)
+        if absent:
+            del sys.modules["kernels"]
+        elif known is not None:
+            sys.modules["kernels"] = known
