@@ -35,6 +35,12 @@ def _torch_florence2(family: Family, request: LoadRequest) -> Engine:
     return load_torch_florence2(family, request)
 
 
+def _torch_moondream2(family: Family, request: LoadRequest) -> Engine:
+    from smallsight.engine.torch.moondream2 import load_torch_moondream2  # noqa: PLC0415 - torch is an extra
+
+    return load_torch_moondream2(family, request)
+
+
 _BY_PLAN: Mapping[Plan, Loader] = {
     Plan.INLINE: load_inline,
     Plan.ENCODER_DECODER: load_florence2,
@@ -45,6 +51,7 @@ LOADERS: Mapping[tuple[str, str], Loader] = {
     (REFERENCE, "smolvlm"): load_reference,
     (TORCH, "smolvlm"): _torch_smolvlm,
     (TORCH, "florence2"): _torch_florence2,
+    (TORCH, "moondream2"): _torch_moondream2,
 }
 
 

@@ -130,7 +130,9 @@ class CheckpointParts:
 def widen(stored: NDArray[np.uint8], kind: str) -> NDArray[np.float32]:
     """Convert little-endian bytes of type "F32", "F16" or "BF16" to float32."""
     if kind == "BF16":  # the upper half of a float32
-        return (stored.view("<u2").astype(np.uint32) << 16).view(np.float32)
+        widened = stored.view("<u2").astype(np.uint32)
+        widened <<= 16  # in place: a large tensor is not held twice
+        return widened.view(np.float32)
     return stored.view("<f4" if kind == "F32" else "<f2").astype(np.float32, copy=False)
 
 

@@ -14,7 +14,7 @@ from smallsight.validation.result import Machine
 
 __all__ = ["measured_machine"]
 
-_LIBRARIES = ("openvino", "numpy", "tokenizers", "sacrebleu")
+_LIBRARIES = ("openvino", "numpy", "tokenizers", "sacrebleu", "torch", "bitsandbytes")
 
 
 def measured_machine(settings: Settings) -> Machine:

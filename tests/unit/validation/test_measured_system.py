@@ -43,6 +43,10 @@ def test_a_base_may_have_another_precision_or_engine(settings):
     base, variant = resolve_systems(WantedSystem(TINY), WantedSystem(TINY, engine="reference"), settings)
     assert (base.engine, base.title) == ("reference", f"{TINY} in bf16 on the reference engine")
     assert variant.engine == "openvino"
+    _, variant = resolve_systems(WantedSystem(TINY, "nf4", engine="torch"), WantedSystem(TINY), settings)
+    assert (variant.engine, variant.title) == ("torch", f"{TINY}-nf4 on the torch engine")
+    with pytest.raises(SettingsError, match="Unknown engine 'paper'"):
+        resolve_systems(WantedSystem(TINY, engine="paper"), WantedSystem(TINY), settings)
 
 
 def test_nothing_is_compared_with_itself(settings):

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from smallsight.errors import MissingExtraError
 
-FAMILIES = ("smolvlm", "florence2")  # that have a loader for this engine
+FAMILIES = ("smolvlm", "florence2", "moondream2")  # that have a loader for this engine
 INSTALL = "pip install 'smallsight[torch]'"
 _NEEDED = ("torch", "transformers")
 _FOR_QUANTISED = ("accelerate", "bitsandbytes")

@@ -158,7 +158,12 @@ def quantised(layer: nn.Linear, recipe: Recipe, device: Device) -> nn.Module:
     replaced: nn.Module
     if recipe.linears is Linears.INT8:
         replaced = bnb.nn.Linear8bitLt(
-            layer.in_features, layer.out_features, has_bias, has_fp16_weights=False, threshold=INT8_THRESHOLD
+            layer.in_features,
+            layer.out_features,
+            has_bias,
+            has_fp16_weights=False,
+            threshold=INT8_THRESHOLD,
+            device="meta",  # otherwise a random weight in float32 is made first
         )
         replaced.weight = bnb.nn.Int8Params(
             weight.to(torch.float16), requires_grad=False, has_fp16_weights=False
@@ -171,6 +176,7 @@ def quantised(layer: nn.Linear, recipe: Recipe, device: Device) -> nn.Module:
             compute_dtype=recipe.dtype,
             compress_statistics=True,
             quant_type="nf4",
+            device="meta",
         )
         replaced.weight = bnb.nn.Params4bit(
             weight.to(recipe.dtype), requires_grad=False, compress_statistics=True, quant_type="nf4"

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import numpy as np
 import openvino as ov
-from numpy.typing import NDArray
 
 from smallsight.catalog.checkpoint import find_weight_files
 from smallsight.families.moondream2.processor import Moondream2Processor
@@ -17,7 +15,6 @@ from smallsight.families.moondream2.stored import STORED_VERSION, adapted, store
 from smallsight.families.moondream2.text_graph import build_text_graph
 from smallsight.families.moondream2.vision_graphs import build_connector_graph, build_tower_graph
 from smallsight.families.moondream2.weights import Moondream2Weights
-from smallsight.families.patches import cut_patches
 from smallsight.families.tensor_files import RowTable
 from smallsight.quant.forms import Stored
 from smallsight.quant.scheme import Scheme
@@ -49,10 +46,6 @@ class Moondream2Model:
     def embeddings(self) -> RowTable:
         """Return the token embedding table, memory-mapped from its file."""
         return self._weights.map_embeddings()
-
-    def to_patches(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the tower's input for one crop, float32 [1, patches, 3 * patch_px**2]."""
-        return cut_patches(self.processor.normalise(pixels_HWC), self.config.vision.patch_px)
 
     def tower_graph(self, stored: Mapping[str, Stored]) -> ov.Model:
         """Build the network from a crop's patches to features."""

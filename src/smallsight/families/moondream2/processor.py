@@ -20,6 +20,7 @@ from smallsight.families.messages import Detail, PreparedPrompt
 from smallsight.families.moondream2.config import Moondream2Config, read_config
 from smallsight.families.moondream2.crops import cut_crops
 from smallsight.families.moondream2.templates import PromptKind
+from smallsight.families.patches import cut_patches
 from smallsight.families.tokenizer_file import read_tokenizer
 
 GUARD = "\U000f0000"  # private use area: splits a control token in user text
@@ -55,8 +56,12 @@ class Moondream2Processor:
         return PreparedPrompt((*beginning, *prompt_ids), (picture,), prefix_tokens=len(beginning))
 
     def normalise(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the vision tower's input for a crop, float32 [1, 3, height, width]."""
+        """Return a crop's normalised pixels, float32 [1, 3, height, width]."""
         return self._values[pixels_HWC].transpose(2, 0, 1)[None]
+
+    def to_patches(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return a crop's patches for the vision tower, float32 [1, patches, 3 * patch_px**2]."""
+        return cut_patches(self.normalise(pixels_HWC), self.config.vision.patch_px)
 
     def encode_answer(self, text: str) -> list[int]:
         """Return the tokens of an answer with this text; the model begins each with a space."""

@@ -1,30 +1,33 @@
-"""Runs moondream2's region head: a hidden state in, coordinates and the decoder's next input out."""
+"""Reads coordinates from moondream2's hidden states, and encodes them as the decoder's next input.
+
+The decoders of numbers determine the runtime.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 
 from smallsight.engine.decoding.place_detector import Number
 from smallsight.families.moondream2.region import NumberEncoder, NumberKind
-from smallsight.graph.compiled import CompiledNetwork
+
+NumberDecoder = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # from float32 [1, hidden] to [1, bins]
 
 
 class RegionHead:
-    """An inference request for each number decoder, with the encoders. Used by one thread at a time.
+    """A decoder for each kind of number, with the encoders. Used by one thread at a time.
 
-    Vectors are decoded one at a time, so that a result does not depend on other requests. ``make`` compiles a
-    decoder when it is first needed: without detection it takes no memory.
+    Vectors are decoded one at a time, so that a result does not depend on other requests. ``make`` prepares
+    a decoder when it is first needed: without detection it takes no memory.
     """
 
     def __init__(
-        self, make: Callable[[NumberKind], CompiledNetwork], encoders: Mapping[NumberKind, NumberEncoder]
+        self, make: Callable[[NumberKind], NumberDecoder], encoders: Mapping[NumberKind, NumberEncoder]
     ) -> None:
         self._make, self._encoders = make, encoders
-        self._requests: dict[NumberKind, ov.InferRequest] = {}
+        self._decoders: dict[NumberKind, NumberDecoder] = {}
 
     def read_coordinate(self, hidden_D: NDArray[np.float32]) -> Number:
         """Return x or y: the index of the likeliest bin divided by the number of bins."""
@@ -35,11 +38,9 @@ class RegionHead:
         return self._read("size", hidden_D, 2)
 
     def _read(self, kind: NumberKind, hidden_D: NDArray[np.float32], count: int) -> Number:
-        if kind not in self._requests:
-            self._requests[kind] = self._make(kind).model.create_infer_request()
-        request = self._requests[kind]
-        request.infer([hidden_D[None]])
-        return _number(request.get_output_tensor(0).data.reshape(count, -1), self._encoders[kind])
+        if kind not in self._decoders:
+            self._decoders[kind] = self._make(kind)
+        return _number(self._decoders[kind](hidden_D[None]).reshape(count, -1), self._encoders[kind])
 
 
 def _number(scores_NB: NDArray[np.float32], encoder: NumberEncoder) -> Number:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from smallsight.engine.crop_runner import CropRunner
 from smallsight.engine.decoding.feature_cache import FeatureCache
-from smallsight.engine.openvino.crop_runner import CropRunner
+from smallsight.engine.openvino.moondream2_networks import CompiledCropNetworks
 from smallsight.families.messages import Detail, Tile
 from smallsight.families.moondream2.model import Moondream2Model
 from smallsight.graph.compiled import CompiledNetwork, compile_network
@@ -37,12 +38,13 @@ def parts(tmp_path_factory):
     return Parts(model, tower, connector, stored)
 
 
-def runner(parts, cache_bytes=1 << 20):
+def runner(parts, cache_bytes=1 << 20, crops_at_once=1):
     return CropRunner(
-        (parts.tower, parts.connector),
-        parts.model.to_patches,
+        CompiledCropNetworks(parts.tower, parts.connector),
+        parts.model.processor.to_patches,
         FeatureCache(cache_bytes),
         margin_patches=parts.model.config.vision.margin_patches,
+        crops_at_once=crops_at_once,
     )
 
 
@@ -59,6 +61,17 @@ def test_each_call_looks_at_one_crop(parts):
     assert [one is None for one in made] == [True] * 4 + [False]
     assert made[-1].shape == (81, 64)
     np.testing.assert_array_equal(vision.known(tile), made[-1])
+
+
+def test_several_crops_at_once_make_the_same_image_tokens(parts):
+    tile = picture(parts, 0)
+    vision = runner(parts)
+    one_by_one = [vision.encode(tile) for _ in range(5)][-1]
+    for at_once, calls in ((2, 3), (5, 1), (99, 1)):
+        vision = runner(parts, crops_at_once=at_once)
+        made = [vision.encode(tile) for _ in range(calls)]
+        assert [one is None for one in made] == [True] * (calls - 1) + [False]
+        np.testing.assert_allclose(made[-1], one_by_one, atol=1e-4)
 
 
 def test_a_picture_given_up_leaves_nothing_behind(parts):
