@@ -36,7 +36,7 @@ class Spoken:
 OLLAMA = {
     "model": "test",
     "stream": False,
-    "format": SCHEMA,
+    "format": "",
     "options": {"num_predict": 2, "temperature": 0.5, "top_k": 3, "seed": 1, "stop": ["x"]},
     "keep_alive": "5m",
 }
