@@ -84,7 +84,7 @@ class Refined:
             case.headers = {**(case.headers or {}), **ACCEPT}
         if case.operation.path == "/predict" and isinstance(case.body, dict):
             if chance.random() < 0.8:
-                case.body["entries"] = json.dumps(tasks)
+                case.body["entries"] = json.dumps(tasks, default=repr)
             if "image" in case.body:
                 case.body["image"] = chance.choice(self._pictures)
         return case

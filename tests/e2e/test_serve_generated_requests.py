@@ -31,11 +31,11 @@ from .serving import Server
 
 CASES = scaled(12)  # making one takes twenty times as long as answering it
 ANSWERED = {"messages": [{"role": "user", "content": "hello"}], "input": "hello", "prompt": "hello"}
-NAMED = ("/v1/messages", "/api/show", "/api/pull")  # they do not answer without a model's name
+NAMED = {"/v1/messages": "test", "/api/show": "test", "/api/pull": "test", "/api/embed": "all-minilm"}
 UNANSWERED = {"/predict", "/v1/messages/count_tokens"}  # by the model `test`, or without a form
+NOT_SERVED = (501, "/predict")  # a task of Immich that another server does
 CONNECTIONS = requests.Session()  # one connection for all of them: a new one costs more than an answer
 CHECKS = [
-    schemathesis.checks.not_a_server_error,
     schemathesis.checks.status_code_conformance,
     schemathesis.checks.content_type_conformance,
     schemathesis.checks.response_schema_conformance,
@@ -64,8 +64,9 @@ def refined(server: Server) -> Refined:
 
 
 def check_answer(server: Server, case: Any) -> int:
-    response = case.call(base_url=server.url, session=CONNECTIONS)
+    response = case.call(base_url=server.url, session=CONNECTIONS, timeout=60)
     case.validate_response(response, checks=CHECKS)
+    assert response.status_code < 500 or (response.status_code, case.operation.path) == NOT_SERVED
     if response.status_code >= 400 and tenant_of(case.operation.path) != "/app":
         require_error(case.operation.path, response.json())
     return response.status_code
@@ -83,10 +84,9 @@ def test_no_value_at_a_bound_is_an_error_of_the_server(
     statuses, answered = Counter(), Counter()
     for case in cases:
         statuses[check_answer(server, refined.refine(case, {}))] += 1
-        if isinstance(case.body, dict) and (given := ANSWERED.keys() & case.body.keys()):
-            case.body = {**case.body, **{name: ANSWERED[name] for name in given}}
-            if operation.path in NAMED:
-                case.body["model"] = "test"
+        known = ANSWERED | ({"model": NAMED[operation.path]} if operation.path in NAMED else {})
+        if isinstance(case.body, dict) and (given := known.keys() & case.body.keys()):
+            case.body = {**case.body, **{name: known[name] for name in given}}
             answered[check_answer(server, case)] += 1
     print(f"{operation.label}: {dict(statuses)}, {dict(answered)}")
     assert statuses

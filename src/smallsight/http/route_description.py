@@ -53,7 +53,7 @@ def error_answers(error: type[BaseModel], *statuses: int) -> RouteAnswers:
 def answer(text: str, *kinds: str) -> RouteAnswers:
     """Return the answer to a request that succeeds, as JSON or any of these content types."""
     content: dict[str, Any] = {JSON: {"schema": {"type": "object"}}}
-    content |= {kind: {"schema": {"type": "string"}} for kind in kinds}
+    content |= {kind: {"schema": {}} for kind in kinds}
     return {200: {"description": text, "content": content}}
 
 

@@ -1,4 +1,4 @@
-"""One description of the routes of every protocol: nothing of one replaces, or leaks into, that of another."""
+"""One description of the routes of every protocol: nothing of one replaces or changes that of another."""
 
 from __future__ import annotations
 
