@@ -12,12 +12,14 @@ import httpx2
 import pytest
 
 from error_bodies import require_error
+from scale import scaled
 
 from .every_protocol import PICTURE, SPOKEN, Spoken, changed, everything, places
 from .serving import Server
 from .test_serve_absurd import lying_png
 
-WRONG = (None, True, -1, 10**30, 1e308, "\ud83d", "a\0b", [], {}, [[]], {"a": {"b": 1}})
+ALL_WRONG = (None, True, -1, 10**30, 1e308, "\ud83d", "a\0b", [], {}, [[]], {"a": {"b": 1}})
+WRONG = ALL_WRONG if scaled(1) > 1 else (-1, "\ud83d", {"a": {"b": 1}})
 DEEP = b"[" * 100_000
 BODIES = {
     "nothing": b"",

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ from .described_requests import Refined, operations
 from .every_protocol import everything
 from .serving import Server
 
-CASES = scaled(12)  # making one takes twenty times as long as answering it
+CASES = scaled(6)  # making one takes twenty times as long as answering it
+STEP = 3 if scaled(1) == 1 else 1  # every third forbidden value, or all of them
 ANSWERED = {"messages": [{"role": "user", "content": "hello"}], "input": "hello", "prompt": "hello"}
 NAMED = {"/v1/messages": "test", "/api/show": "test", "/api/pull": "test", "/api/embed": "all-minilm"}
 UNANSWERED = {"/predict", "/v1/messages/count_tokens"}  # by the model `test`, or without a form
@@ -82,7 +84,7 @@ def test_no_value_at_a_bound_is_an_error_of_the_server(
         operation, generation_modes=[mode], generation_config=generation
     )
     statuses, answered = Counter(), Counter()
-    for case in cases:
+    for case in islice(cases, 0, None, STEP if mode is GenerationMode.NEGATIVE else 1):
         statuses[check_answer(server, refined.refine(case, {}))] += 1
         known = ANSWERED | ({"model": NAMED[operation.path]} if operation.path in NAMED else {})
         if isinstance(case.body, dict) and (given := known.keys() & case.body.keys()):
