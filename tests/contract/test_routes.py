@@ -3,14 +3,28 @@
 import re
 
 import pytest
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.websockets import WebSocketDisconnect
 
 from contract.checkout import GUIDE
 from contract.served import served
+from error_bodies import require_error, tenant_of
 from smallsight.http.api_keys import ApiKeys, Scope
+from smallsight.serve.mounting import WholePaths
+from web.logged_in import store_password
 
 # What strangers may see. Six at most; each tells nothing that a scan of the port does not.
 PUBLIC = {"/", "/app", "/docs", "/openapi.json", "/health/live", "/health/ready"}
+# Of the pages, which ask for the password: the form for it, and files that are the same for everyone.
+PUBLIC_PAGES = {
+    "/app/login",
+    "/app/manifest.webmanifest",
+    "/app/offline",
+    "/app/static/NAME",
+    "/app/worker.js",
+}
+REFUSED = {f"/api/{name}" for name in ("copy", "create", "delete", "push")}  # for everyone
+EVERYTHING = {"immich": {"enabled": True}, "generator": {"mounted": True, "app_url": "http://127.0.0.1:9"}}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
 
 
@@ -23,6 +37,83 @@ def flat(routes):
             yield from flat(inner)
         else:
             yield route
+
+
+def walked(routes, prefix=""):
+    """Yield every route that a server has with its whole path; a name in a path is NAME, a number 1."""
+    for route in routes:
+        path = prefix + getattr(route, "path", "")
+        if isinstance(route, Mount):
+            yield from walked(route.app.routes, prefix if isinstance(route, WholePaths) else path)
+        elif (inner := getattr(getattr(route, "original_router", route), "routes", None)) is not None:
+            yield from walked(inner, prefix)
+        else:
+            yield re.sub(r"\{\w+\}", "NAME", re.sub(r"\{\w+:int\}", "1", path.replace(":path}", "}"))), route
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory):
+    """A server with a password, a key for each scope, and every tenant that a setting can mount."""
+    home = tmp_path_factory.mktemp("everything")
+    store_password(home)
+    keys = {scope: ApiKeys(home / "api-keys.json").add(scope, frozenset({scope})) for scope in Scope}
+    with served(home, **EVERYTHING) as (client, app):
+        client.follow_redirects = False
+        yield client, app, keys
+
+
+def requested(client, method, path, key=None):
+    """Return what a route answers, and fail unless its error is one of its protocol."""
+    headers = {} if key is None else {"authorization": f"Bearer {key}"}
+    address = path.replace("/static/NAME", "/static/app.css")
+    answer = client.request(method, address, headers=headers)
+    if answer.status_code >= 400 and method != "HEAD" and tenant_of(path) != "/app":
+        require_error(path, answer.json())
+    return answer
+
+
+@pytest.mark.parametrize("key", [None, "sk-of-nobody"])
+def test_every_route_of_every_protocol_refuses_strangers(everything, key):
+    client, app, _ = everything
+    found = list(walked(app.routes))
+    assert {path for path, _ in found} >= PUBLIC | PUBLIC_PAGES
+    assert len({path for path, _ in found}) > 80
+    for path, route in found:
+        if isinstance(route, WebSocketRoute):
+            with pytest.raises(WebSocketDisconnect), client.websocket_connect(path):
+                pass
+            continue
+        statuses = {method: requested(client, method, path, key).status_code for method in METHODS}
+        if path in PUBLIC | PUBLIC_PAGES:
+            assert statuses["GET"] in (200, 307), path
+            del statuses["GET"]
+            assert set(statuses.values()) <= {200, 307, 403, 405}, (path, statuses)
+        else:
+            assert 401 in statuses.values(), (path, statuses)
+            assert set(statuses.values()) <= {401, 405}, (path, statuses)
+
+
+def test_every_route_of_every_protocol_has_one_scope(everything):
+    client, app, keys = everything
+    for path, route in walked(app.routes):
+        if path in PUBLIC or tenant_of(path) == "/app":
+            continue
+        for method in sorted(set(route.methods or ("POST",)) - {"HEAD"}):
+            statuses = {
+                scope: requested(client, method, path, key).status_code for scope, key in keys.items()
+            }
+            allowed = {scope for scope, status in statuses.items() if status not in (401, 403)}
+            wanted = Scope.MONITOR if path in ("/health", "/metrics") else Scope.USE
+            assert allowed == {wanted}, (method, path, statuses)
+
+
+def test_every_route_but_pages_and_refusals_is_described(everything):
+    client, app, _ = everything
+    described = client.get("/openapi.json").json()["paths"]
+    routed = {path for path, _ in walked(app.routes) if tenant_of(path) != "/app"} - REFUSED
+    assert {re.sub(r"\{\w+\}", "NAME", path) for path in described} == {
+        "/mcp" if path == "/mcp/" else path for path in routed | {"/app"}
+    }
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +209,8 @@ def test_the_guide_names_the_public_routes():
     section = GUIDE.read_text(encoding="utf-8").split("### Keys")[1].split("\n## ")[0]
     sentence = section.split("route except")[1].split("requires")[0]
     assert set(re.findall(r"`([^`]+)`", sentence)) == PUBLIC
+    pages = section.split("require the password, except")[1].split(". ")[0]
+    assert set(re.findall(r"`([^`]+)`", pages)) == PUBLIC_PAGES
 
 
 def test_a_damaged_file_of_keys_lets_nobody_in_and_says_nothing(tmp_path):

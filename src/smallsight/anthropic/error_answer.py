@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from smallsight.anthropic.request_id import identified
@@ -21,6 +22,21 @@ _TYPES = {
     429: "rate_limit_error",
     503: "overloaded_error",
 }
+
+
+class AnthropicErrorFields(BaseModel):
+    """What is known about an error."""
+
+    type: str
+    message: str
+
+
+class AnthropicErrorBody(BaseModel):
+    """An error in Anthropic's protocol."""
+
+    type: Literal["error"]
+    error: AnthropicErrorFields
+    request_id: str
 
 
 class AnthropicErrors:

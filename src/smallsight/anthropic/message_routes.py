@@ -14,6 +14,7 @@ from smallsight.anthropic.error_answer import error_event
 from smallsight.anthropic.message_answer import MessageAnswer
 from smallsight.anthropic.messages_request import CountRequest, MessagesRequest
 from smallsight.anthropic.request_id import identified
+from smallsight.anthropic.route_answers import COUNT, MESSAGE
 from smallsight.http.authorise import UseRoute
 from smallsight.http.event_stream import ClientLeftError, EventStream, while_connected, with_errors
 from smallsight.http.json_response import json_response
@@ -25,7 +26,7 @@ router = APIRouter(prefix=PREFIX, route_class=UseRoute, tags=["messages"])
 _CLIENT_LEFT = 499
 
 
-@router.post("")
+@router.post("", responses=MESSAGE)
 async def messages(request: Request, body: MessagesRequest) -> Response:
     """Continue a conversation, with or without pictures. Streams when `stream` is true."""
     state = route_state(request)
@@ -45,7 +46,7 @@ async def messages(request: Request, body: MessagesRequest) -> Response:
     return identified(json_response(message))
 
 
-@router.post("/count_tokens")
+@router.post("/count_tokens", responses=COUNT)
 async def count_tokens(request: Request, body: CountRequest) -> Response:
     """Return the number of tokens of a prompt, pictures included, without answering it."""
     counting = route_state(request).asking.count_tokens(body.question(), request.state.client)

@@ -7,20 +7,22 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from typing import Any
 
 import pydantic_core
 from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute, APIRouter
-from pydantic import TypeAdapter, ValidationError
-from starlette.responses import HTMLResponse, Response
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from smallsight.errors import BadRequestError, SmallsightError
 from smallsight.generator.generator import Generator, TestMode
 from smallsight.generator.job import JobRequest, StoredInt
 from smallsight.http.authorise import PublicRoute
 from smallsight.http.error_shape import public_message
-from smallsight.http.json_body import parse_json
+from smallsight.http.json_body import JsonBodies
 from smallsight.http.json_response import json_response
+from smallsight.http.route_description import error_answers, json_body
 from smallsight.policy.log import get_logger
 from smallsight.services.serving import Serving
 from smallsight.version import __version__
@@ -31,9 +33,16 @@ log = get_logger(__name__)
 
 PREFIX = "/generator"
 _UNPROCESSABLE = 422
+_STATUSES = (400, 401, 403, 404, 408, 413, 422, 429, 500, 503)
 _MAX_INPUT_CHARS = 1000
 _PHRASES = {404: "Not Found", 405: "Method Not Allowed"}
 _IMAGE_CORE_ID = TypeAdapter(StoredInt)
+
+
+class GeneratorErrorBody(BaseModel):
+    """An error of the original: a sentence, or the list of what is wrong in a body."""
+
+    detail: str | list[dict[str, Any]]
 
 
 class GeneratorErrors:
@@ -68,7 +77,8 @@ def make_generator_app(
         openapi_url=None,
         redirect_slashes=False,
     )
-    routes = APIRouter(route_class=route_class)
+    app.state.bodies = JsonBodies()
+    routes = APIRouter(route_class=route_class, tags=["generator"])
     for method, path, answer in (
         ("GET", "/", say_hello),
         ("POST", "/add_job", add_job),
@@ -78,7 +88,15 @@ def make_generator_app(
         ("GET", "/openapi.json", show_openapi),
         ("GET", "/docs", show_docs),
     ):
-        routes.add_api_route(path, answer, methods=[method], response_model=None)
+        routes.add_api_route(
+            path,
+            answer,
+            methods=[method],
+            response_model=None,
+            response_class=HTMLResponse if answer is show_docs else JSONResponse,
+            responses=error_answers(GeneratorErrorBody, *_STATUSES),
+            openapi_extra=json_body(JobRequest) if answer is add_job else None,
+        )
     app.include_router(routes)
     return app
 
@@ -93,7 +111,7 @@ async def add_job(request: Request) -> Response:
     """Add a picture to the queue; answered once the application has been told."""
     generator: Generator = request.app.state.generator
     try:
-        body = parse_json(await request.body())
+        body = await request.app.state.bodies.parse(await request.body())
     except BadRequestError as error:
         return _unprocessable([{"type": "json_invalid", "loc": [], "msg": str(error), "input": None}])
     try:

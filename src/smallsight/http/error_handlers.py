@@ -10,13 +10,14 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 
 from smallsight.errors import BadRequestError, SmallsightError
 from smallsight.http.error_shape import ErrorShape, error_response, printable
 
 _SHOWN_CHARS = 60
+_CLIENT_LEFT = 499  # nobody receives it; the log and the metrics have it
 _SHOULD_BE = "Input should be "
 _OBJECT = re.compile(r"a valid dictionary( or instance of \w+)?|a valid dictionary or object.*")
 _ABSENT = object()
@@ -46,6 +47,10 @@ def handle_errors(app: Starlette, shape: ErrorShape) -> None:
         response.headers.update(error.headers or {})
         return response
 
+    async def on_leaving(request: Request, error: Exception) -> Response:  # noqa: ARG001
+        """Respond to nobody: the client left, or sent what is not HTTP, before its body was complete."""
+        return Response(status_code=_CLIENT_LEFT)
+
     async def on_unexpected(request: Request, error: Exception) -> Response:  # noqa: ARG001
         """Respond; Starlette raises the error again, and ``RequestLog`` logs it."""
         return shape.of_error(SmallsightError("The request failed."))
@@ -53,6 +58,7 @@ def handle_errors(app: Starlette, shape: ErrorShape) -> None:
     app.add_exception_handler(SmallsightError, on_own_error)
     app.add_exception_handler(RequestValidationError, on_invalid_request)
     app.add_exception_handler(HTTPException, on_refusal)
+    app.add_exception_handler(ClientDisconnect, on_leaving)
     app.add_exception_handler(Exception, on_unexpected)
 
 

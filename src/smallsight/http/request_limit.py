@@ -12,13 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from smallsight.errors import RequestTooLargeError, RequestTooSlowError, ServerError, TooManyRequestsError
 from smallsight.http.connection import MAX_HEAD_BYTES
 from smallsight.http.error_shape import ErrorShapes, error_response
-from smallsight.http.json_body import is_json
+from smallsight.http.json_body import MAX_STRUCTURAL, is_json, num_structural, too_many_values
 
 _BODIES_AT_ONCE = 4  # bodies of the maximum size; each is held until its response is sent
-# Commas, colons and brackets of a JSON body, also inside strings: each value needs at least one. A value
-# costs far more memory and time than its bytes, so they are counted while the body arrives.
-MAX_STRUCTURAL = 200_000
-_STRUCTURAL = b",:[]{}"
 _PARSED_BYTES = 128  # of memory, for each structural character
 
 MESSAGE_TOO_BIG = 1009  # RFC 6455, section 7.4.1
@@ -64,7 +60,7 @@ class RequestLimit:
             await self._refuse(_too_large("body", self._max_bytes), scope, receive, send)
         except _TooManyValues:
             await body.discard_some()
-            await self._refuse(_too_many_values(), scope, receive, send)
+            await self._refuse(too_many_values(), scope, receive, send)
         except _OverTime:
             await self._refuse(self._too_slow(), scope, receive, send)
         except _TooMuchAtOnce:
@@ -100,13 +96,6 @@ def _too_large(what: str, max_bytes: int) -> ServerError:
     return RequestTooLargeError(
         f"The {what} of the request is too large (limit {max_bytes} bytes).",
         hint="send smaller pictures, or raise server.max_body_bytes." if what == "body" else None,
-    )
-
-
-def _too_many_values() -> ServerError:
-    return RequestTooLargeError(
-        f"The body has too many values (limit {MAX_STRUCTURAL} commas, colons and brackets).",
-        hint="send fewer; pictures are strings in base64.",
     )
 
 
@@ -188,10 +177,10 @@ class _LimitedBody:
 
     def _count(self, chunk: bytes) -> None:
         """Count a part of the body, and charge its bytes and what its values will take when parsed."""
-        num_structural = len(chunk) - len(chunk.translate(None, _STRUCTURAL)) if self._is_json else 0
-        charged_bytes = len(chunk) + _PARSED_BYTES * num_structural
+        num_values = num_structural(chunk) if self._is_json else 0
+        charged_bytes = len(chunk) + _PARSED_BYTES * num_values
         self.num_bytes += len(chunk)
-        self._num_structural += num_structural
+        self._num_structural += num_values
         self.charged_bytes += charged_bytes
         self._together.held_bytes += charged_bytes
 

@@ -119,7 +119,7 @@ class _Sent:
             message = {"headers": [], **message}
             MutableHeaders(scope=message)["x-request-id"] = self._request_id
         elif message["type"] in ("http.response.start", "websocket.http.response.start"):
-            self.status = message["status"]
+            self.status = int(message["status"])  # applications send members of HTTPStatus too
             headers = MutableHeaders(scope=message)
             headers["x-request-id"] = self._request_id
             for name, value in _ALWAYS.items():

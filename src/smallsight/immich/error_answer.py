@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from smallsight.errors import SmallsightError
 from smallsight.http.error_shape import public_message
 from smallsight.http.json_response import json_response
+
+
+class ImmichErrorBody(BaseModel):
+    """An error in Immich's protocol."""
+
+    detail: str
 
 
 class ImmichErrors:

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Request
+from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
 from starlette.responses import PlainTextResponse, Response
 
 from smallsight.errors import BadRequestError, PictureTooLargeError
 from smallsight.http.event_stream import ClientLeftError, while_connected
 from smallsight.http.json_response import json_response
+from smallsight.http.route_description import POSTING, answer, body_of, error_answers, schema_of
 from smallsight.immich.access import AllowedAddresses, ImmichRoute
+from smallsight.immich.error_answer import ImmichErrorBody
 from smallsight.immich.text_in_pictures import TextInPictures
 from smallsight.immich.text_vectors import TextVectors
 from smallsight.immich.wanted_tasks import wanted_tasks
@@ -26,8 +29,21 @@ PING, PREDICT = "/ping", "/predict"
 _MAX_FIELDS = 8
 _CLIENT_LEFT = 499
 
-ping_router = APIRouter(route_class=ImmichRoute)
-predict_router = APIRouter(route_class=ImmichRoute)
+ping_router = APIRouter(route_class=ImmichRoute, tags=["immich"])
+predict_router = APIRouter(route_class=ImmichRoute, tags=["immich"])
+
+
+class PredictForm(BaseModel):
+    """The form that Immich sends; ``entries`` is JSON."""
+
+    entries: str
+    image: Annotated[bytes, Field(json_schema_extra={"format": "binary"})] | None = None
+    text: str | None = None
+
+
+_PONG = error_answers(ImmichErrorBody, 400, 401, 403, 429, 500, 503)
+_FOUND = answer("What was found.") | error_answers(ImmichErrorBody, *POSTING)
+_FORM = body_of("multipart/form-data", schema_of(PredictForm))
 
 
 def make_immich_apps(serving: Serving) -> Mapping[str, FastAPI]:
@@ -56,13 +72,13 @@ def make_immich_apps(serving: Serving) -> Mapping[str, FastAPI]:
     return {PING: ping, PREDICT: predict}
 
 
-@ping_router.get(PING)
+@ping_router.get(PING, responses=_PONG, response_class=PlainTextResponse)
 async def answer_ping() -> Response:
     """Answer Immich's check of whether the service is there."""
     return PlainTextResponse("pong")
 
 
-@predict_router.post(PREDICT)
+@predict_router.post(PREDICT, responses=_FOUND, openapi_extra=_FORM)
 async def predict(request: Request) -> Response:
     """Read the text of ``image``, or embed ``text``, as ``entries`` say."""
     state = request.app.state

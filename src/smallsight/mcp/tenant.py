@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from smallsight.errors import BadRequestError
+from smallsight.errors import BadRequestError, RequestTooLargeError
 from smallsight.http.api_keys import Scope as KeyScope
 from smallsight.http.authorise import Gate, authorise, has_key_for
 from smallsight.http.error_shape import public_message
@@ -56,6 +56,8 @@ class McpEndpoint:
             raise BadRequestError("The body is not JSON.", hint="send the content type application/json.")
         request.state.mcp_caller = Caller(client, has_key_for(request, KeyScope.EDIT))
         body = await request.body()
+        if len(body) > _MAX_BODY_BYTES:
+            raise RequestTooLargeError(f"The body is too large (limit {_MAX_BODY_BYTES} bytes).")
         manager = await self._manager()
         answering = manager.handle_request(scope, _replayed(body), send)
         try:

@@ -16,6 +16,7 @@ from smallsight.errors import BadRequestError
 from smallsight.http.authorise import Gate, UseRoute
 from smallsight.http.event_stream import ClientLeftError, while_connected, with_errors
 from smallsight.http.json_response import json_response
+from smallsight.http.route_description import json_body
 from smallsight.ollama.answer_lines import (
     AnswerLines,
     LineStream,
@@ -28,6 +29,7 @@ from smallsight.ollama.chat_body import ChatBody, GenerateBody, model_name
 from smallsight.ollama.ollama_errors import error_line
 from smallsight.ollama.parts import parts_of
 from smallsight.ollama.request_body import read_body
+from smallsight.ollama.route_answers import ANSWER_LINES
 from smallsight.services.exchange import Exchange
 
 router = APIRouter(route_class=UseRoute, tags=["ollama"])
@@ -35,13 +37,13 @@ router = APIRouter(route_class=UseRoute, tags=["ollama"])
 _CLIENT_LEFT = 499
 
 
-@router.post("/chat")
+@router.post("/chat", responses=ANSWER_LINES, openapi_extra=json_body(ChatBody))
 async def chat(request: Request) -> Response:
     """Continue a conversation. Streams unless `stream` is false."""
     return await _answer(request, await read_body(request, ChatBody), chat_part)
 
 
-@router.post("/generate")
+@router.post("/generate", responses=ANSWER_LINES, openapi_extra=json_body(GenerateBody))
 async def generate(request: Request) -> Response:
     """Answer one prompt. Streams unless `stream` is false."""
     return await _answer(request, await read_body(request, GenerateBody), generate_part)

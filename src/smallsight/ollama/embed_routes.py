@@ -14,10 +14,12 @@ from smallsight.errors import BadRequestError
 from smallsight.http.authorise import Gate, UseRoute
 from smallsight.http.event_stream import ClientLeftError, while_connected
 from smallsight.http.json_response import json_response
+from smallsight.http.route_description import json_body
 from smallsight.ollama.chat_body import KeepAlive, ModelTag, model_name
 from smallsight.ollama.keep_alive import keep_alive_s
 from smallsight.ollama.parts import parts_of
 from smallsight.ollama.request_body import read_body
+from smallsight.ollama.route_answers import POSTED
 from smallsight.ollama.sampling import OllamaBody
 from smallsight.services.text_model import EmbeddedTexts
 
@@ -47,7 +49,7 @@ class OldEmbedBody(OllamaBody):
     keep_alive: KeepAlive = None
 
 
-@router.post("/embed")
+@router.post("/embed", responses=POSTED, openapi_extra=json_body(EmbedBody))
 async def embed(request: Request) -> Response:
     """Embed texts with the library's text model; long ones are cut unless `truncate` is false."""
     began_s = time.perf_counter()
@@ -78,7 +80,7 @@ async def embed(request: Request) -> Response:
     return Response(written, media_type="application/json")
 
 
-@router.post("/embeddings")
+@router.post("/embeddings", responses=POSTED, openapi_extra=json_body(OldEmbedBody))
 async def old_embed(request: Request) -> Response:
     """Embed one text."""
     body = await read_body(request, OldEmbedBody)

@@ -11,11 +11,13 @@ from starlette.responses import Response
 from smallsight.errors import BadRequestError
 from smallsight.http.authorise import UseRoute
 from smallsight.http.json_response import json_response
+from smallsight.http.route_description import json_body
 from smallsight.ollama.answer_lines import timestamp
 from smallsight.ollama.chat_body import ModelTag, model_name
 from smallsight.ollama.ollama_models import OllamaModel
 from smallsight.ollama.parts import OllamaParts, parts_of
 from smallsight.ollama.request_body import read_body
+from smallsight.ollama.route_answers import LISTED, POSTED
 from smallsight.ollama.sampling import OllamaBody
 from smallsight.version import __version__
 
@@ -44,14 +46,14 @@ class ModelBody(OllamaBody):
 
 
 @router.head("/version", include_in_schema=False)
-@router.get("/version")
+@router.get("/version", responses=LISTED)
 async def version(request: Request) -> Response:  # noqa: ARG001
     """Return the version of Ollama whose protocol this is."""
     return json_response({"version": OLLAMA_VERSION, "server": f"smallsight {__version__}"})
 
 
 @router.head("/tags", include_in_schema=False)
-@router.get("/tags")
+@router.get("/tags", responses=LISTED)
 async def tags(request: Request) -> Response:
     """List the models that can be used now."""
     parts = parts_of(request)
@@ -59,7 +61,7 @@ async def tags(request: Request) -> Response:
     return json_response({"models": [card.listed() for card in cards]})
 
 
-@router.post("/show")
+@router.post("/show", responses=POSTED, openapi_extra=json_body(ModelBody))
 async def show(request: Request) -> Response:
     """Describe one model."""
     body, parts = await read_body(request, ModelBody), parts_of(request)
@@ -67,7 +69,7 @@ async def show(request: Request) -> Response:
     return json_response(card.shown())
 
 
-@router.get("/ps")
+@router.get("/ps", responses=LISTED)
 async def ps(request: Request) -> Response:
     """List the models in memory, and until when they stay."""
     parts = parts_of(request)
@@ -101,10 +103,10 @@ def _in_memory(card: OllamaModel, size_bytes: int, expires_in_s: float | None) -
     }
 
 
-@router.delete("/delete")
-@router.post("/create")
-@router.post("/copy")
-@router.post("/push")
+@router.delete("/delete", include_in_schema=False)
+@router.post("/create", include_in_schema=False)
+@router.post("/copy", include_in_schema=False)
+@router.post("/push", include_in_schema=False)
 async def refuse(request: Request) -> Response:
     """Refuse: models are managed by the operator."""
     name = request.url.path.rpartition("/")[2]

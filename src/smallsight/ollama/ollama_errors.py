@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from smallsight.errors import SmallsightError
 from smallsight.http.error_shape import public_message
 from smallsight.http.json_response import json_response
+
+
+class OllamaErrorBody(BaseModel):
+    """An error in Ollama's protocol: a sentence."""
+
+    error: str
 
 
 class OllamaErrors:

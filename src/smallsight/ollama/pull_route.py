@@ -15,11 +15,13 @@ from smallsight.errors import DownloadError, UnknownModelError
 from smallsight.http.authorise import UseRoute
 from smallsight.http.event_stream import ClientLeftError, while_connected, with_errors
 from smallsight.http.json_response import json_response
+from smallsight.http.route_description import json_body
 from smallsight.ollama.answer_lines import LineStream, line
 from smallsight.ollama.model_routes import ModelBody
 from smallsight.ollama.ollama_errors import error_line
 from smallsight.ollama.parts import OllamaParts, parts_of
 from smallsight.ollama.request_body import read_body
+from smallsight.ollama.route_answers import PULL_LINES
 from smallsight.services.model_downloads import Download, DownloadState
 
 router = APIRouter(route_class=UseRoute, tags=["ollama"])
@@ -35,7 +37,7 @@ class PullBody(ModelBody):
     stream: bool | None = None
 
 
-@router.post("/pull")
+@router.post("/pull", responses=PULL_LINES, openapi_extra=json_body(PullBody))
 async def pull(request: Request) -> Response:
     """Fetch a model's files unless they are here; ends when the client leaves, and continues next time."""
     body, parts = await read_body(request, PullBody), parts_of(request)

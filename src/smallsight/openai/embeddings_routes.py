@@ -13,7 +13,7 @@ from smallsight.errors import BadRequestError
 from smallsight.http.authorise import Gate, UseRoute
 from smallsight.http.event_stream import ClientLeftError, while_connected
 from smallsight.openai.embeddings_request import EmbeddingsRequest
-from smallsight.openai.route_answers import LISTS
+from smallsight.openai.route_answers import VECTORS
 from smallsight.services.text_model import EmbeddedTexts, TextModel
 
 router = APIRouter(prefix="/v1", route_class=UseRoute, tags=["embeddings"])
@@ -21,7 +21,7 @@ router = APIRouter(prefix="/v1", route_class=UseRoute, tags=["embeddings"])
 _CLIENT_LEFT = 499
 
 
-@router.post("/embeddings", responses=LISTS)
+@router.post("/embeddings", responses=VECTORS)
 async def embeddings(request: Request, body: EmbeddingsRequest) -> Response:
     """Embed texts with the library's text model; of a long one only the first 256 tokens."""
     text_model: TextModel = request.app.state.text_model

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from smallsight.errors import SmallsightError, UnknownModelError
@@ -12,6 +13,21 @@ from smallsight.http.json_response import json_response
 
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _CODES: dict[type[SmallsightError], str] = {UnknownModelError: "model_not_found"}
+
+
+class OpenAIErrorFields(BaseModel):
+    """What is known about an error."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class OpenAIErrorBody(BaseModel):
+    """An error in OpenAI's protocol."""
+
+    error: OpenAIErrorFields
 
 
 class OpenAIErrors:

@@ -24,6 +24,7 @@ from smallsight.http.walls import with_walls
 from smallsight.openai.error_answer import OpenAIErrors
 from smallsight.openai.tenant import API_PREFIX, add_openai_routes
 from smallsight.serve import state_routes
+from smallsight.serve.description import Description
 from smallsight.serve.health import Health
 from smallsight.serve.metrics import Metrics
 from smallsight.serve.preload import Preload
@@ -79,6 +80,7 @@ def make_app(
         tenant.app.state.gate = gate
         tenant.app.state.answering = state
         handle_errors(tenant.app, tenant.errors)
+    routes.state.description = Description(routes, tenants)
     routes.router.routes += [tenant.mounted() for tenant in tenants]
     shapes = ErrorShapes(openai.errors, {tenant.prefix: tenant.errors for tenant in tenants})
     spelled, on_request = _spelled(openai, *tenants), metrics.count_request
@@ -91,7 +93,7 @@ def _new_application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[N
     return FastAPI(
         title="Smallsight",
         version=__version__,
-        description="Small vision-language models behind OpenAI's protocol.",
+        description="Small vision-language models behind the protocols of OpenAI and others.",
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,

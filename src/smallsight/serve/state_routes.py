@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 from smallsight.http.authorise import MonitorRoute, PublicRoute
 from smallsight.http.json_response import json_response
 from smallsight.openai.route_answers import HEALTH, PAGES
+from smallsight.serve.description import Description
 from smallsight.serve.docs_page import docs_page
 from smallsight.serve.health import Health
 from smallsight.serve.metrics import CONTENT_TYPE, Metrics
@@ -52,13 +55,18 @@ async def ready(request: Request) -> Response:
 @public_router.get("/docs", responses=PAGES, response_class=HTMLResponse)
 async def docs(request: Request) -> Response:
     """Show the routes on one page."""
-    return HTMLResponse(docs_page(request.app.openapi()))
+    return HTMLResponse(docs_page(_description(request)))
 
 
 @public_router.get("/openapi.json", responses=PAGES)
 async def openapi(request: Request) -> Response:
     """Describe the routes for machines."""
-    return json_response(request.app.openapi())
+    return json_response(_description(request))
+
+
+def _description(request: Request) -> dict[str, Any]:
+    description: Description = request.app.state.description
+    return description.document()
 
 
 @monitor_router.head("/health", include_in_schema=False)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount
 
@@ -16,6 +18,7 @@ from smallsight.http.error_shape import ErrorShape
 from smallsight.immich.error_answer import ImmichErrors
 from smallsight.immich.tenant import make_immich_apps
 from smallsight.mcp import tenant as mcp_tenant
+from smallsight.mcp.route_description import described_route
 from smallsight.mcp.rpc_errors import RpcErrors
 from smallsight.ollama import tenant as ollama_tenant
 from smallsight.serve.mounting import PrefixMount, WholePaths
@@ -28,7 +31,7 @@ class Tenant:
     """An application with its own protocol and error shape, mounted below ``prefix`` ("/jobs").
 
     With ``is_bare`` the prefix without a slash is its root too. With ``has_whole_paths`` its routes begin
-    with the prefix, and may be the prefix itself.
+    with the prefix, and may be the prefix itself. ``description`` is for an application that has none.
     """
 
     prefix: str
@@ -36,6 +39,7 @@ class Tenant:
     errors: ErrorShape
     is_bare: bool = False
     has_whole_paths: bool = False
+    description: Mapping[str, Any] | None = None
 
     def mounted(self) -> Mount:
         """Return the route that serves it."""
@@ -43,13 +47,20 @@ class Tenant:
             return WholePaths(self.prefix, self.app)
         return PrefixMount(self.prefix, self.app, is_bare=self.is_bare)
 
+    def described(self) -> Mapping[str, Any]:
+        """Return the description of its routes, empty where it has none."""
+        if self.description is not None:
+            return self.description
+        return self.app.openapi() if isinstance(self.app, FastAPI) else {}
+
 
 def own_tenants(serving: Serving) -> Iterator[Tenant]:
     """Yield the tenants of a server: those that every server has, and those that a setting asks for."""
     web, ollama = web_tenant.make_web_app(serving), ollama_tenant.make_ollama_app(serving)
     yield Tenant(web_tenant.PREFIX, web.app, web.errors)
     yield Tenant(ollama_tenant.PREFIX, ollama.app, ollama.errors)
-    yield Tenant(mcp_tenant.PREFIX, mcp_tenant.make_mcp_app(serving), RpcErrors(), is_bare=True)
+    mcp, described = mcp_tenant.make_mcp_app(serving), described_route()
+    yield Tenant(mcp_tenant.PREFIX, mcp, RpcErrors(), is_bare=True, description=described)
     messages = anthropic_tenant.make_anthropic_app()
     yield Tenant(anthropic_tenant.PREFIX, messages, AnthropicErrors(), has_whole_paths=True)
     for prefix, app in make_immich_apps(serving).items():

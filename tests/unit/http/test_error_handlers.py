@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel
 from starlette.testclient import TestClient
 
@@ -55,6 +57,24 @@ def test_every_way_to_fail_has_the_shape(client: TestClient):
         500,
         "internal: The request failed. The server's log says why.",
     )
+
+
+def test_a_client_that_leaves_while_it_sends_is_no_error_of_the_server():
+    app, sent = application(PlainErrors()), []
+
+    @app.post("/reads")
+    async def reads(request: Request) -> Response:
+        return Response(await request.body())
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict[str, object]) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/reads", "headers": [], "query_string": b""}
+    asyncio.run(app(scope, receive, send))
+    assert sent[0]["status"] == 499
 
 
 def test_an_application_beside_it_keeps_its_shape(client: TestClient):

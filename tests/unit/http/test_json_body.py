@@ -10,7 +10,7 @@ import pytest
 
 from smallsight.errors import BadRequestError, InvalidTextError, RequestTooLargeError
 from smallsight.http import json_body
-from smallsight.http.json_body import MAX_TEXT_CHARS, JsonBodies, is_json, parse_json
+from smallsight.http.json_body import MAX_STRUCTURAL, MAX_TEXT_CHARS, JsonBodies, is_json, parse_json
 
 HALF, OTHER_HALF = "\ud83d", "\ude00"
 
@@ -69,6 +69,14 @@ def test_a_byte_order_mark_is_passed_over():
 def test_what_is_not_json_is_one_sentence(body: bytes):
     with pytest.raises(BadRequestError, match="The body is not JSON"):
         parse_json(body)
+
+
+def test_values_are_bounded_whatever_the_content_type_says():
+    some = b"[" + b"0," * (MAX_STRUCTURAL - 3) + b"0]"
+    assert len(parse_json(some)) == MAX_STRUCTURAL - 2
+    for many in (b"[" + b"0," * MAX_STRUCTURAL + b"0]", b"{}," * MAX_STRUCTURAL):
+        with pytest.raises(RequestTooLargeError, match="too many values"):
+            parse_json(many)
 
 
 def test_text_is_bounded_but_not_pictures():

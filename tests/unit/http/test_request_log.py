@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 
 import pytest
 
@@ -47,6 +48,14 @@ def test_headers_are_added_and_those_of_the_answer_stay():
     assert headers[b"x-content-type-options"] == b"nosniff"
     assert headers[b"x-request-id"].startswith(b"req_")
     assert counts.counted == [("unmatched", "GET", 200)]
+
+
+def test_a_status_is_counted_as_a_number():
+    async def refuses(scope, receive, send) -> None:
+        await send({"type": "http.response.start", "status": HTTPStatus.BAD_REQUEST, "headers": []})
+
+    _, counts = run(refuses)
+    assert repr(counts.counted[0][2]) == "400"
 
 
 def test_an_error_nobody_foresaw_is_an_answer_that_tells_nothing():
