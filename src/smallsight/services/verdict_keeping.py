@@ -7,6 +7,7 @@ from smallsight.library.validation_keeping import keep_validation
 from smallsight.library.validations import StoredValidation
 from smallsight.services.model_verdicts import machine_name
 from smallsight.settings import Settings
+from smallsight.validation.measured_system import REFERENCE, TORCH
 from smallsight.validation.result import ValidationResult
 from smallsight.version import __version__
 
@@ -14,9 +15,11 @@ from smallsight.version import __version__
 def keep_verdict(settings: Settings, result: ValidationResult) -> None:
     """Store the verdict of a validation in the library, unless nothing could be measured.
 
+    One with the torch or the reference engine is not kept: what is shown for a model is about the default engine.
     May be called while another process indexes. Raises LibraryBusyError, LibraryDamagedError or StorageError.
     """
-    if result.judgement.verdict is Verdict.NOT_MEASURED:
+    of_other_engine = result.variant.system.engine in (REFERENCE, TORCH)
+    if of_other_engine or result.judgement.verdict is Verdict.NOT_MEASURED:
         return
     keep_validation(settings.database_path, stored_validation(result))
 

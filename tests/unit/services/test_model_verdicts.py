@@ -113,6 +113,15 @@ def test_without_a_compared_picture_there_is_no_verdict_to_keep(settings: Settin
     assert not settings.database_path.exists()
 
 
+@pytest.mark.parametrize("engine", ["torch", "reference"])
+def test_the_verdict_of_another_engine_is_not_the_models(settings: Settings, engine: str):
+    result = measured_here(Verdict.DO_NOT_SHIP)
+    system = result.variant.system.model_copy(update={"engine": engine})
+    variant = result.variant.model_copy(update={"system": system})
+    keep_verdict(settings, result.model_copy(update={"variant": variant}))
+    assert ModelVerdicts.here(settings).of_name(NAME).measured is None
+
+
 def test_a_machine_is_named_by_what_determines_its_numbers():
     assert machine_name("AMD EPYC", ("avx2", "fma")) == "AMD EPYC (avx2 fma)"
     assert machine_name() == machine_name(processor().name, usable_instruction_sets())

@@ -6,7 +6,6 @@ memory-maps.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 
-from smallsight.catalog.file_hashes import file_sha256
 from smallsight.catalog.safetensors_file import read_header
 from smallsight.engine.engine import LoadRequest
+from smallsight.engine.network_key import network_key
 from smallsight.families.stored_parts import PartWeights, count_parts
 from smallsight.families.tensor_files import RowTable
 from smallsight.families.weight_source import WeightSource
@@ -93,9 +92,8 @@ def open_stored(source: WeightSource, request: LoadRequest) -> StoredWeights:
 
 def _weights_key(source: WeightSource, scheme: Scheme, prepared_dir: Path | None) -> str:
     """Return a key from the files' hashes, the network, the scheme and the version of the stored form."""
-    hashes = [file_sha256(path, prepared_dir) for path in source.weight_files]
-    identity = "\n".join([*hashes, source.identity, scheme.identity, str(source.stored_version)])
-    return hashlib.sha256(identity.encode()).hexdigest()[:32]
+    facts = source.identity, scheme.identity, str(source.stored_version)
+    return network_key(source.weight_files, prepared_dir, *facts)
 
 
 def _open_or_store(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.engine.engine import LoadRequest
 from smallsight.engine.inline_engine import BLOCK_TOKENS, InlineEngine, inline_worker
+from smallsight.engine.network_key import network_key
 from smallsight.engine.reference.llama import LlamaReference
 from smallsight.engine.reference.siglip import SigLIPReference
 from smallsight.families.family import Family
@@ -44,7 +43,9 @@ def load_reference(family: Family, request: LoadRequest) -> InlineEngine:
         worker=inline_worker(model, vision, runner, options, embeddings),
         features=features,
         context_tokens=model.context_tokens,
-        key=hashlib.sha256(f"reference {model.identity} {request.scheme.identity}".encode()).hexdigest()[:32],
+        key=network_key(
+            model.weight_files, request.prepared_dir, "reference", model.identity, request.scheme.identity
+        ),
         weights_bytes=sum(stored_bytes(one) for one in stored.values()),
         is_batch_independent=True,
         held=None,

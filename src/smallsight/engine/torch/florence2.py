@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -11,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from smallsight.catalog.checkpoint import find_weight_files
-from smallsight.catalog.file_hashes import file_sha256
 from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.engine.decoding.search_worker import SearchWorker
 from smallsight.engine.engine import LoadRequest
 from smallsight.engine.florence2_engine import Florence2Engine
+from smallsight.engine.network_key import network_key
 from smallsight.engine.torch.device import Device, choose_device, release_caches
 from smallsight.engine.torch.florence2_decoder import BeamDecoder
 from smallsight.engine.torch.florence2_network import StateLoader
@@ -59,16 +58,17 @@ def load_torch_florence2(family: Family, request: LoadRequest) -> Florence2Engin
         processor.config.image_token_id,
     )
     parts = count_modules(network, _part_of)
-    hashes = [file_sha256(path, request.prepared_dir) for path in files]
-    how = f"torch {device.kind} {recipe.linears} {recipe.dtype}"
-    identity = "\n".join([*hashes, f"{processor.config!r} {processor.image_px}", how])
+    facts = (
+        f"{processor.config!r} {processor.image_px}",
+        f"torch {device.kind} {recipe.linears} {recipe.dtype}",
+    )
     return Florence2Engine(
         family=family,
         processor=processor,
         defaults=read_generation_defaults(request.model_dir),
         worker=worker,
         features=features,
-        key=hashlib.sha256(identity.encode()).hexdigest()[:32],
+        key=network_key(files, request.prepared_dir, *facts),
         weights_bytes=sum(part.num_bytes for part in parts),
         is_batch_independent=False,  # products over more rows use other kernels
         held=network,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 
 import torch
@@ -12,6 +11,7 @@ from smallsight.engine.crop_runner import CropRunner
 from smallsight.engine.engine import EngineOptions, LoadRequest
 from smallsight.engine.inline_engine import BLOCK_TOKENS
 from smallsight.engine.moondream2_engine import Moondream2Engine, moondream2_features, moondream2_worker
+from smallsight.engine.network_key import network_key
 from smallsight.engine.region_head import RegionHead
 from smallsight.engine.torch.device import Device, choose_device, release_caches
 from smallsight.engine.torch.memory_guard import reporting_memory
@@ -51,7 +51,8 @@ def load_torch_moondream2(family: Family, request: LoadRequest) -> Moondream2Eng
         torch.set_num_threads(request.threads)
     options = options_for(device, request.options)
     processor = Moondream2Processor(request.model_dir)
-    weights = Moondream2Weights(find_weight_files(request.model_dir), processor.config.sizes())
+    files = find_weight_files(request.model_dir)
+    weights = Moondream2Weights(files, processor.config.sizes())
     scheme = quantised_modules(request.scheme)
     network = _load_network(processor.config, weights, replace(request, scheme=scheme), recipe, device)
     encoders = {name: weights.take(name) for name in _ENCODERS}
@@ -66,7 +67,7 @@ def load_torch_moondream2(family: Family, request: LoadRequest) -> Moondream2Eng
     )
     runner = _runner(network.decoder, processor.config.text, options, recipe, device)
     parts = _joined(count_modules(network, part_of), count_parts(encoders, embeddings))
-    identity = f"torch {processor.config!r} {scheme.identity} {device.kind} {recipe.dtype}"
+    facts = "torch", repr(processor.config), f"{scheme.identity} {device.kind} {recipe.dtype}"
     return Moondream2Engine(
         family=family,
         processor=processor,
@@ -77,7 +78,7 @@ def load_torch_moondream2(family: Family, request: LoadRequest) -> Moondream2Eng
         worker=moondream2_worker(processor, vision, runner, options, embeddings),
         features=features,
         num_blocks=runner.num_blocks,
-        key=hashlib.sha256(identity.encode()).hexdigest()[:32],
+        key=network_key(files, request.prepared_dir, *facts),
         weights_bytes=sum(part.num_bytes for part in parts if part.part != "embeddings"),
         parts=parts,
         is_batch_independent=False,  # products over more rows use other kernels

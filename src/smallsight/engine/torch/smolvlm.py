@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -16,6 +15,7 @@ from transformers import AutoModelForImageTextToText
 from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.engine.engine import EngineOptions, LoadRequest
 from smallsight.engine.inline_engine import BLOCK_TOKENS, InlineEngine, inline_worker
+from smallsight.engine.network_key import network_key
 from smallsight.engine.torch.device import Device, choose_device, release_caches
 from smallsight.engine.torch.memory_guard import reporting_memory
 from smallsight.engine.torch.paged_attention import PAGED_ATTENTION, PagedCache, PagedStep
@@ -72,14 +72,14 @@ def load_torch_smolvlm(family: Family, request: LoadRequest) -> InlineEngine:
     features = FeatureCache(options.feature_cache_bytes)
     vision = TorchTileEncoder(network.model, opened.processor.normalise, features, device, recipe.dtype)
     parts = count_modules(network, _part_of)
-    identity = f"torch {opened.identity} {request.scheme.identity} {device.kind} {recipe.dtype}"
+    facts = "torch", opened.identity, f"{request.scheme.identity} {device.kind} {recipe.dtype}"
     return InlineEngine(
         family=family,
         processor=opened.processor,
         worker=inline_worker(opened, vision, runner, options),
         features=features,
         context_tokens=opened.context_tokens,
-        key=hashlib.sha256(identity.encode()).hexdigest()[:32],
+        key=network_key(opened.weight_files, request.prepared_dir, *facts),
         weights_bytes=sum(part.num_bytes for part in parts),
         is_batch_independent=False,  # products over more rows use other kernels
         held=network,
