@@ -15,7 +15,7 @@ from smallsight.version import __version__
 def keep_verdict(settings: Settings, result: ValidationResult) -> None:
     """Store the verdict of a validation in the library, unless nothing could be measured.
 
-    One with the torch or the reference engine is not kept: what is shown for a model is about the default engine.
+    One with the torch or the reference engine is not kept: a model's verdict is that of the default engine.
     May be called while another process indexes. Raises LibraryBusyError, LibraryDamagedError or StorageError.
     """
     of_other_engine = result.variant.system.engine in (REFERENCE, TORCH)
