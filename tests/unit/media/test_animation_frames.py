@@ -41,8 +41,11 @@ def test_the_frames_and_times_of_a_browser(browser, name):
         shown_ms = browser.durations_ms(data, KINDS[name])
         assert durations_ms == pytest.approx([one if one > 10 else 100 for one in shown_ms], abs=1)
         for index, pixels in enumerate(reader.frames(range(5))):
-            shown = browser.frame(data, KINDS[name], index)[..., :3]
-            assert np.abs(pixels.astype(int) - shown).max() <= 3
+            assert np.abs(pixels.astype(int) - SHADES[index]).max() <= 3
+            # Chromium 156 takes the full range of animated AVIF for the narrow one: 60 becomes 51.
+            if name != "AVIF":
+                shown = browser.frame(data, KINDS[name], index)[..., :3]
+                assert np.abs(pixels.astype(int) - shown).max() <= 3
 
 
 @pytest.mark.parametrize("name", KINDS)
