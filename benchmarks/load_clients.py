@@ -35,6 +35,7 @@ class Question:
     text: str
     max_tokens: int = 32
     detail: str = "auto"
+    unwanted_tokens: tuple[int, ...] = ()  # such as end tokens, so that an answer has ``max_tokens``
 
     def body(self) -> dict[str, Any]:
         """Return it as chat completions take it, streamed."""
@@ -42,7 +43,7 @@ class Question:
         if self.picture is not None:
             image = {"url": self.picture, "detail": self.detail}
             parts.insert(0, {"type": "image_url", "image_url": image})
-        return {
+        body: dict[str, Any] = {
             "model": self.model,
             "messages": [{"role": "user", "content": parts}],
             "max_tokens": self.max_tokens,
@@ -50,6 +51,9 @@ class Question:
             "stream": True,
             "stream_options": {"include_usage": True},
         }
+        if self.unwanted_tokens:
+            body["logit_bias"] = {str(one): -100 for one in self.unwanted_tokens}
+        return body
 
 
 @dataclass(slots=True)

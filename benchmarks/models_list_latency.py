@@ -26,6 +26,7 @@ from served_process import smallsight_server
 _MODEL = "Smallsight-tiny"
 _PATHS = ("/v1/models", "/health/live")
 _NICE = -10
+_END_TOKENS = (1, 2, 42)  # of Smallsight-tiny: without them every answer has its largest length
 
 
 def poll(url: str, pause_s: float, ended: Event, seconds: Connection) -> None:
@@ -36,15 +37,17 @@ def poll(url: str, pause_s: float, ended: Event, seconds: Connection) -> None:
     with httpx2.Client(base_url=url, timeout=60, trust_env=False) as http:
         for path in _PATHS:
             http.get(path).raise_for_status()
+        order = list(_PATHS)
         while not ended.wait(pause_s):
-            for path in _PATHS:
+            order.reverse()  # the first after a pause waits for the server to wake
+            for path in order:
                 began_s = time.perf_counter()
                 http.get(path).raise_for_status()
                 took_s[path].append(time.perf_counter() - began_s)
     seconds.send(took_s)
 
 
-def measure(url: str, num_clients: int, seconds: float, pause_s: float) -> dict[str, Any]:
+def measure(url: str, num_clients: int, seconds: float, pause_s: float, max_tokens: int) -> dict[str, Any]:
     """Poll for so many seconds while so many clients stream."""
     spawned = multiprocessing.get_context("spawn")
     ended, (receiving, sending) = spawned.Event(), spawned.Pipe(duplex=False)
@@ -52,7 +55,7 @@ def measure(url: str, num_clients: int, seconds: float, pause_s: float) -> dict[
     polling.start()
     sending.close()
     try:
-        seen = asyncio.run(_stream(url, num_clients, seconds))
+        seen = asyncio.run(_stream(url, num_clients, seconds, max_tokens))
     finally:
         ended.set()
     took_s = receiving.recv()
@@ -67,7 +70,7 @@ def measure(url: str, num_clients: int, seconds: float, pause_s: float) -> dict[
     }
 
 
-async def _stream(url: str, num_clients: int, seconds: float) -> Seen | None:
+async def _stream(url: str, num_clients: int, seconds: float, max_tokens: int) -> Seen | None:
     if not num_clients:
         await asyncio.sleep(seconds)
         return None
@@ -77,7 +80,8 @@ async def _stream(url: str, num_clients: int, seconds: float) -> Seen | None:
         number = 0
         while time.monotonic() < until_s:
             number += 1
-            yield Question(_MODEL, None, f"Describe number {number}.", max_tokens=64)
+            text = f"Describe number {number}."
+            yield Question(_MODEL, None, text, max_tokens=max_tokens, unwanted_tokens=_END_TOKENS)
 
     return await ask_all(url, questions(), num_clients)
 
@@ -88,11 +92,12 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--pause-ms", type=float, default=20.0)
+    parser.add_argument("--tokens", type=int, default=128, help="of each answer")
     given = parser.parse_args()
     settings = {"active_model": _MODEL, "server__max_requests": "1000"}
     with smallsight_server({}, **settings) as served:
         rows = [
-            measure(served.url, clients, given.seconds, given.pause_ms / 1000)
+            measure(served.url, clients, given.seconds, given.pause_ms / 1000, given.tokens)
             for clients in (0, given.clients)
         ]
     print(json.dumps(rows, indent=2))

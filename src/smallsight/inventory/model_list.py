@@ -11,6 +11,7 @@ from pathlib import Path
 
 from smallsight.catalog.checkpoint import mark_of_files
 from smallsight.catalog.entry import Entry
+from smallsight.catalog.files import Source
 from smallsight.catalog.registered import RegisteredModels
 from smallsight.errors import ModelError, SmallsightError
 from smallsight.families.registry import FAMILIES
@@ -120,13 +121,17 @@ class ModelList:
             yield model
 
     def _folders(self, settings: Settings) -> Iterator[Path]:
-        """Yield the folders whose every file counts: those of models that are here, each once."""
+        """Yield the folders whose every file counts: those of models that are here, each once.
+
+        The package's files do not change, and looking at each would be most of the calls of ``stat``.
+        """
         folders = {own.directory for own in RegisteredModels(settings.models_path).all()}
         if settings.active_model is not None:
             folders.add(Path(settings.active_model).expanduser())
         files = self._names.files(settings)
         found = (files.locate(entry) for entry in self._names.catalog.entries if entry.is_runnable)
-        yield from folders | {one.directory for one in found if one is not None}
+        here = (one for one in found if one is not None and one.source is not Source.PACKAGE)
+        yield from folders | {one.directory for one in here}
 
     def _listed(self, model: KnownModel) -> ListedModel:
         if model.directory is None:
