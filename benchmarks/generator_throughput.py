@@ -2,7 +2,8 @@
 
 The second is how meme-search's generator works. Both describe different pictures with the same model, prompt
 and limit, and both decode the files. What loading costs here is less than with transformers, because weights
-are stored ready to use: the ratio is a lower bound of the one to meme-search's.
+are stored ready to use: the ratio is a lower bound of the one to meme-search's. With --transformers N,
+transformers loads the model for each of N pictures, in bf16, and generates as many tokens as the limit.
 
 Run: python benchmarks/generator_throughput.py --model Smallsight-tiny --pictures 200 --one-by-one 20
      python benchmarks/generator_throughput.py --model SmolVLM-256M-Instruct --folder FOLDER --max-tokens 40
@@ -30,6 +31,9 @@ from PIL import Image, ImageDraw
 
 from smallsight import load
 from smallsight.catalog.registered import RegisteredModel, RegisteredModels
+from smallsight.families.messages import Detail, Message, PicturePart, TextPart
+from smallsight.families.smolvlm.model import SmolVLMModel
+from smallsight.quant.scheme import SCHEMES
 from smallsight.settings import load_settings
 
 _DONE = 3
@@ -69,6 +73,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=200)
     parser.add_argument("--one-by-one", type=int, default=20, help="pictures described with a reload each")
     parser.add_argument("--max-tokens", type=int, default=96)
+    parser.add_argument("--transformers", type=int, default=0, help="pictures described by transformers")
     parser.add_argument("--side", type=int, default=384, help="of the pictures, in pixels")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as below:
@@ -82,6 +87,9 @@ def main() -> None:
             models = RegisteredModels(load_settings().models_path)
             models.add(RegisteredModel(name, options.folder.absolute(), "smolvlm"))
         one_by_one_s = reload_each(name, [pictures / one for one in names[: options.one_by_one]], options)
+        plain_s = None
+        if options.transformers:
+            plain_s = transformers_each([pictures / one for one in names[: options.transformers]], options)
         together_s, num_loads_s = through_generator(name, pictures, names, options)
     result = {
         "model": options.model,
@@ -92,6 +100,9 @@ def main() -> None:
         "first_picture_s": round(num_loads_s, 3),
         "ratio": round(one_by_one_s / (together_s / len(names)), 2),
     }
+    if plain_s is not None:
+        result["transformers_s_per_picture"] = round(plain_s, 4)
+        result["ratio_to_transformers"] = round(plain_s / (together_s / len(names)), 2)
     sys.stdout.write(json.dumps(result, indent=1) + "\n")
 
 
@@ -125,6 +136,23 @@ def reload_each(name: str, paths: list[Path], options: argparse.Namespace) -> fl
         with load(name) as model:
             model.describe(path, prompt=prompt, max_tokens=options.max_tokens)
     return (time.perf_counter() - began_s) / len(paths)
+
+
+def transformers_each(paths: list[Path], options: argparse.Namespace) -> float:
+    """Return the seconds for one picture when transformers loads the checkpoint for each."""
+    from gpu_plain import PlainModel  # noqa: PLC0415 - torch is only needed here
+
+    opened = SmolVLMModel(options.folder, SCHEMES["bf16"], 0)
+    seconds = []
+    for path in [paths[0], *paths]:  # the first once more, as imports count there
+        began_s = time.perf_counter()
+        with Image.open(path) as image:
+            shown = PicturePart(image.convert("RGB"))
+        message = Message("user", (shown, TextPart("Can you describe this image?")))
+        prompt = opened.processor.prepare([message], detail=Detail.AUTO, tools=[])
+        PlainModel(options.folder, "smolvlm", "bf16", "cpu").generate(prompt, options.max_tokens)
+        seconds.append(time.perf_counter() - began_s)
+    return sum(seconds[1:]) / len(paths)
 
 
 def through_generator(
