@@ -44,7 +44,7 @@ _ABOUT_CHOICE = (
     "where it was measured to be stable. In brackets what it needs while it answers, *measured*, or "
     "computed for a processor without bf16 instructions, with an allowance of 512 MiB for the program. One "
     "with them needs a quarter of the weights for a model in 16 bits; `smallsight models` computes for "
-    "yours. With or without a GPU the choice is the same: this release does not use one. The number of "
+    "yours. With or without a GPU the choice is the same: the default engine does not use one. The number of "
     "processor cores decides how long an answer takes, not which model runs."
 )
 PURPOSES: tuple[tuple[str, Callable[[Entry], bool]], ...] = (

@@ -34,7 +34,7 @@ class LayerSource(Protocol):
         ...
 
     def tensor(self, name: str) -> Tensor:
-        """Return a tensor that is no layer."""
+        """Return a tensor that does not belong to a layer."""
         ...
 
 
