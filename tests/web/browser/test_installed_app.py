@@ -96,6 +96,7 @@ def test_what_is_shared_waits_for_a_person(context: Any, home: Path, tmp_path: P
             page.get_by_role("button", name="Add this picture").click()
         assert sent.value.request.headers["x-form-token"]
         assert sent.value.status != 403
+        page.wait_for_url(lambda url: not url.endswith("/app/shared"))
         assert (
             page.evaluate(
                 f"({CACHED})" + "().then(all => all.filter(([, path]) => path.endsWith('/share')).length)"
