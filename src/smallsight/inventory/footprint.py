@@ -7,7 +7,6 @@ functions visit every tensor; frequent callers use ``Footprints``, which caches 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from smallsight.catalog.checkpoint import open_checkpoint
@@ -17,7 +16,7 @@ from smallsight.families.registry import find_family, tensor_shapes
 from smallsight.families.tensor_shape import Role, TensorShape, Use
 from smallsight.inventory.known_model import KnownModel
 from smallsight.machine.processor import multiplies_bf16
-from smallsight.quant.scheme import Module, Scheme
+from smallsight.quant.scheme import SCHEMES, Module, Scheme
 
 _FLOAT_BYTES = {Precision.FP32: 4, Precision.FP16: 2, Precision.BF16: 2}
 _HALF_PRECISIONS = (Precision.FP16, Precision.BF16)
@@ -39,25 +38,6 @@ _MAX_CACHED = 256
 _PROGRAM_BYTES = 512 * 1024**2  # an allowance for the program, its runtime and activations, not a measurement
 
 
-@dataclass(frozen=True)
-class _StoredSize:
-    """How one tensor is stored: bits per value, and the values that share one scale along a row."""
-
-    bits: int
-    group: int | None = None
-    scale_bytes: int = 2
-
-
-_ROWWISE_INT8 = _StoredSize(bits=8)
-_GROUPED_INT4 = _StoredSize(bits=4, group=_GROUP)
-
-# Tables read by token id keep 8 bits in int4: reading a row takes no time, so fewer bits would gain none.
-_INTEGER: Mapping[Precision, Mapping[Use, _StoredSize]] = {
-    Precision.INT8: {Use.LINEAR: _ROWWISE_INT8, Use.LOOKUP: _ROWWISE_INT8},
-    Precision.INT4: {Use.LINEAR: _GROUPED_INT4, Use.LOOKUP: _ROWWISE_INT8},
-}
-
-
 def parameter_count(entry: Entry) -> int | None:
     """Return how many parameters the entry's network has, or None for a model without weights."""
     if entry.architecture is None:
@@ -66,28 +46,26 @@ def parameter_count(entry: Entry) -> int | None:
 
 
 def weights_bytes(entry: Entry, precision: Precision) -> int:
-    """Return the bytes that the entry's weights take when loaded in this precision; 0 without weights."""
+    """Return the bytes that the entry's weights take when loaded in this precision; 0 without weights.
+
+    int8 and int4 are this package's schemes, with the modules that the family keeps in 16 bits.
+    """
     if entry.architecture is None:
         return 0
+    if precision in (Precision.INT8, Precision.INT4):
+        return scheme_bytes(entry, SCHEMES[precision.value])
     return sum(tensor_bytes(tensor, precision) for tensor in tensor_shapes(entry.architecture))
 
 
 def tensor_bytes(tensor: TensorShape, precision: Precision) -> int:
-    """Return the bytes of one tensor, its scales included.
+    """Return the bytes of one tensor in a floating-point precision or in NF4, its scales included.
 
-    int8 has a 16-bit scale per row, int4 one per 64 values of a row, nf4 an 8-bit scale per 64 values with a
-    32-bit one per 256 of those (double quantisation); nf4 keeps token tables and the head in 16 bits.
+    NF4 has an 8-bit scale per 64 values with a 32-bit one per 256 of those (double quantisation), and keeps
+    token tables and the head in 16 bits.
     """
-    if precision in _FLOAT_BYTES:
-        return tensor.num_values * _FLOAT_BYTES[precision]
     if precision is Precision.NF4:
         return _nf4_bytes(tensor)
-    stored = _INTEGER[precision].get(tensor.use)
-    if stored is None:
-        return tensor.num_values * _KEPT_BYTES
-    num_rows, width = tensor.shape
-    groups_per_row = 1 if stored.group is None else -(-width // stored.group)
-    return num_rows * (-(-width * stored.bits // 8) + groups_per_row * stored.scale_bytes)
+    return tensor.num_values * _FLOAT_BYTES[precision]
 
 
 def scheme_tensor_bytes(tensor: TensorShape, scheme: Scheme) -> int:
@@ -104,9 +82,10 @@ def scheme_tensor_bytes(tensor: TensorShape, scheme: Scheme) -> int:
 
 
 def scheme_bytes(entry: Entry, scheme: Scheme) -> int:
-    """Return the bytes that the entry's weights take in this scheme; 0 without weights."""
+    """Return the bytes of the entry's weights in this scheme, as its family adapts it; 0 without weights."""
     if entry.architecture is None:
         return 0
+    scheme = find_family(entry.family).adapted(scheme)
     return sum(scheme_tensor_bytes(tensor, scheme) for tensor in tensor_shapes(entry.architecture))
 
 
