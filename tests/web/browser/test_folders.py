@@ -149,6 +149,24 @@ def test_a_gallery_in_use_offers_new_pictures_and_does_not_move(page, person):
     new.unlink()
 
 
+def test_what_is_typed_is_shown_although_pictures_arrive_before_its_answer(page, person):
+    held = []
+    page.route(re.compile("/app/results.*q=bicycle"), held.append)
+    with page.expect_websocket() as opened:
+        page.goto("/app/")
+    expect(tiles(page)).to_have_count(3)
+    with page.expect_request(re.compile("q=bicycle")):
+        page.get_by_role("searchbox").fill("bicycle")
+    new = person / "Pictures" / "while typing.jpg"
+    with opened.value.expect_event("framereceived", lambda text: 'data-version=\\"4-' in text):
+        new.write_bytes(jpeg(23))
+    for route in held:
+        route.continue_()
+    expect(tiles(page)).to_have_count(1)
+    expect(page).to_have_url(re.compile("q=bicycle"))
+    new.unlink()
+
+
 def test_a_folder_is_chosen_added_scanned_and_removed(page, person):
     page.goto("/app/folders")
     page.get_by_role("link", name="Add a folder").click()
