@@ -60,7 +60,11 @@ def server(environment, tmp_path_factory):
 
 @pytest.fixture
 def page(browser, server):
-    context = browser.new_context(base_url=server.url, viewport={"width": 1280, "height": 900})
+    context = browser.new_context(
+        base_url=server.url,
+        viewport={"width": 1280, "height": 900},
+        service_workers="block",  # it would keep requests from being held back
+    )
     context.set_default_timeout(PATIENCE_MS)
     one = context.new_page()
     problems = []
