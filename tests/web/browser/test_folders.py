@@ -133,14 +133,13 @@ def test_a_picture_that_appears_in_a_watched_folder_appears_in_the_open_page(pag
     expect(tiles(page)).to_have_count(3)
 
 
-def test_a_search_without_a_result_looks_again_when_more_is_known_about_a_picture(page, person, server):
+def test_a_search_without_a_result_looks_again_when_more_is_known_about_a_picture(page, person):
     page.goto("/app/?q=submarine")
     expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
+    # It stays: a scan after it has gone could end in the next test, and look like its new picture.
     sidecar = person / "Pictures" / "2024" / "birthday cake.jpg.xmp"
     sidecar.write_text(SIDECAR)
     expect(tiles(page)).to_have_count(1)
-    sidecar.unlink()
-    server.wait_until(lambda: "Nothing found" in server.http.get("/app/?q=submarine").text)
 
 
 def test_a_gallery_in_use_offers_new_pictures_and_does_not_move(page, person):
@@ -155,7 +154,7 @@ def test_a_gallery_in_use_offers_new_pictures_and_does_not_move(page, person):
 
 def test_what_is_typed_is_shown_although_pictures_arrive_before_its_answer(page, person):
     held = []
-    page.route(re.compile("/app/results.*q=bicycle"), held.append)
+    page.route(re.compile("/app/results.*q=bicycle"), lambda route: held.append(route))  # noqa: PLW0108 - it needs a function
     with page.expect_websocket() as opened:
         page.goto("/app/")
     expect(tiles(page)).to_have_count(3)
