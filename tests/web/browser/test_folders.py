@@ -133,13 +133,14 @@ def test_a_picture_that_appears_in_a_watched_folder_appears_in_the_open_page(pag
     expect(tiles(page)).to_have_count(3)
 
 
-def test_a_search_without_a_result_looks_again_when_more_is_known_about_a_picture(page, person):
+def test_a_search_without_a_result_looks_again_when_more_is_known_about_a_picture(page, person, server):
     page.goto("/app/?q=submarine")
     expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
-    # It stays: a scan after it has gone could end in the next test, and look like its new picture.
     sidecar = person / "Pictures" / "2024" / "birthday cake.jpg.xmp"
     sidecar.write_text(SIDECAR)
     expect(tiles(page)).to_have_count(1)
+    sidecar.unlink()
+    server.wait_until(lambda: "Nothing found" in server.http.get("/app/?q=submarine").text)
 
 
 def test_a_gallery_in_use_offers_new_pictures_and_does_not_move(page, person):
