@@ -14,6 +14,7 @@ import httpx2
 
 from clocks import wait_until
 from e2e.serving import png, printed_url
+from free_ports import free_port
 
 RECEIVER = Path(__file__).with_name("generator_receiver.py")
 FAST = {
@@ -29,7 +30,7 @@ class Receiver:
 
     def __init__(self, folder: Path) -> None:
         self.log = folder / "callbacks.log"
-        self.port = 0
+        self.port = free_port()
         self.process: subprocess.Popen[str] | None = None
         self.start()
 

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -150,7 +151,8 @@ def _was_killed(arguments: list[str], command: Command, file: Path, at_line: int
     pid = server.start(arguments, command.environment())
     while not server.has_ended(timeout_s=0.002):
         if _num_lines(file) >= at_line:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(pid, signal.SIGKILL)
             return server.exit_code() == -signal.SIGKILL
     assert server.exit_code() == 0
     return False

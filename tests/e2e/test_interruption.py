@@ -108,8 +108,10 @@ def kill_after(
     pid = server.start([*INDEX, str(pictures)], environment)
     while not server.has_ended(timeout_s=chance.uniform(0, 0.04)):
         if num_results(home) >= before + num_new:
-            children = psutil.Process(pid).children(recursive=True)
-            os.kill(pid, signal.SIGKILL)
+            children: list[psutil.Process] = []
+            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):  # it has just ended
+                children = psutil.Process(pid).children(recursive=True)
+                os.kill(pid, signal.SIGKILL)
             return server.exit_code(), children
     return server.exit_code(), []
 
@@ -188,7 +190,9 @@ def test_a_second_run_at_the_same_time_is_refused_with_a_sentence(
 ):
     first = smallsight.start(*INDEX, few)
     wait_for_outcomes(smallsight.home, at_least=1)
+    first.send_signal(signal.SIGSTOP)  # it is in progress for as long as the second run needs
     out, err = smallsight.run(*INDEX, few, code=6)
+    first.send_signal(signal.SIGCONT)
     assert f"indexed by process {first.pid}" in err
     assert out == ""
     found = smallsight.json("search", "monday", "--mode", "keyword")
