@@ -72,8 +72,8 @@ inline __m256i broadcast(const std::int8_t* codes) {
 template <int kRows, int kBits>
 inline void multiply_codes(const PackedMatrix& matrix, int block, const QuantisedRows& rows, int first_row,
                            Lanes* out) {
-    const std::uint8_t* codes = matrix.codes.get() + block * matrix.block_bytes();
-    const std::uint16_t* scales = matrix.scales.get() + static_cast<std::size_t>(block) * matrix.groups() * kLanes;
+    const std::uint8_t* codes = matrix.codes + block * matrix.block_bytes();
+    const std::uint16_t* scales = matrix.scales + static_cast<std::size_t>(block) * matrix.groups() * kLanes;
     const __m256i low_half = _mm256_set1_epi8(15), offset = _mm256_set1_epi8(kBits == 8 ? -128 : 8);
     for (int row = 0; row < kRows; ++row) out[row] = Lanes::all(0.0f);
     for (int group = 0; group < matrix.groups(); ++group) {

@@ -103,8 +103,8 @@ template <int kRows, int kBits>
 inline void multiply_codes(const PackedMatrix& matrix, int block, const QuantisedRows& rows, int first_row,
                            Lanes* out) {
     constexpr int kBytes = 8 * kLanes * kBits / 8;  // of eight inputs
-    const std::uint8_t* codes = matrix.codes.get() + block * matrix.block_bytes();
-    const std::uint16_t* scales = matrix.scales.get() + static_cast<std::size_t>(block) * matrix.groups() * kLanes;
+    const std::uint8_t* codes = matrix.codes + block * matrix.block_bytes();
+    const std::uint16_t* scales = matrix.scales + static_cast<std::size_t>(block) * matrix.groups() * kLanes;
     const int groups = matrix.groups(), group_size = matrix.group;
     const std::int8_t* values[kRows];
     __m512 sums[kRows];

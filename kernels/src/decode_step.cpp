@@ -54,6 +54,7 @@ DecodeStep::DecodeStep(const DecoderShape& shape, std::vector<float> frequencies
     largest_ = aligned_array<float>(pieces);
     exponentials_ = aligned_array<float>(pieces);
     weighted_ = aligned_array<float>(pieces * shape.head_dim);
+    factors_ = aligned_array<float>(static_cast<std::size_t>(team_.size()) * shape.max_pieces());
     queries_ = aligned_array<float>(static_cast<std::size_t>(team_.size()) * shape.group_heads() * shape.head_dim);
 }
 
@@ -165,8 +166,8 @@ void DecodeStep::attend(const DecoderLayer& layer, int thread) {
     float* queries = queries_.get() + static_cast<std::size_t>(thread) * shape_.group_heads() * shape_.head_dim;
     int unit = 0;
     for (int row = 0; row < rows_.count; ++row)
-        for (int kv_head = 0; kv_head < shape_.kv_heads; ++kv_head)
-            for (int piece = 0; piece < pieces_of(row); ++piece, ++unit)
+        for (int piece = 0; piece < pieces_of(row); ++piece)  // in the order of memory
+            for (int kv_head = 0; kv_head < shape_.kv_heads; ++kv_head, ++unit)
                 if (begin <= unit && unit < end) attend_piece(layer, row, kv_head, piece, queries);
 }
 
@@ -217,7 +218,7 @@ void DecodeStep::join(const PackedMatrix& next, int thread) {
         for (int head = 0; head < shape_.heads; ++head) {
             const std::size_t at = (static_cast<std::size_t>(row) * shape_.heads + head) * pieces;
             path_->join({largest_.get() + at, exponentials_.get() + at, weighted_.get() + at * dim, pieces_of(row), dim},
-                        mixed + head * dim);
+                        factors_.get() + static_cast<std::size_t>(thread) * pieces, mixed + head * dim);
         }
         quantise_row(mixed, row, next);
     }

@@ -26,7 +26,8 @@ struct DecoderShape {
     int rotated_heads() const { return heads + kv_heads; }
     int joined_width() const { return (heads + 2 * kv_heads) * head_dim; }
     int group_heads() const { return heads / kv_heads; }
-    int max_pieces() const { return (context_tokens + kPieceTokens - 1) / kPieceTokens; }
+    // A multiple of 16, so that factors are computed in whole vectors.
+    int max_pieces() const { return ((context_tokens - 1) / kPieceTokens / kLanes + 1) * kLanes; }
 };
 
 struct DecoderLayer {
@@ -56,6 +57,7 @@ class DecodeStep {
    public:
     DecodeStep(const DecoderShape& shape, std::vector<float> frequencies, int threads, const KernelPath* path);
 
+    Arena& arena() { return arena_; }
     DecoderLayer& layer(int index) { return layers_.at(index); }
     void set_head(std::vector<float> norm, PackedMatrix head);
     void set_cache_type(bool is_bf16) { is_bf16_ = is_bf16; }
@@ -94,6 +96,7 @@ class DecodeStep {
     const DecoderShape shape_;
     const std::vector<float> frequencies_;
     const KernelPath* const path_;
+    Arena arena_;
     std::vector<DecoderLayer> layers_;
     std::vector<float> head_norm_;
     PackedMatrix head_;
@@ -105,6 +108,7 @@ class DecodeStep {
     Scratch scratch_;
     AlignedArray<float> hidden_, normed_, joined_, mixed_, inner_, cosines_, sines_;
     AlignedArray<float> largest_, exponentials_, weighted_;  // [row][head][piece]([head_dim])
+    AlignedArray<float> factors_;                            // [thread][piece]
     AlignedArray<float> queries_;                            // [thread][group heads][head_dim]
     ThreadTeam team_;  // last, so that its threads end first
 };

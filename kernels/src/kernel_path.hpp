@@ -42,8 +42,7 @@ struct CacheView {
 };
 
 constexpr int kBlockTokens = 32;
-constexpr int kPieceTokens = 128;  // tokens whose attention is one piece of work; a multiple of a block
-constexpr int kMaxGroupHeads = 16;
+constexpr int kPieceTokens = kBlockTokens;  // tokens whose attention is one piece of work
 constexpr int kMaxHeadDim = 256;
 
 // One piece of a row's attention: query heads that share a key head, over tokens [begin, end).
@@ -85,7 +84,8 @@ struct KernelPath {
     // Rotates a head in place; `cosines` and `sines` have half as many values.
     void (*rotate)(float* head, const float* cosines, const float* sines, int head_dim);
     void (*attend)(const AttentionPiece& piece);
-    void (*join)(const AttentionPieces& pieces, float* out);
+    // Joins a head's pieces; `largest` and `factors` have room for a multiple of 16 pieces.
+    void (*join)(const AttentionPieces& pieces, float* factors, float* out);
 };
 
 const KernelPath* plain_path();

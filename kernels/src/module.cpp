@@ -29,14 +29,15 @@ void require(bool holds, const std::string& what) {
     if (!holds) throw std::invalid_argument(what);
 }
 
-PackedMatrix packed(const Bytes& codes, const Halves& scales, int outputs, int inputs, bool is_gated) {
+PackedMatrix packed(const Bytes& codes, const Halves& scales, int outputs, int inputs, bool is_gated,
+                    Arena& arena) {
     const int rows = static_cast<int>(scales.shape(0)), groups = static_cast<int>(scales.shape(1));
     require(rows == outputs && groups > 0 && inputs % groups == 0 && codes.shape(0) == scales.shape(0) &&
                 codes.shape(1) == scales.shape(1) && scales.shape(2) == 1,
             "a matrix does not have the decoder's sizes");
     const int group = inputs / groups, bits = static_cast<int>(codes.shape(2)) * 8 / group;
     require(bits == 8 || bits == 4, "a matrix must have 8 or 4 bits");
-    return pack({codes.data(), scales.data(), outputs, inputs, group, bits}, is_gated);
+    return pack({codes.data(), scales.data(), outputs, inputs, group, bits}, is_gated, arena);
 }
 
 std::vector<float> vector_of(const Read<float, 1>& values, int size) {
@@ -57,7 +58,8 @@ class Decoder {
                    const std::vector<std::pair<Bytes, Halves>>& matrices);
     void set_head(const Read<float, 1>& norm, const Bytes& codes, const Halves& scales) {
         const DecoderShape& shape = step_.shape();
-        step_.set_head(vector_of(norm, shape.hidden), packed(codes, scales, shape.vocabulary, shape.hidden, false));
+        step_.set_head(vector_of(norm, shape.hidden),
+                       packed(codes, scales, shape.vocabulary, shape.hidden, false, step_.arena()));
     }
 
     // The arrays [blocks, kv_heads, 32, head_dim] are read and written in each step, as float32 or as bfloat16 bits.
@@ -101,7 +103,7 @@ void Decoder::set_layer(int index, const Read<float, 1>& attention_norm, const R
     require(matrices.size() == 4, "a layer has four matrices");
     DecoderLayer& layer = step_.layer(index);
     const auto one = [&](int number, int outputs, int inputs, bool is_gated) {
-        return packed(matrices[number].first, matrices[number].second, outputs, inputs, is_gated);
+        return packed(matrices[number].first, matrices[number].second, outputs, inputs, is_gated, step_.arena());
     };
     layer.attention_norm = vector_of(attention_norm, shape.hidden);
     layer.ffn_norm = vector_of(ffn_norm, shape.hidden);

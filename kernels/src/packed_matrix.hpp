@@ -24,6 +24,18 @@ AlignedArray<T> aligned_array(std::size_t count) {
     return AlignedArray<T>(static_cast<T*>(allocate_aligned(count * sizeof(T))));
 }
 
+// Memory for a decoder's matrices, in large pages where the system has them; freed as a whole.
+class Arena {
+   public:
+    // Returns zeroed memory at a multiple of 64 bytes.
+    std::uint8_t* take(std::size_t num_bytes);
+
+   private:
+    std::vector<AlignedArray<std::uint8_t>> chunks_;
+    std::size_t left_ = 0;
+    std::uint8_t* next_ = nullptr;
+};
+
 // Codes of `outputs` rows with one 16-bit scale per group, as `smallsight.quant.grouped` stores them.
 struct StoredCodes {
     const std::uint8_t* codes;
@@ -42,8 +54,8 @@ struct PackedMatrix {
     int group = 0;
     int bits = 0;
     int blocks = 0;
-    AlignedArray<std::uint8_t> codes;
-    AlignedArray<std::uint16_t> scales;  // [block][group][16]
+    const std::uint8_t* codes = nullptr;     // in an arena
+    const std::uint16_t* scales = nullptr;  // [block][group][16]
 
     int groups() const { return inputs / group; }
     int offset() const { return bits == 8 ? 128 : 8; }
@@ -56,6 +68,6 @@ struct PackedMatrix {
 
 // Packs a matrix. With `is_gated`, its first half are gates and its second half the values they belong to, and
 // blocks of both alternate.
-PackedMatrix pack(const StoredCodes& stored, bool is_gated);
+PackedMatrix pack(const StoredCodes& stored, bool is_gated, Arena& arena);
 
 }  // namespace smallsight

@@ -146,14 +146,6 @@ inline Lanes cached(const char* token, int vector) {
     return Lanes::load(reinterpret_cast<const float*>(token) + vector * kLanes);
 }
 
-// Asks for the 16 tokens after `token` to be read from memory, as far as they belong to the piece.
-template <bool kIsBf16>
-inline void read_ahead(const CacheView& view, int token, int end, int head_dim) {
-    if (token + kLanes >= end) return;
-    const char* next = token_at<kIsBf16>(view, token + kLanes, head_dim);
-    for (int at = 0; at < kLanes * head_dim * (kIsBf16 ? 2 : 4); at += 64) __builtin_prefetch(next + at);
-}
-
 // Computes the scores of `kHeads` heads for up to 16 tokens; those past `count` are 0.
 template <bool kIsBf16, int kHeads, int kVectors>
 inline void score_some(const char* tokens, int count, int head_dim, const float* queries, Lanes* scores) {
@@ -177,7 +169,6 @@ void score(const AttentionPiece& piece, int head, float (*scores)[kPieceTokens])
     const float* queries = piece.queries + static_cast<std::size_t>(head) * piece.head_dim;
     for (int first = piece.begin; first < piece.end; first += kLanes) {
         const char* tokens = token_at<kIsBf16>(piece.keys, first, piece.head_dim);
-        read_ahead<kIsBf16>(piece.keys, first, piece.end, piece.head_dim);
         Lanes some[kHeads];
         if (piece.end - first >= kLanes) {
             score_some<kIsBf16, kHeads, kVectors>(tokens, kLanes, piece.head_dim, queries, some);
@@ -203,14 +194,13 @@ float exponentiate(float* scores, int count, float largest) {
 
 // Adds the values of all tokens, weighted; `kVectors` vectors of 16 dimensions at once.
 template <bool kIsBf16, int kHeads, int kVectors>
-void weigh(const AttentionPiece& piece, int head, const float (*scores)[kPieceTokens]) {
+void weigh(const AttentionPiece& piece, int head, float (*scores)[kPieceTokens]) {
     for (int begin = 0; begin * kLanes < piece.head_dim; begin += kVectors) {
         Lanes sums[kHeads][kVectors];
         for (int one = 0; one < kHeads; ++one)
             for (int vector = 0; vector < kVectors; ++vector) sums[one][vector] = Lanes::all(0.0f);
         for (int first = piece.begin; first < piece.end; first += kLanes) {
             const char* tokens = token_at<kIsBf16>(piece.values, first, piece.head_dim);
-            read_ahead<kIsBf16>(piece.values, first, piece.end, piece.head_dim);
             const int count = piece.end - first < kLanes ? piece.end - first : kLanes;
             for (int at = 0; at < count; ++at) {
                 Lanes weights[kHeads];
@@ -279,19 +269,21 @@ void attend(const AttentionPiece& piece) {
     }
 }
 
-void join(const AttentionPieces& pieces, float* out) {
-    float largest = pieces.largest[0];
-    for (int piece = 1; piece < pieces.pieces; ++piece) largest = std::fmax(largest, pieces.largest[piece]);
-    float sum = 0.0f;
-    for (int dim = 0; dim < pieces.head_dim; ++dim) out[dim] = 0.0f;
-    for (int piece = 0; piece < pieces.pieces; ++piece) {
-        float one[kLanes];
-        exponential(Lanes::all(pieces.largest[piece] - largest)).store(one);
-        sum = std::fma(one[0], pieces.sums[piece], sum);
-        const float* weighted = pieces.weighted + static_cast<std::size_t>(piece) * pieces.head_dim;
-        for (int dim = 0; dim < pieces.head_dim; dim += kLanes)
-            Lanes::load(weighted + dim).times_plus(Lanes::all(one[0]), Lanes::load(out + dim)).store(out + dim);
-    }
+void join(const AttentionPieces& pieces, float* factors, float* out) {
+    float largest = pieces.largest[0], sum = 0.0f;
+    for (int piece = 1; piece < pieces.pieces; ++piece)
+        largest = pieces.largest[piece] > largest ? pieces.largest[piece] : largest;
+    for (int piece = 0; piece < pieces.pieces; piece += kLanes)
+        exponential(Lanes::load(pieces.largest + piece).minus(Lanes::all(largest))).store(factors + piece);
+    for (int piece = 0; piece < pieces.pieces; ++piece)
+        sum = __builtin_fmaf(factors[piece], pieces.sums[piece], sum);
     const Lanes total = Lanes::all(sum);
-    for (int dim = 0; dim < pieces.head_dim; dim += kLanes) Lanes::load(out + dim).over(total).store(out + dim);
+    for (int dim = 0; dim < pieces.head_dim; dim += kLanes) {
+        Lanes mixed = Lanes::all(0.0f);
+        for (int piece = 0; piece < pieces.pieces; ++piece) {
+            const float* weighted = pieces.weighted + static_cast<std::size_t>(piece) * pieces.head_dim;
+            mixed = Lanes::load(weighted + dim).times_plus(Lanes::all(factors[piece]), mixed);
+        }
+        mixed.over(total).store(out + dim);
+    }
 }

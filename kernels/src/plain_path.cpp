@@ -84,8 +84,8 @@ int code_at(const PackedMatrix& matrix, const std::uint8_t* codes, int input, in
 
 template <int kRows>
 void multiply_block(const PackedMatrix& matrix, int block, const QuantisedRows& rows, int first_row, Lanes* out) {
-    const std::uint8_t* codes = matrix.codes.get() + block * matrix.block_bytes();
-    const std::uint16_t* scales = matrix.scales.get() + static_cast<std::size_t>(block) * matrix.groups() * kLanes;
+    const std::uint8_t* codes = matrix.codes + block * matrix.block_bytes();
+    const std::uint16_t* scales = matrix.scales + static_cast<std::size_t>(block) * matrix.groups() * kLanes;
     for (int row = 0; row < kRows; ++row) {
         const std::int8_t* values = rows.codes + static_cast<std::size_t>(first_row + row) * rows.inputs;
         const float* row_scales = rows.scales + static_cast<std::size_t>(first_row + row) * rows.groups;

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.engine.engine import LoadRequest
 from smallsight.engine.inline_engine import InlineEngine, inline_worker
+from smallsight.engine.native.native_runner import NativeRunner, with_kernels
 from smallsight.engine.openvino.paged_runner import PagedRunner
 from smallsight.engine.openvino.tile_runner import TileRunner
 from smallsight.engine.openvino.weight_store import open_stored
@@ -28,13 +29,15 @@ def load_inline(family: Family, request: LoadRequest) -> InlineEngine:
     with ThreadPoolExecutor(2) as both:
         vision_network, text_network = both.map(weights.compile, (model.vision_graph, model.text_graph))
     probe = weights.probe_rows(model.decoder_names)
-    runner = PagedRunner(
+    runner: PagedRunner | NativeRunner = PagedRunner(
         text_network,
         cache_bytes=options.cache_bytes,
         min_tokens=model.context_tokens,
         row_bands=probe.bands,
         on_packed=weights.release_pages,
     )
+    if options.uses_kernels:
+        runner = with_kernels(runner, model.llama_decoder(weights.stored), request.threads)
     features = FeatureCache(options.feature_cache_bytes)
     vision = TileRunner(vision_network, model.to_patches, features, weights.release_pages)
     embeddings = model.embeddings()
