@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,11 @@ class LlamaDecoder:
 
     sizes: LlamaSizes
     stored: Mapping[str, Stored]
+
+    @classmethod
+    def of(cls, config: Any, stored: Mapping[str, Stored]) -> Self:  # noqa: ANN401 - a family's
+        """Take the sizes from a family's configuration that has attributes with their names."""
+        return cls(LlamaSizes(**{one.name: getattr(config, one.name) for one in fields(LlamaSizes)}), stored)
 
     MATRICES = ("attention", "output", "ffn_gate_up", "ffn_down")
 

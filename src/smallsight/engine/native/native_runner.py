@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Sequence
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from smallsight.engine.decoding.runner import StepInput, StepOutput
 from smallsight.engine.decoding.shared_calls import run_step
-from smallsight.engine.native.extension import find_extension
+from smallsight.engine.native.extension import NAME, find_extension
 from smallsight.engine.openvino.kv_cache import KeyValueCache
 from smallsight.engine.openvino.paged_runner import PagedRunner
 from smallsight.families.llama_decoder import LlamaDecoder
@@ -38,7 +38,7 @@ class NativeRunner:
     row_bands = RowBands()
 
     def __init__(self, prompts: PagedRunner, decoder: Any, sizes: tuple[int, int]) -> None:  # noqa: ANN401
-        """``decoder`` is the extension's, bound to the cache; ``sizes`` are its most rows and vocabulary."""
+        """Use the extension's decoder, bound to the cache; ``sizes`` are its most rows and vocabulary."""
         self.num_blocks = prompts.num_blocks
         self._prompts = prompts
         self._decoder = decoder
@@ -67,6 +67,11 @@ class NativeRunner:
         found = [rows[id(step)] for step in wanted if step.wants_logits]
         return StepOutput(np.stack(found) if found else self._logits_RV[:0])
 
+    def take_seconds(self) -> list[float]:
+        """Return the seconds spent in each part of a step since the last call, for benchmarks."""
+        seconds: list[float] = self._decoder.take_seconds()
+        return seconds
+
     def _is_companion(self, step: StepInput) -> bool:
         """Return whether a piece only fills up a call: it lies in the scratch block."""
         return step.block_table[0] == self.num_blocks
@@ -83,16 +88,22 @@ class NativeRunner:
         return self._logits_RV[: len(steps)]
 
 
-def with_kernels(prompts: PagedRunner, model: LlamaDecoder | None, threads: int) -> PagedRunner | NativeRunner:
-    """Return a runner that decodes with the extension, or ``prompts`` with a line in the log about why not."""
+def with_kernels(
+    prompts: PagedRunner, model: LlamaDecoder | None, threads: int, *, rounds_activations: bool = True
+) -> PagedRunner | NativeRunner:
+    """Return a runner that decodes with the extension, or ``prompts`` with a line in the log about why not.
+
+    The extension rounds activations to 8 bits; without ``rounds_activations`` it is not used.
+    """
     extension = find_extension()
     reason = extension.reason or ("the family has another decoder" if model is None else _obstacle(model))
+    if not reason and not rounds_activations:
+        reason = "the scheme computes in f32"
     if extension.module is None or model is None or reason:
         log.warning("kernels_not_used", reason=reason, action="decoding with OpenVINO")
         return prompts
-    decoder = _build(extension.module, model, threads)
-    for layer in range(model.sizes.layers):
-        decoder.set_cache(layer, *_cache_of(prompts.cache, layer))
+    caches = [_cache_of(prompts.cache, layer) for layer in range(model.sizes.layers)]
+    decoder = bind_decoder(model, caches, threads or _usable_cores())
     log.info("kernels_used", path=extension.path)
     return NativeRunner(prompts, decoder, (extension.module.MAX_ROWS, model.sizes.vocabulary))
 
@@ -115,10 +126,15 @@ def _is_supported(stored: Stored) -> bool:
     return isinstance(stored, GroupedMatrix) and stored.code in (Code.INT8, Code.INT4)
 
 
-def _build(module: ModuleType, model: LlamaDecoder, threads: int) -> Any:  # noqa: ANN401 - the extension's
-    """Pack the weights."""
+def bind_decoder(
+    model: LlamaDecoder, caches: Sequence[Sequence[NDArray[Any]]], threads: int, path: str = "auto"
+) -> Any:  # noqa: ANN401 - the extension's
+    """Pack the weights into the extension's decoder; ``caches`` are each layer's keys and values.
+
+    They are float32 or the bits of bfloat16, [blocks, kv heads, 32, head]. Raises ModuleNotFoundError.
+    """
     sizes = model.sizes
-    decoder = module.Decoder(
+    decoder = importlib.import_module(NAME).Decoder(
         sizes.layers,
         sizes.hidden,
         sizes.heads,
@@ -129,11 +145,13 @@ def _build(module: ModuleType, model: LlamaDecoder, threads: int) -> Any:  # noq
         sizes.context_tokens,
         sizes.norm_epsilon,
         sizes.frequencies(),
-        threads or _usable_cores(),
+        threads,
+        path,
     )
     for index in range(sizes.layers):
         norms = [_vector(model.layer(index, name)) for name in ("attention_norm", "ffn_norm")]
         decoder.set_layer(index, *norms, [_codes(model.layer(index, name)) for name in model.MATRICES])
+        decoder.set_cache(index, *caches[index])
     decoder.set_head(_vector(model.stored["text.norm.weight"]), *_codes(model.stored["head.weight"]))
     return decoder
 
@@ -148,7 +166,8 @@ def _vector(stored: Stored) -> NDArray[np.float32]:
 
 
 def _codes(stored: Stored) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
-    assert isinstance(stored, GroupedMatrix)
+    if not isinstance(stored, GroupedMatrix):
+        raise TypeError(type(stored).__name__)
     return stored.codes.view(np.uint8), stored.scales.view(np.uint16)
 
 

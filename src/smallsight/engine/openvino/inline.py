@@ -37,7 +37,13 @@ def load_inline(family: Family, request: LoadRequest) -> InlineEngine:
         on_packed=weights.release_pages,
     )
     if options.uses_kernels:
-        runner = with_kernels(runner, model.llama_decoder(weights.stored), request.threads)
+        runner = with_kernels(
+            runner,
+            model.llama_decoder(weights.stored),
+            request.threads,
+            rounds_activations=request.scheme.arithmetic != "f32",
+        )
+        weights.release_pages()
     features = FeatureCache(options.feature_cache_bytes)
     vision = TileRunner(vision_network, model.to_patches, features, weights.release_pages)
     embeddings = model.embeddings()

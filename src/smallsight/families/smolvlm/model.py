@@ -10,7 +10,7 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from smallsight.catalog.checkpoint import find_weight_files
-from smallsight.families.llama_decoder import LlamaDecoder, LlamaSizes
+from smallsight.families.llama_decoder import LlamaDecoder
 from smallsight.families.patches import cut_patches
 from smallsight.families.smolvlm.config import MODEL_TYPES, read_config
 from smallsight.families.smolvlm.processor import SmolVLMProcessor
@@ -67,17 +67,4 @@ class SmolVLMModel:
 
     def llama_decoder(self, stored: Mapping[str, Stored]) -> LlamaDecoder:
         """Return the decoder's sizes and weights."""
-        text = self.config.text
-        sizes = LlamaSizes(
-            layers=text.layers,
-            hidden=text.hidden,
-            heads=text.heads,
-            kv_heads=text.kv_heads,
-            head_dim=text.head_dim,
-            ffn=text.ffn,
-            vocabulary=text.vocabulary,
-            context_tokens=text.context_tokens,
-            norm_epsilon=text.norm_epsilon,
-            rope_theta=text.rope_theta,
-        )
-        return LlamaDecoder(sizes, stored)
+        return LlamaDecoder.of(self.config.text, stored)
