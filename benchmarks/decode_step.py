@@ -1,7 +1,7 @@
-"""Times one decode step with the extension smallsight-kernels against OpenVINO, over the same weights and cache.
+"""Times one decode step with smallsight-kernels against OpenVINO, over the same weights and cache.
 
-Random weights in the shape of SmolVLM-256M, 1,100 tokens in the cache of each sequence. The two take turns. Wall
-time is the best and the median of all steps; processor time is reliable on a busy machine with --threads 1.
+Random weights in the shape of SmolVLM-256M, 1,100 tokens in the cache of each sequence. The two take turns.
+On a busy machine only processor time with --threads 1 is reliable.
 
 Run: python benchmarks/decode_step.py [--precision int8] [--rows N ...] [--threads N] [--rounds N]
 """

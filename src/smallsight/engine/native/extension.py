@@ -31,4 +31,7 @@ def find_extension() -> Extension:
         return Extension(None, reason=f"smallsight-kernels cannot be loaded: {error}")
     if missing := [name for name in _NEEDED if not hasattr(module, name)]:
         return Extension(None, reason=f"the installed smallsight-kernels lacks {missing[0]}")
-    return Extension(module, path=str(module.path_name("auto")))
+    path = str(module.path_name("auto"))
+    if path == "plain":
+        return Extension(None, reason="smallsight-kernels has no fast code for this processor")
+    return Extension(module, path)

@@ -1,4 +1,4 @@
-"""The decode step of smallsight-kernels: every path against the reference, and answers of a model that uses it."""
+"""The decode step of smallsight-kernels: its paths against the reference, and a model that uses it."""
 
 from __future__ import annotations
 
