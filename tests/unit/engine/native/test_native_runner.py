@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import smallsight
 from invariants import own_answers_are_likeliest, tokens_are_equal
 from smallsight.engine.decoding.runner import StepInput
 from smallsight.engine.engine import EngineOptions
@@ -20,7 +21,7 @@ from smallsight.families.llama_decoder import LlamaDecoder
 from smallsight.families.smolvlm.config import SmolVLMTextConfig
 from smallsight.model.vision_language_model import VisionLanguageModel
 from smallsight.quant.scheme import SCHEMES, Module, parse_scheme
-from smallsight.settings import Limits
+from smallsight.settings import Limits, Settings
 from tiny_smolvlm import SHAPES, make_checkpoint
 
 needs_extension = pytest.mark.skipif(find_extension().module is None, reason=find_extension().reason)
@@ -218,3 +219,11 @@ def test_a_scheme_that_the_extension_does_not_compute_is_left_to_openvino(folder
     with open_model(folder, precision) as model:
         assert model.describe(PICTURES[0], max_tokens=4, ignore_stop=True).token_ids
     assert reason in "".join(capsys.readouterr())
+
+
+def test_the_setting_chooses_the_extension(tmp_path, capsys):
+    settings = Settings(home=tmp_path, kernels=True, threads=1)
+    with smallsight.load("Smallsight-tiny", precision="int8", settings=settings) as model:
+        assert model.ask([], "Hello", max_tokens=3, ignore_stop=True).usage.completion_tokens == 3
+    expected = find_extension().reason or "kernels_used"
+    assert expected in "".join(capsys.readouterr())
