@@ -14,6 +14,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -127,8 +128,8 @@ def main() -> None:
         times: dict[str, list[tuple[float, float]]] = {"openvino": [], "kernels": []}
         native.take_seconds()
         for _ in range(options.rounds):
-            times["openvino"] += [timed(lambda s=steps: run_step(runtime, s)) for _ in range(STEPS)]
-            times["kernels"] += [timed(lambda s=steps: run_step(native, s)) for _ in range(STEPS)]
+            times["openvino"] += [timed(partial(run_step, runtime, steps)) for _ in range(STEPS)]
+            times["kernels"] += [timed(partial(run_step, native, steps)) for _ in range(STEPS)]
         for name, measured in times.items():
             walls, processors = zip(*measured, strict=True)
             found[f"{name} {rows}"] = one = {

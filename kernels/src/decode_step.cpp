@@ -21,6 +21,13 @@ std::uint16_t to_bf16(float value) {
     return static_cast<std::uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
 }
 
+// Returns the first of `count` that belongs to a unit.
+int share_of(int count, int unit, int units) {
+    return static_cast<int>(static_cast<long long>(count) * unit / units);
+}
+
+int blocks_of(int position) { return position / kBlockTokens + 1; }
+
 void check(const DecoderShape& shape, std::size_t frequencies) {
     const bool fits = shape.layers > 0 && shape.hidden % kLanes == 0 && shape.ffn % kLanes == 0 &&
                       shape.head_dim % kLanes == 0 && shape.head_dim <= kMaxHeadDim && shape.kv_heads > 0 &&
@@ -38,7 +45,8 @@ DecodeStep::DecodeStep(const DecoderShape& shape, std::vector<float> frequencies
       path_(path),
       layers_(shape.layers),
       seconds_(kParts, 0.0),
-      team_(std::max(1, threads), [this](int thread) { work(thread); }) {
+      tables_(static_cast<std::size_t>(kMaxRows) * blocks_of(shape.context_tokens - 1)),
+      team_(std::max(1, threads), [this](Turn& turn) { work(turn); }) {
     const std::size_t widest = std::max({shape.hidden, shape.ffn, shape.heads * shape.head_dim});
     const std::size_t rows = kMaxRows, pieces = rows * shape.heads * shape.max_pieces();
     scratch_.codes = aligned_array<std::int8_t>(rows * widest);
@@ -73,6 +81,12 @@ std::size_t DecodeStep::weight_bytes() const {
 
 void DecodeStep::run(const StepRows& rows) {
     rows_ = rows;
+    const int blocks = blocks_of(shape_.context_tokens - 1);
+    for (int row = 0; row < rows.count; ++row) {
+        positions_[row] = rows.positions[row];
+        std::copy_n(rows.tables + rows.table_begins[row], blocks_of(rows.positions[row]),
+                    tables_.begin() + static_cast<std::size_t>(row) * blocks);
+    }
     team_.run();
 }
 
@@ -83,56 +97,57 @@ std::vector<double> DecodeStep::take_seconds() {
     return seconds;
 }
 
-void DecodeStep::end_part(Part part, int thread) {
-    team_.meet();
-    if (!is_timed_ || thread != 0) return;
+// A few for each thread, so that one that starts late takes less.
+int DecodeStep::units_of(int pieces) const { return std::min(pieces, team_.size() == 1 ? 1 : 4 * team_.size()); }
+
+void DecodeStep::end_part(Part part, const Turn& turn) {
+    if (!is_timed_ || turn.thread != 0) return;
     const double now = now_s();
     seconds_[part] += now - part_started_s_;
     part_started_s_ = now;
 }
 
-void DecodeStep::work(int thread) {
-    if (thread == 0 && is_timed_) part_started_s_ = now_s();
-    for (int row = team_.begin_of(rows_.count, thread); row < team_.begin_of(rows_.count, thread + 1); ++row) {
+void DecodeStep::work(Turn& turn) {
+    if (turn.thread == 0 && is_timed_) part_started_s_ = now_s();
+    team_.share(turn, rows_.count, [&](int row) {
         const std::size_t at = static_cast<std::size_t>(row) * shape_.hidden;
         std::memcpy(hidden_.get() + at, rows_.embeddings + at, shape_.hidden * sizeof(float));
         set_angles(row);
-    }
-    for (const DecoderLayer& layer : layers_) run_layer(layer, thread);
-    norm_and_quantise(head_norm_.data(), head_, thread);
+    });
+    for (const DecoderLayer& layer : layers_) run_layer(layer, turn);
+    norm_and_quantise(head_norm_.data(), head_, turn);
     const std::size_t vocabulary = shape_.vocabulary;
-    multiply(head_, {rows_.logits, vocabulary, shape_.vocabulary, Epilogue::kStore}, thread);
-    end_part(kHead, thread);
+    multiply(head_, {rows_.logits, vocabulary, shape_.vocabulary, Epilogue::kStore}, turn);
+    end_part(kHead, turn);
 }
 
-void DecodeStep::run_layer(const DecoderLayer& layer, int thread) {
+void DecodeStep::run_layer(const DecoderLayer& layer, Turn& turn) {
     const std::size_t hidden = shape_.hidden, ffn = shape_.ffn, joined = shape_.joined_width();
-    norm_and_quantise(layer.attention_norm.data(), layer.attention, thread);
-    multiply(layer.attention, {joined_.get(), joined, shape_.joined_width(), Epilogue::kStore}, thread);
-    end_part(kProducts, thread);
-    attend(layer, thread);
-    end_part(kAttention, thread);
-    join(layer.output, thread);
-    end_part(kJoin, thread);
-    multiply(layer.output, {hidden_.get(), hidden, shape_.hidden, Epilogue::kAdd}, thread);
-    end_part(kProducts, thread);
-    norm_and_quantise(layer.ffn_norm.data(), layer.gate_up, thread);
-    multiply(layer.gate_up, {inner_.get(), ffn, shape_.ffn, Epilogue::kGate}, thread);
-    end_part(kProducts, thread);
-    for (int row = team_.begin_of(rows_.count, thread); row < team_.begin_of(rows_.count, thread + 1); ++row)
-        quantise_row(inner_.get() + row * ffn, row, layer.down);
-    end_part(kNorms, thread);
-    multiply(layer.down, {hidden_.get(), hidden, shape_.hidden, Epilogue::kAdd}, thread);
-    end_part(kProducts, thread);
+    norm_and_quantise(layer.attention_norm.data(), layer.attention, turn);
+    multiply(layer.attention, {joined_.get(), joined, shape_.joined_width(), Epilogue::kStore}, turn);
+    end_part(kProducts, turn);
+    attend(layer, turn);
+    end_part(kAttention, turn);
+    team_.share(turn, rows_.count, [&](int row) { join(layer.output, row, turn.thread); });
+    end_part(kJoin, turn);
+    multiply(layer.output, {hidden_.get(), hidden, shape_.hidden, Epilogue::kAdd}, turn);
+    end_part(kProducts, turn);
+    norm_and_quantise(layer.ffn_norm.data(), layer.gate_up, turn);
+    multiply(layer.gate_up, {inner_.get(), ffn, shape_.ffn, Epilogue::kGate}, turn);
+    end_part(kProducts, turn);
+    team_.share(turn, rows_.count, [&](int row) { quantise_row(inner_.get() + row * ffn, row, layer.down); });
+    end_part(kNorms, turn);
+    multiply(layer.down, {hidden_.get(), hidden, shape_.hidden, Epilogue::kAdd}, turn);
+    end_part(kProducts, turn);
 }
 
-void DecodeStep::norm_and_quantise(const float* weight, const PackedMatrix& next, int thread) {
-    for (int row = team_.begin_of(rows_.count, thread); row < team_.begin_of(rows_.count, thread + 1); ++row) {
+void DecodeStep::norm_and_quantise(const float* weight, const PackedMatrix& next, Turn& turn) {
+    team_.share(turn, rows_.count, [&](int row) {
         const std::size_t at = static_cast<std::size_t>(row) * shape_.hidden;
         path_->norm(hidden_.get() + at, weight, shape_.epsilon, shape_.hidden, normed_.get() + at);
         quantise_row(normed_.get() + at, row, next);
-    }
-    end_part(kNorms, thread);
+    });
+    end_part(kNorms, turn);
 }
 
 QuantisedRows DecodeStep::quantised(const PackedMatrix& next) {
@@ -143,37 +158,45 @@ void DecodeStep::quantise_row(const float* values, int row, const PackedMatrix& 
     path_->quantise(values, next.group, row, quantised(next));
 }
 
-void DecodeStep::multiply(const PackedMatrix& matrix, const ProductTarget& target, int thread) {
+void DecodeStep::multiply(const PackedMatrix& matrix, const ProductTarget& target, Turn& turn) {
     const int together = target.epilogue == Epilogue::kGate ? 2 : 1;
-    const int units = matrix.blocks / together;
-    const int begin = team_.begin_of(units, thread) * together, end = team_.begin_of(units, thread + 1) * together;
-    path_->multiply(matrix, begin, end, quantised(matrix), rows_.count, target);
+    const int groups = matrix.blocks / together, units = units_of(groups);
+    team_.share(turn, units, [&](int unit) {
+        const int begin = share_of(groups, unit, units) * together, end = share_of(groups, unit + 1, units) * together;
+        path_->multiply(matrix, begin, end, quantised(matrix), rows_.count, target);
+    });
 }
 
 void DecodeStep::set_angles(int row) {
     const int half = shape_.head_dim / 2;
     for (int at = 0; at < half; ++at) {
-        const float angle = static_cast<float>(rows_.positions[row]) * frequencies_[at];
+        const float angle = static_cast<float>(positions_[row]) * frequencies_[at];
         cosines_[row * half + at] = std::cos(angle);
         sines_[row * half + at] = std::sin(angle);
     }
 }
 
-void DecodeStep::attend(const DecoderLayer& layer, int thread) {
-    int units = 0;
-    for (int row = 0; row < rows_.count; ++row) units += pieces_of(row) * shape_.kv_heads;
-    const int begin = team_.begin_of(units, thread), end = team_.begin_of(units, thread + 1);
-    float* queries = queries_.get() + static_cast<std::size_t>(thread) * shape_.group_heads() * shape_.head_dim;
-    int unit = 0;
-    for (int row = 0; row < rows_.count; ++row)
-        for (int piece = 0; piece < pieces_of(row); ++piece)  // in the order of memory
-            for (int kv_head = 0; kv_head < shape_.kv_heads; ++kv_head, ++unit)
-                if (begin <= unit && unit < end) attend_piece(layer, row, kv_head, piece, queries);
+void DecodeStep::attend(const DecoderLayer& layer, Turn& turn) {
+    int pieces = 0;  // of one head each, row by row, in the order of memory
+    for (int row = 0; row < rows_.count; ++row) pieces += pieces_of(row) * shape_.kv_heads;
+    const int units = units_of(pieces);
+    float* queries = queries_.get() + static_cast<std::size_t>(turn.thread) * shape_.group_heads() * shape_.head_dim;
+    team_.share(turn, units, [&](int unit) {
+        int begin = share_of(pieces, unit, units), end = share_of(pieces, unit + 1, units);
+        for (int row = 0; row < rows_.count && end > 0; ++row) {
+            const int here = pieces_of(row) * shape_.kv_heads;
+            for (int at = std::max(begin, 0); at < std::min(end, here); ++at)
+                attend_piece(layer, row, at % shape_.kv_heads, at / shape_.kv_heads, queries);
+            begin -= here;
+            end -= here;
+        }
+    });
 }
 
 CacheView DecodeStep::cache_of(const void* base, int row, int kv_head) const {
     const std::size_t head = static_cast<std::size_t>(kBlockTokens) * shape_.head_dim;
-    return {base, rows_.tables + rows_.table_begins[row], head * shape_.kv_heads, head * kv_head, is_bf16_};
+    const std::size_t first = static_cast<std::size_t>(row) * blocks_of(shape_.context_tokens - 1);
+    return {base, tables_.data() + first, head * shape_.kv_heads, head * kv_head, is_bf16_};
 }
 
 void DecodeStep::attend_piece(const DecoderLayer& layer, int row, int kv_head, int piece, float* queries) {
@@ -185,14 +208,14 @@ void DecodeStep::attend_piece(const DecoderLayer& layer, int row, int kv_head, i
         path_->rotate(queries + head * dim, cosines_.get() + row * half, sines_.get() + row * half, dim);
     const std::size_t pieces = shape_.max_pieces();
     const std::size_t at = (static_cast<std::size_t>(row) * shape_.heads + kv_head * group) * pieces + piece;
-    const int begin = piece * kPieceTokens, end = std::min(begin + kPieceTokens, rows_.positions[row] + 1);
+    const int begin = piece * kPieceTokens, end = std::min(begin + kPieceTokens, positions_[row] + 1);
     path_->attend({queries, group, dim, 1.0f / std::sqrt(static_cast<float>(dim)),
                    cache_of(layer.keys, row, kv_head), cache_of(layer.values, row, kv_head), begin, end,
                    largest_.get() + at, exponentials_.get() + at, weighted_.get() + at * dim, pieces, pieces * dim});
 }
 
 void DecodeStep::store(const DecoderLayer& layer, int row, int kv_head) {
-    const int dim = shape_.head_dim, half = dim / 2, position = rows_.positions[row];
+    const int dim = shape_.head_dim, half = dim / 2, position = positions_[row];
     float* key = joined_.get() + static_cast<std::size_t>(row) * shape_.joined_width() +
                  static_cast<std::size_t>(shape_.heads + kv_head) * dim;
     const float* value = key + static_cast<std::size_t>(shape_.kv_heads) * dim;
@@ -211,17 +234,15 @@ void DecodeStep::store(const DecoderLayer& layer, int row, int kv_head) {
     }
 }
 
-void DecodeStep::join(const PackedMatrix& next, int thread) {
-    const int dim = shape_.head_dim, width = shape_.heads * dim, pieces = shape_.max_pieces();
-    for (int row = team_.begin_of(rows_.count, thread); row < team_.begin_of(rows_.count, thread + 1); ++row) {
-        float* mixed = mixed_.get() + static_cast<std::size_t>(row) * width;
-        for (int head = 0; head < shape_.heads; ++head) {
-            const std::size_t at = (static_cast<std::size_t>(row) * shape_.heads + head) * pieces;
-            path_->join({largest_.get() + at, exponentials_.get() + at, weighted_.get() + at * dim, pieces_of(row), dim},
-                        factors_.get() + static_cast<std::size_t>(thread) * pieces, mixed + head * dim);
-        }
-        quantise_row(mixed, row, next);
+void DecodeStep::join(const PackedMatrix& next, int row, int thread) {
+    const int dim = shape_.head_dim, pieces = shape_.max_pieces();
+    float* mixed = mixed_.get() + static_cast<std::size_t>(row) * shape_.heads * dim;
+    for (int head = 0; head < shape_.heads; ++head) {
+        const std::size_t at = (static_cast<std::size_t>(row) * shape_.heads + head) * pieces;
+        path_->join({largest_.get() + at, exponentials_.get() + at, weighted_.get() + at * dim, pieces_of(row), dim},
+                    factors_.get() + static_cast<std::size_t>(thread) * pieces, mixed + head * dim);
     }
+    quantise_row(mixed, row, next);
 }
 
 }  // namespace smallsight

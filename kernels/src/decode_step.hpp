@@ -41,7 +41,7 @@ struct DecoderLayer {
     void* values = nullptr;
 };
 
-// The rows of one step; all arrays belong to the caller.
+// The rows of one step. `embeddings` and `logits` belong to the caller, and the rest is copied.
 struct StepRows {
     int count = 0;
     const float* embeddings = nullptr;           // [count][hidden]
@@ -78,20 +78,21 @@ class DecodeStep {
         AlignedArray<std::int32_t> sums;
     };
 
-    void work(int thread);
-    void run_layer(const DecoderLayer& layer, int thread);
-    void norm_and_quantise(const float* weight, const PackedMatrix& next, int thread);
-    void multiply(const PackedMatrix& matrix, const ProductTarget& target, int thread);
-    void attend(const DecoderLayer& layer, int thread);
+    void work(Turn& turn);
+    void run_layer(const DecoderLayer& layer, Turn& turn);
+    void norm_and_quantise(const float* weight, const PackedMatrix& next, Turn& turn);
+    void multiply(const PackedMatrix& matrix, const ProductTarget& target, Turn& turn);
+    void attend(const DecoderLayer& layer, Turn& turn);
     void attend_piece(const DecoderLayer& layer, int row, int kv_head, int piece, float* queries);
     void store(const DecoderLayer& layer, int row, int kv_head);
-    void join(const PackedMatrix& next, int thread);
+    void join(const PackedMatrix& next, int row, int thread);
     void quantise_row(const float* values, int row, const PackedMatrix& next);
     void set_angles(int row);
-    void end_part(Part part, int thread);
+    void end_part(Part part, const Turn& turn);
+    int units_of(int pieces) const;
     CacheView cache_of(const void* base, int row, int kv_head) const;
     QuantisedRows quantised(const PackedMatrix& next);
-    int pieces_of(int row) const { return rows_.positions[row] / kPieceTokens + 1; }
+    int pieces_of(int row) const { return positions_[row] / kPieceTokens + 1; }
 
     const DecoderShape shape_;
     const std::vector<float> frequencies_;
@@ -105,6 +106,9 @@ class DecodeStep {
     double part_started_s_ = 0.0;
     std::vector<double> seconds_;
     StepRows rows_;
+    // Copies, which stay readable for a thread that is late.
+    std::int32_t positions_[kMaxRows] = {};
+    std::vector<std::int32_t> tables_;  // [kMaxRows][blocks of the context]
     Scratch scratch_;
     AlignedArray<float> hidden_, normed_, joined_, mixed_, inner_, cosines_, sines_;
     AlignedArray<float> largest_, exponentials_, weighted_;  // [row][head][piece]([head_dim])

@@ -23,7 +23,7 @@ void pause() {
 
 }  // namespace
 
-ThreadTeam::ThreadTeam(int threads, std::function<void(int)> work) : threads_(threads), work_(std::move(work)) {
+ThreadTeam::ThreadTeam(int threads, std::function<void(Turn&)> work) : threads_(threads), work_(std::move(work)) {
     for (int thread = 1; thread < threads_; ++thread) others_.emplace_back([this, thread] { live(thread); });
 }
 
@@ -43,34 +43,21 @@ void ThreadTeam::run() {
         { std::lock_guard<std::mutex> lock(mutex_); }
         woken_.notify_all();
     }
-    work_(0);
-    meet();
+    work_(caller_);
 }
 
-void ThreadTeam::meet() {
-    if (threads_ == 1) return;
-    const unsigned phase = phase_.load(std::memory_order_relaxed);
-    if (arrived_.fetch_add(1, std::memory_order_acq_rel) == threads_ - 1) {
-        arrived_.store(0, std::memory_order_relaxed);
-        phase_.store(phase + 1, std::memory_order_release);
-        return;
-    }
-    for (int spins = 0; phase_.load(std::memory_order_acquire) == phase; ++spins) {
-        if (spins < kSpinsBeforeYield) {
-            pause();
-        } else {
-            std::this_thread::yield();
-        }
+void ThreadTeam::wait(int spins) {
+    if (spins < kSpinsBeforeYield) {
+        pause();
+    } else {
+        std::this_thread::yield();
     }
 }
 
 void ThreadTeam::live(int thread) {
-    unsigned seen = 0;
-    while (wait_for_work(seen)) {
-        ++seen;
-        work_(thread);
-        meet();
-    }
+    Turn turn;
+    turn.thread = thread;
+    for (unsigned seen = 0; wait_for_work(seen); ++seen) work_(turn);
 }
 
 bool ThreadTeam::wait_for_work(unsigned seen) {

@@ -29,16 +29,17 @@ def load_inline(family: Family, request: LoadRequest) -> InlineEngine:
     with ThreadPoolExecutor(2) as both:
         vision_network, text_network = both.map(weights.compile, (model.vision_graph, model.text_graph))
     probe = weights.probe_rows(model.decoder_names)
-    runner: PagedRunner | NativeRunner = PagedRunner(
+    prompts = PagedRunner(
         text_network,
         cache_bytes=options.cache_bytes,
         min_tokens=model.context_tokens,
         row_bands=probe.bands,
         on_packed=weights.release_pages,
     )
+    runner: PagedRunner | NativeRunner = prompts
     if options.uses_kernels:
         runner = with_kernels(
-            runner,
+            prompts,
             model.llama_decoder(weights.stored),
             request.threads,
             rounds_activations=request.scheme.arithmetic != "f32",
