@@ -60,6 +60,7 @@ DecodeStep::DecodeStep(const DecoderShape& shape, std::vector<float> frequencies
     cosines_ = aligned_array<float>(rows * shape.head_dim / 2);
     sines_ = aligned_array<float>(rows * shape.head_dim / 2);
     largest_ = aligned_array<float>(pieces);
+    std::fill_n(largest_.get(), pieces, 0.0f);  // joining reads whole vectors
     exponentials_ = aligned_array<float>(pieces);
     weighted_ = aligned_array<float>(pieces * shape.head_dim);
     factors_ = aligned_array<float>(static_cast<std::size_t>(team_.size()) * shape.max_pieces());

@@ -12,7 +12,7 @@
 namespace smallsight {
 
 constexpr std::size_t kLargePage = std::size_t{1} << 21;
-constexpr std::size_t kChunk = 4 * kLargePage;
+constexpr std::size_t kChunk = 16 * kLargePage;  // much more than a layer's matrix, so that little is left over
 
 void AlignedDeleter::operator()(void* memory) const { std::free(memory); }
 
@@ -24,7 +24,6 @@ void* allocate_aligned(std::size_t num_bytes) {
 #if defined(__linux__)
     if (alignment == kLargePage) madvise(memory, rounded, MADV_HUGEPAGE);  // no loss where it is refused
 #endif
-    std::memset(memory, 0, rounded);
     return memory;
 }
 
@@ -38,6 +37,7 @@ std::uint8_t* Arena::take(std::size_t num_bytes) {
     std::uint8_t* memory = next_;
     next_ += rounded;
     left_ -= rounded;
+    std::memset(memory, 0, rounded);
     return memory;
 }
 

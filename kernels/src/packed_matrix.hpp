@@ -17,7 +17,7 @@ struct AlignedDeleter {
 template <typename T>
 using AlignedArray = std::unique_ptr<T[], AlignedDeleter>;
 
-// Allocates zeroed memory at a multiple of 64 bytes.
+// Allocates memory at a multiple of 64 bytes, with any content.
 void* allocate_aligned(std::size_t num_bytes);
 template <typename T>
 AlignedArray<T> aligned_array(std::size_t count) {

@@ -12,6 +12,7 @@ from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.engine.engine import LoadRequest
 from smallsight.engine.inline_engine import InlineEngine, inline_worker
 from smallsight.engine.native.native_runner import NativeRunner, with_kernels
+from smallsight.engine.openvino.packing import releasing_pages
 from smallsight.engine.openvino.paged_runner import PagedRunner
 from smallsight.engine.openvino.tile_runner import TileRunner
 from smallsight.engine.openvino.weight_store import open_stored
@@ -38,13 +39,13 @@ def load_inline(family: Family, request: LoadRequest) -> InlineEngine:
     )
     runner: PagedRunner | NativeRunner = prompts
     if options.uses_kernels:
-        runner = with_kernels(
-            prompts,
-            model.llama_decoder(weights.stored),
-            request.threads,
-            rounds_activations=request.scheme.arithmetic != "f32",
-        )
-        weights.release_pages()
+        with releasing_pages(weights):
+            runner = with_kernels(
+                prompts,
+                model.llama_decoder(weights.stored),
+                request.threads,
+                rounds_activations=request.scheme.arithmetic != "f32",
+            )
     features = FeatureCache(options.feature_cache_bytes)
     vision = TileRunner(vision_network, model.to_patches, features, weights.release_pages)
     embeddings = model.embeddings()
