@@ -6,6 +6,7 @@
 #   make serve OPEN=1             the same, and opens the browser
 #   make test                     run every test
 #   make coverage                 the same, measuring which lines ran: takes about twice as long
+#   make kernels                  build the extension that generates tokens faster (needs a C++ compiler)
 #   make check                    format, lint, types, layers
 #   make bench                    the measurements behind the README's table
 #   make robustness               the tests of kills, full disks, overload and hostile text, ten times as large (an hour)
@@ -34,7 +35,7 @@ PYTEST_OPTIONS := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 # The reference for videos needs it, and it breaks whatever else imports torch and can see it: it lies apart.
 TORCHVISION := $(VENV)/torchvision
 
-.PHONY: demo serve test coverage check format bench robustness peers audit lock vendor examples clean
+.PHONY: demo serve test kernels coverage check format bench robustness peers audit lock vendor examples clean
 
 demo: $(MARKS)/demo
 	@SMALLSIGHT_HOME="$${SMALLSIGHT_HOME:-$(CURDIR)/.smallsight-demo}" \
@@ -44,9 +45,11 @@ serve: $(MARKS)/demo
 	@SMALLSIGHT_HOME="$${SMALLSIGHT_HOME:-$(CURDIR)/.smallsight-demo}" \
 		$(BIN)/smallsight serve $(if $(OPEN),--open)
 
-test: $(MARKS)/dev $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool \
+test: $(MARKS)/dev $(MARKS)/kernels $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool \
 		$(MARKS)/clients/installed $(MARKS)/clients_js
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) $(TESTS)
+
+kernels: $(MARKS)/kernels
 
 coverage: $(MARKS)/dev $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool \
 		$(MARKS)/clients/installed $(MARKS)/clients_js
@@ -156,6 +159,12 @@ $(MARKS)/clients/installed: requirements/clients.txt $(MARKS)/dev
 	@$(MARKS)/clients/bin/python -m pip --disable-pip-version-check --quiet install \
 		--require-hashes --requirement requirements/clients.txt
 	@touch $@
+
+# An extra, never a need: without it OpenVINO generates all tokens, and its tests are skipped.
+$(MARKS)/kernels: $(wildcard kernels/src/*) kernels/CMakeLists.txt kernels/pyproject.toml $(MARKS)/demo
+	@echo "Building smallsight-kernels (about a minute, once) ..."
+	@PIP_CONSTRAINT=kernels/build-constraints.txt $(PIP) install --no-deps ./kernels >$(MARKS)/kernels.log 2>&1 \
+		&& touch $@ || echo "smallsight-kernels was not built ($(MARKS)/kernels.log says why): OpenVINO generates all tokens."
 
 # For the tests of training/, which draw; without apt-get they are skipped.
 $(MARKS)/fonts: training/assets.py $(MARKS)/dev

@@ -239,6 +239,11 @@ class Settings(BaseSettings):
     threads: int = Field(
         0, ge=0, le=1024, description="Threads for inference; 0 means one per physical core."
     )
+    kernels: bool = Field(
+        False,
+        description="Generate a SmolVLM's tokens with the extension smallsight-kernels where it is "
+        "installed; without it, and for other models, OpenVINO does.",
+    )
     active_model: str | None = Field(None, description="Model of requests that name none: a name or folder.")
     limits: Limits = Limits()
     index: IndexSettings = IndexSettings()

@@ -22,6 +22,7 @@ import psutil
 
 from smallsight.catalog.text_model import find_text_model
 from smallsight.cli.units import counted
+from smallsight.engine.native.extension import find_extension
 from smallsight.engine.openvino.weight_store import probe_usual_shapes
 from smallsight.engine.torch.packages import INSTALL, has_torch
 from smallsight.errors import SmallsightError
@@ -90,6 +91,7 @@ def examine() -> Iterator[CheckResult]:
         ("program", _program),
         ("processor", _processor),
         ("batches", lambda: _batch_independence(settings)),
+        ("decoding", lambda: _decoding(settings)),
         ("memory", _memory),
         ("GPU", _accelerators),
         ("disk", lambda: _disk(settings.home)),
@@ -156,6 +158,22 @@ def _batch_independence(settings: Settings) -> CheckResult:
             "answers to identical questions are not reused; for repeatable text, send one request at a time",
         )
     return CheckResult("batches", Severity.GOOD, "a greedy answer is the same alone and in any batch")
+
+
+def _decoding(settings: Settings) -> CheckResult:
+    """Say what generates tokens, and why not the extension where it does not."""
+    extension = find_extension()
+    if extension.module is None:
+        severity = Severity.NOTE if settings.kernels else Severity.GOOD
+        hint = "run make kernels, which needs a C++ compiler" if settings.kernels else None
+        return CheckResult("decoding", severity, f"OpenVINO generates tokens; {extension.reason}", hint)
+    if not settings.kernels:
+        text = (
+            f"OpenVINO generates tokens; smallsight-kernels ({extension.path}) is installed, kernels is off"
+        )
+        return CheckResult("decoding", Severity.GOOD, text)
+    text = f"smallsight-kernels ({extension.path}) generates a SmolVLM's tokens, OpenVINO all others"
+    return CheckResult("decoding", Severity.GOOD, text)
 
 
 def cpu_flags() -> frozenset[str]:

@@ -35,6 +35,7 @@ class EngineOptions:
     feature_cache_bytes: int = 64 * MIB
     tiled_bytes: int = 48 * MIB
     row_bands: RowBands | None = None  # instead of those measured on this machine
+    uses_kernels: bool = False  # decode with the extension smallsight-kernels where that is possible
     max_blocks: int | None = None  # of the KV cache; a low limit makes sequences wait or be preempted
 
     def limit_blocks(self, num_blocks: int) -> int:

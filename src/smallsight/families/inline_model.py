@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from smallsight.families.frame_sampling import FrameSampling
+from smallsight.families.llama_decoder import LlamaDecoder
 from smallsight.families.messages import Detail, Message, PreparedPrompt, TiledPicture
 from smallsight.families.tensor_files import RowTable
 from smallsight.families.weight_source import WeightSource
@@ -95,4 +96,8 @@ class InlineModel(WeightSource, Protocol):
 
     def text_graph(self, stored: Mapping[str, Stored]) -> ov.Model:
         """Build the paged decoder; ``engine.openvino.paged_runner`` defines its inputs and outputs."""
+        ...
+
+    def llama_decoder(self, stored: Mapping[str, Stored]) -> LlamaDecoder | None:
+        """Return what an engine without graphs needs to decode, or None for another kind of decoder."""
         ...

@@ -154,6 +154,7 @@ def _load_local(
     on_progress: Callable[[float], None] | None,
 ) -> Model:
     # Importing OpenVINO takes half a second, which the test model does not need.
+    from smallsight.engine.engine import EngineOptions  # noqa: PLC0415
     from smallsight.model.vision_language_model import VisionLanguageModel  # noqa: PLC0415
 
     return VisionLanguageModel.load(
@@ -166,6 +167,7 @@ def _load_local(
         threads=threads,
         prepared_dir=settings.prepared_dir,
         limits=settings.limits,
+        options=EngineOptions(uses_kernels=True) if settings.kernels and engine == _LOCAL else None,
         on_progress=on_progress,
     )
 

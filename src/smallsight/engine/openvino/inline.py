@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.engine.engine import LoadRequest
 from smallsight.engine.inline_engine import InlineEngine, inline_worker
+from smallsight.engine.native.native_runner import NativeRunner, with_kernels
+from smallsight.engine.openvino.packing import releasing_pages
 from smallsight.engine.openvino.paged_runner import PagedRunner
 from smallsight.engine.openvino.tile_runner import TileRunner
 from smallsight.engine.openvino.weight_store import open_stored
@@ -28,13 +30,22 @@ def load_inline(family: Family, request: LoadRequest) -> InlineEngine:
     with ThreadPoolExecutor(2) as both:
         vision_network, text_network = both.map(weights.compile, (model.vision_graph, model.text_graph))
     probe = weights.probe_rows(model.decoder_names)
-    runner = PagedRunner(
+    prompts = PagedRunner(
         text_network,
         cache_bytes=options.cache_bytes,
         min_tokens=model.context_tokens,
         row_bands=probe.bands,
         on_packed=weights.release_pages,
     )
+    runner: PagedRunner | NativeRunner = prompts
+    if options.uses_kernels:
+        with releasing_pages(weights):
+            runner = with_kernels(
+                prompts,
+                model.llama_decoder(weights.stored),
+                request.threads,
+                rounds_activations=request.scheme.arithmetic != "f32",
+            )
     features = FeatureCache(options.feature_cache_bytes)
     vision = TileRunner(vision_network, model.to_patches, features, weights.release_pages)
     embeddings = model.embeddings()

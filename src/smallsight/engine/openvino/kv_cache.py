@@ -6,8 +6,10 @@ The block pool knows which block belongs to which sequence.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import openvino as ov
+from numpy.typing import NDArray
 
 from smallsight.errors import OutOfResourcesError
 from smallsight.graph.paged_attention import BLOCK_TOKENS
@@ -52,6 +54,11 @@ class KeyValueCache:
                 f"The KV cache ({self.num_bytes >> 20} MiB) does not fit in memory.",
                 hint="close other programs, or choose a smaller model.",
             ) from error
+
+    def blocks(self, name: str) -> NDArray[Any]:
+        """Return one tensor's memory, [blocks, heads, tokens, head]; numpy shows bfloat16 as float16."""
+        values: NDArray[Any] = self._tensors[name].data
+        return values
 
     def copy_block(self, source: int, target: int) -> None:
         """Copy one block's keys and values to another block, in every layer."""

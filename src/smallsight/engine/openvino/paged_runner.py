@@ -33,15 +33,15 @@ class PagedRunner:
         self._on_packed = on_packed
         self._network = network
         self._request: ov.InferRequest = network.model.create_infer_request()
-        self._cache = KeyValueCache(network.model, num_bytes=cache_bytes, min_tokens=min_tokens)
-        self._cache.bind(self._request)
-        self.num_blocks: int = self._cache.num_blocks
+        self.cache = KeyValueCache(network.model, num_bytes=cache_bytes, min_tokens=min_tokens)
+        self.cache.bind(self._request)
+        self.num_blocks: int = self.cache.num_blocks
         self._has_token_types = any(port.get_any_name() == TYPES_INPUT for port in network.model.inputs)
         self._has_hidden = len(network.model.outputs) > 1
 
     def copy_block(self, source: int, target: int) -> None:
         """Copy one block's keys and values to another block, in every layer."""
-        self._cache.copy_block(source, target)
+        self.cache.copy_block(source, target)
 
     def run(self, steps: Sequence[StepInput], *, extra_logit_rows: int = 0) -> StepOutput:
         """Compute the pieces in one call; the next call overwrites the results."""

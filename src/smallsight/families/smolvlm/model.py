@@ -10,6 +10,7 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from smallsight.catalog.checkpoint import find_weight_files
+from smallsight.families.llama_decoder import LlamaDecoder
 from smallsight.families.patches import cut_patches
 from smallsight.families.smolvlm.config import MODEL_TYPES, read_config
 from smallsight.families.smolvlm.processor import SmolVLMProcessor
@@ -63,3 +64,7 @@ class SmolVLMModel:
     def text_graph(self, stored: Mapping[str, Stored]) -> ov.Model:
         """Build the decoder."""
         return build_text_graph(self.config, stored)
+
+    def llama_decoder(self, stored: Mapping[str, Stored]) -> LlamaDecoder:
+        """Return the decoder's sizes and weights."""
+        return LlamaDecoder.of(self.config.text, stored)

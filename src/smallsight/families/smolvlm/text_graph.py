@@ -32,7 +32,12 @@ def build_text_graph(config: SmolVLMConfig, stored: Mapping[str, Stored]) -> ov.
     [tokens], ``logit_rows`` int64 [rows], the tokens whose logits are wanted; then those of
     ``graph.paged_attention``, with caches layer by layer. Output: float32 [rows, vocabulary].
     """
-    return _LlamaBuilder(config.text, stored).build()
+    return build_decoder(config.text, stored)
+
+
+def build_decoder(text: SmolVLMTextConfig, stored: Mapping[str, Stored]) -> ov.Model:
+    """Build the decoder from its sizes alone; otherwise as ``build_text_graph``."""
+    return _LlamaBuilder(text, stored).build()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,100 @@
+// What a decode step computes, as functions with one implementation for each instruction set.
+//
+// All implementations add in the same order and round alike, so that they return the same bits. A row's results
+// depend on that row alone.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "packed_matrix.hpp"
+
+namespace smallsight {
+
+// Rows rounded to 8 bits in groups: code * scale. `sums` are those of a group's codes.
+struct QuantisedRows {
+    std::int8_t* codes;
+    float* scales;
+    std::int32_t* sums;
+    int inputs;  // codes in a row
+    int groups;  // scales and sums in a row
+};
+
+enum class Epilogue { kStore, kAdd, kGate };
+
+// Outputs of a product, row by row; `kGate` writes one value for two outputs.
+struct ProductTarget {
+    float* values;
+    std::size_t stride;
+    int width;
+    Epilogue epilogue;
+};
+
+// Keys and values of one head, token by token: `block(index)` is where the cache's block begins.
+struct CacheView {
+    const void* base;
+    const std::int32_t* table;
+    std::size_t block_stride;  // in elements
+    std::size_t head_offset;   // in elements
+    bool is_bf16;
+};
+
+constexpr int kBlockTokens = 32;
+constexpr int kPieceTokens = kBlockTokens;  // tokens whose attention is one piece of work
+constexpr int kMaxHeadDim = 256;
+
+// One piece of a row's attention: query heads that share a key head, over tokens [begin, end).
+struct AttentionPiece {
+    const float* queries;  // [group heads][head_dim], rotated
+    int group_heads;
+    int head_dim;
+    float scale;
+    CacheView keys;
+    CacheView values;
+    int begin;
+    int end;
+    // For each head at a stride: the largest score, the sum of exponentials, and the weighted values.
+    float* largest;
+    float* sums;
+    float* weighted;
+    std::size_t head_stride;           // of `largest` and `sums`
+    std::size_t weighted_head_stride;  // of `weighted`
+};
+
+// A head's pieces, to be joined.
+struct AttentionPieces {
+    const float* largest;
+    const float* sums;
+    const float* weighted;  // [pieces][head_dim]
+    int pieces;
+    int head_dim;
+};
+
+struct KernelPath {
+    const char* name;
+    // Divides a vector by its root mean square and scales it; `size` is a multiple of 16.
+    void (*norm)(const float* values, const float* weight, float epsilon, int size, float* out);
+    // Rounds row number `row` to 8 bits.
+    void (*quantise)(const float* values, int group, int row, const QuantisedRows& out);
+    // Computes blocks [begin, end) of a product for rows [0, rows); with `kGate`, both are even.
+    void (*multiply)(const PackedMatrix& matrix, int begin, int end, const QuantisedRows& rows, int num_rows,
+                     const ProductTarget& target);
+    // Rotates a head in place; `cosines` and `sines` have half as many values.
+    void (*rotate)(float* head, const float* cosines, const float* sines, int head_dim);
+    void (*attend)(const AttentionPiece& piece);
+    // Joins a head's pieces; `largest` and `factors` have room for a multiple of 16 pieces.
+    void (*join)(const AttentionPieces& pieces, float* factors, float* out);
+};
+
+const KernelPath* plain_path();
+#if defined(SMALLSIGHT_X86)
+const KernelPath* avx2_path();
+const KernelPath* avx512_path();
+#endif
+
+// Returns a path by name; "auto" is the fastest that this processor runs. Null if it cannot run it.
+const KernelPath* choose_path(const char* name);
+
+}  // namespace smallsight

@@ -1,0 +1,1 @@
+"""Decoding with the optional extension smallsight-kernels, beside OpenVINO."""

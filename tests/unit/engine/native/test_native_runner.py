@@ -1,0 +1,229 @@
+"""The decode step of smallsight-kernels: its paths against the reference, and a model that uses it."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import smallsight
+from invariants import own_answers_are_likeliest, tokens_are_equal
+from smallsight.engine.decoding.runner import StepInput
+from smallsight.engine.engine import EngineOptions
+from smallsight.engine.loading import load_engine
+from smallsight.engine.native.extension import find_extension
+from smallsight.engine.native.native_runner import bind_decoder
+from smallsight.engine.reference.llama import LlamaReference
+from smallsight.engine.reference.products import DenseWeights
+from smallsight.families.llama_decoder import LlamaDecoder
+from smallsight.families.smolvlm.config import SmolVLMTextConfig
+from smallsight.model.vision_language_model import VisionLanguageModel
+from smallsight.quant.scheme import SCHEMES, Module, parse_scheme
+from smallsight.settings import Limits, Settings
+from tiny_smolvlm import SHAPES, make_checkpoint
+
+needs_extension = pytest.mark.skipif(find_extension().module is None, reason=find_extension().reason)
+BLOCK, PAST = 32, 70
+PATHS = ("plain", "avx2", "avx512")
+SHAPES_TO_TRY = {
+    "grouped heads of 64": {"hidden": 192, "heads": 3, "kv_heads": 1, "head_dim": 64, "ffn": 256},
+    "heads of 32, narrow groups": {"hidden": 96, "heads": 4, "kv_heads": 2, "head_dim": 32, "ffn": 160},
+    "four heads to a key": {"hidden": 64, "heads": 4, "kv_heads": 1, "head_dim": 16, "ffn": 64},
+}
+PICTURES = [
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (50, 60 + 9 * seed, 3), np.uint8))
+    for seed in range(4)
+]
+
+
+class RoundedWeights(DenseWeights):
+    """Rounds the inputs of products to 8 bits in groups, as the extension does."""
+
+    def linear(self, name, rows_TI):
+        group = next(size for size in (64, 32, 16, 8) if rows_TI.shape[-1] % size == 0)
+        groups = np.asarray(rows_TI, np.float32).reshape(len(rows_TI), -1, group)
+        scales = np.abs(groups).max(axis=2, keepdims=True) / np.float32(127)
+        rounded = np.rint(groups / np.where(scales > 0, scales, 1)) * scales
+        return super().linear(name, rounded.reshape(rows_TI.shape).astype(np.float32))
+
+
+class RoundedReference(LlamaReference):
+    """The reference with rounded inputs; ``keys_and_values`` shows its cache in OpenVINO's layout."""
+
+    def __init__(self, config, stored):
+        super().__init__(config, stored, num_blocks=64, block_tokens=BLOCK)
+        self._weights = RoundedWeights(stored)
+
+    def keys_and_values(self, layer):
+        return [np.ascontiguousarray(one[layer].transpose(0, 2, 1, 3)) for one in (self._keys, self._values)]
+
+
+def text_config(**sizes):
+    return SmolVLMTextConfig(
+        vocabulary=301, layers=2, context_tokens=256, norm_epsilon=1e-5, rope_theta=1e4, **sizes
+    )
+
+
+def random_weights(config, precision):
+    values, scheme = np.random.default_rng(5), SCHEMES[precision]
+    stored = {"text.norm.weight": values.uniform(0.5, 1.5, config.hidden).astype(np.float32)}
+    attended = config.heads * config.head_dim
+    sizes = {
+        "attention": (attended + 2 * config.kv_heads * config.head_dim, config.hidden),
+        "output": (config.hidden, attended),
+        "ffn_gate_up": (2 * config.ffn, config.hidden),
+        "ffn_down": (config.hidden, config.ffn),
+    }
+    for layer in range(config.layers):
+        for name, (rows, columns) in sizes.items():
+            matrix = values.standard_normal((rows, columns), np.float32) / np.float32(columns**0.5)
+            stored[f"text.layers.{layer}.{name}.weight"] = scheme.store(matrix, Module.TEXT)
+        for name in ("attention_norm", "ffn_norm"):
+            stored[f"text.layers.{layer}.{name}.weight"] = values.uniform(0.5, 1.5, config.hidden).astype(
+                "f4"
+            )
+    head = values.standard_normal((config.vocabulary, config.hidden), np.float32)
+    stored["head.weight"] = scheme.store(head / np.float32(config.hidden**0.5), Module.HEAD)
+    return stored
+
+
+def make_decoder(config, stored, caches, *, path, threads=1):
+    """Return a function from steps to logits over copies of the caches, one pair for each layer."""
+    copies = [[one.copy() for one in pair] for pair in caches]
+    decoder = bind_decoder(LlamaDecoder.of(config, stored), copies, threads, path)
+
+    def decode(steps):
+        logits_RV = np.empty((len(steps), config.vocabulary), np.float32)
+        tables = [np.asarray(step.block_table, np.int32) for step in steps]
+        decoder.run(
+            np.concatenate([step.embeddings_TD for step in steps]),
+            np.array([step.begin for step in steps], np.int32),
+            np.concatenate(tables),
+            np.cumsum([0, *map(len, tables)])[:-1].astype(np.int32),
+            logits_RV,
+        )
+        return logits_RV
+
+    return decode
+
+
+def to_bf16_bits(values):
+    whole = values.view(np.uint32)
+    return ((whole + 0x7FFF + ((whole >> 16) & 1)) >> 16).astype(np.uint16)
+
+
+@pytest.fixture(
+    scope="module", params=[(name, one) for name in SHAPES_TO_TRY for one in ("int8", "int4")], ids=str
+)
+def computed(request):
+    """A configuration, its weights, a filled cache, 16 next tokens, and the reference's logits for them."""
+    name, precision = request.param
+    config = text_config(**SHAPES_TO_TRY[name])
+    stored = random_weights(config, precision)
+    reference = RoundedReference(config, stored)
+    values = np.random.default_rng(8)
+    lengths = [PAST - 3 * row for row in range(16)]
+    tables = [tuple(range(row * 3, row * 3 + 3)) for row in range(16)]
+    for length, table in zip(lengths, tables, strict=True):
+        prompt_TD = values.standard_normal((length, config.hidden)).astype(np.float32)
+        reference.run([StepInput(prompt_TD, 0, table, wants_logits=False)])
+    caches = [reference.keys_and_values(layer) for layer in range(config.layers)]
+    steps = [
+        StepInput(values.standard_normal((1, config.hidden)).astype(np.float32), length, table, True)
+        for length, table in zip(lengths, tables, strict=True)
+    ]
+    expected_RV = reference.run(steps).logits_RV
+    return config, stored, caches, steps, expected_RV
+
+
+@needs_extension
+def test_every_path_has_the_same_bits_alone_and_together_on_any_threads(computed):
+    config, stored, caches, steps, expected_RV = computed
+    whole_RV = make_decoder(config, stored, caches, path="plain")(steps)
+    # A value between two codes may be rounded up by one and down by the other.
+    np.testing.assert_allclose(whole_RV, expected_RV, atol=0.03 * np.abs(expected_RV).max())
+    assert np.median(np.abs(whole_RV - expected_RV)) < 2e-3 * np.abs(expected_RV).max()
+    for path in filter(find_extension().module.path_name, PATHS):
+        for threads in (1, 2, 3):
+            decode = make_decoder(config, stored, caches, path=path, threads=threads)
+            np.testing.assert_array_equal(decode(steps), whole_RV, err_msg=f"{path}, {threads} threads")
+        for rows in range(1, 16):
+            np.testing.assert_array_equal(
+                decode(steps[-rows:]), whole_RV[-rows:], err_msg=f"{path}, {rows} rows"
+            )
+
+
+@needs_extension
+def test_a_bf16_cache_is_read_and_written_as_its_bits(computed):
+    config, stored, caches, steps, expected_RV = computed
+    narrow = [[to_bf16_bits(one) for one in pair] for pair in caches]
+    logits_RV = make_decoder(config, stored, narrow, path="plain")(steps)
+    np.testing.assert_allclose(logits_RV, expected_RV, atol=0.06 * np.abs(expected_RV).max())
+    for path in filter(find_extension().module.path_name, PATHS):
+        same_RV = make_decoder(config, stored, narrow, path=path)(steps)
+        np.testing.assert_array_equal(same_RV, logits_RV, err_msg=path)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return make_checkpoint(tmp_path_factory.mktemp("tiny") / "tiny", SHAPES[0])
+
+
+def open_engine(folder, precision="int8", threads=1, **given):
+    options = EngineOptions(cache_bytes=4 << 20, chunk_tokens=64, uses_kernels=True, **given)
+    return load_engine("smolvlm", folder, parse_scheme(precision), threads=threads, options=options)
+
+
+def open_model(folder, precision="int8"):
+    return VisionLanguageModel(
+        open_engine(folder, precision), name="tiny", precision=precision, limits=Limits()
+    )
+
+
+@needs_extension
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_answers_do_not_depend_on_company_preemption_or_threads(folder, precision):
+    asked = {"max_tokens": 80, "detail": "low", "ignore_stop": True}
+    with open_model(folder, precision) as model:
+        alone = [model.describe(one, **asked).token_ids for one in PICTURES]
+        together = [one.token_ids for one in model.describe_many(PICTURES, batch_size=4, **asked)]
+        own_answers_are_likeliest(model, PICTURES, max_tokens=8, ignore_stop=True)
+    engine = open_engine(folder, precision, threads=2, max_blocks=6)  # room for one, shared by four
+    with VisionLanguageModel(engine, name="tiny", precision=precision, limits=Limits()) as model:
+        scarce = [one.token_ids for one in model.describe_many(PICTURES, batch_size=4, **asked)]
+        assert engine.worker.inspect().num_preemptions > 0
+    for one, other, third in zip(alone, together, scarce, strict=True):
+        tokens_are_equal(other, one, f"{precision}: together")
+        tokens_are_equal(third, one, f"{precision}: preempted, on two threads")
+
+
+def test_without_the_extension_openvino_decodes_and_the_log_says_why(folder, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "smallsight_kernels", None)
+    find_extension.cache_clear()
+    try:
+        with open_model(folder) as model:
+            assert model.describe(PICTURES[0], max_tokens=4, ignore_stop=True).usage.completion_tokens == 4
+    finally:
+        find_extension.cache_clear()
+    assert "smallsight-kernels is not installed" in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("precision", "reason"), [("bf16", "not integers"), ("int8; arithmetic=f32", "in f32")]
+)
+def test_a_scheme_that_the_extension_does_not_compute_is_left_to_openvino(folder, precision, reason, capsys):
+    if find_extension().module is None:
+        reason = "not installed"
+    with open_model(folder, precision) as model:
+        assert model.describe(PICTURES[0], max_tokens=4, ignore_stop=True).token_ids
+    assert reason in "".join(capsys.readouterr())
+
+
+def test_the_setting_chooses_the_extension(tmp_path, capsys):
+    settings = Settings(home=tmp_path, kernels=True, threads=1)
+    with smallsight.load("Smallsight-tiny", precision="int8", settings=settings) as model:
+        assert model.ask([], "Hello", max_tokens=3, ignore_stop=True).usage.completion_tokens == 3
+    expected = find_extension().reason or "kernels_used"
+    assert expected in "".join(capsys.readouterr())
