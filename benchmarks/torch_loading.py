@@ -61,7 +61,9 @@ def _import_everything(*, is_quantised: bool) -> None:
     import smallsight.engine.torch.moondream2  # noqa: F401, PLC0415 - torch is an extra
 
     if is_quantised:
-        import bitsandbytes  # noqa: F401, PLC0415
+        from smallsight.engine.torch.recipes import prepare_bitsandbytes  # noqa: PLC0415
+
+        prepare_bitsandbytes()
 
 
 def main() -> None:

@@ -105,6 +105,14 @@ def give_memory_back() -> bool:
         gc.freeze()
     for release in list(_RELEASES.values()):
         release()
+    return trim_heap()
+
+
+def trim_heap() -> bool:
+    """Return what the C library keeps of freed memory to the system; returns False where that is not supported.
+
+    It collects no garbage, so that loading can call it between the tensors of a model.
+    """
     if not sys.platform.startswith("linux"):
         return False
     try:

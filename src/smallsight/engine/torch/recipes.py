@@ -106,7 +106,7 @@ def load_pretrained(
     """
     options: dict[str, Any] = {"dtype": recipe.dtype}
     if recipe.is_quantised:
-        _prepare_bitsandbytes()
+        prepare_bitsandbytes()
         options |= {"quantization_config": recipe.settings(skipped), "device_map": {"": device.name}}
     elif not device.is_cpu:
         require_accelerate()
@@ -139,7 +139,7 @@ def quantise_linears(
     """
     if not recipe.is_quantised:
         return
-    _prepare_bitsandbytes()
+    prepare_bitsandbytes()
     for name, layer in list(model.named_modules()):
         is_skipped = any(
             name == one or name.endswith(f".{one}") or f".{one}." in f".{name}." for one in skipped
@@ -198,7 +198,7 @@ def _take_slow_path_where_needed(model: nn.Module) -> None:
             setattr(layer, _HAS_FAST_PATH, False)
 
 
-def _prepare_bitsandbytes() -> None:
+def prepare_bitsandbytes() -> None:
     """Import bitsandbytes without the package ``kernels``, and silence a warning of every layer.
 
     With that package it would fetch compiled code from a hub and run it (bitsandbytes 0.50.2).
