@@ -109,7 +109,7 @@ def give_memory_back() -> bool:
 
 
 def trim_heap() -> bool:
-    """Return what the C library keeps of freed memory to the system; returns False where that is not supported.
+    """Return freed memory that the C library keeps to the system; returns False where it cannot.
 
     It collects no garbage, so that loading can call it between the tensors of a model.
     """

@@ -18,6 +18,7 @@ from smallsight.engine.network_key import network_key
 from smallsight.engine.torch.device import Device, choose_device, release_caches
 from smallsight.engine.torch.florence2_decoder import BeamDecoder
 from smallsight.engine.torch.florence2_network import StateLoader
+from smallsight.engine.torch.measured_recipes import report_choice
 from smallsight.engine.torch.memory_guard import reporting_memory
 from smallsight.engine.torch.recipes import load_pretrained, recipe_of
 from smallsight.engine.torch.stored_parts import count_modules
@@ -26,9 +27,6 @@ from smallsight.families.florence2.generation_defaults import read_generation_de
 from smallsight.families.florence2.processor import Florence2Processor
 from smallsight.families.messages import Tile
 from smallsight.machine.memory import call_when_giving_back
-from smallsight.policy.log import get_logger
-
-log = get_logger(__name__)
 
 # The tower and its connector keep 16 bits, as in every engine; all logits come from the head. transformers
 # compares these with the beginnings of names.
@@ -41,7 +39,7 @@ def load_torch_florence2(family: Family, request: LoadRequest) -> Florence2Engin
     """Load a model folder in Hugging Face layout, with either set of tensor names; raises SmallsightError."""
     device = choose_device(request.device)
     recipe = recipe_of(request.scheme, device)
-    log.info("torch_device", device=device.name, reason=device.reason, linears=recipe.linears.value)
+    report_choice(family.name, request.scheme, device, recipe)
     if device.is_cpu and request.threads:
         torch.set_num_threads(request.threads)
     processor = Florence2Processor(request.model_dir)

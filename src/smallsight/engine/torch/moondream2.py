@@ -14,6 +14,7 @@ from smallsight.engine.moondream2_engine import Moondream2Engine, moondream2_fea
 from smallsight.engine.network_key import network_key
 from smallsight.engine.region_head import RegionHead
 from smallsight.engine.torch.device import Device, choose_device, release_caches
+from smallsight.engine.torch.measured_recipes import report_choice
 from smallsight.engine.torch.memory_guard import reporting_memory
 from smallsight.engine.torch.moondream2_calls import TorchCropNetworks, torch_number_decoder
 from smallsight.engine.torch.moondream2_layers import CheckpointLayers
@@ -31,11 +32,8 @@ from smallsight.families.moondream2.stored import adapted
 from smallsight.families.moondream2.weights import Moondream2Weights
 from smallsight.families.stored_parts import PartWeights, count_parts
 from smallsight.machine.memory import call_when_giving_back
-from smallsight.policy.log import get_logger
 from smallsight.quant.forms import Storage
 from smallsight.quant.scheme import Module, Scheme
-
-log = get_logger(__name__)
 
 _ENCODERS = tuple(
     f"region.{kind}_{part}" for kind in KINDS for part in ("frequencies", "encoder.weight", "encoder.bias")
@@ -46,7 +44,7 @@ def load_torch_moondream2(family: Family, request: LoadRequest) -> Moondream2Eng
     """Load a model folder in Hugging Face layout; raises SmallsightError."""
     device = choose_device(request.device)
     recipe = recipe_of(request.scheme, device)
-    log.info("torch_device", device=device.name, reason=device.reason, linears=recipe.linears.value)
+    report_choice(family.name, request.scheme, device, recipe)
     if device.is_cpu and request.threads:
         torch.set_num_threads(request.threads)
     options = options_for(device, request.options)

@@ -1,7 +1,7 @@
 """Makes layers of a moondream2 checkpoint's tensors one after the other, in their final form and place.
 
-A layer is quantised before the next one is read, and what was freed meanwhile is returned to the system, so that the
-peak stays close to the final size.
+A layer is quantised before the next one is read, and what was freed meanwhile is returned to the system, so
+that the peak stays close to the final size.
 """
 
 from __future__ import annotations
@@ -58,9 +58,7 @@ class CheckpointLayers:
         )
         layer.out_features, layer.in_features = layer.weight.shape
         num_values = layer.weight.numel()
-        made = (
-            quantised(layer, recipe, self._device) if recipe.is_quantised else layer.to(self._device.name)
-        )
+        made = quantised(layer, recipe, self._device) if recipe.is_quantised else layer.to(self._device.name)
         del layer  # its weight, before the heap is trimmed
         self._trim(num_values)
         return made
@@ -84,7 +82,7 @@ class CheckpointLayers:
     def _trim(self, num_values: int) -> None:
         """Return freed memory after enough values have been read.
 
-        Small weights would otherwise lie among the freed temporaries of larger ones, which then stay resident.
+        Otherwise weights lie among the freed temporaries of others, which then stay resident.
         """
         self._values_since_trim += num_values
         if self._values_since_trim >= _READ_BETWEEN_TRIMS:

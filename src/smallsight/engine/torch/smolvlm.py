@@ -17,6 +17,7 @@ from smallsight.engine.engine import EngineOptions, LoadRequest
 from smallsight.engine.inline_engine import BLOCK_TOKENS, InlineEngine, inline_worker
 from smallsight.engine.network_key import network_key
 from smallsight.engine.torch.device import Device, choose_device, release_caches
+from smallsight.engine.torch.measured_recipes import report_choice
 from smallsight.engine.torch.memory_guard import reporting_memory
 from smallsight.engine.torch.paged_attention import PAGED_ATTENTION, PagedCache, PagedStep
 from smallsight.engine.torch.paged_runner import TorchRunner
@@ -27,10 +28,7 @@ from smallsight.families.messages import Tile
 from smallsight.families.smolvlm.config import SmolVLMTextConfig
 from smallsight.families.smolvlm.model import SmolVLMModel
 from smallsight.machine.memory import call_when_giving_back
-from smallsight.policy.log import get_logger
 from smallsight.settings import MIB
-
-log = get_logger(__name__)
 
 SKIPPED = ("lm_head",)  # all logits come from the head, so it stays in 16 bits
 _GPU_OPTIONS = EngineOptions(
@@ -48,7 +46,7 @@ def load_torch_smolvlm(family: Family, request: LoadRequest) -> InlineEngine:
     """Load a model folder in Hugging Face layout; raises SmallsightError."""
     device = choose_device(request.device)
     recipe = recipe_of(request.scheme, device)
-    log.info("torch_device", device=device.name, reason=device.reason, linears=recipe.linears.value)
+    report_choice(family.name, request.scheme, device, recipe)
     if device.is_cpu and request.threads:
         torch.set_num_threads(request.threads)
     options = options_for(device, request.options)
