@@ -140,4 +140,4 @@ def test_pieces_of_any_length_attend_to_their_own_blocks():
         expected = scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=0.3)
         torch.testing.assert_close(got, expected.transpose(0, 1)[known[name] :])
     cache.copy_block(3, 15)
-    assert torch.equal(cache.keys[1, 15], cache.keys[1, 3])
+    assert torch.equal(cache.keys[1][15], cache.keys[1][3])

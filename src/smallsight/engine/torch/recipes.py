@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -98,19 +98,21 @@ def load_pretrained(
     device: Device,
     *,
     skipped: Sequence[str] = (),
+    device_of: Mapping[str, str] | None = None,
 ) -> nn.Module:
     """Load a folder with one of transformers' classes, for inference, in its final place.
 
-    ``skipped`` are names of modules that stay plain in a quantised recipe. Raises BrokenCheckpointError for
+    ``skipped`` are names of modules that stay plain in a quantised recipe. ``device_of`` has the devices of
+    modules, if several share the network. Raises BrokenCheckpointError for
     missing weights and OutOfResourcesError. Must not be moved afterwards.
     """
     options: dict[str, Any] = {"dtype": recipe.dtype}
     if recipe.is_quantised:
         prepare_bitsandbytes()
-        options |= {"quantization_config": recipe.settings(skipped), "device_map": {"": device.name}}
-    elif not device.is_cpu:
+        options["quantization_config"] = recipe.settings(skipped)
+    if recipe.is_quantised or device_of is not None or not device.is_cpu:
         require_accelerate()
-        options["device_map"] = {"": device.name}
+        options["device_map"] = {"": device.name} if device_of is None else dict(device_of)
     transformers_logging.disable_progress_bar()
     with reporting_memory(device, f"loading {model_dir.name}"):
         model, report = model_class.from_pretrained(

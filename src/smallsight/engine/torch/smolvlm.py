@@ -21,8 +21,10 @@ from smallsight.engine.torch.measured_recipes import report_choice
 from smallsight.engine.torch.memory_guard import reporting_memory
 from smallsight.engine.torch.paged_attention import PAGED_ATTENTION, PagedCache, PagedStep
 from smallsight.engine.torch.paged_runner import TorchRunner
+from smallsight.engine.torch.placement import Placement, module_sizes, place
 from smallsight.engine.torch.recipes import Recipe, load_pretrained, recipe_of
 from smallsight.engine.torch.stored_parts import count_modules
+from smallsight.errors import ModelNotRunnableError
 from smallsight.families.family import Family
 from smallsight.families.messages import Tile
 from smallsight.families.smolvlm.config import SmolVLMTextConfig
@@ -30,6 +32,17 @@ from smallsight.families.smolvlm.model import SmolVLMModel
 from smallsight.machine.memory import call_when_giving_back
 from smallsight.settings import MIB
 
+TEXT = "model.text_model"
+LAYERS = f"{TEXT}.layers"
+MODULES = (  # in the order in which they are used; the head may share its matrix with the embeddings
+    "model.vision_model",
+    "model.connector",
+    f"{LAYERS}.*",
+    f"{TEXT}.norm",
+    f"{TEXT}.rotary_emb",
+    f"{TEXT}.embed_tokens",
+    "lm_head",
+)
 SKIPPED = ("lm_head",)  # all logits come from the head, so it stays in 16 bits
 _GPU_OPTIONS = EngineOptions(
     max_sequences=64,
@@ -51,22 +64,38 @@ def load_torch_smolvlm(family: Family, request: LoadRequest) -> InlineEngine:
         torch.set_num_threads(request.threads)
     options = options_for(device, request.options)
     opened = SmolVLMModel(request.model_dir, request.scheme, options.tiled_bytes)  # checks the weights' names
+    placement = _place(request, recipe, device, options)
     network: Any = load_pretrained(
-        AutoModelForImageTextToText, request.model_dir, recipe, device, skipped=SKIPPED
+        AutoModelForImageTextToText,
+        request.model_dir,
+        recipe,
+        device,
+        skipped=SKIPPED,
+        device_of=None if placement is None else placement.device_of,
     )
-    if request.on_progress is not None:
-        request.on_progress(1.0)
+    request.report_loading(1.0)
     call_when_giving_back(device.name, lambda: release_caches(device))
     decoder = network.model.text_model
     decoder.config._attn_implementation = PAGED_ATTENTION  # noqa: SLF001 - transformers has no other way
     runner = TorchRunner(
         _decoder_of(decoder),
         network.lm_head,
-        kv_cache(opened.config.text, options, recipe, device, opened.context_tokens),
+        kv_cache(opened.config.text, options, recipe, device, opened.context_tokens, placement),
         device=device,
         dtype=recipe.dtype,
         vocabulary=opened.config.text.vocabulary,
     )
+    if request.compile:
+        if placement is not None:
+            raise ModelNotRunnableError(
+                "A model on several devices cannot be compiled.", hint="name one device."
+            )
+        runner.compile(
+            hidden=opened.config.text.hidden,
+            most_rows=options.max_sequences,
+            context_tokens=opened.context_tokens,
+            on_progress=request.report_compiling,
+        )
     features = FeatureCache(options.feature_cache_bytes)
     vision = TorchTileEncoder(network.model, opened.processor.normalise, features, device, recipe.dtype)
     parts = count_modules(network, _part_of)
@@ -82,7 +111,16 @@ def load_torch_smolvlm(family: Family, request: LoadRequest) -> InlineEngine:
         is_batch_independent=False,  # products over more rows use other kernels
         held=network,
         parts=parts,
+        devices=() if placement is None else placement.devices,
     )
+
+
+def _place(request: LoadRequest, recipe: Recipe, device: Device, options: EngineOptions) -> Placement | None:
+    """Return where the network's modules go, or None if one device holds all."""
+    if not device.others:
+        return None
+    sizes = module_sizes(AutoModelForImageTextToText, request.model_dir, recipe, MODULES, SKIPPED)
+    return place(sizes, device, options.cache_bytes)
 
 
 def options_for(device: Device, options: EngineOptions) -> EngineOptions:
@@ -94,9 +132,17 @@ def options_for(device: Device, options: EngineOptions) -> EngineOptions:
 
 
 def kv_cache(
-    text: SmolVLMTextConfig, options: EngineOptions, recipe: Recipe, device: Device, context_tokens: int
+    text: SmolVLMTextConfig,
+    options: EngineOptions,
+    recipe: Recipe,
+    device: Device,
+    context_tokens: int,
+    placement: Placement | None = None,
 ) -> PagedCache:
-    """Allocate a KV cache of the size in the options, but enough for one whole context."""
+    """Allocate a KV cache of the size in the options, but enough for one whole context.
+
+    Each layer's part is where the placement has that layer.
+    """
     token_bytes = 2 * text.layers * text.kv_heads * text.head_dim * recipe.dtype.itemsize
     num_blocks = max(options.cache_bytes // (token_bytes * BLOCK_TOKENS), -(-context_tokens // BLOCK_TOKENS))
     needed_bytes = (num_blocks + 1) * BLOCK_TOKENS * token_bytes
@@ -108,7 +154,7 @@ def kv_cache(
             kv_heads=text.kv_heads,
             head_dim=text.head_dim,
             dtype=recipe.dtype,
-            device=device.name,
+            device=device.name if placement is None else placement.of_layers(LAYERS, text.layers),
         )
 
 
