@@ -56,6 +56,8 @@ class CompiledDecoding:
             hidden_ND = decoder(embeddings_ND[None], step)
             return hidden_ND, head(hidden_ND)
 
+        # torch keeps what it compiled with the code that it read: each model has a copy, to be freed with it.
+        compute.__code__ = compute.__code__.replace()
         self._compute = torch.compile(compute, dynamic=True)
 
     def fits(self, steps: Sequence[StepInput]) -> bool:
