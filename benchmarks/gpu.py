@@ -8,8 +8,8 @@ Run: python benchmarks/gpu.py FOLDER [--minutes 9] [--rows FILE] [--json FILE] [
 
 FOLDER gets the checkpoints (8 GB), and the rows where --rows names no other file; what is there already is
 neither made nor measured again. A row is written when it is measured, and the JSON after every model, so that
-a run that is cut off loses one row at most. Each model has a separate process and its share of the time that is
-left, and is ended when that is over. Nothing uses the network. With --dry-run everything runs with tiny
+a run that is cut off loses one row at most. Each model has a separate process and its share of the time that
+is left, and is ended when that is over. Nothing uses the network. With --dry-run everything runs with tiny
 networks on the CPU, which measures nothing.
 """
 
