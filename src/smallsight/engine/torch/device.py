@@ -13,6 +13,7 @@ from smallsight.machine.processor import multiplies_bf16
 AUTO = "auto"
 CUDA, MPS, CPU = "cuda", "mps", "cpu"
 SHARING = "+"  # between the names of devices
+DISK = "disk"  # accelerate's name; what is there is computed on the first device
 
 
 @dataclass(frozen=True)
@@ -54,16 +55,11 @@ def choose_device(wanted: str | None = None) -> Device:
     """Return the wanted device, or for None and "auto" the first of CUDA, MPS and CPU that this machine has.
 
     "cuda" is the GPU with the most free memory, "cuda:1" the second one; AMD's GPUs are "cuda" too.
-    "cuda:0+cuda:1" shares a model. Raises ArgumentError for a device that this machine or this build of torch
-    does not have.
+    "cuda:0+cuda:1" shares a model; with "+disk" a part of the weights stays in the checkpoint's files. Raises
+    ArgumentError for a device that this machine or this build of torch does not have.
     """
     if wanted is not None and SHARING in wanted:
-        first, *others = (choose_device(one) for one in wanted.split(SHARING))
-        if len({one.kind for one in (first, *others)}) > 1 or AUTO in wanted.split(SHARING):
-            raise ArgumentError(
-                f"{wanted!r} cannot share a model.", hint="name GPUs of one kind, such as cuda:0+cuda:1."
-            )
-        return replace(first, others=tuple(one.name for one in others), is_shared=True)
+        return _shared(wanted)
     if wanted in (None, AUTO):
         kind = CUDA if torch.cuda.is_available() else MPS if torch.backends.mps.is_available() else CPU
         return _described(kind, "chosen automatically")
@@ -88,6 +84,17 @@ def _free_bytes(name: str) -> int:
     if kind == MPS:
         return int(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
     return free_memory_bytes()
+
+
+def _shared(wanted: str) -> Device:
+    name, *others = wanted.split(SHARING)
+    device = choose_device(name)
+    found = [one if one == DISK else choose_device(one).name for one in others]
+    if any(one.partition(":")[0] not in (device.kind, DISK) for one in found) or AUTO in (name, *others):
+        raise ArgumentError(
+            f"{wanted!r} cannot share a model.", hint="name GPUs of one kind, such as cuda:0+cuda:1."
+        )
+    return replace(device, others=tuple(found), is_shared=True)
 
 
 def require_one_device(device: Device, title: str) -> None:

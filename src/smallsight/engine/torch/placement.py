@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from transformers import AutoConfig
 
-from smallsight.engine.torch.device import Device
+from smallsight.engine.torch.device import DISK, Device
 from smallsight.engine.torch.recipes import Linears, Recipe
 from smallsight.policy.log import get_logger
 
@@ -37,8 +37,9 @@ class Placement:
         return tuple(dict.fromkeys(self.device_of.values()))
 
     def of_layers(self, prefix: str, count: int) -> tuple[str, ...]:
-        """Return the device of each layer ``prefix.number``."""
-        return tuple(self.device_of[f"{prefix}.{number}"] for number in range(count))
+        """Return the device that computes each layer ``prefix.number``."""
+        found = (self.device_of[f"{prefix}.{number}"] for number in range(count))
+        return tuple(self.devices[0] if one == DISK else one for one in found)
 
 
 def place(sizes: Mapping[str, int], device: Device, more_bytes: int) -> Placement | None:
