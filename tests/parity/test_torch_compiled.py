@@ -21,6 +21,9 @@ from tiny_florence2 import SHAPES as FLORENCE2
 from tiny_florence2 import write_tiny_florence2
 from tiny_smolvlm import VIDEO_SHAPES, make_checkpoint
 
+# Importing torch's compiler warns of parts of torch.
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+
 PICTURES = [
     Image.fromarray(np.random.default_rng(seed).integers(0, 256, (80, 60 + 37 * seed, 3), np.uint8))
     for seed in range(3)

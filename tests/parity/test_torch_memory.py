@@ -30,9 +30,9 @@ def picture(seed):
 def address_space():
     return int(re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
 
-def ask(seeds):
+def ask(seeds, times=1):
     shown = [picture(seed) for seed in seeds]
-    return model.ask(shown, "What?" * 400, max_tokens=8, detail="high", ignore_stop=True).token_ids
+    return model.ask(shown, "What?" * times, max_tokens=8, detail="high", ignore_stop=True).token_ids
 
 options = EngineOptions(chunk_tokens=4096, max_step_tokens=4096, cache_bytes=4 << 20, feature_cache_bytes=0)
 engine = load_engine("smolvlm", Path(sys.argv[1]), TORCH_SCHEMES["fp32"], engine="torch", device="cpu",
@@ -41,15 +41,16 @@ model = VisionLanguageModel(engine, name="tiny", precision="fp32", limits=Limits
 alone = ask([0])
 found = []
 _, hard = resource.getrlimit(resource.RLIMIT_AS)
-for more in (4, 8, 16, 24, 32):
+for more in (0, 4, 8, 16, 32):
     resource.setrlimit(resource.RLIMIT_AS, (address_space() + more * 2**20, hard))
     try:
-        ask(range(1, 7))
+        ask(range(1, 7), 400)
         said = "answered"
     except SmallsightError as error:
         said = f"{type(error).__name__}: {error.message}"
     resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
     found.append(said)
+    print(more, said, file=sys.stderr)
     if ask([0]) != alone:
         found.append("another answer afterwards")
 print("FOUND " + json.dumps(found))

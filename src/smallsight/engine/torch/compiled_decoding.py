@@ -58,7 +58,7 @@ class CompiledDecoding:
 
         # torch keeps what it compiled with the code that it read: each model has a copy, to be freed with it.
         compute.__code__ = compute.__code__.replace()
-        self._compute = torch.compile(compute, dynamic=True)
+        self._compute = torch.compile(compute)
 
     def fits(self, steps: Sequence[StepInput]) -> bool:
         """Return whether these pieces are single tokens, and few and short enough."""
@@ -112,6 +112,8 @@ class CompiledDecoding:
             np.zeros(num_rows, np.int64),
             np.full((num_rows, length), self._cache.num_blocks, np.int64),
         )
+        for tensor, axes in zip(inputs, ((0,), (0,), (0, 1)), strict=True):
+            torch._dynamo.mark_dynamic(tensor, axes)  # noqa: SLF001 - one compilation for all shapes
         self._compute(*inputs)
         if self._device.kind != CUDA:
             return
