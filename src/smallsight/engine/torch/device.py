@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from smallsight.errors import ArgumentError
-from smallsight.machine.memory import free_memory_bytes
+from smallsight.machine.memory import allocatable_bytes
 from smallsight.machine.processor import multiplies_bf16
 
 AUTO = "auto"
@@ -83,7 +83,7 @@ def _free_bytes(name: str) -> int:
         return int(free)
     if kind == MPS:
         return int(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
-    return free_memory_bytes()
+    return allocatable_bytes()
 
 
 def _shared(wanted: str) -> Device:
