@@ -121,7 +121,7 @@ def read_rows(rows: Path, names: Sequence[str]) -> list[Row]:
         if "tokens_per_s" in row and "matrix_limit_tokens_per_s" in row:
             limit = min(row["bandwidth_limit_tokens_per_s"], row["matrix_limit_tokens_per_s"])
             row["of_limit"] = row["tokens_per_s"] / limit
-        if key[2].startswith("smallsight") and "pictures_per_min" in row and key[:2] in plain:
+        if str(key[2]).startswith("smallsight") and "pictures_per_min" in row and key[:2] in plain:
             row["times_plain"] = row["pictures_per_min"] / plain[key[:2]]
     return list(latest.values())
 

@@ -178,7 +178,8 @@ def main() -> None:
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
-        answer_when_asked(*given.child, given.folder, given.tokens, given.threads)
+        name, way = given.child
+        answer_when_asked(name, way, given.folder, given.tokens, given.threads)
         return
     given.folder.mkdir(parents=True, exist_ok=True)
     columns = ("answer_s", "least_s", "most_s", "tokens_per_s", "weights_mib", "private_mib")

@@ -20,7 +20,7 @@ def failure_of(error: Exception) -> SmallsightError:
     """Return what callers are told about an unexpected error of a runtime."""
     if isinstance(error, MemoryError):
         return OutOfResourcesError(
-            f"Memory ran out while computing an answer: {error or 'Python could not allocate an object'}.",
+            f"Memory ran out while computing an answer: {str(error) or 'an object could not be allocated'}.",
             hint="ask about fewer pictures at once, close other programs, or load a smaller model.",
         )
     return SmallsightError(f"The engine failed: {error}", hint="ask again.")

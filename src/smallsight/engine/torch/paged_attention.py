@@ -102,8 +102,10 @@ class PagedStep:
             _Group(one.rows_NT.to(device), one.blocks_NB.to(device), one.mask_NTL.to(device))
             for one in self.groups
         )
-        tensors = (one.to(device) for one in (self.positions_T, self.blocks_T, self.offsets_T))
-        return PagedStep(self.cache, *tensors, tuple(groups))
+        positions_T, blocks_T, offsets_T = (
+            one.to(device) for one in (self.positions_T, self.blocks_T, self.offsets_T)
+        )
+        return PagedStep(self.cache, positions_T, blocks_T, offsets_T, tuple(groups))
 
     @classmethod
     def plan(cls, steps: Sequence[StepInput], cache: PagedCache) -> PagedStep:
