@@ -4,6 +4,9 @@ really are quantised.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -268,3 +271,28 @@ def test_nothing_of_what_was_read_stays_in_memory_beside_quantised_layers():
     grown, kept = process_memory().private_bytes - before, 24 * 2048 * 2048
     assert {one.weight.dtype for one in held} == {torch.int8}
     assert grown < 1.15 * kept + (8 << 20)
+
+
+QUANTISING = """
+import torch
+from torch import nn
+from smallsight.engine.torch.device import choose_device
+from smallsight.engine.torch.recipes import Linears, Recipe, quantised
+recipe = Recipe(Linears.INT8, torch.bfloat16)
+print(quantised(nn.Linear(64, 64), recipe, choose_device("cpu")).weight.dtype)
+"""
+
+
+@needs_bitsandbytes
+def test_a_package_that_fetches_compiled_code_is_not_imported(tmp_path):
+    """bitsandbytes imports ``kernels`` where it is installed, and then code from a hub."""
+    (tmp_path / "kernels.py").write_text("raise SystemExit('kernels was imported')\n")
+    paths = os.pathsep.join([str(tmp_path), *sys.path])
+    child = subprocess.run(
+        [sys.executable, "-c", QUANTISING],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert child.stdout.strip().endswith("torch.int8"), child.stderr[-1000:]

@@ -156,6 +156,7 @@ def _saying_why_quantising_failed() -> Iterator[None]:
 
 def quantised(layer: nn.Linear, recipe: Recipe, device: Device) -> nn.Module:
     """Return a quantised copy of a linear layer, on the device; moving it there is what quantises."""
+    prepare_bitsandbytes()
     import bitsandbytes as bnb  # noqa: PLC0415 - its import takes seconds, and plain recipes do not need it
 
     has_bias = layer.bias is not None
