@@ -26,7 +26,7 @@ _BYTES_PER_VALUE = {Linears.INT8: 1.0, Linears.NF4: 0.52}  # scales included
 
 
 @dataclass(frozen=True)
-class Placement:
+class DeviceMap:
     """Names of devices by names of modules, in the order of the computation."""
 
     device_of: Mapping[str, str]
@@ -42,7 +42,7 @@ class Placement:
         return tuple(self.devices[0] if one == DISK else one for one in found)
 
 
-def place(sizes: Mapping[str, int], device: Device, more_bytes: int) -> Placement | None:
+def place(sizes: Mapping[str, int], device: Device, more_bytes: int) -> DeviceMap | None:
     """Return where modules go, in their order, or None if all go to the device itself.
 
     ``more_bytes`` is needed beside the modules, such as for the KV cache. Devices get shares in proportion to
@@ -54,7 +54,7 @@ def place(sizes: Mapping[str, int], device: Device, more_bytes: int) -> Placemen
     needed_bytes = sum(sizes.values()) + more_bytes
     if not device.is_shared and needed_bytes <= _USABLE * free[device.name]:
         return None
-    placement = Placement(split(sizes, free))
+    placement = DeviceMap(split(sizes, free))
     needed, has = (f"{one / 2**20:,.0f} MiB" for one in (needed_bytes, free[device.name]))
     reason = "as requested" if device.is_shared else f"{needed} do not fit in the {has} of {device.name}"
     log.info("torch_placed", devices=" and ".join(placement.devices), reason=reason)

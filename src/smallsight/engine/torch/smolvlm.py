@@ -21,7 +21,7 @@ from smallsight.engine.torch.measured_recipes import report_choice
 from smallsight.engine.torch.memory_guard import reporting_memory
 from smallsight.engine.torch.paged_attention import PAGED_ATTENTION, PagedCache, PagedStep
 from smallsight.engine.torch.paged_runner import TorchRunner
-from smallsight.engine.torch.placement import Placement, module_sizes, place
+from smallsight.engine.torch.placement import DeviceMap, module_sizes, place
 from smallsight.engine.torch.recipes import Recipe, load_pretrained, recipe_of
 from smallsight.engine.torch.stored_parts import count_modules
 from smallsight.errors import ModelNotRunnableError
@@ -75,27 +75,8 @@ def load_torch_smolvlm(family: Family, request: LoadRequest) -> InlineEngine:
     )
     request.report_loading(1.0)
     call_when_giving_back(device.name, lambda: release_caches(device))
-    decoder = network.model.text_model
-    decoder.config._attn_implementation = PAGED_ATTENTION  # noqa: SLF001 - transformers has no other way
-    runner = TorchRunner(
-        _decoder_of(decoder),
-        network.lm_head,
-        kv_cache(opened.config.text, options, recipe, device, opened.context_tokens, placement),
-        device=device,
-        dtype=recipe.dtype,
-        vocabulary=opened.config.text.vocabulary,
-    )
-    if request.compile:
-        if placement is not None:
-            raise ModelNotRunnableError(
-                "A model on several devices cannot be compiled.", hint="name one device."
-            )
-        runner.compile(
-            hidden=opened.config.text.hidden,
-            most_rows=options.max_sequences,
-            context_tokens=opened.context_tokens,
-            on_progress=request.report_compiling,
-        )
+    cache = kv_cache(opened.config.text, options, recipe, device, opened.context_tokens, placement)
+    runner = _runner(network, opened, cache, request, options, recipe, device)
     features = FeatureCache(options.feature_cache_bytes)
     vision = TorchTileEncoder(network.model, opened.processor.normalise, features, device, recipe.dtype)
     parts = count_modules(network, _part_of)
@@ -115,12 +96,45 @@ def load_torch_smolvlm(family: Family, request: LoadRequest) -> InlineEngine:
     )
 
 
-def _place(request: LoadRequest, recipe: Recipe, device: Device, options: EngineOptions) -> Placement | None:
+def _runner(
+    network: Any,  # noqa: ANN401 - transformers' modules have no useful types
+    opened: SmolVLMModel,
+    cache: PagedCache,
+    request: LoadRequest,
+    options: EngineOptions,
+    recipe: Recipe,
+    device: Device,
+) -> TorchRunner:
+    """Return a runner of the decoder, compiled if the request says so."""
+    decoder, text = network.model.text_model, opened.config.text
+    decoder.config._attn_implementation = PAGED_ATTENTION  # noqa: SLF001 - transformers has no other way
+    runner = TorchRunner(
+        _decoder_of(decoder),
+        network.lm_head,
+        cache,
+        device=device,
+        dtype=recipe.dtype,
+        vocabulary=text.vocabulary,
+    )
+    if request.compile:
+        runner.compile(
+            hidden=text.hidden,
+            most_rows=options.max_sequences,
+            context_tokens=opened.context_tokens,
+            on_progress=request.report_compiling,
+        )
+    return runner
+
+
+def _place(request: LoadRequest, recipe: Recipe, device: Device, options: EngineOptions) -> DeviceMap | None:
     """Return where the network's modules go, or None if one device holds all."""
     if not device.others:
         return None
     sizes = module_sizes(AutoModelForImageTextToText, request.model_dir, recipe, MODULES, SKIPPED)
-    return place(sizes, device, options.cache_bytes)
+    placement = place(sizes, device, options.cache_bytes)
+    if placement is not None and request.compile:
+        raise ModelNotRunnableError("A model on several devices cannot be compiled.", hint="name one device.")
+    return placement
 
 
 def options_for(device: Device, options: EngineOptions) -> EngineOptions:
@@ -137,7 +151,7 @@ def kv_cache(
     recipe: Recipe,
     device: Device,
     context_tokens: int,
-    placement: Placement | None = None,
+    placement: DeviceMap | None = None,
 ) -> PagedCache:
     """Allocate a KV cache of the size in the options, but enough for one whole context.
 
