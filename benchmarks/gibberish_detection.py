@@ -3,7 +3,7 @@
 Run it as ``python benchmarks/gibberish_detection.py [--json FILE] [--write FILE]``. The sound model answers
 four questions about every example picture, and none of its answers should be flagged. Each broken copy
 describes every second picture; descriptions under four words and 30 characters are left out, because nobody
-could say what they are. ``--write`` keeps the answers for ``tests/unit/validation/real_answers.json``.
+could say what they are. ``--write`` keeps the answers for ``tests/unit/policy/real_answers.json``.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import TypedDict
 from broken_weights import DAMAGES, write_broken
 
 import smallsight
+from smallsight.policy.gibberish import gibberish_reasons
 from smallsight.settings import Settings
-from smallsight.validation.gibberish import gibberish_reasons
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "src" / "smallsight" / "shipped" / "Smallsight-tiny"

@@ -1,20 +1,23 @@
 """The torch engine on one NVIDIA GPU, against plain transformers and two limits, in less than ten minutes.
 
 SmolVLM-256M and 500M, Florence-2-base and large and moondream2 in their true shapes with random weights, in
-bf16, int8 and nf4: seconds for one picture, throughput for 1, 8 and 64 at once, peak memory; beside them
-transformers' ``generate`` for one picture, and what bandwidth and matrix rate allow.
+bf16, int8 and nf4, and compiled in bf16: seconds for one picture, throughput for 1, 8 and 64 at once, peak
+memory; beside them transformers' ``generate`` for one picture, and what bandwidth and matrix rate allow.
 
-Run: python benchmarks/gpu.py FOLDER [--minutes 9] [--json FILE] [--only NAME ...] [--dry-run]
+Run: python benchmarks/gpu.py FOLDER [--minutes 9] [--rows FILE] [--json FILE] [--only NAME ...] [--dry-run]
 
-FOLDER gets the checkpoints (8 GB) and the rows; what it already has is neither made nor measured again. Each
-model has a process of its own and its share of the time that is left, and is ended when that is over. With
---dry-run everything runs with tiny networks on the CPU, which measures nothing.
+FOLDER gets the checkpoints (8 GB), and the rows where --rows names no other file; what is there already is
+neither made nor measured again. A row is written when it is measured, and the JSON after every model, so that
+a run that is cut off loses one row at most. Each model has a separate process and its share of the time that
+is left, and is ended when that is over. Nothing uses the network. With --dry-run everything runs with tiny
+networks on the CPU, which measures nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -61,7 +64,7 @@ def wait(process: subprocess.Popen[bytes], until_s: float) -> bool:
 
 
 def measure(names: Sequence[str], given: argparse.Namespace, rows: Path) -> list[str]:
-    """Measure the models one after the other; return those that were not completed."""
+    """Measure the models one after the other, write JSON after each; return those that were not completed."""
     until_s = time.time() + 60 * given.minutes
     makers = {name: start_maker(name, given.folder, is_tiny=given.dry_run) for name in names}
     incomplete = []
@@ -77,7 +80,16 @@ def measure(names: Sequence[str], given: argparse.Namespace, rows: Path) -> list
         child = subprocess.Popen([*command, "--dry-run"] if given.dry_run else command)
         if not wait(child, ends_s):
             incomplete.append(name)
+        write_json(given, rows, incomplete + list(names[number + 1 :]))
     return incomplete
+
+
+def write_json(given: argparse.Namespace, rows: Path, incomplete: Sequence[str]) -> None:
+    """Write what was measured so far, if a file was named."""
+    if given.json is not None:
+        given.json.parent.mkdir(parents=True, exist_ok=True)
+        found = {"rows": read_rows(rows, given.only), "incomplete": list(incomplete)}
+        given.json.write_text(json.dumps(found, indent=1), "utf-8")
 
 
 def read_done(rows: Path, name: str) -> set[tuple[str, str, int]]:
@@ -109,7 +121,7 @@ def read_rows(rows: Path, names: Sequence[str]) -> list[Row]:
         if "tokens_per_s" in row and "matrix_limit_tokens_per_s" in row:
             limit = min(row["bandwidth_limit_tokens_per_s"], row["matrix_limit_tokens_per_s"])
             row["of_limit"] = row["tokens_per_s"] / limit
-        if key[2] == "smallsight" and "pictures_per_min" in row and key[:2] in plain:
+        if str(key[2]).startswith("smallsight") and "pictures_per_min" in row and key[:2] in plain:
             row["times_plain"] = row["pictures_per_min"] / plain[key[:2]]
     return list(latest.values())
 
@@ -139,6 +151,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--minutes", type=float, default=9.0)
+    parser.add_argument("--rows", type=Path)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--only", nargs="+", choices=MODELS, default=MODELS)
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS)
@@ -147,15 +160,15 @@ def main() -> None:
     given = parser.parse_args()
     given.device = given.device or ("cpu" if given.dry_run else "cuda:0")
     given.folder.mkdir(parents=True, exist_ok=True)
-    rows = given.folder / "gpu_rows.jsonl"
+    rows = given.rows or given.folder / "gpu_rows.jsonl"
+    rows.parent.mkdir(parents=True, exist_ok=True)
+    os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}  # for the processes
     incomplete = measure(given.only, given, rows)
     found = read_rows(rows, given.only)
     print(table(found))
     for name in incomplete:
         print(f"{name}: not completed; run again with the same folder to continue.")
-    if given.json is not None:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(json.dumps({"rows": found, "incomplete": incomplete}, indent=1), "utf-8")
+    write_json(given, rows, incomplete)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from PIL import Image
 from process_memory import memory_mib
 from real_size_checkpoint import architecture_of
 
-from smallsight.engine.engine import Engine
+from smallsight.engine.engine import Engine, EngineOptions
 from smallsight.engine.florence2_engine import Florence2Engine
 from smallsight.engine.inline_engine import InlineEngine
 from smallsight.engine.loading import TORCH, load_engine
@@ -47,10 +47,12 @@ from smallsight.families.messages import (
 from smallsight.quant.scheme import TORCH_SCHEMES
 
 NO_TIME = 3  # the exit code when a row was left for the next run
-OURS, PLAIN = "smallsight", "transformers"
+OURS, COMPILED, PLAIN = "smallsight", "smallsight compiled", "transformers"
 SIZE = (800, 600)
 QUESTIONS = {"florence2": "<DETAILED_CAPTION>"}
 PLAIN_FAMILIES = ("florence2", "smolvlm")  # transformers has no class for moondream2
+COMPILED_FAMILIES = ("smolvlm", "moondream2")
+DRY_OPTIONS = EngineOptions(max_sequences=2, cache_bytes=4 << 20)
 FAILURES = (SmallsightError, RuntimeError, ValueError, TypeError, AttributeError, ImportError, OSError)
 
 
@@ -112,8 +114,8 @@ def family_of(name: str) -> str:
 class Loading:
     """Loads our engine when a row first needs it, and unloads it before another library is measured."""
 
-    def __init__(self, job: Job, precision: str) -> None:
-        self._job, self._precision = job, precision
+    def __init__(self, job: Job, precision: str, *, is_compiled: bool = False) -> None:
+        self._job, self._precision, self._is_compiled = job, precision, is_compiled
         self._engine: Engine | None = None
 
     def engine(self) -> Engine:
@@ -121,7 +123,15 @@ class Loading:
         if self._engine is None:
             scheme, job = TORCH_SCHEMES[self._precision], self._job
             family = family_of(job.name)
-            self._engine = load_engine(family, job.folder, scheme, engine=TORCH, device=job.device)
+            self._engine = load_engine(
+                family,
+                job.folder,
+                scheme,
+                engine=TORCH,
+                device=job.device,
+                options=DRY_OPTIONS if job.is_dry else None,
+                compile=self._is_compiled,
+            )
         return self._engine
 
     def close(self) -> None:
@@ -138,13 +148,7 @@ def measure_precision(job: Job, precision: str, limits: Limits) -> None:
     loading = Loading(job, precision)
 
     def first() -> Row:
-        reset_peak(job.device)
-        began_s = time.perf_counter()
-        engine = loading.engine()
-        row = {"weights_mib": engine.weights_bytes / 2**20, "load_s": time.perf_counter() - began_s}
-        row["load_peak_mib"] = peak_mib(job.device)
-        ask(job, engine, 1)  # the first answer is slower
-        return row | ask(job, engine, 1) | allowed(job, engine, limits, 1)
+        return load_and_ask(job, loading, limits)
 
     def several(batch: int) -> Row:
         engine = loading.engine()
@@ -160,6 +164,33 @@ def measure_precision(job: Job, precision: str, limits: Limits) -> None:
     if family_of(job.name) in PLAIN_FAMILIES:
         job.measure(precision, PLAIN, 1, others)
     loading.close()
+
+
+def measure_compiled(job: Job, limits: Limits) -> None:
+    """Measure compiled decoding in bf16, alone and in the largest batch; compiling counts as loading."""
+    if family_of(job.name) not in COMPILED_FAMILIES:
+        return
+    loading = Loading(job, "bf16", is_compiled=True)
+    most = job.batches[-1]
+
+    def together() -> Row:
+        engine = loading.engine()
+        return ask(job, engine, most) | allowed(job, engine, limits, most)
+
+    job.measure("bf16", COMPILED, 1, lambda: load_and_ask(job, loading, limits))
+    job.measure("bf16", COMPILED, most, together)
+    loading.close()
+
+
+def load_and_ask(job: Job, loading: Loading, limits: Limits) -> Row:
+    """Load our engine and measure it alone."""
+    reset_peak(job.device)
+    began_s = time.perf_counter()
+    engine = loading.engine()
+    row = {"weights_mib": engine.weights_bytes / 2**20, "load_s": time.perf_counter() - began_s}
+    row["load_peak_mib"] = peak_mib(job.device)
+    ask(job, engine, 1)  # the first answer is slower
+    return row | ask(job, engine, 1) | allowed(job, engine, limits, 1)
 
 
 def ask(job: Job, engine: Engine, batch: int) -> Row:
@@ -262,6 +293,8 @@ def main() -> None:
         file.write(json.dumps(limit) + "\n")
     for precision in given.precisions:
         measure_precision(job, precision, limits)
+    if "bf16" in given.precisions:
+        measure_compiled(job, limits)
     sys.exit(0 if job.is_complete else NO_TIME)
 
 

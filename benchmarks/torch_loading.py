@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import importlib
 import json
 import subprocess
 import sys
@@ -25,11 +26,12 @@ from smallsight.machine.memory import give_memory_back
 from smallsight.machine.process_memory import PeakMeter, process_memory
 
 LOADED = "loaded"
+NETWORKS = {"smolvlm": ("idefics3", "llama"), "florence2": ("florence2", "bart")}  # of transformers
 
 
 def measure(family: str, directory: Path, precision: str, threads: int) -> dict[str, float]:
     """Load one precision and return what it took, in bytes and seconds."""
-    _import_everything(is_quantised=precision in ("int8", "nf4"))
+    _import_everything(family, is_quantised=precision in ("int8", "nf4"))
     gc.collect()
     give_memory_back()
     before = process_memory().resident_bytes
@@ -57,11 +59,14 @@ def measure(family: str, directory: Path, precision: str, threads: int) -> dict[
     }
 
 
-def _import_everything(*, is_quantised: bool) -> None:
-    import smallsight.engine.torch.moondream2  # noqa: F401, PLC0415 - torch is an extra
-
+def _import_everything(family: str, *, is_quantised: bool) -> None:
+    importlib.import_module(f"smallsight.engine.torch.{family}")
+    for name in NETWORKS.get(family, ()):  # transformers imports them when they are first used
+        importlib.import_module(f"transformers.models.{name}.modeling_{name}")
     if is_quantised:
-        import bitsandbytes  # noqa: F401, PLC0415
+        from smallsight.engine.torch.recipes import prepare_bitsandbytes  # noqa: PLC0415
+
+        prepare_bitsandbytes()
 
 
 def main() -> None:

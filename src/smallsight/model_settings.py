@@ -77,6 +77,7 @@ class ModelSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     engine: str = Field("auto", pattern="^(auto|openvino|torch)$")
-    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?(\+cuda:\d+)*)$")
+    compile: bool = False
     memory: ModelMemorySettings = ModelMemorySettings()
     inference: ModelInferenceSettings = ModelInferenceSettings()

@@ -15,6 +15,7 @@ from benchmarks.broken_weights import flip_signs, write_broken
 from PIL import Image
 
 from smallsight.catalog.entry import Verdict
+from smallsight.engine.torch.packages import has_torch
 from smallsight.services.validating import ValidationRequest, validate
 from smallsight.settings import Settings
 from smallsight.validation.measured_system import WantedSystem, resolve_systems
@@ -29,6 +30,7 @@ TINY = "Smallsight-tiny"
 SIDE_PX = 128
 THREADS = 1  # of each process: two tests share two cores
 MAX_TOKENS = 12
+UNDECIDED = 12  # the exit code: two pictures are too few for a verdict
 
 
 class Silent:
@@ -223,3 +225,15 @@ def test_what_cannot_be_validated_has_one_sentence(smallsight, tmp_path):
     assert "would be compared with itself" in err
     _, err = smallsight.run("validate", TINY, "--precision", "int8", "--pictures", tmp_path, code=3)
     assert "no pictures that can be read" in err
+
+
+@pytest.mark.parametrize("engine", ["torch", "reference"])
+def test_an_engine_is_compared_with_another_by_command(smallsight, tmp_path, engine):
+    if engine == "torch" and not has_torch():
+        pytest.skip("needs torch and transformers")
+    pictures = write_pictures(tmp_path / "pictures", 2)
+    both = ("--precision", "fp32", "--base-precision", "fp32", "--base-engine", "openvino")
+    measure = ("--engine", engine, "--pictures", pictures, "--max-tokens", "6", "--rounds", "1")
+    printed, told = smallsight.run("validate", TINY, *both, *measure, code=UNDECIDED)
+    assert f"{TINY}-fp32 on the {engine} engine against {TINY}-fp32, 2 pictures." in told
+    assert re.search(r"same answer +100 %", printed), printed

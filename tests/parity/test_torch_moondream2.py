@@ -4,6 +4,9 @@ really are quantised.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -15,13 +18,15 @@ from invariants import tokens_are_equal
 from smallsight.engine.engine import EngineOptions
 from smallsight.engine.loading import load_engine, schemes_of
 from smallsight.engine.torch.device import choose_device
+from smallsight.engine.torch.moondream2_layers import CheckpointLayers
 from smallsight.engine.torch.packages import has_bitsandbytes
 from smallsight.errors import BrokenCheckpointError, MissingExtraError, ModelNotRunnableError
 from smallsight.families.moondream2.config import read_config
 from smallsight.families.moondream2.shapes import tensor_shapes_of
 from smallsight.families.tensor_shape import Role, Use
+from smallsight.machine.process_memory import process_memory
 from smallsight.model.vision_language_model import VisionLanguageModel
-from smallsight.quant.scheme import SCHEMES
+from smallsight.quant.scheme import SCHEMES, Module
 from smallsight.settings import Limits
 from tiny_moondream2 import SHAPES, TinyMoondream2, change_tensors, write_tiny_moondream2
 
@@ -247,3 +252,47 @@ def test_weights_are_counted_by_part_and_progress_is_reported(folder):
     assert seen == sorted(seen)
     assert seen[-1] == pytest.approx(1, abs=0.2)
     engine.close()
+
+
+@needs_bitsandbytes
+def test_nothing_of_what_was_read_stays_in_memory_beside_quantised_layers():
+    """Layers of 16 MiB in fp32 that become 4 MiB in int8, in a process that has made one before."""
+
+    class Source:
+        def take(self, name):
+            shape = (2048, 2048) if name.endswith("weight") else (2048,)
+            return np.random.default_rng(0).standard_normal(shape, np.float32)
+
+    recipe_scheme = schemes_of("torch")["int8"]
+    layers = CheckpointLayers(Source(), recipe_scheme, torch.bfloat16, choose_device("cpu"))
+    held = [layers.linear("first", Module.TEXT)]
+    before = process_memory().private_bytes
+    held += [layers.linear(f"layer.{number}", Module.TEXT) for number in range(24)]
+    grown, kept = process_memory().private_bytes - before, 24 * 2048 * 2048
+    assert {one.weight.dtype for one in held} == {torch.int8}
+    assert grown < 1.15 * kept + (8 << 20)
+
+
+QUANTISING = """
+import torch
+from torch import nn
+from smallsight.engine.torch.device import choose_device
+from smallsight.engine.torch.recipes import Linears, Recipe, quantised
+recipe = Recipe(Linears.INT8, torch.bfloat16)
+print(quantised(nn.Linear(64, 64), recipe, choose_device("cpu")).weight.dtype)
+"""
+
+
+@needs_bitsandbytes
+def test_a_package_that_fetches_compiled_code_is_not_imported(tmp_path):
+    """bitsandbytes imports ``kernels`` where it is installed, and then code from a hub."""
+    (tmp_path / "kernels.py").write_text("raise SystemExit('kernels was imported')\n")
+    paths = os.pathsep.join([str(tmp_path), *sys.path])
+    child = subprocess.run(
+        [sys.executable, "-c", QUANTISING],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert child.stdout.strip().endswith("torch.int8"), child.stderr[-1000:]

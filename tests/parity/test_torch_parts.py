@@ -9,7 +9,9 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from smallsight.engine.decoding.runner import StepInput
 from smallsight.engine.torch.device import choose_device
+from smallsight.engine.torch.measured_recipes import MeasuredRecipes, measured_recipes, measured_warning
 from smallsight.engine.torch.memory_guard import reporting_memory, wanted_bytes
+from smallsight.engine.torch.packages import FAMILIES
 from smallsight.engine.torch.paged_attention import PagedCache, PagedStep, attend
 from smallsight.engine.torch.recipes import recipe_of
 from smallsight.errors import ArgumentError, ModelNotRunnableError, OutOfResourcesError
@@ -74,6 +76,7 @@ def test_other_errors_pass():
         ("CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity of 79 GiB", 5 << 29),
         ("you tried to allocate 8796093022208 bytes. Error code 12", 8796093022208),
         ("MPS backend out of memory. Tried to allocate 256.00 MB on private pool.", 256 << 20),
+        ("Unable to allocate 1.00 MiB for an array with shape (262144,)", 1 << 20),
         ("something else", None),
     ],
 )
@@ -81,11 +84,55 @@ def test_how_much_was_needed_is_read_from_the_message(message, expected):
     assert wanted_bytes(message) == expected
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "HIP out of memory. Tried to allocate 20.00 MiB.",
+        "std::bad_alloc",
+    ],
+)
+def test_other_libraries_report_memory_in_other_words(message):
+    with pytest.raises(OutOfResourcesError), reporting_memory(choose_device("cpu"), "testing", 5 << 20):
+        raise RuntimeError(message)
+
+
+def test_a_slower_recipe_comes_with_a_warning_and_its_numbers():
+    measured = MeasuredRecipes(
+        model="some-model",
+        family="smolvlm",
+        device="cpu",
+        processor="a processor, 2 cores",
+        measured_on="2026-11-29",
+        versions={},
+        ways={
+            "torch bf16": {"answer_s": 2.0, "weights_mib": 100},
+            "torch int8": {"answer_s": 3.0, "weights_mib": 110},
+            "torch nf4": {"answer_s": 1.5, "weights_mib": 40},
+            "openvino int8": {"answer_s": 0.5},
+        },
+    )
+    assert measured.warning("int8") == (
+        "In the torch engine int8 took 1.50 times as long as bf16 for an answer (3.00 and 2.00 s) and had "
+        "weights 1.10 times as large as those in bf16 (110 and 100 MiB); measured with some-model on a CPU, "
+        "a processor, 2 cores, 2026-11-29. The OpenVINO engine took 0.50 s in int8."
+    )
+    assert measured.warning("nf4") is None
+
+
+def test_every_measured_recipe_has_its_base():
+    for one in measured_recipes():
+        assert "torch bf16" in one.ways
+        assert one.family in FAMILIES
+    assert "times as long as bf16" in measured_warning("smolvlm", "int8", "cpu")
+    assert measured_warning("smolvlm", "int8", "cuda") is None
+
+
 class Layer:
     layer_idx = 1
 
 
-def small_cache(kv_heads, head_dim):
+def small_cache(kv_heads, head_dim, device="cpu"):
     return PagedCache(
         layers=2,
         num_blocks=16,
@@ -93,7 +140,7 @@ def small_cache(kv_heads, head_dim):
         kv_heads=kv_heads,
         head_dim=head_dim,
         dtype=torch.float32,
-        device="cpu",
+        device=device,
     )
 
 
@@ -140,4 +187,20 @@ def test_pieces_of_any_length_attend_to_their_own_blocks():
         expected = scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=0.3)
         torch.testing.assert_close(got, expected.transpose(0, 1)[known[name] :])
     cache.copy_block(3, 15)
-    assert torch.equal(cache.keys[1, 15], cache.keys[1, 3])
+    assert torch.equal(cache.keys[1][15], cache.keys[1][3])
+
+
+def test_layers_on_two_devices_have_their_own_cache_and_step():
+    """The second is torch's device without memory: all is where it belongs, but has no numbers."""
+    cache = small_cache(1, 8, ["cpu", "meta"])
+    assert [one.device.type for one in (*cache.keys, *cache.values)] == ["cpu", "meta"] * 2
+    step = StepInput(np.zeros((3, 1), np.float32), 0, (2,), wants_logits=True)
+    planned = PagedStep.plan([step], cache)
+    for layer, device in ((0, "cpu"), (1, "meta")):
+        module = Layer()
+        module.layer_idx = layer
+        query, key, value = (torch.ones(1, heads, 3, 8, device=device) for heads in (2, 1, 1))
+        found, _ = attend(module, query, key, value, None, paged=planned)
+        assert (found.device.type, found.shape) == (device, (1, 3, 2, 8))
+    cache.copy_block(2, 5)
+    assert torch.equal(cache.keys[0][5, :3], torch.ones(3, 1, 8))

@@ -49,7 +49,8 @@ class LoadRequest:
 
     0 threads means one per physical core. Quantised weights are stored in ``prepared_dir``, if given.
     ``on_progress`` is called with the fraction of the work that is done. ``device`` is "auto", "cpu", "mps",
-    "cuda" or one of several such as "cuda:1", for engines that have a choice.
+    "cuda", one of several such as "cuda:1", or "cuda:0+cuda:1" to share them, and ``compile`` asks for
+    compiled decoding, for engines that have a choice.
     """
 
     model_dir: Path
@@ -59,6 +60,17 @@ class LoadRequest:
     options: EngineOptions = field(default_factory=EngineOptions)
     on_progress: OnProgress | None = None
     device: str = "auto"
+    compile: bool = False
+
+    def report_loading(self, fraction: float) -> None:
+        """Report the fraction of the weights that is loaded, as half of the work if compiling follows."""
+        if self.on_progress is not None:
+            self.on_progress(fraction / 2 if self.compile else fraction)
+
+    def report_compiling(self, fraction: float) -> None:
+        """Report the fraction of the shapes that is compiled, as the second half of the work."""
+        if self.on_progress is not None:
+            self.on_progress((1 + fraction) / 2)
 
 
 class Engine(Protocol):
@@ -102,6 +114,11 @@ class Engine(Protocol):
     @property
     def max_at_once(self) -> int | None:
         """How many typical requests fit in the KV cache at once, if few do; otherwise None."""
+        ...
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices that share the layers, if there are several; otherwise none."""
         ...
 
     @property
@@ -183,6 +200,11 @@ class EngineDefaults:
     def max_at_once(self) -> int | None:
         """None: no limit."""
         return None
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """None: the model is on one device."""
+        return ()
 
     def recall(self, _digest: bytes, _detail: Detail) -> TiledPicture | None:
         """Return None: pictures are not cached."""

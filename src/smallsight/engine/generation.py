@@ -10,10 +10,20 @@ from typing import Any, Literal
 
 from smallsight.engine.decoding.sampler import TokenChoice
 from smallsight.engine.scores import Scores
-from smallsight.errors import SmallsightError
+from smallsight.errors import OutOfResourcesError, SmallsightError
 from smallsight.families.messages import ToolCall
 
 FinishReason = Literal["stop", "length", "cancelled", "error"]
+
+
+def failure_of(error: Exception) -> SmallsightError:
+    """Return what callers are told about an unexpected error of a runtime."""
+    if isinstance(error, MemoryError):
+        return OutOfResourcesError(
+            f"Memory ran out while computing an answer: {str(error) or 'an object could not be allocated'}.",
+            hint="ask about fewer pictures at once, close other programs, or load a smaller model.",
+        )
+    return SmallsightError(f"The engine failed: {error}", hint="ask again.")
 
 
 @dataclass(frozen=True, slots=True)

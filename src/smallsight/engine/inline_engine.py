@@ -43,6 +43,7 @@ class InlineEngine(EngineDefaults):
     is_batch_independent: bool
     held: object
     parts: tuple[PartWeights, ...] = ()
+    devices: tuple[str, ...] = ()
 
     @property
     def capabilities(self) -> Capabilities:

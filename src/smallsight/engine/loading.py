@@ -71,20 +71,25 @@ def load_engine(
     prepared_dir: Path | None = None,
     options: EngineOptions | None = None,
     on_progress: OnProgress | None = None,
+    compile: bool = False,  # noqa: A002 - the word of torch
 ) -> Engine:
     """Load a model folder in Hugging Face layout; raises SmallsightError.
 
-    ``on_progress`` is called with the fraction that is done, 0 to 1.
+    ``on_progress`` is called with the fraction that is done, 0 to 1. ``compile`` is for the torch engine.
     """
     loader = LOADERS.get((engine, family))
     if loader is None:
         raise ModelNotRunnableError(f"The engine {engine!r} cannot run {family} models.")
+    if compile and engine != TORCH:
+        raise ModelNotRunnableError(
+            f"The engine {engine!r} has no option to compile decoding.", hint="omit compile, or use 'torch'."
+        )
     if engine == TORCH:
         require_torch()
     record = FAMILIES[family]
     if record.check_template is not None:
         record.check_template(model_dir, prepared_dir)
     request = LoadRequest(
-        model_dir, scheme, threads, prepared_dir, options or EngineOptions(), on_progress, device
+        model_dir, scheme, threads, prepared_dir, options or EngineOptions(), on_progress, device, compile
     )
     return loader(record, request)

@@ -52,11 +52,14 @@ class ServedModel:
     remote: RemoteSettings | None = None
     scheme: str = ""  # of a variant of the user's
     engine: str = "auto"
+    compile: bool = False
 
     @property
     def load_key(self) -> tuple[str, ...]:
         """Everything that affects loading, its files included; another key means loading it again."""
-        return str(self.source), self.scheme or self.precision, self.engine, self.device, self.files_mark
+        compiled = "compiled" if self.compile else ""
+        scheme = self.scheme or self.precision
+        return str(self.source), scheme, self.engine, self.device, compiled, self.files_mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +200,7 @@ def _served(model: KnownModel, precision: str, own: ModelSettings, settings: Set
         precision=precision,
         device=own.device,
         engine=own.engine,
+        compile=own.compile,
         needed_bytes=None if required_gb is None else int(required_gb * _GIB),
         max_bytes=None if max_gb is None else int(max_gb * _GIB),
         cleanup_aggressive=_or_default(memory.cleanup_aggressive, settings.memory.cleanup_aggressive),

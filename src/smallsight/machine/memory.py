@@ -41,6 +41,20 @@ def free_memory_bytes() -> int:
     return int(psutil.virtual_memory().available)
 
 
+def allocatable_bytes() -> int:
+    """Return what is free, within the limit of this process's address space if it has one."""
+    free_bytes = free_memory_bytes()
+    try:
+        import resource  # noqa: PLC0415 - not on Windows
+    except ImportError:
+        return free_bytes
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    text = _read(Path("/proc/self/statm"))
+    if limit == resource.RLIM_INFINITY or text is None:
+        return free_bytes
+    return max(0, min(free_bytes, limit - int(text.split()[0]) * _PAGE_BYTES))
+
+
 def resident_memory_bytes() -> int:
     """Return this process's resident memory."""
     if (text := _read(Path("/proc/self/statm"))) is not None:
@@ -105,6 +119,14 @@ def give_memory_back() -> bool:
         gc.freeze()
     for release in list(_RELEASES.values()):
         release()
+    return trim_heap()
+
+
+def trim_heap() -> bool:
+    """Return freed memory that the C library keeps to the system; returns False where it cannot.
+
+    It collects no garbage, so that loading can call it between the tensors of a model.
+    """
     if not sys.platform.startswith("linux"):
         return False
     try:

@@ -26,7 +26,7 @@ __all__ = ["load", "load_served"]
 _LOCAL, _TORCH, _REMOTE = "openvino", "torch", "remote"
 _ENGINES = (AUTO, _LOCAL, _TORCH, _REMOTE)
 _CPU = "cpu"
-_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?(\+cuda:\d+)*")
 
 
 def load(
@@ -41,6 +41,7 @@ def load(
     offline: bool = False,  # noqa: ARG001 - part of the stable interface; loading never downloads
     settings: Settings | None = None,
     on_progress: Callable[[float], None] | None = None,
+    compile: bool = False,  # noqa: A002 - the word of torch
 ) -> Model:
     """Load a model: ``test``, a catalogue name, a name of your own, or a folder in Hugging Face layout.
 
@@ -48,6 +49,7 @@ def load(
     by a quantisation scheme, such as "int4; text=int4-groups-32-searched; arithmetic=f32".
     Engine "torch", an optional package, runs on ``device`` "cuda", "mps" or "cpu", in "fp32", "bf16", "fp16",
     or with bitsandbytes in "int8" or "nf4". A GPU as the device chooses this engine.
+    ``compile`` compiles that engine's decoding at loading, which takes a minute or more.
     ``threads=None`` uses the setting. Nothing is downloaded: `smallsight models pull` does that.
     ``settings`` replaces those of the environment. ``on_progress`` is called with the fraction done, 0 to 1.
     A name in the setting ``remotes`` is a model on another server; engine "openvino" finds local models only.
@@ -66,13 +68,17 @@ def load(
     if scheme is not None:
         found = found.in_scheme(parse_scheme(scheme, schemes))
     stored_as = found.precision(precision)
+    if compile and local != _TORCH:
+        raise ArgumentError("Only the engine 'torch' can compile decoding.", hint="use engine='torch'.")
     if found.family == TEST_FAMILY or found.directory is None or stored_as is None:
         return TestModel(settings.limits)
     if local != _TORCH or _is_on_cpu(device):
         _require_memory(found, stored_as)
     text = str(found.scheme or scheme_named(stored_as.value, schemes))
     num_threads = settings.threads if threads is None else threads
-    return _load_local(found, found.directory, text, local, device, num_threads, settings, on_progress)
+    return _load_local(
+        found, found.directory, text, local, device, num_threads, settings, on_progress, compile
+    )
 
 
 def load_served(served: ServedModel, settings: Settings, on_progress: Callable[[float], None]) -> Model:
@@ -87,6 +93,7 @@ def load_served(served: ServedModel, settings: Settings, on_progress: Callable[[
         engine=_local_engine(served.engine, served.device) if served.remote is None else _REMOTE,
         settings=settings,
         on_progress=on_progress,
+        compile=served.compile,
     )
 
 
@@ -152,6 +159,7 @@ def _load_local(
     threads: int,
     settings: Settings,
     on_progress: Callable[[float], None] | None,
+    compile: bool,  # noqa: A002 - as above
 ) -> Model:
     # Importing OpenVINO takes half a second, which the test model does not need.
     from smallsight.engine.engine import EngineOptions  # noqa: PLC0415
@@ -169,6 +177,7 @@ def _load_local(
         limits=settings.limits,
         options=EngineOptions(uses_kernels=True) if settings.kernels and engine == _LOCAL else None,
         on_progress=on_progress,
+        compile=compile,
     )
 
 

@@ -24,6 +24,7 @@ from smallsight.model.conversation import messages_of
 from smallsight.model.description_prompt import DescriptionPrompts, default_prompts, description_prompt
 from smallsight.model.detecting import start_detecting
 from smallsight.model.engine_reply import EngineReply
+from smallsight.model.first_answer import require_sense
 from smallsight.model.model import DEFAULT_MAX_TOKENS, MAX_PLACES, BatchSize, Pictures, Question
 from smallsight.model.picture_argument import (
     NamedVideo,
@@ -80,6 +81,7 @@ class VisionLanguageModel:
         engine: str = OPENVINO,
         device: str = "auto",
         on_progress: OnProgress | None = None,
+        compile: bool = False,  # noqa: A002 - the word of torch
     ) -> VisionLanguageModel:
         """Load a folder in Hugging Face layout; precision is "fp32", "bf16", "int8", "int4" or a scheme.
 
@@ -96,8 +98,11 @@ class VisionLanguageModel:
             prepared_dir=prepared_dir,
             options=options,
             on_progress=on_progress,
+            compile=compile,
         )
-        return cls(loaded, name=name, precision=precision, limits=limits or Limits())
+        model = cls(loaded, name=name, precision=precision, limits=limits or Limits())
+        require_sense(model, loaded.devices)
+        return model
 
     @property
     def memory(self) -> MemoryReport:

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from smallsight.policy.gibberish import gibberish_reasons
 from smallsight.settings import Settings
-from smallsight.validation.gibberish import gibberish_reasons
 from smallsight.validation.judging import judge
 from smallsight.validation.measured_machine import measured_machine
 from smallsight.validation.measured_system import MeasuredSystem

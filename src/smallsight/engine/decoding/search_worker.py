@@ -17,7 +17,7 @@ from smallsight.engine.decoding.answer_scorer import AnswerScorer, ScoringSearch
 from smallsight.engine.decoding.beam_search import BeamOptions, BeamSearch
 from smallsight.engine.decoding.runner import Encoded, EncoderDecoder, TileEncoder, TokenSearch
 from smallsight.engine.decoding.sampler import TokenChoice
-from smallsight.engine.generation import FinishReason, Generation, Outcome
+from smallsight.engine.generation import FinishReason, Generation, Outcome, failure_of
 from smallsight.errors import ModelClosedError, SmallsightError
 from smallsight.families.messages import PreparedPrompt
 from smallsight.policy.log import get_logger
@@ -130,7 +130,7 @@ class SearchWorker(Generic[Encoded]):
                 _fail(batch, error)
             except Exception as error:
                 log.exception("engine_batch_failed")
-                _fail(batch, SmallsightError(f"The engine failed: {error}", hint="ask again."))
+                _fail(batch, failure_of(error))
         _fail(self._waiting, ModelClosedError("The model was closed.", hint="load it again."))
 
     def _accept_requests(self) -> bool:

@@ -24,7 +24,7 @@ from smallsight.engine.decoding.scheduler import Chunk, Scheduler
 from smallsight.engine.decoding.shared_calls import run_step
 from smallsight.engine.decoding.text_stream import TextStream
 from smallsight.engine.decoding.token_sequence import TokenSequence
-from smallsight.engine.generation import FinishReason, Generation
+from smallsight.engine.generation import FinishReason, Generation, failure_of
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import (
     ModelClosedError,
@@ -235,7 +235,7 @@ class Worker:
                 self._fail_all(error)
             except Exception as error:
                 log.exception("engine_step_failed")
-                self._fail_all(SmallsightError(f"The engine failed: {error}", hint="ask again."))
+                self._fail_all(failure_of(error))
         self._fail_all(ModelClosedError("The model was closed.", hint="load it again."))
 
     def _accept_requests(self) -> bool:

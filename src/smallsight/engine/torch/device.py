@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from smallsight.errors import ArgumentError
-from smallsight.machine.memory import free_memory_bytes
+from smallsight.machine.memory import allocatable_bytes
 from smallsight.machine.processor import multiplies_bf16
 
 AUTO = "auto"
 CUDA, MPS, CPU = "cuda", "mps", "cpu"
+SHARING = "+"  # between the names of devices
+DISK = "disk"  # accelerate's name; what is there is computed on the first device
 
 
 @dataclass(frozen=True)
@@ -20,11 +22,15 @@ class Device:
 
     ``dtype`` is the type of 16-bit weights and of arithmetic around quantised ones; float32 on a processor
     without instructions for bfloat16. ``reason`` is a sentence that says why this device and type are used.
+    ``others`` may hold layers too: where ``is_shared``, because that was asked for, else if one has too
+    little memory.
     """
 
     name: str
     dtype: torch.dtype
     reason: str
+    others: tuple[str, ...] = ()
+    is_shared: bool = False
 
     @property
     def kind(self) -> str:
@@ -38,20 +44,22 @@ class Device:
 
     def free_bytes(self) -> int:
         """Return the memory that is free on the device."""
-        if self.kind == CUDA:
-            free, _ = torch.cuda.mem_get_info(self.name)
-            return int(free)
-        if self.kind == MPS:
-            return int(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
-        return free_memory_bytes()
+        return _free_bytes(self.name)
+
+    def free_by_device(self) -> list[tuple[str, int]]:
+        """Return the free memory of the device and of the others, by name."""
+        return [(name, _free_bytes(name)) for name in (self.name, *self.others)]
 
 
 def choose_device(wanted: str | None = None) -> Device:
     """Return the wanted device, or for None and "auto" the first of CUDA, MPS and CPU that this machine has.
 
-    "cuda" is the GPU with the most free memory, "cuda:1" the second one; AMD's GPUs are "cuda" too. Raises
+    "cuda" is the GPU with the most free memory, "cuda:1" the second one; AMD's GPUs are "cuda" too.
+    "cuda:0+cuda:1" shares a model; with "+disk" a part of the weights stays in the checkpoint's files. Raises
     ArgumentError for a device that this machine or this build of torch does not have.
     """
+    if wanted is not None and SHARING in wanted:
+        return _shared(wanted)
     if wanted in (None, AUTO):
         kind = CUDA if torch.cuda.is_available() else MPS if torch.backends.mps.is_available() else CPU
         return _described(kind, "chosen automatically")
@@ -66,6 +74,35 @@ def choose_device(wanted: str | None = None) -> Device:
             hint="use device='cpu', or install the build of torch for your GPU.",
         )
     return _described(name, "as requested")
+
+
+def _free_bytes(name: str) -> int:
+    kind = name.partition(":")[0]
+    if kind == CUDA:
+        free, _ = torch.cuda.mem_get_info(name)
+        return int(free)
+    if kind == MPS:
+        return int(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
+    return allocatable_bytes()
+
+
+def _shared(wanted: str) -> Device:
+    name, *others = wanted.split(SHARING)
+    device = choose_device(name)
+    found = [one if one == DISK else choose_device(one).name for one in others]
+    if any(one.partition(":")[0] not in (device.kind, DISK) for one in found) or AUTO in (name, *others):
+        raise ArgumentError(
+            f"{wanted!r} cannot share a model.", hint="name GPUs of one kind, such as cuda:0+cuda:1."
+        )
+    return replace(device, others=tuple(found), is_shared=True)
+
+
+def require_one_device(device: Device, title: str) -> None:
+    """Raise ArgumentError for a request to share a model whose family cannot be shared."""
+    if device.is_shared:
+        raise ArgumentError(
+            f"{title} runs on one device, not on several.", hint=f"use device={device.name!r}."
+        )
 
 
 def release_caches(device: Device) -> None:
@@ -83,9 +120,9 @@ def _described(name: str, how: str) -> Device:
     if kind == MPS:
         return Device(MPS, torch.float16, f"MPS, {how}: Apple's GPU computes in float16.")
     if multiplies_bf16():
-        return Device(CPU, torch.bfloat16, f"CPU, {how}: it has instructions for bfloat16.")
+        return Device(name, torch.bfloat16, f"CPU, {how}: it has instructions for bfloat16.")
     return Device(
-        CPU, torch.float32, f"CPU, {how}: without instructions for bfloat16 it computes in float32."
+        name, torch.float32, f"CPU, {how}: without instructions for bfloat16 it computes in float32."
     )
 
 
@@ -99,4 +136,10 @@ def _cuda(name: str, how: str) -> Device:
     title = torch.cuda.get_device_name(index)
     dtype = torch.bfloat16 if has_bf16 else torch.float16
     why = "it has bfloat16" if has_bf16 else "it has no bfloat16, so float16 is used"
-    return Device(f"{CUDA}:{index}", dtype, f"{title}, {how}: {why}.")
+    others = [] if number else [one for one in range(count) if one != index and _is_alike(one, index)]
+    names = tuple(f"{CUDA}:{one}" for one in others)
+    return Device(f"{CUDA}:{index}", dtype, f"{title}, {how}: {why}.", names)
+
+
+def _is_alike(index: int, other: int) -> bool:
+    return torch.cuda.get_device_capability(index) == torch.cuda.get_device_capability(other)

@@ -15,20 +15,19 @@ from smallsight.engine.decoding.search_worker import SearchWorker
 from smallsight.engine.engine import LoadRequest
 from smallsight.engine.florence2_engine import Florence2Engine
 from smallsight.engine.network_key import network_key
-from smallsight.engine.torch.device import Device, choose_device, release_caches
+from smallsight.engine.torch.device import Device, choose_device, release_caches, require_one_device
 from smallsight.engine.torch.florence2_decoder import BeamDecoder
 from smallsight.engine.torch.florence2_network import StateLoader
+from smallsight.engine.torch.measured_recipes import report_choice
 from smallsight.engine.torch.memory_guard import reporting_memory
 from smallsight.engine.torch.recipes import load_pretrained, recipe_of
 from smallsight.engine.torch.stored_parts import count_modules
+from smallsight.errors import ModelNotRunnableError
 from smallsight.families.family import Family
 from smallsight.families.florence2.generation_defaults import read_generation_defaults
 from smallsight.families.florence2.processor import Florence2Processor
 from smallsight.families.messages import Tile
 from smallsight.machine.memory import call_when_giving_back
-from smallsight.policy.log import get_logger
-
-log = get_logger(__name__)
 
 # The tower and its connector keep 16 bits, as in every engine; all logits come from the head. transformers
 # compares these with the beginnings of names.
@@ -39,17 +38,22 @@ _PARTS = {"vision_tower": "vision", "multi_modal_projector": "connector"}
 
 def load_torch_florence2(family: Family, request: LoadRequest) -> Florence2Engine:
     """Load a model folder in Hugging Face layout, with either set of tensor names; raises SmallsightError."""
+    if request.compile:
+        raise ModelNotRunnableError(
+            "Decoding of Florence-2 cannot be compiled: its beams change places in the KV cache.",
+            hint="load it without compile.",
+        )
     device = choose_device(request.device)
+    require_one_device(device, family.title)
     recipe = recipe_of(request.scheme, device)
-    log.info("torch_device", device=device.name, reason=device.reason, linears=recipe.linears.value)
+    report_choice(family.name, request.scheme, device, recipe)
     if device.is_cpu and request.threads:
         torch.set_num_threads(request.threads)
     processor = Florence2Processor(request.model_dir)
     files = find_weight_files(request.model_dir)
     loader = StateLoader(processor.config, files, processor.config.sizes(processor.image_px))
     network = load_pretrained(loader, request.model_dir, recipe, device, skipped=SKIPPED)
-    if request.on_progress is not None:
-        request.on_progress(1.0)
+    request.report_loading(1.0)
     call_when_giving_back(device.name, lambda: release_caches(device))
     features = FeatureCache(request.options.feature_cache_bytes)
     worker = SearchWorker(

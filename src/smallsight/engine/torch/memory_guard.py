@@ -15,9 +15,13 @@ from smallsight.errors import OutOfResourcesError
 
 _MIB = 1024**2
 _UNITS = {"bytes": 1, "KiB": 1024, "MiB": _MIB, "GiB": 1024**3, "KB": 1024, "MB": _MIB, "GB": 1024**3}
-# What torch's allocators write: CUDA "Tried to allocate 2.00 GiB", CPU "you tried to allocate 8 bytes".
-_WANTED = re.compile(r"tried to allocate ([\d.]+) ?(bytes|[KMG]i?B)", re.IGNORECASE)
-_SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
+# What torch's allocators write: CUDA "Tried to allocate 2.00 GiB", CPU "you tried to allocate 8 bytes"; and
+# numpy's "Unable to allocate 2.00 GiB".
+_WANTED = re.compile(r"(?:tried|unable) to allocate ([\d.]+) ?(bytes|[KMG]i?B)", re.IGNORECASE)
+_SIGNS = (
+    *("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory"),
+    *("alloc_failed", "bad_alloc"),  # of cuBLAS and cuDNN, and of C++
+)
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from smallsight.engine.inline_engine import BLOCK_TOKENS
 from smallsight.engine.moondream2_engine import Moondream2Engine, moondream2_features, moondream2_worker
 from smallsight.engine.network_key import network_key
 from smallsight.engine.region_head import RegionHead
-from smallsight.engine.torch.device import Device, choose_device, release_caches
+from smallsight.engine.torch.device import Device, choose_device, release_caches, require_one_device
+from smallsight.engine.torch.measured_recipes import report_choice
 from smallsight.engine.torch.memory_guard import reporting_memory
 from smallsight.engine.torch.moondream2_calls import TorchCropNetworks, torch_number_decoder
 from smallsight.engine.torch.moondream2_layers import CheckpointLayers
@@ -31,11 +32,8 @@ from smallsight.families.moondream2.stored import adapted
 from smallsight.families.moondream2.weights import Moondream2Weights
 from smallsight.families.stored_parts import PartWeights, count_parts
 from smallsight.machine.memory import call_when_giving_back
-from smallsight.policy.log import get_logger
 from smallsight.quant.forms import Storage
 from smallsight.quant.scheme import Module, Scheme
-
-log = get_logger(__name__)
 
 _ENCODERS = tuple(
     f"region.{kind}_{part}" for kind in KINDS for part in ("frequencies", "encoder.weight", "encoder.bias")
@@ -45,8 +43,9 @@ _ENCODERS = tuple(
 def load_torch_moondream2(family: Family, request: LoadRequest) -> Moondream2Engine:
     """Load a model folder in Hugging Face layout; raises SmallsightError."""
     device = choose_device(request.device)
+    require_one_device(device, family.title)
     recipe = recipe_of(request.scheme, device)
-    log.info("torch_device", device=device.name, reason=device.reason, linears=recipe.linears.value)
+    report_choice(family.name, request.scheme, device, recipe)
     if device.is_cpu and request.threads:
         torch.set_num_threads(request.threads)
     options = options_for(device, request.options)
@@ -66,6 +65,13 @@ def load_torch_moondream2(family: Family, request: LoadRequest) -> Moondream2Eng
         crops_at_once=1 if device.is_cpu else 1 + processor.config.vision.max_crops,
     )
     runner = _runner(network.decoder, processor.config.text, options, recipe, device)
+    if request.compile:
+        runner.compile(
+            hidden=processor.config.text.hidden,
+            most_rows=options.max_sequences,
+            context_tokens=processor.config.text.context_tokens,
+            on_progress=request.report_compiling,
+        )
     parts = _joined(count_modules(network, part_of), count_parts(encoders, embeddings))
     facts = "torch", repr(processor.config), f"{scheme.identity} {device.kind} {recipe.dtype}"
     return Moondream2Engine(
@@ -99,8 +105,7 @@ def _load_network(
     num_tensors = len(weights.untaken)
 
     def report(_: str) -> None:
-        if request.on_progress is not None:
-            request.on_progress(1 - len(weights.untaken) / num_tensors)
+        request.report_loading(1 - len(weights.untaken) / num_tensors)
 
     with reporting_memory(device, f"loading {request.model_dir.name}"):
         layers = CheckpointLayers(weights, request.scheme, recipe.dtype, device, report)

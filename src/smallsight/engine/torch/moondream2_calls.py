@@ -42,7 +42,8 @@ def torch_number_decoder(
 
     @torch.inference_mode()
     def decode(hidden_1D: NDArray[np.float32]) -> NDArray[np.float32]:
-        return _to_numpy(numbers(_from_numpy(hidden_1D, device, dtype), kind))
+        with reporting_memory(device, "detecting a place"):
+            return _to_numpy(numbers(_from_numpy(hidden_1D, device, dtype), kind))
 
     return decode
 

@@ -1,6 +1,7 @@
 """Makes layers of a moondream2 checkpoint's tensors one after the other, in their final form and place.
 
-A layer is quantised before the next one is read, so that the peak stays close to the final size.
+A layer is quantised before the next one is read, and what was freed meanwhile is returned to the system, so
+that the peak stays close to the final size.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ from torch import Tensor, nn
 from smallsight.engine.torch.device import Device
 from smallsight.engine.torch.recipes import Linears, Recipe, quantised
 from smallsight.families.moondream2.weights import Moondream2Weights
+from smallsight.machine.memory import trim_heap
 from smallsight.quant.scheme import Module, Scheme
 
 Layer = TypeVar("Layer", nn.Linear, nn.LayerNorm)
+
+_READ_BETWEEN_TRIMS = 4 << 20  # values: 16 MiB in float32
 
 
 class CheckpointLayers:
@@ -40,6 +44,7 @@ class CheckpointLayers:
         self._dtype = dtype
         self._device = device
         self._on_taken = on_taken
+        self._values_since_trim = 0
 
     def linear(self, name: str, module: Module | None) -> nn.Module:
         """Return a linear layer in the form of its module; without a module it is never quantised."""
@@ -52,9 +57,11 @@ class CheckpointLayers:
             self._taken(f"{name}.bias", self._dtype),
         )
         layer.out_features, layer.in_features = layer.weight.shape
-        if recipe.is_quantised:
-            return quantised(layer, recipe, self._device)
-        return layer.to(self._device.name)
+        num_values = layer.weight.numel()
+        made = quantised(layer, recipe, self._device) if recipe.is_quantised else layer.to(self._device.name)
+        del layer  # its weight, before the heap is trimmed
+        self._trim(num_values)
+        return made
 
     def norm(self, name: str, epsilon: float) -> nn.LayerNorm:
         """Return a layer norm."""
@@ -71,6 +78,16 @@ class CheckpointLayers:
         values = np.require(self._weights.take(name), requirements="W")
         self._on_taken(name)
         return torch.from_numpy(values).to(dtype)
+
+    def _trim(self, num_values: int) -> None:
+        """Return freed memory after enough values have been read.
+
+        Otherwise weights lie among the freed temporaries of others, which then stay resident.
+        """
+        self._values_since_trim += num_values
+        if self._values_since_trim >= _READ_BETWEEN_TRIMS:
+            self._values_since_trim = 0
+            trim_heap()
 
     def _recipe_of(self, module: Module | None) -> Recipe:
         bits = 32 if module is None else self._scheme.modules[module].bits

@@ -6,8 +6,9 @@ A decoder of transformers calls whatever attention its configuration names; ours
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,10 @@ PAGED_ATTENTION = "smallsight_paged"
 
 
 class PagedCache:
-    """Keys and values, each [layers, blocks + 1, block tokens, kv heads, head].
+    """Keys and values of each layer, [blocks + 1, block tokens, kv heads, head].
 
-    After the ``num_blocks`` that may be allocated comes one scratch block that is never read.
+    After the ``num_blocks`` that may be allocated comes one scratch block that is never read. Layers may be
+    on several devices.
     """
 
     def __init__(
@@ -37,24 +39,33 @@ class PagedCache:
         kv_heads: int,
         head_dim: int,
         dtype: torch.dtype,
-        device: str,
+        device: str | Sequence[str],
     ) -> None:
+        """``device`` is that of all layers, or one for each layer."""
         self.num_blocks = num_blocks
         self.block_tokens = block_tokens
-        shape = layers, num_blocks + 1, block_tokens, kv_heads, head_dim
-        # Not empty: a masked value still counts if it is not a number.
-        self.keys = torch.zeros(shape, dtype=dtype, device=device)
-        self.values = torch.zeros(shape, dtype=dtype, device=device)
+        names = [device] * layers if isinstance(device, str) else list(device)
+        shape = num_blocks + 1, block_tokens, kv_heads, head_dim
+        # Layers of one device are one tensor. Not empty: a masked value still counts if it is not a number.
+        self._stacks = {
+            name: [torch.zeros((names.count(name), *shape), dtype=dtype, device=name) for _ in range(2)]
+            for name in dict.fromkeys(names)
+        }
+        layers_of = {name: zip(*stacks, strict=True) for name, stacks in self._stacks.items()}
+        pairs = [next(layers_of[name]) for name in names]
+        self.keys = tuple(keys for keys, _ in pairs)
+        self.values = tuple(values for _, values in pairs)
+        self.devices = tuple(dict.fromkeys(keys.device for keys in self.keys))
 
     @property
     def device(self) -> torch.device:
-        """Where the tensors are."""
-        return self.keys.device
+        """Where the first layer is."""
+        return self.devices[0]
 
     def copy_block(self, source: int, target: int) -> None:
         """Copy one block's keys and values to another block, in every layer."""
-        self.keys[:, target] = self.keys[:, source]
-        self.values[:, target] = self.values[:, source]
+        for stack in itertools.chain(*self._stacks.values()):
+            stack[:, target] = stack[:, source]
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +90,22 @@ class PagedStep:
     blocks_T: Tensor
     offsets_T: Tensor
     groups: tuple[_Group, ...]
+    elsewhere: Mapping[torch.device, PagedStep] = field(default_factory=dict)
+
+    def on(self, device: torch.device) -> PagedStep:
+        """Return the step with its tensors on a device of the cache."""
+        return self.elsewhere.get(device, self)
+
+    def moved(self, device: torch.device) -> PagedStep:
+        """Return a copy on another device."""
+        groups = (
+            _Group(one.rows_NT.to(device), one.blocks_NB.to(device), one.mask_NTL.to(device))
+            for one in self.groups
+        )
+        positions_T, blocks_T, offsets_T = (
+            one.to(device) for one in (self.positions_T, self.blocks_T, self.offsets_T)
+        )
+        return PagedStep(self.cache, positions_T, blocks_T, offsets_T, tuple(groups))
 
     @classmethod
     def plan(cls, steps: Sequence[StepInput], cache: PagedCache) -> PagedStep:
@@ -101,13 +128,24 @@ class PagedStep:
             )
             for group in indices
         )
-        return cls(
+        step = cls(
             cache,
             torch.from_numpy(joined).to(device),
             torch.from_numpy(blocks).to(device),
             torch.from_numpy(joined % size).to(device),
             groups,
         )
+        return replace(step, elsewhere={one: step.moved(one) for one in cache.devices[1:]})
+
+    @classmethod
+    def of_lone_tokens(cls, cache: PagedCache, positions_N: Tensor, blocks_NB: Tensor) -> PagedStep:
+        """Plan one token of each sequence; block tables are filled up with the scratch block."""
+        rows_N = torch.arange(len(positions_N), device=positions_N.device)
+        tokens = torch.arange(blocks_NB.shape[1] * cache.block_tokens, device=positions_N.device)
+        mask_NTL = (tokens[None] <= positions_N[:, None])[:, None]
+        blocks_N = blocks_NB[rows_N, positions_N // cache.block_tokens]
+        group = _Group(rows_N[:, None], blocks_NB, mask_NTL)
+        return cls(cache, positions_N, blocks_N, positions_N % cache.block_tokens, (group,))
 
 
 def _group(
@@ -145,6 +183,7 @@ def attend(
     """
     layer: int = module.layer_idx
     keys, values = paged.cache.keys[layer], paged.cache.values[layer]
+    paged = paged.on(keys.device)
     keys[paged.blocks_T, paged.offsets_T] = key[0].transpose(0, 1).to(keys.dtype)
     values[paged.blocks_T, paged.offsets_T] = value[0].transpose(0, 1).to(values.dtype)
     heads, num_tokens, head_dim = query.shape[1:]

@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 
 from smallsight.engine.decoding.runner import StepInput, StepOutput
+from smallsight.engine.torch.compiled_decoding import CompiledDecoding, Decoder
 from smallsight.engine.torch.device import Device
 from smallsight.engine.torch.memory_guard import reporting_memory
 from smallsight.engine.torch.paged_attention import PagedCache, PagedStep
+from smallsight.policy.progress import OnProgress
 from smallsight.policy.row_bands import RowBands
-
-# From embeddings [1, tokens, hidden] and a step to the input of the head, [tokens, hidden].
-Decoder = Callable[[Tensor, PagedStep], Tensor]
 
 
 class TorchRunner:
@@ -43,6 +42,26 @@ class TorchRunner:
         self._dtype = dtype
         self._vocabulary = vocabulary
         self._returns_hidden = returns_hidden
+        self._compiled: CompiledDecoding | None = None
+
+    def compile(self, *, hidden: int, most_rows: int, context_tokens: int, on_progress: OnProgress) -> None:
+        """Compile decoding for up to ``most_rows`` sequences, before the first ``run``.
+
+        ``hidden`` is the width of embeddings. Raises ModelNotRunnableError and OutOfResourcesError.
+        """
+        compiled = CompiledDecoding(
+            self._decoder,
+            self._head,
+            self._cache,
+            device=self._device,
+            dtype=self._dtype,
+            hidden=hidden,
+            most_rows=most_rows,
+            longest_table=-(-context_tokens // self._cache.block_tokens),
+        )
+        with reporting_memory(self._device, "compiling"):
+            compiled.warm_up(on_progress)
+        self._compiled = compiled
 
     @torch.inference_mode()
     def copy_block(self, source: int, target: int) -> None:
@@ -56,6 +75,8 @@ class TorchRunner:
             return self._run(steps, extra_logit_rows)
 
     def _run(self, steps: Sequence[StepInput], extra_logit_rows: int) -> StepOutput:
+        if self._compiled is not None and self._compiled.fits(steps):
+            return self._decode(self._compiled, steps, extra_logit_rows)
         joined = np.concatenate([step.embeddings_TD for step in steps])
         embeddings_TD = torch.from_numpy(joined).to(self._device.name, self._dtype)
         hidden_TD = self._decoder(embeddings_TD[None], PagedStep.plan(steps, self._cache))
@@ -65,5 +86,19 @@ class TorchRunner:
             return StepOutput(np.empty((0, self._vocabulary), np.float32))
         rows = torch.tensor(wanted + wanted[-1:] * extra_logit_rows, device=hidden_TD.device)
         hidden_RD = hidden_TD[rows]
-        logits_RV = self._head(hidden_RD).float().cpu().numpy()
-        return StepOutput(logits_RV, hidden_RD.float().cpu().numpy() if self._returns_hidden else None)
+        return self._output(self._head(hidden_RD), hidden_RD)
+
+    def _decode(
+        self, compiled: CompiledDecoding, steps: Sequence[StepInput], extra_logit_rows: int
+    ) -> StepOutput:
+        """Run a compiled call; every row has logits, so that those that nobody wants are dropped."""
+        wanted = [row for row, step in enumerate(steps) if step.wants_logits]
+        hidden_ND, logits_NV = compiled.run(steps)
+        rows = torch.tensor(
+            wanted + wanted[-1:] * extra_logit_rows, dtype=torch.long, device=hidden_ND.device
+        )
+        return self._output(logits_NV[rows], hidden_ND[rows])
+
+    def _output(self, logits_RV: Tensor, hidden_RD: Tensor) -> StepOutput:
+        hidden = hidden_RD.float().cpu().numpy() if self._returns_hidden else None
+        return StepOutput(logits_RV.float().cpu().numpy(), hidden)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -19,7 +20,7 @@ from transformers import BitsAndBytesConfig
 from transformers.utils import logging as transformers_logging
 
 from smallsight.engine.torch.device import MPS, Device
-from smallsight.engine.torch.memory_guard import reporting_memory
+from smallsight.engine.torch.memory_guard import is_out_of_memory, reporting_memory
 from smallsight.engine.torch.packages import require_accelerate, require_bitsandbytes
 from smallsight.errors import BrokenCheckpointError, ModelNotRunnableError
 from smallsight.quant.scheme import TORCH_SCHEMES, Scheme
@@ -98,21 +99,23 @@ def load_pretrained(
     device: Device,
     *,
     skipped: Sequence[str] = (),
+    device_of: Mapping[str, str] | None = None,
 ) -> nn.Module:
     """Load a folder with one of transformers' classes, for inference, in its final place.
 
-    ``skipped`` are names of modules that stay plain in a quantised recipe. Raises BrokenCheckpointError for
+    ``skipped`` are names of modules that stay plain in a quantised recipe. ``device_of`` has the devices of
+    modules, if several share the network. Raises BrokenCheckpointError for
     missing weights and OutOfResourcesError. Must not be moved afterwards.
     """
     options: dict[str, Any] = {"dtype": recipe.dtype}
     if recipe.is_quantised:
-        _prepare_bitsandbytes()
-        options |= {"quantization_config": recipe.settings(skipped), "device_map": {"": device.name}}
-    elif not device.is_cpu:
+        prepare_bitsandbytes()
+        options["quantization_config"] = recipe.settings(skipped)
+    if recipe.is_quantised or device_of is not None or not device.is_cpu:
         require_accelerate()
-        options["device_map"] = {"": device.name}
+        options["device_map"] = {"": device.name} if device_of is None else dict(device_of)
     transformers_logging.disable_progress_bar()
-    with reporting_memory(device, f"loading {model_dir.name}"):
+    with reporting_memory(device, f"loading {model_dir.name}"), _saying_why_quantising_failed():
         model, report = model_class.from_pretrained(
             model_dir,
             local_files_only=True,
@@ -129,28 +132,31 @@ def load_pretrained(
     return model.eval()
 
 
-def quantise_linears(
-    model: nn.Module, recipe: Recipe, device: Device, *, skipped: Sequence[str] = ()
-) -> None:
-    """Replace linear layers of a module on the CPU by quantised ones on the device, one after the other.
+@contextmanager
+def _saying_why_quantising_failed() -> Iterator[None]:
+    """Raise the last line of transformers' report in place of an error that only refers to the report.
 
-    For modules that transformers does not know. A layer whose name, or the end of it, is in ``skipped`` stays
-    as it is; does nothing in a plain recipe. Whatever remains plain has to be moved by the caller.
+    Otherwise memory that runs out while quantising looks like any other error (transformers 5.23.0).
     """
-    if not recipe.is_quantised:
-        return
-    _prepare_bitsandbytes()
-    for name, layer in list(model.named_modules()):
-        is_skipped = any(
-            name == one or name.endswith(f".{one}") or f".{one}." in f".{name}." for one in skipped
-        )
-        if type(layer) is nn.Linear and not is_skipped:
-            parent, _, own_name = name.rpartition(".")
-            setattr(model.get_submodule(parent), own_name, quantised(layer, recipe, device))
+    reports: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: reports.append(record.getMessage())  # type: ignore[method-assign]
+    reporter = logging.getLogger("transformers.modeling_utils")
+    reporter.addHandler(handler)
+    try:
+        yield
+    except RuntimeError as error:
+        found = [line for line in "\n".join(reports).splitlines() if is_out_of_memory(RuntimeError(line))]
+        if is_out_of_memory(error) or not found:
+            raise
+        raise RuntimeError(found[-1]) from None
+    finally:
+        reporter.removeHandler(handler)
 
 
 def quantised(layer: nn.Linear, recipe: Recipe, device: Device) -> nn.Module:
     """Return a quantised copy of a linear layer, on the device; moving it there is what quantises."""
+    prepare_bitsandbytes()
     import bitsandbytes as bnb  # noqa: PLC0415 - its import takes seconds, and plain recipes do not need it
 
     has_bias = layer.bias is not None
@@ -198,7 +204,7 @@ def _take_slow_path_where_needed(model: nn.Module) -> None:
             setattr(layer, _HAS_FAST_PATH, False)
 
 
-def _prepare_bitsandbytes() -> None:
+def prepare_bitsandbytes() -> None:
     """Import bitsandbytes without the package ``kernels``, and silence a warning of every layer.
 
     With that package it would fetch compiled code from a hub and run it (bitsandbytes 0.50.2).

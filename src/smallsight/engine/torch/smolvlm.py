@@ -17,21 +17,32 @@ from smallsight.engine.engine import EngineOptions, LoadRequest
 from smallsight.engine.inline_engine import BLOCK_TOKENS, InlineEngine, inline_worker
 from smallsight.engine.network_key import network_key
 from smallsight.engine.torch.device import Device, choose_device, release_caches
+from smallsight.engine.torch.measured_recipes import report_choice
 from smallsight.engine.torch.memory_guard import reporting_memory
 from smallsight.engine.torch.paged_attention import PAGED_ATTENTION, PagedCache, PagedStep
 from smallsight.engine.torch.paged_runner import TorchRunner
+from smallsight.engine.torch.placement import DeviceMap, module_sizes, place
 from smallsight.engine.torch.recipes import Recipe, load_pretrained, recipe_of
 from smallsight.engine.torch.stored_parts import count_modules
+from smallsight.errors import ModelNotRunnableError
 from smallsight.families.family import Family
 from smallsight.families.messages import Tile
 from smallsight.families.smolvlm.config import SmolVLMTextConfig
 from smallsight.families.smolvlm.model import SmolVLMModel
 from smallsight.machine.memory import call_when_giving_back
-from smallsight.policy.log import get_logger
 from smallsight.settings import MIB
 
-log = get_logger(__name__)
-
+TEXT = "model.text_model"
+LAYERS = f"{TEXT}.layers"
+MODULES = (  # in the order in which they are used; the head may share its matrix with the embeddings
+    "model.vision_model",
+    "model.connector",
+    f"{LAYERS}.*",
+    f"{TEXT}.norm",
+    f"{TEXT}.rotary_emb",
+    f"{TEXT}.embed_tokens",
+    "lm_head",
+)
 SKIPPED = ("lm_head",)  # all logits come from the head, so it stays in 16 bits
 _GPU_OPTIONS = EngineOptions(
     max_sequences=64,
@@ -48,27 +59,24 @@ def load_torch_smolvlm(family: Family, request: LoadRequest) -> InlineEngine:
     """Load a model folder in Hugging Face layout; raises SmallsightError."""
     device = choose_device(request.device)
     recipe = recipe_of(request.scheme, device)
-    log.info("torch_device", device=device.name, reason=device.reason, linears=recipe.linears.value)
+    report_choice(family.name, request.scheme, device, recipe)
     if device.is_cpu and request.threads:
         torch.set_num_threads(request.threads)
     options = options_for(device, request.options)
     opened = SmolVLMModel(request.model_dir, request.scheme, options.tiled_bytes)  # checks the weights' names
+    placement = _place(request, recipe, device, options)
     network: Any = load_pretrained(
-        AutoModelForImageTextToText, request.model_dir, recipe, device, skipped=SKIPPED
+        AutoModelForImageTextToText,
+        request.model_dir,
+        recipe,
+        device,
+        skipped=SKIPPED,
+        device_of=None if placement is None else placement.device_of,
     )
-    if request.on_progress is not None:
-        request.on_progress(1.0)
+    request.report_loading(1.0)
     call_when_giving_back(device.name, lambda: release_caches(device))
-    decoder = network.model.text_model
-    decoder.config._attn_implementation = PAGED_ATTENTION  # noqa: SLF001 - transformers has no other way
-    runner = TorchRunner(
-        _decoder_of(decoder),
-        network.lm_head,
-        kv_cache(opened.config.text, options, recipe, device, opened.context_tokens),
-        device=device,
-        dtype=recipe.dtype,
-        vocabulary=opened.config.text.vocabulary,
-    )
+    cache = kv_cache(opened.config.text, options, recipe, device, opened.context_tokens, placement)
+    runner = _runner(network, opened, cache, request, options, recipe, device)
     features = FeatureCache(options.feature_cache_bytes)
     vision = TorchTileEncoder(network.model, opened.processor.normalise, features, device, recipe.dtype)
     parts = count_modules(network, _part_of)
@@ -84,7 +92,49 @@ def load_torch_smolvlm(family: Family, request: LoadRequest) -> InlineEngine:
         is_batch_independent=False,  # products over more rows use other kernels
         held=network,
         parts=parts,
+        devices=() if placement is None else placement.devices,
     )
+
+
+def _runner(
+    network: Any,  # noqa: ANN401 - transformers' modules have no useful types
+    opened: SmolVLMModel,
+    cache: PagedCache,
+    request: LoadRequest,
+    options: EngineOptions,
+    recipe: Recipe,
+    device: Device,
+) -> TorchRunner:
+    """Return a runner of the decoder, compiled if the request says so."""
+    decoder, text = network.model.text_model, opened.config.text
+    decoder.config._attn_implementation = PAGED_ATTENTION  # noqa: SLF001 - transformers has no other way
+    runner = TorchRunner(
+        _decoder_of(decoder),
+        network.lm_head,
+        cache,
+        device=device,
+        dtype=recipe.dtype,
+        vocabulary=text.vocabulary,
+    )
+    if request.compile:
+        runner.compile(
+            hidden=text.hidden,
+            most_rows=options.max_sequences,
+            context_tokens=opened.context_tokens,
+            on_progress=request.report_compiling,
+        )
+    return runner
+
+
+def _place(request: LoadRequest, recipe: Recipe, device: Device, options: EngineOptions) -> DeviceMap | None:
+    """Return where the network's modules go, or None if one device holds all."""
+    if not device.others:
+        return None
+    sizes = module_sizes(AutoModelForImageTextToText, request.model_dir, recipe, MODULES, SKIPPED)
+    placement = place(sizes, device, options.cache_bytes)
+    if placement is not None and request.compile:
+        raise ModelNotRunnableError("A model on several devices cannot be compiled.", hint="name one device.")
+    return placement
 
 
 def options_for(device: Device, options: EngineOptions) -> EngineOptions:
@@ -96,9 +146,17 @@ def options_for(device: Device, options: EngineOptions) -> EngineOptions:
 
 
 def kv_cache(
-    text: SmolVLMTextConfig, options: EngineOptions, recipe: Recipe, device: Device, context_tokens: int
+    text: SmolVLMTextConfig,
+    options: EngineOptions,
+    recipe: Recipe,
+    device: Device,
+    context_tokens: int,
+    placement: DeviceMap | None = None,
 ) -> PagedCache:
-    """Allocate a KV cache of the size in the options, but enough for one whole context."""
+    """Allocate a KV cache of the size in the options, but enough for one whole context.
+
+    Each layer's part is where the placement has that layer.
+    """
     token_bytes = 2 * text.layers * text.kv_heads * text.head_dim * recipe.dtype.itemsize
     num_blocks = max(options.cache_bytes // (token_bytes * BLOCK_TOKENS), -(-context_tokens // BLOCK_TOKENS))
     needed_bytes = (num_blocks + 1) * BLOCK_TOKENS * token_bytes
@@ -110,7 +168,7 @@ def kv_cache(
             kv_heads=text.kv_heads,
             head_dim=text.head_dim,
             dtype=recipe.dtype,
-            device=device.name,
+            device=device.name if placement is None else placement.of_layers(LAYERS, text.layers),
         )
 
 

@@ -14,8 +14,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 
-from smallsight.validation.loops import has_character_loop, longest_loop, tail_loop
-from smallsight.validation.word_shapes import has_mixed_scripts, is_misshapen
+from smallsight.policy.loops import has_character_loop, longest_loop, tail_loop
+from smallsight.policy.word_shapes import has_mixed_scripts, is_misshapen
 
 __all__ = ["gibberish_reasons"]
 

@@ -16,8 +16,8 @@ import pytest
 from benchmarks.broken_weights import DAMAGES, write_broken
 
 import smallsight
+from smallsight.policy.gibberish import gibberish_reasons
 from smallsight.settings import Settings
-from smallsight.validation.gibberish import gibberish_reasons
 
 ROOT = Path(__file__).resolve().parents[3]
 SHIPPED = ROOT / "src" / "smallsight" / "shipped" / "Smallsight-tiny"

@@ -1,0 +1,74 @@
+"""Decoding compiled by torch: the tokens of the plain engine, with every shape compiled while loading."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+from PIL import Image
+from torch._dynamo.utils import counters
+
+import smallsight
+from smallsight.engine.engine import EngineOptions
+from smallsight.engine.loading import OPENVINO, TORCH, load_engine
+from smallsight.errors import ArgumentError, ModelNotRunnableError
+from smallsight.model.vision_language_model import VisionLanguageModel
+from smallsight.quant.scheme import SCHEMES
+from smallsight.settings import Limits
+from tiny_florence2 import SHAPES as FLORENCE2
+from tiny_florence2 import write_tiny_florence2
+from tiny_smolvlm import VIDEO_SHAPES, make_checkpoint
+
+# Importing torch's compiler warns of parts of torch.
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+
+PICTURES = [
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (80, 60 + 37 * seed, 3), np.uint8))
+    for seed in range(3)
+]
+
+
+def num_compiled():
+    return counters["stats"]["unique_graphs"]
+
+
+def opened(folder, **load):
+    options = EngineOptions(chunk_tokens=32, cache_bytes=4 << 20, max_sequences=3)
+    engine = load_engine(
+        "smolvlm", folder, SCHEMES["fp32"], engine=TORCH, device="cpu", threads=1, options=options, **load
+    )
+    return VisionLanguageModel(engine, name="tiny", precision="fp32", limits=Limits())
+
+
+def test_compiled_answers_are_the_same_and_nothing_is_compiled_afterwards(tmp_path):
+    """In answers alone and together, of all lengths of block tables that they reach."""
+    folder = make_checkpoint(tmp_path / "model", VIDEO_SHAPES[0])
+    long = {"max_tokens": 150, "detail": "low", "ignore_stop": True}
+    with opened(folder) as plain:
+        expected = [one.token_ids for one in plain.describe_many(PICTURES, **long)]
+    progress, before = [], num_compiled()
+    with opened(folder, compile=True, on_progress=progress.append) as model:
+        assert num_compiled() > before
+        assert progress == sorted(progress)
+        assert (progress[0], progress[-1]) == (0.5, 1)
+        assert len(progress) > 3
+        ready = num_compiled()
+        assert [one.token_ids for one in model.describe_many(PICTURES, **long)] == expected
+        assert model.describe(PICTURES[1], **long).token_ids == expected[1]
+        assert num_compiled() == ready
+        network = weakref.ref(model._engine.held)  # noqa: SLF001 - who holds it is the question
+    del model
+    gc.collect()
+    assert network() is None
+
+
+def test_what_cannot_be_compiled_is_a_sentence(tmp_path):
+    with pytest.raises(ArgumentError, match="Only the engine 'torch' can compile"):
+        smallsight.load("Smallsight-tiny", compile=True)
+    folder = write_tiny_florence2(tmp_path / "florence2", FLORENCE2[1])
+    with pytest.raises(ModelNotRunnableError, match="Florence-2 cannot be compiled"):
+        load_engine("florence2", folder, SCHEMES["fp32"], engine=TORCH, compile=True)
+    with pytest.raises(ModelNotRunnableError, match="'openvino' has no option"):
+        load_engine("florence2", folder, SCHEMES["fp32"], engine=OPENVINO, compile=True)

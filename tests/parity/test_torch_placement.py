@@ -1,0 +1,107 @@
+"""A model whose layers are on several devices: where they go, the same tokens, a check of the first answer.
+
+The processor and the checkpoint's files stand for two GPUs: the network is divided, and accelerate's hooks
+move inputs and weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+
+import smallsight
+from smallsight.engine.torch.device import choose_device
+from smallsight.engine.torch.placement import module_sizes, place, split
+from smallsight.engine.torch.recipes import Linears, Recipe
+from smallsight.engine.torch.smolvlm import LAYERS, MODULES, SKIPPED
+from smallsight.errors import ArgumentError, ModelNotRunnableError
+from smallsight.model.vision_language_model import VisionLanguageModel
+from tiny_moondream2 import SHAPES as MOONDREAM2
+from tiny_moondream2 import write_tiny_moondream2
+from tiny_smolvlm import SHAPES, make_checkpoint
+
+SHIPPED = Path(smallsight.__file__).parent / "shipped" / "Smallsight-tiny"
+PICTURES = sorted((Path(__file__).parents[2] / "examples" / "stickers").glob("*.png"))[:3]
+TWO = "cpu:0+cpu:1"
+DIVIDED = "cpu+disk"
+needs_accelerate = pytest.mark.skipif(find_spec("accelerate") is None, reason="needs accelerate")
+
+
+def load(folder, family="smolvlm", device=DIVIDED):
+    return VisionLanguageModel.load(
+        folder, family=family, name="tiny", precision="fp32", engine="torch", device=device, threads=1
+    )
+
+
+def test_modules_are_divided_in_order_and_in_proportion_to_free_memory():
+    sizes = {f"layers.{number}": 10 for number in range(8)} | {"head": 20}
+    assert list(split(sizes, {"a": 100, "b": 100}).values()) == ["a"] * 5 + ["b"] * 4
+    assert list(split(sizes, {"a": 300, "b": 100}).values()) == ["a"] * 8 + ["b"]
+    assert set(split({"all": 10}, {"a": 1, "b": 1, "c": 1}).values()) == {"b"}
+
+
+def test_several_devices_are_used_where_one_is_too_small_or_where_that_is_wanted():
+    cpu = choose_device("cpu")
+    free = cpu.free_bytes()
+    two = replace(cpu, others=("cpu:1",))
+    assert place({"one": 1, "other": 1}, two, 0) is None
+    assert place({"one": free, "other": free}, cpu, 0) is None
+    assert place({"one": free, "other": free}, two, 0).devices == ("cpu", "cpu:1")
+    assert place({"one": 1, "other": 1}, two, free).devices == ("cpu", "cpu:1")
+    assert place({"one": 1, "other": 1}, choose_device(TWO), 0).devices == ("cpu:0", "cpu:1")
+    assert choose_device(TWO).reason == choose_device("cpu").reason
+
+
+@pytest.mark.parametrize("name", ["cpu+mps", "auto+cpu", "cpu:0+"])
+def test_devices_that_cannot_share_are_a_sentence(name):
+    with pytest.raises(ArgumentError):
+        choose_device(name)
+
+
+def test_sizes_are_those_of_the_recipe(tmp_path):
+    from transformers import AutoModelForImageTextToText
+
+    folder = make_checkpoint(tmp_path / "model", SHAPES[0])
+
+    def sizes(linears):
+        recipe = Recipe(linears, torch.bfloat16)
+        return module_sizes(AutoModelForImageTextToText, folder, recipe, MODULES, SKIPPED)
+
+    plain, in_8_bits = sizes(Linears.PLAIN), sizes(Linears.INT8)
+    network = AutoModelForImageTextToText.from_pretrained(folder)
+    layer = network.get_submodule(f"{LAYERS}.0")
+    assert plain[f"{LAYERS}.0"] == 2 * sum(one.numel() for one in layer.parameters())
+    assert 0.5 * plain[f"{LAYERS}.0"] <= in_8_bits[f"{LAYERS}.0"] < 0.6 * plain[f"{LAYERS}.0"]
+    assert plain["lm_head"] == in_8_bits["lm_head"]
+
+
+@needs_accelerate
+def test_a_divided_model_says_what_it_says_on_one_device():
+    said = {}
+    for device in ("cpu", DIVIDED):
+        with load(SHIPPED, device=device) as model:
+            said[device] = [one.token_ids for one in model.describe_many(PICTURES, max_tokens=30)]
+            network = model._engine.held  # noqa: SLF001 - nothing public says where a layer is
+            assert model._engine.devices == (() if device == "cpu" else ("cpu", "disk"))  # noqa: SLF001
+    assert set(network.hf_device_map.values()) == {"cpu", "disk"}
+    assert said[DIVIDED] == said["cpu"]
+
+
+@needs_accelerate
+def test_a_first_answer_of_gibberish_is_refused(tmp_path):
+    """Random weights stand for weights that were damaged on their way."""
+    folder = make_checkpoint(tmp_path / "model", SHAPES[0])
+    with pytest.raises(ModelNotRunnableError, match=r"on cpu and disk answers gibberish \(.+\)") as raised:
+        load(folder)
+    assert "device='cpu'" in raised.value.hint
+    load(folder, device="cpu").close()
+
+
+def test_other_families_run_on_one_device(tmp_path):
+    folder = write_tiny_moondream2(tmp_path / "tiny", MOONDREAM2[0])
+    with pytest.raises(ArgumentError, match="on one device"):
+        load(folder, "moondream2")
