@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from smallsight.errors import BadRequestError
 
-_KEYS = frozenset({"image", "images", "image_url", "input_image", "bytes"})
+_KEYS = frozenset({"image", "images", "image_url", "input_image", "bytes", "multimodal_data"})
 _PREFIX = "data:image/"
+_IN_BASE64 = ("/9j/", "iVBORw0KGgo", "UklGR", "R0lGOD")  # JPEG, PNG, WebP and GIF
+_LEAST_CHARS = 64  # of a picture in base64
 
 
 def require_texts(given: object, param: str) -> None:
-    """Raise BadRequestError if one of the given values is a picture: a data: URL, or an object with one."""
+    """Raise BadRequestError if a value is a picture: a data: URL, base64, or an object with one."""
     values = given if isinstance(given, list) else [given]
     if any(_is_picture(one) for one in values):
         raise picture_refused(param)
@@ -26,5 +28,6 @@ def picture_refused(param: str) -> BadRequestError:
 
 def _is_picture(value: object) -> bool:
     if isinstance(value, str):
-        return value[: len(_PREFIX)].lower() == _PREFIX
+        is_base64 = value.startswith(_IN_BASE64) and len(value) >= _LEAST_CHARS and " " not in value
+        return is_base64 or value[: len(_PREFIX)].lower() == _PREFIX
     return isinstance(value, dict) and (not _KEYS.isdisjoint(value) or value.get("type") in _KEYS)

@@ -16,6 +16,8 @@ from smallsight.errors import BadRequestError
         {"image": "aGVsbG8="},
         [{"type": "image_url", "image_url": {"url": "https://a.example/b.png"}}],
         [{"type": "input_image"}],
+        ["/9j/" + "A" * 100],
+        {"prompt_string": "<__media__>", "multimodal_data": ["aGVsbG8="]},
     ],
 )
 def test_a_picture_is_refused_with_what_to_do(given: object):
@@ -25,7 +27,16 @@ def test_a_picture_is_refused_with_what_to_do(given: object):
 
 
 @pytest.mark.parametrize(
-    "given", ["a picture of data:image/png", ["a", ""], [1, [2]], None, {}, {"type": "text"}]
+    "given",
+    [
+        "a picture of data:image/png",
+        "/9j/ begins a JPEG" + " in base64" * 10,
+        ["a", ""],
+        [1, [2]],
+        None,
+        {},
+        {"type": "text"},
+    ],
 )
 def test_everything_else_is_left_to_others(given: object):
     require_texts(given, "input")
