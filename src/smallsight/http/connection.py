@@ -27,8 +27,8 @@ class TimedConnection(H11Protocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - uvicorn's
         super().__init__(*arguments, **named)
-        self._application: ASGIApp = self.app  # type: ignore[assignment]
-        self.app = self._answer  # type: ignore[assignment]
+        self._application: ASGIApp = self.app
+        self.app = self._answer
         self._unread = UnreadTimer()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
