@@ -9,9 +9,11 @@ import threading
 import pytest
 
 from smallsight.http import unread
+from smallsight.http.open_connections import OpenConnections
+from smallsight.http.socket_connection import socket_class
 from smallsight.http.unread import UnreadTimer
 
-from .loopback import serving
+from .loopback import Client, serving
 
 
 def test_the_connection_of_a_client_that_does_not_read_is_closed(monkeypatch: pytest.MonkeyPatch):
@@ -31,6 +33,26 @@ def test_the_connection_of_a_client_that_does_not_read_is_closed(monkeypatch: py
     with serving(endless, "none") as port, socket.create_connection(("127.0.0.1", port), 30) as client:
         client.sendall(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
         assert ended.wait(60)
+
+
+def test_so_is_a_websocket_of_one(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(unread, "UNREAD_S", 0.05)
+    opened, ended = OpenConnections(10), threading.Event()
+
+    async def endless(scope, receive, send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        try:
+            while True:
+                await send({"type": "websocket.send", "text": "x" * 65536})
+        except OSError:  # as servers report a client that has left
+            ended.set()
+
+    with serving(endless, socket_class(opened)) as port, Client(port) as client:
+        assert client.status == 101
+        assert opened.num_open == 1
+        assert ended.wait(60)
+        assert opened.num_open == 0
 
 
 class Transport:
