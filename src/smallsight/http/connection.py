@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from smallsight.http.direct_chunks import DirectChunks
+from smallsight.http.joined_writes import JoinedWrites
 from smallsight.http.open_connections import MAX_CONNECTIONS, OpenConnections
 from smallsight.http.repeated_line import RepeatedLine
 from smallsight.http.unread import UnreadTimer
@@ -33,7 +34,8 @@ class TimedConnection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the deadline for the first request."""
-        super().connection_made(transport)
+        self._joined = JoinedWrites(transport)
+        super().connection_made(self._joined)  # type: ignore[arg-type]
         self._await_head()
         self.opened.enter(self, "" if self.client is None else self.client[0])
 
@@ -85,7 +87,10 @@ class TimedConnection(H11Protocol):
         self.transport.abort()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._application(scope, receive, DirectChunks(scope, send, self.transport, self.flow).send)
+        try:
+            await self._application(scope, receive, DirectChunks(scope, send, self._joined, self.flow).send)
+        finally:
+            self._joined.release()
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(self.header_timeout_s, self.transport.close)

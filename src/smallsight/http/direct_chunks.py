@@ -7,10 +7,10 @@ here.
 
 from __future__ import annotations
 
-import asyncio
-
 from starlette.types import Message, Scope, Send
 from uvicorn.protocols.http.flow_control import FlowControl
+
+from smallsight.http.joined_writes import JoinedWrites
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _LENGTH_HEADERS = (b"content-length", b"transfer-encoding")
@@ -19,7 +19,7 @@ _LENGTH_HEADERS = (b"content-length", b"transfer-encoding")
 class DirectChunks:
     """The ``send`` of one request. ``send`` of uvicorn sends what is not a part of a chunked answer."""
 
-    def __init__(self, scope: Scope, send: Send, transport: asyncio.Transport, flow: FlowControl) -> None:
+    def __init__(self, scope: Scope, send: Send, transport: JoinedWrites, flow: FlowControl) -> None:
         self._send = send
         self._transport = transport
         self._flow = flow
@@ -38,4 +38,9 @@ class DirectChunks:
             names = [name.lower() for name, _ in message.get("headers", ())]
             has_length = any(name in _LENGTH_HEADERS for name in names)
             self._is_chunked = self._may_be_chunked and message["status"] == 200 and not has_length
+            if has_length:  # the body follows at once; the head of a stream is sent before its first part
+                self._transport.hold()
+            await self._send(message)
+            return
         await self._send(message)
+        self._transport.release()
