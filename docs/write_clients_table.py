@@ -26,6 +26,9 @@ A *forced tool* is one that the request demands, which is how several clients as
 *Offered tools* are answered in text by models that were not trained to call them. A dash means that the
 program does not try it: the client or its protocol lacks it, or another row has it.
 """
+_BY_HAND = """
+Run once by hand with the program that `clients.toml` names, not by the tests, for the reasons below:
+"""
 _COLUMNS = ("picture", "stream", "second turn", "structured output", "forced tool", "offered tools")
 
 
@@ -49,11 +52,12 @@ def _canonical(name: str) -> str:
 
 def page() -> str:
     """Return the whole page."""
-    clients = tomllib.loads((CLIENTS / "clients.toml").read_text(encoding="utf-8"))["client"]
+    records = tomllib.loads((CLIENTS / "clients.toml").read_text(encoding="utf-8"))
+    clients, by_hand = records["client"], records["by_hand"]
     known = versions()
     titles = ("package", "version", "from", "protocol", *_COLUMNS, "also")
-    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
-    lines += [_row(client, known) for client in clients]
+    head = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    lines = [*head, *(_row(client, _version(client, known)) for client in clients)]
     refused = [
         f"- `{client['package']}`, {feature}: {reason}"
         for client in clients
@@ -62,19 +66,24 @@ def page() -> str:
     parts = [_HEAD, "\n".join(lines)]
     if refused:
         parts += ["\nWhat does not work, and why; the tests expect the refusal:\n", "\n".join(refused)]
+    parts += [_BY_HAND, "\n".join([*head, *(_row(client, client["version"]) for client in by_hand)]), ""]
+    parts += [f"- `{client['package']}`: {client['why']}." for client in by_hand]
     return "\n".join(parts) + "\n"
 
 
-def _row(client: dict[str, Any], known: dict[tuple[str, str], str]) -> str:
+def _version(client: dict[str, Any], known: dict[tuple[str, str], str]) -> str:
     language, package = client["language"], client["package"]
-    name = _canonical(package) if language == "python" else package
+    return known[language, _canonical(package) if language == "python" else package]
+
+
+def _row(client: dict[str, Any], version: str) -> str:
     features = client["features"]
     refused = client.get("cannot", {})
     marks = ["yes" if one in features else "no" if one in refused else "–" for one in _COLUMNS]
     cells = [
-        f"`{package}`",
-        known[language, name],
-        "PyPI" if language == "python" else "npm",
+        f"`{client['package']}`",
+        version,
+        "PyPI" if client["language"] == "python" else "npm",
         client["protocol"],
         *marks,
         ", ".join(one for one in features if one not in _COLUMNS),

@@ -15,8 +15,10 @@ from typing import Any
 
 from release.pins import ROOT, read_advisories, read_pins
 
-# What users install and what tests install; constraints.txt for the parity group.
-AUDITED = ("requirements/dev.txt", "constraints.txt")
+# What users install and what tests install; other people's programs, which tests run; constraints.txt for the
+# parity group.
+LOCKED = ("requirements/dev.txt", "requirements/clients.txt")
+AUDITED = (*LOCKED, "constraints.txt")
 DELIVERED = "requirements/demo.txt"
 
 
@@ -32,17 +34,17 @@ def stored_hits() -> list[str]:
     ]
 
 
-def ask_index() -> dict[str, Any]:
-    """Return pip-audit's report on the locked requirements; it downloads no packages."""
-    command = [sys.executable, "-m", "pip_audit", "--requirement", str(ROOT / AUDITED[0])]
+def ask_index(name: str) -> list[dict[str, Any]]:
+    """Return pip-audit's rows about the packages of one file; it downloads none of them."""
+    command = [sys.executable, "-m", "pip_audit", "--requirement", str(ROOT / name)]
     command += ["--disable-pip", "--require-hashes", "--progress-spinner=off", "--format=json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
-        report: dict[str, Any] = json.loads(done.stdout)
+        rows: list[dict[str, Any]] = json.loads(done.stdout)["dependencies"]
     except ValueError:
         sys.stderr.write(done.stderr)
-        return {"dependencies": []}
-    return report
+        return []
+    return rows
 
 
 def write_sbom(target: Path) -> int:
@@ -60,12 +62,17 @@ def main() -> int:
     parser.add_argument("--sbom", type=Path, required=True, help="file for the bill of materials")
     num_components = write_sbom(target := parser.parse_args().sbom)
     print(f"bill of materials: {num_components} components in {target}")
-    rows = ask_index()["dependencies"]
-    answered = [row for row in rows if "skip_reason" not in row]
-    found = [
-        f"{row['name']} {row['version']}: {one['id']}" for row in answered for one in row.get("vulns", ())
-    ]
-    print(f"pip-audit: {len(answered)} of {len(rows)} packages looked up in the index, {len(found)} hits")
+    found: list[str] = []
+    for name in LOCKED:
+        rows = ask_index(name)
+        answered = [row for row in rows if "skip_reason" not in row]
+        hits = [
+            f"{name}: {row['name']} {row['version']}: {one['id']}"
+            for row in answered
+            for one in row.get("vulns", ())
+        ]
+        print(f"{name}: {len(answered)} of {len(rows)} packages looked up in the index, {len(hits)} hits")
+        found += hits
     stored = stored_hits()
     print(f"stored advisories: {len(read_advisories())}, {len(stored)} hits")
     for line in (*found, *stored):

@@ -11,7 +11,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "requirements"
-HEADER = "# Written by `make lock` from pyproject.toml and constraints.txt.\n"
 LOCKS: dict[str, tuple[str, ...]] = {
     "pip": ("requirements/pip.in",),
     "text-model": ("requirements/text-model.in", "--no-deps"),
@@ -34,6 +33,16 @@ LOCKS: dict[str, tuple[str, ...]] = {
 UNCONSTRAINED = frozenset({"clients"})
 
 
+def header(name: str) -> str:
+    """Return the first line of a file, which says what it is written from."""
+    given = [one.removeprefix("--group=").partition(":")[0] for one in LOCKS[name]]
+    sources = [one for one in dict.fromkeys(given) if not one.startswith("-") and "." in one]
+    if name not in UNCONSTRAINED:
+        sources.append("constraints.txt")
+    named = " and ".join([", ".join(sources[:-1]), sources[-1]] if sources[1:] else sources)
+    return f"# Written by `make lock` from {named}.\n"
+
+
 def lock(uv: str, name: str) -> None:
     """Write one file: for every platform and every Python that the package supports."""
     target = FOLDER / f"{name}.txt"
@@ -43,7 +52,7 @@ def lock(uv: str, name: str) -> None:
         arguments.append("--constraint=constraints.txt")
     arguments.append(f"--output-file={target}")
     subprocess.run(arguments, cwd=ROOT, check=True)
-    target.write_text(HEADER + target.read_text(encoding="utf-8"), encoding="utf-8")
+    target.write_text(header(name) + target.read_text(encoding="utf-8"), encoding="utf-8")
 
 
 def main() -> None:

@@ -24,7 +24,12 @@ PUBLIC_PAGES = {
     "/app/worker.js",
 }
 REFUSED = {f"/api/{name}" for name in ("copy", "create", "delete", "push")}  # for everyone
-EVERYTHING = {"immich": {"enabled": True}, "generator": {"mounted": True, "app_url": "http://127.0.0.1:9"}}
+ORIGIN = "https://page.example"
+EVERYTHING = {
+    "immich": {"enabled": True},
+    "generator": {"mounted": True, "app_url": "http://127.0.0.1:9"},
+    "server": {"allowed_origins": [ORIGIN]},
+}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
 
 
@@ -105,6 +110,23 @@ def test_every_route_of_every_protocol_has_one_scope(everything):
             allowed = {scope for scope, status in statuses.items() if status not in (401, 403)}
             wanted = Scope.MONITOR if path in ("/health", "/metrics") else Scope.USE
             assert allowed == {wanted}, (method, path, statuses)
+
+
+def test_pages_of_allowed_origins_may_use_every_method_of_every_route(everything):
+    client, app, _ = everything
+    used = {
+        (method, path)
+        for path, route in walked(app.routes)
+        if tenant_of(path) != "/app"
+        for method in set(getattr(route, "methods", None) or ()) - {"OPTIONS"}
+    }
+    assert {"GET", "POST", "DELETE"} <= {method for method, _ in used}
+    for method, path in sorted(used):
+        asked = {"origin": ORIGIN, "access-control-request-method": method}
+        answer = client.options(path, headers=asked)
+        assert (answer.status_code, method in answer.headers["access-control-allow-methods"]) == (200, True)
+        refused = client.options(path, headers=asked | {"origin": "https://evil.example"})
+        assert "access-control-allow-origin" not in refused.headers
 
 
 def test_every_route_but_pages_and_refusals_is_described(everything):

@@ -9,7 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
-from release.lock import LOCKS
+from release.lock import LOCKS, header
 from release.pins import Advisory, read_advisories, read_pins
 
 from contract.checkout import ROOT, assert_none
@@ -38,6 +38,7 @@ def locked(name):
 def test_every_version_has_the_hashes_of_its_files(name):
     lines = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     assert_none("one exact version a line", [one for one in lines if one[:1] not in " #" and "==" not in one])
+    assert lines[0] + "\n" == header(name)
     assert_none("a version has hashes", [pin.name for pin in locked(name).values() if pin.num_hashes == 0])
     assert locked(name)
 
@@ -75,7 +76,8 @@ def test_clients_from_npm_are_locked_too():
 
 
 def test_no_version_has_a_known_vulnerability():
-    pins = [*locked("dev").values(), *locked("release").values(), *read_pins(ROOT / "constraints.txt")]
+    pins = [pin for name in ("dev", "release", "clients") for pin in locked(name).values()]
+    pins += read_pins(ROOT / "constraints.txt")
     hits = [
         f"{pin.name}: {one.id}"
         for pin in pins

@@ -182,6 +182,7 @@ def test_a_model_is_downloaded_with_progress(server: Server, hub: LocalHub):
         ("embed", {"model": "test", "input": "x"}, 404, "embeds texts"),
         ("embed", {"model": "all-minilm", "input": [[1]]}, 400, "input"),
         ("embed", {"model": "all-minilm", "input": "x", "dimensions": 100}, 400, "384"),
+        ("embed", {"model": "all-minilm", "input": "x", "images": ["aGVsbG8="]}, 400, "only texts"),
         ("create", {"model": "x"}, 400, "models"),
         ("push", {"model": "x"}, 400, "models"),
         ("copy", {"source": "x"}, 400, "models"),

@@ -6,10 +6,14 @@ import asyncio
 from typing import Any
 
 import h11
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from smallsight.http.direct_chunks import DirectChunks
+from smallsight.http.joined_writes import JoinedWrites
 from smallsight.http.open_connections import MAX_CONNECTIONS, OpenConnections
 from smallsight.http.repeated_line import RepeatedLine
+from smallsight.http.unread import UnreadTimer
 
 MAX_HEAD_BYTES = 32 * 1024
 
@@ -22,9 +26,16 @@ class TimedConnection(H11Protocol):
     unparsable = RepeatedLine("request_not_http")
     _head_timer: asyncio.TimerHandle | None = None
 
+    def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - uvicorn's
+        super().__init__(*arguments, **named)
+        self._application: ASGIApp = self.app
+        self.app = self._answer
+        self._unread = UnreadTimer()
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the deadline for the first request."""
-        super().connection_made(transport)
+        self._joined = JoinedWrites(transport)
+        super().connection_made(self._joined)  # type: ignore[arg-type]
         self._await_head()
         self.opened.enter(self, "" if self.client is None else self.client[0])
 
@@ -40,6 +51,7 @@ class TimedConnection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the deadline."""
         self._stop_waiting()
+        self._unread.stop()
         self.opened.leave(self)
         super().connection_lost(exc)
 
@@ -60,9 +72,25 @@ class TimedConnection(H11Protocol):
         self.unparsable.write("" if self.client is None else self.client[0])
         super().send_400_response(msg)
 
+    def pause_writing(self) -> None:
+        """Have senders wait, but not for ever."""
+        super().pause_writing()
+        self._unread.start(self.transport)
+
+    def resume_writing(self) -> None:
+        """Have senders continue."""
+        super().resume_writing()
+        self._unread.stop()
+
     def close_early(self) -> None:
         """Close the connection without an answer."""
         self.transport.abort()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._application(scope, receive, DirectChunks(scope, send, self._joined, self.flow).send)
+        finally:
+            self._joined.release()
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(self.header_timeout_s, self.transport.close)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
@@ -12,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from smallsight.errors import SmallsightError
+from smallsight.http.json_response import compact_json
 from smallsight.policy.log import get_logger
 
 log = get_logger(__name__)
@@ -78,7 +78,7 @@ async def _until_disconnected(receive: Receive) -> None:
 def event(data: dict[str, Any], name: str | None = None) -> bytes:
     """Encode one event; ``name`` is for protocols whose events have one."""
     line = f"event: {name}\n" if name else ""
-    return f"{line}data: {json.dumps(data, separators=(',', ':'), allow_nan=False)}\n\n".encode("ascii")
+    return f"{line}data: {compact_json(data)}\n\n".encode("ascii")
 
 
 async def with_errors(

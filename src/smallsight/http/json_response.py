@@ -1,4 +1,4 @@
-"""The JSON responses of all tenants: compact, and in ASCII."""
+"""The JSON of all tenants: compact, and in ASCII."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ from typing import Any
 
 from starlette.responses import Response
 
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+def compact_json(data: Any) -> str:  # noqa: ANN401
+    """Return JSON in ASCII: text from clients and models may contain what UTF-8 cannot encode."""
+    return _encode(data)
+
 
 def json_response(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:  # noqa: ANN401
-    """Return JSON in ASCII: text from clients and models may contain what UTF-8 cannot encode."""
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    return Response(text, status, headers, media_type="application/json")
+    """Return a response with this JSON."""
+    return Response(compact_json(data), status, headers, media_type="application/json")

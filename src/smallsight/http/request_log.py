@@ -27,7 +27,6 @@ from smallsight.policy.log import get_logger
 log = get_logger(__name__)
 
 UNMATCHED = "unmatched"
-UNREAD_S = 60.0  # how long a piece of a response may stay unread before the connection is closed
 _CLIENT_LEFT = 499
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -69,8 +68,6 @@ class RequestLog:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(inside, receive, answer.send)
-            except _NotReadingError:
-                log.info("client_does_not_read")
             except WebSocketDisconnect:  # raised in an endpoint that reads after a disconnect
                 log.info("client_left_websocket")
             except asyncio.CancelledError:  # requests are cancelled only by a forced stop
@@ -124,15 +121,7 @@ class _Sent:
             headers["x-request-id"] = self._request_id
             for name, value in _ALWAYS.items():
                 headers.setdefault(name, value)
-        try:
-            async with asyncio.timeout(UNREAD_S):
-                await self._send(message)
-        except TimeoutError as error:
-            raise _NotReadingError from error
-
-
-class _NotReadingError(Exception):
-    """The client did not read a response for ``UNREAD_S``. Never leaves this file."""
+        await self._send(message)
 
 
 def current_request_id() -> str:

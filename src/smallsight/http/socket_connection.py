@@ -7,6 +7,7 @@ from typing import Any
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from smallsight.http.open_connections import MAX_CONNECTIONS, OpenConnections
+from smallsight.http.unread import UnreadTimer
 
 MAX_MESSAGE_BYTES = 64 * 1024  # pages send hardly anything; pictures go over HTTP
 
@@ -16,6 +17,10 @@ class CountedSocket(WebSocketsSansIOProtocol):
 
     opened = OpenConnections(MAX_CONNECTIONS)
 
+    def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - uvicorn's
+        super().__init__(*arguments, **named)
+        self._unread = UnreadTimer()
+
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - asyncio's
         """Count it in place of the HTTP connection that it was."""
         super().connection_made(transport)
@@ -24,8 +29,19 @@ class CountedSocket(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop counting it."""
+        self._unread.stop()
         self.opened.leave(self)
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Have senders wait, but not for ever."""
+        super().pause_writing()
+        self._unread.start(self.transport)
+
+    def resume_writing(self) -> None:
+        """Have senders continue."""
+        super().resume_writing()
+        self._unread.stop()
 
     def close_early(self) -> None:
         """Close the connection without an answer."""

@@ -33,10 +33,10 @@ def with_walls(
         app = CORSMiddleware(
             app,
             allow_origins=settings.allowed_origins,
-            allow_methods=("GET", "POST"),
+            allow_methods=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
             allow_headers=("*",),
             allow_private_network=True,  # for these origins, as the operator says
-            expose_headers=("x-request-id", "retry-after"),
+            expose_headers=("x-request-id", "request-id", "retry-after"),
         )
     names = own_names() | {name.lower() for name in (settings.host, *settings.allowed_hosts)}
     origins = settings.allowed_origins

@@ -14,6 +14,7 @@ from smallsight.answering.cost import Cost, cost_of
 from smallsight.answering.question import ToolCall, Tools
 from smallsight.answering.tool_calls import is_whole, whole_parts
 from smallsight.http.event_stream import EventStream
+from smallsight.http.json_response import compact_json
 from smallsight.model.answer import Answer
 from smallsight.services.exchange import Exchange
 
@@ -91,7 +92,7 @@ class AnswerLines:
 
 def line(data: Mapping[str, Any]) -> bytes:
     """Encode one line."""
-    return json.dumps(data, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
+    return f"{compact_json(data)}\n".encode("ascii")
 
 
 def timestamp(seconds: float | None = None) -> str:

@@ -7,9 +7,10 @@ import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
+from smallsight.answering.texts_only import picture_refused, require_texts
 from smallsight.errors import BadRequestError
 from smallsight.http.authorise import Gate, UseRoute
 from smallsight.http.event_stream import ClientLeftError, while_connected
@@ -31,11 +32,30 @@ _CLIENT_LEFT = 499
 Texts = Annotated[list[str], Field(max_length=_MAX_TEXTS, fail_fast=True)]
 
 
+def _texts_only(given: object) -> object:
+    require_texts(given, "input")
+    return given
+
+
+def _prompt_only(given: object) -> object:
+    require_texts(given, "prompt")
+    return given
+
+
+def _no_pictures(given: object) -> None:
+    if given:
+        raise picture_refused("images")
+
+
+NoPictures = Annotated[None, BeforeValidator(_no_pictures)]
+
+
 class EmbedBody(OllamaBody):
     """Texts to embed."""
 
     model: ModelTag = ""
-    input: str | Texts | None = None
+    input: Annotated[str | Texts | None, BeforeValidator(_texts_only)] = None
+    images: NoPictures = None
     truncate: bool | None = None
     keep_alive: KeepAlive = None
     dimensions: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
@@ -45,7 +65,8 @@ class OldEmbedBody(OllamaBody):
     """One text to embed."""
 
     model: ModelTag = ""
-    prompt: str | None = None
+    prompt: Annotated[str | None, BeforeValidator(_prompt_only)] = None
+    images: NoPictures = None
     keep_alive: KeepAlive = None
 
 

@@ -12,15 +12,7 @@ from smallsight.answering.cost import AnswerMetrics, Cost
 from smallsight.answering.route_state import route_state
 from smallsight.errors import SmallsightError
 from smallsight.http.authorise import UseRoute
-from smallsight.http.event_stream import (
-    DONE,
-    PING,
-    ClientLeftError,
-    EventStream,
-    event,
-    while_connected,
-    with_errors,
-)
+from smallsight.http.event_stream import ClientLeftError, EventStream, event, while_connected, with_errors
 from smallsight.http.json_response import json_response
 from smallsight.openai.chat_answer import chunks, whole_answer
 from smallsight.openai.chat_calls import ChatCalls
@@ -66,8 +58,7 @@ async def _chat_events(
         if isinstance(chunk, Cost):
             count_answer(exchange, chunk, metrics)
         else:
-            yield PING if chunk is None else event(chunk)
-    yield DONE
+            yield chunk
 
 
 def count_answer(exchange: Exchange, cost: Cost, metrics: AnswerMetrics) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 from smallsight.answering.answer_stream import AnswerStream
 from smallsight.answering.cost import Cost, cost_of
+from smallsight.http.event_stream import DONE, PING, event
+from smallsight.http.json_response import compact_json
 from smallsight.model.answer import Answer, TokenLogprob
 from smallsight.model.reply import Piece
 from smallsight.openai.chat_calls import ChatCalls
@@ -58,36 +60,38 @@ async def whole_answer(exchange: Exchange, shown: ChatCalls) -> tuple[dict[str, 
     return body | cost.seconds(), cost
 
 
-async def chunks(
-    exchange: Exchange, shown: ChatCalls, *, with_usage: bool
-) -> AsyncIterator[dict[str, Any] | Cost | None]:
-    """Yield chunks as text arrives, None after ``QUIET_S`` without any, and the cost at the end."""
+async def chunks(exchange: Exchange, shown: ChatCalls, *, with_usage: bool) -> AsyncIterator[bytes | Cost]:
+    """Yield together the chunks of what has arrived, a keep-alive when quiet, and the cost at the end."""
     head = _head(exchange, "chat.completion.chunk") | ({"usage": None} if with_usage else {})
+    begun = f"data: {compact_json(head)[:-1]},"  # once, because it is most of a chunk
     stream = _ChoiceStream(exchange, shown)
     ended: list[int] = []
     sent_s = time.monotonic()
-    async for arrived in exchange.pieces():
-        if arrived is not None and arrived.piece is None:
-            ended.append(arrived.index)
+    async for batch in exchange.batches():
+        new: list[dict[str, Any]] = []
+        for one in batch:
+            if one.piece is None:
+                ended.append(one.index)
+            else:
+                new += stream.push(one.index, one.piece)
+        if new:
+            yield _encoded(begun, new)
+        elif not batch or time.monotonic() - sent_s > QUIET_S:  # the text is held back
+            yield PING
+        else:
             continue
-        has_sent = False
-        if arrived is not None and arrived.piece is not None:
-            for choice in stream.push(arrived.index, arrived.piece):
-                has_sent = True
-                yield head | {"choices": [choice]}
-        if not has_sent and (arrived is None or time.monotonic() - sent_s > QUIET_S):  # the text is held back
-            has_sent = True
-            yield None
-        sent_s = time.monotonic() if has_sent else sent_s
+        sent_s = time.monotonic()
     answers = exchange.answers()
     cost = cost_of(exchange, answers)
+    last: list[bytes] = []
     for index in ended:
         for choice in stream.last(index, answers[index]):
             is_last = index == ended[-1] and choice["finish_reason"] is not None
-            yield head | {"choices": [choice]} | (cost.seconds() if is_last else {})
+            last.append(event(head | {"choices": [choice]} | (cost.seconds() if is_last else {})))
     if with_usage:
-        yield head | {"choices": [], "usage": chat_usage(cost)} | cost.seconds()
+        last.append(event(head | {"choices": [], "usage": chat_usage(cost)} | cost.seconds()))
     yield cost
+    yield b"".join([*last, DONE])
 
 
 class _ChoiceStream:
@@ -96,25 +100,28 @@ class _ChoiceStream:
     def __init__(self, exchange: Exchange, shown: ChatCalls) -> None:
         self._exchange = exchange
         self._shown = shown
-        self._streams: dict[int, AnswerStream] = {}
+        self._streams = [AnswerStream(shown.tools) for _ in exchange.replies]
         self._started: set[int] = set()
 
-    def push(self, index: int, piece: Piece) -> Iterator[dict[str, Any]]:
-        """Yield the new parts of a choice; the first has the piece's token, where logprobs were requested."""
-        stream = self._streams.setdefault(index, AnswerStream(self._shown.tools))
-        deltas = [self._shown.delta(event) for event in stream.push(piece.text)]
-        choices = [self._choice(index, delta) for delta in deltas if delta is not None]
+    def push(self, index: int, piece: Piece) -> list[dict[str, Any]]:
+        """Return the new parts of a choice; the first has the token, where logprobs were requested."""
+        stream = self._streams[index]
+        choices = [
+            self._choice(index, delta)
+            for new in stream.push(piece.text)
+            if (delta := self._shown.delta(new)) is not None
+        ]
         if piece.logprob is not None and not stream.is_holding:
             choices = choices or [self._choice(index, {"content": ""})]
             tokens = [_logprob(piece.logprob, self._exchange)]
             choices[0]["logprobs"] = {"content": tokens, "refusal": None}
-        yield from choices
+        return choices
 
     def last(self, index: int, answer: Answer) -> Iterator[dict[str, Any]]:
         """Yield what is left of a choice: text that was held back, calls, and why it ended."""
-        stream = self._streams.setdefault(index, AnswerStream(self._shown.tools))
-        for event in stream.end(answer):
-            if (delta := self._shown.delta(event)) is not None:
+        stream = self._streams[index]
+        for new in stream.end(answer):
+            if (delta := self._shown.delta(new)) is not None:
                 yield self._choice(index, delta)
         if index not in self._started:
             yield self._choice(index, {"content": ""})
@@ -124,6 +131,11 @@ class _ChoiceStream:
         is_first = index not in self._started
         self._started.add(index)
         return _choice(index, {"role": "assistant", "content": None} | delta if is_first else delta)
+
+
+def _encoded(begun: str, choices: Sequence[dict[str, Any]]) -> bytes:
+    """Return a chunk for each choice, of which all begin with the same fields."""
+    return "".join([f'{begun}"choices":[{compact_json(one)}]}}\n\n' for one in choices]).encode("ascii")
 
 
 def _choice(index: int, delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from smallsight.answering.texts_only import require_texts
 from smallsight.errors import BadRequestError
 from smallsight.openai.wire_fields import ModelName, Wire
 
@@ -25,7 +26,8 @@ class EmbeddingsRequest(Wire):
     dimensions: Annotated[int, Field(ge=1, le=MAX_DIMENSIONS)] | None = None
 
     def texts(self) -> list[str]:
-        """Return the texts; raises BadRequestError for token ids, empty texts, and too many."""
+        """Return the texts; raises BadRequestError for pictures, token ids, empty texts, and too many."""
+        require_texts(self.input, "input")
         texts = [self.input] if isinstance(self.input, str) else self.input
         if not isinstance(texts, list) or not texts:
             raise BadRequestError(

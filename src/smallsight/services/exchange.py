@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from smallsight.model.answer import Answer
 from smallsight.model.reply import Piece, Reply
+from smallsight.services.arrivals import arrivals_of_running_loop
 
 QUIET_S = 15.0  # after which a stream sends a keep-alive
 
@@ -45,9 +47,12 @@ class Exchange:
         self.began_s = began_s
         self.is_remembered = is_remembered
         self._on_answers = on_answers
-        self._arrived: asyncio.Queue[ChoicePiece] = asyncio.Queue()
-        self._first: ChoicePiece | None = None
+        self._arrived: deque[ChoicePiece] = deque()
         self._loop = asyncio.get_running_loop()
+        self._arrivals = arrivals_of_running_loop()
+        self._waiting: asyncio.Future[bool] | None = None
+        self._waiting_since_s = 0.0
+        self._quiet_timer: asyncio.TimerHandle | None = None
         for index, reply in enumerate(replies):
             reply.listen(partial(self._forward, index))
 
@@ -58,23 +63,35 @@ class Exchange:
 
     async def wait_for_first(self) -> None:
         """Wait for the first piece of any choice; raises the error of a choice that failed without one."""
-        self._first = await self._arrived.get()
-        if self._first.piece is None:
-            self.replies[self._first.index].answer()
+        while not self._arrived:
+            await self._wait()
+        first = self._arrived[0]
+        if first.piece is None:
+            self.replies[first.index].answer()
 
     async def pieces(self) -> AsyncIterator[ChoicePiece | None]:
         """Yield pieces until every choice is complete; None after ``QUIET_S`` without one."""
-        num_running = len(self.replies)
-        while num_running:
-            first, self._first = self._first, None
-            try:
-                async with asyncio.timeout(QUIET_S):
-                    arrived = first or await self._arrived.get()
-            except TimeoutError:
+        async for batch in self.batches():
+            if not batch:
                 yield None
-                continue
-            num_running -= arrived.piece is None
-            yield arrived
+            for one in batch:
+                yield one
+
+    async def batches(self) -> AsyncIterator[Sequence[ChoicePiece]]:
+        """Yield together what has arrived, until every choice is complete; nothing after ``QUIET_S``."""
+        num_running = len(self.replies)
+        try:
+            while num_running:
+                if not self._arrived and not await self._wait():
+                    yield ()
+                    continue
+                batch = tuple(self._arrived)
+                self._arrived.clear()
+                num_running -= sum([one.piece is None for one in batch])
+                yield batch
+        finally:
+            if self._quiet_timer is not None:
+                self._quiet_timer.cancel()
 
     def answers(self) -> list[Answer]:
         """Return the answers when all are complete; raises the error of a failed one."""
@@ -91,6 +108,34 @@ class Exchange:
     def _forward(self, index: int, piece: Piece | None) -> None:
         """Pass a piece from the engine's thread to the event loop; must not fail if the loop has ended."""
         try:
-            self._loop.call_soon_threadsafe(self._arrived.put_nowait, ChoicePiece(index, piece))
+            self._arrivals.put(self._receive, ChoicePiece(index, piece))
         except RuntimeError:  # the event loop has ended
             self.cancel()
+
+    def _receive(self, arrived: ChoicePiece) -> None:
+        self._arrived.append(arrived)
+        self._wake(is_piece=True)
+
+    async def _wait(self) -> bool:
+        """Wait for a piece, and return whether one has arrived within ``QUIET_S``."""
+        self._waiting_since_s = self._loop.time()
+        if (
+            self._quiet_timer is None
+        ):  # one for many pieces: setting and cancelling it costs more than a piece
+            self._quiet_timer = self._loop.call_later(QUIET_S, self._end_quiet)
+        self._waiting = self._loop.create_future()
+        try:
+            return await self._waiting
+        finally:
+            self._waiting = None
+
+    def _end_quiet(self) -> None:
+        """End the present wait if it has lasted long enough, or look again when it would have."""
+        left_s = self._waiting_since_s + QUIET_S - self._loop.time()
+        self._quiet_timer = self._loop.call_later(left_s, self._end_quiet) if left_s > 0 else None
+        if left_s <= 0:
+            self._wake(is_piece=False)
+
+    def _wake(self, *, is_piece: bool) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(is_piece)

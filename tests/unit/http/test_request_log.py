@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 from http import HTTPStatus
 
-import pytest
-
-from smallsight.http import request_log
 from smallsight.http.request_log import RequestLog
 
 from .plain_errors import PLAIN
@@ -75,16 +72,6 @@ def test_an_error_after_the_answer_began_ends_the_request_alone():
 
     sent, _ = run(fails)
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
-
-
-def test_a_client_that_does_not_read_is_given_up(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(request_log, "UNREAD_S", 0.05)
-
-    async def stuck(message: dict) -> None:
-        await asyncio.sleep(100)
-
-    _, counts = run(answers, send=stuck)
-    assert counts.counted == [("unmatched", "GET", 200)]
 
 
 def test_a_request_cut_off_by_the_end_of_the_server_is_counted():

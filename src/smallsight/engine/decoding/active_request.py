@@ -51,6 +51,7 @@ class ActiveRequest:
     vision_s: float = 0.0
     prefill_s: float = 0.0
     first_token_at_s: float | None = None
+    undelivered: tuple[str, TokenChoice | None] | None = None  # new text, and its token where it is wanted
 
     def write_features(self, tile_index: int, features_TD: NDArray[np.float32]) -> None:
         """Write a tile's image tokens, float32 [tokens, hidden], into their rows of the prompt."""
@@ -68,6 +69,12 @@ class ActiveRequest:
         else:
             rows = table.rows(np.array(self.sequence.output_token_ids[first:last], np.int64))
         return rows if begin >= num_prompt else np.concatenate([self.embeddings_TD[begin:], rows])
+
+    def deliver(self) -> None:
+        """Pass the new text on to the caller."""
+        if self.undelivered is not None:
+            self.generation.add(*self.undelivered)
+            self.undelivered = None
 
     def choose(self, logits_V: NDArray[np.float32], hidden_D: NDArray[np.float32] | None) -> TokenChoice:
         """Choose the next token from the logits, or the next coordinate from the last hidden state.

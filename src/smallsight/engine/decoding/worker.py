@@ -338,6 +338,7 @@ class Worker:
             request = self._requests[sequence_id]
             if request.first_token_at_s is None:
                 request.first_token_at_s = time.perf_counter()
+            request.deliver()  # after all choices: whoever waits for text would interrupt them
             if sequence_id in ended:
                 self._end(request, ended[sequence_id])
 
@@ -370,7 +371,7 @@ class Worker:
         if is_end and not request.ignores_end:
             return "stop"
         wants_tokens = request.sequence.options.num_logprobs is not None
-        request.generation.add(request.stream.push(token_id), request.choices[-1] if wants_tokens else None)
+        request.undelivered = request.stream.push(token_id), request.choices[-1] if wants_tokens else None
         if request.stream.is_stopped:
             return "stop"
         max_tokens = request.sequence.options.max_tokens

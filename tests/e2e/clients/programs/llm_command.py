@@ -31,8 +31,8 @@ def run_in(folder: Path, given: Given, report: Report) -> None:
     }
     (folder / "extra-openai-models.yaml").write_text(json.dumps([listed]))
     (folder / "keys.json").write_text(json.dumps({"smallsight": given.key}))
-    address = given.url.replace("://", f"://smallsight:{given.key}@")
-    environment = {**os.environ, "LLM_USER_PATH": str(folder), "OLLAMA_HOST": address}
+    environment = {**os.environ, "LLM_USER_PATH": str(folder)}
+    environment |= {"OLLAMA_HOST": given.url, "OLLAMA_API_KEY": given.key}
     environment |= {"LLM_LOAD_PLUGINS": "llm-ollama" if PROTOCOL == "ollama" else ""}
     model = "tiny" if PROTOCOL == "openai" else given.model
 

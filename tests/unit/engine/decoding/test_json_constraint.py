@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from smallsight.engine.decoding.json_constraint import JsonGrammar
 from smallsight.engine.decoding.sampler import Sampler
+from smallsight.engine.decoding.schema_dialect import PATTERN
 from smallsight.engine.decoding.schema_trial import MAX_SCHEMA_CHARS
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import ArgumentError
@@ -149,3 +150,32 @@ def test_logits_are_left_as_they_are():
     logits = np.zeros(VOCABULARY, np.float32)
     GRAMMAR.constrain('{"const": 1}').allowed(logits)
     assert not logits.any()
+
+
+def in_love_with(wanted: str, schema: object) -> str:
+    """Generate with a model that prefers some characters to all others, earlier ones to later ones."""
+    sampler = Sampler(SamplingOptions(temperature=0.0), [], GRAMMAR.constrain(json.dumps(schema)))
+    logits = np.zeros(VOCABULARY, np.float32)
+    for at, character in enumerate(wanted):
+        logits[TOKENIZER.token_to_id(character)] = len(wanted) - at
+    logits[END] = -1
+    token_ids = []
+    while len(token_ids) < 200 and (token := sampler.choose(logits).token_id) != END:
+        token_ids.append(token)
+    return TOKENIZER.decode(token_ids, skip_special_tokens=False)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "schema", "written"),
+    [
+        ("9", {"type": "integer"}, "9" * 20),
+        ("9.e", {"type": "number"}, f"{'9' * 20}.{'9' * 20}e{'9' * 20}"),
+        ("1", {"type": "array", "items": {"type": "integer"}, "maxItems": 1}, f"[{'1' * 20}]"),
+        ("7", {"type": "string", "maxLength": 40}, f'"{"7" * 40}"'),
+        ("1", {"const": 10**29}, f"1{'0' * 29}"),
+        ("3", {PATTERN: "[0-9]{30}"}, "3" * 30),
+    ],
+    ids=str,
+)
+def test_numbers_end_where_the_schema_does_not_need_more_digits(wanted: str, schema: object, written: str):
+    assert in_love_with(wanted, schema) == written
