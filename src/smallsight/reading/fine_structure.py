@@ -13,15 +13,20 @@ __all__ = ["CELL_PX", "FineStructure", "find_fine_structure"]
 CELL_PX = 16
 _STEEP = 32  # difference of neighbouring pixels, of 255
 _SHARE = 0.12  # of a cell's pixels; the edge of a window has less
+_EDGE_SHARE = 0.02  # of the pixels of a cell with an edge
 _EVEN_SHARE = 0.004  # of a flat cell's pixels
 _FLAT_SHARE = 0.25  # of the cells of a screenshot or page
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FineStructure:
-    """``cells_HW`` are the cells that may have letters; ``is_flat`` tells drawings and pages from photographs."""
+    """``cells_HW`` are the cells that may have letters, ``edges_HW`` those with any edge.
+
+    ``is_flat`` tells drawings and pages from photographs.
+    """
 
     cells_HW: NDArray[np.bool_]
+    edges_HW: NDArray[np.bool_]
     is_flat: bool
 
 
@@ -38,7 +43,9 @@ def find_fine_structure(image: Image.Image) -> FineStructure:
     counts_HW = steep_HW.reshape(rows, CELL_PX, columns, CELL_PX).sum((1, 3), dtype=np.uint16)
     dense_HW = counts_HW > _SHARE * CELL_PX**2
     return FineStructure(
-        _in_company(dense_HW), float((counts_HW <= _EVEN_SHARE * CELL_PX**2).mean()) > _FLAT_SHARE
+        _in_company(dense_HW),
+        counts_HW > _EDGE_SHARE * CELL_PX**2,
+        float((counts_HW <= _EVEN_SHARE * CELL_PX**2).mean()) > _FLAT_SHARE,
     )
 
 

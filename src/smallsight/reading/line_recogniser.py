@@ -14,18 +14,15 @@ from numpy.typing import NDArray
 
 from smallsight.reading.ocr_networks import BLANK, OcrNetworks
 
-__all__ = ["LineReading", "LineRecogniser"]
+__all__ = ["LineReading", "LineRecogniser", "padded_line"]
 
 _GREY = 127
-_LEAST_WIDTH_PX = 160
-_STEP_PX = 64
-_WIDE_PX = 960
-_WIDE_STEP_PX = 192
-_MAX_WIDTH_PX = 1_920  # longer ones are read in parts
-_PART_PX = 1_440
+# Each further width takes 10 MB of memory, for weights in another order.
+_WIDTHS_PX = (160, 224, 320, 448, 608, 800, 1_056, 1_408)
+_PART_PX = 1_056  # of a line that is longer than the last of them
 _CUT_WITHIN_PX = 200
 _GAP_DEVIATION = 12.0  # of a column's pixels, where a line may be cut
-_SPACE = 0.2  # probability from which a gap between two characters is a space
+_SPACE = 0.05  # probability from which a gap between two characters is a space; inside words it is below 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,7 @@ class LineRecogniser:
         self._found = {}
         widest_first = sorted(range(len(flat)), key=lambda index: -flat[index].shape[1])
         for index in widest_first:
-            self._queue.start_async([_padded(flat[index])], index, share_inputs=False)
+            self._queue.start_async([padded_line(flat[index])], index, share_inputs=False)
         self._queue.wait_all()
         readings = iter([self._found.get(index, NOTHING) for index in range(len(flat))])
         return [_joined([next(readings) for _ in line]) for line in parts]
@@ -89,10 +86,10 @@ def _decoded(classes_TC: NDArray[np.float32], characters: Sequence[str]) -> Line
     return LineReading(text.strip(), float(classes_TC[steps, classes_T[steps]].mean()))
 
 
-def _padded(image_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def padded_line(image_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the network's input for one line, [1, 48, W, 3]; its width follows from the line's own."""
     width_px = image_HWC.shape[1]
-    step_px = _STEP_PX if width_px <= _WIDE_PX else _WIDE_STEP_PX
-    padded_px = max(_LEAST_WIDTH_PX, -(-width_px // step_px) * step_px)
+    padded_px = next(one for one in _WIDTHS_PX if one >= width_px)
     padded_NHWC = np.full((1, image_HWC.shape[0], padded_px, 3), _GREY, np.uint8)
     padded_NHWC[0, :, :width_px] = image_HWC
     return padded_NHWC
@@ -101,7 +98,7 @@ def _padded(image_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _parts(image_HWC: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     """Return a line, cut between words where it is too long."""
     parts = []
-    while image_HWC.shape[1] > _MAX_WIDTH_PX:
+    while image_HWC.shape[1] > _WIDTHS_PX[-1]:
         deviation_W = image_HWC[:, _PART_PX - _CUT_WITHIN_PX : _PART_PX].astype(np.float32).std((0, 2))
         cut_px = (
             _PART_PX - _CUT_WITHIN_PX + _middle_of_longest(deviation_W <= deviation_W.min() + _GAP_DEVIATION)

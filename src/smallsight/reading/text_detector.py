@@ -17,7 +17,7 @@ __all__ = ["TILE_PX", "TextDetector"]
 
 TILE_PX = 640
 _OVERLAP_PX = 96  # of neighbouring tiles; half of it is taken from each
-_WHOLE_PIXELS = 736 * 736  # up to so many an image is one input
+_WHOLE_PIXELS = 640 * 640  # up to so many an image is one input
 _STEP_PX = 32  # the network's sides are multiples
 _ROUNDED_PX = 64  # inputs are padded to these, so that there are few shapes
 _GREY = 127

@@ -17,16 +17,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from smallsight.reading.fine_structure import CELL_PX, find_fine_structure
+from smallsight.reading.joined_regions import join_pieces
 from smallsight.reading.text_detector import TextDetector
 from smallsight.reading.text_regions import TextRegion, find_text_regions
 
 __all__ = ["TextSearch"]
 
 _LOOK_PIXELS = 384 * 384
-_MIDDLE_PIXELS = 736 * 736
+_MIDDLE_PIXELS = 640 * 640
 _LEAST_LOOK = 0.25  # scale of the first look
 _LEGIBLE_PX = 16.0  # height of a region, of letters and margin, from which its shape is taken as it is
-_GOOD_PX = 26.0
+_GOOD_PX = 22.0
 _LARGEST_SCALE = 2.0
 _CLOSER = 1.25  # a scale that is less than this times larger shows nothing new
 _WEAK = 45  # of 255: where the network sees something like text
@@ -54,7 +55,8 @@ class TextSearch:
         found, weak = self._looked(view, scale, None)
         accepted, small = _by_size(found, scale)
         structure = find_fine_structure(image)
-        doubtful = view.uncovered(structure.cells_HW | weak | view.covered(small), readable(accepted))
+        doubtful = view.uncovered(structure.cells_HW | view.covered(small), readable(accepted))
+        doubtful |= view.uncovered(weak & structure.edges_HW, accepted)
         middle = min(1.0, math.sqrt(_MIDDLE_PIXELS / pixels))
         if not structure.is_flat and middle > _CLOSER * scale and doubtful.any():
             scale = middle
@@ -62,7 +64,7 @@ class TextSearch:
             larger, small = _by_size(found, scale)
             accepted = _merged(accepted, larger)
             readable(larger)
-            doubtful = view.uncovered(weak | view.covered(small), accepted)
+            doubtful = view.uncovered(weak & structure.edges_HW | view.covered(small), accepted)
         if doubtful.any() and (closer := _closer_scale(small, scale)) is not None:
             found, _ = self._looked(view, closer, doubtful)
             accepted = _merged(accepted, found)
@@ -96,7 +98,8 @@ class TextSearch:
                 )
             )
             x_factor, y_factor = x_factor / 2, y_factor / 2
-        return [region.scaled(x_factor, y_factor) for region in find_text_regions(map_HW)], weak_HW
+        found = [region.scaled(x_factor, y_factor) for region in find_text_regions(map_HW)]
+        return join_pieces(found), weak_HW
 
 
 class _View:
