@@ -1,9 +1,9 @@
 """How well and how fast text in pictures is read: ours, RapidOCR as shipped, and Tesseract, in one run.
 
-Draws about 300 pictures with known text (benchmarks/reading_pictures.py) and gives each to every reader in turn.
-For each drawn line, the error is the least number of wrong characters to anywhere in what was read, so the order
-does not count; "in order" compares the whole texts. Readers that are not installed are left out. The first picture
-that a reader gets, a small one that is not counted, loads its networks.
+Draws about 300 pictures with known text (benchmarks/reading_pictures.py) and gives each to every reader in
+turn. For each drawn line, the error is the least number of wrong characters to anywhere in what was read, so
+the order does not count; "in order" compares the whole texts. Readers that are not installed are left out.
+The first picture that a reader gets, a small one that is not counted, loads its networks.
 
 Run: python benchmarks/reading.py [--num 300] [--only NAME ...] [--kinds NAME ...] [--json FILE] [--errors N]
 """
@@ -148,7 +148,9 @@ def measure(reader: Reader, picture: KnownPicture, path: Path) -> None:
 def compare(
     drawn: Sequence[str], read: Sequence[str], *, is_ordered: bool
 ) -> tuple[Score, list[tuple[str, str]]]:
-    """Return the score of one picture, and the drawn lines that were not read exactly, with what comes nearest."""
+    """Return the score of one picture, and the drawn lines that were not read exactly, with what comes
+    nearest.
+    """
     score = Score(pictures=1, lines=len(drawn), with_false_text=int(not drawn and bool(read)))
     texts = [" ".join(line.split()) for line in read]
     joined, unspaced = "\n".join(texts), "".join(texts).replace(" ", "")
@@ -195,8 +197,8 @@ def _last_row(line: str, text: str, *, free_start: bool) -> np.ndarray:
 
 def report(readers: Sequence[Reader], num_errors: int) -> None:
     """Print the scores by kind and altogether, and some misread lines."""
-    head = f"{'kind':<12}{'reader':<21}{'pictures':>9}{'CER %':>8}{'exact %':>9}{'no spaces':>10}{'in order %':>11}"
-    print(head + f"{'false':>6}{'pictures/s':>11}{'CPU s':>8}")
+    head = f"{'kind':<12}{'reader':<21}{'pictures':>9}{'CER %':>8}{'exact %':>9}{'no spaces':>10}"
+    print(head + f"{'in order %':>11}{'false':>6}{'pictures/s':>11}{'CPU s':>8}")
     kinds = dict.fromkeys(kind for reader in readers for kind in reader.scores)
     for kind in (*kinds, "all"):
         for reader in readers:

@@ -1,4 +1,5 @@
-"""Draws pictures with known text for benchmarks/reading.py: memes, screenshots, pages, and what is hard to read.
+"""Draws pictures with known text for benchmarks/reading.py: memes, screenshots, pages, and what is hard to
+read.
 
 Everything is seeded by the number of the picture, so picture 7 of a kind is the same in every run. The fonts
 are those that ``make test`` fetches (``python -m training.assets``).
@@ -9,11 +10,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
-
 from training.assets import dictionary, font
 
 Colour = tuple[int, int, int]
@@ -24,8 +25,8 @@ SANS = (
 SERIF = "DejaVuSerif-Bold.ttf LiberationSerif-Bold.ttf Caladea-Bold.ttf GenBasB.ttf C059-Bold.otf".split()
 MONO = "DejaVuSansMono-Bold.ttf LiberationMono-Bold.ttf FiraCode-Bold.ttf".split()
 MEME = (
-    "OpenSans-Bold.ttf RobotoCondensed-Bold.ttf BebasNeue-Regular.otf LiberationSansNarrow-Bold.ttf Lato-Black.ttf "
-    "Cabin-Bold.otf DejaVuSans-Bold.ttf ComicNeue-Bold.otf LeagueSpartan-Bold.otf"
+    "OpenSans-Bold.ttf RobotoCondensed-Bold.ttf BebasNeue-Regular.otf LiberationSansNarrow-Bold.ttf "
+    "Lato-Black.ttf Cabin-Bold.otf DejaVuSans-Bold.ttf ComicNeue-Bold.otf LeagueSpartan-Bold.otf"
 ).split()
 PAPER, INK = (250, 248, 242), (30, 30, 34)
 
@@ -42,23 +43,21 @@ class KnownPicture:
     def save(self, folder: Path, number: int) -> Path:
         """Write the file and return its path."""
         path = folder / f"{self.kind}-{number:03}.{self.suffix}"
-        self.image.save(path, **({"quality": 88} if self.suffix == "jpg" else {}))
+        if self.suffix == "jpg":
+            self.image.save(path, quality=88)
+        else:
+            self.image.save(path)
         return path
 
 
 def draw_all(num: int) -> list[tuple[str, Callable[[], KnownPicture]]]:
     """Return about ``num`` kinds and functions that draw one picture each; every kind at least once."""
     total = sum(share for share, _ in KINDS.values())
-    made: list[tuple[str, Callable[[], KnownPicture]]] = []
-    for kind, (share, draw) in KINDS.items():
-        for number in range(max(1, round(num * share / total))):
-            made.append(
-                (
-                    kind,
-                    lambda kind=kind, draw=draw, number=number: draw(kind, random.Random(f"{kind} {number}")),
-                )
-            )
-    return made
+    return [
+        (kind, partial(draw, kind, random.Random(f"{kind} {number}")))
+        for kind, (share, draw) in KINDS.items()
+        for number in range(max(1, round(num * share / total)))
+    ]
 
 
 def words(chance: random.Random, least: int, most: int) -> str:
@@ -264,14 +263,15 @@ def _receipt(kind: str, chance: random.Random) -> KnownPicture:
 
 def _sticker(kind: str, chance: random.Random) -> KnownPicture:
     image = Image.new("RGBA", (512, 512), (0, 0, 0, 0))
-    draw, face = ImageDraw.Draw(image), font(chance.choice(MEME), chance.choice((54, 64, 76)))
+    draw, name = ImageDraw.Draw(image), chance.choice(MEME)
+    face = font(name, chance.choice((54, 64, 76)))
     lines = []
     for row in range(chance.randint(1, 3)):
         text = words(chance, 1, 2).strip(".?!")
         while face.getlength(text) > 480 and len(text) > 3:
             text = text[:-1].strip()
         draw.text((256, 120 + row * 130), text, _colour(chance, 225, 255), face, "mm")
-        lines.append(text.upper() if face.getname()[0].startswith("Bebas") else text)
+        lines.append(text.upper() if name.startswith("Bebas") else text)
     return KnownPicture(kind, image, tuple(lines), "png")
 
 
@@ -300,10 +300,9 @@ def _sign(kind: str, chance: random.Random) -> KnownPicture:
         text = words(chance, 1, 2).strip(".?!").upper()
         face = font(chance.choice(SANS), chance.choice((22, 30, 44, 70)))
         width, height = int(face.getlength(text)) + 40, int(face.size * 1.7)
-        board = Image.new(
-            "RGBA", (width, height), (*chance.choice(((20, 60, 140), (0, 100, 60), (240, 240, 235))), 255)
-        )
-        ink = "black" if board.getpixel((2, 2))[0] > 200 else "white"
+        ground = chance.choice(((20, 60, 140), (0, 100, 60), (240, 240, 235)))
+        board = Image.new("RGBA", (width, height), (*ground, 255))
+        ink = "black" if ground[0] > 200 else "white"
         ImageDraw.Draw(board).text((width / 2, height / 2), text, ink, face, "mm")
         board = board.rotate(chance.uniform(-12, 12), expand=True, resample=Image.Resampling.BICUBIC)
         image.paste(board, (chance.randint(20, max(21, 1580 - board.width)), 60 + number * 380), board)

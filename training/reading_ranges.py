@@ -1,7 +1,8 @@
 """Measures the ranges of the text recogniser's layers on drawn lines, for computing them in int8.
 
-Writes src/smallsight/reading/recogniser_ranges.json. Chinese and Japanese lines need a font that is not among those
-fetched for training, for instance that of Debian's fonts-wqy-microhei; without one only Latin lines are drawn.
+Writes src/smallsight/reading/recogniser_ranges.json. Chinese and Japanese lines need a font that is not among
+those fetched for training, for instance that of Debian's fonts-wqy-microhei; without one only Latin lines are
+drawn.
 
 Run: python -m training.reading_ranges [--lines 240] [--cjk-font FILE]
 """
@@ -41,7 +42,9 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=240)
     parser.add_argument("--cjk-font", type=Path)
     arguments = parser.parse_args()
-    ranges = measure([draw_line(random.Random(f"line {number}"), arguments.cjk_font) for number in range(arguments.lines)])
+    ranges = measure(
+        [draw_line(random.Random(f"line {number}"), arguments.cjk_font) for number in range(arguments.lines)]
+    )
     weights = (weights_folder() / RECOGNISER).read_bytes()
     found = {"weights_sha256": hashlib.sha256(weights).hexdigest(), "ranges": ranges}
     RANGES.write_text(json.dumps(found).replace("],", "],\n") + "\n", encoding="utf-8")
@@ -57,14 +60,15 @@ def measure(lines: list[NDArray[np.uint8]]) -> dict[str, tuple[float, float]]:
     network.add_outputs(list(distinct.values()))
     compiled = compile_network(lambda: network, threads=1, tuning={"INFERENCE_PRECISION_HINT": "f32"}).model
     request: ov.InferRequest = compiled.create_infer_request()
-    extremes = {name: (0.0, 0.0) for name in distinct}
+    extremes = dict.fromkeys(distinct, (0.0, 0.0))
     for line in lines:
         request.infer([padded_line(line)])
         for number, name in enumerate(distinct, start=1):
             values = request.get_output_tensor(number).data
             low, high = extremes[name]
             extremes[name] = min(low, float(values.min())), max(high, float(values.max()))
-    return {layer: tuple(float(f"{one:.5g}") for one in extremes[name]) for layer, name in zip(sources, names, strict=True)}
+    rounded = {name: (float(f"{low:.5g}"), float(f"{high:.5g}")) for name, (low, high) in extremes.items()}
+    return {layer: rounded[name] for layer, name in zip(sources, names, strict=True)}
 
 
 def draw_line(chance: random.Random, cjk_font: Path | None) -> NDArray[np.uint8]:
@@ -82,7 +86,9 @@ def draw_line(chance: random.Random, cjk_font: Path | None) -> NDArray[np.uint8]
     ground, ink = ((0, 70), (180, 255)) if is_dark else ((190, 255), (0, 90))
     image = Image.new("RGB", (width_px, height_px), _colour(chance, *ground))
     if chance.random() < 0.4:
-        blobs = np.random.default_rng(chance.getrandbits(32)).integers(*ground, (3, max(2, width_px // 40), 3), np.uint8)
+        blobs = np.random.default_rng(chance.getrandbits(32)).integers(
+            *ground, (3, max(2, width_px // 40), 3), np.uint8
+        )
         image = Image.fromarray(blobs).resize(image.size, Image.Resampling.BICUBIC)
     draw, middle = ImageDraw.Draw(image), (width_px / 2, height_px / 2)
     if chance.random() < 0.3:

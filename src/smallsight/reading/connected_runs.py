@@ -16,7 +16,8 @@ __all__ = ["ConnectedRuns", "find_connected_runs"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConnectedRuns:
-    """All runs of a mask, those of one part together: part ``p`` has ``bounds_P[p]`` up to ``bounds_P[p + 1]``.
+    """All runs of a mask, those of one part together: part ``p`` has ``bounds_P[p]`` up to ``bounds_P[p +
+    1]``.
 
     A run covers the columns from ``starts_R`` to before ``ends_R`` of one row.
     """
@@ -31,7 +32,9 @@ class ConnectedRuns:
 
 
 def find_connected_runs(mask_HW: NDArray[np.bool_]) -> ConnectedRuns:
-    """Return the parts of a mask whose pixels touch at a side or a corner, in the order of their first pixel."""
+    """Return the parts of a mask whose pixels touch at a side or a corner, in the order of their first
+    pixel.
+    """
     height_px, width_px = mask_HW.shape
     stride = width_px + 2  # an empty column on both sides keeps the rows apart
     padded_HW = np.zeros((height_px, stride), np.bool_)

@@ -1,7 +1,8 @@
 """Lets the runtime compute the large layers of a network in int8, from ranges that were measured beforehand.
 
 Weights are rounded to 8 bits for each output channel, the inputs of a layer to 8 bits over their range. The
-ranges belong to one file of weights, which they name by its SHA-256; ``training/reading_ranges.py`` measures them.
+ranges belong to one file of weights, which they name by its SHA-256; ``training/reading_ranges.py`` measures
+them.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import openvino as ov
@@ -14,12 +15,12 @@ from numpy.typing import NDArray
 
 from smallsight.reading.ocr_networks import BLANK, OcrNetworks
 
-__all__ = ["LineReading", "LineRecogniser", "padded_line"]
+__all__ = ["NOTHING", "LineReading", "LineRecogniser", "padded_line"]
 
 _GREY = 127
 # Each further width takes 10 MB of memory, for weights in another order.
-_WIDTHS_PX = (160, 224, 320, 448, 608, 800, 1_056, 1_408)
-_PART_PX = 1_056  # of a line that is longer than the last of them
+_WIDTHS_PX = (160, 224, 320, 448, 608, 800, 1_056)
+_PART_PX = 1_000  # of a line that is longer than the last of them
 _CUT_WITHIN_PX = 200
 _GAP_DEVIATION = 12.0  # of a column's pixels, where a line may be cut
 _SPACE = 0.05  # probability from which a gap between two characters is a space; inside words it is below 0.01
@@ -74,7 +75,7 @@ def _decoded(classes_TC: NDArray[np.float32], characters: Sequence[str]) -> Line
     if not len(steps):
         return NOTHING
     text = characters[classes_T[steps[0]]]
-    for before, step in zip(steps, steps[1:], strict=False):
+    for before, step in pairwise(steps):
         character = characters[classes_T[step]]
         if (
             character != " "

@@ -39,7 +39,8 @@ _KEPT_KERNELS = (
 
 @dataclass(frozen=True, eq=False)
 class OcrNetworks:
-    """The compiled networks; ``characters`` belong to the recogniser's classes, the first one is no character.
+    """The compiled networks; ``characters`` belong to the recogniser's classes, the first one is no
+    character.
 
     The detector maps uint8 RGB [1, H, W, 3], sides multiples of 32, to probabilities [1, 1, H, W]. The
     recogniser maps [1, 48, W, 3] to the probabilities of the classes in each of W / 8 steps.

@@ -1,8 +1,8 @@
 """Reads all text of a picture: finds its lines, reads each, the doubtful ones again, and orders them.
 
-Lines that are read with little confidence are read again upside down and at other widths, tall ones also upwards
-and as they stand; the best reading counts. Where most lines turn out to be turned, so is the page, and the others
-are read that way as well.
+Lines that are read with little confidence are read again upside down and at other widths, tall ones also
+upwards and as they stand; the best reading counts. Where most lines turn out to be turned, so is the page,
+and the others are read that way as well.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from smallsight.reading.line_images import line_corners, line_image
-from smallsight.reading.line_recogniser import LineReading, LineRecogniser
+from smallsight.reading.line_recogniser import NOTHING, LineReading, LineRecogniser
 from smallsight.reading.ocr_networks import load_ocr_networks
 from smallsight.reading.reading_order import in_reading_order
 from smallsight.reading.text_detector import TextDetector
@@ -42,7 +42,7 @@ class _Line:
 
     region: TextRegion
     turn: int
-    reading: LineReading = LineReading("", 0.0)
+    reading: LineReading = NOTHING
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,7 +115,7 @@ class PictureReader:
         opposite = [line for line in lines if (line.turn - turn) % 4 == 2]
         before = [line.reading for line in opposite]
         for line in opposite:
-            line.reading = LineReading("", 0.0)
+            line.reading = NOTHING
         self._try(image, [_Trial(line, turn) for line in opposite])
         for line, reading in zip(opposite, before, strict=True):
             if line.reading.confidence < min(_MIN_CONFIDENCE, reading.confidence):

@@ -1,4 +1,6 @@
-"""The child process that reads text: ``python -m smallsight.reading.picture_reader_child THREADS PARENT_PID``."""
+"""The child process that reads text: ``python -m smallsight.reading.picture_reader_child THREADS
+PARENT_PID``.
+"""
 
 from __future__ import annotations
 

@@ -26,7 +26,8 @@ class _ImageReader(Protocol):
 
 
 def serve_reading(arguments: Sequence[str], load: Callable[[int], _ImageReader]) -> int:
-    """Load a reader with the number of threads, serve requests on standard input and output, return the exit code.
+    """Load a reader with the number of threads, serve requests on standard input and output, return the exit
+    code.
 
     The arguments are THREADS and PARENT_PID.
     """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import openvino as ov
@@ -15,9 +16,9 @@ from PIL import Image
 
 __all__ = ["TILE_PX", "TextDetector"]
 
-TILE_PX = 640
+TILE_PX = 576
 _OVERLAP_PX = 96  # of neighbouring tiles; half of it is taken from each
-_WHOLE_PIXELS = 640 * 640  # up to so many an image is one input
+_WHOLE_PIXELS = 576 * 576  # up to so many an image is one input
 _STEP_PX = 32  # the network's sides are multiples
 _ROUNDED_PX = 64  # inputs are padded to these, so that there are few shapes
 _GREY = 127
@@ -61,7 +62,8 @@ class TextDetector:
         padded_NHWC[0, :height_px, :width_px] = pixels_HWC
         self._request.infer([padded_NHWC], share_inputs=True)
         found_HW = self._request.get_output_tensor(0).data[0, 0, :height_px, :width_px]
-        return (found_HW * 255.0).astype(np.uint8)
+        map_HW: NDArray[np.uint8] = (found_HW * 255.0).astype(np.uint8)
+        return map_HW
 
 
 def _rounded_up(length_px: int) -> int:
@@ -77,7 +79,10 @@ def _spans(length_px: int) -> list[tuple[int, int, int, int]]:
     starts = [round(index * (length_px - TILE_PX) / (num - 1)) for index in range(num)]
     cuts = [
         0,
-        *((one + TILE_PX + other) // 2 for one, other in zip(starts, starts[1:], strict=False)),
+        *((one + TILE_PX + other) // 2 for one, other in pairwise(starts)),
         length_px,
     ]
-    return [(start, start + TILE_PX, *cuts[n : n + 2]) for n, start in enumerate(starts)]
+    return [
+        (start, start + TILE_PX, cut, next_cut)
+        for start, (cut, next_cut) in zip(starts, pairwise(cuts), strict=True)
+    ]

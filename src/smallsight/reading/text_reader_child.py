@@ -1,4 +1,6 @@
-"""The child process that reads with RapidOCR: ``python -m smallsight.reading.text_reader_child THREADS PARENT_PID``."""
+"""The child process that reads with RapidOCR: ``python -m smallsight.reading.text_reader_child THREADS
+PARENT_PID``.
+"""
 
 from __future__ import annotations
 

@@ -28,7 +28,9 @@ _NEARLY = 1.08  # an upright rectangle at most this much larger than the least o
 
 @dataclass(frozen=True, slots=True)
 class TextRegion:
-    """A rectangle, in pixels; ``angle`` turns its width from the x axis towards the y axis, by at most 45 degrees."""
+    """A rectangle, in pixels; ``angle`` turns its width from the x axis towards the y axis, by at most 45
+    degrees.
+    """
 
     x: float
     y: float

@@ -1,10 +1,11 @@
-"""Decides at which size a picture is searched for text: small first, and closer only where that is not enough.
+"""Decides at which size a picture is searched for text: small first, and closer only where that is not
+enough.
 
-The first look at a small copy finds large letters and lets pictures without text go. What it may have missed are cells
-with fine structure, and responses of the network that are too weak or too small. Photographs, which have
-fine structure everywhere, get a second look at a middle size first. Then only tiles with such cells are searched, at
-the scale at which the letters found so far have a good size. What was found is read at once, because only lines that
-can be read explain the fine structure under them.
+The first look at a small copy finds large letters and lets pictures without text go. What it may have missed
+are cells with fine structure, and responses of the network that are too weak or too small. Photographs, which
+have fine structure everywhere, get a second look at a middle size first. Then only tiles with such cells are
+searched, at the scale at which the letters found so far have a good size. What was found is read at once,
+because only lines that can be read explain the fine structure under them.
 """
 
 from __future__ import annotations
