@@ -23,7 +23,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from smallsight.graph.compiled import compile_network
 from smallsight.reading.int8_layers import RANGES, layers_of
-from smallsight.reading.line_recogniser import padded_line
+from smallsight.reading.line_recogniser import line_parts, padded_line
 from smallsight.reading.ocr_networks import RECOGNISER, for_pixels, read_network, weights_folder
 from training.assets import HAND_DRAWN, TEXT_FONTS, dictionary, font
 
@@ -61,8 +61,8 @@ def measure(lines: list[NDArray[np.uint8]]) -> dict[str, tuple[float, float]]:
     compiled = compile_network(lambda: network, threads=1, tuning={"INFERENCE_PRECISION_HINT": "f32"}).model
     request: ov.InferRequest = compiled.create_infer_request()
     extremes = dict.fromkeys(distinct, (0.0, 0.0))
-    for line in lines:
-        request.infer([padded_line(line)])
+    for part in (part for line in lines for part in line_parts(line)):
+        request.infer([padded_line(part)])
         for number, name in enumerate(distinct, start=1):
             values = request.get_output_tensor(number).data
             low, high = extremes[name]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from smallsight.reading.ocr_networks import BLANK, OcrNetworks
 
-__all__ = ["NOTHING", "LineReading", "LineRecogniser", "padded_line"]
+__all__ = ["NOTHING", "LineReading", "LineRecogniser", "line_parts", "padded_line"]
 
 _GREY = 127
 # Each further width takes 10 MB of memory, for weights in another order.
@@ -48,7 +48,7 @@ class LineRecogniser:
 
     def read(self, images: Sequence[NDArray[np.uint8]]) -> list[LineReading]:
         """Return the readings of uint8 RGB images [48, W, 3]."""
-        parts = [_parts(image) for image in images]
+        parts = [line_parts(image) for image in images]
         flat = [part for line in parts for part in line]
         self._found = {}
         widest_first = sorted(range(len(flat)), key=lambda index: -flat[index].shape[1])
@@ -96,7 +96,7 @@ def padded_line(image_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return padded_NHWC
 
 
-def _parts(image_HWC: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+def line_parts(image_HWC: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     """Return a line, cut between words where it is too long."""
     parts = []
     while image_HWC.shape[1] > _WIDTHS_PX[-1]:
