@@ -159,7 +159,7 @@ def _without_doubles(lines: Sequence[_Line]) -> list[_Line]:
 
 
 def _text_lines(lines: Sequence[_Line], width_px: int, height_px: int) -> list[TextLine]:
-    kept = [one for one in lines if one.reading.text and one.reading.confidence >= _MIN_CONFIDENCE]
+    kept = [one for one in lines if one.reading.text and one.reading.confidence >= _least_confidence(one)]
     return [
         TextLine(
             one.reading.text,
@@ -168,6 +168,11 @@ def _text_lines(lines: Sequence[_Line], width_px: int, height_px: int) -> list[T
         )
         for one in kept
     ]
+
+
+def _least_confidence(line: _Line) -> float:
+    """Return the confidence from which a reading is text; single characters are often icons and blots."""
+    return _SURE if len(line.reading.text) == 1 else _MIN_CONFIDENCE
 
 
 def _corners(box_42: NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
