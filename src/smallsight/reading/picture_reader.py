@@ -46,7 +46,7 @@ class _Line:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Trial:
+class _Attempt:
     """One more way to read a line."""
 
     line: _Line
@@ -79,7 +79,9 @@ class PictureReader:
         kept = [lines[region] for region in regions]
         self._follow_the_page(image, kept)
         doubtful = [line for line in kept if _is_doubtful(line)]
-        self._try(image, [_Trial(line, line.turn, stretch) for line in doubtful for stretch in _OTHER_WIDTHS])
+        self._try(
+            image, [_Attempt(line, line.turn, stretch) for line in doubtful for stretch in _OTHER_WIDTHS]
+        )
         texts = _text_lines(_without_doubles(kept), width_px, height_px)
         return in_reading_order(texts, width_px, height_px)
 
@@ -90,11 +92,11 @@ class PictureReader:
         new = [
             _Line(region, _likely_turn(region)) for region in dict.fromkeys(regions) if region not in lines
         ]
-        self._try(image, [_Trial(line, line.turn) for line in new])
+        self._try(image, [_Attempt(line, line.turn) for line in new])
         self._try(image, [trial for line in new if _is_doubtful(line) for trial in _other_turns(line)])
         lines |= {line.region: line for line in new}
 
-    def _try(self, image: Image.Image, trials: Sequence[_Trial]) -> None:
+    def _try(self, image: Image.Image, trials: Sequence[_Attempt]) -> None:
         """Read lines in other ways; each keeps its best reading."""
         pixels = [line_image(image, one.line.region, one.turn, one.stretch) for one in trials]
         for trial, reading in zip(trials, self._recogniser.read(pixels), strict=True):
@@ -116,7 +118,7 @@ class PictureReader:
         before = [line.reading for line in opposite]
         for line in opposite:
             line.reading = NOTHING
-        self._try(image, [_Trial(line, turn) for line in opposite])
+        self._try(image, [_Attempt(line, turn) for line in opposite])
         for line, reading in zip(opposite, before, strict=True):
             if line.reading.confidence < min(_MIN_CONFIDENCE, reading.confidence):
                 line.turn, line.reading = (turn + 2) % 4, reading
@@ -130,10 +132,10 @@ def _is_doubtful(line: _Line) -> bool:
     return line.reading.confidence < _SURE
 
 
-def _other_turns(line: _Line) -> Iterable[_Trial]:
-    yield _Trial(line, (line.turn + 2) % 4)
+def _other_turns(line: _Line) -> Iterable[_Attempt]:
+    yield _Attempt(line, (line.turn + 2) % 4)
     if line.turn % 2 == 1 and line.region.height < 2 * _TALL * line.region.width:
-        yield _Trial(line, 0)
+        yield _Attempt(line, 0)
 
 
 def _without_doubles(lines: Sequence[_Line]) -> list[_Line]:
