@@ -126,6 +126,12 @@ class IndexSettings(BaseModel):
         description="Longest side to which pictures are reduced for OCR, in pixels; very long pictures and "
         "large screens are read in tiles instead.",
     )
+    ocr_reader: str = Field(
+        "rapidocr",
+        pattern="^(smallsight|rapidocr)$",
+        description="What reads text with the networks of the `ocr` extra: `smallsight`, or the pipeline of "
+        "`rapidocr`.",
+    )
     metadata: bool = Field(
         True, description="Take captions and keywords from metadata (EXIF, IPTC, XMP) and sidecar files."
     )

@@ -102,6 +102,7 @@ OTHER_VALUES = {
     "tags.precision": "int8",
     "index.follow_symlinks": "true",
     "index.metadata": "false",
+    "index.ocr_reader": "smallsight",
     "index.ocr": "false",
     "log_format": "json",
     "log_level": "debug",

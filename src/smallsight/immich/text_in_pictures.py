@@ -15,7 +15,7 @@ from smallsight.media.formats import sniff_format
 from smallsight.media.reading_size import reading_size
 from smallsight.model.picture_argument import NamedBytes
 from smallsight.reading.text_line import TextLine
-from smallsight.reading.text_reader import TextReader
+from smallsight.reading.text_reader import TextReader, largest_side_px
 from smallsight.reading.tiles import read_in_tiles
 from smallsight.services.decoding_threads import DecodingThreads
 from smallsight.settings import Settings
@@ -72,7 +72,8 @@ class TextInPictures:
             size = reading_size(picture_format, image.size, side_px)
             if size != image.size:
                 image = image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
-            return read_in_tiles(np.asarray(image.convert("RGB")), side_px, self._reader.read)
+            pixels_HWC = np.asarray(image.convert("RGB"))
+            return read_in_tiles(pixels_HWC, largest_side_px(self._settings), self._reader.read)
         finally:
             self._idle.set(_NAME)
 

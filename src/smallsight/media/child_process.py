@@ -127,7 +127,12 @@ class ChildProcess:
             return 0
 
     def exchange(
-        self, header: dict[str, Any] | None, data: bytes, timeout_s: float, *, max_reply_bytes: int
+        self,
+        header: dict[str, Any] | None,
+        data: bytes | memoryview,
+        timeout_s: float,
+        *,
+        max_reply_bytes: int,
     ) -> tuple[dict[str, Any], bytearray]:
         """Send one request, none if ``header`` is None, and return the reply's header and bytes.
 
@@ -172,7 +177,7 @@ class ChildProcess:
         self.close()
 
     def _send_and_receive(
-        self, header: dict[str, Any] | None, data: bytes, max_reply_bytes: int
+        self, header: dict[str, Any] | None, data: bytes | memoryview, max_reply_bytes: int
     ) -> tuple[dict[str, Any], bytearray]:
         if header is not None:
             with contextlib.suppress(BrokenPipeError):  # it may have sent the reason before it ended

@@ -29,8 +29,11 @@ _MAX_HEADER_BYTES = 65_536
 _MAX_DETAIL_CHARS = 300
 
 
-def write_frame(stream: BinaryIO, header: dict[str, Any], *parts: bytes) -> None:
-    """Write one frame and flush it; raises OSError when the other side is gone."""
+def write_frame(stream: BinaryIO, header: dict[str, Any], *parts: bytes | memoryview) -> None:
+    """Write one frame and flush it; raises OSError when the other side is gone.
+
+    A memoryview has one dimension, of bytes.
+    """
     encoded = json.dumps(header).encode()
     stream.write(_LENGTHS.pack(len(encoded), sum(map(len, parts))) + encoded)
     stream.writelines(parts)

@@ -16,11 +16,16 @@ from smallsight.media.child_process import ChildEndedError, ChildProcess, ChildT
 from smallsight.reading.text_line import TextLine
 from smallsight.settings import MIB, Settings
 
-_CHILD = "smallsight.reading.text_reader_child"
-_LAYOUT = (
-    "area736-lines-tiles"  # the version of ocr_model's use of RapidOCR; change it whenever results may change
-)
+_CHILDREN = {
+    "smallsight": "smallsight.reading.picture_reader_child",
+    "rapidocr": "smallsight.reading.text_reader_child",
+}
+_VERSIONS = {  # of each reader's use of the networks; change one whenever its results may change
+    "smallsight": "looks1",
+    "rapidocr": "area736-lines-tiles",
+}
 _TIMEOUT_S = 60.0
+_PIXELS_IN_TIME = 4_000_000
 _MAX_CHILD_RSS_BYTES = 1536 * MIB
 _MAX_REPLY_BYTES = 16 * MIB
 _MAX_TRIES = 2
@@ -29,6 +34,11 @@ _MAX_TRIES = 2
 def is_reading_available() -> bool:
     """Return whether the ``ocr`` extra is installed, without loading it."""
     return find_spec("rapidocr") is not None
+
+
+def largest_side_px(settings: Settings) -> int | None:
+    """Return the longest side up to which the chosen reader reads an image whole; None for any."""
+    return settings.index.ocr_max_side_px if settings.index.ocr_reader == "rapidocr" else None
 
 
 class TextReader:
@@ -43,7 +53,10 @@ class TextReader:
         self._threads = settings.threads
         self._in_background = in_background
         self._child: ChildProcess | None = None
-        self.key = f"rapidocr-{metadata.version('rapidocr')}-{_LAYOUT}-{settings.index.ocr_max_side_px}"
+        name = settings.index.ocr_reader
+        self._module = _CHILDREN[name]
+        version = metadata.version("rapidocr")  # it carries the networks of both readers
+        self.key = f"{name}-{version}-{_VERSIONS[name]}-{settings.index.ocr_max_side_px}"
 
     def __enter__(self) -> Self:
         return self
@@ -62,19 +75,22 @@ class TextReader:
     def read(self, image_HWC: np.ndarray) -> list[TextLine]:
         """Return the lines of a uint8 RGB image, from top to bottom and left to right.
 
-        Raises DecoderFailedError for an image on which the child dies twice or takes more than a minute.
+        Raises DecoderFailedError for an image on which the child dies twice or takes more than a minute; for
+        a large one, a minute for each four million pixels.
         """
         height_px, width_px = image_HWC.shape[:2]
         request = {"height_px": height_px, "width_px": width_px}
+        pixels = np.ascontiguousarray(image_HWC).reshape(-1).data
+        timeout_s = _TIMEOUT_S * max(1.0, height_px * width_px / _PIXELS_IN_TIME)
         for attempt in range(1, _MAX_TRIES + 1):
             try:
                 _, reply = self._ready_child().exchange(
-                    request, image_HWC.tobytes(), _TIMEOUT_S, max_reply_bytes=_MAX_REPLY_BYTES
+                    request, pixels, timeout_s, max_reply_bytes=_MAX_REPLY_BYTES
                 )
                 return [_line(found) for found in json.loads(reply)]
             except ChildTimeoutError as error:
                 raise DecoderFailedError(
-                    f"Reading the text took too long (limit {_TIMEOUT_S:g} s)."
+                    f"Reading the text took too long (limit {timeout_s:g} s)."
                 ) from error
             except ChildEndedError as error:
                 if attempt == _MAX_TRIES:
@@ -87,7 +103,7 @@ class TextReader:
             self.close()
             child = None
         if child is None:
-            child = self._child = ChildProcess(self._threads, module=_CHILD)
+            child = self._child = ChildProcess(self._threads, module=self._module)
             if self._in_background:
                 lower_priority(child.pid)
         return child

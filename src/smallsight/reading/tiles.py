@@ -53,9 +53,14 @@ def tile_boxes(width_px: int, height_px: int) -> list[_Box]:
 
 
 def read_in_tiles(
-    image_HWC: np.ndarray, max_side_px: int, read: Callable[[np.ndarray], Sequence[TextLine]]
+    image_HWC: np.ndarray, max_side_px: int | None, read: Callable[[np.ndarray], Sequence[TextLine]]
 ) -> list[TextLine]:
-    """Return the lines of an image in reading order; one of at most ``max_side_px`` is read whole."""
+    """Return the lines of an image in reading order; one of at most ``max_side_px`` is read whole.
+
+    With None ``read`` takes images of any size, and returns lines that are in reading order.
+    """
+    if max_side_px is None:
+        return list(read(image_HWC))
     height_px, width_px = image_HWC.shape[:2]
     if max(height_px, width_px) <= max_side_px:
         return in_columns(read(image_HWC), width_px, height_px)
@@ -72,7 +77,7 @@ def read_in_tiles(
 
 def read_pages(
     pages_HWC: Sequence[np.ndarray],
-    max_side_px: int,
+    max_side_px: int | None,
     read: Callable[[np.ndarray], Sequence[TextLine]],
     *,
     are_moments: bool,

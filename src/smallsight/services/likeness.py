@@ -22,7 +22,7 @@ from smallsight.media.decoder import PictureDecoder
 from smallsight.media.file_kinds import FileKind, kind_of_file
 from smallsight.media.files import read_picture_file
 from smallsight.media.reading_size import is_paged
-from smallsight.reading.text_reader import TextReader, is_reading_available
+from smallsight.reading.text_reader import TextReader, is_reading_available, largest_side_px
 from smallsight.reading.tiles import read_pages
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _text_of(decoded: DecodedPicture, settings: Settings) -> str:
     with TextReader(settings) as reader:
         lines = read_pages(
             decoded.pages_HWC,
-            settings.index.ocr_max_side_px,
+            largest_side_px(settings),
             reader.read,
             are_moments=not is_paged(decoded.format),
         )

@@ -18,6 +18,7 @@ from smallsight.library.texts import renew_searchable, store_lines
 from smallsight.media.reading_size import is_paged
 from smallsight.policy.log import get_logger
 from smallsight.reading.text_line import TextLine
+from smallsight.reading.text_reader import largest_side_px
 from smallsight.reading.tiles import read_pages
 from smallsight.settings import Settings
 
@@ -49,7 +50,7 @@ class ReadWork:
 
     def __init__(self, reader: TextReading, settings: Settings) -> None:
         self._reader = reader
-        self._max_side_px = settings.index.ocr_max_side_px
+        self._max_side_px = largest_side_px(settings)
         self._max_chars = settings.limits.max_text_chars
         self.stages = (Stage(READ, reader.key),)
 

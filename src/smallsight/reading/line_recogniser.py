@@ -1,0 +1,127 @@
+"""Reads images of lines, each alone, several at once: a line's reading cannot depend on the others.
+
+An image is padded to a width that follows from its own. A batch would be no faster on a CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+from smallsight.reading.ocr_networks import BLANK, OcrNetworks
+
+__all__ = ["NOTHING", "LineReading", "LineRecogniser", "line_parts", "padded_line"]
+
+_GREY = 127
+# Each further width takes 10 MB of memory, for weights in another order.
+_WIDTHS_PX = (160, 224, 320, 448, 608, 800, 1_056)
+_PART_PX = 1_000  # of a line that is longer than the last of them
+_CUT_WITHIN_PX = 200
+_GAP_DEVIATION = 12.0  # of a column's pixels, where a line may be cut
+_SPACE = 0.05  # probability from which a gap between two characters is a space; inside words it is below 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class LineReading:
+    """What the recogniser read; the confidence is the mean of the characters' probabilities."""
+
+    text: str
+    confidence: float
+
+
+NOTHING = LineReading("", 0.0)
+
+
+class LineRecogniser:
+    """Runs the recognition network, one line on each of its streams; not thread-safe."""
+
+    def __init__(self, networks: OcrNetworks) -> None:
+        self._characters = networks.characters
+        self._queue = ov.AsyncInferQueue(networks.recogniser)
+        self._queue.set_callback(self._keep)
+        self._found: dict[int, LineReading] = {}
+
+    def read(self, images: Sequence[NDArray[np.uint8]]) -> list[LineReading]:
+        """Return the readings of uint8 RGB images [48, W, 3]."""
+        parts = [line_parts(image) for image in images]
+        flat = [part for line in parts for part in line]
+        self._found = {}
+        widest_first = sorted(range(len(flat)), key=lambda index: -flat[index].shape[1])
+        for index in widest_first:
+            self._queue.start_async([padded_line(flat[index])], index, share_inputs=False)
+        self._queue.wait_all()
+        readings = iter([self._found.get(index, NOTHING) for index in range(len(flat))])
+        return [_joined([next(readings) for _ in line]) for line in parts]
+
+    def _keep(self, request: ov.InferRequest, index: int) -> None:
+        self._found[index] = _decoded(request.get_output_tensor(0).data[0], self._characters)
+
+
+def _decoded(classes_TC: NDArray[np.float32], characters: Sequence[str]) -> LineReading:
+    """Return the text of CTC's classes: repetitions count once, blanks separate.
+
+    Between two characters that are no spaces, a likely space that lost against a blank is taken.
+    """
+    classes_T = classes_TC.argmax(1)
+    spaces_T = classes_TC[:, -1]  # the last class is the space
+    is_new_T = classes_T != BLANK
+    is_new_T[1:] &= classes_T[1:] != classes_T[:-1]
+    steps = np.flatnonzero(is_new_T)
+    if not len(steps):
+        return NOTHING
+    text = characters[classes_T[steps[0]]]
+    for before, step in pairwise(steps):
+        character = characters[classes_T[step]]
+        if (
+            character != " "
+            and not text.endswith(" ")
+            and spaces_T[before + 1 : step].max(initial=0.0) >= _SPACE
+        ):
+            text += " "
+        text += character
+    return LineReading(text.strip(), float(classes_TC[steps, classes_T[steps]].mean()))
+
+
+def padded_line(image_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the network's input for one line, [1, 48, W, 3]; its width follows from the line's own."""
+    width_px = image_HWC.shape[1]
+    padded_px = next(one for one in _WIDTHS_PX if one >= width_px)
+    padded_NHWC = np.full((1, image_HWC.shape[0], padded_px, 3), _GREY, np.uint8)
+    padded_NHWC[0, :, :width_px] = image_HWC
+    return padded_NHWC
+
+
+def line_parts(image_HWC: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    """Return a line, cut between words where it is too long."""
+    parts = []
+    while image_HWC.shape[1] > _WIDTHS_PX[-1]:
+        deviation_W = image_HWC[:, _PART_PX - _CUT_WITHIN_PX : _PART_PX].astype(np.float32).std((0, 2))
+        cut_px = (
+            _PART_PX - _CUT_WITHIN_PX + _middle_of_longest(deviation_W <= deviation_W.min() + _GAP_DEVIATION)
+        )
+        parts.append(image_HWC[:, :cut_px])
+        image_HWC = image_HWC[:, cut_px:]
+    return [*parts, image_HWC]
+
+
+def _middle_of_longest(is_gap_W: NDArray[np.bool_]) -> int:
+    edges = np.flatnonzero(np.diff(is_gap_W.astype(np.int8), prepend=0, append=0))
+    starts, ends = edges[0::2], edges[1::2]
+    longest = int(np.argmax(ends - starts))
+    return int(starts[longest] + ends[longest]) // 2
+
+
+def _joined(parts: Sequence[LineReading]) -> LineReading:
+    if len(parts) == 1:
+        return parts[0]
+    read = [part for part in parts if part.text]
+    if not read:
+        return NOTHING
+    num_chars = sum(len(part.text) for part in read)
+    confidence = sum(part.confidence * len(part.text) for part in read) / num_chars
+    return LineReading(" ".join(part.text for part in read), confidence)

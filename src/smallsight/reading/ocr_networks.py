@@ -1,0 +1,106 @@
+"""Loads the PP-OCR networks that the ``rapidocr`` package carries, without importing that package.
+
+Both take uint8 pixels and normalise them inside the network. The recogniser computes in int8 where the
+processor multiplies int8 by int8.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import openvino as ov
+from openvino.preprocess import ColorFormat, PrePostProcessor
+
+from smallsight.errors import MissingExtraError
+from smallsight.graph.compiled import activation_group, compile_network, computes_in_bf16, runtime
+from smallsight.reading.int8_layers import ranges_for, round_layers
+
+__all__ = [
+    "BLANK",
+    "RECOGNISER",
+    "OcrNetworks",
+    "for_pixels",
+    "load_ocr_networks",
+    "read_network",
+    "weights_folder",
+]
+
+BLANK = 0  # the class of CTC's "no character here"
+RECOGNISER = "PP-OCRv6_rec_small.onnx"
+_DETECTOR = "PP-OCRv6_det_small.onnx"
+_PACKAGE = "rapidocr"
+_GREY = 127.5  # pixels are mapped to -1 ... 1
+_KEPT_KERNELS = (
+    5_000  # prepared for input shapes; with fewer than a shape has layers, each line prepares all again
+)
+
+
+@dataclass(frozen=True, eq=False)
+class OcrNetworks:
+    """The compiled networks; ``characters`` belong to the recogniser's classes, the first one is no
+    character.
+
+    The detector maps uint8 RGB [1, H, W, 3], sides multiples of 32, to probabilities [1, 1, H, W]. The
+    recogniser maps [1, 48, W, 3] to the probabilities of the classes in each of W / 8 steps.
+    """
+
+    detector: ov.CompiledModel
+    recogniser: ov.CompiledModel
+    characters: tuple[str, ...]
+
+
+def load_ocr_networks(threads: int) -> OcrNetworks:
+    """Read and compile both networks; 0 threads means one per physical core.
+
+    The detector uses all threads for one picture, the recogniser one thread for each line.
+    """
+    precision = "bf16" if computes_in_bf16() else "f32"
+    tuning: dict[str, str | int] = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "CPU_RUNTIME_CACHE_CAPACITY": _KEPT_KERNELS,
+    }
+    for_lines = tuning | {"NUM_STREAMS": threads or "AUTO", "PERFORMANCE_HINT": "THROUGHPUT"}
+    recogniser = read_network(RECOGNISER)
+    characters = _characters(recogniser)
+    if activation_group(1) and (ranges := ranges_for(weights_folder() / RECOGNISER)) is not None:
+        round_layers(recogniser, ranges)
+        for_lines["INFERENCE_PRECISION_HINT"] = "f32"  # between layers in int8, bf16 is slower
+    return OcrNetworks(
+        compile_network(lambda: for_pixels(read_network(_DETECTOR)), threads=threads, tuning=tuning).model,
+        compile_network(lambda: for_pixels(recogniser), threads=threads, tuning=for_lines).model,
+        characters,
+    )
+
+
+def read_network(name: str) -> ov.Model:
+    """Return one of the networks as the package's file has it."""
+    return runtime().read_model(weights_folder() / name)
+
+
+def weights_folder() -> Path:
+    """Return where the package's networks are; raises MissingExtraError if it is not installed."""
+    spec = find_spec(_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingExtraError(
+            "Reading text in pictures needs an optional package.", hint="pip install 'smallsight[ocr]'."
+        )
+    return Path(spec.submodule_search_locations[0]) / "models"
+
+
+def for_pixels(network: ov.Model) -> ov.Model:
+    """Return the network with uint8 RGB pixels [N, H, W, 3] as its input; it was trained on BGR."""
+    steps = PrePostProcessor(network)
+    steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
+    steps.input().tensor().set_color_format(ColorFormat.RGB)
+    steps.input().model().set_layout(ov.Layout("NCHW"))
+    steps.input().preprocess().convert_color(ColorFormat.BGR).convert_element_type(ov.Type.f32)
+    steps.input().preprocess().mean(_GREY).scale(_GREY)
+    return steps.build()
+
+
+def _characters(recogniser: ov.Model) -> tuple[str, ...]:
+    """Return the character of each class: nothing, those listed in the file, and a space."""
+    listed = recogniser.get_rt_info(["framework", "character"]).value
+    return ("", *listed.split("\n")[: recogniser.output(0).partial_shape[2].get_length() - 2], " ")

@@ -1,0 +1,181 @@
+"""Reads all text of a picture: finds its lines, reads each, the doubtful ones again, and orders them.
+
+Lines that are read with little confidence are read again upside down and at other widths, tall ones also
+upwards and as they stand; the best reading counts. Where most lines turn out to be turned, so is the page,
+and the others are read that way as well.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from smallsight.reading.line_images import line_corners, line_image
+from smallsight.reading.line_recogniser import NOTHING, LineReading, LineRecogniser
+from smallsight.reading.ocr_networks import load_ocr_networks
+from smallsight.reading.reading_order import in_reading_order
+from smallsight.reading.text_detector import TextDetector
+from smallsight.reading.text_line import TextLine
+from smallsight.reading.text_regions import TextRegion
+from smallsight.reading.text_search import TextSearch
+
+__all__ = ["PictureReader"]
+
+_MIN_CONFIDENCE = 0.5
+_READABLE = 0.75  # a reading that explains what is in its region
+_SURE = 0.9  # a reading that is not read again
+_SMALLEST_SIDE_PX = 4  # no letter is smaller
+_TALL = 1.5  # height over width from which a region is taken for turned text
+_LONG_TEXT = 3  # characters from which a reading says which way the page is turned
+_OTHER_WIDTHS = (0.8, 1.25)
+_INSIDE = 0.6  # of a line's area: it is part of another one
+
+
+@dataclass(slots=True, eq=False)
+class _Line:
+    """A region with its best reading so far, the way it reads, and at which width."""
+
+    region: TextRegion
+    turn: int
+    reading: LineReading = NOTHING
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Attempt:
+    """One more way to read a line."""
+
+    line: _Line
+    turn: int
+    stretch: float = 1.0
+
+
+class PictureReader:
+    """Detects and reads lines of text; not thread-safe. Loading takes about a second."""
+
+    def __init__(self, threads: int) -> None:
+        networks = load_ocr_networks(threads)
+        self._search = TextSearch(TextDetector(networks.detector))
+        self._recogniser = LineRecogniser(networks)
+
+    def read(self, image_HWC: NDArray[np.uint8]) -> list[TextLine]:
+        """Return the lines of a uint8 RGB image in reading order."""
+        height_px, width_px = image_HWC.shape[:2]
+        if min(height_px, width_px) < _SMALLEST_SIDE_PX:
+            return []
+        image = Image.fromarray(np.ascontiguousarray(image_HWC))
+        lines: dict[TextRegion, _Line] = {}
+
+        def readable(regions: Sequence[TextRegion]) -> list[TextRegion]:
+            self._read(image, regions, lines)
+            return [region for region in regions if lines[region].reading.confidence >= _READABLE]
+
+        regions = self._search.regions(image, readable)
+        self._read(image, regions, lines)
+        kept = [lines[region] for region in regions]
+        self._follow_the_page(image, kept)
+        doubtful = [line for line in kept if _is_doubtful(line)]
+        self._try(
+            image, [_Attempt(line, line.turn, stretch) for line in doubtful for stretch in _OTHER_WIDTHS]
+        )
+        texts = _text_lines(_without_doubles(kept), width_px, height_px)
+        return in_reading_order(texts, width_px, height_px)
+
+    def _read(
+        self, image: Image.Image, regions: Sequence[TextRegion], lines: dict[TextRegion, _Line]
+    ) -> None:
+        """Read the regions that are not among the lines yet, and add them."""
+        new = [
+            _Line(region, _likely_turn(region)) for region in dict.fromkeys(regions) if region not in lines
+        ]
+        self._try(image, [_Attempt(line, line.turn) for line in new])
+        self._try(image, [trial for line in new if _is_doubtful(line) for trial in _other_turns(line)])
+        lines |= {line.region: line for line in new}
+
+    def _try(self, image: Image.Image, trials: Sequence[_Attempt]) -> None:
+        """Read lines in other ways; each keeps its best reading."""
+        pixels = [line_image(image, one.line.region, one.turn, one.stretch) for one in trials]
+        for trial, reading in zip(trials, self._recogniser.read(pixels), strict=True):
+            if reading.confidence > trial.line.reading.confidence:
+                trial.line.turn, trial.line.reading = trial.turn, reading
+
+    def _follow_the_page(self, image: Image.Image, lines: Sequence[_Line]) -> None:
+        """Read the lines that stand another way than most of the page as the page stands."""
+        votes: Counter[int] = Counter()
+        for line in lines:
+            if line.reading.confidence >= _MIN_CONFIDENCE and len(line.reading.text) >= _LONG_TEXT:
+                votes[line.turn] += len(line.reading.text)
+        if not votes:
+            return
+        turn, weight = votes.most_common(1)[0]
+        if weight < 0.6 * votes.total():
+            return
+        opposite = [line for line in lines if (line.turn - turn) % 4 == 2]
+        before = [line.reading for line in opposite]
+        for line in opposite:
+            line.reading = NOTHING
+        self._try(image, [_Attempt(line, turn) for line in opposite])
+        for line, reading in zip(opposite, before, strict=True):
+            if line.reading.confidence < min(_MIN_CONFIDENCE, reading.confidence):
+                line.turn, line.reading = (turn + 2) % 4, reading
+
+
+def _likely_turn(region: TextRegion) -> int:
+    return 1 if region.height >= _TALL * region.width else 0
+
+
+def _is_doubtful(line: _Line) -> bool:
+    return line.reading.confidence < _SURE
+
+
+def _other_turns(line: _Line) -> Iterable[_Attempt]:
+    yield _Attempt(line, (line.turn + 2) % 4)
+    if line.turn % 2 == 1 and line.region.height < 2 * _TALL * line.region.width:
+        yield _Attempt(line, 0)
+
+
+def _without_doubles(lines: Sequence[_Line]) -> list[_Line]:
+    """Return the lines without those that lie in a line with larger letters that was read better."""
+    if not lines:
+        return []
+    boxes_N4 = np.array([line.region.bounds() for line in lines])
+    areas_N = (boxes_N4[:, 2] - boxes_N4[:, 0]) * (boxes_N4[:, 3] - boxes_N4[:, 1])
+    confidences_N = np.array([line.reading.confidence for line in lines])
+    is_kept_N = np.ones(len(lines), np.bool_)
+    for index in np.argsort(-areas_N).tolist():
+        left, top, right, bottom = boxes_N4[index]
+        common_N = np.clip(np.minimum(boxes_N4[:, 2], right) - np.maximum(boxes_N4[:, 0], left), 0, None)
+        common_N *= np.clip(np.minimum(boxes_N4[:, 3], bottom) - np.maximum(boxes_N4[:, 1], top), 0, None)
+        inside_N = (common_N > _INSIDE * areas_N) & (areas_N < areas_N[index]) & is_kept_N
+        if not inside_N.any() or not is_kept_N[index]:
+            continue
+        if confidences_N[index] >= confidences_N[inside_N].max() - 0.1:
+            is_kept_N &= ~inside_N
+        else:
+            is_kept_N[index] = False
+    return [line for line, is_kept in zip(lines, is_kept_N.tolist(), strict=True) if is_kept]
+
+
+def _text_lines(lines: Sequence[_Line], width_px: int, height_px: int) -> list[TextLine]:
+    kept = [one for one in lines if one.reading.text and one.reading.confidence >= _least_confidence(one)]
+    return [
+        TextLine(
+            one.reading.text,
+            one.reading.confidence,
+            _corners(line_corners(one.region, one.turn) / (width_px, height_px)),
+        )
+        for one in kept
+    ]
+
+
+def _least_confidence(line: _Line) -> float:
+    """Return the confidence from which a reading is text; single characters are often icons and blots."""
+    return _SURE if len(line.reading.text) == 1 else _MIN_CONFIDENCE
+
+
+def _corners(box_42: NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
+    return tuple((float(x), float(y)) for x, y in np.clip(box_42, 0.0, 1.0))

@@ -1,0 +1,129 @@
+"""Reading whole pictures with the real networks: large and small, turned, in columns, without text."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+from smallsight.reading.picture_reader import PictureReader
+
+WORDS = ["harbor", "walnut", "gravel", "ribbon", "copper", "meadow", "saddle", "pepper"]
+PAGE = ["The lighthouse keeper walks", "down to the harbor before", "the morning ferry arrives"]
+
+
+@pytest.fixture(scope="module")
+def reader() -> PictureReader:
+    pytest.importorskip("rapidocr")
+    return PictureReader(2)
+
+
+def write(image: Image.Image, place: tuple[int, int], text: str, size: int, fill: str = "black") -> None:
+    ImageDraw.Draw(image).text(place, text, fill=fill, font=ImageFont.load_default(size=size))
+
+
+def texts(reader: PictureReader, image: Image.Image) -> list[str]:
+    return [line.text for line in reader.read(np.asarray(image.convert("RGB")))]
+
+
+def page(*lines: str) -> Image.Image:
+    image = Image.new("RGB", (800, 360), "white")
+    for number, line in enumerate(lines):
+        write(image, (40, 40 + number * 90), line, 46)
+    return image
+
+
+def photograph(size: tuple[int, int], *, sharp: bool) -> Image.Image:
+    noise = np.random.default_rng(1).integers(60, 200, (size[1] // 8, size[0] // 8, 3), np.uint8)
+    image = Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
+    if not sharp:
+        return image.filter(ImageFilter.GaussianBlur(4))
+    grain = np.random.default_rng(2).normal(0, 25, (size[1], size[0], 1))
+    return Image.fromarray(np.clip(np.asarray(image) + grain, 0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("degrees", [0, 8, 90, 180, 270])
+def test_a_page_reads_the_same_whichever_way_it_stands(reader: PictureReader, degrees: int):
+    turned = page(*PAGE).rotate(degrees, expand=True, fillcolor="white", resample=Image.Resampling.BICUBIC)
+    assert texts(reader, turned) == PAGE
+
+
+def test_corners_begin_at_the_top_left_of_the_text(reader: PictureReader):
+    upright, turned = (
+        reader.read(np.asarray(image))
+        for image in (page(PAGE[0]), page(PAGE[0]).transpose(Image.Transpose.ROTATE_180))
+    )
+    for line, start in ((upright[0], (0.04, 0.12)), (turned[0], (0.96, 0.88))):
+        assert line.box[0] == pytest.approx(start, abs=0.04)
+        assert line.confidence > 0.9
+
+
+def test_columns_of_prose_are_read_one_after_the_other(reader: PictureReader):
+    left = ["Our garden needs some", "plenty of rain in April", "and in the early spring"]
+    right = ["Bicycle repairs are done", "on the second Thursday", "of every other month"]
+    image = Image.new("RGB", (1_400, 420), "white")
+    for row in range(3):
+        write(image, (60, 60 + row * 100), left[row], 50)
+        write(image, (760, 60 + row * 100), right[row], 50)
+    assert texts(reader, image) == left + right
+
+
+def test_a_tall_chat(reader: PictureReader):
+    image = Image.new("RGB", (720, 6_000), "#ece5dd")
+    expected = [f"message {number} {WORDS[number % 8]} please" for number in range(10)]
+    for number, text in enumerate(expected):
+        write(image, (200 if number % 2 else 50, 300 + number * 560), text, 36)
+    assert texts(reader, image) == expected
+
+
+def test_a_wide_timeline(reader: PictureReader):
+    image = Image.new("RGB", (6_000, 600), "white")
+    expected = [f"column {number} {WORDS[number % 8]}" for number in range(10)]
+    for number, text in enumerate(expected):
+        write(image, (40 + number * 590, 300), text, 40)
+    assert texts(reader, image) == expected
+
+
+def test_small_letters_on_a_large_screen_beside_a_large_title(reader: PictureReader):
+    image = Image.new("RGB", (2_560, 1_440), "white")
+    write(image, (300, 30), "RELEASE NOTES", 150)
+    expected = [f"{WORDS[row]} row {row} invoice paid" for row in range(8)]
+    for row, text in enumerate(expected):
+        write(image, (1_400, 400 + row * 110), text, 15)
+    assert texts(reader, image) == ["RELEASE NOTES", *expected]
+
+
+def test_a_line_over_several_tiles_is_one_line(reader: PictureReader):
+    text = (
+        "the quick brown fox jumps over the lazy dog while the harbor lantern burns and the old ferry leaves"
+    )
+    image = Image.new("RGB", (2_560, 1_440), "white")
+    write(image, (60, 700), text, 40)
+    assert texts(reader, image) == [text]
+
+
+def test_a_small_sign_in_a_photograph(reader: PictureReader):
+    image = photograph((1_600, 1_200), sharp=True)
+    board = Image.new("RGB", (330, 54), "#103c8c")
+    write(board, (20, 10), "MARKET STREET", 32, "white")
+    image.paste(board, (900, 500))
+    assert "MARKET STREET" in texts(reader, image)
+
+
+@pytest.mark.parametrize("sharp", [False, True])
+def test_a_photograph_without_text(reader: PictureReader, sharp: bool):
+    assert texts(reader, photograph((800, 600), sharp=sharp)) == []
+
+
+def test_letters_of_a_small_picture(reader: PictureReader):
+    image = Image.new("RGB", (320, 120), "#fff8e0")
+    write(image, (20, 20), "the smallest print", 13)
+    write(image, (20, 70), "costs nothing extra", 13)
+    assert texts(reader, image) == ["the smallest print", "costs nothing extra"]
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (1, 3000), (3000, 1), (5, 2000), (40, 40), (2600, 700), (33, 1999)]
+)
+def test_any_shape_can_be_read(reader: PictureReader, shape: tuple[int, int]):
+    assert reader.read(np.full((*shape, 3), 128, np.uint8)) == []
