@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import struct
@@ -146,13 +145,12 @@ def _num_lines(file: Path) -> int:
 
 def _was_killed(arguments: list[str], command: Command, file: Path, at_line: int) -> bool:
     """Kill a run once the file has so many lines; return False if it ended before."""
-    server = command_server()
-    pid = server.start(arguments, command.environment())
-    while not server.has_ended(timeout_s=0.002):
+    process = command_server().start(arguments, command.environment())
+    while not process.has_ended(timeout_s=0.002):
         if _num_lines(file) >= at_line:
-            os.kill(pid, signal.SIGKILL)
-            return server.exit_code() == -signal.SIGKILL
-    assert server.exit_code() == 0
+            process.kill()
+            return process.wait() == -signal.SIGKILL
+    assert process.wait() == 0
     return False
 
 
