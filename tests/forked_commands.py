@@ -120,7 +120,7 @@ class CommandServer:
 def _output(path: str | None) -> tuple[IO[str] | None, int]:
     """Return what to read, if anything, and the descriptor that a command writes to."""
     if path is not None:
-        return None, os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        return None, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     pipe, end = os.pipe()
     return open(pipe, encoding="utf-8"), end
 
