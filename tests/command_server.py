@@ -22,6 +22,7 @@ import warnings
 from typing import Any, NoReturn
 
 import huggingface_hub.constants
+import numpy.random  # noqa: F401 - it is imported when it is first used
 
 import smallsight.cli.demonstration
 import smallsight.cli.progress
