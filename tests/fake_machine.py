@@ -11,7 +11,7 @@ from smallsight.lending.residency import MemoryState
 from smallsight.model.answer import MemoryReport, TileCounts
 
 GIB = 1024**3
-WAIT_S = 20
+WAIT_S = 60
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Machine:
 
     def load(self, served: ServedModel, report: Callable[[float], None]) -> FakeModel:
         report(0.25)
-        assert self.gate.wait(10)
+        assert self.gate.wait(WAIT_S)
         self.loads.append(served.name)
         if self.failure is not None:
             raise self.failure

@@ -24,7 +24,7 @@ def store_verdict(settings: Settings, model: str, verdict: str, **changes: objec
         "version": __version__,
         "machine": machine_name(),
         "picture_set": "4f1d" * 16,
-        "measured_at_s": 1_795_900_000.0,
+        "measured_at_s": 1_795_867_200.0,
         "verdict": verdict,
         "is_decided": True,
         "reasons": (f"The mean quality is {100 * quality:.1f} %; experimental needs 85 %.",),

@@ -15,6 +15,7 @@ import httpx2
 from clocks import wait_until
 from e2e.serving import png, printed_url
 from forked_commands import command_server
+from free_ports import free_port
 
 RECEIVER = Path(__file__).with_name("generator_receiver.py")
 FAST = {
@@ -30,7 +31,7 @@ class Receiver:
 
     def __init__(self, folder: Path) -> None:
         self.log = folder / "callbacks.log"
-        self.port = 0
+        self.port = free_port()
         self.process: subprocess.Popen[str] | None = None
         self.start()
 

@@ -9,9 +9,11 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +184,15 @@ FAIL_OR(fdatasync, int, (int fd), fd)
 """
 
 
+def num_outcomes(home: Path) -> int:
+    """Return how much has been stored about pictures; there are several outcomes for each."""
+    try:
+        with closing(sqlite3.connect(f"file:{home}/library.sqlite3?mode=ro", uri=True)) as connection:
+            return int(connection.execute("SELECT count(*) FROM outcome").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0  # not made yet
+
+
 @pytest.mark.skipif(
     sys.platform != "linux" or shutil.which("cc") is None, reason="needs Linux and a compiler"
 )
@@ -202,9 +213,10 @@ def test_a_disk_that_reports_errors_stops_the_run_and_a_sound_one_continues_it(
             "FAILING_BELOW": str(command.home),
         }
         run = subprocess.Popen([*INDEX.split(), pictures], env=environment, stderr=subprocess.PIPE, text=True)
-        while not (command.home / "library.sqlite3").exists():
-            time.sleep(0.01)
-        time.sleep(chance.uniform(0.05, 0.5))
+        num_done = chance.randrange(1, NUM_PICTURES // 2)
+        while num_outcomes(command.home) < num_done:
+            assert run.poll() is None, "the run was over before the disk failed"
+            time.sleep(0.005)
         flag.touch()
         _, err = run.communicate(timeout=120)
         flag.unlink()

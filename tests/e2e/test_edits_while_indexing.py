@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 
 
 def test_edits_are_stored_while_a_run_indexes(smallsight, draw_text, tmp_path, monkeypatch):
@@ -30,9 +31,12 @@ def test_a_second_run_and_a_change_of_folders_wait_for_the_first(smallsight, dra
     for number in range(4):
         draw_text(tmp_path / "pictures" / f"{number:02}.png", f"picture {number}")
     process = smallsight.start("index", tmp_path / "pictures", "--json")
-    while not (smallsight.home / "index.lock").is_file():
+    lock = smallsight.home / "index.lock"
+    while not lock.is_file() or not lock.read_text().endswith("\n"):
         assert process.poll() is None
+    process.send_signal(signal.SIGSTOP)  # it holds the lock for as long as the others need
     for arguments in (("index",), ("folders", "remove", tmp_path / "pictures")):
         assert f"indexed by process {process.pid}" in smallsight.run(*arguments, code=6)[1]
+    process.send_signal(signal.SIGCONT)
     process.communicate()
     assert process.returncode == 0

@@ -106,7 +106,9 @@ def kill_after(
     process = command_server().start([*INDEX, str(pictures)], environment)
     while not process.has_ended(timeout_s=chance.uniform(0, 0.04)):
         if num_results(home) >= before + num_new:
-            children = psutil.Process(process.pid).children(recursive=True)
+            children: list[psutil.Process] = []
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+                children = psutil.Process(process.pid).children(recursive=True)
             process.kill()
             return process.wait(), children
     return process.wait(), []
@@ -186,7 +188,9 @@ def test_a_second_run_at_the_same_time_is_refused_with_a_sentence(
 ):
     first = smallsight.start(*INDEX, few)
     wait_for_outcomes(smallsight.home, at_least=1)
+    first.send_signal(signal.SIGSTOP)  # it is in progress for as long as the second run needs
     out, err = smallsight.run(*INDEX, few, code=6)
+    first.send_signal(signal.SIGCONT)
     assert f"indexed by process {first.pid}" in err
     assert out == ""
     found = smallsight.json("search", "monday", "--mode", "keyword")

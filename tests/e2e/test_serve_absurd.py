@@ -9,10 +9,11 @@ import re
 import socket
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 import pytest
@@ -23,6 +24,7 @@ from tiny_smolvlm import SHAPES, make_checkpoint
 
 from .serving import Server, about, data_url, png, running
 
+_Seen = TypeVar("_Seen")
 MIB = 1024**2
 MAX_PEAK_BYTES = 128 * MIB  # beyond what is held, for a refusal; the largest bodies are 10 MB of text
 MAX_GROWTH_BYTES = 64 * MIB
@@ -138,24 +140,28 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield one
 
 
-def processes(server: Server) -> list[psutil.Process]:
-    process = psutil.Process(server.process.pid)
-    return [process, *process.children(recursive=True)]
+def of_processes(server: Server, look: Callable[[psutil.Process], _Seen]) -> list[_Seen]:
+    """Return what is seen of the server and its children, one of which may just have ended."""
+    process, seen = psutil.Process(server.process.pid), []
+    for one in (process, *process.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
+            seen.append(look(one))
+    return seen
 
 
 def held_bytes(server: Server) -> int:
-    return sum(one.memory_info().rss for one in processes(server))
+    return sum(of_processes(server, lambda one: one.memory_info().rss))
 
 
 def forget_peaks(server: Server) -> None:
-    for one in processes(server):
-        Path(f"/proc/{one.pid}/clear_refs").write_text("5")
+    of_processes(server, lambda one: Path(f"/proc/{one.pid}/clear_refs").write_text("5"))
 
 
 def peak_bytes(server: Server) -> int:
     """Return the most memory that the server and its children have held since their peaks were forgotten."""
-    told = [Path(f"/proc/{one.pid}/status").read_text() for one in processes(server)]
-    return sum(1024 * int(re.search(r"^VmHWM:\s+(\d+) kB$", one, re.MULTILINE)[1]) for one in told)
+    told = of_processes(server, lambda one: Path(f"/proc/{one.pid}/status").read_text())
+    peaks = (re.search(r"^VmHWM:\s+(\d+) kB$", one, re.MULTILINE) for one in told)
+    return sum(1024 * int(one[1]) for one in peaks if one is not None)
 
 
 def computed(server: Server) -> list[str]:

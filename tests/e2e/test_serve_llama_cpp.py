@@ -12,10 +12,11 @@ import pytest
 from benchmarks.served_process import LLAMA_CPP, llama_server, llama_server_program, write_tiny_gguf
 
 import smallsight
+from free_ports import free_port
 from smallsight.settings import Settings
 
 from .serving import Server, about, data_url, png, running
-from .test_serve_remotes import circuit, free_port, streamed, text
+from .test_serve_remotes import circuit, streamed, text
 
 MISSING = [
     name

@@ -51,6 +51,7 @@ def server(
     home = register(tmp_path_factory.mktemp("models") / "home", names)
     bounds = {"memory__max_loaded_models": "3", "server__result_cache_bytes": "0"}
     with running(home, "--model", str(unregistered), threads="1", inference__dtype="fp32", **bounds) as one:
+        one.wait_until(lambda: one.http.get("/health/ready").status_code == 200)
         yield one
 
 
@@ -385,15 +386,14 @@ def test_a_template_that_freezes_never_runs_in_the_server(tmp_path: Path, folder
     )
     (frozen / "chat_template.json").write_text(json.dumps({"chat_template": template}))
     home = register(tmp_path / "home", {"frozen": frozen})
-    slowest_s = 0.0
+    num_others = 0
     with running(home, threads="1") as server, ThreadPoolExecutor(1) as pool:
         refused = pool.submit(server.ask, model="frozen", messages=QUESTION)
         while not refused.done():
-            began_s = time.monotonic()
             assert server.http.get("/health/live").status_code == 200
-            slowest_s = max(slowest_s, time.monotonic() - began_s)
+            num_others += 1
             time.sleep(0.05)
         assert "The server's log says why" in refused.result().json()["error"]["message"]
         assert server.ask(model="frozen", messages=QUESTION).status_code == refused.result().status_code
         assert "has a damaged chat template: rendering it takes too long" in server.log.read_text()
-    assert slowest_s < 2
+    assert num_others >= 5, "others waited for the template"

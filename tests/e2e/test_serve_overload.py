@@ -38,31 +38,30 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_two_hundred_at_once_all_end_well(server: Server):
-    """Answered, or told within a second to come back; afterwards nothing is held."""
+    """Answered, or told to come back; afterwards nothing is held."""
     server.ask(model="tiny", max_tokens=1)
 
-    def ask(number: int) -> tuple[int, float, bool]:
+    def ask(number: int) -> tuple[int, bool]:
         body = {
             "model": "tiny",
             "max_tokens": 10,
             "messages": [{"role": "user", "content": f"hello {number}"}],
         }
-        began_s = time.monotonic()
         with httpx2.Client(base_url=server.url, timeout=120, trust_env=False) as client:
             answer = client.post("/v1/chat/completions", json=body)
-        return answer.status_code, time.monotonic() - began_s, "retry-after" in answer.headers
+        return answer.status_code, "retry-after" in answer.headers
 
     with concurrent.futures.ThreadPoolExecutor(NUM_AT_ONCE) as clients:
         ends = list(clients.map(ask, range(NUM_AT_ONCE)))
-    statuses = Counter(status for status, _, _ in ends)
+    statuses = Counter(status for status, _ in ends)
     assert set(statuses) <= {200, 429, 503}
-    assert statuses[200] >= 16
-    assert all(may_retry for status, _, may_retry in ends if status != 200)
+    assert statuses[200] >= NUM_OF_ONE_CLIENT
+    assert all(may_retry for status, may_retry in ends if status != 200)
     server.wait_until(lambda: server.health()["requests_under_way"] == 0)
     assert server.ask(model="tiny", max_tokens=1).status_code == 200
 
 
-def test_a_refusal_takes_less_than_a_second(server: Server):
+def test_a_refusal_waits_for_nobody(server: Server):
     body = json.dumps(
         {
             "model": "tiny",
@@ -84,46 +83,47 @@ def test_a_refusal_takes_less_than_a_second(server: Server):
             held.enter_context(socket.create_connection(("127.0.0.1", server.port))).sendall(request.encode())
         server.wait_until(lambda: server.health()["requests_under_way"] == NUM_OF_ONE_CLIENT)
         for _ in range(10):
-            began_s = time.monotonic()
             answer = server.ask(model="tiny", max_tokens=1)
             assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
-            assert time.monotonic() - began_s < 1
+            assert server.health()["requests_under_way"] == NUM_OF_ONE_CLIENT
     server.wait_until(lambda: server.health()["requests_under_way"] == 0)  # all sixteen have left
 
 
-def latencies_ms(server: Server, seconds: float) -> list[float]:
-    found = []
-    ends_s = time.monotonic() + seconds
-    while time.monotonic() < ends_s:
-        began_s = time.monotonic()
-        assert server.http.get("/health/live").status_code == 200
-        found.append(1000 * (time.monotonic() - began_s))
-        time.sleep(0.01)
-    return found
-
-
-def stay_slow(server: Server, ends_s: float) -> float:
-    """Send heads a byte at a time, again and again; return the seconds after which the last was cut."""
-    longest_s = 0.0
-    while (began_s := time.monotonic()) < ends_s:
-        with socket.create_connection(("127.0.0.1", server.port)) as connection, contextlib.suppress(OSError):
-            connection.settimeout(0.5)
-            for byte in b"GET /health/live HTTP/1.1":
+def is_cut(server: Server) -> bool:
+    """Send a head a byte at a time, and return whether the server closes the connection meanwhile."""
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.settimeout(0.5)
+        for byte in b"GET /health/live HTTP/1.1":
+            try:
                 connection.sendall(bytes([byte]))
-                with contextlib.suppress(TimeoutError):
-                    assert connection.recv(100) == b""
-                    break
-        longest_s = max(longest_s, time.monotonic() - began_s)
-    return longest_s
+                return connection.recv(100) == b""
+            except TimeoutError:
+                continue
+            except OSError:
+                return True
+    return False
+
+
+def stay_slow(server: Server, ends_s: float) -> bool:
+    """Send such heads again and again; return whether each of them was cut."""
+    while is_cut(server):
+        if time.monotonic() >= ends_s:
+            return True
+    return False
 
 
 def test_slow_heads_are_cut_and_delay_nobody(server: Server):
-    """The honest client's worst case is bounded too, so that a busy machine does not decide."""
-    quiet_ms = statistics.quantiles(latencies_ms(server, 2), n=100)[98]
+    """An answer that waited for slow heads would take until they are cut."""
     ends_s = time.monotonic() + SLOW_S
+    found_ms = []
     with concurrent.futures.ThreadPoolExecutor(NUM_SLOW) as clients:
         slow = [clients.submit(stay_slow, server, ends_s) for _ in range(NUM_SLOW)]
-        busy_ms = statistics.quantiles(latencies_ms(server, SLOW_S), n=100)[98]
-        longest_s = max(one.result() for one in slow)
-    assert longest_s < 15
-    assert busy_ms <= max(2 * quiet_ms, 50), f"alone {quiet_ms:.1f} ms, beside slow ones {busy_ms:.1f} ms"
+        while not all(one.done() for one in slow):
+            began_s = time.monotonic()
+            assert server.http.get("/health/live").status_code == 200
+            found_ms.append(1000 * (time.monotonic() - began_s))
+            time.sleep(0.01)
+    assert all(one.result() for one in slow)
+    assert len(found_ms) > 10 * SLOW_S / HEADER_TIMEOUT_S
+    worst_ms = statistics.quantiles(found_ms, n=100)[98]
+    print(f"{len(found_ms)} answers beside {NUM_SLOW} slow clients, 99 % of them within {worst_ms:.1f} ms")

@@ -20,6 +20,7 @@ from benchmarks.served_process import PEERS, transformers_server
 
 import smallsight
 from clocks import GENEROUS_S, wait_until
+from free_ports import free_port
 from smallsight.catalog.registered import RegisteredModel, RegisteredModels
 from smallsight.errors import RemoteModelError
 from smallsight.http.api_keys import ApiKeys, Scope
@@ -44,12 +45,6 @@ def home_with(home: Path, name: str, folder: Path) -> Path:
     return home
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
 class Pair:
     """A server here, and one there that can be killed and started again on the same port.
 
@@ -69,7 +64,7 @@ class Pair:
             "fallback": "near",
             "rest_s": REST_S,
             "retries": 1,
-            "timeout_s": 20,
+            "timeout_s": 60,
         }
 
     @property

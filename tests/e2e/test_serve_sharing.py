@@ -217,7 +217,7 @@ def test_many_requests_of_one_client_do_not_starve_another(shared: Shared):
 
 
 def test_a_client_that_fills_the_server_leaves_places_to_others(shared: Shared):
-    body = json.dumps({"model": "tiny", "max_tokens": 400, "messages": QUESTION})
+    body = json.dumps({"model": "tiny", "max_tokens": 800, "messages": QUESTION})
     head = ["POST /v1/chat/completions HTTP/1.1", "Host: localhost", "Content-Type: application/json"]
     head += [f"{name}: {value}" for name, value in shared.headers["busy"].items()]
     request = "\r\n".join([*head, f"Content-Length: {len(body)}", "", body]).encode()

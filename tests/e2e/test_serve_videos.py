@@ -6,6 +6,7 @@ import base64
 import http.client
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -185,11 +186,12 @@ def decoder_of(server: Server, *, has_begun: bool) -> psutil.Process:
 
     def is_there() -> bool:
         for child in psutil.Process(server.process.pid).children():
-            if "smallsight.media.video_child" in child.cmdline():
-                status = Path(f"/proc/{child.pid}/status").read_text()
-                if not has_begun or "Seccomp:\t2" in status:
-                    child.suspend()
-                    found.append(child)
+            with suppress(psutil.Error, OSError):  # it has just ended
+                if "smallsight.media.video_child" in child.cmdline():
+                    status = Path(f"/proc/{child.pid}/status").read_text()
+                    if not has_begun or "Seccomp:\t2" in status:
+                        child.suspend()
+                        found.append(child)
         return bool(found)
 
     wait_until(is_there, "nothing decodes")

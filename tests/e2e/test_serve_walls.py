@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +48,9 @@ def raw(server: Server, data: bytes, seconds: float = 60) -> bytes:
     with socket.create_connection(("127.0.0.1", server.port), timeout=seconds) as connection:
         connection.sendall(data)
         received = b""
-        while chunk := connection.recv(65536):
-            received += chunk
+        with suppress(ConnectionResetError):  # it closes while more lies unread than it wants
+            while chunk := connection.recv(65536):
+                received += chunk
     return received
 
 
@@ -206,7 +207,7 @@ def test_a_server_that_stops_finishes_what_it_has(tmp_path: Path, tiny: Path):
         with pytest.raises(httpx2.TransportError):
             httpx2.get(f"{server.url}/health/live", trust_env=False)
         kept.close()
-        assert server.process.wait(20) == 0
+        assert server.process.wait(60) == 0
 
 
 def is_refused(server: Server) -> bool:

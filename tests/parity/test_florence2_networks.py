@@ -78,7 +78,7 @@ def test_features_memory_and_steps_are_the_references(reference, is_original, tm
     pixels = torch.randn(2, 3, IMAGE_PX, IMAGE_PX, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         features = model.model.get_image_features(pixels).pooler_output.numpy()
-    np.testing.assert_allclose(vision(pixels.numpy())[0], features, atol=2e-5)
+    np.testing.assert_allclose(vision(pixels.numpy())[0], features, rtol=1e-4, atol=2e-5)
 
     table = model.model.language_model.shared.weight.detach().numpy()
     prompts = [[0, 5, 6, 7, 2], [0, 44, 9, 2, 2]]
@@ -104,7 +104,7 @@ def test_features_memory_and_steps_are_the_references(reference, is_original, tm
                 pixel_values=pixels[[0, 0, 1, 1]],
                 decoder_input_ids=torch.tensor(paths),
             ).logits[:, -1]
-        np.testing.assert_allclose(logits, expected.numpy(), atol=5e-5)
+        np.testing.assert_allclose(logits, expected.numpy(), rtol=1e-4, atol=5e-5)
         parents = np.array([*rng.integers(0, 2, 2), *rng.integers(2, 4, 2)], np.int32)
         paths = [[*paths[parent], int(rng.integers(3, 320))] for parent in parents]
 

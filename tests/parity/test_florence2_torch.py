@@ -76,7 +76,8 @@ def test_scores_are_the_openvino_engines(both):
         expected, found = (one.score(question(number), Detail.AUTO, answer).result().scores for one in both)
         assert found.token_ids == expected.token_ids
         assert found.top_ids == expected.top_ids
-        np.testing.assert_allclose(found.log_distributions, expected.log_distributions, atol=1e-4)
+        # As beside transformers: other instruction sets add in another order.
+        np.testing.assert_allclose(found.log_distributions, expected.log_distributions, rtol=2e-4, atol=1e-3)
 
 
 def test_a_checkpoint_under_the_first_publishers_names_answers_alike(both, folder, tmp_path):

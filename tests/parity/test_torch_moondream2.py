@@ -100,7 +100,7 @@ def test_scores_are_those_of_the_openvino_engine(pair):
     for text, answer in ((None, "A cat sits."), ("What is this?", [5, 9, 5, 200])):
         expected, own = (model.score(PICTURES[2], text, answer, detail="high") for model in pair)
         assert own.token_ids == expected.token_ids
-        np.testing.assert_allclose(own.log_distributions, expected.log_distributions, atol=1e-4)
+        np.testing.assert_allclose(own.log_distributions, expected.log_distributions, atol=1e-3)
 
 
 def test_an_answer_does_not_depend_on_its_batch(pair):

@@ -64,7 +64,7 @@ def the_same_by(models, ask):
     expected, got = (ask(model) for model in models)
     tokens_are_equal(got.token_ids, expected.token_ids, "torch beside openvino")
     np.testing.assert_allclose(
-        [one.logprob for one in got.logprobs], [one.logprob for one in expected.logprobs], atol=2e-4
+        [one.logprob for one in got.logprobs], [one.logprob for one in expected.logprobs], atol=1e-3
     )
     return got
 
@@ -104,7 +104,7 @@ def test_an_answer_survives_being_put_back_in_line(models, folder):
 def test_a_given_answer_is_scored(models):
     answer = models[0].describe(picture(0), **ASKED).token_ids
     expected, got = (model.score(picture(0), None, answer, detail="high") for model in models)
-    np.testing.assert_allclose(got.log_distributions, expected.log_distributions, atol=2e-4)
+    np.testing.assert_allclose(got.log_distributions, expected.log_distributions, atol=1e-3)
 
 
 @pytest.mark.parametrize("shape", [SHAPES[2], SHAPES[3], SHAPES[4]], ids=lambda one: one.name)

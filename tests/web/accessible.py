@@ -43,6 +43,7 @@ def violations(page: Any) -> list[dict[str, Any]]:
 
 def assert_accessible(page: Any) -> None:
     """Fail for serious and critical violations, and for a page that is wider than its window."""
+    page.wait_for_load_state()
     page.evaluate("scrollTo(0, 0)")  # what lies under the bar at the top counts as too small to hit
     grave = [one for one in violations(page) if one["impact"] in _GRAVE]
     assert not grave, f"{page.url}: {grave}"

@@ -19,6 +19,7 @@ from smallsight.catalog.state_file import locked_state
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
+PATIENCE_MS = 60_000  # a busy machine takes many times as long as a quiet one
 
 
 NUM_PICTURES = 28  # of 29 files, two are the same
@@ -69,6 +70,7 @@ def browser() -> Iterator[Any]:
     if HEADLESS is None:
         pytest.skip("Chromium is not installed")
     with playwright.sync_playwright() as started:
+        playwright.expect.set_options(timeout=PATIENCE_MS)
         chromium = started.chromium.launch(executable_path=HEADLESS, args=["--no-sandbox", "--disable-gpu"])
         yield chromium
         chromium.close()
@@ -93,7 +95,7 @@ def open_page(browser: Any, server: Server) -> Iterator[Callable[..., Any]]:
         def open_one(address: str = "/app/", *, size: dict[str, int] = DESKTOP, **options: Any) -> Any:
             context = browser.new_context(viewport=size, base_url=server.url, **options)
             contexts.callback(context.close)
-            context.set_default_timeout(10_000)
+            context.set_default_timeout(PATIENCE_MS)
             page = context.new_page()
             page.on("pageerror", lambda error: problems.append(f"script: {error}"))
             page.on(

@@ -66,6 +66,7 @@ class ScanReport:
     hash_s: float = 0.0
     sidecars: int = 0  # found beside pictures
     sidecars_read: int = 0  # of those, new or changed
+    sidecars_gone: int = 0  # known before, and not found any more
     unsettled: list[str] = field(default_factory=list)  # relative; left for another scan
     unreadable_folders: list[str] = field(default_factory=list)
     passed: dict[str, list[str]] = field(default_factory=dict)  # by reason: files and folders passed over
@@ -150,6 +151,7 @@ class FolderScan:
         if self._settings.index.metadata:
             sidecars = SidecarScan(self._database, self._settings, self._folder_id, self._root)
             self._report.sidecars_read = sidecars.run(listing, progress, should_stop)
+            self._report.sidecars_gone = sidecars.num_gone
         return self._report
 
     def _list(self) -> Listing:
@@ -179,11 +181,8 @@ class FolderScan:
     def _num_present(self) -> int:
         with self._database.reading() as connection:
             is_present = (picture.c.folder_id == self._folder_id) & picture.c.vanished_at_s.is_(None)
-            return int(
-                connection.execute(
-                    sa.select(sa.func.count()).select_from(picture).where(is_present)
-                ).scalar_one()
-            )
+            counted = sa.select(sa.func.count()).select_from(picture).where(is_present)
+            return int(connection.execute(counted).scalar_one())
 
     def _known_files(self, parts: ScanParts) -> dict[str, _KnownFile]:
         with self._database.reading() as connection:

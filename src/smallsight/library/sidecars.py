@@ -53,6 +53,7 @@ class SidecarScan:
         self._settings = settings
         self._folder_id = folder_id
         self._root = root
+        self.num_gone = 0  # of those that were known
 
     def run(self, listing: Listing, progress: Progress, should_stop: Callable[[], bool]) -> int:
         """Read what is due, until should_stop returns True; return how many sidecars were read."""
@@ -109,6 +110,7 @@ class SidecarScan:
             if row.files and listing.covers(path):
                 names = {_name(found.path) for found in listing.sidecars.get(path, ())}
                 gone += [(row, name) for name in row.files.keys() - names]
+        self.num_gone = len(gone)
         for start in range(0, len(gone), _FILES_PER_COMMIT):
             some = gone[start : start + _FILES_PER_COMMIT]
             with self._database.writing() as connection:

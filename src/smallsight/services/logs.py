@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections.abc import Callable
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -80,16 +81,17 @@ def collapse_repeats(*names: str) -> None:
 class NoRepeats(logging.Filter):
     """Drops records with a message that was written a short time ago; the next one counts them."""
 
-    def __init__(self, every_s: float = _REPEAT_EVERY_S) -> None:
+    def __init__(self, every_s: float = _REPEAT_EVERY_S, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._every_s = every_s
+        self._clock = clock
         self._written: dict[str, tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether the record is written."""
         key = f"{record.levelno} {record.msg}"[:_REPEAT_CHARS]
         written_s, num_dropped = self._written.get(key, (-self._every_s, 0))
-        now_s = time.monotonic()
+        now_s = self._clock()
         if now_s - written_s < self._every_s:
             self._written[key] = (written_s, num_dropped + 1)
             return False

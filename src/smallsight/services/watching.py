@@ -368,5 +368,6 @@ def _add(application: IndexingApplication, path: Path) -> Path:
 def _has_changed(report: RunReport) -> bool:
     """Return whether there may be work for the stages."""
     return any(
-        scan.added or scan.changed or scan.moved or scan.sidecars_read or scan.hashed for scan in report.scans
+        scan.added or scan.changed or scan.moved or scan.sidecars_read or scan.sidecars_gone or scan.hashed
+        for scan in report.scans
     )

@@ -99,11 +99,11 @@ def test_every_impossible_number_in_the_configuration_is_one_sentence_soon(copie
     for place in numbers_in(described):
         for value in IMPOSSIBLE:
             path.write_text(json.dumps(replaced(described, place, value)))
-            began_s = time.monotonic()
+            began_s = time.process_time()
             error = error_of(family, folder)
             if error is not None:
                 assert isinstance(error, ModelError)
                 assert "\n" not in str(error)
                 refused.add(place)
-            assert time.monotonic() - began_s < MOST_SECONDS, (place, value)
+            assert time.process_time() - began_s < MOST_SECONDS, (place, value)
     assert len(refused) > 8

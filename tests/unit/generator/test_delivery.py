@@ -9,6 +9,7 @@ from threading import Thread
 
 import pytest
 
+from clocks import GENEROUS_S
 from smallsight.generator.app_client import AppClient
 from smallsight.generator.delivery import Deliverer, DeliveryRules
 from smallsight.generator.job import JobRequest
@@ -64,17 +65,17 @@ def app():
         yield app
 
 
-async def deliver(path, address, images, until, deliver_for_s=60.0):
+async def deliver(path, address, images, until, deliver_for_s=60.0, pauses_s=(0.01, 0.04), first_try_s=5):
     """Store a job for each picture, deliver until a condition holds, return the list of failures."""
     store = JobStore(path, max_jobs=100)
     thread = StoreThread(store)
     client = AppClient(address, 5, 8)
-    deliverer = Deliverer(thread, client, DeliveryRules(0.01, 0.04, deliver_for_s, 5))
+    deliverer = Deliverer(thread, client, DeliveryRules(*pauses_s, deliver_for_s, first_try_s))
     ids = [(image, store.add(request_for(image))[1]) for image in images]
     running = asyncio.create_task(deliverer.run())
     try:
         await asyncio.gather(*(deliverer.wait_for_first_try(*one) for one in ids))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(GENEROUS_S):
             while not until(store):
                 await asyncio.sleep(0.01)
         return await thread.call(store.undelivered)
@@ -116,7 +117,14 @@ def test_redirects_are_not_followed(tmp_path, app):
 
 def test_nobody_waits_for_an_application_that_is_away(tmp_path, app):
     failed = asyncio.run(
-        deliver(tmp_path / "j", "http://127.0.0.1:9/", range(50), lambda store: store.undelivered())
+        deliver(
+            tmp_path / "j",
+            "http://127.0.0.1:9/",
+            range(50),
+            lambda store: store.undelivered(),
+            pauses_s=(2 * GENEROUS_S, 2 * GENEROUS_S),
+            first_try_s=0.1,
+        )
     )
     assert "ConnectError" in failed[0].why
     assert len(failed) <= 8 * 3, "all pictures pause together"

@@ -126,7 +126,7 @@ def test_values_are_counted_while_a_body_arrives():
     async def go() -> None:
         reader = Reader()
         reader.release.set()
-        app = RequestLimit(reader, PLAIN, max_bytes=10**8, timeout_s=5)
+        app = RequestLimit(reader, PLAIN, max_bytes=10**8, timeout_s=GENEROUS_S)
         some = b"1," * (MAX_STRUCTURAL // 4)
         assert (await ask(app, arriving(some, some, some, some), JSON))[0] == 200
         for piece in (b"1,", b"[]", b'{"a":1}', b"[[", b'":"'):

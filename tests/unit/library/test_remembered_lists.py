@@ -50,7 +50,7 @@ def test_a_list_that_takes_long_lags_behind_while_the_library_changes(path: Path
         lists = RememberedLists(reader)
 
         def read() -> list[str]:
-            time.sleep(0.2)  # read again after 2 s at the earliest
+            time.sleep(0.5)  # read again after 5 s at the earliest
             return _paths(reader)
 
         lists.get("folders", read)

@@ -207,13 +207,11 @@ def test_a_slow_picture_runs_out_of_time(encode):
         with pytest.raises(DecoderFailedError, match=r"too long \(limit 0.05 s\)"):
             decoder.decode(slow, max_side_px=3000)
         assert decoder.child_pid is None
-        assert decoder.decode(encode(Image.new("L", (8, 8)), "PNG")).width_px == 8
-        assert decoder.num_children_started == 2
 
 
 @POSIX_ONLY
 def test_a_child_that_hangs_is_killed(png):
-    with PictureDecoder(Limits(decode_timeout_s=0.5)) as decoder:
+    with PictureDecoder(Limits(decode_timeout_s=2)) as decoder:
         decoder.decode(png)
         pid = decoder.child_pid
         os.kill(pid, signal.SIGSTOP)
@@ -221,6 +219,7 @@ def test_a_child_that_hangs_is_killed(png):
             decoder.decode(png)
         assert is_gone(pid)
         assert decoder.decode(png).width_px == 400
+        assert decoder.num_children_started == 2
 
 
 @POSIX_ONLY
@@ -253,8 +252,8 @@ def test_ctrl_c_in_the_middle_leaves_no_half_answer(png):
         os.kill(pid, signal.SIGSTOP)
         before = signal.signal(signal.SIGINT, signal.default_int_handler)  # test runners may ignore it
         try:
-            threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
             with pytest.raises(KeyboardInterrupt):
+                threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
                 decoder.decode(png)
         finally:
             signal.signal(signal.SIGINT, before)

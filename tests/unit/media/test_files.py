@@ -66,7 +66,7 @@ def test_a_folder_is_named_as_one(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no FIFOs")
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_pipes_and_devices_never_block(tmp_path):
     os.mkfifo(tmp_path / "fifo.png")
     for path in (tmp_path / "fifo.png", Path("/dev/zero"), Path("/dev/tty")):

@@ -80,7 +80,7 @@ def test_both_engines_give_the_same_scores_in_fp32(smolvlm_folder, model):
         expected = plain.score(PICTURES[0], "What is it?", "A cat sits.")
     scores = model.score(PICTURES[0], "What is it?", "A cat sits.")
     assert scores.token_ids == expected.token_ids
-    np.testing.assert_allclose(scores.log_distributions, expected.log_distributions, atol=2e-4)
+    np.testing.assert_allclose(scores.log_distributions, expected.log_distributions, rtol=2e-4, atol=1e-3)
 
 
 def test_scores_are_probabilities_of_the_whole_vocabulary(model):

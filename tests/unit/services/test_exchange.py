@@ -63,6 +63,7 @@ def test_a_quiet_stream_says_so(monkeypatch):
         assert await anext(pieces) is None
         assert await anext(pieces) is None
         reply.thread.start()
+        reply.thread.join()
         assert await anext(pieces) == ChoicePiece(0, Piece("0 "))
 
     asyncio.run(go())

@@ -57,6 +57,11 @@ class Kept:
     def state(self):
         return self.keeper.snapshot().state
 
+    def has_indexed(self, folder) -> bool:
+        """Return whether it watches, and has indexed the picture of a folder; a file is new for a second."""
+        result = self.keeper.snapshot().results.get(folder)
+        return self.state() is KeeperState.WATCHING and result is not None and result.added == 1
+
     def num_pictures(self) -> int:
         return sum(one.num_pictures for one in self.library.reading().library.folders())
 
@@ -71,7 +76,7 @@ def kept(home, **settings):
         began_s = time.monotonic()
         one.keeper.stop()
         one.library.close()
-        assert time.monotonic() - began_s < 5
+        assert time.monotonic() - began_s < _PATIENCE_S / 2, "it waited for what it was doing"
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +110,7 @@ def test_it_makes_no_library_until_a_folder_is_added(tmp_path, album):
         until(lambda: one.state() is KeeperState.IDLE)
         assert not (tmp_path / "home").exists()
         assert one.keeper.add_folder(album).result(_PATIENCE_S).path == album
-        until(lambda: one.state() is KeeperState.WATCHING)
+        until(lambda: one.has_indexed(album))
         assert one.num_pictures() == 1
         draw(album / "b.png", "blue")
         until(lambda: one.num_pictures() == 2)
@@ -140,7 +145,7 @@ def test_without_watching_only_what_a_person_asks_for_is_done(tmp_path, home, al
 def test_it_waits_for_another_program_that_indexes_and_goes_on_by_itself(tmp_path, home, album):
     with kept(home) as one:
         one.keeper.add_folder(album).result(_PATIENCE_S)
-        until(lambda: one.state() is KeeperState.WATCHING)
+        until(lambda: one.has_indexed(album))
         lock = RunLock(home / "index.lock")  # as another process: it is held by a descriptor
         draw(album / "b.png", "blue")
         until(lambda: one.state() is KeeperState.WAITING)
@@ -154,7 +159,7 @@ def test_it_waits_for_another_program_that_indexes_and_goes_on_by_itself(tmp_pat
 def test_a_person_stops_it_and_continues(tmp_path, home, album):
     with kept(home) as one:
         one.keeper.add_folder(album).result(_PATIENCE_S)
-        until(lambda: one.state() is KeeperState.WATCHING)
+        until(lambda: one.has_indexed(album))
         one.keeper.stop_run()
         until(lambda: one.state() is KeeperState.STOPPED)
         draw(album / "b.png", "blue")
@@ -177,7 +182,7 @@ def test_a_library_that_another_program_makes_is_watched(tmp_path, album, monkey
 def test_a_model_that_is_missing_does_not_keep_pictures_from_being_found(tmp_path, home, album):
     with kept(home, model=str(tmp_path / "no model")) as one:
         one.keeper.add_folder(album).result(_PATIENCE_S)
-        until(lambda: one.state() is KeeperState.WATCHING)
+        until(lambda: one.has_indexed(album))
         assert one.num_pictures() == 1
         assert "no model" in one.keeper.snapshot().message
 
@@ -187,7 +192,7 @@ def test_a_server_that_starts_again_with_nothing_to_do_loads_no_text_model(
 ):
     with kept(home) as one:
         one.keeper.add_folder(album).result(_PATIENCE_S)
-        until(lambda: one.state() is KeeperState.WATCHING)
+        until(lambda: one.has_indexed(album))
     monkeypatch.setattr(
         "smallsight.services.indexing.IndexingApplication.work", lambda *_: pytest.fail("there is no work")
     )

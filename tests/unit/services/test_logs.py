@@ -2,11 +2,11 @@ import io
 import json
 import logging
 import sys
-import time
 
 import pytest
 import structlog
 
+from clocks import HandClock
 from smallsight.services.logs import NoRepeats, configure_logging
 
 
@@ -56,12 +56,13 @@ def test_the_same_line_of_a_library_is_written_once_and_counted():
     handler = logging.Handler()
     handler.emit = lambda record: lines.append(record.getMessage())
     logger.addHandler(handler)
-    logger.addFilter(NoRepeats(every_s=1.0))
+    clock = HandClock(100.0)
+    logger.addFilter(NoRepeats(every_s=1.0, clock=clock))
     for number in range(100):
         logger.warning("no more files")
         logger.warning("number %d", number)
     assert lines == ["no more files", "number 0"]
-    time.sleep(1.05)
+    clock.now_s += 1.05
     logger.warning("no more files")
     assert lines[2:] == ["no more files (99 more like this)"]
 

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from e2e.serving import Server, running
 from web.accessible import assert_accessible, walk
-from web.conftest import DESKTOP, PHONE
+from web.conftest import DESKTOP, PATIENCE_MS, PHONE
 from web.hostile_library import make_hostile_library
 from web.logged_in import PASSWORD, store_password
 
@@ -55,6 +55,7 @@ def session(browser: Any, server: Server) -> Any:
     page = context.new_page()
     page.goto("/app/sessions")
     assert_accessible(page)
+    expect(page.locator("#password")).to_be_focused()
     page.keyboard.type("not the password")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_have_text("This is not the password.")
@@ -76,7 +77,7 @@ def show(browser: Any, server: Server, session: Any) -> Iterator[Any]:
             base_url=server.url, storage_state=session, service_workers="block", **options
         )
         opened.append(context)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
         page.goto(address)
         return page

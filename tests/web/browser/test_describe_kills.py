@@ -17,7 +17,9 @@ from playwright.sync_api import Page, expect
 
 from e2e.serving import Server, running
 from forked_commands import run_command
+from free_ports import free_port
 from scale import scaled
+from web.conftest import PATIENCE_MS
 
 IS_WHOLE = scaled(1) > 1
 NUM_KILLS, NUM_PICTURES = (20, 500) if IS_WHOLE else (2, 32)
@@ -80,14 +82,15 @@ def start_run(page: Page) -> None:
     page.goto("/app/describe")
     page.locator("select[name=model]").select_option(MODEL)
     page.get_by_role("button", name="Start").click()
-    expect(page.locator(".run")).to_have_count(1, timeout=60_000)
+    expect(page.locator(".run")).to_have_count(1)
     page.evaluate("window.isTheSamePage = true")
 
 
 def test_kills_of_the_server_lose_and_repeat_nothing_and_the_page_recovers(browser: Any, home: Path):
     chance = random.Random(18)
-    server = Server(home)
+    server = Server(home, "--port", str(free_port()))
     context = browser.new_context(base_url=server.url)
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     start_run(page)
     run = page.locator(".run")

@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 from e2e.serving import running
 from forked_commands import run_command
+from web.conftest import PATIENCE_MS
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def place(tmp_path_factory):
 @pytest.fixture
 def page(browser, place):
     context = browser.new_context(base_url=place[0].url)
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE_MS)
     yield context.new_page()
     context.close()
 

@@ -12,7 +12,9 @@ import pytest
 from playwright.sync_api import expect
 
 from e2e.serving import running
+from free_ports import free_port
 from web.accessible import assert_accessible
+from web.conftest import PATIENCE_MS
 
 CACHED = """async () => {
   const found = [];
@@ -30,20 +32,21 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def context(whole_browser: Any) -> Iterator[Any]:
     context = whole_browser.new_context()
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE_MS)
     yield context
     context.close()
 
 
 def ready(page: Any) -> None:
-    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
-    page.wait_for_timeout(200)
+    """Wait until the service worker runs and the page is one of its clients."""
+    page.wait_for_function("() => navigator.serviceWorker.controller?.state === 'activated'")
 
 
 def test_it_can_be_installed_and_outlives_the_server(context: Any, home: Path):
     page = context.new_page()
-    with running(home, server__watch="false") as server:
-        url, port = server.url, server.port
+    port = free_port()
+    with running(home, "--port", str(port), server__watch="false") as server:
+        url = server.url
         page.goto(f"{url}/app/")
         ready(page)
         devtools = context.new_cdp_session(page)
@@ -67,7 +70,7 @@ def test_it_can_be_installed_and_outlives_the_server(context: Any, home: Path):
     assert_accessible(page)
     assert page.evaluate("getComputedStyle(document.querySelector('.sheet')).borderRadius") != "0px"
     with running(home, "--port", str(port), server__watch="false"):
-        expect(page.locator("h1")).to_have_text("Folders", timeout=20_000)
+        expect(page.locator("h1")).to_have_text("Folders")
 
 
 def test_what_is_shared_waits_for_a_person(context: Any, home: Path, tmp_path: Path):

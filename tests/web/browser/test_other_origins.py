@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import expect
 
 from e2e.serving import Server, running
+from web.conftest import PATIENCE_MS
 from web.logged_in import PASSWORD, store_password
 
 # Tries everything at once and says what it could do. The address of the app is put in place of APP.
@@ -117,7 +118,7 @@ def test_a_page_of_another_origin_changes_and_reads_nothing(
     before = {path.name: path.read_bytes() for path in server.home.glob("*.json")}
     attacker = member.context.new_page()
     attacker.goto(f"http://{name}:{elsewhere}/")
-    expect(attacker).to_have_title(re.compile("^done"), timeout=60_000)
+    expect(attacker).to_have_title(re.compile("^done"), timeout=4 * PATIENCE_MS)
     assert json.loads(attacker.title().removeprefix("done ")) == []
     assert {path.name: path.read_bytes() for path in server.home.glob("*.json")} == before
     member.reload()

@@ -113,6 +113,7 @@ function show(name, value) {
 async function answerOnce(signal) {
   const body = new FormData();
   body.append("picture", await frame(), "frame.jpg");
+  if (signal.aborted) return;
   body.append("model", form.elements.model.value);
   body.append("question", form.elements.question.value);
   show("frames", ++counts.frames);

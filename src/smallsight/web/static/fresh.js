@@ -15,14 +15,24 @@ function isUntouched() {
   return window.scrollY < NEAR_TOP_PX && !isPicking && !isOpen && !document.hidden;
 }
 
-function show() {
-  ({ version: shown, known } = document.getElementById("fresh").dataset);
+/** Asks for the same results again. Its button shares the queue of the search: what is typed comes first. */
+async function show() {
+  const { version: wanted, known: wantedKnown } = document.getElementById("fresh").dataset;
+  const before = results();
+  const button = document.querySelector("#fresh button");
   last = Date.now();
-  document.querySelector("#fresh button").hidden = true;
+  button.hidden = true;
   const search = document.getElementById("search");
-  const address = new URL(results().dataset.address, location.href);
-  const source = `${search.getAttribute("hx-get")}${address.search}`;
-  globalThis.htmx.ajax("GET", source, { target: "#results", swap: "outerHTML" });
+  const address = new URL(before.dataset.address, location.href);
+  const from = `${search.getAttribute("hx-get")}${address.search}`;
+  await globalThis.htmx.ajax("GET", from, { source: button, target: "#results", swap: "outerHTML" });
+  if (results() !== before) [shown, known] = [wanted, wantedKnown];
+  else checkLater();
+}
+
+function checkLater() {
+  clearTimeout(timer);
+  timer = setTimeout(check, PAUSE_MS);
 }
 
 function check() {
@@ -33,7 +43,7 @@ function check() {
   if (!isUntouched()) {
     fresh.querySelector("button").hidden = false;
   } else if (Date.now() - last < PAUSE_MS) {
-    timer = setTimeout(check, PAUSE_MS);
+    checkLater();
   } else {
     show();
   }

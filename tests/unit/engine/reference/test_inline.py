@@ -36,7 +36,7 @@ def test_both_engines_give_the_same_tokens_in_fp32(shape, tmp_path) -> None:
     for own, fast in zip(found["reference"], found["openvino"], strict=True):
         tokens_are_equal(fast.token_ids, own.token_ids, "openvino beside the reference")
         np.testing.assert_allclose(
-            [one.logprob for one in fast.logprobs], [one.logprob for one in own.logprobs], atol=2e-4
+            [one.logprob for one in fast.logprobs], [one.logprob for one in own.logprobs], atol=1e-3
         )
 
 

@@ -164,7 +164,7 @@ def test_a_server_that_only_fails_at_some_questions_is_not_left_alone(elsewhere,
 
 
 def test_no_word_in_time_is_a_failure(elsewhere, engine_of):
-    engine = engine_of(elsewhere(is_silent, WELL), timeout_s=1)
+    engine = engine_of(elsewhere(is_silent, WELL), timeout_s=2)
     assert ask(engine).result().text == "Cats"
     assert engine.num_failures == 1
 
