@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from forked_commands import run_command
+from forked_commands import ForkedProcess, command_server, run_command
 
 WORDS = [
     *("monday", "coffee", "robot", "pizza", "deadline", "server", "garden", "lighthouse", "umbrella"),
@@ -27,23 +27,17 @@ WORDS = [
 class Command:
     """Runs ``smallsight`` with its own home; every process is ended when the test is.
 
-    ``run`` and ``json`` fork the process of the command from one that has imported the program, and return
-    when it has ended. ``start`` begins a fresh one, like a shell.
+    The processes are forked from one that has imported the program. ``run`` and ``json`` return when the
+    command has ended, ``start`` does not wait. ``run_afresh`` begins a fresh process, like a shell.
     """
 
     home: Path
-    started: list[subprocess.Popen[str]] = field(default_factory=list)
+    started: list[ForkedProcess] = field(default_factory=list)
 
-    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "smallsight", *map(str, arguments)],
-            env=self.environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.started.append(process)
-        return process
+    def start(self, *arguments: str | Path) -> ForkedProcess:
+        words = [*map(str, arguments)]
+        self.started.append(command_server().start(words, self.environment(), out=None, err=None))
+        return self.started[-1]
 
     def environment(self) -> dict[str, str]:
         return {**os.environ, "SMALLSIGHT_HOME": str(self.home), "COLUMNS": "200"}
@@ -55,10 +49,12 @@ class Command:
 
     def run_afresh(self, *arguments: str | Path, code: int = 0) -> tuple[str, str]:
         """Do the same in a fresh process, for what is decided while the program is imported."""
-        process = self.start(*arguments)
-        out, err = process.communicate(timeout=300)
-        assert process.returncode == code, f"exit code {process.returncode}\n{out}\n{err}"
-        return out, err
+        words = [sys.executable, "-m", "smallsight", *map(str, arguments)]
+        ended = subprocess.run(
+            words, env=self.environment(), capture_output=True, text=True, timeout=300, check=False
+        )
+        assert ended.returncode == code, f"exit code {ended.returncode}\n{ended.stdout}\n{ended.stderr}"
+        return ended.stdout, ended.stderr
 
     def json(self, *arguments: str | Path, code: int = 0) -> Any:
         return json.loads(self.run(*arguments, "--json", code=code)[0])

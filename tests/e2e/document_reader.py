@@ -69,15 +69,13 @@ class Person:
         """Run a line that goes on until Ctrl-C, and press that when it says so."""
         printed = self.home / "watched"
         printed.write_text("")
-        server = command_server()
         words = [str(Path(word).expanduser()) for word in shlex.split(line)[1:]]
-        pid = server.start(words, os.environ, str(printed), str(printed))
+        process = command_server().start(words, os.environ, str(printed), str(printed))
         ends_at = time.monotonic() + _WATCHES_WITHIN_S
-        while "Ctrl-C" not in printed.read_text(encoding="utf-8") and not server.has_ended(0.05):
+        while "Ctrl-C" not in printed.read_text(encoding="utf-8") and not process.has_ended(0.05):
             assert time.monotonic() < ends_at, printed.read_text(encoding="utf-8")
-        if not server.has_ended():
-            os.kill(pid, signal.SIGINT)
-        return server.exit_code(), printed.read_text(encoding="utf-8"), ""
+        process.send_signal(signal.SIGINT)
+        return process.wait(), printed.read_text(encoding="utf-8"), ""
 
     def serve(self, line: str) -> None:
         """Start the server of a line, on a free port, and wait until it would answer."""

@@ -14,6 +14,7 @@ import httpx2
 
 from clocks import wait_until
 from e2e.serving import png, printed_url
+from forked_commands import command_server
 from free_ports import free_port
 
 RECEIVER = Path(__file__).with_name("generator_receiver.py")
@@ -85,15 +86,8 @@ class Generator:
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "smallsight", "generator", "--port", "0", "--json"]
-        with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                [*command, "--pictures", str(self.pictures)],
-                env=self.environment,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
+        command = ["generator", "--port", "0", "--json", "--pictures", str(self.pictures)]
+        self.process = command_server().start(command, self.environment, out=None, err=str(self.log))
         self.url = printed_url(self.process, self.log)
         self.http = httpx2.Client(base_url=self.url, timeout=60, trust_env=False)
 

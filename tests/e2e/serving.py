@@ -19,10 +19,12 @@ import numpy as np
 import psutil
 from PIL import Image
 
+from forked_commands import ForkedProcess, command_server
+
 STARTS_WITHIN_S = 60
 
 
-def printed_url(process: subprocess.Popen[str], log: Path) -> str:
+def printed_url(process: ForkedProcess | subprocess.Popen[str], log: Path) -> str:
     """Return the address that a server prints as a JSON object once it listens."""
     assert process.stdout is not None
     lines = []
@@ -36,7 +38,10 @@ def printed_url(process: subprocess.Popen[str], log: Path) -> str:
 
 
 class Server:
-    """``smallsight serve`` on a free port, with a data folder of its own."""
+    """``smallsight serve`` on a free port, with a separate data folder.
+
+    It is forked from a process that has imported the program; with a ``prefix`` it is a fresh one.
+    """
 
     def __init__(self, home: Path, *arguments: str, prefix: Sequence[str] = (), **settings: str) -> None:
         self.home = home
@@ -44,14 +49,19 @@ class Server:
         home.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, "SMALLSIGHT_HOME": str(home), "SMALLSIGHT_LOG_LEVEL": "info"}
         environment |= {f"SMALLSIGHT_{name.upper()}": value for name, value in settings.items()}
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                [*prefix, sys.executable, "-m", "smallsight", "serve", "--port", "0", "--json", *arguments],
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
+        serve = ["serve", "--port", "0", "--json", *arguments]
+        self.log.write_text("")
+        if prefix:
+            with self.log.open("w") as log:
+                self.process: ForkedProcess | subprocess.Popen[str] = subprocess.Popen(
+                    [*prefix, sys.executable, "-m", "smallsight", *serve],
+                    env=environment,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
+                )
+        else:
+            self.process = command_server().start(serve, environment, out=None, err=str(self.log))
         self.url = printed_url(self.process, self.log)
         self.http = httpx2.Client(base_url=self.url, timeout=60, trust_env=False)
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import struct
 import subprocess
 import sys
 from collections import Counter
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -147,14 +145,12 @@ def _num_lines(file: Path) -> int:
 
 def _was_killed(arguments: list[str], command: Command, file: Path, at_line: int) -> bool:
     """Kill a run once the file has so many lines; return False if it ended before."""
-    server = command_server()
-    pid = server.start(arguments, command.environment())
-    while not server.has_ended(timeout_s=0.002):
+    process = command_server().start(arguments, command.environment())
+    while not process.has_ended(timeout_s=0.002):
         if _num_lines(file) >= at_line:
-            with suppress(ProcessLookupError):  # it has just ended
-                os.kill(pid, signal.SIGKILL)
-            return server.exit_code() == -signal.SIGKILL
-    assert server.exit_code() == 0
+            process.kill()
+            return process.wait() == -signal.SIGKILL
+    assert process.wait() == 0
     return False
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import signal
 import sqlite3
@@ -104,16 +103,15 @@ def kill_after(
     """Kill a run once it has added so much; return its exit code, and its children when it was killed."""
     before = num_results(home)
     environment = {**Command(home).environment(), "SMALLSIGHT_INDEX__OCR": str(reads)}
-    server = command_server()
-    pid = server.start([*INDEX, str(pictures)], environment)
-    while not server.has_ended(timeout_s=chance.uniform(0, 0.04)):
+    process = command_server().start([*INDEX, str(pictures)], environment)
+    while not process.has_ended(timeout_s=chance.uniform(0, 0.04)):
         if num_results(home) >= before + num_new:
             children: list[psutil.Process] = []
-            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):  # it has just ended
-                children = psutil.Process(pid).children(recursive=True)
-                os.kill(pid, signal.SIGKILL)
-            return server.exit_code(), children
-    return server.exit_code(), []
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+                children = psutil.Process(process.pid).children(recursive=True)
+            process.kill()
+            return process.wait(), children
+    return process.wait(), []
 
 
 def test_kills_change_nothing(tmp_path: Path, pictures: Path, uninterrupted: dict[str, Any]):

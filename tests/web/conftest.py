@@ -13,7 +13,7 @@ import pytest
 
 from e2e.serving import Server, running
 from forked_commands import run_command
-from shown_by_chromium import PROGRAM
+from shown_by_chromium import HEADLESS, PROGRAM
 from smallsight.catalog.state_file import locked_state
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -65,15 +65,25 @@ def server(indexed_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    """Chromium, without a profile."""
+    """Chromium without its own windows and menus, if that is installed; without a profile."""
     playwright = pytest.importorskip("playwright.sync_api")
-    if PROGRAM is None:
+    if HEADLESS is None:
         pytest.skip("Chromium is not installed")
     with playwright.sync_playwright() as started:
         playwright.expect.set_options(timeout=PATIENCE_MS)
-        chromium = started.chromium.launch(executable_path=PROGRAM, args=["--no-sandbox"])
+        chromium = started.chromium.launch(executable_path=HEADLESS, args=["--no-sandbox", "--disable-gpu"])
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="module")
+def whole_browser(browser: Any) -> Iterator[Any]:
+    """Chromium as people install it."""
+    if PROGRAM is None:
+        pytest.skip("Chromium is not installed")
+    chromium = browser.browser_type.launch(executable_path=PROGRAM, args=["--no-sandbox"])
+    yield chromium
+    chromium.close()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
+from forked_commands import run_command as run_forked
 from smallsight.catalog.catalog import load_catalog
 from smallsight.cli.main import invoke
 
@@ -44,17 +45,10 @@ def run(capsys):
 
 
 def run_process(hub, tmp_path, *arguments):
-    """Run the real command with the test's hub: the library reads HF_ENDPOINT when it is imported."""
+    """Run the real command with the test's hub in another process: HF_ENDPOINT is read when it starts."""
     environment = {k: v for k, v in os.environ.items() if k not in {"HF_TOKEN", "HF_HUB_OFFLINE"}}
-    return subprocess.run(
-        [sys.executable, "-c", "from smallsight.cli.main import run; run()", "models", *arguments],
-        env=environment | {"HF_ENDPOINT": hub.url, "HF_HUB_CACHE": str(tmp_path / "cache")},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    environment |= {"HF_ENDPOINT": hub.url, "HF_HUB_CACHE": str(tmp_path / "cache")}
+    return subprocess.CompletedProcess(arguments, *run_forked(["models", *arguments], environment))
 
 
 @pytest.mark.parametrize("arguments", [(), ("list",)])

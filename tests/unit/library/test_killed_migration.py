@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from alembic import command
 
+from forked_commands import run_command
 from scale import scaled
 from smallsight.library.backup import check_library
 from smallsight.library.database import Database
@@ -92,10 +92,11 @@ def migrate(path: Path, revision: str) -> None:
     engine.dispose()
 
 
-def run(path: Path, number: int) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(path), str(number)], capture_output=True, text=True, check=False
-    )
+def run(path: Path, number: int) -> tuple[int, str]:
+    """Return the exit code and what it printed."""
+    arguments = f"import sys\nsys.argv[1:] = {[str(path), str(number)]!r}\n"
+    code, out, err = run_command(arguments + PROGRAM, os.environ)
+    return code, out + err
 
 
 def revision_and_tables(path: Path) -> tuple[str, tuple[str, ...]]:
@@ -124,16 +125,15 @@ def test_every_kill_leaves_a_schema_that_exists_and_nothing_is_lost(old: Path, t
     whole = tmp_path / "whole" / "library.sqlite3"
     whole.parent.mkdir()
     shutil.copy(old, whole)
-    done = run(whole, 0)
-    num_statements = int(done.stdout)
+    num_statements = int(run(whole, 0)[1])
     assert num_statements > 100
     seen = set()
     for kill in range(NUM_KILLS):
         path = tmp_path / f"kill {kill}" / "library.sqlite3"
         path.parent.mkdir()
         shutil.copy(old, path)
-        done = run(path, 1 + kill * (num_statements - 1) // max(1, NUM_KILLS - 1))
-        assert done.returncode in (-signal.SIGKILL, 0), done.stderr
+        code, printed = run(path, 1 + kill * (num_statements - 1) // max(1, NUM_KILLS - 1))
+        assert code in (-signal.SIGKILL, 0), printed
         revision, tables = revision_and_tables(path)
         assert shapes[revision] == tables, f"between two schemas after statement {kill}"
         seen.add(revision)

@@ -9,7 +9,7 @@ from contextlib import closing
 
 import sqlalchemy as sa
 
-from forked_commands import command_server
+from forked_commands import ForkedProcess, command_server
 from runner_place import Place, request, texts_with_vectors, wait_until
 from scale import scaled
 from smallsight.library.description_runs import (
@@ -23,17 +23,17 @@ IS_WHOLE = scaled(1) > 1
 NUM_KILLS, NUM_KILLED_PICTURES = (20, 500) if IS_WHOLE else (3, 60)
 
 
-def start_process(place: Place) -> int:
-    """Start a process that works on the runs, and return its id; one at a time."""
+def start_process(place: Place) -> ForkedProcess:
+    """Start a process that works on the runs."""
     folders = (str(place.settings.home), str(place.settings.embedding.model_dir))
     program = f"import runner_program; runner_program.main(*{folders!r})"
     return command_server().start(program, os.environ, err=str(place.pictures.with_name("errors")))
 
 
-def kill(process: int) -> int:
+def kill(process: ForkedProcess) -> int:
     """Kill the process and return its exit code."""
-    os.kill(process, signal.SIGKILL)
-    return command_server().exit_code()
+    process.kill()
+    return process.wait()
 
 
 def count_settlings(place: Place) -> None:
@@ -59,8 +59,7 @@ def test_kills_lose_nothing_and_repeat_nothing(place: Place):
         assert kill(process) == -signal.SIGKILL
         killed_at.append(place.run(run_id).num_done)
     assert all(0 < number < NUM_KILLED_PICTURES for number in killed_at)
-    start_process(place)
-    assert command_server().exit_code() == 0, place.pictures.with_name("errors").read_text()
+    assert start_process(place).wait() == 0, place.pictures.with_name("errors").read_text()
     run = place.run(run_id)
     assert (run.state, run.num_done, run.num_failed) == (RunState.FINISHED, len(ids), 0)
     assert set(place.descriptions()) == set(ids)

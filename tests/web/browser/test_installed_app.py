@@ -30,8 +30,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def context(browser: Any) -> Iterator[Any]:
-    context = browser.new_context()
+def context(whole_browser: Any) -> Iterator[Any]:
+    context = whole_browser.new_context()
     context.set_default_timeout(PATIENCE_MS)
     yield context
     context.close()
