@@ -125,6 +125,22 @@ def test_a_text_has_a_vector_in_a_string(server: Server):
     assert set(body) == {"clip"}
 
 
+@pytest.mark.skipif(find_text_model(Settings()) is None, reason="needs the text model")
+def test_the_requests_of_opencloud_are_understood(server: Server):
+    """Source: opencloud 72257a7, services/search/pkg/clip/client.go: no options, a file named "image"."""
+
+    def embed(task: str, field: str, part: tuple[Any, ...]) -> Any:
+        entries = json.dumps({"clip": {task: {"modelName": "all-MiniLM-L6-v2"}}})
+        return server.http.post("/predict", files={"entries": (None, entries), field: part})
+
+    answer = embed("textual", "text", (None, "a cat"))
+    assert answer.status_code == 200
+    assert len(json.loads(answer.json()["clip"])) == 384
+    refused = embed("visual", "image", ("image", b"\x89PNG", "application/octet-stream"))
+    assert refused.status_code == 501
+    assert "clip (visual)" in refused.text
+
+
 @pytest.mark.parametrize("entries", [FACES, SEEN, OCR | FACES, search("ViT-B-32__openai")])
 def test_what_this_server_cannot_do_is_refused_so_that_another_is_asked(server: Server, entries: Any):
     """An empty list of faces would make Immich forget the faces it knows."""
