@@ -69,7 +69,7 @@ def test_a_row_says_what_it_takes_and_when_it_runs(run):
         "SmolVLM-256M-Instruct-int8",
         "256",
         "M",
-        "247",
+        "254",
         "MiB",
         "int8",
         "get",
