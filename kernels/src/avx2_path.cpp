@@ -106,15 +106,7 @@ inline void multiply_codes(const PackedMatrix& matrix, int block, const Quantise
     }
 }
 
-template <int kRows>
-void multiply_block(const PackedMatrix& matrix, int block, const QuantisedRows& rows, int first_row, Lanes* out) {
-    if (matrix.bits == 8) {
-        multiply_codes<kRows, 8>(matrix, block, rows, first_row, out);
-    } else {
-        multiply_codes<kRows, 4>(matrix, block, rows, first_row, out);
-    }
-}
-
+#include "block_by_bits.hpp"
 #include "path_body.hpp"
 
 }  // namespace

@@ -18,7 +18,7 @@ __all__ = ["TILE_PX", "TextDetector"]
 
 TILE_PX = 576
 _OVERLAP_PX = 96  # of neighbouring tiles; half of it is taken from each
-_WHOLE_PIXELS = 576 * 576  # up to so many an image is one input
+_MAX_SINGLE_INPUT_PIXELS = 576 * 576  # of an image that is detected in one input, not in tiles
 _STEP_PX = 32  # the network's sides are multiples
 _ROUNDED_PX = 64  # inputs are padded to these, so that there are few shapes
 _GREY = 127
@@ -38,7 +38,7 @@ class TextDetector:
         Tiles (left, top, right, bottom) that are not wanted stay 0.
         """
         width_px, height_px = image.size
-        if width_px * height_px <= _WHOLE_PIXELS:
+        if width_px * height_px <= _MAX_SINGLE_INPUT_PIXELS:
             whole = (0, 0, width_px, height_px)
             if is_wanted is not None and not is_wanted(whole):
                 return np.zeros((height_px, width_px), np.uint8)
