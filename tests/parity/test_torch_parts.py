@@ -97,6 +97,12 @@ def test_other_libraries_report_memory_in_other_words(message):
         raise RuntimeError(message)
 
 
+def test_an_error_of_onednn_without_a_reason_means_memory_only_where_little_is_left():
+    """torch 2.13 loses oneDNN's status: "could not create a primitive" is all that is left of it."""
+    with pytest.raises(RuntimeError, match="a primitive"), reporting_memory(choose_device("cpu"), "testing"):
+        raise RuntimeError("could not create a primitive")
+
+
 def test_a_slower_recipe_comes_with_a_warning_and_its_numbers():
     measured = MeasuredRecipes(
         model="some-model",

@@ -387,12 +387,10 @@ class Worker:
         request.generation.finish(request.outcome(how))
 
     def _fail_all(self, error: SmallsightError) -> None:
+        """Fail the accepted requests; those that arrived since are none of this error's concern."""
         for request in list(self._requests.values()):
             self._parts.scheduler.cancel(request.sequence.id)
             self._end(request, error)
-        while not self._inbox.empty():
-            if (left := self._inbox.get()) is not None:
-                left.generation.fail(error)
 
 
 def _is_plain(options: SamplingOptions) -> bool:

@@ -22,6 +22,11 @@ _SIGNS = (
     *("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory"),
     *("alloc_failed", "bad_alloc"),  # of cuBLAS and cuDNN, and of C++
 )
+# oneDNN's wrapper in torch 2.13 writes this for every status. It means memory where next to none is left.
+_SIGNS_WHEN_SCARCE = (
+    *("could not create a primitive", "could not execute a primitive", "could not create a memory"),
+)
+_SCARCE_BYTES = 256 * _MIB
 
 
 @contextmanager
@@ -35,7 +40,7 @@ def reporting_memory(device: Device, doing: str, needed_bytes: int | None = None
     try:
         yield
     except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
-        if not is_out_of_memory(error):
+        if not is_out_of_memory(error) and not _is_unexplained_and_scarce(error, device):
             raise
         failed = error
     if failed is None:
@@ -58,6 +63,11 @@ def is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return any(sign in str(error).lower() for sign in _SIGNS)
+
+
+def _is_unexplained_and_scarce(error: Exception, device: Device) -> bool:
+    said = str(error).lower()
+    return any(sign in said for sign in _SIGNS_WHEN_SCARCE) and device.free_bytes() < _SCARCE_BYTES
 
 
 def wanted_bytes(message: str) -> int | None:
