@@ -17,7 +17,9 @@ FinishReason = Literal["stop", "length", "cancelled", "error"]
 
 
 def failure_of(error: Exception) -> SmallsightError:
-    """Return what callers are told about an unexpected error of a runtime."""
+    """Return what callers are told about an error: one of ours as it is, and a sentence about any other."""
+    if isinstance(error, SmallsightError):
+        return error
     if isinstance(error, MemoryError):
         return OutOfResourcesError(
             f"Memory ran out while computing an answer: {str(error) or 'an object could not be allocated'}.",

@@ -11,6 +11,7 @@ from types import MappingProxyType
 import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
+from openvino import opset15 as ops
 
 from smallsight.machine.processor import multiplies_bf16, usable_instruction_sets
 
@@ -46,8 +47,21 @@ def runtime() -> ov.Core:
     oneDNN's primitive cache is turned off: it would keep the primitives of unloaded networks in memory, and
     each loaded network caches its primitives itself, so nothing gets slower.
     """
-    os.environ.setdefault(_KEPT_PRIMITIVES, "0")  # read once, when the CPU plugin is loaded
-    return ov.Core()
+    core = ov.Core()
+    if _KEPT_PRIMITIVES in os.environ:
+        return core
+    os.environ[_KEPT_PRIMITIVES] = "0"  # read once, when the first network is compiled
+    try:
+        core.compile_model(_smallest_network(), "CPU", {"INFERENCE_NUM_THREADS": 1})
+    finally:
+        del os.environ[_KEPT_PRIMITIVES]  # torch has a oneDNN too, and needs its cache
+    return core
+
+
+def _smallest_network() -> ov.Model:
+    row = ops.parameter([1, 1], np.float32)
+    product = ops.matmul(row, ops.constant(np.ones((1, 1), np.float32)), transpose_a=False, transpose_b=False)
+    return ov.Model([ops.result(product)], [row], "smallest")
 
 
 @cache

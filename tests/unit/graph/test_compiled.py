@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import openvino as ov
 import pytest
 from openvino import opset15 as ops
 
-from smallsight.graph.compiled import activation_group, compile_network, cpu_options
+from smallsight.graph.compiled import activation_group, compile_network, cpu_options, runtime
 from smallsight.graph.linear import linear
 from smallsight.machine.processor import Processor
 
@@ -41,3 +43,9 @@ def test_inputs_are_rounded_only_where_int8_products_are_fast(limit, group, monk
     monkeypatch.setattr("smallsight.machine.processor.processor", lambda: can)
     assert activation_group(32) == group
     assert cpu_options(1)["DYNAMIC_QUANTIZATION_GROUP_SIZE"] == group
+
+
+def test_the_setting_of_this_runtimes_onednn_does_not_reach_another_one() -> None:
+    """torch has a oneDNN too: without its cache, it generated the code of every convolution anew."""
+    runtime()
+    assert "ONEDNN_PRIMITIVE_CACHE_CAPACITY" not in os.environ

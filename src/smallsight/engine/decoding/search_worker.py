@@ -15,6 +15,7 @@ from typing import Any, Generic
 
 from smallsight.engine.decoding.answer_scorer import AnswerScorer, ScoringSearch
 from smallsight.engine.decoding.beam_search import BeamOptions, BeamSearch
+from smallsight.engine.decoding.engine_thread import EngineThread
 from smallsight.engine.decoding.runner import Encoded, EncoderDecoder, TileEncoder, TokenSearch
 from smallsight.engine.decoding.sampler import TokenChoice
 from smallsight.engine.generation import FinishReason, Generation, Outcome, failure_of
@@ -96,8 +97,7 @@ class SearchWorker(Generic[Encoded]):
         self._turns = Turns()
         self._is_closed = False
         self._turn = threading.Lock()
-        self._thread = threading.Thread(target=self._loop, name="smallsight-engine", daemon=True)
-        self._thread.start()
+        self._thread = EngineThread(self._loop)
 
     def submit(self, request: ActiveSearch) -> Generation:
         """Start a request; raises ModelClosedError after ``close``."""
@@ -114,9 +114,12 @@ class SearchWorker(Generic[Encoded]):
             self._inbox.put(None)
         self._thread.join()
 
-    def _loop(self) -> None:
-        """Answer batches until closed. An error in a batch fails its requests and never ends the thread."""
+    def _loop(self) -> bool:
+        """Answer batches until closed. A failed one fails its requests; at the next request, return True."""
+        has_failed = False
         while self._accept_requests():
+            if has_failed:
+                return True
             ordered = self._turns.order(self._waiting, lambda request: request.client)
             first = self._batch_key(ordered[0])
             alike = [request for request in ordered if self._batch_key(request) == first]
@@ -126,12 +129,13 @@ class SearchWorker(Generic[Encoded]):
             self._waiting = [request for request in self._waiting if request not in batch]
             try:
                 self._answer(batch)
-            except SmallsightError as error:
-                _fail(batch, error)
             except Exception as error:
-                log.exception("engine_batch_failed")
+                if not isinstance(error, SmallsightError):
+                    log.exception("engine_batch_failed")
                 _fail(batch, failure_of(error))
+                has_failed = True
         _fail(self._waiting, ModelClosedError("The model was closed.", hint="load it again."))
+        return False
 
     def _accept_requests(self) -> bool:
         """Accept new requests, waiting for one when idle; return False when closed."""

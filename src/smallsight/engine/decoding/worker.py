@@ -16,6 +16,7 @@ from typing import Protocol
 
 from smallsight.engine.decoding.active_request import ActiveRequest, cuts_of, embed_prompt, identities_of
 from smallsight.engine.decoding.answer_scorer import AnswerScorer
+from smallsight.engine.decoding.engine_thread import EngineThread
 from smallsight.engine.decoding.place_detector import PlaceDetector
 from smallsight.engine.decoding.proofreader import Proofreader
 from smallsight.engine.decoding.runner import Runner, StepInput, StepOutput, TileEncoder
@@ -112,8 +113,7 @@ class Worker:
         self._vision_turns = Turns()
         self._half_encoded: ActiveRequest | None = None  # a tile encoded in parts is completed first
         self._num_steps = 0
-        self._thread = threading.Thread(target=self._loop, name="smallsight-engine", daemon=True)
-        self._thread.start()
+        self._thread = EngineThread(self._loop)
 
     def submit(
         self,
@@ -226,17 +226,21 @@ class Worker:
             end_token_ids=tokens.stop_token_ids,
         )
 
-    def _loop(self) -> None:
-        """Run steps until closed. An error in a step fails its requests and never ends the thread."""
+    def _loop(self) -> bool:
+        """Run steps until closed. A failed one fails its requests; at the next request, return True."""
+        has_failed = False
         while self._accept_requests():
+            if has_failed:
+                return True
             try:
                 self._step()
-            except SmallsightError as error:
-                self._fail_all(error)
             except Exception as error:
-                log.exception("engine_step_failed")
+                if not isinstance(error, SmallsightError):
+                    log.exception("engine_step_failed")
                 self._fail_all(failure_of(error))
+                has_failed = True
         self._fail_all(ModelClosedError("The model was closed.", hint="load it again."))
+        return False
 
     def _accept_requests(self) -> bool:
         """Accept new requests, waiting for one when idle; return False when closed."""
@@ -253,8 +257,8 @@ class Worker:
     def _step(self) -> None:
         self._drop_cancelled()
         self._encode_one_tile()
-        chunks = self._parts.scheduler.next_step()
         scheduler = self._parts.scheduler
+        chunks = scheduler.next_step()
         for sequence in scheduler.take_failed() if scheduler.failed else ():
             self._end(
                 self._requests[sequence.id],
@@ -374,9 +378,8 @@ class Worker:
         request.undelivered = request.stream.push(token_id), request.choices[-1] if wants_tokens else None
         if request.stream.is_stopped:
             return "stop"
-        max_tokens = request.sequence.options.max_tokens
-        is_full = is_full or (max_tokens is not None and len(request.choices) >= max_tokens)
-        return "length" if is_full else None
+        limit = request.sequence.options.max_tokens
+        return "length" if is_full or (limit is not None and len(request.choices) >= limit) else None
 
     def _end(self, request: ActiveRequest, how: FinishReason | SmallsightError) -> None:
         del self._requests[request.sequence.id]
@@ -387,7 +390,6 @@ class Worker:
         request.generation.finish(request.outcome(how))
 
     def _fail_all(self, error: SmallsightError) -> None:
-        """Fail the accepted requests; those that arrived since are none of this error's concern."""
         for request in list(self._requests.values()):
             self._parts.scheduler.cancel(request.sequence.id)
             self._end(request, error)
