@@ -11,6 +11,8 @@ namespace smallsight {
 namespace {
 
 constexpr int kMostUnitPanels = 8;  // 256 rows, whose activations stay in the L2 cache beside a part of the weights
+constexpr int kInnerSteps = 6;      // of a segment of inner values
+constexpr std::size_t kChunkBytes = 300 << 10;  // of weights that are used for all rows of a unit, one after the other
 constexpr float kLog2E = 1.44269504f;
 
 std::vector<int> padded_order(int outputs, int padded) {
@@ -31,13 +33,21 @@ struct NextPanels {
     const PanelMatrix& matrix;
     int first;
     int parts;
+    int only_segment = -1;  // or all of them
 
     const std::uint8_t* part(int index, std::size_t part_bytes) const {
+        if (only_segment >= 0) return matrix.panel(only_segment, first) + index * part_bytes;
         const int segment = index * matrix.segments.count / parts;
         const int begins = (segment * parts + matrix.segments.count - 1) / matrix.segments.count;
         return matrix.panel(segment, first) + (index - begins) * part_bytes;
     }
 };
+
+// How many panels are one chunk.
+int chunk_panels(const PanelMatrix& matrix) {
+    const std::size_t bytes = matrix.segments.count * matrix.panel_bytes();
+    return std::max(1, static_cast<int>(kChunkBytes / bytes));
+}
 
 // The bytes that a product of this many panels fetches ahead.
 std::size_t ahead_bytes(const PanelMatrix& matrix, int panels) {
@@ -46,12 +56,12 @@ std::size_t ahead_bytes(const PanelMatrix& matrix, int panels) {
 
 // The widest rows a matrix can have as inputs, in either number.
 int widest(int inputs) {
-    return std::max(segments_of(inputs, Number::kInt8).values(), segments_of(inputs, Number::kBf16).values());
+    return std::max(segments_of(inputs, most_steps(Number::kInt8)).values(),
+                    segments_of(inputs, most_steps(Number::kBf16)).values());
 }
 
 std::size_t panel_bytes(int inputs) {
-    return std::max(segments_of(inputs, Number::kInt8).values(), 2 * segments_of(inputs, Number::kBf16).values()) *
-           static_cast<std::size_t>(kPanel);
+    return static_cast<std::size_t>(2 * kPanel) * widest(inputs);
 }
 
 }  // namespace
@@ -59,6 +69,7 @@ std::size_t panel_bytes(int inputs) {
 Encoder::Encoder(const EncoderShape& shape, int threads, const EncoderPath* path)
     : shape_((check(shape), shape)),
       path_(path),
+      inner_segments_(segments_of(shape.ffn, kInnerSteps)),
       layers_(shape.layers),
       team_(std::max(1, threads), [this](Turn& turn) { work(turn); }) {
     const int panels = shape.panels(), wanted = 2 * team_.size();
@@ -71,14 +82,14 @@ Encoder::Encoder(const EncoderShape& shape, int threads, const EncoderPath* path
 
 Encoder::Scratch Encoder::allocate() {
     const std::size_t rows = static_cast<std::size_t>(unit_panels_) * kPanel, panels = shape_.panels();
-    const int inputs = std::max(shape_.hidden, shape_.patch_width), segments = segments_of(inputs, Number::kBf16).count;
-    const int ffn_segment = std::max(most_steps(Number::kInt8), most_steps(Number::kBf16)) * kStepValues;
+    const int inputs = std::max(shape_.hidden, shape_.patch_width);
+    const int segments = segments_of(inputs, most_steps(Number::kBf16)).count;
     Scratch scratch;
     scratch.row = floats(widest(inputs));
     scratch.mixed = floats(rows * mixed_stride());
-    scratch.staging = floats(static_cast<std::size_t>(kPanel) * std::max(ffn_segment, shape_.padded_dim()));
+    scratch.staging = floats(static_cast<std::size_t>(kPanel) * std::max(inner_width(), shape_.padded_dim()));
     scratch.rows = {arena_.take(unit_panels_ * panel_bytes(inputs)), floats(rows * segments), floats(rows * segments)};
-    scratch.inner = {arena_.take(panel_bytes(ffn_segment)), floats(kPanel), floats(kPanel)};
+    scratch.inner = {arena_.take(rows * inner_width() * 2), floats(rows), floats(rows)};
     scratch.shares = arena_.take(panels * 2 * kTileBytes);
     return scratch;
 }
@@ -103,7 +114,7 @@ std::size_t Encoder::weight_bytes() const {
 
 void Encoder::set_embedding(const float* weight, const float* positions) {
     embedding_ = pack_panels({weight, nullptr, shape_.patch_width, padded_order(shape_.hidden, shape_.padded_hidden())},
-                             Number::kBf16, arena_);
+                             Number::kBf16, most_steps(Number::kBf16), arena_);
     positions_.assign(positions, positions + static_cast<std::size_t>(shape_.patches) * shape_.hidden);
 }
 
@@ -121,17 +132,18 @@ void Encoder::set_matrix(int layer, int index, const float* weight, const float*
         for (int head = 0; head < 3 * shape_.heads; ++head)
             std::iota(order.begin() + head * dims, order.begin() + head * dims + size, head * size);
     } else if (index == 2) {
-        order.resize(widest(shape_.ffn), -1);
+        order.resize(inner_segments_.values(), -1);
     }
     PanelMatrix* const matrices[] = {&into.attention, &into.output, &into.up, &into.down};
-    *matrices[index] = pack_panels({weight, bias, inputs_of(index), std::move(order)}, number, arena_);
+    const int most = index == 3 ? kInnerSteps : most_steps(number);
+    *matrices[index] = pack_panels({weight, bias, inputs_of(index), std::move(order)}, number, most, arena_);
 }
 
 void Encoder::set_connector(const float* weight, int outputs, int factor) {
     const int inputs = shape_.hidden * factor * factor;
     connector_ = {factor, outputs,
                   pack_panels({weight, nullptr, inputs, padded_order(outputs, padded_to(outputs, kPanel))},
-                              Number::kBf16, arena_)};
+                              Number::kBf16, most_steps(Number::kBf16), arena_)};
     const Segments& segments = connector_.matrix.segments;
     const int rows = padded_to(output_rows(), kPanel);
     squares_ = floats(static_cast<std::size_t>(rows) * segments.values());
@@ -230,27 +242,37 @@ void Encoder::norm_rows(const LayerNorm& norm, const PanelMatrix& next, int begi
 
 void Encoder::split_heads(const EncoderLayer& layer, Heads& heads, int begin, int end, Scratch& scratch) {
     norm_rows(layer.attention_norm, layer.attention, begin, end, scratch);
+    const int together = std::max(1, chunk_panels(layer.attention) * kPanel / shape_.padded_dim());
+    for (int first = 0; first < 3 * shape_.heads; first += together)
+        split_some(layer, heads, first, begin, end, scratch);
+}
+
+// Computes heads [first, ...) that are one chunk; heads of queries come first, then those of keys, then of values.
+void Encoder::split_some(const EncoderLayer& layer, Heads& heads, int first, int begin, int end, Scratch& scratch) {
     const int dims = shape_.padded_dim(), dim_panels = dims / kPanel;
+    const int together = std::max(1, chunk_panels(layer.attention) * kPanel / dims);
+    const int last = std::min(first + together, 3 * shape_.heads), next_head = std::min(last, 3 * shape_.heads - 1);
     const std::size_t key_panel = static_cast<std::size_t>(dims) * kPanel * 2, stride = dims;
     const float scale = kLog2E / std::sqrt(static_cast<float>(shape_.head_dim()));
+    const NextPanels next = {layer.attention, next_head * dim_panels, (end - begin) * (last - first)};
+    const std::size_t part = layer.attention.segments.count * ahead_bytes(layer.attention, dim_panels);
     float* staging = scratch.staging;
-    for (int role = 0; role < 3; ++role)
-        for (int panel = begin; panel < end; ++panel)
-            for (int head = 0; head < shape_.heads; ++head) {
-                const int first = (role * shape_.heads + head) * dim_panels;
-                const NextPanels next = {layer.attention, std::min(role + 1, 2) * shape_.heads * dim_panels,
-                                         (end - begin) * shape_.heads};
-                const std::size_t part = layer.attention.segments.count * ahead_bytes(layer.attention, dim_panels);
-                multiply(layer.attention, panel - begin, first, first + dim_panels, staging, stride, false, scratch,
-                         next.part((panel - begin) * shape_.heads + head, part));
-                const std::size_t at = head * head_bytes() + panel * key_panel;
-                if (role == 0) path_->store_queries({staging, stride, dims, heads.queries + at, 0}, scale);
-                if (role == 1) path_->store_keys({staging, stride, dims, heads.keys + at, 0});
-                if (role == 2)
-                    path_->store_values({staging, stride, dims,
-                                         heads.values + head * head_bytes() + panel * 2 * kTileBytes,
-                                         static_cast<std::size_t>(shape_.panels()) * 2 * kTileBytes});
+    for (int panel = begin; panel < end; ++panel)
+        for (int number = first; number < last; ++number) {
+            const int head = number % shape_.heads, index = (panel - begin) * (last - first) + number - first;
+            multiply(layer.attention, panel - begin, number * dim_panels, (number + 1) * dim_panels, staging, stride,
+                     false, scratch, next.part(index, part));
+            const std::size_t at = head * head_bytes() + panel * key_panel;
+            if (number < shape_.heads) {
+                path_->store_queries({staging, stride, dims, heads.queries + at, 0}, scale);
+            } else if (number < 2 * shape_.heads) {
+                path_->store_keys({staging, stride, dims, heads.keys + at, 0});
+            } else {
+                path_->store_values({staging, stride, dims,
+                                     heads.values + head * head_bytes() + panel * 2 * kTileBytes,
+                                     static_cast<std::size_t>(shape_.panels()) * 2 * kTileBytes});
             }
+        }
 }
 
 void Encoder::join_heads(const Heads& heads, int begin, int end, Scratch& scratch) {
@@ -271,34 +293,70 @@ void Encoder::project(const EncoderLayer& layer, int begin, int end, Scratch& sc
         const int inside = row - begin * kPanel;
         pack_row(scratch.mixed + inside * mixed_stride(), row % kPanel, layer.output, inside / kPanel, scratch);
     }
-    const NextPanels next = {layer.up, 0, end - begin};
-    const std::size_t part = layer.output.segments.count * ahead_bytes(layer.output, layer.output.panels());
-    for (int panel = begin; panel < end; ++panel)
-        multiply(layer.output, panel - begin, 0, layer.output.panels(), hidden_row(panel * kPanel),
-                 shape_.padded_hidden(), true, scratch, next.part(panel - begin, part));
+    const int together = chunk_panels(layer.output), panels = layer.output.panels();
+    for (int first = 0; first < panels; first += together) {
+        const int last = std::min(first + together, panels);
+        const NextPanels next = {last < panels ? layer.output : layer.up, last < panels ? last : 0, end - begin};
+        const std::size_t part = layer.output.segments.count * ahead_bytes(layer.output, last - first);
+        for (int panel = begin; panel < end; ++panel)
+            multiply(layer.output, panel - begin, first, last, hidden_row(panel * kPanel) + first * kPanel,
+                     shape_.padded_hidden(), true, scratch, next.part(panel - begin, part));
+    }
 }
 
-// A part of the inner values at a time: they never leave the nearest caches.
+// A segment of the inner values at a time: they do not leave the L2 cache.
 void Encoder::feed_forward(const EncoderLayer& layer, int begin, int end, Scratch& scratch) {
     norm_rows(layer.ffn_norm, layer.up, begin, end, scratch);
-    const int width = layer.down.segments.segment_values();
-    const RowPanel inner = scratch.inner;
+    for (int segment = 0; segment < layer.down.segments.count; ++segment) {
+        widen(layer, segment, begin, end, scratch);
+        narrow(layer, segment, begin, end, scratch);
+    }
+}
+
+RowPanel Encoder::inner_of(const PanelMatrix& down, int panel, Scratch& scratch) const {
+    return {scratch.inner.tiles + panel * row_segment_bytes(down.number, down.segments),
+            scratch.inner.scales + panel * kPanel, scratch.inner.zeros + panel * kPanel};
+}
+
+// Computes a segment of inner values. In int8 a row's segment is packed at once, because it shares a scale.
+void Encoder::widen(const EncoderLayer& layer, int segment, int begin, int end, Scratch& scratch) {
+    const int width = inner_width(), panels = width / kPanel, from = segment * panels;
+    const bool is_whole = layer.down.number == Number::kInt8;
+    const int together = is_whole ? panels : std::min(panels, padded_to(chunk_panels(layer.up), 2));
     float* staging = scratch.staging;
-    for (int segment = 0; segment < layer.down.segments.count; ++segment)
+    for (int first = 0; first < panels; first += together) {
+        const int last = std::min(first + together, panels), columns = (last - first) * kPanel;
+        const NextPanels next = last < panels ? NextPanels{layer.up, from + last, end - begin}
+                                              : NextPanels{layer.down, 0, end - begin, segment};
+        const std::size_t part = layer.up.segments.count * ahead_bytes(layer.up, last - first);
         for (int panel = begin; panel < end; ++panel) {
-            const int first = segment * width / kPanel, inside = panel - begin;
-            const std::size_t up_part = layer.up.segments.count * ahead_bytes(layer.up, width / kPanel);
-            multiply(layer.up, inside, first, first + width / kPanel, staging, width, false, scratch,
-                     layer.down.panel(segment, 0) + inside * up_part);
+            multiply(layer.up, panel - begin, from + first, from + last, staging, columns, false, scratch,
+                     next.part(panel - begin, part));
+            RowPanel inner = inner_of(layer.down, panel - begin, scratch);
+            inner.tiles += static_cast<std::size_t>(first) * kPanel * kPanel * (is_whole ? 1 : 2);
             for (int row = 0; row < kPanel; ++row) {
-                path_->gelu(staging + static_cast<std::size_t>(row) * width, width);
-                path_->pack(staging + static_cast<std::size_t>(row) * width, width, row, layer.down.number, inner);
+                path_->gelu(staging + row * columns, columns);
+                path_->pack(staging + row * columns, columns, row, layer.down.number, inner);
             }
-            const NextPanels next = {layer.up, std::min(first + width / kPanel, layer.up.panels() - 1), end - begin};
-            path_->multiply({&layer.down, segment, 0, layer.down.panels(), inner, hidden_row(panel * kPanel),
-                             static_cast<std::size_t>(shape_.padded_hidden()), true,
-                             next.part(inside, ahead_bytes(layer.down, layer.down.panels()))});
         }
+    }
+}
+
+// Adds what a segment of inner values contributes.
+void Encoder::narrow(const EncoderLayer& layer, int segment, int begin, int end, Scratch& scratch) {
+    const int panels = layer.down.panels();
+    const int together = std::max(1, static_cast<int>(kChunkBytes / layer.down.panel_bytes()));
+    for (int first = 0; first < panels; first += together) {
+        const int last = std::min(first + together, panels), up = (segment + 1) * inner_width() / kPanel;
+        const NextPanels next = last < panels
+                                    ? NextPanels{layer.down, last, end - begin, segment}
+                                    : NextPanels{layer.up, std::min(up, layer.up.panels() - 1), end - begin};
+        const std::size_t part = ahead_bytes(layer.down, last - first);
+        for (int panel = begin; panel < end; ++panel)
+            path_->multiply({&layer.down, segment, first, last, inner_of(layer.down, panel - begin, scratch),
+                             hidden_row(panel * kPanel) + first * kPanel,
+                             static_cast<std::size_t>(shape_.padded_hidden()), true, next.part(panel - begin, part)});
+    }
 }
 
 void Encoder::finish(int begin, int end, Scratch& scratch) {

@@ -78,7 +78,7 @@ class Encoder {
         float* mixed;    // a unit's rows, joined heads
         float* staging;  // 32 rows of outputs
         RowPanel rows;   // a unit's panels, packed
-        RowPanel inner;  // one panel's segment
+        RowPanel inner;  // a unit's panels of one segment of inner values
         std::uint8_t* shares;
     };
     // Queries, keys and values of all heads and patches; two of them, because a fast unit is a layer ahead.
@@ -89,6 +89,9 @@ class Encoder {
     void work(Turn& turn);
     void embed(int begin, int end, Scratch& scratch);
     void run_layer(int index, int begin, int end, Scratch& scratch);
+    void split_some(const EncoderLayer& layer, Heads& heads, int first, int begin, int end, Scratch& scratch);
+    void widen(const EncoderLayer& layer, int segment, int begin, int end, Scratch& scratch);
+    void narrow(const EncoderLayer& layer, int segment, int begin, int end, Scratch& scratch);
     void join_heads(const Heads& heads, int begin, int end, Scratch& scratch);
     void project(const EncoderLayer& layer, int begin, int end, Scratch& scratch);
     void feed_forward(const EncoderLayer& layer, int begin, int end, Scratch& scratch);
@@ -100,15 +103,18 @@ class Encoder {
     void pack_row(const float* values, int row, const PanelMatrix& next, int panel, Scratch& scratch);
     void multiply(const PanelMatrix& matrix, int panel, int begin, int end, float* out, std::size_t stride, bool adds,
                   Scratch& scratch, const std::uint8_t* ahead = nullptr);
+    RowPanel inner_of(const PanelMatrix& down, int panel, Scratch& scratch) const;
     RowPanel rows_of(const PanelMatrix& matrix, int panel, int segment, Scratch& scratch) const;
     Scratch allocate();
     float* floats(std::size_t count) { return reinterpret_cast<float*>(arena_.take(count * sizeof(float))); }
     float* hidden_row(int row) { return hidden_ + static_cast<std::size_t>(row) * shape_.padded_hidden(); }
     std::size_t head_bytes() const { return static_cast<std::size_t>(shape_.panels()) * kPanel * shape_.padded_dim() * 2; }
     std::size_t mixed_stride() const;
+    int inner_width() const { return inner_segments_.segment_values(); }
 
     const EncoderShape shape_;
     const EncoderPath* const path_;
+    const Segments inner_segments_;
     Arena arena_;
     PanelMatrix embedding_;
     std::vector<float> positions_;

@@ -61,18 +61,18 @@ struct Packing {
 
 }  // namespace
 
-Segments segments_of(int inputs, Number number) {
+Segments segments_of(int inputs, int most_steps) {
     const int steps = padded_to(inputs, kStepValues) / kStepValues;
-    const int count = (steps + most_steps(number) - 1) / most_steps(number);
+    const int count = (steps + most_steps - 1) / most_steps;
     return {count, (steps + count - 1) / count};
 }
 
-PanelMatrix pack_panels(const DenseMatrix& dense, Number number, Arena& arena) {
+PanelMatrix pack_panels(const DenseMatrix& dense, Number number, int most_steps, Arena& arena) {
     if (dense.order.size() % kPanel != 0) throw std::invalid_argument("outputs must be padded to whole panels");
     PanelMatrix packed;
     packed.number = number;
     packed.outputs = static_cast<int>(dense.order.size());
-    packed.segments = segments_of(dense.inputs, number);
+    packed.segments = segments_of(dense.inputs, most_steps);
     std::uint8_t* tiles = arena.take(packed.segments.count * packed.panels() * packed.panel_bytes());
     packed.tiles = tiles;
     const auto floats = [&](std::size_t count) { return reinterpret_cast<float*>(arena.take(count * sizeof(float))); };

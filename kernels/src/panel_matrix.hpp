@@ -30,10 +30,10 @@ struct Segments {
 
 inline int tiles_of_step(Number number) { return number == Number::kInt8 ? 1 : 2; }
 
-// A segment's panels have 24 KiB at most, to stay in the L1 cache. In int8 its inputs share a scale.
+// Steps of a segment, at most: its panels have 24 KiB, to stay in the L1 cache. In int8 its inputs share a scale.
 inline int most_steps(Number number) { return number == Number::kInt8 ? 12 : 6; }
 
-Segments segments_of(int inputs, Number number);
+Segments segments_of(int inputs, int most_steps);
 
 inline int padded_to(int size, int unit) { return (size + unit - 1) / unit * unit; }
 
@@ -69,7 +69,7 @@ struct DenseMatrix {
     std::vector<int> order;
 };
 
-PanelMatrix pack_panels(const DenseMatrix& dense, Number number, Arena& arena);
+PanelMatrix pack_panels(const DenseMatrix& dense, Number number, int most_steps, Arena& arena);
 
 // Activations of 32 rows: [segment][step and its tiles][2 tiles of 16 rows][16 x 64 bytes]. In int8 codes are
 // unsigned, a value is `scale * (code - zero)`, and `zeros` are `scale * zero`.
