@@ -10,7 +10,7 @@ namespace smallsight {
 
 namespace {
 
-constexpr int kMostUnitPanels = 8;  // 256 rows, whose activations stay in the L2 cache beside a part of the weights
+constexpr int kMostUnitPanels = 16;  // 512 rows; fewer read the weights more often, which costs more
 constexpr int kInnerSteps = 6;      // of a segment of inner values
 constexpr std::size_t kChunkBytes = 300 << 10;  // of weights that are used for all rows of a unit, one after the other
 constexpr float kLog2E = 1.44269504f;
@@ -72,8 +72,8 @@ Encoder::Encoder(const EncoderShape& shape, int threads, const EncoderPath* path
       inner_segments_(segments_of(shape.ffn, kInnerSteps)),
       layers_(shape.layers),
       team_(std::max(1, threads), [this](Turn& turn) { work(turn); }) {
-    const int panels = shape.panels(), wanted = 2 * team_.size();
-    unit_panels_ = std::clamp((panels + wanted - 1) / wanted, 1, kMostUnitPanels);
+    const int panels = shape.panels();
+    unit_panels_ = std::clamp((panels + team_.size() - 1) / team_.size(), 1, kMostUnitPanels);
     hidden_ = floats(static_cast<std::size_t>(panels) * kPanel * shape.padded_hidden());
     for (Heads& heads : heads_)
         for (auto* one : {&heads.queries, &heads.keys, &heads.values}) *one = arena_.take(head_bytes() * shape.heads);

@@ -205,6 +205,25 @@ def test_without_the_extension_openvino_encodes_and_the_log_says_why(monkeypatch
     assert "smallsight-kernels is not installed" in "".join(capsys.readouterr())
 
 
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"Encoder": object, "encoder_obstacle": lambda: "the system does not permit AMX"}, "not permit AMX"),
+        ({}, "lacks Encoder"),
+    ],
+)
+def test_an_extension_that_cannot_encode_here_leaves_it_to_openvino(more, reason, monkeypatch, capsys):
+    module = SimpleNamespace(Decoder=object, MAX_ROWS=1, path_name=lambda _: "avx2", **more)
+    monkeypatch.setitem(sys.modules, "smallsight_kernels", module)
+    find_extension.cache_clear()
+    try:
+        tower = random_tower(replace(SIZES["heads of 64"], layers=1))
+        assert native_tile_encoder(tower, lambda _: np.empty(0), FeatureCache(0), 1) is None
+    finally:
+        find_extension.cache_clear()
+    assert reason in "".join(capsys.readouterr())
+
+
 def test_towers_and_schemes_that_it_does_not_compute_are_left_to_openvino(capsys):
     tower = random_tower(replace(SIZES["heads of 64"], hidden=72, heads=1, layers=1))
     cache = FeatureCache(0)
