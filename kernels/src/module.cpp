@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "decode_step.hpp"
+#include "encoder_module.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -144,6 +145,7 @@ void Decoder::run(const Read<float, 2>& embeddings, const Read<std::int32_t, 1>&
 NB_MODULE(smallsight_kernels, module) {
     using smallsight::Decoder;
     module.doc() = "The decode step of small language models in C++.";
+    smallsight::add_encoder(module);
     nb::set_leak_warnings(false);  // a model that is open when the interpreter ends is not an error
     module.attr("MAX_ROWS") = smallsight::kMaxRows;
     module.def(

@@ -248,7 +248,7 @@ class Settings(BaseSettings):
     kernels: bool = Field(
         False,
         description="Generate a SmolVLM's tokens with the extension smallsight-kernels where it is "
-        "installed; without it, and for other models, OpenVINO does.",
+        "installed, and encode its tiles where the processor has AMX; otherwise OpenVINO does.",
     )
     active_model: str | None = Field(None, description="Model of requests that name none: a name or folder.")
     limits: Limits = Limits()

@@ -23,6 +23,7 @@ import psutil
 from smallsight.catalog.text_model import find_text_model
 from smallsight.cli.units import counted
 from smallsight.engine.native.extension import find_extension
+from smallsight.engine.native.tile_encoder import encoder_obstacle
 from smallsight.engine.openvino.weight_store import probe_usual_shapes
 from smallsight.engine.torch.packages import INSTALL, has_torch
 from smallsight.errors import SmallsightError
@@ -172,7 +173,9 @@ def _decoding(settings: Settings) -> CheckResult:
             f"OpenVINO generates tokens; smallsight-kernels ({extension.path}) is installed, kernels is off"
         )
         return CheckResult("decoding", Severity.GOOD, text)
-    text = f"smallsight-kernels ({extension.path}) generates a SmolVLM's tokens, OpenVINO all others"
+    obstacle = encoder_obstacle()
+    tiles = f"OpenVINO encodes its tiles: {obstacle}" if obstacle else "it encodes its tiles too"
+    text = f"smallsight-kernels ({extension.path}) generates a SmolVLM's tokens, OpenVINO all others; {tiles}"
     return CheckResult("decoding", Severity.GOOD, text)
 
 

@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from smallsight.families.frame_sampling import FrameSampling
 from smallsight.families.llama_decoder import LlamaDecoder
 from smallsight.families.messages import Detail, Message, PreparedPrompt, TiledPicture
+from smallsight.families.siglip_tower import SigLIPTower
 from smallsight.families.tensor_files import RowTable
 from smallsight.families.weight_source import WeightSource
 from smallsight.quant.forms import Stored
@@ -100,4 +101,8 @@ class InlineModel(WeightSource, Protocol):
 
     def llama_decoder(self, stored: Mapping[str, Stored]) -> LlamaDecoder | None:
         """Return what an engine without graphs needs to decode, or None for another kind of decoder."""
+        ...
+
+    def siglip_tower(self, stored: Mapping[str, Stored]) -> SigLIPTower | None:
+        """Return what an engine without graphs needs to encode tiles, or None for another kind of tower."""
         ...

@@ -11,10 +11,10 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from smallsight.quant.bf16 import BF16Matrix, round_to_bf16
+from smallsight.quant.bf16 import BF16Matrix, round_to_bf16, widen_bf16
 from smallsight.quant.double_scales import double_scale_bytes
-from smallsight.quant.grouped import Code, GroupedMatrix, group_size, quantize_groups
-from smallsight.quant.int8_rows import Int8Rows, quantize_rows
+from smallsight.quant.grouped import Code, GroupedMatrix, dequantize_groups, group_size, quantize_groups
+from smallsight.quant.int8_rows import Int8Rows, dequantize_rows, quantize_rows
 
 WIDE_GROUP = 128
 Stored = NDArray[np.float32] | Int8Rows | GroupedMatrix | BF16Matrix
@@ -147,6 +147,17 @@ def form_of(stored: Stored) -> StoredForm | None:
         else ("fp32", stored)
     )
     return StoredForm(name, (values.shape[0], values.shape[1])) if values.ndim == 2 else None
+
+
+def dense(stored: Stored) -> NDArray[np.float32]:
+    """Return a weight's values, float32."""
+    if isinstance(stored, GroupedMatrix):
+        return dequantize_groups(stored)
+    if isinstance(stored, Int8Rows):
+        return dequantize_rows(stored)
+    if isinstance(stored, BF16Matrix):
+        return widen_bf16(stored)
+    return np.asarray(stored, np.float32)
 
 
 def first_rows(stored: Stored, num_rows: int) -> Stored:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
 from smallsight.engine.decoding.runner import StepInput, StepOutput
 from smallsight.engine.decoding.shared_calls import run_step
+from smallsight.engine.native.cores import usable_cores
 from smallsight.engine.native.extension import NAME, find_extension
 from smallsight.engine.openvino.kv_cache import KeyValueCache
 from smallsight.engine.openvino.paged_runner import PagedRunner
@@ -103,7 +102,7 @@ def with_kernels(
         log.warning("kernels_not_used", reason=reason, action="decoding with OpenVINO")
         return prompts
     caches = [_cache_of(prompts.cache, layer) for layer in range(model.sizes.layers)]
-    decoder = bind_decoder(model, caches, threads or _usable_cores())
+    decoder = bind_decoder(model, caches, threads or usable_cores())
     log.info("kernels_used", path=extension.path)
     return NativeRunner(prompts, decoder, (extension.module.MAX_ROWS, model.sizes.vocabulary))
 
@@ -154,11 +153,6 @@ def bind_decoder(
         decoder.set_cache(index, *caches[index])
     decoder.set_head(_vector(model.stored["text.norm.weight"]), *_codes(model.stored["head.weight"]))
     return decoder
-
-
-def _usable_cores() -> int:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(usable, psutil.cpu_count(logical=False) or usable)
 
 
 def _vector(stored: Stored) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ from smallsight.engine.inline_engine import InlineEngine, inline_worker
 from smallsight.engine.native.native_runner import NativeRunner, with_kernels
 from smallsight.engine.openvino.packing import releasing_pages
 from smallsight.engine.openvino.paged_runner import PagedRunner
-from smallsight.engine.openvino.tile_runner import TileRunner
+from smallsight.engine.openvino.tile_encoders import make_tile_encoder
 from smallsight.engine.openvino.weight_store import open_stored
 from smallsight.errors import ModelNotRunnableError
 from smallsight.families.family import Family
@@ -27,8 +27,11 @@ def load_inline(family: Family, request: LoadRequest) -> InlineEngine:
     options = request.options
     model = family.open_inline(request.model_dir, request.scheme, options.tiled_bytes)
     weights = open_stored(model, request)
+    features = FeatureCache(options.feature_cache_bytes)
     with ThreadPoolExecutor(2) as both:
-        vision_network, text_network = both.map(weights.compile, (model.vision_graph, model.text_graph))
+        waited = both.submit(make_tile_encoder, model, weights, features)
+        text_network = weights.compile(model.text_graph)
+        vision = waited.result()
     probe = weights.probe_rows(model.decoder_names)
     prompts = PagedRunner(
         text_network,
@@ -46,8 +49,6 @@ def load_inline(family: Family, request: LoadRequest) -> InlineEngine:
                 request.threads,
                 rounds_activations=request.scheme.arithmetic != "f32",
             )
-    features = FeatureCache(options.feature_cache_bytes)
-    vision = TileRunner(vision_network, model.to_patches, features, weights.release_pages)
     embeddings = model.embeddings()
     return InlineEngine(
         family=family,

@@ -7,17 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from smallsight.quant.bf16 import BF16Matrix, widen_bf16
-from smallsight.quant.forms import Stored
-from smallsight.quant.grouped import GroupedMatrix, dequantize_groups
-from smallsight.quant.int8_rows import Int8Rows, dequantize_rows
+from smallsight.quant.forms import Stored, dense
 
 
 class DenseWeights:
     """Stored weights by name, dequantised to float32."""
 
     def __init__(self, stored: Mapping[str, Stored]) -> None:
-        self._dense = {name: _dense(one) for name, one in stored.items()}
+        self._dense = {name: dense(one) for name, one in stored.items()}
 
     def vector(self, name: str) -> NDArray[np.float32]:
         """Return a weight, float32."""
@@ -35,13 +32,3 @@ def softmax(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     raised: NDArray[np.float32] = np.exp(scores - scores.max(axis=-1, keepdims=True))
     total: NDArray[np.float32] = raised / raised.sum(axis=-1, keepdims=True)
     return total
-
-
-def _dense(stored: Stored) -> NDArray[np.float32]:
-    if isinstance(stored, GroupedMatrix):
-        return dequantize_groups(stored)
-    if isinstance(stored, Int8Rows):
-        return dequantize_rows(stored)
-    if isinstance(stored, BF16Matrix):
-        return widen_bf16(stored)
-    return np.asarray(stored, np.float32)

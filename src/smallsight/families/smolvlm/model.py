@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from smallsight.catalog.checkpoint import find_weight_files
 from smallsight.families.llama_decoder import LlamaDecoder
 from smallsight.families.patches import cut_patches
+from smallsight.families.siglip_tower import SigLIPSizes, SigLIPTower
 from smallsight.families.smolvlm.config import MODEL_TYPES, read_config
 from smallsight.families.smolvlm.processor import SmolVLMProcessor
 from smallsight.families.smolvlm.stored import STORED_VERSION, store_text, store_vision
@@ -68,3 +69,18 @@ class SmolVLMModel:
     def llama_decoder(self, stored: Mapping[str, Stored]) -> LlamaDecoder:
         """Return the decoder's sizes and weights."""
         return LlamaDecoder.of(self.config.text, stored)
+
+    def siglip_tower(self, stored: Mapping[str, Stored]) -> SigLIPTower:
+        """Return the vision tower's sizes and weights."""
+        vision = self.config.vision
+        sizes = SigLIPSizes(
+            layers=vision.layers,
+            hidden=vision.hidden,
+            heads=vision.heads,
+            ffn=vision.ffn,
+            patches=vision.patches_per_side**2,
+            patch_width=3 * vision.patch_px**2,
+            norm_epsilon=vision.norm_epsilon,
+            pixel_shuffle=self.config.pixel_shuffle,
+        )
+        return SigLIPTower(sizes, stored)

@@ -1,0 +1,11 @@
+// Whether this process may use AMX tiles, the system's permission included.
+#pragma once
+
+#include <string>
+
+namespace smallsight {
+
+// Returns why AMX int8 and bf16 tiles cannot be used; empty if they can. Asks the system once for the process.
+const std::string& amx_obstacle();
+
+}  // namespace smallsight

@@ -1,0 +1,75 @@
+// What an instruction set implements for the encoder.
+//
+// Rows come in panels of 32. A row's results depend on that row only; in attention, on all keys and values.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "panel_matrix.hpp"
+
+namespace smallsight {
+
+constexpr int kAheadBytes = 256;  // fetched into the L2 cache for each tile of a panel
+
+// One segment of a product for 32 rows: panels [begin, end) of outputs. The first segment adds the bias.
+struct PanelProduct {
+    const PanelMatrix* matrix;
+    int segment;
+    int begin;
+    int end;
+    RowPanel rows;  // the segment's
+    float* out;     // the first row's first output of panel `begin`
+    std::size_t stride;
+    bool adds;  // to what is there
+    const std::uint8_t* ahead = nullptr;  // weights that are read soon, or null
+};
+
+// Where a head's queries, keys or values of 32 rows go; `dims` is padded to 32.
+struct HeadRows {
+    const float* values;  // [32] rows at a stride
+    std::size_t stride;
+    int dims;
+    std::uint8_t* tiles;
+    std::size_t dim_panel_bytes;  // values only: from 32 dimensions to the next 32
+};
+
+// The attention of one head for 32 queries over all keys.
+struct HeadAttention {
+    const std::uint8_t* queries;  // [dims / 32][2][tile], scaled by log2(e) / sqrt(head)
+    const std::uint8_t* keys;     // [key panel][dims / 32][2][tile]
+    const std::uint8_t* values;   // [dims / 32][key panel][2][tile]
+    int keys_count;
+    int dims;
+    std::uint8_t* shares;  // scratch: [key panel][2][tile]
+    float* out;            // [32] rows at a stride, `dims` values each
+    std::size_t stride;
+
+    int key_panels() const { return (keys_count + kPanel - 1) / kPanel; }
+};
+
+struct EncoderPath {
+    const char* name;
+    // Called by each thread around its work.
+    void (*begin)();
+    void (*end)();
+    void (*multiply)(const PanelProduct& product);
+    void (*norm)(const float* values, const float* weight, const float* bias, float epsilon, int size, float* out);
+    void (*gelu)(float* values, int size);  // the tanh form, in place; `size` is a multiple of 16
+    // Packs a row's segment, a multiple of 64 values.
+    void (*pack)(const float* values, int size, int row, Number number, const RowPanel& rows);
+    void (*store_queries)(const HeadRows& head, float scale);
+    void (*store_keys)(const HeadRows& head);
+    void (*store_values)(const HeadRows& head);
+    void (*attend)(const HeadAttention& head);
+};
+
+const EncoderPath* plain_encoder_path();
+#if defined(SMALLSIGHT_X86)
+const EncoderPath* amx_encoder_path();
+#endif
+
+// Returns a path by name; "auto" is the fastest that this processor runs. Null if it cannot run it.
+const EncoderPath* choose_encoder_path(const char* name);
+
+}  // namespace smallsight

@@ -1,0 +1,86 @@
+// A matrix of the encoder in the layout that tile products read, and rows of activations in the matching layout.
+//
+// Everything is counted in steps of 64 inputs: one tile of 16 rows in int8, two in bfloat16. Tiles of 1 KiB follow
+// one another, so that a product reads memory in order.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "packed_matrix.hpp"
+
+namespace smallsight {
+
+constexpr int kPanel = 32;            // outputs, or rows, of a panel: two tiles
+constexpr int kStepValues = 64;       // inputs of a step
+constexpr int kTileBytes = 1024;      // 16 rows of 64 bytes
+
+enum class Number { kInt8, kBf16 };
+
+// How many inputs a product has, and how they are cut.
+struct Segments {
+    int count = 0;
+    int steps = 0;  // of each
+
+    int steps_in_all() const { return count * steps; }
+    int values() const { return count * steps * kStepValues; }
+    int segment_values() const { return steps * kStepValues; }
+};
+
+inline int tiles_of_step(Number number) { return number == Number::kInt8 ? 1 : 2; }
+
+// Steps of a segment, at most: its panels have 24 KiB, to stay in the L1 cache. In int8 its inputs share a scale.
+inline int most_steps(Number number) { return number == Number::kInt8 ? 12 : 6; }
+
+Segments segments_of(int inputs, int most_steps);
+
+inline int padded_to(int size, int unit) { return (size + unit - 1) / unit * unit; }
+
+// Weights: [segment][panel][step and its tiles][2 tiles of 16 outputs][16 x 64 bytes]. In a tile's row are 4 bytes
+// (4 inputs in int8, 2 in bfloat16) of each of the 16 outputs.
+struct PanelMatrix {
+    Number number = Number::kBf16;
+    int outputs = 0;  // padded to panels
+    Segments segments;
+    const std::uint8_t* tiles = nullptr;   // in an arena
+    const float* scales = nullptr;         // int8: [segment][output]
+    const float* weighted_sums = nullptr;  // int8: [segment][output], the sum of codes times the scale
+    const float* bias = nullptr;           // [output]
+
+    int panels() const { return outputs / kPanel; }
+    std::size_t panel_bytes() const {
+        return static_cast<std::size_t>(segments.steps) * tiles_of_step(number) * 2 * kTileBytes;
+    }
+    const std::uint8_t* panel(int segment, int panel) const {
+        return tiles + (static_cast<std::size_t>(segment) * panels() + panel) * panel_bytes();
+    }
+    std::size_t num_bytes() const {
+        return segments.count * panels() * panel_bytes() +
+               sizeof(float) * outputs * (number == Number::kInt8 ? 2 * segments.count + 1 : 1);
+    }
+};
+
+// Dense rows to be packed; output o of the packed matrix is row `order[o]`, or zeros for -1.
+struct DenseMatrix {
+    const float* values;  // [rows][inputs]
+    const float* bias;    // [rows], or null
+    int inputs;
+    std::vector<int> order;
+};
+
+PanelMatrix pack_panels(const DenseMatrix& dense, Number number, int most_steps, Arena& arena);
+
+// Activations of 32 rows: [segment][step and its tiles][2 tiles of 16 rows][16 x 64 bytes]. In int8 codes are
+// unsigned, a value is `scale * (code - zero)`, and `zeros` are `scale * zero`.
+struct RowPanel {
+    std::uint8_t* tiles;
+    float* scales;  // int8: [segment][32]
+    float* zeros;   // int8: [segment][32]
+};
+
+inline std::size_t row_segment_bytes(Number number, const Segments& segments) {
+    return static_cast<std::size_t>(segments.steps) * tiles_of_step(number) * 2 * kTileBytes;
+}
+
+}  // namespace smallsight

@@ -1,0 +1,141 @@
+"""Encodes tiles with the extension's AMX code: a SigLIP tower and its connector, over stored weights."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smallsight.engine.decoding.feature_cache import FeatureCache
+from smallsight.engine.native.cores import usable_cores
+from smallsight.engine.native.extension import NAME, find_extension
+from smallsight.families.messages import Tile
+from smallsight.families.siglip_tower import SigLIPSizes, SigLIPTower
+from smallsight.policy.log import get_logger
+from smallsight.quant.forms import Stored, dense
+from smallsight.quant.grouped import Code, GroupedMatrix
+from smallsight.quant.int8_rows import Int8Rows
+
+log = get_logger(__name__)
+
+_LANES = 16  # sizes must be multiples of it
+
+
+class NativeTileEncoder:
+    """Implements ``decoding.runner.TileEncoder``. Used by one thread at a time.
+
+    A tile is computed independently of other tiles, and in the same way on any number of threads.
+    """
+
+    def __init__(
+        self,
+        encoder: Any,  # noqa: ANN401 - the extension's
+        to_patches: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+        cache: FeatureCache,
+    ) -> None:
+        self._encoder = encoder
+        self._to_patches = to_patches
+        self._cache = cache
+
+    def known(self, tile: Tile) -> NDArray[np.float32] | None:
+        """Return a tile's cached image tokens, or None."""
+        return self._cache.find(tile.digest)
+
+    def encode(self, tile: Tile) -> NDArray[np.float32]:
+        """Return the tile's image tokens, float32 [tokens, text hidden]."""
+        features_TD = np.empty(self._encoder.output_shape, np.float32)
+        self._encoder.run(self._to_patches(tile.pixels_HWC)[0], features_TD)
+        self._cache.remember(tile.digest, features_TD)
+        return features_TD
+
+
+def encoder_obstacle() -> str:
+    """Return why the extension encodes no tiles on this machine; empty if it does."""
+    extension = find_extension()
+    if extension.module is None:
+        return extension.reason
+    if not hasattr(extension.module, "Encoder"):
+        return "the installed smallsight-kernels lacks Encoder"
+    return str(extension.module.encoder_obstacle())
+
+
+def native_tile_encoder(
+    tower: SigLIPTower | None,
+    to_patches: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+    cache: FeatureCache,
+    threads: int,
+    *,
+    rounds_activations: bool = True,
+) -> NativeTileEncoder | None:
+    """Return an encoder that uses the extension, or None with a line in the log about why not.
+
+    The extension computes in bfloat16 at best; without ``rounds_activations`` it is not used.
+    """
+    reason = encoder_obstacle() or ("the family has another tower" if tower is None else "")
+    if not reason and tower is not None and not _fits(tower.sizes):
+        reason = f"the tower's sizes are not multiples of {_LANES}"
+    if not reason and not rounds_activations:
+        reason = "the scheme computes in f32"
+    if tower is None or reason:
+        log.warning("tile_kernels_not_used", reason=reason, action="encoding tiles with OpenVINO")
+        return None
+    encoder = bind_encoder(tower, threads or usable_cores())
+    log.info("tile_kernels_used", path=encoder.path, weights_bytes=encoder.weight_bytes)
+    return NativeTileEncoder(encoder, to_patches, cache)
+
+
+def bind_encoder(
+    tower: SigLIPTower,
+    threads: int,
+    path: str = "auto",
+    number_of: Callable[[Stored], Literal["int8", "bf16"]] | None = None,
+) -> Any:  # noqa: ANN401 - the extension's
+    """Pack the weights into the extension's encoder; ``number_of`` overrides how a matrix is multiplied.
+
+    Raises ModuleNotFoundError, and ValueError for sizes or a path that the extension does not support.
+    """
+    sizes, number_of = tower.sizes, number_of or product_number
+    encoder = importlib.import_module(NAME).Encoder(
+        sizes.layers,
+        sizes.hidden,
+        sizes.heads,
+        sizes.ffn,
+        sizes.patches,
+        sizes.patch_width,
+        sizes.norm_epsilon,
+        threads,
+        path,
+    )
+    stored = tower.stored
+    encoder.set_embedding(_floats(stored["vision.patches.weight"]), _floats(stored["vision.positions"]))
+    for layer in range(sizes.layers):
+        encoder.set_norms(layer, *[_floats(tower.layer(layer, name)) for name in tower.NORMS])
+        for index, name in enumerate(tower.MATRICES):
+            weight, bias = tower.layer(layer, f"{name}.weight"), tower.layer(layer, f"{name}.bias")
+            encoder.set_matrix(layer, index, _floats(weight), _floats(bias), number_of(weight))
+    encoder.set_final_norm(_floats(stored["vision.norm.weight"]), _floats(stored["vision.norm.bias"]))
+    encoder.set_connector(_floats(stored["connector.weight"]), sizes.pixel_shuffle)
+    return encoder
+
+
+def product_number(stored: Stored) -> Literal["int8", "bf16"]:
+    """Return in which numbers a matrix is multiplied.
+
+    Integer products need one scale for 768 inputs, and rounded activations. Weights with one scale a row keep
+    their values, and 4 bits lose so much already that no more is seen. Weights of 8 bits in groups would lose
+    more than in OpenVINO: decision 42 has the numbers.
+    """
+    if isinstance(stored, Int8Rows):
+        return "int8"
+    return "int8" if isinstance(stored, GroupedMatrix) and stored.code is not Code.INT8 else "bf16"
+
+
+def _fits(sizes: SigLIPSizes) -> bool:
+    return all(size % _LANES == 0 for size in (sizes.hidden, sizes.ffn, sizes.patch_width))
+
+
+def _floats(stored: Stored) -> NDArray[np.float32]:
+    return np.ascontiguousarray(dense(stored), np.float32)

@@ -1,0 +1,40 @@
+"""A SigLIP tower's sizes and weights by name, for an engine that computes it without a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from smallsight.quant.forms import Stored
+
+
+@dataclass(frozen=True)
+class SigLIPSizes:
+    """The sizes of an encoder with layer norms, full attention and GELU in its tanh form.
+
+    The connector concatenates squares of ``pixel_shuffle`` x ``pixel_shuffle`` patches and projects them.
+    """
+
+    layers: int
+    hidden: int
+    heads: int
+    ffn: int
+    patches: int
+    patch_width: int
+    norm_epsilon: float
+    pixel_shuffle: int
+
+
+@dataclass(frozen=True, eq=False)
+class SigLIPTower:
+    """Sizes and stored weights; the names are those of ``families/smolvlm/stored.py``."""
+
+    sizes: SigLIPSizes
+    stored: Mapping[str, Stored]
+
+    NORMS = ("attention_norm.weight", "attention_norm.bias", "ffn_norm.weight", "ffn_norm.bias")
+    MATRICES = ("attention", "output", "ffn_up", "ffn_down")
+
+    def layer(self, index: int, name: str) -> Stored:
+        """Return a weight of one layer."""
+        return self.stored[f"vision.layers.{index}.{name}"]

@@ -1,0 +1,236 @@
+"""The encoder of smallsight-kernels: its paths against the reference by layer, and a model that uses it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from smallsight.engine.decoding.feature_cache import FeatureCache
+from smallsight.engine.engine import EngineOptions, LoadRequest
+from smallsight.engine.native.extension import find_extension
+from smallsight.engine.native.tile_encoder import (
+    bind_encoder,
+    encoder_obstacle,
+    native_tile_encoder,
+    product_number,
+)
+from smallsight.engine.openvino.tile_encoders import make_tile_encoder
+from smallsight.engine.openvino.weight_store import open_stored
+from smallsight.engine.reference.siglip import SigLIPReference
+from smallsight.families.messages import Tile
+from smallsight.families.siglip_tower import SigLIPSizes, SigLIPTower
+from smallsight.families.smolvlm.config import SmolVLMVisionConfig
+from smallsight.families.smolvlm.family import FAMILY
+from smallsight.quant.forms import Storage
+from smallsight.quant.scheme import parse_scheme
+from tiny_smolvlm import SHAPES, make_checkpoint
+
+HAS_ENCODER = find_extension().module is not None and hasattr(find_extension().module, "Encoder")
+needs_encoder = pytest.mark.skipif(not HAS_ENCODER, reason=encoder_obstacle())
+needs_amx = pytest.mark.skipif(bool(encoder_obstacle()), reason=encoder_obstacle())
+PATHS = ["plain", pytest.param("amx", marks=needs_amx)]
+SIZES = {
+    "heads of 64": SigLIPSizes(3, 128, 2, 320, 64, 192, 1e-6, 2),
+    "heads of 24, 25 patches, two segments": SigLIPSizes(2, 96, 4, 1600, 25, 192, 1e-6, 5),
+    "heads of 72, 49 patches": SigLIPSizes(2, 144, 2, 272, 49, 48, 1e-6, 7),
+}
+LARGEST_ERROR = {"bf16": 0.006, "int8": 0.02}  # of an output's length, against float32
+TEXT_HIDDEN = 48
+
+
+def random_tower(sizes, *, score_scale=1.0):
+    """Return a tower whose attention and inner layers matter, in float32."""
+    values = np.random.default_rng(3)
+
+    def matrix(rows, columns):
+        return values.standard_normal((rows, columns), np.float32) / np.float32(columns**0.5)
+
+    stored = {
+        "vision.patches.weight": matrix(sizes.hidden, sizes.patch_width),
+        "vision.positions": values.standard_normal((sizes.patches, sizes.hidden), np.float32),
+        "connector.weight": matrix(TEXT_HIDDEN, sizes.hidden * sizes.pixel_shuffle**2),
+    }
+    shapes = {
+        "attention": (3 * sizes.hidden, sizes.hidden),
+        "output": (sizes.hidden, sizes.hidden),
+        "ffn_up": (sizes.ffn, sizes.hidden),
+        "ffn_down": (sizes.hidden, sizes.ffn),
+    }
+    names = ["vision.norm"]
+    for layer in range(sizes.layers):
+        name = f"vision.layers.{layer}"
+        names += [f"{name}.attention_norm", f"{name}.ffn_norm"]
+        for one, shape in shapes.items():
+            stored[f"{name}.{one}.weight"] = matrix(*shape)
+            stored[f"{name}.{one}.bias"] = values.standard_normal(shape[0]).astype("f4")
+        stored[f"{name}.attention.weight"][: sizes.hidden] *= np.float32(score_scale)
+    for name in names:
+        stored[f"{name}.weight"] = values.uniform(0.5, 1.5, sizes.hidden).astype("f4")
+        stored[f"{name}.bias"] = values.standard_normal(sizes.hidden).astype("f4")
+    return SigLIPTower(sizes, stored)
+
+
+def reference_of(tower, patches_PC):
+    sizes = tower.sizes
+    vision = SmolVLMVisionConfig(
+        hidden=sizes.hidden,
+        ffn=sizes.ffn,
+        layers=sizes.layers,
+        heads=sizes.heads,
+        patch_px=1,
+        image_px=round(sizes.patches**0.5),
+        norm_epsilon=sizes.norm_epsilon,
+    )
+    config = SimpleNamespace(vision=vision, pixel_shuffle=sizes.pixel_shuffle)
+    reference = SigLIPReference(config, tower.stored, lambda _: patches_PC[None], FeatureCache(0))
+    return reference.encode(Tile(np.zeros((1, 1, 3), np.uint8), b"tile"))
+
+
+def encode(tower, patches_PC, number, *, path, threads=1):
+    encoder = bind_encoder(tower, threads, path, lambda _: number)
+    features_TD = np.empty(encoder.output_shape, np.float32)
+    encoder.run(patches_PC, features_TD)
+    return features_TD
+
+
+def patches_for(sizes, seed=1):
+    return np.random.default_rng(seed).standard_normal((sizes.patches, sizes.patch_width), np.float32)
+
+
+def relative_error(found, expected):
+    return np.linalg.norm(found - expected) / np.linalg.norm(expected)
+
+
+@needs_encoder
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("name", SIZES)
+def test_every_layer_is_that_of_the_reference(name, path):
+    tower = random_tower(SIZES[name])
+    patches_PC = patches_for(tower.sizes)
+    for layers in range(1, tower.sizes.layers + 1):
+        lower = replace(tower, sizes=replace(tower.sizes, layers=layers))
+        expected_TD = reference_of(lower, patches_PC)
+        for number, largest in LARGEST_ERROR.items():
+            error = relative_error(encode(lower, patches_PC, number, path=path), expected_TD)
+            assert error < largest, f"{layers} layers in {number}: {error}"
+
+
+@needs_encoder
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("score_scale", [60.0, 2000.0])
+def test_scores_beyond_the_range_of_numbers_are_no_obstacle(path, score_scale):
+    tower = random_tower(replace(SIZES["heads of 64"], layers=1), score_scale=score_scale)
+    patches_PC = patches_for(tower.sizes)
+    found_TD = encode(tower, patches_PC, "bf16", path=path)
+    # Such attention looks at one key, and rounded scores may have another largest one now and then.
+    errors_T = np.linalg.norm(found_TD - reference_of(tower, patches_PC), axis=1)
+    lengths_T = np.linalg.norm(found_TD, axis=1)
+    assert np.isfinite(found_TD).all()
+    assert np.median(errors_T / lengths_T) < 0.1
+
+
+@needs_encoder
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("number", LARGEST_ERROR)
+def test_a_tile_has_the_same_bits_after_others_and_on_any_threads(path, number):
+    tower = random_tower(SIZES["heads of 24, 25 patches, two segments"])
+    tiles = [patches_for(tower.sizes, seed) for seed in range(3)]
+    alone = [encode(tower, one, number, path=path) for one in tiles]
+    encoder = bind_encoder(tower, 3, path, lambda _: number)
+    for order in ((0, 1, 2), (2, 0, 1, 1, 0)):
+        for index in order:
+            features_TD = np.empty(encoder.output_shape, np.float32)
+            encoder.run(tiles[index], features_TD)
+            np.testing.assert_array_equal(features_TD, alone[index])
+
+
+@needs_encoder
+def test_arguments_of_other_sizes_are_rejected():
+    tower = random_tower(SIZES["heads of 64"])
+    encoder = bind_encoder(tower, 1, "plain")
+    right = np.empty(encoder.output_shape, np.float32)
+    with pytest.raises(ValueError, match="sizes"):
+        encoder.run(patches_for(tower.sizes)[:-1], right)
+    with pytest.raises(ValueError, match="sizes"):
+        encoder.run(patches_for(tower.sizes), right[:-1])
+    with pytest.raises(ValueError, match="path"):
+        bind_encoder(tower, 1, "other")
+    empty = find_extension().module.Encoder(1, 64, 1, 64, 16, 48, 1e-6, 1, "plain")
+    with pytest.raises(ValueError, match="not set"):
+        empty.run(np.empty((16, 48), np.float32), np.empty((16, 64), np.float32))
+
+
+def test_only_weights_that_lose_nothing_by_it_are_multiplied_as_integers():
+    matrix = np.random.default_rng(0).standard_normal((32, 128), np.float32)
+    chosen = {form: product_number(form.store(matrix)) for form in Storage}
+    assert chosen[Storage.INT8_ROWS] == chosen[Storage.INT4_SEARCHED] == "int8"
+    assert chosen[Storage.INT8_GROUPS] == chosen[Storage.BF16] == chosen[Storage.FP32] == "bf16"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return make_checkpoint(tmp_path_factory.mktemp("tiny") / "tiny", SHAPES[0])
+
+
+def tile_encoder(folder, precision, *, uses_kernels):
+    scheme, options = parse_scheme(precision), EngineOptions(uses_kernels=uses_kernels)
+    model = FAMILY.open_inline(folder, scheme, options.tiled_bytes)
+    weights = open_stored(model, LoadRequest(folder, scheme, threads=1, options=options))
+    return make_tile_encoder(model, weights, FeatureCache(0))
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4", "bf16"])
+def test_a_model_that_uses_it_sees_what_openvino_sees(folder, precision, capsys):
+    side = SHAPES[0].tile_px
+    tile = Tile(np.random.default_rng(2).integers(0, 256, (side, side, 3), np.uint8), b"tile")
+    found, expected = (
+        tile_encoder(folder, precision, uses_kernels=one).encode(tile) for one in (True, False)
+    )
+    assert relative_error(found, expected) < 0.03
+    assert (encoder_obstacle() or "tile_kernels_used") in "".join(capsys.readouterr())
+
+
+def test_without_the_extension_openvino_encodes_and_the_log_says_why(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "smallsight_kernels", None)
+    find_extension.cache_clear()
+    try:
+        tower = random_tower(SIZES["heads of 64"])
+        assert native_tile_encoder(tower, lambda _: np.empty(0), FeatureCache(0), 1) is None
+    finally:
+        find_extension.cache_clear()
+    assert "smallsight-kernels is not installed" in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"Encoder": object, "encoder_obstacle": lambda: "the system does not permit AMX"}, "not permit AMX"),
+        ({}, "lacks Encoder"),
+    ],
+)
+def test_an_extension_that_cannot_encode_here_leaves_it_to_openvino(more, reason, monkeypatch, capsys):
+    module = SimpleNamespace(Decoder=object, MAX_ROWS=1, path_name=lambda _: "avx2", **more)
+    monkeypatch.setitem(sys.modules, "smallsight_kernels", module)
+    find_extension.cache_clear()
+    try:
+        tower = random_tower(replace(SIZES["heads of 64"], layers=1))
+        assert native_tile_encoder(tower, lambda _: np.empty(0), FeatureCache(0), 1) is None
+    finally:
+        find_extension.cache_clear()
+    assert reason in "".join(capsys.readouterr())
+
+
+def test_towers_and_schemes_that_it_does_not_compute_are_left_to_openvino(capsys):
+    tower = random_tower(replace(SIZES["heads of 64"], hidden=72, heads=1, layers=1))
+    cache = FeatureCache(0)
+    assert native_tile_encoder(None, lambda _: np.empty(0), cache, 1) is None
+    assert native_tile_encoder(tower, lambda _: np.empty(0), cache, 1) is None
+    fitting = random_tower(replace(SIZES["heads of 64"], layers=1))
+    assert native_tile_encoder(fitting, lambda _: np.empty(0), cache, 1, rounds_activations=False) is None
+    printed = "".join(capsys.readouterr())
+    reasons = ("another tower", "multiples of 16", "in f32")
+    assert all((encoder_obstacle() or reason) in printed for reason in reasons)
