@@ -51,7 +51,6 @@ OURS, COMPILED, PLAIN = "smallsight", "smallsight compiled", "transformers"
 SIZE = (800, 600)
 QUESTIONS = {"florence2": "<DETAILED_CAPTION>"}
 PLAIN_FAMILIES = ("florence2", "smolvlm")  # transformers has no class for moondream2
-COMPILED_FAMILIES = ("smolvlm", "moondream2")
 DRY_OPTIONS = EngineOptions(max_sequences=2, cache_bytes=4 << 20)
 FAILURES = (SmallsightError, RuntimeError, ValueError, TypeError, AttributeError, ImportError, OSError)
 
@@ -168,8 +167,6 @@ def measure_precision(job: Job, precision: str, limits: Limits) -> None:
 
 def measure_compiled(job: Job, limits: Limits) -> None:
     """Measure compiled decoding in bf16, alone and in the largest batch; compiling counts as loading."""
-    if family_of(job.name) not in COMPILED_FAMILIES:
-        return
     loading = Loading(job, "bf16", is_compiled=True)
     most = job.batches[-1]
 

@@ -9,10 +9,13 @@ from PIL import Image
 
 import smallsight
 from clips import animation, clip
+from smallsight.engine.torch.packages import has_torch
 from smallsight.errors import PictureError
 from tiny_smolvlm import SHAPES, VIDEO_SHAPES, make_checkpoint
 
 from .conftest import Command
+
+needs_torch = pytest.mark.skipif(not has_torch(), reason="needs torch and transformers")
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +42,9 @@ def first_frame(path: Path) -> Image.Image:
         return opened.convert("RGB")
 
 
-def test_asking_describing_and_streaming_are_of_one_mind(checkpoints: Path, files: Path):
-    with smallsight.load(checkpoints / "video", precision="fp32") as model:
+@pytest.mark.parametrize("engine", ["openvino", pytest.param("torch", marks=needs_torch)])
+def test_asking_describing_and_streaming_are_of_one_mind(checkpoints: Path, files: Path, engine: str):
+    with smallsight.load(checkpoints / "video", precision="fp32", engine=engine) as model:
         for video in ("clip.mp4", "loop.gif"):
             path = files / video
             described = model.describe(path, max_tokens=8)

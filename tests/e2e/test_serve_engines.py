@@ -104,6 +104,12 @@ QUESTIONS: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "a video": ("smolvlm", [{"role": "user", "content": [VIDEO, {"type": "text", "text": "What happens?"}]}]),
     "a caption": ("florence", about(data_url(png(2, 97, 60)), text="<DETAILED_CAPTION>")),
     "things": ("florence", about(data_url(png(3, 64, 90)), text="<OD>")),
+    "text": ("florence", about(data_url(png(2, 97, 60)), text="<OCR>")),
+    "text and where": ("florence", about(data_url(png(8, 64, 90)), text="<OCR_WITH_REGION>")),
+    "a region": (
+        "florence",
+        about(data_url(png(9, 64, 90)), text="<REGION_TO_DESCRIPTION><loc_9><loc_10><loc_500><loc_900>"),
+    ),
     "a phrase": ("florence", about(data_url(png(4, 64, 90)), text="<CAPTION_TO_PHRASE_GROUNDING>a red car")),
     "a question": ("moondream", about(data_url(png(5, 100, 60)), text="What is this?")),
 }
@@ -131,6 +137,58 @@ def test_both_stream_hold_to_a_schema_and_repeat_a_seed(server: Server):
     )
     assert held["kind"] in ("meme", "photo")
     on_both(server, "smolvlm", messages=messages, temperature=1.2, seed=7)
+
+
+def test_both_call_a_tool_stop_at_a_string_and_give_log_probabilities(server: Server):
+    _, messages = QUESTIONS["a picture"]
+    tool = {"type": "function", "function": {"name": "sort", "parameters": SCHEMA}}
+    chosen = {"type": "function", "function": {"name": "sort"}}
+    body = {"messages": messages, "tools": [tool], "tool_choice": chosen, "max_tokens": 60}
+    called = {}
+    for engine in ENGINES:  # each call has another identifier
+        answer = server.ask(model=f"smolvlm-{engine}", **body).json()["choices"][0]["message"]
+        called[engine] = [one["function"] for one in answer["tool_calls"]]
+    assert called["torch"] == called["openvino"]
+    assert json.loads(called["torch"][0]["arguments"])["kind"] in ("meme", "photo")
+    whole = text_of(on_both(server, "smolvlm", messages=messages))
+    stopped = on_both(server, "smolvlm", messages=messages, stop=whole[4:6])
+    assert len(text_of(stopped)) < len(whole)
+    asked = {"messages": messages, "max_tokens": MAX_TOKENS, "logprobs": True, "top_logprobs": 3}
+    found = {}
+    for engine in ENGINES:
+        answer = server.ask(model=f"smolvlm-{engine}", **asked).json()["choices"][0]
+        found[engine] = answer["logprobs"]["content"]
+    for ours, theirs in zip(found["torch"], found["openvino"], strict=True):
+        assert ours["bytes"] == theirs["bytes"]
+        assert [one["bytes"] for one in ours["top_logprobs"]] == [
+            one["bytes"] for one in theirs["top_logprobs"]
+        ]
+        assert ours["logprob"] == pytest.approx(theirs["logprob"], abs=1e-3)
+
+
+def test_both_answer_in_every_protocol(server: Server):
+    url = data_url(png(1, 150, 90))
+    data = url.partition(",")[2]
+    source = {"type": "base64", "media_type": "image/png", "data": data}
+    text = "What is this?"
+    parts = [{"type": "image", "source": source}, {"type": "text", "text": text}]
+    inputs = [{"type": "input_image", "image_url": url}, {"type": "input_text", "text": text}]
+    bodies: dict[str, dict[str, Any]] = {
+        "/v1/messages": {"messages": [{"role": "user", "content": parts}], "max_tokens": MAX_TOKENS},
+        "/v1/responses": {"input": [{"role": "user", "content": inputs}], "max_output_tokens": MAX_TOKENS},
+        "/api/generate": {
+            "prompt": text,
+            "images": [data],
+            "stream": False,
+            "options": {"num_predict": MAX_TOKENS},
+        },
+    }
+    whole = text_of(on_both(server, "smolvlm", messages=about(url, text=text)))
+    for path, body in bodies.items():
+        for engine in ENGINES:
+            response = server.http.post(path, json={"model": f"smolvlm-{engine}", **body})
+            assert response.status_code == 200, response.text
+            assert json.dumps(whole)[1:-1] in response.text, path
 
 
 @pytest.mark.parametrize("name", ["smolvlm", "florence", "moondream"])

@@ -14,12 +14,21 @@ import pytest
 import torch
 
 import smallsight
+from smallsight.engine.engine import EngineOptions
+from smallsight.engine.loading import load_engine
 from smallsight.engine.torch.device import choose_device
+from smallsight.engine.torch.moondream2_placement import module_sizes_of
 from smallsight.engine.torch.placement import module_sizes, place, split
 from smallsight.engine.torch.recipes import Linears, Recipe
 from smallsight.engine.torch.smolvlm import LAYERS, MODULES, SKIPPED
 from smallsight.errors import ArgumentError, ModelNotRunnableError
+from smallsight.families.moondream2.config import read_config
+from smallsight.families.moondream2.shapes import tensor_shapes_of
 from smallsight.model.vision_language_model import VisionLanguageModel
+from smallsight.quant.scheme import SCHEMES
+from smallsight.settings import Limits
+from tiny_florence2 import SHAPES as FLORENCE2
+from tiny_florence2 import write_tiny_florence2
 from tiny_moondream2 import SHAPES as MOONDREAM2
 from tiny_moondream2 import write_tiny_moondream2
 from tiny_smolvlm import SHAPES, make_checkpoint
@@ -28,6 +37,7 @@ SHIPPED = Path(smallsight.__file__).parent / "shipped" / "Smallsight-tiny"
 PICTURES = sorted((Path(__file__).parents[2] / "examples" / "stickers").glob("*.png"))[:3]
 TWO = "cpu:0+cpu:1"
 DIVIDED = "cpu+disk"
+SMALL = EngineOptions(cache_bytes=4 << 20)
 needs_accelerate = pytest.mark.skipif(find_spec("accelerate") is None, reason="needs accelerate")
 
 
@@ -101,7 +111,38 @@ def test_a_first_answer_of_gibberish_is_refused(tmp_path):
     load(folder, device="cpu").close()
 
 
-def test_other_families_run_on_one_device(tmp_path):
+def test_a_moondream2_on_two_devices_says_what_it_says_on_one(tmp_path):
     folder = write_tiny_moondream2(tmp_path / "tiny", MOONDREAM2[0])
+    said, devices = [], []
+    for device in ("cpu", TWO):
+        engine = load_engine(
+            "moondream2", folder, SCHEMES["fp32"], engine="torch", device=device, threads=1, options=SMALL
+        )
+        devices.append(engine.devices)
+        with VisionLanguageModel(engine, name="tiny", precision="fp32", limits=Limits()) as model:
+            answers = [*model.describe_many(PICTURES, max_tokens=20), model.detect(PICTURES[0], "a cat")]
+        said.append([one.token_ids for one in answers])
+    assert devices == [(), ("cpu:0", "cpu:1")]
+    assert said[0] == said[1]
+    with pytest.raises(ModelNotRunnableError, match=r"on cpu:0 and cpu:1 answers gibberish"):
+        load(folder, "moondream2", device=TWO)
+
+
+def test_the_sizes_of_a_moondream2_are_those_that_its_engine_counts(tmp_path):
+    folder = write_tiny_moondream2(tmp_path / "tiny", MOONDREAM2[0])
+    tensors = tensor_shapes_of(read_config(folder).sizes())
+    sizes = module_sizes_of(tensors, SCHEMES["fp32"], torch.float32)
+    assert [*sizes][:: len(sizes) - 1] == ["tower", "head"]
+    with load(folder, "moondream2", device="cpu") as model:
+        assert sum(sizes.values()) == model.memory.weights_bytes
+
+
+def test_what_cannot_be_divided_is_a_sentence(tmp_path):
+    moondream = write_tiny_moondream2(tmp_path / "moondream2", MOONDREAM2[0])
+    with pytest.raises(ArgumentError, match="cannot leave weights in its files"):
+        load(moondream, "moondream2", device=DIVIDED)
+    with pytest.raises(ModelNotRunnableError, match="several devices cannot be compiled"):
+        load_engine("moondream2", moondream, SCHEMES["fp32"], engine="torch", device=TWO, compile=True)
+    florence = write_tiny_florence2(tmp_path / "florence2", FLORENCE2[1])
     with pytest.raises(ArgumentError, match="on one device"):
-        load(folder, "moondream2")
+        load(florence, "florence2", device=TWO)

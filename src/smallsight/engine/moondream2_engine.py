@@ -49,6 +49,7 @@ class Moondream2Engine(EngineDefaults):
     parts: tuple[PartWeights, ...]
     is_batch_independent: bool
     held: object
+    devices: tuple[str, ...] = ()
 
     @property
     def max_at_once(self) -> int | None:

@@ -52,6 +52,15 @@ class KnownModel:
             )
         return chosen or self.entry.precision
 
+    def precision_in_torch(self, wanted: str = AUTO) -> Precision | None:
+        """Return the precision to load it in with the torch engine; raises as ``precision``.
+
+        A row of the catalogue in 4 bits is NF4 there, the form of 4 bits that this engine has.
+        """
+        found = self.precision(wanted)
+        is_variant = self.entry is not None and self.entry.base is not None and self.scheme is None
+        return Precision.NF4 if is_variant and found is Precision.INT4 else found
+
     def in_scheme(self, scheme: Scheme) -> KnownModel:
         """Return the model as it is loaded in a scheme; raises ArgumentError where that is not possible."""
         if self.scheme is not None:

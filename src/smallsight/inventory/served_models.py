@@ -112,14 +112,17 @@ class ServedModels:
     def find_for_work(self, name: str, precision: str) -> ServedModel:
         """Return the model of this name or folder for the program's own work, such as indexing.
 
-        The settings of answers do not apply to it. Raises subclasses of ModelError.
+        Of the model's settings only engine and device apply to it, not those of answers. Raises subclasses
+        of ModelError.
         """
         settings = self._settings()
         found = self._names.resolve(name, FOR_LOADING, settings)
         if isinstance(found, KnownRemote):
             return _remote_model(found, settings)
         found.precision(precision)  # raises where the model has no such precision
-        return _served(found, precision, ModelSettings(), settings)
+        own = _own_settings(settings, found.name)
+        where = ModelSettings(engine=own.engine, device=own.device, compile=own.compile)
+        return _served(found, precision, where, settings)
 
     def needed_bytes(self, served: ServedModel) -> int:
         """Return the memory that a model is expected to need; raises the same errors as ``find``.

@@ -67,7 +67,7 @@ def load(
         return _load_remote(found, settings)
     if scheme is not None:
         found = found.in_scheme(parse_scheme(scheme, schemes))
-    stored_as = found.precision(precision)
+    stored_as = found.precision_in_torch(precision) if local == _TORCH else found.precision(precision)
     if compile and local != _TORCH:
         raise ArgumentError("Only the engine 'torch' can compile decoding.", hint="use engine='torch'.")
     if found.family == TEST_FAMILY or found.directory is None or stored_as is None:

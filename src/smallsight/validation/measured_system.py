@@ -206,7 +206,8 @@ def _local(found: KnownModel, wanted: WantedSystem) -> MeasuredSystem:
         raise SettingsError(f"Unknown engine {engine!r}.", hint=f"use {OPENVINO}, {TORCH} or {REFERENCE}.")
     if wanted.scheme is not None:
         found = found.in_scheme(parse_scheme(wanted.scheme, _schemes_of(engine)))
-    precision = found.precision(wanted.precision or AUTO)
+    chosen = wanted.precision or AUTO
+    precision = found.precision_in_torch(chosen) if engine == TORCH else found.precision(chosen)
     if found.family == TEST_FAMILY or found.directory is None or precision is None:
         raise ModelNotRunnableError(
             f"{found.name} has no weights, so there is nothing to measure.", hint="name another model."

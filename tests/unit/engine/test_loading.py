@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from smallsight.catalog.catalog import load_catalog
@@ -10,8 +12,9 @@ from smallsight.engine.torch.packages import FAMILIES as TORCH_FAMILIES
 from smallsight.errors import ModelNotRunnableError
 from smallsight.families.florence2.tasks import DESCRIBE
 from smallsight.families.registry import FAMILIES
+from smallsight.inventory.known_model import KnownModel
 from smallsight.inventory.names import RUNNABLE_FAMILIES, TEST_FAMILY
-from smallsight.quant.scheme import SCHEMES, scheme_named
+from smallsight.quant.scheme import SCHEMES, TORCH_SCHEMES, scheme_named
 
 
 def test_every_family_that_is_offered_has_an_engine():
@@ -41,6 +44,17 @@ def test_a_precision_without_a_scheme_is_a_sentence(precision):
 def test_the_torch_engine_has_the_families_that_are_shown_for_it():
     assert {family for engine, family in LOADERS if engine == TORCH} == set(TORCH_FAMILIES)
     assert set(schemes_of(TORCH)) == {"fp32", "bf16", "fp16", "int8", "nf4", "int4"}
+
+
+def test_every_row_of_the_catalogue_has_a_loader_and_a_recipe_in_the_torch_engine():
+    offenders = []
+    for entry in load_catalog().entries:
+        precision = KnownModel(entry.name, entry.family, Path(), entry).precision_in_torch()
+        if entry.family != TEST_FAMILY and (
+            (TORCH, entry.family) not in LOADERS or precision not in TORCH_SCHEMES
+        ):
+            offenders.append((entry.name, precision))
+    assert offenders == []
 
 
 def test_an_engine_without_a_loader_for_a_family_is_a_sentence(tmp_path):

@@ -73,6 +73,13 @@ def test_values_of_one_model_and_of_all(home: Path):
     assert (test.max_tokens, test.precision, test.max_bytes) == (9, "auto", None)
 
 
+def test_the_programs_own_work_uses_the_models_engine_and_device_but_no_settings_of_answers(home: Path):
+    own = {"engine": "torch", "device": "cuda:1", "inference": {"max_tokens": 7, "dtype": "int8"}}
+    work = models(home, models={"mine": own}).find_for_work("mine", "auto")
+    assert (work.engine, work.device) == ("torch", "cuda:1")
+    assert (work.max_tokens, work.precision) == (None, "auto")
+
+
 def test_what_can_be_asked_is_listed(home: Path, model_dir: Path):
     assert [one.name for one in models(home).list()] == ["Smallsight-tiny", "mine"]
     assert models(home).get("mine").created_s > 0

@@ -105,6 +105,14 @@ def require_one_device(device: Device, title: str) -> None:
         )
 
 
+def require_no_disk(device: Device, title: str) -> None:
+    """Raise ArgumentError for a request to leave weights in files, if the family needs all in memory."""
+    if DISK in device.others:
+        raise ArgumentError(
+            f"{title} cannot leave weights in its files.", hint="name devices only, such as cuda:0+cuda:1."
+        )
+
+
 def release_caches(device: Device) -> None:
     """Return the memory that torch's allocator holds for later to the device; does nothing on the CPU."""
     if device.kind == CUDA:

@@ -16,13 +16,15 @@ from smallsight.engine.engine import LoadRequest
 from smallsight.engine.florence2_engine import Florence2Engine
 from smallsight.engine.network_key import network_key
 from smallsight.engine.torch.device import Device, choose_device, release_caches, require_one_device
-from smallsight.engine.torch.florence2_decoder import BeamDecoder
+from smallsight.engine.torch.device_options import options_for
+from smallsight.engine.torch.florence2_compiled import CompiledBeams
+from smallsight.engine.torch.florence2_decoder import LENGTH_STEP, BeamDecoder
+from smallsight.engine.torch.florence2_layers import BeamLayers
 from smallsight.engine.torch.florence2_network import StateLoader
 from smallsight.engine.torch.measured_recipes import report_choice
 from smallsight.engine.torch.memory_guard import reporting_memory
 from smallsight.engine.torch.recipes import load_pretrained, recipe_of
 from smallsight.engine.torch.stored_parts import count_modules
-from smallsight.errors import ModelNotRunnableError
 from smallsight.families.family import Family
 from smallsight.families.florence2.generation_defaults import read_generation_defaults
 from smallsight.families.florence2.processor import Florence2Processor
@@ -38,11 +40,6 @@ _PARTS = {"vision_tower": "vision", "multi_modal_projector": "connector"}
 
 def load_torch_florence2(family: Family, request: LoadRequest) -> Florence2Engine:
     """Load a model folder in Hugging Face layout, with either set of tensor names; raises SmallsightError."""
-    if request.compile:
-        raise ModelNotRunnableError(
-            "Decoding of Florence-2 cannot be compiled: its beams change places in the KV cache.",
-            hint="load it without compile.",
-        )
     device = choose_device(request.device)
     require_one_device(device, family.title)
     recipe = recipe_of(request.scheme, device)
@@ -56,9 +53,14 @@ def load_torch_florence2(family: Family, request: LoadRequest) -> Florence2Engin
     request.report_loading(1.0)
     call_when_giving_back(device.name, lambda: release_caches(device))
     features = FeatureCache(request.options.feature_cache_bytes)
+    defaults = read_generation_defaults(request.model_dir)
+    most_prompts = _MOST_ON_CPU if device.is_cpu else _MOST_ON_GPU
+    compiled = None
+    if request.compile:
+        compiled = _compiled(network, processor, request, device, defaults.num_beams, most_prompts)
     worker = SearchWorker(
         PictureEncoder(network, processor.normalise, features, device),
-        BeamDecoder(network, device, _MOST_ON_CPU if device.is_cpu else _MOST_ON_GPU),
+        BeamDecoder(network, device, most_prompts, compiled),
         processor.config.image_token_id,
     )
     parts = count_modules(network, _part_of)
@@ -69,7 +71,7 @@ def load_torch_florence2(family: Family, request: LoadRequest) -> Florence2Engin
     return Florence2Engine(
         family=family,
         processor=processor,
-        defaults=read_generation_defaults(request.model_dir),
+        defaults=defaults,
         worker=worker,
         features=features,
         key=network_key(files, request.prepared_dir, *facts),
@@ -78,6 +80,30 @@ def load_torch_florence2(family: Family, request: LoadRequest) -> Florence2Engin
         held=network,
         parts=parts,
     )
+
+
+def _compiled(
+    network: Any,  # noqa: ANN401 - transformers' modules have no useful types
+    processor: Florence2Processor,
+    request: LoadRequest,
+    device: Device,
+    num_beams: int,
+    most_prompts: int,
+) -> CompiledBeams:
+    """Return compiled steps of the checkpoint's number of beams."""
+    image_tokens = processor.config.tokens_per_image(processor.image_px)
+    with reporting_memory(device, "compiling"):
+        compiled = CompiledBeams(
+            BeamLayers(network),
+            device=device,
+            num_beams=num_beams,
+            most_prompts=most_prompts,
+            positions=processor.config.text_positions,
+            usual_tokens=(image_tokens // LENGTH_STEP + 1) * LENGTH_STEP,
+            cache_bytes=options_for(device, request.options).cache_bytes,
+        )
+        compiled.warm_up(request.report_compiling)
+    return compiled
 
 
 class PictureEncoder:

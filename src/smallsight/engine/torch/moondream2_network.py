@@ -129,25 +129,26 @@ class ParallelDecoder(nn.Module):
             "head", Module.HEAD
         )  # first, because it takes the most memory while loading
         text = config.text
-        self.layers = nn.ModuleList(
-            ParallelLayer(source, number, text.heads) for number in range(text.layers)
-        )
+        layers = [ParallelLayer(source, number, text.heads) for number in range(text.layers)]
+        self.layers = nn.ModuleList(layers)
+        self.devices = [layer.norm.weight.device for layer in layers]
         self.norm = source.norm("text.norm", NORM_EPSILON)
         exponents = torch.arange(0, text.rotated_dims, 2, dtype=torch.float32) / text.rotated_dims
-        self.frequencies = nn.Buffer((1.0 / ROPE_THETA**exponents).to(self.norm.weight.device))
+        self.frequencies = nn.Buffer((1.0 / ROPE_THETA**exponents).to(self.devices[0]))
 
     def forward(self, embeddings_TD: Tensor, step: PagedStep) -> Tensor:
-        """Return hidden states [tokens, hidden] before the last norm."""
+        """Return hidden states [tokens, hidden] before the last norm, where the last layer is."""
         angles = step.positions_T[:, None].float() * self.frequencies
-        cosines_and_sines = angles.cos()[:, None], angles.sin()[:, None]
+        cosines, sines = angles.cos()[:, None], angles.sin()[:, None]
         hidden_TD = embeddings_TD
-        for layer in self.layers:
-            hidden_TD = layer(hidden_TD, cosines_and_sines, step)
+        for layer, device in zip(self.layers, self.devices, strict=True):
+            hidden_TD, cosines, sines = (one.to(device) for one in (hidden_TD, cosines, sines))
+            hidden_TD = layer(hidden_TD, (cosines, sines), step)
         return hidden_TD
 
     def logits(self, hidden_RD: Tensor) -> Tensor:
         """Return logits [rows, vocabulary] of hidden states."""
-        return self.head(self.norm(hidden_RD))
+        return self.head(self.norm(hidden_RD.to(self.norm.weight.device)))
 
 
 class NumberDecoders(nn.Module):

@@ -15,14 +15,16 @@ import torch
 from torch import nn
 from transformers import AutoConfig
 
+from smallsight.engine.engine import LoadRequest
 from smallsight.engine.torch.device import DISK, Device
 from smallsight.engine.torch.recipes import Linears, Recipe
+from smallsight.errors import ModelNotRunnableError
 from smallsight.policy.log import get_logger
 
 log = get_logger(__name__)
 
 _USABLE = 0.9  # of a device's free memory: answers need some too
-_BYTES_PER_VALUE = {Linears.INT8: 1.0, Linears.NF4: 0.52}  # scales included
+_QUANTISED_BYTES = {Linears.INT8: 1.0, Linears.NF4: 0.52}  # scales included
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,12 @@ def place(sizes: Mapping[str, int], device: Device, more_bytes: int) -> DeviceMa
     return placement
 
 
+def require_plain_decoding(request: LoadRequest) -> None:
+    """Raise ModelNotRunnableError for a request to compile a model on several devices."""
+    if request.compile:
+        raise ModelNotRunnableError("A model on several devices cannot be compiled.", hint="name one device.")
+
+
 def split(sizes: Mapping[str, int], free: Mapping[str, int]) -> dict[str, str]:
     """Return the device of each module: consecutive modules, in proportion to what is free."""
     names, total = list(free), sum(sizes.values())
@@ -73,6 +81,11 @@ def split(sizes: Mapping[str, int], free: Mapping[str, int]) -> dict[str, str]:
         )
         begin += num_bytes
     return found
+
+
+def bytes_per_value(recipe: Recipe) -> float:
+    """Return the bytes of one value of a linear layer in a recipe."""
+    return _QUANTISED_BYTES.get(recipe.linears, float(recipe.dtype.itemsize))
 
 
 def module_sizes(
@@ -100,13 +113,13 @@ def module_sizes(
 
 
 def _bytes_of(module: nn.Module, name: str, recipe: Recipe, skipped: Sequence[str]) -> int:
-    linear_bytes = recipe.dtype.itemsize
-    quantised_bytes = _BYTES_PER_VALUE.get(recipe.linears, float(linear_bytes))
+    plain_bytes = recipe.dtype.itemsize
+    quantised_bytes = bytes_per_value(recipe)
     is_skipped = any(name.startswith(one) for one in skipped)
     linear = {id(one.weight) for one in module.modules() if isinstance(one, nn.Linear) and not is_skipped}
     return int(
         sum(
-            one.numel() * (quantised_bytes if id(one) in linear else linear_bytes)
+            one.numel() * (quantised_bytes if id(one) in linear else plain_bytes)
             for one in module.parameters()
         )
     )

@@ -23,6 +23,7 @@ from smallsight.engine.torch.device import MPS, Device
 from smallsight.engine.torch.memory_guard import is_out_of_memory, reporting_memory
 from smallsight.engine.torch.packages import require_accelerate, require_bitsandbytes
 from smallsight.errors import BrokenCheckpointError, ModelNotRunnableError
+from smallsight.machine.memory import trim_heap
 from smallsight.quant.scheme import TORCH_SCHEMES, Scheme
 
 INT8_THRESHOLD = 6.0  # activations beyond it are multiplied in 16 bits, as LLM.int8 was published
@@ -129,6 +130,8 @@ def load_pretrained(
             hint="config.json and the safetensors files must belong together; fetch them again.",
         )
     _take_slow_path_where_needed(model)
+    if recipe.is_quantised:
+        trim_heap()  # quantising leaves as much freed memory behind as the codes take
     return model.eval()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,20 +16,19 @@ from smallsight.engine.engine import EngineOptions, LoadRequest
 from smallsight.engine.inline_engine import BLOCK_TOKENS, InlineEngine, inline_worker
 from smallsight.engine.network_key import network_key
 from smallsight.engine.torch.device import Device, choose_device, release_caches
+from smallsight.engine.torch.device_options import options_for
 from smallsight.engine.torch.measured_recipes import report_choice
 from smallsight.engine.torch.memory_guard import reporting_memory
 from smallsight.engine.torch.paged_attention import PAGED_ATTENTION, PagedCache, PagedStep
 from smallsight.engine.torch.paged_runner import TorchRunner
-from smallsight.engine.torch.placement import DeviceMap, module_sizes, place
+from smallsight.engine.torch.placement import DeviceMap, module_sizes, place, require_plain_decoding
 from smallsight.engine.torch.recipes import Recipe, load_pretrained, recipe_of
 from smallsight.engine.torch.stored_parts import count_modules
-from smallsight.errors import ModelNotRunnableError
 from smallsight.families.family import Family
 from smallsight.families.messages import Tile
 from smallsight.families.smolvlm.config import SmolVLMTextConfig
 from smallsight.families.smolvlm.model import SmolVLMModel
 from smallsight.machine.memory import call_when_giving_back
-from smallsight.settings import MIB
 
 TEXT = "model.text_model"
 LAYERS = f"{TEXT}.layers"
@@ -44,15 +42,6 @@ MODULES = (  # in the order in which they are used; the head may share its matri
     "lm_head",
 )
 SKIPPED = ("lm_head",)  # all logits come from the head, so it stays in 16 bits
-_GPU_OPTIONS = EngineOptions(
-    max_sequences=64,
-    chunk_tokens=1024,
-    max_step_tokens=4096,
-    cache_bytes=4096 * MIB,
-    feature_cache_bytes=512 * MIB,
-    tiled_bytes=256 * MIB,
-)
-_GPU_CACHE_SHARE = 0.25  # of the GPU's free memory, at most, for the KV cache
 
 
 def load_torch_smolvlm(family: Family, request: LoadRequest) -> InlineEngine:
@@ -109,7 +98,7 @@ def _runner(
     decoder, text = network.model.text_model, opened.config.text
     decoder.config._attn_implementation = PAGED_ATTENTION  # noqa: SLF001 - transformers has no other way
     runner = TorchRunner(
-        _decoder_of(decoder),
+        decoder_of(decoder),
         network.lm_head,
         cache,
         device=device,
@@ -132,17 +121,9 @@ def _place(request: LoadRequest, recipe: Recipe, device: Device, options: Engine
         return None
     sizes = module_sizes(AutoModelForImageTextToText, request.model_dir, recipe, MODULES, SKIPPED)
     placement = place(sizes, device, options.cache_bytes)
-    if placement is not None and request.compile:
-        raise ModelNotRunnableError("A model on several devices cannot be compiled.", hint="name one device.")
+    if placement is not None:
+        require_plain_decoding(request)
     return placement
-
-
-def options_for(device: Device, options: EngineOptions) -> EngineOptions:
-    """Return the options; the defaults, which suit a CPU, are replaced on a GPU."""
-    if device.is_cpu or options != EngineOptions():
-        return options
-    cache_bytes = min(_GPU_OPTIONS.cache_bytes, int(device.free_bytes() * _GPU_CACHE_SHARE))
-    return replace(_GPU_OPTIONS, cache_bytes=cache_bytes)
 
 
 def kv_cache(
@@ -208,7 +189,9 @@ class TorchTileEncoder:
         return features
 
 
-def _decoder_of(text_model: Any) -> Callable[[Tensor, PagedStep], Tensor]:  # noqa: ANN401 - transformers' module
+def decoder_of(text_model: Any) -> Callable[[Tensor, PagedStep], Tensor]:  # noqa: ANN401 - transformers' module
+    """Return a function that computes pieces with transformers' text model, for a ``TorchRunner``."""
+
     def decode(embeddings_1TD: Tensor, step: PagedStep) -> Tensor:
         output = text_model(
             inputs_embeds=embeddings_1TD, position_ids=step.positions_T[None], use_cache=False, paged=step
