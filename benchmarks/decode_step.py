@@ -1,9 +1,12 @@
-"""Times one decode step with smallsight-kernels against OpenVINO, over the same weights and cache.
+"""Times the steps of a decoder with smallsight-kernels against OpenVINO, over the same weights.
 
-Random weights in the shape of SmolVLM-256M, 1,100 tokens in the cache of each sequence. The two take turns.
-On a busy machine only processor time with --threads 1 is reliable.
+Random weights in the shape of SmolVLM-256M. First a prompt of 1,100 tokens in chunks of 256; then the next
+token of 1 and of 8 sequences, each with such a prompt in its cache. The two take turns. On a busy machine
+only processor time with --threads 1 is reliable. Beside llama.cpp and end to end: side_by_side.py --only
+"smallsight int8" "smallsight int8+kernels" "llama.cpp Q8_0".
 
 Run: python benchmarks/decode_step.py [--precision int8] [--rows N ...] [--threads N] [--rounds N]
+    [--json FILE]
 """
 
 from __future__ import annotations
@@ -19,21 +22,22 @@ from pathlib import Path
 
 import numpy as np
 
-from smallsight.engine.decoding.runner import StepInput
+from smallsight.engine.decoding.runner import Runner, StepInput
 from smallsight.engine.decoding.shared_calls import run_step
-from smallsight.engine.native.native_runner import NativeRunner, with_kernels
+from smallsight.engine.engine import EngineOptions, LoadRequest
+from smallsight.engine.native.native_runner import NativeRunner, native_runner
 from smallsight.engine.openvino.paged_runner import PagedRunner
 from smallsight.engine.openvino.weight_store import tuning
-from smallsight.families.llama_decoder import LlamaDecoder
 from smallsight.families.smolvlm.config import SmolVLMTextConfig
 from smallsight.families.smolvlm.text_graph import build_decoder
+from smallsight.families.step_decoder import llama_decoder
 from smallsight.graph.compiled import compile_network
 from smallsight.policy.row_bands import RowBands
 from smallsight.quant.forms import Stored
 from smallsight.quant.scheme import SCHEMES, Module
 
-PROMPT, BLOCKS = 1100, 36  # tokens of each sequence, and its blocks with room for the answer
-STEPS = 6  # in a turn
+PROMPT, CHUNK, BLOCKS = 1100, 256, 36  # tokens of each sequence, and its blocks with room for the answer
+STEPS, CACHE_BYTES = 6, 400 << 20  # steps in a turn
 PARTS = ("norms", "products", "attention", "joining", "head")
 SHAPE = SmolVLMTextConfig(
     vocabulary=49280,
@@ -74,31 +78,34 @@ def random_weights(precision: str) -> dict[str, Stored]:
     return stored | {"head.weight": matrix(shape.vocabulary, shape.hidden, Module.HEAD)}
 
 
-def make_runners(stored: dict[str, Stored], precision: str, threads: int) -> tuple[PagedRunner, NativeRunner]:
-    """Return both runners over one cache; the weights must outlive them."""
-    network = compile_network(
-        lambda: build_decoder(SHAPE, stored), threads=threads, tuning=tuning(SCHEMES[precision])
-    )
-    runtime = PagedRunner(network, cache_bytes=400 << 20, min_tokens=PROMPT, row_bands=RowBands())
+def make_runners(stored: dict[str, Stored], precision: str, threads: int) -> dict[str, Runner]:
+    """Return both runners; the weights must outlive them."""
+    scheme = SCHEMES[precision]
+    network = compile_network(lambda: build_decoder(SHAPE, stored), threads=threads, tuning=tuning(scheme))
+    runtime = PagedRunner(network, cache_bytes=CACHE_BYTES, min_tokens=PROMPT, row_bands=RowBands())
     started_s = time.perf_counter()
-    native = with_kernels(runtime, LlamaDecoder.of(SHAPE, stored), threads)
-    if not isinstance(native, NativeRunner):
+    options = EngineOptions(uses_kernels=True, cache_bytes=CACHE_BYTES)
+    native = native_runner(
+        llama_decoder(SHAPE, stored), LoadRequest(Path(), scheme, threads=threads, options=options)
+    )
+    if native is None:
         sys.exit("smallsight-kernels cannot be used; install it with: pip install ./kernels")
     print(f"packed in {time.perf_counter() - started_s:.2f} s")
-    return runtime, native
+    return {"openvino": runtime, "kernels": native}
 
 
-def fill_cache(runtime: PagedRunner, sequences: int) -> None:
-    """Compute one prompt, and copy its blocks to the other sequences."""
+def compute_prompt(runner: Runner) -> None:
+    """Compute the prompt of the first sequence."""
     prompt_TD = np.random.default_rng(1).standard_normal((PROMPT, SHAPE.hidden)).astype(np.float32)
-    for begin in range(0, PROMPT, 256):
-        piece = StepInput(
-            prompt_TD[begin : begin + 256], begin, range(BLOCKS), wants_logits=begin + 256 >= PROMPT
-        )
-        runtime.run([piece])
-    for sequence in range(1, sequences):
-        for block in range(BLOCKS):
-            runtime.copy_block(block, sequence * BLOCKS + block)
+    for begin in range(0, PROMPT, CHUNK):
+        wants_logits = begin + CHUNK >= PROMPT
+        run_step(runner, [StepInput(prompt_TD[begin : begin + CHUNK], begin, range(BLOCKS), wants_logits)])
+
+
+def share_prompt(runner: Runner, sequences: int) -> None:
+    """Copy the first sequence's blocks to the others."""
+    for block in range(BLOCKS, sequences * BLOCKS):
+        runner.copy_block(block % BLOCKS, block)
 
 
 def timed(compute: Callable[[], object]) -> tuple[float, float]:
@@ -106,6 +113,40 @@ def timed(compute: Callable[[], object]) -> tuple[float, float]:
     wall_s, processor_s = time.perf_counter(), time.process_time()
     compute()
     return time.perf_counter() - wall_s, time.process_time() - processor_s
+
+
+def measured(
+    runners: dict[str, Runner], compute: Callable[[Runner], object], tokens: int, rounds: int, steps: int
+) -> dict[str, dict[str, float]]:
+    """Let the runners compute in turns; return tokens per second and processor time of each."""
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in runners}
+    for _ in range(rounds):
+        for name, runner in runners.items():
+            times[name] += [timed(partial(compute, runner)) for _ in range(steps)]
+    found: dict[str, dict[str, float]] = {}
+    for name, pairs in times.items():
+        walls, processors = zip(*pairs, strict=True)
+        found[name] = {
+            "tokens_per_s_best": tokens / min(walls),
+            "tokens_per_s_median": tokens / statistics.median(walls),
+            "processor_ms_best": 1e3 * min(processors),
+            "processor_ms_median": 1e3 * statistics.median(processors),
+        }
+    return found
+
+
+def _decode(steps: list[StepInput], runner: Runner) -> object:
+    return run_step(runner, steps)
+
+
+def report(what: str, found: dict[str, dict[str, float]], native: Runner) -> None:
+    """Print the results, and how the extension's time is distributed."""
+    for name, one in found.items():
+        print(what, name, {key: round(value, 1) for key, value in one.items()})
+    if isinstance(native, NativeRunner):
+        seconds = native.take_seconds()
+        shares = {part: round(one / sum(seconds), 2) for part, one in zip(PARTS, seconds, strict=True)}
+        print(what, "parts", shares)
 
 
 def main() -> None:
@@ -118,35 +159,24 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     stored = random_weights(options.precision)
-    runtime, native = make_runners(stored, options.precision, options.threads)
-    fill_cache(runtime, max(options.rows))
+    runners = make_runners(stored, options.precision, options.threads)
+    native = runners["kernels"]
+    for runner in runners.values():
+        compute_prompt(runner)  # packs the runtime's weights
+        share_prompt(runner, max(options.rows))
+    if isinstance(native, NativeRunner):
+        native.take_seconds()
+    results = {"prompt": measured(runners, compute_prompt, PROMPT, max(1, options.rounds // 2), 1)}
+    report("prompt", results["prompt"], native)
     token_1D = np.random.default_rng(2).standard_normal((1, SHAPE.hidden)).astype(np.float32)
-    found: dict[str, dict[str, float]] = {}
     for rows in options.rows:
         tables = [range(row * BLOCKS, (row + 1) * BLOCKS) for row in range(rows)]
         steps = [StepInput(token_1D, PROMPT, table, wants_logits=True) for table in tables]
-        times: dict[str, list[tuple[float, float]]] = {"openvino": [], "kernels": []}
-        native.take_seconds()
-        for _ in range(options.rounds):
-            times["openvino"] += [timed(partial(run_step, runtime, steps)) for _ in range(STEPS)]
-            times["kernels"] += [timed(partial(run_step, native, steps)) for _ in range(STEPS)]
-        for name, measured in times.items():
-            walls, processors = zip(*measured, strict=True)
-            found[f"{name} {rows}"] = one = {
-                "tokens_per_s_best": rows / min(walls),
-                "tokens_per_s_median": rows / statistics.median(walls),
-                "processor_ms_best": 1e3 * min(processors),
-                "processor_ms_median": 1e3 * statistics.median(processors),
-            }
-            print(rows, name, {key: round(value, 1) for key, value in one.items()})
-        seconds = native.take_seconds()
-        print(
-            rows,
-            "parts",
-            {part: round(one / sum(seconds), 2) for part, one in zip(PARTS, seconds, strict=True)},
-        )
+        found = measured(runners, partial(_decode, steps), rows, options.rounds, STEPS)
+        results[f"{rows} sequences"] = found
+        report(f"{rows} sequences", found, native)
     if options.json:
-        options.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
+        options.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

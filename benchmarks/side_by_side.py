@@ -35,6 +35,7 @@ from smallsight.quant.scheme import SCHEMES, Module
 CONTENDERS = Path(__file__).parent / "contenders"
 PEERS = Path(__file__).parent.parent / ".peers"
 OURS = ("fp32", "bf16", "int8", "int4")
+WITH_KERNELS = (*OURS, "int8+kernels", "int4+kernels")  # text computed by smallsight-kernels
 TORCH = ("bf16", "bnb-int8", "bnb-nf4")
 LLAMA_CPP = ("Q8_0", "Q4_0")
 OPTIMUM = ("int8", "int4")
@@ -80,10 +81,14 @@ def commands(directory: Path, folder: Path) -> dict[str, list[str]]:
         }
     if _family(directory) == "moondream1":
         moondream2 = {
-            f"smallsight {one}": script(sys.executable, "moondream2", one, folder / "graphs") for one in OURS
+            f"smallsight {one}": script(sys.executable, "moondream2", one, folder / "graphs")
+            for one in WITH_KERNELS
         }
         return moondream2 | {"torch bf16": script(sys.executable, "moondream2_torch", "bf16")}
-    ours = {f"smallsight {one}": script(sys.executable, "smallsight", one, folder / "graphs") for one in OURS}
+    ours = {
+        f"smallsight {one}": script(sys.executable, "smallsight", one, folder / "graphs")
+        for one in WITH_KERNELS
+    }
     torch = {f"transformers {one}": script(sys.executable, "transformers", one) for one in TORCH}
     python = PEERS / "llama.cpp" / "bin" / "python"
     llama_cpp = {f"llama.cpp {one}": script(python, "llama_cpp", one, folder / "gguf") for one in LLAMA_CPP}

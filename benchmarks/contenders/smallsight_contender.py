@@ -51,7 +51,8 @@ def tokens_per_s_together(model: Any) -> float:  # noqa: ANN401
 
 def main() -> None:
     """Load, ask, and print what it took."""
-    directory, precision, graphs = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+    directory, graphs = Path(sys.argv[1]), Path(sys.argv[3])
+    precision, _, kernels = sys.argv[2].partition("+")
     started_s = time.perf_counter()
     from smallsight.engine.engine import EngineOptions
     from smallsight.model.vision_language_model import VisionLanguageModel
@@ -63,7 +64,7 @@ def main() -> None:
         precision=precision,
         threads=2,
         prepared_dir=graphs,
-        options=EngineOptions(cache_bytes=CACHE_BYTES),
+        options=EngineOptions(cache_bytes=CACHE_BYTES, uses_kernels=bool(kernels)),
     )
     found: dict[str, float] = {"load_s": time.perf_counter() - started_s}
     ask: dict[str, Any] = {"max_tokens": 64, "ignore_stop": True}

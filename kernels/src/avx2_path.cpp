@@ -32,6 +32,23 @@ struct Lanes {
     Lanes scaled_by_power(Lanes powers) const {
         return {_mm256_mul_ps(low, power_of_two(powers.low)), _mm256_mul_ps(high, power_of_two(powers.high))};
     }
+    float most() const {
+        const __m256 eight = _mm256_max_ps(low, high);
+        const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+        const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+        return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+    }
+    // Stores whole numbers as codes and returns their sum.
+    std::int32_t store_codes(std::int8_t* to) const {
+        const __m256i first = _mm256_cvtps_epi32(low), second = _mm256_cvtps_epi32(high);
+        const __m256i pairs = _mm256_permute4x64_epi64(_mm256_packs_epi32(first, second), 0xd8);
+        const __m128i codes = _mm_packs_epi16(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to), codes);
+        const __m256i eight = _mm256_add_epi32(first, second);
+        __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+        four = _mm_hadd_epi32(four, four);
+        return _mm_cvtsi128_si32(_mm_hadd_epi32(four, four));
+    }
     float sum() const {
         const __m256 eight = _mm256_add_ps(low, high);
         const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
@@ -99,20 +116,31 @@ inline void multiply_codes(const PackedMatrix& matrix, int block, const Quantise
         const __m128i* bits = reinterpret_cast<const __m128i*>(scales + group * kLanes);
         const Lanes scale = {_mm256_cvtph_ps(_mm_load_si128(bits)), _mm256_cvtph_ps(_mm_load_si128(bits + 1))};
         for (int row = 0; row < kRows; ++row) {
-            const float row_scale = rows.scales[static_cast<std::size_t>(first_row + row) * rows.groups + group];
+            const float row_scale = rows.scales_of(first_row + row)[group * kLanes];
             const Lanes whole = {_mm256_cvtepi32_ps(products[row][0]), _mm256_cvtepi32_ps(products[row][1])};
             out[row] = whole.times_plus(scale.times(Lanes::all(row_scale)), out[row]);
         }
     }
 }
 
+inline void transpose(Lanes* rows) {
+    alignas(32) float from[kLanes][kLanes], to[kLanes][kLanes];
+    for (int row = 0; row < kLanes; ++row) rows[row].store(from[row]);
+    for (int row = 0; row < kLanes; ++row)
+        for (int lane = 0; lane < kLanes; ++lane) to[row][lane] = from[lane][row];
+    for (int row = 0; row < kLanes; ++row) rows[row] = Lanes::load(to[row]);
+}
+constexpr int kPairsAtOnce = 1;
+
 #include "block_by_bits.hpp"
+#include "finish_body.hpp"
 #include "path_body.hpp"
+#include "rows_attention_body.hpp"
 
 }  // namespace
 
 const KernelPath* avx2_path() {
-    static const KernelPath path = {"avx2", norm, quantise, multiply, rotate, attend, join};
+    static const KernelPath path = {"avx2", norm, layer_norm, quantise, multiply, rotate, attend, attend_rows, join};
     return &path;
 }
 

@@ -7,31 +7,7 @@ namespace smallsight {
 
 namespace {
 
-struct Lanes {
-    __m512 v;
-
-    static Lanes all(float value) { return {_mm512_set1_ps(value)}; }
-    static Lanes load(const float* from) { return {_mm512_loadu_ps(from)}; }
-    static Lanes load_bf16(const std::uint16_t* from) {
-        const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-        return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16))};
-    }
-    void store(float* to) const { _mm512_storeu_ps(to, v); }
-    Lanes plus(Lanes o) const { return {_mm512_add_ps(v, o.v)}; }
-    Lanes minus(Lanes o) const { return {_mm512_sub_ps(v, o.v)}; }
-    Lanes times(Lanes o) const { return {_mm512_mul_ps(v, o.v)}; }
-    Lanes over(Lanes o) const { return {_mm512_div_ps(v, o.v)}; }
-    Lanes max(Lanes o) const { return {_mm512_max_ps(v, o.v)}; }
-    Lanes times_plus(Lanes factor, Lanes term) const { return {_mm512_fmadd_ps(v, factor.v, term.v)}; }
-    Lanes rounded() const { return {_mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
-    Lanes scaled_by_power(Lanes powers) const { return {_mm512_scalef_ps(v, powers.v)}; }
-    float sum() const {
-        const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
-        const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-        const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-        return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
-    }
-};
+#include "avx512_lanes.hpp"
 
 // Adds the halves of two vectors: those of the first are then the lower half.
 inline __m512 halves(__m512 a, __m512 b) {
@@ -60,6 +36,32 @@ inline Lanes sums_of(const Lanes* parts) {
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     return {_mm512_permutexvar_ps(order, sums)};
 }
+
+// Exchanges rows and lanes of 16 vectors.
+inline void transpose(Lanes* rows) {
+    __m512 fours[16];  // fours[4 * i + j]: column j of each 4 x 4 square of rows 4 * i to 4 * i + 3
+    for (int at = 0; at < 16; at += 4) {
+        const __m512 a = _mm512_unpacklo_ps(rows[at].v, rows[at + 1].v);
+        const __m512 b = _mm512_unpackhi_ps(rows[at].v, rows[at + 1].v);
+        const __m512 c = _mm512_unpacklo_ps(rows[at + 2].v, rows[at + 3].v);
+        const __m512 d = _mm512_unpackhi_ps(rows[at + 2].v, rows[at + 3].v);
+        fours[at] = _mm512_shuffle_ps(a, c, 0x44);
+        fours[at + 1] = _mm512_shuffle_ps(a, c, 0xEE);
+        fours[at + 2] = _mm512_shuffle_ps(b, d, 0x44);
+        fours[at + 3] = _mm512_shuffle_ps(b, d, 0xEE);
+    }
+    for (int column = 0; column < 4; ++column) {
+        const __m512 a = _mm512_shuffle_f32x4(fours[column], fours[4 + column], 0x88);
+        const __m512 b = _mm512_shuffle_f32x4(fours[column], fours[4 + column], 0xDD);
+        const __m512 c = _mm512_shuffle_f32x4(fours[8 + column], fours[12 + column], 0x88);
+        const __m512 d = _mm512_shuffle_f32x4(fours[8 + column], fours[12 + column], 0xDD);
+        rows[column].v = _mm512_shuffle_f32x4(a, c, 0x88);
+        rows[column + 8].v = _mm512_shuffle_f32x4(a, c, 0xDD);
+        rows[column + 4].v = _mm512_shuffle_f32x4(b, d, 0x88);
+        rows[column + 12].v = _mm512_shuffle_f32x4(b, d, 0xDD);
+    }
+}
+constexpr int kPairsAtOnce = 4;
 
 inline __m512i broadcast(const std::int8_t* codes) {
     std::int32_t four;
@@ -107,9 +109,11 @@ inline void multiply_codes(const PackedMatrix& matrix, int block, const Quantise
     const std::uint16_t* scales = matrix.scales + static_cast<std::size_t>(block) * matrix.groups() * kLanes;
     const int groups = matrix.groups(), group_size = matrix.group;
     const std::int8_t* values[kRows];
+    const float* row_scales[kRows];
     __m512 sums[kRows];
     for (int row = 0; row < kRows; ++row) {
         values[row] = rows.codes + static_cast<std::size_t>(first_row + row) * rows.inputs;
+        row_scales[row] = rows.scales_of(first_row + row);
         sums[row] = _mm512_setzero_ps();
     }
     for (int group = 0; group < groups; ++group) {
@@ -130,7 +134,7 @@ inline void multiply_codes(const PackedMatrix& matrix, int block, const Quantise
         const __m512 scale =
             _mm512_cvtph_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(scales + group * kLanes)));
         for (int row = 0; row < kRows; ++row) {
-            const float row_scale = rows.scales[static_cast<std::size_t>(first_row + row) * rows.groups + group];
+            const float row_scale = row_scales[row][group * kLanes];
             sums[row] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(products.total(row)),
                                         _mm512_mul_ps(scale, _mm512_set1_ps(row_scale)), sums[row]);
         }
@@ -139,12 +143,14 @@ inline void multiply_codes(const PackedMatrix& matrix, int block, const Quantise
 }
 
 #include "block_by_bits.hpp"
+#include "finish_body.hpp"
 #include "path_body.hpp"
+#include "rows_attention_body.hpp"
 
 }  // namespace
 
 const KernelPath* avx512_path() {
-    static const KernelPath path = {"avx512", norm, quantise, multiply, rotate, attend, join};
+    static const KernelPath path = {"avx512", norm, layer_norm, quantise, multiply, rotate, attend, attend_rows, join};
     return &path;
 }
 

@@ -14,26 +14,18 @@ double now_s() {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Rounds finite numbers to bfloat16, ties to even.
-std::uint16_t to_bf16(float value) {
-    std::uint32_t bits;
-    std::memcpy(&bits, &value, sizeof bits);
-    return static_cast<std::uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-}
-
 // Returns the first of `count` that belongs to a unit.
 int share_of(int count, int unit, int units) {
     return static_cast<int>(static_cast<long long>(count) * unit / units);
 }
 
-int blocks_of(int position) { return position / kBlockTokens + 1; }
-
 void check(const DecoderShape& shape, std::size_t frequencies) {
     const bool fits = shape.layers > 0 && shape.hidden % kLanes == 0 && shape.ffn % kLanes == 0 &&
                       shape.head_dim % kLanes == 0 && shape.head_dim <= kMaxHeadDim && shape.kv_heads > 0 &&
-                      shape.heads % shape.kv_heads == 0 && shape.context_tokens > 0;
-    if (!fits || frequencies * 2 != static_cast<std::size_t>(shape.head_dim))
-        throw std::invalid_argument("sizes must be multiples of 16, heads a multiple of key heads");
+                      shape.heads % shape.kv_heads == 0 && shape.context_tokens > 0 && shape.max_rows >= kMaxPieces;
+    if (!fits) throw std::invalid_argument("sizes must be multiples of 16, heads a multiple of key heads");
+    if (frequencies == 0 || frequencies * 2 > static_cast<std::size_t>(shape.head_dim))
+        throw std::invalid_argument("there must be a frequency for each rotated pair of dimensions");
 }
 
 }  // namespace
@@ -45,50 +37,99 @@ DecodeStep::DecodeStep(const DecoderShape& shape, std::vector<float> frequencies
       path_(path),
       layers_(shape.layers),
       seconds_(kParts, 0.0),
-      tables_(static_cast<std::size_t>(kMaxRows) * blocks_of(shape.context_tokens - 1)),
+      tables_(static_cast<std::size_t>(kMaxPieces) * shape.max_blocks()),
+      positions_(shape.max_rows),
+      visible_(shape.max_rows),
+      table_of_(shape.max_rows),
+      lone_of_(shape.max_rows),
+      threads_(std::max(1, threads)),
       team_(std::max(1, threads), [this](Turn& turn) { work(turn); }) {
     const std::size_t widest = std::max({shape.hidden, shape.ffn, shape.heads * shape.head_dim});
-    const std::size_t rows = kMaxRows, pieces = rows * shape.heads * shape.max_pieces();
+    const std::size_t rows = (shape.max_rows + kLanes - 1) / kLanes * kLanes;  // products read whole tiles
+    const std::size_t dim = shape.head_dim, lone = static_cast<std::size_t>(kMaxPieces) * shape.heads * shape.max_pieces();
     scratch_.codes = aligned_array<std::int8_t>(rows * widest);
     scratch_.scales = aligned_array<float>(rows * widest / 8);
     scratch_.sums = aligned_array<std::int32_t>(rows * widest / 8);
     hidden_ = aligned_array<float>(rows * shape.hidden);
     normed_ = aligned_array<float>(rows * shape.hidden);
     joined_ = aligned_array<float>(rows * shape.joined_width());
-    mixed_ = aligned_array<float>(rows * shape.heads * shape.head_dim);
+    mixed_ = aligned_array<float>(rows * shape.heads * dim);
     inner_ = aligned_array<float>(rows * shape.ffn);
-    cosines_ = aligned_array<float>(rows * shape.head_dim / 2);
-    sines_ = aligned_array<float>(rows * shape.head_dim / 2);
-    largest_ = aligned_array<float>(pieces);
-    std::fill_n(largest_.get(), pieces, 0.0f);  // joining reads whole vectors
-    exponentials_ = aligned_array<float>(pieces);
-    weighted_ = aligned_array<float>(pieces * shape.head_dim);
-    factors_ = aligned_array<float>(static_cast<std::size_t>(team_.size()) * shape.max_pieces());
-    queries_ = aligned_array<float>(static_cast<std::size_t>(team_.size()) * shape.group_heads() * shape.head_dim);
+    cosines_ = aligned_array<float>(rows * frequencies_.size());
+    sines_ = aligned_array<float>(rows * frequencies_.size());
+    largest_ = aligned_array<float>(lone);
+    std::fill_n(largest_.get(), lone, 0.0f);  // joining reads whole vectors
+    exponentials_ = aligned_array<float>(lone);
+    weighted_ = aligned_array<float>(lone * dim);
+    const int pairs = kGroupRows * shape.group_heads();
+    const std::size_t pieces = static_cast<std::size_t>(pairs) * shape.max_pieces();
+    for (ThreadScratch& one : threads_) {
+        one.product = aligned_array<std::int8_t>(product_scratch(static_cast<int>(widest)));
+        one.rows = aligned_array<float>(rows_scratch(pairs, shape.head_dim));
+        one.largest = aligned_array<float>(pieces);
+        std::fill_n(one.largest.get(), pieces, 0.0f);
+        one.exponentials = aligned_array<float>(pieces);
+        one.weighted = aligned_array<float>(pieces * dim);
+        one.factors = aligned_array<float>(shape.max_pieces());
+    }
+    lone_rows_.reserve(kMaxPieces);
+    wanted_rows_.reserve(kMaxPieces);
+    groups_.reserve(shape.max_rows);
 }
 
-void DecodeStep::set_head(std::vector<float> norm, PackedMatrix head) {
+void DecodeStep::set_head(Norm norm, Linear head) {
     head_norm_ = std::move(norm);
     head_ = std::move(head);
 }
 
 std::size_t DecodeStep::weight_bytes() const {
-    std::size_t total = head_.num_bytes();
+    std::size_t total = head_.matrix.num_bytes();
     for (const DecoderLayer& layer : layers_)
-        total += layer.attention.num_bytes() + layer.output.num_bytes() + layer.gate_up.num_bytes() +
-                 layer.down.num_bytes();
+        for (const Linear* one : {&layer.attention, &layer.output, &layer.ffn_up, &layer.ffn_down})
+            total += one->matrix.num_bytes();
     return total;
 }
 
-void DecodeStep::run(const StepRows& rows) {
-    rows_ = rows;
-    const int blocks = blocks_of(shape_.context_tokens - 1);
-    for (int row = 0; row < rows.count; ++row) {
-        positions_[row] = rows.positions[row];
-        std::copy_n(rows.tables + rows.table_begins[row], blocks_of(rows.positions[row]),
-                    tables_.begin() + static_cast<std::size_t>(row) * blocks);
-    }
+void DecodeStep::run(const StepPieces& pieces) {
+    plan(pieces);
     team_.run();
+}
+
+void DecodeStep::plan(const StepPieces& pieces) {
+    lone_rows_.clear();
+    wanted_rows_.clear();
+    groups_.clear();
+    int rows = 0, lone_pieces = 0;
+    for (int piece = 0; piece < pieces.count; ++piece) {
+        plan_piece(pieces, piece, rows);
+        rows += pieces.lengths[piece];
+        if (pieces.wants_logits[piece] != 0) wanted_rows_.push_back(rows - 1);
+    }
+    for (const int row : lone_rows_) lone_pieces += pieces_of(row) * shape_.kv_heads;
+    embeddings_ = pieces.embeddings;
+    logits_ = pieces.logits;
+    last_hidden_ = pieces.last_hidden;
+    num_rows_.store(rows);
+    num_wanted_.store(static_cast<int>(wanted_rows_.size()));
+    num_group_units_.store(static_cast<int>(groups_.size()) * shape_.kv_heads);
+    num_lone_pieces_.store(lone_pieces);
+}
+
+void DecodeStep::plan_piece(const StepPieces& pieces, int piece, int first_row) {
+    const int length = pieces.lengths[piece], position = pieces.positions[piece], prefix = pieces.prefixes[piece];
+    const int table = piece * shape_.max_blocks();
+    std::copy_n(pieces.tables + pieces.table_begins[piece], (position + length - 1) / kBlockTokens + 1,
+                tables_.begin() + table);
+    for (int at = 0; at < length; ++at) {
+        const int row = first_row + at;
+        positions_[row] = position + at;
+        visible_[row] = position + at < prefix ? prefix : position + at + 1;
+        table_of_[row] = table;
+        lone_of_[row] = length == 1 ? static_cast<int>(lone_rows_.size()) : -1;
+    }
+    if (length == 1) lone_rows_.push_back(first_row);
+    for (int at = 0; length > 1 && at < length; at += kGroupRows)
+        groups_.push_back({first_row + at, std::min(kGroupRows, length - at)});
 }
 
 std::vector<double> DecodeStep::take_seconds() {
@@ -102,7 +143,7 @@ std::vector<double> DecodeStep::take_seconds() {
 int DecodeStep::units_of(int pieces) const { return std::min(pieces, team_.size() == 1 ? 1 : 4 * team_.size()); }
 
 void DecodeStep::end_part(Part part, const Turn& turn) {
-    if (!is_timed_ || turn.thread != 0) return;
+    if (turn.thread != 0 || !is_timed_) return;
     const double now = now_s();
     seconds_[part] += now - part_started_s_;
     part_started_s_ = now;
@@ -110,45 +151,97 @@ void DecodeStep::end_part(Part part, const Turn& turn) {
 
 void DecodeStep::work(Turn& turn) {
     if (turn.thread == 0 && is_timed_) part_started_s_ = now_s();
-    team_.share(turn, rows_.count, [&](int row) {
+    share_rows(turn, [&](int row) {
         const std::size_t at = static_cast<std::size_t>(row) * shape_.hidden;
-        std::memcpy(hidden_.get() + at, rows_.embeddings + at, shape_.hidden * sizeof(float));
+        std::memcpy(hidden_.get() + at, embeddings_ + at, shape_.hidden * sizeof(float));
         set_angles(row);
     });
-    for (const DecoderLayer& layer : layers_) run_layer(layer, turn);
-    norm_and_quantise(head_norm_.data(), head_, turn);
-    const std::size_t vocabulary = shape_.vocabulary;
-    multiply(head_, {rows_.logits, vocabulary, shape_.vocabulary, Epilogue::kStore}, turn);
-    end_part(kHead, turn);
+    for (const DecoderLayer& layer : layers_) {
+        if (shape_.is_parallel) {
+            run_parallel_layer(layer, turn);
+        } else {
+            run_layer(layer, turn);
+        }
+    }
+    compute_head(turn);
 }
 
 void DecodeStep::run_layer(const DecoderLayer& layer, Turn& turn) {
-    const std::size_t hidden = shape_.hidden, ffn = shape_.ffn, joined = shape_.joined_width();
-    norm_and_quantise(layer.attention_norm.data(), layer.attention, turn);
-    multiply(layer.attention, {joined_.get(), joined, shape_.joined_width(), Epilogue::kStore}, turn);
-    end_part(kProducts, turn);
-    attend(layer, turn);
-    end_part(kAttention, turn);
-    team_.share(turn, rows_.count, [&](int row) { join(layer.output, row, turn.thread); });
-    end_part(kJoin, turn);
-    multiply(layer.output, {hidden_.get(), hidden, shape_.hidden, Epilogue::kAdd}, turn);
-    end_part(kProducts, turn);
-    norm_and_quantise(layer.ffn_norm.data(), layer.gate_up, turn);
-    multiply(layer.gate_up, {inner_.get(), ffn, shape_.ffn, Epilogue::kGate}, turn);
-    end_part(kProducts, turn);
-    team_.share(turn, rows_.count, [&](int row) { quantise_row(inner_.get() + row * ffn, row, layer.down); });
-    end_part(kNorms, turn);
-    multiply(layer.down, {hidden_.get(), hidden, shape_.hidden, Epilogue::kAdd}, turn);
-    end_part(kProducts, turn);
-}
-
-void DecodeStep::norm_and_quantise(const float* weight, const PackedMatrix& next, Turn& turn) {
-    team_.share(turn, rows_.count, [&](int row) {
-        const std::size_t at = static_cast<std::size_t>(row) * shape_.hidden;
-        path_->norm(hidden_.get() + at, weight, shape_.epsilon, shape_.hidden, normed_.get() + at);
-        quantise_row(normed_.get() + at, row, next);
+    norm_and_quantise(layer.attention_norm, layer.attention, turn);
+    compute_attention(layer, turn);
+    multiply(layer.output, hidden_.get(), shape_.hidden, Epilogue::kAdd, turn);
+    norm_and_quantise(layer.ffn_norm, layer.ffn_up, turn);
+    multiply(layer.ffn_up, inner_.get(), shape_.ffn, Epilogue::kGate, turn);
+    share_rows(turn, [&](int row) {
+        quantise_row(inner_.get() + static_cast<std::size_t>(row) * shape_.ffn, row, layer.ffn_down.matrix);
     });
     end_part(kNorms, turn);
+    multiply(layer.ffn_down, hidden_.get(), shape_.hidden, Epilogue::kAdd, turn);
+}
+
+// The feed-forward network comes first up to its inner values, which read the same codes as attention does.
+void DecodeStep::run_parallel_layer(const DecoderLayer& layer, Turn& turn) {
+    norm_and_quantise(layer.attention_norm, layer.attention, turn);
+    multiply(layer.ffn_up, inner_.get(), shape_.ffn, Epilogue::kGelu, turn);
+    compute_attention(layer, turn);
+    multiply(layer.output, hidden_.get(), shape_.hidden, Epilogue::kAdd, turn);
+    share_rows(turn, [&](int row) {
+        quantise_row(inner_.get() + static_cast<std::size_t>(row) * shape_.ffn, row, layer.ffn_down.matrix);
+    });
+    end_part(kNorms, turn);
+    multiply(layer.ffn_down, hidden_.get(), shape_.hidden, Epilogue::kAdd, turn);
+}
+
+// Computes queries, keys and values from quantised rows, and attention up to the quantised inputs of `output`.
+void DecodeStep::compute_attention(const DecoderLayer& layer, Turn& turn) {
+    multiply(layer.attention, joined_.get(), shape_.joined_width(), Epilogue::kStore, turn);
+    share_rows(turn, [&](int row) { store(layer, row); });
+    const auto units = [&] { return num_group_units_.load() + units_of(num_lone_pieces_.load()); };
+    team_.share(turn, units, [&](int unit) { attend_unit(layer, unit, turn.thread); });
+    end_part(kAttention, turn);
+    share_rows(turn, [&](int row) {
+        if (lone_of_[row] >= 0) join(lone_of_[row], turn.thread);
+        quantise_row(mixed_.get() + static_cast<std::size_t>(row) * shape_.heads * shape_.head_dim, row,
+                     layer.output.matrix);
+    });
+    end_part(kJoin, turn);
+}
+
+// Computes the rows that are wanted. Their codes are the first ones.
+void DecodeStep::compute_head(Turn& turn) {
+    const auto at_least_one = [&] { return std::max(1, num_wanted_.load()); };
+    team_.share(turn, at_least_one, [&](int wanted) {
+        if (wanted >= num_wanted_.load()) return;
+        const float* from = hidden_.get() + static_cast<std::size_t>(wanted_rows_[wanted]) * shape_.hidden;
+        std::memcpy(last_hidden_ + static_cast<std::size_t>(wanted) * shape_.hidden, from,
+                    shape_.hidden * sizeof(float));
+        norm_row(head_norm_, from, wanted, head_.matrix);
+    });
+    team_.share(turn, [&] { return units_of(head_.matrix.blocks); }, [&](int unit) {
+        const int rows = num_wanted_.load();
+        if (rows == 0) return;
+        const std::size_t vocabulary = shape_.vocabulary;
+        multiply_rows(head_, unit, rows,
+                      {logits_, vocabulary, shape_.vocabulary, Epilogue::kStore, head_.bias_or_null()}, turn);
+    });
+    end_part(kHead, turn);
+}
+
+void DecodeStep::norm_and_quantise(const Norm& norm, const Linear& next, Turn& turn) {
+    share_rows(turn, [&](int row) {
+        norm_row(norm, hidden_.get() + static_cast<std::size_t>(row) * shape_.hidden, row, next.matrix);
+    });
+    end_part(kNorms, turn);
+}
+
+void DecodeStep::norm_row(const Norm& norm, const float* values, int row, const PackedMatrix& next) {
+    float* normed = normed_.get() + static_cast<std::size_t>(row) * shape_.hidden;
+    if (norm.bias.empty()) {
+        path_->norm(values, norm.weight.data(), shape_.epsilon, shape_.hidden, normed);
+    } else {
+        path_->layer_norm(values, norm.weight.data(), norm.bias.data(), shape_.epsilon, shape_.hidden, normed);
+    }
+    quantise_row(normed, row, next);
 }
 
 QuantisedRows DecodeStep::quantised(const PackedMatrix& next) {
@@ -159,91 +252,29 @@ void DecodeStep::quantise_row(const float* values, int row, const PackedMatrix& 
     path_->quantise(values, next.group, row, quantised(next));
 }
 
-void DecodeStep::multiply(const PackedMatrix& matrix, const ProductTarget& target, Turn& turn) {
+void DecodeStep::multiply(const Linear& linear, float* values, int width, Epilogue epilogue, Turn& turn) {
+    const int together = epilogue == Epilogue::kGate ? 2 : 1;
+    const ProductTarget target = {values, static_cast<std::size_t>(width), width, epilogue, linear.bias_or_null()};
+    team_.share(turn, [&] { return units_of(linear.matrix.blocks / together); },
+                [&](int unit) { multiply_rows(linear, unit, num_rows_.load(), target, turn); });
+    end_part(kProducts, turn);
+}
+
+void DecodeStep::multiply_rows(const Linear& linear, int unit, int rows, const ProductTarget& target, Turn& turn) {
     const int together = target.epilogue == Epilogue::kGate ? 2 : 1;
-    const int groups = matrix.blocks / together, units = units_of(groups);
-    team_.share(turn, units, [&](int unit) {
-        const int begin = share_of(groups, unit, units) * together, end = share_of(groups, unit + 1, units) * together;
-        path_->multiply(matrix, begin, end, quantised(matrix), rows_.count, target);
-    });
+    const int groups = linear.matrix.blocks / together, units = units_of(groups);
+    const int begin = share_of(groups, unit, units) * together, end = share_of(groups, unit + 1, units) * together;
+    path_->multiply(linear.matrix, begin, end, quantised(linear.matrix), rows, target,
+                    threads_[turn.thread].product.get());
 }
 
 void DecodeStep::set_angles(int row) {
-    const int half = shape_.head_dim / 2;
-    for (int at = 0; at < half; ++at) {
+    const std::size_t pairs = frequencies_.size();
+    for (std::size_t at = 0; at < pairs; ++at) {
         const float angle = static_cast<float>(positions_[row]) * frequencies_[at];
-        cosines_[row * half + at] = std::cos(angle);
-        sines_[row * half + at] = std::sin(angle);
+        cosines_[row * pairs + at] = std::cos(angle);
+        sines_[row * pairs + at] = std::sin(angle);
     }
-}
-
-void DecodeStep::attend(const DecoderLayer& layer, Turn& turn) {
-    int pieces = 0;  // of one head each, row by row, in the order of memory
-    for (int row = 0; row < rows_.count; ++row) pieces += pieces_of(row) * shape_.kv_heads;
-    const int units = units_of(pieces);
-    float* queries = queries_.get() + static_cast<std::size_t>(turn.thread) * shape_.group_heads() * shape_.head_dim;
-    team_.share(turn, units, [&](int unit) {
-        int begin = share_of(pieces, unit, units), end = share_of(pieces, unit + 1, units);
-        for (int row = 0; row < rows_.count && end > 0; ++row) {
-            const int here = pieces_of(row) * shape_.kv_heads;
-            for (int at = std::max(begin, 0); at < std::min(end, here); ++at)
-                attend_piece(layer, row, at % shape_.kv_heads, at / shape_.kv_heads, queries);
-            begin -= here;
-            end -= here;
-        }
-    });
-}
-
-CacheView DecodeStep::cache_of(const void* base, int row, int kv_head) const {
-    const std::size_t head = static_cast<std::size_t>(kBlockTokens) * shape_.head_dim;
-    const std::size_t first = static_cast<std::size_t>(row) * blocks_of(shape_.context_tokens - 1);
-    return {base, tables_.data() + first, head * shape_.kv_heads, head * kv_head, is_bf16_};
-}
-
-void DecodeStep::attend_piece(const DecoderLayer& layer, int row, int kv_head, int piece, float* queries) {
-    const int dim = shape_.head_dim, group = shape_.group_heads(), half = dim / 2;
-    if (piece == pieces_of(row) - 1) store(layer, row, kv_head);
-    const float* from = joined_.get() + static_cast<std::size_t>(row) * shape_.joined_width() + kv_head * group * dim;
-    std::memcpy(queries, from, static_cast<std::size_t>(group) * dim * sizeof(float));
-    for (int head = 0; head < group; ++head)
-        path_->rotate(queries + head * dim, cosines_.get() + row * half, sines_.get() + row * half, dim);
-    const std::size_t pieces = shape_.max_pieces();
-    const std::size_t at = (static_cast<std::size_t>(row) * shape_.heads + kv_head * group) * pieces + piece;
-    const int begin = piece * kPieceTokens, end = std::min(begin + kPieceTokens, positions_[row] + 1);
-    path_->attend({queries, group, dim, 1.0f / std::sqrt(static_cast<float>(dim)),
-                   cache_of(layer.keys, row, kv_head), cache_of(layer.values, row, kv_head), begin, end,
-                   largest_.get() + at, exponentials_.get() + at, weighted_.get() + at * dim, pieces, pieces * dim});
-}
-
-void DecodeStep::store(const DecoderLayer& layer, int row, int kv_head) {
-    const int dim = shape_.head_dim, half = dim / 2, position = positions_[row];
-    float* key = joined_.get() + static_cast<std::size_t>(row) * shape_.joined_width() +
-                 static_cast<std::size_t>(shape_.heads + kv_head) * dim;
-    const float* value = key + static_cast<std::size_t>(shape_.kv_heads) * dim;
-    path_->rotate(key, cosines_.get() + row * half, sines_.get() + row * half, dim);
-    const CacheView view = cache_of(nullptr, row, kv_head);
-    const std::size_t at = static_cast<std::size_t>(view.table[position / kBlockTokens]) * view.block_stride +
-                           view.head_offset + static_cast<std::size_t>(position % kBlockTokens) * dim;
-    for (int one = 0; one < dim; ++one) {
-        if (is_bf16_) {
-            static_cast<std::uint16_t*>(layer.keys)[at + one] = to_bf16(key[one]);
-            static_cast<std::uint16_t*>(layer.values)[at + one] = to_bf16(value[one]);
-        } else {
-            static_cast<float*>(layer.keys)[at + one] = key[one];
-            static_cast<float*>(layer.values)[at + one] = value[one];
-        }
-    }
-}
-
-void DecodeStep::join(const PackedMatrix& next, int row, int thread) {
-    const int dim = shape_.head_dim, pieces = shape_.max_pieces();
-    float* mixed = mixed_.get() + static_cast<std::size_t>(row) * shape_.heads * dim;
-    for (int head = 0; head < shape_.heads; ++head) {
-        const std::size_t at = (static_cast<std::size_t>(row) * shape_.heads + head) * pieces;
-        path_->join({largest_.get() + at, exponentials_.get() + at, weighted_.get() + at * dim, pieces_of(row), dim},
-                    factors_.get() + static_cast<std::size_t>(thread) * pieces, mixed + head * dim);
-    }
-    quantise_row(mixed, row, next);
 }
 
 }  // namespace smallsight

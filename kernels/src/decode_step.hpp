@@ -1,6 +1,7 @@
-// One decode step of a Llama-like decoder: the next token of up to 16 sequences over a paged KV cache.
+// One step of a decoder over a paged KV cache: the next tokens of up to 16 sequences, and chunks of their prompts.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -10,8 +11,10 @@
 
 namespace smallsight {
 
-constexpr int kMaxRows = 16;
+constexpr int kMaxPieces = 16;
 
+// The sizes of a decoder with RMS norms, rotary positions over whole heads and gated SiLU; or, `is_parallel`, with one
+// layer norm before attention and a GELU network side by side, rotary positions over a part of each head, and biases.
 struct DecoderShape {
     int layers;
     int hidden;
@@ -22,33 +25,55 @@ struct DecoderShape {
     int vocabulary;
     int context_tokens;
     float epsilon;
+    bool is_parallel;
+    int max_rows;  // of one step
 
-    int rotated_heads() const { return heads + kv_heads; }
     int joined_width() const { return (heads + 2 * kv_heads) * head_dim; }
     int group_heads() const { return heads / kv_heads; }
     // A multiple of 16, so that factors are computed in whole vectors.
     int max_pieces() const { return ((context_tokens - 1) / kPieceTokens / kLanes + 1) * kLanes; }
+    int max_blocks() const { return (context_tokens - 1) / kBlockTokens + 1; }
+};
+
+// A vector's scale and, of layer norms, shift.
+struct Norm {
+    std::vector<float> weight;
+    std::vector<float> bias;
+};
+
+// A matrix and, in some decoders, what is added to its outputs: a multiple of 16 values.
+struct Linear {
+    PackedMatrix matrix;
+    std::vector<float> bias;
+
+    const float* bias_or_null() const { return bias.empty() ? nullptr : bias.data(); }
 };
 
 struct DecoderLayer {
-    std::vector<float> attention_norm;
-    std::vector<float> ffn_norm;
-    PackedMatrix attention;  // query, key and value
-    PackedMatrix output;
-    PackedMatrix gate_up;
-    PackedMatrix down;
+    Norm attention_norm;
+    Norm ffn_norm;     // not in a parallel layer
+    Linear attention;  // query, key and value
+    Linear output;
+    Linear ffn_up;  // gate and up, or up alone
+    Linear ffn_down;
     void* keys = nullptr;  // [blocks][kv_heads][32][head_dim]
     void* values = nullptr;
 };
 
-// The rows of one step. `embeddings` and `logits` belong to the caller, and the rest is copied.
-struct StepRows {
+// Pieces of sequences, each some tokens at consecutive positions. `embeddings`, `logits` and `last_hidden` belong to
+// the caller, and the rest is copied. The first `prefixes[i]` tokens of a sequence attend to one another in both
+// directions, and must be in one piece.
+struct StepPieces {
     int count = 0;
-    const float* embeddings = nullptr;           // [count][hidden]
-    const std::int32_t* positions = nullptr;     // [count]
-    const std::int32_t* tables = nullptr;        // the rows' block tables, one after the other
+    const std::int32_t* lengths = nullptr;       // [count]
+    const std::int32_t* positions = nullptr;     // [count], of the first tokens
+    const std::int32_t* prefixes = nullptr;      // [count]
+    const std::int32_t* tables = nullptr;        // the pieces' block tables, one after the other
     const std::int32_t* table_begins = nullptr;  // [count]
-    float* logits = nullptr;                     // [count][vocabulary]
+    const std::uint8_t* wants_logits = nullptr;  // [count], of the piece's last token
+    const float* embeddings = nullptr;           // [all tokens][hidden]
+    float* logits = nullptr;                     // [pieces that want them][vocabulary]
+    float* last_hidden = nullptr;                // [pieces that want logits][hidden], before the last norm
 };
 
 enum Part { kNorms, kProducts, kAttention, kJoin, kHead, kParts };
@@ -59,14 +84,14 @@ class DecodeStep {
 
     Arena& arena() { return arena_; }
     DecoderLayer& layer(int index) { return layers_.at(index); }
-    void set_head(std::vector<float> norm, PackedMatrix head);
+    void set_head(Norm norm, Linear head);
     void set_cache_type(bool is_bf16) { is_bf16_ = is_bf16; }
     const DecoderShape& shape() const { return shape_; }
     const char* path_name() const { return path_->name; }
     std::size_t weight_bytes() const;
 
-    // Computes logits and stores the rows' keys and values in the cache. One caller at a time.
-    void run(const StepRows& rows);
+    // Computes logits and stores the tokens' keys and values in the cache. One caller at a time.
+    void run(const StepPieces& pieces);
 
     // Seconds that the first thread spent in each part since the last call; measured once this was called.
     std::vector<double> take_seconds();
@@ -78,43 +103,89 @@ class DecodeStep {
         AlignedArray<std::int32_t> sums;
     };
 
+    // Rows of a piece whose attention is computed together.
+    struct RowGroup {
+        int first;
+        int count;
+    };
+
+    // What one thread needs while it attends and multiplies.
+    struct ThreadScratch {
+        AlignedArray<std::int8_t> product;
+        AlignedArray<float> rows;                             // of attend_rows
+        AlignedArray<float> largest, exponentials, weighted;  // [pair][piece]([head_dim])
+        AlignedArray<float> factors;                          // [piece]
+    };
+
+    void plan(const StepPieces& pieces);
+    void plan_piece(const StepPieces& pieces, int piece, int first_row);
     void work(Turn& turn);
     void run_layer(const DecoderLayer& layer, Turn& turn);
-    void norm_and_quantise(const float* weight, const PackedMatrix& next, Turn& turn);
-    void multiply(const PackedMatrix& matrix, const ProductTarget& target, Turn& turn);
-    void attend(const DecoderLayer& layer, Turn& turn);
-    void attend_piece(const DecoderLayer& layer, int row, int kv_head, int piece, float* queries);
-    void store(const DecoderLayer& layer, int row, int kv_head);
-    void join(const PackedMatrix& next, int row, int thread);
+    void run_parallel_layer(const DecoderLayer& layer, Turn& turn);
+    void compute_attention(const DecoderLayer& layer, Turn& turn);
+    void compute_head(Turn& turn);
+    void norm_and_quantise(const Norm& norm, const Linear& next, Turn& turn);
+    void norm_row(const Norm& norm, const float* values, int row, const PackedMatrix& next);
+    void multiply(const Linear& linear, float* values, int width, Epilogue epilogue, Turn& turn);
+    void multiply_rows(const Linear& linear, int unit, int rows, const ProductTarget& target, Turn& turn);
+    void store(const DecoderLayer& layer, int row);
+    void attend_unit(const DecoderLayer& layer, int unit, int thread);
+    void attend_lone(const DecoderLayer& layer, int unit, int units);
+    void attend_piece(const DecoderLayer& layer, int lone, int kv_head, int piece);
+    void attend_group(const DecoderLayer& layer, const RowGroup& group, int kv_head, ThreadScratch& scratch);
+    void join(int lone, int thread);
     void quantise_row(const float* values, int row, const PackedMatrix& next);
     void set_angles(int row);
     void end_part(Part part, const Turn& turn);
     int units_of(int pieces) const;
     CacheView cache_of(const void* base, int row, int kv_head) const;
     QuantisedRows quantised(const PackedMatrix& next);
-    int pieces_of(int row) const { return positions_[row] / kPieceTokens + 1; }
+    int pieces_of(int row) const { return (visible_[row] - 1) / kPieceTokens + 1; }
+    // Takes units of some rows; few rows are taken one by one.
+    template <typename OfRow>
+    void share_rows(Turn& turn, OfRow&& compute);
 
     const DecoderShape shape_;
     const std::vector<float> frequencies_;
     const KernelPath* const path_;
     Arena arena_;
     std::vector<DecoderLayer> layers_;
-    std::vector<float> head_norm_;
-    PackedMatrix head_;
+    Norm head_norm_;
+    Linear head_;
     bool is_bf16_ = false;
     bool is_timed_ = false;
     double part_started_s_ = 0.0;
     std::vector<double> seconds_;
-    StepRows rows_;
-    // Copies, which stay readable for a thread that is late.
-    std::int32_t positions_[kMaxRows] = {};
-    std::vector<std::int32_t> tables_;  // [kMaxRows][blocks of the context]
+
+    // The plan of a step. A thread that is late may read the numbers while the next step is planned, in order to
+    // find that its part is over; everything else is read within units only.
+    std::atomic<int> num_rows_{0}, num_wanted_{0}, num_group_units_{0}, num_lone_pieces_{0};
+    const float* embeddings_ = nullptr;
+    float* logits_ = nullptr;
+    float* last_hidden_ = nullptr;
+    std::vector<std::int32_t> tables_;                         // [kMaxPieces][blocks of the context]
+    std::vector<std::int32_t> positions_, visible_, table_of_;  // [row]: its table, and before which token it sees
+    std::vector<int> lone_of_;                                 // [row]: its index among lone rows, or -1
+    std::vector<int> lone_rows_, wanted_rows_;                 // lone rows are pieces of one token
+    std::vector<RowGroup> groups_;
+
     Scratch scratch_;
+    std::vector<ThreadScratch> threads_;
     AlignedArray<float> hidden_, normed_, joined_, mixed_, inner_, cosines_, sines_;
-    AlignedArray<float> largest_, exponentials_, weighted_;  // [row][head][piece]([head_dim])
-    AlignedArray<float> factors_;                            // [thread][piece]
-    AlignedArray<float> queries_;                            // [thread][group heads][head_dim]
-    ThreadTeam team_;  // last, so that its threads end first
+    AlignedArray<float> largest_, exponentials_, weighted_;  // [lone row][head][piece]([head_dim])
+    ThreadTeam team_;                                        // last, so that its threads end first
 };
+
+constexpr int kRowsAtOnce = 8;
+
+template <typename OfRow>
+void DecodeStep::share_rows(Turn& turn, OfRow&& compute) {
+    const auto size_of = [](int rows) { return rows <= 2 * kRowsAtOnce ? 1 : kRowsAtOnce; };
+    const auto units = [&] { return (num_rows_.load() + size_of(num_rows_.load()) - 1) / size_of(num_rows_.load()); };
+    team_.share(turn, units, [&](int unit) {
+        const int rows = num_rows_.load(), size = size_of(rows);
+        for (int row = unit * size; row < rows && row < (unit + 1) * size; ++row) compute(row);
+    });
+}
 
 }  // namespace smallsight

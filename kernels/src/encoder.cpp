@@ -160,7 +160,7 @@ void Encoder::work(Turn& turn) {
     const int panels = shape_.panels(), units = (panels + unit_panels_ - 1) / unit_panels_;
     Scratch& scratch = scratch_[turn.thread];
     const auto share = [&](auto&& compute) {
-        team_.share(turn, units, [&](int unit) {
+        team_.share(turn, [&] { return units; }, [&](int unit) {
             compute(unit * unit_panels_, std::min(panels, (unit + 1) * unit_panels_));
         });
     };
@@ -169,8 +169,9 @@ void Encoder::work(Turn& turn) {
     for (int layer = 0; layer < shape_.layers; ++layer)
         share([&](int begin, int end) { run_layer(layer, begin, end, scratch); });
     if (connector_.factor != 0) {
-        team_.share(turn, padded_to(output_rows(), kPanel) / kPanel, [&](int panel) { pack_squares(panel, scratch); });
-        team_.share(turn, connector_.matrix.panels(), [&](int panel) { connect(panel); });
+        const int squares = padded_to(output_rows(), kPanel) / kPanel, outputs = connector_.matrix.panels();
+        team_.share(turn, [&] { return squares; }, [&](int panel) { pack_squares(panel, scratch); });
+        team_.share(turn, [&] { return outputs; }, [&](int panel) { connect(panel); });
     }
     path_->end();
 }

@@ -1,4 +1,4 @@
-// What a decode step computes, as functions with one implementation for each instruction set.
+// What a step computes, as functions with one implementation for each instruction set.
 //
 // All implementations add in the same order and round alike, so that they return the same bits. A row's results
 // depend on that row alone.
@@ -13,23 +13,31 @@
 
 namespace smallsight {
 
-// Rows rounded to 8 bits in groups: code * scale. `sums` are those of a group's codes.
+// Rows rounded to 8 bits in groups: code * scale. `sums` are those of a group's codes. A group's scales of 16 rows
+// lie side by side.
 struct QuantisedRows {
     std::int8_t* codes;
     float* scales;
     std::int32_t* sums;
     int inputs;  // codes in a row
-    int groups;  // scales and sums in a row
+    int groups;  // sums in a row
+
+    // Returns where a row's scales begin; they are 16 apart.
+    float* scales_of(int row) const {
+        return scales + static_cast<std::size_t>(row / kLanes) * kLanes * groups + row % kLanes;
+    }
 };
 
-enum class Epilogue { kStore, kAdd, kGate };
+enum class Epilogue { kStore, kAdd, kGate, kGelu };
 
-// Outputs of a product, row by row; `kGate` writes one value for two outputs.
+// Outputs of a product, row by row; `kGate` writes one value for two outputs. `bias` is null, or has one value for
+// each output and room for a multiple of 16.
 struct ProductTarget {
     float* values;
     std::size_t stride;
     int width;
     Epilogue epilogue;
+    const float* bias;
 };
 
 // Keys and values of one head, token by token: `block(index)` is where the cache's block begins.
@@ -63,6 +71,35 @@ struct AttentionPiece {
     std::size_t weighted_head_stride;  // of `weighted`
 };
 
+constexpr int kGroupRows = 16;  // most rows of one sequence whose attention is computed together
+
+// One piece of the attention of several rows of a sequence: their query heads that share a key head, over tokens
+// from `begin` on. Pair number row * group_heads + head is one query.
+struct RowsPiece {
+    const float* queries;  // [rows] at a stride, [group heads][head_dim], rotated
+    std::size_t query_stride;
+    int rows;
+    int group_heads;
+    int head_dim;
+    float scale;
+    CacheView keys;
+    CacheView values;
+    int begin;
+    const std::int32_t* visible;  // [rows]: each attends to tokens before this one
+    float* scratch;               // rows_scratch(pairs, head_dim) floats, aligned
+    // As in AttentionPiece, by pair; a row that sees no token of the piece leaves anything there.
+    float* largest;
+    float* sums;
+    float* weighted;
+    std::size_t pair_stride;
+    std::size_t weighted_pair_stride;
+};
+
+// Keys and values of a piece as float32, and scores of all pairs.
+constexpr std::size_t rows_scratch(int pairs, int head_dim) {
+    return static_cast<std::size_t>(kPieceTokens) * (2 * head_dim + pairs);
+}
+
 // A head's pieces, to be joined.
 struct AttentionPieces {
     const float* largest;
@@ -76,22 +113,38 @@ struct KernelPath {
     const char* name;
     // Divides a vector by its root mean square and scales it; `size` is a multiple of 16.
     void (*norm)(const float* values, const float* weight, float epsilon, int size, float* out);
+    // Subtracts the mean of a vector, divides by the standard deviation, scales and shifts.
+    void (*layer_norm)(const float* values, const float* weight, const float* bias, float epsilon, int size,
+                       float* out);
     // Rounds row number `row` to 8 bits.
     void (*quantise)(const float* values, int group, int row, const QuantisedRows& out);
-    // Computes blocks [begin, end) of a product for rows [0, rows); with `kGate`, both are even.
+    // Computes blocks [begin, end) of a product for rows [0, rows); with `kGate`, both are even. `scratch` has
+    // `product_scratch` bytes, aligned, and codes have room for a multiple of 16 rows.
     void (*multiply)(const PackedMatrix& matrix, int begin, int end, const QuantisedRows& rows, int num_rows,
-                     const ProductTarget& target);
-    // Rotates a head in place; `cosines` and `sines` have half as many values.
-    void (*rotate)(float* head, const float* cosines, const float* sines, int head_dim);
+                     const ProductTarget& target, std::int8_t* scratch);
+    // Rotates the first dimensions of a head in place; `cosines` and `sines` have half as many values.
+    void (*rotate)(float* head, const float* cosines, const float* sines, int rotated_dims);
     void (*attend)(const AttentionPiece& piece);
+    // The same for several rows at once, with the same bits.
+    void (*attend_rows)(const RowsPiece& piece);
     // Joins a head's pieces; `largest` and `factors` have room for a multiple of 16 pieces.
     void (*join)(const AttentionPieces& pieces, float* factors, float* out);
 };
+
+constexpr int kBlocksUnpacked = 4;
+constexpr std::size_t product_scratch(int inputs) {
+    return static_cast<std::size_t>(kBlocksUnpacked) * kLanes * inputs;
+}
 
 const KernelPath* plain_path();
 #if defined(SMALLSIGHT_X86)
 const KernelPath* avx2_path();
 const KernelPath* avx512_path();
+#endif
+#if defined(SMALLSIGHT_TILES)
+const KernelPath* tile_path();
+// Asks the system for the tiles, once; returns whether this process may use them.
+bool may_use_tiles();
 #endif
 
 // Returns a path by name; "auto" is the fastest that this processor runs. Null if it cannot run it.

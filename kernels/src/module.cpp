@@ -46,21 +46,39 @@ std::vector<float> vector_of(const Read<float, 1>& values, int size) {
     return {values.data(), values.data() + size};
 }
 
+using Vectors = std::vector<Read<float, 1>>;
+
+// Returns a norm of one vector, or of a scale and a shift.
+Norm norm_of(const Read<float, 1>& weight, const Read<float, 1>* bias, int size) {
+    return {vector_of(weight, size), bias == nullptr ? std::vector<float>() : vector_of(*bias, size)};
+}
+
+// Returns a bias with room for whole blocks of outputs; nothing for an empty one.
+std::vector<float> bias_of(const Read<float, 1>& values, int outputs) {
+    if (values.shape(0) == 0) return {};
+    std::vector<float> bias = vector_of(values, outputs);
+    bias.resize((outputs + kLanes - 1) / kLanes * kLanes, 0.0f);
+    return bias;
+}
+
 class Decoder {
    public:
     Decoder(int layers, int hidden, int heads, int kv_heads, int head_dim, int ffn, int vocabulary,
-            int context_tokens, float epsilon, const Read<float, 1>& frequencies, int threads,
-            const std::string& path)
-        : step_({layers, hidden, heads, kv_heads, head_dim, ffn, vocabulary, context_tokens, epsilon},
+            int context_tokens, float epsilon, bool is_parallel, const Read<float, 1>& frequencies, int max_rows,
+            int threads, const std::string& path)
+        : step_({layers, hidden, heads, kv_heads, head_dim, ffn, vocabulary, context_tokens, epsilon, is_parallel,
+                 max_rows},
                 {frequencies.data(), frequencies.data() + frequencies.shape(0)}, threads, path_named(path)),
           caches_(layers) {}
 
-    void set_layer(int index, const Read<float, 1>& attention_norm, const Read<float, 1>& ffn_norm,
-                   const std::vector<std::pair<Bytes, Halves>>& matrices);
-    void set_head(const Read<float, 1>& norm, const Bytes& codes, const Halves& scales) {
+    void set_layer(int index, const Vectors& norms, const std::vector<std::pair<Bytes, Halves>>& matrices,
+                   const Vectors& biases);
+    void set_head(const Vectors& norm, const Bytes& codes, const Halves& scales, const Read<float, 1>& bias) {
         const DecoderShape& shape = step_.shape();
-        step_.set_head(vector_of(norm, shape.hidden),
-                       packed(codes, scales, shape.vocabulary, shape.hidden, false, step_.arena()));
+        require(norm.size() == 1 || norm.size() == 2, "a norm has one or two vectors");
+        step_.set_head(norm_of(norm[0], norm.size() == 2 ? &norm[1] : nullptr, shape.hidden),
+                       {packed(codes, scales, shape.vocabulary, shape.hidden, false, step_.arena()),
+                        bias_of(bias, shape.vocabulary)});
     }
 
     // The arrays [blocks, kv_heads, 32, head_dim] are read and written in each step, as float32 or as bfloat16 bits.
@@ -69,7 +87,7 @@ class Decoder {
         const DecoderShape& shape = step_.shape();
         for (const auto* one : {&keys, &values})
             require(static_cast<int>(one->shape(1)) == shape.kv_heads && one->shape(2) == kBlockTokens &&
-                        static_cast<int>(one->shape(3)) == shape.head_dim,
+                        static_cast<int>(one->shape(3)) == shape.head_dim && one->shape(0) == keys.shape(0),
                     "a cache does not have the decoder's sizes");
         DecoderLayer& layer = step_.layer(index);
         layer.keys = keys.data();
@@ -79,8 +97,8 @@ class Decoder {
         blocks_ = static_cast<int>(keys.shape(0));
     }
 
-    void run(const Read<float, 2>& embeddings, const Read<std::int32_t, 1>& positions,
-             const Read<std::int32_t, 1>& tables, const Read<std::int32_t, 1>& begins, const Write<float, 2>& logits);
+    void run(const Read<float, 2>& embeddings, const Read<std::int32_t, 2>& pieces,
+             const Read<std::int32_t, 1>& tables, const Write<float, 2>& logits, const Write<float, 2>& last_hidden);
 
     std::vector<double> take_seconds() { return step_.take_seconds(); }
     std::string path() const { return step_.path_name(); }
@@ -92,48 +110,82 @@ class Decoder {
         require(path != nullptr, "this processor does not run the path " + name);
         return path;
     }
+    // Checks one piece's numbers, and returns how many blocks it needs.
+    int blocks_needed(int length, int position, int prefix) const;
 
     DecodeStep step_;
     std::vector<std::pair<nb::object, nb::object>> caches_;
     int blocks_ = 0;
 };
 
-void Decoder::set_layer(int index, const Read<float, 1>& attention_norm, const Read<float, 1>& ffn_norm,
-                        const std::vector<std::pair<Bytes, Halves>>& matrices) {
+void Decoder::set_layer(int index, const Vectors& norms, const std::vector<std::pair<Bytes, Halves>>& matrices,
+                        const Vectors& biases) {
     const DecoderShape& shape = step_.shape();
-    require(matrices.size() == 4, "a layer has four matrices");
+    require(matrices.size() == 4 && biases.size() == 4 && norms.size() == 2, "a layer has two vectors and four matrices");
     DecoderLayer& layer = step_.layer(index);
-    const auto one = [&](int number, int outputs, int inputs, bool is_gated) {
-        return packed(matrices[number].first, matrices[number].second, outputs, inputs, is_gated, step_.arena());
+    const auto one = [&](int number, int outputs, int inputs, bool is_gated) -> Linear {
+        const auto& [codes, scales] = matrices[number];
+        return {packed(codes, scales, outputs, inputs, is_gated, step_.arena()), bias_of(biases[number], outputs)};
     };
-    layer.attention_norm = vector_of(attention_norm, shape.hidden);
-    layer.ffn_norm = vector_of(ffn_norm, shape.hidden);
+    if (shape.is_parallel) {
+        layer.attention_norm = norm_of(norms[0], &norms[1], shape.hidden);
+    } else {
+        layer.attention_norm = norm_of(norms[0], nullptr, shape.hidden);
+        layer.ffn_norm = norm_of(norms[1], nullptr, shape.hidden);
+    }
     layer.attention = one(0, shape.joined_width(), shape.hidden, false);
     layer.output = one(1, shape.hidden, shape.heads * shape.head_dim, false);
-    layer.gate_up = one(2, 2 * shape.ffn, shape.hidden, true);
-    layer.down = one(3, shape.hidden, shape.ffn, false);
+    layer.ffn_up = one(2, shape.is_parallel ? shape.ffn : 2 * shape.ffn, shape.hidden, !shape.is_parallel);
+    layer.ffn_down = one(3, shape.hidden, shape.ffn, false);
+    require(!shape.is_parallel || layer.attention.matrix.group == layer.ffn_up.matrix.group,
+            "matrices that read the same values must have the same groups");
 }
 
-void Decoder::run(const Read<float, 2>& embeddings, const Read<std::int32_t, 1>& positions,
-                  const Read<std::int32_t, 1>& tables, const Read<std::int32_t, 1>& begins,
-                  const Write<float, 2>& logits) {
+int Decoder::blocks_needed(int length, int position, int prefix) const {
+    const long long end = static_cast<long long>(position) + length;
+    require(length > 0, "a piece has at least one token");
+    require(0 <= position && end <= step_.shape().context_tokens, "a position is outside the context");
+    require(prefix <= position || (position == 0 && prefix <= end), "a prefix must be in one piece");
+    return static_cast<int>((end - 1) / kBlockTokens) + 1;
+}
+
+// A row of `pieces` is a piece: its length, first position, prefix, where its block table begins, and whether it
+// wants logits.
+void Decoder::run(const Read<float, 2>& embeddings, const Read<std::int32_t, 2>& pieces,
+                  const Read<std::int32_t, 1>& tables, const Write<float, 2>& logits,
+                  const Write<float, 2>& last_hidden) {
     const DecoderShape& shape = step_.shape();
-    const int rows = static_cast<int>(positions.shape(0)), entries = static_cast<int>(tables.shape(0));
-    require(0 < rows && rows <= kMaxRows, "a step has 1 to 16 rows");
-    require(static_cast<int>(embeddings.shape(0)) == rows && static_cast<int>(begins.shape(0)) == rows &&
-                static_cast<int>(logits.shape(0)) >= rows,
-            "the arrays of a step must have one row for each sequence");
+    const int count = static_cast<int>(pieces.shape(0)), entries = static_cast<int>(tables.shape(0));
+    require(0 < count && count <= kMaxPieces, "a step has 1 to 16 pieces");
+    require(pieces.shape(1) == 5, "a piece has five numbers");
+    std::int32_t lengths[kMaxPieces], positions[kMaxPieces], prefixes[kMaxPieces], begins[kMaxPieces];
+    std::uint8_t wants[kMaxPieces];
+    long long rows = 0;
+    int wanted = 0;
+    for (int piece = 0; piece < count; ++piece) {
+        const std::int32_t* numbers = pieces.data() + 5 * piece;
+        lengths[piece] = numbers[0];
+        positions[piece] = numbers[1];
+        prefixes[piece] = numbers[2];
+        begins[piece] = numbers[3];
+        wants[piece] = numbers[4] != 0;
+        const int blocks = blocks_needed(numbers[0], numbers[1], numbers[2]);
+        require(0 <= numbers[3] && numbers[3] <= entries - blocks, "a block table is too short");
+        rows += numbers[0];
+        wanted += wants[piece];
+    }
+    require(rows <= shape.max_rows, "a step has too many tokens");
+    require(static_cast<long long>(embeddings.shape(0)) == rows && static_cast<int>(logits.shape(0)) >= wanted &&
+                static_cast<int>(last_hidden.shape(0)) >= wanted,
+            "the arrays of a step must have a row for each token or piece");
     require(static_cast<int>(embeddings.shape(1)) == shape.hidden &&
+                static_cast<int>(last_hidden.shape(1)) == shape.hidden &&
                 static_cast<int>(logits.shape(1)) == shape.vocabulary,
             "the arrays of a step do not have the decoder's sizes");
-    for (int row = 0; row < rows; ++row) {
-        const int position = positions.data()[row], begin = begins.data()[row];
-        require(0 <= position && position < shape.context_tokens, "a position is outside the context");
-        require(0 <= begin && begin + position / kBlockTokens < entries, "a block table is too short");
-    }
     for (int entry = 0; entry < entries; ++entry)
         require(0 <= tables.data()[entry] && tables.data()[entry] < blocks_, "a block is outside the cache");
-    const StepRows step = {rows, embeddings.data(), positions.data(), tables.data(), begins.data(), logits.data()};
+    const StepPieces step = {count, lengths, positions, prefixes, tables.data(), begins, wants, embeddings.data(),
+                             logits.data(), last_hidden.data()};
     nb::gil_scoped_release released;
     step_.run(step);
 }
@@ -144,10 +196,10 @@ void Decoder::run(const Read<float, 2>& embeddings, const Read<std::int32_t, 1>&
 
 NB_MODULE(smallsight_kernels, module) {
     using smallsight::Decoder;
-    module.doc() = "The decode step of small language models in C++.";
+    module.doc() = "The text decoders and picture encoders of small vision-language models in C++.";
     smallsight::add_encoder(module);
     nb::set_leak_warnings(false);  // a model that is open when the interpreter ends is not an error
-    module.attr("MAX_ROWS") = smallsight::kMaxRows;
+    module.attr("MAX_PIECES") = smallsight::kMaxPieces;
     module.def(
         "path_name",
         [](const std::string& wanted) {
@@ -155,19 +207,21 @@ NB_MODULE(smallsight_kernels, module) {
             return std::string(path == nullptr ? "" : path->name);
         },
         "wanted"_a = "auto", "Return the name of the implementation for this processor, empty if it has none.");
-    nb::class_<Decoder>(module, "Decoder", "A Llama-like decoder's weights, packed, and its decode step.")
-        .def(nb::init<int, int, int, int, int, int, int, int, float, const smallsight::Read<float, 1>&, int,
+    nb::class_<Decoder>(module, "Decoder", "A decoder's weights, packed, and its steps.")
+        .def(nb::init<int, int, int, int, int, int, int, int, float, bool, const smallsight::Read<float, 1>&, int, int,
                       const std::string&>(),
              "layers"_a, "hidden"_a, "heads"_a, "kv_heads"_a, "head_dim"_a, "ffn"_a, "vocabulary"_a,
-             "context_tokens"_a, "epsilon"_a, "frequencies"_a, "threads"_a, "path"_a = "auto")
-        .def("set_layer", &Decoder::set_layer, "index"_a, "attention_norm"_a, "ffn_norm"_a, "matrices"_a,
-             "Pack a layer's matrices: query, key and value; output; gate and up; down.")
-        .def("set_head", &Decoder::set_head, "norm"_a, "codes"_a, "scales"_a, "Pack the output head.")
+             "context_tokens"_a, "epsilon"_a, "is_parallel"_a, "frequencies"_a, "max_rows"_a, "threads"_a,
+             "path"_a = "auto")
+        .def("set_layer", &Decoder::set_layer, "index"_a, "norms"_a, "matrices"_a, "biases"_a,
+             "Pack a layer's matrices: query, key and value; output; gate and up, or up; down.")
+        .def("set_head", &Decoder::set_head, "norm"_a, "codes"_a, "scales"_a, "bias"_a, "Pack the output head.")
         .def("set_cache", &Decoder::set_cache<float>, "index"_a, "keys"_a, "values"_a,
              "Use these arrays as a layer's KV cache: float32, or the bits of bfloat16.")
         .def("set_cache", &Decoder::set_cache<std::uint16_t>, "index"_a, "keys"_a, "values"_a)
-        .def("run", &Decoder::run, "embeddings"_a, "positions"_a, "tables"_a, "table_begins"_a, "logits"_a,
-             "Compute the next tokens' logits and store their keys and values.")
+        .def("run", &Decoder::run, "embeddings"_a, "pieces"_a, "tables"_a, "logits"_a, "last_hidden"_a,
+             "Compute the pieces' logits and store their keys and values. A piece is its length, first position,\n"
+             "prefix, where its block table begins, and whether it wants logits.")
         .def("take_seconds", &Decoder::take_seconds,
              "Return the seconds spent in norms, products, attention, joining and the head since the last call.")
         .def_prop_ro("path", &Decoder::path, "The implementation's name.")

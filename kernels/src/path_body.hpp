@@ -1,24 +1,8 @@
 // The parts of a path that are the same text for every instruction set, over a type `Lanes` of 16 floats.
 //
-// Included by each path's file, inside an unnamed namespace, after `Lanes` is defined there.
+// Included by each path's file, inside an unnamed namespace, after `Lanes` and finish_body.hpp.
 
 constexpr float kLargestCode = 127.0f;
-
-// Returns e**x for x up to 88, and a number next to 0 below -87; relative error about 2e-7.
-Lanes exponential(Lanes x) {
-    const Lanes clamped = x.max(Lanes::all(-87.0f));
-    const Lanes powers = clamped.times(Lanes::all(1.44269504f)).rounded();
-    Lanes rest = powers.times_plus(Lanes::all(-0.693359375f), clamped);
-    rest = powers.times_plus(Lanes::all(2.12194440e-4f), rest);
-    Lanes sum = Lanes::all(1.9875691500e-4f);
-    sum = sum.times_plus(rest, Lanes::all(1.3981999507e-3f));
-    sum = sum.times_plus(rest, Lanes::all(8.3334519073e-3f));
-    sum = sum.times_plus(rest, Lanes::all(4.1665795894e-2f));
-    sum = sum.times_plus(rest, Lanes::all(1.6666665459e-1f));
-    sum = sum.times_plus(rest, Lanes::all(5.0000001201e-1f));
-    sum = sum.times_plus(rest.times(rest), rest.plus(Lanes::all(1.0f)));
-    return sum.scaled_by_power(powers);
-}
 
 void norm(const float* values, const float* weight, float epsilon, int size, float* out) {
     Lanes squares = Lanes::all(0.0f);
@@ -31,8 +15,24 @@ void norm(const float* values, const float* weight, float epsilon, int size, flo
         Lanes::load(values + at).times(factor).times(Lanes::load(weight + at)).store(out + at);
 }
 
+void layer_norm(const float* values, const float* weight, const float* bias, float epsilon, int size, float* out) {
+    Lanes total = Lanes::all(0.0f), squares = Lanes::all(0.0f);
+    for (int at = 0; at < size; at += kLanes) total = total.plus(Lanes::load(values + at));
+    const Lanes mean = Lanes::all(total.sum() / static_cast<float>(size));
+    for (int at = 0; at < size; at += kLanes) {
+        const Lanes value = Lanes::load(values + at).minus(mean);
+        squares = value.times_plus(value, squares);
+    }
+    const Lanes factor = Lanes::all(1.0f / std::sqrt(squares.sum() / static_cast<float>(size) + epsilon));
+    for (int at = 0; at < size; at += kLanes) {
+        const Lanes value = Lanes::load(values + at).minus(mean).times(factor);
+        value.times_plus(Lanes::load(weight + at), Lanes::load(bias + at)).store(out + at);
+    }
+}
+
 // Rounds up to 16 values that share `scale`'s inverse; returns the sum of their codes.
 std::int32_t some_codes(const float* values, int count, float inverse, std::int8_t* codes) {
+    if (count == kLanes) return Lanes::load(values).times(Lanes::all(inverse)).rounded().store_codes(codes);
     float whole[kLanes] = {};
     std::memcpy(whole, values, count * sizeof(float));
     Lanes::load(whole).times(Lanes::all(inverse)).rounded().store(whole);
@@ -46,14 +46,17 @@ void group_codes(const float* values, int group, std::int8_t* codes, float* scal
     Lanes most = Lanes::all(0.0f);
     float whole[kLanes];
     for (int at = 0; at < group; at += kLanes) {
-        std::memset(whole, 0, sizeof whole);
-        std::memcpy(whole, values + at, (group - at < kLanes ? group - at : kLanes) * sizeof(float));
-        const Lanes some = Lanes::load(whole);
+        Lanes some;
+        if (group - at >= kLanes) {
+            some = Lanes::load(values + at);
+        } else {
+            std::memset(whole, 0, sizeof whole);
+            std::memcpy(whole, values + at, (group - at) * sizeof(float));
+            some = Lanes::load(whole);
+        }
         most = most.max(some.max(Lanes::all(0.0f).minus(some)));
     }
-    most.store(whole);
-    float largest = 0.0f;
-    for (int lane = 0; lane < kLanes; ++lane) largest = whole[lane] > largest ? whole[lane] : largest;
+    const float largest = most.most();
     const float inverse = largest > 0.0f ? kLargestCode / largest : 0.0f;
     *sum = 0;
     for (int at = 0; at < group; at += kLanes)
@@ -64,30 +67,10 @@ void group_codes(const float* values, int group, std::int8_t* codes, float* scal
 void quantise(const float* values, int group, int row, const QuantisedRows& out) {
     std::int8_t* codes = out.codes + static_cast<std::size_t>(row) * out.inputs;
     const std::size_t first = static_cast<std::size_t>(row) * out.groups;
+    float* scales = out.scales_of(row);
     for (int number = 0; number * group < out.inputs; ++number)
-        group_codes(values + number * group, group, codes + number * group, out.scales + first + number,
+        group_codes(values + number * group, group, codes + number * group, scales + number * kLanes,
                     out.sums + first + number);
-}
-
-// Writes one block of a row's outputs, or of gates and the values they belong to.
-void finish(Lanes first, Lanes second, int block, int row, const ProductTarget& target) {
-    const bool is_gated = target.epilogue == Epilogue::kGate;
-    const int at = (is_gated ? block / 2 : block) * kLanes;
-    float* out = target.values + row * target.stride + at;
-    Lanes result = first;
-    if (is_gated) {
-        const Lanes decay = exponential(Lanes::all(0.0f).minus(first)).plus(Lanes::all(1.0f));
-        result = first.over(decay).times(second);
-    }
-    if (at + kLanes <= target.width) {
-        if (target.epilogue == Epilogue::kAdd) result = result.plus(Lanes::load(out));
-        result.store(out);
-        return;
-    }
-    float whole[kLanes];
-    result.store(whole);
-    for (int lane = 0; at + lane < target.width; ++lane)
-        out[lane] = target.epilogue == Epilogue::kAdd ? whole[lane] + out[lane] : whole[lane];
 }
 
 template <int kRows>
@@ -105,7 +88,7 @@ void multiply_rows(const PackedMatrix& matrix, int begin, int end, const Quantis
 
 // Takes a few blocks at a time, so that they are still in the nearest cache for the next rows.
 void multiply(const PackedMatrix& matrix, int begin, int end, const QuantisedRows& rows, int num_rows,
-              const ProductTarget& target) {
+              const ProductTarget& target, std::int8_t*) {
     constexpr int kBlocksAtOnce = 2;
     for (int block = begin; block < end; block += kBlocksAtOnce) {
         const int until = block + kBlocksAtOnce < end ? block + kBlocksAtOnce : end;
@@ -122,8 +105,8 @@ void multiply(const PackedMatrix& matrix, int begin, int end, const QuantisedRow
     }
 }
 
-void rotate(float* head, const float* cosines, const float* sines, int head_dim) {
-    const int half = head_dim / 2;
+void rotate(float* head, const float* cosines, const float* sines, int rotated_dims) {
+    const int half = rotated_dims / 2;
     for (int at = 0; at < half; ++at) {
         const float first = head[at], second = head[half + at];
         head[at] = first * cosines[at] - second * sines[at];
@@ -224,11 +207,7 @@ float largest_of(float* scores, int count) {
     for (int at = count; at % kLanes != 0; ++at) scores[at] = scores[0];
     Lanes most = Lanes::load(scores);
     for (int at = kLanes; at < count; at += kLanes) most = most.max(Lanes::load(scores + at));
-    float whole[kLanes];
-    most.store(whole);
-    float largest = whole[0];
-    for (int lane = 1; lane < kLanes; ++lane) largest = whole[lane] > largest ? whole[lane] : largest;
-    return largest;
+    return most.most();
 }
 
 template <bool kIsBf16, int kHeads>

@@ -55,6 +55,20 @@ struct Lanes {
     Lanes scaled_by_power(Lanes powers) const {
         return each([&](int lane) { return __builtin_ldexpf(v[lane], static_cast<int>(powers.v[lane])); });
     }
+    float most() const {
+        float most = v[0];
+        for (int lane = 1; lane < kLanes; ++lane) most = v[lane] > most ? v[lane] : most;
+        return most;
+    }
+    // Stores whole numbers as codes and returns their sum.
+    std::int32_t store_codes(std::int8_t* to) const {
+        std::int32_t total = 0;
+        for (int lane = 0; lane < kLanes; ++lane) {
+            to[lane] = static_cast<std::int8_t>(v[lane]);
+            total += to[lane];
+        }
+        return total;
+    }
     // Adds the upper half to the lower one until one is left.
     float sum() const {
         Lanes rest = *this;
@@ -88,7 +102,7 @@ void multiply_block(const PackedMatrix& matrix, int block, const QuantisedRows& 
     const std::uint16_t* scales = matrix.scales + static_cast<std::size_t>(block) * matrix.groups() * kLanes;
     for (int row = 0; row < kRows; ++row) {
         const std::int8_t* values = rows.codes + static_cast<std::size_t>(first_row + row) * rows.inputs;
-        const float* row_scales = rows.scales + static_cast<std::size_t>(first_row + row) * rows.groups;
+        const float* row_scales = rows.scales_of(first_row + row);
         out[row] = Lanes::all(0.0f);
         for (int group = 0; group < matrix.groups(); ++group) {
             const std::uint8_t* group_codes = codes + group * matrix.group_bytes();
@@ -99,17 +113,29 @@ void multiply_block(const PackedMatrix& matrix, int block, const QuantisedRows& 
                 return static_cast<float>(sum);
             });
             const Lanes scale = Lanes::each([&](int lane) { return f16(scales[group * kLanes + lane]); });
-            out[row] = products.times_plus(scale.times(Lanes::all(row_scales[group])), out[row]);
+            out[row] = products.times_plus(scale.times(Lanes::all(row_scales[group * kLanes])), out[row]);
         }
     }
 }
 
+inline void transpose(Lanes* rows) {
+    for (int row = 0; row < kLanes; ++row)
+        for (int lane = 0; lane < row; ++lane) {
+            const float other = rows[row].v[lane];
+            rows[row].v[lane] = rows[lane].v[row];
+            rows[lane].v[row] = other;
+        }
+}
+constexpr int kPairsAtOnce = 1;
+
+#include "finish_body.hpp"
 #include "path_body.hpp"
+#include "rows_attention_body.hpp"
 
 }  // namespace
 
 const KernelPath* plain_path() {
-    static const KernelPath path = {"plain", norm, quantise, multiply, rotate, attend, join};
+    static const KernelPath path = {"plain", norm, layer_norm, quantise, multiply, rotate, attend, attend_rows, join};
     return &path;
 }
 

@@ -33,13 +33,14 @@ class ThreadTeam {
     // Runs the work once; returns when all its parts are over.
     void run();
 
-    // Takes units of the next part, which has `count`, until it is over. Inside the work only.
-    template <typename Unit>
-    void share(Turn& turn, int count, Unit&& compute) {
+    // Takes units of the next part, which has `count()` and at least one, until it is over. Inside the work only.
+    // A late thread may call `count` when its part is over, and then whatever it returns is ignored.
+    template <typename Count, typename Unit>
+    void share(Turn& turn, Count&& count_units, Unit&& compute) {
         for (int spins = 0;;) {
             std::uint64_t state = state_.load(std::memory_order_acquire);
             if (static_cast<std::uint32_t>(state >> 32) != turn.part) break;
-            const int unit = static_cast<int>(state & 0xffffffffu);
+            const int unit = static_cast<int>(state & 0xffffffffu), count = count_units();
             if (unit >= count) {
                 wait(++spins);
             } else if (state_.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel)) {

@@ -246,9 +246,9 @@ class Settings(BaseSettings):
         0, ge=0, le=1024, description="Threads for inference; 0 means one per physical core."
     )
     kernels: bool = Field(
-        False,
-        description="Generate a SmolVLM's tokens with the extension smallsight-kernels where it is "
-        "installed, and encode its tiles where the processor has AMX; otherwise OpenVINO does.",
+        True,
+        description="Compute the text of SmolVLM and moondream2 in int8 and int4, and with AMX a SmolVLM's "
+        "tiles, with the extension smallsight-kernels where it is installed; OpenVINO does the rest.",
     )
     active_model: str | None = Field(None, description="Model of requests that name none: a name or folder.")
     limits: Limits = Limits()

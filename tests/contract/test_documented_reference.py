@@ -104,6 +104,7 @@ OTHER_VALUES = {
     "index.metadata": "false",
     "index.ocr_reader": "smallsight",
     "index.ocr": "false",
+    "kernels": "false",
     "log_format": "json",
     "log_level": "debug",
     "search.min_similarity": "0.5",

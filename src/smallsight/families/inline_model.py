@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from smallsight.families.frame_sampling import FrameSampling
-from smallsight.families.llama_decoder import LlamaDecoder
 from smallsight.families.messages import Detail, Message, PreparedPrompt, TiledPicture
 from smallsight.families.siglip_tower import SigLIPTower
+from smallsight.families.step_decoder import StepDecoder
 from smallsight.families.tensor_files import RowTable
 from smallsight.families.weight_source import WeightSource
 from smallsight.quant.forms import Stored
@@ -99,7 +99,7 @@ class InlineModel(WeightSource, Protocol):
         """Build the paged decoder; ``engine.openvino.paged_runner`` defines its inputs and outputs."""
         ...
 
-    def llama_decoder(self, stored: Mapping[str, Stored]) -> LlamaDecoder | None:
+    def step_decoder(self, stored: Mapping[str, Stored]) -> StepDecoder | None:
         """Return what an engine without graphs needs to decode, or None for another kind of decoder."""
         ...
 

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 import smallsight
+from native_decoders import needs_extension
 from quiet_progress import QuietProgress
 from smallsight.errors import DecoderFailedError, OutOfResourcesError, SmallsightError
 from smallsight.library.database import Database
@@ -176,6 +177,22 @@ def test_without_a_describer_nothing_is_described(database: Database, draw: Draw
     scan()
     assert work(None).stages["describe"].done == 0
     assert outcomes(database) == []
+
+
+@needs_extension
+@pytest.mark.parametrize("with_kernels_first", [False, True])
+def test_what_is_described_without_the_kernels_is_not_described_again_with_them_or_the_reverse(
+    draw: Draw, scan, work, tmp_path: Path, with_kernels_first: bool, capsys: pytest.CaptureFixture[str]
+):
+    draw("a.png")
+    scan()
+    done = []
+    for uses_kernels in (with_kernels_first, not with_kernels_first):
+        settings = Settings(home=tmp_path / "home", kernels=uses_kernels, threads=1)
+        with smallsight.load("Smallsight-tiny", precision="int8", settings=settings) as tiny:
+            done.append(work(ModelDescriber(tiny, DescribeOptions())).stages["describe"].done)
+        assert ("kernels_used" in "".join(capsys.readouterr())) is uses_kernels
+    assert done == [1, 0]
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""Decoding with the optional extension smallsight-kernels, beside OpenVINO."""
+"""Text decoders computed by the optional extension smallsight-kernels, instead of OpenVINO."""

@@ -8,7 +8,7 @@ from functools import cache
 from types import ModuleType
 
 NAME = "smallsight_kernels"
-_NEEDED = ("Decoder", "MAX_ROWS", "path_name")
+_NEEDED = ("Decoder", "MAX_PIECES", "path_name")
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,21 +1,20 @@
-"""Computes generated tokens with the extension and prompts with OpenVINO, over one KV cache."""
+"""Computes prompts and generated tokens with the extension smallsight-kernels."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smallsight.engine.decoding.runner import StepInput, StepOutput
-from smallsight.engine.decoding.shared_calls import run_step
+from smallsight.engine.engine import LoadRequest
 from smallsight.engine.native.cores import usable_cores
 from smallsight.engine.native.extension import NAME, find_extension
-from smallsight.engine.openvino.kv_cache import KeyValueCache
-from smallsight.engine.openvino.paged_runner import PagedRunner
-from smallsight.families.llama_decoder import LlamaDecoder
+from smallsight.engine.native.native_cache import NativeCache
+from smallsight.families.step_decoder import DecoderLayerWeights, StepDecoder
 from smallsight.policy.log import get_logger
 from smallsight.policy.row_bands import RowBands
 from smallsight.quant.forms import Stored
@@ -23,6 +22,8 @@ from smallsight.quant.grouped import Code, GroupedMatrix
 
 log = get_logger(__name__)
 
+MAX_PIECES = 16  # of one call
+USUAL_ROWS = 272  # of one call: a chunk of a prompt and the next tokens of other sequences
 _LANES = 16  # sizes must be multiples of it
 _LARGEST_HEAD_DIM = 256
 
@@ -30,95 +31,131 @@ _LARGEST_HEAD_DIM = 256
 class NativeRunner:
     """Implements ``decoding.runner.Runner``. Used by one thread at a time.
 
-    Pieces of one token are computed by the extension, each independently of the others, and longer ones by
-    OpenVINO in its row bands. So the way a token is computed depends on its own piece only.
+    Every token is computed independently of others, with the same bits in any call, so pieces are cut and
+    joined freely; only a prefix that attends in both directions stays whole.
     """
 
     row_bands = RowBands()
 
-    def __init__(self, prompts: PagedRunner, decoder: Any, sizes: tuple[int, int]) -> None:  # noqa: ANN401
-        """Use the extension's decoder, bound to the cache; ``sizes`` are its most rows and vocabulary."""
-        self.num_blocks = prompts.num_blocks
-        self._prompts = prompts
+    def __init__(self, decoder: Any, cache: NativeCache, model: StepDecoder) -> None:  # noqa: ANN401
+        """Use the extension's decoder, bound to the cache."""
+        self.num_blocks = cache.num_blocks
+        self._cache = cache
         self._decoder = decoder
-        self._max_rows = sizes[0]
-        self._logits_RV = np.empty(sizes, np.float32)
+        self._max_rows = most_rows(model)
+        self._logits_RV = np.empty((MAX_PIECES, model.sizes.vocabulary), np.float32)
+        self._hidden_RD = np.empty((MAX_PIECES, model.sizes.hidden), np.float32)
 
     def copy_block(self, source: int, target: int) -> None:
         """Copy one block's keys and values to another block, in every layer."""
-        self._prompts.copy_block(source, target)
+        self._cache.copy_block(source, target)
 
     def run(self, steps: Sequence[StepInput], *, extra_logit_rows: int = 0) -> StepOutput:  # noqa: ARG002
         """Compute the pieces; no row needs companions, so ``extra_logit_rows`` is 0."""
-        wanted = [step for step in steps if not self._is_companion(step)]
-        lone = [step for step in wanted if len(step.embeddings_TD) == 1]
-        longer = [step for step in wanted if len(step.embeddings_TD) > 1]
-        rows: dict[int, NDArray[np.float32]] = {}
-        if longer:
-            output = run_step(self._prompts, longer)
-            logits = iter(output.logits_RV)
-            rows |= {id(step): next(logits) for step in longer if step.wants_logits}
-        if not rows and 0 < len(lone) <= self._max_rows and all(step.wants_logits for step in lone):
-            return StepOutput(self._decode(lone))
-        for begin in range(0, len(lone), self._max_rows):
-            some = lone[begin : begin + self._max_rows]
-            rows |= {id(step): row for step, row in zip(some, self._decode(some).copy(), strict=True)}
-        found = [rows[id(step)] for step in wanted if step.wants_logits]
-        return StepOutput(np.stack(found) if found else self._logits_RV[:0])
+        wanted = [
+            step for step in steps if step.block_table[0] != self.num_blocks
+        ]  # others only fill up a call
+        calls = list(self._calls(wanted))
+        if len(calls) == 1:
+            return self._call(calls[0])
+        outputs = [self._call(call, copies=True) for call in calls]
+        hidden = [output.hidden_RD for output in outputs if output.hidden_RD is not None]
+        return StepOutput(np.concatenate([output.logits_RV for output in outputs]), np.concatenate(hidden))
 
     def take_seconds(self) -> list[float]:
         """Return the seconds spent in each part of a step since the last call, for benchmarks."""
         seconds: list[float] = self._decoder.take_seconds()
         return seconds
 
-    def _is_companion(self, step: StepInput) -> bool:
-        """Return whether a piece only fills up a call: it lies in the scratch block."""
-        return step.block_table[0] == self.num_blocks
+    def _calls(self, steps: Sequence[StepInput]) -> Iterator[list[StepInput]]:
+        """Distribute the pieces to calls, in order, and cut those that do not fit."""
+        call: list[StepInput] = []
+        room = self._max_rows
+        for step in steps:
+            rest: StepInput | None = step
+            while rest is not None:
+                if len(call) == MAX_PIECES or (
+                    room < len(rest.embeddings_TD) and not _may_be_cut(rest, room)
+                ):
+                    yield call
+                    call, room = [], self._max_rows
+                piece, rest = _cut(rest, room)
+                call.append(piece)
+                room -= len(piece.embeddings_TD)
+        yield call
 
-    def _decode(self, steps: Sequence[StepInput]) -> NDArray[np.float32]:
+    def _call(self, steps: Sequence[StepInput], *, copies: bool = False) -> StepOutput:
         tables = [np.asarray(step.block_table, np.int32) for step in steps]
+        begins = np.cumsum([0, *map(len, tables)])[:-1]
+        numbers = [
+            (len(step.embeddings_TD), step.begin, step.prefix_tokens, begin, step.wants_logits)
+            for step, begin in zip(steps, begins, strict=True)
+        ]
         self._decoder.run(
             np.concatenate([step.embeddings_TD for step in steps]),
-            np.array([step.begin for step in steps], np.int32),
+            np.array(numbers, np.int32),
             np.concatenate(tables),
-            np.cumsum([0, *map(len, tables)])[:-1].astype(np.int32),
             self._logits_RV,
+            self._hidden_RD,
         )
-        return self._logits_RV[: len(steps)]
+        num_wanting = sum(step.wants_logits for step in steps)
+        logits_RV, hidden_RD = self._logits_RV[:num_wanting], self._hidden_RD[:num_wanting]
+        return StepOutput(logits_RV.copy(), hidden_RD.copy()) if copies else StepOutput(logits_RV, hidden_RD)
 
 
-def with_kernels(
-    prompts: PagedRunner, model: LlamaDecoder | None, threads: int, *, rounds_activations: bool = True
-) -> PagedRunner | NativeRunner:
-    """Return a runner that decodes with the extension, or ``prompts`` with a line in the log about why not.
+def _may_be_cut(step: StepInput, room: int) -> bool:
+    return room > 0 and step.begin >= step.prefix_tokens
 
-    The extension rounds activations to 8 bits; without ``rounds_activations`` it is not used.
+
+def _cut(step: StepInput, room: int) -> tuple[StepInput, StepInput | None]:
+    """Return as much of a piece as fits, and the rest."""
+    if len(step.embeddings_TD) <= room:
+        return step, None
+    first, second = step.embeddings_TD[:room], step.embeddings_TD[room:]
+    return (
+        StepInput(first, step.begin, step.block_table, wants_logits=False, prefix_tokens=step.prefix_tokens),
+        StepInput(second, step.begin + room, step.block_table, step.wants_logits, step.prefix_tokens),
+    )
+
+
+def native_runner(model: StepDecoder | None, request: LoadRequest) -> NativeRunner | None:
+    """Return a runner that computes with the extension, or None with a line in the log about why not.
+
+    The extension rounds activations to 8 bits; a scheme that computes in f32 does not use it. Raises
+    OutOfResourcesError.
     """
+    if not request.options.uses_kernels:
+        return None
     extension = find_extension()
     reason = extension.reason or ("the family has another decoder" if model is None else _obstacle(model))
-    if not reason and not rounds_activations:
+    if not reason and request.scheme.arithmetic == "f32":
         reason = "the scheme computes in f32"
-    if extension.module is None or model is None or reason:
-        log.warning("kernels_not_used", reason=reason, action="decoding with OpenVINO")
-        return prompts
-    caches = [_cache_of(prompts.cache, layer) for layer in range(model.sizes.layers)]
-    decoder = bind_decoder(model, caches, threads or usable_cores())
+    if model is None or reason:
+        log.info("kernels_not_used", reason=reason, action="computing text with OpenVINO")
+        return None
+    cache = NativeCache(model.sizes, num_bytes=request.options.cache_bytes)
+    caches = [cache.layer(index) for index in range(model.sizes.layers)]
+    decoder = bind_decoder(model, caches, request.threads or usable_cores())
     log.info("kernels_used", path=extension.path)
-    return NativeRunner(prompts, decoder, (extension.module.MAX_ROWS, model.sizes.vocabulary))
+    return NativeRunner(decoder, cache, model)
 
 
-def _obstacle(model: LlamaDecoder) -> str:
+def most_rows(model: StepDecoder) -> int:
+    """Return the most tokens that one call computes: a usual call, or a whole prefix."""
+    return max(USUAL_ROWS, -(-model.sizes.prefix_tokens // _LANES) * _LANES)
+
+
+def _obstacle(model: StepDecoder) -> str:
     """Return why the extension cannot compute this decoder; empty if it can."""
     sizes = model.sizes
     if any(size % _LANES for size in (sizes.hidden, sizes.ffn, sizes.head_dim)):
         return f"its sizes are not multiples of {_LANES}"
     if sizes.head_dim > _LARGEST_HEAD_DIM:
         return f"its heads have more than {_LARGEST_HEAD_DIM} values"
-    matrices = [model.stored["head.weight"]]
-    matrices += [model.layer(index, name) for index in range(sizes.layers) for name in model.MATRICES]
-    if not all(_is_supported(matrix) for matrix in matrices):
+    layers = [model.layer(index) for index in range(sizes.layers)]
+    if not all(_is_supported(matrix) for layer in layers for matrix in layer.matrices):
         return "its weights are not integers of 8 or 4 bits in groups"
-    return ""
+    return "" if _is_supported(model.head) else "its head is not in integers of 8 or 4 bits in groups"
 
 
 def _is_supported(stored: Stored) -> bool:
@@ -126,7 +163,7 @@ def _is_supported(stored: Stored) -> bool:
 
 
 def bind_decoder(
-    model: LlamaDecoder, caches: Sequence[Sequence[NDArray[Any]]], threads: int, path: str = "auto"
+    model: StepDecoder, caches: Sequence[Sequence[NDArray[Any]]], threads: int, path: str = "auto"
 ) -> Any:  # noqa: ANN401 - the extension's
     """Pack the weights into the extension's decoder; ``caches`` are each layer's keys and values.
 
@@ -143,16 +180,28 @@ def bind_decoder(
         sizes.vocabulary,
         sizes.context_tokens,
         sizes.norm_epsilon,
+        sizes.is_parallel,
         sizes.frequencies(),
+        most_rows(model),
         threads,
         path,
     )
     for index in range(sizes.layers):
-        norms = [_vector(model.layer(index, name)) for name in ("attention_norm", "ffn_norm")]
-        decoder.set_layer(index, *norms, [_codes(model.layer(index, name)) for name in model.MATRICES])
+        layer = model.layer(index)
+        decoder.set_layer(index, *_layer_arguments(layer))
         decoder.set_cache(index, *caches[index])
-    decoder.set_head(_vector(model.stored["text.norm.weight"]), *_codes(model.stored["head.weight"]))
+    bias = np.empty(0, np.float32) if model.head_bias is None else _vector(model.head_bias)
+    decoder.set_head([_vector(one) for one in model.norm], *_codes(model.head), bias)
     return decoder
+
+
+def _layer_arguments(layer: DecoderLayerWeights) -> tuple[list[Any], list[Any], list[Any]]:
+    biases = layer.biases or (np.empty(0, np.float32),) * len(layer.matrices)
+    return (
+        [_vector(one) for one in layer.norms],
+        [_codes(one) for one in layer.matrices],
+        [_vector(one) for one in biases],
+    )
 
 
 def _vector(stored: Stored) -> NDArray[np.float32]:
@@ -163,9 +212,3 @@ def _codes(stored: Stored) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
     if not isinstance(stored, GroupedMatrix):
         raise TypeError(type(stored).__name__)
     return stored.codes.view(np.uint8), stored.scales.view(np.uint16)
-
-
-def _cache_of(cache: KeyValueCache, layer: int) -> list[NDArray[Any]]:
-    """Return a layer's keys and values as arrays over the cache's memory; bfloat16 as bits."""
-    found = [cache.blocks(f"{side}_cache.{layer}") for side in ("key", "value")]
-    return [blocks.view(np.uint16) if blocks.itemsize == 2 else blocks for blocks in found]

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from smallsight.engine.crop_runner import CropRunner
-from smallsight.engine.decoding.runner import StepInput
+from smallsight.engine.decoding.runner import Runner, StepInput
 from smallsight.engine.engine import LoadRequest
 from smallsight.engine.moondream2_engine import Moondream2Engine, moondream2_features, moondream2_worker
+from smallsight.engine.native.native_runner import native_runner
 from smallsight.engine.openvino.moondream2_networks import CompiledCropNetworks, compiled_number_decoder
 from smallsight.engine.openvino.packing import releasing_pages
 from smallsight.engine.openvino.paged_runner import PagedRunner
@@ -33,6 +34,7 @@ def load_moondream2(family: Family, request: LoadRequest) -> Moondream2Engine:
     Networks are compiled one after the other, because in parallel they need more memory.
     """
     options = request.options
+    runner: Runner
     model = Moondream2Model(request.model_dir, request.scheme)
     weights = open_stored(model, replace(request, scheme=model.scheme))
     with releasing_pages(weights):
@@ -43,14 +45,9 @@ def load_moondream2(family: Family, request: LoadRequest) -> Moondream2Engine:
             features,
             margin_patches=model.config.vision.margin_patches,
         )
-        probe = weights.probe_rows(model.decoder_names)
-        runner = PagedRunner(
-            weights.compile(model.text_graph),
-            cache_bytes=options.cache_bytes,
-            min_tokens=model.config.text.context_tokens,
-            row_bands=probe.bands,
-        )
-        _pack(model.processor, vision, runner)
+        _pack_tower(model.processor, vision)
+        native = native_runner(model.step_decoder(weights.stored), weights.request)
+        runner, is_batch_independent = (native, True) if native is not None else _compiled(model, weights)
     give_memory_back()  # what quantising and packing leave free would add to the peak of the first answer
     region = RegionHead(
         lambda kind: _packed_region(model, weights, kind),
@@ -67,7 +64,7 @@ def load_moondream2(family: Family, request: LoadRequest) -> Moondream2Engine:
         key=weights.key,
         weights_bytes=weights.num_bytes,
         parts=weights.count_parts(embeddings),
-        is_batch_independent=probe.holds,
+        is_batch_independent=is_batch_independent,
         held=weights,
     )
 
@@ -84,13 +81,26 @@ def _packed_region(
     return decode
 
 
-def _pack(processor: Moondream2Processor, vision: CropRunner, runner: PagedRunner) -> None:
-    """Run tower and decoder once, so that the runtime packs their weights while pages are released."""
+def _pack_tower(processor: Moondream2Processor, vision: CropRunner) -> None:
+    """Run the tower once, so that the runtime packs its weights while pages are released."""
     blank = Image.new("RGB", (1, 1))
     vision.encode(processor.prepare(blank, DESCRIBE, "query", Detail.LOW).tiles[0])
-    tokens_TD = np.random.default_rng(0).standard_normal((3, processor.config.text.hidden), np.float32)
-    if processor.config.text.layers > 1:
+
+
+def _compiled(model: Moondream2Model, weights: StoredWeights) -> tuple[Runner, bool]:
+    """Compile the decoder and run it once; return its runner, and whether batches change nothing."""
+    text = model.config.text
+    probe = weights.probe_rows(model.decoder_names)
+    runner = PagedRunner(
+        weights.compile(model.text_graph),
+        cache_bytes=weights.request.options.cache_bytes,
+        min_tokens=text.context_tokens,
+        row_bands=probe.bands,
+    )
+    tokens_TD = np.random.default_rng(0).standard_normal((3, text.hidden), np.float32)
+    if text.layers > 1:
         _require_prefixes(runner, tokens_TD)
+    return runner, probe.holds
 
 
 def _require_prefixes(runner: PagedRunner, tokens_TD: NDArray[np.float32]) -> None:

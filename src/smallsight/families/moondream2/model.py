@@ -11,10 +11,12 @@ from smallsight.catalog.checkpoint import find_weight_files
 from smallsight.families.moondream2.processor import Moondream2Processor
 from smallsight.families.moondream2.region import NumberKind
 from smallsight.families.moondream2.region_graph import build_region_graph
+from smallsight.families.moondream2.step_decoder import step_decoder
 from smallsight.families.moondream2.stored import STORED_VERSION, adapted, store_text, store_vision
 from smallsight.families.moondream2.text_graph import build_text_graph
 from smallsight.families.moondream2.vision_graphs import build_connector_graph, build_tower_graph
 from smallsight.families.moondream2.weights import Moondream2Weights
+from smallsight.families.step_decoder import StepDecoder
 from smallsight.families.tensor_files import RowTable
 from smallsight.quant.forms import Stored
 from smallsight.quant.scheme import Scheme
@@ -58,6 +60,10 @@ class Moondream2Model:
     def text_graph(self, stored: Mapping[str, Stored]) -> ov.Model:
         """Build the paged decoder."""
         return build_text_graph(self.config, stored)
+
+    def step_decoder(self, stored: Mapping[str, Stored]) -> StepDecoder:
+        """Return the decoder's sizes and weights."""
+        return step_decoder(self.config, stored)
 
     def region_graph(self, stored: Mapping[str, Stored], kind: NumberKind) -> ov.Model:
         """Build the region head's decoder for one kind of number."""

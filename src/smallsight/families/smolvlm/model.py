@@ -10,7 +10,6 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from smallsight.catalog.checkpoint import find_weight_files
-from smallsight.families.llama_decoder import LlamaDecoder
 from smallsight.families.patches import cut_patches
 from smallsight.families.siglip_tower import SigLIPSizes, SigLIPTower
 from smallsight.families.smolvlm.config import MODEL_TYPES, read_config
@@ -19,6 +18,7 @@ from smallsight.families.smolvlm.stored import STORED_VERSION, store_text, store
 from smallsight.families.smolvlm.text_graph import build_text_graph
 from smallsight.families.smolvlm.vision_graph import build_vision_graph
 from smallsight.families.smolvlm.weights import SmolVLMWeights
+from smallsight.families.step_decoder import StepDecoder, llama_decoder
 from smallsight.families.tensor_files import RowTable
 from smallsight.quant.forms import Stored
 from smallsight.quant.scheme import Scheme
@@ -66,9 +66,9 @@ class SmolVLMModel:
         """Build the decoder."""
         return build_text_graph(self.config, stored)
 
-    def llama_decoder(self, stored: Mapping[str, Stored]) -> LlamaDecoder:
+    def step_decoder(self, stored: Mapping[str, Stored]) -> StepDecoder:
         """Return the decoder's sizes and weights."""
-        return LlamaDecoder.of(self.config.text, stored)
+        return llama_decoder(self.config.text, stored)
 
     def siglip_tower(self, stored: Mapping[str, Stored]) -> SigLIPTower:
         """Return the vision tower's sizes and weights."""

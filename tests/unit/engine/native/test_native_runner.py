@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 
 import numpy as np
@@ -10,23 +11,20 @@ from PIL import Image
 
 import smallsight
 from invariants import own_answers_are_likeliest, tokens_are_equal
+from native_decoders import RoundedWeights, make_decoder, needs_extension, tokens_of, usable_paths
 from smallsight.engine.decoding.runner import StepInput
 from smallsight.engine.engine import EngineOptions
 from smallsight.engine.loading import load_engine
 from smallsight.engine.native.extension import find_extension
-from smallsight.engine.native.native_runner import bind_decoder
 from smallsight.engine.reference.llama import LlamaReference
-from smallsight.engine.reference.products import DenseWeights
-from smallsight.families.llama_decoder import LlamaDecoder
 from smallsight.families.smolvlm.config import SmolVLMTextConfig
+from smallsight.families.step_decoder import llama_decoder
 from smallsight.model.vision_language_model import VisionLanguageModel
 from smallsight.quant.scheme import SCHEMES, Module, parse_scheme
 from smallsight.settings import Limits, Settings
 from tiny_smolvlm import SHAPES, make_checkpoint
 
-needs_extension = pytest.mark.skipif(find_extension().module is None, reason=find_extension().reason)
-BLOCK, PAST = 32, 70
-PATHS = ("plain", "avx2", "avx512")
+BLOCK, PAST, PROMPT = 32, 70, 101
 SHAPES_TO_TRY = {
     "grouped heads of 64": {"hidden": 192, "heads": 3, "kv_heads": 1, "head_dim": 64, "ffn": 256},
     "heads of 32, narrow groups": {"hidden": 96, "heads": 4, "kv_heads": 2, "head_dim": 32, "ffn": 160},
@@ -36,17 +34,6 @@ PICTURES = [
     Image.fromarray(np.random.default_rng(seed).integers(0, 256, (50, 60 + 9 * seed, 3), np.uint8))
     for seed in range(4)
 ]
-
-
-class RoundedWeights(DenseWeights):
-    """Rounds the inputs of products to 8 bits in groups, as the extension does."""
-
-    def linear(self, name, rows_TI):
-        group = next(size for size in (64, 32, 16, 8) if rows_TI.shape[-1] % size == 0)
-        groups = np.asarray(rows_TI, np.float32).reshape(len(rows_TI), -1, group)
-        scales = np.abs(groups).max(axis=2, keepdims=True) / np.float32(127)
-        rounded = np.rint(groups / np.where(scales > 0, scales, 1)) * scales
-        return super().linear(name, rounded.reshape(rows_TI.shape).astype(np.float32))
 
 
 class RoundedReference(LlamaReference):
@@ -89,26 +76,6 @@ def random_weights(config, precision):
     return stored
 
 
-def make_decoder(config, stored, caches, *, path, threads=1):
-    """Return a function from steps to logits over copies of the caches, one pair for each layer."""
-    copies = [[one.copy() for one in pair] for pair in caches]
-    decoder = bind_decoder(LlamaDecoder.of(config, stored), copies, threads, path)
-
-    def decode(steps):
-        logits_RV = np.empty((len(steps), config.vocabulary), np.float32)
-        tables = [np.asarray(step.block_table, np.int32) for step in steps]
-        decoder.run(
-            np.concatenate([step.embeddings_TD for step in steps]),
-            np.array([step.begin for step in steps], np.int32),
-            np.concatenate(tables),
-            np.cumsum([0, *map(len, tables)])[:-1].astype(np.int32),
-            logits_RV,
-        )
-        return logits_RV
-
-    return decode
-
-
 def to_bf16_bits(values):
     whole = values.view(np.uint32)
     return ((whole + 0x7FFF + ((whole >> 16) & 1)) >> 16).astype(np.uint16)
@@ -118,7 +85,7 @@ def to_bf16_bits(values):
     scope="module", params=[(name, one) for name in SHAPES_TO_TRY for one in ("int8", "int4")], ids=str
 )
 def computed(request):
-    """A configuration, its weights, a filled cache, 16 next tokens, and the reference's logits for them."""
+    """A decoder, a filled cache, 16 next tokens, and the reference's logits for them."""
     name, precision = request.param
     config = text_config(**SHAPES_TO_TRY[name])
     stored = random_weights(config, precision)
@@ -135,19 +102,19 @@ def computed(request):
         for length, table in zip(lengths, tables, strict=True)
     ]
     expected_RV = reference.run(steps).logits_RV
-    return config, stored, caches, steps, expected_RV
+    return llama_decoder(config, stored), caches, steps, expected_RV
 
 
 @needs_extension
 def test_every_path_has_the_same_bits_alone_and_together_on_any_threads(computed):
-    config, stored, caches, steps, expected_RV = computed
-    whole_RV = make_decoder(config, stored, caches, path="plain")(steps)
+    model, caches, steps, expected_RV = computed
+    whole_RV = make_decoder(model, caches, path="plain")[0](steps)
     # A value between two codes may be rounded up by one and down by the other.
     np.testing.assert_allclose(whole_RV, expected_RV, atol=0.03 * np.abs(expected_RV).max())
     assert np.median(np.abs(whole_RV - expected_RV)) < 2e-3 * np.abs(expected_RV).max()
-    for path in filter(find_extension().module.path_name, PATHS):
+    for path in usable_paths():
         for threads in (1, 2, 3):
-            decode = make_decoder(config, stored, caches, path=path, threads=threads)
+            decode, _ = make_decoder(model, caches, path=path, threads=threads)
             np.testing.assert_array_equal(decode(steps), whole_RV, err_msg=f"{path}, {threads} threads")
         for rows in range(1, 16):
             np.testing.assert_array_equal(
@@ -157,13 +124,38 @@ def test_every_path_has_the_same_bits_alone_and_together_on_any_threads(computed
 
 @needs_extension
 def test_a_bf16_cache_is_read_and_written_as_its_bits(computed):
-    config, stored, caches, steps, expected_RV = computed
+    model, caches, steps, expected_RV = computed
     narrow = [[to_bf16_bits(one) for one in pair] for pair in caches]
-    logits_RV = make_decoder(config, stored, narrow, path="plain")(steps)
+    logits_RV = make_decoder(model, narrow, path="plain")[0](steps)
     np.testing.assert_allclose(logits_RV, expected_RV, atol=0.06 * np.abs(expected_RV).max())
-    for path in filter(find_extension().module.path_name, PATHS):
-        same_RV = make_decoder(config, stored, narrow, path=path)(steps)
+    for path in usable_paths():
+        same_RV = make_decoder(model, narrow, path=path)[0](steps)
         np.testing.assert_array_equal(same_RV, logits_RV, err_msg=path)
+
+
+@needs_extension
+def test_a_prompt_has_the_same_bits_in_any_pieces_and_token_by_token(computed):
+    model, caches, steps, _ = computed
+    values, used = np.random.default_rng(9), (60, 3, 41, 17)
+    prompt_TD = values.standard_normal((PROMPT, model.sizes.hidden)).astype(np.float32)
+
+    def piece(begin, end):
+        return StepInput(prompt_TD[begin:end], begin, used, wants_logits=end == PROMPT)
+
+    compute, expected = make_decoder(model, caches, path="plain")
+    for at in range(PROMPT):
+        expected_RV = compute([piece(at, at + 1)])
+    for path in usable_paths():
+        for cuts, threads in (((), 3), ((1, 17, 50), 1), ((33,), 2)):
+            compute, found = make_decoder(model, caches, path=path, threads=threads)
+            for begin, end in itertools.pairwise((0, *cuts, PROMPT)):
+                found_RV = compute([steps[4], piece(begin, end), steps[5]])
+            what = f"{path}, cut at {cuts}"
+            np.testing.assert_array_equal(found_RV[-2], expected_RV[0], err_msg=what)
+            for one, other in zip(itertools.chain(*found), itertools.chain(*expected), strict=True):
+                np.testing.assert_array_equal(
+                    tokens_of(one, used, PROMPT), tokens_of(other, used, PROMPT), err_msg=what
+                )
 
 
 @pytest.fixture(scope="module")

@@ -213,7 +213,7 @@ def test_without_the_extension_openvino_encodes_and_the_log_says_why(monkeypatch
     ],
 )
 def test_an_extension_that_cannot_encode_here_leaves_it_to_openvino(more, reason, monkeypatch, capsys):
-    module = SimpleNamespace(Decoder=object, MAX_ROWS=1, path_name=lambda _: "avx2", **more)
+    module = SimpleNamespace(Decoder=object, MAX_PIECES=1, path_name=lambda _: "avx2", **more)
     monkeypatch.setitem(sys.modules, "smallsight_kernels", module)
     find_extension.cache_clear()
     try:
