@@ -33,6 +33,7 @@ from smallsight.families.tensor_shape import TensorShape
 from smallsight.quant.bf16 import round_to_bf16
 
 IMAGE_TOKEN, END_TOKEN = 49190, 49279
+TILE_TOKENS = 64
 _NARROW_TEXT = {"text_hidden": 64, "text_ffn": 128, "text_layers": 1}
 _NARROW_VISION = {"vision_hidden": 72, "vision_ffn": 128, "vision_layers": 1}
 TINY: Mapping[str, Mapping[str, object]] = {
@@ -111,7 +112,11 @@ def _files(sizes: SmolVLMSizes) -> dict[str, dict[str, object]]:
         "preprocessor_config.json": _preprocessor(sizes),
         "chat_template.json": {"chat_template": CHAT_TEMPLATE},
         "generation_config.json": {"eos_token_id": END_TOKEN, "pad_token_id": 2},
-        "tokenizer_config.json": {"tokenizer_class": "PreTrainedTokenizerFast"},
+        "tokenizer_config.json": {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_input_names": ["input_ids", "attention_mask"],
+        },
+        "processor_config.json": {"processor_class": "Idefics3Processor", "image_seq_len": TILE_TOKENS},
     }
 
 

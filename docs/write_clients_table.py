@@ -29,6 +29,9 @@ program does not try it: the client or its protocol lacks it, or another row has
 _BY_HAND = """
 Run once by hand with the program that `clients.toml` names, not by the tests, for the reasons below:
 """
+_LIMITS = """
+Ways to use a client that do not work, and why. Larger models do more of them:
+"""
 _COLUMNS = ("picture", "stream", "second turn", "structured output", "forced tool", "offered tools")
 
 
@@ -68,6 +71,9 @@ def page() -> str:
         parts += ["\nWhat does not work, and why; the tests expect the refusal:\n", "\n".join(refused)]
     parts += [_BY_HAND, "\n".join([*head, *(_row(client, client["version"]) for client in by_hand)]), ""]
     parts += [f"- `{client['package']}`: {client['why']}." for client in by_hand]
+    parts += [_LIMITS]
+    parts += [f"- `{limit['package']}`, {limit['way']}: {limit['why']}." for limit in records["limit"]]
+    parts += ["\nPrograms that are not packages for programmers: [replayed and run](replayed_clients.md)."]
     return "\n".join(parts) + "\n"
 
 

@@ -1,5 +1,6 @@
 """Every route of the server, walked: who may use it, what its errors look like, and what the guide says."""
 
+import base64
 import re
 
 import pytest
@@ -67,9 +68,47 @@ def everything(tmp_path_factory):
         yield client, app, keys
 
 
-def requested(client, method, path, key=None):
+def bearer(key):
+    return {"authorization": f"Bearer {key}"}
+
+
+def basic(pair):
+    """Return what a client sends for an address with a name and a password before its `@`."""
+    return {"authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+
+
+# Every way to send a key. The walks over all routes take two of them, because all routes share one check.
+SENT = {
+    "bearer": bearer,
+    "header": lambda key: {"x-api-key": key},
+    "basic": lambda key: basic(f"anyone:{key}"),
+    "basic without a name": lambda key: basic(f":{key}"),
+}
+# What is sent with a key, or nearly, and is refused.
+REFUSED_KEYS = {
+    "key as the name": basic,
+    "key as the name, empty password": lambda key: basic(f"{key}:"),
+    "key and more": lambda key: basic(f"anyone:{key}:"),
+    "no base64": lambda key: {"authorization": f"Basic anyone:{key}"},
+    "broken base64": lambda key: {"authorization": basic(f"anyone:{key}")["authorization"] + "="},
+    "no UTF-8": lambda _: {"authorization": "Basic " + base64.b64encode(b"\xff:\xfe").decode()},
+    "nothing after Basic": lambda _: {"authorization": "Basic"},
+    "another scheme": lambda key: {"authorization": f"Digest {key}"},
+    "wrong before right": lambda key: basic("anyone:") | {"x-api-key": key},
+}
+ONE_OF_EACH = (
+    ("GET", "/v1/models"),
+    ("POST", "/v1/messages"),
+    ("GET", "/api/tags"),
+    ("GET", "/generator/check_queue"),
+    ("GET", "/ping"),
+    ("POST", "/predict"),
+    ("POST", "/mcp"),
+)
+
+
+def requested(client, method, path, headers):
     """Return what a route answers, and fail unless its error is one of its protocol."""
-    headers = {} if key is None else {"authorization": f"Bearer {key}"}
     address = path.replace("/static/NAME", "/static/app.css")
     answer = client.request(method, address, headers=headers)
     if answer.status_code >= 400 and method != "HEAD" and tenant_of(path) != "/app":
@@ -77,18 +116,18 @@ def requested(client, method, path, key=None):
     return answer
 
 
-@pytest.mark.parametrize("key", [None, "sk-of-nobody"])
-def test_every_route_of_every_protocol_refuses_strangers(everything, key):
+@pytest.mark.parametrize("headers", [{}, bearer("sk-of-nobody"), basic("anyone:sk-of-nobody")])
+def test_every_route_of_every_protocol_refuses_strangers(everything, headers):
     client, app, _ = everything
     found = list(walked(app.routes))
     assert {path for path, _ in found} >= PUBLIC | PUBLIC_PAGES
     assert len({path for path, _ in found}) > 80
     for path, route in found:
         if isinstance(route, WebSocketRoute):
-            with pytest.raises(WebSocketDisconnect), client.websocket_connect(path):
+            with pytest.raises(WebSocketDisconnect), client.websocket_connect(path, headers=headers):
                 pass
             continue
-        statuses = {method: requested(client, method, path, key).status_code for method in METHODS}
+        statuses = {method: requested(client, method, path, headers).status_code for method in METHODS}
         if path in PUBLIC | PUBLIC_PAGES:
             assert statuses["GET"] in (200, 307), path
             del statuses["GET"]
@@ -98,18 +137,32 @@ def test_every_route_of_every_protocol_refuses_strangers(everything, key):
             assert set(statuses.values()) <= {401, 405}, (path, statuses)
 
 
-def test_every_route_of_every_protocol_has_one_scope(everything):
+@pytest.mark.parametrize("sent", ["bearer", "basic"])
+def test_every_route_of_every_protocol_has_one_scope(everything, sent):
     client, app, keys = everything
     for path, route in walked(app.routes):
         if path in PUBLIC or tenant_of(path) == "/app":
             continue
         for method in sorted(set(route.methods or ("POST",)) - {"HEAD"}):
             statuses = {
-                scope: requested(client, method, path, key).status_code for scope, key in keys.items()
+                scope: requested(client, method, path, SENT[sent](key)).status_code
+                for scope, key in keys.items()
             }
             allowed = {scope for scope, status in statuses.items() if status not in (401, 403)}
             wanted = Scope.MONITOR if path in ("/health", "/metrics") else Scope.USE
             assert allowed == {wanted}, (method, path, statuses)
+
+
+@pytest.mark.parametrize("sent", [*SENT, *REFUSED_KEYS])
+def test_every_protocol_accepts_the_same_credentials(everything, sent):
+    client, _, keys = everything
+    headers = (SENT | REFUSED_KEYS)[sent](keys[Scope.USE])
+    for method, path in ONE_OF_EACH:
+        answer = requested(client, method, path, headers)
+        assert (answer.status_code == 401) == (sent in REFUSED_KEYS), path
+        if answer.status_code == 401:
+            assert answer.headers["www-authenticate"] == "Bearer"  # no dialog of a browser for a key
+            assert keys[Scope.USE] not in answer.text
 
 
 def test_pages_of_allowed_origins_may_use_every_method_of_every_route(everything):

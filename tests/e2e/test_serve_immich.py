@@ -102,17 +102,38 @@ def test_lines_below_the_score_that_is_asked_for_are_left_out(server: Server, si
     assert (status, body["ocr"]) == (200, {"text": [], "box": [], "boxScore": [], "textScore": []})
 
 
+def sent_by_node(server: Server, kind: str, payload: str, entries: dict[str, Any]) -> dict[str, Any]:
+    """Send what Immich's server sends; its source was read again on 29 November 2026."""
+    command = ["node", str(CLIENT), f"{server.url}/dropped", kind, payload, json.dumps(entries)]
+    told: dict[str, Any] = json.loads(
+        subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    )
+    return told
+
+
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
 @pytest.mark.skipif(not is_reading_available(), reason="needs the ocr extra")
-def test_the_request_of_immichs_server_is_understood(server: Server, sign: Path):
-    def ask(kind: str, payload: str, entries: dict[str, Any]) -> dict[str, Any]:
-        command = ["node", str(CLIENT), f"{server.url}/dropped", kind, payload, json.dumps(entries)]
-        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-    told = ask("image", str(sign), OCR)
+def test_the_request_of_immichs_server_for_text_in_a_picture_is_understood(server: Server, sign: Path):
+    told = sent_by_node(server, "image", str(sign), OCR)
     assert (told["ping"], told["status"]) == (True, 200)
+    assert set(told["body"]) == {"ocr", "imageHeight", "imageWidth"}
+    assert set(told["body"]["ocr"]) == {"text", "box", "boxScore", "textScore"}
     require_the_sign(told["body"])
-    assert ask("image", str(sign), FACES)["status"] == 501
+    for refused in (FACES, SEEN):
+        assert sent_by_node(server, "image", str(sign), refused)["status"] == 501
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+@pytest.mark.skipif(find_text_model(Settings()) is None, reason="needs the text model")
+@pytest.mark.parametrize("options", [{"language": "de"}, {}])
+def test_the_request_of_immichs_server_for_a_vector_of_a_text_is_understood(
+    server: Server, options: dict[str, str]
+):
+    """A language that is not set is left out of the options, as JSON does with undefined."""
+    wanted = {"clip": {"textual": {"modelName": "all-MiniLM-L6-v2", "options": options}}}
+    told = sent_by_node(server, "text", "a red boat", wanted)
+    assert (told["ping"], told["status"], set(told["body"])) == (True, 200, {"clip"})
+    assert len(json.loads(told["body"]["clip"])) == 384
 
 
 @pytest.mark.skipif(find_text_model(Settings()) is None, reason="needs the text model")

@@ -5,6 +5,7 @@ The check is part of the route: it runs before the body is read, and never compa
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +22,7 @@ from smallsight.http.json_body import JsonBodies, JsonRequest
 from smallsight.http.page_password import PagePassword
 from smallsight.http.repeated_line import RepeatedLine
 
-_BEARER = "bearer "
+_BEARER, _BASIC = "bearer", "basic"
 _KEY_HEADER = "x-api-key"  # as clients of Anthropic's protocol send it
 KEY_PREFIX = "key "
 
@@ -161,4 +162,16 @@ def _given_key(connection: HTTPConnection) -> str | None:
     given = connection.headers.get("authorization", "")
     if not given:
         return connection.headers.get(_KEY_HEADER, "").strip() or None
-    return given[len(_BEARER) :].strip() if given[: len(_BEARER)].lower() == _BEARER else ""
+    scheme, _, credentials = given.partition(" ")
+    if scheme.lower() == _BASIC:
+        return _basic_password(credentials.strip())
+    return credentials.strip() if scheme.lower() == _BEARER else ""
+
+
+def _basic_password(credentials: str) -> str:
+    """Return the password in the credentials of HTTP Basic, "" if there is none. The user name is ignored."""
+    try:
+        pair = base64.b64decode(credentials, validate=True).decode()
+    except ValueError:
+        return ""
+    return pair.partition(":")[2]

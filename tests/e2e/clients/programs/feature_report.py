@@ -42,6 +42,11 @@ class Given:
         return f"{self.url}/v1"
 
     @property
+    def url_with_key(self) -> str:
+        """Return the address with the key as a password, which clients send as HTTP Basic."""
+        return self.url.replace("://", f"://anyone:{self.key}@", 1)
+
+    @property
     def base64(self) -> str:
         return base64.b64encode(self.picture.read_bytes()).decode()
 

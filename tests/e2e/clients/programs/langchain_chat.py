@@ -60,6 +60,10 @@ def program(given: Given, report: Report) -> None:
             said(call["args"])
     with report.feature("offered tools") as said:
         said(model.bind_tools([report_animal]).invoke(asked).text)
+    if PROTOCOL == "ollama":
+        with report.feature("key in the address") as said:
+            model = type(model)(base_url=given.url_with_key, model=given.model)
+            said(model.invoke(QUESTION).text)
 
 
 tell(program)

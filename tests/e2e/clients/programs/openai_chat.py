@@ -41,6 +41,9 @@ def program(given: Given, report: Report) -> None:
         vector = client.embeddings.create(model=EMBEDDER, input="a cat").data[0].embedding
         assert len(vector) == 384
         said(len(vector))
+    with report.feature("key in the address") as said:
+        addressed = OpenAI(base_url=f"{given.url_with_key}/v1", api_key="replaced", max_retries=0)
+        said(addressed.models.list().data[0].id)
     with report.feature("errors") as said:
         said(refusals(client, given))
 
