@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
+from smallsight.catalog.catalog import load_embedding_catalog
 from smallsight.catalog.checkpoint import read_family
 from smallsight.engine.engine import LoadRequest
 from smallsight.engine.openvino.picture_embedder import PictureEmbedder
 from smallsight.families.embedding_families import EMBEDDING_FAMILIES
 from smallsight.quant.scheme import scheme_named
-
-MODEL_TYPES: Mapping[str, str] = {name: name for name in EMBEDDING_FAMILIES}  # "model_type" to family
 
 
 def load_picture_embedder(
@@ -23,7 +21,7 @@ def load_picture_embedder(
     are stored in ``prepared_dir``, if given. Raises SmallsightError.
     """
     scheme = scheme_named(precision)
-    family = read_family(model_dir, MODEL_TYPES)
+    family = read_family(model_dir, load_embedding_catalog().model_types)
     model = EMBEDDING_FAMILIES[family].open_model(model_dir, scheme)
     request = LoadRequest(model_dir, scheme, threads, prepared_dir)
     return PictureEmbedder(model, request, family)

@@ -47,6 +47,7 @@ class PictureEmbedder:
 
     def __init__(self, model: DualEncoderModel, request: LoadRequest, family: str) -> None:
         self.dimensions = model.config.dimensions
+        self.min_similarity = model.least_similarity()
         self.key = _vectors_key(model, request, family)
         self._model = model
         self._request = request

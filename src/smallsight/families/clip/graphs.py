@@ -20,6 +20,9 @@ from smallsight.graph.linear import linear
 from smallsight.graph.norm import unit_length
 from smallsight.quant.forms import Stored
 
+# Its training compares cosines with each other only, so no probability belongs to one. Those of pictures and
+# texts that do not belong together are below this in published examples.
+LEAST_SIMILARITY = 0.2
 NAMES = {
     "text.projection": "text_projection",
     "vision.first_token": "vision_model.embeddings.class_embedding",
@@ -44,6 +47,11 @@ def store_text(weights: DualEncoderWeights, storing: EncoderStoring) -> Iterator
     """Yield the positions and the projection."""
     yield "text.positions", weights.take("text.positions")
     yield from storing.product("text.projection", "text.projection", has_bias=False)
+
+
+def least_similarity(_weights: DualEncoderWeights) -> float:
+    """Return the same for every CLIP."""
+    return LEAST_SIMILARITY
 
 
 def build_vision_graph(config: DualEncoderConfig, stored: Mapping[str, Stored]) -> ov.Model:

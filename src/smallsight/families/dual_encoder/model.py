@@ -31,6 +31,7 @@ class DualEncoderParts:
 
     ``store`` yields the weights of one encoder that are not in its layers; ``build`` builds its network.
     ``has_length`` tells whether the text network takes texts of any length, and where their vector is.
+    ``least_similarity`` returns the least cosine at which a picture may show what a text says.
     """
 
     shapes: Collection[TensorShape]
@@ -38,6 +39,7 @@ class DualEncoderParts:
     store: Mapping[str, Callable[[DualEncoderWeights, EncoderStoring], Iterator[tuple[str, Stored]]]]
     build: Mapping[str, Callable[[DualEncoderConfig, Mapping[str, Stored]], ov.Model]]
     has_length: bool
+    least_similarity: Callable[[DualEncoderWeights], float]
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,10 @@ class DualEncoderModel:
     def embeddings(self) -> RowTable:
         """Return the table of token embeddings, memory-mapped from its file; once."""
         return self._weights.map_embeddings()
+
+    def least_similarity(self) -> float:
+        """Return the least cosine at which a picture may show what a text says, -1 to 1."""
+        return min(1.0, max(-1.0, self._parts.least_similarity(self._open())))
 
     def text_inputs(self, text: str, table: RowTable) -> list[NDArray[np.float32] | NDArray[np.int32]]:
         """Return the inputs of the text network: rows of the table, and the position if it takes one."""

@@ -5,6 +5,7 @@ Source: transformers 5.x, models/siglip.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -21,6 +22,7 @@ from smallsight.graph.linear import linear
 from smallsight.graph.norm import unit_length
 from smallsight.quant.forms import Stored
 
+LEAST_CHANCE = 0.001  # that a picture and a text belong together
 NAMES = {
     "text.projection": "text_model.head",
     "vision.pool.probe": "vision_model.head.probe",
@@ -56,6 +58,12 @@ def store_text(weights: DualEncoderWeights, storing: EncoderStoring) -> Iterator
     """Yield the positions and the projection."""
     yield "text.positions", weights.take("text.positions")
     yield from storing.product("text.projection", "text.projection")
+
+
+def least_similarity(weights: DualEncoderWeights) -> float:
+    """Return the cosine to which the network gives one chance in a thousand, by its own scale and bias."""
+    scale, bias = float(weights.take("logit.scale")[0]), float(weights.take("logit.bias")[0])
+    return (math.log(LEAST_CHANCE / (1 - LEAST_CHANCE)) - bias) / math.exp(scale)
 
 
 def build_vision_graph(config: DualEncoderConfig, stored: Mapping[str, Stored]) -> ov.Model:

@@ -17,6 +17,7 @@ from smallsight.families.siglip.graphs import (
     NAMES,
     build_text_graph,
     build_vision_graph,
+    least_similarity,
     store_text,
     store_vision,
 )
@@ -34,6 +35,7 @@ def open_siglip(model_dir: Path, scheme: Scheme) -> DualEncoderModel:
         store={VISION: store_vision, TEXT: store_text},
         build={VISION: build_vision_graph, TEXT: build_text_graph},
         has_length=False,
+        least_similarity=least_similarity,
     )
     pictures = PicturePreparation.load(model_dir, PICTURES, (config.image_px, config.patch_px))
     return DualEncoderModel(model_dir, scheme, config, pictures, SigLIPTokens.load(model_dir, config), parts)
