@@ -74,4 +74,4 @@ def test_fast_without_a_model_says_how_to_get_one(
 ):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     with pytest.raises(AssertionError, match="models pull SigLIP-base-patch16-224"):
-        smallsight.run("index", "--fast", album)
+        smallsight.run_afresh("index", "--fast", album)

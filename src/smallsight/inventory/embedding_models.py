@@ -41,18 +41,22 @@ class PictureModelStatus:
     memory_bytes: dict[Precision, int]
 
 
-def list_picture_models(settings: LibrarySettings) -> tuple[PictureModelStatus, ...]:
-    """Return every picture embedding model of the catalogue."""
-    files = _files(settings)
+def list_picture_models(
+    settings: LibrarySettings, cache_dir: Path | None = None
+) -> tuple[PictureModelStatus, ...]:
+    """Return every picture embedding model of the catalogue; its files may be in a hub's cache."""
+    files = _files(settings, cache_dir)
     return tuple(_status(entry, files.locate(entry)) for entry in load_embedding_catalog().entries)
 
 
-def find_picture_model(settings: LibrarySettings, wanted: str | Path | None) -> PictureModel | None:
+def find_picture_model(
+    settings: LibrarySettings, wanted: str | Path | None, cache_dir: Path | None = None
+) -> PictureModel | None:
     """Return the model with this name or folder; without one, the first of the catalogue that is here.
 
     Raises UnknownModelError, and ModelUnavailableError if the named model has no files here.
     """
-    files = _files(settings)
+    files = _files(settings, cache_dir)
     if wanted is None:
         located = ((entry, files.locate(entry)) for entry in load_embedding_catalog().entries)
         return next((PictureModel(entry.name, found.directory) for entry, found in located if found), None)
@@ -74,8 +78,8 @@ def find_picture_model(settings: LibrarySettings, wanted: str | Path | None) -> 
     return PictureModel(entry.name, found.directory)
 
 
-def _files(settings: LibrarySettings) -> ModelFiles:
-    return Names(catalog=load_embedding_catalog()).files(settings)
+def _files(settings: LibrarySettings, cache_dir: Path | None) -> ModelFiles:
+    return Names(catalog=load_embedding_catalog(), cache_dir=cache_dir).files(settings)
 
 
 def _status(entry: Entry, files: FoundFiles | None) -> PictureModelStatus:
