@@ -24,17 +24,21 @@ Item = TypeVar("Item")
 _BUILDER_VERSION = 1  # increment when the same weights would give other vectors
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Encoder:
-    """One loaded network, with the weights that it reads."""
+    """One loaded network, with the weights that it reads; ``is_packed`` once the runtime has copied them."""
 
     weights: StoredWeights
     network: CompiledNetwork
     request: ov.InferRequest
+    is_packed: bool = False
 
     def vector(self, inputs: Sequence[np.ndarray]) -> NDArray[np.float32]:
         self.request.infer(list(inputs))
         vector_D: NDArray[np.float32] = self.request.get_output_tensor(0).data[0].copy()
+        if not self.is_packed:
+            self.weights.release_pages()
+            self.is_packed = True
         return vector_D
 
 
