@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from smallsight.library.library import FolderSummary
     from smallsight.library.tags import TagCount
     from smallsight.model.answer import Answer
+    from smallsight.model.embedding_model import EmbeddingModel, load_embedding_model
     from smallsight.model.loading import load
     from smallsight.services.library_results import (
         DuplicateGroups,
@@ -44,6 +45,7 @@ __all__ = [
     "Answer",
     "DuplicateGroups",
     "EditResult",
+    "EmbeddingModel",
     "FolderSummary",
     "FoundPicture",
     "FoundPictures",
@@ -64,17 +66,20 @@ __all__ = [
     "UnknownModelError",
     "__version__",
     "load",
+    "load_embedding_model",
     "open_library",
 ]
 
 _MODULES = {
     "Answer": "model.answer",
+    "EmbeddingModel": "model.embedding_model",
     "FolderSummary": "library.library",
     "JournalEntry": "library.edit_journal",
     "PictureLibrary": "services.picture_library",
     "Scores": "engine.scores",
     "TagCount": "library.tags",
     "load": "model.loading",
+    "load_embedding_model": "model.embedding_model",
     "open_library": "services.picture_library",
     **dict.fromkeys(
         (

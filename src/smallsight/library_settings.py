@@ -25,6 +25,17 @@ class HasEmbedding(Protocol):
     def precision(self) -> str: ...  # noqa: D102
 
 
+class HasPictureEmbedding(Protocol):
+    """What a search takes of ``picture_embedding``."""
+
+    @property
+    def model(self) -> str | None: ...  # noqa: D102
+    @property
+    def precision(self) -> str: ...  # noqa: D102
+    @property
+    def min_similarity(self) -> float | None: ...  # noqa: D102
+
+
 class HasResultOrder(Protocol):
     """What a search takes of ``search``."""
 
@@ -59,9 +70,13 @@ class LibrarySettings(Protocol):
     @property
     def prepared_dir(self) -> Path: ...  # noqa: D102
     @property
+    def models_path(self) -> Path: ...  # noqa: D102
+    @property
     def limits(self) -> HasQueryLimits: ...  # noqa: D102
     @property
     def embedding(self) -> HasEmbedding: ...  # noqa: D102
+    @property
+    def picture_embedding(self) -> HasPictureEmbedding: ...  # noqa: D102
     @property
     def index(self) -> HasReadingSize: ...  # noqa: D102
     @property
@@ -71,6 +86,7 @@ class LibrarySettings(Protocol):
 SECTIONS: dict[str, type] = {
     "limits": HasQueryLimits,
     "embedding": HasEmbedding,
+    "picture_embedding": HasPictureEmbedding,
     "index": HasReadingSize,
     "search": HasResultOrder,
 }

@@ -51,6 +51,7 @@ __all__ = [
     "ModelInferenceSettings",
     "ModelMemorySettings",
     "ModelSettings",
+    "PictureEmbeddingSettings",
     "RemoteSettings",
     "SearchSettings",
     "ServerSettings",
@@ -132,6 +133,7 @@ class IndexSettings(BaseModel):
         description="What reads text with the networks of the `ocr` extra: `smallsight`, or the pipeline of "
         "`rapidocr`.",
     )
+    looks: bool = Field(True, description="Embed pictures when a picture embedding model is on this machine.")
     metadata: bool = Field(
         True, description="Take captions and keywords from metadata (EXIF, IPTC, XMP) and sidecar files."
     )
@@ -154,6 +156,27 @@ class EmbeddingSettings(BaseModel):
     )
     precision: str = Field(
         "int8", pattern="^(fp32|int8)$", description="Precision of its weights: fp32 or int8."
+    )
+
+
+class PictureEmbeddingSettings(BaseModel):
+    """Picture embeddings, by which pictures are found that nobody has described."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str | None = Field(
+        None,
+        description="Name or folder of the model; when unset, the first of the catalogue with files here.",
+    )
+    precision: str = Field(
+        "int8", pattern="^(fp32|bf16|int8)$", description="Precision of its weights: fp32, bf16 or int8."
+    )
+    min_similarity: float | None = Field(
+        None,
+        ge=-1,
+        le=1,
+        description="Minimum cosine similarity of a picture to the words of a search; when unset, "
+        "that of the model.",
     )
 
 
@@ -256,6 +279,7 @@ class Settings(BaseSettings):
     describe: DescribeSettings = DescribeSettings()
     tags: TagsSettings = TagsSettings()
     embedding: EmbeddingSettings = EmbeddingSettings()
+    picture_embedding: PictureEmbeddingSettings = PictureEmbeddingSettings()
     search: SearchSettings = SearchSettings()
     server: ServerSettings = ServerSettings()
     immich: ImmichSettings = ImmichSettings()

@@ -18,11 +18,11 @@ MODULES = [
 
 def test_names_of_the_package():
     errors = ["LibraryError", "ModelError", "PictureError", "SettingsError", "SmallsightError"]
-    functions = ["__version__", "load", "open_library"]
+    functions = ["__version__", "load", "load_embedding_model", "open_library"]
     library = ["DuplicateGroups", "EditResult", "FolderSummary", "FoundPicture", "FoundPictures"]
     library += ["IndexProgress", "IndexResult", "JournalEntry", "PictureInfo", "PictureLibrary"]
     library += ["SkippedPicture", "TagCount", "UndoResult"]
-    values = ["Answer", "Scores", "UnknownModelError"]
+    values = ["Answer", "EmbeddingModel", "Scores", "UnknownModelError"]
     assert sorted(smallsight.__all__) == sorted([*values, *errors, *functions, *library])
     assert all(getattr(smallsight, name) is not None for name in smallsight.__all__)
     assert set(smallsight.__all__) <= set(dir(smallsight))

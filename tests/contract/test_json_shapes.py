@@ -143,6 +143,7 @@ def test_models(run):
     shown = run("models", "show", "SmolVLM-256M-Instruct")
     assert set(shown) == set(next(m for m in listed["models"] if m["name"] == "SmolVLM-256M-Instruct"))
     assert [run("models", "show", "afar")] == listed["remotes"]
+    assert_shape("models embedding", run("models", "embedding"))
 
 
 def test_an_error(run):

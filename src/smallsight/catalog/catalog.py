@@ -90,7 +90,17 @@ def nearest_names(name: str, known_names: list[str]) -> list[str]:
 @cache
 def load_catalog() -> Catalog:
     """Read the catalogue that ships with this release."""
-    text = resources.files("smallsight.catalog").joinpath("entries.toml").read_text(encoding="utf-8")
+    return _read_catalog("entries.toml")
+
+
+@cache
+def load_embedding_catalog() -> Catalog:
+    """Read the picture embedding models that this release knows; they answer no questions."""
+    return _read_catalog("embedding_models.toml")
+
+
+def _read_catalog(name: str) -> Catalog:
+    text = resources.files("smallsight.catalog").joinpath(name).read_text(encoding="utf-8")
     return parse_catalog(tomllib.loads(text))
 
 

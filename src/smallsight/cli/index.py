@@ -16,7 +16,7 @@ from smallsight.cli.completion import model_names
 from smallsight.cli.flags import JsonFlag, QuietFlag
 from smallsight.cli.output import Output, get_output
 from smallsight.cli.progress_report import ProgressBar
-from smallsight.errors import FolderMissingError, SettingsError, SmallsightError
+from smallsight.errors import FolderMissingError, ModelUnavailableError, SettingsError, SmallsightError
 from smallsight.media.file_kinds import FileKind
 from smallsight.policy.shown_text import on_one_line
 
@@ -63,6 +63,12 @@ def index(
     no_describe: NoDescribeOption = False,
     tags: TagsOption = None,
     tags_model: TagsModelOption = None,
+    fast: Annotated[
+        bool,
+        typer.Option(
+            "--fast", help="Only embed pictures: no OCR, descriptions or tags, which a later run can add."
+        ),
+    ] = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="Go on watching the folders, as `smallsight watch` does.")
     ] = False,
@@ -73,19 +79,22 @@ def index(
     from smallsight.services.indexing import IndexingApplication
 
     out = get_output(json=json, quiet=quiet)
-    settings = settings_of_run(model, tags, tags_model, describes=not no_describe)
+    describes = not (no_describe or fast)
+    settings = settings_of_run(model, tags, tags_model, describes=describes, is_fast=fast)
     if watch:
         from smallsight.cli.watch import watch_folders
 
-        watch_folders(out, settings, folders or [], describes=not no_describe, retry_failed=retry_failed)
+        watch_folders(out, settings, folders or [], describes=describes, retry_failed=retry_failed)
         return
     observer = CommandProgress(out)
     with (
-        IndexingApplication(settings, describes=not no_describe) as application,
+        IndexingApplication(settings, describes=describes) as application,
         stop_on_interrupt(out) as stopped,
     ):
         if not folders and not application.library.folders():
             raise SettingsError("No folder to index.", hint="name one: `smallsight index ~/Pictures`.")
+        if fast:
+            _require_look_embedder(application)
         note_missing_parts(application, out)
         report = application.index(folders or [], observer, stopped.is_set, retry_failed=retry_failed)
         if out.json:
@@ -99,7 +108,12 @@ def index(
 
 
 def settings_of_run(
-    model: str | None, tags: bool | None, tags_model: str | None, *, describes: bool
+    model: str | None,
+    tags: bool | None,
+    tags_model: str | None,
+    *,
+    describes: bool,
+    is_fast: bool = False,
 ) -> Settings:
     """Return the settings of a run, after closing this process to other programs and testing the decoder."""
     from smallsight.machine.own_process import deny_inspection
@@ -109,11 +123,24 @@ def settings_of_run(
 
     if not describes and model is not None:
         raise SettingsError("--model and --no-describe contradict each other.", hint="leave one out.")
-    settings = load_settings(**_chosen(model, tags, tags_model))
+    if is_fast and (model is not None or tags or tags_model is not None):
+        raise SettingsError("--fast describes and tags nothing.", hint="leave out --model and --tags.")
+    chosen = _chosen(model, tags, tags_model)
+    if is_fast:
+        chosen["index"] = {"ocr": False, "tags": False, "looks": True}
+    settings = load_settings(**chosen)
     configure_logging(settings.log_level, settings.log_format)
     deny_inspection()
     missing_restrictions(settings.limits)
     return settings
+
+
+def _require_look_embedder(application: IndexingApplication) -> None:
+    if application.look_embedder is None:
+        raise ModelUnavailableError(
+            "There is no picture embedding model on this machine, which --fast needs.",
+            hint="`smallsight models pull SigLIP-base-patch16-224` fetches one.",
+        )
 
 
 def _chosen(model: str | None, tags: bool | None, tags_model: str | None) -> dict[str, dict[str, Any]]:

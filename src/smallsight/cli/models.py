@@ -11,6 +11,7 @@ from smallsight.cli.completion import model_names
 from smallsight.cli.flags import JsonFlag, QuietFlag
 from smallsight.cli.model_variants import add_variant
 from smallsight.cli.output import Output, get_output
+from smallsight.cli.picture_models import embedding
 from smallsight.policy.shown_text import on_one_line
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List the models, fetch their files, or use your own.", invoke_without_command=True)
 app.command()(add_variant)
+app.command()(embedding)
 
 ModelName = Annotated[
     str,
@@ -113,7 +115,7 @@ def pull(
     from smallsight.cli.units import file_size_text
 
     output = get_output(json=json, quiet=quiet)
-    service = _service()
+    service = _service_with(name)
     with output.progress(f"Fetching {name}", None, "MB") as progress:
         pulled = service.pull(
             name,
@@ -208,6 +210,15 @@ def _service(settings: Settings | None = None) -> ModelService:
     from smallsight.inventory.listing import ModelService
 
     return ModelService(settings or _settings())
+
+
+def _service_with(name: str) -> ModelService:
+    """Return the service for the catalogue that this model is in; picture embedding models have one."""
+    from smallsight.catalog.catalog import load_embedding_catalog
+    from smallsight.inventory.listing import ModelService
+
+    catalog = load_embedding_catalog()
+    return _service() if catalog.get(name) is None else ModelService(_settings(), catalog=catalog)
 
 
 def _confirm(question: str) -> None:

@@ -27,6 +27,7 @@ from smallsight.errors import (
 )
 from smallsight.families.registry import FAMILIES
 from smallsight.inventory.known_model import AUTO, KnownModel
+from smallsight.library_settings import LibrarySettings
 from smallsight.quant.scheme import parse_scheme
 from smallsight.remote_settings import RemoteSettings
 from smallsight.settings import Settings
@@ -158,7 +159,7 @@ class Names:
         entries = [entry for entry in self.catalog.entries if entry.is_runnable]
         return tuple(dict.fromkeys(path for one in entries for path in self._watched(one, settings)))
 
-    def files(self, settings: Settings) -> ModelFiles:
+    def files(self, settings: LibrarySettings) -> ModelFiles:
         """Return the locator of the files of catalogue models."""
         return ModelFiles(
             catalog=self.catalog,

@@ -176,6 +176,18 @@ chunk = Table(
     sqlite_autoincrement=True,  # ids are never reused: vectors in memory are updated by them
 )
 
+picture_vector = Table(  # what a picture looks like to a picture embedding model
+    "picture_vector",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("content_id", Integer, ForeignKey("content.id", ondelete="CASCADE"), nullable=False),
+    Column("embedder_key", String(64), nullable=False),
+    Column("vector", LargeBinary, nullable=False),  # float16 little-endian, unit length
+    Index("picture_vector_content", "content_id"),
+    Index("picture_vector_embedder", "embedder_key", "content_id"),
+    sqlite_autoincrement=True,  # ids are never reused, as those of ``chunk``
+)
+
 facet = Table(  # what contents that have a file are filtered and sorted by; derived, see ``facets``
     "facet",
     metadata,

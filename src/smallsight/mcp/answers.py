@@ -197,6 +197,8 @@ def _reasons(hit: Hit) -> Iterator[str]:
         yield "a part of a word"
     if "semantic" in hit.found_by and hit.similarity is not None:
         yield f"a similar meaning ({hit.similarity:.0%})"
+    if "looks_like" in hit.found_by:
+        yield "what the picture shows"
     if "similar_picture" in hit.found_by:
         yield "it looks alike"
     if "similar_text" in hit.found_by:

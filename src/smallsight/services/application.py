@@ -5,13 +5,16 @@ Heavy parts are created on first use; parts that only indexing needs are wired i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from smallsight.catalog.text_model import find_text_model
+from smallsight.errors import ModelError
 from smallsight.library.database import Database, require_library
 from smallsight.library.remembered_lists import RememberedLists
 from smallsight.library.search.searcher import Searcher
@@ -19,14 +22,38 @@ from smallsight.library.search.sqlite.index import SqliteTextIndex
 from smallsight.library.search.word_list import NO_WORDS, WordList
 from smallsight.library.thumbnails import thumbnail_path
 from smallsight.library_settings import LibrarySettings
+from smallsight.policy.log import get_logger
 from smallsight.reading.word_list import read_whole_words
 from smallsight.services.logs import configure_logging
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from smallsight.engine.openvino.picture_embedder import PictureEmbedder
     from smallsight.library.library import Library
     from smallsight.library.search.sqlite.vectors import CompileProduct
     from smallsight.reading.query_embedder import QueryEmbedder
     from smallsight.reading.text_embedder import TextEmbedder
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenPictureWords:
+    """A picture embedding model and the least similarity that the settings or it ask for."""
+
+    embedder: PictureEmbedder
+    min_similarity: float
+
+    @property
+    def key(self) -> str:
+        """Identify the vectors that words can be compared with."""
+        return self.embedder.key
+
+    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return float32 [texts, dimensions]."""
+        return self.embedder.embed_texts(texts)
 
 
 class Application:
@@ -106,18 +133,54 @@ class Application:
         )
 
     @cached_property
+    def picture_embedder(self) -> PictureEmbedder | None:
+        """The model that embeds pictures; None if none is on this machine. Raises ModelError."""
+        from smallsight.inventory.embedding_models import find_picture_model  # noqa: PLC0415 - a search by words
+
+        wanted = self.settings.picture_embedding
+        found = find_picture_model(self.settings, wanted.model)
+        if found is None:
+            return None
+        from smallsight.engine.embedding import load_picture_embedder  # noqa: PLC0415 - imports OpenVINO
+
+        embedder = load_picture_embedder(
+            found.directory,
+            wanted.precision,
+            threads=self.settings.threads,
+            prepared_dir=self.settings.prepared_dir,
+        )
+        self.resources.callback(embedder.close)
+        return embedder
+
+    def picture_words(self) -> ChosenPictureWords | None:
+        """Return the model that finds pictures by what they show; a search goes on without it."""
+        try:
+            embedder = self.picture_embedder
+        except ModelError as error:
+            log.warning("pictures_not_searched_by_looks", why=str(error))
+            return None
+        if embedder is None:
+            return None
+        chosen = self.settings.picture_embedding.min_similarity
+        return ChosenPictureWords(embedder, embedder.min_similarity if chosen is None else chosen)
+
+    @cached_property
     def searcher(self) -> Searcher:
         """The search over the library; semantic only with an embedder."""
         embedder = None if self._words_only else self.query_embedder
-        if embedder is None:
+        if self._words_only:
             return self.word_searcher
+        if embedder is None:
+            index = SqliteTextIndex(self.database, None, self._words)
+            return Searcher(index, self.settings, None, self.picture_words)
         from smallsight.reading.remembered_vectors import RememberedVectors  # noqa: PLC0415 - imports numpy
 
         product: CompileProduct | None = None
         if "embedder" in self.__dict__:  # the runtime is loaded, for many searches
             from smallsight.reading.compiled_product import compile_product as product  # noqa: PLC0415
         index = SqliteTextIndex(self.database, embedder.key, self._words, product)
-        return Searcher(index, self.settings, RememberedVectors(embedder.embed).embed)
+        remembered = RememberedVectors(embedder.embed)
+        return Searcher(index, self.settings, remembered.embed, self.picture_words)
 
     @cached_property
     def word_searcher(self) -> Searcher:

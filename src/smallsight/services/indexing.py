@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from smallsight.errors import FolderMissingError
 from smallsight.inventory.served_models import ServedModels
@@ -30,6 +31,9 @@ from smallsight.services.describing import describe_options
 from smallsight.services.lent_models import LentDescriber, LentTagger
 from smallsight.services.tagging import tagging_model
 from smallsight.settings import Settings
+
+if TYPE_CHECKING:
+    from smallsight.engine.openvino.picture_embedder import PictureEmbedder
 
 _MAX_MODELS = 2  # one that describes, one that tags
 
@@ -105,6 +109,11 @@ class IndexingApplication(Application):
         served = self._models.find_for_work(*tagging_model(self.settings))
         return LentTagger(self.lender, served, self.settings)
 
+    @property
+    def look_embedder(self) -> PictureEmbedder | None:
+        """The embedder of pictures; None if turned off, or if no model is here. Raises ModelError."""
+        return self.picture_embedder if self.settings.index.looks else None
+
     def index(
         self,
         folders: Sequence[Path],
@@ -118,7 +127,7 @@ class IndexingApplication(Application):
         Of a folder inside a known one, and of a file, only this part is scanned.
         """
         # First, so that a model that cannot be loaded is reported before hours of work.
-        _ = self.describer, self.tagger
+        _ = self.describer, self.tagger, self.look_embedder
         places = [self.library.add_for_scan(path) for path in folders]
         places = places or [(summary, "") for summary in self.library.folders()]
         if retry_failed:
@@ -170,7 +179,15 @@ class IndexingApplication(Application):
         self, observer: Progress, should_stop: Callable[[], bool], files: ReadFiles | None = None
     ) -> IndexReport:
         """Do all the work that is due, until should_stop returns True."""
-        means = Means(self.database, self.settings, self.reader, self.embedder, self.describer, self.tagger)
+        means = Means(
+            self.database,
+            self.settings,
+            self.reader,
+            self.embedder,
+            self.describer,
+            self.tagger,
+            self.look_embedder,
+        )
         indexer = Indexer(self.database, self.settings, list_stages(means), files)
         return indexer.run(observer, should_stop)
 

@@ -34,11 +34,11 @@ class FoundPicture:
     """A picture that a search found.
 
     ``other_paths`` are files with the same bytes. ``found_by`` names one or more of keyword, semantic, typo,
-    substring, similar_picture and similar_text. ``highlights`` are spans of ``excerpt``. ``score`` is
-    comparable only within one search; ``similarity`` is a cosine, or None. ``thumbnail`` is a small WebP.
-    ``taken`` has a time zone where it is known, and is the date of the file without ``date_origin``, which is
-    exif, xmp, iptc, png, takeout, or kin for that of another file of the same picture. ``kind`` is photo,
-    picture, animation or document.
+    substring, looks_like, similar_picture and similar_text. ``highlights`` are spans of ``excerpt``.
+    ``score`` is comparable only within one search; ``similarity`` is a cosine, or None. ``thumbnail`` is a
+    small WebP. ``taken`` has a time zone where it is known, and is the date of the file without
+    ``date_origin``, which is exif, xmp, iptc, png, takeout, or kin for that of another file of the same
+    picture. ``kind`` is photo, picture, animation or document.
     """
 
     path: Path

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import sqlalchemy as sa
+from PIL import Image
 
 from smallsight.errors import NotInLibraryError, PictureError, UnsupportedFormatError
 from smallsight.library.misreadings import without_misreadings
-from smallsight.library.schema import content, picture
+from smallsight.library.schema import content, picture, picture_vector
 from smallsight.library.search.likeness import Likeness
 from smallsight.library.search.searcher import SearchResult
 from smallsight.library.search.text_index import Sort
@@ -74,10 +75,15 @@ def likeness_of_bytes(application: Application, settings: Settings, data: bytes,
     embedder = application.query_embedder
     reads = embedder is not None and settings.index.ocr and is_reading_available()
     side_px = settings.index.ocr_max_side_px
+    words = application.picture_words() if _has_looks(application) else None
     try:
         with PictureDecoder(settings.limits) as decoder:
             decoded = decoder.decode(
-                data, max_side_px=side_px if reads else None, wants_hashes=True, wants_pages=reads
+                data,
+                max_side_px=side_px if reads else None,
+                wants_hashes=True,
+                wants_pages=reads,
+                wants_full_size=words is not None,
             )
     except PictureError as error:
         raise type(error)(f"{path}: {error.message}", hint=error.hint) from error
@@ -85,7 +91,16 @@ def likeness_of_bytes(application: Application, settings: Settings, data: bytes,
     if embedder is not None and reads:
         texts = chunk_texts(EmbeddableTexts(_text_of(decoded, settings), None, (), (path.name,)))
         vectors = list(embedder.embed(texts)) if texts else ()
-    return Likeness(decoded.phash, decoded.dhash, vectors)
+    if words is None or decoded.full_size_HWC is None:
+        return Likeness(decoded.phash, decoded.dhash, vectors)
+    look_D = words.embedder.embed_pictures([Image.fromarray(decoded.full_size_HWC)])[0]
+    return Likeness(decoded.phash, decoded.dhash, vectors, None, look_D, words.key)
+
+
+def _has_looks(application: Application) -> bool:
+    """Return whether any picture has a vector of a picture embedding model."""
+    with application.database.reading() as connection:
+        return connection.execute(sa.select(picture_vector.c.id).limit(1)).first() is not None
 
 
 def _text_of(decoded: DecodedPicture, settings: Settings) -> str:

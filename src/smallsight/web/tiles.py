@@ -99,6 +99,8 @@ def reasons(hit: Hit) -> Iterator[str]:
         yield t("a similar spelling")
     if "semantic" in hit.found_by and hit.similarity is not None:
         yield t("meaning ({percent} %)", percent=round(100 * hit.similarity))
+    if "looks_like" in hit.found_by:
+        yield t("what the picture shows")
     if "similar_picture" in hit.found_by:
         yield t("it looks alike")
     if "similar_text" in hit.found_by:

@@ -142,6 +142,7 @@ def test_a_new_picture_is_read_once_and_decoded_once(
         "read": 1,
         "describe": 1,
         "tag": 0,
+        "embed_picture": 0,
         "compare": 1,
         "embed": 0,
     }

@@ -16,6 +16,7 @@ from PIL import Image
 
 from smallsight.errors import BrokenCheckpointError, ModelNotRunnableError
 from smallsight.families.messages import Detail, Tile, TiledPicture
+from smallsight.families.pixel_values import value_tables
 from smallsight.families.plain_rgb import on_white
 from smallsight.families.processor_files import picture_settings
 from smallsight.families.smolvlm.tiling import TilePlan, plan_tiles
@@ -35,7 +36,7 @@ class ImageProcessor:
         for step in ("do_resize", "do_rescale", "do_normalize", "do_convert_rgb"):
             if not described.get(step, True):
                 raise ModelNotRunnableError(f"{path} turns {step} off, which is not supported.")
-        self._tables = self._value_tables(described)
+        self._tables = value_tables(described, path, DEFAULT_MEAN, DEFAULT_DEVIATION)
 
     @classmethod
     def load(cls, model_dir: Path) -> ImageProcessor:
@@ -70,22 +71,6 @@ class ImageProcessor:
         """Return a tile's pixels as float32 [1, 3, height, width]."""
         planes = [table[pixels_HWC[..., channel]] for channel, table in enumerate(self._tables)]
         return np.stack(planes)[None]
-
-    def _value_tables(self, described: Mapping[str, Any]) -> list[NDArray[np.float32]]:
-        """Compute each channel's table of 256 normalised values, with the reference's rounding."""
-        factor = described.get("rescale_factor", 1 / 255)
-        scaled = (np.arange(256).astype(np.float64) * factor).astype(np.float32)
-        means = described.get("image_mean") or DEFAULT_MEAN
-        deviations = described.get("image_std") or DEFAULT_DEVIATION
-        try:
-            pairs = [(np.float32(m), np.float32(d)) for m, d in zip(means, deviations, strict=True)]
-        except (TypeError, ValueError) as error:
-            raise BrokenCheckpointError(
-                f"{self._path} has no image_mean and image_std of 3 numbers."
-            ) from error
-        if len(pairs) != 3 or not all(deviation > 0 for _, deviation in pairs):
-            raise BrokenCheckpointError(f"{self._path} has no image_mean and image_std of 3 numbers.")
-        return [(scaled - mean) / deviation for mean, deviation in pairs]
 
     def _edge(self, described: Mapping[str, Any], name: str, default: int) -> int:
         given = described.get(name) or {"longest_edge": default}

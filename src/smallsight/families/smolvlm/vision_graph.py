@@ -15,10 +15,9 @@ from openvino import Node
 from openvino import opset15 as ops
 
 from smallsight.families.smolvlm.config import SmolVLMConfig, SmolVLMVisionConfig
-from smallsight.graph.activation import gelu, split
 from smallsight.graph.constants import integers
+from smallsight.graph.encoder_layers import EncoderLayers
 from smallsight.graph.linear import linear
-from smallsight.graph.norm import layer_norm
 from smallsight.quant.forms import Stored
 
 BUILDER_VERSION = 1  # increment when the same weights would give other features
@@ -45,38 +44,24 @@ class _SigLIPBuilder:
     def build(self) -> ov.Model:
         num_patches, width = self.vision.patches_per_side**2, 3 * self.vision.patch_px**2
         patches_NPC = ops.parameter([-1, num_patches, width], np.float32, name="patches")
-        hidden_NPD = self._embed(patches_NPC)
+        encoder = EncoderLayers(
+            self.stored,
+            self.vision.hidden,
+            self.vision.heads,
+            self.vision.norm_epsilon,
+            "gelu_pytorch_tanh",
+        )
+        hidden_NPD = self._embed(patches_NPC, encoder.vector("vision.positions"))
         for layer in range(self.vision.layers):
-            hidden_NPD = self._layer(f"vision.layers.{layer}", hidden_NPD)
-        hidden_NPD = self._norm("vision.norm", hidden_NPD)
+            hidden_NPD = encoder.layer(f"vision.layers.{layer}", hidden_NPD)
+        hidden_NPD = encoder.norm("vision.norm", hidden_NPD)
         shuffled = self._shuffle(hidden_NPD)
         features_NTH = ops.convert(linear(shuffled, self.stored["connector.weight"]), "f32")
         return ov.Model([ops.result(features_NTH)], [patches_NPC], "smolvlm-vision")
 
-    def _embed(self, patches_NPC: Node) -> Node:
+    def _embed(self, patches_NPC: Node, positions_PD: NDArray[np.float32]) -> Node:
         projected = linear(patches_NPC, self.stored["vision.patches.weight"])
-        return ops.add(projected, ops.constant(self._vector("vision.positions")[None]))
-
-    def _layer(self, name: str, hidden_NPD: Node) -> Node:
-        attended = self._attend(name, self._norm(f"{name}.attention_norm", hidden_NPD))
-        hidden_NPD = ops.add(hidden_NPD, attended)
-        widened = self._linear(f"{name}.ffn_up", self._norm(f"{name}.ffn_norm", hidden_NPD))
-        return ops.add(hidden_NPD, self._linear(f"{name}.ffn_down", gelu(widened, "tanh")))
-
-    def _attend(self, name: str, hidden_NPD: Node) -> Node:
-        """Attend without a mask, between all patches. Query, key and value are one product."""
-        joined = self._linear(f"{name}.attention", hidden_NPD)
-        width = self.vision.hidden
-        query, key, value = (self._heads(piece) for piece in split(joined, width, width, width))
-        heads_NHPE = ops.scaled_dot_product_attention(query, key, value)
-        heads_NPHE = ops.transpose(heads_NHPE, integers(0, 2, 1, 3))
-        return self._linear(
-            f"{name}.output", ops.reshape(heads_NPHE, integers(0, 0, width), special_zero=True)
-        )
-
-    def _heads(self, hidden_NPD: Node) -> Node:
-        shape = integers(0, 0, self.vision.heads, self.vision.hidden // self.vision.heads)
-        return ops.transpose(ops.reshape(hidden_NPD, shape, special_zero=True), integers(0, 2, 1, 3))
+        return ops.add(projected, ops.constant(positions_PD[None]))
 
     def _shuffle(self, hidden_NPD: Node) -> Node:
         """Concatenate squares of ``pixel_shuffle`` x ``pixel_shuffle`` patches, row by row, into vectors."""
@@ -87,13 +72,3 @@ class _SigLIPBuilder:
         )
         rows_first = ops.transpose(squares, integers(0, 1, 3, 2, 4))
         return ops.reshape(rows_first, integers(-1, side * side, factor * factor * width), special_zero=False)
-
-    def _linear(self, name: str, hidden: Node) -> Node:
-        return linear(hidden, self.stored[f"{name}.weight"], self._vector(f"{name}.bias"))
-
-    def _norm(self, name: str, hidden: Node) -> Node:
-        scale, shift = self._vector(f"{name}.weight"), self._vector(f"{name}.bias")
-        return layer_norm(hidden, scale, shift, self.vision.norm_epsilon)
-
-    def _vector(self, name: str) -> NDArray[np.float32]:
-        return np.asarray(self.stored[name], np.float32)

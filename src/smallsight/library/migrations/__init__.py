@@ -1,4 +1,4 @@
 """The schema migrations of the library's database, one step per file."""
 
-NEWEST = "0012"
+NEWEST = "0013"
 """The schema revision of this version; a test checks that it is the last step."""

@@ -16,8 +16,8 @@ class Hit:
     """A picture that was found.
 
     ``path`` is absolute; ``other_paths`` are files with the same bytes. ``found_by`` names one or more of
-    keyword, semantic, typo, substring, similar_picture and similar_text. ``highlights`` are spans in
-    ``excerpt``, at most 160 characters of the texts. ``score`` is comparable only within one search;
+    keyword, semantic, typo, substring, looks_like, similar_picture and similar_text. ``highlights`` are spans
+    in ``excerpt``, at most 160 characters of the texts. ``score`` is comparable only within one search;
     ``similarity`` is a cosine, or None. ``thumbnail_key`` is the SHA-256 of the file. ``date_wall_s`` is when
     it was taken, as wall-clock time in seconds as if it were UTC; ``date_origin`` is None where that is the
     local time of the file. ``kind`` is one of ``kinds.Kind``. ``matched_in`` names the fields that hold words

@@ -14,6 +14,7 @@ from smallsight.library.search.function_words import counted_units
 from smallsight.library.search.fusion import fuse
 from smallsight.library.search.hits import Finding, Hit, hits_of
 from smallsight.library.search.keyword import MAX_FOUND, KeywordResult, search_keywords
+from smallsight.library.search.looks import OpenPictureWords, looks_like_words
 from smallsight.library.search.query import Query, parse_query
 from smallsight.library.search.ranking import Match, Tier
 from smallsight.library.search.relevance import SUPPORT_BELOW, holding_quotes, told_apart, with_support
@@ -87,6 +88,7 @@ class _Ranked:
     scored: Sequence[tuple[int, float]]
     keywords: KeywordResult
     nearest: dict[int, Neighbour]
+    looks: dict[int, Neighbour]
     is_quick: bool
 
     @property
@@ -102,7 +104,8 @@ class Searcher:
     """Searches one library; may be used from any thread.
 
     ``embed`` turns texts into unit vectors [N, D] of the embedder that made the vectors of the index; without
-    it there is no semantic search, and a fused search is a keyword search.
+    it there is no semantic search, and a fused search is a keyword search. ``open_words`` returns the model
+    that made the pictures' vectors; without it pictures are not found by what they show.
     """
 
     def __init__(
@@ -110,7 +113,9 @@ class Searcher:
         index: TextIndex,
         settings: LibrarySettings,
         embed: Callable[[Sequence[str]], np.ndarray] | None = None,
+        open_words: OpenPictureWords | None = None,
     ) -> None:
+        self._open_words = open_words
         self._index = index
         self._settings = settings
         self._embed = embed
@@ -251,9 +256,10 @@ class Searcher:
         ranked = self._ranked(view, query, mode, sort, is_quick=is_quick)
         page = []
         for content_id, score in ranked.scored[offset : offset + limit]:
-            near = ranked.nearest.get(content_id)
-            found_by = _found_by(ranked.keywords.matches.get(content_id), is_near=near is not None)
-            page.append(_finding(content_id, score, found_by, near))
+            near, look = ranked.nearest.get(content_id), ranked.looks.get(content_id)
+            match = ranked.keywords.matches.get(content_id)
+            found_by = _found_by(match, is_near=near is not None, looks_like=look is not None)
+            page.append(_finding(content_id, score, found_by, near, look))
         keywords = ranked.keywords
         return _Found(page, len(ranked.scored), keywords.corrections, keywords.spellings, ranked.is_quick)
 
@@ -291,11 +297,13 @@ class Searcher:
         semantic = self._find_meaning(view, query, spelt) if looks_for_meaning else []
         shown = with_support(keywords, {one.content_id for one in semantic}) if joins else keywords
         semantic = told_apart(view, query, semantic, shown, self._settings.search.min_similarity)
-        scored = _scored(mode, shown, semantic)
+        looks = looks_like_words(view, query, spelt, self._open_words) if looks_for_meaning else []
+        scored = _scored(mode, shown, semantic, [one.content_id for one in looks])
         if sort is not Sort.RELEVANCE:
             scores = dict(scored)
             scored = [(one, scores[one]) for one in view.sorted_among(list(scores), sort)]
-        return _Ranked(scored, keywords, {one.content_id: one for one in semantic}, is_quick)
+        near, like = ({one.content_id: one for one in found} for found in (semantic, looks))
+        return _Ranked(scored, keywords, near, like, is_quick)
 
     def _find_meaning(self, view: IndexView, query: Query, text: str) -> list[Neighbour]:
         """Return at most 100 contents that pass the filters and whose texts mean something similar to text.
@@ -328,15 +336,15 @@ def _is_meant(text: str) -> bool:
 
 
 def _scored(
-    mode: Mode, keywords: KeywordResult, semantic: Sequence[Neighbour]
+    mode: Mode, keywords: KeywordResult, semantic: Sequence[Neighbour], look_ids: Sequence[int]
 ) -> Sequence[tuple[int, float]]:
     """Return (content id, score), best first."""
     if mode is Mode.KEYWORD:
         return [(content_id, keywords.matches[content_id].score) for content_id in keywords.ids]
     pairs = [(one.content_id, one.similarity) for one in semantic]
     if mode is Mode.SEMANTIC:
-        return pairs
-    return fuse(keywords.ids, keywords.matches, pairs)
+        return fuse((), {}, pairs, look_ids) if look_ids else pairs
+    return fuse(keywords.ids, keywords.matches, pairs, look_ids)
 
 
 def _with_corrections(text: str, corrections: dict[str, list[str]]) -> str:
@@ -349,18 +357,21 @@ def _with_corrections(text: str, corrections: dict[str, list[str]]) -> str:
     return "".join([*pieces, text[end:]])
 
 
-def _found_by(match: Match | None, *, is_near: bool) -> tuple[str, ...]:
+def _found_by(match: Match | None, *, is_near: bool, looks_like: bool) -> tuple[str, ...]:
     kinds = match.kinds if match is not None else frozenset[Tier]()
     names = {
         "keyword": bool(kinds & {Tier.EXACT, Tier.PREFIX}),
         "substring": Tier.SUBSTRING in kinds,
         "typo": Tier.TYPO in kinds,
         "semantic": is_near,
+        "looks_like": looks_like,
     }
     return tuple(name for name, is_so in names.items() if is_so)
 
 
-def _finding(content_id: int, score: float, found_by: tuple[str, ...], near: Neighbour | None) -> Finding:
+def _finding(
+    content_id: int, score: float, found_by: tuple[str, ...], near: Neighbour | None, look: Neighbour | None
+) -> Finding:
     if near is None:
-        return Finding(content_id, score, found_by)
+        return Finding(content_id, score, found_by, None if look is None else look.similarity)
     return Finding(content_id, score, found_by, near.similarity, near.chunk_id)

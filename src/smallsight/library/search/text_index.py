@@ -173,6 +173,26 @@ class IndexView(Protocol):
         """Return the vectors of one content, float32 [D] each; may be empty."""
         ...
 
+    def look_key(self, content_id: int | None = None) -> str | None:
+        """Return which model made the newest vector of a picture, of one or of any; None without any."""
+        ...
+
+    def looks_near(
+        self,
+        key: str,
+        query_D: np.ndarray,
+        limit: int,
+        *,
+        min_similarity: float,
+        among: Condition | None = None,
+    ) -> list[Neighbour]:
+        """Return the contents whose pictures are nearest to a vector of the model with this key."""
+        ...
+
+    def looks_of(self, key: str, content_id: int) -> list[np.ndarray]:
+        """Return the vector of one picture under this key, float32 [D], or an empty list."""
+        ...
+
     def hashes(self) -> Hashes:
         """Return the perceptual hashes of all contents, including those without a file."""
         ...

@@ -9,9 +9,11 @@ from smallsight.library.database import Database
 from smallsight.library.describing import PictureDescriber
 from smallsight.library.embedding import TextEmbedding
 from smallsight.library.ledger import LOOK, StageName
+from smallsight.library.picture_embedding import PictureEmbedding
 from smallsight.library.stages.compare import COMPARE, CompareWork
 from smallsight.library.stages.describe import DESCRIBE, DescribeWork
 from smallsight.library.stages.embed import EMBED, EmbedWork
+from smallsight.library.stages.embed_picture import EMBED_PICTURE, EmbedPictureWork
 from smallsight.library.stages.look import LookWork
 from smallsight.library.stages.metadata import METADATA, MetadataWork
 from smallsight.library.stages.read import READ, ReadWork, TextReading
@@ -31,12 +33,16 @@ class Means:
     embedder: TextEmbedding | None = None
     describer: PictureDescriber | None = None
     tagger: PictureTagger | None = None
+    picture_embedder: PictureEmbedding | None = None
 
 
 _MAKERS: dict[StageName, Callable[[Means], StageWork | None]] = {
     LOOK: lambda means: LookWork(means.settings),
     METADATA: lambda means: MetadataWork(means.settings) if means.settings.index.metadata else None,
     READ: lambda means: None if means.reader is None else ReadWork(means.reader, means.settings),
+    EMBED_PICTURE: lambda means: (
+        None if means.picture_embedder is None else EmbedPictureWork(means.picture_embedder)
+    ),
     DESCRIBE: lambda means: (
         None if means.describer is None else DescribeWork(means.describer, means.settings)
     ),

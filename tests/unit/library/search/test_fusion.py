@@ -29,5 +29,11 @@ def test_a_match_of_some_words_counts_in_proportion():
     assert ids(fuse([1], matches, [(2, 0.4), (3, 0.35)])) == [2, 3, 1]
 
 
+def test_looks_are_a_third_list_that_never_goes_before_all_words_as_written():
+    matches = {1: match(Tier.EXACT), 2: match(Tier.PREFIX)}
+    assert ids(fuse([1, 2], matches, [(3, 0.4)], [4, 3, 2])) == [1, 3, 2, 4]
+    assert ids(fuse((), {}, (), [7, 5])) == [7, 5]
+
+
 def test_nothing_gives_nothing():
     assert fuse([], {}, []) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,9 @@ class SqliteTextIndex:
         self._words = words
         self._database = database
         self._hashes = _KeptHashes()
+        self._compile_product = compile_product
         self._vectors: VectorIndex | None = None
+        self._looks: dict[str, VectorIndex] = {}  # by the key of the model
         if embedder_key is not None:
             from smallsight.library.search.sqlite.vectors import VectorIndex  # noqa: PLC0415 - imports numpy
 
@@ -66,7 +68,13 @@ class SqliteTextIndex:
         """Yield a view within one read-only transaction."""
         version = self._database.version()  # before the transaction, so that it is never too new
         with self._database.cursor() as cursor:
-            yield SqliteView(cursor, self._vectors, self._words, self._hashes, version)
+            yield SqliteView(cursor, self._vectors, self._words, self._hashes, version, self._looks_by)
+
+    def _looks_by(self, key: str) -> VectorIndex:
+        from smallsight.library.search.sqlite.vectors import VectorIndex  # noqa: PLC0415 - imports numpy
+
+        new = VectorIndex(self._database, key, self._compile_product, table="picture_vector")
+        return self._looks.setdefault(key, new)
 
 
 class SqliteView:
@@ -79,7 +87,9 @@ class SqliteView:
         words: WordList,
         hashes: _KeptHashes,
         version: int,
+        looks_by: Callable[[str], VectorIndex],
     ) -> None:
+        self._looks_by = looks_by
         self._words = words
         self._kept_hashes, self.version = hashes, version
         self._cursor = cursor
@@ -161,6 +171,29 @@ class SqliteView:
     def vectors_of(self, content_id: int) -> list[np.ndarray]:
         """Return float32 [D] for each chunk; none without vectors."""
         return [] if self._vectors is None else self._vectors.vectors_of(self._cursor, content_id)
+
+    def look_key(self, content_id: int | None = None) -> str | None:
+        """Read the key of the newest vector of a picture."""
+        return matching.look_key(self._cursor, content_id)
+
+    def looks_near(
+        self,
+        key: str,
+        query_D: np.ndarray,
+        limit: int,
+        *,
+        min_similarity: float,
+        among: Condition | None = None,
+    ) -> list[Neighbour]:
+        """Return contents by the cosine of their picture's vector."""
+        ids_K = None if among is None else matching.all_ids(self._cursor, among)
+        return self._looks_by(key).neighbours(
+            self._cursor, query_D, limit, min_similarity=min_similarity, among=ids_K
+        )
+
+    def looks_of(self, key: str, content_id: int) -> list[np.ndarray]:
+        """Return float32 [D] of one picture."""
+        return self._looks_by(key).vectors_of(self._cursor, content_id)
 
     def hashes(self) -> Hashes:
         """Read all hashes, unless they are known since the last change of the library."""

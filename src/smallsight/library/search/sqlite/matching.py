@@ -195,3 +195,13 @@ def indexed_texts(cursor: sqlite3.Cursor, content_ids: Sequence[int]) -> dict[in
         (json.dumps(content_ids),),
     ).fetchone()[0]
     return {content_id: tuple(texts) for content_id, *texts in json.loads(found)}
+
+
+def look_key(cursor: sqlite3.Cursor, content_id: int | None) -> str | None:
+    """Return the key of the newest vector of a picture, or of any; None if there is none."""
+    where = "" if content_id is None else "WHERE content_id = ?"
+    row = cursor.execute(
+        f"SELECT embedder_key FROM picture_vector {where} ORDER BY id DESC LIMIT 1",  # noqa: S608 - the name of a table
+        () if content_id is None else (content_id,),
+    ).fetchone()
+    return None if row is None else str(row[0])

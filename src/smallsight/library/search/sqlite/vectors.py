@@ -1,4 +1,4 @@
-"""The vectors of all chunks under one embedder, in memory, and the nearest neighbours among all of them.
+"""The vectors of chunks or pictures under one embedder, in memory, and the nearest neighbours among all.
 
 Updated by ids: chunk ids are never reused and rows never change, so new rows are those with higher ids, and a
 count of deletions shows when to look for missing ones.
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from smallsight.library.search.sqlite.vector_block import EMPTY, VectorBlock, jo
 from smallsight.library.search.sqlite.vector_file import Stamp, read_vector_file, write_vector_file
 from smallsight.library.search.text_index import Neighbour
 
+VectorTable: TypeAlias = Literal["chunk", "picture_vector"]  # each with a count of its deletions
 Product: TypeAlias = Callable[[np.ndarray], np.ndarray]  # from vectors [B, D] to products with rows [B, N]
 CompileProduct: TypeAlias = Callable[[np.ndarray, np.ndarray], Product]  # from codes and scales
 
@@ -97,16 +98,22 @@ class _Snapshot:
 
 
 class VectorIndex:
-    """Chunk vectors under one embedder key; may be used from any thread.
+    """The vectors of a table under one embedder key; may be used from any thread.
 
     The first use loads them; later uses apply the changes in the database. With 5,000 vectors or more
     they are kept in a mapped file in the database's folder.
     """
 
     def __init__(
-        self, database: Database, embedder_key: str, compile_product: CompileProduct | None = None
+        self,
+        database: Database,
+        embedder_key: str,
+        compile_product: CompileProduct | None = None,
+        *,
+        table: VectorTable = "chunk",
     ) -> None:
         """With ``compile_product`` large blocks are multiplied by what it returns, in half the time."""
+        self._table = table
         self._compile_product = compile_product
         self._database = database
         self._embedder_key = embedder_key
@@ -186,13 +193,13 @@ class VectorIndex:
     def vectors_of(self, cursor: sqlite3.Cursor, content_id: int) -> list[np.ndarray]:
         """Return the vectors of one content, float32 [D] each; may be empty."""
         rows = cursor.execute(
-            "SELECT vector FROM chunk WHERE content_id = ? AND embedder_key = ? ORDER BY id",
+            f"SELECT vector FROM {self._table} WHERE content_id = ? AND embedder_key = ? ORDER BY id",  # noqa: S608
             (content_id, self._embedder_key),
         )
         return [np.frombuffer(row[0], "<f2").astype(np.float32) for row in rows]
 
     def _current(self, cursor: sqlite3.Cursor) -> _Snapshot:
-        stamp = _stamp(cursor)
+        stamp = _stamp(cursor, self._table)
         snapshot = self._snapshot
         if snapshot is not None and snapshot.stamp == stamp:
             return snapshot
@@ -220,13 +227,14 @@ class VectorIndex:
         stored = read_vector_file(self._file_path(cursor), self._embedder_key)
         if stored is not None:
             block, at = stored
-            if stamp.is_at_or_after(at) and _agrees(cursor, block):
+            if stamp.is_at_or_after(at) and _agrees(cursor, self._table, block):
                 return _snapshot(at, block, EMPTY)
         return self._reloaded(cursor, stamp)
 
     def _reloaded(self, cursor: sqlite3.Cursor, stamp: Stamp) -> _Snapshot:
         num_vectors = cursor.execute(
-            "SELECT count(*) FROM chunk WHERE embedder_key = ?", (self._embedder_key,)
+            f"SELECT count(*) FROM {self._table} WHERE embedder_key = ?",  # noqa: S608
+            (self._embedder_key,),
         ).fetchone()[0]
         blocks = self._rows_after(cursor, 0)
         if num_vectors < _MIN_VECTORS_IN_FILE:
@@ -254,14 +262,17 @@ class VectorIndex:
         return self._reloaded(cursor, stamp)
 
     def _find_live(self, cursor: sqlite3.Cursor, chunk_ids_N: np.ndarray) -> np.ndarray:
-        rows = cursor.execute("SELECT id FROM chunk WHERE embedder_key = ?", (self._embedder_key,))
+        rows = cursor.execute(
+            f"SELECT id FROM {self._table} WHERE embedder_key = ?",  # noqa: S608
+            (self._embedder_key,),
+        )
         return np.isin(chunk_ids_N, np.fromiter((row[0] for row in rows), dtype=np.int64))
 
     def _rows_after(self, cursor: sqlite3.Cursor, chunk_id: int) -> Iterator[VectorBlock]:
         while True:
             rows = cursor.execute(
-                """SELECT id, content_id, vector FROM chunk
-                   WHERE id > ? AND +embedder_key = ? ORDER BY id LIMIT ?""",  # + makes SQLite scan by id
+                f"""SELECT id, content_id, vector FROM {self._table}
+                   WHERE id > ? AND +embedder_key = ? ORDER BY id LIMIT ?""",  # noqa: S608 - + scans by id
                 (chunk_id, self._embedder_key, _ROWS_PER_READ),
             ).fetchall()
             if not rows:
@@ -282,9 +293,10 @@ class VectorIndex:
         return Path(database_path).with_name(f"vectors-{key}.int8")
 
 
-def _stamp(cursor: sqlite3.Cursor) -> Stamp:
+def _stamp(cursor: sqlite3.Cursor, table: VectorTable) -> Stamp:
     row = cursor.execute(
-        """SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'chunk'), num_deleted FROM chunk_deletions"""
+        f"""SELECT (SELECT seq FROM sqlite_sequence WHERE name = '{table}'), num_deleted
+            FROM {table}_deletions"""  # noqa: S608 - the name of a table
     ).fetchone()
     return Stamp(row[0] or 0, row[1])
 
@@ -330,11 +342,12 @@ def _best_rows(
         num_taken = min(len(rows_K), 4 * num_taken)
 
 
-def _agrees(cursor: sqlite3.Cursor, block: VectorBlock) -> bool:
+def _agrees(cursor: sqlite3.Cursor, table: VectorTable, block: VectorBlock) -> bool:
     """Return whether sample rows of the block match the database; deleted rows are skipped."""
     for row in np.linspace(0, len(block) - 1, _NUM_CHECKED).astype(int).tolist():
         stored = cursor.execute(
-            "SELECT content_id, vector FROM chunk WHERE id = ?", (int(block.chunk_ids_N[row]),)
+            f"SELECT content_id, vector FROM {table} WHERE id = ?",  # noqa: S608
+            (int(block.chunk_ids_N[row]),),
         ).fetchone()
         if stored is not None:
             vector_D = np.frombuffer(stored[1], "<f2").astype(np.float32)

@@ -1,0 +1,41 @@
+"""An opened CLIP checkpoint: what an engine needs to run it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from smallsight.families.clip.config import PICTURES, read_config
+from smallsight.families.clip.graphs import (
+    NAMES,
+    build_text_graph,
+    build_vision_graph,
+    least_similarity,
+    store_text,
+    store_vision,
+)
+from smallsight.families.clip.shapes import tensor_shapes_of
+from smallsight.families.clip.tokenizer import ClipTokens
+from smallsight.families.dual_encoder.model import (
+    TEXT,
+    VISION,
+    DualEncoderModel,
+    DualEncoderParts,
+    sizes_of,
+)
+from smallsight.families.dual_encoder.pictures import PicturePreparation
+from smallsight.quant.scheme import Scheme
+
+
+def open_clip(model_dir: Path, scheme: Scheme) -> DualEncoderModel:
+    """Open a folder in Hugging Face layout; raises BrokenCheckpointError or ModelNotRunnableError."""
+    config = read_config(model_dir)
+    parts = DualEncoderParts(
+        shapes=tensor_shapes_of(sizes_of(config)),
+        names=NAMES,
+        store={VISION: store_vision, TEXT: store_text},
+        build={VISION: build_vision_graph, TEXT: build_text_graph},
+        has_length=True,
+        least_similarity=least_similarity,
+    )
+    pictures = PicturePreparation.load(model_dir, PICTURES, (config.image_px, config.patch_px))
+    return DualEncoderModel(model_dir, scheme, config, pictures, ClipTokens.load(model_dir, config), parts)

@@ -1,0 +1,1 @@
+"""What SigLIP and CLIP share: an encoder of pictures and one of texts, into one space of vectors."""

@@ -1,0 +1,152 @@
+"""An opened dual encoder: preparation, tokens, weights and the two networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+from smallsight.catalog.checkpoint import find_weight_files
+from smallsight.families.dual_encoder.config import DualEncoderConfig
+from smallsight.families.dual_encoder.pictures import PicturePreparation
+from smallsight.families.dual_encoder.shapes import DualEncoderSizes
+from smallsight.families.dual_encoder.texts import TextTokens
+from smallsight.families.dual_encoder.weights import DualEncoderWeights, EncoderStoring
+from smallsight.families.tensor_files import RowTable
+from smallsight.families.tensor_shape import TensorShape
+from smallsight.quant.forms import Stored
+from smallsight.quant.scheme import Module, Scheme
+
+STORED_VERSION = 1  # increment when the same weights would be stored differently
+VISION, TEXT = "vision", "text"
+
+
+@dataclass(frozen=True)
+class DualEncoderParts:
+    """What differs between families: tensors and their upstream names, and the two networks.
+
+    ``store`` yields the weights of one encoder that are not in its layers; ``build`` builds its network.
+    ``has_length`` tells whether the text network takes texts of any length, and where their vector is.
+    ``least_similarity`` returns the least cosine at which a picture may show what a text says.
+    """
+
+    shapes: Collection[TensorShape]
+    names: Mapping[str, str]
+    store: Mapping[str, Callable[[DualEncoderWeights, EncoderStoring], Iterator[tuple[str, Stored]]]]
+    build: Mapping[str, Callable[[DualEncoderConfig, Mapping[str, Stored]], ov.Model]]
+    has_length: bool
+    least_similarity: Callable[[DualEncoderWeights], float]
+
+
+@dataclass(frozen=True)
+class EncoderSource:
+    """The weights of one encoder, which are stored and loaded separately from those of the other."""
+
+    model: DualEncoderModel
+    part: str
+
+    @property
+    def weight_files(self) -> tuple[Path, ...]:
+        """The checkpoint's files."""
+        return self.model.weight_files
+
+    @property
+    def identity(self) -> str:
+        """Identifies the network that the weights are for."""
+        return f"{self.part} {self.model.config!r}"
+
+    @property
+    def stored_version(self) -> int:
+        """Version of the stored form."""
+        return STORED_VERSION
+
+    def store(self) -> Iterator[tuple[str, Stored]]:
+        """Yield every weight of the encoder in its stored form, by name."""
+        return self.model.store(self.part)
+
+
+class DualEncoderModel:
+    """Preparation, tokens, weights and networks of a folder in Hugging Face layout.
+
+    Raises BrokenCheckpointError for weights that do not match config.json.
+    """
+
+    def __init__(
+        self,
+        model_dir: Path,
+        scheme: Scheme,
+        config: DualEncoderConfig,
+        pictures: PicturePreparation,
+        tokens: TextTokens,
+        parts: DualEncoderParts,
+    ) -> None:
+        self.config = config
+        self.pictures = pictures
+        self.tokens = tokens
+        self.weight_files = find_weight_files(model_dir)
+        self.has_length = parts.has_length
+        self._scheme = scheme
+        self._parts = parts
+        self._weights = self._open()
+
+    @property
+    def identity(self) -> str:
+        """Everything besides the weights and the scheme that affects vectors."""
+        return f"{self.config!r} {self.pictures.identity} {self.tokens.identity}"
+
+    def source(self, part: str) -> EncoderSource:
+        """Return the weights of one encoder, "vision" or "text"."""
+        return EncoderSource(self, part)
+
+    def store(self, part: str) -> Iterator[tuple[str, Stored]]:
+        """Yield every weight of one encoder in its stored form, reading the checkpoint lazily."""
+        fresh = self._open()
+        module, encoder = (
+            (Module.VISION, self.config.vision) if part == VISION else (Module.TEXT, self.config.text)
+        )
+        storing = EncoderStoring(fresh, self._scheme, module)
+        yield from storing.layers(part, encoder.layers)
+        yield from self._parts.store[part](fresh, storing)
+
+    def graph(self, part: str, stored: Mapping[str, Stored]) -> ov.Model:
+        """Build one encoder's network."""
+        return self._parts.build[part](self.config, stored)
+
+    def embeddings(self) -> RowTable:
+        """Return the table of token embeddings, memory-mapped from its file; once."""
+        return self._weights.map_embeddings()
+
+    def least_similarity(self) -> float:
+        """Return the least cosine at which a picture may show what a text says, -1 to 1."""
+        return min(1.0, max(-1.0, self._parts.least_similarity(self._open())))
+
+    def text_inputs(self, text: str, table: RowTable) -> list[NDArray[np.float32] | NDArray[np.int32]]:
+        """Return the inputs of the text network: rows of the table, and the position if it takes one."""
+        ids, position = self.tokens.encode(text)
+        words_1TD = table.rows(np.asarray(ids, np.int64))[None]
+        return [words_1TD, np.array([position], np.int32)] if self.has_length else [words_1TD]
+
+    def _open(self) -> DualEncoderWeights:
+        return DualEncoderWeights(self.weight_files, self._parts.shapes, self._parts.names)
+
+
+def sizes_of(config: DualEncoderConfig) -> DualEncoderSizes:
+    """Return the sizes that determine the tensors' shapes."""
+    vision, text = config.vision, config.text
+    return DualEncoderSizes(
+        vocabulary=config.vocabulary,
+        text_hidden=text.hidden,
+        text_ffn=text.ffn,
+        text_layers=text.layers,
+        text_positions=config.text_positions,
+        vision_hidden=vision.hidden,
+        vision_ffn=vision.ffn,
+        vision_layers=vision.layers,
+        patch_px=config.patch_px,
+        image_px=config.image_px,
+        dimensions=config.dimensions,
+    )

@@ -1,0 +1,34 @@
+"""Vectors of what pictures look like: how a stage gets them, and how they are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import sqlalchemy as sa
+from PIL import Image
+
+from smallsight.library.schema import picture_vector
+
+
+class PictureEmbedding(Protocol):
+    """Turns pictures into vectors; ``engine.openvino.picture_embedder`` has the shipped implementation."""
+
+    @property
+    def key(self) -> str:
+        """Identify everything that affects the vectors."""
+        ...
+
+    def embed_pictures(self, pictures: Sequence[Image.Image], /) -> np.ndarray:
+        """Return float32 [N, D], rows of unit length, in the order of the pictures."""
+        ...
+
+
+def store_picture_vector(
+    connection: sa.Connection, content_id: int, vector_D: np.ndarray, embedder_key: str
+) -> None:
+    """Replace the vector of a content, of whichever model it is."""
+    connection.execute(picture_vector.delete().where(picture_vector.c.content_id == content_id))
+    row = {"content_id": content_id, "embedder_key": embedder_key, "vector": vector_D.astype("<f2").tobytes()}
+    connection.execute(picture_vector.insert(), row)

@@ -1,0 +1,77 @@
+"""Pictures found without words: embeddings only, then a search by words and by a picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import smallsight as package
+from tiny_dual_encoder import draw_odd_pictures, write_tiny_siglip
+
+from .conftest import Command
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_siglip(tmp_path_factory.mktemp("model") / "tiny-siglip")
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    folder = tmp_path / "album"
+    folder.mkdir()
+    for number, picture in enumerate(draw_odd_pictures(12, seed=7)):
+        picture.convert("RGB").resize((64, 48)).save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def use_model(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMALLSIGHT_PICTURE_EMBEDDING__MODEL", str(model))
+    monkeypatch.setenv("SMALLSIGHT_PICTURE_EMBEDDING__MIN_SIMILARITY", "-1")
+    monkeypatch.setenv("SMALLSIGHT_PICTURE_EMBEDDING__PRECISION", "fp32")
+    monkeypatch.setenv("SMALLSIGHT_THREADS", "1")
+
+
+@pytest.mark.usefixtures("use_model")
+def test_words_and_pictures_find_pictures_that_nobody_described(
+    smallsight: Command, album: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+):
+    report = json.loads(smallsight.run("index", "--fast", album, "--json")[0])
+    stages = {name: stage["done"] for name, stage in report["stages"].items()}
+    assert (stages["embed_picture"], stages["look"], stages["read"]) == (12, 12, 0)
+    again = json.loads(smallsight.run("index", "--fast", "--json")[0])
+    assert again["stages"]["embed_picture"]["done"] == 0
+
+    paths = sorted(album.iterdir())
+    with package.load_embedding_model(model, precision="fp32", threads=1) as embedder:
+        pictures_ND = embedder.embed_pictures(paths)
+        query_D = embedder.embed_texts(["zyxwv owl"])[0]
+    similarities = {path: float(one) for path, one in zip(paths, pictures_ND @ query_D, strict=True)}
+    hits = smallsight.json("search", "zyxwv owl")
+    found = [similarities.pop(Path(hit["path"])) for hit in hits]
+    assert not similarities
+    assert np.diff(found).max() < 0.005  # best first, as far as vectors in 8 bits tell
+    assert [hit["similarity"] for hit in hits] == pytest.approx(found, abs=0.005)
+    assert {tuple(hit["found_by"]) for hit in hits} == {("looks_like",)}
+
+    elsewhere = album.parent / "query.png"
+    Image.open(paths[3]).rotate(1).save(elsewhere)
+    by_picture = smallsight.json("search", "--similar", elsewhere)
+    assert Path(by_picture[0]["path"]) == paths[3]
+    assert "looks_like" in by_picture[0]["found_by"]
+
+    monkeypatch.setenv("SMALLSIGHT_PICTURE_EMBEDDING__MIN_SIMILARITY", "0.99")
+    assert smallsight.json("search", "zyxwv owl") == []
+
+
+def test_fast_without_a_model_says_how_to_get_one(
+    smallsight: Command, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    with pytest.raises(AssertionError, match="models pull SigLIP-base-patch16-224"):
+        smallsight.run_afresh("index", "--fast", album)
