@@ -14,7 +14,7 @@ __all__ = ["FolderSource"]
 
 
 class FolderSource:
-    """A ``PictureSource``; which files count as pictures is as in an index run."""
+    """A ``DataSource``; which files count as pictures is as in an index run."""
 
     size_bytes = 0
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from smallsight.captioning.dataset_folder import is_dataset_folder, list_dataset_files
 from smallsight.captioning.folder_source import FolderSource
 from smallsight.captioning.shard import Shard
-from smallsight.captioning.source_picture import PictureSource, SourcePicture, shown_name
+from smallsight.captioning.source_picture import DataSource, SourcePicture, shown_name
 from smallsight.captioning.table_source import TableSource, require_table_reader
 from smallsight.captioning.tar_source import TarSource
 from smallsight.errors import ArgumentError
@@ -115,7 +115,7 @@ class PictureSources:
                     return sorted(found)
         return []
 
-    def _open(self, path: Path, name: str) -> PictureSource:
+    def _open(self, path: Path, name: str) -> DataSource:
         ending = path.name.lower()
         if ending.endswith(_TARS):
             return TarSource(path, name, self._settings.limits)

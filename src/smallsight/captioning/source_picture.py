@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 
 from smallsight.errors import SmallsightError
 
-__all__ = ["PictureSource", "SourcePicture", "WantsKey", "shown_name"]
+__all__ = ["DataSource", "SourcePicture", "WantsKey", "shown_name"]
 
 WantsKey: TypeAlias = Callable[[str], bool]
 
@@ -27,7 +27,7 @@ class SourcePicture:
     data: bytes | SmallsightError
 
 
-class PictureSource(Protocol):
+class DataSource(Protocol):
     """A folder, tar file or table of pictures."""
 
     @property

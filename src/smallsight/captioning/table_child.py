@@ -1,7 +1,7 @@
 """The child that reads one table: ``python -m smallsight.captioning.table_child MEMORY_BYTES PARENT_PID
 KIND PATH``.
 
-It maps the file into memory, gives up every right, and then returns one row after another.
+It maps the file into memory, drops every right, and then returns one row after another.
 """
 
 from __future__ import annotations

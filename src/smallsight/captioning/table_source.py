@@ -46,7 +46,7 @@ def require_table_reader() -> None:
 
 
 class TableSource:
-    """A ``PictureSource``; the key of a picture is the number of its row, from 0.
+    """A ``DataSource``; the key of a picture is the number of its row, from 0.
 
     The file is read by a child process without rights. Paths in it lead only to files below
     ``pictures_folder``.

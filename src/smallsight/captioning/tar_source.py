@@ -25,7 +25,7 @@ _SHOWN = {FileKind.PICTURE, FileKind.VIDEO}
 
 
 class TarSource:
-    """A ``PictureSource``. A sample is members that follow each other and share all of the path up to the
+    """A ``DataSource``. A sample is members that follow each other and share all of the path up to the
     first dot of the name, which is the key of its pictures.
 
     A sample without a picture is one with an error. Members whose names begin with ``.`` or ``_`` are passed

@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 
 _ENDINGS = {".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl", "": "txt"}
 
-_Sources = Annotated[
+_DataSets = Annotated[
     list[Path],
     typer.Argument(
         help="Folders of pictures, webdataset tar files, Parquet files, data sets of Hugging Face."
     ),
 ]
-_OutPath = Annotated[
+_CaptionsPath = Annotated[
     Path,
     typer.Option(
         "--out", help="The file for the rows, or a folder for copies with captions.", metavar="PATH"
     ),
 ]
-_Format = Annotated[
+_FormatName = Annotated[
     Literal["parquet", "jsonl", "txt"] | None,
     typer.Option("--format", help="What to write; default: the ending of --out, txt for a folder."),
 ]
-_Prompts = Annotated[
+_AskedPrompts = Annotated[
     list[str] | None,
     typer.Option(
         "--prompt", help="A question; NAME=TEXT names its column, and several may be asked.", metavar="TEXT"
@@ -51,7 +51,7 @@ _Embedded = Annotated[
 _ShardOption = Annotated[
     str | None, typer.Option("--shard", help="Only this part of the pictures: I/N, from 1/N.", metavar="I/N")
 ]
-_Column = Annotated[
+_PictureColumn = Annotated[
     str | None,
     typer.Option("--column", help="The column of a table that holds the pictures.", metavar="NAME"),
 ]
@@ -65,18 +65,18 @@ _RetriesFailed = Annotated[
 
 
 def caption(
-    sources: _Sources,
-    out_path: _OutPath,
-    format_name: _Format = None,
+    sources: _DataSets,
+    out_path: _CaptionsPath,
+    format_name: _FormatName = None,
     model: NamedModelOption = None,
-    prompts: _Prompts = None,
+    prompts: _AskedPrompts = None,
     precision: PrecisionOption = None,
     detail: DetailOption = None,
     max_tokens: MaxTokensOption = None,
     ocr: Annotated[bool, typer.Option("--ocr", help="Add the text in each picture.")] = False,
     embedded: _Embedded = None,
     shard: _ShardOption = None,
-    column: _Column = None,
+    column: _PictureColumn = None,
     pictures: _PicturesFolder = None,
     retry_failed: _RetriesFailed = False,
     json: JsonFlag = False,
