@@ -1,4 +1,4 @@
-"""Measures `smallsight caption` with one and two processes against a plain loop over transformers, in one run.
+"""Measures `smallsight caption` with one and two processes against a loop over transformers, in one run.
 
 The plain loop opens a picture, runs the processor and calls `generate`, one picture after another, with the
 same checkpoint, prompt and limit, in bf16 and fp32. All describe generated pictures, different ones, so that
