@@ -48,7 +48,7 @@ def main() -> None:
         pictures = Path(below, "pictures")
         draw_pictures(pictures, options.pictures, options.side)
         found: dict[str, Any] = {
-            "processor": processor(),
+            "processor": str(processor()),
             "pictures": options.pictures,
             "side_px": options.side,
             "max_tokens": options.max_tokens,
