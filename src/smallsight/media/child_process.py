@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, BinaryIO, cast
 
@@ -79,16 +80,19 @@ class ChildProcess:
         argument: int,
         *,
         module: str | None = None,
+        more_arguments: Sequence[str] = (),
         stop: ChildStop | None = None,
         must_be_restricted: bool = False,
     ) -> None:
         """Start the decoding child, or another module, with one argument, and wait until it is ready.
 
+        A module gets the argument, the process id of this process, and ``more_arguments``.
+
         With ``stop`` another thread can end it at any time. Raises DecoderFailedError if it does not start,
         or if a restriction is missing in one that ``must_be_restricted``.
         """
         module = module or _DECODE_CHILD
-        self._process = _start(module, argument)
+        self._process = _start(module, argument, more_arguments)
         self._starter = threading.current_thread()
         if stop is not None:
             stop.watch(self._process)
@@ -228,10 +232,11 @@ class _Deadline:
                 self._process.kill()
 
 
-def _start(module: str, argument: int) -> subprocess.Popen[bytes]:
+def _start(module: str, argument: int, more_arguments: Sequence[str]) -> subprocess.Popen[bytes]:
     # -P and -s with our own PYTHONPATH instead of -I: the child imports from where the parent does, however
     # that was installed, and from nowhere else.
-    command = [sys.executable, "-P", "-s", "-m", module, str(argument), str(os.getpid())]
+    arguments = (str(argument), str(os.getpid()), *more_arguments)
+    command = [sys.executable, "-P", "-s", "-m", module, *arguments]
     is_windows = sys.platform == "win32"
     try:
         return subprocess.Popen(  # noqa: S603 - our own interpreter and module

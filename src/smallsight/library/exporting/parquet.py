@@ -1,22 +1,27 @@
-"""Writes records to a Parquet file; needs pyarrow, which the extra ``parquet`` installs."""
+"""Writes rows and records to a Parquet file; needs pyarrow, which the extra ``parquet`` installs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from smallsight.errors import MissingExtraError
 from smallsight.library.exporting.record import PictureRecord, as_data
 
-__all__ = ["ParquetRecordWriter"]
+__all__ = ["ParquetRecordWriter", "ParquetRows"]
 
 _PER_ROW_GROUP = 2_000
 
 
-class ParquetRecordWriter:
-    """A new Parquet file with the keys of the JSON lines as columns; raises MissingExtraError."""
+class ParquetRows:
+    """A new Parquet file of rows; raises MissingExtraError.
 
-    def __init__(self, path: Path, *, with_places: bool = False) -> None:
+    The same rows make the same bytes with one version of pyarrow, however they were written.
+    """
+
+    def __init__(self, path: Path, make_schema: Callable[[Any], Any]) -> None:
+        """``make_schema`` receives the module pyarrow."""
         try:
             import pyarrow as pa  # noqa: PLC0415 - an extra
             from pyarrow import parquet  # noqa: PLC0415
@@ -25,14 +30,13 @@ class ParquetRecordWriter:
                 "Parquet files need the package pyarrow.", hint="pip install 'smallsight[parquet]'"
             ) from error
         self._arrow: Any = pa
-        self._with_places = with_places
-        self._schema = _schema(pa, with_places=with_places)
+        self._schema = make_schema(pa)
         self._file = parquet.ParquetWriter(path, self._schema, compression="zstd")
         self._rows: list[dict[str, Any]] = []
 
-    def write(self, record: PictureRecord) -> None:
-        """Keep a record until there are enough for a row group."""
-        self._rows.append(as_data(record, with_places=self._with_places))
+    def write(self, row: dict[str, Any]) -> None:
+        """Keep a row until there are enough for a row group."""
+        self._rows.append(row)
         if len(self._rows) >= _PER_ROW_GROUP:
             self._flush()
 
@@ -45,6 +49,22 @@ class ParquetRecordWriter:
     def _flush(self) -> None:
         self._file.write_table(self._arrow.Table.from_pylist(self._rows, schema=self._schema))
         self._rows.clear()
+
+
+class ParquetRecordWriter:
+    """A new Parquet file with the keys of the JSON lines as columns; raises MissingExtraError."""
+
+    def __init__(self, path: Path, *, with_places: bool = False) -> None:
+        self._with_places = with_places
+        self._file = ParquetRows(path, lambda arrow: _schema(arrow, with_places=with_places))
+
+    def write(self, record: PictureRecord) -> None:
+        """Write one record."""
+        self._file.write(as_data(record, with_places=self._with_places))
+
+    def close(self) -> None:
+        """Write the rest and the footer."""
+        self._file.close()
 
 
 def _schema(arrow: Any, *, with_places: bool) -> Any:  # noqa: ANN401 - pyarrow has no types

@@ -1,0 +1,113 @@
+"""Reads the pictures of a Parquet or Arrow file row by row; runs in the child that has only this file.
+
+Needs pyarrow. What a file says is not trusted: the process around this has no rights, and limited memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["ChosenColumn", "TableReader", "TableRow", "choose_column"]
+
+_ROWS_AT_ONCE = 16
+_NAMES_OF_BYTES = ("image", "img", "picture", "photo", "jpg", "jpeg", "png", "webp", "bytes", "image_bytes")
+_NAMES_OF_PATHS = ("image", "file_name", "filename", "image_path", "path", "file", "filepath", "file_path")
+_FILE_MARK = b"ARROW1"  # a stream has none
+_BYTES, _PATH = "bytes", "path"
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenColumn:
+    """The column that holds the pictures; ``kind`` is struct, bytes or path."""
+
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """A row's number from 0, and its picture: bytes, or else a path, or neither."""
+
+    number: int
+    data: bytes | None
+    path: str | None
+
+
+def choose_column(schema: Any, wanted: str | None) -> ChosenColumn | None:  # noqa: ANN401 - no types
+    """Return the wanted column, or the one that looks like pictures; None if there is none."""
+    kinds = {field.name: kind for field in schema if (kind := _kind(field.type)) is not None}
+    if wanted is not None:
+        return ChosenColumn(wanted, kinds[wanted]) if wanted in kinds else None
+    by_kind = {kind: [name for name, one in kinds.items() if one == kind] for kind in ("struct", _BYTES)}
+    named = [name for name in _NAMES_OF_BYTES if kinds.get(name) == _BYTES]
+    paths = [name for name in _NAMES_OF_PATHS if kinds.get(name) == _PATH]
+    for name in (*by_kind["struct"], *named, *by_kind[_BYTES], *paths):
+        return ChosenColumn(name, kinds[name])
+    return None
+
+
+class TableReader:
+    """One open Parquet or Arrow file."""
+
+    def __init__(self, mapped: Any, kind: str) -> None:  # noqa: ANN401 - pyarrow has no types
+        """``kind`` is parquet or arrow, of which there are streams, as data sets are saved, and files."""
+        from pyarrow import ipc, parquet  # noqa: PLC0415 - an extra
+
+        self.num_rows: int | None = None
+        if kind == "parquet":
+            self._parquet = parquet.ParquetFile(mapped, pre_buffer=False)
+            self.num_rows = self._parquet.metadata.num_rows
+            self.schema = self._parquet.schema_arrow
+            return
+        self._parquet = None
+        is_file = mapped.read(len(_FILE_MARK)) == _FILE_MARK
+        mapped.seek(0)
+        opened = ipc.open_file(mapped) if is_file else ipc.open_stream(mapped)
+        self.schema = opened.schema
+        self._arrow = map(opened.get_batch, range(opened.num_record_batches)) if is_file else opened
+
+    def rows(self, column: ChosenColumn) -> Iterator[TableRow]:
+        """Yield all rows in order, once."""
+        number = 0
+        for values in self._batches(column.name):
+            for value in values:
+                yield _row(number, value.as_py(), column.kind)
+                number += 1
+
+    def _batches(self, name: str) -> Iterator[Any]:
+        if self._parquet is None:
+            for batch in self._arrow:
+                yield batch.column(name)
+            return
+        for batch in self._parquet.iter_batches(_ROWS_AT_ONCE, columns=[name], use_threads=False):
+            yield batch.column(0)
+
+
+def _row(number: int, value: object, kind: str) -> TableRow:
+    data = path = None
+    if isinstance(value, dict):
+        data, path = value.get(_BYTES), value.get(_PATH)
+    elif kind == _BYTES:
+        data = value
+    else:
+        path = value
+    return TableRow(
+        number, data if isinstance(data, bytes) else None, path if isinstance(path, str) else None
+    )
+
+
+def _kind(kind: Any) -> str | None:  # noqa: ANN401
+    from pyarrow import types  # noqa: PLC0415 - an extra
+
+    while hasattr(kind, "storage_type"):
+        kind = kind.storage_type
+    if types.is_struct(kind):
+        names = {kind.field(index).name for index in range(kind.num_fields)}
+        return "struct" if _BYTES in names else None
+    if types.is_binary(kind) or types.is_large_binary(kind):
+        return _BYTES
+    if types.is_string(kind) or types.is_large_string(kind):
+        return _PATH
+    return None
