@@ -35,6 +35,7 @@ _SLOW_FIRST = (
 @pytest.fixture(autouse=True)
 def logging_is_nobodys() -> Iterator[None]:
     """Undo what a command run in this process configured: another test captures lines of every level."""
+    configure_later(logging.NOTSET, structlog.reset_defaults)
     yield
     configure_later(logging.NOTSET, structlog.reset_defaults)
 

@@ -20,6 +20,7 @@ from PIL import Image
 from clips import clip
 from forked_commands import command_server, run_command
 from local_hub import LocalHub, running_hub
+from tiny_dual_encoder import write_tiny_siglip
 from tiny_florence2 import TinyFlorence2, write_tiny_florence2
 from tiny_moondream2 import SHAPES as MOONDREAM2
 from tiny_moondream2 import write_tiny_moondream2
@@ -145,11 +146,13 @@ def _pulls(hub: LocalHub, home: Path) -> list[str]:
         home / "hub" / "florence2", TinyFlorence2("small", layers=(1, 1), positions=96)
     )
     moondream2 = write_tiny_moondream2(home / "hub" / "moondream2", MOONDREAM2[0])
+    siglip = write_tiny_siglip(home / "hub" / "siglip")
     for repository, revision, folder in (
         ("HuggingFaceTB/SmolVLM-256M-Instruct", "main", own),
         ("HuggingFaceTB/SmolVLM2-500M-Video-Instruct", "main", video),
         ("florence-community/Florence-2-base", "main", florence2),
         ("vikhyatk/moondream2", "2025-01-09", moondream2),
+        ("google/siglip-base-patch16-224", "main", siglip),
     ):
         hub.serve(repository, {path.name: path.read_bytes() for path in folder.iterdir()}, revision)
     names = ("SmolVLM-256M-Instruct", "SmolVLM2-500M-Video-Instruct", "Florence-2-base", "moondream2")

@@ -141,7 +141,7 @@ def pull(
     else:
         output.note("All files are already here.")
     output.console.print(str(pulled.directory), markup=False)
-    entry = service.show(name).entry
+    entry = service.catalog.get(name)
     if entry is not None and not entry.is_runnable:
         output.note(f"This release cannot run it yet; Smallsight {entry.available_in} will.")
 
@@ -181,7 +181,7 @@ def remove(
     from smallsight.cli.units import file_size_text
 
     output = get_output(json=json, quiet=quiet)
-    service = _service()
+    service = _service_with(name)
     removal = service.plan_removal(name)
     deletes = removal.source is Source.HUB_CACHE
     if deletes and not yes:

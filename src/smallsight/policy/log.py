@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 _pending: Callable[[], None] | None = None
-_lowest = logging.NOTSET
+_lowest = logging.WARNING  # until a program configures it: a library is silent when all is well
 
 
 def get_logger(name: str) -> Logger:

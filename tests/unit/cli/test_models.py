@@ -13,8 +13,9 @@ import pytest
 from huggingface_hub import constants
 
 from forked_commands import run_command as run_forked
-from smallsight.catalog.catalog import load_catalog
+from smallsight.catalog.catalog import load_catalog, load_embedding_catalog
 from smallsight.cli.main import invoke
+from tiny_dual_encoder import write_tiny_siglip
 
 BASE = "SmolVLM-256M-Instruct"
 
@@ -180,6 +181,19 @@ def test_pull_and_remove_as_a_person_would(hub, model_files, tmp_path):
     removed = run_process(hub, tmp_path, "remove", BASE, "--yes")
     assert removed.returncode == 0
     assert "deleted" in removed.stdout
+    assert not os.path.exists(pulled.stdout.strip())
+
+
+def test_a_picture_embedding_model_is_pulled_and_removed_too(hub, tmp_path):
+    """Its catalogue is another one: pulling ended in "does not support the model family 'siglip'"."""
+    folder = write_tiny_siglip(tmp_path / "siglip")
+    entry = load_embedding_catalog().find("SigLIP-base-patch16-224")
+    hub.serve(entry.repository, {path.name: path.read_bytes() for path in folder.iterdir()})
+    pulled = run_process(hub, tmp_path, "pull", entry.name)
+    assert (pulled.returncode, "checksums match" in pulled.stderr) == (0, True), pulled.stderr
+    assert os.path.isfile(os.path.join(pulled.stdout.strip(), "model.safetensors"))
+    removed = run_process(hub, tmp_path, "remove", entry.name, "--yes")
+    assert removed.returncode == 0, removed.stderr
     assert not os.path.exists(pulled.stdout.strip())
 
 

@@ -32,6 +32,7 @@ EXIF_IFD, GPS_IFD = 0x8769, 0x8825
 MTIME_S = 1_600_000_000
 
 LATER_TABLES = (  # than revision 0006
+    *("picture_vector", "picture_vector_deletions"),
     *("facet", "month_count", "saved_search", "description_version", "description_run_content"),
     *(
         "description_run",

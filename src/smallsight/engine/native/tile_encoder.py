@@ -80,7 +80,7 @@ def native_tile_encoder(
     if not reason and not rounds_activations:
         reason = "the scheme computes in f32"
     if tower is None or reason:
-        log.warning("tile_kernels_not_used", reason=reason, action="encoding tiles with OpenVINO")
+        log.info("tile_kernels_not_used", reason=reason, action="encoding tiles with OpenVINO")
         return None
     encoder = bind_encoder(tower, threads or usable_cores())
     log.info("tile_kernels_used", path=encoder.path, weights_bytes=encoder.weight_bytes)
