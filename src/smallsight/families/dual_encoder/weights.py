@@ -28,7 +28,8 @@ _SHARED = {
     "vision.norm": "vision_model.post_layernorm",
     "logit.scale": "logit_scale",
 }
-_LAYER = {
+# Of an encoder layer, as SigLIP and CLIP name its parts.
+ENCODER_LAYER = {
     "attention_norm": "layer_norm1",
     "ffn_norm": "layer_norm2",
     "query": "self_attn.q_proj",
@@ -125,4 +126,4 @@ def upstream_name(name: str, names: Mapping[str, str]) -> str:
     if module in known:
         return f"{known[module]}.{kind}"
     part, _, number, layer_module = module.split(".")
-    return f"{part}_model.encoder.layers.{number}.{_LAYER[layer_module]}.{kind}"
+    return f"{part}_model.encoder.layers.{number}.{ENCODER_LAYER[layer_module]}.{kind}"

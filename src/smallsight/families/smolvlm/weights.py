@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smallsight.errors import BrokenCheckpointError
+from smallsight.families.dual_encoder.weights import ENCODER_LAYER
 from smallsight.families.smolvlm.config import SmolVLMConfig
 from smallsight.families.smolvlm.shapes import SmolVLMSizes, tensor_shapes_of
 from smallsight.families.tensor_files import CheckpointParts, RowTable
@@ -36,19 +37,9 @@ _TEXT_LAYER = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
-_VISION_LAYER = {
-    "attention_norm": "layer_norm1",
-    "ffn_norm": "layer_norm2",
-    "query": "self_attn.q_proj",
-    "key": "self_attn.k_proj",
-    "value": "self_attn.v_proj",
-    "output": "self_attn.out_proj",
-    "ffn_up": "mlp.fc1",
-    "ffn_down": "mlp.fc2",
-}
 _LAYERS = {
     "text": ("model.text_model.layers", _TEXT_LAYER),
-    "vision": ("model.vision_model.encoder.layers", _VISION_LAYER),
+    "vision": ("model.vision_model.encoder.layers", ENCODER_LAYER),
 }
 
 
