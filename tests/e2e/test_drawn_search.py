@@ -87,7 +87,9 @@ def test_an_owl_is_found_by_its_name_after_a_fast_index(
     out, err = smallsight.run("index", "--fast", album)
     assert f"{MODEL} embeds the pictures" in " ".join((out + err).split())
     hits = smallsight.json("search", "owl")
-    assert {Path(hit["path"]) for hit in hits[: len(owls)]} == owls
+    found = {Path(hit["path"]) for hit in hits}
+    assert found
+    assert found <= owls, "a drawing without an owl is above the least similarity"
     assert all(hit["found_by"] == ["looks_like"] for hit in hits)
     assert smallsight.json("search", "zyxwv") == []
     assert smallsight.json("search", "zebra") == []
