@@ -12,7 +12,7 @@ from smallsight.catalog.entry import Entry
 from smallsight.catalog.hub_cache import CachedRepository
 from smallsight.catalog.manifest import Pins
 from smallsight.catalog.registered import RegisteredModels
-from smallsight.errors import BrokenCheckpointError
+from smallsight.errors import BrokenCheckpointError, ModelUnavailableError
 
 
 class Source(StrEnum):
@@ -112,6 +112,17 @@ class ModelFiles:
 def is_shipped(name: str) -> bool:
     """Return whether the model's files are part of the package."""
     return _shipped(name) is not None
+
+
+def shipped_directory(name: str) -> Path:
+    """Return the folder in which this package has a model's files; raises ModelUnavailableError."""
+    directory = _SHIPPED / name
+    if complete_size_bytes(directory) is None:
+        raise ModelUnavailableError(
+            f"The files of {name}, which come with Smallsight, are not in {directory}.",
+            hint="install Smallsight again.",
+        )
+    return directory
 
 
 def _shipped(name: str) -> FoundFiles | None:

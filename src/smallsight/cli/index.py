@@ -16,7 +16,7 @@ from smallsight.cli.completion import model_names
 from smallsight.cli.flags import JsonFlag, QuietFlag
 from smallsight.cli.output import Output, get_output
 from smallsight.cli.progress_report import ProgressBar
-from smallsight.errors import FolderMissingError, ModelUnavailableError, SettingsError, SmallsightError
+from smallsight.errors import FolderMissingError, SettingsError, SmallsightError
 from smallsight.media.file_kinds import FileKind
 from smallsight.policy.shown_text import on_one_line
 
@@ -94,7 +94,7 @@ def index(
         if not folders and not application.library.folders():
             raise SettingsError("No folder to index.", hint="name one: `smallsight index ~/Pictures`.")
         if fast:
-            _require_look_embedder(application)
+            _note_shipped_model(settings, out)
         note_missing_parts(application, out)
         report = application.index(folders or [], observer, stopped.is_set, retry_failed=retry_failed)
         if out.json:
@@ -129,17 +129,31 @@ def settings_of_run(
     if is_fast:
         chosen["index"] = {"ocr": False, "tags": False, "looks": True}
     settings = load_settings(**chosen)
+    if is_fast:
+        settings = _with_picture_model(settings, chosen)
     configure_logging(settings.log_level, settings.log_format)
     deny_inspection()
     missing_restrictions(settings.limits)
     return settings
 
 
-def _require_look_embedder(application: IndexingApplication) -> None:
-    if application.look_embedder is None:
-        raise ModelUnavailableError(
-            "There is no picture embedding model on this machine, which --fast needs.",
-            hint="`smallsight models pull SigLIP-base-patch16-224` fetches one.",
+def _with_picture_model(settings: Settings, chosen: dict[str, dict[str, Any]]) -> Settings:
+    """Return settings that name the model of this package if there is no other."""
+    from smallsight.inventory.embedding_models import find_picture_model, shipped_picture_model
+    from smallsight.settings import load_settings
+
+    if settings.picture_embedding.model is not None or find_picture_model(settings, None) is not None:
+        return settings
+    return load_settings(**chosen, picture_embedding={"model": shipped_picture_model().name})
+
+
+def _note_shipped_model(settings: Settings, out: Output) -> None:
+    from smallsight.inventory.embedding_models import shipped_picture_model
+
+    if settings.picture_embedding.model == (name := shipped_picture_model().name):
+        out.note(
+            f"{name} embeds the pictures: it knows drawings of a few dozen things, and no photographs. "
+            "`smallsight models pull SigLIP-base-patch16-224` fetches a model for photographs."
         )
 
 

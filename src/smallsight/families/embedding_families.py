@@ -44,9 +44,17 @@ def _open_clip(model_dir: Path, scheme: Scheme) -> DualEncoderModel:
     return open_clip(model_dir, scheme)
 
 
+def _open_drawings(model_dir: Path, scheme: Scheme) -> DualEncoderModel:
+    from smallsight.families.drawings.model import open_drawings  # noqa: PLC0415
+
+    return open_drawings(model_dir, scheme)
+
+
 EMBEDDING_FAMILIES: Mapping[str, EmbeddingFamily] = {
     "siglip": EmbeddingFamily("siglip", "SigLIP", siglip_tensors, _open_siglip),
     "clip": EmbeddingFamily("clip", "CLIP", clip_tensors, _open_clip),
+    # Its tensors are those of a SigLIP; the tower's are in the file of Smallsight-tiny.
+    "drawings": EmbeddingFamily("drawings", "drawings", siglip_tensors, _open_drawings),
 }
 
 

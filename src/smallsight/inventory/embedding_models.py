@@ -7,7 +7,7 @@ from pathlib import Path
 
 from smallsight.catalog.catalog import load_embedding_catalog
 from smallsight.catalog.entry import Entry, Precision
-from smallsight.catalog.files import FoundFiles, ModelFiles
+from smallsight.catalog.files import FoundFiles, ModelFiles, Source
 from smallsight.errors import ModelUnavailableError, UnknownModelError
 from smallsight.families.embedding_families import find_embedding_family
 from smallsight.families.tensor_shape import Use
@@ -49,17 +49,34 @@ def list_picture_models(
     return tuple(_status(entry, files.locate(entry)) for entry in load_embedding_catalog().entries)
 
 
+def shipped_picture_model() -> Entry:
+    """Return the model whose files are part of this package."""
+    return next(entry for entry in load_embedding_catalog().entries if entry.repository is None)
+
+
 def find_picture_model(
-    settings: LibrarySettings, wanted: str | Path | None, cache_dir: Path | None = None
+    settings: LibrarySettings,
+    wanted: str | Path | None,
+    cache_dir: Path | None = None,
+    *,
+    or_shipped: bool = False,
 ) -> PictureModel | None:
     """Return the model with this name or folder; without one, the first of the catalogue that is here.
 
-    Raises UnknownModelError, and ModelUnavailableError if the named model has no files here.
+    The one that ships with this package counts only if it is named, or with ``or_shipped``: it knows drawings
+    only. Raises UnknownModelError, and ModelUnavailableError if the named model has no files here.
     """
     files = _files(settings, cache_dir)
     if wanted is None:
         located = ((entry, files.locate(entry)) for entry in load_embedding_catalog().entries)
-        return next((PictureModel(entry.name, found.directory) for entry, found in located if found), None)
+        return next(
+            (
+                PictureModel(entry.name, found.directory)
+                for entry, found in located
+                if found is not None and (or_shipped or found.source is not Source.PACKAGE)
+            ),
+            None,
+        )
     entry = load_embedding_catalog().get(str(wanted))
     if entry is None:
         folder = Path(wanted).expanduser().absolute()

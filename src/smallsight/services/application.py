@@ -63,6 +63,8 @@ class Application:
     and for changes of folders, which only one process can do at a time.
     """
 
+    _or_shipped = True  # whether pictures may be searched with the embedding model of this package
+
     def __init__(
         self,
         settings: LibrarySettings,
@@ -134,11 +136,14 @@ class Application:
 
     @cached_property
     def picture_embedder(self) -> PictureEmbedder | None:
-        """The model that embeds pictures; None if none is on this machine. Raises ModelError."""
+        """The model that embeds pictures; None if none is on this machine. Raises ModelError.
+
+        A search also uses the one of this package, which knows drawings only, if nothing else is here.
+        """
         from smallsight.inventory.embedding_models import find_picture_model  # noqa: PLC0415 - a search by words
 
         wanted = self.settings.picture_embedding
-        found = find_picture_model(self.settings, wanted.model)
+        found = find_picture_model(self.settings, wanted.model, or_shipped=self._or_shipped)
         if found is None:
             return None
         from smallsight.engine.embedding import load_picture_embedder  # noqa: PLC0415 - imports OpenVINO

@@ -51,6 +51,7 @@ class IndexingApplication(Application):
     """A library open for writing, with every part for indexing that is installed."""
 
     settings: Settings
+    _or_shipped = False  # it knows drawings only, so pictures get its vectors only if somebody names it
 
     def __init__(
         self,

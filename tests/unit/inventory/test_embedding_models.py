@@ -12,10 +12,15 @@ from smallsight.catalog.catalog import load_catalog, load_embedding_catalog
 from smallsight.catalog.entry import Precision
 from smallsight.catalog.registered import RegisteredModel, RegisteredModels
 from smallsight.errors import ModelUnavailableError, UnknownModelError
-from smallsight.inventory.embedding_models import PictureModel, find_picture_model, list_picture_models
+from smallsight.inventory.embedding_models import (
+    PictureModel,
+    find_picture_model,
+    list_picture_models,
+    shipped_picture_model,
+)
 from smallsight.inventory.listing import ModelService
 from smallsight.settings import Settings
-from tiny_dual_encoder import write_tiny_siglip
+from tiny_dual_encoder import write_tiny_clip, write_tiny_siglip
 
 MIB = 1024 * 1024
 FREE = {"Apache-2.0", "MIT", "BSD-3-Clause"}  # that allow every use
@@ -58,6 +63,27 @@ def test_without_a_name_the_first_model_that_is_here_is_meant(settings: Settings
     RegisteredModels(settings.models_path).add(RegisteredModel(name, folder, "siglip"))
     assert find_picture_model(settings, None, cache_dir) == PictureModel(name, folder)
     assert find_picture_model(settings, name.casefold()) == PictureModel(name, folder)
+
+
+def test_the_model_of_the_package_is_meant_only_by_name_or_where_it_is_allowed(
+    settings: Settings, tmp_path: Path
+):
+    name = shipped_picture_model().name
+    assert find_picture_model(settings, None, tmp_path) is None
+    by_name, allowed = (
+        find_picture_model(settings, name, tmp_path),
+        find_picture_model(settings, None, tmp_path, or_shipped=True),
+    )
+    assert by_name == allowed
+    assert by_name is not None
+    assert by_name.name == name
+    assert sum(path.stat().st_size for path in by_name.directory.iterdir()) < 2_500_000
+    RegisteredModels(settings.models_path).add(
+        RegisteredModel("CLIP-ViT-B-32", write_tiny_clip(tmp_path / "tiny"), "clip")
+    )
+    found = find_picture_model(settings, None, tmp_path, or_shipped=True)
+    assert found is not None
+    assert found.name == "CLIP-ViT-B-32"
 
 
 def test_a_name_without_files_says_how_to_get_them(settings: Settings, tmp_path: Path):

@@ -13,7 +13,7 @@ from openvino import Node
 from openvino import opset15 as ops
 
 from smallsight.families.dual_encoder.config import DualEncoderConfig
-from smallsight.families.dual_encoder.weights import DualEncoderWeights, EncoderStoring
+from smallsight.families.dual_encoder.weights import EncoderStoring, EncoderTensors
 from smallsight.graph.constants import integers
 from smallsight.graph.encoder_layers import EncoderLayers
 from smallsight.graph.linear import linear
@@ -31,7 +31,7 @@ NAMES = {
 }
 
 
-def store_vision(weights: DualEncoderWeights, storing: EncoderStoring) -> Iterator[tuple[str, Stored]]:
+def store_vision(weights: EncoderTensors, storing: EncoderStoring) -> Iterator[tuple[str, Stored]]:
     """Yield the patches' weights and the projection; the first token is added to its position."""
     # The filters are never integers, which lose precision on raw pixels.
     filters = weights.take("vision.patches.weight")
@@ -43,13 +43,13 @@ def store_vision(weights: DualEncoderWeights, storing: EncoderStoring) -> Iterat
     yield from storing.product("vision.projection", "vision.projection", has_bias=False)
 
 
-def store_text(weights: DualEncoderWeights, storing: EncoderStoring) -> Iterator[tuple[str, Stored]]:
+def store_text(weights: EncoderTensors, storing: EncoderStoring) -> Iterator[tuple[str, Stored]]:
     """Yield the positions and the projection."""
     yield "text.positions", weights.take("text.positions")
     yield from storing.product("text.projection", "text.projection", has_bias=False)
 
 
-def least_similarity(_weights: DualEncoderWeights) -> float:
+def least_similarity(_weights: EncoderTensors) -> float:
     """Return the same for every CLIP."""
     return LEAST_SIMILARITY
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from smallsight.catalog.checkpoint import find_weight_files
 from smallsight.families.clip.config import PICTURES, read_config
 from smallsight.families.clip.graphs import (
     NAMES,
@@ -23,19 +24,21 @@ from smallsight.families.dual_encoder.model import (
     sizes_of,
 )
 from smallsight.families.dual_encoder.pictures import PicturePreparation
+from smallsight.families.dual_encoder.weights import DualEncoderWeights
 from smallsight.quant.scheme import Scheme
 
 
 def open_clip(model_dir: Path, scheme: Scheme) -> DualEncoderModel:
     """Open a folder in Hugging Face layout; raises BrokenCheckpointError or ModelNotRunnableError."""
-    config = read_config(model_dir)
+    config, files = read_config(model_dir), find_weight_files(model_dir)
+    shapes = tensor_shapes_of(sizes_of(config))
     parts = DualEncoderParts(
-        shapes=tensor_shapes_of(sizes_of(config)),
-        names=NAMES,
+        open_weights=lambda: DualEncoderWeights(files, shapes, NAMES),
         store={VISION: store_vision, TEXT: store_text},
         build={VISION: build_vision_graph, TEXT: build_text_graph},
         has_length=True,
         least_similarity=least_similarity,
     )
     pictures = PicturePreparation.load(model_dir, PICTURES, (config.image_px, config.patch_px))
-    return DualEncoderModel(model_dir, scheme, config, pictures, ClipTokens.load(model_dir, config), parts)
+    tokens = ClipTokens.load(model_dir, config)
+    return DualEncoderModel(files, scheme, config, pictures, tokens, parts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,14 +10,12 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from smallsight.catalog.checkpoint import find_weight_files
 from smallsight.families.dual_encoder.config import DualEncoderConfig
 from smallsight.families.dual_encoder.pictures import PicturePreparation
 from smallsight.families.dual_encoder.shapes import DualEncoderSizes
 from smallsight.families.dual_encoder.texts import TextTokens
-from smallsight.families.dual_encoder.weights import DualEncoderWeights, EncoderStoring
+from smallsight.families.dual_encoder.weights import EncoderStoring, EncoderTensors
 from smallsight.families.tensor_files import RowTable
-from smallsight.families.tensor_shape import TensorShape
 from smallsight.quant.forms import Stored
 from smallsight.quant.scheme import Module, Scheme
 
@@ -27,19 +25,19 @@ VISION, TEXT = "vision", "text"
 
 @dataclass(frozen=True)
 class DualEncoderParts:
-    """What differs between families: tensors and their upstream names, and the two networks.
+    """What differs between families: the checkpoint's tensors, and the two networks.
 
-    ``store`` yields the weights of one encoder that are not in its layers; ``build`` builds its network.
-    ``has_length`` tells whether the text network takes texts of any length, and where their vector is.
-    ``least_similarity`` returns the least cosine at which a picture may show what a text says.
+    ``open_weights`` opens the tensors, each of which is taken once. ``store`` yields the weights of one
+    encoder that are not in its layers; ``build`` builds its network. ``has_length`` tells whether the text
+    network takes texts of any length, and where their vector is. ``least_similarity`` returns the least
+    cosine at which a picture may show what a text says.
     """
 
-    shapes: Collection[TensorShape]
-    names: Mapping[str, str]
-    store: Mapping[str, Callable[[DualEncoderWeights, EncoderStoring], Iterator[tuple[str, Stored]]]]
+    open_weights: Callable[[], EncoderTensors]
+    store: Mapping[str, Callable[[EncoderTensors, EncoderStoring], Iterator[tuple[str, Stored]]]]
     build: Mapping[str, Callable[[DualEncoderConfig, Mapping[str, Stored]], ov.Model]]
     has_length: bool
-    least_similarity: Callable[[DualEncoderWeights], float]
+    least_similarity: Callable[[EncoderTensors], float]
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ class DualEncoderModel:
 
     def __init__(
         self,
-        model_dir: Path,
+        weight_files: tuple[Path, ...],
         scheme: Scheme,
         config: DualEncoderConfig,
         pictures: PicturePreparation,
@@ -87,11 +85,11 @@ class DualEncoderModel:
         self.config = config
         self.pictures = pictures
         self.tokens = tokens
-        self.weight_files = find_weight_files(model_dir)
+        self.weight_files = weight_files
         self.has_length = parts.has_length
         self._scheme = scheme
         self._parts = parts
-        self._weights = self._open()
+        self._weights = parts.open_weights()
 
     @property
     def identity(self) -> str:
@@ -104,7 +102,7 @@ class DualEncoderModel:
 
     def store(self, part: str) -> Iterator[tuple[str, Stored]]:
         """Yield every weight of one encoder in its stored form, reading the checkpoint lazily."""
-        fresh = self._open()
+        fresh = self._parts.open_weights()
         module, encoder = (
             (Module.VISION, self.config.vision) if part == VISION else (Module.TEXT, self.config.text)
         )
@@ -122,16 +120,13 @@ class DualEncoderModel:
 
     def least_similarity(self) -> float:
         """Return the least cosine at which a picture may show what a text says, -1 to 1."""
-        return min(1.0, max(-1.0, self._parts.least_similarity(self._open())))
+        return min(1.0, max(-1.0, self._parts.least_similarity(self._parts.open_weights())))
 
     def text_inputs(self, text: str, table: RowTable) -> list[NDArray[np.float32] | NDArray[np.int32]]:
         """Return the inputs of the text network: rows of the table, and the position if it takes one."""
         ids, position = self.tokens.encode(text)
         words_1TD = table.rows(np.asarray(ids, np.int64))[None]
         return [words_1TD, np.array([position], np.int32)] if self.has_length else [words_1TD]
-
-    def _open(self) -> DualEncoderWeights:
-        return DualEncoderWeights(self.weight_files, self._parts.shapes, self._parts.names)
 
 
 def sizes_of(config: DualEncoderConfig) -> DualEncoderSizes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,18 @@ ENCODER_LAYER = {
 }
 # Older checkpoints hold the numbers from 0 as tensors, which no network reads.
 _NOT_USED = frozenset({"text_model.embeddings.position_ids", "vision_model.embeddings.position_ids"})
+
+
+class EncoderTensors(Protocol):
+    """The tensors of a dual encoder by Smallsight's names, each taken once."""
+
+    def take(self, name: str) -> NDArray[np.float32]:
+        """Return a tensor as float32, once; raises BrokenCheckpointError."""
+        ...
+
+    def map_embeddings(self) -> RowTable:
+        """Return the table of token embeddings, memory-mapped from its file."""
+        ...
 
 
 class DualEncoderWeights:
@@ -83,7 +96,7 @@ class DualEncoderWeights:
 class EncoderStoring:
     """Stores the parts of one encoder in the forms of a scheme, reading the checkpoint lazily."""
 
-    def __init__(self, weights: DualEncoderWeights, scheme: Scheme, module: Module) -> None:
+    def __init__(self, weights: EncoderTensors, scheme: Scheme, module: Module) -> None:
         self._weights = weights
         self._scheme = scheme
         self._module = module

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 import openvino as ov
@@ -14,7 +15,7 @@ from openvino import Node
 from openvino import opset15 as ops
 
 from smallsight.families.dual_encoder.config import DualEncoderConfig, EncoderConfig
-from smallsight.families.dual_encoder.weights import DualEncoderWeights, EncoderStoring
+from smallsight.families.dual_encoder.weights import EncoderStoring, EncoderTensors
 from smallsight.graph.activation import split
 from smallsight.graph.constants import integers
 from smallsight.graph.encoder_layers import EncoderLayers
@@ -36,7 +37,7 @@ NAMES = {
 }
 
 
-def store_vision(weights: DualEncoderWeights, storing: EncoderStoring) -> Iterator[tuple[str, Stored]]:
+def store_vision(weights: EncoderTensors, storing: EncoderStoring) -> Iterator[tuple[str, Stored]]:
     """Yield the patches' weights and the pooling head, whose query is the same for every picture."""
     # The filters are never integers, which lose precision on raw pixels.
     filters = weights.take("vision.patches.weight")
@@ -54,22 +55,25 @@ def store_vision(weights: DualEncoderWeights, storing: EncoderStoring) -> Iterat
     yield from storing.product("vision.pool.ffn_down", "vision.pool.ffn_down")
 
 
-def store_text(weights: DualEncoderWeights, storing: EncoderStoring) -> Iterator[tuple[str, Stored]]:
+def store_text(weights: EncoderTensors, storing: EncoderStoring) -> Iterator[tuple[str, Stored]]:
     """Yield the positions and the projection."""
     yield "text.positions", weights.take("text.positions")
     yield from storing.product("text.projection", "text.projection")
 
 
-def least_similarity(weights: DualEncoderWeights) -> float:
+def least_similarity(weights: EncoderTensors) -> float:
     """Return the cosine to which the network gives one chance in a thousand, by its own scale and bias."""
     scale, bias = float(weights.take("logit.scale")[0]), float(weights.take("logit.bias")[0])
     return (math.log(LEAST_CHANCE / (1 - LEAST_CHANCE)) - bias) / math.exp(scale)
 
 
-def build_vision_graph(config: DualEncoderConfig, stored: Mapping[str, Stored]) -> ov.Model:
+def build_vision_graph(
+    config: DualEncoderConfig, stored: Mapping[str, Stored], pool_heads: int | None = None
+) -> ov.Model:
     """Build the network over stored weights, which must outlive the compiled network.
 
-    Input ``patches``, float32 [1, patches, 3 * patch_px**2], from ``families.patches``; output float32
+    The pooling head has as many heads as the encoder, unless ``pool_heads`` says otherwise. Input
+    ``patches``, float32 [1, patches, 3 * patch_px**2], from ``families.patches``; output float32
     [1, dimensions] of length 1.
     """
     encoder = _layers(config.vision, stored)
@@ -79,7 +83,8 @@ def build_vision_graph(config: DualEncoderConfig, stored: Mapping[str, Stored]) 
     hidden_NPD = ops.add(projected, ops.constant(encoder.vector("vision.positions")[None]))
     for layer in range(config.vision.layers):
         hidden_NPD = encoder.layer(f"vision.layers.{layer}", hidden_NPD)
-    pooled_N1D = _pooled(encoder, encoder.norm("vision.norm", hidden_NPD))
+    pool = encoder if pool_heads is None else replace(encoder, heads=pool_heads)
+    pooled_N1D = _pooled(pool, encoder.norm("vision.norm", hidden_NPD))
     vectors_ND = unit_length(ops.squeeze(pooled_N1D, integers(1)))
     return ov.Model([ops.result(ops.convert(vectors_ND, "f32"))], [patches_NPC], "siglip-vision")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from smallsight.catalog.checkpoint import find_weight_files
 from smallsight.families.dual_encoder.model import (
     TEXT,
     VISION,
@@ -12,6 +13,7 @@ from smallsight.families.dual_encoder.model import (
     sizes_of,
 )
 from smallsight.families.dual_encoder.pictures import PicturePreparation
+from smallsight.families.dual_encoder.weights import DualEncoderWeights
 from smallsight.families.siglip.config import PICTURES, read_config
 from smallsight.families.siglip.graphs import (
     NAMES,
@@ -28,14 +30,15 @@ from smallsight.quant.scheme import Scheme
 
 def open_siglip(model_dir: Path, scheme: Scheme) -> DualEncoderModel:
     """Open a folder in Hugging Face layout; raises BrokenCheckpointError or ModelNotRunnableError."""
-    config = read_config(model_dir)
+    config, files = read_config(model_dir), find_weight_files(model_dir)
+    shapes = tensor_shapes_of(sizes_of(config))
     parts = DualEncoderParts(
-        shapes=tensor_shapes_of(sizes_of(config)),
-        names=NAMES,
+        open_weights=lambda: DualEncoderWeights(files, shapes, NAMES),
         store={VISION: store_vision, TEXT: store_text},
         build={VISION: build_vision_graph, TEXT: build_text_graph},
         has_length=False,
         least_similarity=least_similarity,
     )
     pictures = PicturePreparation.load(model_dir, PICTURES, (config.image_px, config.patch_px))
-    return DualEncoderModel(model_dir, scheme, config, pictures, SigLIPTokens.load(model_dir, config), parts)
+    tokens = SigLIPTokens.load(model_dir, config)
+    return DualEncoderModel(files, scheme, config, pictures, tokens, parts)

@@ -1,29 +1,30 @@
 """A memory-mapped copy of chunk vectors beside the database, so that a new process need not read them all.
 
 Safe to delete. A file that is incomplete or from another version or library is ignored and replaced.
-Layout: a page with a JSON header, int8 codes, float32 scales, int64 chunk ids, int64 content ids.
+Layout: a page with a JSON header, int8 codes, float32 scales and errors, int64 chunk ids and content ids.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import mmap
 import os
 import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from smallsight.library.search.sqlite.vector_block import VectorBlock, joined
 from smallsight.machine.private_files import create_private_file
+from smallsight.policy.log import get_logger
 
 _HEADER_BYTES = 4096
-_FORMAT = "smallsight-vectors-2"
-_TAIL_BYTES = 4 + 8 + 8  # of each vector, after the codes
-_log = logging.getLogger(__name__)
+_FORMAT = "smallsight-vectors-3"
+_TAIL_BYTES = 4 + 4 + 8 + 8  # of each vector, after the codes
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,34 +48,55 @@ class _Header:
     last_chunk_id: int
     num_deleted: int
     tail_crc32: int
+    codes_sum: int
 
 
 def read_vector_file(path: Path, embedder_key: str) -> tuple[VectorBlock, Stamp] | None:
-    """Map the file, or return None if there is no valid one."""
+    """Map the file, or return None if there is none of this version; a damaged one is reported."""
     try:
         with path.open("rb") as file:
-            header = _Header(**json.loads(file.read(_HEADER_BYTES).rstrip(b"\0")))
-            if (header.format, header.embedder_key) != (_FORMAT, embedder_key):
-                return None
-            num_vectors, num_dimensions = header.num_vectors, header.num_dimensions
-            tail_offset = _HEADER_BYTES + num_vectors * num_dimensions
-            num_bytes = tail_offset + _TAIL_BYTES * num_vectors
-            if num_vectors < 1 or os.fstat(file.fileno()).st_size != num_bytes:
-                return None
-            file.seek(tail_offset)
-            tail = file.read()
-            # Copy on write, because the runtime requires writable memory; nothing writes to it.
-            mapped = mmap.mmap(file.fileno(), tail_offset, access=mmap.ACCESS_COPY)
-        if zlib.crc32(tail) != header.tail_crc32:
-            return None
-        scales_N = np.frombuffer(tail, "<f4", num_vectors)
-        codes_ND = np.frombuffer(mapped, np.int8, num_vectors * num_dimensions, _HEADER_BYTES)
-        ids_2N = np.frombuffer(tail[4 * num_vectors :], "<i8").reshape(2, num_vectors)
-    except (OSError, ValueError, TypeError):
+            return _read(file, embedder_key)
+    except FileNotFoundError:
         return None
+    except (OSError, ValueError, TypeError) as error:
+        log.warning("vector_file_damaged", path=str(path), reason=str(error), action="writing it again")
+        return None
+
+
+def _read(file: BinaryIO, embedder_key: str) -> tuple[VectorBlock, Stamp] | None:
+    """Return what ``read_vector_file`` does; raises ValueError or TypeError for a damaged file."""
+    described = json.loads(file.read(_HEADER_BYTES).rstrip(b"\0"))
+    if isinstance(described, dict) and described.get("format") != _FORMAT:
+        return None
+    header = _Header(**described)
+    if header.embedder_key != embedder_key:
+        return None
+    num_vectors, num_dimensions = header.num_vectors, header.num_dimensions
+    tail_offset = _HEADER_BYTES + num_vectors * num_dimensions
+    num_bytes = tail_offset + _TAIL_BYTES * num_vectors
+    if num_vectors < 1 or os.fstat(file.fileno()).st_size != num_bytes:
+        raise ValueError(f"it does not have {num_bytes} bytes")
+    file.seek(tail_offset)
+    tail = file.read()
+    # Copy on write, because the runtime requires writable memory; nothing writes to it.
+    mapped = mmap.mmap(file.fileno(), tail_offset, access=mmap.ACCESS_COPY)
+    codes_ND = np.frombuffer(mapped, np.int8, num_vectors * num_dimensions, _HEADER_BYTES)
+    if zlib.crc32(tail) != header.tail_crc32 or _sum_of(codes_ND) != header.codes_sum:
+        raise ValueError("its checksum is wrong")
+    scales_2N = np.frombuffer(tail, "<f4", 2 * num_vectors).reshape(2, num_vectors)
+    ids_2N = np.frombuffer(tail, "<i8", offset=8 * num_vectors).reshape(2, num_vectors)
     stamp = Stamp(header.last_chunk_id, header.num_deleted)
     codes_ND = codes_ND.reshape(num_vectors, num_dimensions)
-    return VectorBlock(codes_ND, scales_N, ids_2N[0], ids_2N[1], mapped), stamp
+    block = VectorBlock(codes_ND, scales_2N[0], scales_2N[1], ids_2N[0], ids_2N[1], mapped)
+    return block, stamp
+
+
+def _sum_of(codes: np.ndarray) -> int:
+    """Return the sum of the bytes, eight at a time: at the speed of memory, unlike a CRC."""
+    num_whole = codes.size // 8 * 8
+    whole = codes[:num_whole].view("<u8").sum(dtype=np.uint64)
+    rest: int = sum(codes[num_whole:].view(np.uint8).tolist())
+    return (int(whole) + rest) % 2**64
 
 
 def write_vector_file(path: Path, embedder_key: str, stamp: Stamp, blocks: Iterable[VectorBlock]) -> bool:
@@ -96,11 +118,14 @@ def write_vector_file(path: Path, embedder_key: str, stamp: Stamp, blocks: Itera
                 np.asarray(column_N, kind).tobytes()
                 for column_N, kind in (
                     (rows.scales_N, "<f4"),
+                    (rows.errors_N, "<f4"),
                     (rows.chunk_ids_N, "<i8"),
                     (rows.content_ids_N, "<i8"),
                 )
             )
             file.write(tail)
+            file.flush()
+            codes = np.memmap(draft, np.int8, "r", _HEADER_BYTES, (num_vectors * num_dimensions,))
             header = _Header(
                 _FORMAT,
                 embedder_key,
@@ -109,13 +134,14 @@ def write_vector_file(path: Path, embedder_key: str, stamp: Stamp, blocks: Itera
                 stamp.last_chunk_id,
                 stamp.num_deleted,
                 zlib.crc32(tail),
+                _sum_of(codes),
             )
             file.seek(0)
             file.write(json.dumps(asdict(header)).encode())
         draft.replace(path)
         path.with_suffix(".f32").unlink(missing_ok=True)  # the file of versions before 0.2
     except OSError as error:
-        _log.info("Vectors are kept in memory only, as %s cannot be written: %s", path, error)
+        log.info("vectors_in_memory_only", path=str(path), reason=str(error))
         draft.unlink(missing_ok=True)
         return False
     return True

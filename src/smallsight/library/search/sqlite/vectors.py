@@ -1,15 +1,17 @@
-"""The vectors of chunks or pictures under one embedder, in memory, and the nearest neighbours among all.
+"""The vectors of chunks or pictures under one embedder, and the nearest neighbours among all, exactly.
 
-Updated by ids: chunk ids are never reused and rows never change, so new rows are those with higher ids, and a
-count of deletions shows when to look for missing ones.
+Updated by ids: chunk ids are never reused and rows never change, so new rows are those with higher ids. What
+is kept here is in 8 bits, with bounds of the error; the rows that may be among the nearest are read from the
+database, where a deleted one is missing.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from smallsight.library.database import Database
+from smallsight.library.search.sqlite.exact_nearest import exact_nearest
 from smallsight.library.search.sqlite.shown import chunk_texts
 from smallsight.library.search.sqlite.vector_block import EMPTY, VectorBlock, joined
 from smallsight.library.search.sqlite.vector_file import Stamp, read_vector_file, write_vector_file
@@ -33,7 +36,8 @@ _NUM_CHECKED = 16
 _MIN_VECTORS_FOR_MEAN, _MAX_VECTORS_FOR_MEAN = 20, 2_048
 _MIN_VECTORS_COMPILED = 20_000  # fewer are multiplied in 2 ms
 _QUERIES_AT_ONCE = 3  # one more takes half as long again
-_MAX_TAIL_SHARE = 0.2  # of rows missing from the file or deleted since, before it is rewritten
+_MAX_TAIL_SHARE = 0.1  # of rows missing from the file or deleted since, before it is rewritten
+_MAX_GATHERED_SHARE = 0.1  # of rows that are multiplied one by one; more are multiplied with all
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,8 @@ class _Snapshot:
     tail: VectorBlock
     chunk_ids_N: np.ndarray
     content_ids_N: np.ndarray
-    is_live_N: np.ndarray | None = None  # which rows are still in the database; None when all are
+    errors_N: np.ndarray
+    num_deleted_in_base: int  # how many rows of the table had been deleted when the base was written
     base_product: Product | None = None  # the products with base, if they are compiled
 
     @cached_property
@@ -78,6 +83,11 @@ class _Snapshot:
         else:
             products_K = self.vectors_at(rows_K) @ self.mean
         return products_K
+
+    @property
+    def num_unwritten(self) -> int:
+        """The rows that the base lacks or has in vain; some of these deletions may be of other rows."""
+        return len(self.tail) + self.stamp.num_deleted - self.num_deleted_in_base
 
     def vectors_at(self, rows_K: np.ndarray) -> np.ndarray:
         """Return float32 [K, D] for ascending or any rows, from both blocks."""
@@ -147,8 +157,14 @@ class VectorIndex:
     ) -> list[Neighbour]:
         """Return what ``nearest`` does, without texts; ``among`` (int64 [K]) limits the contents."""
         snapshot = self._current(cursor)
-        similarities_N = _similarities(snapshot, query_D[None])[0]
-        return self._best(snapshot, query_D, similarities_N, limit, min_similarity, among)
+        rows_K = None if among is None else np.flatnonzero(np.isin(snapshot.content_ids_N, among))
+        if rows_K is not None and len(rows_K) <= _MAX_GATHERED_SHARE * len(snapshot.content_ids_N):
+            similarities_N = np.zeros(len(snapshot.content_ids_N), np.float32)
+            if len(rows_K):
+                np.put(similarities_N, rows_K, np.vecdot(snapshot.vectors_at(rows_K), query_D))
+        else:
+            similarities_N = _similarities(snapshot, query_D[None])[0]
+        return self._best(cursor, snapshot, query_D, similarities_N, limit, min_similarity, rows_K)
 
     def neighbours_of_each(
         self, cursor: sqlite3.Cursor, queries: Sequence[np.ndarray], limit: int, *, min_similarity: float
@@ -159,36 +175,49 @@ class VectorIndex:
         for start in range(0, len(queries), _QUERIES_AT_ONCE):
             queries_BD = np.stack(queries[start : start + _QUERIES_AT_ONCE])
             for query_D, similarities_N in zip(queries_BD, _similarities(snapshot, queries_BD), strict=True):
-                found.append(self._best(snapshot, query_D, similarities_N, limit, min_similarity, None))
+                found.append(
+                    self._best(cursor, snapshot, query_D, similarities_N, limit, min_similarity, None)
+                )
         return found
 
-    @staticmethod
     def _best(
+        self,
+        cursor: sqlite3.Cursor,
         snapshot: _Snapshot,
         query_D: np.ndarray,
         similarities_N: np.ndarray,
         limit: int,
         min_similarity: float,
-        among: np.ndarray | None,
+        rows_K: np.ndarray | None,
     ) -> list[Neighbour]:
+        def exact(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return self._exact_products(cursor, snapshot, rows, query_D)
+
         content_ids_N = snapshot.content_ids_N
-        keep_N = similarities_N >= min_similarity
-        if snapshot.is_live_N is not None:
-            keep_N &= snapshot.is_live_N
-        if among is not None:
-            keep_N &= np.isin(content_ids_N, among)
-        best = _best_rows(np.flatnonzero(keep_N), similarities_N, content_ids_N, limit)
+        best, similarities = exact_nearest(
+            similarities_N, snapshot.errors_N, content_ids_N, limit, min_similarity, exact, rows_K
+        )
+        distinct = _distinctness(snapshot, query_D, best, similarities)
         return [
-            Neighbour(
-                int(content_ids_N[row]),
-                float(similarities_N[row]),
-                int(snapshot.chunk_ids_N[row]),
-                distinctness,
-            )
-            for row, distinctness in zip(
-                best.tolist(), _distinctness(snapshot, query_D, best, similarities_N), strict=True
+            Neighbour(int(content_ids_N[row]), similarity, int(snapshot.chunk_ids_N[row]), distinctness)
+            for row, similarity, distinctness in zip(
+                best.tolist(), similarities.tolist(), distinct, strict=True
             )
         ]
+
+    def _exact_products(
+        self, cursor: sqlite3.Cursor, snapshot: _Snapshot, rows: np.ndarray, query_D: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows that are in the database, and the products of their vectors as stored there."""
+        row_of = dict(zip(snapshot.chunk_ids_N[rows].tolist(), rows.tolist(), strict=True))
+        stored = cursor.execute(
+            f"""SELECT id, vector FROM {self._table}
+               WHERE id IN (SELECT value FROM json_each(?))""",  # noqa: S608 - the name of a table
+            (json.dumps(list(row_of)),),
+        ).fetchall()
+        vectors_KD = np.frombuffer(b"".join(one[1] for one in stored), "<f2").reshape(-1, len(query_D))
+        products_K: np.ndarray = np.vecdot(vectors_KD.astype(np.float32), query_D.astype(np.float32))
+        return np.array([row_of[one[0]] for one in stored], np.int64), products_K
 
     def vectors_of(self, cursor: sqlite3.Cursor, content_id: int) -> list[np.ndarray]:
         """Return the vectors of one content, float32 [D] each; may be empty."""
@@ -228,45 +257,45 @@ class VectorIndex:
         if stored is not None:
             block, at = stored
             if stamp.is_at_or_after(at) and _agrees(cursor, self._table, block):
-                return _snapshot(at, block, EMPTY)
-        return self._reloaded(cursor, stamp)
+                return _snapshot(at, block, EMPTY, at.num_deleted)
+        return self._written(cursor, stamp, self._rows_after(cursor, 0))
 
-    def _reloaded(self, cursor: sqlite3.Cursor, stamp: Stamp) -> _Snapshot:
+    def _written(self, cursor: sqlite3.Cursor, stamp: Stamp, blocks: Iterable[VectorBlock]) -> _Snapshot:
+        """Return a snapshot of all rows, in a file if there are many; the blocks are read once."""
         num_vectors = cursor.execute(
             f"SELECT count(*) FROM {self._table} WHERE embedder_key = ?",  # noqa: S608
             (self._embedder_key,),
         ).fetchone()[0]
-        blocks = self._rows_after(cursor, 0)
         if num_vectors < _MIN_VECTORS_IN_FILE:
-            return _snapshot(stamp, joined(list(blocks)), EMPTY)
+            return _snapshot(stamp, joined(list(blocks)), EMPTY, stamp.num_deleted)
         path = self._file_path(cursor)
         if write_vector_file(path, self._embedder_key, stamp, blocks):
             stored = read_vector_file(path, self._embedder_key)
             if stored is not None and stored[1] == stamp:
-                return _snapshot(stamp, stored[0], EMPTY)
-        return _snapshot(stamp, joined(list(self._rows_after(cursor, 0))), EMPTY)
+                return _snapshot(stamp, stored[0], EMPTY, stamp.num_deleted)
+        return _snapshot(stamp, joined(list(self._rows_after(cursor, 0))), EMPTY, stamp.num_deleted)
 
     def _updated(self, cursor: sqlite3.Cursor, old: _Snapshot, stamp: Stamp) -> _Snapshot:
-        new_rows = joined(list(self._rows_after(cursor, old.stamp.last_chunk_id)))
-        fresh = _snapshot(stamp, old.base, joined([old.tail, new_rows]))
-        fresh = replace(fresh, base_product=old.base_product)
-        if stamp.num_deleted != old.stamp.num_deleted:
-            fresh = replace(fresh, is_live_N=self._find_live(cursor, fresh.chunk_ids_N))
-        elif old.is_live_N is not None:
-            fresh = replace(
-                fresh, is_live_N=np.concatenate([old.is_live_N, np.ones(len(new_rows), dtype=np.bool_)])
-            )
-        num_dead = 0 if fresh.is_live_N is None else int(np.count_nonzero(~fresh.is_live_N))
-        if len(fresh.tail) + num_dead <= max(_MIN_VECTORS_IN_FILE, _MAX_TAIL_SHARE * len(fresh.base)):
+        tail = joined([old.tail, *self._rows_after(cursor, old.stamp.last_chunk_id)])
+        fresh = replace(
+            _snapshot(stamp, old.base, tail, old.num_deleted_in_base), base_product=old.base_product
+        )
+        if fresh.num_unwritten <= max(_MIN_VECTORS_IN_FILE, _MAX_TAIL_SHARE * len(fresh.base)):
             return fresh
-        return self._reloaded(cursor, stamp)
+        return self._written(cursor, stamp, self._live_parts(cursor, fresh))
 
-    def _find_live(self, cursor: sqlite3.Cursor, chunk_ids_N: np.ndarray) -> np.ndarray:
+    def _live_parts(self, cursor: sqlite3.Cursor, snapshot: _Snapshot) -> Iterator[VectorBlock]:
+        """Yield the rows that are in the database, which need not be read and rounded again."""
         rows = cursor.execute(
             f"SELECT id FROM {self._table} WHERE embedder_key = ?",  # noqa: S608
             (self._embedder_key,),
         )
-        return np.isin(chunk_ids_N, np.fromiter((row[0] for row in rows), dtype=np.int64))
+        live = np.fromiter((row[0] for row in rows), dtype=np.int64)
+        for block in (snapshot.base, snapshot.tail):
+            for start in range(0, len(block), _ROWS_PER_READ):
+                kept = np.flatnonzero(np.isin(block.chunk_ids_N[start : start + _ROWS_PER_READ], live))
+                if len(kept):
+                    yield block.slice(start + kept)
 
     def _rows_after(self, cursor: sqlite3.Cursor, chunk_id: int) -> Iterator[VectorBlock]:
         while True:
@@ -314,32 +343,15 @@ def _similarities(snapshot: _Snapshot, queries_BD: np.ndarray) -> np.ndarray:
 
 
 def _distinctness(
-    snapshot: _Snapshot, query_D: np.ndarray, rows_K: np.ndarray, similarities_N: np.ndarray
+    snapshot: _Snapshot, query_D: np.ndarray, rows_K: np.ndarray, similarities_K: np.ndarray
 ) -> list[float]:
     """Return the similarities of these rows, less those of row and query to the library's mean."""
     mean_D = snapshot.mean
     if mean_D is None or not len(rows_K):
         return [1.0] * len(rows_K)
     usual_K = snapshot.products_with_mean(rows_K) + float(query_D @ mean_D)
-    distinct: list[float] = (similarities_N[rows_K] - usual_K).tolist()
+    distinct: list[float] = (similarities_K - usual_K).tolist()
     return distinct
-
-
-def _best_rows(
-    rows_K: np.ndarray, similarities_N: np.ndarray, content_ids_N: np.ndarray, limit: int
-) -> np.ndarray:
-    """Return the rows of the limit best contents, one each, best first; ties go by content id."""
-    num_taken = min(len(rows_K), 4 * limit + 16)
-    while True:
-        taken = rows_K
-        if num_taken < len(rows_K):
-            taken = rows_K[np.argpartition(-similarities_N[rows_K], num_taken)[:num_taken]]
-        ordered = taken[np.lexsort((taken, content_ids_N[taken], -similarities_N[taken]))]
-        _, first = np.unique(content_ids_N[ordered], return_index=True)
-        best = ordered[np.sort(first)][:limit]
-        if len(best) == limit or num_taken >= len(rows_K):
-            return best
-        num_taken = min(len(rows_K), 4 * num_taken)
 
 
 def _agrees(cursor: sqlite3.Cursor, table: VectorTable, block: VectorBlock) -> bool:
@@ -356,11 +368,10 @@ def _agrees(cursor: sqlite3.Cursor, table: VectorTable, block: VectorBlock) -> b
     return True
 
 
-def _snapshot(stamp: Stamp, base: VectorBlock, tail: VectorBlock) -> _Snapshot:
-    return _Snapshot(
-        stamp,
-        base,
-        tail,
-        np.concatenate([base.chunk_ids_N, tail.chunk_ids_N]),
-        np.concatenate([base.content_ids_N, tail.content_ids_N]),
-    )
+def _snapshot(stamp: Stamp, base: VectorBlock, tail: VectorBlock, num_deleted_in_base: int) -> _Snapshot:
+    def both(name: str) -> np.ndarray:
+        first: np.ndarray = getattr(base, name)
+        return np.concatenate([first, getattr(tail, name)]) if len(tail) else first
+
+    ids, contents, errors = both("chunk_ids_N"), both("content_ids_N"), both("errors_N")
+    return _Snapshot(stamp, base, tail, ids, contents, errors, num_deleted_in_base)

@@ -1,0 +1,1 @@
+"""Vectors of drawings and of words for what they show: a head on Smallsight-tiny's vision tower."""
