@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from new_libraries import copied_libraries
+from old_objects import old_objects_aside
 from smallsight.policy.log import configure_later
 
 # Two workers share two cores. Torch's threads wait for each other by spinning: with one thread each, the
@@ -38,6 +40,20 @@ def logging_is_nobodys() -> Iterator[None]:
     configure_later(logging.NOTSET, structlog.reset_defaults)
     yield
     configure_later(logging.NOTSET, structlog.reset_defaults)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def libraries_begin_as_copies() -> Iterator[None]:
+    """Make the tables of a new library once."""
+    with copied_libraries():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def collections_are_short() -> Iterator[None]:
+    """Visit only what tests make."""
+    with old_objects_aside():
+        yield
 
 
 @pytest.fixture(autouse=True)
