@@ -76,7 +76,10 @@ def pytest_report_header() -> list[str]:
     ]
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is slow
 def pytest_collection_modifyitems(items: list) -> None:
+    _mark_slow_cases(items)
+
     def rank(item) -> int:
         return next(
             (number for number, begin in enumerate(_SLOW_FIRST) if item.nodeid.startswith(begin)),
@@ -84,3 +87,17 @@ def pytest_collection_modifyitems(items: list) -> None:
         )
 
     items.sort(key=rank)
+
+
+def _mark_slow_cases(items: list) -> None:
+    """Mark all cases of ``mostly_slow(n)`` tests as slow but for n, which lie evenly among them."""
+    cases: dict[str, list] = {}
+    for item in items:
+        if item.get_closest_marker("mostly_slow"):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for same in cases.values():
+        (num,) = same[0].get_closest_marker("mostly_slow").args
+        kept = {number * len(same) // num for number in range(num)}
+        for number, item in enumerate(same):
+            if number not in kept:
+                item.add_marker("slow")

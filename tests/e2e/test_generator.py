@@ -273,6 +273,7 @@ def test_a_real_model_describes_many_pictures_together(generator: Generator, rec
         assert len(text) > 10
 
 
+@pytest.mark.slow
 def test_a_hundred_jobs_at_once_are_all_described(generator: Generator, receiver: Receiver):
     numbers = range(10_000, 10_000 + scaled(100))
     path = generator.draw("at once.png")

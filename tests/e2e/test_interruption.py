@@ -114,6 +114,7 @@ def kill_after(
     return process.wait(), []
 
 
+@pytest.mark.slow
 def test_kills_change_nothing(tmp_path: Path, pictures: Path, uninterrupted: dict[str, Any]):
     chance = random.Random(7)
     home, is_all_but_read = tmp_path / "home 0", False
@@ -139,6 +140,7 @@ def test_kills_change_nothing(tmp_path: Path, pictures: Path, uninterrupted: dic
     assert len(orphans) > NUM_KILLS // 3, "the kills came too early to test anything"
 
 
+@pytest.mark.slow
 def test_nothing_is_left_to_do_afterwards(whole: Command, pictures: Path):
     report = whole.json(*INDEX, pictures)
     assert report["complete"]

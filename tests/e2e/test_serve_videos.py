@@ -114,6 +114,7 @@ def test_the_official_client_asks_about_a_video(server: Server, expected: Any):
         assert response.usage.input_tokens == expected.usage.prompt_tokens
 
 
+@pytest.mark.mostly_slow(3)
 @pytest.mark.parametrize(
     ("make", "kind"),
     [
@@ -237,6 +238,7 @@ ABSURD = {
 }
 
 
+@pytest.mark.mostly_slow(3)
 @pytest.mark.parametrize("name", ABSURD)
 def test_absurd_videos_are_answered_or_refused(server: Server, name: str):
     make, allowed = ABSURD[name]

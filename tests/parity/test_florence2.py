@@ -139,6 +139,7 @@ def search_for(beams, ngram, stops_early):
     return BeamSearch(options)
 
 
+@pytest.mark.mostly_slow(12)
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_inputs_and_tokens_are_the_references(both, prompt):
     beams, ngram, stops_early = SEARCHES[PROMPTS.index(prompt) % len(SEARCHES)]

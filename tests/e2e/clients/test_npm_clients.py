@@ -39,6 +39,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(bool(why_not()), reason=why_not())
 @pytest.mark.parametrize("client", read_clients("npm"), ids=lambda one: one.name)
 def test_a_client_does_what_the_table_says(
