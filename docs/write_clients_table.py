@@ -19,7 +19,7 @@ CLIENTS = ROOT / "tests" / "e2e" / "clients"
 _HEAD = """# Clients
 
 Each of these packages is installed in the version below, and run against a server with a key whenever
-`make test` runs, as its documentation says: `tests/e2e/clients/clients.toml` names the programs. The model is
+`make test-all` runs, as its documentation says: `tests/e2e/clients/clients.toml` names the programs. The model is
 Smallsight-tiny. This page is written by `docs/write_clients_table.py`.
 
 A *forced tool* is one that the request demands, which is how several clients ask for structured answers.

@@ -203,7 +203,6 @@ def test_a_folder_that_goes_keeps_everything_and_another_run_is_waited_for(
     assert folders == [(str(pictures), 4, 0)]
 
 
-@pytest.mark.slow
 def test_a_killed_watch_goes_on_where_it_was_and_polling_finds_the_same(smallsight, watch, pictures):
     for number in range(25):
         draw(pictures / f"{number}.png", (number, 255 - number, 7), size=300)

@@ -283,6 +283,7 @@ print(quantised(nn.Linear(64, 64), recipe, choose_device("cpu")).weight.dtype)
 """
 
 
+@pytest.mark.slow
 @needs_bitsandbytes
 def test_a_package_that_fetches_compiled_code_is_not_imported(tmp_path):
     """bitsandbytes imports ``kernels`` where it is installed, and then code from a hub."""

@@ -20,7 +20,7 @@ INSTALLED = Path(os.environ.get("SMALLSIGHT_TEST_CLIENTS", ROOT / ".make" / "cli
 PYTHON = INSTALLED / "bin" / "python"
 MODEL = "Smallsight-tiny"
 
-needs_clients = pytest.mark.skipif(not PYTHON.exists(), reason="`make test` installs the clients")
+needs_clients = pytest.mark.skipif(not PYTHON.exists(), reason="`make test-all` installs the clients")
 
 
 @pytest.fixture(scope="module")

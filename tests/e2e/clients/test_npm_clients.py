@@ -26,7 +26,7 @@ def why_not() -> str:
     version = subprocess.run(["node", "--version"], check=True, capture_output=True, text=True).stdout
     if int(version.removeprefix("v").partition(".")[0]) < 20:
         return f"needs Node.js 20, and this is {version.strip()}"
-    return "" if (INSTALLED / "node_modules").is_dir() else "`make test` installs the clients"
+    return "" if (INSTALLED / "node_modules").is_dir() else "`make test-all` installs the clients"
 
 
 @pytest.fixture(scope="module")

@@ -109,7 +109,6 @@ def test_the_first_page_indexes_a_folder_in_one_click_and_its_pictures_are_found
     expect(tiles(page).first.locator(".name")).to_have_text(re.compile("red bicycle"))
 
 
-@pytest.mark.slow
 def test_the_example_pictures_are_one_click_away_in_an_empty_home(browser, environment, tmp_path):
     with running(tmp_path / "data") as server:
         page = browser.new_page(base_url=server.url)
