@@ -20,7 +20,7 @@ from clocks import wait_until
 from forked_commands import command_server
 from scale import scaled
 
-from .conftest import WORDS, Command
+from .conftest import WORDS, Command, with_prepared
 from .library_state import visible_state
 
 NUM_WITH_TEXT, NUM_PLAIN = 24, 48  # together more than are opened once for everything
@@ -59,8 +59,8 @@ def few(tmp_path_factory: pytest.TempPathFactory, draw_text: Callable[[Path, str
 
 
 @pytest.fixture(scope="module")
-def uninterrupted_few(few: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    command = Command(tmp_path_factory.mktemp("uninterrupted few") / "home")
+def uninterrupted_few(few: Path, tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> dict[str, Any]:
+    command = with_prepared(tmp_path_factory.mktemp("uninterrupted few") / "home", prepared)
     command.run(*INDEX, few)
     return visible_state(command.home)
 

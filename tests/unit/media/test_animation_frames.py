@@ -165,6 +165,7 @@ APNGS = {
 }
 
 
+@pytest.mark.mostly_slow(6)
 @pytest.mark.parametrize("fallback", [False, True])
 @pytest.mark.parametrize("name", APNGS)
 def test_apngs_of_every_kind(browser, decoder, name, fallback):
@@ -210,6 +211,7 @@ def test_a_gigantic_apng_is_refused_before_memory_is_taken(decoder):
         VideoReader(bytes(data), Limits())
 
 
+@pytest.mark.mostly_slow(6)
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize(
     "name", ["WEBP", "PNG"]

@@ -32,6 +32,7 @@ def test_the_photos_of_phones_by_default(decoder, encode, size, decoded_size):
     assert Image.open(io.BytesIO(decoded.thumbnail_webp)).size == (320, 240)
 
 
+@pytest.mark.mostly_slow(6)
 @pytest.mark.parametrize("size", [(400, 300), (401, 303), (300, 405)])
 @pytest.mark.parametrize("max_pixels", [100_000, 40_000, 8_000, 2_100])
 @pytest.mark.parametrize("orientation", [1, 6])
