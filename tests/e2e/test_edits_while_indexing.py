@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import signal
 
+import pytest
 
+
+@pytest.mark.slow
 def test_edits_are_stored_while_a_run_indexes(smallsight, draw_text, tmp_path, monkeypatch):
     for number in range(6):
         draw_text(tmp_path / "pictures" / f"{number:02}.png", f"picture {number}")

@@ -14,6 +14,7 @@ from smallsight.model.picture_argument import open_picture
 from smallsight.settings import MIB, Limits
 
 
+@pytest.mark.mostly_slow(1)
 @pytest.mark.parametrize(
     ("size", "decoded_size"), [((12_000, 9_000), (6_000, 4_500)), ((16_320, 12_240), (8_160, 6_120))]
 )

@@ -64,6 +64,7 @@ INDICES = [0, 1, 13, 14, 30, 31, 49]
 ORDERS = (INDICES, INDICES[::-1], [7, 7])
 
 
+@pytest.mark.mostly_slow(4)
 @pytest.mark.parametrize("kind", KINDS)
 def test_any_frame_is_the_one_that_decoding_all_gives(kind: str):
     container, codec = KINDS[kind]
