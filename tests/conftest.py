@@ -25,12 +25,20 @@ sys.dont_write_bytecode = False
 
 # What takes longest begins first, so that no worker is left with it at the end.
 _SLOW_FIRST = (
+    "tests/e2e/test_document_examples.py",
+    "tests/e2e/clients/",
+    "tests/e2e/test_validate.py",
     "tests/e2e/test_serve_generated_requests.py",
+    "tests/parity/test_torch_compiled.py",
     "tests/unit/training/test_training.py",
     "tests/parity/",
+    "tests/e2e/",
+    "tests/web/",
+    "tests/unit/media/",
+    "tests/unit/library/",
     "tests/unit/model/",
     "tests/unit/engine/",
-    "tests/e2e/",
+    "tests/unit/reading/",
 )
 
 
