@@ -170,7 +170,7 @@ def computed(server: Server) -> list[str]:
     return [line for line in lines if line.startswith(("smallsight_tokens_total", "smallsight_tiles_total"))]
 
 
-@pytest.mark.mostly_slow(6)
+@pytest.mark.mostly_slow(3)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_it_is_refused_without_much_work_or_answered(server: Server, case: Case):
     body, before, before_bytes = case.body(), computed(server), held_bytes(server)

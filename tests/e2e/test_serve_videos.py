@@ -159,6 +159,7 @@ def test_a_video_among_pictures_and_turns(server: Server):
     assert image_tokens == with_picture["prompt_tokens_details"]["image_tokens"] + 4 * 4
 
 
+@pytest.mark.mostly_slow(1)
 @pytest.mark.parametrize(("model", "num_frames"), [("pictures", 4), ("florence", 1), ("moondream", 1)])
 def test_families_without_videos_are_shown_some_frames(
     server: Server, folders: dict[str, tuple[Path, str]], model: str, num_frames: int

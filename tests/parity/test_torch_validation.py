@@ -22,6 +22,7 @@ class Silent:
         pass
 
 
+@pytest.mark.slow
 def test_both_engines_say_the_same_in_fp32(tmp_path):
     folder = write_tiny_moondream2(tmp_path / "tiny", SHAPES[0])
     pictures = tmp_path / "pictures"
