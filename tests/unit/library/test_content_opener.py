@@ -168,6 +168,7 @@ def write_awkward_pictures(folder: Path) -> None:
     frames[1].save(folder / "still.gif")
 
 
+@pytest.mark.mostly_slow(2)
 @pytest.mark.parametrize("is_together", [True, False])
 def test_a_description_is_what_the_model_says_about_the_file(
     database: Database, library: Library, settings: Settings, pictures: Path, model: Model, scan, is_together
