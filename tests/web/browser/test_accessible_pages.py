@@ -87,7 +87,7 @@ def show(browser: Any, server: Server, session: Any) -> Iterator[Any]:
         context.close()
 
 
-@pytest.mark.mostly_slow(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "scheme"), LOOKS, ids=["desktop-light", "phone-dark"])
 def test_no_page_has_a_serious_violation(show: Any, size: dict[str, int], scheme: str):
     page = show(PAGES[0], viewport=size, color_scheme=scheme, reduced_motion="reduce")
