@@ -261,6 +261,7 @@ def test_a_job_that_may_succeed_later_is_tried_three_times(
     assert told(description) == f"Error: {failed['error_message']}"
 
 
+@pytest.mark.slow
 def test_a_real_model_describes_many_pictures_together(generator: Generator, receiver: Receiver):
     numbers = range(2000, 2008)
     for number in numbers:

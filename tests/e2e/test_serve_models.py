@@ -364,6 +364,7 @@ def test_an_idle_model_is_unloaded(forgetful: Server):
     answer(forgetful)  # and comes back
 
 
+@pytest.mark.slow
 def test_memory_comes_back_when_models_go(forgetful: Server):
     for name in NAMES:  # the runtime itself is loaded once and stays
         answer(forgetful, model=name)
@@ -377,6 +378,7 @@ def test_memory_comes_back_when_models_go(forgetful: Server):
     forgetful.wait_until(lambda: forgetful.resident_bytes() < 1.1 * before_bytes)
 
 
+@pytest.mark.slow
 def test_a_template_that_freezes_never_runs_in_the_server(tmp_path: Path, folders: dict[str, Path]):
     """Registered by an older version, so that nothing tried it; others are answered meanwhile."""
     frozen = shutil.copytree(folders["tiny"], tmp_path / "frozen")

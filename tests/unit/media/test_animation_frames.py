@@ -58,6 +58,7 @@ def test_evenly_spaced_frames_follow_from_the_rate(name):
         )
 
 
+@pytest.mark.mostly_slow(2)
 @pytest.mark.parametrize("name", KINDS)
 def test_frames_are_chosen_by_the_clock(name):
     data = shades(name, [100, 100, 100, 100, 3_600])
@@ -69,6 +70,7 @@ def test_frames_are_chosen_by_the_clock(name):
         assert reader.facts.duration_s == pytest.approx(4)
 
 
+@pytest.mark.mostly_slow(2)
 @pytest.mark.parametrize("name", KINDS)
 def test_limits_hold_for_every_format(name):
     data = shades(name, 300)

@@ -61,6 +61,7 @@ def test_a_jpeg_that_is_too_large_at_an_eighth(encode, scene):
         decoder.decode(encode(scene, "JPEG"))
 
 
+@pytest.mark.mostly_slow(2)
 @pytest.mark.parametrize("name", ["PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF"])
 def test_other_formats_keep_the_limit(encode, scene, name):
     with (
@@ -84,6 +85,7 @@ def test_a_side_that_libavif_cannot_decode(decoder, encode):
         decoder.decode(data)
 
 
+@pytest.mark.mostly_slow(1)
 @pytest.mark.parametrize("name", ["JPEG", "WEBP"])
 def test_memory_that_runs_out_inside_a_library_is_no_damage(encode, name):
     size = (13_000, 12_000) if name == "JPEG" else (9_900, 9_900)

@@ -110,6 +110,7 @@ def test_the_gallery_shows_them_as_text(page: Any, view: str):
         expect(page.locator("mark").first).to_contain_text(MARK)
 
 
+@pytest.mark.slow
 def test_results_while_typing_and_opened_menus_show_them_as_text(page: Any):
     page.goto("/app/")
     for summary in page.locator("summary").all():
