@@ -378,7 +378,6 @@ def test_memory_comes_back_when_models_go(forgetful: Server):
     forgetful.wait_until(lambda: forgetful.resident_bytes() < 1.1 * before_bytes)
 
 
-@pytest.mark.slow
 def test_a_template_that_freezes_never_runs_in_the_server(tmp_path: Path, folders: dict[str, Path]):
     """Registered by an older version, so that nothing tried it; others are answered meanwhile."""
     frozen = shutil.copytree(folders["tiny"], tmp_path / "frozen")
