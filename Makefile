@@ -4,8 +4,9 @@
 #   make demo PICTURES=folder     the same with pictures of yours
 #   make serve                    the web app and the API, with the library of make demo; Ctrl-C stops it
 #   make serve OPEN=1             the same, and opens the browser
-#   make test                     run every test
-#   make coverage                 the same, measuring which lines ran: takes about twice as long
+#   make test                     run the tests, but for those that are marked as slow
+#   make test-all                 run every test, also with other people's clients, as .ci/run does
+#   make coverage                 the same as make test-all, measuring which lines ran: takes about twice as long
 #   make kernels                  build the extension that generates tokens faster (needs a C++ compiler)
 #   make check                    format, lint, types, layers
 #   make bench                    the measurements behind the README's table
@@ -30,12 +31,13 @@ LLAMA_CPP := llama-cpp-python==0.3.36
 RESULTS := benchmarks/results
 ROBUSTNESS := tests/unit/library/test_killed_migration.py tests/unit/library/test_links_outside.py \
 	tests/e2e/test_interruption.py tests/e2e/test_serve_overload.py tests/e2e/test_hostile_text.py \
-	tests/e2e/test_describe_folders.py tests/web/browser/test_describe_kills.py
+	tests/e2e/test_describe_folders.py tests/web/browser/test_describe_kills.py \
+	tests/unit/library/search/test_any_query.py
 PYTEST_OPTIONS := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 # The reference for videos needs it, and it breaks whatever else imports torch and can see it: it lies apart.
 TORCHVISION := $(VENV)/torchvision
 
-.PHONY: demo serve test kernels coverage check format bench robustness peers audit lock vendor examples clean
+.PHONY: demo serve test test-all kernels coverage check format bench robustness peers audit lock vendor examples clean
 
 demo: $(MARKS)/demo
 	@SMALLSIGHT_HOME="$${SMALLSIGHT_HOME:-$(CURDIR)/.smallsight-demo}" \
@@ -45,9 +47,13 @@ serve: $(MARKS)/demo
 	@SMALLSIGHT_HOME="$${SMALLSIGHT_HOME:-$(CURDIR)/.smallsight-demo}" \
 		$(BIN)/smallsight serve $(if $(OPEN),--open)
 
-test: $(MARKS)/dev $(MARKS)/kernels $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool \
+# With TESTS, those are run whether they are slow or not.
+test: $(MARKS)/dev $(MARKS)/kernels $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS) $(if $(TESTS),$(TESTS),-m "not slow")
+
+test-all: $(MARKS)/dev $(MARKS)/kernels $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool \
 		$(MARKS)/clients/installed $(MARKS)/clients_js
-	$(BIN)/python -m pytest $(PYTEST_OPTIONS) $(TESTS)
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 kernels: $(MARKS)/kernels
 

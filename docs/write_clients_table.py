@@ -19,8 +19,8 @@ CLIENTS = ROOT / "tests" / "e2e" / "clients"
 _HEAD = """# Clients
 
 Each of these packages is installed in the version below, and run against a server with a key whenever
-`make test` runs, as its documentation says: `tests/e2e/clients/clients.toml` names the programs. The model is
-Smallsight-tiny. This page is written by `docs/write_clients_table.py`.
+`make test-all` runs, as its documentation says: `tests/e2e/clients/clients.toml` names the programs. The
+model is Smallsight-tiny. This page is written by `docs/write_clients_table.py`.
 
 A *forced tool* is one that the request demands, which is how several clients ask for structured answers.
 *Offered tools* are answered in text by models that were not trained to call them. A dash means that the

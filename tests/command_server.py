@@ -16,26 +16,45 @@ import os
 import selectors
 import socket
 import sys
+import tempfile
 import threading
 import time
 import warnings
+from pathlib import Path
 from typing import Any, NoReturn
 
 import huggingface_hub.constants
 import numpy.random  # noqa: F401 - it is imported when it is first used
 
 import smallsight.cli.demonstration
+import smallsight.cli.describe_files
+import smallsight.cli.doubtful_model
+import smallsight.cli.escaping_console
+import smallsight.cli.model_details
 import smallsight.cli.progress
+import smallsight.families.embedding_families
+import smallsight.families.minilm.forward
+import smallsight.inventory.embedding_models
+import smallsight.library.exporting.xmp_document
+import smallsight.library.many_answers
+import smallsight.library.search.sqlite.vectors
+import smallsight.reading.query_embedder
 import smallsight.serve.process
 import smallsight.services.describing
-import smallsight.services.indexing  # noqa: F401 - these are imported for the commands
+import smallsight.services.exporting
+import smallsight.services.indexing
+import smallsight.services.library_results
+import smallsight.services.watched_folders
+import smallsight.settings_snapshot  # noqa: F401 - these are imported for the commands
 from smallsight.cli import main
 from smallsight.cli.commands import whole_command_line
+from smallsight.library.database import Database
 
 
 def serve() -> None:
     """Answer requests until nobody can send more."""
     whole_command_line()  # imports every command
+    make_a_library()
     gc.collect()
     gc.freeze()  # else the first collection in a fork would copy every page
     request = Forks(socket.socket(fileno=os.dup(0))).wait_for_request()
@@ -47,6 +66,12 @@ def serve() -> None:
         if ended.code is None or isinstance(ended.code, int):
             leave(ended.code or 0)
         raise
+
+
+def make_a_library() -> None:
+    """Import what makes the tables, which takes longer than making them, for forks with a new library."""
+    with tempfile.TemporaryDirectory() as below:
+        Database.open_for_writing(Path(below, "library.sqlite3")).close()
 
 
 def leave(code: int) -> NoReturn:

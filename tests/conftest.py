@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from new_libraries import copied_libraries
+from old_objects import old_objects_aside
 from smallsight.policy.log import configure_later
 
 # Two workers share two cores. Torch's threads wait for each other by spinning: with one thread each, the
@@ -23,12 +25,20 @@ sys.dont_write_bytecode = False
 
 # What takes longest begins first, so that no worker is left with it at the end.
 _SLOW_FIRST = (
+    "tests/e2e/test_document_examples.py",
+    "tests/e2e/clients/",
+    "tests/e2e/test_validate.py",
     "tests/e2e/test_serve_generated_requests.py",
+    "tests/parity/test_torch_compiled.py",
     "tests/unit/training/test_training.py",
     "tests/parity/",
+    "tests/e2e/",
+    "tests/web/",
+    "tests/unit/media/",
+    "tests/unit/library/",
     "tests/unit/model/",
     "tests/unit/engine/",
-    "tests/e2e/",
+    "tests/unit/reading/",
 )
 
 
@@ -38,6 +48,20 @@ def logging_is_nobodys() -> Iterator[None]:
     configure_later(logging.NOTSET, structlog.reset_defaults)
     yield
     configure_later(logging.NOTSET, structlog.reset_defaults)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def libraries_begin_as_copies() -> Iterator[None]:
+    """Make the tables of a new library once."""
+    with copied_libraries():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def collections_are_short() -> Iterator[None]:
+    """Visit only what tests make."""
+    with old_objects_aside():
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +84,10 @@ def pytest_report_header() -> list[str]:
     ]
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is slow
 def pytest_collection_modifyitems(items: list) -> None:
+    _mark_slow_cases(items)
+
     def rank(item) -> int:
         return next(
             (number for number, begin in enumerate(_SLOW_FIRST) if item.nodeid.startswith(begin)),
@@ -68,3 +95,17 @@ def pytest_collection_modifyitems(items: list) -> None:
         )
 
     items.sort(key=rank)
+
+
+def _mark_slow_cases(items: list) -> None:
+    """Mark all cases of ``mostly_slow(n)`` tests as slow but for n, which lie evenly among them."""
+    cases: dict[str, list] = {}
+    for item in items:
+        if item.get_closest_marker("mostly_slow"):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for same in cases.values():
+        (num,) = same[0].get_closest_marker("mostly_slow").args
+        kept = {number * len(same) // num for number in range(num)}
+        for number, item in enumerate(same):
+            if number not in kept:
+                item.add_marker("slow")

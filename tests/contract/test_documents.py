@@ -100,6 +100,13 @@ def test_readme_has_the_two_commands():
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
 
 
+def test_every_test_has_to_pass_before_a_change_lands():
+    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()[-2:] == [
+        "make check",
+        "make test-all",
+    ]
+
+
 def test_make_targets_named_in_documents_exist():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for path in markdown_files():

@@ -61,17 +61,25 @@ class Command:
 
 
 @pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The networks that any library of these tests has prepared."""
-    return tmp_path_factory.mktemp("prepared")
+def prepared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The networks that any library of these tests has prepared, in any process that runs tests."""
+    shared = tmp_path_factory.getbasetemp()
+    folder = (shared if worker_id == "master" else shared.parent) / "prepared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def with_prepared(home: Path, prepared: Path) -> Command:
+    """Return the command with an empty home, but for networks that need not be prepared again."""
+    home.mkdir()
+    (home / "graphs").symlink_to(prepared)
+    return Command(home)
 
 
 @pytest.fixture
 def smallsight(tmp_path: Path, prepared: Path) -> Iterator[Command]:
     """The command with an empty home, but for networks that need not be prepared again."""
-    command = Command(tmp_path / "home")
-    command.home.mkdir()
-    (command.home / "graphs").symlink_to(prepared)
+    command = with_prepared(tmp_path / "home", prepared)
     yield command
     end_all(command)
 

@@ -88,6 +88,7 @@ def run_on_disk(
     return int((out / "code").read_text()), (out / "err").read_text()
 
 
+@pytest.mark.slow
 @needs_mounts
 def test_a_full_disk_stops_the_run_and_more_room_continues_it(
     tmp_path: Path, pictures: Path, whole: dict[str, Any]
@@ -102,6 +103,7 @@ def test_a_full_disk_stops_the_run_and_more_room_continues_it(
         assert visible_state(tmp_path / str(number) / "out" / "home") == whole, size
 
 
+@pytest.mark.slow
 @needs_mounts
 def test_a_read_only_disk_stops_the_run_before_it_begins(
     tmp_path: Path, pictures: Path, whole: dict[str, Any]
@@ -128,6 +130,7 @@ run()
 """
 
 
+@pytest.mark.slow
 def test_a_clock_that_jumps_by_a_day_neither_stops_nor_repeats_work(
     tmp_path: Path, pictures: Path, whole: dict[str, Any]
 ):
@@ -193,6 +196,7 @@ def num_outcomes(home: Path) -> int:
         return 0  # not made yet
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     sys.platform != "linux" or shutil.which("cc") is None, reason="needs Linux and a compiler"
 )

@@ -171,6 +171,7 @@ def test_the_real_model_answers_several_prompts_with_text_and_vectors(
     assert rows[0]["caption"] == described[0]["text"].strip()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["parquet", "jsonl"])
 def test_the_output_is_the_same_bytes_however_often_the_run_was_killed(
     smallsight: Command, tmp_path: Path, ending: str

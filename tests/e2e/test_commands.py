@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from .conftest import Command, end_all
+from .conftest import Command, end_all, with_prepared
 from .serving import png
 
 DrawText = Callable[[Path, str], None]
@@ -31,9 +31,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory, draw_text: DrawText) -> P
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Iterator[Command]:
+def library(tmp_path_factory: pytest.TempPathFactory, pictures: Path, prepared: Path) -> Iterator[Command]:
     """An indexed library that the tests of this module only add words to."""
-    command = Command(tmp_path_factory.mktemp("library") / "home")
+    command = with_prepared(tmp_path_factory.mktemp("library") / "home", prepared)
     (command.home.parent / "report.json").write_text(command.run("index", pictures, "--json")[0])
     yield command
     end_all(command)
@@ -356,6 +356,7 @@ def test_the_demo_finds_what_it_promises(smallsight: Command, pictures: Path):
     assert "Next" in err
 
 
+@pytest.mark.usefixtures("without_reading")
 def test_nobody_else_can_read_what_was_indexed(tmp_path, draw_text):
     before = os.umask(0o022)
     try:

@@ -151,6 +151,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_checkpoint(tmp_path_factory.mktemp("tiny") / "tiny", SHAPES[0])
 
 
+@pytest.mark.slow
 def test_a_real_network_describes_the_same_in_every_way(
     smallsight: Command, pictures: Path, checkpoint: Path
 ):

@@ -112,6 +112,7 @@ def test_a_run_continues_an_earlier_one(smallsight: Command, folder: Path, tmp_p
     assert smallsight.json(*arguments, "--prompt", "What?")["described"] == 4
 
 
+@pytest.mark.slow
 def test_each_picture_is_described_once_whatever_kills_the_run(smallsight: Command, tmp_path: Path):
     chance = random.Random(5)
     folder, file = tmp_path / "many", tmp_path / "captions.jsonl"

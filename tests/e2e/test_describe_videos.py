@@ -42,6 +42,7 @@ def first_frame(path: Path) -> Image.Image:
         return opened.convert("RGB")
 
 
+@pytest.mark.mostly_slow(1)
 @pytest.mark.parametrize("engine", ["openvino", pytest.param("torch", marks=needs_torch)])
 def test_asking_describing_and_streaming_are_of_one_mind(checkpoints: Path, files: Path, engine: str):
     with smallsight.load(checkpoints / "video", precision="fp32", engine=engine) as model:

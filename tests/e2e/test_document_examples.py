@@ -150,14 +150,17 @@ def read(person: Person, document: Path) -> tuple[dict[str, str], list[str]]:
     return printed, failures
 
 
+@pytest.mark.slow
 def test_the_readme_is_true(person: Person):
     assert read(person, README)[1] == []
 
 
+@pytest.mark.slow
 def test_the_guide_is_true(person: Person):
     assert read(person, GUIDE)[1] == []
 
 
+@pytest.mark.slow
 def test_the_first_steps_are_true(person: Person, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("SMALLSIGHT_HOME", str(person.home / "first"))

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import signal
 
+import pytest
 
+
+@pytest.mark.slow
 def test_edits_are_stored_while_a_run_indexes(smallsight, draw_text, tmp_path, monkeypatch):
     for number in range(6):
         draw_text(tmp_path / "pictures" / f"{number:02}.png", f"picture {number}")
@@ -27,6 +30,7 @@ def test_edits_are_stored_while_a_run_indexes(smallsight, draw_text, tmp_path, m
     assert "a.png" in smallsight.run("search", "tag:tag0")[0]
 
 
+@pytest.mark.slow
 def test_a_second_run_and_a_change_of_folders_wait_for_the_first(smallsight, draw_text, tmp_path):
     for number in range(4):
         draw_text(tmp_path / "pictures" / f"{number:02}.png", f"picture {number}")

@@ -60,6 +60,7 @@ def test_the_best_scheme_is_found_saved_and_used(smallsight, pictures, tmp_path)
     assert answer
 
 
+@pytest.mark.slow
 def test_a_variant_that_cannot_be_loaded_does_not_stop_the_others(settings, pictures, tmp_path):
     def spoil(weights, random):
         weights["model.connector.modality_projection.proj.weight"][0, 0] = float("nan")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from .conftest import Command, end_all
+from .conftest import Command, end_all, with_prepared
 
 needs_exiftool = pytest.mark.skipif(
     shutil.which("exiftool") is None, reason="exiftool is not installed: apt install libimage-exiftool-perl"
@@ -31,9 +31,7 @@ def without_reading() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> Iterator[Command]:
     """A library whose pictures have words of a person and of a model; two share a stem, one has a copy."""
-    command = Command(tmp_path_factory.mktemp("exported") / "home")
-    command.home.mkdir()
-    (command.home / "graphs").symlink_to(prepared)
+    command = with_prepared(tmp_path_factory.mktemp("exported") / "home", prepared)
     album = command.home.parent / "album"
     (album / "trip").mkdir(parents=True)
     for number, name in enumerate(("red balloon.png", "trip/a.jpg", "trip/a.png", "trip/Größe.webp")):

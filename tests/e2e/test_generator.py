@@ -261,6 +261,7 @@ def test_a_job_that_may_succeed_later_is_tried_three_times(
     assert told(description) == f"Error: {failed['error_message']}"
 
 
+@pytest.mark.slow
 def test_a_real_model_describes_many_pictures_together(generator: Generator, receiver: Receiver):
     numbers = range(2000, 2008)
     for number in numbers:
@@ -273,6 +274,7 @@ def test_a_real_model_describes_many_pictures_together(generator: Generator, rec
         assert len(text) > 10
 
 
+@pytest.mark.slow
 def test_a_hundred_jobs_at_once_are_all_described(generator: Generator, receiver: Receiver):
     numbers = range(10_000, 10_000 + scaled(100))
     path = generator.draw("at once.png")

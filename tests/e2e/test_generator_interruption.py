@@ -28,6 +28,7 @@ def without_repeats(told_of_one: list[int | str]) -> list[int | str]:
     return [one for index, one in enumerate(told_of_one) if index == 0 or told_of_one[index - 1] != one]
 
 
+@pytest.mark.slow
 def test_kills_lose_no_job_and_invent_none(tmp_path: Path, receiver: Receiver):
     chance = random.Random(20)
     generator = Generator(tmp_path, receiver.port, test_delay_s="0.05", batch="2")

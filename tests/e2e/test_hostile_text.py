@@ -65,6 +65,7 @@ def letters(text: str) -> set[str]:
     return {one for one in text.lower() if one.isalnum()}
 
 
+@pytest.mark.slow
 def test_every_text_is_stored_as_it_was_read(hostile: tuple[Command, dict[Path, str]]):
     command, drawn = hostile
     num_obeyed = 0
@@ -82,6 +83,7 @@ def test_every_text_is_stored_as_it_was_read(hostile: tuple[Command, dict[Path, 
     )
 
 
+@pytest.mark.slow
 def test_the_library_holds_nothing_else(hostile: tuple[Command, dict[Path, str]]):
     command, drawn = hostile
     with closing(sqlite3.connect(command.home / "library.sqlite3")) as connection:
@@ -98,6 +100,7 @@ def test_the_library_holds_nothing_else(hostile: tuple[Command, dict[Path, str]]
     assert not Path("owned").exists()
 
 
+@pytest.mark.slow
 def test_it_is_found_and_shown_as_text(hostile: tuple[Command, dict[Path, str]]):
     command, drawn = hostile
     for path, text in drawn.items():

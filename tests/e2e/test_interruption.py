@@ -20,7 +20,7 @@ from clocks import wait_until
 from forked_commands import command_server
 from scale import scaled
 
-from .conftest import WORDS, Command
+from .conftest import WORDS, Command, with_prepared
 from .library_state import visible_state
 
 NUM_WITH_TEXT, NUM_PLAIN = 24, 48  # together more than are opened once for everything
@@ -59,8 +59,8 @@ def few(tmp_path_factory: pytest.TempPathFactory, draw_text: Callable[[Path, str
 
 
 @pytest.fixture(scope="module")
-def uninterrupted_few(few: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    command = Command(tmp_path_factory.mktemp("uninterrupted few") / "home")
+def uninterrupted_few(few: Path, tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> dict[str, Any]:
+    command = with_prepared(tmp_path_factory.mktemp("uninterrupted few") / "home", prepared)
     command.run(*INDEX, few)
     return visible_state(command.home)
 
@@ -114,6 +114,7 @@ def kill_after(
     return process.wait(), []
 
 
+@pytest.mark.slow
 def test_kills_change_nothing(tmp_path: Path, pictures: Path, uninterrupted: dict[str, Any]):
     chance = random.Random(7)
     home, is_all_but_read = tmp_path / "home 0", False
@@ -139,6 +140,7 @@ def test_kills_change_nothing(tmp_path: Path, pictures: Path, uninterrupted: dic
     assert len(orphans) > NUM_KILLS // 3, "the kills came too early to test anything"
 
 
+@pytest.mark.slow
 def test_nothing_is_left_to_do_afterwards(whole: Command, pictures: Path):
     report = whole.json(*INDEX, pictures)
     assert report["complete"]

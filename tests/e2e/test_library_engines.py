@@ -20,6 +20,7 @@ SHOWN = ("sticker_1.png", "sticker_3.png", "sticker_5.png")
 pytestmark = pytest.mark.skipif(not has_torch(), reason="needs torch and transformers")
 
 
+@pytest.mark.slow
 def test_a_library_is_described_and_searched_alike(
     smallsight: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -46,6 +46,7 @@ def test_a_server_with_all_of_them_says_so_and_hides_its_memory(tmp_path: Path):
         assert server.ask(model="test", messages=about(data_url())).status_code == 200
 
 
+@pytest.mark.mostly_slow(1)
 @pytest.mark.parametrize("command", [("serve", "--port", "0"), ("index", ".")])
 def test_nothing_starts_where_it_has_to_be_there(tmp_path: Path, command: tuple[str, ...]):
     done = run(tmp_path / "home", *command, SMALLSIGHT_LIMITS__REQUIRE_SANDBOX="true")

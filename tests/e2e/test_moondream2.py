@@ -27,6 +27,7 @@ def picture(tmp_path: Path) -> Path:
     return folder / "one.png"
 
 
+@pytest.mark.slow
 def test_two_lengths_say_different_things(smallsight: Command, picture: Path, checkpoint: Path):
     asked = ("describe", picture, "--model", checkpoint, "--precision", "fp32", "--max-tokens", "8")
     usual, short, normal = (

@@ -49,12 +49,14 @@ def run(home: Path, prefix: Sequence[str], commands: Sequence[Sequence[str]]) ->
     return done.stdout
 
 
+@pytest.mark.slow
 def test_an_attempt_would_be_seen(tmp_path: Path):
     program = "import socket; socket.socket(type=socket.SOCK_DGRAM).connect(('192.0.2.1', 9))"
     subprocess.run([*TRACE, str(tmp_path / "trace"), sys.executable, "-c", program], check=False)
     assert len(outbound(tmp_path / "trace")) == 1
 
 
+@pytest.mark.slow
 def test_indexing_describing_and_searching_try_nothing(
     tmp_path: Path, draw_text: Callable[[Path, str], None]
 ):
@@ -73,6 +75,7 @@ def test_indexing_describing_and_searching_try_nothing(
     assert outbound(tmp_path / "trace") == []
 
 
+@pytest.mark.slow
 def test_a_server_tries_nothing_by_default(tmp_path: Path):
     trace = tmp_path / "trace"
     with running(tmp_path / "home", prefix=[*TRACE, str(trace)]) as server:
@@ -90,6 +93,7 @@ def test_a_server_tries_nothing_by_default(tmp_path: Path):
     assert outbound(trace) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     subprocess.run(["unshare", "-rn", "true"], check=False).returncode != 0
     if shutil.which("unshare")

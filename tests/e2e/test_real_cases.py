@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+pytestmark = pytest.mark.slow
+
 NOT_TEXT = os.fsdecode(b"caf\xe9")
 ON_LINUX = pytest.mark.skipif(os.uname().sysname != "Linux", reason="file names are Unicode elsewhere")
 

@@ -190,6 +190,7 @@ def text_of(report: dict[str, Any], home: Path) -> Callable[[str], str]:
     return lambda name: texts[name].replace(" ", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -233,6 +234,7 @@ def test_the_words_on_it_are_read(text_of: Callable[[str], str], name: str, word
     assert words in text_of(name)
 
 
+@pytest.mark.slow
 def test_what_is_refused_is_named_with_its_reason(report: dict[str, Any]):
     (found,) = report["folders"]
     problems = {Path(one["path"]).name: one["message"] for one in report["problems"]}

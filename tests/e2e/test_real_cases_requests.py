@@ -18,6 +18,8 @@ from PIL import Image, ImageDraw
 
 from .serving import Server, running
 
+pytestmark = pytest.mark.slow
+
 MODEL = "Smallsight-tiny"
 HALF_AN_EMOJI = "\ud83d"
 CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"

@@ -77,6 +77,7 @@ def found(searcher: Searcher, words: str) -> set[int]:
     return {int(hit.path.stem[1:]) for hit in hits}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -141,6 +142,7 @@ def test_words_in_any_spelling(searcher: Searcher, words: str, expected: set[int
     assert found(searcher, words) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words", ['"', "*", "(", "-", "--", "\\", ":", "' OR 1=1 --", "x" * 5_000, "(" * 200]
 )

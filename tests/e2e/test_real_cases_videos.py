@@ -65,6 +65,7 @@ VIDEOS: dict[str, tuple[bytes, int, tuple[int, int]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VIDEOS)
 def test_every_frame_is_there_in_its_size_and_shade(name: str):
     data, num_frames, size = VIDEOS[name]
@@ -79,6 +80,7 @@ def test_every_frame_is_there_in_its_size_and_shade(name: str):
         assert abs(int(np.median(pixels)) - (20 + 15 * number)) <= 12
 
 
+@pytest.mark.slow
 def test_a_fragmented_mp4(tmp_path: Path):
     path = tmp_path / "live.mp4"
     with av.open(str(path), "w", options={"movflags": "frag_keyframe+empty_moov"}) as opened:
@@ -91,6 +93,7 @@ def test_a_fragmented_mp4(tmp_path: Path):
         assert reader.facts.num_frames == NUM_FRAMES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_empty_picture", [False, True])
 def test_sound_without_a_picture_is_a_sentence(has_empty_picture: bool):
     stream = io.BytesIO()

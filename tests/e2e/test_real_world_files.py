@@ -121,6 +121,7 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {"report": report, "thumbnails": thumbnails}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PICTURES)
 def test_it_is_shown_as_viewers_show_it(indexed: dict[str, Any], name: str):
     thumbnail = indexed["thumbnails"][name]
@@ -132,5 +133,6 @@ def test_it_is_shown_as_viewers_show_it(indexed: dict[str, Any], name: str):
     assert np.abs(np.array(shown) - np.array(expected)).max() <= 12, shown
 
 
+@pytest.mark.slow
 def test_nothing_is_a_problem(indexed: dict[str, Any]):
     assert [one["path"] for one in indexed["report"]["problems"]] == []

@@ -13,6 +13,8 @@ from PIL import Image
 
 from .serving import Server, data_url, running
 
+pytestmark = pytest.mark.slow
+
 MODEL = "Smallsight-tiny"
 CHAT = "/v1/chat/completions"
 ORIGIN = "http://app.example"

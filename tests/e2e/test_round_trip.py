@@ -54,6 +54,7 @@ def by_exiftool(folder: Path) -> dict[str, tuple[str | None, frozenset[str]]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is not installed")
 def test_words_go_from_library_to_library(tmp_path: Path):
     dice = random.Random(17)

@@ -170,6 +170,7 @@ def computed(server: Server) -> list[str]:
     return [line for line in lines if line.startswith(("smallsight_tokens_total", "smallsight_tiles_total"))]
 
 
+@pytest.mark.mostly_slow(3)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_it_is_refused_without_much_work_or_answered(server: Server, case: Case):
     body, before, before_bytes = case.body(), computed(server), held_bytes(server)
@@ -198,6 +199,7 @@ def test_a_body_of_a_gigabyte_is_refused_before_it_is_sent(server: Server):
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.slow
 def test_none_of_it_stays_in_memory(server: Server):
     before = held_bytes(server)
     for _ in range(2):

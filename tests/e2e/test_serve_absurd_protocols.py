@@ -75,17 +75,20 @@ def spoken(request: pytest.FixtureRequest, server: Server) -> Iterator[Spoken]:
     assert send(server, one, written(one.body)).status_code in (200, 400)  # `test` does not count tokens
 
 
+@pytest.mark.mostly_slow(2)
 def test_a_body_that_is_no_request_is_refused(server: Server, spoken: Spoken):
     for name, body in BODIES.items():
         print(name, must_refuse(server, spoken, body)[:100])
 
 
+@pytest.mark.mostly_slow(2)
 def test_a_wrong_value_in_any_field_is_refused_or_answered(server: Server, spoken: Spoken):
     for path in places(spoken.body):
         for value in WRONG:
             send(server, spoken, written(changed(spoken.body, path, value)))
 
 
+@pytest.mark.mostly_slow(2)
 def test_fields_twice_unknown_or_deep_do_no_harm(server: Server, spoken: Spoken):
     plain = written(spoken.body)
     for name in spoken.body:
@@ -97,6 +100,7 @@ def test_fields_twice_unknown_or_deep_do_no_harm(server: Server, spoken: Spoken)
     assert send(server, spoken, written(unknown | spoken.body)).status_code in (200, 400)
 
 
+@pytest.mark.mostly_slow(2)
 def test_a_list_of_ten_thousand_is_refused(server: Server, spoken: Spoken):
     if not spoken.texts:
         return
@@ -108,6 +112,7 @@ def test_a_list_of_ten_thousand_is_refused(server: Server, spoken: Spoken):
     assert 400 <= answer.status_code < 500 or answer.json()["result"]["isError"]
 
 
+@pytest.mark.mostly_slow(2)
 def test_a_picture_that_is_none_is_refused(server: Server, spoken: Spoken):
     if not spoken.picture:
         return
@@ -130,6 +135,7 @@ def test_a_picture_that_is_none_is_refused(server: Server, spoken: Spoken):
         must_refuse(server, spoken, written(changed(spoken.body, spoken.picture, prefix + one)))
 
 
+@pytest.mark.mostly_slow(2)
 def test_another_content_type_is_no_way_around_the_limits(server: Server, spoken: Spoken):
     for kind in KINDS:
         send(server, spoken, written(spoken.body), **{"content-type": kind})
@@ -138,6 +144,7 @@ def test_another_content_type_is_no_way_around_the_limits(server: Server, spoken
     must_refuse(server, spoken, b"\x1f\x8b\x08\0", **{"content-encoding": "gzip"})
 
 
+@pytest.mark.mostly_slow(2)
 def test_a_chunked_body_that_breaks_off_or_lies_is_refused(server: Server, spoken: Spoken):
     head = f"POST {spoken.path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     for chunks in (

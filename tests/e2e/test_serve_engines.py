@@ -26,7 +26,10 @@ from tiny_smolvlm import VIDEO_SHAPES, make_checkpoint
 
 from .serving import Server, about, data_url, png, running
 
-pytestmark = pytest.mark.skipif(not has_torch(), reason="needs torch and transformers")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not has_torch(), reason="needs torch and transformers"),
+]
 
 ENGINES = ("openvino", "torch")
 MAX_TOKENS = 16

@@ -44,6 +44,7 @@ def is_foreign(method: str, origin: str | None, site: str | None, host: str) -> 
     return from_elsewhere or other_origin
 
 
+@pytest.mark.slow
 def test_no_foreign_combination_is_accepted(server: Server):
     own = f"127.0.0.1:{server.port}"
     num_accepted, wrong = 0, []

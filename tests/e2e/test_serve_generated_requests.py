@@ -74,6 +74,7 @@ def check_answer(server: Server, case: Any) -> int:
     return response.status_code
 
 
+@pytest.mark.mostly_slow(4)
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.label)
 def test_no_value_at_a_bound_is_an_error_of_the_server(
@@ -97,6 +98,7 @@ def test_no_value_at_a_bound_is_an_error_of_the_server(
     assert server.process.poll() is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 @pytest.mark.parametrize(
     "operation", [one for one in OPERATIONS if one.body or one.path_parameters], ids=lambda one: one.label

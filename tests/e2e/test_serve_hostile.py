@@ -43,6 +43,7 @@ def picture(url: str) -> dict[str, Any]:
     return {"messages": about(url)}
 
 
+@pytest.mark.mostly_slow(4)
 @pytest.mark.parametrize(
     ("path", "body"),
     [

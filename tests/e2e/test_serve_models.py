@@ -364,6 +364,7 @@ def test_an_idle_model_is_unloaded(forgetful: Server):
     answer(forgetful)  # and comes back
 
 
+@pytest.mark.slow
 def test_memory_comes_back_when_models_go(forgetful: Server):
     for name in NAMES:  # the runtime itself is loaded once and stays
         answer(forgetful, model=name)

@@ -5,44 +5,33 @@ from __future__ import annotations
 import base64
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from forked_commands import run_command
 from smallsight.http.api_keys import ApiKeys, Scope
 
 from .serving import about, data_url, png, running
 
 
 def print_settings(home: Path, *arguments: str, **environment: str) -> dict[str, tuple[Any, str]]:
-    done = subprocess.run(
-        [sys.executable, "-m", "smallsight", "serve", "--print-settings", "--json", *arguments],
-        env={**os.environ, "SMALLSIGHT_HOME": str(home), **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    return {one["name"]: (one["value"], one["origin"]) for one in json.loads(done.stdout)}
+    command = ["serve", "--print-settings", "--json", *arguments]
+    code, out, err = run_command(command, {**os.environ, "SMALLSIGHT_HOME": str(home), **environment})
+    assert code == 0, err
+    return {one["name"]: (one["value"], one["origin"]) for one in json.loads(out)}
 
 
 @pytest.mark.parametrize(("model", "code"), [("nosuch", 3), ("SmolVLM-256M-Instruct", 5)])
 def test_a_model_that_cannot_be_loaded_ends_the_command_at_once(tmp_path: Path, model: str, code: int):
-    done = subprocess.run(
-        [sys.executable, "-m", "smallsight", "serve", "--port", "0", "--model", model],
-        env={**os.environ, "SMALLSIGHT_HOME": str(tmp_path), "HF_HUB_CACHE": str(tmp_path / "cache")},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == code, done.stderr
-    assert "Listening" not in done.stderr
-    assert model in done.stderr
-    assert "hint:" in done.stderr
+    environment = {"SMALLSIGHT_HOME": str(tmp_path), "HF_HUB_CACHE": str(tmp_path / "cache")}
+    command = ["serve", "--port", "0", "--model", model]
+    ended, _, err = run_command(command, {**os.environ, **environment}, timeout_s=60)
+    assert ended == code, err
+    assert "Listening" not in err
+    assert model in err
+    assert "hint:" in err
 
 
 def test_settings_are_shown_with_their_origin_before_it_starts(tmp_path: Path):

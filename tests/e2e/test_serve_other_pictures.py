@@ -132,6 +132,7 @@ def test_a_stream_is_the_whole_text(server: Server):
     assert "".join(pieces).strip() == whole
 
 
+@pytest.mark.mostly_slow(3)
 @pytest.mark.parametrize("size", [(1, 1), (1, 2000), (2000, 1), (3, 3), (64, 64)])
 @pytest.mark.parametrize("model", ["tiny", "florence", "moondream"])
 def test_pictures_of_unusual_shape(server: Server, model: str, size: tuple[int, int]):
@@ -139,6 +140,7 @@ def test_pictures_of_unusual_shape(server: Server, model: str, size: tuple[int, 
     assert response.status_code == 200, response.text
 
 
+@pytest.mark.mostly_slow(2)
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "I;16", "1"])
 def test_pictures_of_every_kind_of_pixel(server: Server, mode: str):
     buffer = io.BytesIO()

@@ -37,6 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield one
 
 
+@pytest.mark.slow
 def test_two_hundred_at_once_all_end_well(server: Server):
     """Answered, or told to come back; afterwards nothing is held."""
     server.ask(model="tiny", max_tokens=1)
@@ -112,6 +113,7 @@ def stay_slow(server: Server, ends_s: float) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_slow_heads_are_cut_and_delay_nobody(server: Server):
     """An answer that waited for slow heads would take until they are cut."""
     ends_s = time.monotonic() + SLOW_S

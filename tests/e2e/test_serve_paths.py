@@ -80,6 +80,7 @@ def get(server: Server, path: str) -> bytes:
     return received
 
 
+@pytest.mark.slow
 def test_no_spelling_of_a_path_is_read_as_a_picture(server: Server, folder: Path):
     tried = spellings(folder)
     assert len(tried) >= 300
@@ -91,6 +92,7 @@ def test_no_spelling_of_a_path_is_read_as_a_picture(server: Server, folder: Path
     assert wrong == []
 
 
+@pytest.mark.slow
 def test_no_spelling_of_a_path_is_a_model_or_a_route(server: Server, folder: Path):
     wrong = []
     tried = spellings(folder)[::3]

@@ -7,8 +7,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +18,7 @@ from benchmarks.served_process import PEERS, transformers_server
 
 import smallsight
 from clocks import GENEROUS_S, wait_until
+from forked_commands import run_command
 from free_ports import free_port
 from smallsight.catalog.registered import RegisteredModel, RegisteredModels
 from smallsight.errors import RemoteModelError
@@ -364,16 +363,11 @@ def test_from_python_and_the_command_line(pair: Pair, folders: dict[str, Path], 
 
 
 def described_by_command(home: Path, picture: Path, remotes: str) -> list[dict[str, Any]]:
-    command = [sys.executable, "-m", "smallsight", "describe", str(picture), "--model", "afar"]
-    done = subprocess.run(
-        [*command, "--max-tokens", "10", "--json"],
-        env={**os.environ, "SMALLSIGHT_HOME": str(home), "SMALLSIGHT_REMOTES": remotes},
-        capture_output=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    command = ["describe", str(picture), "--model", "afar", "--max-tokens", "10", "--json"]
+    environment = {**os.environ, "SMALLSIGHT_HOME": str(home), "SMALLSIGHT_REMOTES": remotes}
+    code, out, err = run_command(command, environment, timeout_s=100)
+    assert code == 0, err
+    return json.loads(out)
 
 
 @pytest.mark.skipif(not (PEERS / "accelerate").is_dir(), reason="transformers serve needs `make peers`")

@@ -99,6 +99,7 @@ def long_requests() -> dict[str, tuple[str, str, dict | None]]:
     return found
 
 
+@pytest.mark.mostly_slow(4)
 @pytest.mark.parametrize("name", long_requests())
 def test_long_names_are_cut_in_errors(server: Server, name: str):
     method, path, body = long_requests()[name]

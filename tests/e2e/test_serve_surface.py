@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ from pathlib import Path
 import pytest
 from openai import OpenAI
 
+from forked_commands import run_command
 from smallsight.errors import SettingsError
 from smallsight.http.api_keys import ApiKeys, Scope
 from smallsight.serve.process import require_key
@@ -69,10 +68,10 @@ def test_changed_settings_and_saved_variants_appear_at_once(server: Server):
     file.write_text(text + '"later" = "test"\n[server]\nany_model_name = true\n')
     assert "later" in ids(server)
     assert server.ask(model="dummy", max_tokens=2).json()["model"] == TINY
-    command = [sys.executable, "-m", "smallsight", "models", "add-variant", "small"]
-    command += ["--base", TINY, "--scheme", "int4"]
+    command = ["models", "add-variant", "small", "--base", TINY, "--scheme", "int4"]
     environment = {**os.environ, "SMALLSIGHT_HOME": str(server.home), "SMALLSIGHT_CONFIG": ""}
-    subprocess.run(command, check=True, capture_output=True, env=environment)
+    code, _, err = run_command(command, environment)
+    assert code == 0, err
     assert "small" in ids(server)
     file.write_text(text + '"a" = "b"\n"b" = "a"\n')
     assert "later" in ids(server), "a circle is not taken; the settings before stay"

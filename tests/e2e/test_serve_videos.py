@@ -114,6 +114,7 @@ def test_the_official_client_asks_about_a_video(server: Server, expected: Any):
         assert response.usage.input_tokens == expected.usage.prompt_tokens
 
 
+@pytest.mark.mostly_slow(3)
 @pytest.mark.parametrize(
     ("make", "kind"),
     [
@@ -158,6 +159,7 @@ def test_a_video_among_pictures_and_turns(server: Server):
     assert image_tokens == with_picture["prompt_tokens_details"]["image_tokens"] + 4 * 4
 
 
+@pytest.mark.mostly_slow(1)
 @pytest.mark.parametrize(("model", "num_frames"), [("pictures", 4), ("florence", 1), ("moondream", 1)])
 def test_families_without_videos_are_shown_some_frames(
     server: Server, folders: dict[str, tuple[Path, str]], model: str, num_frames: int
@@ -237,6 +239,7 @@ ABSURD = {
 }
 
 
+@pytest.mark.mostly_slow(3)
 @pytest.mark.parametrize("name", ABSURD)
 def test_absurd_videos_are_answered_or_refused(server: Server, name: str):
     make, allowed = ABSURD[name]

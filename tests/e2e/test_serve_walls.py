@@ -7,8 +7,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +17,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from forked_commands import run_command
 from smallsight.catalog.registered import RegisteredModel, RegisteredModels
 from smallsight.http.api_keys import ApiKeys, Scope
 from tiny_smolvlm import SHAPES, make_checkpoint
@@ -237,17 +236,11 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path, tiny: Path):
 
 
 def test_listening_to_the_network_takes_a_key(tmp_path: Path):
-    done = subprocess.run(
-        [sys.executable, "-m", "smallsight", "serve", "--host", "0.0.0.0", "--port", "0"],
-        env={**os.environ, "SMALLSIGHT_HOME": str(tmp_path / "home")},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "error: Refusing to listen on 0.0.0.0 without an API key or a password." in done.stderr
-    assert "smallsight keys add" in done.stderr
+    environment = {**os.environ, "SMALLSIGHT_HOME": str(tmp_path / "home")}
+    code, _, err = run_command(["serve", "--host", "0.0.0.0", "--port", "0"], environment, timeout_s=60)
+    assert code == 2
+    assert "error: Refusing to listen on 0.0.0.0 without an API key or a password." in err
+    assert "smallsight keys add" in err
 
 
 def test_keys_and_their_scopes(tmp_path: Path):
@@ -300,16 +293,10 @@ def test_a_server_on_loopback_that_had_keys_stays_closed_without_them(tmp_path: 
 
 def test_a_key_may_be_required_on_loopback_too(tmp_path: Path):
     home = tmp_path / "home"
-    done = subprocess.run(
-        [sys.executable, "-m", "smallsight", "serve", "--port", "0"],
-        env={**os.environ, "SMALLSIGHT_HOME": str(home), "SMALLSIGHT_SERVER__REQUIRE_KEY": "true"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: Refusing to start without an API key: there is none in ")
+    environment = {**os.environ, "SMALLSIGHT_HOME": str(home), "SMALLSIGHT_SERVER__REQUIRE_KEY": "true"}
+    code, _, err = run_command(["serve", "--port", "0"], environment, timeout_s=60)
+    assert code == 2
+    assert err.startswith("error: Refusing to start without an API key: there is none in ")
     key = ApiKeys(home / "api-keys.json").add("only", frozenset(Scope))
     with running(home, server__require_key="true") as server:
         assert server.http.get("/v1/models").status_code == 401

@@ -40,6 +40,7 @@ def told(model, shown, prompt, max_tokens):
     return [answer.text for answer in model.describe_many(images, prompt=prompt, max_tokens=max_tokens)]
 
 
+@pytest.mark.mostly_slow(1)
 @needs_fonts
 def test_it_reads_large_text(model):
     wrong = wanted = 0
@@ -50,6 +51,7 @@ def test_it_reads_large_text(model):
     assert wrong < 0.3 * wanted
 
 
+@pytest.mark.mostly_slow(1)
 @needs_fonts
 def test_it_names_things_far_more_often_than_chance(model):
     hits = named = shown = 0
@@ -61,6 +63,7 @@ def test_it_names_things_far_more_often_than_chance(model):
     assert 2 * hits > 0.6 * (named + shown)  # of 79 names, chance finds about one in forty
 
 
+@pytest.mark.mostly_slow(1)
 @needs_fonts
 def test_describing_many_says_what_describing_one_says(model):
     images = [scene.image for scene in scenes(MEME, 6, lambda scene: bool(scene.lines))]
@@ -69,6 +72,7 @@ def test_describing_many_says_what_describing_one_says(model):
     assert all(text.startswith(("There", "A", "An")) for text in alone)
 
 
+@pytest.mark.mostly_slow(1)
 def test_the_order_of_picture_and_words_does_not_matter(model):
     for number in (1, 3):
         picture = {"type": "image", "image": STICKERS / f"sticker_{number}.png"}
@@ -81,6 +85,7 @@ def test_the_order_of_picture_and_words_does_not_matter(model):
             assert first == second
 
 
+@pytest.mark.mostly_slow(4)
 @pytest.mark.parametrize(
     "words", ["", "What's in this image?", "What\u2019s in this photo?", "Write a caption.", None]
 )
@@ -93,6 +98,7 @@ def test_a_picture_without_words_and_near_words_are_described(model, words):
     assert "bee" in described
 
 
+@pytest.mark.mostly_slow(2)
 @pytest.mark.parametrize("words", ["What does the sign say?", "Read the words on it."])
 def test_other_words_that_ask_for_the_text_are_answered_with_it(model, words):
     sticker = STICKERS / "sticker_2.png"
@@ -125,6 +131,7 @@ def test_it_is_what_describes_when_nothing_else_is_chosen(smallsight: Command):
     assert other["text"] == "sticker 5"
 
 
+@pytest.mark.slow
 def test_the_demo_describes_the_stickers_and_finds_what_is_only_drawn(
     smallsight: Command, monkeypatch: pytest.MonkeyPatch
 ):

@@ -75,6 +75,7 @@ def test_two_files_outside_its_folder_are_touched(source):
     }
 
 
+@pytest.mark.slow
 def test_a_model_of_the_family_answers_and_says_what_it_cannot_do(source, tmp_path):
     folder = make_checkpoint(tmp_path / "model", SHAPES[0])
     config = json.loads((folder / "config.json").read_text())
@@ -86,6 +87,7 @@ def test_a_model_of_the_family_answers_and_says_what_it_cannot_do(source, tmp_pa
     assert "does not support detection" in refusal
 
 
+@pytest.mark.slow
 def test_the_catalogue_offers_it_with_what_it_needs(source, tmp_path):
     shown = json.loads(run(source, tmp_path, "-m", "smallsight", "models", "show", "Pebble-1", "--json"))
     assert shown["family"] == "pebble"

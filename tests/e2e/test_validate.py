@@ -78,6 +78,7 @@ def quantised(settings, tmp_path_factory):
     return measured(settings, pictures, [WantedSystem(TINY, "int8"), WantedSystem(TINY, "int4")])
 
 
+@pytest.mark.slow
 def test_quantised_variants_are_measured_on_64_pictures(quantised):
     int8, int4 = quantised
     assert [one.variant.system.name for one in quantised] == [f"{TINY}-int8", f"{TINY}-int4"]
@@ -89,6 +90,7 @@ def test_quantised_variants_are_measured_on_64_pictures(quantised):
     assert int8.base == int4.base
 
 
+@pytest.mark.slow
 def test_weights_and_memory_shrink_with_the_bits(quantised):
     int8, int4 = quantised
     base, eight, four = int8.base.memory, int8.variant.memory, int4.variant.memory
@@ -101,6 +103,7 @@ def test_weights_and_memory_shrink_with_the_bits(quantised):
     assert int8.base.predicted_weights_bytes == 4 * int4.variant.predicted_weights_bytes
 
 
+@pytest.mark.slow
 def test_speed_is_that_of_every_answer(quantised):
     for side in (quantised[0].base, quantised[0].variant):
         speed = side.speed
@@ -121,6 +124,7 @@ def copies(settings, tmp_path_factory):
     return measured(settings, pictures, variants)
 
 
+@pytest.mark.slow
 def test_a_broken_variant_must_not_be_shipped(copies):
     broken = copies[0]
     assert broken.judgement.verdict is Verdict.DO_NOT_SHIP
@@ -129,6 +133,7 @@ def test_a_broken_variant_must_not_be_shipped(copies):
     assert all(one.tokens.first_divergence is not None for one in broken.pictures)
 
 
+@pytest.mark.slow
 def test_an_unchanged_copy_diverges_by_exactly_nothing(copies):
     unchanged = copies[1]
     assert unchanged.judgement.verdict is Verdict.STABLE

@@ -139,6 +139,7 @@ def search_for(beams, ngram, stops_early):
     return BeamSearch(options)
 
 
+@pytest.mark.mostly_slow(12)
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_inputs_and_tokens_are_the_references(both, prompt):
     beams, ngram, stops_early = SEARCHES[PROMPTS.index(prompt) % len(SEARCHES)]
@@ -195,6 +196,7 @@ def loaded(both, tmp_path_factory):
         yield model
 
 
+@pytest.mark.mostly_slow(1)
 def test_a_loaded_model_answers_as_the_reference_generates(both, loaded):
     options = {"num_beams": 3, "no_repeat_ngram_size": 3, "max_new_tokens": 12, "early_stopping": True}
     for prompt, image in zip(PROMPTS, PICTURES * 3, strict=False):

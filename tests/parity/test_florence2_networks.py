@@ -67,6 +67,7 @@ def compiled(folder):
     return [core.compile_model(graph, "CPU", EXACT) for graph in graphs]
 
 
+@pytest.mark.mostly_slow(2)
 @pytest.mark.parametrize("is_original", [False, True], ids=["native", "original"])
 def test_features_memory_and_steps_are_the_references(reference, is_original, tmp_path):
     import torch

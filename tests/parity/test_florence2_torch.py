@@ -57,6 +57,7 @@ def answers(engine, numbers, **options):
     return [(tuple(token.token_id for token in one.choices), one.text, one.data) for one in outcomes]
 
 
+@pytest.mark.mostly_slow(2)
 @pytest.mark.parametrize("beams", [1, 3])
 def test_every_task_has_the_openvino_engines_tokens_and_results(both, beams):
     numbers = range(len(PROMPTS))
@@ -95,6 +96,7 @@ def test_other_number_types_answer_and_are_no_larger(both, folder, precision):
     engine.close()
 
 
+@pytest.mark.mostly_slow(2)
 @needs_bitsandbytes
 @pytest.mark.parametrize(("precision", "form"), [("nf4", "nf4-double"), ("int8", "llm-int8")])
 def test_bitsandbytes_stores_the_text_and_leaves_tower_and_head(folder, precision, form):

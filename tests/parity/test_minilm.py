@@ -84,6 +84,7 @@ def tiny_reference(tmp_path_factory: pytest.TempPathFactory) -> BertTokenizer:
     return BertTokenizer.from_pretrained(folder)
 
 
+@pytest.mark.mostly_slow(4)
 @pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_tiny_random_berts_give_the_vectors_of_transformers(

@@ -95,6 +95,7 @@ def is_greedy(answer, reference, image, kind, words, max_tokens):
     return is_whole and reference.likeliest_along(image, kind, words, said) == said
 
 
+@pytest.mark.mostly_slow(2)
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
 def test_greedy_tokens_are_the_references(shape, root):
     model, reference = both(shape, root)
@@ -111,6 +112,7 @@ def test_greedy_tokens_are_the_references(shape, root):
     assert min(map(len, answers.values())) > len(PICTURES) / 2
 
 
+@pytest.mark.mostly_slow(2)
 @pytest.mark.parametrize("kind", ["detect", "point"])
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
 def test_places_are_the_references(shape, kind, root):

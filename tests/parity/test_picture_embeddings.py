@@ -93,6 +93,7 @@ def test_pictures_are_prepared_exactly_as_by_transformers(checkpoints, name: str
         assert np.array_equal(got, expected), f"picture {number}: {picture.mode} of {picture.size}"
 
 
+@pytest.mark.mostly_slow(3)
 @pytest.mark.parametrize("name", CHECKPOINTS)
 def test_vectors_are_those_of_transformers(checkpoints, name: str):
     folder = checkpoints(name)

@@ -56,6 +56,7 @@ def test_the_prompt_is_that_of_transformers_wherever_the_picture_comes(reference
         assert counts == {inputs["input_ids"].shape[1]}
 
 
+@pytest.mark.mostly_slow(4)
 @pytest.mark.parametrize("question", QUESTIONS)
 @pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.stem)
 def test_it_says_what_transformers_says(reference, ours, path, question):

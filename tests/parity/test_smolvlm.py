@@ -170,6 +170,7 @@ def messages_of(turns, pictures):
     ]
 
 
+@pytest.mark.mostly_slow(3)
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
 def test_inputs_and_greedy_tokens_are_the_references(shape, root):
     directory, reference = checkpoint(shape.name, root)
@@ -220,6 +221,7 @@ def test_scores_are_the_references_over_the_whole_vocabulary(shape, root):
                 np.testing.assert_allclose(scores.log_distributions, expected, atol=1e-3)
 
 
+@pytest.mark.mostly_slow(2)
 @pytest.mark.parametrize("arithmetic", ["f32", "usual"])
 @pytest.mark.parametrize("precision", ["int8", "int4"])
 def test_the_divergence_of_a_variant_is_the_references(precision, arithmetic, root):

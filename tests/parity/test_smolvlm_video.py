@@ -137,6 +137,7 @@ def both(tmp_path_factory):
         return ours, dict(results)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", VIDEO_SHAPES, ids=lambda shape: shape.name)
 def test_inputs_and_greedy_tokens_are_the_references(shape, both):
     ours, theirs = both
@@ -153,6 +154,7 @@ def test_inputs_and_greedy_tokens_are_the_references(shape, both):
     assert different == []
 
 
+@pytest.mark.slow
 def test_numbers_are_the_references_words(both):
     assert [number_in_words(number) for number in range(1000)] == both[1]["number_words"].tolist()
 

@@ -45,6 +45,7 @@ def opened(folder, family="smolvlm", **load):
     return VisionLanguageModel(engine, name="tiny", precision="fp32", limits=Limits())
 
 
+@pytest.mark.slow
 def test_compiled_answers_are_the_same_and_nothing_is_compiled_afterwards(tmp_path):
     """In answers alone and together, of all lengths of block tables that they reach."""
     folder = make_checkpoint(tmp_path / "model", VIDEO_SHAPES[0])

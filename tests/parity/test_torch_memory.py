@@ -58,6 +58,7 @@ print("FOUND " + json.dumps(found))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of the address space are Linux's")
 @pytest.mark.parametrize("kept", ["0", "1024"])
 def test_an_answer_without_memory_fails_with_both_amounts_and_the_next_one_works(kept, tmp_path: Path):

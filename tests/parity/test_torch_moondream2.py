@@ -80,6 +80,7 @@ def model(pair):
     return pair[1]
 
 
+@pytest.mark.mostly_slow(2)
 @pytest.mark.parametrize("shape", [*SHAPES, ENDING], ids=lambda one: one.name)
 def test_answers_and_places_are_those_of_the_openvino_engine(shape, tmp_path):
     folder, found = write_tiny_moondream2(tmp_path / "tiny", shape), {}
@@ -283,6 +284,7 @@ print(quantised(nn.Linear(64, 64), recipe, choose_device("cpu")).weight.dtype)
 """
 
 
+@pytest.mark.slow
 @needs_bitsandbytes
 def test_a_package_that_fetches_compiled_code_is_not_imported(tmp_path):
     """bitsandbytes imports ``kernels`` where it is installed, and then code from a hub."""

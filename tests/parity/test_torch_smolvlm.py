@@ -107,6 +107,7 @@ def test_a_given_answer_is_scored(models):
     np.testing.assert_allclose(got.log_distributions, expected.log_distributions, atol=1e-3)
 
 
+@pytest.mark.mostly_slow(1)
 @pytest.mark.parametrize("shape", [SHAPES[2], SHAPES[3], SHAPES[4]], ids=lambda one: one.name)
 def test_other_shapes(shape, tmp_path):
     """Tied embeddings, an odd number of shared heads, several files."""

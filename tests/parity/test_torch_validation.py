@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from smallsight.services.validating import ValidationRequest, validate
@@ -22,6 +23,7 @@ class Silent:
         pass
 
 
+@pytest.mark.slow
 def test_both_engines_say_the_same_in_fp32(tmp_path):
     folder = write_tiny_moondream2(tmp_path / "tiny", SHAPES[0])
     pictures = tmp_path / "pictures"

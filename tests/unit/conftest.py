@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,18 +63,3 @@ def model_dir(tmp_path: Path) -> Path:
         if "/" not in name and name not in {"pytorch_model.bin", "modeling.py"}:
             (directory / name).write_bytes(content)
     return directory
-
-
-@pytest.fixture
-def old_objects_aside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Keep what the process had before out of the collections at each loading and unloading.
-
-    A process that has imported every test visits 600,000 objects in each of them, which takes half a second;
-    all of a test's own objects are still visited or set aside as ever.
-    """
-    unfreeze = gc.unfreeze
-    gc.freeze()
-    monkeypatch.setattr(gc, "unfreeze", lambda: None)
-    yield
-    monkeypatch.undo()
-    unfreeze()

@@ -20,7 +20,7 @@ INSTALLED = Path(os.environ.get("SMALLSIGHT_TEST_CLIENTS", ROOT / ".make" / "cli
 PYTHON = INSTALLED / "bin" / "python"
 MODEL = "Smallsight-tiny"
 
-needs_clients = pytest.mark.skipif(not PYTHON.exists(), reason="`make test` installs the clients")
+needs_clients = pytest.mark.skipif(not PYTHON.exists(), reason="`make test-all` installs the clients")
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +37,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         yield {"url": server.url, "key": key, "model": MODEL, "picture": str(PICTURE)}
 
 
+@pytest.mark.slow
 @needs_clients
 @pytest.mark.parametrize("client", read_clients("python"), ids=lambda one: one.name)
 def test_a_client_does_what_the_table_says(client: ClientRecord, given: dict[str, str], tmp_path: Path):

@@ -26,7 +26,7 @@ def why_not() -> str:
     version = subprocess.run(["node", "--version"], check=True, capture_output=True, text=True).stdout
     if int(version.removeprefix("v").partition(".")[0]) < 20:
         return f"needs Node.js 20, and this is {version.strip()}"
-    return "" if (INSTALLED / "node_modules").is_dir() else "`make test` installs the clients"
+    return "" if (INSTALLED / "node_modules").is_dir() else "`make test-all` installs the clients"
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +39,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(bool(why_not()), reason=why_not())
 @pytest.mark.parametrize("client", read_clients("npm"), ids=lambda one: one.name)
 def test_a_client_does_what_the_table_says(

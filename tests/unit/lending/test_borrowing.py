@@ -21,8 +21,6 @@ from smallsight.lending.measured_memory import Measured, MeasuredMemory
 from smallsight.lending.model_lender import ModelLender
 from smallsight.lending.residency import Residency
 
-pytestmark = pytest.mark.usefixtures("old_objects_aside")
-
 
 @pytest.fixture
 def machine() -> Machine:

@@ -45,9 +45,6 @@ def run(
     asyncio.run(go())
 
 
-pytestmark = pytest.mark.usefixtures("old_objects_aside")
-
-
 @pytest.fixture
 def machine() -> Machine:
     return Machine({"a": GIB, "b": GIB, "c": GIB})

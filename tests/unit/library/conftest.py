@@ -8,11 +8,18 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from lasting_decoders import lasting_decoders
 from quiet_progress import QuietProgress
 from smallsight.library.database import Database
 from smallsight.library.library import Library
 from smallsight.library.scan import FolderScan
 from smallsight.settings import Settings
+
+
+@pytest.fixture(scope="module", autouse=True)
+def decoders_last() -> Iterator[None]:
+    with lasting_decoders():
+        yield
 
 
 @pytest.fixture

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 from PIL import Image
 
 import smallsight
+from forked_commands import run_command
 from quiet_progress import ChangeFeed
 from smallsight.library.content_opener import ContentOpener
 from smallsight.library.database import Database
@@ -133,9 +133,9 @@ def test_a_new_picture_is_read_once_and_decoded_once(
         checkpoint=str(checkpoint),
         home=str(settings.home),
     )
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    counts = json.loads(run.stdout.splitlines()[-1])
+    code, out, err = run_command(script, os.environ)
+    assert code == 0, err
+    counts = json.loads(out.splitlines()[-1])
     assert counts["done"] == {
         "look": 1,
         "metadata": 1,
@@ -168,6 +168,7 @@ def write_awkward_pictures(folder: Path) -> None:
     frames[1].save(folder / "still.gif")
 
 
+@pytest.mark.mostly_slow(2)
 @pytest.mark.parametrize("is_together", [True, False])
 def test_a_description_is_what_the_model_says_about_the_file(
     database: Database, library: Library, settings: Settings, pictures: Path, model: Model, scan, is_together

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
+from forked_commands import command_server, run_command
 from smallsight.errors import (
     LibraryBusyError,
     LibraryDamagedError,
@@ -81,20 +81,16 @@ def test_writers_take_turns_and_lose_nothing(database: Database):
 
 def test_a_second_run_is_told_who_indexes_the_library(settings: Settings):
     script = (
-        "import sys; from pathlib import Path\n"
+        "from pathlib import Path\n"
         "from smallsight.library.database import Database\n"
         "from smallsight.errors import LibraryBusyError\n"
-        "try: Database.open_for_writing(Path(sys.argv[1]), for_run=True)\n"
+        f"try: Database.open_for_writing(Path({str(settings.database_path)!r}), for_run=True)\n"
         "except LibraryBusyError as error: print(error.message)"
     )
     with Database.open_for_writing(settings.database_path, for_run=True):
-        result = subprocess.run(
-            [sys.executable, "-c", script, str(settings.database_path)],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    assert f"process {os.getpid()}" in result.stdout
+        code, out, err = run_command(script, os.environ)
+    assert code == 0, err
+    assert f"process {os.getpid()}" in out
 
 
 def test_the_lock_is_free_again_after_closing(settings: Settings):
@@ -108,22 +104,21 @@ def test_the_lock_is_free_again_after_closing(settings: Settings):
 
 
 _MANY_ROWS = """
-import sys
 from pathlib import Path
 from smallsight.library.database import Database
 from smallsight.library.lock import WriteLock
 from smallsight.library.schema import folder
-with Database.open_for_writing(Path(sys.argv[1]), for_run=sys.argv[2] == "run") as database:
+with Database.open_for_writing(Path({path!r}), for_run={name!r} == "run") as database:
     for number in range(150):
         with database.writing() as connection:
-            connection.execute(folder.insert().values(path=f"/{sys.argv[2]}/{number}", added_at_s=0.0))
+            connection.execute(folder.insert().values(path=f"/{name}/{{number}}", added_at_s=0.0))
 """
 
 
 def test_processes_that_write_at_once_lose_nothing(settings: Settings):
     Database.open_for_writing(settings.database_path).close()
     processes = [
-        subprocess.Popen([sys.executable, "-c", _MANY_ROWS, str(settings.database_path), name])
+        command_server().start(_MANY_ROWS.format(path=str(settings.database_path), name=name), os.environ)
         for name in ("run", "first", "second")
     ]
     assert [process.wait(120) for process in processes] == [0, 0, 0]
@@ -135,16 +130,15 @@ def test_processes_that_write_at_once_lose_nothing(settings: Settings):
 
 def test_a_writer_that_is_killed_in_a_transaction_holds_nobody_up(settings: Settings):
     script = (
-        "import os, sys; from pathlib import Path\n"
+        "import os; from pathlib import Path\n"
         "from smallsight.library.database import Database\n"
         "from smallsight.library.schema import folder\n"
-        "database = Database.open_for_writing(Path(sys.argv[1]), for_run=True)\n"
+        f"database = Database.open_for_writing(Path({str(settings.database_path)!r}), for_run=True)\n"
         "with database.writing() as connection:\n"
         "    connection.execute(folder.insert().values(path='/lost', added_at_s=0.0))\n"
         "    os.kill(os.getpid(), 9)"
     )
-    killed = subprocess.run([sys.executable, "-c", script, str(settings.database_path)], check=False)
-    assert killed.returncode == -9
+    assert run_command(script, os.environ)[0] == -signal.SIGKILL
     with Database.open_for_writing(settings.database_path, for_run=True) as database:
         with database.writing() as connection:
             connection.execute(folder.insert().values(path="/kept", added_at_s=0.0))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from forked_commands import run_command
 from quiet_progress import ChangeFeed
 from smallsight.errors import DecoderFailedError
 from smallsight.library.database import Database
@@ -168,9 +168,9 @@ def test_what_was_reported_before_a_kill_is_stored_and_is_not_reported_again(
     database.close()
     tests = str(Path(__file__).parents[2])
     script = SCRIPT.format(tests=tests, home=str(settings.home))
-    killed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    reported = [(int(line.split()[0]), *line.split()[1:]) for line in killed.stdout.splitlines()]
+    code, out, err = run_command(script, os.environ)
+    assert code == -signal.SIGKILL, err
+    reported = [(int(line.split()[0]), *line.split()[1:]) for line in out.splitlines()]
     with Database.open_for_writing(settings.database_path) as again:
         assert sorted(reported) == outcomes(again)
         feed = ChangeFeed()

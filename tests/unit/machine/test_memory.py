@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from old_objects import old_objects_back
 from smallsight.machine.memory import (
     free_memory_bytes,
     give_memory_back,
@@ -67,7 +68,13 @@ class Knot:
 
 
 @pytest.fixture
-def lasting_objects_aside() -> Iterator[weakref.ref[Knot]]:
+def all_objects() -> Iterator[None]:
+    with old_objects_back():
+        yield
+
+
+@pytest.fixture
+def lasting_objects_aside(all_objects: None) -> Iterator[weakref.ref[Knot]]:
     knot = Knot()
     known = weakref.ref(knot)
     set_lasting_objects_aside()
@@ -84,6 +91,6 @@ def test_collections_pass_over_what_was_set_aside_until_memory_is_given_back(las
     assert gc.get_freeze_count() > 0, "what is left is not set aside any more"
 
 
-def test_a_process_that_sets_nothing_aside_keeps_its_collections():
+def test_a_process_that_sets_nothing_aside_keeps_its_collections(all_objects):
     give_memory_back()
     assert gc.get_freeze_count() == 0

@@ -8,10 +8,17 @@ import numpy as np
 import psutil
 import pytest
 
+from smallsight.machine.memory import trim_heap
 from smallsight.machine.process_memory import PeakMeter, process_memory
 
 MIB = 1024**2
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+@pytest.fixture(autouse=True)
+def no_free_memory_is_kept() -> None:
+    """What earlier tests have freed would be used again, and the process would not grow."""
+    trim_heap()
 
 
 def test_memory_is_what_others_see():
@@ -35,6 +42,7 @@ def test_the_peak_is_that_since_the_last_restart():
     held = np.ones(64 * MIB, np.uint8)
     del held
     assert meter.peak_bytes() > before + 60 * MIB
+    trim_heap()
     meter.restart()
     assert meter.peak_bytes() < before + 30 * MIB
     meter.close()

@@ -58,6 +58,7 @@ def test_evenly_spaced_frames_follow_from_the_rate(name):
         )
 
 
+@pytest.mark.mostly_slow(2)
 @pytest.mark.parametrize("name", KINDS)
 def test_frames_are_chosen_by_the_clock(name):
     data = shades(name, [100, 100, 100, 100, 3_600])
@@ -69,6 +70,7 @@ def test_frames_are_chosen_by_the_clock(name):
         assert reader.facts.duration_s == pytest.approx(4)
 
 
+@pytest.mark.mostly_slow(2)
 @pytest.mark.parametrize("name", KINDS)
 def test_limits_hold_for_every_format(name):
     data = shades(name, 300)
@@ -165,6 +167,7 @@ APNGS = {
 }
 
 
+@pytest.mark.mostly_slow(6)
 @pytest.mark.parametrize("fallback", [False, True])
 @pytest.mark.parametrize("name", APNGS)
 def test_apngs_of_every_kind(browser, decoder, name, fallback):
@@ -210,6 +213,7 @@ def test_a_gigantic_apng_is_refused_before_memory_is_taken(decoder):
         VideoReader(bytes(data), Limits())
 
 
+@pytest.mark.mostly_slow(6)
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize(
     "name", ["WEBP", "PNG"]

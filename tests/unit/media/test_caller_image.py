@@ -95,6 +95,7 @@ def saved(image: Image.Image, form: str, orientation: int, **options: object) ->
     return file.getvalue()
 
 
+@pytest.mark.mostly_slow(40)
 @pytest.mark.parametrize("name", PICTURES)
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_mode_in_every_orientation(decoder, name: str, orientation: int):

@@ -90,6 +90,7 @@ def test_png(browser, decoder, png, name):
     assert np.abs(middles(picture) - middles(shown))[0].max() <= 1
 
 
+@pytest.mark.mostly_slow(4)
 @pytest.mark.parametrize("name", SPACES)
 def test_avif(browser, decoder, encode, name):
     data = avif(encode, *SPACES[name])
@@ -210,6 +211,7 @@ def tagged_video(codec: str, space: str) -> bytes:
     )
 
 
+@pytest.mark.mostly_slow(8)
 @pytest.mark.parametrize("space", VIDEOS)
 @pytest.mark.parametrize("codec", CODECS)
 def test_videos(browser, codec, space):

@@ -57,6 +57,7 @@ def upright() -> bytes:
     return encoded([patches()] * 3)
 
 
+@pytest.mark.mostly_slow(3)
 @pytest.mark.parametrize("orientation", MATRICES)
 def test_turned_and_mirrored_videos(upright, browser, orientation):
     data = with_matrix(upright, *MATRICES[orientation])
@@ -65,6 +66,7 @@ def test_turned_and_mirrored_videos(upright, browser, orientation):
     assert frame.shape[:2] == shown.shape[:2]
 
 
+@pytest.mark.mostly_slow(4)
 @pytest.mark.parametrize("orientation", MATRICES)
 def test_a_mirror_is_a_mirror_without_a_browser_too(upright, orientation):
     assert corners(first_frame(with_matrix(upright, *MATRICES[orientation]))) == CORNERS[orientation]
@@ -142,6 +144,7 @@ HD = {
 }
 
 
+@pytest.mark.mostly_slow(4)
 @pytest.mark.parametrize("name", HD)
 def test_colours_without_a_tag_are_those_of_the_size(browser, name):
     width, height, container, codec = HD[name]

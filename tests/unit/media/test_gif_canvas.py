@@ -111,6 +111,7 @@ def test_frames_are_those_of_a_browser(browser, name):
     assert np.array_equal(composed(FILES[name])[0], browser.picture(FILES[name], "image/gif"))
 
 
+@pytest.mark.mostly_slow(4)
 @pytest.mark.parametrize("name", FILES)
 def test_pictures_and_videos_show_the_same_on_white(decoder, name):
     right = [

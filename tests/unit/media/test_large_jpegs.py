@@ -14,6 +14,7 @@ from smallsight.model.picture_argument import open_picture
 from smallsight.settings import MIB, Limits
 
 
+@pytest.mark.mostly_slow(1)
 @pytest.mark.parametrize(
     ("size", "decoded_size"), [((12_000, 9_000), (6_000, 4_500)), ((16_320, 12_240), (8_160, 6_120))]
 )
@@ -32,6 +33,7 @@ def test_the_photos_of_phones_by_default(decoder, encode, size, decoded_size):
     assert Image.open(io.BytesIO(decoded.thumbnail_webp)).size == (320, 240)
 
 
+@pytest.mark.mostly_slow(6)
 @pytest.mark.parametrize("size", [(400, 300), (401, 303), (300, 405)])
 @pytest.mark.parametrize("max_pixels", [100_000, 40_000, 8_000, 2_100])
 @pytest.mark.parametrize("orientation", [1, 6])
@@ -59,6 +61,7 @@ def test_a_jpeg_that_is_too_large_at_an_eighth(encode, scene):
         decoder.decode(encode(scene, "JPEG"))
 
 
+@pytest.mark.mostly_slow(2)
 @pytest.mark.parametrize("name", ["PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF"])
 def test_other_formats_keep_the_limit(encode, scene, name):
     with (
@@ -82,6 +85,7 @@ def test_a_side_that_libavif_cannot_decode(decoder, encode):
         decoder.decode(data)
 
 
+@pytest.mark.mostly_slow(1)
 @pytest.mark.parametrize("name", ["JPEG", "WEBP"])
 def test_memory_that_runs_out_inside_a_library_is_no_damage(encode, name):
     size = (13_000, 12_000) if name == "JPEG" else (9_900, 9_900)

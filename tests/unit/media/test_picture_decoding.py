@@ -190,6 +190,7 @@ def test_limits_come_before_pixels(encode, name):
         decode(data, name, max_image_side_px=59)
 
 
+@pytest.mark.mostly_slow(21)
 @pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "BMP", "GIF"])
 @pytest.mark.parametrize("tenths", range(1, 10))
 def test_cut_files_are_corrupt(encode, scene, name, tenths):

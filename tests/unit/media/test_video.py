@@ -64,6 +64,7 @@ INDICES = [0, 1, 13, 14, 30, 31, 49]
 ORDERS = (INDICES, INDICES[::-1], [7, 7])
 
 
+@pytest.mark.mostly_slow(4)
 @pytest.mark.parametrize("kind", KINDS)
 def test_any_frame_is_the_one_that_decoding_all_gives(kind: str):
     container, codec = KINDS[kind]
@@ -77,6 +78,7 @@ def test_any_frame_is_the_one_that_decoding_all_gives(kind: str):
                 np.testing.assert_array_equal(frame, expected[index], err_msg=f"{index} of {order}")
 
 
+@pytest.mark.mostly_slow(6)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("gop", [1, 100])
 def test_any_frame_is_right_however_far_apart_whole_ones_are(kind: str, gop: int):

@@ -27,6 +27,7 @@ LOADED = ("int8-rows", "int4-f32", "int4-text-32", "nf4-double", "fp4")  # every
 OPTIONS = EngineOptions(row_bands=RowBands(), cache_bytes=1, feature_cache_bytes=0)
 
 
+@pytest.mark.mostly_slow(2)
 @pytest.mark.parametrize("name", LOADED)
 def test_it_answers_and_has_the_predicted_size(name):
     explored = EXPLORED[name]

@@ -91,6 +91,7 @@ def tokens_of(model, picture):
     return model.ask(picture, QUESTION, max_tokens=MAX_TOKENS).token_ids
 
 
+@pytest.mark.mostly_slow(1)
 def test_opened_images_are_answered_as_their_files(model):
     files = [file_of(*one) for one in FILES]
     expected = [tokens_of(model, data) for data in files]

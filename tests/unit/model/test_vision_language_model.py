@@ -91,6 +91,7 @@ def tokens(answer):
     return answer.token_ids
 
 
+@pytest.mark.mostly_slow(2)
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_an_answer_does_not_depend_on_its_company(engines, precision):
     pictures = [picture(seed, 60 + 37 * seed, 80) for seed in range(6)]
@@ -101,6 +102,7 @@ def test_an_answer_does_not_depend_on_its_company(engines, precision):
         tokens_are_equal(tokens(other), tokens(one), f"{precision}: in a batch")
 
 
+@pytest.mark.mostly_slow(2)
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_own_answers_are_the_likeliest_by_their_scores(engines, precision):
     pictures = [picture(seed, 60 + 37 * seed, 80) for seed in range(4)]
@@ -120,6 +122,7 @@ def test_an_answer_does_not_depend_on_what_is_cached(engines, precision):
     tokens_are_equal(tokens(second), tokens(first), f"{precision}: from the cache")
 
 
+@pytest.mark.mostly_slow(2)
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_another_question_about_a_picture_computes_only_itself(folder, precision, tmp_path):
     path = tmp_path / "picture.png"
@@ -145,6 +148,7 @@ def test_another_question_about_a_picture_computes_only_itself(folder, precision
     tokens_are_equal(tokens(third), tokens(alone), f"{precision}: recalled")
 
 
+@pytest.mark.mostly_slow(2)
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_an_answer_survives_being_put_back_in_line(engines, folder, precision):
     pictures = [picture(seed) for seed in range(4)]

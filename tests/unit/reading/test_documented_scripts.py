@@ -38,6 +38,7 @@ def read(reader: TextReader, image: Image.Image) -> list[str]:
     return [line.text for line in reader.read(np.asarray(image))]
 
 
+@pytest.mark.mostly_slow(2)
 @pytest.mark.parametrize("degrees", [0, 7, 90, 180, 270])
 def test_every_line_of_a_turned_page_is_read(reader: TextReader, degrees: int):
     turned = page(*LINES).rotate(degrees, expand=True, fillcolor="white")

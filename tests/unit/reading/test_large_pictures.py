@@ -58,6 +58,7 @@ def chat(height_px: int) -> tuple[Image.Image, list[str]]:
     return image, expected
 
 
+@pytest.mark.slow
 def test_a_chat_of_twenty_thousand_pixels(decoder: PictureDecoder, reader: TextReader):
     image, expected = chat(20_000)
     assert texts(decoder, reader, file_of(image)) == expected
@@ -71,6 +72,7 @@ def test_a_wide_timeline(decoder: PictureDecoder, reader: TextReader):
     assert texts(decoder, reader, file_of(image, "JPEG", quality=92)) == expected
 
 
+@pytest.mark.slow
 def test_small_letters_on_a_large_screen(decoder: PictureDecoder, reader: TextReader):
     image = Image.new("RGB", (2_560, 1_440), "white")
     expected = [f"{WORDS[(r + c) % 8]} row {r} invoice paid" for r in range(12) for c in range(2)]
@@ -92,6 +94,7 @@ def test_long_lines_are_joined_over_tiles(decoder: PictureDecoder, reader: TextR
     assert found == [f"{n} {text} {n}".replace(" ", "") for n in range(1, 5)]
 
 
+@pytest.mark.mostly_slow(1)
 @pytest.mark.parametrize("name", ["GIF", "WEBP", "PNG", "AVIF"])
 def test_words_on_later_frames(decoder: PictureDecoder, reader: TextReader, name: str):
     frames = [Image.new("RGB", (600, 200), "white") for _ in range(3)]
@@ -101,6 +104,7 @@ def test_words_on_later_frames(decoder: PictureDecoder, reader: TextReader, name
     assert texts(decoder, reader, data) == ["GOOD MORNING", "SLEEPY KOALA"]
 
 
+@pytest.mark.mostly_slow(1)
 @pytest.mark.parametrize("name", ["PNG", "WEBP", "GIF", "AVIF"])
 def test_white_letters_on_nothing(decoder: PictureDecoder, reader: TextReader, name: str):
     image = Image.new("RGBA", (700, 300), (0, 0, 0, 0))

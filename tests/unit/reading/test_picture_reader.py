@@ -42,6 +42,7 @@ def photograph(size: tuple[int, int], *, sharp: bool) -> Image.Image:
     return Image.fromarray(np.clip(np.asarray(image) + grain, 0, 255).astype(np.uint8))
 
 
+@pytest.mark.mostly_slow(2)
 @pytest.mark.parametrize("degrees", [0, 8, 90, 180, 270])
 def test_a_page_reads_the_same_whichever_way_it_stands(reader: PictureReader, degrees: int):
     turned = page(*PAGE).rotate(degrees, expand=True, fillcolor="white", resample=Image.Resampling.BICUBIC)
@@ -68,6 +69,7 @@ def test_columns_of_prose_are_read_one_after_the_other(reader: PictureReader):
     assert texts(reader, image) == left + right
 
 
+@pytest.mark.slow
 def test_a_tall_chat(reader: PictureReader):
     image = Image.new("RGB", (720, 6_000), "#ece5dd")
     expected = [f"message {number} {WORDS[number % 8]} please" for number in range(10)]
@@ -84,6 +86,7 @@ def test_a_wide_timeline(reader: PictureReader):
     assert texts(reader, image) == expected
 
 
+@pytest.mark.slow
 def test_small_letters_on_a_large_screen_beside_a_large_title(reader: PictureReader):
     image = Image.new("RGB", (2_560, 1_440), "white")
     write(image, (300, 30), "RELEASE NOTES", 150)
@@ -110,6 +113,7 @@ def test_a_small_sign_in_a_photograph(reader: PictureReader):
     assert "MARKET STREET" in texts(reader, image)
 
 
+@pytest.mark.mostly_slow(1)
 @pytest.mark.parametrize("sharp", [False, True])
 def test_a_photograph_without_text(reader: PictureReader, sharp: bool):
     assert texts(reader, photograph((800, 600), sharp=sharp)) == []
@@ -122,6 +126,7 @@ def test_letters_of_a_small_picture(reader: PictureReader):
     assert texts(reader, image) == ["the smallest print", "costs nothing extra"]
 
 
+@pytest.mark.mostly_slow(3)
 @pytest.mark.parametrize(
     "shape", [(1, 1), (1, 3000), (3000, 1), (5, 2000), (40, 40), (2600, 700), (33, 1999)]
 )

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 from openvino import opset15 as ops
 from structlog.testing import capture_logs
 
+from forked_commands import command_server
 from smallsight.graph.compiled import CompiledNetwork
 from smallsight.graph.linear import linear
 from smallsight.reading.remembered_network import load_or_compile
@@ -119,7 +119,7 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path):
 
 def test_processes_may_write_the_same_network_at_once(tmp_path: Path):
     program = SCRIPT.format(folder=str(tmp_path))
-    children = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(2)]
+    children = [command_server().start(program, os.environ) for _ in range(2)]
     assert [child.wait(timeout=60) for child in children] == [0, 0]
     assert load(tmp_path, "shared").from_cache
     assert [path.suffix for path in tmp_path.iterdir()] == [".network"]

@@ -24,6 +24,7 @@ def noise(width_px: int, height_px: int) -> np.ndarray:
     return np.repeat(grey, 3, 2)
 
 
+@pytest.mark.mostly_slow(3)
 @pytest.mark.parametrize("size", [(40, 30), (333, 500), (576, 577), (1500, 900), (100, 4000), (1153, 1153)])
 def test_every_pixel_has_its_own_probability(detector: TextDetector, size: tuple[int, int]):
     pixels_HWC = noise(*size)

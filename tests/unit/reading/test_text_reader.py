@@ -51,11 +51,13 @@ def test_a_picture_without_text_has_no_lines(reader: TextReader):
     assert reader.read(np.full((300, 400, 3), 200, np.uint8)) == []
 
 
+@pytest.mark.mostly_slow(2)
 @pytest.mark.parametrize("shape", [(1, 1), (1, 3000), (3000, 1), (40, 40), (2600, 700), (33, 1999)])
 def test_any_shape_can_be_read(reader: TextReader, shape: tuple[int, int]):
     assert reader.read(np.full((*shape, 3), 128, np.uint8)) == []
 
 
+@pytest.mark.slow
 def test_small_text_on_a_tall_screenshot_is_found(reader: TextReader):
     image = Image.new("RGB", (720, 1600), "white")
     draw = ImageDraw.Draw(image)

@@ -8,8 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from lasting_decoders import lasting_decoders
 from runner_place import Place
 from tiny_bert import write_tiny_bert
+
+
+@pytest.fixture(scope="module", autouse=True)
+def decoders_last() -> Iterator[None]:
+    with lasting_decoders():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,11 @@ def png(width: int) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def decoders_last() -> None:
+    """They do not: that they end is tested here."""
+
+
 @cache
 def long_video() -> NamedBytes:
     return NamedBytes("clip.mp4", clip(600, 320, 240))

@@ -13,8 +13,6 @@ from smallsight.lending.residency import Residency
 from smallsight.model.model import Model
 from smallsight.services.lent_models import work_on_loan
 
-pytestmark = pytest.mark.usefixtures("old_objects_aside")
-
 
 @pytest.fixture
 def machine() -> Machine:

@@ -190,6 +190,7 @@ def test_a_run_can_begin_with_the_weights_of_another(tmp_path):
     assert 0 < (heads[1] - heads[0]).norm() / heads[0].norm() < 0.05
 
 
+@pytest.mark.mostly_slow(1)
 @needs_fonts
 @pytest.mark.usefixtures("small", "signals")
 @pytest.mark.parametrize(
@@ -209,6 +210,7 @@ def test_a_run_learns(tmp_path, level, loss, least_fall):
     assert loss_of_unseen() < before - least_fall
 
 
+@pytest.mark.mostly_slow(1)
 @needs_fonts
 @pytest.mark.usefixtures("small", "signals")
 @pytest.mark.parametrize("level", [0, FIRST_TALK])
@@ -228,6 +230,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, level):
     assert (tmp_path / "stopped" / "curve.svg").read_text().endswith("</svg>")
 
 
+@pytest.mark.slow
 @needs_fonts
 @pytest.mark.usefixtures("signals")
 def test_a_run_stops_when_asked_and_writes_what_is_loaded(tmp_path):

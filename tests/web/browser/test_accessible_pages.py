@@ -87,6 +87,7 @@ def show(browser: Any, server: Server, session: Any) -> Iterator[Any]:
         context.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "scheme"), LOOKS, ids=["desktop-light", "phone-dark"])
 def test_no_page_has_a_serious_violation(show: Any, size: dict[str, int], scheme: str):
     page = show(PAGES[0], viewport=size, color_scheme=scheme, reduced_motion="reduce")
@@ -132,6 +133,7 @@ def test_the_picture_page_is_used_with_the_keyboard(show: Any):
         assert any(name.startswith(wanted) for name in names), (wanted, names)
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_at_320_pixels_or_twice_the_size(show: Any):
     for address in PAGES:
         # 1280 px at 400 % and 640 px at 200 % have the same number of CSS pixels.

@@ -86,6 +86,7 @@ def start_run(page: Page) -> None:
     page.evaluate("window.isTheSamePage = true")
 
 
+@pytest.mark.slow
 def test_kills_of_the_server_lose_and_repeat_nothing_and_the_page_recovers(browser: Any, home: Path):
     chance = random.Random(18)
     server = Server(home, "--port", str(free_port()))

@@ -244,6 +244,7 @@ def test_pictures_shared_from_another_app_are_stored_and_pages_of_other_sites_ca
     assert (folder / "shared (2).jpg").read_bytes() == jpeg(41)
 
 
+@pytest.mark.slow
 def test_an_upload_goes_on_by_itself_after_the_server_was_killed(browser, environment, person, tmp_path):
     data = jpeg(50) + bytes(np.random.default_rng(0).integers(0, 256, 10_000_000, np.uint8))
     album = person / "Documents" / "album"

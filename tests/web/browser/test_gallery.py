@@ -32,6 +32,7 @@ def test_all_pictures_are_listed_with_their_size_and_date(open_page):
     assert abs(shown - natural) < 0.06 * natural, "the aspect ratio is the picture's"
 
 
+@pytest.mark.mostly_slow(1)
 @pytest.mark.parametrize("view", ["rows", "masonry", "list"])
 def test_every_view_fits_a_phone(open_page, view):
     page = open_page(f"/app/?view={view}", size=PHONE)

@@ -99,6 +99,7 @@ def test_the_policy_stops_what_would_be_injected(page: Any):
     assert page.evaluate(LOOK)["ran"] is None
 
 
+@pytest.mark.mostly_slow(1)
 @pytest.mark.parametrize("view", ["rows", "masonry", "list"])
 def test_the_gallery_shows_them_as_text(page: Any, view: str):
     for query in ("", f"&q={MARK}"):
@@ -109,6 +110,7 @@ def test_the_gallery_shows_them_as_text(page: Any, view: str):
         expect(page.locator("mark").first).to_contain_text(MARK)
 
 
+@pytest.mark.slow
 def test_results_while_typing_and_opened_menus_show_them_as_text(page: Any):
     page.goto("/app/")
     for summary in page.locator("summary").all():
@@ -120,6 +122,7 @@ def test_results_while_typing_and_opened_menus_show_them_as_text(page: Any):
         assert page.evaluate(LOOK) == NOTHING, text
 
 
+@pytest.mark.slow
 def test_every_picture_page_shows_them_as_text(page: Any, server: Server):
     page.goto("/app/")
     ids = [one.get_attribute("data-id") for one in page.locator("#tiles .tile").all()]
@@ -132,6 +135,7 @@ def test_every_picture_page_shows_them_as_text(page: Any, server: Server):
     assert sum(text.strip()[:40] in shown for text in TEXTS) > 150, "they are there, as text"
 
 
+@pytest.mark.slow
 def test_answers_of_a_model_are_text(page: Any):
     page.goto("/app/")
     for content_id in [one.get_attribute("data-id") for one in page.locator("#tiles .tile").all()[:5]]:
@@ -142,6 +146,7 @@ def test_answers_of_a_model_are_text(page: Any):
         assert page.evaluate(LOOK) == NOTHING
 
 
+@pytest.mark.slow
 def test_words_in_addresses_and_messages_are_text(page: Any):
     page.goto("/app/")
     names = (

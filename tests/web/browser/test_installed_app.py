@@ -42,6 +42,7 @@ def ready(page: Any) -> None:
     page.wait_for_function("() => navigator.serviceWorker.controller?.state === 'activated'")
 
 
+@pytest.mark.slow
 def test_it_can_be_installed_and_outlives_the_server(context: Any, home: Path):
     page = context.new_page()
     port = free_port()

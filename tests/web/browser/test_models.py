@@ -137,6 +137,7 @@ def test_a_server_is_added_and_its_connection_tested(open_page):
     assert "0123456789" not in page.content()
 
 
+@pytest.mark.slow
 def test_a_camera_is_asked_again_and_again_until_it_is_stopped(camera_browser, server: Server):
     with_camera = camera_browser.new_context(base_url=server.url)
     page = with_camera.new_page()

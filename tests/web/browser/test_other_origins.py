@@ -111,6 +111,7 @@ def member(browser: Any, server: Server) -> Iterator[Any]:
     context.close()
 
 
+@pytest.mark.mostly_slow(1)
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
 def test_a_page_of_another_origin_changes_and_reads_nothing(
     member: Any, server: Server, elsewhere: int, name: str

@@ -33,6 +33,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.mostly_slow(1)
 @pytest.mark.parametrize(("size", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
 def test_the_report_is_accessible_and_complete(browser: Any, report: Path, size: dict[str, int], scheme: str):
     context = browser.new_context(viewport=size, color_scheme=scheme)

@@ -43,6 +43,7 @@ def network(request):
     return model, torch.randint(3, vocabulary, (1, 7))
 
 
+@pytest.mark.mostly_slow(12)
 @pytest.mark.parametrize("case", CASES)
 def test_the_answer_is_the_references(network, case):
     import torch

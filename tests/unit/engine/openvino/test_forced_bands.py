@@ -76,6 +76,7 @@ def answers(checkpoint, bands, row_counts):
     return alone, together
 
 
+@pytest.mark.mostly_slow(2)
 @pytest.mark.parametrize("bands", [AMX, AVX2], ids=str)
 def test_no_call_leaves_the_band_of_its_rows(checkpoint, bands, row_counts):
     if "amx_int8" in processor().instruction_sets:

@@ -31,6 +31,7 @@ def vectors(
 FELT = [name for name in random_tensors(SHAPE) if name not in NOT_USED and not name.endswith("key.bias")]
 
 
+@pytest.mark.mostly_slow(6)
 @pytest.mark.parametrize("name", FELT)
 def test_every_weight_is_felt_in_the_vector(tmp_path: Path, name: str):
     write_tiny_bert(tmp_path, SHAPE)
