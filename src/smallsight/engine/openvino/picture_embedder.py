@@ -50,7 +50,9 @@ class PictureEmbedder:
     """
 
     def __init__(self, model: DualEncoderModel, request: LoadRequest, family: str) -> None:
+        self.family = family
         self.dimensions = model.config.dimensions
+        self.contrast = model.contrast()
         self.min_similarity = model.least_similarity()
         self.key = _vectors_key(model, request, family)
         self._model = model
