@@ -50,12 +50,12 @@ class PictureSuggestions:
     """
 
     def __init__(self, settings: Settings, reading: _OpenApplication, writing: _OpenApplication) -> None:
-        """``reading`` and ``writing`` return the open library."""
+        """Take what returns the open library, for reading and for edits."""
         self._settings = settings
         self._reading = reading
         self._writing = writing
 
-    def list(
+    def find(
         self,
         pictures: Iterable[str | os.PathLike[str]] | None = None,
         *,

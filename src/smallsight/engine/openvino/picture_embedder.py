@@ -81,6 +81,15 @@ class PictureEmbedder:
         """
         return self._embed(TEXT, texts, lambda text: self._model.text_inputs(text, self._embeddings))
 
+    @property
+    def tokens_per_picture(self) -> int:
+        """The patches of a picture that the network reads."""
+        return self._model.config.num_patches
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many tokens the network reads of a text; padding that was trained with counts."""
+        return self._model.tokens.encode(text)[1] + 1
+
     def close(self) -> None:
         """Free the networks' memory; embedding then raises ModelClosedError."""
         with self._turns[VISION], self._turns[TEXT]:
