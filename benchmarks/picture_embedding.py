@@ -83,11 +83,13 @@ def write_pictures(folder: Path, number: int) -> None:
 
 def measure(model: str, arguments: argparse.Namespace, pictures: Path, work: Path) -> dict[str, Any]:
     """Return what each contender took, for one network."""
-    checkpoint = write_checkpoint(CHECKPOINTS[model], work / model)
+    checkpoint = work / model
+    if not checkpoint.exists():
+        write_checkpoint(CHECKPOINTS[model], checkpoint)
     shared = (model, pictures, str(arguments.threads))
     contenders = [Contender(sys.executable, kind, *shared, checkpoint) for kind in OURS]
-    if arguments.peers:
-        contenders += [Contender(arguments.peers, kind, *shared) for kind in PEERS[model]]
+    chosen = [kind for kind in PEERS[model] if kind in arguments.contenders] if arguments.peers else []
+    contenders += [Contender(arguments.peers, kind, *shared) for kind in chosen]
     for number in range(arguments.rounds):
         for contender in contenders:
             contender.embed()
@@ -126,12 +128,16 @@ def main() -> None:
     )
     parser.add_argument("--peers", help="the Python that has the other programs")
     parser.add_argument("--models", nargs="+", choices=CHECKPOINTS, default=list(CHECKPOINTS))
+    known = sorted({kind for kinds in PEERS.values() for kind in kinds})
+    parser.add_argument("--contenders", nargs="+", choices=known, default=known)
+    parser.add_argument("--work", type=Path, help="a folder that keeps the checkpoints for the next time")
     parser.add_argument("--pictures", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as work:
-        pictures = Path(work, "pictures")
+    with tempfile.TemporaryDirectory() as folder:
+        work = arguments.work or Path(folder)
+        pictures = Path(folder, "pictures")
         pictures.mkdir()
         write_pictures(pictures, arguments.pictures)
         load = os.getloadavg()[0]
@@ -140,7 +146,7 @@ def main() -> None:
             "threads": arguments.threads,
             "pictures": arguments.pictures,
             "load_before": round(load, 1),
-            **{model: measure(model, arguments, pictures, Path(work)) for model in arguments.models},
+            **{model: measure(model, arguments, pictures, work) for model in arguments.models},
         }
     RESULT_PATH.parent.mkdir(exist_ok=True)
     RESULT_PATH.write_text(json.dumps(result, indent=2) + "\n", "utf-8")

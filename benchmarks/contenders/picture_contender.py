@@ -8,6 +8,7 @@ Those that are not Smallsight get random weights of the same sizes in their own 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import sys
@@ -23,6 +24,7 @@ Embed = Callable[[Sequence[Path]], int]
 BATCH = 8  # rclip's default; larger ones are no faster on two cores
 _OPEN_CLIP_NAMES = {"siglip": "ViT-B-16-SigLIP", "clip": "ViT-B-32"}
 _RCLIP_NAME = "ViT-B-32-256"
+_DECLARED: list[Any] = []
 
 
 @contextlib.contextmanager
@@ -39,10 +41,10 @@ def smallsight(precision: str, checkpoint: Path, threads: int) -> Iterator[Embed
 @contextlib.contextmanager
 def open_clip_bf16(model_name: str, threads: int) -> Iterator[Embed]:
     """Yield open_clip in bfloat16 with its transform, as its documentation shows it, in batches."""
-    import open_clip
     import torch
     from PIL import Image
 
+    open_clip = imported_open_clip()
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     name = _OPEN_CLIP_NAMES[model_name]
@@ -117,11 +119,28 @@ def rclip() -> Iterator[Embed]:
         yield embed
 
 
-def exported_tower(name: str, folder: Path, file_name: str = "fp32.onnx") -> tuple[Path, Any]:
-    """Export open_clip's vision tower with random weights; return the file and the transform."""
-    import open_clip
+def imported_open_clip() -> Any:  # noqa: ANN401 - a package without types
+    """Import open_clip, also where torchvision is built for a GPU and torch is not.
+
+    Two operators that find boxes are declared then, without which torchvision cannot be imported; embedding
+    uses neither.
+    """
     import torch
 
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    if torch.version.cuda is None:
+        for name in ("nms", "qnms"):
+            with contextlib.suppress(RuntimeError):  # there already
+                library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    _DECLARED.append(library)  # what is declared lasts as long as this object
+    return importlib.import_module("open_clip")
+
+
+def exported_tower(name: str, folder: Path, file_name: str = "fp32.onnx") -> tuple[Path, Any]:
+    """Export open_clip's vision tower with random weights; return the file and the transform."""
+    import torch
+
+    open_clip = imported_open_clip()
     torch.manual_seed(0)
     model, _, transform = open_clip.create_model_and_transforms(name, pretrained=None)
     side = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,8 +17,6 @@ from smallsight.errors import ArgumentError, SettingsError
 from smallsight.policy.shown_text import on_one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from smallsight.library.suggesting.suggested_pictures import SuggestedPicture
     from smallsight.library.suggesting.suggested_tags import SuggestedTag
     from smallsight.services.application import Application
@@ -51,37 +51,50 @@ def suggest(
     quiet: QuietFlag = False,
 ) -> None:
     """Suggest tags for pictures that a picture embedding model has embedded."""
-    from smallsight.services.application import Application
-    from smallsight.settings import load_settings
-
     out = get_output(json=json, quiet=quiet)
     if accept and reject:
         raise SettingsError("Suggestions cannot be accepted and rejected at once.", hint="give one of both.")
     if pictures and query:
         raise SettingsError("Pictures and a search cannot be combined.", hint="give one of both.")
-    changes = (accept or reject) and not dry_run
+    decision = None if dry_run else "accept" if accept else "reject" if reject else None
+    _suggest(_Asked(pictures or [], query, tag or [], min_score, decision, yes), out)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the command was called with; ``decision`` is "accept", "reject", or None to change nothing."""
+
+    pictures: Sequence[Path]
+    query: str | None
+    tags: Sequence[str]
+    min_score: float | None
+    decision: str | None
+    is_sure: bool
+
+
+def _suggest(asked: _Asked, out: Output) -> None:
+    from smallsight.services.application import Application
+    from smallsight.settings import load_settings
+
     settings = load_settings()
-    least = settings.tags.min_score if min_score is None else min_score
+    least = settings.tags.min_score if asked.min_score is None else asked.min_score
+    changes = asked.decision is not None
     opened = Application.for_editing(settings) if changes else Application(settings, for_writing=False)
     with opened as application:
-        ids = _chosen(application, pictures or [], query)
+        ids = _chosen(application, asked.pictures, asked.query)
         suggester = _opened(application, settings, out)
-        found = _only(_found(application, suggester, least, ids, out), suggester, tag or [])
+        found = _only(_found(application, suggester, least, ids, out), suggester, asked.tags)
         edit_id = None
         if changes and found:
-            verb = "Accept" if accept else "Reject"
-            what = (
-                counted(len(found), "suggestion"),
-                counted(len({one.content_id for one in found}), "picture"),
-            )
-            confirm(out, f"{verb} {what[0]} for {what[1]}", yes=yes)
-            edit_id = _decide(application, suggester, found, accepts=accept, out=out)
+            number = counted(len({one.content_id for one in found}), "picture")
+            what = f"{counted(len(found), 'suggestion')} for {number}"
+            confirm(out, f"{str(asked.decision).capitalize()} {what}", yes=asked.is_sure)
+            edit_id = _decide(application, suggester, found, accepts=asked.decision == "accept", out=out)
         if out.json:
             out.emit(_as_json(application, suggester, least, found, edit_id))
-        else:
-            _print(application, out, found, is_by_picture=bool(pictures))
-    if not out.json:
-        _note(out, suggester, found, least, edit_id, accepts=accept)
+            return
+        _print(application, out, found, is_by_picture=bool(asked.pictures))
+    _note(out, suggester, found, least, edit_id, accepts=asked.decision == "accept")
 
 
 def vocabulary(quiet: QuietFlag = False) -> None:

@@ -32,7 +32,7 @@ _CLIENT_LEFT = 499
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Embedded:
+class _EmbeddedRequest:
     """The vectors of one request, with the model's name and the tokens that it read."""
 
     model: str
@@ -63,13 +63,13 @@ async def embeddings(request: Request, body: EmbeddingsRequest) -> Response:
     return Response(written, media_type="application/json")
 
 
-async def _texts(text_model: TextModel, body: EmbeddingsRequest) -> _Embedded:
+async def _texts(text_model: TextModel, body: EmbeddingsRequest) -> _EmbeddedRequest:
     embedded = await text_model.embed(body.texts())
     _require_dimensions(text_model.name, embedded.vectors.shape[1], body.dimensions)
-    return _Embedded(text_model.name, list(embedded.vectors), embedded.num_tokens)
+    return _EmbeddedRequest(text_model.name, list(embedded.vectors), embedded.num_tokens)
 
 
-async def _items(request: Request, model: PictureModel, body: EmbeddingsRequest) -> _Embedded:
+async def _items(request: Request, model: PictureModel, body: EmbeddingsRequest) -> _EmbeddedRequest:
     """Embed texts and pictures; http(s) URLs are fetched only where the operator allows it."""
     links: PictureLinks = request.app.state.picture_links
     vectors: PictureVectors = request.app.state.picture_vectors
@@ -80,7 +80,7 @@ async def _items(request: Request, model: PictureModel, body: EmbeddingsRequest)
     )
     _require_dimensions(model.name, len(embedded[0].vector_D), body.dimensions)
     num_tokens = sum(one.num_tokens for one in embedded)
-    return _Embedded(model.name, [one.vector_D for one in embedded], num_tokens)
+    return _EmbeddedRequest(model.name, [one.vector_D for one in embedded], num_tokens)
 
 
 async def _unknown(request: Request, name: str) -> UnknownModelError:
@@ -101,7 +101,7 @@ def _require_dimensions(name: str, num_dimensions: int, wanted: int | None) -> N
         )
 
 
-def _written(embedded: _Embedded, encoding_format: str | None) -> str:
+def _written(embedded: _EmbeddedRequest, encoding_format: str | None) -> str:
     """Return the answer as JSON; a vector is numbers, or little-endian float32 in base64.
 
     Each is written by itself: one call for all of them would keep every other thread from running.

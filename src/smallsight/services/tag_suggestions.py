@@ -14,7 +14,7 @@ from smallsight.inventory.embedding_models import find_picture_model
 from smallsight.library.database import storage_errors
 from smallsight.library.suggesting.prompts import embed_vocabulary, vocabulary_key
 from smallsight.library.suggesting.suggested_tags import VocabularyVectors, has_vectors
-from smallsight.library.suggesting.vocabulary import Vocabulary, load_vocabulary
+from smallsight.library.suggesting.vocabulary import TagVocabulary, load_vocabulary
 from smallsight.machine.private_files import make_private_folder
 from smallsight.policy.progress import OnProgress
 from smallsight.services.application import Application
@@ -31,7 +31,7 @@ class TagSuggester:
     """What tags are suggested with: the model's name, the vocabulary, and its vectors."""
 
     model: str
-    vocabulary: Vocabulary
+    vocabulary: TagVocabulary
     vectors: VocabularyVectors
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from smallsight.library.suggesting.vocabulary import Vocabulary
+from smallsight.library.suggesting.vocabulary import TagVocabulary
 from smallsight.policy.progress import OnProgress
 
 PROMPTS_VERSION = 1  # increment when the same vocabulary would give other vectors
@@ -33,13 +33,13 @@ class VocabularyEmbedder(Protocol):
     def embed_texts(self, texts: Sequence[str], /) -> np.ndarray: ...  # noqa: D102
 
 
-def vocabulary_key(vocabulary: Vocabulary, embedder: VocabularyEmbedder) -> str:
+def vocabulary_key(vocabulary: TagVocabulary, embedder: VocabularyEmbedder) -> str:
     """Return what identifies the vectors of a vocabulary."""
     return f"{embedder.key}-{vocabulary.digest}-{PROMPTS_VERSION}"
 
 
 def embed_vocabulary(
-    vocabulary: Vocabulary,
+    vocabulary: TagVocabulary,
     embedder: VocabularyEmbedder,
     on_progress: OnProgress = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,

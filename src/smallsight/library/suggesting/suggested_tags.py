@@ -23,7 +23,7 @@ from smallsight.library.texts import add_suggested_tag, refuse_tag
 MAX_FOR_ONE = 12  # of one picture, the best
 _ROWS_PER_READ = 1_024
 
-_Write = Callable[[sa.Connection, Sequence[int], str], object]
+_WriteDecision = Callable[[sa.Connection, Sequence[int], str], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def _decide(
     database: Database,
     suggestions: Sequence[SuggestedTag],
     summary: str,
-    write: _Write,
+    write: _WriteDecision,
     advance: Advance | None,
 ) -> EditReport:
     ids_by_tag: dict[str, set[int]] = {}

@@ -37,7 +37,7 @@ class Thing:
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class TagVocabulary:
     """Things by the form in which their tags are compared, in the order of the file."""
 
     source: str
@@ -49,7 +49,7 @@ class Vocabulary:
         return hashlib.sha256(repr(list(self.things.values())).encode()).hexdigest()[:16]
 
 
-def load_vocabulary(path: Path | None) -> Vocabulary:
+def load_vocabulary(path: Path | None) -> TagVocabulary:
     """Read the vocabulary at a path, by default the one that is shipped; raises SettingsError."""
     if path is None:
         return parse_vocabulary(shipped_vocabulary(), "the vocabulary of Smallsight")
@@ -75,7 +75,7 @@ def shipped_vocabulary() -> str:
     return files(__package__).joinpath("vocabulary.txt").read_text("utf-8")
 
 
-def parse_vocabulary(text: str, source: str) -> Vocabulary:
+def parse_vocabulary(text: str, source: str) -> TagVocabulary:
     """Parse a vocabulary; ``source`` names it in errors. Raises SettingsError for the first wrong line."""
     things: dict[str, Thing] = {}
     lines: dict[str, int] = {}
@@ -94,7 +94,7 @@ def parse_vocabulary(text: str, source: str) -> Vocabulary:
         things[folded], lines[folded] = thing, number
     if not things:
         raise SettingsError(f"Nothing is named in {source}.", hint=_HINT)
-    return Vocabulary(source, things)
+    return TagVocabulary(source, things)
 
 
 def _thing(line: str) -> tuple[str, Thing]:
