@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
 import smallsight as package
 from contract.served import served
@@ -47,6 +48,13 @@ def album(tmp_path: Path, smallsight: Command, model: Path, monkeypatch: pytest.
 
 def suggested(report: dict) -> set[tuple[str, str]]:
     return {(Path(one["path"]).name, tag["tag"]) for one in report["pictures"] for tag in one["suggestions"]}
+
+
+def suggestions_page(client: TestClient) -> str:
+    """Return the page once the vocabulary has been read."""
+    while 'hx-trigger="load' in (page := client.get("/app/tags/suggested").text):
+        pass
+    return page
 
 
 def test_suggestions_on_the_command_line(smallsight: Command, album: Path):
@@ -115,9 +123,7 @@ def test_suggestions_in_python(smallsight: Command, album: Path):
 def test_suggestions_on_the_pages(smallsight: Command, album: Path):
     with served(smallsight.home, server={"watch": False}) as (client, _):
         assert 'href="/app/tags/suggested"' in client.get("/app/settings").text
-        page = client.get("/app/tags/suggested").text
-        while 'hx-trigger="load' in page:  # the vocabulary is being read
-            page = client.get("/app/tags/suggested").text
+        page = suggestions_page(client)
         assert page.count('class="sheet group"') == 4
         ids = re.findall(r'name="id" value="(\d+)"', page)
         token = form_token(client)
@@ -156,4 +162,4 @@ def test_without_embedded_pictures_the_pages_and_the_command_say_what_to_do(
     _, err = smallsight.run("tags", "suggest", code=5)
     assert "No picture has been embedded with other yet." in err
     with served(smallsight.home, server={"watch": False}) as (client, _):
-        assert "No picture has been embedded with other yet." in client.get("/app/tags/suggested").text
+        assert "No picture has been embedded with other yet." in suggestions_page(client)
