@@ -100,6 +100,7 @@ def test_what_cannot_be_done_is_a_sentence(
     (tmp_path / "things.txt").write_text("owl\nOwl\n")
     assert "Line 2 of" in refused("tags", "suggest")
     monkeypatch.delenv("SMALLSIGHT_TAGS__VOCABULARY")
+    assert_shape("tags vocabulary", smallsight.json("tags", "vocabulary"))
     out, _ = smallsight.run("tags", "vocabulary")
     (tmp_path / "own.txt").write_text(out)
     assert load_vocabulary(tmp_path / "own.txt").digest == load_vocabulary(None).digest

@@ -97,14 +97,19 @@ def _suggest(asked: _Asked, out: Output) -> None:
     _note(out, suggester, found, least, edit_id, accepts=asked.decision == "accept")
 
 
-def vocabulary(quiet: QuietFlag = False) -> None:
+def vocabulary(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     """Print the vocabulary in force, to be written to a file and edited."""
     from smallsight.library.suggesting.vocabulary import load_vocabulary, shipped_vocabulary
     from smallsight.settings import load_settings
 
-    get_output(json=False, quiet=quiet)
+    out = get_output(json=json, quiet=quiet)
     path = load_settings().tags.vocabulary
-    load_vocabulary(path)  # raises SettingsError
+    known = load_vocabulary(path)
+    if out.json:
+        things = known.things.values()
+        rows = [{"tag": one.tag, "words": list(one.words), "prompts": list(one.prompts)} for one in things]
+        out.emit({"vocabulary": known.source, "things": rows})
+        return
     text = shipped_vocabulary() if path is None else path.expanduser().read_text("utf-8-sig")
     typer.echo(text, nl=not text.endswith("\n"))
 
