@@ -127,7 +127,8 @@ def imported_open_clip() -> Any:  # noqa: ANN401 - a package without types
     """
     import torch
 
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    operators: Any = torch.library  # its functions have no types
+    library = operators.Library("torchvision", "FRAGMENT")
     if torch.version.cuda is None:
         for name in ("nms", "qnms"):
             with contextlib.suppress(RuntimeError):  # there already
