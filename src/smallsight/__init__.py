@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         UndoResult,
     )
     from smallsight.services.picture_library import PictureLibrary, open_library
+    from smallsight.services.picture_suggestions import TagSuggestion
 
 __all__ = [
     "Answer",
@@ -62,6 +63,7 @@ __all__ = [
     "SkippedPicture",
     "SmallsightError",
     "TagCount",
+    "TagSuggestion",
     "UndoResult",
     "UnknownModelError",
     "__version__",
@@ -78,6 +80,7 @@ _MODULES = {
     "PictureLibrary": "services.picture_library",
     "Scores": "engine.scores",
     "TagCount": "library.tags",
+    "TagSuggestion": "services.picture_suggestions",
     "load": "model.loading",
     "load_embedding_model": "model.embedding_model",
     "open_library": "services.picture_library",

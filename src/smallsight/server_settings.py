@@ -132,7 +132,8 @@ class ImmichSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     enabled: bool = Field(
-        False, description="Answer Immich's requests at `/predict` and `/ping`: the text in pictures."
+        False,
+        description="Answer Immich's requests at `/predict` and `/ping`: text in pictures, and vectors.",
     )
     allowed_addresses: tuple[str, ...] = Field(
         (),

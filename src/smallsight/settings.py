@@ -215,7 +215,7 @@ class DescribeSettings(BaseModel):
 
 
 class TagsSettings(BaseModel):
-    """Which model tags pictures."""
+    """Which model tags pictures, and which tags are suggested."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -227,6 +227,11 @@ class TagsSettings(BaseModel):
         pattern=PRECISION_PATTERN,
         description="Precision of its weights, with the same values as describe.precision.",
     )
+    vocabulary: Path | None = Field(
+        None,
+        description="File with the things that are suggested as tags; the shipped one when unset.",
+    )
+    min_score: float = Field(0.5, ge=0, le=1, description="Minimum score of a suggested tag, 0 to 1.")
 
 
 class SearchSettings(BaseModel):

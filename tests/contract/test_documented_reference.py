@@ -68,6 +68,8 @@ def test_settings_in_the_guide_are_those_that_exist():
 
 
 OTHER_VALUES = {
+    "tags.min_score": "0.7",
+    "tags.vocabulary": "/things.txt",
     "immich.allowed_addresses": '["10.0.0.0/8"]',
     "immich.enabled": "true",
     "home": "/somewhere",

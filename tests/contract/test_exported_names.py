@@ -21,7 +21,7 @@ def test_names_of_the_package():
     functions = ["__version__", "load", "load_embedding_model", "open_library"]
     library = ["DuplicateGroups", "EditResult", "FolderSummary", "FoundPicture", "FoundPictures"]
     library += ["IndexProgress", "IndexResult", "JournalEntry", "PictureInfo", "PictureLibrary"]
-    library += ["SkippedPicture", "TagCount", "UndoResult"]
+    library += ["SkippedPicture", "TagCount", "TagSuggestion", "UndoResult"]
     values = ["Answer", "EmbeddingModel", "Scores", "UnknownModelError"]
     assert sorted(smallsight.__all__) == sorted([*values, *errors, *functions, *library])
     assert all(getattr(smallsight, name) is not None for name in smallsight.__all__)

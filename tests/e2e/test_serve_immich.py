@@ -159,7 +159,7 @@ def test_the_requests_of_opencloud_are_understood(server: Server):
     assert len(json.loads(answer.json()["clip"])) == 384
     refused = embed("visual", "image", ("image", b"\x89PNG", "application/octet-stream"))
     assert refused.status_code == 501
-    assert "clip (visual)" in refused.text
+    assert "does not have the model 'all-MiniLM-L6-v2'" in refused.text
 
 
 @pytest.mark.parametrize("entries", [FACES, SEEN, OCR | FACES, search("ViT-B-32__openai")])

@@ -21,7 +21,7 @@ def picture_refused(param: str) -> BadRequestError:
     """Return the error for a picture in a field."""
     return BadRequestError(
         f"{param} has a picture, but only texts are embedded here.",
-        hint="ask a model to describe the picture, and embed the description.",
+        hint="name a picture embedding model at /v1/embeddings, or embed a description of the picture.",
         param=param,
     )
 

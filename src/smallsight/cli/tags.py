@@ -1,4 +1,6 @@
-"""``smallsight tags``: lists the tags of the library, and renames, merges or removes them."""
+"""``smallsight tags``: lists the tags of the library, and renames, merges or removes them; see
+``suggest_tags`` for suggestions.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from smallsight.cli.completion import tag_names
 from smallsight.cli.confirmation import YesFlag, confirm
 from smallsight.cli.flags import JsonFlag, QuietFlag
 from smallsight.cli.output import Output, get_output
+from smallsight.cli.suggest_tags import suggest, vocabulary
 from smallsight.cli.units import counted
 from smallsight.errors import SettingsError
 from smallsight.policy.shown_text import on_one_line
@@ -17,12 +20,16 @@ from smallsight.policy.shown_text import on_one_line
 if TYPE_CHECKING:
     from smallsight.library.edits import EditReport
 
-tags_app = typer.Typer(help="List the tags, or rename, merge or remove them.", no_args_is_help=False)
+_HELP = "List the tags, rename, merge or remove them, or suggest some."
+
+tags_app = typer.Typer(help=_HELP, no_args_is_help=False)
+tags_app.command("suggest")(suggest)
+tags_app.command("vocabulary")(vocabulary)
 
 
 @tags_app.callback(invoke_without_command=True)
 def tags(context: typer.Context, json: JsonFlag = False, quiet: QuietFlag = False) -> None:
-    """List the tags, or rename, merge or remove them."""
+    """List the tags, rename, merge or remove them, or suggest some."""
     out = get_output(json=json, quiet=quiet)
     if context.invoked_subcommand is None:
         list_all(json=out.json, quiet=out.quiet)

@@ -28,7 +28,7 @@ _PARSED_AT_ONCE_BYTES = 64 * 1024  # two or three milliseconds at most
 _SEARCHED_BYTES = 1024 * 1024
 _SHOWN_CHARS = 200
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_PICTURE_KEYS = {"data"}
+_PICTURE_KEYS = {"data", "image"}
 _PICTURE_LISTS = {"images"}  # of base64
 _PICTURE_PREFIX = "data:"
 

@@ -1,1 +1,4 @@
-"""Immich's machine-learning service: the text in pictures, and vectors of texts. Knows no other protocol."""
+"""Immich's machine-learning service: the text in pictures, and vectors of pictures and texts.
+
+Knows no other protocol.
+"""

@@ -15,9 +15,9 @@ from smallsight.http.json_body import parse_json
 
 MAX_ENTRIES_CHARS = 64 * 1024
 _MAX_TASKS = 8
-_HINT = "in Immich, add the URL of its own machine-learning container after this one."
+OTHER_SERVER_HINT = "in Immich, add the URL of its own machine-learning container after this one."
 _OCR, _SEARCH = "ocr", "clip"
-_TEXT_MODELS = ("all-minilm-l6-v2", "sentence-transformers/all-minilm-l6-v2", "all-minilm-l6-v2__onnx")
+_VISUAL, _TEXTUAL = "visual", "textual"
 
 
 class WantedModel(BaseModel):
@@ -39,28 +39,34 @@ class WantedTasks:
 
     reads_text: bool
     min_confidence: float
-    embeds_text: bool
+    visual_model: str | None  # the model that embeds the picture
+    textual_model: str | None  # the model that embeds the text
 
 
 def wanted_tasks(entries: str) -> WantedTasks:
     """Return what a request wants; raises BadRequestError, and TaskNotServedError for any other task."""
     tasks = _parsed(entries)
     for task, models in tasks.items():
-        if task == _OCR:
-            continue
-        if task != _SEARCH or "visual" in models:
+        if task != _OCR and (task != _SEARCH or models.keys() - {_VISUAL, _TEXTUAL}):
             raise TaskNotServedError(
-                f"This server does not serve the task {_named(task, models)}.",
-                hint=_HINT,
+                f"This server does not serve the task {task} ({', '.join(models)}).", hint=OTHER_SERVER_HINT
             )
-        for wanted in models.values():
-            _require_text_model(wanted.modelName)
+    search = tasks.get(_SEARCH, {})
+    if len(search) > 1:
+        raise BadRequestError(
+            "entries has clip for a picture and for a text, whose vectors have the same name in the answer.",
+            hint="send two requests.",
+            param="entries",
+        )
     recognition = tasks.get(_OCR, {}).get("recognition")
     options = {} if recognition is None else recognition.options
     least = options.get("minScore", 0.0)
     if isinstance(least, bool) or not isinstance(least, int | float) or not 0 <= least <= 1:
         raise BadRequestError("entries: minScore has to be a number from 0 to 1.", param="entries")
-    return WantedTasks(_OCR in tasks, float(least), _SEARCH in tasks)
+    visual, textual = (
+        None if (wanted := search.get(kind)) is None else wanted.modelName for kind in (_VISUAL, _TEXTUAL)
+    )
+    return WantedTasks(_OCR in tasks, float(least), visual, textual)
 
 
 def _parsed(entries: str) -> _Tasks:
@@ -79,17 +85,3 @@ def _parsed(entries: str) -> _Tasks:
             param="entries",
         )
     return tasks
-
-
-def _require_text_model(name: str) -> None:
-    """Refuse models whose vectors would be compared with those of pictures, which this server lacks."""
-    if name.lower() not in _TEXT_MODELS:
-        raise TaskNotServedError(
-            f"This server does not have the model {name!r}: its vectors of texts are those of "
-            "all-MiniLM-L6-v2, which have 384 numbers and cannot be compared with vectors of pictures.",
-            hint=_HINT,
-        )
-
-
-def _named(task: str, models: dict[str, WantedModel]) -> str:
-    return f"{task} ({', '.join(models)})"

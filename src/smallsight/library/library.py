@@ -73,7 +73,7 @@ class PictureDetails:
     machine_tags: tuple[str, ...]  # those of ``tags`` that no person added
     problems: tuple[str, ...]
     description_origin: str | None  # the metadata field or sidecar; None if written in Smallsight
-    tag_origins: Mapping[str, str]  # those of ``tags`` that come from files, with the field or sidecar
+    tag_origins: Mapping[str, str]  # of ``tags``: the field or sidecar of a file, or who suggested it
     date_wall_s: float | None  # wall-clock time in seconds as if it were UTC; None without a file
     date_offset_min: int | None
     date_origin: str | None  # None where the date is that of the file
@@ -371,13 +371,14 @@ def _summarise(connection: sa.Connection, folder_id: int) -> FolderSummary:
 
 
 def _origins_of(connection: sa.Connection, content_id: int) -> dict[str, str]:
+    suggested = sa.literal("suggested by ") + content_tag.c.suggested_by
     rows = connection.execute(
-        sa.select(tag.c.name, content_tag.c.origin)
+        sa.select(tag.c.name, sa.func.coalesce(content_tag.c.origin, suggested).label("origin"))
         .join(content_tag)
-        .where(content_tag.c.content_id == content_id, content_tag.c.origin.is_not(None))
+        .where(content_tag.c.content_id == content_id)
         .order_by(tag.c.name)
     )
-    return {row.name: row.origin for row in rows}
+    return {row.name: row.origin for row in rows if row.origin is not None}
 
 
 def _tags_of(

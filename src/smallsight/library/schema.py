@@ -152,6 +152,7 @@ content_tag = Table(
     Column("tag_id", Integer, ForeignKey("tag.id", ondelete="CASCADE"), primary_key=True),
     Column("source", String(8), nullable=False, server_default="human"),  # machine | human
     Column("origin", Text),  # the metadata field or sidecar; NULL if added in Smallsight
+    Column("suggested_by", Text),  # the model whose suggestion a person accepted; NULL if there was none
     CheckConstraint("source IN ('machine', 'human')", name="tag_source_known"),
     Index("content_tag_tag", "tag_id"),
 )

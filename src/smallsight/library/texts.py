@@ -233,6 +233,36 @@ def store_file_tags(
     return has_added or bool(gone), bool(gone)
 
 
+def add_suggested_tag(connection: sa.Connection, content_ids: Sequence[int], name: str, model: str) -> None:
+    """Add a tag that a model suggested and a person accepted, where it is neither there nor refused."""
+    folded = normalise(name).strip()
+    refusing = sa.select(refused_tag.c.content_id).where(
+        refused_tag.c.content_id.in_(content_ids), refused_tag.c.folded == folded
+    )
+    allowed = sorted(set(content_ids).difference(connection.execute(refusing).scalars()))
+    if not allowed:
+        return
+    tag_id = tag_id_of(connection, name, folded)
+    rows = [
+        {"content_id": one, "tag_id": tag_id, "source": "human", "suggested_by": model} for one in allowed
+    ]
+    connection.execute(insert(content_tag).on_conflict_do_nothing(), rows)
+
+
+def refuse_tag(connection: sa.Connection, content_ids: Sequence[int], name: str) -> None:
+    """Let no machine add or suggest a tag, for the contents among these that lack it."""
+    folded = normalise(name).strip()
+    having = (
+        sa.select(content_tag.c.content_id)
+        .join(tag)
+        .where(content_tag.c.content_id.in_(content_ids), tag.c.folded == folded)
+    )
+    lacking = sorted(set(content_ids).difference(connection.execute(having).scalars()))
+    if lacking:
+        rows = [{"content_id": one, "folded": folded} for one in lacking]
+        connection.execute(insert(refused_tag).on_conflict_do_nothing(), rows)
+
+
 def tag_id_of(connection: sa.Connection, name: str, folded: str) -> int:
     """Return the id of the tag with this folded form, creating it with this name if there is none."""
     connection.execute(insert(tag).values(name=name.strip(), folded=folded).on_conflict_do_nothing())

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from smallsight.model.picture_argument import PictureArgument
 
 __all__ = ["EmbeddingModel", "load_embedding_model"]
+
+_NUM_AHEAD = 2  # pictures decoded while another one is embedded
 
 
 class EmbeddingModel:
@@ -47,16 +52,25 @@ class EmbeddingModel:
         """Return float32 [pictures, dimensions].
 
         A picture is a path, bytes, a PIL image or a uint8 array. Files are decoded in the sandbox, upright;
-        of an animation the first frame counts. Raises PictureError, and ModelClosedError after ``close``.
+        of an animation the first frame counts. While one is embedded, the next two are decoded. Raises
+        PictureError, and ModelClosedError after ``close``.
         """
         import numpy as np  # noqa: PLC0415 - imported with the first embedding
 
         from smallsight.model.picture_argument import PictureOpener  # noqa: PLC0415
 
         vectors_ND = np.empty((len(pictures), self.dimensions), np.float32)
-        with PictureOpener(self._limits) as opener:
-            for row, picture in enumerate(pictures):
-                vectors_ND[row] = self.embedder.embed_pictures([opener.open(picture)])[0]
+        # The thread ends before the opener is closed: its decoding process ends with it.
+        with PictureOpener(self._limits) as opener, ThreadPoolExecutor(1, "smallsight-pictures") as thread:
+            left = iter(pictures)
+            opening = deque(thread.submit(opener.open, one) for one in islice(left, _NUM_AHEAD))
+            try:
+                for row in range(len(pictures)):
+                    image = opening.popleft().result()
+                    opening.extend(thread.submit(opener.open, one) for one in islice(left, 1))
+                    vectors_ND[row] = self.embedder.embed_pictures([image])[0]
+            finally:
+                thread.shutdown(wait=False, cancel_futures=True)  # what is ahead is not wanted after an error
         return vectors_ND
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from smallsight.http.authorise import UseRoute
 from smallsight.http.json_response import json_response
 from smallsight.inventory.model_list import ListedModel
 from smallsight.openai.route_answers import LISTS
+from smallsight.services.picture_vectors import PictureVectors
 from smallsight.services.text_model import TextModel
 
 router = APIRouter(prefix="/v1", route_class=UseRoute, tags=["models"])
@@ -35,7 +36,7 @@ async def list_models(request: Request) -> Response:
 @router.head("/models/{model:path}", include_in_schema=False)
 @router.get("/models/{model:path}", responses=LISTS)
 async def get_model(request: Request, model: str) -> Response:
-    """Describe one model, by its name or its repository id; also the text model, which is not listed."""
+    """Describe one model, by its name or its repository id; also those that embed, which are not listed."""
     found = await asyncio.to_thread(_find, request, model.strip("/"))
     return json_response(_as_data(found))
 
@@ -44,6 +45,10 @@ def _find(request: Request, name: str) -> ListedModel:
     text_model: TextModel = request.app.state.text_model
     facts = text_model.find() if text_model.is_named(name) else None
     if facts is None:
+        vectors: PictureVectors = request.app.state.picture_vectors
+        if (picture_model := vectors.find(name)) is not None:
+            changed_s = int((picture_model.directory / "config.json").stat().st_mtime)
+            return ListedModel(picture_model.name, "smallsight", changed_s, None)
         return route_state(request).models.get(name)
     return ListedModel(facts.name, text_model.owner, int(facts.changed_s), facts.context_tokens)
 

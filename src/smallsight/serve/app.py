@@ -68,10 +68,12 @@ def make_app(
         await serving.close()
 
     routes = _new_application(lifespan)
-    asking = _make_asking(serving, admission, remote or RemotePictures(settings))
+    links = _make_links(serving, remote or RemotePictures(settings))
+    asking = Asking(serving, admission, links)
     state = RouteState(serving.models, asking, metrics)
     add_openai_routes(routes, serving.responses)
-    routes.state.text_model = serving.text_model
+    routes.state.text_model, routes.state.picture_vectors = serving.text_model, serving.picture_vectors
+    routes.state.picture_links = links
     routes.state.health, routes.state.metrics = Health(serving, admission, preload), metrics
     routes.include_router(state_routes.monitor_router)
     routes.include_router(state_routes.public_router)
@@ -108,17 +110,16 @@ def _spelled(openai: Tenant, *others: Tenant) -> ASGIApp:
     return PathSpelling(openai.app, paths=declared_paths(openai, *others), parents=parents, prefix=API_PREFIX)
 
 
-def _make_asking(serving: Serving, admission: Admission, remote: RemotePictures) -> Asking:
-    """Return what starts exchanges for every protocol."""
+def _make_links(serving: Serving, remote: RemotePictures) -> PictureLinks:
+    """Return what opens the pictures of every protocol."""
     settings = serving.settings
-    pictures = PictureLinks(
+    return PictureLinks(
         serving.pictures,
         remote,
         max_pictures=settings.server.max_pictures,
         max_videos=settings.server.max_videos,
         max_pixels=settings.limits.max_image_pixels,
     )
-    return Asking(serving, admission, pictures)
 
 
 def _make_gate(serving: Serving, admission: Admission) -> Gate:

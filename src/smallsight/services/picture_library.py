@@ -36,6 +36,7 @@ from smallsight.services.library_results import (
 )
 from smallsight.services.likeness import find_similar
 from smallsight.services.opened_library import OpenedLibrary
+from smallsight.services.picture_suggestions import PictureSuggestions
 from smallsight.settings import Settings, load_settings
 
 __all__ = ["EditedPictures", "PictureLibrary", "open_library"]
@@ -247,6 +248,11 @@ class PictureLibrary:
             by_id.setdefault(found, path)
         report = edit_contents(self._writing().database, list(by_id), change)
         return _edit_result(report, by_id)
+
+    @property
+    def suggestions(self) -> PictureSuggestions:
+        """Tags that a picture embedding model suggests, to be accepted or rejected."""
+        return PictureSuggestions(self._settings, self._reading, self._writing)
 
     def rename_tag(self, old: str, new: str) -> EditResult:
         """Rename a tag in all pictures; if ``new`` is a tag already, both become one."""

@@ -20,6 +20,7 @@ from smallsight.policy.log import get_logger
 from smallsight.policy.progress import OnProgress
 from smallsight.services.decoding_threads import DecodingThreads
 from smallsight.services.live_settings import LiveSettings
+from smallsight.services.picture_vectors import PictureVectors
 from smallsight.services.result_cache import ResultCache
 from smallsight.services.stored_responses import StoredResponses
 from smallsight.services.text_model import TextModel
@@ -61,6 +62,7 @@ class Serving:
         )
         self.remotes = RemoteModels(live.current)
         self.text_model = TextModel(live.current)
+        self.picture_vectors = PictureVectors(live.current, self.pictures)
         self.results = ResultCache(self.settings.server.result_cache_bytes)
         self.responses = StoredResponses(self.settings)
 
@@ -69,6 +71,7 @@ class Serving:
         self.remotes.close()
         await self.pool.close()
         await asyncio.to_thread(self.text_model.close)
+        await asyncio.to_thread(self.picture_vectors.close)
         self.pictures.close()
         await asyncio.to_thread(self.responses.close)
 

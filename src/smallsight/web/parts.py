@@ -15,6 +15,7 @@ from smallsight.policy.briefly_kept import BrieflyKept
 from smallsight.services.display_pictures import DisplayPictures
 from smallsight.services.library_descriptions import LibraryDescriptions
 from smallsight.services.library_keeper import LibraryKeeper
+from smallsight.services.library_suggestions import LibrarySuggestions
 from smallsight.services.model_management import ModelManagement
 from smallsight.services.opened_library import OpenedLibrary
 from smallsight.services.picture_questions import PictureQuestions
@@ -58,6 +59,7 @@ class WebParts:
     access: PageAccess
     updates: LiveUpdates
     models: ModelManagement
+    suggestions: LibrarySuggestions
     upload_results: UploadResults = field(default_factory=UploadResults)
     threads: ThreadPoolExecutor = field(default_factory=_threads)
     typed: TypedSearches = field(default_factory=TypedSearches)
@@ -71,6 +73,7 @@ class WebParts:
     def close(self) -> None:
         """Stop the threads and close the library."""
         self.models.close()
+        self.suggestions.close()
         self.typed.close()
         self.threads.shutdown(wait=True, cancel_futures=True)
         self.access.close()

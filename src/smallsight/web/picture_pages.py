@@ -27,6 +27,7 @@ from smallsight.web.languages import translate as t
 from smallsight.web.parts import WebParts, parts_of
 from smallsight.web.picture_facts import facts_of
 from smallsight.web.picture_search import lines_of, marked_segments, neighbours
+from smallsight.web.suggestion_pages import suggestions_of
 from smallsight.web.tiles import thumbnail_url, tiles_of
 
 _NUM_SIMILAR = 12
@@ -38,8 +39,17 @@ async def picture(request: Request) -> Response:
     parts = parts_of(request)
     content_id = int(request.path_params["content_id"])
     search = GallerySearch.from_fields(request.query_params, parts.prefix)
-    values = await parts.in_thread(lambda: _values(parts, search, content_id, _position(request)))
-    return parts.pages.page(request, "picture.html", values)
+    wants_tags = "suggest" in request.query_params
+
+    def values() -> dict[str, Any]:
+        shown = _values(parts, search, content_id, _position(request))
+        address = shown["address"]
+        return shown | {
+            "suggested": suggestions_of(parts, content_id) if wants_tags else None,
+            "suggest_address": f"{address}{'&' if '?' in address else '?'}suggest=yes",
+        }
+
+    return parts.pages.page(request, "picture.html", await parts.in_thread(values))
 
 
 async def edit(request: Request) -> Response:

@@ -20,6 +20,7 @@ from smallsight.http.sessions import Sessions, sessions_path
 from smallsight.services.display_pictures import DisplayPictures
 from smallsight.services.library_descriptions import LibraryDescriptions
 from smallsight.services.library_keeper import LibraryKeeper
+from smallsight.services.library_suggestions import LibrarySuggestions
 from smallsight.services.model_management import ModelManagement
 from smallsight.services.opened_library import OpenedLibrary
 from smallsight.services.picture_questions import PictureQuestions
@@ -44,6 +45,7 @@ from smallsight.web import (
     posted_picture,
     saved_search_routes,
     settings_pages,
+    suggestion_pages,
     tag_pages,
     upload_pages,
     upload_routes,
@@ -92,6 +94,7 @@ def make_web_app(serving: Serving) -> WebApp:
         PageAccess(serving.password, Sessions(sessions_path(settings.home))),
         updates,
         ModelManagement.of_server(serving, partial(updates.publish, Topic.MODELS)),
+        LibrarySuggestions(serving.live.current, library),
     )
 
     @asynccontextmanager
@@ -229,6 +232,9 @@ def _settings_routes() -> list[BaseRoute]:
         page_route("/settings/tags/merge", tag_pages.merge, post),
         page_route("/settings/tags/remove", tag_pages.remove, post),
         page_route("/tag-colours.css", tag_pages.colours),
+        page_route("/tags/suggested", suggestion_pages.suggested),
+        page_route("/tags/suggested", suggestion_pages.decide, post),
+        page_route("/pictures/{content_id:int}/suggested", suggestion_pages.decide_for_one, post),
     ]
 
 

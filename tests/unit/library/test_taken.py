@@ -260,6 +260,7 @@ def test_an_old_library_has_dates_of_files_until_it_is_indexed_again(
         for name in LATER_TABLES:
             connection.execute(f"DROP TABLE {name}")
         connection.execute("ALTER TABLE tag DROP COLUMN colour")
+        connection.execute("ALTER TABLE content_tag DROP COLUMN suggested_by")
         for name in (
             "taken_wall_s",
             "taken_offset_min",

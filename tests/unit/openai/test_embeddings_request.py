@@ -43,7 +43,6 @@ def test_what_cannot_be_embedded_is_a_sentence(given: object, why: str):
 @pytest.mark.parametrize(
     "body",
     [
-        {},
         {"input": "a", "dimensions": 0},
         {"input": "a", "encoding_format": "int8"},
         {"input": "a", "dimensions": 1.5},

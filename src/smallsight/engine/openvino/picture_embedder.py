@@ -50,7 +50,9 @@ class PictureEmbedder:
     """
 
     def __init__(self, model: DualEncoderModel, request: LoadRequest, family: str) -> None:
+        self.family = family
         self.dimensions = model.config.dimensions
+        self.contrast = model.contrast()
         self.min_similarity = model.least_similarity()
         self.key = _vectors_key(model, request, family)
         self._model = model
@@ -78,6 +80,15 @@ class PictureEmbedder:
         Raises ModelClosedError after ``close``.
         """
         return self._embed(TEXT, texts, lambda text: self._model.text_inputs(text, self._embeddings))
+
+    @property
+    def tokens_per_picture(self) -> int:
+        """The patches of a picture that the network reads."""
+        return self._model.config.num_patches
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many tokens the network reads of a text; padding that was trained with counts."""
+        return self._model.tokens.encode(text)[1] + 1
 
     def close(self) -> None:
         """Free the networks' memory; embedding then raises ModelClosedError."""

@@ -122,6 +122,10 @@ class DualEncoderModel:
         """Return the least cosine at which a picture may show what a text says, -1 to 1."""
         return min(1.0, max(-1.0, self._parts.least_similarity(self._parts.open_weights())))
 
+    def contrast(self) -> float:
+        """Return the number by which the network multiplies cosines to compare texts for a picture."""
+        return float(np.exp(np.asarray(self._open().take("logit.scale")).reshape(-1)[0]))
+
     def text_inputs(self, text: str, table: RowTable) -> list[NDArray[np.float32] | NDArray[np.int32]]:
         """Return the inputs of the text network: rows of the table, and the position if it takes one."""
         ids, position = self.tokens.encode(text)
