@@ -113,8 +113,8 @@ class ChosenPictureWords:
             bank_BD: NDArray[np.float32] = np.load(path, allow_pickle=False)
             if bank_BD.shape == shape and bank_BD.dtype == np.float32 and np.isfinite(bank_BD).all():
                 return bank_BD
-        except (OSError, ValueError):
-            pass
+        except (OSError, ValueError, EOFError):
+            pass  # it is not there, or damaged
         bank_BD = self.embedder.embed_texts(EVERYDAY_TEXTS)
         _store(path, bank_BD)
         return bank_BD
@@ -122,12 +122,17 @@ class ChosenPictureWords:
 
 def _store(path: Path, array: NDArray[np.float32]) -> None:
     """Write an array atomically; a failure is only logged."""
+    temporary: Path | None = None
     try:
         make_private_folder(path.parent)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=path.stem, suffix=".part", delete=False
+        ) as file:
+            temporary = Path(file.name)
             np.save(file, array, allow_pickle=False)
-        Path(file.name).replace(path)
+        temporary.replace(path)
     except OSError as error:
         log.info("everyday_words_not_kept", path=str(path), why=str(error))
-        with contextlib.suppress(OSError, NameError):
-            Path(file.name).unlink()
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
