@@ -22,7 +22,6 @@ _LEAST_SHARE, _STEP = 0.35, 1.06  # of a side that the part takes; from one scal
 _LEAST_PART_PX = 12
 _LEAST_CORRELATION = 0.6
 _LEAST_DEVIATION = 2.0  # grey values; anything is like a flat part
-_Grey = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,9 @@ class SearchedImage:
         self.image = Image.fromarray(grey_HW)
         scale = _SIDE_PX / max(self.image.size)
         size = (max(1, round(self.image.width * scale)), max(1, round(self.image.height * scale)))
-        self.small: _Grey = np.asarray(self.image.resize(size, Image.Resampling.BOX), np.float32)
+        self.small: npt.NDArray[np.float32] = np.asarray(
+            self.image.resize(size, Image.Resampling.BOX), np.float32
+        )
 
     @cached_property
     def spectrum(self) -> npt.NDArray[np.complex128]:

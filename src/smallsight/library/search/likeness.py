@@ -43,7 +43,7 @@ class Likeness:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class AlikeSearch:
     """Which pictures may be found: those that pass the filters of ``query``, and are among ``only`` if given.
 
     ``supporting`` are contents that added words find by texts, best first, and how. ``min_similarity`` is the
@@ -71,7 +71,7 @@ def likeness_of(view: IndexView, content_id: int) -> Likeness:
     return Likeness(phash, dhash, vectors, content_id, look, key)
 
 
-def most_alike(view: IndexView, likeness: Likeness, wanted: Wanted) -> list[Finding]:
+def most_alike(view: IndexView, likeness: Likeness, wanted: AlikeSearch) -> list[Finding]:
     """Return near copies, closest first, then what looks like the picture or has a similar text.
 
     The last two are joined by rank where there are vectors of pictures, else ordered by similarity. For a
@@ -103,7 +103,7 @@ def most_alike(view: IndexView, likeness: Likeness, wanted: Wanted) -> list[Find
     return sorted(findings, key=lambda finding: (-finding.score, finding.content_id))
 
 
-def _by_look(view: IndexView, likeness: Likeness, wanted: Wanted) -> Mapping[int, float]:
+def _by_look(view: IndexView, likeness: Likeness, wanted: AlikeSearch) -> Mapping[int, float]:
     """Return the share of hash bits that agree, for the contents that look alike, closest first."""
     if likeness.phash is None or likeness.dhash is None:
         return {}
@@ -118,7 +118,7 @@ def _by_look(view: IndexView, likeness: Likeness, wanted: Wanted) -> Mapping[int
     return {content_id: share for content_id, share in found.items() if content_id in passing}
 
 
-def _by_vector(view: IndexView, likeness: Likeness, wanted: Wanted) -> dict[int, Neighbour]:
+def _by_vector(view: IndexView, likeness: Likeness, wanted: AlikeSearch) -> dict[int, Neighbour]:
     """Return the contents that look more like the picture than pictures of the library usually do."""
     key, look_D = likeness.look_key, likeness.look
     if look_D is None or key is None:
@@ -143,7 +143,7 @@ def _least_alike(look_D: np.ndarray, sample_ND: np.ndarray) -> float:
     return float(unlike + alike) / 2
 
 
-def _by_text(view: IndexView, likeness: Likeness, wanted: Wanted) -> dict[int, Neighbour]:
+def _by_text(view: IndexView, likeness: Likeness, wanted: AlikeSearch) -> dict[int, Neighbour]:
     """Return the contents nearest to any of the texts."""
     best: dict[int, Neighbour] = {}
     for near in _near_each(view, likeness.vectors, wanted):
@@ -154,7 +154,9 @@ def _by_text(view: IndexView, likeness: Likeness, wanted: Wanted) -> dict[int, N
     return best
 
 
-def _near_each(view: IndexView, vectors: Sequence[np.ndarray], wanted: Wanted) -> Iterator[list[Neighbour]]:
+def _near_each(
+    view: IndexView, vectors: Sequence[np.ndarray], wanted: AlikeSearch
+) -> Iterator[list[Neighbour]]:
     """Yield the contents nearest to each vector that pass; all at once without filters, in less time."""
     least, limit = wanted.min_similarity, wanted.limit + 1
     if wanted.only is None and not wanted.query.is_filtered:

@@ -212,7 +212,7 @@ class Searcher:
     def _similar(
         self, view: IndexView, likeness: Likeness, words: str, limit: int | None, sort: Sort
     ) -> SearchResult:
-        from smallsight.library.search.likeness import Wanted, most_alike  # noqa: PLC0415 - imports numpy
+        from smallsight.library.search.likeness import AlikeSearch, most_alike  # noqa: PLC0415 - imports numpy
         from smallsight.library.search.look_arithmetic import with_words  # noqa: PLC0415 - imports numpy
 
         started_s = time.perf_counter()
@@ -220,7 +220,7 @@ class Searcher:
         query = parse_query(words, self._settings.limits.max_query_chars, is_by_picture=True)
         likeness = with_words(view, likeness, query, self._open_words)
         found = self._find(view, query, Mode.FUSED, 0, _MAX_LIMIT, Sort.RELEVANCE) if query.units else None
-        wanted = Wanted(
+        wanted = AlikeSearch(
             query,
             only=None if found is None else frozenset(one.content_id for one in found.page),
             supporting=self._supporting(view, query),
