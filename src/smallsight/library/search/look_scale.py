@@ -19,7 +19,7 @@ from smallsight.library.search.text_index import Neighbour
 FEWEST_PICTURES = 20  # for a scale to be measured
 SAMPLED_PICTURES = 2_048
 _LEVEL = 0.97  # of the bank's scores: a picture shows about three in a hundred of the bank's words at most
-_EXPECTED_AT_BEST, _EXPECTED_BESIDES = 0.1, 1.0  # pictures that do not show it, in a search
+_EXPECTED_AT_BEST, _EXPECTED_BESIDES = 0.1, 0.3  # pictures that do not show it, in a search
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,8 +54,8 @@ class LookScale:
     ) -> list[Neighbour]:
         """Return those of the nearest pictures that seem to show what the words say, best first.
 
-        Where none of ``num_compared`` pictures shows it, one search in ten returns some. Otherwise one of the
-        pictures returned, on average, does not show it.
+        Where none of ``num_compared`` pictures shows it, one search in ten returns some. Otherwise one
+        result in three has a picture that does not show it.
         """
         known = [one for one in near if one.content_id in vectors]
         if not known:
