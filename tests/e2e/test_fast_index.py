@@ -67,3 +67,38 @@ def test_words_and_pictures_find_pictures_that_nobody_described(
 
     monkeypatch.setenv("SMALLSIGHT_PICTURE_EMBEDDING__MIN_SIMILARITY", "0.99")
     assert smallsight.json("search", "zyxwv owl") == []
+
+
+@pytest.mark.usefixtures("use_model")
+def test_words_are_added_to_a_picture_and_taken_away_on_the_command_line_and_in_python(
+    smallsight: Command, album: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for number, picture in enumerate(draw_odd_pictures(20, seed=9)):
+        picture.convert("RGB").resize((64, 48)).save(album / f"more{number}.png")
+    query = album / "0.png"
+    monkeypatch.setenv("SMALLSIGHT_INDEX__OCR", "false")
+    monkeypatch.setenv("SMALLSIGHT_INDEX__LOOKS", "false")
+    smallsight.run("index", album, "--quiet")
+    _, err = smallsight.run("search", "--similar", query, "+owl", code=3)
+    assert "No picture of the library is embedded" in err
+    assert "smallsight index --fast" in err
+    smallsight.run("search", "--similar", query, "-dog")
+    monkeypatch.setenv("SMALLSIGHT_INDEX__LOOKS", "true")
+    report = smallsight.json("index", "--fast")
+    assert (report["stages"]["embed_picture"]["done"], report["stages"]["compare_looks"]["done"]) == (32, 32)
+
+    paths = sorted(album.iterdir())
+    with package.load_embedding_model(model, precision="fp32", threads=1) as embedder:
+        pictures_ND = embedder.embed_pictures(paths).astype(np.float16).astype(np.float32)
+        words_WD = embedder.embed_texts(["golden owl", "dog"])
+    parts_VD = np.stack([pictures_ND[paths.index(query)], *words_WD])
+    wanted_D = np.array([1, 1, -1]) / (pictures_ND @ parts_VD.T).std(axis=0) @ parts_VD
+    best = [paths[row] for row in np.argsort(-(pictures_ND @ wanted_D)) if paths[row] != query]
+
+    hits = smallsight.json("search", "--similar", query, "+golden owl", "-dog", "-n", "5")
+    assert [Path(hit["path"]) for hit in hits[:3]] == best[:3]
+    assert {tuple(hit["found_by"]) for hit in hits} == {("looks_like",)}
+    assert "(looks like " in smallsight.run("search", "--similar", query, '+"golden owl" -dog')[0]
+    with package.open_library(smallsight.home) as library:
+        typed = library.similar(query, plus="golden owl", minus=["dog"], limit=5)
+    assert [one.path for one in typed] == [Path(hit["path"]) for hit in hits]

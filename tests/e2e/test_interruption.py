@@ -147,6 +147,7 @@ def test_nothing_is_left_to_do_afterwards(whole: Command, pictures: Path):
     assert {name: stage["done"] for name, stage in report["stages"].items()} == {
         "look": 0,
         "compare": 0,
+        "compare_looks": 0,
         "embed_picture": 0,
         "metadata": 0,
         "read": 0,

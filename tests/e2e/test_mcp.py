@@ -186,6 +186,11 @@ def test_pictures_that_look_alike_are_found(session):
     answer = session.call("similar_pictures", picture=session.id_of("boat"))
     assert not answer.is_error
     assert session.id_of("boat") not in [one["id"] for one in answer.structured_content["pictures"]]
+    without = session.call("similar_pictures", picture=session.id_of("boat"), minus=["cat"])
+    assert not without.is_error
+    assert session.id_of("cat") not in [one["id"] for one in without.structured_content["pictures"]]
+    added = session.call("similar_pictures", picture=session.id_of("boat"), plus=["sunset"])
+    assert "No picture of the library is embedded" in problem(added)
 
 
 def test_a_picture_is_named_by_id_address_or_path(session):

@@ -27,7 +27,9 @@ def search(
     similar: Annotated[
         Path | None,
         typer.Option(
-            "--similar", help="Find pictures like this file; with words, those of them.", metavar="PICTURE"
+            "--similar",
+            help="Find pictures like this file; +word adds to its look, -word takes away, word filters.",
+            metavar="PICTURE",
         ),
     ] = None,
     mode: Annotated[

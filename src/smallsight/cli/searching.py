@@ -201,10 +201,15 @@ def _report_corrections(out: Output, result: SearchResult) -> None:
 
 
 def as_query(words: Sequence[str]) -> str:
-    """Join the shell's words; one with a space was quoted there and becomes a phrase."""
-    return " ".join(
-        f'"{word}"' if " " in word and len(words) > 1 and '"' not in word else word for word in words
-    )
+    """Join the shell's words; one with a space was quoted there and becomes a phrase, after its sign."""
+    return " ".join(_as_phrase(word) if " " in word and len(words) > 1 else word for word in words)
+
+
+def _as_phrase(word: str) -> str:
+    if '"' in word:
+        return word
+    sign = word[0] if word[0] in "+-" else ""
+    return f'{sign}"{word[len(sign) :]}"'
 
 
 def _one_line(text: Text) -> Text:

@@ -30,6 +30,7 @@
     │   ├── LibraryMissingError        exit 3   404   nothing has been indexed yet
     │   ├── LibraryDamagedError        exit 4   500   the database fails its integrity check
     │   ├── NotInLibraryError          exit 3   404   no such picture, folder or tag
+    │   ├── NotEmbeddedError           exit 3   409   pictures have no vectors to add words to
     │   ├── FolderError                exit 3   400   a folder cannot be added or scanned
     │   │   └── FolderMissingError     exit 8   404   its disk is probably not connected
     │   ├── FileChangedError           exit 4   409   a file to be removed is not what was shown
@@ -69,6 +70,7 @@ from smallsight.errors.library import (
     LibraryDamagedError,
     LibraryError,
     LibraryMissingError,
+    NotEmbeddedError,
     NotInLibraryError,
 )
 from smallsight.errors.models import (
@@ -149,6 +151,7 @@ __all__ = [
     "ModelNotRunnableError",
     "ModelUnavailableError",
     "NotAuthorisedError",
+    "NotEmbeddedError",
     "NotInLibraryError",
     "OutOfResourcesError",
     "PagesClosedError",

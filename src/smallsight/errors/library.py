@@ -71,3 +71,11 @@ class FileNotRemovableError(LibraryError):
     code = "file_not_removable"
     exit_code = 7
     http_status = 403
+
+
+class NotEmbeddedError(LibraryError):
+    """Pictures have no vectors that words can be compared with."""
+
+    code = "not_embedded"
+    exit_code = 3
+    http_status = 409

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from smallsight.library.search.query import with_signed
+
 MAX_QUERY_CHARS, MAX_NAME_CHARS, MAX_QUESTION_CHARS = 1000, 4096, 2000
 MAX_HITS, MAX_OFFSET, MAX_EDITED, MAX_TAGS = 50, 100_000, 100, 20
 
@@ -35,6 +37,7 @@ AnsweringModel = Annotated[
     Field(max_length=200, description="A model that is installed; without one, the active model answers."),
 ]
 WithImages = Annotated[bool, Field(description="Also return small images of the pictures.")]
+LookWord = Annotated[str, Field(min_length=1, max_length=200)]
 TagName = Annotated[str, Field(min_length=1, max_length=200)]
 Day = Annotated[
     str | None, Field(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$", description="YYYY, YYYY-MM or YYYY-MM-DD.")
@@ -93,8 +96,20 @@ class SimilarArguments(ToolArguments):
 
     picture: PictureName
     query: QueryText = ""
+    plus: Annotated[
+        list[LookWord],
+        Field(max_length=MAX_TAGS, description="What the pictures should show besides, such as sunset."),
+    ] = []
+    minus: Annotated[
+        list[LookWord], Field(max_length=MAX_TAGS, description="What they should not show, such as people.")
+    ] = []
     limit: Annotated[int, Field(ge=1, le=MAX_HITS)] = 10
     images: WithImages = False
+
+    @property
+    def text(self) -> str:
+        """The words of the search, with those that have a sign."""
+        return with_signed(self.query, self.plus, self.minus)
 
 
 class DescribeArguments(ToolArguments):

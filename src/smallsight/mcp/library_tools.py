@@ -108,7 +108,7 @@ async def similar(parts: McpParts, wanted: SimilarArguments, _: Caller) -> Produ
     """Find pictures that look like one of the library, or whose texts mean something similar."""
     known = await parts.find(wanted.picture)
     result = await parts.in_thread(
-        lambda: parts.searcher().similar(known.content_id, words=wanted.query, limit=wanted.limit)
+        lambda: parts.searcher().similar(known.content_id, words=wanted.text, limit=wanted.limit)
     )
     entries = PictureEntries(
         pictures=[entry_of(hit) for hit in result.hits],

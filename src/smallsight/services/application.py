@@ -5,9 +5,7 @@ Heavy parts are created on first use; parts that only indexing needs are wired i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
@@ -27,33 +25,14 @@ from smallsight.reading.word_list import read_whole_words
 from smallsight.services.logs import configure_logging
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from smallsight.engine.openvino.picture_embedder import PictureEmbedder
     from smallsight.library.library import Library
     from smallsight.library.search.sqlite.vectors import CompileProduct
     from smallsight.reading.query_embedder import QueryEmbedder
     from smallsight.reading.text_embedder import TextEmbedder
+    from smallsight.services.picture_words import ChosenPictureWords
 
 log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ChosenPictureWords:
-    """A picture embedding model and the least similarity that the settings or it ask for."""
-
-    embedder: PictureEmbedder
-    min_similarity: float
-
-    @property
-    def key(self) -> str:
-        """Identify the vectors that words can be compared with."""
-        return self.embedder.key
-
-    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return float32 [texts, dimensions]."""
-        return self.embedder.embed_texts(texts)
 
 
 class Application:
@@ -160,14 +139,22 @@ class Application:
     def picture_words(self) -> ChosenPictureWords | None:
         """Return the model that finds pictures by what they show; a search goes on without it."""
         try:
-            embedder = self.picture_embedder
+            return self._picture_words
         except ModelError as error:
             log.warning("pictures_not_searched_by_looks", why=str(error))
             return None
+
+    @cached_property
+    def _picture_words(self) -> ChosenPictureWords | None:
+        embedder = self.picture_embedder
         if embedder is None:
             return None
-        chosen = self.settings.picture_embedding.min_similarity
-        return ChosenPictureWords(embedder, embedder.min_similarity if chosen is None else chosen)
+        from smallsight.services.picture_words import ChosenPictureWords  # noqa: PLC0415 - imports numpy
+
+        settings = self.settings
+        least = settings.picture_embedding.min_similarity
+        scales_path = settings.database_path.with_name("look-scales.json")
+        return ChosenPictureWords(embedder, least, settings.prepared_dir, scales_path)
 
     @cached_property
     def searcher(self) -> Searcher:

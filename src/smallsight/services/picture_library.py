@@ -18,6 +18,7 @@ from smallsight.library.edits import EditReport, WordChange, edit_contents
 from smallsight.library.library import FolderSummary, PictureDetails
 from smallsight.library.local_time import as_datetime
 from smallsight.library.search.hits import Hit
+from smallsight.library.search.query import with_signed
 from smallsight.library.search.searcher import Mode, Searcher
 from smallsight.library.search.text_index import Sort
 from smallsight.library.tags import TagCount, list_tags, merge_tags, remove_tag, rename_tag
@@ -133,15 +134,25 @@ class PictureLibrary:
         )
 
     def similar(
-        self, path: _PathLike, *, words: str = "", limit: int | None = None, sort: str = "relevance"
+        self,
+        path: _PathLike,
+        *,
+        words: str = "",
+        plus: str | Iterable[str] = (),
+        minus: str | Iterable[str] = (),
+        limit: int | None = None,
+        sort: str = "relevance",
     ) -> tuple[FoundPicture, ...]:
         """Return pictures that look like a file, then those with a text of similar meaning.
 
-        The file may be anywhere. With words only those pictures that the words find.
+        The file may be anywhere. With words only those pictures that the words find. ``plus`` and ``minus``
+        are words that change what the pictures should look like, as ``+sunset -people`` do in ``words``.
+        Raises NotEmbeddedError if words are to be added and the pictures have no vectors.
         """
         application = self._reading()
         self._searcher(application, Mode.FUSED)
-        result = find_similar(application, self._settings, Path(path), words, _limit(limit), _sort(sort))
+        asked = with_signed(words, _names(plus), _names(minus))
+        result = find_similar(application, self._settings, Path(path), asked, _limit(limit), _sort(sort))
         return tuple(_found(application, hit) for hit in result.hits)
 
     def details(self, path: _PathLike) -> PictureInfo:

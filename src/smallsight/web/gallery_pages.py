@@ -8,7 +8,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from smallsight.errors import LibraryMissingError
+from smallsight.errors import LibraryMissingError, NotEmbeddedError
+from smallsight.http.error_shape import public_message
 from smallsight.http.event_stream import ClientLeftError, while_connected
 from smallsight.library.cameras import list_cameras
 from smallsight.library.library import LibrarySummary
@@ -25,7 +26,7 @@ from smallsight.web.gallery_search import GallerySearch, kind_title, sort_titles
 from smallsight.web.languages import current_language
 from smallsight.web.page_renderer import RenderedPart
 from smallsight.web.parts import WebParts, parts_of
-from smallsight.web.tiles import tiles_of
+from smallsight.web.tiles import thumbnail_url, tiles_of
 from smallsight.web.welcome_page import welcome_values
 
 PAGE_SIZE = 60
@@ -34,6 +35,8 @@ _CLIENT_LEFT = 499
 MAX_SIMILAR = 1000
 _MAX_TAGS_OFFERED = 500
 _MAX_START = 10_000_000
+_NOTHING_FOUND = SearchResult((), 0, {}, semantic_available=True, has_descriptions=True, elapsed_ms=0.0)
+_NO_TILES: dict[str, Any] = {"shown": [], "next_start": None}
 _KINDS = ("", "photo", "animation", "document", "picture")
 
 
@@ -101,9 +104,15 @@ def _page_values(
     parts: WebParts, search: GallerySearch, start: int, limit: int, *, is_quick: bool
 ) -> dict[str, Any]:
     application = parts.library.reading()
-    listing = list_pictures(parts, search, start, limit, is_quick=is_quick)
+    problem = None
+    try:
+        listing = list_pictures(parts, search, start, limit, is_quick=is_quick)
+    except NotEmbeddedError as error:  # words that are being typed must not replace the page
+        listing, problem = TileList(_NOTHING_FOUND, parts.pages.part("tile_page.html", _NO_TILES)), error
     return {
         "search": search,
+        "problem": None if problem is None else public_message(problem),
+        "shown_like": _shown_like(parts, search),
         "start": start,
         "page_size": PAGE_SIZE,
         "found": listing.found,
@@ -117,6 +126,14 @@ def _page_values(
         "library_version": library_version(parts),
         "known_version": known_version(parts),
     }
+
+
+def _shown_like(parts: WebParts, search: GallerySearch) -> str | None:
+    """Return the address of a small picture of the library that is searched by."""
+    if not search.similar:
+        return None
+    details = parts.library.reading().library.details(int(search.similar))
+    return thumbnail_url(parts.prefix, details.sha256, 320)
 
 
 def list_pictures(

@@ -12,15 +12,17 @@ from smallsight.web.parts import parts_of
 
 
 async def search_by_picture(request: Request) -> Response:
-    """Keep a picture and show what is like it."""
-    parts, form = parts_of(request), await request.form()
-    given = form.get("picture")
-    if not isinstance(given, UploadFile):
-        raise ArgumentError("No picture was sent.", hint="choose a file.")
-    max_bytes = parts.serving.settings.limits.max_file_bytes
-    data = await given.read()
-    if len(data) > max_bytes:
-        raise PictureTooLargeError(f"The picture is too large (limit {max_bytes} bytes).")
-    name = given.filename or "picture"
+    """Keep a picture for a day, outside the library, and show what is like it."""
+    parts = parts_of(request)
+    async with request.form(max_files=1, max_fields=4) as form:
+        given = form.get("picture")
+        if not isinstance(given, UploadFile) or not given.size:
+            raise ArgumentError("No picture was sent.", hint="choose a file.")
+        max_bytes = parts.serving.settings.limits.max_file_bytes
+        if given.size > max_bytes:
+            raise PictureTooLargeError(
+                f"The picture has {given.size} bytes (limit {max_bytes}).", hint="choose a smaller one."
+            )
+        name, data = given.filename or "picture", await given.read()
     sha256 = await parts.in_thread(lambda: parts.query_pictures.keep(parts.library.reading(), data, name))
     return RedirectResponse(GallerySearch(parts.prefix, like=sha256).url(), 303)

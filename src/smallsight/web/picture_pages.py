@@ -126,7 +126,8 @@ def _values(parts: WebParts, search: GallerySearch, content_id: int, position: i
     size = (details.width_px, details.height_px) if details.width_px and details.height_px else _UNKNOWN_SIZE
     similar = application.searcher.similar(content_id, limit=_NUM_SIMILAR)
     alike = [hit for hit in similar.hits if "similar_picture" in hit.found_by]
-    related = [hit for hit in similar.hits if hit not in alike]
+    looks = [hit for hit in similar.hits if hit not in alike and "looks_like" in hit.found_by]
+    related = [hit for hit in similar.hits if hit not in alike and hit not in looks]
     here = GallerySearch(parts.prefix)
     return {
         "details": details,
@@ -142,6 +143,7 @@ def _values(parts: WebParts, search: GallerySearch, content_id: int, position: i
         **_description_values(parts, application, details, search),
         "neighbours": neighbours(parts, search, content_id, position),
         "alike": tiles_of(alike, here, 0),
+        "looks": tiles_of(looks, here, 0),
         "related": tiles_of(related, here, 0),
         "similar_address": here.url(similar=str(content_id)),
         "tag_address": lambda name: here.url(tag=name),

@@ -13,7 +13,7 @@ from smallsight.cli.commands import whole_command_line
 from smallsight.cli.main import invoke
 from smallsight.cli.output import Output
 from smallsight.cli.search_arguments import plain_search, separate_minus_words
-from smallsight.cli.searching import SearchOptions, print_hit
+from smallsight.cli.searching import SearchOptions, as_query, print_hit
 from smallsight.library.search.hits import Hit
 
 WORDS = (
@@ -23,6 +23,7 @@ WORDS = (
     "-dog",
     "tag:work",
     "-tag:work",
+    "+sunset",
     "größe",
     "",
     "5",
@@ -163,3 +164,17 @@ def test_without_a_terminal_a_hit_looks_as_rich_prints_it(
     assert plain.startswith("  7. /pictures/")
     assert "(keyword, semantic 0.43)" in plain
     assert "\x1b" not in plain
+
+
+@pytest.mark.parametrize(
+    ("words", "query"),
+    [
+        (["golden hour"], "golden hour"),
+        (["cat", "golden hour"], 'cat "golden hour"'),
+        (["+golden hour", "-many people", "tag:x"], '+"golden hour" -"many people" tag:x'),
+        (['+"golden hour"', "-people"], '+"golden hour" -people'),
+        (["cat", " "], 'cat " "'),
+    ],
+)
+def test_a_sign_stays_before_the_quotes_of_the_shell(words: list[str], query: str):
+    assert as_query(words) == query

@@ -144,6 +144,7 @@ def test_a_new_picture_is_read_once_and_decoded_once(
         "tag": 0,
         "embed_picture": 0,
         "compare": 1,
+        "compare_looks": 0,
         "embed": 0,
     }
     assert (counts["opens"], counts["decodes"], counts["children"]) == (1, 1, 1)

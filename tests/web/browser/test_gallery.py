@@ -148,6 +148,14 @@ def test_pictures_are_found_by_a_picture(open_page):
     expect(page.locator("#tiles .tile").first).to_be_visible()
 
 
+def test_words_added_to_a_picture_without_vectors_say_how_to_get_them(open_page):
+    page = open_page("/app/?similar=1")
+    expect(page.locator("h1")).to_contain_text("found")
+    page.locator("#q").fill("+sunset")
+    expect(page.locator(".nothing")).to_contain_text("No picture of the library is embedded")
+    expect(page.locator(".nothing")).to_contain_text("smallsight index --fast")
+
+
 def test_everything_is_reachable_without_scripts(open_page):
     page = open_page(java_script_enabled=False)
     page.locator("#q").fill("monday")

@@ -54,6 +54,7 @@ class PictureEmbedder:
         self.dimensions = model.config.dimensions
         self.contrast = model.contrast()
         self.min_similarity = model.least_similarity()
+        self.is_least_measured = model.is_least_measured
         self.key = _vectors_key(model, request, family)
         self._model = model
         self._request = request

@@ -32,6 +32,7 @@ def open_drawings(model_dir: Path, scheme: Scheme) -> DualEncoderModel:
         build={VISION: partial(build_vision_graph, pool_heads=config.pool_heads), TEXT: build_text_graph},
         has_length=False,
         least_similarity=_least_similarity,
+        is_least_measured=True,
     )
     pictures = PicturePreparation.load(model_dir, PICTURES, (sizes.image_px, sizes.patch_px))
     tokens = DrawingsTokens.load(model_dir, sizes)

@@ -30,7 +30,8 @@ class DualEncoderParts:
     ``open_weights`` opens the tensors, each of which is taken once. ``store`` yields the weights of one
     encoder that are not in its layers; ``build`` builds its network. ``has_length`` tells whether the text
     network takes texts of any length, and where their vector is. ``least_similarity`` returns the least
-    cosine at which a picture may show what a text says.
+    cosine at which a picture may show what a text says; with ``is_least_measured``, one that was measured
+    on pictures whose content is known.
     """
 
     open_weights: Callable[[], EncoderTensors]
@@ -38,6 +39,7 @@ class DualEncoderParts:
     build: Mapping[str, Callable[[DualEncoderConfig, Mapping[str, Stored]], ov.Model]]
     has_length: bool
     least_similarity: Callable[[EncoderTensors], float]
+    is_least_measured: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,11 @@ class DualEncoderModel:
     def embeddings(self) -> RowTable:
         """Return the table of token embeddings, memory-mapped from its file; once."""
         return self._weights.map_embeddings()
+
+    @property
+    def is_least_measured(self) -> bool:
+        """Whether ``least_similarity`` was measured on pictures whose content is known."""
+        return self._parts.is_least_measured
 
     def least_similarity(self) -> float:
         """Return the least cosine at which a picture may show what a text says, -1 to 1."""

@@ -22,9 +22,9 @@ def fuse(
     keyword_ids: Sequence[int],
     matches: dict[int, Match],
     semantic: Sequence[tuple[int, float]],
-    look_ids: Sequence[int] = (),
+    *other_ids: Sequence[int],
 ) -> list[Fused]:
-    """Join keyword results, (content id, similarity) pairs and pictures by their looks, each best first.
+    """Join keyword results, (content id, similarity) pairs and lists without either, each best first.
 
     A result counts 1 / (60 + rank) in each list; a keyword result that holds only some of the words counts
     in proportion. Contents that hold all words as written rank above everything except very similar semantic
@@ -39,7 +39,8 @@ def fuse(
             leading.add(content_id)
     for rank, (content_id, _) in enumerate(semantic, start=1):
         scores[content_id] = scores.get(content_id, 0.0) + 1 / (_RANK_OFFSET + rank)
-    for rank, content_id in enumerate(look_ids, start=1):
-        scores[content_id] = scores.get(content_id, 0.0) + 1 / (_RANK_OFFSET + rank)
+    for ids in other_ids:
+        for rank, content_id in enumerate(ids, start=1):
+            scores[content_id] = scores.get(content_id, 0.0) + 1 / (_RANK_OFFSET + rank)
     ordered = sorted((content_id not in leading, -score, -content_id) for content_id, score in scores.items())
     return [Fused(-content_id, -score) for _, score, content_id in ordered]

@@ -1,24 +1,27 @@
-"""Finds pictures by what they show: the words of a query, or another picture, against pictures' vectors."""
+"""Finds pictures by what they show: the words of a query against pictures' vectors."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from smallsight.library.search.filtered import nearest_passing
 from smallsight.library.search.query import Query
-from smallsight.library.search.text_index import Condition, IndexView, Neighbour
+from smallsight.library.search.text_index import Among, Condition, IndexView, Neighbour
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from smallsight.library.search.look_scale import LookScale
+
 MAX_LOOKS = 100  # beyond these, similarity says little
-_MAX_SELECTED = 20_000  # contents that pass a filter; if there are more, they are not all listed
 
 
 class PictureWords(Protocol):
     """A picture embedding model as a search needs it.
 
-    ``min_similarity`` is the least cosine of a picture and words that belong together.
+    ``min_similarity`` is the least cosine of a picture and words that belong together; it counts where the
+    library has no scale.
     """
 
     @property
@@ -35,6 +38,10 @@ class PictureWords(Protocol):
         """Return float32 [N, D], rows of unit length."""
         ...
 
+    def scale(self, view: IndexView, /) -> LookScale | None:
+        """Return what tells the pictures of the library that show some words; None for ``min_similarity``."""
+        ...
+
 
 OpenPictureWords: TypeAlias = Callable[[], PictureWords | None]
 
@@ -49,20 +56,19 @@ def looks_like_words(
     """
     if open_words is None or view.look_key() is None or (words := open_words()) is None:
         return []
-    condition = Condition(query=query)
-    is_narrow = query.is_narrowed and view.count(condition, _MAX_SELECTED) < _MAX_SELECTED
-    num_asked = MAX_LOOKS + MAX_LOOKS // 4  # some may have lost their files since
     query_D = words.embed_texts([text])[0]
-    while True:
-        near = view.looks_near(
-            words.key,
-            query_D,
-            num_asked,
-            min_similarity=words.min_similarity,
-            among=condition if is_narrow else None,
-        )
-        passing = view.passing([one.content_id for one in near], query)
-        kept = [one for one in near if one.content_id in passing]
-        if len(kept) >= MAX_LOOKS or len(near) < num_asked:
-            return kept[:MAX_LOOKS]
-        num_asked *= 4
+    scale = words.scale(view)
+    direction_D = query_D if scale is None else scale.direction(query_D)
+    least = words.min_similarity if scale is None else -1.0
+
+    def find(num_asked: int, among: Among | None) -> list[Neighbour]:
+        return view.looks_near(words.key, direction_D, num_asked, min_similarity=least, among=among)
+
+    near = nearest_passing(view, query, MAX_LOOKS, find)
+    if scale is None or not near:
+        return near
+    num_compared = scale.num_pictures
+    if query.is_narrowed:
+        num_compared = view.count(Condition(query=query), num_compared)
+    vectors = view.looks_of_each(words.key, [one.content_id for one in near])
+    return scale.shown(query_D, near, vectors, num_compared)

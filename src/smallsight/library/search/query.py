@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -17,7 +18,7 @@ MAX_UNITS = 32
 _QUOTES = str.maketrans(dict.fromkeys("“”„‟«»＂", '"'))
 _INVALID = re.compile("[\0\ud800-\udfff]")
 _PIECE = re.compile(
-    r"(?P<minus>-)?(?:(?P<field>tag|folder|before|after|on|year|camera|kind|is|has):)?"
+    r"(?P<sign>[+-])?(?:(?P<field>tag|folder|before|after|on|year|camera|kind|is|has):)?"
     r'(?:"(?P<quoted>[^"]*)"|(?P<bare>\S+))',
     re.IGNORECASE,
 )
@@ -87,7 +88,8 @@ _NO_FACETS = FacetFilters()
 class Query:
     """A parsed search; all terms are normalised, values of tags and folders are as typed.
 
-    ``text`` is the query as written, without minus words and filters.
+    ``text`` is the query as written, without minus words and filters. ``plus`` and ``minus`` are the words
+    with a sign in a search by a picture, as written: they change what the pictures should look like.
     """
 
     units: tuple[Unit, ...] = ()
@@ -98,6 +100,8 @@ class Query:
     excluded_folders: tuple[str, ...] = ()
     facets: FacetFilters = _NO_FACETS
     text: str = ""
+    plus: tuple[str, ...] = ()
+    minus: tuple[str, ...] = ()
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -125,20 +129,23 @@ class Query:
         return bool(self.tags or self.folders or self.facets)
 
 
-def parse_query(text: str, max_chars: int, today: date | None = None) -> Query:
+def parse_query(
+    text: str, max_chars: int, today: date | None = None, *, is_by_picture: bool = False
+) -> Query:
     """Parse words, "quoted phrases", -minus words and filters, each of which may have a minus too.
 
     Filters are tag:NAME, folder:NAME, before:DATE, after:DATE, on:DATE, year:YEAR, camera:WORDS, kind:KIND,
     is:described, is:undescribed, is:tagged, is:untagged and has:text. Anything else is plain words. Only the
     first max_chars characters and the first 32 distinct units or filters of a kind count. ``today`` is by
-    default this machine's date.
+    default this machine's date. A plus before a word means nothing, except in a search by a picture.
     """
     units: list[Unit] = []
     excluded: list[Unit] = []
     filters = _Filters(date.today() if today is None else today)  # noqa: DTZ011 - of this machine
     words: list[str] = []
+    signed: dict[str, list[str]] = {"+": [], "-": []}
     for piece in _PIECE.finditer(_INVALID.sub(" ", text[:max_chars]).translate(_QUOTES)):
-        is_minus = piece["minus"] is not None
+        is_minus = piece["sign"] == "-"
         value = piece["quoted"] if piece["quoted"] is not None else piece["bare"]
         if piece["field"] and filters.add(piece["field"].lower(), value, is_minus=is_minus):
             continue
@@ -146,6 +153,10 @@ def parse_query(text: str, max_chars: int, today: date | None = None) -> Query:
         terms = tuple(search_form(written).split())
         if not terms:
             continue
+        if is_by_picture and piece["sign"]:
+            signed[piece["sign"]].append(_readable(written))
+            if not is_minus:
+                continue
         (excluded if is_minus else units).append(Unit(terms, piece["quoted"] is not None))
         if not is_minus:
             words.append(_readable(written))
@@ -158,7 +169,20 @@ def parse_query(text: str, max_chars: int, today: date | None = None) -> Query:
         excluded_folders=_distinct(filters.names["folder", True]),
         facets=filters.facets(),
         text=" ".join(words),
+        plus=_distinct(signed["+"]),
+        minus=_distinct(signed["-"]),
     )
+
+
+def with_signed(words: str, plus: Sequence[str], minus: Sequence[str]) -> str:
+    """Return the text of a search by a picture for these words, with those to be added and taken away."""
+    signed = [("+", one) for one in plus] + [("-", one) for one in minus]
+    quoted = [f'{sign}"{_one_quotable(one)}"' for sign, one in signed if one.strip()]
+    return " ".join([words, *quoted]) if words else " ".join(quoted)
+
+
+def _one_quotable(text: str) -> str:
+    return text.translate(_QUOTES).replace('"', " ").strip()
 
 
 @dataclass(slots=True)

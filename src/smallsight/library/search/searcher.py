@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from smallsight.errors import NotInLibraryError
 from smallsight.library.search.excerpt import Highlighter
+from smallsight.library.search.filtered import nearest_passing
 from smallsight.library.search.function_words import counted_units
 from smallsight.library.search.fusion import fuse
 from smallsight.library.search.hits import Finding, Hit, hits_of
@@ -20,6 +21,7 @@ from smallsight.library.search.ranking import Match, Tier
 from smallsight.library.search.relevance import SUPPORT_BELOW, holding_quotes, told_apart, with_support
 from smallsight.library.search.text_index import (
     NO_FILTERS,
+    Among,
     Condition,
     IndexView,
     Neighbour,
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
 
 _MIN_MEANT_CHARS = 3  # one or two letters are the beginning of a word, and mean nothing yet
 _MAX_SEMANTIC = 100  # beyond these, similarity of meaning says little
-_MAX_SELECTED = 20_000  # contents that pass a filter; if there are more, they are not all listed
 _COUNTED_WITHOUT_WORDS = 1_000_000
 _BYTES_PER_RANKED, _KEPT_BYTES = 400, 8 * 1024 * 1024  # about, for the lists of the last searches
 _MAX_OFFSET, _MAX_LIMIT = 1_000_000_000, 10_000
@@ -185,8 +186,9 @@ class Searcher:
     ) -> SearchResult:
         """Return pictures that look like this one, then pictures whose texts mean something similar.
 
-        With words only those of them that the words find. Raises NotInLibraryError if there is no such
-        content with a file.
+        Words with a plus or a minus change what they should look like; without a sign, they keep only those
+        pictures that they find. Raises NotInLibraryError if there is no such content with a file, and
+        NotEmbeddedError where a plus has no effect, because there are no vectors of pictures.
         """
         with self._index.reading() as view:
             if not view.passing([content_id], NO_FILTERS):
@@ -210,31 +212,50 @@ class Searcher:
     def _similar(
         self, view: IndexView, likeness: Likeness, words: str, limit: int | None, sort: Sort
     ) -> SearchResult:
-        from smallsight.library.search.likeness import most_alike  # noqa: PLC0415 - imports numpy
+        from smallsight.library.search.likeness import AlikeSearch, most_alike  # noqa: PLC0415 - imports numpy
+        from smallsight.library.search.look_arithmetic import with_words  # noqa: PLC0415 - imports numpy
 
         started_s = time.perf_counter()
         limit = self._settings.search.limit if limit is None else min(max(limit, 0), _MAX_LIMIT)
-        query = parse_query(words, self._settings.limits.max_query_chars)
-        least = self._settings.search.min_similarity
-        alike = most_alike(view, likeness, min_similarity=least, limit=max(limit, _MAX_SEMANTIC))
-        kept = view.passing([one.content_id for one in alike], query)
-        found = _NOTHING
-        if query.units:
-            found = self._find(view, query, Mode.FUSED, 0, _MAX_LIMIT, Sort.RELEVANCE)
-            kept &= {one.content_id for one in found.page}
-        alike = [one for one in alike if one.content_id in kept]
+        query = parse_query(words, self._settings.limits.max_query_chars, is_by_picture=True)
+        likeness = with_words(view, likeness, query, self._open_words)
+        found = self._find(view, query, Mode.FUSED, 0, _MAX_LIMIT, Sort.RELEVANCE) if query.units else None
+        wanted = AlikeSearch(
+            query,
+            only=None if found is None else frozenset(one.content_id for one in found.page),
+            supporting=self._supporting(view, query),
+            min_similarity=self._settings.search.min_similarity,
+            limit=max(limit, _MAX_SEMANTIC),
+        )
+        alike = most_alike(view, likeness, wanted)
         if sort is not Sort.RELEVANCE:
             by_id = {one.content_id: one for one in alike}
             alike = [by_id[content_id] for content_id in view.sorted_among(list(by_id), sort)]
-        highlighter = Highlighter(counted_units(query.units), found.spellings)
+        highlighter = Highlighter(counted_units(query.units), {} if found is None else found.spellings)
         return SearchResult(
             hits=tuple(hits_of(view, alike[:limit], highlighter, query.folders)),
             total=len(alike),
-            corrections=found.corrections,
+            corrections={} if found is None else found.corrections,
             semantic_available=self._embed is not None,
             has_descriptions=view.has_descriptions(),
             elapsed_ms=(time.perf_counter() - started_s) * 1000,
         )
+
+    def _supporting(self, view: IndexView, query: Query) -> dict[int, tuple[str, ...]]:
+        """Return the contents that the words with a plus find by texts, best first, and how."""
+        if not query.plus:
+            return {}
+        added = parse_query(" ".join(query.plus), self._settings.limits.max_query_chars)
+        asked = replace(query, units=added.units, text=added.text, plus=(), minus=())
+        keywords = search_keywords(view, asked)
+        semantic = self._find_meaning(view, asked, asked.text)
+        semantic = told_apart(view, asked, semantic, keywords, self._settings.search.min_similarity)
+        near = {one.content_id for one in semantic}
+        scored = _scored(Mode.FUSED, with_support(keywords, near), semantic, ())
+        return {
+            one: _found_by(keywords.matches.get(one), is_near=one in near, looks_like=False)
+            for one, _ in scored
+        }
 
     def _find(
         self,
@@ -306,29 +327,16 @@ class Searcher:
         return _Ranked(scored, keywords, near, like, is_quick)
 
     def _find_meaning(self, view: IndexView, query: Query, text: str) -> list[Neighbour]:
-        """Return at most 100 contents that pass the filters and whose texts mean something similar to text.
-
-        A filter that few contents pass is applied before similarities are compared; any other is cheaper to
-        apply to the most similar contents, taking more until enough are left.
-        """
+        """Return at most 100 contents that pass the filters and whose texts mean something similar."""
         if self._embed is None or not _is_meant(text):
             return []
         query_D = self._embed([text])[0].astype("float32")
         least = self._settings.search.min_similarity - SUPPORT_BELOW
-        among = None
-        num_asked = _MAX_SEMANTIC + _MAX_SEMANTIC // 4  # some may have lost their files since
-        condition = Condition(query=query)
-        if query.is_narrowed and view.count(condition, _MAX_SELECTED) < _MAX_SELECTED:
-            among = condition
-        elif query.is_filtered:
-            num_asked *= 6
-        while True:
-            near = view.neighbours(query_D, num_asked, min_similarity=least, among=among)
-            passing = view.passing([one.content_id for one in near], query)
-            kept = [one for one in near if one.content_id in passing]
-            if len(kept) >= _MAX_SEMANTIC or len(near) < num_asked:
-                return holding_quotes(view, query, kept[:_MAX_SEMANTIC])
-            num_asked *= 4
+
+        def find(num_asked: int, among: Among | None) -> list[Neighbour]:
+            return view.neighbours(query_D, num_asked, min_similarity=least, among=among)
+
+        return holding_quotes(view, query, nearest_passing(view, query, _MAX_SEMANTIC, find))
 
 
 def _is_meant(text: str) -> bool:

@@ -6,12 +6,12 @@ implementation is ``library/search/sqlite/``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from smallsight.library.search.query import Query
 
@@ -52,6 +52,9 @@ class Condition:
     groups: tuple[tuple[WordForm, ...], ...] = ()
     query: Query = NO_FILTERS
     in_names: bool = False
+
+
+Among: TypeAlias = Condition | Collection[int]  # contents that meet a condition, or these
 
 
 class Neighbour(NamedTuple):
@@ -158,7 +161,7 @@ class IndexView(Protocol):
         ...
 
     def neighbours(
-        self, query_D: np.ndarray, limit: int, *, min_similarity: float, among: Condition | None = None
+        self, query_D: np.ndarray, limit: int, *, min_similarity: float, among: Among | None = None
     ) -> list[Neighbour]:
         """Return the contents most similar to a vector of unit length, float32 [D], most similar first."""
         ...
@@ -184,13 +187,25 @@ class IndexView(Protocol):
         limit: int,
         *,
         min_similarity: float,
-        among: Condition | None = None,
+        among: Among | None = None,
     ) -> list[Neighbour]:
         """Return the contents whose pictures are nearest to a vector of the model with this key."""
         ...
 
     def looks_of(self, key: str, content_id: int) -> list[np.ndarray]:
         """Return the vector of one picture under this key, float32 [D], or an empty list."""
+        ...
+
+    def looks_of_each(self, key: str, content_ids: Sequence[int]) -> dict[int, np.ndarray]:
+        """Return the vectors of those of these pictures that have one under this key, float32 [D] each."""
+        ...
+
+    def looks_sample(self, key: str, limit: int) -> np.ndarray:
+        """Return the vectors of about that many pictures from all of the library, float32 [N, D]."""
+        ...
+
+    def count_looks(self, key: str) -> int:
+        """Return how many pictures have a vector under this key."""
         ...
 
     def hashes(self) -> Hashes:

@@ -83,8 +83,9 @@ class CompareWork:
         candidates = table.candidates(ids, is_wanted)
         with self._database.reading() as connection:
             involved = sorted({content_id for pair in candidates for content_id in pair})
-            facts, sha256_of = _facts(connection, involved)
-        pairs = list(compared(candidates, self._thumbnails(decoder, sha256_of), facts))
+            facts, sha256_of = facts_of(connection, involved)
+        read = thumbnail_reader(self._settings, decoder, sha256_of, SIDE_PX)
+        pairs = list(compared(candidates, read, facts))
         seconds = (time.perf_counter() - started_s) / len(contents)
 
         def write(connection: sa.Connection) -> None:
@@ -93,22 +94,26 @@ class CompareWork:
 
         outcomes.store([Ended(content, COMPARE, seconds) for content in contents], write)
 
-    def _thumbnails(
-        self, decoder: PictureDecoder, sha256_of: dict[int, str]
-    ) -> Callable[[int], Thumbnail | None]:
-        """Return what reads the thumbnail of a content as pixels; None if there is none."""
 
-        def read(content_id: int) -> Thumbnail | None:
-            path = thumbnail_path(self._settings.thumbnails_dir, sha256_of[content_id])
-            try:
-                return decoder.decode(path.read_bytes(), max_side_px=SIDE_PX).image_HWC
-            except (OSError, PictureError):  # a person may delete thumbnails
-                return None
+def thumbnail_reader(
+    settings: Settings, decoder: PictureDecoder, sha256_of: dict[int, str], side_px: int
+) -> Callable[[int], Thumbnail | None]:
+    """Return what reads the thumbnail of a content as pixels; None if there is none."""
 
-        return read
+    def read(content_id: int) -> Thumbnail | None:
+        path = thumbnail_path(settings.thumbnails_dir, sha256_of[content_id])
+        try:
+            return decoder.decode(path.read_bytes(), max_side_px=side_px).image_HWC
+        except (OSError, PictureError):  # a person may delete thumbnails
+            return None
+
+    return read
 
 
-def _facts(connection: sa.Connection, content_ids: Sequence[int]) -> tuple[dict[int, Facts], dict[int, str]]:
+def facts_of(
+    connection: sa.Connection, content_ids: Sequence[int]
+) -> tuple[dict[int, Facts], dict[int, str]]:
+    """Return what reasons are made of, and the hashes that name thumbnails."""
     wanted = sa.text("content.id IN (SELECT value FROM json_each(:ids))")
     columns = content_table.c
     statement = sa.select(

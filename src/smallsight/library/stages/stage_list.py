@@ -11,6 +11,7 @@ from smallsight.library.embedding import TextEmbedding
 from smallsight.library.ledger import LOOK, StageName
 from smallsight.library.picture_embedding import PictureEmbedding
 from smallsight.library.stages.compare import COMPARE, CompareWork
+from smallsight.library.stages.compare_looks import COMPARE_LOOKS, CompareLooksWork
 from smallsight.library.stages.describe import DESCRIBE, DescribeWork
 from smallsight.library.stages.embed import EMBED, EmbedWork
 from smallsight.library.stages.embed_picture import EMBED_PICTURE, EmbedPictureWork
@@ -51,6 +52,11 @@ _MAKERS: dict[StageName, Callable[[Means], StageWork | None]] = {
     ),
     EMBED: lambda means: None if means.embedder is None else EmbedWork(means.embedder, means.database),
     COMPARE: lambda means: CompareWork(means.database, means.settings),
+    COMPARE_LOOKS: lambda means: (
+        None
+        if means.picture_embedder is None
+        else CompareLooksWork(means.database, means.settings, means.picture_embedder.key)
+    ),
 }
 STAGE_NAMES = tuple(_MAKERS)
 

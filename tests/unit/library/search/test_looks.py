@@ -8,13 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from smallsight.errors import NotEmbeddedError
 from smallsight.library.database import Database
 from smallsight.library.picture_embedding import store_picture_vector
+from smallsight.library.search.look_scale import LookScale
 from smallsight.library.search.searcher import Mode, Searcher
 from smallsight.library.search.sqlite.index import SqliteTextIndex
+from smallsight.library.search.text_index import IndexView
 from smallsight.settings import Settings
 
 from .conftest import TOY_KEY, SmallLibrary, toy_embed
+
+OTHERS = ("forest", "zebra", "kitchen", "gloves", "trumpet", "rivet", "mug", "pylon")
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,9 @@ class ToyWords:
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
         return toy_embed(texts)
+
+    def scale(self, _: IndexView) -> LookScale | None:
+        return None
 
 
 @pytest.fixture
@@ -35,6 +43,20 @@ def show(small: SmallLibrary, database: Database):
         with database.writing() as connection:
             store_picture_vector(connection, content_id, toy_embed([shown])[0], key)
         return content_id
+
+    return add
+
+
+@pytest.fixture
+def show_many(small: SmallLibrary, database: Database):
+    """Add pictures that show something, with the same facts."""
+
+    def add(shown: Sequence[str], **facts) -> list[int]:
+        ids = [small.add(**facts) for _ in shown]
+        with database.writing() as connection:
+            for content_id, vector_D in zip(ids, toy_embed(shown), strict=True):
+                store_picture_vector(connection, content_id, vector_D, "toy-looks")
+        return ids
 
     return add
 
@@ -103,3 +125,77 @@ def test_pictures_like_a_picture_are_joined_with_those_of_similar_texts(show, sm
     text = small.add(description="night")
     hits = found(by_looks.similar(owl))
     assert hits[:2] == [(like, ("looks_like",)), (text, ("similar_text",))]
+
+
+def test_filters_apply_before_ranking_even_if_they_leave_three_of_a_thousand(show_many, by_looks: Searcher):
+    owl, *_ = show_many(["owl on a branch"] * 700 + [f"bicycle {number}" for number in range(297)])
+    tagged = show_many(["owl on some branch"] * 3, tags=["mine"])
+    for words, expected in (("tag:mine", tagged), ("tag:mine -nothing", tagged), ("kind:photo", [])):
+        for result in (by_looks.similar(owl, words=words), by_looks.search(f"owl on a branch {words}")):
+            assert sorted(found(result)) == [(one, ("looks_like",)) for one in expected]
+
+
+def test_minus_words_alone_leave_out_what_holds_them_also_in_a_long_list(
+    show_many, small, by_looks: Searcher
+):
+    owl, *_ = show_many(["owl on a branch"] * 110 + ["bicycle"] * 40, description="people", chunks=())
+    kept = show_many(["owl on some branch"] * 2)
+    assert sorted(hit.content_id for hit in by_looks.similar(owl, words="-people").hits) == kept
+    assert len(by_looks.similar(owl, limit=1000).hits) == 109 + 2
+
+
+def test_plus_and_minus_words_change_the_look_that_is_looked_for(show_many, by_looks: Searcher):
+    beach, *_ = show_many(["beach"] + [f"{one} {number}" for one in OTHERS for number in range(8)])
+    [plain, sunset, people, both] = show_many(
+        ["beach", "beach sunset", "beach people", "beach people sunset"]
+    )
+
+    def first(words: str) -> int:
+        return by_looks.similar(beach, words=words).hits[0].content_id
+
+    assert first("") == plain
+    assert first("+sunset") == sunset
+    assert first("+people +sunset") == both
+    assert first('+"people sunset"') == both
+    order = [hit.content_id for hit in by_looks.similar(beach, words="+sunset -people").hits]
+    assert order[:2] == [sunset, plain]
+    assert both not in order[:3]
+    assert people not in order[:3]
+
+
+def test_added_words_that_texts_hold_bring_pictures_further_up_and_say_so(show_many, by_looks: Searcher):
+    beach, *_ = show_many(["beach"] + [f"{one} {number}" for one in OTHERS for number in range(8)])
+    plain = show_many(["beach sunset"] * 3)
+    [written] = show_many(["beach sunset"], description="a sunset")
+    [elsewhere] = show_many(["zyxwv"], description="sunset sunset")
+    hits = dict(found(by_looks.similar(beach, words="+sunset")))
+    assert next(iter(hits)) == written
+    assert set(hits[written]) == {"looks_like", "keyword", "semantic"}
+    assert {hits[one] for one in plain} == {("looks_like",)}
+    assert elsewhere not in hits, "words add to a look, and do not replace it"
+
+
+def test_words_cannot_be_added_where_nothing_is_embedded(small, show_many, database, settings):
+    searcher = Searcher(SqliteTextIndex(database, TOY_KEY), settings, toy_embed, ToyWords)
+    without = Searcher(SqliteTextIndex(database, TOY_KEY), settings, toy_embed, lambda: None)
+    other = Searcher(SqliteTextIndex(database, TOY_KEY), settings, toy_embed, lambda: ToyWords("newer"))
+    one = small.add(description="a beach")
+    two = small.add(description="a beach with people")
+    with pytest.raises(NotEmbeddedError, match="No picture of the library is embedded"):
+        searcher.similar(one, words="+sunset")
+    assert found(searcher.similar(one)) == [(two, ("similar_text",))]
+    assert found(searcher.similar(one, words="-people")) == []
+    [three] = show_many(["beach"])
+    with pytest.raises(NotEmbeddedError, match="This picture is not embedded"):
+        searcher.similar(one, words="+sunset")
+    with pytest.raises(NotEmbeddedError, match="cannot be used"):
+        without.similar(three, words="+sunset")
+    with pytest.raises(NotEmbeddedError, match="another model"):
+        other.similar(three, words="+sunset")
+
+
+def test_a_plus_means_nothing_in_a_search_without_a_picture(small, show_many, by_looks: Searcher):
+    written = small.add(description="an owl at 49")
+    [shown] = show_many(["owl"])
+    for text in ("owl", "+owl", '+"owl"'):
+        assert {one for one, _ in found(by_looks.search(text))} == {written, shown}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smallsight.library.search.query import MAX_UNITS, Unit, parse_query
+from smallsight.library.search.query import MAX_UNITS, Unit, parse_query, with_signed
 
 
 def parse(text):
@@ -67,3 +67,31 @@ def test_never_raises_and_text_can_be_encoded(text):
     query.text.encode()
     assert all(unit.terms for unit in (*query.units, *query.excluded))
     assert bool(query.text) == bool(query.units)
+
+
+@pytest.mark.parametrize(
+    ("text", "plus", "minus", "rest"),
+    [
+        ("+sunset -people", ("sunset",), ("people",), ""),
+        ('+"golden hour" beach -"many people"', ("golden hour",), ("many people",), "beach"),
+        ("+Größe! + ++ +… -", ("Größe",), (), ""),
+        ("C++ a+b -x-y", (), ("x-y",), "C++ a+b"),
+        ("+tag:cats -tag:dogs -year:2023 +before:lunch", ("before:lunch",), (), ""),
+        ("+sunset +sunset -sunset", ("sunset",), ("sunset",), ""),
+    ],
+)
+def test_in_a_search_by_a_picture_signs_change_what_it_looks_like(text, plus, minus, rest):
+    query = parse_query(text, 1000, is_by_picture=True)
+    assert (query.plus, query.minus, query.text) == (plus, minus, rest)
+    plain = parse_query(text, 1000)
+    assert (plain.plus, plain.minus) == ((), ())
+    assert query.excluded == plain.excluded, "a minus leaves out what holds the word, with a picture too"
+    assert (query.tags, query.excluded_tags) == (plain.tags, plain.excluded_tags)
+
+
+@given(st.lists(st.text()), st.lists(st.text()))
+def test_typed_words_become_one_query_whatever_is_in_them(plus, minus):
+    query = parse_query(with_signed("beach", plus, minus), 10_000, is_by_picture=True)
+    assert query.text == "beach"
+    assert len(query.plus) <= len(plus)
+    assert len(query.minus) <= len(minus)

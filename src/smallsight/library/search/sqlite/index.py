@@ -12,7 +12,7 @@ from smallsight.library.database import Database
 from smallsight.library.search.query import Query
 from smallsight.library.search.sqlite import matching, vocabulary
 from smallsight.library.search.sqlite.shown import chunk_texts, read_shown
-from smallsight.library.search.text_index import Condition, Neighbour, ShownContent, Sort
+from smallsight.library.search.text_index import Among, Condition, Neighbour, ShownContent, Sort
 from smallsight.library.search.word_list import NO_WORDS, WordList
 
 if TYPE_CHECKING:
@@ -150,12 +150,12 @@ class SqliteView:
         return matching.has_descriptions(self._cursor)
 
     def neighbours(
-        self, query_D: np.ndarray, limit: int, *, min_similarity: float, among: Condition | None = None
+        self, query_D: np.ndarray, limit: int, *, min_similarity: float, among: Among | None = None
     ) -> list[Neighbour]:
         """Return contents by the cosine of their nearest chunk; none without vectors."""
         if self._vectors is None:
             return []
-        ids_K = None if among is None else matching.all_ids(self._cursor, among)
+        ids_K = None if among is None else self._ids(among)
         return self._vectors.neighbours(
             self._cursor, query_D, limit, min_similarity=min_similarity, among=ids_K
         )
@@ -183,10 +183,10 @@ class SqliteView:
         limit: int,
         *,
         min_similarity: float,
-        among: Condition | None = None,
+        among: Among | None = None,
     ) -> list[Neighbour]:
         """Return contents by the cosine of their picture's vector."""
-        ids_K = None if among is None else matching.all_ids(self._cursor, among)
+        ids_K = None if among is None else self._ids(among)
         return self._looks_by(key).neighbours(
             self._cursor, query_D, limit, min_similarity=min_similarity, among=ids_K
         )
@@ -194,6 +194,22 @@ class SqliteView:
     def looks_of(self, key: str, content_id: int) -> list[np.ndarray]:
         """Return float32 [D] of one picture."""
         return self._looks_by(key).vectors_of(self._cursor, content_id)
+
+    def looks_of_each(self, key: str, content_ids: Sequence[int]) -> dict[int, np.ndarray]:
+        """Return float32 [D] of each picture that has one."""
+        from smallsight.library.search.sqlite import look_vectors  # noqa: PLC0415 - imports numpy
+
+        return look_vectors.vectors_of_each(self._cursor, key, content_ids)
+
+    def looks_sample(self, key: str, limit: int) -> np.ndarray:
+        """Return float32 [N, D], evenly from all ids."""
+        from smallsight.library.search.sqlite import look_vectors  # noqa: PLC0415 - imports numpy
+
+        return look_vectors.sample_vectors(self._cursor, key, limit)
+
+    def count_looks(self, key: str) -> int:
+        """Count the rows under the key."""
+        return matching.count_looks(self._cursor, key)
 
     def hashes(self) -> Hashes:
         """Read all hashes, unless they are known since the last change of the library."""
@@ -206,3 +222,10 @@ class SqliteView:
     def chunk_text(self, chunk_id: int) -> str | None:
         """Read the text of one chunk."""
         return chunk_texts(self._cursor, [chunk_id]).get(chunk_id)
+
+    def _ids(self, among: Among) -> np.ndarray:
+        if isinstance(among, Condition):
+            return matching.all_ids(self._cursor, among)
+        import numpy as np  # noqa: PLC0415 - a search by words does not need it
+
+        return np.fromiter(among, np.int64)

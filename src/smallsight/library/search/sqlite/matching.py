@@ -205,3 +205,11 @@ def look_key(cursor: sqlite3.Cursor, content_id: int | None) -> str | None:
         () if content_id is None else (content_id,),
     ).fetchone()
     return None if row is None else str(row[0])
+
+
+def count_looks(cursor: sqlite3.Cursor, key: str) -> int:
+    """Return how many pictures have a vector of the model with this key."""
+    number: int = cursor.execute(
+        "SELECT count(*) FROM picture_vector WHERE embedder_key = ?", (key,)
+    ).fetchone()[0]
+    return number
