@@ -1,7 +1,8 @@
 """Measures how much memory the torch engine takes while it loads a real-size model, beside what it keeps.
 
-Each precision is loaded by a process that has imported everything first, so that libraries do not count. What
-stays resident has the KV cache for one context too. The checkpoint is random, in the true shapes.
+Each precision is loaded by a process that has imported everything first, so that libraries do not count. The
+peak of the weights is measured before the KV cache is allocated, which has room for one context here. The
+checkpoint is random, in the true shapes.
 
 Run: python benchmarks/torch_loading.py moondream2 FOLDER --precision bf16 int8 nf4
 """
@@ -17,11 +18,16 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
 from real_size_checkpoint import make_checkpoint
+from torch_recipes import MIB, QUESTIONS
 
 from smallsight.catalog.catalog import load_catalog
-from smallsight.engine.engine import EngineOptions
+from smallsight.engine.engine import Engine, EngineOptions
 from smallsight.engine.loading import TORCH, load_engine, schemes_of
+from smallsight.engine.sampling_options import SamplingOptions
+from smallsight.families.messages import Detail, Message, PicturePart, TextPart
 from smallsight.machine.memory import give_memory_back
 from smallsight.machine.process_memory import PeakMeter, process_memory
 
@@ -36,6 +42,12 @@ def measure(family: str, directory: Path, precision: str, threads: int) -> dict[
     give_memory_back()
     before = process_memory().resident_bytes
     meter = PeakMeter()
+    weights_peak_bytes = 0
+
+    def note_peak(_: float) -> None:
+        nonlocal weights_peak_bytes
+        weights_peak_bytes = meter.peak_bytes() - before
+
     began_s = time.perf_counter()
     engine = load_engine(
         family,
@@ -45,18 +57,33 @@ def measure(family: str, directory: Path, precision: str, threads: int) -> dict[
         device="cpu",
         threads=threads,
         options=EngineOptions(cache_bytes=0),
+        on_progress=note_peak,
     )
     load_s = time.perf_counter() - began_s
-    peak = meter.peak_bytes() - before
-    after = process_memory()
-    weights = engine.weights_bytes
+    peak_bytes = meter.peak_bytes() - before
+    loaded_bytes = process_memory().resident_bytes - before
+    weights_bytes = engine.weights_bytes
+    _ask(engine, family)
+    answered_bytes = process_memory().resident_bytes - before
     engine.close()
     return {
-        "weights_bytes": weights,
-        "resident_bytes": after.resident_bytes - before,
-        "peak_bytes": peak,
-        "load_s": load_s,
+        "weights": weights_bytes / MIB,
+        "peak of weights": weights_peak_bytes / MIB,
+        "/ weights": weights_peak_bytes / weights_bytes,
+        "loaded": loaded_bytes / MIB,
+        "peak": peak_bytes / MIB,
+        "answered": answered_bytes / MIB,
+        "load s": load_s,
     }
+
+
+def _ask(engine: Engine, family: str) -> None:
+    """Answer once: pages of a mapped file become resident when they are used."""
+    values = np.random.default_rng(0).integers(0, 256, (384, 384, 3), np.uint8)
+    parts = PicturePart(Image.fromarray(values)), TextPart(QUESTIONS.get(family, "What is it?"))
+    options = SamplingOptions(max_tokens=2)
+    engine.start([Message("user", parts)], Detail.AUTO, options, ignores_end=True).result()
+    give_memory_back()
 
 
 def _import_everything(family: str, *, is_quantised: bool) -> None:
@@ -86,19 +113,16 @@ def main() -> None:
         print(json.dumps({LOADED: found}), flush=True)
         return
     directory = make_checkpoint(options.name, options.folder)
-    print(f"{'precision':>9} {'weights MiB':>12} {'resident':>9} {'peak':>9} {'peak/resident':>13} {'s':>8}")
-    for precision in options.precision:
+    for number, precision in enumerate(options.precision):
         command = [sys.executable, __file__, options.name, str(directory), "--precision", precision]
         command += ["--threads", str(options.threads), "--child"]
-        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         line = next(one for one in output.splitlines() if one.startswith(f'{{"{LOADED}"'))
         found = json.loads(line)[LOADED]
-        sizes = (found[key] / 2**20 for key in ("weights_bytes", "resident_bytes", "peak_bytes"))
-        weights, resident, peak = sizes
-        print(
-            f"{precision:>9} {weights:12,.0f} {resident:9,.0f} {peak:9,.0f} "
-            f"{peak / resident:13.3f} {found['load_s']:8.1f}"
-        )
+        if number == 0:
+            print(f"{'MiB':>9} " + " ".join(f"{name:>15}" for name in found))
+        cells = (f"{value:15,.{3 if name.startswith('/') else 1}f}" for name, value in found.items())
+        print(f"{precision:>9} " + " ".join(cells), flush=True)
 
 
 if __name__ == "__main__":

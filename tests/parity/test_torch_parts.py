@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from smallsight.engine.decoding.runner import StepInput
-from smallsight.engine.torch.device import choose_device
+from smallsight.engine.torch.device import Device, choose_device, release_caches
 from smallsight.engine.torch.measured_recipes import MeasuredRecipes, measured_recipes, measured_warning
 from smallsight.engine.torch.memory_guard import reporting_memory, wanted_bytes
-from smallsight.engine.torch.packages import FAMILIES
+from smallsight.engine.torch.packages import (
+    FAMILIES,
+    require_accelerate,
+    require_bitsandbytes,
+    require_torch,
+)
 from smallsight.engine.torch.paged_attention import PagedCache, PagedStep, attend
 from smallsight.engine.torch.recipes import recipe_of
-from smallsight.errors import ArgumentError, ModelNotRunnableError, OutOfResourcesError
+from smallsight.errors import (
+    ArgumentError,
+    MissingExtraError,
+    ModelNotRunnableError,
+    OutOfResourcesError,
+)
 from smallsight.machine.memory import give_memory_back
 from smallsight.quant.scheme import TORCH_SCHEMES, parse_scheme
 
@@ -40,6 +52,35 @@ def test_a_device_that_is_not_there_is_a_sentence(name):
 def test_a_scheme_by_module_is_refused():
     with pytest.raises(ModelNotRunnableError, match="cannot load the scheme 'int8; text=int8-rows'"):
         recipe_of(parse_scheme("int8; text=int8-rows"), choose_device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("require", "missing", "sentence"),
+    [
+        (require_torch, "transformers", "The torch engine needs the package transformers"),
+        (
+            require_bitsandbytes,
+            "bitsandbytes",
+            "Quantising with the torch engine needs the package bitsandbytes",
+        ),
+        (require_accelerate, "accelerate", "The torch engine on a GPU needs the package accelerate"),
+    ],
+)
+def test_a_missing_package_is_a_sentence_with_the_command(require, missing, sentence, monkeypatch):
+    monkeypatch.setitem(sys.modules, missing, None)  # as if it were not installed
+    with pytest.raises(MissingExtraError, match=sentence) as raised:
+        require()
+    assert raised.value.hint == "pip install 'smallsight[torch]'."
+
+
+def test_a_gpu_returns_its_caches_when_memory_is_given_back(monkeypatch):
+    """No GPU is here: what torch is asked for is noted."""
+    asked = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: asked.append("cuda"))
+    monkeypatch.setattr(torch.mps, "empty_cache", lambda: asked.append("mps"))
+    for name in ("cuda:1", "mps", "cpu"):
+        release_caches(Device(name, torch.float16, "for a test"))
+    assert asked == ["cuda", "mps"]
 
 
 @pytest.mark.parametrize(

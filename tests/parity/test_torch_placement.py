@@ -18,6 +18,7 @@ from smallsight.engine.engine import EngineOptions
 from smallsight.engine.loading import load_engine
 from smallsight.engine.torch.device import choose_device
 from smallsight.engine.torch.moondream2_placement import module_sizes_of
+from smallsight.engine.torch.packages import has_bitsandbytes
 from smallsight.engine.torch.placement import module_sizes, place, split
 from smallsight.engine.torch.recipes import Linears, Recipe
 from smallsight.engine.torch.smolvlm import LAYERS, MODULES, SKIPPED
@@ -25,7 +26,7 @@ from smallsight.errors import ArgumentError, ModelNotRunnableError
 from smallsight.families.moondream2.config import read_config
 from smallsight.families.moondream2.shapes import tensor_shapes_of
 from smallsight.model.vision_language_model import VisionLanguageModel
-from smallsight.quant.scheme import SCHEMES
+from smallsight.quant.scheme import SCHEMES, TORCH_SCHEMES
 from smallsight.settings import Limits
 from tiny_florence2 import SHAPES as FLORENCE2
 from tiny_florence2 import write_tiny_florence2
@@ -141,6 +142,10 @@ def test_what_cannot_be_divided_is_a_sentence(tmp_path):
     moondream = write_tiny_moondream2(tmp_path / "moondream2", MOONDREAM2[0])
     with pytest.raises(ArgumentError, match="cannot leave weights in its files"):
         load(moondream, "moondream2", device=DIVIDED)
+    if has_bitsandbytes():
+        smolvlm = make_checkpoint(tmp_path / "smolvlm", SHAPES[0])
+        with pytest.raises(ArgumentError, match="in int8 cannot leave weights in its files"):
+            load_engine("smolvlm", smolvlm, TORCH_SCHEMES["int8"], engine="torch", device=DIVIDED)
     with pytest.raises(ModelNotRunnableError, match="several devices cannot be compiled"):
         load_engine("moondream2", moondream, SCHEMES["fp32"], engine="torch", device=TWO, compile=True)
     florence = write_tiny_florence2(tmp_path / "florence2", FLORENCE2[1])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
+from transformers import Florence2ForConditionalGeneration
 
 from smallsight.catalog.checkpoint import find_weight_files
 from smallsight.engine.decoding.feature_cache import FeatureCache
@@ -20,10 +23,10 @@ from smallsight.engine.torch.device_options import options_for
 from smallsight.engine.torch.florence2_compiled import CompiledBeams
 from smallsight.engine.torch.florence2_decoder import LENGTH_STEP, BeamDecoder
 from smallsight.engine.torch.florence2_layers import BeamLayers
-from smallsight.engine.torch.florence2_network import StateLoader
+from smallsight.engine.torch.florence2_network import HEAD, native_config, tensors_of
 from smallsight.engine.torch.measured_recipes import report_choice
 from smallsight.engine.torch.memory_guard import reporting_memory
-from smallsight.engine.torch.recipes import load_pretrained, recipe_of
+from smallsight.engine.torch.recipes import Recipe, load_pretrained, recipe_of
 from smallsight.engine.torch.stored_parts import count_modules
 from smallsight.families.family import Family
 from smallsight.families.florence2.generation_defaults import read_generation_defaults
@@ -48,8 +51,7 @@ def load_torch_florence2(family: Family, request: LoadRequest) -> Florence2Engin
         torch.set_num_threads(request.threads)
     processor = Florence2Processor(request.model_dir)
     files = find_weight_files(request.model_dir)
-    loader = StateLoader(processor.config, files, processor.config.sizes(processor.image_px))
-    network = load_pretrained(loader, request.model_dir, recipe, device, skipped=SKIPPED)
+    network = _load_network(processor, files, request, recipe, device)
     request.report_loading(1.0)
     call_when_giving_back(device.name, lambda: release_caches(device))
     features = FeatureCache(request.options.feature_cache_bytes)
@@ -79,6 +81,22 @@ def load_torch_florence2(family: Family, request: LoadRequest) -> Florence2Engin
         is_batch_independent=False,  # products over more rows use other kernels
         held=network,
         parts=parts,
+    )
+
+
+def _load_network(
+    processor: Florence2Processor, files: Sequence[Path], request: LoadRequest, recipe: Recipe, device: Device
+) -> nn.Module:
+    sizes = processor.config.sizes(processor.image_px)
+    tensors = tensors_of(files, sizes, request.report_loading)
+    return load_pretrained(
+        Florence2ForConditionalGeneration,
+        native_config(processor.config, is_tied=HEAD not in tensors),
+        tensors,
+        request.model_dir,
+        recipe,
+        device,
+        skipped=SKIPPED,
     )
 
 

@@ -14,15 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from smallsight.engine.torch.checkpoint_tensors import HeapTrimming
 from smallsight.engine.torch.device import CPU, Device
 from smallsight.engine.torch.recipes import Linears, Recipe, quantised
 from smallsight.families.moondream2.weights import Moondream2Weights
-from smallsight.machine.memory import trim_heap
 from smallsight.quant.scheme import Module, Scheme
 
 Layer = TypeVar("Layer", nn.Linear, nn.LayerNorm)
-
-_READ_BETWEEN_TRIMS = 4 << 20  # values: 16 MiB in float32
 
 
 class CheckpointLayers:
@@ -50,7 +48,7 @@ class CheckpointLayers:
         self._device = device
         self._on_taken = on_taken
         self._device_of = device_of
-        self._values_since_trim = 0
+        self._trimming = HeapTrimming()
 
     def linear(self, name: str, module: Module | None) -> nn.Module:
         """Return a linear layer in the form of its module; without a module it is never quantised."""
@@ -67,7 +65,7 @@ class CheckpointLayers:
         num_values = layer.weight.numel()
         made = quantised(layer, recipe, device) if recipe.is_quantised else layer
         del layer  # its weight, before the heap is trimmed
-        self._trim(num_values)
+        self._trimming.count(num_values)
         return made
 
     def norm(self, name: str, epsilon: float) -> nn.LayerNorm:
@@ -85,16 +83,6 @@ class CheckpointLayers:
         values = np.require(self._weights.take(name), requirements="W")
         self._on_taken(name)
         return torch.from_numpy(values).to(dtype).to(where)
-
-    def _trim(self, num_values: int) -> None:
-        """Return freed memory after enough values have been read.
-
-        Otherwise weights lie among the freed temporaries of others, which then stay resident.
-        """
-        self._values_since_trim += num_values
-        if self._values_since_trim >= _READ_BETWEEN_TRIMS:
-            self._values_since_trim = 0
-            trim_heap()
 
     def _device_for(self, name: str) -> Device:
         if self._device_of is None:

@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
-from transformers import BitsAndBytesConfig
+from torch import Tensor, nn
+from transformers import BitsAndBytesConfig, PretrainedConfig
 from transformers.utils import logging as transformers_logging
 
+from smallsight.engine.torch.checkpoint_tensors import TensorInFile
 from smallsight.engine.torch.device import MPS, Device
 from smallsight.engine.torch.memory_guard import is_out_of_memory, reporting_memory
 from smallsight.engine.torch.packages import require_accelerate, require_bitsandbytes
+from smallsight.engine.torch.quantising_in_pieces import quantise_in_pieces
 from smallsight.errors import BrokenCheckpointError, ModelNotRunnableError
 from smallsight.machine.memory import trim_heap
 from smallsight.quant.scheme import TORCH_SCHEMES, Scheme
@@ -95,6 +97,8 @@ def recipe_of(scheme: Scheme, device: Device) -> Recipe:
 
 def load_pretrained(
     model_class: Any,  # noqa: ANN401 - a class of transformers
+    config: PretrainedConfig,
+    state: Mapping[str, TensorInFile | Tensor] | None,
     model_dir: Path,
     recipe: Recipe,
     device: Device,
@@ -102,11 +106,12 @@ def load_pretrained(
     skipped: Sequence[str] = (),
     device_of: Mapping[str, str] | None = None,
 ) -> nn.Module:
-    """Load a folder with one of transformers' classes, for inference, in its final place.
+    """Load a network with one of transformers' classes, for inference, in its final place.
 
-    ``skipped`` are names of modules that stay plain in a quantised recipe. ``device_of`` has the devices of
-    modules, if several share the network. Raises BrokenCheckpointError for
-    missing weights and OutOfResourcesError. Must not be moved afterwards.
+    ``state`` has the tensors by transformers' names; without it they are mapped from the folder's files, so
+    that some can stay there. ``skipped`` are names of modules that stay plain in a quantised recipe.
+    ``device_of`` has the devices of modules, if several share the network. Raises BrokenCheckpointError for
+    missing or damaged weights and OutOfResourcesError. Must not be moved afterwards.
     """
     options: dict[str, Any] = {"dtype": recipe.dtype}
     if recipe.is_quantised:
@@ -115,10 +120,13 @@ def load_pretrained(
     if recipe.is_quantised or device_of is not None or not device.is_cpu:
         require_accelerate()
         options["device_map"] = {"": device.name} if device_of is None else dict(device_of)
+    if state is not None:
+        options["state_dict"] = dict(state)
     transformers_logging.disable_progress_bar()
     with reporting_memory(device, f"loading {model_dir.name}"), _saying_why_quantising_failed():
         model, report = model_class.from_pretrained(
-            model_dir,
+            model_dir if state is None else None,
+            config=config,
             local_files_only=True,
             use_safetensors=True,
             output_loading_info=True,
@@ -130,8 +138,7 @@ def load_pretrained(
             hint="config.json and the safetensors files must belong together; fetch them again.",
         )
     _take_slow_path_where_needed(model)
-    if recipe.is_quantised:
-        trim_heap()  # quantising leaves as much freed memory behind as the codes take
+    trim_heap()  # of the last tensors
     return model.eval()
 
 
@@ -208,12 +215,13 @@ def _take_slow_path_where_needed(model: nn.Module) -> None:
 
 
 def prepare_bitsandbytes() -> None:
-    """Import bitsandbytes without the package ``kernels``, and silence a warning of every layer.
+    """Import bitsandbytes without the package ``kernels``, have it quantise in pieces, and silence a warning.
 
     With that package it would fetch compiled code from a hub and run it (bitsandbytes 0.50.2).
     """
     logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
     if "bitsandbytes" in sys.modules:
+        quantise_in_pieces()
         return
     absent = "kernels" not in sys.modules
     known = sys.modules.get("kernels")
@@ -228,3 +236,4 @@ def prepare_bitsandbytes() -> None:
             del sys.modules["kernels"]
         elif known is not None:
             sys.modules["kernels"] = known
+    quantise_in_pieces()

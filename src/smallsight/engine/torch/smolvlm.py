@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers import AutoModelForImageTextToText
+from transformers import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, AutoConfig, AutoModelForImageTextToText
 
 from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.engine.engine import EngineOptions, LoadRequest
 from smallsight.engine.inline_engine import BLOCK_TOKENS, InlineEngine, inline_worker
 from smallsight.engine.network_key import network_key
-from smallsight.engine.torch.device import Device, choose_device, release_caches
+from smallsight.engine.torch.checkpoint_tensors import CheckpointTensors, TensorInFile
+from smallsight.engine.torch.device import DISK, Device, choose_device, release_caches, require_no_disk
 from smallsight.engine.torch.device_options import options_for
 from smallsight.engine.torch.measured_recipes import report_choice
 from smallsight.engine.torch.memory_guard import reporting_memory
@@ -48,14 +49,19 @@ def load_torch_smolvlm(family: Family, request: LoadRequest) -> InlineEngine:
     """Load a model folder in Hugging Face layout; raises SmallsightError."""
     device = choose_device(request.device)
     recipe = recipe_of(request.scheme, device)
+    if recipe.is_quantised:
+        require_no_disk(device, f"{family.title} in {request.scheme.name}")
     report_choice(family.name, request.scheme, device, recipe)
     if device.is_cpu and request.threads:
         torch.set_num_threads(request.threads)
     options = options_for(device, request.options)
     opened = SmolVLMModel(request.model_dir, request.scheme, options.tiled_bytes)  # checks the weights' names
     placement = _place(request, recipe, device, options)
+    config = AutoConfig.from_pretrained(request.model_dir, local_files_only=True)
     network: Any = load_pretrained(
-        AutoModelForImageTextToText,
+        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING[type(config)],
+        config,
+        _tensors_of(opened, request, placement),
         request.model_dir,
         recipe,
         device,
@@ -83,6 +89,15 @@ def load_torch_smolvlm(family: Family, request: LoadRequest) -> InlineEngine:
         parts=parts,
         devices=() if placement is None else placement.devices,
     )
+
+
+def _tensors_of(
+    opened: SmolVLMModel, request: LoadRequest, placement: DeviceMap | None
+) -> Mapping[str, TensorInFile] | None:
+    """Return the checkpoint's tensors, or None if some stay in their files, which transformers maps."""
+    if placement is not None and DISK in placement.devices:
+        return None
+    return CheckpointTensors(opened.weight_files, request.report_loading).tensors
 
 
 def _runner(
