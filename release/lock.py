@@ -26,6 +26,10 @@ LOCKS: dict[str, tuple[str, ...]] = {
         "--extra=validate",
         "--group=dev",
     ),
+    "image": ("pyproject.toml", "--extra=heif", "--extra=mcp"),
+    "image-reading": ("pyproject.toml", "--extra=heif", "--extra=mcp", "--extra=ocr"),
+    "image-build": ("requirements/image-build.in", "--constraint=kernels/build-constraints.txt"),
+    "docs": ("--group=pyproject.toml:docs",),
     "release": ("--group=pyproject.toml:release",),
     "clients": ("requirements/clients.in",),
 }
