@@ -7,7 +7,7 @@
 #   make test                     run every test
 #   make coverage                 the same, measuring which lines ran: takes about twice as long
 #   make kernels                  build the extension that generates tokens faster (needs a C++ compiler)
-#   make check                    format, lint, types, layers
+#   make check                    format, lint, types, layers, licences
 #   make bench                    the measurements behind the README's table
 #   make robustness               the tests of kills, full disks, overload and hostile text, ten times as large (an hour)
 #   make peers                    install what make bench and some tests compare with (builds llama.cpp: many
@@ -58,11 +58,12 @@ coverage: $(MARKS)/dev $(MARKS)/docs $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/e
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) --cov --cov-report= $(TESTS)
 	$(BIN)/python -m coverage report
 
-check: $(MARKS)/dev
+check: $(MARKS)/dev $(MARKS)/docs
 	$(BIN)/ruff format --check src tests benchmarks examples docs release training
 	$(BIN)/ruff check src tests benchmarks examples docs release training
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m release.licences
 
 format: $(MARKS)/dev
 	$(BIN)/ruff check --fix src tests benchmarks examples docs release training

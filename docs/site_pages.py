@@ -2,8 +2,8 @@
 
 MkDocs calls it (``hooks`` in mkdocs.yml). In the repository the guide is one page, which can be searched with
 the browser and is linked to from everywhere; on the site each ``## `` section is a page, and the longest
-``### `` sections are too. Links are rewritten: to the page that a heading is on, or to the repository for files
-that are not on the site.
+``### `` sections are too. Links are rewritten: to the page that a heading is on, or to the repository for
+files that are not on the site.
 """
 
 from __future__ import annotations

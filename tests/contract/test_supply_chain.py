@@ -26,8 +26,8 @@ WANTED = {
         *GROUPS["dev"],
         "hatchling",
     ],
-    "image": [*PROJECT["project"]["dependencies"], *EXTRAS["heif"], *EXTRAS["mcp"]],
-    "image-reading": [*PROJECT["project"]["dependencies"], *EXTRAS["heif"], *EXTRAS["mcp"], *EXTRAS["ocr"]],
+    "image": [*PROJECT["project"]["dependencies"], *EXTRAS["mcp"]],
+    "image-reading": [*PROJECT["project"]["dependencies"], *EXTRAS["mcp"], *EXTRAS["ocr"]],
     "docs": GROUPS["docs"],
     "release": GROUPS["release"],
 }
