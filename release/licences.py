@@ -1,7 +1,7 @@
 """Compares the licences of all that people get, and of what tests and builds use, with release/licences.toml.
 
 Part of ``make check``. It reads the metadata of installed packages, the shared libraries inside the wheels
-that an image holds, the catalogue of models, the models in the package, and the files vendored for the browser.
+that an image holds, the catalogue of models, the models in the package, and the files vendored for browsers.
 Each licence that is unknown or not allowed is one sentence, and the exit code is 1.
 """
 

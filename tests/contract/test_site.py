@@ -135,6 +135,6 @@ def test_pages_with_lines_to_type_are_typed_by_a_test():
 def test_pictures_of_the_documents_are_made_by_scripts():
     scripts = "".join(path.read_text(encoding="utf-8") for path in Path(ROOT / "docs").glob("*.py"))
     scripts += (ROOT / "Makefile").read_text(encoding="utf-8")
-    by_hand = {"open-webui"}  # another program's page, see docs/replayed_clients.md
+    by_hand = {"open-webui"}  # another program's page, shown in docs/containers.md
     found = [path.name for path in (ROOT / "docs" / "images").iterdir() if path.stem not in by_hand]
     assert_none("a script writes it", [name for name in found if Path(name).stem not in scripts])
