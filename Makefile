@@ -59,15 +59,15 @@ coverage: $(MARKS)/dev $(MARKS)/docs $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/e
 	$(BIN)/python -m coverage report
 
 check: $(MARKS)/dev $(MARKS)/docs
-	$(BIN)/ruff format --check src tests benchmarks examples docs release training
-	$(BIN)/ruff check src tests benchmarks examples docs release training
+	$(BIN)/ruff format --check src tests benchmarks deploy examples docs release training
+	$(BIN)/ruff check src tests benchmarks deploy examples docs release training
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m release.licences
 
 format: $(MARKS)/dev
-	$(BIN)/ruff check --fix src tests benchmarks examples docs release training
-	$(BIN)/ruff format src tests benchmarks examples docs release training
+	$(BIN)/ruff check --fix src tests benchmarks deploy examples docs release training
+	$(BIN)/ruff format src tests benchmarks deploy examples docs release training
 
 bench: $(MARKS)/dev
 	mkdir -p $(RESULTS)

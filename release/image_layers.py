@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from release.dockerfile import Instruction, Stage, read_variables
 
 NEW_MOUNTS, NEW_NETWORK = 0x00020000, 0x40000000  # CLONE_NEWNS, CLONE_NEWNET
+_DROP_FROM_BOUNDING_SET, _NO_NEW_PRIVILEGES = 24, 38  # PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -63,6 +64,17 @@ def enter_namespace(kind: int) -> None:
         _run("mount", "--make-rprivate", "/")
 
 
+def drop_rights(user: int, group: int) -> None:
+    """Become a user without rights and without a way to get any, as containers with ``cap_drop: [ALL]``."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for capability in range(64):
+        libc.prctl(_DROP_FROM_BOUNDING_SET, capability, 0, 0, 0)  # refused above the last one
+    os.setgroups([])
+    os.setgid(group)
+    os.setuid(user)
+    libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+
+
 def build(
     stage: Stage, images: dict[str, Image], context: Path, work: Path, certificates: Path | None
 ) -> Image:
@@ -88,7 +100,8 @@ def build(
 
 def _key(image: Image, one: Instruction, images: dict[str, Image], context: Path) -> str:
     """Return a digest of a step, of the layers below it, and of what it copies."""
-    digest = hashlib.sha256(f"{image.layers[-1].key}\n{one.text}\n{image.folder}\n".encode())
+    below = image.layers[-1].key if image.layers else "scratch"
+    digest = hashlib.sha256(f"{below}\n{one.text}\n{image.folder}\n".encode())
     sources = one.text.split()[:-1] if one.name == "COPY" else []
     if sources and sources[0].startswith("--from="):
         digest.update(images[sources.pop(0).removeprefix("--from=")].layers[-1].key.encode())
@@ -124,11 +137,11 @@ def _copy(image: Image, one: Instruction, layer: Path, images: dict[str, Image],
     *sources, target = one.text.split()
     place = layer / str(PurePosixPath("/", image.folder, target)).lstrip("/")
     if sources[0].startswith("--from="):
-        place.parent.mkdir(parents=True, exist_ok=True)
+        place.mkdir(parents=True, exist_ok=True)
         with mounted(
             images[sources[0].removeprefix("--from=")].layers, layer.parent.parent / "source"
         ) as root:
-            _run("cp", "--archive", f"{root}{sources[1]}", str(place))
+            _run("cp", "--archive", f"{root}{sources[1]}/.", str(place))
         return
     place.mkdir(parents=True, exist_ok=True)
     for source in sources:

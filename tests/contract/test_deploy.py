@@ -130,6 +130,7 @@ def test_each_image_has_a_user_a_volume_a_health_check_and_what_its_stages_made(
     for target in ("full", "small", "cuda"):
         assert needed_stages(STAGES, target)[:1] == ["python"]
         assert STAGES[target].base == "runtime"
+        assert STAGES["runtime"].base == "scratch"
     last = {one.name: one.text for one in STAGES["runtime"].instructions}
     assert last["USER"] == "1000:1000"
     assert last["VOLUME"] == "/data"
