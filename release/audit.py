@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from release.bill import complete
+from release.licence_rules import read_rules
 from release.pins import ROOT, read_advisories, read_pins
 
 # What users install and what tests install; other people's programs, which tests run; constraints.txt for the
@@ -48,12 +50,21 @@ def ask_index(name: str) -> list[dict[str, Any]]:
 
 
 def write_sbom(target: Path) -> int:
-    """Write the components that users get, with their hashes, in CycloneDX 1.6; return how many."""
+    """Write what users get, with hashes and licences, in CycloneDX 1.6; return how many components."""
+    from cyclonedx.schema import SchemaVersion  # noqa: PLC0415 - of the release group, installed for audits only
+    from cyclonedx.validation.json import JsonStrictValidator  # noqa: PLC0415
+
     command = [sys.executable, "-m", "cyclonedx_py", "requirements", str(ROOT / DELIVERED)]
     command += ["--pyproject", str(ROOT / "pyproject.toml"), "--mc-type=application", "--validate"]
     command += ["--output-reproducible", "--spec-version=1.6", "--output-file", str(target)]
     subprocess.run(command, check=True)
-    return len(json.loads(target.read_text(encoding="utf-8"))["components"])
+    bill = complete(json.loads(target.read_text(encoding="utf-8")), read_rules())
+    target.write_text(json.dumps(bill, indent=2) + "\n", encoding="utf-8")
+    if (
+        problem := JsonStrictValidator(SchemaVersion.V1_6).validate_str(target.read_text(encoding="utf-8"))
+    ) is not None:
+        raise SystemExit(f"The bill of materials does not follow its schema: {problem}")
+    return len(bill["components"])
 
 
 def main() -> int:

@@ -26,6 +26,11 @@ LOCKS: dict[str, tuple[str, ...]] = {
         "--extra=validate",
         "--group=dev",
     ),
+    # Without heif and video: their wheels hold encoders under the GPL, which an image of ours must not ship.
+    "image": ("pyproject.toml", "--extra=mcp"),
+    "image-reading": ("pyproject.toml", "--extra=mcp", "--extra=ocr"),
+    "image-build": ("requirements/image-build.in", "--constraint=kernels/build-constraints.txt"),
+    "docs": ("--group=pyproject.toml:docs",),
     "release": ("--group=pyproject.toml:release",),
     "clients": ("requirements/clients.in",),
 }

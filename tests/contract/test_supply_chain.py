@@ -26,6 +26,9 @@ WANTED = {
         *GROUPS["dev"],
         "hatchling",
     ],
+    "image": [*PROJECT["project"]["dependencies"], *EXTRAS["mcp"]],
+    "image-reading": [*PROJECT["project"]["dependencies"], *EXTRAS["mcp"], *EXTRAS["ocr"]],
+    "docs": GROUPS["docs"],
     "release": GROUPS["release"],
 }
 
@@ -56,7 +59,7 @@ def test_the_locks_hold_what_the_project_needs(name):
     assert_none("run `make lock`", wrong)
 
 
-@pytest.mark.parametrize("name", ["demo", "dev"])
+@pytest.mark.parametrize("name", ["demo", "dev", "image", "image-reading"])
 def test_the_locked_versions_are_those_that_were_tested(name):
     wrong = [pin.name for pin in locked(name).values() if CONSTRAINTS.get(pin.name) != pin.version]
     assert_none("constraints.txt has every locked version; run `make lock`", wrong)
@@ -76,7 +79,7 @@ def test_clients_from_npm_are_locked_too():
 
 
 def test_no_version_has_a_known_vulnerability():
-    pins = [pin for name in ("dev", "release", "clients") for pin in locked(name).values()]
+    pins = [pin for name in LOCKS for pin in locked(name).values()]
     pins += read_pins(ROOT / "constraints.txt")
     hits = [
         f"{pin.name}: {one.id}"
