@@ -12,7 +12,13 @@ struct Lanes {
 
     static Lanes all(float value) { return {_mm256_set1_ps(value), _mm256_set1_ps(value)}; }
     static Lanes load(const float* from) { return {_mm256_loadu_ps(from), _mm256_loadu_ps(from + 8)}; }
-    static Lanes load_bf16(const std::uint16_t* from) { return {widened(from), widened(from + 8)}; }
+    // Widens 16 pairs of bfloat16.
+    static void load_pairs(const std::uint16_t* from, Lanes& first, Lanes& second) {
+        const __m256i some = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+        const __m256i more = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 16));
+        first = {first_halves(some), first_halves(more)};
+        second = {second_halves(some), second_halves(more)};
+    }
     void store(float* to) const {
         _mm256_storeu_ps(to, low);
         _mm256_storeu_ps(to + 8, high);
@@ -57,9 +63,9 @@ struct Lanes {
     }
 
    private:
-    static __m256 widened(const std::uint16_t* from) {
-        const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-        return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+    static __m256 first_halves(__m256i bits) { return _mm256_castsi256_ps(_mm256_slli_epi32(bits, 16)); }
+    static __m256 second_halves(__m256i bits) {
+        return _mm256_castsi256_ps(_mm256_and_si256(bits, _mm256_set1_epi32(static_cast<int>(0xffff0000u))));
     }
     static __m256 power_of_two(__m256 powers) {
         const __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(powers), _mm256_set1_epi32(127));
@@ -130,7 +136,7 @@ inline void transpose(Lanes* rows) {
         for (int lane = 0; lane < kLanes; ++lane) to[row][lane] = from[lane][row];
     for (int row = 0; row < kLanes; ++row) rows[row] = Lanes::load(to[row]);
 }
-constexpr int kPairsAtOnce = 1;
+constexpr int kHeadsAtOnce = 1, kPairsAtOnce = 1;
 
 #include "block_by_bits.hpp"
 #include "finish_body.hpp"

@@ -61,7 +61,7 @@ inline void transpose(Lanes* rows) {
         rows[column + 12].v = _mm512_shuffle_f32x4(b, d, 0xDD);
     }
 }
-constexpr int kPairsAtOnce = 4;
+constexpr int kHeadsAtOnce = 3, kPairsAtOnce = 4;
 
 inline __m512i broadcast(const std::int8_t* codes) {
     std::int32_t four;
@@ -119,8 +119,10 @@ inline void multiply_codes(const PackedMatrix& matrix, int block, const Quantise
     for (int group = 0; group < groups; ++group) {
         GroupSums<kRows> products;
         for (int row = 0; row < kRows; ++row) {
-            const std::int32_t sum = rows.sums[static_cast<std::size_t>(first_row + row) * rows.groups + group];
-            products.sums[row][0] = _mm512_set1_epi32(-(kBits == 8 ? 128 : 8) * sum);
+            const __m512i sum =
+                _mm512_set1_epi32(rows.sums[static_cast<std::size_t>(first_row + row) * rows.groups + group]);
+            // The offset of the codes is 128 or 8.
+            products.sums[row][0] = _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(sum, kBits == 8 ? 7 : 3));
             for (int chain = 1; chain < products.kChains; ++chain) products.sums[row][chain] = _mm512_setzero_si512();
         }
         const int begin = group * group_size;

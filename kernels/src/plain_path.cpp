@@ -20,13 +20,18 @@ struct Lanes {
     static Lanes load(const float* from) {
         return each([=](int lane) { return from[lane]; });
     }
-    static Lanes load_bf16(const std::uint16_t* from) {
-        return each([=](int lane) {
-            const std::uint32_t bits = static_cast<std::uint32_t>(from[lane]) << 16;
-            float value;
-            __builtin_memcpy(&value, &bits, sizeof value);
-            return value;
-        });
+    // Widens 16 pairs of bfloat16.
+    static void load_pairs(const std::uint16_t* from, Lanes& first, Lanes& second) {
+        const auto half = [=](int number) {
+            return each([=](int lane) {
+                const std::uint32_t bits = static_cast<std::uint32_t>(from[2 * lane + number]) << 16;
+                float value;
+                __builtin_memcpy(&value, &bits, sizeof value);
+                return value;
+            });
+        };
+        first = half(0);
+        second = half(1);
     }
     void store(float* to) const {
         for (int lane = 0; lane < kLanes; ++lane) to[lane] = v[lane];
@@ -126,7 +131,7 @@ inline void transpose(Lanes* rows) {
             rows[lane].v[row] = other;
         }
 }
-constexpr int kPairsAtOnce = 1;
+constexpr int kHeadsAtOnce = 1, kPairsAtOnce = 1;
 
 #include "finish_body.hpp"
 #include "path_body.hpp"
