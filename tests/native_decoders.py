@@ -46,7 +46,10 @@ def make_decoder(model, caches, *, path, threads=1):
     ``caches`` are float32 keys and values, [blocks, kv heads, 32, head].
     """
     copies = [
-        [order(bf16_bits(one))[:, :, 0].copy() for order, one in zip((key_blocks, value_blocks), pair, strict=True)]
+        [
+            order(bf16_bits(one))[:, :, 0].copy()
+            for order, one in zip((key_blocks, value_blocks), pair, strict=True)
+        ]
         for pair in caches
     ]
     decoder = bind_decoder(model, copies, threads, path)

@@ -232,6 +232,7 @@ NB_MODULE(smallsight_kernels, module) {
     module.doc() = "The text decoders and picture encoders of small vision-language models in C++.";
     smallsight::add_encoder(module);
     nb::set_leak_warnings(false);  // a model that is open when the interpreter ends is not an error
+    module.attr("INTERFACE") = 2;  // larger whenever a caller of the one before would fail
     module.attr("MAX_PIECES") = smallsight::kMaxPieces;
     module.def(
         "path_name",

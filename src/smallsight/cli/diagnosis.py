@@ -173,9 +173,7 @@ def _decoding(settings: Settings) -> CheckResult:
         return CheckResult(
             "decoding", Severity.NOTE, f"OpenVINO computes all of it: {extension.reason}", hint
         )
-    text = (
-        f"smallsight-kernels ({extension.path}) computes the text of SmolVLM and moondream2 in int8 and int4"
-    )
+    text = f"smallsight-kernels ({extension.path}) computes the text of all model families in int8 and int4"
     obstacle = encoder_obstacle()
     tiles = f"; OpenVINO encodes tiles: {obstacle}" if obstacle else " and encodes a SmolVLM's tiles"
     return CheckResult("decoding", Severity.GOOD, text + tiles)

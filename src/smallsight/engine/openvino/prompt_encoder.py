@@ -26,8 +26,8 @@ class PromptEncoder:
     ) -> list[NDArray[Any]]:
         """Return keys [1, heads, head, tokens] and values [1, heads, tokens, head] of each decoder layer.
 
-        They take turns, are float32, or bfloat16 bits as uint16, and valid until the next prompt. ``features_TD`` replace
-        the prompt's image tokens, in order.
+        They take turns, are float32, or bfloat16 bits as uint16, and valid until the next prompt.
+        ``features_TD`` replace the prompt's image tokens, in order.
         """
         ids = np.array(token_ids, np.int64)
         is_image = ids == image_token_id
