@@ -1,8 +1,8 @@
 """Times the steps of Florence-2's beam search with smallsight-kernels against OpenVINO.
 
-The same random weights in the shape of Florence-2-base's text network: one prompt of 590 tokens, 3 beams, and tokens
-from the 1st to the 64th. The two take turns. On a busy machine only processor time with --threads 1 is
-reliable.
+The same random weights in the shape of Florence-2-base's text network: one prompt of 590 tokens, 3 beams, and
+tokens from the 1st to the 64th. The two take turns. On a busy machine only processor time with --threads 1
+is reliable.
 
 Run: python benchmarks/search_step.py [--precision int8] [--beams N] [--prompts N] [--threads N] [--rounds N]
 """

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from smallsight.engine.native.extension import find_extension
 from smallsight.engine.native.native_cache import BLOCK_TOKENS, key_blocks, value_blocks
 from smallsight.engine.native.native_runner import bind_decoder
 from smallsight.engine.reference.products import DenseWeights
+from smallsight.machine.extension import find_extension
 
 needs_extension = pytest.mark.skipif(find_extension().module is None, reason=find_extension().reason)
 

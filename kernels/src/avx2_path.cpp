@@ -136,17 +136,37 @@ inline void transpose(Lanes* rows) {
         for (int lane = 0; lane < kLanes; ++lane) to[row][lane] = from[lane][row];
     for (int row = 0; row < kLanes; ++row) rows[row] = Lanes::load(to[row]);
 }
+// 16 whole numbers.
+struct Whole {
+    __m256i low, high;
+
+    static Whole all(std::int32_t value) { return {_mm256_set1_epi32(value), _mm256_set1_epi32(value)}; }
+    void add(const std::uint8_t* bytes, Whole weight) {
+        const __m128i some = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
+        low = _mm256_add_epi32(low, _mm256_mullo_epi32(_mm256_cvtepu8_epi32(some), weight.low));
+        high = _mm256_add_epi32(high, _mm256_mullo_epi32(_mm256_cvtepu8_epi32(_mm_srli_si128(some, 8)), weight.high));
+    }
+    void store_bytes(std::uint8_t* to) const {
+        const __m256i pairs =
+            _mm256_packs_epi32(_mm256_srai_epi32(low, kWeightBits), _mm256_srai_epi32(high, kWeightBits));
+        const __m256i ordered = _mm256_permute4x64_epi64(pairs, 0xd8);
+        const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(ordered), _mm256_extracti128_si256(ordered, 1));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
+    }
+};
 constexpr int kHeadsAtOnce = 1, kPairsAtOnce = 1;
 
 #include "block_by_bits.hpp"
 #include "finish_body.hpp"
 #include "path_body.hpp"
 #include "rows_attention_body.hpp"
+#include "mix_body.hpp"
 
 }  // namespace
 
 const KernelPath* avx2_path() {
-    static const KernelPath path = {"avx2", norm, layer_norm, quantise, multiply, rotate, attend, attend_rows, join};
+    static const KernelPath path = {"avx2", norm, layer_norm, quantise, multiply, rotate, attend, attend_rows, join,
+                                    mix};
     return &path;
 }
 

@@ -132,6 +132,15 @@ struct AttentionPieces {
     int head_dim;
 };
 
+// Bytes at `from`, `from + stride` and so on, each weighted, with kWeightBits bits after the point.
+struct WeightedBytes {
+    const std::uint8_t* from;
+    std::size_t stride;
+    const std::int32_t* weights;
+    int taps;
+};
+constexpr int kWeightBits = 22;
+
 struct KernelPath {
     const char* name;
     // Divides a vector by its root mean square and scales it; `size` is a multiple of 16.
@@ -152,6 +161,8 @@ struct KernelPath {
     void (*attend_rows)(const RowsPiece& piece);
     // Joins a head's pieces; `largest` and `factors` have room for a multiple of 16 pieces.
     void (*join)(const AttentionPieces& pieces, float* factors, float* out);
+    // Adds weighted bytes at `count` places side by side, rounds the sums and limits them to a byte.
+    void (*mix)(const WeightedBytes& bytes, std::size_t count, std::uint8_t* out);
 };
 
 constexpr int kBlocksUnpacked = 4;

@@ -11,6 +11,7 @@
 
 #include "decode_step.hpp"
 #include "encoder_module.hpp"
+#include "picture_resize.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -223,6 +224,19 @@ void Decoder::run(const Read<float, 2>& embeddings, const Read<std::int32_t, 2>&
     step_.run(step);
 }
 
+void resize_array(const Read<std::uint8_t, 3>& pixels, const Write<std::uint8_t, 3>& out, bool height_first, int threads,
+                  const std::string& path_name) {
+    const KernelPath* path = choose_path(path_name.c_str());
+    require(path != nullptr, "this processor does not run the path " + path_name);
+    require(pixels.shape(2) == 3 && out.shape(2) == 3 && pixels.size() > 0 && out.size() > 0,
+            "pictures are [height, width, 3], and not empty");
+    const Picture from = {const_cast<std::uint8_t*>(pixels.data()), static_cast<int>(pixels.shape(1)),
+                          static_cast<int>(pixels.shape(0))};
+    const Picture to = {out.data(), static_cast<int>(out.shape(1)), static_cast<int>(out.shape(0))};
+    nb::gil_scoped_release released;
+    resize(from, to, height_first, threads, *path);
+}
+
 }  // namespace
 
 }  // namespace smallsight
@@ -241,6 +255,8 @@ NB_MODULE(smallsight_kernels, module) {
             return std::string(path == nullptr ? "" : path->name);
         },
         "wanted"_a = "auto", "Return the name of the implementation for this processor, empty if it has none.");
+    module.def("resize", &smallsight::resize_array, "pixels"_a, "out"_a, "height_first"_a, "threads"_a, "path"_a = "auto",
+               "Write a picture, uint8 [height, width, 3], to an array of another size, with Pillow's Lanczos pixels.");
     nb::class_<Decoder>(module, "Decoder", "A decoder's weights, packed, and its steps.")
         .def(nb::init<int, int, int, int, int, int, int, int, float, const std::string&, const smallsight::Read<float, 1>&, int, int,
                       const std::string&>(),

@@ -131,16 +131,37 @@ inline void transpose(Lanes* rows) {
             rows[lane].v[row] = other;
         }
 }
+// 16 whole numbers.
+struct Whole {
+    std::int32_t v[kLanes];
+
+    static Whole all(std::int32_t value) {
+        Whole result;
+        for (std::int32_t& one : result.v) one = value;
+        return result;
+    }
+    void add(const std::uint8_t* bytes, Whole weight) {
+        for (int lane = 0; lane < kLanes; ++lane) v[lane] += bytes[lane] * weight.v[lane];
+    }
+    void store_bytes(std::uint8_t* to) const {
+        for (int lane = 0; lane < kLanes; ++lane) {
+            const std::int32_t whole = v[lane] >> kWeightBits;
+            to[lane] = static_cast<std::uint8_t>(whole < 0 ? 0 : whole > 255 ? 255 : whole);
+        }
+    }
+};
 constexpr int kHeadsAtOnce = 1, kPairsAtOnce = 1;
 
 #include "finish_body.hpp"
 #include "path_body.hpp"
 #include "rows_attention_body.hpp"
+#include "mix_body.hpp"
 
 }  // namespace
 
 const KernelPath* plain_path() {
-    static const KernelPath path = {"plain", norm, layer_norm, quantise, multiply, rotate, attend, attend_rows, join};
+    static const KernelPath path = {"plain", norm, layer_norm, quantise, multiply, rotate, attend, attend_rows, join,
+                                    mix};
     return &path;
 }
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from smallsight.engine.decoding.runner import StepInput, StepOutput
 from smallsight.engine.engine import LoadRequest
-from smallsight.engine.native.cores import usable_cores
-from smallsight.engine.native.extension import NAME, find_extension
 from smallsight.engine.native.native_cache import NativeCache
 from smallsight.families.step_decoder import DecoderLayerWeights, StepDecoder
+from smallsight.machine.extension import NAME, find_extension
+from smallsight.machine.usable_cores import usable_cores
 from smallsight.policy.log import get_logger
 from smallsight.policy.row_bands import RowBands
 from smallsight.quant.forms import Stored

@@ -13,7 +13,6 @@ from smallsight.engine.decoding.finite_logits import require_finite
 from smallsight.engine.decoding.runner import TokenSearch
 from smallsight.engine.engine import LoadRequest
 from smallsight.engine.native.beam_tables import BeamTables
-from smallsight.engine.native.cores import usable_cores
 from smallsight.engine.native.native_cache import (
     BLOCK_TOKENS,
     NativeCache,
@@ -24,6 +23,7 @@ from smallsight.engine.native.native_cache import (
 from smallsight.engine.native.native_runner import MAX_PIECES, bind_decoder, may_compute
 from smallsight.engine.openvino.prompt_encoder import PromptEncoder
 from smallsight.families.step_decoder import DecoderSizes, StepDecoder
+from smallsight.machine.usable_cores import usable_cores
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smallsight.engine.decoding.feature_cache import FeatureCache
-from smallsight.engine.native.cores import usable_cores
-from smallsight.engine.native.extension import NAME, find_extension
 from smallsight.families.messages import Tile
 from smallsight.families.siglip_tower import SigLIPSizes, SigLIPTower
+from smallsight.machine.extension import NAME, find_extension
+from smallsight.machine.usable_cores import usable_cores
 from smallsight.policy.log import get_logger
 from smallsight.quant.forms import Stored, dense
 from smallsight.quant.grouped import Code, GroupedMatrix

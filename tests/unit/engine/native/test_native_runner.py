@@ -22,10 +22,10 @@ from native_decoders import (
 from smallsight.engine.decoding.runner import StepInput
 from smallsight.engine.engine import EngineOptions
 from smallsight.engine.loading import load_engine
-from smallsight.engine.native.extension import find_extension
 from smallsight.engine.reference.llama import LlamaReference
 from smallsight.families.smolvlm.config import SmolVLMTextConfig
 from smallsight.families.step_decoder import llama_decoder
+from smallsight.machine.extension import find_extension
 from smallsight.model.vision_language_model import VisionLanguageModel
 from smallsight.quant.scheme import SCHEMES, Module, parse_scheme
 from smallsight.settings import Limits, Settings

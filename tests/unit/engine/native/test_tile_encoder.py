@@ -11,7 +11,6 @@ import pytest
 
 from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.engine.engine import EngineOptions, LoadRequest
-from smallsight.engine.native.extension import find_extension
 from smallsight.engine.native.tile_encoder import (
     bind_encoder,
     encoder_obstacle,
@@ -25,6 +24,7 @@ from smallsight.families.messages import Tile
 from smallsight.families.siglip_tower import SigLIPSizes, SigLIPTower
 from smallsight.families.smolvlm.config import SmolVLMVisionConfig
 from smallsight.families.smolvlm.family import FAMILY
+from smallsight.machine.extension import find_extension
 from smallsight.quant.forms import Storage
 from smallsight.quant.scheme import parse_scheme
 from tiny_smolvlm import SHAPES, make_checkpoint
