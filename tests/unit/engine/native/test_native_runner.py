@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -155,6 +156,23 @@ def test_a_prompt_has_the_same_bits_in_any_pieces_and_token_by_token(computed):
                 np.testing.assert_array_equal(
                     tokens_of(one, used, PROMPT), tokens_of(other, used, PROMPT), err_msg=what
                 )
+
+
+@needs_extension
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_a_code_that_has_no_opposite_is_refused_in_8_bits(precision):
+    config = text_config(**SHAPES_TO_TRY["heads of 32, narrow groups"])
+    stored = random_weights(config, precision)
+    matrix = stored["text.layers.1.output.weight"]
+    codes = matrix.codes.copy()
+    codes[3, 1, 2] = -128 if precision == "int8" else 0x88  # -8 twice
+    stored["text.layers.1.output.weight"] = replace(matrix, codes=codes)
+    caches = [[np.zeros((1, config.kv_heads, BLOCK, config.head_dim), np.float32)] * 2] * config.layers
+    if precision == "int4":
+        make_decoder(llama_decoder(config, stored), caches, path="plain")
+        return
+    with pytest.raises(ValueError, match="between -127 and 127"):
+        make_decoder(llama_decoder(config, stored), caches, path="plain")
 
 
 @pytest.fixture(scope="module")
