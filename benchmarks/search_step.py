@@ -13,11 +13,14 @@ import argparse
 import statistics
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from smallsight.engine.decoding.runner import EncoderDecoder
 from smallsight.engine.engine import EngineOptions, LoadRequest
 from smallsight.engine.native.search_decoder import native_search_decoder
 from smallsight.engine.openvino.prompt_encoder import PromptEncoder
@@ -112,6 +115,20 @@ class RandomBeams:
         return tuple(map(int, self._values.integers(0, self._beams, self._beams)))
 
 
+def report(times: dict[str, list[tuple[float, float]]]) -> None:
+    """Print each contender's steps, by the clock and in processor time."""
+    for name, pairs in times.items():
+        walls, processors = zip(*pairs, strict=True)
+        print(
+            f"{name}: steps/s best {TOKENS / min(walls):.1f}, "
+            f"median {TOKENS / statistics.median(walls):.1f}; "
+            f"processor ms a step best {1e3 * min(processors) / TOKENS:.2f}, "
+            f"median {1e3 * statistics.median(processors) / TOKENS:.2f}"
+        )
+    ratios = [a[1] / b[1] for a, b in zip(times["openvino"], times["kernels"], strict=True)]
+    print("times faster by processor time, by round:", ", ".join(f"{one:.2f}" for one in ratios))
+
+
 def main() -> None:
     """Read the command line, take turns, print steps per second."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -124,9 +141,7 @@ def main() -> None:
     scheme, stored = SCHEMES[options.precision], random_weights(options.precision)
     encoder, decoder = (
         compile_network(
-            lambda build=build: build(BASE, stored, scheme.arithmetic),
-            threads=options.threads,
-            tuning=tuning(scheme),
+            partial(build, BASE, stored, scheme.arithmetic), threads=options.threads, tuning=tuning(scheme)
         )
         for build in (build_encoder_graph, build_decoder_graph)
     )
@@ -139,25 +154,20 @@ def main() -> None:
         sys.exit("smallsight-kernels cannot be used; install it with: pip install ./kernels")
     ids = [5] * PROMPT
     features = np.empty((0, BASE.hidden), np.float32)
+    contenders: dict[str, EncoderDecoder[Any]] = {
+        "openvino": StatefulDecoder(prompts, decoder, RowBands()),
+        "kernels": native,
+    }
     times: dict[str, list[tuple[float, float]]] = {}
     for _ in range(options.rounds):
-        for name, one in (("openvino", StatefulDecoder(prompts, decoder, RowBands())), ("kernels", native)):
+        for name, one in contenders.items():
             encoded = [one.encode(ids, BASE.image_token_id, features) for _ in range(options.prompts)]
             searches = [RandomBeams(options.beams) for _ in encoded]
             wall_s, processor_s = time.perf_counter(), time.process_time()
             one.search(encoded, searches)
             taken = time.perf_counter() - wall_s, time.process_time() - processor_s
             times.setdefault(name, []).append(taken)
-    for name, pairs in times.items():
-        walls, processors = zip(*pairs, strict=True)
-        print(
-            f"{name}: steps/s best {TOKENS / min(walls):.1f}, "
-            f"median {TOKENS / statistics.median(walls):.1f}; "
-            f"processor ms a step best {1e3 * min(processors) / TOKENS:.2f}, "
-            f"median {1e3 * statistics.median(processors) / TOKENS:.2f}"
-        )
-    ratios = [a[1] / b[1] for a, b in zip(times["openvino"], times["kernels"], strict=True)]
-    print("times faster by processor time, by round:", ", ".join(f"{one:.2f}" for one in ratios))
+    report(times)
 
 
 if __name__ == "__main__":
