@@ -6,7 +6,7 @@
 #   make serve OPEN=1             the same, and opens the browser
 #   make test                     run every test
 #   make coverage                 the same, measuring which lines ran: takes about twice as long
-#   make kernels                  build the extension that generates tokens faster (brings a compiler if there is none)
+#   make kernels                  build the extension that generates tokens faster (needs a C++ compiler)
 #   make check                    format, lint, types, layers
 #   make bench                    the measurements behind the README's table
 #   make robustness               the tests of kills, full disks, overload and hostile text, ten times as large (an hour)
@@ -163,16 +163,8 @@ $(MARKS)/clients/installed: requirements/clients.txt $(MARKS)/dev
 # An extra, never a need: without it OpenVINO generates all tokens, and its tests are skipped.
 $(MARKS)/kernels: $(wildcard kernels/src/*) kernels/CMakeLists.txt kernels/pyproject.toml $(MARKS)/demo
 	@echo "Building smallsight-kernels (about a minute, once) ..."
-	@command -v c++ >/dev/null || command -v g++ >/dev/null || $(MAKE) --no-print-directory $(MARKS)/zig-c++ || true
-	@if [ -x $(MARKS)/zig-c++ ]; then export CXX="$(CURDIR)/$(MARKS)/zig-c++"; fi; \
-	PIP_CONSTRAINT=kernels/build-constraints.txt $(PIP) install --no-deps ./kernels >$(MARKS)/kernels.log 2>&1 \
+	@PIP_CONSTRAINT=kernels/build-constraints.txt $(PIP) install --no-deps ./kernels >$(MARKS)/kernels.log 2>&1 \
 		&& touch $@ || echo "smallsight-kernels was not built ($(MARKS)/kernels.log says why): OpenVINO generates all tokens."
-
-# A C++ compiler in a package, for machines that have none.
-$(MARKS)/zig-c++: kernels/build-constraints.txt
-	@$(PIP) install --upgrade --target $(MARKS)/zig --constraint kernels/build-constraints.txt ziglang
-	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s" -m ziglang c++ "$$@"\n' "$(CURDIR)/$(MARKS)/zig" "$(CURDIR)/$(BIN)/python" >$@
-	@chmod +x $@
 
 # For the tests of training/, which draw; without apt-get they are skipped.
 $(MARKS)/fonts: training/assets.py $(MARKS)/dev

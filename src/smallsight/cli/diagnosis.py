@@ -169,7 +169,7 @@ def _decoding(settings: Settings) -> CheckResult:
             "decoding", Severity.GOOD, "OpenVINO computes all of it: the setting kernels is off"
         )
     if extension.module is None:
-        hint = "run make kernels; answers come about twice as fast with it"
+        hint = "run make kernels, which needs a C++ compiler; answers come about twice as fast with it"
         return CheckResult(
             "decoding", Severity.NOTE, f"OpenVINO computes all of it: {extension.reason}", hint
         )
