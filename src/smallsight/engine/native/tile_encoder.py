@@ -57,8 +57,6 @@ def encoder_obstacle() -> str:
     extension = find_extension()
     if extension.module is None:
         return extension.reason
-    if not hasattr(extension.module, "Encoder"):
-        return "the installed smallsight-kernels lacks Encoder"
     return str(extension.module.encoder_obstacle())
 
 
