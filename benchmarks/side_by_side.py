@@ -73,7 +73,8 @@ def commands(directory: Path, folder: Path) -> dict[str, list[str]]:
 
     if _family(directory) == "florence2":
         florence2 = {
-            f"smallsight {one}": script(sys.executable, "florence2", one, folder / "graphs") for one in OURS
+            f"smallsight {one}": script(sys.executable, "florence2", one, folder / "graphs")
+            for one in WITH_KERNELS
         }
         peers = [f"transformers {one}" for one in ("bf16", "fp32")]
         return florence2 | {

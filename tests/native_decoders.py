@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from smallsight.engine.native.extension import find_extension
+from smallsight.engine.native.native_cache import BLOCK_TOKENS, key_blocks, value_blocks
 from smallsight.engine.native.native_runner import bind_decoder
 from smallsight.engine.reference.products import DenseWeights
+from smallsight.machine.extension import find_extension
 
 needs_extension = pytest.mark.skipif(find_extension().module is None, reason=find_extension().reason)
 
@@ -28,9 +29,29 @@ class RoundedWeights(DenseWeights):
         return super().linear(name, rounded.reshape(rows_TI.shape).astype(np.float32))
 
 
+def bf16_bits(values):
+    """Finite float32 values as bits of bfloat16, rounded to even."""
+    whole = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    return ((whole + 0x7FFF + ((whole >> 16) & 1)) >> 16).astype(np.uint16)
+
+
+def bf16_rounded(values):
+    """Finite float32 values as bfloat16 holds them."""
+    return (bf16_bits(values).astype(np.uint32) << 16).view(np.float32)
+
+
 def make_decoder(model, caches, *, path, threads=1):
-    """Return a function from steps to logits, and its copies of the caches, one pair a layer."""
-    copies = [[one.copy() for one in pair] for pair in caches]
+    """Return a function from steps to logits, and its caches, one pair a layer.
+
+    ``caches`` are float32 keys and values, [blocks, kv heads, 32, head].
+    """
+    copies = [
+        [
+            order(bf16_bits(one))[:, :, 0].copy()
+            for order, one in zip((key_blocks, value_blocks), pair, strict=True)
+        ]
+        for pair in caches
+    ]
     decoder = bind_decoder(model, copies, threads, path)
 
     def compute(steps):
@@ -54,6 +75,12 @@ def make_decoder(model, caches, *, path, threads=1):
     return compute, copies
 
 
-def tokens_of(blocks, table, num_tokens):
-    """Return a sequence's keys or values, [kv heads, tokens, head]."""
-    return np.concatenate([blocks[one] for one in table], axis=1)[:, :num_tokens]
+def tokens_of(pair, table, num_tokens):
+    """Return a sequence's keys and values in a decoder's cache, [2, kv heads, tokens, head]."""
+    keys, values = (
+        np.stack([blocks[one] for one in table], axis=1).reshape(blocks.shape[1], len(table), *shape)
+        for blocks, shape in zip(pair, ((-1, 16, 2), (16, -1, 2)), strict=True)
+    )
+    both = keys.transpose(0, 1, 4, 3, 2), values.transpose(0, 1, 2, 4, 3)
+    head = keys.shape[2]
+    return np.stack([one.reshape(len(one), BLOCK_TOKENS * len(table), head)[:, :num_tokens] for one in both])

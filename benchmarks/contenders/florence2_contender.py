@@ -26,12 +26,20 @@ def picture(seed: int) -> Image.Image:
 
 def main() -> None:
     """Load, ask, and print what it took."""
-    directory, precision, graphs = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+    directory, graphs = Path(sys.argv[1]), Path(sys.argv[3])
+    precision, _, kernels = sys.argv[2].partition("+")
     started_s = time.perf_counter()
+    from smallsight.engine.engine import EngineOptions
     from smallsight.model.vision_language_model import VisionLanguageModel
 
     model = VisionLanguageModel.load(
-        directory, family="florence2", name="random", precision=precision, threads=2, prepared_dir=graphs
+        directory,
+        family="florence2",
+        name="random",
+        precision=precision,
+        threads=2,
+        prepared_dir=graphs,
+        options=EngineOptions(uses_kernels=bool(kernels)),
     )
     found: dict[str, float] = {"load_s": time.perf_counter() - started_s}
     ask: dict[str, Any] = {"max_tokens": DECODED, "ignore_stop": True}

@@ -12,7 +12,13 @@ struct Lanes {
 
     static Lanes all(float value) { return {_mm256_set1_ps(value), _mm256_set1_ps(value)}; }
     static Lanes load(const float* from) { return {_mm256_loadu_ps(from), _mm256_loadu_ps(from + 8)}; }
-    static Lanes load_bf16(const std::uint16_t* from) { return {widened(from), widened(from + 8)}; }
+    // Widens 16 pairs of bfloat16.
+    static void load_pairs(const std::uint16_t* from, Lanes& first, Lanes& second) {
+        const __m256i some = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+        const __m256i more = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 16));
+        first = {first_halves(some), first_halves(more)};
+        second = {second_halves(some), second_halves(more)};
+    }
     void store(float* to) const {
         _mm256_storeu_ps(to, low);
         _mm256_storeu_ps(to + 8, high);
@@ -57,9 +63,9 @@ struct Lanes {
     }
 
    private:
-    static __m256 widened(const std::uint16_t* from) {
-        const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-        return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+    static __m256 first_halves(__m256i bits) { return _mm256_castsi256_ps(_mm256_slli_epi32(bits, 16)); }
+    static __m256 second_halves(__m256i bits) {
+        return _mm256_castsi256_ps(_mm256_and_si256(bits, _mm256_set1_epi32(static_cast<int>(0xffff0000u))));
     }
     static __m256 power_of_two(__m256 powers) {
         const __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(powers), _mm256_set1_epi32(127));
@@ -130,17 +136,37 @@ inline void transpose(Lanes* rows) {
         for (int lane = 0; lane < kLanes; ++lane) to[row][lane] = from[lane][row];
     for (int row = 0; row < kLanes; ++row) rows[row] = Lanes::load(to[row]);
 }
-constexpr int kPairsAtOnce = 1;
+// 16 whole numbers.
+struct Whole {
+    __m256i low, high;
+
+    static Whole all(std::int32_t value) { return {_mm256_set1_epi32(value), _mm256_set1_epi32(value)}; }
+    void add(const std::uint8_t* bytes, Whole weight) {
+        const __m128i some = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
+        low = _mm256_add_epi32(low, _mm256_mullo_epi32(_mm256_cvtepu8_epi32(some), weight.low));
+        high = _mm256_add_epi32(high, _mm256_mullo_epi32(_mm256_cvtepu8_epi32(_mm_srli_si128(some, 8)), weight.high));
+    }
+    void store_bytes(std::uint8_t* to) const {
+        const __m256i pairs =
+            _mm256_packs_epi32(_mm256_srai_epi32(low, kWeightBits), _mm256_srai_epi32(high, kWeightBits));
+        const __m256i ordered = _mm256_permute4x64_epi64(pairs, 0xd8);
+        const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(ordered), _mm256_extracti128_si256(ordered, 1));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
+    }
+};
+constexpr int kHeadsAtOnce = 1, kPairsAtOnce = 1;
 
 #include "block_by_bits.hpp"
 #include "finish_body.hpp"
 #include "path_body.hpp"
 #include "rows_attention_body.hpp"
+#include "mix_body.hpp"
 
 }  // namespace
 
 const KernelPath* avx2_path() {
-    static const KernelPath path = {"avx2", norm, layer_norm, quantise, multiply, rotate, attend, attend_rows, join};
+    static const KernelPath path = {"avx2", norm, layer_norm, quantise, multiply, rotate, attend, attend_rows, join,
+                                    mix};
     return &path;
 }
 

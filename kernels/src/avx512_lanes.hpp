@@ -5,9 +5,11 @@ struct Lanes {
 
     static Lanes all(float value) { return {_mm512_set1_ps(value)}; }
     static Lanes load(const float* from) { return {_mm512_loadu_ps(from)}; }
-    static Lanes load_bf16(const std::uint16_t* from) {
-        const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-        return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16))};
+    // Widens 16 pairs of bfloat16.
+    static void load_pairs(const std::uint16_t* from, Lanes& first, Lanes& second) {
+        const __m512i bits = _mm512_loadu_si512(from);
+        first.v = _mm512_castsi512_ps(_mm512_slli_epi32(bits, 16));
+        second.v = _mm512_castsi512_ps(_mm512_and_si512(bits, _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
     }
     void store(float* to) const { _mm512_storeu_ps(to, v); }
     Lanes plus(Lanes o) const { return {_mm512_add_ps(v, o.v)}; }

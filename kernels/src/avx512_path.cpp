@@ -61,7 +61,21 @@ inline void transpose(Lanes* rows) {
         rows[column + 12].v = _mm512_shuffle_f32x4(b, d, 0xDD);
     }
 }
-constexpr int kPairsAtOnce = 4;
+// 16 whole numbers.
+struct Whole {
+    __m512i v;
+
+    static Whole all(std::int32_t value) { return {_mm512_set1_epi32(value)}; }
+    void add(const std::uint8_t* bytes, Whole weight) {
+        const __m512i wide = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes)));
+        v = _mm512_add_epi32(v, _mm512_mullo_epi32(wide, weight.v));
+    }
+    void store_bytes(std::uint8_t* to) const {
+        const __m512i whole = _mm512_max_epi32(_mm512_srai_epi32(v, kWeightBits), _mm512_setzero_si512());
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtusepi32_epi8(whole));
+    }
+};
+constexpr int kHeadsAtOnce = 3, kPairsAtOnce = 4;
 
 inline __m512i broadcast(const std::int8_t* codes) {
     std::int32_t four;
@@ -119,8 +133,10 @@ inline void multiply_codes(const PackedMatrix& matrix, int block, const Quantise
     for (int group = 0; group < groups; ++group) {
         GroupSums<kRows> products;
         for (int row = 0; row < kRows; ++row) {
-            const std::int32_t sum = rows.sums[static_cast<std::size_t>(first_row + row) * rows.groups + group];
-            products.sums[row][0] = _mm512_set1_epi32(-(kBits == 8 ? 128 : 8) * sum);
+            const __m512i sum =
+                _mm512_set1_epi32(rows.sums[static_cast<std::size_t>(first_row + row) * rows.groups + group]);
+            // The offset of the codes is 128 or 8.
+            products.sums[row][0] = _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(sum, kBits == 8 ? 7 : 3));
             for (int chain = 1; chain < products.kChains; ++chain) products.sums[row][chain] = _mm512_setzero_si512();
         }
         const int begin = group * group_size;
@@ -146,11 +162,13 @@ inline void multiply_codes(const PackedMatrix& matrix, int block, const Quantise
 #include "finish_body.hpp"
 #include "path_body.hpp"
 #include "rows_attention_body.hpp"
+#include "mix_body.hpp"
 
 }  // namespace
 
 const KernelPath* avx512_path() {
-    static const KernelPath path = {"avx512", norm, layer_norm, quantise, multiply, rotate, attend, attend_rows, join};
+    static const KernelPath path = {"avx512", norm, layer_norm, quantise, multiply, rotate, attend, attend_rows, join,
+                                    mix};
     return &path;
 }
 

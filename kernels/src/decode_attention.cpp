@@ -16,20 +16,11 @@ std::uint16_t to_bf16(float value) {
     return static_cast<std::uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
 }
 
-void store_values(const float* values, int count, bool is_bf16, void* base, std::size_t at) {
-    if (!is_bf16) {
-        std::memcpy(static_cast<float*>(base) + at, values, count * sizeof(float));
-        return;
-    }
-    std::uint16_t* to = static_cast<std::uint16_t*>(base) + at;
-    for (int one = 0; one < count; ++one) to[one] = to_bf16(values[one]);
-}
-
 }  // namespace
 
-CacheView DecodeStep::cache_of(const void* base, int row, int kv_head) const {
+CacheView DecodeStep::cache_of(const std::uint16_t* base, int row, int kv_head) const {
     const std::size_t head = static_cast<std::size_t>(kBlockTokens) * shape_.head_dim;
-    return {base, tables_.data() + table_of_[row], head * shape_.kv_heads, head * kv_head, is_bf16_};
+    return {base, tables_.data() + table_of_[row], head * shape_.kv_heads, head * kv_head};
 }
 
 // Rotates a row's queries and keys, and stores its keys and values in the cache.
@@ -42,11 +33,12 @@ void DecodeStep::store(const DecoderLayer& layer, int row) {
         path_->rotate(heads + static_cast<std::size_t>(head) * dim, cosines, sines, rotated);
     for (int kv_head = 0; kv_head < shape_.kv_heads; ++kv_head) {
         const float* key = heads + static_cast<std::size_t>(shape_.heads + kv_head) * dim;
-        const CacheView view = cache_of(nullptr, row, kv_head);
-        const std::size_t at = static_cast<std::size_t>(view.table[position / kBlockTokens]) * view.block_stride +
-                               view.head_offset + static_cast<std::size_t>(position % kBlockTokens) * dim;
-        store_values(key, dim, is_bf16_, layer.keys, at);
-        store_values(key + static_cast<std::size_t>(shape_.kv_heads) * dim, dim, is_bf16_, layer.values, at);
+        const float* value = key + static_cast<std::size_t>(shape_.kv_heads) * dim;
+        const std::size_t block = cache_of(layer.keys, row, kv_head).block_of(position) - layer.keys;
+        std::uint16_t* to_key = layer.keys + block + key_at(position);
+        std::uint16_t* to_value = layer.values + block + value_at(position, dim);
+        for (int at = 0; at < dim; ++at) to_key[at * kBlockTokens] = to_bf16(key[at]);
+        for (int at = 0; at < dim; ++at) to_value[at * 2] = to_bf16(value[at]);
     }
 }
 
@@ -80,9 +72,11 @@ void DecodeStep::attend_piece(const DecoderLayer& layer, int lone, int kv_head, 
     const std::size_t pieces = shape_.max_pieces();
     const std::size_t at = (static_cast<std::size_t>(lone) * shape_.heads + kv_head * group) * pieces + piece;
     const int begin = piece * kPieceTokens, end = std::min(begin + kPieceTokens, visible_[row]);
-    path_->attend({queries, group, dim, 1.0f / std::sqrt(static_cast<float>(dim)),
+    const int after = kv_head + 1 < shape_.kv_heads || end == visible_[row] ? begin : end;
+    const std::uint16_t* next = cache_of(layer.keys, row, (kv_head + 1) % shape_.kv_heads).block_of(after);
+    path_->attend({queries, static_cast<std::size_t>(dim), group, dim, 1.0f / std::sqrt(static_cast<float>(dim)),
                    cache_of(layer.keys, row, kv_head), cache_of(layer.values, row, kv_head), begin, end,
-                   largest_.get() + at, exponentials_.get() + at, weighted_.get() + at * dim, pieces, pieces * dim});
+                   next, largest_.get() + at, exponentials_.get() + at, weighted_.get() + at * dim, pieces, pieces * dim});
 }
 
 void DecodeStep::attend_group(const DecoderLayer& layer, const RowGroup& group, int kv_head, ThreadScratch& scratch) {
@@ -109,6 +103,48 @@ void DecodeStep::attend_group(const DecoderLayer& layer, const RowGroup& group, 
                      scratch.weighted.get() + pair * pieces * dim, pieces_of(row), dim},
                     scratch.factors.get(), mixed);
     }
+}
+
+// Attends to the encoders' outputs up to the quantised inputs of `cross_output`.
+void DecodeStep::attend_to_memory(const DecoderLayer& layer, Turn& turn) {
+    const int index = static_cast<int>(&layer - layers_.data());
+    team_.share(turn, [&] { return num_memory_units_.load(); },
+                [&](int unit) { attend_memory_unit(index, unit, threads_[turn.thread]); });
+    end_part(kAttention, turn);
+    share_rows(turn, [&](int row) {
+        quantise_row(mixed_.get() + static_cast<std::size_t>(row) * shape_.hidden, row, layer.cross_output.matrix);
+    });
+    end_part(kJoin, turn);
+}
+
+// Rows that share a memory are like query heads that share a key head.
+void DecodeStep::attend_memory_unit(int layer, int unit, ThreadScratch& scratch) {
+    const MemoryGroup& group = memory_groups_[unit / shape_.heads];
+    const int head = unit % shape_.heads, dim = shape_.head_dim;
+    const std::size_t block = static_cast<std::size_t>(kBlockTokens) * dim, pieces = shape_.max_pieces();
+    const std::size_t side = block * group.memory.blocks * shape_.heads;
+    const std::uint16_t* keys = group.memory.base + 2 * layer * side;
+    const std::size_t offset = block * group.memory.blocks * head, width = shape_.hidden;
+    AttentionPiece piece = {joined_.get() + group.first * width + static_cast<std::size_t>(head) * dim, width,
+                            group.count, dim, 1.0f / std::sqrt(static_cast<float>(dim)),
+                            {keys, in_order_.data(), block, offset}, {keys + side, in_order_.data(), block, offset},
+                            0, 0, nullptr, scratch.largest.get(), scratch.exponentials.get(), scratch.weighted.get(),
+                            pieces, pieces * dim};
+    const int count = (group.memory.tokens - 1) / kPieceTokens + 1;
+    for (int number = 0; number < count; ++number) {
+        piece.begin = number * kPieceTokens;
+        piece.end = std::min(piece.begin + kPieceTokens, group.memory.tokens);
+        piece.next_keys = piece.keys.block_of(number + 1 < count ? piece.end : 0);
+        path_->attend(piece);
+        piece.largest += 1;
+        piece.sums += 1;
+        piece.weighted += dim;
+    }
+    for (int row = 0; row < group.count; ++row)
+        path_->join({scratch.largest.get() + row * pieces, scratch.exponentials.get() + row * pieces,
+                     scratch.weighted.get() + row * pieces * dim, count, dim},
+                    scratch.factors.get(),
+                    mixed_.get() + (group.first + row) * width + static_cast<std::size_t>(head) * dim);
 }
 
 void DecodeStep::join(int lone, int thread) {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <stdexcept>
 
 namespace smallsight {
@@ -24,8 +25,12 @@ void check(const DecoderShape& shape, std::size_t frequencies) {
                       shape.head_dim % kLanes == 0 && shape.head_dim <= kMaxHeadDim && shape.kv_heads > 0 &&
                       shape.heads % shape.kv_heads == 0 && shape.context_tokens > 0 && shape.max_rows >= kMaxPieces;
     if (!fits) throw std::invalid_argument("sizes must be multiples of 16, heads a multiple of key heads");
-    if (frequencies == 0 || frequencies * 2 > static_cast<std::size_t>(shape.head_dim))
+    if ((frequencies == 0) != (shape.kind == LayerKind::kCross) ||
+        frequencies * 2 > static_cast<std::size_t>(shape.head_dim))
         throw std::invalid_argument("there must be a frequency for each rotated pair of dimensions");
+    const bool has_own_keys = shape.heads == shape.kv_heads && shape.heads * shape.head_dim == shape.hidden;
+    if (shape.kind == LayerKind::kCross && !has_own_keys)
+        throw std::invalid_argument("a decoder with cross layers has a key head for each head");
 }
 
 }  // namespace
@@ -75,17 +80,21 @@ DecodeStep::DecodeStep(const DecoderShape& shape, std::vector<float> frequencies
     lone_rows_.reserve(kMaxPieces);
     wanted_rows_.reserve(kMaxPieces);
     groups_.reserve(shape.max_rows);
+    memory_groups_.reserve(kMaxPieces);
+    in_order_.resize(shape.max_blocks());
+    std::iota(in_order_.begin(), in_order_.end(), 0);
 }
 
 void DecodeStep::set_head(Norm norm, Linear head) {
-    head_norm_ = std::move(norm);
+    outer_norm_ = std::move(norm);
     head_ = std::move(head);
 }
 
 std::size_t DecodeStep::weight_bytes() const {
     std::size_t total = head_.matrix.num_bytes();
     for (const DecoderLayer& layer : layers_)
-        for (const Linear* one : {&layer.attention, &layer.output, &layer.ffn_up, &layer.ffn_down})
+        for (const Linear* one : {&layer.attention, &layer.output, &layer.ffn_up, &layer.ffn_down, &layer.cross_query,
+                                  &layer.cross_output})
             total += one->matrix.num_bytes();
     return total;
 }
@@ -99,6 +108,7 @@ void DecodeStep::plan(const StepPieces& pieces) {
     lone_rows_.clear();
     wanted_rows_.clear();
     groups_.clear();
+    memory_groups_.clear();
     int rows = 0, lone_pieces = 0;
     for (int piece = 0; piece < pieces.count; ++piece) {
         plan_piece(pieces, piece, rows);
@@ -113,6 +123,7 @@ void DecodeStep::plan(const StepPieces& pieces) {
     num_wanted_.store(static_cast<int>(wanted_rows_.size()));
     num_group_units_.store(static_cast<int>(groups_.size()) * shape_.kv_heads);
     num_lone_pieces_.store(lone_pieces);
+    num_memory_units_.store(static_cast<int>(memory_groups_.size()) * shape_.heads);
 }
 
 void DecodeStep::plan_piece(const StepPieces& pieces, int piece, int first_row) {
@@ -128,6 +139,12 @@ void DecodeStep::plan_piece(const StepPieces& pieces, int piece, int first_row) 
         lone_of_[row] = length == 1 ? static_cast<int>(lone_rows_.size()) : -1;
     }
     if (length == 1) lone_rows_.push_back(first_row);
+    if (pieces.memories != nullptr) {
+        const Memory& memory = pieces.memories[piece];
+        const bool is_known = !memory_groups_.empty() && memory_groups_.back().memory.base == memory.base;
+        if (!is_known) memory_groups_.push_back({memory, first_row, 0});
+        memory_groups_.back().count += length;
+    }
     for (int at = 0; length > 1 && at < length; at += kGroupRows)
         groups_.push_back({first_row + at, std::min(kGroupRows, length - at)});
 }
@@ -153,14 +170,20 @@ void DecodeStep::work(Turn& turn) {
     if (turn.thread == 0 && is_timed_) part_started_s_ = now_s();
     share_rows(turn, [&](int row) {
         const std::size_t at = static_cast<std::size_t>(row) * shape_.hidden;
-        std::memcpy(hidden_.get() + at, embeddings_ + at, shape_.hidden * sizeof(float));
-        set_angles(row);
+        if (shape_.has_last_norm()) {
+            std::memcpy(hidden_.get() + at, embeddings_ + at, shape_.hidden * sizeof(float));
+            set_angles(row);
+        } else {
+            path_->layer_norm(embeddings_ + at, outer_norm_.weight.data(), outer_norm_.bias.data(), shape_.epsilon,
+                              shape_.hidden, hidden_.get() + at);
+            quantise_row(hidden_.get() + at, row, layers_[0].attention.matrix);
+        }
     });
     for (const DecoderLayer& layer : layers_) {
-        if (shape_.is_parallel) {
-            run_parallel_layer(layer, turn);
-        } else {
-            run_layer(layer, turn);
+        switch (shape_.kind) {
+            case LayerKind::kGated: run_layer(layer, turn); break;
+            case LayerKind::kParallel: run_parallel_layer(layer, turn); break;
+            case LayerKind::kCross: run_cross_layer(layer, turn);
         }
     }
     compute_head(turn);
@@ -192,6 +215,35 @@ void DecodeStep::run_parallel_layer(const DecoderLayer& layer, Turn& turn) {
     multiply(layer.ffn_down, hidden_.get(), shape_.hidden, Epilogue::kAdd, turn);
 }
 
+// Rows come and go normalised; the codes are those of the next layer's inputs, or of nothing after the last.
+void DecodeStep::run_cross_layer(const DecoderLayer& layer, Turn& turn) {
+    compute_attention(layer, turn);
+    multiply(layer.output, hidden_.get(), shape_.hidden, Epilogue::kAdd, turn);
+    renorm(layer.attention_norm, layer.cross_query, turn);
+    multiply(layer.cross_query, joined_.get(), shape_.hidden, Epilogue::kStore, turn);
+    attend_to_memory(layer, turn);
+    multiply(layer.cross_output, hidden_.get(), shape_.hidden, Epilogue::kAdd, turn);
+    renorm(layer.cross_norm, layer.ffn_up, turn);
+    multiply(layer.ffn_up, inner_.get(), shape_.ffn, Epilogue::kExactGelu, turn);
+    share_rows(turn, [&](int row) {
+        quantise_row(inner_.get() + static_cast<std::size_t>(row) * shape_.ffn, row, layer.ffn_down.matrix);
+    });
+    end_part(kNorms, turn);
+    multiply(layer.ffn_down, hidden_.get(), shape_.hidden, Epilogue::kAdd, turn);
+    const std::size_t next = &layer - layers_.data() + 1;
+    renorm(layer.ffn_norm, next < layers_.size() ? layers_[next].attention : head_, turn);
+}
+
+// Normalises rows in place, and rounds them for a matrix.
+void DecodeStep::renorm(const Norm& norm, const Linear& next, Turn& turn) {
+    share_rows(turn, [&](int row) {
+        float* values = hidden_.get() + static_cast<std::size_t>(row) * shape_.hidden;
+        path_->layer_norm(values, norm.weight.data(), norm.bias.data(), shape_.epsilon, shape_.hidden, values);
+        quantise_row(values, row, next.matrix);
+    });
+    end_part(kNorms, turn);
+}
+
 // Computes queries, keys and values from quantised rows, and attention up to the quantised inputs of `output`.
 void DecodeStep::compute_attention(const DecoderLayer& layer, Turn& turn) {
     multiply(layer.attention, joined_.get(), shape_.joined_width(), Epilogue::kStore, turn);
@@ -215,7 +267,11 @@ void DecodeStep::compute_head(Turn& turn) {
         const float* from = hidden_.get() + static_cast<std::size_t>(wanted_rows_[wanted]) * shape_.hidden;
         std::memcpy(last_hidden_ + static_cast<std::size_t>(wanted) * shape_.hidden, from,
                     shape_.hidden * sizeof(float));
-        norm_row(head_norm_, from, wanted, head_.matrix);
+        if (shape_.has_last_norm()) {
+            norm_row(outer_norm_, from, wanted, head_.matrix);
+        } else {
+            quantise_row(from, wanted, head_.matrix);
+        }
     });
     team_.share(turn, [&] { return units_of(head_.matrix.blocks); }, [&](int unit) {
         const int rows = num_wanted_.load();

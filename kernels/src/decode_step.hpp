@@ -13,8 +13,12 @@ namespace smallsight {
 
 constexpr int kMaxPieces = 16;
 
-// The sizes of a decoder with RMS norms, rotary positions over whole heads and gated SiLU; or, `is_parallel`, with one
-// layer norm before attention and a GELU network side by side, rotary positions over a part of each head, and biases.
+// The order of a decoder's layers. `kGated`: RMS norms before attention and a gated SiLU network. `kParallel`: one layer
+// norm before attention and a GELU network side by side, and biases. `kCross`: attention, attention to an encoder's
+// output and a GELU network, with a layer norm after each, and biases. Positions are rotary over a part of each head,
+// or, without frequencies, in the embeddings.
+enum class LayerKind { kGated, kParallel, kCross };
+
 struct DecoderShape {
     int layers;
     int hidden;
@@ -25,13 +29,14 @@ struct DecoderShape {
     int vocabulary;
     int context_tokens;
     float epsilon;
-    bool is_parallel;
+    LayerKind kind;
     int max_rows;  // of one step
 
     int joined_width() const { return (heads + 2 * kv_heads) * head_dim; }
     int group_heads() const { return heads / kv_heads; }
     // A multiple of 16, so that factors are computed in whole vectors.
     int max_pieces() const { return ((context_tokens - 1) / kPieceTokens / kLanes + 1) * kLanes; }
+    bool has_last_norm() const { return kind != LayerKind::kCross; }
     int max_blocks() const { return (context_tokens - 1) / kBlockTokens + 1; }
 };
 
@@ -56,8 +61,19 @@ struct DecoderLayer {
     Linear output;
     Linear ffn_up;  // gate and up, or up alone
     Linear ffn_down;
-    void* keys = nullptr;  // [blocks][kv_heads][32][head_dim]
-    void* values = nullptr;
+    Norm cross_norm;  // this and the next two only in cross layers
+    Linear cross_query;
+    Linear cross_output;
+    std::uint16_t* keys = nullptr;  // [blocks][kv_heads], in the order of `key_at`
+    std::uint16_t* values = nullptr;
+};
+
+// An encoder's output as keys and values of all layers, [layers][keys, values][heads][blocks] of 32 tokens in the order
+// of the cache.
+struct Memory {
+    const std::uint16_t* base = nullptr;
+    int tokens = 0;
+    int blocks = 0;
 };
 
 // Pieces of sequences, each some tokens at consecutive positions. `embeddings`, `logits` and `last_hidden` belong to
@@ -74,6 +90,7 @@ struct StepPieces {
     const float* embeddings = nullptr;           // [all tokens][hidden]
     float* logits = nullptr;                     // [pieces that want them][vocabulary]
     float* last_hidden = nullptr;                // [pieces that want logits][hidden], before the last norm
+    const Memory* memories = nullptr;            // [count], of a decoder with cross layers
 };
 
 enum Part { kNorms, kProducts, kAttention, kJoin, kHead, kParts };
@@ -85,7 +102,6 @@ class DecodeStep {
     Arena& arena() { return arena_; }
     DecoderLayer& layer(int index) { return layers_.at(index); }
     void set_head(Norm norm, Linear head);
-    void set_cache_type(bool is_bf16) { is_bf16_ = is_bf16; }
     const DecoderShape& shape() const { return shape_; }
     const char* path_name() const { return path_->name; }
     std::size_t weight_bytes() const;
@@ -109,6 +125,13 @@ class DecodeStep {
         int count;
     };
 
+    // Consecutive rows that attend to the same memory.
+    struct MemoryGroup {
+        Memory memory;
+        int first;
+        int count;
+    };
+
     // What one thread needs while it attends and multiplies.
     struct ThreadScratch {
         AlignedArray<std::int8_t> product;
@@ -122,6 +145,10 @@ class DecodeStep {
     void work(Turn& turn);
     void run_layer(const DecoderLayer& layer, Turn& turn);
     void run_parallel_layer(const DecoderLayer& layer, Turn& turn);
+    void run_cross_layer(const DecoderLayer& layer, Turn& turn);
+    void attend_to_memory(const DecoderLayer& layer, Turn& turn);
+    void attend_memory_unit(int layer, int unit, ThreadScratch& scratch);
+    void renorm(const Norm& norm, const Linear& next, Turn& turn);
     void compute_attention(const DecoderLayer& layer, Turn& turn);
     void compute_head(Turn& turn);
     void norm_and_quantise(const Norm& norm, const Linear& next, Turn& turn);
@@ -138,7 +165,7 @@ class DecodeStep {
     void set_angles(int row);
     void end_part(Part part, const Turn& turn);
     int units_of(int pieces) const;
-    CacheView cache_of(const void* base, int row, int kv_head) const;
+    CacheView cache_of(const std::uint16_t* base, int row, int kv_head) const;
     QuantisedRows quantised(const PackedMatrix& next);
     int pieces_of(int row) const { return (visible_[row] - 1) / kPieceTokens + 1; }
     // Takes units of some rows; few rows are taken one by one.
@@ -150,16 +177,15 @@ class DecodeStep {
     const KernelPath* const path_;
     Arena arena_;
     std::vector<DecoderLayer> layers_;
-    Norm head_norm_;
+    Norm outer_norm_;  // before the head, or, in a decoder with cross layers, of the embeddings
     Linear head_;
-    bool is_bf16_ = false;
     bool is_timed_ = false;
     double part_started_s_ = 0.0;
     std::vector<double> seconds_;
 
     // The plan of a step. A thread that is late may read the numbers while the next step is planned, in order to
     // find that its part is over; everything else is read within units only.
-    std::atomic<int> num_rows_{0}, num_wanted_{0}, num_group_units_{0}, num_lone_pieces_{0};
+    std::atomic<int> num_rows_{0}, num_wanted_{0}, num_group_units_{0}, num_lone_pieces_{0}, num_memory_units_{0};
     const float* embeddings_ = nullptr;
     float* logits_ = nullptr;
     float* last_hidden_ = nullptr;
@@ -168,6 +194,8 @@ class DecodeStep {
     std::vector<int> lone_of_;                                 // [row]: its index among lone rows, or -1
     std::vector<int> lone_rows_, wanted_rows_;                 // lone rows are pieces of one token
     std::vector<RowGroup> groups_;
+    std::vector<MemoryGroup> memory_groups_;
+    std::vector<std::int32_t> in_order_;  // the block table of every memory
 
     Scratch scratch_;
     std::vector<ThreadScratch> threads_;

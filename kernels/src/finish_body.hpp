@@ -28,6 +28,21 @@ inline Lanes gelu(Lanes x) {
     return over_decay(x, x.times(cubic));
 }
 
+// GELU with the normal distribution, whose upper tail is a polynomial times e**(-x*x/2) (Abramowitz and Stegun, 7.1.26:
+// errors of the distribution up to 1e-7).
+inline Lanes exact_gelu(Lanes x) {
+    const Lanes size = x.max(Lanes::all(0.0f).minus(x));
+    const Lanes decay = exponential(Lanes::all(-0.5f).times(size.times(size)));
+    const Lanes near = Lanes::all(1.0f).over(size.times_plus(Lanes::all(0.231641888f), Lanes::all(1.0f)));
+    Lanes sum = Lanes::all(0.5307027147f);
+    sum = sum.times_plus(near, Lanes::all(-0.7265760137f));
+    sum = sum.times_plus(near, Lanes::all(0.7107068707f));
+    sum = sum.times_plus(near, Lanes::all(-0.1422483681f));
+    sum = sum.times_plus(near, Lanes::all(0.1274147959f));
+    const Lanes tail = sum.times(near).times(decay);
+    return x.max(Lanes::all(0.0f)).minus(size.times(tail));
+}
+
 // Writes one block of a row's outputs, or of gates and the values they belong to.
 inline void finish(Lanes first, Lanes second, int block, int row, const ProductTarget& target) {
     const bool is_gated = target.epilogue == Epilogue::kGate;
@@ -37,6 +52,7 @@ inline void finish(Lanes first, Lanes second, int block, int row, const ProductT
     if (target.bias != nullptr) result = result.plus(Lanes::load(target.bias + at));
     if (is_gated) result = over_decay(first, first).times(second);
     if (target.epilogue == Epilogue::kGelu) result = gelu(result);
+    if (target.epilogue == Epilogue::kExactGelu) result = exact_gelu(result);
     if (at + kLanes <= target.width) {
         if (target.epilogue == Epilogue::kAdd) result = result.plus(Lanes::load(out));
         result.store(out);

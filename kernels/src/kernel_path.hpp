@@ -28,7 +28,7 @@ struct QuantisedRows {
     }
 };
 
-enum class Epilogue { kStore, kAdd, kGate, kGelu };
+enum class Epilogue { kStore, kAdd, kGate, kGelu, kExactGelu };
 
 // Outputs of a product, row by row; `kGate` writes one value for two outputs. `bias` is null, or has one value for
 // each output and room for a multiple of 16.
@@ -40,22 +40,44 @@ struct ProductTarget {
     const float* bias;
 };
 
-// Keys and values of one head, token by token: `block(index)` is where the cache's block begins.
+constexpr int kBlockTokens = 32;
+
+// Keys or values of one head in the cache, as bits of bfloat16. A vector of 32 of them is 16 pairs, whose first halves
+// and second halves are 16 floats each, at one instruction.
 struct CacheView {
-    const void* base;
+    const std::uint16_t* base;
     const std::int32_t* table;
     std::size_t block_stride;  // in elements
     std::size_t head_offset;   // in elements
-    bool is_bf16;
+
+    const std::uint16_t* block_of(int token) const {
+        return base + static_cast<std::size_t>(table[token / kBlockTokens]) * block_stride + head_offset;
+    }
 };
 
-constexpr int kBlockTokens = 32;
+// Asks for a line of the cache that is read some hundred cycles later.
+inline void fetch(const std::uint16_t* line) { __builtin_prefetch(line, 0, 3); }
+
+// Returns where a block of keys, [head_dim][16][2], has a token's value of dimension 0; the next is 32 further. The
+// second half of the block's tokens follows the first.
+constexpr std::size_t key_at(int token) {
+    const int slot = token % kBlockTokens;
+    return static_cast<std::size_t>(slot % kLanes * 2 + slot / kLanes);
+}
+
+// Returns where a block of values, [16][head_dim][2], has a token's value of dimension 0; the next is 2 further.
+constexpr std::size_t value_at(int token, int head_dim) {
+    const int slot = token % kBlockTokens;
+    return static_cast<std::size_t>(slot / 2) * 2 * head_dim + slot % 2;
+}
+
 constexpr int kPieceTokens = kBlockTokens;  // tokens whose attention is one piece of work
 constexpr int kMaxHeadDim = 256;
 
-// One piece of a row's attention: query heads that share a key head, over tokens [begin, end).
+// One piece of attention: query heads that share a key head, over tokens [begin, end) of one block.
 struct AttentionPiece {
-    const float* queries;  // [group heads][head_dim], rotated
+    const float* queries;  // [group heads] at a stride, [head_dim], rotated
+    std::size_t query_stride;
     int group_heads;
     int head_dim;
     float scale;
@@ -63,6 +85,7 @@ struct AttentionPiece {
     CacheView values;
     int begin;
     int end;
+    const std::uint16_t* next_keys;  // of the piece that this thread computes next, or of any
     // For each head at a stride: the largest score, the sum of exponentials, and the weighted values.
     float* largest;
     float* sums;
@@ -109,6 +132,15 @@ struct AttentionPieces {
     int head_dim;
 };
 
+// Bytes at `from`, `from + stride` and so on, each weighted, with kWeightBits bits after the point.
+struct WeightedBytes {
+    const std::uint8_t* from;
+    std::size_t stride;
+    const std::int32_t* weights;
+    int taps;
+};
+constexpr int kWeightBits = 22;
+
 struct KernelPath {
     const char* name;
     // Divides a vector by its root mean square and scales it; `size` is a multiple of 16.
@@ -129,6 +161,8 @@ struct KernelPath {
     void (*attend_rows)(const RowsPiece& piece);
     // Joins a head's pieces; `largest` and `factors` have room for a multiple of 16 pieces.
     void (*join)(const AttentionPieces& pieces, float* factors, float* out);
+    // Adds weighted bytes at `count` places side by side, rounds the sums and limits them to a byte.
+    void (*mix)(const WeightedBytes& bytes, std::size_t count, std::uint8_t* out);
 };
 
 constexpr int kBlocksUnpacked = 4;

@@ -11,6 +11,7 @@
 
 #include "decode_step.hpp"
 #include "encoder_module.hpp"
+#include "picture_resize.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -61,13 +62,20 @@ std::vector<float> bias_of(const Read<float, 1>& values, int outputs) {
     return bias;
 }
 
+LayerKind kind_named(const std::string& name) {
+    require(name == "gated" || name == "parallel" || name == "cross", "there is no kind of layer named " + name);
+    return name == "gated" ? LayerKind::kGated : name == "parallel" ? LayerKind::kParallel : LayerKind::kCross;
+}
+
+using Memories = std::vector<std::pair<Read<std::uint16_t, 5>, int>>;  // and how many tokens each has
+
 class Decoder {
    public:
     Decoder(int layers, int hidden, int heads, int kv_heads, int head_dim, int ffn, int vocabulary,
-            int context_tokens, float epsilon, bool is_parallel, const Read<float, 1>& frequencies, int max_rows,
+            int context_tokens, float epsilon, const std::string& kind, const Read<float, 1>& frequencies, int max_rows,
             int threads, const std::string& path)
-        : step_({layers, hidden, heads, kv_heads, head_dim, ffn, vocabulary, context_tokens, epsilon, is_parallel,
-                 max_rows},
+        : step_({layers, hidden, heads, kv_heads, head_dim, ffn, vocabulary, context_tokens, epsilon,
+                 kind_named(kind), max_rows},
                 {frequencies.data(), frequencies.data() + frequencies.shape(0)}, threads, path_named(path)),
           caches_(layers) {}
 
@@ -81,24 +89,24 @@ class Decoder {
                         bias_of(bias, shape.vocabulary)});
     }
 
-    // The arrays [blocks, kv_heads, 32, head_dim] are read and written in each step, as float32 or as bfloat16 bits.
-    template <typename T>
-    void set_cache(int index, const Write<T, 4>& keys, const Write<T, 4>& values) {
+    // The arrays [blocks, kv_heads, 32 * head_dim] are read and written in each step, as bits of bfloat16.
+    void set_cache(int index, const Write<std::uint16_t, 3>& keys, const Write<std::uint16_t, 3>& values) {
         const DecoderShape& shape = step_.shape();
         for (const auto* one : {&keys, &values})
-            require(static_cast<int>(one->shape(1)) == shape.kv_heads && one->shape(2) == kBlockTokens &&
-                        static_cast<int>(one->shape(3)) == shape.head_dim && one->shape(0) == keys.shape(0),
+            require(static_cast<int>(one->shape(1)) == shape.kv_heads &&
+                        static_cast<int>(one->shape(2)) == kBlockTokens * shape.head_dim &&
+                        one->shape(0) == keys.shape(0),
                     "a cache does not have the decoder's sizes");
         DecoderLayer& layer = step_.layer(index);
         layer.keys = keys.data();
         layer.values = values.data();
-        step_.set_cache_type(sizeof(T) == 2);
         caches_[index] = {nb::cast(keys), nb::cast(values)};
         blocks_ = static_cast<int>(keys.shape(0));
     }
 
     void run(const Read<float, 2>& embeddings, const Read<std::int32_t, 2>& pieces,
-             const Read<std::int32_t, 1>& tables, const Write<float, 2>& logits, const Write<float, 2>& last_hidden);
+             const Read<std::int32_t, 1>& tables, const Write<float, 2>& logits, const Write<float, 2>& last_hidden,
+             const Memories& memories);
 
     std::vector<double> take_seconds() { return step_.take_seconds(); }
     std::string path() const { return step_.path_name(); }
@@ -112,6 +120,7 @@ class Decoder {
     }
     // Checks one piece's numbers, and returns how many blocks it needs.
     int blocks_needed(int length, int position, int prefix) const;
+    Memory memory_of(const std::pair<Read<std::uint16_t, 5>, int>& given) const;
 
     DecodeStep step_;
     std::vector<std::pair<nb::object, nb::object>> caches_;
@@ -121,24 +130,43 @@ class Decoder {
 void Decoder::set_layer(int index, const Vectors& norms, const std::vector<std::pair<Bytes, Halves>>& matrices,
                         const Vectors& biases) {
     const DecoderShape& shape = step_.shape();
-    require(matrices.size() == 4 && biases.size() == 4 && norms.size() == 2, "a layer has two vectors and four matrices");
+    const bool is_gated = shape.kind == LayerKind::kGated, is_cross = shape.kind == LayerKind::kCross;
+    require(norms.size() == (is_cross ? 6u : 2u) && matrices.size() == (is_cross ? 6u : 4u) &&
+                biases.size() == matrices.size(),
+            "a layer has two vectors and four matrices, or six of each with a cross part");
     DecoderLayer& layer = step_.layer(index);
-    const auto one = [&](int number, int outputs, int inputs, bool is_gated) -> Linear {
+    const auto one = [&](int number, int outputs, int inputs) -> Linear {
         const auto& [codes, scales] = matrices[number];
-        return {packed(codes, scales, outputs, inputs, is_gated, step_.arena()), bias_of(biases[number], outputs)};
+        return {packed(codes, scales, outputs, inputs, number == 2 && is_gated, step_.arena()),
+                bias_of(biases[number], outputs)};
     };
-    if (shape.is_parallel) {
-        layer.attention_norm = norm_of(norms[0], &norms[1], shape.hidden);
-    } else {
-        layer.attention_norm = norm_of(norms[0], nullptr, shape.hidden);
-        layer.ffn_norm = norm_of(norms[1], nullptr, shape.hidden);
+    const auto norm = [&](int number) { return norm_of(norms[number], is_gated ? nullptr : &norms[number + 1], shape.hidden); };
+    layer.attention_norm = norm(0);
+    if (is_gated) layer.ffn_norm = norm(1);
+    layer.attention = one(0, shape.joined_width(), shape.hidden);
+    layer.output = one(1, shape.hidden, shape.heads * shape.head_dim);
+    layer.ffn_up = one(2, is_gated ? 2 * shape.ffn : shape.ffn, shape.hidden);
+    layer.ffn_down = one(3, shape.hidden, shape.ffn);
+    if (is_cross) {
+        layer.cross_norm = norm(2);
+        layer.ffn_norm = norm(4);
+        layer.cross_query = one(4, shape.hidden, shape.hidden);
+        layer.cross_output = one(5, shape.hidden, shape.hidden);
     }
-    layer.attention = one(0, shape.joined_width(), shape.hidden, false);
-    layer.output = one(1, shape.hidden, shape.heads * shape.head_dim, false);
-    layer.ffn_up = one(2, shape.is_parallel ? shape.ffn : 2 * shape.ffn, shape.hidden, !shape.is_parallel);
-    layer.ffn_down = one(3, shape.hidden, shape.ffn, false);
-    require(!shape.is_parallel || layer.attention.matrix.group == layer.ffn_up.matrix.group,
+    require(shape.kind != LayerKind::kParallel || layer.attention.matrix.group == layer.ffn_up.matrix.group,
             "matrices that read the same values must have the same groups");
+}
+
+Memory Decoder::memory_of(const std::pair<Read<std::uint16_t, 5>, int>& given) const {
+    const DecoderShape& shape = step_.shape();
+    const auto& [values, tokens] = given;
+    const int blocks = static_cast<int>(values.shape(3));
+    require(static_cast<int>(values.shape(0)) == shape.layers && values.shape(1) == 2 &&
+                static_cast<int>(values.shape(2)) == shape.heads && blocks <= shape.max_blocks() &&
+                static_cast<int>(values.shape(4)) == kBlockTokens * shape.head_dim && 0 < tokens &&
+                tokens <= blocks * kBlockTokens,
+            "an encoder's output does not have the decoder's sizes");
+    return {values.data(), tokens, blocks};
 }
 
 int Decoder::blocks_needed(int length, int position, int prefix) const {
@@ -153,13 +181,17 @@ int Decoder::blocks_needed(int length, int position, int prefix) const {
 // wants logits.
 void Decoder::run(const Read<float, 2>& embeddings, const Read<std::int32_t, 2>& pieces,
                   const Read<std::int32_t, 1>& tables, const Write<float, 2>& logits,
-                  const Write<float, 2>& last_hidden) {
+                  const Write<float, 2>& last_hidden, const Memories& memories) {
     const DecoderShape& shape = step_.shape();
     const int count = static_cast<int>(pieces.shape(0)), entries = static_cast<int>(tables.shape(0));
     require(0 < count && count <= kMaxPieces, "a step has 1 to 16 pieces");
     require(pieces.shape(1) == 5, "a piece has five numbers");
     std::int32_t lengths[kMaxPieces], positions[kMaxPieces], prefixes[kMaxPieces], begins[kMaxPieces];
     std::uint8_t wants[kMaxPieces];
+    Memory memory[kMaxPieces];
+    const bool is_cross = shape.kind == LayerKind::kCross;
+    require(memories.size() == (is_cross ? static_cast<std::size_t>(count) : 0u),
+            "each piece of a decoder with cross layers, and no other, has an encoder's output");
     long long rows = 0;
     int wanted = 0;
     for (int piece = 0; piece < count; ++piece) {
@@ -169,6 +201,8 @@ void Decoder::run(const Read<float, 2>& embeddings, const Read<std::int32_t, 2>&
         prefixes[piece] = numbers[2];
         begins[piece] = numbers[3];
         wants[piece] = numbers[4] != 0;
+        require(!is_cross || numbers[0] == 1, "a decoder with cross layers computes one token of a sequence");
+        if (is_cross) memory[piece] = memory_of(memories[piece]);
         const int blocks = blocks_needed(numbers[0], numbers[1], numbers[2]);
         require(0 <= numbers[3] && numbers[3] <= entries - blocks, "a block table is too short");
         rows += numbers[0];
@@ -185,9 +219,22 @@ void Decoder::run(const Read<float, 2>& embeddings, const Read<std::int32_t, 2>&
     for (int entry = 0; entry < entries; ++entry)
         require(0 <= tables.data()[entry] && tables.data()[entry] < blocks_, "a block is outside the cache");
     const StepPieces step = {count, lengths, positions, prefixes, tables.data(), begins, wants, embeddings.data(),
-                             logits.data(), last_hidden.data()};
+                             logits.data(), last_hidden.data(), is_cross ? memory : nullptr};
     nb::gil_scoped_release released;
     step_.run(step);
+}
+
+void resize_array(const Read<std::uint8_t, 3>& pixels, const Write<std::uint8_t, 3>& out, bool height_first, int threads,
+                  const std::string& path_name) {
+    const KernelPath* path = choose_path(path_name.c_str());
+    require(path != nullptr, "this processor does not run the path " + path_name);
+    require(pixels.shape(2) == 3 && out.shape(2) == 3 && pixels.size() > 0 && out.size() > 0,
+            "pictures are [height, width, 3], and not empty");
+    const Picture from = {const_cast<std::uint8_t*>(pixels.data()), static_cast<int>(pixels.shape(1)),
+                          static_cast<int>(pixels.shape(0))};
+    const Picture to = {out.data(), static_cast<int>(out.shape(1)), static_cast<int>(out.shape(0))};
+    nb::gil_scoped_release released;
+    resize(from, to, height_first, threads, *path);
 }
 
 }  // namespace
@@ -199,6 +246,7 @@ NB_MODULE(smallsight_kernels, module) {
     module.doc() = "The text decoders and picture encoders of small vision-language models in C++.";
     smallsight::add_encoder(module);
     nb::set_leak_warnings(false);  // a model that is open when the interpreter ends is not an error
+    module.attr("INTERFACE") = 2;  // larger whenever a caller of the one before would fail
     module.attr("MAX_PIECES") = smallsight::kMaxPieces;
     module.def(
         "path_name",
@@ -207,21 +255,25 @@ NB_MODULE(smallsight_kernels, module) {
             return std::string(path == nullptr ? "" : path->name);
         },
         "wanted"_a = "auto", "Return the name of the implementation for this processor, empty if it has none.");
+    module.def("resize", &smallsight::resize_array, "pixels"_a, "out"_a, "height_first"_a, "threads"_a, "path"_a = "auto",
+               "Write a picture, uint8 [height, width, 3], to an array of another size, with Pillow's Lanczos pixels.");
     nb::class_<Decoder>(module, "Decoder", "A decoder's weights, packed, and its steps.")
-        .def(nb::init<int, int, int, int, int, int, int, int, float, bool, const smallsight::Read<float, 1>&, int, int,
+        .def(nb::init<int, int, int, int, int, int, int, int, float, const std::string&, const smallsight::Read<float, 1>&, int, int,
                       const std::string&>(),
              "layers"_a, "hidden"_a, "heads"_a, "kv_heads"_a, "head_dim"_a, "ffn"_a, "vocabulary"_a,
-             "context_tokens"_a, "epsilon"_a, "is_parallel"_a, "frequencies"_a, "max_rows"_a, "threads"_a,
+             "context_tokens"_a, "epsilon"_a, "kind"_a, "frequencies"_a, "max_rows"_a, "threads"_a,
              "path"_a = "auto")
         .def("set_layer", &Decoder::set_layer, "index"_a, "norms"_a, "matrices"_a, "biases"_a,
-             "Pack a layer's matrices: query, key and value; output; gate and up, or up; down.")
+             "Pack a layer's matrices: query, key and value; output; gate and up, or up; down; and, of a layer with a\n"
+             "cross part, its query and output.")
         .def("set_head", &Decoder::set_head, "norm"_a, "codes"_a, "scales"_a, "bias"_a, "Pack the output head.")
-        .def("set_cache", &Decoder::set_cache<float>, "index"_a, "keys"_a, "values"_a,
-             "Use these arrays as a layer's KV cache: float32, or the bits of bfloat16.")
-        .def("set_cache", &Decoder::set_cache<std::uint16_t>, "index"_a, "keys"_a, "values"_a)
+        .def("set_cache", &Decoder::set_cache, "index"_a, "keys"_a, "values"_a,
+             "Use these arrays as a layer's KV cache, bits of bfloat16 in the order of cache_order.")
         .def("run", &Decoder::run, "embeddings"_a, "pieces"_a, "tables"_a, "logits"_a, "last_hidden"_a,
+             "memories"_a = smallsight::Memories(),
              "Compute the pieces' logits and store their keys and values. A piece is its length, first position,\n"
-             "prefix, where its block table begins, and whether it wants logits.")
+             "prefix, where its block table begins, and whether it wants logits. `memories` are each piece's encoder\n"
+             "output, [layers, 2, heads, blocks, 32 * head_dim] in the order of the cache, and its tokens.")
         .def("take_seconds", &Decoder::take_seconds,
              "Return the seconds spent in norms, products, attention, joining and the head since the last call.")
         .def_prop_ro("path", &Decoder::path, "The implementation's name.")

@@ -58,6 +58,13 @@ int output_of(const StoredCodes& stored, bool is_gated, int block, int lane) {
     return is_gated && block % 2 == 1 ? outputs + output : output;
 }
 
+// AVX2 negates codes of 8 bits, which the smallest one does not survive. Quantising never makes it.
+void require_usual_codes(const StoredCodes& stored) {
+    const std::size_t count = stored.bits == 8 ? static_cast<std::size_t>(stored.outputs) * stored.inputs : 0;
+    if (std::memchr(stored.codes, 0x80, count) != nullptr)
+        throw std::invalid_argument("codes of 8 bits must lie between -127 and 127");
+}
+
 // Packs the codes of one output, or zeros for none.
 void pack_codes(const StoredCodes& stored, const PackedMatrix& packed, int lane, int output, std::uint8_t* codes) {
     if (packed.bits == 8 && output >= 0) {
@@ -90,6 +97,7 @@ PackedMatrix pack(const StoredCodes& stored, bool is_gated, Arena& arena) {
         throw std::invalid_argument("groups must have a multiple of 8 inputs and divide a row");
     if (is_gated && stored.outputs % (2 * kLanes) != 0)
         throw std::invalid_argument("gated outputs must be a multiple of 16");
+    require_usual_codes(stored);
     PackedMatrix packed;
     packed.outputs = stored.outputs;
     packed.inputs = stored.inputs;

@@ -114,53 +114,29 @@ void rotate(float* head, const float* cosines, const float* sines, int rotated_d
     }
 }
 
-// Returns where a token lies in the cache; up to 16 from a multiple of 16 on follow one another.
-template <bool kIsBf16>
-const char* token_at(const CacheView& view, int token, int head_dim) {
-    const std::size_t block = static_cast<std::size_t>(view.table[token / kBlockTokens]);
-    const std::size_t at = block * view.block_stride + view.head_offset +
-                           static_cast<std::size_t>(token % kBlockTokens) * head_dim;
-    return static_cast<const char*>(view.base) + at * (kIsBf16 ? 2 : 4);
-}
-
-template <bool kIsBf16>
-inline Lanes cached(const char* token, int vector) {
-    if (kIsBf16) return Lanes::load_bf16(reinterpret_cast<const std::uint16_t*>(token) + vector * kLanes);
-    return Lanes::load(reinterpret_cast<const float*>(token) + vector * kLanes);
-}
-
-// Computes the scores of `kHeads` heads for up to 16 tokens; those past `count` are 0.
-template <bool kIsBf16, int kHeads, int kVectors>
-inline void score_some(const char* tokens, int count, int head_dim, const float* queries, Lanes* scores) {
-    const int vectors = kVectors != 0 ? kVectors : head_dim / kLanes;
-    Lanes parts[kHeads][kLanes];
-    for (int at = 0; at < kLanes; ++at) {
-        Lanes sums[kHeads];
-        for (int one = 0; one < kHeads; ++one) sums[one] = Lanes::all(0.0f);
-        for (int vector = 0; at < count && vector < vectors; ++vector) {
-            const Lanes key = cached<kIsBf16>(tokens, at * vectors + vector);
-            for (int one = 0; one < kHeads; ++one)
-                sums[one] = key.times_plus(Lanes::load(queries + one * head_dim + vector * kLanes), sums[one]);
+// Computes the scores of `kHeads` heads for a block's 32 tokens. Even and odd dimensions are added apart.
+template <int kHeads>
+inline void score(const AttentionPiece& piece, int head, float (*scores)[kPieceTokens]) {
+    const std::uint16_t* keys = piece.keys.block_of(piece.begin);
+    const std::uint16_t* values = piece.values.block_of(piece.begin);
+    const float* queries = piece.queries + head * piece.query_stride;
+    Lanes sums[kHeads][2][2];
+    for (int one = 0; one < kHeads; ++one)
+        for (int part = 0; part < 2; ++part) sums[one][part][0] = sums[one][part][1] = Lanes::all(0.0f);
+    for (int dim = 0; dim < piece.head_dim; dim += 2)
+        for (int part = 0; part < 2; ++part, keys += kPieceTokens, values += kPieceTokens) {
+            Lanes first, second;
+            fetch(values);
+            Lanes::load_pairs(keys, first, second);
+            for (int one = 0; one < kHeads; ++one) {
+                const Lanes query = Lanes::all(queries[one * piece.query_stride + dim + part]);
+                sums[one][part][0] = first.times_plus(query, sums[one][part][0]);
+                sums[one][part][1] = second.times_plus(query, sums[one][part][1]);
+            }
         }
-        for (int one = 0; one < kHeads; ++one) parts[one][at] = sums[one];
-    }
-    for (int one = 0; one < kHeads; ++one) scores[one] = sums_of(parts[one]);
-}
-
-template <bool kIsBf16, int kHeads, int kVectors>
-void score(const AttentionPiece& piece, int head, float (*scores)[kPieceTokens]) {
-    const float* queries = piece.queries + static_cast<std::size_t>(head) * piece.head_dim;
-    for (int first = piece.begin; first < piece.end; first += kLanes) {
-        const char* tokens = token_at<kIsBf16>(piece.keys, first, piece.head_dim);
-        Lanes some[kHeads];
-        if (piece.end - first >= kLanes) {
-            score_some<kIsBf16, kHeads, kVectors>(tokens, kLanes, piece.head_dim, queries, some);
-        } else {
-            score_some<kIsBf16, kHeads, 0>(tokens, piece.end - first, piece.head_dim, queries, some);
-        }
-        for (int one = 0; one < kHeads; ++one)
-            some[one].times(Lanes::all(piece.scale)).store(scores[one] + first - piece.begin);
-    }
+    for (int one = 0; one < kHeads; ++one)
+        for (int half = 0; half < 2; ++half)
+            sums[one][0][half].plus(sums[one][1][half]).times(Lanes::all(piece.scale)).store(scores[one] + half * kLanes);
 }
 
 // Turns scores into exponentials relative to the largest; returns their sum.
@@ -176,25 +152,32 @@ float exponentiate(float* scores, int count, float largest) {
 }
 
 // Adds the values of all tokens, weighted; `kVectors` vectors of 16 dimensions at once.
-template <bool kIsBf16, int kHeads, int kVectors>
-void weigh(const AttentionPiece& piece, int head, float (*scores)[kPieceTokens]) {
+template <int kHeads, int kVectors>
+inline void weigh(const AttentionPiece& piece, int head, float (*scores)[kPieceTokens]) {
+    const int count = piece.end - piece.begin;
     for (int begin = 0; begin * kLanes < piece.head_dim; begin += kVectors) {
         Lanes sums[kHeads][kVectors];
         for (int one = 0; one < kHeads; ++one)
             for (int vector = 0; vector < kVectors; ++vector) sums[one][vector] = Lanes::all(0.0f);
-        for (int first = piece.begin; first < piece.end; first += kLanes) {
-            const char* tokens = token_at<kIsBf16>(piece.values, first, piece.head_dim);
-            const int count = piece.end - first < kLanes ? piece.end - first : kLanes;
-            for (int at = 0; at < count; ++at) {
-                Lanes weights[kHeads];
-                for (int one = 0; one < kHeads; ++one)
-                    weights[one] = Lanes::all(scores[one][first - piece.begin + at]);
-                for (int vector = 0; vector < kVectors; ++vector) {
-                    const Lanes value = cached<kIsBf16>(tokens, at * (piece.head_dim / kLanes) + begin + vector);
-                    for (int one = 0; one < kHeads; ++one)
-                        sums[one][vector] = value.times_plus(weights[one], sums[one][vector]);
+        const std::uint16_t* values = piece.values.block_of(piece.begin) + begin * 2 * kLanes;
+        const std::uint16_t* next = piece.next_keys + begin * 2 * kLanes;
+        int token = 0;
+        for (; token + 2 <= count; token += 2, values += 2 * piece.head_dim, next += 2 * piece.head_dim)
+            for (int vector = 0; vector < kVectors; ++vector) {
+                Lanes first, second;
+                fetch(next + vector * 2 * kLanes);
+                Lanes::load_pairs(values + vector * 2 * kLanes, first, second);
+                for (int one = 0; one < kHeads; ++one) {
+                    Lanes& sum = sums[one][vector];
+                    sum = first.times_plus(Lanes::all(scores[one][token]), sum);
+                    sum = second.times_plus(Lanes::all(scores[one][token + 1]), sum);
                 }
             }
+        for (int vector = 0; token < count && vector < kVectors; ++vector) {
+            Lanes first, second;
+            Lanes::load_pairs(values + vector * 2 * kLanes, first, second);
+            for (int one = 0; one < kHeads; ++one)
+                sums[one][vector] = first.times_plus(Lanes::all(scores[one][token]), sums[one][vector]);
         }
         for (int one = 0; one < kHeads; ++one)
             for (int vector = 0; vector < kVectors; ++vector)
@@ -210,42 +193,28 @@ float largest_of(float* scores, int count) {
     return most.most();
 }
 
-template <bool kIsBf16, int kHeads>
+template <int kHeads>
 void attend_heads(const AttentionPiece& piece, int head) {
     alignas(64) float scores[kHeads][kPieceTokens];
     const int count = piece.end - piece.begin;
-    const bool is_usual = piece.head_dim == 4 * kLanes;
-    if (is_usual) {
-        score<kIsBf16, kHeads, 4>(piece, head, scores);
-    } else {
-        score<kIsBf16, kHeads, 0>(piece, head, scores);
-    }
+    score<kHeads>(piece, head, scores);
     for (int one = 0; one < kHeads; ++one) {
         const float largest = largest_of(scores[one], count);
         piece.largest[(head + one) * piece.head_stride] = largest;
         piece.sums[(head + one) * piece.head_stride] = exponentiate(scores[one], count, largest);
     }
-    if (is_usual) {
-        weigh<kIsBf16, kHeads, 4>(piece, head, scores);
+    if (piece.head_dim % (4 * kLanes) == 0) {
+        weigh<kHeads, 4>(piece, head, scores);
     } else {
-        weigh<kIsBf16, kHeads, 1>(piece, head, scores);
+        weigh<kHeads, 1>(piece, head, scores);
     }
-}
-
-template <bool kIsBf16>
-void attend_all(const AttentionPiece& piece) {
-    int head = 0;
-    for (; head + 3 <= piece.group_heads; head += 3) attend_heads<kIsBf16, 3>(piece, head);
-    if (piece.group_heads - head == 2) attend_heads<kIsBf16, 2>(piece, head);
-    if (piece.group_heads - head == 1) attend_heads<kIsBf16, 1>(piece, head);
 }
 
 void attend(const AttentionPiece& piece) {
-    if (piece.keys.is_bf16) {
-        attend_all<true>(piece);
-    } else {
-        attend_all<false>(piece);
-    }
+    int head = 0;
+    for (; head + kHeadsAtOnce <= piece.group_heads; head += kHeadsAtOnce) attend_heads<kHeadsAtOnce>(piece, head);
+    if (piece.group_heads - head == 2) attend_heads<2>(piece, head);
+    if (piece.group_heads - head == 1) attend_heads<1>(piece, head);
 }
 
 void join(const AttentionPieces& pieces, float* factors, float* out) {

@@ -20,13 +20,18 @@ struct Lanes {
     static Lanes load(const float* from) {
         return each([=](int lane) { return from[lane]; });
     }
-    static Lanes load_bf16(const std::uint16_t* from) {
-        return each([=](int lane) {
-            const std::uint32_t bits = static_cast<std::uint32_t>(from[lane]) << 16;
-            float value;
-            __builtin_memcpy(&value, &bits, sizeof value);
-            return value;
-        });
+    // Widens 16 pairs of bfloat16.
+    static void load_pairs(const std::uint16_t* from, Lanes& first, Lanes& second) {
+        const auto half = [=](int number) {
+            return each([=](int lane) {
+                const std::uint32_t bits = static_cast<std::uint32_t>(from[2 * lane + number]) << 16;
+                float value;
+                __builtin_memcpy(&value, &bits, sizeof value);
+                return value;
+            });
+        };
+        first = half(0);
+        second = half(1);
     }
     void store(float* to) const {
         for (int lane = 0; lane < kLanes; ++lane) to[lane] = v[lane];
@@ -126,16 +131,37 @@ inline void transpose(Lanes* rows) {
             rows[lane].v[row] = other;
         }
 }
-constexpr int kPairsAtOnce = 1;
+// 16 whole numbers.
+struct Whole {
+    std::int32_t v[kLanes];
+
+    static Whole all(std::int32_t value) {
+        Whole result;
+        for (std::int32_t& one : result.v) one = value;
+        return result;
+    }
+    void add(const std::uint8_t* bytes, Whole weight) {
+        for (int lane = 0; lane < kLanes; ++lane) v[lane] += bytes[lane] * weight.v[lane];
+    }
+    void store_bytes(std::uint8_t* to) const {
+        for (int lane = 0; lane < kLanes; ++lane) {
+            const std::int32_t whole = v[lane] >> kWeightBits;
+            to[lane] = static_cast<std::uint8_t>(whole < 0 ? 0 : whole > 255 ? 255 : whole);
+        }
+    }
+};
+constexpr int kHeadsAtOnce = 1, kPairsAtOnce = 1;
 
 #include "finish_body.hpp"
 #include "path_body.hpp"
 #include "rows_attention_body.hpp"
+#include "mix_body.hpp"
 
 }  // namespace
 
 const KernelPath* plain_path() {
-    static const KernelPath path = {"plain", norm, layer_norm, quantise, multiply, rotate, attend, attend_rows, join};
+    static const KernelPath path = {"plain", norm, layer_norm, quantise, multiply, rotate, attend, attend_rows, join,
+                                    mix};
     return &path;
 }
 

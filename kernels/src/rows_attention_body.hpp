@@ -1,90 +1,57 @@
-// One piece of attention for several rows at once: the same additions as in `attend`, with tokens in the lanes.
+// One piece of attention for several rows at once: the same additions as in `attend`.
 //
 // Included like path_body.hpp, after it, `transpose` and `kPairsAtOnce`.
 
-// Writes up to 32 tokens of a head as float32: keys as [head_dim][32], values as [32][head_dim].
-template <bool kIsBf16>
+// Writes a block of a head as float32: keys as [head_dim][32], values as [32][head_dim]. Tokens past `count` have any
+// keys, and values that are 0.
 void widen(const RowsPiece& piece, int count, float* keys, float* values) {
-    const int vectors = piece.head_dim / kLanes;
-    for (int first = 0; first < kPieceTokens; first += kLanes) {
-        const char* key = token_at<kIsBf16>(piece.keys, piece.begin + first, piece.head_dim);
-        const char* value = token_at<kIsBf16>(piece.values, piece.begin + first, piece.head_dim);
-        for (int vector = 0; vector < vectors; ++vector) {
-            Lanes tokens[kLanes];
-            for (int at = 0; at < kLanes; ++at) {
-                const bool is_there = first + at < count;
-                tokens[at] = is_there ? cached<kIsBf16>(key, at * vectors + vector) : Lanes::all(0.0f);
-                const Lanes one = is_there ? cached<kIsBf16>(value, at * vectors + vector) : Lanes::all(0.0f);
-                one.store(values + static_cast<std::size_t>(first + at) * piece.head_dim + vector * kLanes);
-            }
-            transpose(tokens);
-            for (int at = 0; at < kLanes; ++at)
-                tokens[at].store(keys + static_cast<std::size_t>(vector * kLanes + at) * kPieceTokens + first);
-        }
+    const std::uint16_t* key = piece.keys.block_of(piece.begin);
+    const std::uint16_t* value = piece.values.block_of(piece.begin);
+    Lanes first, second;
+    for (int dim = 0; dim < piece.head_dim; ++dim, key += kPieceTokens, keys += kPieceTokens) {
+        Lanes::load_pairs(key, first, second);
+        first.store(keys);
+        second.store(keys + kLanes);
     }
-}
-
-// Adds what `Lanes::sum` adds first: lanes `lane` and + 8 of the products of keys and queries.
-template <int kPairs, int kVectors>
-inline void add_eighth(const RowsPiece& piece, const float* keys, const float* const* queries, int lane,
-                       Lanes (*sums)[2]) {
-    const int vectors = kVectors != 0 ? kVectors : piece.head_dim / kLanes;
-    Lanes parts[2][kPairs][2];
-    for (int part = 0; part < 2; ++part)
-        for (int pair = 0; pair < kPairs; ++pair) parts[part][pair][0] = parts[part][pair][1] = Lanes::all(0.0f);
-    for (int vector = 0; vector < vectors; ++vector)
-        for (int part = 0; part < 2; ++part) {
-            const int dim = vector * kLanes + lane + part * 8;
-            const float* from = keys + static_cast<std::size_t>(dim) * kPieceTokens;
-            const Lanes first = Lanes::load(from), second = Lanes::load(from + kLanes);
-            for (int pair = 0; pair < kPairs; ++pair) {
-                const Lanes query = Lanes::all(queries[pair][dim]);
-                parts[part][pair][0] = first.times_plus(query, parts[part][pair][0]);
-                parts[part][pair][1] = second.times_plus(query, parts[part][pair][1]);
-            }
+    for (int token = 0; token < kPieceTokens; token += 2)
+        for (int dim = 0; dim < piece.head_dim; dim += kLanes, value += 2 * kLanes) {
+            float* to = values + static_cast<std::size_t>(token) * piece.head_dim + dim;
+            Lanes::load_pairs(value, first, second);
+            (token < count ? first : Lanes::all(0.0f)).store(to);
+            (token + 1 < count ? second : Lanes::all(0.0f)).store(to + piece.head_dim);
         }
-    for (int pair = 0; pair < kPairs; ++pair)
-        for (int half = 0; half < 2; ++half) sums[pair][half] = parts[0][pair][half].plus(parts[1][pair][half]);
 }
 
-// Adds lanes `lane`, + 8, + 4 and + 12.
-template <int kPairs, int kVectors>
-inline void add_quarter(const RowsPiece& piece, const float* keys, const float* const* queries, int lane,
-                        Lanes (*sums)[2]) {
-    Lanes more[kPairs][2];
-    add_eighth<kPairs, kVectors>(piece, keys, queries, lane, sums);
-    add_eighth<kPairs, kVectors>(piece, keys, queries, lane + 4, more);
-    for (int pair = 0; pair < kPairs; ++pair)
-        for (int half = 0; half < 2; ++half) sums[pair][half] = sums[pair][half].plus(more[pair][half]);
-}
-
-template <int kPairs, int kVectors>
+// The scores of some pairs, added in the order of `score`.
+template <int kPairs>
 void score_pairs(const RowsPiece& piece, const float* keys, int first_pair, float* scores) {
     const float* queries[kPairs];
+    Lanes sums[kPairs][2][2];
     for (int pair = 0; pair < kPairs; ++pair) {
         const int row = (first_pair + pair) / piece.group_heads, head = (first_pair + pair) % piece.group_heads;
         queries[pair] = piece.queries + row * piece.query_stride + static_cast<std::size_t>(head) * piece.head_dim;
+        for (int part = 0; part < 2; ++part) sums[pair][part][0] = sums[pair][part][1] = Lanes::all(0.0f);
     }
-    Lanes even[kPairs][2], odd[kPairs][2], more[kPairs][2];
-    add_quarter<kPairs, kVectors>(piece, keys, queries, 0, even);
-    add_quarter<kPairs, kVectors>(piece, keys, queries, 2, more);
-    for (int pair = 0; pair < kPairs; ++pair)
-        for (int half = 0; half < 2; ++half) even[pair][half] = even[pair][half].plus(more[pair][half]);
-    add_quarter<kPairs, kVectors>(piece, keys, queries, 1, odd);
-    add_quarter<kPairs, kVectors>(piece, keys, queries, 3, more);
+    for (int dim = 0; dim < piece.head_dim; dim += 2)
+        for (int part = 0; part < 2; ++part, keys += kPieceTokens) {
+            const Lanes first = Lanes::load(keys), second = Lanes::load(keys + kLanes);
+            for (int pair = 0; pair < kPairs; ++pair) {
+                const Lanes query = Lanes::all(queries[pair][dim + part]);
+                sums[pair][part][0] = first.times_plus(query, sums[pair][part][0]);
+                sums[pair][part][1] = second.times_plus(query, sums[pair][part][1]);
+            }
+        }
     for (int pair = 0; pair < kPairs; ++pair)
         for (int half = 0; half < 2; ++half) {
-            const Lanes sum = even[pair][half].plus(odd[pair][half].plus(more[pair][half]));
+            const Lanes sum = sums[pair][0][half].plus(sums[pair][1][half]);
             sum.times(Lanes::all(piece.scale)).store(scores + (first_pair + pair) * kPieceTokens + half * kLanes);
         }
 }
 
-template <int kVectors>
 void score_all(const RowsPiece& piece, const float* keys, int pairs, float* scores) {
     int pair = 0;
-    for (; pair + kPairsAtOnce <= pairs; pair += kPairsAtOnce)
-        score_pairs<kPairsAtOnce, kVectors>(piece, keys, pair, scores);
-    for (; pair < pairs; ++pair) score_pairs<1, kVectors>(piece, keys, pair, scores);
+    for (; pair + kPairsAtOnce <= pairs; pair += kPairsAtOnce) score_pairs<kPairsAtOnce>(piece, keys, pair, scores);
+    for (; pair < pairs; ++pair) score_pairs<1>(piece, keys, pair, scores);
 }
 
 // Adds the values of `count` tokens for some pairs; a token that a pair does not see has weight 0.
@@ -166,17 +133,8 @@ void attend_rows(const RowsPiece& piece) {
     float* keys = piece.scratch;
     float* values = keys + static_cast<std::size_t>(kPieceTokens) * piece.head_dim;
     float* scores = values + static_cast<std::size_t>(kPieceTokens) * piece.head_dim;
-    if (piece.keys.is_bf16) {
-        widen<true>(piece, count, keys, values);
-    } else {
-        widen<false>(piece, count, keys, values);
-    }
-    const bool is_usual = piece.head_dim == 4 * kLanes;
-    if (is_usual) {
-        score_all<4>(piece, keys, pairs, scores);
-    } else {
-        score_all<0>(piece, keys, pairs, scores);
-    }
+    widen(piece, count, keys, values);
+    score_all(piece, keys, pairs, scores);
     for (int pair = 0; pair < pairs;) {
         int row = pair / piece.group_heads;
         while (row < piece.rows && counts[row] == kPieceTokens) ++row;
@@ -188,7 +146,7 @@ void attend_rows(const RowsPiece& piece) {
             ++pair;
         }
     }
-    if (is_usual) {
+    if (piece.head_dim % (4 * kLanes) == 0) {
         weigh_all<4>(piece, values, count, pairs, scores);
     } else {
         weigh_all<1>(piece, values, count, pairs, scores);

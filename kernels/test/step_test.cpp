@@ -14,7 +14,7 @@ namespace smallsight {
 namespace {
 
 constexpr int kBlocks = 24, kTableBlocks = 8, kSteps = 24;
-constexpr DecoderShape kShape = {2, 64, 4, 2, 32, 96, 77, kTableBlocks * kBlockTokens, 1e-5f, false, 96};
+constexpr DecoderShape kShape = {2, 64, 4, 2, 32, 96, 77, kTableBlocks * kBlockTokens, 1e-5f, LayerKind::kGated, 96};
 
 std::vector<float> random_values(std::size_t count, std::mt19937& random) {
     std::normal_distribution<float> normal;
@@ -55,7 +55,7 @@ class Computer {
             layer.values = caches_[2 * index + 1].data();
         }
         step_.set_head({ones, {}}, matrix(kShape.vocabulary, kShape.hidden, false));
-        step_.set_cache_type(true);
+        
     }
 
     // Computes a chunk of one sequence and the next token of another; returns their logits.

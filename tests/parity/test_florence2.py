@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from smallsight.engine.decoding.beam_search import BeamOptions, BeamSearch
+from smallsight.engine.openvino.prompt_encoder import PromptEncoder
 from smallsight.engine.openvino.stateful_decoder import StatefulDecoder
 from smallsight.families.florence2.processor import Florence2Processor
 from smallsight.families.florence2.stored import store_text, store_vision
@@ -75,7 +76,7 @@ class Both:
         encoder, decoder = (
             compiled(build(config, stored, "f32")) for build in (build_encoder_graph, build_decoder_graph)
         )
-        self.own = StatefulDecoder(encoder, decoder, weights.map_embeddings(), RowBands())
+        self.own = StatefulDecoder(PromptEncoder(encoder, weights.map_embeddings()), decoder, RowBands())
         self.model = Florence2ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
         self.tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"))
         self.images = CLIPImageProcessorPil.from_pretrained(folder)

@@ -22,7 +22,6 @@ import psutil
 
 from smallsight.catalog.text_model import find_text_model
 from smallsight.cli.units import counted
-from smallsight.engine.native.extension import find_extension
 from smallsight.engine.native.tile_encoder import encoder_obstacle
 from smallsight.engine.openvino.weight_store import probe_usual_shapes
 from smallsight.engine.torch.packages import INSTALL, has_torch
@@ -34,6 +33,7 @@ from smallsight.http.page_password import PagePassword, password_path
 from smallsight.inventory.listing import Fit, ModelService
 from smallsight.library.database import Database
 from smallsight.library.library import Library
+from smallsight.machine.extension import find_extension
 from smallsight.machine.memory import usable_memory_bytes
 from smallsight.machine.private_files import is_open_to_others
 from smallsight.media.sandbox_report import sandbox_report
@@ -173,9 +173,7 @@ def _decoding(settings: Settings) -> CheckResult:
         return CheckResult(
             "decoding", Severity.NOTE, f"OpenVINO computes all of it: {extension.reason}", hint
         )
-    text = (
-        f"smallsight-kernels ({extension.path}) computes the text of SmolVLM and moondream2 in int8 and int4"
-    )
+    text = f"smallsight-kernels ({extension.path}) computes the text of every family in int8 and int4"
     obstacle = encoder_obstacle()
     tiles = f"; OpenVINO encodes tiles: {obstacle}" if obstacle else " and encodes a SmolVLM's tiles"
     return CheckResult("decoding", Severity.GOOD, text + tiles)

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smallsight.quant.forms import Stored
 
+LayerKind: TypeAlias = Literal["gated", "parallel", "cross"]
+
 
 @dataclass(frozen=True)
 class DecoderSizes:
-    """The sizes of a decoder with rotary positions.
+    """The sizes of a decoder, and the kind of its layers.
 
-    It has RMS norms and gated SiLU one after the other; or, ``is_parallel``, one layer norm, attention and
-    a GELU network side by side, and biases. The first ``rotated_dims`` of a head are rotated. The first
-    ``prefix_tokens`` of a sequence may attend to one another in both directions.
+    ``gated``: RMS norms and gated SiLU one after the other. ``parallel``: one layer norm, attention and a
+    GELU network side by side, and biases. ``cross``: attention, attention to an encoder's output and a GELU
+    network with a layer norm after each, and biases; positions are in the embeddings. Otherwise the first
+    ``rotated_dims`` of a head are rotated. The first ``prefix_tokens`` of a sequence may attend to one
+    another in both directions.
     """
 
     layers: int
@@ -32,7 +36,7 @@ class DecoderSizes:
     norm_epsilon: float
     rope_theta: float
     rotated_dims: int
-    is_parallel: bool = False
+    kind: LayerKind = "gated"
     prefix_tokens: int = 0
 
     def frequencies(self) -> NDArray[np.float32]:
@@ -43,20 +47,23 @@ class DecoderSizes:
 
 @dataclass(frozen=True, eq=False)
 class DecoderLayerWeights:
-    """One layer: query, key and value; output; gate and up, or up; down.
+    """One layer: query, key and value; output; gate and up, or up; down; a cross layer's query and output.
 
-    ``norms`` are the two scales, or the scale and the shift of a parallel layer. There is a bias for every
-    matrix, or none.
+    ``norms`` are the two scales, the scale and the shift of a parallel layer, or the three pairs of a cross
+    layer, after attention, cross attention and the network. There is a bias for every matrix, or none.
     """
 
-    norms: tuple[Stored, Stored]
-    matrices: tuple[Stored, Stored, Stored, Stored]
+    norms: tuple[Stored, ...]
+    matrices: tuple[Stored, ...]
     biases: tuple[Stored, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class StepDecoder:
-    """Sizes and stored weights; ``layer`` returns those of one layer, ``head_bias`` may be missing."""
+    """Sizes and stored weights; ``layer`` returns those of one layer, ``head_bias`` may be missing.
+
+    ``norm`` comes before the head, or, with cross layers, after the embeddings.
+    """
 
     sizes: DecoderSizes
     layer: Callable[[int], DecoderLayerWeights]

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smallsight.engine.decoding.answer_scorer import AnswerScorer
+from smallsight.engine.decoding.finite_logits import require_finite
 from smallsight.engine.decoding.place_detector import PlaceDetector
 from smallsight.engine.decoding.sampler import Sampler, TokenChoice
 from smallsight.engine.decoding.text_stream import TextStream
 from smallsight.engine.decoding.token_sequence import TokenSequence
 from smallsight.engine.generation import FinishReason, Generation, Outcome
-from smallsight.errors import BrokenCheckpointError
 from smallsight.families.messages import PreparedPrompt, Tile
 from smallsight.families.tensor_files import RowTable
 
@@ -83,11 +83,7 @@ class ActiveRequest:
 
         Raises BrokenCheckpointError for logits that are not finite.
         """
-        if not np.isfinite(logits_V.max()):
-            raise BrokenCheckpointError(
-                "The model computed values that are not finite.",
-                hint="fetch its files again, or choose another precision.",
-            )
+        require_finite(logits_V)
         if self.scorer is not None:
             choice = self.scorer.choose(logits_V)
         elif self.places is None:

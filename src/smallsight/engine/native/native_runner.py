@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from smallsight.engine.decoding.runner import StepInput, StepOutput
 from smallsight.engine.engine import LoadRequest
-from smallsight.engine.native.extension import NAME, find_extension
 from smallsight.engine.native.native_cache import NativeCache
 from smallsight.families.step_decoder import DecoderLayerWeights, StepDecoder
 from smallsight.machine.cores import usable_cores
+from smallsight.machine.extension import NAME, find_extension
 from smallsight.policy.log import get_logger
 from smallsight.policy.row_bands import RowBands
 from smallsight.quant.forms import Stored
@@ -121,23 +121,31 @@ def _cut(step: StepInput, room: int) -> tuple[StepInput, StepInput | None]:
 def native_runner(model: StepDecoder | None, request: LoadRequest) -> NativeRunner | None:
     """Return a runner that computes with the extension, or None with a line in the log about why not.
 
-    The extension rounds activations to 8 bits; a scheme that computes in f32 does not use it. Raises
-    OutOfResourcesError.
+    Raises OutOfResourcesError.
+    """
+    if not may_compute(model, request) or model is None:
+        return None
+    cache = NativeCache(model.sizes, num_bytes=request.options.cache_bytes)
+    decoder = bind_decoder(model, cache.layers(), request.threads or usable_cores())
+    return NativeRunner(decoder, cache, model)
+
+
+def may_compute(model: StepDecoder | None, request: LoadRequest) -> bool:
+    """Return whether the extension computes a family's decoder, with a line in the log.
+
+    The extension rounds activations to 8 bits; a scheme that computes in f32 does not use it.
     """
     if not request.options.uses_kernels:
-        return None
+        return False
     extension = find_extension()
     reason = extension.reason or ("the family has another decoder" if model is None else _obstacle(model))
     if not reason and request.scheme.arithmetic == "f32":
         reason = "the scheme computes in f32"
-    if model is None or reason:
+    if reason:
         log.info("kernels_not_used", reason=reason, action="computing text with OpenVINO")
-        return None
-    cache = NativeCache(model.sizes, num_bytes=request.options.cache_bytes)
-    caches = [cache.layer(index) for index in range(model.sizes.layers)]
-    decoder = bind_decoder(model, caches, request.threads or usable_cores())
-    log.info("kernels_used", path=extension.path)
-    return NativeRunner(decoder, cache, model)
+    else:
+        log.info("kernels_used", path=extension.path)
+    return not reason
 
 
 def most_rows(model: StepDecoder) -> int:
@@ -167,7 +175,7 @@ def bind_decoder(
 ) -> Any:  # noqa: ANN401 - the extension's
     """Pack the weights into the extension's decoder; ``caches`` are each layer's keys and values.
 
-    They are float32 or the bits of bfloat16, [blocks, kv heads, 32, head]. Raises ModuleNotFoundError.
+    They are in the order of ``native_cache``. Raises ModuleNotFoundError.
     """
     sizes = model.sizes
     decoder = importlib.import_module(NAME).Decoder(
@@ -180,7 +188,7 @@ def bind_decoder(
         sizes.vocabulary,
         sizes.context_tokens,
         sizes.norm_epsilon,
-        sizes.is_parallel,
+        sizes.kind,
         sizes.frequencies(),
         most_rows(model),
         threads,

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smallsight.engine.decoding.feature_cache import FeatureCache
-from smallsight.engine.native.extension import NAME, find_extension
 from smallsight.families.messages import Tile
 from smallsight.families.siglip_tower import SigLIPSizes, SigLIPTower
 from smallsight.machine.cores import usable_cores
+from smallsight.machine.extension import NAME, find_extension
 from smallsight.policy.log import get_logger
 from smallsight.quant.forms import Stored, dense
 from smallsight.quant.grouped import Code, GroupedMatrix
@@ -57,8 +57,6 @@ def encoder_obstacle() -> str:
     extension = find_extension()
     if extension.module is None:
         return extension.reason
-    if not hasattr(extension.module, "Encoder"):
-        return "the installed smallsight-kernels lacks Encoder"
     return str(extension.module.encoder_obstacle())
 
 

@@ -15,9 +15,9 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
+from smallsight.engine.decoding.finite_logits import require_finite
 from smallsight.engine.decoding.runner import TokenSearch
-from smallsight.errors import BrokenCheckpointError
-from smallsight.families.tensor_files import RowTable
+from smallsight.engine.openvino.prompt_encoder import PromptEncoder
 from smallsight.graph.compiled import CompiledNetwork
 from smallsight.policy.row_bands import RowBands
 
@@ -44,21 +44,14 @@ class EncodedPrompt:
 
 
 class StatefulDecoder:
-    """Inference requests for a compiled encoder and decoder. Used by one thread at a time."""
+    """An encoder and an inference request for a compiled decoder. Used by one thread at a time."""
 
-    def __init__(
-        self,
-        encoder: CompiledNetwork,
-        decoder: CompiledNetwork,
-        embeddings: RowTable,
-        row_bands: RowBands,
-    ) -> None:
+    def __init__(self, encoder: PromptEncoder, decoder: CompiledNetwork, row_bands: RowBands) -> None:
         """``row_bands`` are the decoder's; its rows are the beams of all prompts in a batch."""
         self._row_bands = row_bands
-        self._networks = (encoder, decoder)
-        self._encoder = encoder.model.create_infer_request()
+        self._encoder = encoder
+        self._network = decoder
         self._decoder = decoder.model.create_infer_request()
-        self._embeddings = embeddings
         self._memory: Mapping[str, NDArray[Any]] = {}
 
     def batch_key(self, num_tokens: int) -> int:
@@ -74,18 +67,13 @@ class StatefulDecoder:
         self, token_ids: Sequence[int], image_token_id: int, features_TD: NDArray[np.float32]
     ) -> EncodedPrompt:
         """Encode one prompt; ``features_TD`` replace its image tokens, in order."""
-        ids = np.array(token_ids, np.int64)
-        is_image = ids == image_token_id
-        embedded_TD = self._embeddings.rows(np.where(is_image, 0, ids))
-        embedded_TD[is_image] = features_TD
-        self._encoder.infer({"embeddings": embedded_TD[None], "positions": np.arange(len(ids))})
-        missing = -len(ids) % MEMORY_STEP
+        missing = -len(token_ids) % MEMORY_STEP
         layers = []
-        for index in range(len(self._networks[0].model.outputs)):
+        for index, output in enumerate(self._encoder.encode(token_ids, image_token_id, features_TD)):
             margins = [(0, 0)] * 4
             margins[2 if index % 2 else 3] = (0, missing)
-            layers.append(np.pad(_bits(self._encoder.get_output_tensor(index)), margins))
-        return EncodedPrompt(tuple(layers), len(ids))
+            layers.append(np.pad(output, margins))
+        return EncodedPrompt(tuple(layers), len(token_ids))
 
     def search(
         self,
@@ -137,14 +125,10 @@ class StatefulDecoder:
 
         Raises BrokenCheckpointError for values that are not finite.
         """
-        embedded = self._embeddings.rows(tokens)[:, None]
+        embedded = self._encoder.embeddings.rows(tokens)[:, None]
         self._decoder.infer({"embeddings": embedded, "position": np.array([position]), "parents": parents})
         logits_BV: NDArray[np.float32] = self._decoder.get_output_tensor(0).data
-        if not np.isfinite(logits_BV.max()):
-            raise BrokenCheckpointError(
-                "The model computed values that are not finite.",
-                hint="fetch its files again, or choose another precision.",
-            )
+        require_finite(logits_BV)
         return logits_BV
 
     def _set_memory(self, memory: Mapping[str, NDArray[Any]]) -> None:
@@ -165,9 +149,3 @@ def _memory_inputs(prompts: Sequence[EncodedPrompt]) -> dict[str, NDArray[Any]]:
         name = f"{('key', 'value')[index % 2]}.{index // 2}"
         memory[name] = np.concatenate([prompt.layers[index] for prompt in prompts])
     return memory
-
-
-def _bits(tensor: ov.Tensor) -> NDArray[Any]:
-    """Return a tensor's data, bfloat16 as uint16: NumPy would read it as float16."""
-    data: NDArray[Any] = tensor.data
-    return data.view(np.uint16) if tensor.element_type == ov.Type.bf16 else data

@@ -17,12 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from smallsight.engine.decoding.finite_logits import require_finite
 from smallsight.engine.decoding.runner import TokenSearch
 from smallsight.engine.torch.device import Device
 from smallsight.engine.torch.florence2_compiled import CompiledBeams
 from smallsight.engine.torch.florence2_layers import BeamLayers, CrossMemory, GrowingPast
 from smallsight.engine.torch.memory_guard import reporting_memory
-from smallsight.errors import BrokenCheckpointError
 
 LENGTH_STEP = 64  # prompts in a batch differ by less: little of it is padding
 
@@ -156,11 +156,7 @@ class PlainBeams:
 def _finite(logits_RV: Tensor) -> NDArray[np.float32]:
     """Return logits on the CPU; raises BrokenCheckpointError for values that are not finite."""
     found_RV: NDArray[np.float32] = logits_RV.float().cpu().numpy()
-    if not np.isfinite(found_RV.max()):
-        raise BrokenCheckpointError(
-            "The model computed values that are not finite.",
-            hint="fetch its files again, or choose another precision.",
-        )
+    require_finite(found_RV)
     return found_RV
 
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import openvino as ov
+from numpy.typing import NDArray
 
 from smallsight.catalog.checkpoint import find_weight_files
 from smallsight.families.florence2.generation_defaults import read_generation_defaults
 from smallsight.families.florence2.processor import Florence2Processor
+from smallsight.families.florence2.step_decoder import decoder_positions, step_decoder
 from smallsight.families.florence2.stored import STORED_VERSION, adapted, store_text, store_vision
 from smallsight.families.florence2.text_graphs import build_decoder_graph, build_encoder_graph
 from smallsight.families.florence2.vision_graph import build_vision_graph
 from smallsight.families.florence2.weights import Florence2Weights
+from smallsight.families.step_decoder import StepDecoder
 from smallsight.families.tensor_files import RowTable
 from smallsight.quant.forms import Stored
 from smallsight.quant.scheme import Scheme
@@ -59,3 +63,11 @@ class Florence2Model:
     def decoder_graph(self, stored: Mapping[str, Stored]) -> ov.Model:
         """Build the network from a token of each beam to logits."""
         return build_decoder_graph(self.config, stored, self.scheme.arithmetic)
+
+    def step_decoder(self, stored: Mapping[str, Stored]) -> StepDecoder:
+        """Return the same decoder in the order of computation."""
+        return step_decoder(self.config, stored)
+
+    def positions(self, stored: Mapping[str, Stored]) -> NDArray[np.float32]:
+        """Return what is added to the embeddings of the decoder's positions, [positions, hidden]."""
+        return decoder_positions(stored)

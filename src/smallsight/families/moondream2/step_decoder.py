@@ -27,7 +27,7 @@ def step_decoder(config: Moondream2Config, stored: Mapping[str, Stored]) -> Step
         norm_epsilon=NORM_EPSILON,
         rope_theta=ROPE_THETA,
         rotated_dims=text.rotated_dims,
-        is_parallel=True,
+        kind="parallel",
         prefix_tokens=config.prefix_tokens,
     )
 

@@ -20,6 +20,7 @@ from smallsight.families.pixel_values import value_tables
 from smallsight.families.plain_rgb import on_white
 from smallsight.families.processor_files import picture_settings
 from smallsight.families.smolvlm.tiling import TilePlan, plan_tiles
+from smallsight.media.fast_resizing import resize_in_steps
 
 DEFAULT_MEAN = DEFAULT_DEVIATION = (0.5, 0.5, 0.5)
 
@@ -54,16 +55,14 @@ class ImageProcessor:
         """Cut a picture into tiles, uint8 [tile_px, tile_px, 3] each."""
         rgb = on_white(image)
         plan = self.plan(rgb.size, detail)
-        for size in plan.sizes:
-            rgb = rgb.resize(size, self._resample)
         side = self.tile_px
-        pixels_HWC = np.asarray(rgb)
+        pixels_HWC = resize_in_steps(rgb, plan.sizes, self._resample)
         squares = [
             pixels_HWC[row * side : (row + 1) * side, column * side : (column + 1) * side]
             for row in range(plan.rows)
             for column in range(plan.columns)
         ]
-        squares.append(np.asarray(rgb.resize((side, side), self._resample)) if squares else pixels_HWC)
+        squares.append(resize_in_steps(pixels_HWC, [(side, side)], self._resample) if squares else pixels_HWC)
         tiles = tuple(tile_of(square) for square in squares)
         return TiledPicture(tiles, plan.rows, plan.columns, image.size)
 

@@ -10,7 +10,14 @@ import pytest
 from PIL import Image
 
 from invariants import own_answers_are_likeliest, tokens_are_equal
-from native_decoders import RoundedWeights, make_decoder, needs_extension, tokens_of, usable_paths
+from native_decoders import (
+    RoundedWeights,
+    bf16_rounded,
+    make_decoder,
+    needs_extension,
+    tokens_of,
+    usable_paths,
+)
 from smallsight.engine.decoding.runner import StepInput
 from smallsight.engine.engine import EngineOptions
 from smallsight.engine.loading import load_engine
@@ -77,7 +84,8 @@ class PhiReference:
 
     def _attend(self, joined, prefix):
         query, key, value = joined.reshape(len(joined), 3, TEXT.heads, TEXT.head_dim).transpose(1, 2, 0, 3)
-        scores = self._rotated(query) @ self._rotated(key).transpose(0, 2, 1) * TEXT.head_dim**-0.5
+        key, value = bf16_rounded(self._rotated(key)), bf16_rounded(value)
+        scores = self._rotated(query) @ key.transpose(0, 2, 1) * TEXT.head_dim**-0.5
         positions = np.arange(len(joined))
         sees = positions[None] <= positions[:, None]
         sees[:prefix, :prefix] = True
@@ -132,7 +140,7 @@ def test_a_picture_and_its_question_are_computed_alike_on_every_path(made, prefi
             compute, found = make_decoder(model, empty, path=path, threads=threads)
             what = f"{path}, cut at {cuts}"
             np.testing.assert_array_equal(run(compute, cuts), plain_V, err_msg=what)
-            for one, other in zip(itertools.chain(*found), itertools.chain(*caches), strict=True):
+            for one, other in zip(found, caches, strict=True):
                 np.testing.assert_array_equal(
                     tokens_of(one, TABLE, PROMPT), tokens_of(other, TABLE, PROMPT), err_msg=what
                 )

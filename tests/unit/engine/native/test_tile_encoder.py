@@ -11,7 +11,6 @@ import pytest
 
 from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.engine.engine import EngineOptions, LoadRequest
-from smallsight.engine.native.extension import find_extension
 from smallsight.engine.native.tile_encoder import (
     bind_encoder,
     encoder_obstacle,
@@ -25,6 +24,7 @@ from smallsight.families.messages import Tile
 from smallsight.families.siglip_tower import SigLIPSizes, SigLIPTower
 from smallsight.families.smolvlm.config import SmolVLMVisionConfig
 from smallsight.families.smolvlm.family import FAMILY
+from smallsight.machine.extension import INTERFACE, find_extension
 from smallsight.quant.forms import Storage
 from smallsight.quant.scheme import parse_scheme
 from tiny_smolvlm import SHAPES, make_checkpoint
@@ -206,14 +206,13 @@ def test_without_the_extension_openvino_encodes_and_the_log_says_why(monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("more", "reason"),
-    [
-        ({"Encoder": object, "encoder_obstacle": lambda: "the system does not permit AMX"}, "not permit AMX"),
-        ({}, "lacks Encoder"),
-    ],
+    ("interface", "reason"), [(INTERFACE, "not permit AMX"), (INTERFACE - 1, "of another version")]
 )
-def test_an_extension_that_cannot_encode_here_leaves_it_to_openvino(more, reason, monkeypatch, capsys):
-    module = SimpleNamespace(Decoder=object, MAX_PIECES=1, path_name=lambda _: "avx2", **more)
+def test_an_extension_that_cannot_encode_here_leaves_it_to_openvino(interface, reason, monkeypatch, capsys):
+    obstacle = "the system does not permit AMX"
+    module = SimpleNamespace(
+        INTERFACE=interface, path_name=lambda _: "avx2", encoder_obstacle=lambda: obstacle
+    )
     monkeypatch.setitem(sys.modules, "smallsight_kernels", module)
     find_extension.cache_clear()
     try:

@@ -8,7 +8,7 @@ from functools import cache
 from types import ModuleType
 
 NAME = "smallsight_kernels"
-_NEEDED = ("Decoder", "MAX_PIECES", "path_name")
+INTERFACE = 2  # of the extension that this code calls
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +29,8 @@ def find_extension() -> Extension:
         return Extension(None, reason="smallsight-kernels is not installed")
     except ImportError as error:
         return Extension(None, reason=f"smallsight-kernels cannot be loaded: {error}")
-    if missing := [name for name in _NEEDED if not hasattr(module, name)]:
-        return Extension(None, reason=f"the installed smallsight-kernels lacks {missing[0]}")
+    if getattr(module, "INTERFACE", None) != INTERFACE:
+        return Extension(None, reason="the installed smallsight-kernels is of another version")
     path = str(module.path_name("auto"))
     if path == "plain":
         return Extension(None, reason="smallsight-kernels has no fast code for this processor")
