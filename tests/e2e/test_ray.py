@@ -22,6 +22,7 @@ from forked_commands import run_command
 from .conftest import Command
 
 ray = pytest.importorskip("ray")
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*")
 from ray.cluster_utils import Cluster  # noqa: E402 - after the check that it is there
 
 NUM_PICTURES = 90
@@ -31,16 +32,16 @@ TINY = ("--model", "Smallsight-tiny")
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Two nodes with one processor each, in this process's environment and a home of their own."""
+    """Two nodes of two processors each, by their own word; one more home for both."""
     home = tmp_path_factory.mktemp("nodes")
     names = {"SMALLSIGHT_HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in names.items():
             patch.setenv(name, value)
-        args = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 100 * 1024**2}
-        nodes = Cluster(initialize_head=True, head_node_args=args)
+        args = {"num_cpus": 2, "object_store_memory": 100 * 1024**2}
+        nodes = Cluster(initialize_head=True, head_node_args={**args, "include_dashboard": False})
         try:
-            nodes.add_node(num_cpus=1, object_store_memory=100 * 1024**2)
+            nodes.add_node(**args)
             nodes.wait_for_nodes()
             yield nodes
         finally:
@@ -93,7 +94,7 @@ def test_two_machines_write_the_bytes_that_one_process_writes(
     cluster: Cluster, folder: Path, alone: Path, tmp_path: Path, smallsight: Command
 ):
     file = tmp_path / "captions.parquet"
-    counts = smallsight.json("caption", folder, "--out", file, *TINY, "--ray", cluster.address, code=4)
+    counts = smallsight.json("caption", folder, "--out", file, *TINY, "--ray", cluster.address, "--ray-cpus", "2", code=4)
     assert (counts["rows"], counts["described"], counts["copies"]) == (NUM_PICTURES + 2, NUM_PICTURES, 1)
     assert file.read_bytes() == alone.read_bytes()
 
@@ -103,10 +104,11 @@ def test_a_killed_worker_loses_and_doubles_nothing(
 ):
     file = tmp_path / "captions.parquet"
     log = tmp_path / "captions.parquet.progress.jsonl"
-    arguments = ["caption", folder, "--out", file, *TINY, "--ray", cluster.address, "--quiet"]
-    running = subprocess.Popen(
-        [sys.executable, "-m", "smallsight", *map(str, arguments)], env=smallsight.environment()
-    )
+    arguments = ["caption", folder, "--out", file, *TINY, "--ray", cluster.address, "--ray-cpus", "2", "--quiet"]
+    err = tmp_path / "err"
+    with err.open("wb") as told:
+        command = [sys.executable, "-m", "smallsight", *map(str, arguments)]
+        running = subprocess.Popen(command, env=smallsight.environment(), stderr=told)
     killed = 0
     while running.poll() is None:
         lines = log.read_bytes().count(b"\n") if log.exists() else 0
@@ -114,8 +116,8 @@ def test_a_killed_worker_loses_and_doubles_nothing(
             found[0].send_signal(signal.SIGKILL)
             killed = 1
         time.sleep(0.02)
-    assert (killed, running.returncode) == (1, 4)
-    described = [json.loads(line)["sha256"] for line in log.read_text(encoding="ascii").splitlines()[1:]]
+    assert (killed, running.returncode) == (1, 4), err.read_text()
+    described = [json.loads(line)["sha256"] for line in log.read_text(encoding="ascii").splitlines()]
     assert len(described) == len(set(described)) == NUM_PICTURES + 1
     assert file.read_bytes() == alone.read_bytes()
 

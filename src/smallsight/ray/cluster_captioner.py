@@ -6,6 +6,7 @@ batches are done again elsewhere, and a picture that ends a worker again and aga
 
 from __future__ import annotations
 
+import socket
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
@@ -30,6 +31,7 @@ log = get_logger(__name__)
 _BATCH_PICTURES, _BATCH_BYTES = 16, 32 * 1024**2
 _BATCHES_AHEAD = 2  # for each worker: one in work, one waiting
 _MOST_TRIES = 3  # of a batch, before its pictures are tried alone; and of each of those
+_ANSWERS_WITHIN_S = 10.0
 _RECOUNT_S = 5.0  # how often the machines are counted again
 
 Reference: TypeAlias = Any  # Ray's, to a result that is still to come
@@ -75,8 +77,9 @@ class ClusterCaptioner:
 
     def __enter__(self) -> Self:
         try:
+            _knock(self._address)
             self._ray.init(address=self._address, log_to_driver=False, ignore_reinit_error=True)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise ClusterError(
                 f"There is no Ray cluster at {self._address}.",
                 hint="start one with `ray start --head`, or use --ray local for this machine alone.",
@@ -187,6 +190,13 @@ class ClusterCaptioner:
             return set()
         ready, _ = self._ray.wait(references, num_returns=1, timeout=_RECOUNT_S, fetch_local=False)
         return set(ready)
+
+
+def _knock(address: str) -> None:
+    """Raise OSError if nothing listens at HOST:PORT: Ray would try for minutes and print every time."""
+    host, separator, port = address.rpartition(":")
+    if separator and port.isdecimal() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWERS_WITHIN_S).close()
 
 
 def _batches(pictures: Iterable[HashedPicture]) -> Iterator[_Batch]:
