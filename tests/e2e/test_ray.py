@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -12,18 +13,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import psutil
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from forked_commands import run_command
+from free_ports import free_port
+from smallsight.errors import ArgumentError
 
 from .conftest import Command
 
 ray = pytest.importorskip("ray")
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*")
 from ray.cluster_utils import Cluster  # noqa: E402 - after the check that it is there
+
+import smallsight.ray as cluster_parts  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*")
 
 NUM_PICTURES = 90
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -83,18 +90,17 @@ def alone(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def workers() -> list[psutil.Process]:
     """Return the processes of actors that have been given something to do."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        if any("ray::CaptioningActor" in part for part in process.info["cmdline"] or ()):
-            found.append(process)
-    return found
+    running = psutil.process_iter(["cmdline"])
+    return [one for one in running if "ray::CaptioningActor" in " ".join(one.info["cmdline"] or ())]
 
 
 def test_two_machines_write_the_bytes_that_one_process_writes(
     cluster: Cluster, folder: Path, alone: Path, tmp_path: Path, smallsight: Command
 ):
     file = tmp_path / "captions.parquet"
-    counts = smallsight.json("caption", folder, "--out", file, *TINY, "--ray", cluster.address, "--ray-cpus", "2", code=4)
+    counts = smallsight.json(
+        "caption", folder, "--out", file, *TINY, "--ray", cluster.address, "--ray-cpus", "2", code=4
+    )
     assert (counts["rows"], counts["described"], counts["copies"]) == (NUM_PICTURES + 2, NUM_PICTURES, 1)
     assert file.read_bytes() == alone.read_bytes()
 
@@ -104,7 +110,18 @@ def test_a_killed_worker_loses_and_doubles_nothing(
 ):
     file = tmp_path / "captions.parquet"
     log = tmp_path / "captions.parquet.progress.jsonl"
-    arguments = ["caption", folder, "--out", file, *TINY, "--ray", cluster.address, "--ray-cpus", "2", "--quiet"]
+    arguments = [
+        "caption",
+        folder,
+        "--out",
+        file,
+        *TINY,
+        "--ray",
+        cluster.address,
+        "--ray-cpus",
+        "2",
+        "--quiet",
+    ]
     err = tmp_path / "err"
     with err.open("wb") as told:
         command = [sys.executable, "-m", "smallsight", *map(str, arguments)]
@@ -145,8 +162,6 @@ def test_a_model_that_no_machine_has_room_for_is_one_sentence(
 @pytest.mark.usefixtures("connected")
 def test_a_data_set_of_ray_continues_at_its_checkpoint(folder: Path, alone: Path, tmp_path: Path):
     """The first run ends in the middle; the second describes only what is missing."""
-    import smallsight.ray as cluster_parts
-
     context = ray.data.DataContext.get_current()
     checkpoint = ray.data.checkpoint.CheckpointConfig(
         id_column="id", checkpoint_path=str(tmp_path / "checkpoint"), delete_checkpoint_on_success=False
@@ -178,18 +193,32 @@ def test_a_data_set_of_ray_continues_at_its_checkpoint(folder: Path, alone: Path
 
 
 @pytest.mark.usefixtures("connected")
-def test_replicas_of_the_server_answer_a_question_about_a_picture(tmp_path: Path):
-    import base64
+def test_replicas_of_the_server_answer_questions_about_pictures():
+    from ray import serve  # warns, which is an error before a test has begun
 
-    import httpx2
-    from ray import serve
-
-    import smallsight.ray as cluster_parts
-
-    serve.start(http_options={"port": 0, "host": "127.0.0.1"})
+    picture = base64.b64encode((EXAMPLES / "stickers" / "sticker_2.png").read_bytes()).decode()
+    shown = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{picture}"}}
+    message = {"role": "user", "content": [shown, {"type": "text", "text": "What is this?"}]}
+    port = free_port()
+    serve.start(http_options={"port": port, "host": "127.0.0.1"})
     try:
         serve.run(cluster_parts.openai_app({"model": "Smallsight-tiny", "replicas": "2"}))
-        status = serve.status().applications["default"].deployments["smallsight"]
-        assert status.replica_states == {"RUNNING": 2}
+        deployed = serve.status().applications["default"].deployments["smallsight"]
+        assert dict(deployed.replica_states) == {"RUNNING": 2}
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=120) as client:
+            for _ in range(4):
+                body = {"model": "Smallsight-tiny", "messages": [message]}
+                answer = client.post("/v1/chat/completions", json=body).raise_for_status().json()
+                assert "owl" in answer["choices"][0]["message"]["content"]
+            streamed = client.post("/v1/chat/completions", json={**body, "stream": True})
+            assert streamed.text.rstrip().endswith("data: [DONE]")
+            foreign = client.get("/v1/models", headers={"Host": "example.org"})
+            assert foreign.status_code == 400
     finally:
         serve.shutdown()
+
+
+def test_arguments_that_the_server_does_not_have_are_named():
+    with pytest.raises(ArgumentError, match="replica: ") as raised:
+        cluster_parts.openai_app({"model": "Smallsight-tiny", "replica": "2"})
+    assert "replicas" in (raised.value.hint or "")
