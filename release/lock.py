@@ -22,6 +22,7 @@ LOCKS: dict[str, tuple[str, ...]] = {
         "--extra=parquet",
         "--extra=heif",
         "--extra=mcp",
+        "--extra=ray",
         "--extra=video",
         "--extra=validate",
         "--group=dev",

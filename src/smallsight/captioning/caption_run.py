@@ -10,20 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import IO, Any
 
-from smallsight.captioning.caption_work import CaptionWork, OpenedPicture
 from smallsight.captioning.caption_writers import RowOutput
+from smallsight.captioning.captioner import Captioner, CaptionResult, HashedPicture
 from smallsight.captioning.picture_sources import PictureSources
 from smallsight.errors import SmallsightError
-from smallsight.library.describing import DescribeOptions
 from smallsight.library.description_lines import DescriptionLines
-from smallsight.library.many_answers import Answers, ShownPicture, answer_each
-from smallsight.media.decoder import PictureDecoder
-from smallsight.settings import Limits
 
 __all__ = ["CaptionReport", "CaptionRun", "RunProgress"]
 
@@ -65,21 +61,12 @@ class CaptionRun:
     """A run; call ``run`` once."""
 
     def __init__(
-        self,
-        work: CaptionWork,
-        prompts: Sequence[DescribeOptions],
-        sources: PictureSources,
-        lines: DescriptionLines,
-        output: RowOutput,
-        limits: Limits,
+        self, captioner: Captioner, sources: PictureSources, lines: DescriptionLines, output: RowOutput
     ) -> None:
-        """``prompts`` are in the order of the columns of ``work``."""
-        self._work = work
-        self._prompts = prompts
+        self._captioner = captioner
         self._sources = sources
         self._lines = lines
         self._output = output
-        self._limits = limits
         self._report = CaptionReport()
         self._met: set[str] = set()  # hashes of the pictures of this run
 
@@ -88,70 +75,63 @@ class CaptionRun:
     ) -> CaptionReport:
         """Answer what is left and write the output; raises StorageError, and KeyboardInterrupt if stopped."""
         with tempfile.TemporaryFile("w+", encoding="ascii") as passed:
-            answered = answer_each(self._work.model, self._due(passed), self._prompts)
-            with closing(answered):
-                for opened, answers in answered:
-                    self._finish(opened, answers, progress)
+            with closing(self._captioner.results(self._due(passed))) as results:
+                for result in results:
+                    self._finish(result, progress)
                     if should_stop():
                         raise KeyboardInterrupt
             self._write(passed, request)
         return self._report
 
-    def _due(self, passed: IO[str]) -> Iterator[tuple[OpenedPicture, ShownPicture | SmallsightError]]:
+    def _due(self, passed: IO[str]) -> Iterator[HashedPicture]:
         """Note every picture of the data set, and yield those that are not known."""
         report = self._report
-        with PictureDecoder(self._limits) as decoder:
-            for picture in self._sources.pictures():
-                data = picture.data
-                facts: dict[str, Any] = {"source": picture.source, "key": picture.key, "name": picture.name}
-                if isinstance(data, SmallsightError):
-                    facts |= {"error_code": data.code, "error": data.message}
-                    passed.write(json.dumps([facts, None]) + "\n")
-                    yield OpenedPicture(picture.key or picture.source, None, {}), data
-                    continue
-                sha256 = hashlib.sha256(data).hexdigest()
-                facts |= {"sha256": sha256, "size_bytes": len(data)}
-                kept = self._output.keep(picture, data, sha256)
-                passed.write(json.dumps([facts, kept]) + "\n")
-                if sha256 in self._met:
-                    report.copies += 1
-                    continue
-                self._met.add(sha256)
-                if self._lines.holds("", sha256):
-                    report.known += 1
-                else:
-                    yield self._work.open(picture, data, sha256, decoder)
+        for picture in self._sources.pictures():
+            data = picture.data
+            facts: dict[str, Any] = {"source": picture.source, "key": picture.key, "name": picture.name}
+            if isinstance(data, SmallsightError):
+                facts |= {"error_code": data.code, "error": data.message}
+                passed.write(json.dumps([facts, None]) + "\n")
+                yield picture, None
+                continue
+            sha256 = hashlib.sha256(data).hexdigest()
+            facts |= {"sha256": sha256, "size_bytes": len(data)}
+            kept = self._output.keep(picture, data, sha256)
+            passed.write(json.dumps([facts, kept]) + "\n")
+            if sha256 in self._met:
+                report.copies += 1
+                continue
+            self._met.add(sha256)
+            if self._lines.holds("", sha256):
+                report.known += 1
+            else:
+                yield picture, sha256
 
-    def _finish(
-        self, opened: OpenedPicture, answers: Answers | SmallsightError, progress: RunProgress
-    ) -> None:
+    def _finish(self, result: CaptionResult, progress: RunProgress) -> None:
         """Log what was found out about a picture."""
-        report = self._report
-        error = answers if isinstance(answers, SmallsightError) else _first_error(answers)
-        if opened.sha256 is None:  # there are no bytes to know it by: the next run tries again
+        report, error = self._report, result.error
+        if result.sha256 is None:  # there are no bytes to know it by: the next run tries again
             report.unreadable += 1
         else:
-            result = self._work.result(opened, answers)
-            line = {"path": opened.key, "sha256": opened.sha256, "error": result["error"], "row": result}
-            self._lines.append(line)
-            report.cut += bool(result["cut"])
+            row = result.row
+            self._lines.append(
+                {"path": result.key, "sha256": result.sha256, "error": row["error"], "row": row}
+            )
+            report.cut += bool(row["cut"])
             report.described += error is None
             report.failed += error is not None
         if error is not None:
             report.first_error = report.first_error or error
-            progress.problem(opened.key, error)
+            progress.problem(result.key, error)
         progress.done(report, self._sources.estimate())
 
     def _write(self, passed: IO[str], request: dict[str, Any]) -> None:
         """Write a row for each picture, with what the log has about its bytes."""
+        columns = self._captioner.columns
         passed.seek(0)
-        with self._output.open(self._work.columns, request) as write:
+        with self._output.open(columns, request) as write:
             for line in passed:
                 facts, kept = json.loads(line)
                 found = self._lines.find("", facts["sha256"]) if "sha256" in facts else None
-                write(self._work.columns.row({**(found["row"] if found else {}), **facts}), kept)
+                write(columns.row({**(found["row"] if found else {}), **facts}), kept)
                 self._report.rows += 1
-
-
-def _first_error(answers: Answers) -> SmallsightError | None:
-    return next((one for one in answers if isinstance(one, SmallsightError)), None)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -17,7 +19,8 @@ from smallsight.policy.shown_text import on_one_line
 
 if TYPE_CHECKING:
     from smallsight.captioning.caption_run import CaptionReport
-    from smallsight.services.captioning import CaptionFormat, CaptionRequest
+    from smallsight.captioning.captioner import Captioner
+    from smallsight.services.captioning import AskedColumns, CaptionFormat, CaptionRequest
     from smallsight.settings import Settings
 
 _ENDINGS = {".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl", "": "txt"}
@@ -62,6 +65,23 @@ _PicturesFolder = Annotated[
 _RetriesFailed = Annotated[
     bool, typer.Option("--retry-failed", help="Try pictures again that failed before.")
 ]
+_RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray", help="Work on the machines of a Ray cluster: HOST:PORT, auto, or local.", metavar="ADDRESS"
+    ),
+]
+_RayCpus = Annotated[
+    int, typer.Option("--ray-cpus", help="Processors of each worker of the cluster.", min=1, metavar="N")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class _Cluster:
+    """Where the models are, if not in this process."""
+
+    address: str
+    num_cpus: int
 
 
 def caption(
@@ -79,6 +99,8 @@ def caption(
     column: _PictureColumn = None,
     pictures: _PicturesFolder = None,
     retry_failed: _RetriesFailed = False,
+    ray: _RayAddress = None,
+    ray_cpus: _RayCpus = 1,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
@@ -86,7 +108,7 @@ def caption(
     from smallsight.captioning.caption_columns import parse_prompts
     from smallsight.captioning.picture_sources import TableOptions
     from smallsight.captioning.shard import Shard
-    from smallsight.services.captioning import CaptionRequest
+    from smallsight.services.captioning import AskedColumns, CaptionRequest
     from smallsight.settings import load_settings
 
     out = get_output(json=json, quiet=quiet)
@@ -97,14 +119,13 @@ def caption(
         [path.expanduser() for path in sources],
         out_path.expanduser(),
         _format(format_name, out_path.expanduser()),
-        parse_prompts(prompts or []),
-        reads_text=ocr,
-        embedded=tuple(embedded or ()),
+        AskedColumns(parse_prompts(prompts or []), ocr, tuple(embedded or ())),
         shard=Shard() if shard is None else Shard.parse(shard),
         table=TableOptions(column, None if pictures is None else pictures.expanduser()),
         retries_failed=retry_failed,
     )
-    if exit_code := _run(settings, request, out):
+    cluster = None if ray is None else _Cluster(ray, ray_cpus)
+    if exit_code := _run(settings, request, cluster, out):
         raise typer.Exit(exit_code)
 
 
@@ -120,10 +141,10 @@ def _format(given: str | None, path: Path) -> CaptionFormat:
     return CaptionFormat(chosen)
 
 
-def _run(settings: Settings, request: CaptionRequest, out: Output) -> int:
+def _run(settings: Settings, request: CaptionRequest, cluster: _Cluster | None, out: Output) -> int:
     """Do what is left; return the first error's exit code, 130 on Ctrl-C, or 0."""
     from smallsight.cli.caption_progress import ShownProgress
-    from smallsight.cli.describe import load_with_status, note_not_chosen
+    from smallsight.cli.describe import note_not_chosen
     from smallsight.cli.interrupts import remembered_interrupts
     from smallsight.services.captioning import caption_data_set
 
@@ -134,7 +155,7 @@ def _run(settings: Settings, request: CaptionRequest, out: Output) -> int:
             report = caption_data_set(
                 settings,
                 request,
-                lambda: load_with_status(settings, out),
+                lambda: _captioner(settings, request.asked, cluster, out),
                 ShownProgress(bar, out),
                 pressed.is_set,
             )
@@ -143,6 +164,20 @@ def _run(settings: Settings, request: CaptionRequest, out: Output) -> int:
         return 130
     _report(report, request, time.monotonic() - began_s, out)
     return 0 if report.first_error is None else report.first_error.exit_code
+
+
+def _captioner(
+    settings: Settings, asked: AskedColumns, cluster: _Cluster | None, out: Output
+) -> AbstractContextManager[Captioner]:
+    """Return what answers: a model of this process, or those of a cluster."""
+    if cluster is not None:
+        from smallsight.ray.cluster_captioner import ClusterCaptioner
+
+        return ClusterCaptioner(cluster.address, settings, asked, num_cpus=cluster.num_cpus)
+    from smallsight.cli.describe import load_with_status
+    from smallsight.services.captioning import local_captioner
+
+    return local_captioner(settings, asked, lambda: load_with_status(settings, out))
 
 
 def _report(report: CaptionReport, request: CaptionRequest, seconds: float, out: Output) -> None:

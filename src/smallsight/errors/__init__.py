@@ -51,6 +51,7 @@
     │   ├── UploadConflictError        exit 6   409   bytes that do not follow those that have arrived
     │   ├── ServerStoppingError        exit 6   503   the server accepts no new requests
     │   └── AddressInUseError          exit 6   503   another program listens on the server's address
+    ├── ClusterError                   exit 6   503   a cluster does not answer, has no room, or failed
     ├── StorageError                   exit 7   507   the disk is full, or a folder cannot be written to
     └── OutOfResourcesError            exit 7   507   memory ran out
         └── MemoryBudgetError          exit 7   503   a model does not fit beside those in use
@@ -96,6 +97,7 @@ from smallsight.errors.pictures import (
 )
 from smallsight.errors.root import (
     ArgumentError,
+    ClusterError,
     InvalidTextError,
     MemoryBudgetError,
     MissingExtraError,
@@ -129,6 +131,7 @@ __all__ = [
     "ArgumentError",
     "BadRequestError",
     "BrokenCheckpointError",
+    "ClusterError",
     "CorruptPictureError",
     "DecoderFailedError",
     "DownloadError",

@@ -73,6 +73,14 @@ class MissingExtraError(SmallsightError):
     http_status = 501
 
 
+class ClusterError(SmallsightError):
+    """A cluster of machines does not answer, has no room, or one of its workers failed."""
+
+    code = "cluster"
+    exit_code = 6
+    http_status = 503
+
+
 class StorageError(SmallsightError):
     """The disk is full, or a folder cannot be written to; what was finished before is kept."""
 

@@ -32,9 +32,9 @@ log = get_logger(__name__)
 class ChosenPictureWords:
     """A picture embedding model, and how its similarities are judged; thread-safe.
 
-    With ``min_similarity``, a person's, and for a model whose own was measured, there is no scale. The vectors
-    of the bank of everyday words are kept in ``prepared_dir``, what was measured with them in the file
-    ``scales_path`` of the library.
+    With ``min_similarity``, a person's, and for a model whose own was measured, there is no scale. The
+    vectors of the bank of everyday words are kept in ``prepared_dir``, what was measured with them in the
+    file ``scales_path`` of the library.
     """
 
     def __init__(
