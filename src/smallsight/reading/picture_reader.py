@@ -2,7 +2,7 @@
 
 Lines that are read with little confidence are read again upside down and at other widths, tall ones also
 upwards and as they stand; the best reading counts. Where most lines turn out to be turned, so is the page,
-and the others are read that way as well.
+and the others are read that way as well. What the other widths do not support is no text.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from smallsight.reading.icons import without_icons
 from smallsight.reading.line_images import line_corners, line_image
 from smallsight.reading.line_recogniser import NOTHING, LineReading, LineRecogniser
 from smallsight.reading.ocr_networks import load_ocr_networks
 from smallsight.reading.reading_order import in_reading_order
+from smallsight.reading.support import is_supported, num_letters, support
 from smallsight.reading.text_detector import TextDetector
 from smallsight.reading.text_line import TextLine
 from smallsight.reading.text_regions import TextRegion
@@ -32,17 +34,21 @@ _SURE = 0.9  # a reading that is not read again
 _SMALLEST_SIDE_PX = 4  # no letter is smaller
 _TALL = 1.5  # height over width from which a region is taken for turned text
 _LONG_TEXT = 3  # characters from which a reading says which way the page is turned
+_SHORT_TEXT = 2  # letters, which icons and textures are taken for
+_SURE_OF_SHORT_TEXT = 0.97
+_TURNS_SHORT_TEXT = 0.3  # more confidence than upright: 6 € upside down is 39
 _OTHER_WIDTHS = (0.8, 1.25)
 _INSIDE = 0.6  # of a line's area: it is part of another one
 
 
 @dataclass(slots=True, eq=False)
 class _Line:
-    """A region with its best reading so far, the way it reads, and at which width."""
+    """A region with its best reading so far, the way it reads, and what other widths say of it."""
 
     region: TextRegion
     turn: int
     reading: LineReading = NOTHING
+    support: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,12 +84,9 @@ class PictureReader:
         self._read(image, regions, lines)
         kept = [lines[region] for region in regions]
         self._follow_the_page(image, kept)
-        doubtful = [line for line in kept if _is_doubtful(line)]
-        self._try(
-            image, [_Attempt(line, line.turn, stretch) for line in doubtful for stretch in _OTHER_WIDTHS]
-        )
+        self._read_at_other_widths(image, [line for line in kept if _needs_support(line)])
         texts = _text_lines(_without_doubles(kept), width_px, height_px)
-        return in_reading_order(texts, width_px, height_px)
+        return in_reading_order(without_icons(texts), width_px, height_px)
 
     def _read(
         self, image: Image.Image, regions: Sequence[TextRegion], lines: dict[TextRegion, _Line]
@@ -93,15 +96,28 @@ class PictureReader:
             _Line(region, _likely_turn(region)) for region in dict.fromkeys(regions) if region not in lines
         ]
         self._try(image, [_Attempt(line, line.turn) for line in new])
-        self._try(image, [trial for line in new if _is_doubtful(line) for trial in _other_turns(line)])
+        self._try(image, [trial for line in new if _may_be_turned(line) for trial in _other_turns(line)])
         lines |= {line.region: line for line in new}
 
-    def _try(self, image: Image.Image, trials: Sequence[_Attempt]) -> None:
-        """Read lines in other ways; each keeps its best reading."""
+    def _try(self, image: Image.Image, trials: Sequence[_Attempt]) -> list[LineReading]:
+        """Read lines in other ways and return the readings; each line keeps its best one."""
         pixels = [line_image(image, one.line.region, one.turn, one.stretch) for one in trials]
-        for trial, reading in zip(trials, self._recogniser.read(pixels), strict=True):
-            if reading.confidence > trial.line.reading.confidence:
-                trial.line.turn, trial.line.reading = trial.turn, reading
+        readings = self._recogniser.read(pixels)
+        for trial, reading in zip(trials, readings, strict=True):
+            line = trial.line
+            if reading.confidence > line.reading.confidence + _handicap(line, trial.turn):
+                line.turn, line.reading = trial.turn, reading
+        return readings
+
+    def _read_at_other_widths(self, image: Image.Image, lines: Sequence[_Line]) -> None:
+        """Read lines narrower and wider, and note how far the readings agree."""
+        first = [line.reading for line in lines]
+        others = [
+            self._try(image, [_Attempt(line, line.turn, stretch) for line in lines])
+            for stretch in _OTHER_WIDTHS
+        ]
+        for line, *readings in zip(lines, first, *others, strict=True):
+            line.support = support(readings)
 
     def _follow_the_page(self, image: Image.Image, lines: Sequence[_Line]) -> None:
         """Read the lines that stand another way than most of the page as the page stands."""
@@ -130,6 +146,28 @@ def _likely_turn(region: TextRegion) -> int:
 
 def _is_doubtful(line: _Line) -> bool:
     return line.reading.confidence < _SURE
+
+
+def _is_hopeless(line: _Line) -> bool:
+    """Return whether a region is most likely a texture: no more than a letter or two, and hardly those."""
+    return line.reading.confidence < _MIN_CONFIDENCE and num_letters(line.reading.text) <= _SHORT_TEXT
+
+
+def _may_be_turned(line: _Line) -> bool:
+    return _is_doubtful(line) and (line.turn % 2 == 1 or not _is_hopeless(line))
+
+
+def _needs_support(line: _Line) -> bool:
+    is_short = num_letters(line.reading.text) <= _SHORT_TEXT
+    is_sure = line.reading.confidence >= (_SURE_OF_SHORT_TEXT if is_short else _SURE)
+    return not is_sure and not _is_hopeless(line)
+
+
+def _handicap(line: _Line, turn: int) -> float:
+    """Return how much better a reading has to be that turns a short text over."""
+    is_readable = line.reading.confidence >= _MIN_CONFIDENCE
+    is_short = num_letters(line.reading.text) <= _SHORT_TEXT
+    return _TURNS_SHORT_TEXT if is_readable and is_short and turn != line.turn else 0.0
 
 
 def _other_turns(line: _Line) -> Iterable[_Attempt]:
@@ -161,7 +199,7 @@ def _without_doubles(lines: Sequence[_Line]) -> list[_Line]:
 
 
 def _text_lines(lines: Sequence[_Line], width_px: int, height_px: int) -> list[TextLine]:
-    kept = [one for one in lines if one.reading.text and one.reading.confidence >= _least_confidence(one)]
+    kept = [one for one in lines if is_supported(one.reading, one.support)]
     return [
         TextLine(
             one.reading.text,
@@ -170,11 +208,6 @@ def _text_lines(lines: Sequence[_Line], width_px: int, height_px: int) -> list[T
         )
         for one in kept
     ]
-
-
-def _least_confidence(line: _Line) -> float:
-    """Return the confidence from which a reading is text; single characters are often icons and blots."""
-    return _SURE if len(line.reading.text) == 1 else _MIN_CONFIDENCE
 
 
 def _corners(box_42: NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
