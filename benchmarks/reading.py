@@ -26,7 +26,7 @@ from index_throughput import TreeMemory
 from PIL import Image, ImageDraw, ImageFont
 from reading_pictures import KINDS, KnownPicture, draw_all
 
-READERS = ("smallsight", "smallsight-rapidocr", "rapidocr", "tesseract")
+READERS = ("smallsight", "rapidocr", "tesseract")
 MIB = 1024 * 1024
 UNORDERED = frozenset(
     {"desktop", "desktop 4K", "wide"}

@@ -108,7 +108,7 @@ def _asked(settings: Settings, request: CaptionRequest) -> dict[str, Any]:
         "detail": options.detail,
         "max_tokens": options.max_tokens,
         "length": options.length,
-        "ocr": settings.index.ocr_reader if request.reads_text else None,
+        "ocr": "smallsight" if request.reads_text else None,
         "embed": list(request.embedded),
     }
 
