@@ -45,7 +45,7 @@ class TextInPictures:
         image = (await self._decoding.open(NamedBytes("", data))).image
         loop = asyncio.get_running_loop()
         lines = await loop.run_in_executor(self._thread, self._read, image, sniff_format(data))
-        kept = [line for line in lines if line.confidence > min_confidence]
+        kept = [line for line in lines if line.text and line.confidence > min_confidence]
         scores = [line.confidence for line in kept]
         found = {
             "text": [line.text for line in kept],

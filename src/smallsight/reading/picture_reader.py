@@ -21,7 +21,7 @@ from smallsight.reading.line_images import line_corners, line_image
 from smallsight.reading.line_recogniser import NOTHING, LineReading, LineRecogniser
 from smallsight.reading.ocr_networks import load_ocr_networks
 from smallsight.reading.reading_order import in_reading_order
-from smallsight.reading.support import is_supported, num_letters, support
+from smallsight.reading.support import is_supported, is_unread_text, num_letters, support
 from smallsight.reading.text_detector import TextDetector
 from smallsight.reading.text_line import TextLine
 from smallsight.reading.text_regions import TextRegion
@@ -37,8 +37,9 @@ _TALL = 1.5  # height over width from which a region is taken for turned text
 _LONG_TEXT = 3  # characters from which a reading says which way the page is turned
 _SHORT_TEXT = 2  # letters, which icons and textures are taken for
 _SURE_OF_SHORT_TEXT = 0.97
-_TURNS_SHORT_TEXT = 0.3  # more confidence than upright: 6 € upside down is 39
+_TURNS_TEXT, _TURNS_SHORT_TEXT = 0.15, 0.3  # more confidence than upright: 6 € upside down is 39
 _OTHER_WIDTHS = (0.8, 1.25)
+_LETTERS_IN_A_SQUARE = 1.2  # of a region, which has a margin
 _INSIDE = 0.6  # of a line's area: it is part of another one
 
 
@@ -71,7 +72,7 @@ class PictureReader:
         trim_heap()  # compiling takes 35 MB more than what it leaves
 
     def read(self, image_HWC: NDArray[np.uint8]) -> list[TextLine]:
-        """Return the lines of a uint8 RGB image in reading order."""
+        """Return the lines of a uint8 RGB image in reading order, and then those that cannot be read."""
         height_px, width_px = image_HWC.shape[:2]
         if min(height_px, width_px) < _SMALLEST_SIDE_PX:
             return []
@@ -88,7 +89,8 @@ class PictureReader:
         self._follow_the_page(image, kept)
         self._read_at_other_widths(image, [line for line in kept if _needs_support(line)])
         texts = _text_lines(_without_doubles(kept), width_px, height_px)
-        return in_reading_order(without_icons(texts), width_px, height_px)
+        read = without_icons([line for line in texts if line.text])
+        return in_reading_order(read, width_px, height_px) + [line for line in texts if not line.text]
 
     def _read(
         self, image: Image.Image, regions: Sequence[TextRegion], lines: dict[TextRegion, _Line]
@@ -166,10 +168,10 @@ def _needs_support(line: _Line) -> bool:
 
 
 def _handicap(line: _Line, turn: int) -> float:
-    """Return how much better a reading has to be that turns a short text over."""
-    is_readable = line.reading.confidence >= _MIN_CONFIDENCE
-    is_short = num_letters(line.reading.text) <= _SHORT_TEXT
-    return _TURNS_SHORT_TEXT if is_readable and is_short and turn != line.turn else 0.0
+    """Return how much better a reading has to be that turns a text over which can be read upright."""
+    if turn == line.turn or line.turn % 2 or line.reading.confidence < _MIN_CONFIDENCE:
+        return 0.0
+    return _TURNS_SHORT_TEXT if num_letters(line.reading.text) <= _SHORT_TEXT else _TURNS_TEXT
 
 
 def _other_turns(line: _Line) -> Iterable[_Attempt]:
@@ -201,15 +203,24 @@ def _without_doubles(lines: Sequence[_Line]) -> list[_Line]:
 
 
 def _text_lines(lines: Sequence[_Line], width_px: int, height_px: int) -> list[TextLine]:
-    kept = [one for one in lines if is_supported(one.reading, one.support)]
-    return [
-        TextLine(
-            one.reading.text,
-            one.reading.confidence,
-            _corners(line_corners(one.region, one.turn) / (width_px, height_px)),
-        )
-        for one in kept
-    ]
+    """Return what could be read, and lines without text for what is text but could not."""
+    found = []
+    for one in lines:
+        box = _corners(line_corners(one.region, one.turn) / (width_px, height_px))
+        is_unread = _is_unread(one)
+        if is_supported(one.reading, one.support) and (num_letters(one.reading.text) or not is_unread):
+            found.append(TextLine(one.reading.text, one.reading.confidence, box))
+        if is_unread:
+            found.append(TextLine("", one.region.probability, box))
+    return found
+
+
+def _is_unread(line: _Line) -> bool:
+    region = line.region
+    fitting = max(region.width, region.height) / max(1.0, region.line_height) * _LETTERS_IN_A_SQUARE
+    return is_unread_text(
+        line.reading, line.support, letters_that_fit=fitting, probability=region.probability
+    )
 
 
 def _corners(box_42: NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
