@@ -77,11 +77,12 @@ def cartoon(size: tuple[int, int], chance: random.Random) -> Image.Image:
     for _ in range(25):
         x, y, side = chance.randrange(size[0]), chance.randrange(size[1]), chance.randint(15, 160)
         box = (x, y, x + side, y + int(side * chance.uniform(0.4, 1.6)))
-        shape = chance.choice((draw.ellipse, draw.rectangle, draw.arc))
-        if shape == draw.arc:
-            draw.arc(
-                box, chance.randrange(360), chance.randrange(360), fill="black", width=chance.randint(2, 9)
-            )
-        else:
-            shape(box, fill=colour(chance), outline="black", width=chance.randint(2, 8))
+        match chance.choice(("ellipse", "rectangle", "arc")):
+            case "ellipse":
+                draw.ellipse(box, fill=colour(chance), outline="black", width=chance.randint(2, 8))
+            case "rectangle":
+                draw.rectangle(box, fill=colour(chance), outline="black", width=chance.randint(2, 8))
+            case _:
+                start, end = chance.randrange(360), chance.randrange(360)
+                draw.arc(box, start, end, fill="black", width=chance.randint(2, 9))
     return image

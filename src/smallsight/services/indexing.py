@@ -97,6 +97,9 @@ class IndexingApplication(Application):
         )
 
     def _loaded_embedder(self) -> TextEmbedder:
+        """Load the embedder after ending the child that reads, so that both are not in memory at once."""
+        if self.reader is not None:
+            self.reader.close()
         embedder = self.embedder
         if embedder is None:
             raise ModelUnavailableError("The text model has been removed.", hint="run the command again.")
