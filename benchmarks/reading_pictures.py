@@ -51,12 +51,16 @@ class KnownPicture:
 
 
 def draw_all(num: int) -> list[tuple[str, Callable[[], KnownPicture]]]:
-    """Return about ``num`` kinds and functions that draw one picture each; every kind at least once."""
+    """Return about ``num`` kinds and functions that draw one picture each; every kind at least once, and
+    the first of each before any second.
+    """
     total = sum(share for share, _ in KINDS.values())
+    counts = {kind: max(1, round(num * share / total)) for kind, (share, _) in KINDS.items()}
     return [
         (kind, partial(draw, kind, random.Random(f"{kind} {number}")))
-        for kind, (share, draw) in KINDS.items()
-        for number in range(max(1, round(num * share / total)))
+        for number in range(max(counts.values()))
+        for kind, (_, draw) in KINDS.items()
+        if number < counts[kind]
     ]
 
 

@@ -20,21 +20,21 @@ from smallsight.families.minilm.identity import vectors_identity, vectors_key
 __all__ = ["EmbedderOnDemand"]
 
 
-class _Embedder(Protocol):
+class _EmbedsTexts(Protocol):
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
 
 
 class EmbedderOnDemand:
     """Embeds texts as the embedder that ``load`` returns; belongs to one thread."""
 
-    def __init__(self, key: str, load: Callable[[], _Embedder]) -> None:
+    def __init__(self, key: str, load: Callable[[], _EmbedsTexts]) -> None:
         self.key = key
         self._load = load
-        self._embedder: _Embedder | None = None
+        self._embedder: _EmbedsTexts | None = None
 
     @classmethod
     def of(
-        cls, model_dir: Path, *, precision: str, prepared_dir: Path | None, load: Callable[[], _Embedder]
+        cls, model_dir: Path, *, precision: str, prepared_dir: Path | None, load: Callable[[], _EmbedsTexts]
     ) -> EmbedderOnDemand:
         """Return the embedder of a folder in Hugging Face layout; raises BrokenCheckpointError."""
         config, weights_path = read_config(model_dir), model_dir / "model.safetensors"
