@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smallsight.catalog.text_model import find_text_model
 from smallsight.errors import FolderMissingError, ModelUnavailableError
 from smallsight.inventory.served_models import ServedModels
 from smallsight.lending.model_lender import ModelLender
@@ -86,7 +85,7 @@ class IndexingApplication(Application):
     @cached_property
     def text_embedder(self) -> EmbedderOnDemand | None:
         """The embedder of texts, loaded for the first text; None if its model is not on this machine."""
-        model_dir = find_text_model(self.settings)
+        model_dir = self.text_model_dir
         if model_dir is None:
             return None
         return EmbedderOnDemand.of(
