@@ -39,6 +39,7 @@ _SHORT_TEXT = 2  # letters, which icons and textures are taken for
 _SURE_OF_SHORT_TEXT = 0.97
 _TURNS_TEXT, _TURNS_SHORT_TEXT = 0.15, 0.3  # more confidence than upright: 6 € upside down is 39
 _OTHER_WIDTHS = (0.8, 1.25)
+_LETTER_SEEN = 0.6  # the detector's probability
 _LETTERS_IN_A_SQUARE = 1.2  # of a region, which has a margin
 _INSIDE = 0.6  # of a line's area: it is part of another one
 
@@ -208,11 +209,17 @@ def _text_lines(lines: Sequence[_Line], width_px: int, height_px: int) -> list[T
     for one in lines:
         box = _corners(line_corners(one.region, one.turn) / (width_px, height_px))
         is_unread = _is_unread(one)
-        if is_supported(one.reading, one.support) and (num_letters(one.reading.text) or not is_unread):
+        if _is_text(one) and (num_letters(one.reading.text) or not is_unread):
             found.append(TextLine(one.reading.text, one.reading.confidence, box))
         if is_unread:
             found.append(TextLine("", one.region.probability, box))
     return found
+
+
+def _is_text(line: _Line) -> bool:
+    """Return whether a reading is text; the detector too has to see a letter that is alone: O is a ring."""
+    is_seen = line.region.probability >= _LETTER_SEEN or num_letters(line.reading.text) != 1
+    return is_seen and is_supported(line.reading, line.support)
 
 
 def _is_unread(line: _Line) -> bool:
