@@ -5,16 +5,21 @@ turn. For each drawn line, the error is the least number of wrong characters to 
 the order does not count; "in order" compares the whole texts. Readers that are not installed are left out.
 The first picture that a reader gets, a small one that is not counted, loads its networks.
 
-Run: python benchmarks/reading.py [--num 300] [--only NAME ...] [--kinds NAME ...] [--json FILE] [--errors N]
+One picture of each kind comes before the second of any, so that a run with --minutes compares all kinds.
+
+Run: python benchmarks/reading.py [--num 300] [--minutes N] [--only NAME ...] [--kinds NAME ...] [--json FILE]
+     [--errors N]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -26,7 +31,7 @@ from index_throughput import TreeMemory
 from PIL import Image, ImageDraw, ImageFont
 from reading_pictures import KINDS, KnownPicture, draw_all
 
-READERS = ("smallsight", "smallsight-rapidocr", "rapidocr", "tesseract")
+READERS = ("smallsight", "rapidocr", "tesseract")
 MIB = 1024 * 1024
 UNORDERED = frozenset(
     {"desktop", "desktop 4K", "wide"}
@@ -81,6 +86,7 @@ def main() -> None:
     """Draw, read, print a table, write JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--num", type=int, default=300, help="pictures, about")
+    parser.add_argument("--minutes", type=float, help="stop after so many, and report what was read by then")
     parser.add_argument("--only", nargs="+", default=READERS, choices=READERS)
     parser.add_argument("--kinds", nargs="+", default=tuple(KINDS), choices=tuple(KINDS), metavar="KIND")
     parser.add_argument("--json", type=Path, help="write the results here")
@@ -89,8 +95,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         readers = [reader for name in arguments.only if (reader := start(name, Path(place)))]
         numbers: dict[str, int] = defaultdict(int)
+        end_s = time.monotonic() + 60 * (arguments.minutes or math.inf)
         for kind, draw in draw_all(arguments.num):
-            if kind in arguments.kinds:
+            if kind in arguments.kinds and time.monotonic() < end_s:
                 picture = draw()
                 path = picture.save(Path(place), numbers[kind])
                 numbers[kind] += 1

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
+from textless_pictures import blobs, cartoon, colour, foliage, grain, scenery, wall
 from training.assets import dictionary, font
 
-Colour = tuple[int, int, int]
 SANS = (
     "DejaVuSans.ttf LiberationSans-Regular.ttf OpenSans-Regular.ttf Roboto-Regular.ttf Lato-Regular.ttf "
     "Carlito-Regular.ttf LiberationSans-Bold.ttf Roboto-Bold.ttf Inter-Bold.otf"
@@ -51,12 +51,16 @@ class KnownPicture:
 
 
 def draw_all(num: int) -> list[tuple[str, Callable[[], KnownPicture]]]:
-    """Return about ``num`` kinds and functions that draw one picture each; every kind at least once."""
+    """Return about ``num`` kinds and functions that draw one picture each; every kind at least once, and
+    the first of each before any second.
+    """
     total = sum(share for share, _ in KINDS.values())
+    counts = {kind: max(1, round(num * share / total)) for kind, (share, _) in KINDS.items()}
     return [
         (kind, partial(draw, kind, random.Random(f"{kind} {number}")))
-        for kind, (share, draw) in KINDS.items()
-        for number in range(max(1, round(num * share / total)))
+        for number in range(max(counts.values()))
+        for kind, (_, draw) in KINDS.items()
+        if number < counts[kind]
     ]
 
 
@@ -68,25 +72,6 @@ def words(chance: random.Random, least: int, most: int) -> str:
     if chance.random() < 0.4:
         chosen[0] = chosen[0].capitalize()
     return " ".join(chosen) + chance.choice(("", "", "", ".", "?", "!"))
-
-
-def scenery(size: tuple[int, int], chance: random.Random, detail: float) -> Image.Image:
-    """Return blobs of colour with noise, like a photograph; ``detail`` 0 to 1."""
-    width_px, height_px = size
-    image = Image.new("RGB", (width_px // 2, height_px // 2), _colour(chance))
-    draw = ImageDraw.Draw(image)
-    for _ in range(40):
-        x, y = chance.randrange(width_px // 2), chance.randrange(height_px // 2)
-        side = chance.randrange(6, 120)
-        shape = draw.rectangle if chance.random() < 0.4 else draw.ellipse
-        shape((x, y, x + side, y + int(side * chance.uniform(0.3, 2))), fill=_colour(chance))
-    image = image.filter(ImageFilter.GaussianBlur(3 - 2 * detail)).resize(size, Image.Resampling.BICUBIC)
-    noise = np.random.default_rng(chance.getrandbits(32)).normal(0, 4 + 16 * detail, (height_px, width_px, 1))
-    return Image.fromarray(np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8))
-
-
-def _colour(chance: random.Random, low: int = 0, high: int = 255) -> Colour:
-    return chance.randint(low, high), chance.randint(low, high), chance.randint(low, high)
 
 
 def _meme(kind: str, chance: random.Random) -> KnownPicture:
@@ -270,7 +255,7 @@ def _sticker(kind: str, chance: random.Random) -> KnownPicture:
         text = words(chance, 1, 2).strip(".?!")
         while face.getlength(text) > 480 and len(text) > 3:
             text = text[:-1].strip()
-        draw.text((256, 120 + row * 130), text, _colour(chance, 225, 255), face, "mm")
+        draw.text((256, 120 + row * 130), text, colour(chance, 225, 255), face, "mm")
         lines.append(text.upper() if name.startswith("Bebas") else text)
     return KnownPicture(kind, image, tuple(lines), "png")
 
@@ -280,7 +265,7 @@ def _small(kind: str, chance: random.Random) -> KnownPicture:
     image = (
         scenery(size, chance, 0.1)
         if chance.random() < 0.5
-        else Image.new("RGB", size, _colour(chance, 200, 255))
+        else Image.new("RGB", size, colour(chance, 200, 255))
     )
     draw, face = ImageDraw.Draw(image), font(chance.choice(SANS), chance.choice((12, 13, 15)))
     lines = []
@@ -304,10 +289,23 @@ def _sign(kind: str, chance: random.Random) -> KnownPicture:
         board = Image.new("RGBA", (width, height), (*ground, 255))
         ink = "black" if ground[0] > 200 else "white"
         ImageDraw.Draw(board).text((width / 2, height / 2), text, ink, face, "mm")
+        if chance.random() < 0.5:
+            board = _from_the_side(board, chance.uniform(-0.35, 0.35))
         board = board.rotate(chance.uniform(-12, 12), expand=True, resample=Image.Resampling.BICUBIC)
         image.paste(board, (chance.randint(20, max(21, 1580 - board.width)), 60 + number * 380), board)
         lines.append(text)
     return KnownPicture(kind, image.filter(ImageFilter.GaussianBlur(0.7)), tuple(lines), "jpg")
+
+
+def _from_the_side(board: Image.Image, slope: float) -> Image.Image:
+    """Return a board whose one end is farther away: lower, and nearer to the other end."""
+    width, height = board.size
+    lower = int(height * abs(slope) / 2)
+    far = (0, -lower, 0, height + lower) if slope < 0 else (0, 0, 0, height)
+    near = (width, -lower, width, height + lower) if slope > 0 else (width, 0, width, height)
+    corners = (far[0], far[1], far[2], far[3], near[2], near[3], near[0], near[1])
+    size = (max(8, int(width * (1 - abs(slope)))), height)
+    return board.transform(size, Image.Transform.QUAD, corners, Image.Resampling.BICUBIC)
 
 
 def _wide(kind: str, chance: random.Random) -> KnownPicture:
@@ -321,7 +319,8 @@ def _wide(kind: str, chance: random.Random) -> KnownPicture:
 
 def _textless(kind: str, chance: random.Random) -> KnownPicture:
     size = chance.choice(((640, 480), (1024, 768), (1600, 1200)))
-    return KnownPicture(kind, scenery(size, chance, chance.random()), (), "jpg")
+    draw = chance.choice((blobs, blobs, foliage, grain, wall, cartoon))
+    return KnownPicture(kind, draw(size, chance), (), "jpg")
 
 
 KINDS: dict[str, tuple[int, Callable[[str, random.Random], KnownPicture]]] = {
@@ -339,5 +338,5 @@ KINDS: dict[str, tuple[int, Callable[[str, random.Random], KnownPicture]]] = {
     "sign": (20, _sign),
     "tall": (2, _tall),
     "wide": (2, _wide),
-    "textless": (20, _textless),
+    "textless": (30, _textless),
 }

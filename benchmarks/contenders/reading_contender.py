@@ -1,6 +1,6 @@
 """Reads pictures, one path a line on standard input, and answers with the lines and the seconds as JSON.
 
-Run by benchmarks/reading.py: python reading_contender.py smallsight|smallsight-rapidocr|rapidocr|tesseract
+Run by benchmarks/reading.py: python reading_contender.py smallsight|rapidocr|tesseract
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ NOT_INSTALLED = 3
 
 
 @contextlib.contextmanager
-def smallsight(reader_name: str) -> Iterator[Read]:
-    """Yield the library's own way: the decoding child, then the reading child."""
+def smallsight() -> Iterator[Read]:
+    """Yield the library's own way: the decoding child, the reading child, and no misread icons."""
+    from smallsight.library.misreadings import without_misreadings
     from smallsight.media.decoder import PictureDecoder
     from smallsight.media.reading_size import is_paged
-    from smallsight.reading.text_reader import TextReader, largest_side_px
-    from smallsight.reading.tiles import read_pages
+    from smallsight.reading.pages import read_pages
+    from smallsight.reading.text_reader import TextReader
     from smallsight.settings import Settings
 
     with tempfile.TemporaryDirectory() as home:
-        settings = Settings(home=Path(home), index={"ocr_reader": reader_name})
+        settings = Settings(home=Path(home))
         with PictureDecoder(settings.limits) as decoder, TextReader(settings) as reader:
 
             def read(path: Path) -> list[str]:
@@ -42,11 +43,10 @@ def smallsight(reader_name: str) -> Iterator[Read]:
                 picture = decoder.decode(path.read_bytes(), max_side_px=side_px, wants_pages=True)
                 lines = read_pages(
                     picture.pages_HWC,
-                    largest_side_px(settings),
                     reader.read,
                     are_moments=not is_paged(picture.format),
                 )
-                return [line.text for line in lines]
+                return [line.text for line in without_misreadings(lines)]
 
             yield read
 
@@ -100,12 +100,7 @@ def main() -> int:
     """Answer until the input ends."""
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    chosen = {
-        "smallsight": lambda: smallsight("smallsight"),
-        "smallsight-rapidocr": lambda: smallsight("rapidocr"),
-        "rapidocr": rapidocr,
-        "tesseract": tesseract,
-    }[sys.argv[1]]
+    chosen = {"smallsight": smallsight, "rapidocr": rapidocr, "tesseract": tesseract}[sys.argv[1]]
     try:
         with chosen() as read:
             for path in sys.stdin:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -30,6 +30,7 @@ from smallsight.model_settings import (
 )
 from smallsight.policy.alias_chain import end_of_chain
 from smallsight.policy.left_alone import LEFT_ALONE
+from smallsight.policy.retired_settings import without_retired
 from smallsight.policy.setting_error import setting_error
 from smallsight.policy.setting_names import names_beside, unknown_name
 from smallsight.remote_settings import RemoteSettings
@@ -125,13 +126,7 @@ class IndexSettings(BaseModel):
         ge=320,
         le=4096,
         description="Longest side to which pictures are reduced for OCR, in pixels; very long pictures and "
-        "large screens are read in tiles instead.",
-    )
-    ocr_reader: str = Field(
-        "rapidocr",
-        pattern="^(smallsight|rapidocr)$",
-        description="What reads text with the networks of the `ocr` extra: `smallsight`, or the pipeline of "
-        "`rapidocr`.",
+        "large screens keep more.",
     )
     looks: bool = Field(True, description="Embed pictures when a picture embedding model is on this machine.")
     metadata: bool = Field(
@@ -144,6 +139,13 @@ class IndexSettings(BaseModel):
         320, ge=64, le=1024, description="Longest side of stored thumbnails, in pixels."
     )
     lease_s: float = Field(120.0, ge=10, description="Seconds a piece of work stays reserved for its worker.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_retired(cls, values: object) -> object:
+        return without_retired(
+            values, "index", {"ocr_reader": "there is one reader of text; remove the line"}
+        )
 
 
 class EmbeddingSettings(BaseModel):

@@ -105,7 +105,6 @@ OTHER_VALUES = {
     "index.follow_symlinks": "true",
     "index.looks": "false",
     "index.metadata": "false",
-    "index.ocr_reader": "smallsight",
     "index.ocr": "false",
     "kernels": "false",
     "log_format": "json",

@@ -11,8 +11,7 @@ from contract.checkout import assert_none
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(smallsight.__path__, "smallsight.")
-    if not module.name.endswith(("__main__", "migrations.env", "ocr_model", "text_reader_child"))
-    and "versions." not in module.name
+    if not module.name.endswith(("__main__", "migrations.env")) and "versions." not in module.name
 ]
 
 

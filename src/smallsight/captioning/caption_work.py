@@ -25,8 +25,7 @@ from smallsight.media.video_formats import is_animation, is_container
 from smallsight.model.model import Model
 from smallsight.model.picture_argument import NamedBytes, NamedImage
 from smallsight.policy.log import get_logger
-from smallsight.reading.text_reader import largest_side_px
-from smallsight.reading.tiles import read_pages
+from smallsight.reading.pages import read_pages
 from smallsight.settings import Settings
 
 __all__ = ["CaptionWork", "OpenedPicture", "decode_vector"]
@@ -117,7 +116,6 @@ class CaptionWork:
             return None
         lines = read_pages(
             picture.pages_HWC,
-            largest_side_px(self._settings),
             self._reader.read,
             are_moments=not is_paged(picture.format),
         )

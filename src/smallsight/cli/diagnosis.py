@@ -286,7 +286,10 @@ def _sqlite() -> CheckResult:
 def _text_reading() -> CheckResult:
     if is_reading_available():
         return CheckResult(
-            "text in pictures", Severity.GOOD, f"read by RapidOCR {metadata.version('rapidocr')}"
+            "text in pictures",
+            Severity.GOOD,
+            f"read with the networks of rapidocr {metadata.version('rapidocr')}: Latin letters, Chinese and "
+            "Japanese; not Cyrillic, Arabic, Hebrew or Korean",
         )
     return CheckResult(
         "text in pictures", Severity.MISSING, "not read: no OCR installed", "pip install 'smallsight[ocr]'"

@@ -237,7 +237,7 @@ def note_missing_parts(application: IndexingApplication, out: Output) -> None:
     wanted = application.settings.index
     if wanted.ocr and application.reader is None and not wanted.tags:  # the tagger then reads the text too
         out.note("[yellow]Text in pictures is not read:[/] pip install 'smallsight\\[ocr]' turns it on.")
-    if application.embedder is None:
+    if application.text_embedder is None:
         out.note(
             "[yellow]Search by meaning is off:[/] its model is not on this machine; "
             "`smallsight doctor` explains how to get it. Search by words works."

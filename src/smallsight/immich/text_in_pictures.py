@@ -15,8 +15,7 @@ from smallsight.media.formats import sniff_format
 from smallsight.media.reading_size import reading_size
 from smallsight.model.picture_argument import NamedBytes
 from smallsight.reading.text_line import TextLine
-from smallsight.reading.text_reader import TextReader, largest_side_px
-from smallsight.reading.tiles import read_in_tiles
+from smallsight.reading.text_reader import TextReader
 from smallsight.services.decoding_threads import DecodingThreads
 from smallsight.settings import Settings
 
@@ -46,7 +45,7 @@ class TextInPictures:
         image = (await self._decoding.open(NamedBytes("", data))).image
         loop = asyncio.get_running_loop()
         lines = await loop.run_in_executor(self._thread, self._read, image, sniff_format(data))
-        kept = [line for line in lines if line.confidence > min_confidence]
+        kept = [line for line in lines if line.text and line.confidence > min_confidence]
         scores = [line.confidence for line in kept]
         found = {
             "text": [line.text for line in kept],
@@ -73,7 +72,7 @@ class TextInPictures:
             if size != image.size:
                 image = image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
             pixels_HWC = np.asarray(image.convert("RGB"))
-            return read_in_tiles(pixels_HWC, largest_side_px(self._settings), self._reader.read)
+            return self._reader.read(pixels_HWC)
         finally:
             self._idle.set(_NAME)
 

@@ -17,6 +17,7 @@ from smallsight.library.database import Database
 from smallsight.library.edits import WordChange, edit_contents
 from smallsight.library.file_words import apply_file_words
 from smallsight.library.ledger import OutcomeStatus
+from smallsight.library.problems import problems_of
 from smallsight.library.schema import chunk, content, content_tag, facet, folder, outcome, picture, tag
 from smallsight.library.search.kinds import kind_of
 from smallsight.library.search.sqlite.duplicates import near_duplicates
@@ -253,13 +254,7 @@ class Library:
                 camera=row.camera,
                 kind=kind_of(row.format, row.num_frames, has_camera=bool(row.camera)),
                 place=None if row.latitude is None else (row.latitude, row.longitude),
-                problems=tuple(
-                    connection.execute(
-                        sa.select(outcome.c.error)
-                        .where(outcome.c.content_id == content_id, outcome.c.status == OutcomeStatus.FAILED)
-                        .distinct()
-                    ).scalars()
-                ),
+                problems=problems_of(connection, content_id, row.ocr_source),
             )
 
     def edit(

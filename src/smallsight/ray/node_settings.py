@@ -31,7 +31,7 @@ def load_ray() -> Any:  # noqa: ANN401 - it has no types worth the import
 
 def shared_settings(settings: Settings) -> dict[str, Any]:
     """Return what has to be the same on every machine, so that the answers are."""
-    reading = settings.index.model_dump(include={"ocr_reader", "ocr_max_side_px"})
+    reading = settings.index.model_dump(include={"ocr_max_side_px"})
     return {
         "describe": settings.describe.model_dump(),
         "limits": settings.limits.model_dump(),

@@ -18,8 +18,8 @@ from smallsight.reading.ocr_networks import BLANK, OcrNetworks
 __all__ = ["NOTHING", "LineReading", "LineRecogniser", "line_parts", "padded_line"]
 
 _GREY = 127
-# Each further width takes 10 MB of memory, for weights in another order.
-_WIDTHS_PX = (160, 224, 320, 448, 608, 800, 1_056)
+# Each further width takes 15 MB of memory.
+_WIDTHS_PX = (160, 256, 384, 544, 768, 1_056)
 _PART_PX = 1_000  # of a line that is longer than the last of them
 _CUT_WITHIN_PX = 200
 _GAP_DEVIATION = 12.0  # of a column's pixels, where a line may be cut

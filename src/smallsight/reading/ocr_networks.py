@@ -54,14 +54,15 @@ class OcrNetworks:
 def load_ocr_networks(threads: int) -> OcrNetworks:
     """Read and compile both networks; 0 threads means one per physical core.
 
-    The detector uses all threads for one picture, the recogniser one thread for each line.
+    Both use all threads for one input. A line on each thread would take 13 % less time and 15 MB more for
+    each width, because the runtime keeps what it prepares for each width and thread.
     """
     precision = "bf16" if computes_in_bf16() else "f32"
     tuning: dict[str, str | int] = {
         "INFERENCE_PRECISION_HINT": precision,
         "CPU_RUNTIME_CACHE_CAPACITY": _KEPT_KERNELS,
     }
-    for_lines = tuning | {"NUM_STREAMS": threads or "AUTO", "PERFORMANCE_HINT": "THROUGHPUT"}
+    for_lines = dict(tuning)
     recogniser = read_network(RECOGNISER)
     characters = _characters(recogniser)
     if activation_group(1) and (ranges := ranges_for(weights_folder() / RECOGNISER)) is not None:

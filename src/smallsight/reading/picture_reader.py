@@ -2,7 +2,7 @@
 
 Lines that are read with little confidence are read again upside down and at other widths, tall ones also
 upwards and as they stand; the best reading counts. Where most lines turn out to be turned, so is the page,
-and the others are read that way as well.
+and the others are read that way as well. What the other widths do not support is no text.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from smallsight.machine.memory import trim_heap
+from smallsight.reading.icons import without_icons
 from smallsight.reading.line_images import line_corners, line_image
 from smallsight.reading.line_recogniser import NOTHING, LineReading, LineRecogniser
 from smallsight.reading.ocr_networks import load_ocr_networks
 from smallsight.reading.reading_order import in_reading_order
+from smallsight.reading.support import is_supported, is_unread_text, num_letters, support
 from smallsight.reading.text_detector import TextDetector
 from smallsight.reading.text_line import TextLine
 from smallsight.reading.text_regions import TextRegion
@@ -32,17 +35,23 @@ _SURE = 0.9  # a reading that is not read again
 _SMALLEST_SIDE_PX = 4  # no letter is smaller
 _TALL = 1.5  # height over width from which a region is taken for turned text
 _LONG_TEXT = 3  # characters from which a reading says which way the page is turned
+_SHORT_TEXT = 2  # letters, which icons and textures are taken for
+_SURE_OF_SHORT_TEXT = 0.97
+_TURNS_TEXT, _TURNS_SHORT_TEXT = 0.15, 0.3  # more confidence than upright: 6 € upside down is 39
 _OTHER_WIDTHS = (0.8, 1.25)
+_LETTER_SEEN = 0.6  # the detector's probability
+_LETTERS_IN_A_SQUARE = 1.2  # of a region, which has a margin
 _INSIDE = 0.6  # of a line's area: it is part of another one
 
 
 @dataclass(slots=True, eq=False)
 class _Line:
-    """A region with its best reading so far, the way it reads, and at which width."""
+    """A region with its best reading so far, the way it reads, and what other widths say of it."""
 
     region: TextRegion
     turn: int
     reading: LineReading = NOTHING
+    support: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,9 +70,10 @@ class PictureReader:
         networks = load_ocr_networks(threads)
         self._search = TextSearch(TextDetector(networks.detector))
         self._recogniser = LineRecogniser(networks)
+        trim_heap()  # compiling takes 35 MB more than what it leaves
 
     def read(self, image_HWC: NDArray[np.uint8]) -> list[TextLine]:
-        """Return the lines of a uint8 RGB image in reading order."""
+        """Return the lines of a uint8 RGB image in reading order, and then those that cannot be read."""
         height_px, width_px = image_HWC.shape[:2]
         if min(height_px, width_px) < _SMALLEST_SIDE_PX:
             return []
@@ -78,12 +88,10 @@ class PictureReader:
         self._read(image, regions, lines)
         kept = [lines[region] for region in regions]
         self._follow_the_page(image, kept)
-        doubtful = [line for line in kept if _is_doubtful(line)]
-        self._try(
-            image, [_Attempt(line, line.turn, stretch) for line in doubtful for stretch in _OTHER_WIDTHS]
-        )
+        self._read_at_other_widths(image, [line for line in kept if _needs_support(line)])
         texts = _text_lines(_without_doubles(kept), width_px, height_px)
-        return in_reading_order(texts, width_px, height_px)
+        read = without_icons([line for line in texts if line.text])
+        return in_reading_order(read, width_px, height_px) + [line for line in texts if not line.text]
 
     def _read(
         self, image: Image.Image, regions: Sequence[TextRegion], lines: dict[TextRegion, _Line]
@@ -93,15 +101,28 @@ class PictureReader:
             _Line(region, _likely_turn(region)) for region in dict.fromkeys(regions) if region not in lines
         ]
         self._try(image, [_Attempt(line, line.turn) for line in new])
-        self._try(image, [trial for line in new if _is_doubtful(line) for trial in _other_turns(line)])
+        self._try(image, [trial for line in new if _may_be_turned(line) for trial in _other_turns(line)])
         lines |= {line.region: line for line in new}
 
-    def _try(self, image: Image.Image, trials: Sequence[_Attempt]) -> None:
-        """Read lines in other ways; each keeps its best reading."""
+    def _try(self, image: Image.Image, trials: Sequence[_Attempt]) -> list[LineReading]:
+        """Read lines in other ways and return the readings; each line keeps its best one."""
         pixels = [line_image(image, one.line.region, one.turn, one.stretch) for one in trials]
-        for trial, reading in zip(trials, self._recogniser.read(pixels), strict=True):
-            if reading.confidence > trial.line.reading.confidence:
-                trial.line.turn, trial.line.reading = trial.turn, reading
+        readings = self._recogniser.read(pixels)
+        for trial, reading in zip(trials, readings, strict=True):
+            line = trial.line
+            if reading.confidence > line.reading.confidence + _handicap(line, trial.turn):
+                line.turn, line.reading = trial.turn, reading
+        return readings
+
+    def _read_at_other_widths(self, image: Image.Image, lines: Sequence[_Line]) -> None:
+        """Read lines narrower and wider, and note how far the readings agree."""
+        first = [line.reading for line in lines]
+        others = [
+            self._try(image, [_Attempt(line, line.turn, stretch) for line in lines])
+            for stretch in _OTHER_WIDTHS
+        ]
+        for line, *readings in zip(lines, first, *others, strict=True):
+            line.support = support(readings)
 
     def _follow_the_page(self, image: Image.Image, lines: Sequence[_Line]) -> None:
         """Read the lines that stand another way than most of the page as the page stands."""
@@ -130,6 +151,28 @@ def _likely_turn(region: TextRegion) -> int:
 
 def _is_doubtful(line: _Line) -> bool:
     return line.reading.confidence < _SURE
+
+
+def _is_hopeless(line: _Line) -> bool:
+    """Return whether a region is most likely a texture: no more than a letter or two, and hardly those."""
+    return line.reading.confidence < _MIN_CONFIDENCE and num_letters(line.reading.text) <= _SHORT_TEXT
+
+
+def _may_be_turned(line: _Line) -> bool:
+    return _is_doubtful(line) and (line.turn % 2 == 1 or not _is_hopeless(line))
+
+
+def _needs_support(line: _Line) -> bool:
+    is_short = num_letters(line.reading.text) <= _SHORT_TEXT
+    is_sure = line.reading.confidence >= (_SURE_OF_SHORT_TEXT if is_short else _SURE)
+    return not is_sure and not _is_hopeless(line)
+
+
+def _handicap(line: _Line, turn: int) -> float:
+    """Return how much better a reading has to be that turns a text over which can be read upright."""
+    if turn == line.turn or line.turn % 2 or line.reading.confidence < _MIN_CONFIDENCE:
+        return 0.0
+    return _TURNS_SHORT_TEXT if num_letters(line.reading.text) <= _SHORT_TEXT else _TURNS_TEXT
 
 
 def _other_turns(line: _Line) -> Iterable[_Attempt]:
@@ -161,20 +204,30 @@ def _without_doubles(lines: Sequence[_Line]) -> list[_Line]:
 
 
 def _text_lines(lines: Sequence[_Line], width_px: int, height_px: int) -> list[TextLine]:
-    kept = [one for one in lines if one.reading.text and one.reading.confidence >= _least_confidence(one)]
-    return [
-        TextLine(
-            one.reading.text,
-            one.reading.confidence,
-            _corners(line_corners(one.region, one.turn) / (width_px, height_px)),
-        )
-        for one in kept
-    ]
+    """Return what could be read, and lines without text for what is text but could not."""
+    found = []
+    for one in lines:
+        box = _corners(line_corners(one.region, one.turn) / (width_px, height_px))
+        is_unread = _is_unread(one)
+        if _is_text(one) and (num_letters(one.reading.text) or not is_unread):
+            found.append(TextLine(one.reading.text, one.reading.confidence, box))
+        if is_unread:
+            found.append(TextLine("", one.region.probability, box))
+    return found
 
 
-def _least_confidence(line: _Line) -> float:
-    """Return the confidence from which a reading is text; single characters are often icons and blots."""
-    return _SURE if len(line.reading.text) == 1 else _MIN_CONFIDENCE
+def _is_text(line: _Line) -> bool:
+    """Return whether a reading is text; the detector too has to see a letter that is alone: O is a ring."""
+    is_seen = line.region.probability >= _LETTER_SEEN or num_letters(line.reading.text) != 1
+    return is_seen and is_supported(line.reading, line.support)
+
+
+def _is_unread(line: _Line) -> bool:
+    region = line.region
+    fitting = max(region.width, region.height) / max(1.0, region.line_height) * _LETTERS_IN_A_SQUARE
+    return is_unread_text(
+        line.reading, line.support, letters_that_fit=fitting, probability=region.probability
+    )
 
 
 def _corners(box_42: NDArray[np.float64]) -> tuple[tuple[float, float], ...]:

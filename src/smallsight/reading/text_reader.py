@@ -16,17 +16,11 @@ from smallsight.media.child_process import ChildEndedError, ChildProcess, ChildT
 from smallsight.reading.text_line import TextLine
 from smallsight.settings import MIB, Settings
 
-_CHILDREN = {
-    "smallsight": "smallsight.reading.picture_reader_child",
-    "rapidocr": "smallsight.reading.text_reader_child",
-}
-_VERSIONS = {  # of each reader's use of the networks; change one whenever its results may change
-    "smallsight": "looks1",
-    "rapidocr": "area736-lines-tiles",
-}
+_CHILD = "smallsight.reading.picture_reader_child"
+_VERSION = "looks2"  # of what is done with the networks; change it whenever results may change
 _TIMEOUT_S = 60.0
 _PIXELS_IN_TIME = 4_000_000
-_MAX_CHILD_RSS_BYTES = 1536 * MIB
+_MAX_CHILD_RSS_BYTES = 400 * MIB  # usual pictures take it to 300 or so, in time; a large one to more
 _MAX_REPLY_BYTES = 16 * MIB
 _MAX_TRIES = 2
 
@@ -34,11 +28,6 @@ _MAX_TRIES = 2
 def is_reading_available() -> bool:
     """Return whether the ``ocr`` extra is installed, without loading it."""
     return find_spec("rapidocr") is not None
-
-
-def largest_side_px(settings: Settings) -> int | None:
-    """Return the longest side up to which the chosen reader reads an image whole; None for any."""
-    return settings.index.ocr_max_side_px if settings.index.ocr_reader == "rapidocr" else None
 
 
 class TextReader:
@@ -53,10 +42,8 @@ class TextReader:
         self._threads = settings.threads
         self._in_background = in_background
         self._child: ChildProcess | None = None
-        name = settings.index.ocr_reader
-        self._module = _CHILDREN[name]
-        version = metadata.version("rapidocr")  # it carries the networks of both readers
-        self.key = f"{name}-{version}-{_VERSIONS[name]}-{settings.index.ocr_max_side_px}"
+        networks = metadata.version("rapidocr")  # the package that carries them
+        self.key = f"smallsight-{networks}-{_VERSION}-{settings.index.ocr_max_side_px}"
 
     def __enter__(self) -> Self:
         return self
@@ -73,7 +60,7 @@ class TextReader:
             child.close()
 
     def read(self, image_HWC: np.ndarray) -> list[TextLine]:
-        """Return the lines of a uint8 RGB image, from top to bottom and left to right.
+        """Return the lines of a uint8 RGB image in reading order.
 
         Raises DecoderFailedError for an image on which the child dies twice or takes more than a minute; for
         a large one, a minute for each four million pixels.
@@ -103,7 +90,7 @@ class TextReader:
             self.close()
             child = None
         if child is None:
-            child = self._child = ChildProcess(self._threads, module=self._module)
+            child = self._child = ChildProcess(self._threads, module=_CHILD)
             if self._in_background:
                 lower_priority(child.pid)
         return child

@@ -31,7 +31,9 @@ _LEGIBLE_PX = 16.0  # height of a region, of letters and margin, from which its 
 _GOOD_PX = 22.0
 _LARGEST_SCALE = 2.0
 _CLOSER = 1.25  # a scale that is less than this times larger shows nothing new
-_WEAK = 45  # of 255: where the network sees something like text
+_WEAK = 45  # of 255: where the network sees something like text in a small copy
+_CLEAR = 77  # of 255: the same in a larger one, where letters show better
+_MUCH = 0.03  # of the cells: so much text shows at any size, and textures often do not
 _SMALL_SHARE = 0.2  # of the regions, in order of height, that decide the scale
 _SAME_SHARE = 0.5  # of the smaller region's area
 _ALIKE = 1.7  # heights of the same line, one over the other
@@ -53,28 +55,30 @@ class TextSearch:
         pixels = image.width * image.height
         scale = min(1.0, max(_LEAST_LOOK, math.sqrt(_LOOK_PIXELS / pixels)))
         view = _View(image)
-        found, weak = self._looked(view, scale, None)
+        found, weak = self._looked(view, scale, None, _WEAK)
         accepted, small = _by_size(found, scale)
         structure = find_fine_structure(image)
         doubtful = view.uncovered(structure.cells_HW | view.covered(small), readable(accepted))
+        if doubtful.mean() > _MUCH:
+            doubtful &= _widened(weak)
         doubtful |= view.uncovered(weak & structure.edges_HW, accepted)
         middle = min(1.0, math.sqrt(_MIDDLE_PIXELS / pixels))
         if not structure.is_flat and middle > _CLOSER * scale and doubtful.any():
             scale = middle
-            found, weak = self._looked(view, scale, doubtful)
+            found, weak = self._looked(view, scale, doubtful, _CLEAR)
             larger, small = _by_size(found, scale)
             accepted = _merged(accepted, larger)
             readable(larger)
             doubtful = view.uncovered(weak & structure.edges_HW | view.covered(small), accepted)
         if doubtful.any() and (closer := _closer_scale(small, scale)) is not None:
-            found, _ = self._looked(view, closer, doubtful)
+            found, _ = self._looked(view, closer, doubtful, _CLEAR)
             accepted = _merged(accepted, found)
         return _merged(accepted, small)
 
     def _looked(
-        self, view: _View, scale: float, cells_HW: NDArray[np.bool_] | None
+        self, view: _View, scale: float, cells_HW: NDArray[np.bool_] | None, least: int
     ) -> tuple[list[TextRegion], NDArray[np.bool_]]:
-        """Return the regions at a scale, and the cells where the network sees anything."""
+        """Return the regions at a scale, and the cells where the network's response is at least ``least``."""
         resized = view.resized(scale)
         x_factor, y_factor = view.image.width / resized.width, view.image.height / resized.height
 
@@ -87,7 +91,7 @@ class TextSearch:
             )
 
         map_HW = self._detector.probabilities(resized, is_wanted)
-        rows, columns = np.nonzero(map_HW > _WEAK)
+        rows, columns = np.nonzero(map_HW >= least)
         weak_HW = np.zeros(view.cells, np.bool_)
         weak_HW[(rows * (y_factor / CELL_PX)).astype(int), (columns * (x_factor / CELL_PX)).astype(int)] = (
             True
@@ -145,6 +149,15 @@ class _View:
     def uncovered(self, cells_HW: NDArray[np.bool_], regions: Sequence[TextRegion]) -> NDArray[np.bool_]:
         """Return those of the cells that are not in or beside a region."""
         return cells_HW & ~self.covered(regions, CELL_PX / 2)
+
+
+def _widened(cells_HW: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the cells and those up to two cells beside them."""
+    for axis in (0, 1):
+        padded = np.pad(cells_HW, [(2, 2) if axis == one else (0, 0) for one in (0, 1)])
+        length = cells_HW.shape[axis]
+        cells_HW = np.any([padded.take(range(at, at + length), axis) for at in range(5)], 0)
+    return cells_HW
 
 
 def _by_size(regions: Sequence[TextRegion], scale: float) -> tuple[list[TextRegion], list[TextRegion]]:

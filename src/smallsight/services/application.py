@@ -95,10 +95,15 @@ class Application:
         """Lists of the whole library, kept while it does not change."""
         return RememberedLists(self.database)
 
+    @property
+    def text_model_dir(self) -> Path | None:
+        """The folder of the text model; None if it is not on this machine."""
+        return find_text_model(self.settings)
+
     @cached_property
     def embedder(self) -> TextEmbedder | None:
         """The model that turns texts into vectors; None if it is not on this machine."""
-        model_dir = find_text_model(self.settings)
+        model_dir = self.text_model_dir
         if model_dir is None:
             return None
         # Importing OpenVINO takes half a second, and a search by words does not need it.

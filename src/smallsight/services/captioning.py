@@ -134,7 +134,7 @@ def _facts_of(settings: Settings, asked: AskedColumns) -> dict[str, Any]:
         "detail": options.detail,
         "max_tokens": options.max_tokens,
         "length": options.length,
-        "ocr": settings.index.ocr_reader if asked.reads_text else None,
+        "ocr": "smallsight" if asked.reads_text else None,
         "embed": list(asked.embedded),
     }
 

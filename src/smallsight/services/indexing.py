@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smallsight.errors import FolderMissingError
+from smallsight.errors import FolderMissingError, ModelUnavailableError
 from smallsight.inventory.served_models import ServedModels
 from smallsight.lending.model_lender import ModelLender
 from smallsight.lending.residency import Residency
@@ -25,6 +25,7 @@ from smallsight.library.scan_parts import ScanParts
 from smallsight.library.stages.stage_list import Means, list_stages
 from smallsight.library.walk import FoundFile
 from smallsight.model.loading import load_served
+from smallsight.reading.embedder_on_demand import EmbedderOnDemand
 from smallsight.reading.text_reader import TextReader, is_reading_available
 from smallsight.services.application import Application
 from smallsight.services.describing import describe_options
@@ -34,6 +35,7 @@ from smallsight.settings import Settings
 
 if TYPE_CHECKING:
     from smallsight.engine.openvino.picture_embedder import PictureEmbedder
+    from smallsight.reading.text_embedder import TextEmbedder
 
 _MAX_MODELS = 2  # one that describes, one that tags
 
@@ -80,6 +82,28 @@ class IndexingApplication(Application):
         if not self.settings.index.ocr or not is_reading_available():
             return None
         return self.resources.enter_context(TextReader(self.settings, in_background=self._in_background))
+
+    @cached_property
+    def text_embedder(self) -> EmbedderOnDemand | None:
+        """The embedder of texts, loaded for the first text; None if its model is not on this machine."""
+        model_dir = self.text_model_dir
+        if model_dir is None:
+            return None
+        return EmbedderOnDemand.of(
+            model_dir,
+            precision=self.settings.embedding.precision,
+            prepared_dir=self.settings.prepared_dir,
+            load=self._loaded_embedder,
+        )
+
+    def _loaded_embedder(self) -> TextEmbedder:
+        """Load the embedder after ending the child that reads, so that both are not in memory at once."""
+        if self.reader is not None:
+            self.reader.close()
+        embedder = self.embedder
+        if embedder is None:
+            raise ModelUnavailableError("The text model has been removed.", hint="run the command again.")
+        return embedder
 
     @cached_property
     def lender(self) -> ModelLender:
@@ -184,7 +208,7 @@ class IndexingApplication(Application):
             self.database,
             self.settings,
             self.reader,
-            self.embedder,
+            self.text_embedder,
             self.describer,
             self.tagger,
             self.look_embedder,

@@ -23,8 +23,8 @@ from smallsight.media.decoder import PictureDecoder
 from smallsight.media.file_kinds import FileKind, kind_of_file
 from smallsight.media.files import read_picture_file
 from smallsight.media.reading_size import is_paged
-from smallsight.reading.text_reader import TextReader, is_reading_available, largest_side_px
-from smallsight.reading.tiles import read_pages
+from smallsight.reading.pages import read_pages
+from smallsight.reading.text_reader import TextReader, is_reading_available
 
 if TYPE_CHECKING:
     from smallsight.media.picture import DecodedPicture
@@ -107,7 +107,6 @@ def _text_of(decoded: DecodedPicture, settings: Settings) -> str:
     with TextReader(settings) as reader:
         lines = read_pages(
             decoded.pages_HWC,
-            largest_side_px(settings),
             reader.read,
             are_moments=not is_paged(decoded.format),
         )

@@ -11,7 +11,6 @@ from PIL import Image, ImageDraw, ImageFont
 from smallsight.reading.columns import in_columns
 from smallsight.reading.text_line import TextLine
 from smallsight.reading.text_reader import TextReader, is_reading_available
-from smallsight.reading.tiles import read_in_tiles
 from smallsight.settings import Settings
 
 WIDTH_PX, HEIGHT_PX, LINE_PX = 1000, 800, 20
@@ -108,7 +107,7 @@ def test_a_phrase_that_runs_on_within_a_column_is_read_together(tmp_path):
                 (x, 40 + row // 4 * 55), " ".join(words[row : row + 4]), "black", ImageFont.load_default(28)
             )
     with TextReader(Settings(home=tmp_path)) as reader:
-        found = read_in_tiles(np.asarray(image), 1600, reader.read)
+        found = reader.read(np.asarray(image))
     text = "".join(one.text for one in found).replace(" ", "")
     assert "nobodysawtheyellowboatleavethepier" in text
     assert "becausetherailwayhadclosed" in text

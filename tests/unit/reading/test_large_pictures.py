@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from smallsight.cli.commands import whole_command_line
 from smallsight.media.decoder import PictureDecoder
 from smallsight.media.reading_size import is_paged
+from smallsight.reading.pages import read_pages
 from smallsight.reading.text_reader import TextReader
-from smallsight.reading.tiles import read_pages
 from smallsight.settings import Settings
 
 WORDS = ["harbor", "walnut", "gravel", "ribbon", "copper", "meadow", "saddle", "pepper"]
@@ -46,7 +46,7 @@ def file_of(image: Image.Image, name: str = "PNG", **options: object) -> bytes:
 
 def texts(decoder: PictureDecoder, reader: TextReader, data: bytes) -> list[str]:
     picture = decoder.decode(data, max_side_px=1600, wants_pages=True)
-    lines = read_pages(picture.pages_HWC, 1600, reader.read, are_moments=not is_paged(picture.format))
+    lines = read_pages(picture.pages_HWC, reader.read, are_moments=not is_paged(picture.format))
     return [line.text for line in lines]
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from smallsight.reading.picture_reader import PictureReader
 
+SCRIPTS = Path("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")
 WORDS = ["harbor", "walnut", "gravel", "ribbon", "copper", "meadow", "saddle", "pepper"]
 PAGE = ["The lighthouse keeper walks", "down to the harbor before", "the morning ferry arrives"]
 
@@ -117,6 +121,46 @@ def test_a_small_sign_in_a_photograph(reader: PictureReader):
 @pytest.mark.parametrize("sharp", [False, True])
 def test_a_photograph_without_text(reader: PictureReader, sharp: bool):
     assert texts(reader, photograph((800, 600), sharp=sharp)) == []
+
+
+def rings(size: tuple[int, int]) -> Image.Image:
+    image = Image.new("RGB", size, "#f4e8c0")
+    draw = ImageDraw.Draw(image)
+    for number in range(30):
+        x, y = number % 6 * 130 + 20, number // 6 * 110 + 15
+        draw.ellipse((x, y, x + 60 + number, y + 70), outline="black", width=5)
+    return image
+
+
+def leaves(size: tuple[int, int]) -> Image.Image:
+    image, chance = Image.new("RGB", size, "#142812"), np.random.default_rng(3)
+    draw = ImageDraw.Draw(image)
+    for x, y, shade in chance.integers((0, 0, 30), (*size, 170), (4_000, 3)).tolist():
+        draw.polygon([(x, y), (x + 7, y + 8), (x + 2, y + 18), (x - 6, y + 6)], fill=(shade // 2, shade, 30))
+    return image
+
+
+@pytest.mark.parametrize("draw", [rings, leaves])
+def test_drawings_and_foliage_without_text(
+    reader: PictureReader, draw: Callable[[tuple[int, int]], Image.Image]
+):
+    assert texts(reader, draw((800, 600))) == []
+
+
+@pytest.mark.skipif(not SCRIPTS.is_file(), reason="needs the letters of fonts-dejavu-core")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u0417\u0430\u0432\u0442\u0440\u0430 \u0434\u043e\u0436\u0434\u044c",
+        "\u0645\u0631\u062d\u0628\u0627 \u0628\u0627\u0644\u0639\u0627\u0644\u0645",
+        "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd",
+    ],
+)
+def test_text_in_a_script_that_is_not_read_is_told_apart_from_none(reader: PictureReader, text: str):
+    image = Image.new("RGB", (900, 320), "white")
+    ImageDraw.Draw(image).text((40, 60), text, "black", ImageFont.truetype(SCRIPTS, 64))
+    assert texts(reader, image) == [""]
+    assert texts(reader, Image.new("RGB", (900, 320), "white")) == []
 
 
 def test_letters_of_a_small_picture(reader: PictureReader):

@@ -12,8 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from smallsight.errors import DecoderFailedError, MissingExtraError
 from smallsight.reading import text_reader
-from smallsight.reading.text_reader import TextReader, is_reading_available, largest_side_px
-from smallsight.reading.tiles import read_pages
+from smallsight.reading.text_reader import TextReader, is_reading_available
 from smallsight.settings import Settings
 
 
@@ -70,22 +69,6 @@ def test_the_answer_does_not_depend_on_what_was_read_before(reader: TextReader):
     before = reader.read(image)
     reader.read(drawn("something else entirely", width_px=900, height_px=700))
     assert reader.read(image) == before
-
-
-def test_the_reader_that_the_settings_choose(tmp_path: Path):
-    keys = set()
-    for name in ("smallsight", "rapidocr"):
-        settings = Settings(home=tmp_path, index={"ocr_reader": name})
-        with TextReader(settings) as chosen:
-            lines = read_pages(
-                [drawn("MONDAY AGAIN", "more coffee please")],
-                largest_side_px(settings),
-                chosen.read,
-                are_moments=False,
-            )
-            keys.add(chosen.key)
-        assert [line.text for line in lines] == ["MONDAY AGAIN", "more coffee please"]
-    assert len(keys) == 2
 
 
 def test_a_child_that_died_is_replaced(reader: TextReader):

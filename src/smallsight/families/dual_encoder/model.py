@@ -131,7 +131,7 @@ class DualEncoderModel:
 
     def contrast(self) -> float:
         """Return the number by which the network multiplies cosines to compare texts for a picture."""
-        return float(np.exp(np.asarray(self._open().take("logit.scale")).reshape(-1)[0]))
+        return float(np.exp(np.asarray(self._parts.open_weights().take("logit.scale")).reshape(-1)[0]))
 
     def text_inputs(self, text: str, table: RowTable) -> list[NDArray[np.float32] | NDArray[np.int32]]:
         """Return the inputs of the text network: rows of the table, and the position if it takes one."""

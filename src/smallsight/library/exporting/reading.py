@@ -139,7 +139,7 @@ def _lines(connection: sa.Connection, ids: Sequence[int]) -> dict[int, list[Expo
     found: dict[int, list[ExportedLine]] = defaultdict(list)
     for row in connection.execute(
         sa.select(text_line)
-        .where(text_line.c.content_id.in_(ids))
+        .where(text_line.c.content_id.in_(ids), text_line.c.text != "")
         .order_by(text_line.c.content_id, text_line.c.position)
     ):
         found[row.content_id].append(ExportedLine(row.text, row.confidence, json.loads(row.box)))

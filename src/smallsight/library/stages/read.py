@@ -17,9 +17,8 @@ from smallsight.library.stages.stage_work import CONTENTS_PER_LEASE
 from smallsight.library.texts import renew_searchable, store_lines
 from smallsight.media.reading_size import is_paged
 from smallsight.policy.log import get_logger
+from smallsight.reading.pages import read_pages
 from smallsight.reading.text_line import TextLine
-from smallsight.reading.text_reader import largest_side_px
-from smallsight.reading.tiles import read_pages
 from smallsight.settings import Settings
 
 log = get_logger(__name__)
@@ -50,7 +49,6 @@ class ReadWork:
 
     def __init__(self, reader: TextReading, settings: Settings) -> None:
         self._reader = reader
-        self._max_side_px = largest_side_px(settings)
         self._max_chars = settings.limits.max_text_chars
         self.stages = (Stage(READ, reader.key),)
 
@@ -72,7 +70,6 @@ class ReadWork:
             try:
                 lines = read_pages(
                     picture.pages_HWC,
-                    self._max_side_px,
                     self._reader.read,
                     are_moments=not is_paged(picture.format),
                 )

@@ -74,7 +74,7 @@ def certain_texts(cursor: sqlite3.Cursor, content_ids: Sequence[int]) -> dict[in
     rows = cursor.execute(
         """SELECT id, CASE ocr_source WHEN 'machine' THEN (
                SELECT group_concat(text, char(10)) FROM (
-                   SELECT text FROM text_line WHERE content_id = content.id AND confidence >= ?
+                   SELECT text FROM text_line WHERE content_id = content.id AND text <> '' AND confidence >= ?
                    ORDER BY position)) ELSE ocr_text END
            FROM content WHERE id IN (SELECT value FROM json_each(?))""",
         (_LITTLE_DOUBT, json.dumps(list(content_ids))),

@@ -1,0 +1,52 @@
+"""What other widths say of a doubtful reading, and which lines are text that cannot be read."""
+
+from __future__ import annotations
+
+import pytest
+
+from smallsight.reading.line_recogniser import NOTHING, LineReading
+from smallsight.reading.support import is_supported, is_unread_text, support
+
+
+def test_readings_that_agree_support_one_another():
+    agreeing = support([LineReading(text, 0.8) for text in ("main road", "mainroad", "main road")])
+    assert agreeing == pytest.approx(0.8)
+    assert support([LineReading("Mn1", 0.54), LineReading("9m", 0.4), NOTHING]) < 0.2
+    assert support([LineReading("8", 0.98), LineReading("8", 0.3), LineReading("3", 0.6)]) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "confidence", "found_support", "expected"),
+    [
+        ("harbor lantern", 0.99, 1.0, True),
+        ("harbour lanterm", 0.6, 0.55, True),
+        ("a rn 8 l eu", 0.6, 0.3, False),
+        ("9 \u20ac", 0.93, 0.95, True),
+        ("000", 0.8, 0.75, False),  # a row of rings
+        ("8", 0.89, 0.9, False),
+        ("", 0.0, 1.0, False),
+        ("\u30ed7I\u30f3 \u30ed", 0.7, 0.7, False),  # Hebrew
+        ("\u7b2c3\u7ae0 abc", 0.95, 1.0, True),
+    ],
+)
+def test_what_is_text(text: str, confidence: float, found_support: float, *, expected: bool):
+    assert is_supported(LineReading(text, confidence), found_support) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "confidence", "letters_that_fit", "probability", "expected"),
+    [
+        ("", 0.96, 11.0, 0.8, True),  # spaces: Cyrillic
+        ("45 .", 0.94, 11.0, 0.87, True),
+        ("", 0.0, 5.0, 0.84, True),  # Arabic
+        ("", 0.0, 11.0, 0.6, False),  # a texture
+        ("", 0.96, 2.0, 0.9, False),  # one letter
+        ("harbor lantern", 0.98, 14.0, 0.9, False),
+    ],
+)
+def test_what_cannot_be_read(
+    text: str, confidence: float, letters_that_fit: float, probability: float, *, expected: bool
+):
+    reading = LineReading(text, confidence)
+    found = is_unread_text(reading, 1.0, letters_that_fit=letters_that_fit, probability=probability)
+    assert found is expected
