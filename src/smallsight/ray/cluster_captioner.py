@@ -53,7 +53,7 @@ class _Batch:
 
 
 @dataclass(slots=True, eq=False)
-class _Worker:
+class _ClusterWorker:
     """An actor, and what it has been given, oldest first."""
 
     actor: Any
@@ -69,8 +69,8 @@ class ClusterCaptioner:
         self._address = address
         self._needs = {"CPU": num_cpus, "memory": needed_memory_bytes(settings)}
         self._given = shared_settings(settings), asked
-        self._workers: list[_Worker] = []
-        self._starting: dict[Reference, _Worker] = {}
+        self._workers: list[_ClusterWorker] = []
+        self._starting: dict[Reference, _ClusterWorker] = {}
         self._num_unfit = 0  # workers that could not load the model
         self._counted_at_s = 0.0
         self._columns: CaptionColumns | None = None
@@ -122,7 +122,9 @@ class ClusterCaptioner:
             for reference in ready & working.keys():
                 yield from self._take(working[reference], reference, again)
 
-    def _take(self, worker: _Worker, reference: Reference, again: deque[_Batch]) -> Iterator[CaptionResult]:
+    def _take(
+        self, worker: _ClusterWorker, reference: Reference, again: deque[_Batch]
+    ) -> Iterator[CaptionResult]:
         """Yield the results of a batch; if its worker has ended, keep its batches to try them again."""
         if reference not in worker.batches:  # the worker ended with another one
             return
@@ -162,7 +164,7 @@ class ClusterCaptioner:
         )(CaptioningActor)
         for _ in range(room - self._num_unfit - len(self._workers) - len(self._starting)):
             actor = made.remote(*self._given)
-            self._starting[actor.open.remote()] = _Worker(actor)
+            self._starting[actor.open.remote()] = _ClusterWorker(actor)
 
     def _welcome(self, opened: Iterable[Reference]) -> None:
         """Add workers that have loaded the model; raises the reason if no worker can."""
@@ -179,7 +181,7 @@ class ClusterCaptioner:
             else:
                 self._workers.append(worker)
 
-    def _free_worker(self) -> _Worker | None:
+    def _free_worker(self) -> _ClusterWorker | None:
         """Return the worker with the least to do, unless all have enough."""
         least = min(self._workers, key=lambda one: len(one.batches), default=None)
         return None if least is None or len(least.batches) >= _BATCHES_AHEAD else least
