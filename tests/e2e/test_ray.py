@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -33,7 +34,8 @@ import smallsight.ray as cluster_parts  # noqa: E402
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*")
 
 NUM_PICTURES = 90
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES, DOCUMENT = ROOT / "examples", ROOT / "docs" / "ray.md"
 TINY = ("--model", "Smallsight-tiny")
 
 
@@ -160,36 +162,52 @@ def test_a_model_that_no_machine_has_room_for_is_one_sentence(
 
 
 @pytest.mark.usefixtures("connected")
-def test_a_data_set_of_ray_continues_at_its_checkpoint(folder: Path, alone: Path, tmp_path: Path):
-    """The first run ends in the middle; the second describes only what is missing."""
-    context = ray.data.DataContext.get_current()
-    checkpoint = ray.data.checkpoint.CheckpointConfig(
-        id_column="id", checkpoint_path=str(tmp_path / "checkpoint"), delete_checkpoint_on_success=False
+def test_the_pipeline_of_the_document_continues_at_its_checkpoint(folder: Path, alone: Path, tmp_path: Path):
+    """The first run sees half of the pictures; the second, with all of them, describes only the others."""
+    half, out = tmp_path / "album", tmp_path / "rows"
+    half.mkdir()
+    for path in sorted(folder.iterdir())[: NUM_PICTURES // 2]:
+        (half / path.name).write_bytes(path.read_bytes())
+    pipeline, checkpoint = blocks_of(DOCUMENT, "python")
+    changed = {
+        "SmolVLM-256M-Instruct-int8": "Smallsight-tiny",
+        "shards=64": "shards=4",
+        "max_size=32": "max_size=1",
+        "/shared/captions": str(out),
+        "/shared/checkpoint": str(tmp_path / "checkpoint"),
+    }
+    keeps = checkpoint.replace(
+        '/shared/checkpoint")', '/shared/checkpoint", delete_checkpoint_on_success=False)'
     )
-    context.checkpoint_config = checkpoint
-
-    def describe(data: Any, out: Path) -> list[dict[str, Any]]:
-        described = data.map_batches(
-            cluster_parts.Describe,
-            fn_constructor_kwargs={"model": "Smallsight-tiny"},
-            batch_size=16,
-            batch_format="pyarrow",
-            compute=ray.data.ActorPoolStrategy(size=1),
-            **cluster_parts.resources("Smallsight-tiny"),
-        )
-        described.write_parquet(str(out))
-        return [row for file in sorted(out.glob("*.parquet")) for row in pq.read_table(file).to_pylist()]
-
+    run_block("import ray\n" + keeps, changed)
     try:
-        pictures = cluster_parts.read_pictures(folder, shards=4)
-        before = describe(pictures.limit(40), tmp_path / "rows")
-        assert 0 < len(before) <= 40
-        after = describe(cluster_parts.read_pictures(folder, shards=4), tmp_path / "rows")
+        run_block(pipeline, {**changed, "/shared/pictures": str(half)})
+        before = rows_in(out)
+        assert len(before) == NUM_PICTURES // 2
+        run_block(pipeline, {**changed, "/shared/pictures": str(folder)})
     finally:
-        context.checkpoint_config = None
+        ray.data.DataContext.get_current().checkpoint_config = None
+    after = rows_in(out)
     assert len({row["id"] for row in after}) == len(after) == NUM_PICTURES + 2
     expected = {row["key"]: (row["caption"], row["error"]) for row in pq.read_table(alone).to_pylist()}
     assert {row["key"]: (row["caption"], row["error"]) for row in after} == expected
+    assert all(row["colour"] for row in after if row["error"] is None)
+
+
+def blocks_of(document: Path, language: str) -> list[str]:
+    """Return the blocks of a document that are in a language."""
+    return re.findall(rf"```{language}\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def run_block(block: str, changed: dict[str, str]) -> None:
+    """Run a block of a document with other names in it."""
+    for old, new in changed.items():
+        block = block.replace(old, new)
+    exec(compile(block, str(DOCUMENT), "exec"), {})
+
+
+def rows_in(folder: Path) -> list[dict[str, Any]]:
+    return [row for file in sorted(folder.glob("*.parquet")) for row in pq.read_table(file).to_pylist()]
 
 
 @pytest.mark.usefixtures("connected")

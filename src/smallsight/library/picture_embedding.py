@@ -20,6 +20,11 @@ class PictureEmbedding(Protocol):
         """Identify everything that affects the vectors."""
         ...
 
+    @property
+    def num_at_once(self) -> int:
+        """How many calls from different threads are worth making at once."""
+        ...
+
     def embed_pictures(self, pictures: Sequence[Image.Image], /) -> np.ndarray:
         """Return float32 [N, D], rows of unit length, in the order of the pictures."""
         ...

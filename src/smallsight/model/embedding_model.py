@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EmbeddingModel", "load_embedding_model"]
 
-_NUM_AHEAD = 2  # pictures decoded while another one is embedded
+_NUM_AHEAD = 2  # pictures decoded while others are embedded
 
 
 class EmbeddingModel:
@@ -52,25 +52,35 @@ class EmbeddingModel:
         """Return float32 [pictures, dimensions].
 
         A picture is a path, bytes, a PIL image or a uint8 array. Files are decoded in the sandbox, upright;
-        of an animation the first frame counts. While one is embedded, the next two are decoded. Raises
+        of an animation the first frame counts. While some are embedded, the next ones are decoded. Raises
         PictureError, and ModelClosedError after ``close``.
         """
         import numpy as np  # noqa: PLC0415 - imported with the first embedding
 
         from smallsight.model.picture_argument import PictureOpener  # noqa: PLC0415
 
+        at_once = self.embedder.num_at_once
         vectors_ND = np.empty((len(pictures), self.dimensions), np.float32)
-        # The thread ends before the opener is closed: its decoding process ends with it.
-        with PictureOpener(self._limits) as opener, ThreadPoolExecutor(1, "smallsight-pictures") as thread:
+        # The threads end before the opener is closed: its decoding process ends with it.
+        with (
+            PictureOpener(self._limits) as opener,
+            ThreadPoolExecutor(1, "smallsight-pictures") as decoding,
+            ThreadPoolExecutor(at_once, "smallsight-embedding") as embedding,
+        ):
+
+            def begin(picture: PictureArgument) -> Future[NDArray[np.float32]]:
+                opened = decoding.submit(opener.open, picture)
+                return embedding.submit(lambda: self.embedder.embed_pictures([opened.result()])[0])
+
             left = iter(pictures)
-            opening = deque(thread.submit(opener.open, one) for one in islice(left, _NUM_AHEAD))
+            begun = deque(begin(one) for one in islice(left, at_once + _NUM_AHEAD))
             try:
                 for row in range(len(pictures)):
-                    image = opening.popleft().result()
-                    opening.extend(thread.submit(opener.open, one) for one in islice(left, 1))
-                    vectors_ND[row] = self.embedder.embed_pictures([image])[0]
+                    vectors_ND[row] = begun.popleft().result()
+                    begun.extend(begin(one) for one in islice(left, 1))
             finally:
-                thread.shutdown(wait=False, cancel_futures=True)  # what is ahead is not wanted after an error
+                for threads in (decoding, embedding):  # what is ahead is not wanted after an error
+                    threads.shutdown(wait=False, cancel_futures=True)
         return vectors_ND
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -28,6 +28,7 @@ class ByColours:
     """Pictures are near that have the same colours, wherever those are."""
 
     key = "colours-1"
+    num_at_once = 2
 
     def embed_pictures(self, pictures: Sequence[Image.Image], /) -> np.ndarray:
         return np.stack([self._vector(one) for one in pictures])

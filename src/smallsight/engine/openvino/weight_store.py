@@ -44,9 +44,11 @@ class StoredWeights:
     key: str
     request: LoadRequest
 
-    def compile(self, build: Callable[[Mapping[str, Stored]], ov.Model]) -> CompiledNetwork:
-        """Compile a network over the weights."""
-        options = tuning(self.request.scheme)
+    def compile(
+        self, build: Callable[[Mapping[str, Stored]], ov.Model], *, streams: int = 1
+    ) -> CompiledNetwork:
+        """Compile a network over the weights; several streams share the threads, for calls at once."""
+        options = tuning(self.request.scheme) | {"NUM_STREAMS": streams}
         return compile_network(lambda: build(self.stored), threads=self.request.threads, tuning=options)
 
     def count_parts(self, embeddings: RowTable) -> tuple[PartWeights, ...]:

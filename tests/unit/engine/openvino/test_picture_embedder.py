@@ -32,6 +32,15 @@ def test_a_vector_does_not_depend_on_what_is_embedded_with_it(tmp_path: Path, wr
     assert embedder.embed_pictures([]).shape == (0, 32)
 
 
+@pytest.mark.parametrize("write", [write_tiny_siglip, write_tiny_clip])
+def test_pictures_that_are_embedded_at_once_have_the_bits_of_one_after_another(tmp_path: Path, write):
+    one_by_one = load_picture_embedder(write(tmp_path), "int8", threads=1)
+    at_once = load_picture_embedder(tmp_path, "int8", threads=3)
+    assert (one_by_one.num_at_once, at_once.num_at_once) == (1, 3)
+    pictures = draw_odd_pictures(17)
+    assert np.array_equal(at_once.embed_pictures(pictures), one_by_one.embed_pictures(pictures))
+
+
 def test_stored_weights_give_the_same_vectors_and_only_the_needed_network_is_stored(
     siglip: Path, tmp_path: Path
 ):
