@@ -23,7 +23,8 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# What takes longest begins first, so that no worker is left with it at the end.
+# What takes longest begins first, so that no worker is left with it at the end. Only tests/web stays last: a
+# worker keeps its browser, and with it an event loop, which forbids asyncio.run to every test that follows.
 _SLOW_FIRST = (
     "tests/e2e/test_document_examples.py",
     "tests/e2e/clients/",
@@ -33,7 +34,6 @@ _SLOW_FIRST = (
     "tests/unit/training/test_training.py",
     "tests/parity/",
     "tests/e2e/",
-    "tests/web/",
     "tests/unit/media/",
     "tests/unit/library/",
     "tests/unit/model/",

@@ -56,7 +56,7 @@ def test_compiled_answers_are_the_same_and_nothing_is_compiled_afterwards(tmp_pa
     with opened(folder, compile=True, on_progress=progress.append) as model:
         assert num_compiled() > before
         assert progress == sorted(progress)
-        assert (progress[0], progress[-1]) == (0.5, 1)
+        assert progress[0] < 0.5 < progress[-2] < progress[-1] == 1  # loading, then compiling
         assert len(progress) > 3
         ready = num_compiled()
         assert [one.token_ids for one in model.describe_many(PICTURES, **long)] == expected
@@ -93,7 +93,7 @@ def test_compiled_beam_search_gives_the_same_answers(tmp_path):
     before, progress = num_compiled(), []
     with opened(folder, "florence2", compile=True, on_progress=progress.append) as model:
         assert num_compiled() > before
-        assert (progress[0], progress[-1]) == (0.5, 1)
+        assert progress[0] < 0.5 < progress[-2] < progress[-1] == 1  # loading, then compiling
         ready = num_compiled()
         assert search(model) == expected
         assert num_compiled() == ready

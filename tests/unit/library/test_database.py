@@ -248,7 +248,7 @@ def test_tags_of_an_older_library_are_a_persons(settings: Settings):
         connection.commit()
     engine.dispose()
     with Database.open_for_writing(path) as database, database.writing() as connection:
-        assert connection.execute(sa.select(content_tag)).all() == [(1, 1, "human", None)]
+        assert connection.execute(sa.select(content_tag)).all() == [(1, 1, "human", None, None)]
         with pytest.raises(sa.exc.IntegrityError, match="tag_source_known"):
             connection.execute(content_tag.update().values(source="nobody"))
 
