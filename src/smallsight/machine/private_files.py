@@ -6,7 +6,10 @@ import contextlib
 import os
 import stat
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 _FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -35,3 +38,21 @@ def is_open_to_others(path: Path) -> bool:
         return bool(path.stat().st_mode & _FOR_OTHERS)
     except OSError:
         return False
+
+
+def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file that takes its name only once it is complete, in a private folder; raises OSError."""
+    temporary: Path | None = None
+    try:
+        make_private_folder(path.parent)
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=path.stem, suffix=".part", delete=False
+        ) as file:
+            temporary = Path(file.name)
+            write(file)
+        temporary.replace(path)
+    except OSError:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+        raise

@@ -6,11 +6,9 @@ memory-mapped, so processes share its pages. A damaged file is ignored and the n
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
-import tempfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,7 +17,7 @@ import numpy as np
 import openvino as ov
 
 from smallsight.graph.compiled import CompiledNetwork, compile_network, cpu_options, machine_identity, runtime
-from smallsight.machine.private_files import make_private_folder
+from smallsight.machine.private_files import write_whole
 from smallsight.policy.log import get_logger
 
 log = get_logger(__name__)
@@ -87,18 +85,7 @@ def _write(path: Path, compiled: ov.CompiledModel) -> None:
     """Store the network atomically; a failure is only logged."""
     exported = compiled.export_model()
     content = memoryview(exported.getbuffer() if isinstance(exported, io.BytesIO) else exported)
-    temporary: Path | None = None
     try:
-        make_private_folder(path.parent)
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=path.stem, suffix=".part", delete=False
-        ) as file:
-            temporary = Path(file.name)
-            file.write(content)
-            file.write(_checksum_text(zlib.crc32(content)))
-        temporary.replace(path)
+        write_whole(path, lambda file: file.writelines((content, _checksum_text(zlib.crc32(content)))))
     except OSError as error:
         log.info("network_not_remembered", path=str(path), reason=str(error))
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                temporary.unlink()

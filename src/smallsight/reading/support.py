@@ -15,7 +15,7 @@ __all__ = ["is_supported", "is_unread_text", "num_letters", "support"]
 
 _LEAST_CONFIDENCE = 0.5
 _SURE_OF_FEW = 0.9  # of a single letter, of signs without a letter, and of one letter repeated
-_LEAST_SUPPORT = ((2, 0.8), (5, 0.65))  # for up to so many letters
+_LEAST_SUPPORT = ((2, 0.8), (5, 0.65))  # at most this many letters, and the support they need
 _LEAST_SUPPORT_OF_LONG = 0.5
 _SURE_OF_MIXED = 0.8  # of a word with kana or ideographs and other letters, as Hebrew is taken for
 _MIXED_WORD = re.compile(r"[\u3041-\u9fff][0-9A-Za-z\u0370-\u03ff]|[0-9A-Za-z\u0370-\u03ff][\u3041-\u9fff]")

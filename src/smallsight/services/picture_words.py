@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +16,7 @@ from smallsight.errors import SettingsError, StorageError
 from smallsight.library.search.everyday import EVERYDAY_KEY, EVERYDAY_TEXTS
 from smallsight.library.search.look_scale import FEWEST_PICTURES, SAMPLED_PICTURES, LookScale, measured
 from smallsight.library.search.text_index import IndexView
-from smallsight.machine.private_files import make_private_folder
+from smallsight.machine.private_files import write_whole
 from smallsight.policy.log import get_logger
 from smallsight.reading.remembered_vectors import RememberedVectors
 
@@ -123,17 +121,7 @@ class ChosenPictureWords:
 
 def _store(path: Path, array: NDArray[np.float32]) -> None:
     """Write an array atomically; a failure is only logged."""
-    temporary: Path | None = None
     try:
-        make_private_folder(path.parent)
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=path.stem, suffix=".part", delete=False
-        ) as file:
-            temporary = Path(file.name)
-            np.save(file, array, allow_pickle=False)
-        temporary.replace(path)
+        write_whole(path, lambda file: np.save(file, array, allow_pickle=False))
     except OSError as error:
         log.info("everyday_words_not_kept", path=str(path), why=str(error))
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
