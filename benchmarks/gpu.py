@@ -9,8 +9,10 @@ Run: python benchmarks/gpu.py FOLDER [--minutes 9] [--rows FILE] [--json FILE] [
 FOLDER gets the checkpoints (8 GB), and the rows where --rows names no other file; what is there already is
 neither made nor measured again. A row is written when it is measured, and the JSON after every model, so that
 a run that is cut off loses one row at most. Each model has a separate process and its share of the time that
-is left, and is ended when that is over. Nothing uses the network. With --dry-run everything runs with tiny
-networks on the CPU, which measures nothing.
+is left, and is ended when that is over. Nothing uses the network. With --compile-first all models
+are compiled at once before anything is measured, which needs memory for all but saves minutes: torch finds
+the code in its cache later. With --dry-run everything runs with tiny networks on the CPU, which measures
+nothing.
 """
 
 from __future__ import annotations
@@ -67,6 +69,8 @@ def measure(names: Sequence[str], given: argparse.Namespace, rows: Path) -> list
     """Measure the models one after the other, write JSON after each; return those that were not completed."""
     until_s = time.time() + 60 * given.minutes
     makers = {name: start_maker(name, given.folder, is_tiny=given.dry_run) for name in names}
+    if given.compile_first:
+        compile_all(makers, given, until_s)
     incomplete = []
     for number, name in enumerate(names):
         is_made = wait(makers[name], until_s)
@@ -75,13 +79,31 @@ def measure(names: Sequence[str], given: argparse.Namespace, rows: Path) -> list
             incomplete.append(name)
             continue
         ends_s = time.time() + share_s
-        command = [sys.executable, str(HERE / "gpu_rows.py"), name, str(given.folder / name), str(rows)]
-        command += ["--until", str(ends_s), "--device", given.device, "--precisions", *given.precisions]
-        child = subprocess.Popen([*command, "--dry-run"] if given.dry_run else command)
-        if not wait(child, ends_s):
+        command = rows_command(name, given, rows, ends_s)
+        if not wait(subprocess.Popen([*command, "--precisions", *given.precisions]), ends_s):
             incomplete.append(name)
         write_json(given, rows, incomplete + list(names[number + 1 :]))
     return incomplete
+
+
+def compile_all(
+    makers: dict[str, subprocess.Popen[bytes]], given: argparse.Namespace, until_s: float
+) -> None:
+    """Compile every model whose checkpoint is complete, each in a process of its own, all at once."""
+    children = []
+    for name, maker in makers.items():
+        if wait(maker, until_s):
+            command = [*rows_command(name, given, Path(os.devnull), until_s), "--compile-only"]
+            children.append(subprocess.Popen(command))
+    for child in children:
+        wait(child, until_s)
+
+
+def rows_command(name: str, given: argparse.Namespace, rows: Path, until_s: float) -> list[str]:
+    """Return the command that measures a model."""
+    command = [sys.executable, str(HERE / "gpu_rows.py"), name, str(given.folder / name), str(rows)]
+    command += ["--until", str(until_s), "--device", given.device]
+    return [*command, "--dry-run"] if given.dry_run else command
 
 
 def write_json(given: argparse.Namespace, rows: Path, incomplete: Sequence[str]) -> None:
@@ -156,6 +178,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=MODELS, default=MODELS)
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS)
     parser.add_argument("--device")
+    parser.add_argument("--compile-first", action="store_true")
     parser.add_argument("--dry-run", action="store_true")
     given = parser.parse_args()
     given.device = given.device or ("cpu" if given.dry_run else "cuda:0")

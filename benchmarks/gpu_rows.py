@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -198,8 +199,9 @@ def ask(job: Job, engine: Engine, batch: int) -> Row:
     for _ in range(3 if batch == 1 else 1):
         messages = [job.message() for _ in range(batch)]
         began_s = time.perf_counter()
-        asked = [engine.start(one, Detail.AUTO, options, ignores_end=True) for one in messages]
-        outcomes = [one.result() for one in asked]
+        with ThreadPoolExecutor() as pool:  # which cut the pictures into tiles, as describe_many does
+            start = partial(engine.start, detail=Detail.AUTO, options=options, ignores_end=True)
+            outcomes = [one.result() for one in pool.map(start, messages)]
         rounds.append((time.perf_counter() - began_s, outcomes))
     seconds, outcomes = sorted(rounds, key=lambda one: one[0])[len(rounds) // 2]
     decoded = max(len(one.choices) for one in outcomes) - 1
@@ -280,8 +282,12 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--precisions", nargs="+", default=PRECISIONS)
     parser.add_argument("--dry-run", action="store_true")
+    parser.add_argument("--compile-only", action="store_true")
     given = parser.parse_args()
     job = Job(given.name, given.folder, given.rows, given.until, given.device, given.dry_run)
+    if given.compile_only:
+        Loading(job, "bf16", is_compiled=True).engine().close()
+        return
     job.done = read_done(given.rows, given.name)
     limits = measure_limits(given.device, is_dry=given.dry_run)
     described: Mapping[str, float] = vars(limits)

@@ -92,8 +92,8 @@ def random_tiles(model: InlineModel, count: int) -> list[Tile]:
 
 def encode_all(encoder: TileEncoder, tiles: Sequence[Tile]) -> NDArray[np.float32]:
     """Return the image tokens of all tiles, float32 [tiles, tokens, hidden]."""
-    features = [encoder.encode(tile) for tile in tiles]
-    return np.stack([one for one in features if one is not None])
+    features = [encoder.encode([tile]) for tile in tiles]
+    return np.concatenate([one for one in features if one is not None])
 
 
 def cosines(found: NDArray[np.float32], expected: NDArray[np.float32]) -> dict[str, float]:

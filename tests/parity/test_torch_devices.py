@@ -105,7 +105,7 @@ def test_a_smolvlm_moves_tiles_and_pieces(tmp_path):
         )
         pixels = np.zeros((shape.tile_px, shape.tile_px, 3), np.uint8)
         with at_the_end():
-            tiles.encode(Tile(pixels, b"digest"))
+            tiles.encode([Tile(pixels, b"digest")])
     given = {"device": DEVICE, "dtype": torch.float32, "vocabulary": 100}
     run(TorchRunner(decoder_of(decoder), network.lm_head, cache, **given), shape.hidden, mode)
 
@@ -120,7 +120,7 @@ def test_a_florence2_moves_pictures_prompts_and_beams(tmp_path):
             network, lambda tile: np.float32(tile.transpose(2, 0, 1)[None]), FeatureCache(1), DEVICE
         )
         with at_the_end():
-            pictures.encode(Tile(np.zeros((shape.image_px, shape.image_px, 3), np.uint8), b"digest"))
+            pictures.encode([Tile(np.zeros((shape.image_px, shape.image_px, 3), np.uint8), b"digest")])
         decoder = BeamDecoder(network, DEVICE, most_prompts=4)
         features = np.zeros((5, config.text_config.d_model), np.float32)
         prompt = [config.image_token_id] * 5 + [7] * 9

@@ -5,7 +5,7 @@ The networks determine the runtime.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -32,6 +32,8 @@ class CropNetworks(Protocol):
 class CropRunner:
     """The tower's work on one picture at a time. Used by one thread at a time."""
 
+    tiles_at_once = 1
+
     def __init__(
         self,
         networks: CropNetworks,
@@ -52,12 +54,13 @@ class CropRunner:
         """Return a picture's cached image tokens, or None."""
         return self._cache.find(tile.digest)
 
-    def encode(self, tile: Tile) -> NDArray[np.float32] | None:
-        """Encode the next crops; after the last, return the image tokens, float32 [tokens, text hidden].
+    def encode(self, tiles: Sequence[Tile]) -> list[NDArray[np.float32]] | None:
+        """Encode the next crops of one tile; after its last, return its image tokens, [tokens, text hidden].
 
         Returns None while crops remain. Encoding another picture in between starts over. Raises TypeError
         for a tile without crops.
         """
+        (tile,) = tiles
         if not isinstance(tile, CroppedPicture):
             raise TypeError(f"A {type(tile).__name__} has no crops.")
         if self._partial[0] != tile.digest:
@@ -72,7 +75,7 @@ class CropRunner:
         self._partial = (b"", [])
         features_TD = self._connect(seen, tile)
         self._cache.remember(tile.digest, features_TD)
-        return features_TD
+        return [features_TD]
 
     def _connect(self, seen: list[NDArray[np.float32]], tile: CroppedPicture) -> NDArray[np.float32]:
         """Join the features of the whole picture with those of its crops, pooled to the same grid."""

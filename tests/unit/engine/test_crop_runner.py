@@ -57,19 +57,19 @@ def test_each_call_looks_at_one_crop(parts):
     vision, tile = runner(parts), picture(parts, 0)
     assert tile.num_crops == 5
     assert vision.known(tile) is None
-    made = [vision.encode(tile) for _ in range(5)]
+    made = [vision.encode([tile]) for _ in range(5)]
     assert [one is None for one in made] == [True] * 4 + [False]
-    assert made[-1].shape == (81, 64)
-    np.testing.assert_array_equal(vision.known(tile), made[-1])
+    assert made[-1][0].shape == (81, 64)
+    np.testing.assert_array_equal(vision.known(tile), made[-1][0])
 
 
 def test_several_crops_at_once_make_the_same_image_tokens(parts):
     tile = picture(parts, 0)
     vision = runner(parts)
-    one_by_one = [vision.encode(tile) for _ in range(5)][-1]
+    one_by_one = [vision.encode([tile]) for _ in range(5)][-1]
     for at_once, calls in ((2, 3), (5, 1), (99, 1)):
         vision = runner(parts, crops_at_once=at_once)
-        made = [vision.encode(tile) for _ in range(calls)]
+        made = [vision.encode([tile]) for _ in range(calls)]
         assert [one is None for one in made] == [True] * (calls - 1) + [False]
         np.testing.assert_allclose(made[-1], one_by_one, atol=1e-4)
 
@@ -77,14 +77,14 @@ def test_several_crops_at_once_make_the_same_image_tokens(parts):
 def test_a_picture_given_up_leaves_nothing_behind(parts):
     vision = runner(parts, cache_bytes=0)  # each time it is looked at
     first, second = picture(parts, 1), picture(parts, 2)
-    alone = [vision.encode(second) for _ in range(5)][-1]
+    alone = [vision.encode([second]) for _ in range(5)][-1]
     for _ in range(3):
-        vision.encode(first)
-    between = [vision.encode(second) for _ in range(5)]
+        vision.encode([first])
+    between = [vision.encode([second]) for _ in range(5)]
     assert [one is None for one in between] == [True] * 4 + [False]
     np.testing.assert_array_equal(between[-1], alone)
 
 
 def test_a_tile_of_another_family_is_refused(parts):
     with pytest.raises(TypeError, match="Tile has no crops"):
-        runner(parts).encode(Tile(np.zeros((36, 36, 3), np.uint8), b"x"))
+        runner(parts).encode([Tile(np.zeros((36, 36, 3), np.uint8), b"x")])

@@ -41,7 +41,7 @@ class ActiveRequest:
     generation: Generation
     ignores_end: bool
     image_rows: NDArray[np.int64]
-    pending_tiles: list[tuple[int, Tile]]
+    pending_tiles: list[Tile]  # the last ones of the prompt
     embeddings_TD: NDArray[np.float32]
     places: PlaceDetector | None = None
     scorer: AnswerScorer | None = None
@@ -53,10 +53,13 @@ class ActiveRequest:
     first_token_at_s: float | None = None
     undelivered: tuple[str, TokenChoice | None] | None = None  # new text, and its token where it is wanted
 
-    def write_features(self, tile_index: int, features_TD: NDArray[np.float32]) -> None:
-        """Write a tile's image tokens, float32 [tokens, hidden], into their rows of the prompt."""
-        begin = tile_index * len(features_TD)
-        self.embeddings_TD[self.image_rows[begin : begin + len(features_TD)]] = features_TD
+    def take_features(self, encoded: Sequence[NDArray[np.float32]]) -> None:
+        """Write the next tiles' image tokens, float32 [tokens, hidden], into their rows of the prompt."""
+        for features_TD in encoded:
+            begin = (len(self.prompt.tiles) - len(self.pending_tiles)) * len(features_TD)
+            self.embeddings_TD[self.image_rows[begin : begin + len(features_TD)]] = features_TD
+            self.pending_tiles.pop(0)
+        self.sequence.is_ready = not self.pending_tiles
 
     def embeddings(self, begin: int, end: int, table: RowTable) -> NDArray[np.float32]:
         """Return decoder inputs for tokens [begin, end) (prompt and output), float32 [tokens, hidden]."""

@@ -76,12 +76,17 @@ class Runner(Protocol):
 class TileEncoder(Protocol):
     """Encodes tiles to image tokens and caches them. Used by one thread at a time."""
 
+    @property
+    def tiles_at_once(self) -> int:
+        """How many tiles one call of ``encode`` may have."""
+        ...
+
     def known(self, tile: Tile) -> NDArray[np.float32] | None:
         """Return the image tokens of a tile encoded before, float32 [tokens, hidden], or None."""
         ...
 
-    def encode(self, tile: Tile) -> NDArray[np.float32] | None:
-        """Encode the tile, or the next part of it: None until its image tokens are complete."""
+    def encode(self, tiles: Sequence[Tile]) -> Sequence[NDArray[np.float32]] | None:
+        """Return the image tokens of each tile; None if a part of them is still to be computed, by calls."""
         ...
 
 

@@ -181,8 +181,10 @@ class SearchWorker(Generic[Encoded]):
         began_s = time.perf_counter()
         features_TD = self._vision.known(tile)
         if features_TD is None:
-            while features_TD is None:
-                features_TD = self._vision.encode(tile)
+            encoded_tiles = None
+            while encoded_tiles is None:
+                encoded_tiles = self._vision.encode([tile])
+            (features_TD,) = encoded_tiles
             request.vision_s = time.perf_counter() - began_s
         began_s = time.perf_counter()
         encoded = self._text.encode(request.prompt.token_ids, self._image_token_id, features_TD)

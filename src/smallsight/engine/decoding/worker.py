@@ -221,7 +221,7 @@ class Worker:
             generation=Generation(len(prompt.token_ids)),
             ignores_end=ignores_end,
             image_rows=image_rows,
-            pending_tiles=list(enumerate(prompt.tiles)),
+            pending_tiles=list(prompt.tiles),
             embeddings_TD=embeddings_TD,
             end_token_ids=tokens.stop_token_ids,
         )
@@ -256,7 +256,7 @@ class Worker:
 
     def _step(self) -> None:
         self._drop_cancelled()
-        self._encode_one_tile()
+        self._encode_tiles()
         scheduler = self._parts.scheduler
         chunks = scheduler.next_step()
         for sequence in scheduler.take_failed() if scheduler.failed else ():
@@ -278,8 +278,8 @@ class Worker:
                 self._parts.scheduler.cancel(request.sequence.id)
                 self._end(request, "cancelled")
 
-    def _encode_one_tile(self) -> None:
-        """Write known tiles' features and encode at most one tile per step, so that decoding continues."""
+    def _encode_tiles(self) -> None:
+        """Write known tiles' features and encode few tiles per step, so that decoding continues."""
         half_encoded, self._half_encoded = self._half_encoded, None
         is_active = half_encoded is not None and half_encoded.sequence.id in self._requests
         if half_encoded is not None and is_active and self._encode_pending(half_encoded):
@@ -290,24 +290,21 @@ class Worker:
                 return
 
     def _encode_pending(self, request: ActiveRequest) -> bool:
-        """Write the known tiles' features; return whether a tile, or a part of one, was encoded."""
+        """Write the known tiles' features; return whether tiles, or a part of one, were encoded."""
+        vision = self._parts.vision
         while request.pending_tiles:
-            index, tile = request.pending_tiles[0]
-            features_TD = self._parts.vision.known(tile)
-            is_known = features_TD is not None
+            features_TD = vision.known(request.pending_tiles[0])
             if features_TD is None:
                 started_s = time.perf_counter()
-                features_TD = self._parts.vision.encode(tile)
+                encoded = vision.encode(request.pending_tiles[: vision.tiles_at_once])
                 request.vision_s += time.perf_counter() - started_s
                 self._vision_turns.serve(request.sequence.client)
-            if features_TD is None:
-                self._half_encoded = request
+                if encoded is None:
+                    self._half_encoded = request
+                else:
+                    request.take_features(encoded)
                 return True
-            request.write_features(index, features_TD)
-            request.pending_tiles.pop(0)
-            request.sequence.is_ready = not request.pending_tiles
-            if not is_known:
-                return True
+            request.take_features([features_TD])
         return False
 
     def _run(self, chunks: Sequence[Chunk]) -> None:

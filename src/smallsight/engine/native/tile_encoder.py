@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -30,6 +30,8 @@ class NativeTileEncoder:
     A tile is computed independently of other tiles, and in the same way on any number of threads.
     """
 
+    tiles_at_once = 1
+
     def __init__(
         self,
         encoder: Any,  # noqa: ANN401 - the extension's
@@ -44,8 +46,11 @@ class NativeTileEncoder:
         """Return a tile's cached image tokens, or None."""
         return self._cache.find(tile.digest)
 
-    def encode(self, tile: Tile) -> NDArray[np.float32]:
-        """Return the tile's image tokens, float32 [tokens, text hidden]."""
+    def encode(self, tiles: Sequence[Tile]) -> list[NDArray[np.float32]]:
+        """Return the image tokens of each tile, float32 [tokens, text hidden]."""
+        return [self._encode(tile) for tile in tiles]
+
+    def _encode(self, tile: Tile) -> NDArray[np.float32]:
         features_TD = np.empty(self._encoder.output_shape, np.float32)
         self._encoder.run(self._to_patches(tile.pixels_HWC)[0], features_TD)
         self._cache.remember(tile.digest, features_TD)

@@ -84,7 +84,7 @@ def _packed_region(
 def _pack_tower(processor: Moondream2Processor, vision: CropRunner) -> None:
     """Run the tower once, so that the runtime packs its weights while pages are released."""
     blank = Image.new("RGB", (1, 1))
-    vision.encode(processor.prepare(blank, DESCRIBE, "query", Detail.LOW).tiles[0])
+    vision.encode(processor.prepare(blank, DESCRIBE, "query", Detail.LOW).tiles)
 
 
 def _compiled(model: Moondream2Model, weights: StoredWeights) -> tuple[Runner, bool]:

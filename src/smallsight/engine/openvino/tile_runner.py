@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from smallsight.graph.compiled import CompiledNetwork
 
 class TileRunner:
     """An inference request for a compiled tower, with a feature cache. Used by one thread at a time."""
+
+    tiles_at_once = 1
 
     def __init__(
         self,
@@ -33,8 +35,11 @@ class TileRunner:
         """Return a tile's cached image tokens, or None."""
         return self._cache.find(tile.digest)
 
-    def encode(self, tile: Tile) -> NDArray[np.float32]:
-        """Return the tile's image tokens, float32 [tokens, text hidden]."""
+    def encode(self, tiles: Sequence[Tile]) -> list[NDArray[np.float32]]:
+        """Return the image tokens of each tile, float32 [tokens, text hidden]."""
+        return [self._encode(tile) for tile in tiles]
+
+    def _encode(self, tile: Tile) -> NDArray[np.float32]:
         self._request.infer([self._to_patches(tile.pixels_HWC)])
         features_TD: NDArray[np.float32] = self._request.get_output_tensor(0).data[0].copy()
         self._cache.remember(tile.digest, features_TD)

@@ -5,7 +5,7 @@ Source: transformers 5.x, models/idefics3.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ from smallsight.quant.forms import Stored
 
 class SigLIPReference:
     """Implements ``decoding.runner.TileEncoder``."""
+
+    tiles_at_once = 1
 
     def __init__(
         self,
@@ -36,8 +38,11 @@ class SigLIPReference:
         """Return a tile's cached image tokens, or None."""
         return self._cache.find(tile.digest)
 
-    def encode(self, tile: Tile) -> NDArray[np.float32]:
-        """Return the tile's image tokens, float32 [tokens, text hidden]."""
+    def encode(self, tiles: Sequence[Tile]) -> list[NDArray[np.float32]]:
+        """Return the image tokens of each tile, float32 [tokens, text hidden]."""
+        return [self._encode(tile) for tile in tiles]
+
+    def _encode(self, tile: Tile) -> NDArray[np.float32]:
         features_TD = self._connect(self._tower(self._to_patches(tile.pixels_HWC)[0]))
         self._cache.remember(tile.digest, features_TD)
         return features_TD

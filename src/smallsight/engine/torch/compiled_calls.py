@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -36,6 +37,8 @@ class CompiledCalls:
         self._device = device
         self._graphs: dict[Shape, _CudaGraph] = {}
         self._held = _HeldInputs()
+        # Graphs run one after the other: they share the memory for what a call computes in between.
+        self._pool = torch.cuda.graph_pool_handle() if device.kind == CUDA else None
 
     def run(self, shape: Shape, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Return what the function computes; on a GPU valid until the next call."""
@@ -79,7 +82,7 @@ class CompiledCalls:
 
     def _record(self, shape: Shape, inputs: tuple[Tensor, ...]) -> None:
         try:
-            self._graphs[shape] = _CudaGraph(self._compute, self._held, inputs)
+            self._graphs[shape] = _CudaGraph(self._compute, self._held, inputs, self._pool)
         except RuntimeError as error:  # layers that wait for results, as those of LLM.int8 do
             log.warning("cuda_graph_not_recorded", shape=shape, why=str(error).splitlines()[0])
 
@@ -108,13 +111,19 @@ class _HeldInputs:
 class _CudaGraph:
     """One recorded call: inputs are copied to where they were when it was recorded."""
 
-    def __init__(self, compute: TensorFunction, held: _HeldInputs, inputs: tuple[Tensor, ...]) -> None:
+    def __init__(
+        self,
+        compute: TensorFunction,
+        held: _HeldInputs,
+        inputs: tuple[Tensor, ...],
+        pool: Any,  # noqa: ANN401 - torch names no type for it
+    ) -> None:
         self._held = held
         self._graph = torch.cuda.CUDAGraph()
         inputs = held.fill(inputs)
         with torch.cuda.device(inputs[0].device):
             torch.cuda.synchronize()
-            with torch.cuda.graph(self._graph):
+            with torch.cuda.graph(self._graph, pool=pool):
                 self._outputs = compute(*inputs)
 
     def replay(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -124,9 +133,9 @@ class _CudaGraph:
         return self._outputs
 
 
-def growing_sizes(first: int, last: int) -> tuple[int, ...]:
+def growing_sizes(first: int, last: int, factor: int = _FACTOR) -> tuple[int, ...]:
     """Return sizes from the first to the last, each a few times the one before."""
     found = [first]
     while found[-1] < last:
-        found.append(min(found[-1] * _FACTOR, max(last, first)))
+        found.append(min(found[-1] * factor, max(last, first)))
     return tuple(found)

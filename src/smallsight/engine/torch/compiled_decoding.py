@@ -17,7 +17,7 @@ from torch import Tensor
 
 from smallsight.engine.decoding.runner import StepInput
 from smallsight.engine.torch.compiled_calls import CompiledCalls, Shape, growing_sizes
-from smallsight.engine.torch.device import Device
+from smallsight.engine.torch.device import CUDA, Device
 from smallsight.engine.torch.paged_attention import PagedCache, PagedStep
 from smallsight.policy.progress import OnProgress
 
@@ -44,7 +44,8 @@ class CompiledDecoding:
         self._cache, self._device = cache, device
         self._input = hidden, dtype
         self._rows = growing_sizes(_FEWEST_ROWS, most_rows)
-        self._tables = growing_sizes(_SHORTEST_TABLE, longest_table)
+        # A graph is recorded quickly, and what a table is too long costs time in every step.
+        self._tables = growing_sizes(_SHORTEST_TABLE, longest_table, 2 if device.kind == CUDA else 4)
 
         def compute(embeddings_ND: Tensor, positions_N: Tensor, blocks_NB: Tensor) -> tuple[Tensor, Tensor]:
             step = PagedStep.of_lone_tokens(cache, positions_N, blocks_NB)

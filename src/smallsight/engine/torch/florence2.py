@@ -130,6 +130,8 @@ class PictureEncoder:
     Used by one thread at a time.
     """
 
+    tiles_at_once = 1
+
     def __init__(
         self,
         network: Any,  # noqa: ANN401 - transformers' modules have no useful types
@@ -146,9 +148,12 @@ class PictureEncoder:
         """Return a tile's cached image tokens, or None."""
         return self._cache.find(tile.digest)
 
+    def encode(self, tiles: Sequence[Tile]) -> list[NDArray[np.float32]]:
+        """Return the image tokens of each tile, float32 [tokens, text hidden]; raises OutOfResourcesError."""
+        return [self._encode(tile) for tile in tiles]
+
     @torch.inference_mode()
-    def encode(self, tile: Tile) -> NDArray[np.float32]:
-        """Return the tile's image tokens, float32 [tokens, text hidden]; raises OutOfResourcesError."""
+    def _encode(self, tile: Tile) -> NDArray[np.float32]:
         with reporting_memory(self._device, "encoding a picture"):
             pixels = torch.from_numpy(self._normalise(tile.pixels_HWC)).to(self._device.name)
             encoded = self._network.get_image_features(pixels).pooler_output

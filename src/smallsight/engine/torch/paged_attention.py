@@ -90,6 +90,7 @@ class PagedStep:
     blocks_T: Tensor
     offsets_T: Tensor
     groups: tuple[_Group, ...]
+    are_lone: bool = False  # one group, of one token of each sequence
     elsewhere: Mapping[torch.device, PagedStep] = field(default_factory=dict)
 
     def on(self, device: torch.device) -> PagedStep:
@@ -145,7 +146,7 @@ class PagedStep:
         mask_NTL = (tokens[None] <= positions_N[:, None])[:, None]
         blocks_N = blocks_NB[rows_N, positions_N // cache.block_tokens]
         group = _Group(rows_N[:, None], blocks_NB, mask_NTL)
-        return cls(cache, positions_N, blocks_N, positions_N % cache.block_tokens, (group,))
+        return cls(cache, positions_N, blocks_N, positions_N % cache.block_tokens, (group,), are_lone=True)
 
 
 def _group(
@@ -189,8 +190,10 @@ def attend(
     heads, num_tokens, head_dim = query.shape[1:]
     kv_heads = keys.shape[2]
     shared = heads // kv_heads
-    attended_THE = query.new_empty(num_tokens, heads, head_dim)
     query_THE = query[0].transpose(0, 1)
+    if paged.are_lone and query.is_cuda:
+        return attend_by_blocks(query_THE, keys, values, paged.groups[0], scaling)[None], None
+    attended_THE = query.new_empty(num_tokens, heads, head_dim)
     for group in paged.groups:
         num_pieces, length = group.rows_NT.shape
         rows = query_THE[group.rows_NT].reshape(num_pieces, length, kv_heads, shared, head_dim)
@@ -206,6 +209,25 @@ def attend(
         found = found.reshape(num_pieces, kv_heads, shared, length, head_dim).permute(0, 3, 1, 2, 4)
         attended_THE[group.rows_NT] = found.reshape(num_pieces, length, heads, head_dim)
     return attended_THE[None], None
+
+
+def attend_by_blocks(
+    query_NHE: Tensor, keys: Tensor, values: Tensor, group: _Group, scaling: float | None
+) -> Tensor:
+    """Return what one token of each sequence attends to, [sequences, heads, head]; for compiled code.
+
+    A long sequence alone has too few heads to keep a GPU busy, so that each block is summed by itself.
+    Written as sums of products, which become kernels that read the cache where it is.
+    """
+    num_rows, heads, head_dim = query_NHE.shape
+    scale = head_dim**-0.5 if scaling is None else scaling
+    query_N11KSE = query_NHE.float().reshape(num_rows, 1, 1, keys.shape[2], -1, head_dim) * scale
+    scores_NBTKS = (query_N11KSE * keys[group.blocks_NB].float()[..., None, :]).sum(-1)
+    hidden_NBT = ~group.mask_NTL.reshape(scores_NBTKS.shape[:3])
+    scores_NBTKS = scores_NBTKS.masked_fill(hidden_NBT[..., None, None], -torch.inf)
+    weights_NBTKS = scores_NBTKS.flatten(1, 2).softmax(1).reshape(scores_NBTKS.shape)
+    by_block = (weights_NBTKS[..., None] * values[group.blocks_NB].float()[..., None, :]).sum(2)
+    return by_block.sum(1).reshape(num_rows, heads, head_dim).to(query_NHE.dtype)
 
 
 AttentionInterface.register(PAGED_ATTENTION, attend)

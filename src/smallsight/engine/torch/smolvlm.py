@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,7 @@ MODULES = (  # in the order in which they are used; the head may share its matri
     f"{TEXT}.embed_tokens",
     "lm_head",
 )
+_TILES_OF_A_PICTURE = 17  # four rows of four and the whole: few calls keep a GPU busy
 SKIPPED = ("lm_head",)  # all logits come from the head, so it stays in 16 bits
 
 
@@ -180,6 +181,7 @@ class TorchTileEncoder:
         dtype: torch.dtype,
     ) -> None:
         """``network`` has ``vision_model`` and ``connector``."""
+        self.tiles_at_once = 1 if device.is_cpu else _TILES_OF_A_PICTURE
         self._network: Any = network
         self._cache = cache
         self._device = device
@@ -193,14 +195,16 @@ class TorchTileEncoder:
         return self._cache.find(tile.digest)
 
     @torch.inference_mode()
-    def encode(self, tile: Tile) -> NDArray[np.float32]:
-        """Return the tile's image tokens, float32 [tokens, text hidden]; raises OutOfResourcesError."""
+    def encode(self, tiles: Sequence[Tile]) -> list[NDArray[np.float32]]:
+        """Return the image tokens of each tile, float32 [tokens, text hidden]; raises OutOfResourcesError."""
         with reporting_memory(self._device, "encoding a picture"):
-            levels = torch.tensor(tile.pixels_HWC).to(self._device.name).permute(2, 0, 1).long()
-            pixels_CHW = self._levels_CV[self._channels_C11, levels]
-            hidden = self._network.vision_model(pixel_values=pixels_CHW[None]).last_hidden_state
-            features: NDArray[np.float32] = self._network.connector(hidden)[0].float().cpu().numpy()
-        self._cache.remember(tile.digest, features)
+            joined = torch.from_numpy(np.stack([tile.pixels_HWC for tile in tiles]))
+            levels_NCHW = joined.to(self._device.name).permute(0, 3, 1, 2).long()
+            pixels_NCHW = self._levels_CV[self._channels_C11, levels_NCHW]
+            hidden = self._network.vision_model(pixel_values=pixels_NCHW).last_hidden_state
+            features: list[NDArray[np.float32]] = list(self._network.connector(hidden).float().cpu().numpy())
+        for tile, features_TD in zip(tiles, features, strict=True):
+            self._cache.remember(tile.digest, features_TD.copy())  # the others would be kept with it
         return features
 
 

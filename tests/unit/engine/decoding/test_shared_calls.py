@@ -115,8 +115,14 @@ def test_answers_do_not_depend_on_company_whatever_kernels_there_are(folder, ban
 
 @pytest.mark.parametrize("bands", [AMX, AVX2], ids=str)
 def test_this_would_be_noticed(folder, bands: RowBands) -> None:
-    """Without knowing the bands the same runner gives other answers in company."""
-    alone, together, _ = answers(folder, bands, RowBands())
+    """Without knowing the bands the same runner gives other answers in company.
+
+    On a busy machine the questions do not always meet, so that they are asked again.
+    """
+    for _ in range(20):
+        alone, together, _ = answers(folder, bands, RowBands())
+        if alone != together:
+            break
     assert alone != together
 
 

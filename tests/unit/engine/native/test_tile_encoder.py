@@ -87,7 +87,7 @@ def reference_of(tower, patches_PC):
     )
     config = SimpleNamespace(vision=vision, pixel_shuffle=sizes.pixel_shuffle)
     reference = SigLIPReference(config, tower.stored, lambda _: patches_PC[None], FeatureCache(0))
-    return reference.encode(Tile(np.zeros((1, 1, 3), np.uint8), b"tile"))
+    return reference.encode([Tile(np.zeros((1, 1, 3), np.uint8), b"tile")])[0]
 
 
 def encode(tower, patches_PC, number, *, path, threads=1):
@@ -188,7 +188,7 @@ def test_a_model_that_uses_it_sees_what_openvino_sees(folder, precision, capsys)
     side = SHAPES[0].tile_px
     tile = Tile(np.random.default_rng(2).integers(0, 256, (side, side, 3), np.uint8), b"tile")
     found, expected = (
-        tile_encoder(folder, precision, uses_kernels=one).encode(tile) for one in (True, False)
+        tile_encoder(folder, precision, uses_kernels=one).encode([tile])[0] for one in (True, False)
     )
     assert relative_error(found, expected) < 0.03
     assert (encoder_obstacle() or "tile_kernels_used") in "".join(capsys.readouterr())
