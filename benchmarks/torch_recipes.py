@@ -39,6 +39,8 @@ TABLE = Path(__file__).parents[1] / "src/smallsight/engine/torch/measured_recipe
 WAYS: Mapping[str, Sequence[str]] = {
     "SmolVLM-256M-Instruct": ("openvino bf16", "openvino int8", "torch bf16", "torch int8", "torch nf4"),
     "Florence-2-base": ("openvino bf16", "openvino int4", "torch bf16", "torch int8", "torch nf4"),
+    "SmolVLM-500M-Instruct": ("openvino bf16", "openvino int8", "torch bf16", "torch int8", "torch nf4"),
+    "Florence-2-large": ("openvino bf16", "openvino int4", "torch bf16", "torch int8", "torch nf4"),
     "moondream2": ("openvino bf16", "openvino int8", "torch bf16", "torch int8", "torch nf4"),
 }
 QUESTIONS = {"florence2": "<DETAILED_CAPTION>"}

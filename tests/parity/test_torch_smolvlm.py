@@ -6,15 +6,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from transformers import AutoModelForImageTextToText
 
 import smallsight
 from clips import animation
 from invariants import tokens_are_equal
+from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.engine.engine import EngineOptions
 from smallsight.engine.loading import OPENVINO, TORCH, load_engine
+from smallsight.engine.torch.device import choose_device
 from smallsight.engine.torch.packages import has_bitsandbytes
+from smallsight.engine.torch.smolvlm import TorchTileEncoder
 from smallsight.errors import MissingExtraError, ModelNotRunnableError, OutOfResourcesError
+from smallsight.families.messages import Tile
+from smallsight.families.smolvlm.model import SmolVLMModel
 from smallsight.model.picture_argument import NamedVideo
 from smallsight.model.shown_parts import open_video
 from smallsight.model.vision_language_model import VisionLanguageModel
@@ -168,3 +175,26 @@ def test_greedy_answers_are_the_likeliest(models):
     assert not models[1].is_batch_independent
     own = models[1].describe(picture(4), **ASKED).token_ids
     assert models[1].score(picture(4), None, own, detail="high").top_ids == own
+
+
+def test_tiles_encoded_together_are_those_encoded_one_by_one(folder):
+    """As on a GPU, where a call has all tiles of a picture."""
+    opened = SmolVLMModel(folder, TORCH_SCHEMES["fp32"], 0)
+    network = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
+    side = opened.config.vision.image_px
+    values = np.random.default_rng(0).integers(0, 256, (3, side, side, 3), np.uint8)
+    tiles = [Tile(pixels, bytes([number])) for number, pixels in enumerate(values)]
+    device = choose_device("cpu")
+
+    def encoder():
+        return TorchTileEncoder(
+            network.model, opened.processor.normalise, FeatureCache(1 << 20), device, torch.float32
+        )
+
+    assert encoder().tiles_at_once == 1
+    together = encoder()
+    found = together.encode(tiles)
+    for tile, features_TD in zip(tiles, found, strict=True):
+        (alone,) = encoder().encode([tile])
+        np.testing.assert_allclose(features_TD, alone, atol=1e-5)
+        np.testing.assert_array_equal(together.known(tile), features_TD)
