@@ -7,6 +7,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import reduce
+from operator import or_
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -15,12 +17,14 @@ from smallsight.errors import DecoderFailedError, PictureError, PictureNotFoundE
 from smallsight.library.database import Database
 from smallsight.library.ledger import StageName, Task
 from smallsight.library.opened_content import Needs, OpenedContent
+from smallsight.library.opened_video import VideoOpener
 from smallsight.library.read_files import ReadFiles
 from smallsight.library.schema import folder, picture
+from smallsight.media.child_process import ChildStop
 from smallsight.media.decoder import PictureDecoder
 from smallsight.media.files import read_picture_file
 from smallsight.media.picture import DecodedPicture
-from smallsight.media.video_formats import is_animation
+from smallsight.media.video_formats import is_animation, is_container
 from smallsight.policy.log import get_logger
 from smallsight.settings import Settings
 
@@ -43,6 +47,13 @@ class ContentOpener:
         self._settings = settings
         self._files = files
         self._needs = needs
+        self._video_stop = ChildStop()
+        self._videos = VideoOpener(
+            settings.limits,
+            settings.index.ocr_max_side_px,
+            settings.index.thumbnail_side_px,
+            self._video_stop,
+        )
 
     def open_all(
         self, tasks: Iterator[Task], should_stop: Callable[[], bool]
@@ -66,6 +77,7 @@ class ContentOpener:
             finally:
                 for future in opening:
                     future.cancel()
+                self._video_stop.call()
 
     def _open(self, decoder: PictureDecoder, task: Task) -> OpenedContent:
         """Find, read and decode one content; runs in the decoding thread and writes nothing."""
@@ -85,18 +97,31 @@ class ContentOpener:
     def _decode(self, decoder: PictureDecoder, content: OpenedContent, data: bytes) -> None:
         """Decode what the due stages need.
 
-        A model that supports videos gets an animation as its file, because only the model knows which frames
-        it uses, and at what size.
+        A model that supports videos gets a video or an animation as its file, because only the model knows
+        which frames it uses, and at what size.
         """
         due = [self._needs[stage] for stage in content.task.keys]
-        needs = Needs.NOTHING
-        for one in due:
-            needs |= one
-        is_moving = Needs.MOVING in needs and is_animation(data)
-        content.file = data if is_moving else None
-        if is_moving:
+        is_video = is_container(data)
+        if any(Needs.MOVING in one for one in due) and (is_video or is_animation(data)):
+            content.file = data
             due = [one for one in due if Needs.MOVING not in one]
-        wants_full_size = any(Needs.FULL_SIZE in one for one in due)
+        needs = reduce(or_, due, Needs.NOTHING)
+        if Needs.FRAMES in needs:
+            self._decode_frames(content, data)
+        if is_video:
+            content.picture = self._videos.picture(decoder, data, needs)
+        else:
+            self._decode_picture(decoder, content, data, needs)
+        if Needs.METADATA in needs:
+            try:
+                content.words = decoder.read_words(data)
+            except PictureError as error:
+                content.words = error
+
+    def _decode_picture(
+        self, decoder: PictureDecoder, content: OpenedContent, data: bytes, needs: Needs
+    ) -> None:
+        wants_full_size = Needs.FULL_SIZE in needs
         try:
             content.picture = self._decoded(decoder, data, needs, wants_full_size=wants_full_size)
         except DecoderFailedError as error:
@@ -105,11 +130,12 @@ class ContentOpener:
             # Even if all pixels take too much memory or time, a reduced picture may not.
             content.picture = self._decoded(decoder, data, needs, wants_full_size=False)
             content.full_size_error = error
-        if Needs.METADATA in needs:
-            try:
-                content.words = decoder.read_words(data)
-            except PictureError as error:
-                content.words = error
+
+    def _decode_frames(self, content: OpenedContent, data: bytes) -> None:
+        try:
+            content.frames = self._videos.frames(data)
+        except PictureError as error:
+            content.frames_error = error
 
     def _decoded(
         self, decoder: PictureDecoder, data: bytes, needs: Needs, *, wants_full_size: bool

@@ -14,7 +14,7 @@ from smallsight.errors import PictureNotFoundError
 from smallsight.library.content_opener import ContentOpener
 from smallsight.library.database import Database
 from smallsight.library.ledger import Ledger, Stage, StageName, Task, count_due, drop_abandoned_leases
-from smallsight.library.opened_content import OpenedContent
+from smallsight.library.opened_content import Needs, OpenedContent
 from smallsight.library.outcomes import Outcomes, StageReport
 from smallsight.library.progress import Progress
 from smallsight.library.read_files import ReadFiles
@@ -147,10 +147,15 @@ class Indexer:
 def _passes(works: Sequence[StageWork]) -> Iterator[_Pass]:
     """Group stages that work picture by picture, and let the next stage with a model run along.
 
-    A stage that follows the texts waits until those are final.
+    A stage that follows the texts waits until those are final, one that opens frames until it is known what
+    moves.
     """
     together: list[StageWork] = []
+    with_frames: list[StageWork] = []
     for work in works:
+        if Needs.FRAMES in work.needs:
+            with_frames.append(work)
+            continue
         if not work.holds_back:
             together.append(work)
             continue
@@ -158,9 +163,12 @@ def _passes(works: Sequence[StageWork]) -> Iterator[_Pass]:
             follows_text = any(stage.follows_text for stage in work.stages)
             yield _Pass(tuple(together), () if follows_text else (work,))
             together = []
+        yield from (_Pass((one,)) for one in with_frames)
+        with_frames = []
         yield _Pass((work,))
     if together:
         yield _Pass(tuple(together))
+    yield from (_Pass((one,)) for one in with_frames)
 
 
 def _reporting_missing(

@@ -15,6 +15,9 @@ from smallsight.library.database import Database
 from smallsight.library.thumbnails import store_thumbnail, thumbnail_path
 from smallsight.media.decoder import PictureDecoder
 from smallsight.media.files import read_picture_file
+from smallsight.media.moments import as_tiff, still_of
+from smallsight.media.video import VideoReader
+from smallsight.media.video_formats import is_container
 from smallsight.settings import Settings
 
 SIDES_PX = (320, 640, 1600)
@@ -69,6 +72,9 @@ class DisplayPictures:
     def _make(self, database: Database, sha256: str, side_px: int) -> Path:
         path = self._path(sha256, side_px)
         data = read_picture_file(file_of(database, sha256), self._settings.limits)
+        if is_container(data):
+            with VideoReader(data, self._settings.limits) as reader:
+                data = as_tiff(still_of(reader).pixels_HWC)
         decoded = self._decoder().decode(data, thumbnail_side_px=side_px)
         assert decoded.thumbnail_webp is not None  # noqa: S101 - for the type checker: it was requested
         store_thumbnail(path, decoded.thumbnail_webp)
