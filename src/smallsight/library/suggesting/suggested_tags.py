@@ -149,7 +149,7 @@ def _decide(
 def _blocks(
     connection: sa.Connection, embedder_key: str, content_ids: Sequence[int] | None
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield content ids [N], vectors float32 [V, D] of all their frames, and where those of each begin [N]."""
+    """Yield content ids [N], vectors float32 [V, D] of all their frames, and where each begins [N]."""
     of = picture_vector.c
     present = sa.select(of.content_id).where(_has_vector(embedder_key)).distinct()
     wanted = None if content_ids is None else sorted(set(content_ids))
