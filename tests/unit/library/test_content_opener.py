@@ -143,6 +143,7 @@ def test_a_new_picture_is_read_once_and_decoded_once(
         "describe": 1,
         "tag": 0,
         "embed_picture": 0,
+        "embed_frames": 0,
         "compare": 1,
         "compare_looks": 0,
         "embed": 0,

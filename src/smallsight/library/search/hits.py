@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from smallsight.library.search.excerpt import Highlighter
+from smallsight.library.search.excerpt import Excerpt, Highlighter
 from smallsight.library.search.index_terms import BOUNDARY, folder_marks, folder_phrase
 from smallsight.library.search.text_index import IndexView, ShownContent, ShownFile
 
@@ -83,12 +83,7 @@ def hits_of(
         if (content := contents.get(finding.content_id)) is None:
             continue
         shown, *others = _requested_first(content.files, wanted_folders)
-        excerpt = highlighter.best_excerpt(
-            (content.ocr_text, content.description, " ".join(content.tags), shown.path.name)
-        )
-        if excerpt.num_matched == 0 and finding.chunk_id is not None:
-            chunk_text = view.chunk_text(finding.chunk_id)
-            excerpt = highlighter.best_excerpt(() if chunk_text is None else (chunk_text,))
+        excerpt = _excerpt(view, finding, highlighter, content, shown)
         hits.append(
             Hit(
                 content_id=finding.content_id,
@@ -121,6 +116,19 @@ def hits_of(
             )
         )
     return hits
+
+
+def _excerpt(
+    view: IndexView, finding: Finding, highlighter: Highlighter, content: ShownContent, file: ShownFile
+) -> Excerpt:
+    """Return what is shown of the texts that hold words of the query, else of the chunk of similar meaning."""
+    excerpt = highlighter.best_excerpt(
+        (content.ocr_text, content.description, " ".join(content.tags), file.path.name)
+    )
+    if excerpt.num_matched == 0 and finding.chunk_id is not None:
+        chunk_text = view.chunk_text(finding.chunk_id)
+        excerpt = highlighter.best_excerpt(() if chunk_text is None else (chunk_text,))
+    return excerpt
 
 
 def _matched_in(highlighter: Highlighter, content: ShownContent, file: ShownFile) -> tuple[str, ...]:
