@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -31,6 +31,7 @@ from smallsight.settings import Settings
 log = get_logger(__name__)
 
 _PICTURES_AT_ONCE = 3  # one in use and two opened ahead
+_LOOK_UP_S = 0.5  # between questions whether to stop, while a file is opened
 _FULL_SIZE_AT_ONCE = 2  # each may take three bytes times limits.max_image_pixels
 
 
@@ -73,7 +74,8 @@ class ContentOpener:
                         opening.append(pool.submit(self._open, decoder, task))
                     if not opening:
                         return
-                    yield opening.popleft().result()
+                    if wait([opening[0]], _LOOK_UP_S).done:  # a video may take minutes
+                        yield opening.popleft().result()
             finally:
                 for future in opening:
                     future.cancel()

@@ -121,7 +121,7 @@ def hits_of(
 def _excerpt(
     view: IndexView, finding: Finding, highlighter: Highlighter, content: ShownContent, file: ShownFile
 ) -> Excerpt:
-    """Return what is shown of the texts that hold words of the query, else of the chunk of similar meaning."""
+    """Return what is shown of texts that hold words of the query, else of the chunk of similar meaning."""
     excerpt = highlighter.best_excerpt(
         (content.ocr_text, content.description, " ".join(content.tags), file.path.name)
     )
