@@ -7,8 +7,9 @@ import re
 
 from smallsight.errors import UnsupportedFormatError
 
-__all__ = ["READABLE_FORMATS", "describe_bytes", "has_heif", "readable_format", "sniff_format"]
+__all__ = ["NEEDS_HEIF", "READABLE_FORMATS", "describe_bytes", "has_heif", "readable_format", "sniff_format"]
 
+NEEDS_HEIF = "HEIC pictures need an optional package."
 READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 
 _PICTURE_SIGNATURES = (

@@ -17,6 +17,7 @@ from smallsight.library import scan as scan_module
 from smallsight.library.database import Database
 from smallsight.library.duplicate_groups import GroupKind, groups
 from smallsight.library.indexer import Indexer, IndexReport
+from smallsight.library.ledger import LOOK
 from smallsight.library.library import Library
 from smallsight.library.scan import FolderScan, ScanReport
 from smallsight.library.schema import content, outcome, picture_vector
@@ -28,6 +29,7 @@ from smallsight.library.stages.embed_frames import EMBED_FRAMES
 from smallsight.library.stages.embed_picture import EMBED_PICTURE
 from smallsight.library.stages.stage_list import Means, list_stages
 from smallsight.library.thumbnails import thumbnail_path
+from smallsight.media import video_formats
 from smallsight.reading.text_line import TextLine
 from smallsight.settings import Settings
 
@@ -298,3 +300,21 @@ def test_a_scan_counts_videos_among_what_it_found(scan, pictures, database):
     assert (report.found, report.videos, report.passed) == (2, 1, {})
     with database.reading() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(content)).scalar_one() == 2
+
+
+def test_what_failed_without_the_extra_is_due_again_when_it_is_there(
+    index, pictures, database, problems, monkeypatch
+):
+    (pictures / "video.jpg").write_bytes(film(GREEN))
+    (pictures / "damaged.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    monkeypatch.setattr(video_formats, "has_video", lambda: False)
+    assert index().stages[LOOK].failed == 2
+    assert "optional package" in problems.found["video.jpg"].message
+    assert index().stages[LOOK].failed == 0, "tried once"
+    monkeypatch.undo()
+    report = index()
+    assert (report.stages[LOOK].done, report.stages[LOOK].failed, report.stages[EMBED_FRAMES].done) == (
+        1,
+        0,
+        1,
+    )
