@@ -23,7 +23,7 @@ _SEEN = Needs.FACTS | Needs.READABLE | Needs.FULL_SIZE
 
 @dataclass(frozen=True, slots=True)
 class VideoOpener:
-    """Opens videos and animations, each in a child of its own that ``stop`` ends."""
+    """Opens videos and animations, each in a separate child that ``stop`` ends."""
 
     limits: Limits
     ocr_side_px: int

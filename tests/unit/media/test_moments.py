@@ -10,6 +10,7 @@ from PIL import Image
 
 from clips import animated, animation, clip, encoded
 from smallsight.errors import PictureError
+from smallsight.media.decoder import PictureDecoder
 from smallsight.media.moments import (
     MAX_MOMENTS,
     as_tiff,
@@ -115,3 +116,7 @@ def test_the_frames_before_a_cut_are_found_and_nothing_else_is_an_error():
 def test_a_frame_is_handed_on_without_loss():
     frame = np.random.default_rng(3).integers(0, 256, (48, 64, 3), np.uint8)
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(as_tiff(frame)))), frame)
+    with PictureDecoder(Limits()) as decoder:
+        decoded = decoder.decode(as_tiff(frame), max_side_px=32, wants_full_size=True, wants_pages=True)
+    assert np.array_equal(decoded.full_size_HWC, frame)
+    assert [page.shape for page in decoded.pages_HWC] == [(24, 32, 3)]
