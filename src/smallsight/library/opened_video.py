@@ -11,6 +11,7 @@ from smallsight.errors import PictureError
 from smallsight.library.opened_content import Needs
 from smallsight.media.child_process import ChildStop
 from smallsight.media.decoder import PictureDecoder
+from smallsight.media.large_files import LargeFile
 from smallsight.media.moments import Moment, as_tiff, different_frames, readable_frames, still_of
 from smallsight.media.picture import DecodedPicture
 from smallsight.media.video import VideoReader
@@ -30,7 +31,9 @@ class VideoOpener:
     thumbnail_side_px: int
     stop: ChildStop
 
-    def picture(self, decoder: PictureDecoder, data: bytes, needs: Needs) -> DecodedPicture | None:
+    def picture(
+        self, decoder: PictureDecoder, data: bytes | LargeFile, needs: Needs
+    ) -> DecodedPicture | None:
         """Return what the stages need of a video's still, None for nothing; raises PictureError.
 
         It has no perceptual hashes: two videos that begin alike are not copies of one picture.
@@ -52,14 +55,14 @@ class VideoOpener:
         pages = [page for moment in further for page in self._pages(decoder, moment)]
         return replace(
             decoded,
-            format=sniff_video(data),
+            format=sniff_video(data.head if isinstance(data, LargeFile) else data),
             num_frames=facts.num_frames,
             duration_s=facts.duration_s,
             still_s=still.time_s,
             pages_HWC=(*decoded.pages_HWC, *pages),
         )
 
-    def frames(self, data: bytes) -> list[Moment]:
+    def frames(self, data: bytes | LargeFile) -> list[Moment]:
         """Return the frames of a video or an animation that are embedded; raises PictureError."""
         with VideoReader(data, self.limits, stop=self.stop) as reader:
             return different_frames(reader, FRAME_SIDE_PX)

@@ -7,7 +7,6 @@ file that reappears elsewhere with the same bytes keeps its row.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -37,7 +36,7 @@ from smallsight.library.sidecars import SidecarScan
 from smallsight.library.texts import renew_searchable
 from smallsight.library.walk import FoundFile, Listing, Passed, list_pictures
 from smallsight.media.file_kinds import FileKind, kind_of_name
-from smallsight.media.files import read_picture_file
+from smallsight.media.large_files import read_and_hash
 from smallsight.media.video_formats import has_video
 from smallsight.policy.log import get_logger
 from smallsight.settings import Settings
@@ -207,11 +206,11 @@ class FolderScan:
         for found in batch:
             if should_stop():
                 return
-            started_s = time.perf_counter()
+            started_s, path = time.perf_counter(), self._root / found.path
             try:
-                data = read_picture_file(self._root / found.path, self._settings.limits, inside=inside)
+                sha256, data = read_and_hash(path, self._settings.limits, should_stop, inside=inside)
             except PictureNotFoundError as error:
-                if (self._root / found.path).exists():
+                if path.exists():
                     progress.problem(found.path, error)
                     yield _HashedFile(found, None, error)
             except PictureError as error:
@@ -223,8 +222,9 @@ class FolderScan:
                 progress.problem(found.path, unexpected)
                 yield _HashedFile(found, None, unexpected)
             else:
-                sha256 = hashlib.sha256(data).hexdigest()
-                if self._files is not None:
+                if sha256 is None:  # stopped
+                    return
+                if self._files is not None and data is not None:
                     self._files.keep(sha256, data)
                 yield _HashedFile(found, sha256, None)
             self._report.hash_s += time.perf_counter() - started_s
