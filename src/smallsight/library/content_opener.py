@@ -38,7 +38,7 @@ _FULL_SIZE_AT_ONCE = 2  # each may take three bytes times limits.max_image_pixel
 
 
 @dataclass(frozen=True, slots=True)
-class _ScannedFile:
+class _ContentFile:
     path: Path
     size_bytes: int
     mtime_ns: int
@@ -180,7 +180,7 @@ class ContentOpener:
             wants_pages=is_read,
         )
 
-    def _files_of(self, task: Task) -> list[_ScannedFile]:
+    def _files_of(self, task: Task) -> list[_ContentFile]:
         """Return the files that had the task's content when they were scanned and have not vanished since."""
         with self._database.reading() as connection:
             rows = connection.execute(
@@ -191,9 +191,9 @@ class ContentOpener:
                 .where(picture.c.content_id == task.content_id, picture.c.vanished_at_s.is_(None))
                 .order_by(picture.c.id)
             )
-            return [_ScannedFile(Path(row.path, row.below), row.size_bytes, row.mtime_ns) for row in rows]
+            return [_ContentFile(Path(row.path, row.below), row.size_bytes, row.mtime_ns) for row in rows]
 
-    def _data_of(self, task: Task, files: Sequence[_ScannedFile]) -> bytes | LargeFile:
+    def _data_of(self, task: Task, files: Sequence[_ContentFile]) -> bytes | LargeFile:
         """Return the bytes that the scan has kept, or the first file that still has the content."""
         if (kept := self._files.take(task.sha256)) is not None:
             return kept

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from smallsight.errors import PictureNotFoundError, PictureTooLargeError
 from smallsight.settings import Limits
 
-__all__ = ["open_regular_file", "read_picture_file"]
+__all__ = ["open_regular_file", "read_open_file", "read_picture_file"]
 
 # Windows has no FIFOs to block on, but needs a flag to read bytes unchanged.
 _OPEN_FLAGS = (
@@ -36,7 +36,13 @@ def read_picture_file(path: Path, limits: Limits, *, inside: Path | None = None)
     Raises PictureNotFoundError when there is no such regular file or it cannot be read, and
     PictureTooLargeError above ``limits.max_file_bytes``, counted while reading, because a file may grow.
     """
-    with _naming_errors(path), open_regular_file(path, inside=inside) as file:
+    with open_regular_file(path, inside=inside) as file:
+        return read_open_file(file, path, limits)
+
+
+def read_open_file(file: BinaryIO, path: Path, limits: Limits) -> bytes:
+    """Return the content of a file that has just been opened; raises as ``read_picture_file``."""
+    with _naming_errors(path):
         size_bytes = os.fstat(file.fileno()).st_size
         return _read_capped(file.fileno(), path, size_bytes, limits.max_file_bytes)
 

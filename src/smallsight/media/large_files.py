@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from smallsight.errors import PictureTooLargeError
-from smallsight.media.files import open_regular_file, read_picture_file
+from smallsight.media.files import open_regular_file, read_open_file
 from smallsight.media.video_formats import is_container
 from smallsight.settings import MIB, Limits
 
@@ -49,11 +49,12 @@ def read_or_open(path: Path, limits: Limits, *, inside: Path | None = None) -> b
             head = file.read(_HEAD_BYTES)
             if is_container(head):
                 return LargeFile(file, head)
+        data = read_open_file(file, path, limits)
     except BaseException:
         file.close()
         raise
     file.close()
-    return read_picture_file(path, limits, inside=inside)
+    return data
 
 
 def read_and_hash(

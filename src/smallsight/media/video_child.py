@@ -67,6 +67,8 @@ def _answer(
     if source is None:
         descriptor = header.pop("descriptor")
         file = data if descriptor is None else os.fdopen(descriptor, "rb")
+        if not isinstance(file, bytes):
+            file.seek(0)  # the parent has read its first bytes
         source = open_video(file, VideoRequest(**header))
         facts = asdict(source.facts)
         times_s = array("d", facts.pop("times_s") or ())

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +10,9 @@ import pytest
 import sqlalchemy as sa
 from PIL import Image
 
-from clips import animated, animation, clip, encoded
+from clips import animated, animation, clip
+from coloured_films import BLUE, GREEN, RED, ByColour, ColourReader, Problems, film, found, frame
 from quiet_progress import QuietProgress
-from smallsight.errors import SmallsightError
 from smallsight.library import scan as scan_module
 from smallsight.library.database import Database
 from smallsight.library.duplicate_groups import GroupKind, groups
@@ -23,64 +21,14 @@ from smallsight.library.ledger import LOOK
 from smallsight.library.library import Library
 from smallsight.library.scan import FolderScan, ScanReport
 from smallsight.library.schema import content, outcome, picture_vector
-from smallsight.library.search.look_scale import LookScale
 from smallsight.library.search.searcher import Searcher
 from smallsight.library.search.sqlite.index import SqliteTextIndex
-from smallsight.library.search.text_index import IndexView
 from smallsight.library.stages.embed_frames import EMBED_FRAMES
 from smallsight.library.stages.embed_picture import EMBED_PICTURE
 from smallsight.library.stages.stage_list import Means, list_stages
 from smallsight.library.thumbnails import thumbnail_path
 from smallsight.media import video_formats
-from smallsight.media.child_process import ChildProcess
-from smallsight.reading.text_line import TextLine
 from smallsight.settings import Settings
-
-RED, GREEN, BLUE = (220, 40, 30), (30, 200, 60), (40, 60, 220)
-NAMES = {"red": 0, "green": 1, "blue": 2}
-
-needs_descriptors = pytest.mark.skipif(os.name != "posix", reason="no child gets open files on Windows")
-
-
-class ByColour:
-    """Embeds a picture as its mean colour, and a colour's name as that colour."""
-
-    key = "colours-1"
-    num_at_once = 2
-    min_similarity = 0.9
-
-    def embed_pictures(self, pictures: Sequence[Image.Image], /) -> np.ndarray:
-        means = [np.asarray(one.convert("RGB"), np.float32).mean(axis=(0, 1)) + 1 for one in pictures]
-        return np.stack([one / np.linalg.norm(one) for one in means])
-
-    def embed_texts(self, texts: Sequence[str], /) -> np.ndarray:
-        return np.stack([np.eye(3, dtype=np.float32)[NAMES[text]] for text in texts])
-
-    def scale(self, _: IndexView, /) -> LookScale | None:
-        return None
-
-
-class ColourReader:
-    """Reads the colour of an image as its text."""
-
-    key = "colour-reader-1"
-
-    def read(self, image_HWC: np.ndarray) -> list[TextLine]:
-        name = next(name for name, band in NAMES.items() if image_HWC[..., band].mean() > 150)
-        return [TextLine(name, 0.99, ((0, 0), (1, 0), (1, 1), (0, 1)))]
-
-
-def frame(colour: Sequence[int], side: int = 64) -> np.ndarray:
-    """Return a frame of a colour, with marks that make it more than blank."""
-    pixels = np.full((side, side, 3), colour, np.uint8)
-    pixels[:6, :6] = 255
-    pixels[-6:, -6:] = 0
-    return pixels
-
-
-def film(*colours: Sequence[int], seconds_each: int = 4, container: str = "mp4") -> bytes:
-    frames = [frame(one) for one in colours for _ in range(10 * seconds_each)]
-    return encoded(frames, container, "libvpx" if container == "webm" else "libx264")
 
 
 @pytest.fixture
@@ -92,14 +40,6 @@ def scan(
         return FolderScan(database, settings, known.id, known.path).run(QuietProgress(), lambda: False)
 
     return run
-
-
-class Problems(QuietProgress):
-    def __init__(self) -> None:
-        self.found: dict[str, SmallsightError] = {}
-
-    def problem(self, path: str, error: SmallsightError) -> None:
-        self.found[Path(path).name] = error
 
 
 @pytest.fixture
@@ -121,36 +61,9 @@ def index(
     return run
 
 
-def index_all(database: Database, settings: Settings, pictures: Path, problems: Problems) -> IndexReport:
-    """Scan and run every stage but those of models that write."""
-    known = Library(database).add_folder(pictures)
-    FolderScan(database, settings, known.id, known.path).run(problems, lambda: False)
-    means = Means(database, settings, picture_embedder=ByColour(), reader=ColourReader())
-    return Indexer(database, settings, list_stages(means)).run(problems, lambda: False)
-
-
-@pytest.fixture
-def sent_bytes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The numbers of bytes that were sent to children that decode videos."""
-    sent: list[int] = []
-    exchange = ChildProcess.exchange
-
-    def counted(self: ChildProcess, header: dict | None, data: bytes, *rest: float, **options: int) -> object:
-        if header is not None and "descriptor" in header:
-            sent.append(len(data))
-        return exchange(self, header, data, *rest, **options)
-
-    monkeypatch.setattr(ChildProcess, "exchange", counted)
-    return sent
-
-
 @pytest.fixture
 def searcher(database: Database, settings: Settings) -> Searcher:
     return Searcher(SqliteTextIndex(database), settings, None, ByColour)
-
-
-def found(searcher: Searcher, text: str) -> dict[str, float | None]:
-    return {hit.path.name: hit.found_at_s for hit in searcher.search(text).hits}
 
 
 def rows(database: Database, library: Library, path: Path) -> list[float | None]:
@@ -346,72 +259,3 @@ def test_what_failed_without_the_extra_is_due_again_when_it_is_there(
         0,
         1,
     )
-
-
-@pytest.fixture
-def tight(settings: Settings) -> Settings:
-    """Settings under which the films of these tests are large, and pictures are not."""
-    limits = settings.limits.model_copy(update={"max_file_bytes": 4_000, "max_video_bytes": 60_000})
-    return settings.model_copy(update={"limits": limits})
-
-
-@needs_descriptors
-def test_a_large_video_is_indexed_without_being_read_into_memory(
-    database, library, tight, pictures, problems, searcher, sent_bytes
-):
-    path = pictures / "large.mp4"
-    path.write_bytes(film(RED, GREEN, BLUE))
-    assert path.stat().st_size > tight.limits.max_file_bytes
-    (pictures / "small.mp4").write_bytes(film(GREEN, seconds_each=1))
-    report = index_all(database, tight, pictures, problems)
-    assert problems.found == {}
-    assert report.stages[EMBED_FRAMES].done == 2
-    details = library.details(library.find_content(path))
-    assert details.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert (details.kind, details.num_frames, details.ocr_text) == ("video", 120, "red\ngreen\nblue")
-    assert thumbnail_path(tight.thumbnails_dir, details.sha256).is_file()
-    assert 4.0 <= found(searcher, "green")["large.mp4"] < 8.0
-    assert sent_bytes.count(0) == 2, "for its still and for its frames"
-    assert max(sent_bytes) <= tight.limits.max_file_bytes
-
-
-@needs_descriptors
-def test_what_is_too_large_even_for_a_video_or_is_none_is_said_in_one_sentence(
-    database, tight, pictures, problems
-):
-    (pictures / "huge.mp4").write_bytes(film(RED) + bytes(60_000))
-    (pictures / "large.mp4").write_bytes(bytes(5_000))
-    Image.effect_noise((80, 80), 90).save(pictures / "large.png")
-    (pictures / "cut.mp4").write_bytes(film(RED, GREEN, BLUE)[:4_100])
-    index_all(database, tight, pictures, problems)
-    codes = {name: error.code for name, error in problems.found.items()}
-    assert codes.pop("cut.mp4") == "corrupt_picture"
-    assert codes == dict.fromkeys(("huge.mp4", "large.mp4", "large.png"), "picture_too_large")
-
-
-@needs_descriptors
-def test_a_large_video_that_changes_after_the_scan_waits_for_the_next_one(
-    database, library, tight, pictures, problems
-):
-    path = pictures / "large.mp4"
-    path.write_bytes(film(RED, GREEN, BLUE))
-    known = library.add_folder(pictures)
-    FolderScan(database, tight, known.id, known.path).run(problems, lambda: False)
-    path.write_bytes(film(BLUE, GREEN, RED))
-    works = list_stages(Means(database, tight))
-    assert Indexer(database, tight, works).run(problems, lambda: False).stages[LOOK].done == 0
-    assert problems.found["large.mp4"].code == "picture_not_found"
-    FolderScan(database, tight, known.id, known.path).run(problems, lambda: False)
-    assert Indexer(database, tight, works).run(problems, lambda: False).stages[LOOK].done == 1
-
-
-@needs_descriptors
-def test_a_scan_that_is_stopped_within_a_large_video_stores_nothing_of_it(database, library, tight, pictures):
-    (pictures / "large.mp4").write_bytes(film(RED, GREEN, BLUE))
-    known = library.add_folder(pictures)
-    calls = iter(range(100))
-    scan = FolderScan(database, tight, known.id, known.path)
-    report = scan.run(QuietProgress(), lambda: next(calls) >= 1)
-    assert (report.hashed, report.is_complete) == (0, False)
-    again = FolderScan(database, tight, known.id, known.path).run(QuietProgress(), lambda: False)
-    assert (again.added, again.is_complete) == (1, True)
