@@ -142,8 +142,9 @@ def test_without_the_extra_one_sentence_says_what_is_left_out(
         "import importlib.util as u\nreal = u.find_spec\n"
         "u.find_spec = lambda name, *rest: None if name == 'av' else real(name, *rest)\n"
     )
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(hook), os.environ.get("PYTHONPATH", "")]))
-    _, err = smallsight.run_afresh("index", "--fast", album)
+    with monkeypatch.context() as patch:  # other commands may be forked from a process that starts here
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(hook), os.environ.get("PYTHONPATH", "")]))
+        _, err = smallsight.run_afresh("index", "--fast", album)
     said = " ".join(err.split())
     assert "3 videos were left out: pip install 'smallsight[video]' reads videos." in said
     assert "2 pictures, 2 new" in said
