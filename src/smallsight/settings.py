@@ -74,6 +74,7 @@ class Limits(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_file_bytes: int = Field(256 * MIB, gt=0, description="Largest picture file that is read, in bytes.")
+    max_video_bytes: int = Field(4096 * MIB, gt=0, description="Largest video of the library, in bytes.")
     max_image_pixels: int = Field(
         100_000_000,
         gt=0,

@@ -60,6 +60,7 @@ def test_indexing_tells_what_it_found_and_what_it_skipped(library: Command, pict
     assert report["folders"][0] | {"hash_s": 0} == {
         "path": str(pictures),
         "found": 5,
+        "videos": 0,
         "added": 5,
         "changed": 0,
         "moved": 0,

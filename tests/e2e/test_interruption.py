@@ -149,6 +149,7 @@ def test_nothing_is_left_to_do_afterwards(whole: Command, pictures: Path):
         "compare": 0,
         "compare_looks": 0,
         "embed_picture": 0,
+        "embed_frames": 0,
         "metadata": 0,
         "read": 0,
         "describe": 0,

@@ -11,7 +11,7 @@ from functools import wraps
 _MAX_OFFERED = 200
 _FILTERS = (
     *("tag:", "folder:", "before:", "after:", "on:", "on:today", "on:yesterday", "year:", "camera:"),
-    *("kind:photo", "kind:picture", "kind:animation", "kind:document"),
+    *("kind:photo", "kind:picture", "kind:animation", "kind:video", "kind:document"),
     *("is:described", "is:undescribed", "is:tagged", "is:untagged", "has:text"),
 )
 

@@ -23,6 +23,7 @@ from smallsight.policy.shown_text import on_one_line
 if TYPE_CHECKING:
     from smallsight.library.ledger import OutcomeStatus, StageName
     from smallsight.library.progress import PictureChange
+    from smallsight.library.scan import ScanReport
     from smallsight.services.indexing import IndexingApplication, RunReport
     from smallsight.settings import Settings
 
@@ -261,6 +262,7 @@ def report_as_data(report: RunReport, observer: CommandProgress) -> dict[str, An
             {
                 "path": str(scan.folder),
                 "found": scan.found,
+                "videos": scan.videos,
                 "added": scan.added,
                 "changed": scan.changed,
                 "moved": scan.moved,
@@ -310,9 +312,15 @@ def _print_report(out: Output, report: RunReport, observer: CommandProgress) -> 
             if count
         ]
         out.note(
-            f"[bold]{escape(on_one_line(scan.folder))}[/]: {counted(scan.found, 'picture')}, "
+            f"[bold]{escape(on_one_line(scan.folder))}[/]: {_found_text(scan)}, "
             f"{', '.join(changes) or 'nothing new'}."
         )
+        if left_out := scan.passed.get(FileKind.VIDEO):
+            were = "was" if len(left_out) == 1 else "were"
+            out.note(
+                f"[yellow]{counted(len(left_out), 'video')} {were} left out:[/] "
+                "pip install 'smallsight\\[video]' reads videos."
+            )
         if passed := _passed_text(scan.passed):
             out.note(f"[dim]Passed over: {passed}.[/]")
         for below in scan.unreadable_folders:
@@ -332,9 +340,15 @@ def _print_report(out: Output, report: RunReport, observer: CommandProgress) -> 
         out.note("[yellow]Stopped.[/] Everything finished is kept; run the same command again to continue.")
 
 
+def _found_text(scan: ScanReport) -> str:
+    from smallsight.cli.units import counted
+
+    pictures = counted(scan.found - scan.videos, "picture")
+    return f"{pictures}, {counted(scan.videos, 'video')}" if scan.videos else pictures
+
+
 _EXCLUDED = "excluded by index.exclude or .nomedia"
 _PASSED_NOUNS = {
-    "videos": ("video",),
     "pdfs": ("PDF",),
     "raw_photos": ("RAW photo",),
     "other_pictures": ("picture of a format that is not read", "pictures of formats that are not read"),

@@ -9,6 +9,7 @@ import typer
 
 from smallsight.cli.flags import JsonFlag, QuietFlag
 from smallsight.cli.output import Output, get_output
+from smallsight.policy.clock_text import clock_text
 from smallsight.policy.shown_text import in_lines, on_one_line
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def report_details(
         "width_px": details.width_px,
         "height_px": details.height_px,
         "frames": details.num_frames,
+        "duration_s": None if details.duration_s is None else round(details.duration_s, 3),
         "text": details.ocr_text,
         **_reading(details, ocr_side_px),
         "description": details.description,
@@ -84,7 +86,7 @@ def _for_people(data: dict[str, Any]) -> list[tuple[str, str]]:
     origins = "\n".join(f"{one['tag']}: {one['origin']}" for one in data["tag_origins"])
     rows = [
         ("Files" if len(data["paths"]) > 1 else "File", "\n".join(map(on_one_line, data["paths"]))),
-        ("Picture", _picture_text(data)),
+        ("Video" if data["kind"] == "video" else "Picture", _picture_text(data)),
         ("Date", _date_text(data)),
         ("Camera", on_one_line(data["camera"] or "")),
         ("Place", _place_text(data)),
@@ -110,6 +112,8 @@ def _picture_text(data: dict[str, Any]) -> str:
         parts.append(f"{data['width_px']} × {data['height_px']} pixels")
     if (data["frames"] or 1) > 1:
         parts.append(counted(data["frames"], "frame"))
+    if data["duration_s"] is not None:
+        parts.append(clock_text(data["duration_s"]))
     return ", ".join([*parts, file_size_text(data["size_bytes"])])
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from smallsight.cli.output import Output, get_output
 from smallsight.errors import SettingsError
+from smallsight.policy.clock_text import clock_text
 from smallsight.policy.shown_text import on_one_line
 
 if TYPE_CHECKING:
@@ -111,6 +112,8 @@ def hit_as_data(hit: Hit, thumbnail: Path | None) -> dict[str, Any]:
         "date_origin": hit.date_origin,
         "camera": hit.camera,
         "kind": hit.kind,
+        "duration_s": None if hit.duration_s is None else round(hit.duration_s, 3),
+        "found_at_s": None if hit.found_at_s is None else round(hit.found_at_s, 3),
     }
 
 
@@ -119,6 +122,8 @@ def print_hit(out: Output, number: int, hit: Hit, thumbnail: str | None = None) 
     how = ", ".join(way.replace("_", " ") for way in hit.found_by)
     if hit.similarity is not None:
         how += f" {hit.similarity:.2f}"
+    if hit.found_at_s is not None:
+        how += f" at {clock_text(hit.found_at_s)}"
     head = [f"{number:>3}. ", on_one_line(hit.path), f"  ({how})" if how else ""]
     more = [f"{_MARGIN}same picture: {on_one_line(path)}" for path in hit.other_paths]
     if thumbnail is not None:

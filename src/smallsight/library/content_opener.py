@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -15,19 +19,33 @@ from smallsight.errors import DecoderFailedError, PictureError, PictureNotFoundE
 from smallsight.library.database import Database
 from smallsight.library.ledger import StageName, Task
 from smallsight.library.opened_content import Needs, OpenedContent
+from smallsight.library.opened_video import VideoOpener
 from smallsight.library.read_files import ReadFiles
 from smallsight.library.schema import folder, picture
+from smallsight.media.child_process import ChildStop
 from smallsight.media.decoder import PictureDecoder
-from smallsight.media.files import read_picture_file
+from smallsight.media.large_files import LargeFile, read_or_open
 from smallsight.media.picture import DecodedPicture
-from smallsight.media.video_formats import is_animation
+from smallsight.media.video_formats import is_animation, is_container
 from smallsight.policy.log import get_logger
 from smallsight.settings import Settings
 
 log = get_logger(__name__)
 
 _PICTURES_AT_ONCE = 3  # one in use and two opened ahead
+_LOOK_UP_S = 0.5  # between questions whether to stop, while a file is opened
 _FULL_SIZE_AT_ONCE = 2  # each may take three bytes times limits.max_image_pixels
+
+
+@dataclass(frozen=True, slots=True)
+class _ContentFile:
+    path: Path
+    size_bytes: int
+    mtime_ns: int
+
+    def is_unchanged(self, status: os.stat_result) -> bool:
+        """Return whether it is the file that was scanned; reading a large video again would take too long."""
+        return (status.st_size, status.st_mtime_ns) == (self.size_bytes, self.mtime_ns)
 
 
 class ContentOpener:
@@ -43,6 +61,13 @@ class ContentOpener:
         self._settings = settings
         self._files = files
         self._needs = needs
+        self._video_stop = ChildStop()
+        self._videos = VideoOpener(
+            settings.limits,
+            settings.index.ocr_max_side_px,
+            settings.index.thumbnail_side_px,
+            self._video_stop,
+        )
 
     def open_all(
         self, tasks: Iterator[Task], should_stop: Callable[[], bool]
@@ -62,18 +87,25 @@ class ContentOpener:
                         opening.append(pool.submit(self._open, decoder, task))
                     if not opening:
                         return
-                    yield opening.popleft().result()
+                    if wait([opening[0]], _LOOK_UP_S).done:  # a video may take minutes
+                        yield opening.popleft().result()
             finally:
                 for future in opening:
                     future.cancel()
+                self._video_stop.call()
 
     def _open(self, decoder: PictureDecoder, task: Task) -> OpenedContent:
         """Find, read and decode one content; runs in the decoding thread and writes nothing."""
         started_s = time.perf_counter()
-        paths = self._paths_of(task)
-        content = OpenedContent(task, paths[0] if paths else Path())
+        files = self._files_of(task)
+        content = OpenedContent(task, files[0].path if files else Path())
         try:
-            self._decode(decoder, content, self._bytes_of(task, paths))
+            data = self._data_of(task, files)
+            if isinstance(data, LargeFile):
+                with data:
+                    self._decode_large(decoder, content, data)
+            else:
+                self._decode(decoder, content, data)
         except PictureError as error:
             content.error = error
         except Exception as error:
@@ -85,18 +117,38 @@ class ContentOpener:
     def _decode(self, decoder: PictureDecoder, content: OpenedContent, data: bytes) -> None:
         """Decode what the due stages need.
 
-        A model that supports videos gets an animation as its file, because only the model knows which frames
-        it uses, and at what size.
+        A model that supports videos gets a video or an animation as its file, because only the model knows
+        which frames it uses, and at what size.
         """
         due = [self._needs[stage] for stage in content.task.keys]
-        needs = Needs.NOTHING
-        for one in due:
-            needs |= one
-        is_moving = Needs.MOVING in needs and is_animation(data)
-        content.file = data if is_moving else None
-        if is_moving:
+        is_video = is_container(data)
+        if any(Needs.MOVING in one for one in due) and (is_video or is_animation(data)):
+            content.file = data
             due = [one for one in due if Needs.MOVING not in one]
-        wants_full_size = any(Needs.FULL_SIZE in one for one in due)
+        needs = reduce(or_, due, Needs.NOTHING)
+        if Needs.FRAMES in needs:
+            self._decode_frames(content, data)
+        if is_video:
+            content.picture = self._videos.picture(decoder, data, needs)
+        else:
+            self._decode_picture(decoder, content, data, needs)
+        if Needs.METADATA in needs:
+            try:
+                content.words = decoder.read_words(data)
+            except PictureError as error:
+                content.words = error
+
+    def _decode_large(self, decoder: PictureDecoder, content: OpenedContent, video: LargeFile) -> None:
+        """Decode what due stages need of a large video; a model gets its still, and metadata is not read."""
+        needs = reduce(or_, [self._needs[stage] for stage in content.task.keys], Needs.NOTHING)
+        if Needs.FRAMES in needs:
+            self._decode_frames(content, video)
+        content.picture = self._videos.picture(decoder, video, needs)
+
+    def _decode_picture(
+        self, decoder: PictureDecoder, content: OpenedContent, data: bytes, needs: Needs
+    ) -> None:
+        wants_full_size = Needs.FULL_SIZE in needs
         try:
             content.picture = self._decoded(decoder, data, needs, wants_full_size=wants_full_size)
         except DecoderFailedError as error:
@@ -105,11 +157,12 @@ class ContentOpener:
             # Even if all pixels take too much memory or time, a reduced picture may not.
             content.picture = self._decoded(decoder, data, needs, wants_full_size=False)
             content.full_size_error = error
-        if Needs.METADATA in needs:
-            try:
-                content.words = decoder.read_words(data)
-            except PictureError as error:
-                content.words = error
+
+    def _decode_frames(self, content: OpenedContent, data: bytes | LargeFile) -> None:
+        try:
+            content.frames = self._videos.frames(data)
+        except PictureError as error:
+            content.frames_error = error
 
     def _decoded(
         self, decoder: PictureDecoder, data: bytes, needs: Needs, *, wants_full_size: bool
@@ -127,27 +180,33 @@ class ContentOpener:
             wants_pages=is_read,
         )
 
-    def _paths_of(self, task: Task) -> list[Path]:
+    def _files_of(self, task: Task) -> list[_ContentFile]:
         """Return the files that had the task's content when they were scanned and have not vanished since."""
         with self._database.reading() as connection:
             rows = connection.execute(
-                sa.select(folder.c.path, picture.c.path.label("below"))
+                sa.select(
+                    folder.c.path, picture.c.path.label("below"), picture.c.size_bytes, picture.c.mtime_ns
+                )
                 .join(folder, folder.c.id == picture.c.folder_id)
                 .where(picture.c.content_id == task.content_id, picture.c.vanished_at_s.is_(None))
                 .order_by(picture.c.id)
             )
-            return [Path(row.path, row.below) for row in rows]
+            return [_ContentFile(Path(row.path, row.below), row.size_bytes, row.mtime_ns) for row in rows]
 
-    def _bytes_of(self, task: Task, paths: Sequence[Path]) -> bytes:
-        """Return the bytes that the scan has kept, or those of the first file that still has the content."""
+    def _data_of(self, task: Task, files: Sequence[_ContentFile]) -> bytes | LargeFile:
+        """Return the bytes that the scan has kept, or the first file that still has the content."""
         if (kept := self._files.take(task.sha256)) is not None:
             return kept
-        for path in paths:
+        for one in files:
             try:
-                data = read_picture_file(path, self._settings.limits)
+                data = read_or_open(one.path, self._settings.limits)
             except PictureNotFoundError:
                 continue
-            if hashlib.sha256(data).hexdigest() == task.sha256:
+            if isinstance(data, LargeFile):
+                if one.is_unchanged(os.fstat(data.file.fileno())):
+                    return data
+                data.file.close()
+            elif hashlib.sha256(data).hexdigest() == task.sha256:
                 return data
         raise PictureNotFoundError(
             "The file changed or vanished since it was scanned.", hint="run `smallsight index` again."

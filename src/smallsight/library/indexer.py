@@ -13,13 +13,22 @@ from dataclasses import dataclass, field
 from smallsight.errors import PictureNotFoundError
 from smallsight.library.content_opener import ContentOpener
 from smallsight.library.database import Database
-from smallsight.library.ledger import Ledger, Stage, StageName, Task, count_due, drop_abandoned_leases
-from smallsight.library.opened_content import OpenedContent
+from smallsight.library.ledger import (
+    Ledger,
+    Stage,
+    StageName,
+    Task,
+    count_due,
+    drop_abandoned_leases,
+    forget_solved,
+)
+from smallsight.library.opened_content import Needs, OpenedContent
 from smallsight.library.outcomes import Outcomes, StageReport
 from smallsight.library.progress import Progress
 from smallsight.library.read_files import ReadFiles
 from smallsight.library.stages.stage_list import STAGE_NAMES
 from smallsight.library.stages.stage_work import StageWork
+from smallsight.media.video_formats import solved_errors
 from smallsight.settings import Settings
 
 _FEW_CONTENTS = 64
@@ -75,15 +84,16 @@ class Indexer:
     def run(self, progress: Progress, should_stop: Callable[[], bool]) -> IndexReport:
         """Work until nothing is due or should_stop returns True; finished work is stored by then."""
         report = IndexReport()
-        for work in self._works:
-            for stage in work.stages:
-                report.stages.setdefault(stage.name, StageReport())
+        stages = [stage for work in self._works for stage in work.stages]
+        for stage in stages:
+            report.stages.setdefault(stage.name, StageReport())
         renew_after_s = self._settings.index.lease_s / 4
         outcomes = Outcomes(
             self._database, self._ledger, progress, report.stages, renew_after_s=renew_after_s
         )
         with self._database.writing() as connection:
             drop_abandoned_leases(connection)
+            forget_solved(connection, stages, solved_errors())
         try:
             for one in _passes(self._works):
                 if not should_stop():
@@ -147,10 +157,15 @@ class Indexer:
 def _passes(works: Sequence[StageWork]) -> Iterator[_Pass]:
     """Group stages that work picture by picture, and let the next stage with a model run along.
 
-    A stage that follows the texts waits until those are final.
+    A stage that follows the texts waits until those are final, one that opens frames until it is known what
+    moves.
     """
     together: list[StageWork] = []
+    with_frames: list[StageWork] = []
     for work in works:
+        if Needs.FRAMES in work.needs:
+            with_frames.append(work)
+            continue
         if not work.holds_back:
             together.append(work)
             continue
@@ -158,9 +173,12 @@ def _passes(works: Sequence[StageWork]) -> Iterator[_Pass]:
             follows_text = any(stage.follows_text for stage in work.stages)
             yield _Pass(tuple(together), () if follows_text else (work,))
             together = []
+        yield from (_Pass((one,)) for one in with_frames)
+        with_frames = []
         yield _Pass((work,))
     if together:
         yield _Pass(tuple(together))
+    yield from (_Pass((one,)) for one in with_frames)
 
 
 def _reporting_missing(

@@ -34,7 +34,7 @@ _COPIED_STAGES = (StageName("read"), StageName("describe"), StageName("tag"))
 
 def pixels_sha256(picture: DecodedPicture) -> str | None:
     """Return a hash of a still picture's pixels at the size that OCR gets; None if those were not decoded."""
-    if picture.image_HWC is None or picture.num_frames != 1:
+    if picture.image_HWC is None or picture.num_frames != 1 or picture.duration_s is not None:
         return None
     size = f"{picture.width_px}x{picture.height_px} {picture.image_HWC.shape}"
     return hashlib.sha256(size.encode() + picture.image_HWC.tobytes()).hexdigest()

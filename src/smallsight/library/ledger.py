@@ -236,6 +236,13 @@ def forget_failures(connection: sa.Connection) -> int:
     return connection.execute(outcome.delete().where(outcome.c.status == OutcomeStatus.FAILED)).rowcount
 
 
+def forget_solved(connection: sa.Connection, stages: Sequence[Stage], errors: Sequence[str]) -> int:
+    """Make failed work of these stages due again where one of these errors was why."""
+    of = outcome.c
+    is_wanted = of.stage.in_([stage.name for stage in stages]) & (of.status == OutcomeStatus.FAILED)
+    return connection.execute(outcome.delete().where(is_wanted, of.error.in_(errors))).rowcount
+
+
 def _is_present() -> sa.ColumnElement[bool]:
     return sa.exists().where(picture.c.content_id == content.c.id, picture.c.vanished_at_s.is_(None))
 

@@ -24,6 +24,7 @@ from smallsight.library.search.sqlite.duplicates import near_duplicates
 from smallsight.library.search.sqlite.facets import refresh_index
 from smallsight.library.texts import renew_text_version
 from smallsight.media.file_kinds import FileKind, kind_of_file
+from smallsight.media.video_formats import has_video
 from smallsight.policy.valid_text import is_valid_text
 
 _IDS_PER_STATEMENT = 500
@@ -65,6 +66,8 @@ class PictureDetails:
     width_px: int | None
     height_px: int | None
     num_frames: int | None
+    duration_s: float | None  # of a video
+    still_s: float | None  # when a video shows the frame that stands for it
     ocr_text: str | None
     text_source: str | None  # machine | human
     description: str | None
@@ -237,6 +240,8 @@ class Library:
                 width_px=row.width_px,
                 height_px=row.height_px,
                 num_frames=row.num_frames,
+                duration_s=row.duration_s,
+                still_s=row.still_s,
                 ocr_text=row.ocr_text,
                 text_source=row.ocr_source,
                 description=row.description,
@@ -310,9 +315,9 @@ def _not_in_library(path: Path) -> NotInLibraryError:
         return NotInLibraryError(f"This is a folder, not a picture: {path}", hint="give a picture file.")
     kind = kind_of_file(path)
     hint = f"run `smallsight index {path.parent}` first."
-    if kind is FileKind.VIDEO:
-        hint = "videos are not indexed; `smallsight describe` describes one."
-    elif kind is not FileKind.PICTURE:
+    if kind is FileKind.VIDEO and not has_video():
+        hint = "pip install 'smallsight[video]' reads videos."
+    elif kind not in (FileKind.PICTURE, FileKind.VIDEO):
         hint = "it is not a picture, so that indexing its folder would pass it over."
     return NotInLibraryError(f"Not in the library: {path}", hint=hint)
 

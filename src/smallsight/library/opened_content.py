@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Flag, auto
 from pathlib import Path
@@ -11,6 +12,7 @@ from PIL import Image
 from smallsight.errors import PictureError, PictureNotFoundError, SmallsightError
 from smallsight.library.ledger import LOOK, StageName, Task
 from smallsight.media.metadata.words import FileWords
+from smallsight.media.moments import Moment
 from smallsight.media.picture import DecodedPicture
 from smallsight.model.picture_argument import NamedBytes, NamedImage
 
@@ -23,16 +25,18 @@ class Needs(Flag):
     READABLE = auto()  # the pages that are read, and pixels of at most index.ocr_max_side_px
     FULL_SIZE = auto()  # all pixels, identical to those that a model decodes from the file itself
     METADATA = auto()  # the captions and keywords in its metadata
-    MOVING = auto()  # an animation as the bytes of its file, for a model that supports videos
+    MOVING = auto()  # an animation or a video as the bytes of its file, for a model that supports videos
+    FRAMES = auto()  # a few frames of an animation or a video
 
 
 @dataclass(slots=True, eq=False)
 class OpenedContent:
     """A task, and the result of opening its file: a picture or an error.
 
-    ``path`` is the first of its files. ``file`` holds the bytes of an animation that a model opens itself.
-    ``words`` are those of its metadata, or why they could not be read. ``full_size_error`` is set if only
-    decoding all pixels failed. ``opening_s`` is the time spent reading and decoding.
+    ``path`` is the first of its files. ``picture`` of a video is its still. ``file`` holds the bytes of an
+    animation or a video that a model opens itself. ``words`` are those of its metadata, or why they could not
+    be read. ``full_size_error`` is set if only decoding all pixels failed, ``frames_error`` if only decoding
+    ``frames`` failed. ``opening_s`` is the time spent reading and decoding.
     """
 
     task: Task
@@ -41,6 +45,8 @@ class OpenedContent:
     error: PictureError | None = None
     file: bytes | None = None
     full_size_error: PictureError | None = None
+    frames: Sequence[Moment] = ()
+    frames_error: PictureError | None = None
     words: FileWords | PictureError | None = None
     opening_s: float = 0.0
     inherited: dict[StageName, str] = field(default_factory=dict)  # stages whose results another file had

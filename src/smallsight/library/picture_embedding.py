@@ -33,7 +33,34 @@ class PictureEmbedding(Protocol):
 def store_picture_vector(
     connection: sa.Connection, content_id: int, vector_D: np.ndarray, embedder_key: str
 ) -> None:
-    """Replace the vector of a content, of whichever model it is."""
-    connection.execute(picture_vector.delete().where(picture_vector.c.content_id == content_id))
+    """Replace the vector of a content, of whichever model it is; those of its frames only of other models."""
+    of = picture_vector.c
+    connection.execute(
+        picture_vector.delete().where(
+            of.content_id == content_id, of.time_s.is_(None) | (of.embedder_key != embedder_key)
+        )
+    )
     row = {"content_id": content_id, "embedder_key": embedder_key, "vector": vector_D.astype("<f2").tobytes()}
     connection.execute(picture_vector.insert(), row)
+
+
+def store_frame_vectors(
+    connection: sa.Connection,
+    content_id: int,
+    frames: Sequence[tuple[float, np.ndarray]],
+    embedder_key: str,
+) -> None:
+    """Replace the vectors of a content's frames, (time in seconds, [D]), of whichever model they are."""
+    of = picture_vector.c
+    connection.execute(picture_vector.delete().where(of.content_id == content_id, of.time_s.is_not(None)))
+    rows = [
+        {
+            "content_id": content_id,
+            "embedder_key": embedder_key,
+            "vector": vector_D.astype("<f2").tobytes(),
+            "time_s": time_s,
+        }
+        for time_s, vector_D in frames
+    ]
+    if rows:
+        connection.execute(picture_vector.insert(), rows)

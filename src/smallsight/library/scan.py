@@ -7,14 +7,11 @@ file that reappears elsewhere with the same bytes keeps its row.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
@@ -38,7 +35,9 @@ from smallsight.library.schema import content, folder, picture
 from smallsight.library.sidecars import SidecarScan
 from smallsight.library.texts import renew_searchable
 from smallsight.library.walk import FoundFile, Listing, Passed, list_pictures
-from smallsight.media.files import read_picture_file
+from smallsight.media.file_kinds import FileKind, kind_of_name
+from smallsight.media.large_files import read_and_hash
+from smallsight.media.video_formats import has_video
 from smallsight.policy.log import get_logger
 from smallsight.settings import Settings
 
@@ -48,8 +47,6 @@ _CONNECT = "connect the disk that holds it, or run `smallsight folders remove` t
 _FILES_PER_COMMIT = 64
 _IDS_PER_STATEMENT = 500
 
-_Item = TypeVar("_Item")
-
 
 @dataclass(slots=True)
 class ScanReport:
@@ -57,6 +54,7 @@ class ScanReport:
 
     folder: Path
     found: int = 0
+    videos: int = 0  # of those found, by their names
     added: int = 0
     changed: int = 0
     moved: int = 0
@@ -139,7 +137,8 @@ class FolderScan:
         new_rows: dict[int, list[int]] = defaultdict(list)  # pictures first seen in this scan, by content
         progress.begin(f"Scanning {self._root.name or self._root}", len(to_read), "files")
         try:
-            for batch in _batches(to_read, _FILES_PER_COMMIT):
+            for start in range(0, len(to_read), _FILES_PER_COMMIT):
+                batch = to_read[start : start + _FILES_PER_COMMIT]
                 hashed = list(self._hash(batch, progress, should_stop))
                 self._store(hashed, known, new_rows, progress)
                 if should_stop():
@@ -160,11 +159,13 @@ class FolderScan:
             exclude=self._settings.index.exclude,
             follow_symlinks=self._settings.index.follow_symlinks,
             wants_sidecars=self._settings.index.metadata,
+            wants_videos=has_video(),
             parts=self._parts,
             data_folder=self._settings.home.resolve(),
         )
         self._report.sidecars = len({found for files in listing.sidecars.values() for found in files})
         self._report.found = len(listing.files)
+        self._report.videos = sum(kind_of_name(one.path) is FileKind.VIDEO for one in listing.files)
         self._report.unreadable_folders = listing.unreadable_folders
         self._report.passed = {str(reason): paths for reason, paths in sorted(listing.passed.items())}
         self._report.unreadable = len(listing.passed.get(Passed.NAME, ()))
@@ -205,11 +206,11 @@ class FolderScan:
         for found in batch:
             if should_stop():
                 return
-            started_s = time.perf_counter()
+            started_s, path = time.perf_counter(), self._root / found.path
             try:
-                data = read_picture_file(self._root / found.path, self._settings.limits, inside=inside)
+                sha256, data = read_and_hash(path, self._settings.limits, should_stop, inside=inside)
             except PictureNotFoundError as error:
-                if (self._root / found.path).exists():
+                if path.exists():
                     progress.problem(found.path, error)
                     yield _HashedFile(found, None, error)
             except PictureError as error:
@@ -221,8 +222,9 @@ class FolderScan:
                 progress.problem(found.path, unexpected)
                 yield _HashedFile(found, None, unexpected)
             else:
-                sha256 = hashlib.sha256(data).hexdigest()
-                if self._files is not None:
+                if sha256 is None:  # stopped
+                    return
+                if self._files is not None and data is not None:
                     self._files.keep(sha256, data)
                 yield _HashedFile(found, sha256, None)
             self._report.hash_s += time.perf_counter() - started_s
@@ -315,8 +317,11 @@ class FolderScan:
         new_rows: dict[int, list[int]],
         progress: Progress,
     ) -> None:
-        """Move the rows of moved files, mark the other missing files, and set the time of the scan."""
-        present = {found.path for found in listing.files}
+        """Move the rows of moved files, mark the other missing files, and set the time of the scan.
+
+        Videos that cannot be read any more, because the extra is gone, are not missing.
+        """
+        present = {found.path for found in listing.files}.union(listing.passed.get(FileKind.VIDEO, ()))
         gone = [
             (path, file)
             for path, file in known.items()
@@ -388,12 +393,8 @@ def _renew_texts(connection: sa.Connection, content_ids: set[int]) -> None:
 
     Their files have changed, and so may have the words that come from sidecars.
     """
-    for ids in _batches(sorted(content_ids), _IDS_PER_STATEMENT):
+    every = sorted(content_ids)
+    for start in range(0, len(every), _IDS_PER_STATEMENT):
+        ids = every[start : start + _IDS_PER_STATEMENT]
         apply_file_words(connection, ids)
         renew_searchable(connection, ids)
-
-
-def _batches(items: Sequence[_Item], size: int) -> Iterator[list[_Item]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch

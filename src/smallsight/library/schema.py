@@ -47,6 +47,8 @@ content = Table(
     Column("width_px", Integer),
     Column("height_px", Integer),
     Column("num_frames", Integer),
+    Column("duration_s", Float),  # of a video; NULL for pictures, animated ones too
+    Column("still_s", Float),  # when a video shows the frame that stands for it
     Column("phash", BigInteger),
     Column("dhash", BigInteger),
     Column("colours", LargeBinary),  # of 4 x 4 parts, RGB, shown until the thumbnail is loaded
@@ -177,13 +179,14 @@ chunk = Table(
     sqlite_autoincrement=True,  # ids are never reused: vectors in memory are updated by them
 )
 
-picture_vector = Table(  # what a picture looks like to a picture embedding model
+picture_vector = Table(  # what a picture, or a frame, looks like to a picture embedding model
     "picture_vector",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("content_id", Integer, ForeignKey("content.id", ondelete="CASCADE"), nullable=False),
     Column("embedder_key", String(64), nullable=False),
     Column("vector", LargeBinary, nullable=False),  # float16 little-endian, unit length
+    Column("time_s", Float),  # of the frame; NULL for the picture itself, or the still of a video
     Index("picture_vector_content", "content_id"),
     Index("picture_vector_embedder", "embedder_key", "content_id"),
     sqlite_autoincrement=True,  # ids are never reused, as those of ``chunk``
@@ -198,7 +201,7 @@ facet = Table(  # what contents that have a file are filtered and sorted by; der
     Column("name_key", Text, nullable=False),  # of the first file
     Column("size_bytes", BigInteger, nullable=False),
     Column("added_at_s", Float, nullable=False),
-    Column("kind", String(10), nullable=False),  # photo | animation | document | picture
+    Column("kind", String(10), nullable=False),  # photo | animation | video | document | picture
     Column("camera", Text, nullable=False),  # its words in search form between spaces; "" if unknown
     Column("is_described", Boolean, nullable=False),
     Column("has_text", Boolean, nullable=False),

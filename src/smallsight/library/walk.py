@@ -1,4 +1,4 @@
-"""Lists the picture files below a folder; opens only those whose names do not say what they are."""
+"""Lists the files of pictures and videos below a folder; opens those whose names do not say what they are."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ IGNORE_FILE = ".nomedia"  # Android's mark of a folder that galleries leave alon
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A picture file; path is relative to the folder, with "/" between its parts.
+    """A file of a picture or video; path is relative to the folder, with "/" between its parts.
 
     ``mtime_ns`` is in nanoseconds since 1970, in 64 bits; a time outside them is the nearest that fits.
     """
@@ -65,10 +65,11 @@ def list_pictures(
     exclude: Sequence[str],
     follow_symlinks: bool,
     wants_sidecars: bool = False,
+    wants_videos: bool = False,
     parts: ScanParts = WHOLE,
     data_folder: Path | None = None,
 ) -> Listing:
-    """Walk the parts of the folder and everything below them; sidecars that are not wanted are passed over.
+    """Walk the parts of the folder and everything below them; what is not wanted is passed over.
 
     A part that is a sidecar adds its pictures to the parts. With ``follow_symlinks`` the whole folder is
     listed, because a part may be reached on several ways. ``data_folder``, with the thumbnails, is left out.
@@ -81,6 +82,7 @@ def list_pictures(
         [one.lower() for one in exclude],
         follow_symlinks=follow_symlinks,
         wants_sidecars=wants_sidecars,
+        wants_videos=wants_videos,
         parts=WHOLE if follow_symlinks else parts,
         data_folder=data_folder,
     )
@@ -104,6 +106,7 @@ class _Walk:
         *,
         follow_symlinks: bool,
         wants_sidecars: bool,
+        wants_videos: bool,
         parts: ScanParts,
         data_folder: Path | None,
     ) -> None:
@@ -111,6 +114,7 @@ class _Walk:
         self._exclude = exclude
         self._follow_symlinks = follow_symlinks
         self._wants_sidecars = wants_sidecars
+        self._listed = {FileKind.PICTURE, FileKind.VIDEO} if wants_videos else {FileKind.PICTURE}
         self._parts = parts
         self._data_folder = data_folder
         self._candidates: dict[str, os.DirEntry[str]] = {}  # that may be sidecars, in the current folder
@@ -214,7 +218,7 @@ class _Walk:
             self._pass_over(Passed.LINK, path)
         elif entry.is_dir():
             return True
-        elif (kind := self._kind_of(entry)) is FileKind.PICTURE:
+        elif (kind := self._kind_of(entry)) in self._listed:
             self._listing.files.append(_found(path, entry))
         elif kind is FileKind.OTHER and self._takes_sidecar(entry):
             self._candidates[entry.name] = entry

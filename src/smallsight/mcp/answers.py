@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 
 from smallsight.library.local_time import as_datetime
 from smallsight.library.search.hits import Hit
+from smallsight.policy.clock_text import clock_text
 from smallsight.policy.shown_text import in_lines, on_one_line
 from smallsight.services.library_pictures import ADDRESS
 
@@ -198,7 +199,8 @@ def _reasons(hit: Hit) -> Iterator[str]:
     if "semantic" in hit.found_by and hit.similarity is not None:
         yield f"a similar meaning ({hit.similarity:.0%})"
     if "looks_like" in hit.found_by:
-        yield "what the picture shows"
+        at = "" if hit.found_at_s is None else f" at {clock_text(hit.found_at_s)}"
+        yield f"what the picture shows{at}"
     if "similar_picture" in hit.found_by:
         yield "it looks alike"
     if "similar_text" in hit.found_by:

@@ -60,7 +60,7 @@ class SearchArguments(ToolArguments):
     ] = "fused"
     tags: Annotated[list[TagName], Field(max_length=MAX_TAGS, description="Only with all these tags.")] = []
     folder: Annotated[str | None, Field(max_length=1000, description="Only in a folder of this name.")] = None
-    kind: Literal["photo", "picture", "animation", "document"] | None = None
+    kind: Literal["photo", "picture", "animation", "video", "document"] | None = None
     taken_after: Day = None
     taken_before: Day = None
     described: Annotated[bool | None, Field(description="Only with, or only without a description.")] = None

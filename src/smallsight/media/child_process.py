@@ -83,16 +83,18 @@ class ChildProcess:
         more_arguments: Sequence[str] = (),
         stop: ChildStop | None = None,
         must_be_restricted: bool = False,
+        passed: Sequence[int] = (),
     ) -> None:
         """Start the decoding child, or another module, with one argument, and wait until it is ready.
 
-        A module gets the argument, the process id of this process, and ``more_arguments``.
+        A module gets the argument, the process id of this process, and ``more_arguments``. Open files with
+        the descriptors ``passed`` are open there too.
 
         With ``stop`` another thread can end it at any time. Raises DecoderFailedError if it does not start,
         or if a restriction is missing in one that ``must_be_restricted``.
         """
         module = module or _DECODE_CHILD
-        self._process = _start(module, argument, more_arguments)
+        self._process = _start(module, argument, more_arguments, passed)
         self._starter = threading.current_thread()
         if stop is not None:
             stop.watch(self._process)
@@ -232,7 +234,9 @@ class _Deadline:
                 self._process.kill()
 
 
-def _start(module: str, argument: int, more_arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+def _start(
+    module: str, argument: int, more_arguments: Sequence[str], passed: Sequence[int]
+) -> subprocess.Popen[bytes]:
     # -P and -s with our own PYTHONPATH instead of -I: the child imports from where the parent does, however
     # that was installed, and from nowhere else.
     arguments = (str(argument), str(os.getpid()), *more_arguments)
@@ -247,6 +251,7 @@ def _start(module: str, argument: int, more_arguments: Sequence[str]) -> subproc
             cwd=os.sep,
             env=_environment(),
             start_new_session=not is_windows,
+            pass_fds=tuple(passed),
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0)
             | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )

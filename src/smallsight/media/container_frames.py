@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import io
 from collections.abc import Callable, Iterator
-from typing import TypeVar, cast
+from typing import BinaryIO, TypeVar, cast
 
 import av
 from av.stream import Disposition
@@ -36,7 +36,7 @@ _DECODERS_WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _BEFORE = -(2**63)  # earlier than any timestamp
 
 
-def open_container(data: bytes, request: VideoRequest) -> ContainerFrames:
+def open_container(data: bytes | BinaryIO, request: VideoRequest) -> ContainerFrames:
     """Open the first video stream of a file."""
     return _with_known_errors(lambda: ContainerFrames(data, request))
 
@@ -54,12 +54,11 @@ def _with_known_errors(work: Callable[[], _Value]) -> _Value:
 class ContainerFrames:
     """The first video stream of a file."""
 
-    def __init__(self, data: bytes, request: VideoRequest) -> None:
+    def __init__(self, data: bytes | BinaryIO, request: VideoRequest) -> None:
         self._request = request
         # Errors in metadata such as titles do not matter.
-        self._container = av.open(
-            io.BytesIO(data), "r", format=CONTAINERS[request.format], metadata_errors="ignore"
-        )
+        file = io.BytesIO(data) if isinstance(data, bytes) else data
+        self._container = av.open(file, "r", format=CONTAINERS[request.format], metadata_errors="ignore")
         streams = [one for one in self._container.streams.video if not _is_cover(one)]
         if not streams:
             raise UnsupportedFormatError(

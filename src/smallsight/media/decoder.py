@@ -12,7 +12,7 @@ import numpy.typing as npt
 from smallsight.errors import DecoderFailedError, MissingDecoderError, PictureError
 from smallsight.media.child_messages import error_in_reply
 from smallsight.media.child_process import ChildEndedError, ChildProcess, ChildTimeoutError
-from smallsight.media.formats import has_heif, sniff_format
+from smallsight.media.formats import NEEDS_HEIF, has_heif, sniff_format
 from smallsight.media.metadata.blocks import before_pixels
 from smallsight.media.metadata.reading import SidecarKind
 from smallsight.media.metadata.words import MAX_WORDS_BYTES, FileWords, words_from_json
@@ -79,9 +79,7 @@ class PictureDecoder:
         """
         picture_format = sniff_format(data)
         if picture_format == "HEIF" and not has_heif():
-            raise MissingDecoderError(
-                "HEIC pictures need an optional package.", hint="pip install 'smallsight[heif]'."
-            )
+            raise MissingDecoderError(NEEDS_HEIF, hint="pip install 'smallsight[heif]'.")
         request = {
             "format": picture_format,
             "max_image_pixels": self._limits.max_image_pixels,

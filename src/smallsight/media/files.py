@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from smallsight.errors import PictureNotFoundError, PictureTooLargeError
 from smallsight.settings import Limits
 
-__all__ = ["read_picture_file"]
+__all__ = ["open_regular_file", "read_open_file", "read_picture_file"]
 
 # Windows has no FIFOs to block on, but needs a flag to read bytes unchanged.
 _OPEN_FLAGS = (
@@ -33,17 +36,36 @@ def read_picture_file(path: Path, limits: Limits, *, inside: Path | None = None)
     Raises PictureNotFoundError when there is no such regular file or it cannot be read, and
     PictureTooLargeError above ``limits.max_file_bytes``, counted while reading, because a file may grow.
     """
-    try:
+    with open_regular_file(path, inside=inside) as file:
+        return read_open_file(file, path, limits)
+
+
+def read_open_file(file: BinaryIO, path: Path, limits: Limits) -> bytes:
+    """Return the content of a file that has just been opened; raises as ``read_picture_file``."""
+    with _naming_errors(path):
+        size_bytes = os.fstat(file.fileno()).st_size
+        return _read_capped(file.fileno(), path, size_bytes, limits.max_file_bytes)
+
+
+def open_regular_file(path: Path, *, inside: Path | None = None) -> BinaryIO:
+    """Open a regular file for reading, as ``read_picture_file`` does; raises PictureNotFoundError."""
+    with _naming_errors(path):
         if inside is None or os.open not in os.supports_dir_fd:
             descriptor = _open_regular(path, str(path))
         else:
             descriptor = _open_inside(path, inside)
         try:
-            status = os.fstat(descriptor)
-            _require_regular(path, status)
-            return _read_capped(descriptor, path, status.st_size, limits.max_file_bytes)
-        finally:
+            _require_regular(path, os.fstat(descriptor))
+        except BaseException:
             os.close(descriptor)
+            raise
+        return os.fdopen(descriptor, "rb")
+
+
+@contextmanager
+def _naming_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError as error:
         raise PictureNotFoundError(f"There is no such file: {path}", hint="check the path.") from error
     except PermissionError as error:

@@ -7,8 +7,9 @@ import re
 
 from smallsight.errors import UnsupportedFormatError
 
-__all__ = ["READABLE_FORMATS", "describe_bytes", "has_heif", "readable_format", "sniff_format"]
+__all__ = ["NEEDS_HEIF", "READABLE_FORMATS", "describe_bytes", "has_heif", "readable_format", "sniff_format"]
 
+NEEDS_HEIF = "HEIC pictures need an optional package."
 READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 
 _PICTURE_SIGNATURES = (
@@ -38,6 +39,7 @@ _KNOWN_SIGNATURES = (
     (b"\0\0\1\xba", "a video (MPEG)"),
     (b"\0\0\1\xb3", "a video (MPEG)"),
     (b"FLV\1", "a video (Flash)"),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a video (Windows Media)"),
     (b"OggS", "sound or video (Ogg)"),
     (b"ID3", "sound (MP3)"),
     (b"fLaC", "sound (FLAC)"),

@@ -23,13 +23,14 @@ def shows_something(rgb: Image.Image) -> bool:
     return contrast(rgb) >= _MIN_CONTRAST
 
 
-def miniature(rgb: Image.Image) -> Image.Image:
-    """Return a small grey copy for comparison."""
+def miniature(rgb: Image.Image, *, is_grey: bool = True) -> Image.Image:
+    """Return a small copy for comparison; letters are told apart by grey alone."""
     side_px = _MINIATURE_SIDE_PX
-    return rgb.resize((side_px, side_px), Image.Resampling.BOX, reducing_gap=2.0).convert("L")
+    small = rgb.resize((side_px, side_px), Image.Resampling.BOX, reducing_gap=2.0)
+    return small.convert("L") if is_grey else small
 
 
 def differs(one: Image.Image, other: Image.Image) -> bool:
-    """Return whether two miniatures differ visibly anywhere."""
-    _, high = ImageChops.difference(one, other).getextrema()
-    return int(high) >= _MIN_DIFFERENCE  # type: ignore[arg-type]  # one band
+    """Return whether two miniatures, both grey or both in colour, differ visibly anywhere."""
+    difference = ImageChops.difference(one, other)
+    return any(int(band.getextrema()[1]) >= _MIN_DIFFERENCE for band in difference.split())  # type: ignore[arg-type]

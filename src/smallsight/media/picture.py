@@ -20,7 +20,8 @@ class DecodedPicture:
     uint8 RGB; for a small picture they are the same array. Both hashes are unsigned 64-bit numbers, made from
     ``hash_grey_HW``, uint8 64 x 64. ``colours`` are RGB of 4 x 4 parts of the picture, rows first, with a
     thumbnail. ``pages_HWC`` is what is read: the picture, often ``image_HWC`` itself, and further pages or
-    frames. Fields that were not requested are None or empty.
+    frames. Fields that were not requested are None or empty. Of a video of ``duration_s`` seconds it is the
+    frame that a player shows at ``still_s``, and ``format`` is one of ``video_formats.CONTAINERS``.
     """
 
     format: str
@@ -35,3 +36,5 @@ class DecodedPicture:
     hash_grey_HW: npt.NDArray[np.uint8] | None = None
     colours: bytes | None = None
     pages_HWC: tuple[npt.NDArray[np.uint8], ...] = ()
+    duration_s: float | None = None
+    still_s: float | None = None

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from smallsight.errors import DecoderFailedError, PictureError
 from smallsight.media.child_messages import error_in_reply
 from smallsight.media.child_process import ChildEndedError, ChildProcess, ChildStop, ChildTimeoutError
+from smallsight.media.large_files import LargeFile
 from smallsight.media.video_formats import ANIMATIONS, sniff_video
 from smallsight.media.video_limits import VideoFacts
 from smallsight.media.wire import OUT_OF_MEMORY
@@ -33,13 +34,14 @@ _TIME_BYTES = 8
 class VideoReader:
     """One open video: ``facts``, then frames. Use it in ``with``; the child ends with the block.
 
-    Not thread-safe. Opening and reading raise only subclasses of PictureError. With ``stop`` another
-    thread can cancel both.
+    ``data`` are its bytes, or a large file that stays open meanwhile. Not thread-safe. Opening and reading
+    raise only subclasses of PictureError. With ``stop`` another thread can cancel both.
     """
 
-    def __init__(self, data: bytes, limits: Limits, *, stop: ChildStop | None = None) -> None:
+    def __init__(self, data: bytes | LargeFile, limits: Limits, *, stop: ChildStop | None = None) -> None:
         self._limits = limits
-        video_format = sniff_video(data)
+        opened = data.file.fileno() if isinstance(data, LargeFile) else None
+        video_format = sniff_video(data.head if isinstance(data, LargeFile) else data)
         self._remaining_s = limits.video_timeout_s
         if stop is not None and stop.is_called:
             raise DecoderFailedError("Reading this video was cancelled.")
@@ -48,6 +50,7 @@ class VideoReader:
             module=_CHILD,
             stop=stop,
             must_be_restricted=limits.require_sandbox,
+            passed=() if opened is None else (opened,),
         )
         self._max_frames = limits.max_frames if video_format in ANIMATIONS else limits.max_video_frames
         request = {
@@ -56,9 +59,11 @@ class VideoReader:
             "max_pixels": limits.max_video_pixels,
             "max_frames": self._max_frames,
             "max_duration_s": limits.max_video_s,
+            "descriptor": opened,
         }
         try:
-            reply, times = self._ask(request, data, max_reply_bytes=_TIME_BYTES * self._max_frames)
+            sent = b"" if isinstance(data, LargeFile) else data
+            reply, times = self._ask(request, sent, max_reply_bytes=_TIME_BYTES * self._max_frames)
             self.facts = self._checked_facts(reply, times)
         except BaseException:
             self.close()

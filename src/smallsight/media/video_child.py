@@ -65,7 +65,11 @@ def _answer(
 ) -> tuple[dict[str, Any], bytes, VideoSource]:
     """Open the video, or return a frame of the one that is open."""
     if source is None:
-        source = open_video(data, VideoRequest(**header))
+        descriptor = header.pop("descriptor")
+        file = data if descriptor is None else os.fdopen(descriptor, "rb")
+        if not isinstance(file, bytes):
+            file.seek(0)  # the parent has read its first bytes
+        source = open_video(file, VideoRequest(**header))
         facts = asdict(source.facts)
         times_s = array("d", facts.pop("times_s") or ())
         return facts, times_s.tobytes(), source

@@ -10,9 +10,17 @@ import importlib.util
 from smallsight.errors import MissingDecoderError, UnsupportedFormatError
 from smallsight.media.animation_times import frame_durations_ms, num_png_frames
 from smallsight.media.container_scan import count_gif_frames
-from smallsight.media.formats import describe_bytes, readable_format
+from smallsight.media.formats import NEEDS_HEIF, describe_bytes, has_heif, readable_format
 
-__all__ = ["ANIMATIONS", "CONTAINERS", "has_video", "is_animation", "is_container", "sniff_video"]
+__all__ = [
+    "ANIMATIONS",
+    "CONTAINERS",
+    "has_video",
+    "is_animation",
+    "is_container",
+    "sniff_video",
+    "solved_errors",
+]
 
 # The only FFmpeg demuxer that may open each format: no other is tried, whatever the bytes contain.
 CONTAINERS = {
@@ -26,6 +34,7 @@ CONTAINERS = {
 }
 ANIMATIONS = ("GIF", "WEBP", "PNG", "AVIF")
 
+_NEEDS_VIDEO = "Videos need an optional package."
 _SIGNATURES = (
     (b"\x1aE\xdf\xa3", "MATROSKA"),
     (b"\0\0\1\xba", "MPEG"),
@@ -47,6 +56,11 @@ _WEBP_ANIMATED = 0x02
 def has_video() -> bool:
     """Return whether the ``video`` extra is installed, without importing it."""
     return importlib.util.find_spec("av") is not None
+
+
+def solved_errors() -> list[str]:
+    """Return what was said of files for which an extra was missing that is there now."""
+    return [*([NEEDS_HEIF] if has_heif() else []), *([_NEEDS_VIDEO] if has_video() else [])]
 
 
 def is_container(data: bytes) -> bool:
@@ -76,9 +90,7 @@ def sniff_video(data: bytes) -> str:
     container = _container(data)
     if container is not None:
         if not has_video():
-            raise MissingDecoderError(
-                "Videos need an optional package.", hint="pip install 'smallsight[video]'."
-            )
+            raise MissingDecoderError(_NEEDS_VIDEO, hint="pip install 'smallsight[video]'.")
         return container
     picture = readable_format(data)
     if picture in ("GIF", "WEBP") or (picture == "PNG" and num_png_frames(data)):

@@ -14,8 +14,11 @@ from smallsight.errors import ArgumentError, NotInLibraryError
 from smallsight.library.database import Database
 from smallsight.library.thumbnails import store_thumbnail, thumbnail_path
 from smallsight.media.decoder import PictureDecoder
-from smallsight.media.files import read_picture_file
-from smallsight.settings import Settings
+from smallsight.media.large_files import LargeFile, read_or_open
+from smallsight.media.moments import as_tiff, still_of
+from smallsight.media.video import VideoReader
+from smallsight.media.video_formats import is_container
+from smallsight.settings import Limits, Settings
 
 SIDES_PX = (320, 640, 1600)
 _NUM_THREADS = 2
@@ -68,7 +71,13 @@ class DisplayPictures:
 
     def _make(self, database: Database, sha256: str, side_px: int) -> Path:
         path = self._path(sha256, side_px)
-        data = read_picture_file(file_of(database, sha256), self._settings.limits)
+        limits = self._settings.limits
+        data = read_or_open(file_of(database, sha256), limits)
+        if isinstance(data, LargeFile):
+            with data:
+                data = _still_of(data, limits)
+        elif is_container(data):
+            data = _still_of(data, limits)
         decoded = self._decoder().decode(data, thumbnail_side_px=side_px)
         assert decoded.thumbnail_webp is not None  # noqa: S101 - for the type checker: it was requested
         store_thumbnail(path, decoded.thumbnail_webp)
@@ -88,6 +97,12 @@ class DisplayPictures:
             decoder = self._own.decoder = PictureDecoder(self._settings.limits)
             self._decoders.append(decoder)
         return decoder
+
+
+def _still_of(video: bytes | LargeFile, limits: Limits) -> bytes:
+    """Return the still of a video as the file of a picture."""
+    with VideoReader(video, limits) as reader:
+        return as_tiff(still_of(reader).pixels_HWC)
 
 
 def file_of(database: Database, sha256: str) -> Path:

@@ -15,7 +15,8 @@ from smallsight.errors import FolderError, LibraryMissingError, UnsupportedForma
 from smallsight.library.database import Database
 from smallsight.library.schema import content, folder, picture
 from smallsight.media.formats import describe_bytes, readable_format
-from smallsight.services.upload_names import safe_name, store_file
+from smallsight.media.video_formats import is_container, sniff_video
+from smallsight.services.upload_names import UPLOADED_VIDEOS, safe_name, store_file
 from smallsight.services.uploads import not_stored
 from smallsight.settings import MIB, Settings
 
@@ -112,13 +113,11 @@ def store_upload(
                 digest.update(block)
     except OSError as error:
         raise not_stored(error) from error
-    found = readable_format(head)
-    if found is None:
+    try:
+        found = _format_of(head)
+    except UnsupportedFormatError:
         file.unlink(missing_ok=True)
-        raise UnsupportedFormatError(
-            f"This is not a picture that can be read: {describe_bytes(head)}.",
-            hint="JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF and, where its part is installed, HEIC are read.",
-        )
+        raise
     recent = {} if recent is None else recent
     sha256 = digest.hexdigest()
     known = _find(database, sha256)
@@ -137,6 +136,19 @@ def store_upload(
     except OSError as error:
         raise not_stored(error) from error
     return StoredUpload(recent[sha256])
+
+
+def _format_of(head: bytes) -> str:
+    """Return the format of a picture or video; raises UnsupportedFormatError."""
+    found = readable_format(head)
+    if found is None and is_container(head) and (container := sniff_video(head)) in UPLOADED_VIDEOS:
+        return container
+    if found is None:
+        raise UnsupportedFormatError(
+            f"This is not a picture that can be read: {describe_bytes(head)}.",
+            hint="JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF and, where its part is installed, HEIC are read.",
+        )
+    return found
 
 
 def _find(database: Database, sha256: str) -> StoredUpload | None:

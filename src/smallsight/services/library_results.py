@@ -38,7 +38,8 @@ class FoundPicture:
     ``score`` is comparable only within one search; ``similarity`` is a cosine, or None. ``thumbnail`` is a
     small WebP. ``taken`` has a time zone where it is known, and is the date of the file without
     ``date_origin``, which is exif, xmp, iptc, png, takeout, or kin for that of another file of the same
-    picture. ``kind`` is photo, picture, animation or document.
+    picture. ``kind`` is photo, picture, animation, video or document. ``duration_s`` is the length of a
+    video, ``found_at_s`` when an animation or a video shows the frame that looks like what was searched for.
     """
 
     path: Path
@@ -61,6 +62,8 @@ class FoundPicture:
     num_frames: int | None
     format: str | None
     size_bytes: int
+    duration_s: float | None = None
+    found_at_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ class PictureInfo:
     camera: str | None
     kind: str
     place: tuple[float, float] | None = field(repr=False)
+    duration_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

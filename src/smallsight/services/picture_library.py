@@ -181,6 +181,7 @@ class PictureLibrary:
             camera=known.camera,
             kind=str(known.kind),
             place=known.place,
+            duration_s=known.duration_s,
         )
 
     @property
@@ -355,6 +356,8 @@ def _found(application: Application, hit: Hit) -> FoundPicture:
         num_frames=hit.num_frames,
         format=hit.format,
         size_bytes=hit.size_bytes,
+        duration_s=hit.duration_s,
+        found_at_s=hit.found_at_s,
     )
 
 

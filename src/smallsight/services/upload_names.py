@@ -26,6 +26,14 @@ _SUFFIXES = {
     "AVIF": (".avif", ".avifs"),
     "HEIF": (".heic", ".heif", ".heics", ".heifs", ".hif"),
 }
+UPLOADED_VIDEOS = {  # Ogg is sound, mostly
+    "MP4": (".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2"),
+    "MATROSKA": (".mkv", ".webm"),
+    "AVI": (".avi",),
+    "MPEG-TS": (".mts", ".m2ts"),
+    "MPEG": (".mpg", ".mpeg", ".vob"),
+    "FLV": (".flv",),
+}
 _MAX_TRIES = 10_000
 _LEFTOVER_S = 24 * 3600.0
 
@@ -36,7 +44,7 @@ def safe_name(given: str, picture_format: str) -> str:
     name = re.split(r"[/\\]", name)[-1]
     name = _NOT_IN_NAMES.sub("", name).strip(" .")
     stem, suffix = PurePath(name).stem, PurePath(name).suffix
-    wanted = _SUFFIXES[picture_format]
+    wanted = {**_SUFFIXES, **UPLOADED_VIDEOS}[picture_format]
     if suffix.lower() not in wanted:
         stem, suffix = name, wanted[0]
     stem = stem.strip(" .") or "picture"

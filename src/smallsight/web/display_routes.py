@@ -22,6 +22,7 @@ _SHOWN_TYPES = {
     "GIF": "image/gif",
     "AVIF": "image/avif",
 }
+_PLAYED_TYPES = {"MP4": "video/mp4", "MATROSKA": "video/webm", "OGG": "video/ogg"}
 
 
 async def thumbnail(request: Request) -> Response:
@@ -41,7 +42,7 @@ async def thumbnail(request: Request) -> Response:
 
 
 async def original(request: Request) -> Response:
-    """Return a picture's file: shown in a page where browsers can, otherwise as a download."""
+    """Return a file: shown or played in a page where browsers can, by ranges too, otherwise as a download."""
     parts, sha256 = parts_of(request), _sha256(request)
 
     def look_up() -> tuple[Path, str | None]:
@@ -54,7 +55,7 @@ async def original(request: Request) -> Response:
     path, kind = await parts.in_thread(look_up)
     if not path.is_file():
         raise HTTPException(404)
-    media_type = _SHOWN_TYPES.get(kind or "")
+    media_type = _SHOWN_TYPES.get(kind or "") or played_type(kind)
     is_download = "download" in request.query_params or media_type is None
     return FileResponse(
         path,
@@ -66,6 +67,11 @@ async def original(request: Request) -> Response:
             "content-security-policy": "sandbox; default-src 'none'",
         },
     )
+
+
+def played_type(content_format: str | None) -> str | None:
+    """Return the media type of a video that browsers may play, by its container; None for other files."""
+    return _PLAYED_TYPES.get(content_format or "")
 
 
 def _sha256(request: Request) -> str:

@@ -37,7 +37,7 @@ _MAX_TAGS_OFFERED = 500
 _MAX_START = 10_000_000
 _NOTHING_FOUND = SearchResult((), 0, {}, semantic_available=True, has_descriptions=True, elapsed_ms=0.0)
 _NO_TILES: dict[str, Any] = {"shown": [], "next_start": None}
-_KINDS = ("", "photo", "animation", "document", "picture")
+_KINDS = ("", "photo", "animation", "video", "document", "picture")
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,6 +180,7 @@ def kind_title(kind: str) -> str:
         "": t("All"),
         "photo": t("Photos"),
         "animation": t("Animations"),
+        "video": t("Videos"),
         "document": t("Documents"),
         "picture": t("Other pictures"),
     }.get(kind, kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from starlette.datastructures import FormData
@@ -18,9 +19,11 @@ from smallsight.library.description_versions import (
 )
 from smallsight.library.edits import WordChange, edit_contents
 from smallsight.library.library import PictureDetails
+from smallsight.library.search.kinds import Kind
 from smallsight.library.undo import undo
 from smallsight.services.application import Application
 from smallsight.web.describe_pages import default_model, model_names
+from smallsight.web.display_routes import played_type
 from smallsight.web.gallery_pages import tag_options
 from smallsight.web.gallery_search import GallerySearch
 from smallsight.web.languages import translate as t
@@ -32,6 +35,7 @@ from smallsight.web.tiles import thumbnail_url, tiles_of
 
 _NUM_SIMILAR = 12
 _UNKNOWN_SIZE = 1000, 1000
+_SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
 
 
 async def picture(request: Request) -> Response:
@@ -45,6 +49,7 @@ async def picture(request: Request) -> Response:
         shown = _values(parts, search, content_id, _position(request))
         address = shown["address"]
         return shown | {
+            "start_s": _start_s(request),
             "suggested": suggestions_of(parts, content_id) if wants_tags else None,
             "suggest_address": f"{address}{'&' if '?' in address else '?'}suggest=yes",
         }
@@ -138,8 +143,9 @@ def _values(parts: WebParts, search: GallerySearch, content_id: int, position: i
         "picture_url": thumbnail_url(parts.prefix, details.sha256, 1600),
         "preview_url": thumbnail_url(parts.prefix, details.sha256, 320),
         "file_url": f"{parts.prefix}/files/{details.sha256}",
-        "is_animation": facts.kind == "animation",
-        "lines": lines_of(application, content_id, size, search.words),
+        "is_animation": facts.kind == Kind.ANIMATION,
+        "played_type": played_type(details.format),
+        "lines": [] if details.duration_s else lines_of(application, content_id, size, search.words),
         **_description_values(parts, application, details, search),
         "neighbours": neighbours(parts, search, content_id, position),
         "alike": tiles_of(alike, here, 0),
@@ -174,6 +180,12 @@ def _version_author(version: DescriptionVersion) -> str:
 def _position(request: Request) -> int | None:
     at = request.query_params.get("at", "")
     return int(at) if at.isdecimal() and len(at) < 9 else None
+
+
+def _start_s(request: Request) -> float | None:
+    """Return where a video is to start, in seconds, which ``t`` in the address says."""
+    at = request.query_params.get("t", "")
+    return float(at) if _SECONDS.fullmatch(at) else None
 
 
 def _change(form: FormData) -> WordChange:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
 
+from smallsight.policy.clock_text import clock_text
 from smallsight.web.languages import current_language, translate
 
 _MONTHS = "January February March April May June July August September October November December".split()
@@ -115,6 +116,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "month_name": month_name,
     "bytes": shown_bytes,
     "duration": shown_duration,
+    "clock": clock_text,
     "rate": shown_rate,
     "percent": shown_percent,
     "file_name": file_name,

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from smallsight.library.search.hits import Hit
+from smallsight.library.search.kinds import Kind
+from smallsight.policy.clock_text import clock_text
 from smallsight.web.colour_preview import colour_preview
 from smallsight.web.gallery_search import GallerySearch
 from smallsight.web.languages import translate as t
@@ -32,6 +34,7 @@ class ShownTile:
     date_wall_s: float | None
     is_file_date: bool
     is_moving: bool
+    duration: str | None
     excerpt: tuple[tuple[str, bool], ...]
     reasons: tuple[str, ...]
     tags: tuple[str, ...]
@@ -54,7 +57,7 @@ def thumbnail_url(prefix: str, sha256: str, side_px: int) -> str:
 def _tile(hit: Hit, prefix: str, address: str) -> ShownTile:
     return ShownTile(
         content_id=hit.content_id,
-        address=address,
+        address=address if hit.found_at_s is None else f"{address}&t={hit.found_at_s:.2f}",
         thumbnail=thumbnail_url(prefix, hit.thumbnail_key, 320),
         preview=colour_preview(hit.colours),
         large_thumbnail=thumbnail_url(prefix, hit.thumbnail_key, 640),
@@ -65,7 +68,8 @@ def _tile(hit: Hit, prefix: str, address: str) -> ShownTile:
         alt=(hit.description or hit.ocr_text or hit.path.name)[:200],
         date_wall_s=hit.date_wall_s,
         is_file_date=hit.date_origin is None,
-        is_moving=hit.kind == "animation",
+        is_moving=hit.kind in (Kind.ANIMATION, Kind.VIDEO),
+        duration=None if hit.duration_s is None else clock_text(hit.duration_s),
         excerpt=tuple(segments(hit.excerpt, hit.highlights)) if hit.found_by else (),
         reasons=tuple(reasons(hit)),
         tags=hit.tags[:_MAX_TAGS],
@@ -99,7 +103,9 @@ def reasons(hit: Hit) -> Iterator[str]:
         yield t("a similar spelling")
     if "semantic" in hit.found_by and hit.similarity is not None:
         yield t("meaning ({percent} %)", percent=round(100 * hit.similarity))
-    if "looks_like" in hit.found_by:
+    if "looks_like" in hit.found_by and hit.found_at_s is not None:
+        yield t("what it shows at {time}", time=clock_text(hit.found_at_s))
+    elif "looks_like" in hit.found_by:
         yield t("what the picture shows")
     if "similar_picture" in hit.found_by:
         yield t("it looks alike")

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from PIL import Image
 
 import smallsight
+from clips import clip
 from forked_commands import run_command
 from quiet_progress import ChangeFeed
 from smallsight.library.content_opener import ContentOpener
@@ -143,6 +144,7 @@ def test_a_new_picture_is_read_once_and_decoded_once(
         "describe": 1,
         "tag": 0,
         "embed_picture": 0,
+        "embed_frames": 0,
         "compare": 1,
         "compare_looks": 0,
         "embed": 0,
@@ -207,16 +209,18 @@ def test_a_picture_that_fits_no_memory_in_full_is_still_looked_at(
 
 
 @pytest.mark.parametrize("sees_videos", [True, False])
-def test_an_animation_goes_to_a_model_that_sees_videos_as_its_file(
+def test_what_moves_goes_to_a_model_that_sees_videos_as_its_file(
     database: Database, settings: Settings, pictures: Path, scan, sees_videos
 ):
     write_awkward_pictures(pictures)
+    (pictures / "clip.mp4").write_bytes(clip(20, 96, 64))
     scan()
     wanted = Needs.FULL_SIZE | Needs.MOVING if sees_videos else Needs.FULL_SIZE
     opener = ContentOpener(database, settings, ReadFiles(), {DESCRIBE: wanted})
     shown = [one.take_shown() for one in opener.open_all(tasks(database, DESCRIBE), lambda: False)]
     files = {one.name for one in shown if isinstance(one, NamedBytes)}
-    assert files == ({"moving.gif", "moving.webp"} if sees_videos else set())
+    assert files == ({"moving.gif", "moving.webp", "clip.mp4"} if sees_videos else set())
+    assert sees_videos or {one.image.size for one in shown if one.name == "clip.mp4"} == {(96, 64)}
     for one in shown:
         if isinstance(one, NamedImage):
             assert one.digest.hex() in {task.sha256 for task in tasks(database)}

@@ -269,6 +269,8 @@ def test_an_old_library_has_dates_of_files_until_it_is_indexed_again(
             "latitude",
             "longitude",
             "colours",
+            "duration_s",
+            "still_s",
         ):
             connection.execute(f"ALTER TABLE content DROP COLUMN {name}")
         connection.execute("UPDATE content SET file_words = NULL")

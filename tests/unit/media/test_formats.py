@@ -43,6 +43,7 @@ def test_less_common_signatures(data, name):
         (b"\0\0\0\x18ftypM4A \0\0\0\0", "sound"),
         (b"\x1aE\xdf\xa3\x01\0\0\0", "video"),
         (b"RIFF\0\0\0\0AVI LIST", "video"),
+        (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9", "Windows Media"),
         (b"RIFF\0\0\0\0WAVEfmt ", "sound"),
         (b"P6 4 4 255\n", "Netpbm"),
         (b"\xff\x0a\x00\x00", "JPEG XL"),

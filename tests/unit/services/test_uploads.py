@@ -10,6 +10,7 @@ import time
 import pytest
 from PIL import Image
 
+from clips import clip
 from smallsight.errors import (
     ArgumentError,
     FolderError,
@@ -164,6 +165,22 @@ def test_only_pictures_are_stored_and_the_same_file_once(settings, uploads, albu
         stored = store_upload(tmp_path / "part", "a.png", album, database)
     assert stored.is_duplicate
     assert [one.name for one in album.iterdir()] == ["a.png"]
+    database.close()
+
+
+def test_videos_are_stored_under_names_that_say_so_and_sound_is_not(settings, album, tmp_path):
+    database = Database.open_for_writing(settings.database_path, for_run=False)
+    for name, data in (
+        ("holiday.MOV", clip(5)),
+        ("film.webm", clip(5, container="webm", codec="libvpx")),
+        ("picture.jpg", clip(6)),
+    ):
+        (tmp_path / "part").write_bytes(data)
+        store_upload(tmp_path / "part", name, album, database)
+    assert {one.name for one in album.iterdir()} == {"holiday.MOV", "film.webm", "picture.jpg.mp4"}
+    (tmp_path / "part").write_bytes(b"OggS" + bytes(600))
+    with pytest.raises(UnsupportedFormatError, match="sound or video"):
+        store_upload(tmp_path / "part", "song.ogg", album, database)
     database.close()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from smallsight.library.search.excerpt import Highlighter
+from smallsight.library.search.excerpt import Excerpt, Highlighter
 from smallsight.library.search.index_terms import BOUNDARY, folder_marks, folder_phrase
 from smallsight.library.search.text_index import IndexView, ShownContent, ShownFile
 
@@ -22,6 +22,8 @@ class Hit:
     it was taken, as wall-clock time in seconds as if it were UTC; ``date_origin`` is None where that is the
     local time of the file. ``kind`` is one of ``kinds.Kind``. ``matched_in`` names the fields that hold words
     of the query: text, description, tag, name or folder. ``colours`` are RGB of 4 x 4 parts, rows first.
+    ``duration_s`` is the length of a video. ``found_at_s`` is when an animation or a video shows the frame
+    that looks most like what was searched for.
     """
 
     content_id: int
@@ -49,6 +51,8 @@ class Hit:
     format: str | None
     size_bytes: int
     colours: bytes | None = None
+    duration_s: float | None = None
+    found_at_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ class Finding:
     found_by: tuple[str, ...] = ()
     similarity: float | None = None
     chunk_id: int | None = None  # the chunk that a semantic search matched
+    look_id: int | None = None  # the vector of a picture or frame that looks like what was searched for
 
 
 def hits_of(
@@ -71,17 +76,14 @@ def hits_of(
     """
     contents = view.shown([finding.content_id for finding in findings])
     wanted_folders = [phrase for value in folders if (phrase := folder_phrase(value))]
+    looks = [one.look_id for one in findings if one.look_id is not None]
+    times_s = view.look_times(looks) if looks else {}
     hits = []
     for finding in findings:
         if (content := contents.get(finding.content_id)) is None:
             continue
         shown, *others = _requested_first(content.files, wanted_folders)
-        excerpt = highlighter.best_excerpt(
-            (content.ocr_text, content.description, " ".join(content.tags), shown.path.name)
-        )
-        if excerpt.num_matched == 0 and finding.chunk_id is not None:
-            chunk_text = view.chunk_text(finding.chunk_id)
-            excerpt = highlighter.best_excerpt(() if chunk_text is None else (chunk_text,))
+        excerpt = _excerpt(view, finding, highlighter, content, shown)
         hits.append(
             Hit(
                 content_id=finding.content_id,
@@ -109,9 +111,24 @@ def hits_of(
                 format=content.format,
                 size_bytes=content.size_bytes,
                 colours=content.colours,
+                duration_s=content.duration_s,
+                found_at_s=None if finding.look_id is None else times_s.get(finding.look_id),
             )
         )
     return hits
+
+
+def _excerpt(
+    view: IndexView, finding: Finding, highlighter: Highlighter, content: ShownContent, file: ShownFile
+) -> Excerpt:
+    """Return what is shown of texts that hold words of the query, else of the chunk of similar meaning."""
+    excerpt = highlighter.best_excerpt(
+        (content.ocr_text, content.description, " ".join(content.tags), file.path.name)
+    )
+    if excerpt.num_matched == 0 and finding.chunk_id is not None:
+        chunk_text = view.chunk_text(finding.chunk_id)
+        excerpt = highlighter.best_excerpt(() if chunk_text is None else (chunk_text,))
+    return excerpt
 
 
 def _matched_in(highlighter: Highlighter, content: ShownContent, file: ShownFile) -> tuple[str, ...]:

@@ -1,8 +1,10 @@
-"""Decides what kind of picture a content is, from its format, its frames and whether a camera is known."""
+"""Decides what kind of picture a content is, or a video, from its format, frames and camera."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+
+from smallsight.media.video_formats import CONTAINERS
 
 __all__ = ["Kind", "kind_of"]
 
@@ -14,12 +16,15 @@ class Kind(StrEnum):
 
     PHOTO = "photo"  # a camera made it
     ANIMATION = "animation"
+    VIDEO = "video"
     DOCUMENT = "document"  # several pages
     PICTURE = "picture"
 
 
 def kind_of(picture_format: str | None, num_frames: int | None, *, has_camera: bool) -> Kind:
     """Return the kind; scanners name themselves in TIFFs, and cameras write bursts as pages of a HEIC."""
+    if picture_format in CONTAINERS:
+        return Kind.VIDEO
     is_one = (num_frames or 1) == 1
     if not is_one and picture_format == "TIFF":
         return Kind.DOCUMENT

@@ -63,7 +63,7 @@ def likeness_of(view: IndexView, content_id: int) -> Likeness:
     rows = np.flatnonzero(hashes.content_ids_N == content_id)
     vectors = view.vectors_of(content_id)
     key = view.look_key(content_id)
-    look = view.looks_of(key, content_id)[0] if key is not None else None
+    look = None if key is None else view.looks_of_each(key, [content_id]).get(content_id)
     if not len(rows):
         return Likeness(None, None, vectors, content_id, look, key)
     row = int(rows[0])
@@ -99,7 +99,8 @@ def most_alike(view: IndexView, likeness: Likeness, wanted: AlikeSearch) -> list
         shown = vector if likeness.is_changed and vector is not None else near or vector
         similarity = None if shown is None else shown.similarity
         chunk_id = None if near is None else near.chunk_id
-        findings.append(Finding(content_id, score, found_by, similarity, chunk_id))
+        look_id = None if vector is None else vector.chunk_id
+        findings.append(Finding(content_id, score, found_by, similarity, chunk_id, look_id))
     return sorted(findings, key=lambda finding: (-finding.score, finding.content_id))
 
 

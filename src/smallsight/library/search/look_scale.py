@@ -54,13 +54,15 @@ class LookScale:
     ) -> list[Neighbour]:
         """Return those of the nearest pictures that seem to show what the words say, best first.
 
+        ``vectors`` are those of ``near`` by the ids of the vectors; frames are pictures here.
+
         Where none of ``num_compared`` pictures shows it, one search in ten returns some. Otherwise one
         result in three has a picture that does not show it.
         """
-        known = [one for one in near if one.content_id in vectors]
+        known = [one for one in near if one.chunk_id in vectors]
         if not known:
             return []
-        vectors_ND = np.stack([vectors[one.content_id] for one in known])
+        vectors_ND = np.stack([vectors[one.chunk_id] for one in known])
         scores_N = self.scores(query_D, vectors_ND)
         if scores_N.max() < _least_score(_EXPECTED_AT_BEST, num_compared):
             return []

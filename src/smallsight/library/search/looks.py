@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from smallsight.library.search.filtered import nearest_passing
 from smallsight.library.search.query import Query
-from smallsight.library.search.text_index import Among, Condition, IndexView, Neighbour
+from smallsight.library.search.text_index import Among, IndexView, Neighbour
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,8 +67,6 @@ def looks_like_words(
     near = nearest_passing(view, query, MAX_LOOKS, find)
     if scale is None or not near:
         return near
-    num_compared = scale.num_pictures
-    if query.is_narrowed:
-        num_compared = view.count(Condition(query=query), num_compared)
-    vectors = view.looks_of_each(words.key, [one.content_id for one in near])
+    num_compared = view.count_looks(words.key, query) if query.is_narrowed else scale.num_pictures
+    vectors = view.looks_at([one.chunk_id for one in near])
     return scale.shown(query_D, near, vectors, num_compared)

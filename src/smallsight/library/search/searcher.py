@@ -380,6 +380,8 @@ def _found_by(match: Match | None, *, is_near: bool, looks_like: bool) -> tuple[
 def _finding(
     content_id: int, score: float, found_by: tuple[str, ...], near: Neighbour | None, look: Neighbour | None
 ) -> Finding:
+    look_id = None if look is None else look.chunk_id
     if near is None:
-        return Finding(content_id, score, found_by, None if look is None else look.similarity)
-    return Finding(content_id, score, found_by, near.similarity, near.chunk_id)
+        similarity = None if look is None else look.similarity
+        return Finding(content_id, score, found_by, similarity, look_id=look_id)
+    return Finding(content_id, score, found_by, near.similarity, near.chunk_id, look_id)

@@ -58,7 +58,7 @@ Among: TypeAlias = Condition | Collection[int]  # contents that meet a condition
 
 
 class Neighbour(NamedTuple):
-    """A content, and the chunk of it that is most similar; the similarity is a cosine.
+    """A content, and the chunk, picture or frame of it that is most similar; the similarity is a cosine.
 
     ``distinctness`` is the similarity beyond what the query and the chunk have with the library on average.
     """
@@ -98,6 +98,7 @@ class ShownContent:
     format: str | None
     size_bytes: int
     colours: bytes | None = None
+    duration_s: float | None = None
 
 
 class IndexView(Protocol):
@@ -189,23 +190,36 @@ class IndexView(Protocol):
         min_similarity: float,
         among: Among | None = None,
     ) -> list[Neighbour]:
-        """Return the contents whose pictures are nearest to a vector of the model with this key."""
-        ...
+        """Return the contents whose pictures, or frames, are nearest to a vector of the model with this key.
 
-    def looks_of(self, key: str, content_id: int) -> list[np.ndarray]:
-        """Return the vector of one picture under this key, float32 [D], or an empty list."""
+        ``Neighbour.chunk_id`` is the id of the nearest vector of each.
+        """
         ...
 
     def looks_of_each(self, key: str, content_ids: Sequence[int]) -> dict[int, np.ndarray]:
-        """Return the vectors of those of these pictures that have one under this key, float32 [D] each."""
+        """Return the vectors of those of these pictures that have one under this key, float32 [D] each.
+
+        That of a video is the vector of its still.
+        """
+        ...
+
+    def looks_at(self, look_ids: Sequence[int]) -> dict[int, np.ndarray]:
+        """Return the vectors, float32 [D], with these ids, which ``looks_near`` returned."""
+        ...
+
+    def look_times(self, look_ids: Sequence[int]) -> dict[int, float]:
+        """Return when an animation or a video shows the frames with these ids, in seconds.
+
+        Ids of pictures, and of the first picture of an animation, are left out.
+        """
         ...
 
     def looks_sample(self, key: str, limit: int) -> np.ndarray:
-        """Return the vectors of about that many pictures from all of the library, float32 [N, D]."""
+        """Return the vectors of about that many pictures and frames of all of the library, float32 [N, D]."""
         ...
 
-    def count_looks(self, key: str) -> int:
-        """Return how many pictures have a vector under this key."""
+    def count_looks(self, key: str, query: Query = NO_FILTERS) -> int:
+        """Return how many vectors of pictures and frames there are, of contents that pass the filters."""
         ...
 
     def hashes(self) -> Hashes:

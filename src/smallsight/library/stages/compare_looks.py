@@ -24,6 +24,7 @@ from smallsight.library.search.sqlite.index import SqliteTextIndex
 from smallsight.library.search.text_index import IndexView
 from smallsight.library.stages.compare import COMPARE_KEY, facts_of, thumbnail_reader
 from smallsight.media.decoder import PictureDecoder
+from smallsight.media.video_formats import CONTAINERS
 from smallsight.settings import Settings
 
 COMPARE_LOOKS = StageName("compare_looks")
@@ -83,6 +84,8 @@ class CompareLooksWork:
         tried.update(wanted)
         with self._database.reading() as connection:
             facts, sha256_of = facts_of(connection, sorted({one for pair in wanted for one in pair}))
+        videos = {one for one, known in facts.items() if known.format in CONTAINERS}
+        wanted = [pair for pair in wanted if not videos.intersection(pair)]  # a frame is not a copy of it
         pictures = CandidatePictures(thumbnail_reader(self._settings, decoder, sha256_of, SIDE_PX))
         placed = {pair: found for pair in wanted if (found := pictures.alignments(*pair))}
         pairs = [one for one in compared(placed, pictures.thumbnail, facts) if _is_certain(one)]

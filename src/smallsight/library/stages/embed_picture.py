@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections import deque
-from collections.abc import Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeAlias
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 
 import numpy as np
 import sqlalchemy as sa
@@ -17,10 +14,10 @@ from smallsight.library.ledger import Stage, StageName
 from smallsight.library.opened_content import Needs, OpenedContent
 from smallsight.library.outcomes import Ended, Outcomes
 from smallsight.library.picture_embedding import PictureEmbedding, store_picture_vector
+from smallsight.library.stages.embedded import embedded
 from smallsight.library.stages.stage_work import CONTENTS_PER_LEASE
 
 EMBED_PICTURE = StageName("embed_picture")
-_Embedded: TypeAlias = tuple[np.ndarray | None, float]
 
 
 class EmbedPictureWork:
@@ -43,46 +40,31 @@ class EmbedPictureWork:
         self, contents: Iterator[OpenedContent], outcomes: Outcomes
     ) -> Generator[OpenedContent, None, None]:
         """Yield the contents in order; a vector does not depend on its neighbours."""
-        begun: deque[tuple[OpenedContent, Future[_Embedded]]] = deque()
-        with ThreadPoolExecutor(self._embedder.num_at_once, "smallsight-embedding") as threads:
-            try:
-                for content in contents:
-                    begun.append((content, threads.submit(self._embed, content)))
-                    if len(begun) == self._embedder.num_at_once:
-                        yield self._finished(*begun.popleft(), outcomes)
-                while begun:
-                    yield self._finished(*begun.popleft(), outcomes)
-            finally:
-                for _, one in begun:
-                    one.cancel()
+        with closing(embedded(contents, self._embedder, _images_of)) as all_embedded:
+            for content, vectors, seconds in all_embedded:
+                if content.is_due(EMBED_PICTURE):
+                    self._store(content, vectors, seconds, outcomes)
+                yield content
 
-    def _embed(self, content: OpenedContent) -> _Embedded:
-        """Return the vector of a picture for which the stage is due, None without pixels, and the seconds."""
-        started_s = time.perf_counter()
-        picture = content.picture
-        if not content.is_due(EMBED_PICTURE) or _error_of(content) or picture is None:
-            return None, 0.0
-        if (pixels_HWC := picture.full_size_HWC) is None:
-            return None, 0.0
-        vector_D = self._embedder.embed_pictures([Image.fromarray(pixels_HWC)])[0]
-        return vector_D, time.perf_counter() - started_s
-
-    def _finished(
-        self, content: OpenedContent, embedded: Future[_Embedded], outcomes: Outcomes
-    ) -> OpenedContent:
-        """Store the outcome of a content for which the stage is due, and return the content."""
-        vector_D, seconds = embedded.result()
-        if not content.is_due(EMBED_PICTURE):
-            return content
+    def _store(
+        self, content: OpenedContent, vectors: Sequence[np.ndarray], seconds: float, outcomes: Outcomes
+    ) -> None:
         content_id = content.task.content_id
 
         def write(connection: sa.Connection) -> None:
-            if vector_D is not None:
+            for vector_D in vectors:
                 store_picture_vector(connection, content_id, vector_D, self._embedder.key)
 
         ended = Ended(content, EMBED_PICTURE, content.take_opening_s() + seconds, _error_of(content))
         outcomes.store([ended], write)
-        return content
+
+
+def _images_of(content: OpenedContent) -> list[Image.Image]:
+    """Return the picture for which the stage is due; nothing without pixels."""
+    picture = content.picture
+    if not content.is_due(EMBED_PICTURE) or _error_of(content) or picture is None:
+        return []
+    return [] if picture.full_size_HWC is None else [Image.fromarray(picture.full_size_HWC)]
 
 
 def _error_of(content: OpenedContent) -> PictureError | None:

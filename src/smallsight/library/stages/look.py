@@ -72,6 +72,8 @@ def _store_facts(connection: sa.Connection, content_id: int, decoded: DecodedPic
             width_px=decoded.width_px,
             height_px=decoded.height_px,
             num_frames=decoded.num_frames,
+            duration_s=decoded.duration_s,
+            still_s=decoded.still_s,
             colours=decoded.colours,
             phash=_as_signed(decoded.phash),
             dhash=_as_signed(decoded.dhash),

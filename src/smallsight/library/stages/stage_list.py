@@ -14,6 +14,7 @@ from smallsight.library.stages.compare import COMPARE, CompareWork
 from smallsight.library.stages.compare_looks import COMPARE_LOOKS, CompareLooksWork
 from smallsight.library.stages.describe import DESCRIBE, DescribeWork
 from smallsight.library.stages.embed import EMBED, EmbedWork
+from smallsight.library.stages.embed_frames import EMBED_FRAMES, EmbedFramesWork
 from smallsight.library.stages.embed_picture import EMBED_PICTURE, EmbedPictureWork
 from smallsight.library.stages.look import LookWork
 from smallsight.library.stages.metadata import METADATA, MetadataWork
@@ -43,6 +44,9 @@ _MAKERS: dict[StageName, Callable[[Means], StageWork | None]] = {
     READ: lambda means: None if means.reader is None else ReadWork(means.reader, means.settings),
     EMBED_PICTURE: lambda means: (
         None if means.picture_embedder is None else EmbedPictureWork(means.picture_embedder)
+    ),
+    EMBED_FRAMES: lambda means: (
+        None if means.picture_embedder is None else EmbedFramesWork(means.picture_embedder)
     ),
     DESCRIBE: lambda means: (
         None if means.describer is None else DescribeWork(means.describer, means.settings)

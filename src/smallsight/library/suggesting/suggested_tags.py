@@ -21,7 +21,7 @@ from smallsight.library.suggesting.vocabulary import Thing
 from smallsight.library.texts import add_suggested_tag, refuse_tag
 
 MAX_FOR_ONE = 12  # of one picture, the best
-_ROWS_PER_READ = 1_024
+_CONTENTS_PER_READ = 512
 
 _WriteDecision = Callable[[sa.Connection, Sequence[int], str], object]
 
@@ -62,14 +62,17 @@ def suggest_tags(
 ) -> list[SuggestedTag]:
     """Return what contents with a file and a vector may be tagged with, best first for each, at most 12.
 
+    Of an animation or a video, each tag has the score of the frame that shows it best.
+
     Tags that a content has, from whoever, and those that a person refused for it are left out.
     """
     folded = list(vocabulary.things)
     found: list[SuggestedTag] = []
     with database.reading() as connection:
-        for ids_N, vectors_ND in _blocks(connection, vocabulary.embedder_key, content_ids):
-            similarities_NT = vectors_ND @ vocabulary.vectors_TD.T
-            scores_NT = scores_of(similarities_NT, vocabulary.contrast, vocabulary.min_similarity)
+        for ids_N, vectors_VD, starts_N in _blocks(connection, vocabulary.embedder_key, content_ids):
+            similarities_VT = vectors_VD @ vocabulary.vectors_TD.T
+            scores_VT = scores_of(similarities_VT, vocabulary.contrast, vocabulary.min_similarity)
+            scores_NT = np.maximum.reduceat(scores_VT, starts_N)  # of its best frame
             scores_NT[scores_NT <= 0] = -1  # below what the model asks for, even with the least score 0
             known = _decided(connection, ids_N.tolist())
             for content_id, scores_T in zip(ids_N.tolist(), scores_NT, strict=True):
@@ -92,8 +95,8 @@ def suggest_tags(
 def count_vectors(database: Database, embedder_key: str) -> int:
     """Return the number of pictures that suggestions can be made for."""
     with database.reading() as connection:
-        statement = sa.select(sa.func.count()).where(_has_vector(embedder_key))
-        return int(connection.execute(statement.select_from(picture_vector)).scalar_one())
+        statement = sa.select(sa.func.count(picture_vector.c.content_id.distinct()))
+        return int(connection.execute(statement.where(_has_vector(embedder_key))).scalar_one())
 
 
 def accept_suggestions(
@@ -145,28 +148,30 @@ def _decide(
 
 def _blocks(
     connection: sa.Connection, embedder_key: str, content_ids: Sequence[int] | None
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield content ids [N] and vectors float32 [N, D], a thousand at a time."""
-    statement = (
-        sa.select(picture_vector.c.content_id, picture_vector.c.vector)
-        .where(_has_vector(embedder_key))
-        .order_by(picture_vector.c.content_id)
-        .limit(_ROWS_PER_READ)
-    )
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield content ids [N], vectors float32 [V, D] of all their frames, and where each begins [N]."""
+    of = picture_vector.c
+    present = sa.select(of.content_id).where(_has_vector(embedder_key)).distinct()
     wanted = None if content_ids is None else sorted(set(content_ids))
     after = 0
     while True:
-        page = statement.where(picture_vector.c.content_id > after)
+        page = present.where(of.content_id > after)
         if wanted is not None:
-            some, wanted = wanted[:_ROWS_PER_READ], wanted[_ROWS_PER_READ:]
+            some, wanted = wanted[:_CONTENTS_PER_READ], wanted[_CONTENTS_PER_READ:]
             if not some:
                 return
-            page = statement.where(picture_vector.c.content_id.in_(some))
-        rows = connection.execute(page).all()
-        if rows:
-            vectors_ND = np.stack([np.frombuffer(row.vector, "<f2") for row in rows]).astype(np.float32)
-            yield np.array([row.content_id for row in rows], np.int64), vectors_ND
-            after = rows[-1].content_id
+            page = present.where(of.content_id.in_(some))
+        ids = list(connection.execute(page.order_by(of.content_id).limit(_CONTENTS_PER_READ)).scalars())
+        if ids:
+            rows = connection.execute(
+                sa.select(of.content_id, of.vector)
+                .where(of.content_id.in_(ids), of.embedder_key == embedder_key)
+                .order_by(of.content_id, of.id)
+            ).all()
+            vectors_VD = np.stack([np.frombuffer(row.vector, "<f2") for row in rows]).astype(np.float32)
+            ids_N, starts_N = np.unique([row.content_id for row in rows], return_index=True)
+            yield ids_N, vectors_VD, starts_N
+            after = ids[-1]
         elif wanted is None:
             return
 

@@ -5,12 +5,12 @@ import { notify } from "./app.js";
 const shown = document.querySelector(".shown");
 const large = document.getElementById("large");
 const markLoaded = () => shown.classList.add("is-loaded");
-if (large.complete && large.naturalWidth) markLoaded();
+if (large.tagName === "VIDEO" || (large.complete && large.naturalWidth)) markLoaded();
 else large.addEventListener("load", markLoaded);
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.closest("input, textarea, select")) {
+  if (event.target.closest("input, textarea, select, video")) {
     if (event.key === "Escape") event.target.blur();
     return;
   }

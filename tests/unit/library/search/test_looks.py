@@ -10,8 +10,9 @@ import pytest
 
 from smallsight.errors import NotEmbeddedError
 from smallsight.library.database import Database
-from smallsight.library.picture_embedding import store_picture_vector
+from smallsight.library.picture_embedding import store_frame_vectors, store_picture_vector
 from smallsight.library.search.look_scale import LookScale
+from smallsight.library.search.query import parse_query
 from smallsight.library.search.searcher import Mode, Searcher
 from smallsight.library.search.sqlite.index import SqliteTextIndex
 from smallsight.library.search.text_index import IndexView
@@ -199,3 +200,52 @@ def test_a_plus_means_nothing_in_a_search_without_a_picture(small, show_many, by
     [shown] = show_many(["owl"])
     for text in ("owl", "+owl", '+"owl"'):
         assert {one for one, _ in found(by_looks.search(text))} == {written, shown}
+
+
+def show_frames(database: Database, content_id: int, *shown: str) -> None:
+    """Add a frame for each second."""
+    frames = [(float(second), vector_D) for second, vector_D in enumerate(toy_embed(shown))]
+    with database.writing() as connection:
+        store_frame_vectors(connection, content_id, frames, "toy-looks")
+
+
+def test_a_content_with_frames_is_one_hit_at_the_time_of_its_best_frame(show, database, by_looks: Searcher):
+    film = show("a quiet kitchen")
+    show_frames(database, film, "a quiet kitchen", "owl in flight", "owl on a branch", "owl on a twig")
+    picture = show("owl on a branch")
+    result = by_looks.search("owl on a branch")
+    assert [(hit.content_id, hit.found_at_s) for hit in result.hits] == [(film, 2.0), (picture, None)]
+    assert result.total == 2
+    similar = by_looks.similar(picture)
+    assert [(hit.content_id, hit.found_at_s) for hit in similar.hits] == [(film, 2.0)]
+
+
+def test_many_frames_do_not_crowd_out_pictures(show_many, database, by_looks: Searcher):
+    films = show_many(["a quiet kitchen"] * 8)
+    for film in films:
+        show_frames(database, film, *["owl on a branch"] * 40)
+    pictures = show_many(["owl on branches"] * 30)
+    found_ids = [hit.content_id for hit in by_looks.search("owl on a branch", limit=100).hits]
+    assert sorted(found_ids) == sorted(films + pictures)
+    assert set(found_ids[:8]) == set(films)
+
+
+def test_new_vectors_replace_those_of_frames_only_when_the_model_changes(show, database):
+    film = show("a quiet kitchen")
+    show_frames(database, film, "owl", "cat")
+    for key, expected in (("toy-looks", 3), ("other-looks", 1)):
+        with database.writing() as connection:
+            store_picture_vector(connection, film, toy_embed(["owl"])[0], key)
+        with database.cursor() as cursor:
+            assert cursor.execute("SELECT count(*) FROM picture_vector").fetchone()[0] == expected
+
+
+def test_vectors_are_counted_behind_a_filter(show, small, database):
+    film = show("a quiet kitchen", tags=["film"])
+    show_frames(database, film, "owl", "cat")
+    show("owl")
+    with SqliteTextIndex(database, TOY_KEY).reading() as view:
+        assert view.count_looks("toy-looks") == 4
+        assert view.count_looks("toy-looks", parse_query("tag:film", 100)) == 3
+        assert view.count_looks("toy-looks", parse_query("kind:video", 100)) == 0
+        assert view.count_looks("others") == 0

@@ -99,5 +99,6 @@ def test_a_stage_of_one_file_runs_reports_and_resumes(database: Database, draw, 
 
 def test_the_report_names_every_stage_in_the_order_of_the_work():
     assert list(IndexReport().stages) == [
-        *("look", "metadata", "read", "embed_picture", "describe", "tag", "embed", "compare", "compare_looks")
+        *("look", "metadata", "read", "embed_picture", "embed_frames", "describe", "tag", "embed", "compare"),
+        "compare_looks",
     ]

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from smallsight.library.database import Database
 from smallsight.library.edits import WordChange, edit_contents
 from smallsight.library.library import Library
-from smallsight.library.picture_embedding import store_picture_vector
+from smallsight.library.picture_embedding import store_frame_vectors, store_picture_vector
 from smallsight.library.schema import content, content_tag, picture
 from smallsight.library.suggesting.suggested_pictures import suggested_pictures
 from smallsight.library.suggesting.suggested_tags import (
@@ -153,3 +153,18 @@ def test_what_is_shown_of_a_picture_is_its_first_file(ids, database: Database, p
     shown = suggested_pictures(database, ids)
     assert set(shown) == set(ids)
     assert all(one.path.parent == pictures and len(one.sha256) == 64 for one in shown.values())
+
+
+def test_a_video_is_suggested_what_any_of_its_frames_shows_and_counts_once(database: Database, ids, suggest):
+    frames = [(1.0, axis(0, 1, 0, 0)), (2.0, axis(0, 1, 0, 0)), (3.0, axis(0, 0, 0, 1))]
+    with database.writing() as connection:
+        store_frame_vectors(connection, ids[2], frames, KEY)
+    assert suggest(0.6) == [
+        (ids[0], "owl"),
+        (ids[0], "Tree"),
+        (ids[1], "cat"),
+        (ids[2], "cat"),
+        (ids[2], "snow"),
+    ]
+    assert suggest(0.6, [ids[2]]) == [(ids[2], "cat"), (ids[2], "snow")]
+    assert count_vectors(database, KEY) == 3

@@ -12,7 +12,7 @@ from smallsight.library.database import Database
 from smallsight.library.search.query import Query
 from smallsight.library.search.sqlite import matching, vocabulary
 from smallsight.library.search.sqlite.shown import chunk_texts, read_shown
-from smallsight.library.search.text_index import Among, Condition, Neighbour, ShownContent, Sort
+from smallsight.library.search.text_index import NO_FILTERS, Among, Condition, Neighbour, ShownContent, Sort
 from smallsight.library.search.word_list import NO_WORDS, WordList
 
 if TYPE_CHECKING:
@@ -185,21 +185,29 @@ class SqliteView:
         min_similarity: float,
         among: Among | None = None,
     ) -> list[Neighbour]:
-        """Return contents by the cosine of their picture's vector."""
+        """Return contents by the cosine of their nearest picture or frame."""
         ids_K = None if among is None else self._ids(among)
         return self._looks_by(key).neighbours(
             self._cursor, query_D, limit, min_similarity=min_similarity, among=ids_K
         )
 
-    def looks_of(self, key: str, content_id: int) -> list[np.ndarray]:
-        """Return float32 [D] of one picture."""
-        return self._looks_by(key).vectors_of(self._cursor, content_id)
-
     def looks_of_each(self, key: str, content_ids: Sequence[int]) -> dict[int, np.ndarray]:
-        """Return float32 [D] of each picture that has one."""
+        """Return float32 [D] of each picture that has one, without frames."""
         from smallsight.library.search.sqlite import look_vectors  # noqa: PLC0415 - imports numpy
 
         return look_vectors.vectors_of_each(self._cursor, key, content_ids)
+
+    def looks_at(self, look_ids: Sequence[int]) -> dict[int, np.ndarray]:
+        """Return float32 [D] of each row that is still there."""
+        from smallsight.library.search.sqlite import look_vectors  # noqa: PLC0415 - imports numpy
+
+        return look_vectors.vectors_at(self._cursor, look_ids)
+
+    def look_times(self, look_ids: Sequence[int]) -> dict[int, float]:
+        """Read the times of rows, and of the still of a video."""
+        from smallsight.library.search.sqlite import look_vectors  # noqa: PLC0415 - imports numpy
+
+        return look_vectors.times_at(self._cursor, look_ids)
 
     def looks_sample(self, key: str, limit: int) -> np.ndarray:
         """Return float32 [N, D], evenly from all ids."""
@@ -207,9 +215,9 @@ class SqliteView:
 
         return look_vectors.sample_vectors(self._cursor, key, limit)
 
-    def count_looks(self, key: str) -> int:
+    def count_looks(self, key: str, query: Query = NO_FILTERS) -> int:
         """Count the rows under the key."""
-        return matching.count_looks(self._cursor, key)
+        return matching.count_looks(self._cursor, key, Condition(query=query))
 
     def hashes(self) -> Hashes:
         """Read all hashes, unless they are known since the last change of the library."""

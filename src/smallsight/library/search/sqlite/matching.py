@@ -207,9 +207,13 @@ def look_key(cursor: sqlite3.Cursor, content_id: int | None) -> str | None:
     return None if row is None else str(row[0])
 
 
-def count_looks(cursor: sqlite3.Cursor, key: str) -> int:
-    """Return how many pictures have a vector of the model with this key."""
-    number: int = cursor.execute(
-        "SELECT count(*) FROM picture_vector WHERE embedder_key = ?", (key,)
-    ).fetchone()[0]
+def count_looks(cursor: sqlite3.Cursor, key: str, condition: Condition) -> int:
+    """Return how many vectors of the model with this key there are, of contents that match."""
+    statement = "SELECT count(*) FROM picture_vector WHERE embedder_key = ?"
+    parameters: list[Parameter] = [key]
+    if condition != _EVERYTHING:
+        matching, values = _matching(condition)
+        statement += f" AND content_id IN ({matching})"
+        parameters += values
+    number: int = cursor.execute(statement, parameters).fetchone()[0]
     return number

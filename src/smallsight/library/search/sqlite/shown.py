@@ -20,7 +20,8 @@ def read_shown(cursor: sqlite3.Cursor, content_ids: Sequence[int]) -> dict[int, 
     tags = _tags(cursor, selection)
     rows = cursor.execute(
         """SELECT id, sha256, width_px, height_px, ocr_text, description, date_wall_s, taken_offset_min,
-               taken_origin, content.camera, kind, num_frames, format, content.size_bytes, colours
+               taken_origin, content.camera, kind, num_frames, format, content.size_bytes, colours,
+               duration_s
            FROM content JOIN facet ON content_id = id WHERE id IN (SELECT value FROM json_each(?))""",
         selection,
     )
