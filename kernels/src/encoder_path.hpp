@@ -23,6 +23,7 @@ struct PanelProduct {
     std::size_t stride;
     bool adds;  // to what is there
     const std::uint8_t* ahead = nullptr;  // weights that are read soon, or null
+    int row_count = kPanel;  // a multiple of the path's `row_block`; what comes of the other rows does not matter
 };
 
 // Where a head's queries, keys or values of 32 rows go; `dims` is padded to 32.
@@ -44,12 +45,15 @@ struct HeadAttention {
     std::uint8_t* shares;  // scratch: [key panel][2][tile]
     float* out;            // [32] rows at a stride, `dims` values each
     std::size_t stride;
+    int row_count = kPanel;  // queries, as in `PanelProduct`
 
     int key_panels() const { return (keys_count + kPanel - 1) / kPanel; }
 };
 
 struct EncoderPath {
     const char* name;
+    int row_block;  // rows that are computed together
+    bool takes_groups;  // matrices with a scale for 64 inputs
     // Called by each thread around its work.
     void (*begin)();
     void (*end)();
@@ -67,6 +71,8 @@ struct EncoderPath {
 const EncoderPath* plain_encoder_path();
 #if defined(SMALLSIGHT_X86)
 const EncoderPath* amx_encoder_path();
+const EncoderPath* avx512_bf16_encoder_path();
+const EncoderPath* avx512_encoder_path();
 #endif
 
 // Returns a path by name; "auto" is the fastest that this processor runs. Null if it cannot run it.
