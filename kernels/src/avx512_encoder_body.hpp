@@ -68,19 +68,30 @@ inline __m512i add_scaled(__m512i sums, __m512i whole, __m512 scale) {
     return _mm512_castps_si512(_mm512_fmadd_ps(_mm512_cvtepi32_ps(whole), scale, _mm512_castsi512_ps(sums)));
 }
 
-// Multiplies the rows that begin at `rows` with a panel, in steps of 4 bytes; `ahead` is fetched meanwhile, 64 bytes a
-// tile.
+// Weights that are read soon, fetched while others are multiplied: a line of the cache for each tile, or one and a half.
+struct Ahead {
+    const std::uint8_t* next = nullptr;
+    bool is_more = false;
+
+    void fetch(bool is_even) {
+        if (next == nullptr) return;
+        _mm_prefetch(next, _MM_HINT_T1);
+        next += 64;
+        if (!is_more || !is_even) return;
+        _mm_prefetch(next, _MM_HINT_T1);
+        next += 64;
+    }
+};
+
+// Multiplies the rows that begin at `rows` with a panel, in steps of 4 bytes.
 template <Number kNumber, int kRows>
 inline BlockSums<kRows> multiply_block(const std::uint8_t* rows, const std::uint8_t* outputs, int steps,
-                                       const std::uint8_t* ahead = nullptr) {
+                                       Ahead ahead = {}) {
     BlockSums<kRows> sums;
 #pragma GCC unroll 8
     for (int row = 0; row < kRows; ++row) sums.low[row] = sums.high[row] = _mm512_setzero_si512();
     for (; steps >= kStepsOfTile; steps -= kStepsOfTile, rows += 2 * kTileBytes, outputs += 2 * kTileBytes) {
-        if (ahead != nullptr) {
-            _mm_prefetch(ahead, _MM_HINT_T1);
-            ahead += kAheadBytes;
-        }
+        ahead.fetch((steps & kStepsOfTile) != 0);
 #pragma GCC unroll 16
         for (int step = 0; step < kStepsOfTile; ++step)
             multiply_step<kNumber, kRows>(rows + step * 4, outputs + step * 64, sums);
@@ -93,13 +104,13 @@ inline BlockSums<kRows> multiply_block(const std::uint8_t* rows, const std::uint
 // The same for int8 with a scale for each tile's 64 inputs: the sums are numbers.
 template <int kRows>
 inline BlockSums<kRows> multiply_groups(const std::uint8_t* rows, const std::uint8_t* outputs, int tiles,
-                                        const float* scales, const std::uint8_t* ahead) {
+                                        const float* scales, Ahead ahead) {
     BlockSums<kRows> sums;
 #pragma GCC unroll 8
     for (int row = 0; row < kRows; ++row) sums.low[row] = sums.high[row] = _mm512_setzero_si512();
     for (int tile = 0; tile < tiles; ++tile, rows += 2 * kTileBytes, outputs += 2 * kTileBytes, scales += kPanel) {
-        const auto whole = multiply_block<Number::kInt8, kRows>(
-            rows, outputs, kStepsOfTile, ahead == nullptr ? nullptr : ahead + tile * kAheadBytes);
+        ahead.fetch(tile % 2 == 0);
+        const auto whole = multiply_block<Number::kInt8, kRows>(rows, outputs, kStepsOfTile);
         const __m512 low = _mm512_load_ps(scales), high = _mm512_load_ps(scales + 16);
 #pragma GCC unroll 8
         for (int row = 0; row < kRows; ++row) {
@@ -132,7 +143,7 @@ struct PanelOfProduct {
           steps(product.matrix->segments.steps * tiles_of_step(kNumber) * kStepsOfTile) {}
 
     template <int kRows>
-    BlockSums<kRows> sums_of(int first, const std::uint8_t* ahead) const {
+    BlockSums<kRows> sums_of(int first, Ahead ahead) const {
         const std::uint8_t* rows = product.rows.tiles + row_in_tiles(first);
         if (kScales == Scales::kOfGroups)
             return multiply_groups<kRows>(rows, outputs, steps / kStepsOfTile, group_scales, ahead);
@@ -147,7 +158,7 @@ struct PanelOfProduct {
     }
 
     template <int kRows>
-    void multiply(int first, const std::uint8_t* ahead) const {
+    void multiply(int first, Ahead ahead) const {
         const auto sums = sums_of<kRows>(first, ahead);
 #pragma GCC unroll 8
         for (int row = 0; row < kRows; ++row) {
@@ -166,15 +177,15 @@ struct PanelOfProduct {
 
 template <Number kNumber, Scales kScales, bool kAdds>
 void multiply_as(const PanelProduct& product) {
-    const std::size_t ahead_bytes =
-        static_cast<std::size_t>(product.matrix->segments.steps) * tiles_of_step(kNumber) * kAheadBytes;
-    const std::uint8_t* ahead = product.ahead;
+    const std::size_t block_bytes = static_cast<std::size_t>(product.matrix->segments.steps) * tiles_of_step(kNumber) *
+                                    product.ahead_bytes * kBlockRows / kPanel;
+    Ahead ahead = {product.ahead, product.ahead_bytes > kAheadBytes};
     for (int panel = product.begin; panel < product.end; ++panel) {
         const PanelOfProduct<kNumber, kScales, kAdds> one(product, panel);
         for_blocks(product.row_count, [&](auto rows, int first) {
-            one.template multiply<decltype(rows)::value>(first, ahead == nullptr ? nullptr : ahead + first * 8);
+            one.template multiply<decltype(rows)::value>(first, ahead);
+            if (ahead.next != nullptr) ahead.next += block_bytes;
         });
-        if (ahead != nullptr) ahead += ahead_bytes;
     }
 }
 

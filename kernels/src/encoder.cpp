@@ -49,11 +49,6 @@ int chunk_panels(const PanelMatrix& matrix) {
     return std::max(1, static_cast<int>(kChunkBytes / bytes));
 }
 
-// The bytes that a product of this many panels fetches ahead.
-std::size_t ahead_bytes(const PanelMatrix& matrix, int panels) {
-    return static_cast<std::size_t>(panels) * matrix.segments.steps * tiles_of_step(matrix.number) * kAheadBytes;
-}
-
 // The widest rows a matrix can have as inputs, in either number.
 int widest(int inputs) {
     return std::max(segments_of(inputs, most_steps(Number::kInt8)).values(),
@@ -92,6 +87,8 @@ Encoder::Encoder(const Encoder& other, int threads)
 void Encoder::allocate() {
     const int panels = shape_.panels();
     unit_panels_ = std::clamp((panels + team_.size() - 1) / team_.size(), 1, kMostUnitPanels);
+    // A chunk of weights is fetched while the panels of a unit are multiplied, so that few of them fetch more each.
+    tile_ahead_bytes_ = path_->fetches_more && unit_panels_ < kMostUnitPanels / 2 ? kMoreAheadBytes : kAheadBytes;
     hidden_ = floats(static_cast<std::size_t>(panels) * kPanel * shape_.padded_hidden());
     for (Heads& heads : heads_)
         for (auto* one : {&heads.queries, &heads.keys, &heads.values}) *one = arena_.take(head_bytes() * shape_.heads);
@@ -172,6 +169,10 @@ void Encoder::set_connector(const float* weight, int outputs, int factor) {
                   pack_panels({weight, nullptr, inputs, padded_order(outputs, padded_to(outputs, kPanel))},
                               Number::kBf16, most_steps(Number::kBf16), arena_)};
     allocate_squares();
+}
+
+std::size_t Encoder::ahead_bytes(const PanelMatrix& matrix, int panels) const {
+    return static_cast<std::size_t>(panels) * matrix.segments.steps * tiles_of_step(matrix.number) * tile_ahead_bytes_;
 }
 
 int Encoder::rows_of_panel(int panel) const {
@@ -255,7 +256,7 @@ void Encoder::multiply(const PanelMatrix& matrix, UnitPanel panel, int begin, in
                        bool adds, Scratch& scratch, const std::uint8_t* ahead) {
     for (int segment = 0; segment < matrix.segments.count; ++segment) {
         path_->multiply({&matrix, segment, begin, end, rows_of(matrix, panel.inside, segment, scratch), out, stride,
-                         adds || segment > 0, ahead, panel.rows});
+                         adds || segment > 0, ahead, tile_ahead_bytes_, panel.rows});
         if (ahead != nullptr) ahead += ahead_bytes(matrix, end - begin);
     }
 }
@@ -385,7 +386,7 @@ void Encoder::narrow(const EncoderLayer& layer, int segment, int begin, int end,
             path_->multiply({&layer.down, segment, first, last, inner_of(layer.down, panel - begin, scratch),
                              hidden_row(panel * kPanel) + first * kPanel,
                              static_cast<std::size_t>(shape_.padded_hidden()), true, next.part(panel - begin, part),
-                             rows_of_panel(panel)});
+                             tile_ahead_bytes_, rows_of_panel(panel)});
     }
 }
 

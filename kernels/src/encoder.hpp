@@ -116,6 +116,8 @@ class Encoder {
     void allocate();
     void allocate_squares();
     Scratch new_scratch();
+    // The bytes that a product of this many panels fetches ahead.
+    std::size_t ahead_bytes(const PanelMatrix& matrix, int panels) const;
     // Rows of a panel that are computed; the patches, rounded up to what the path computes together.
     int rows_of_panel(int panel) const;
     int end_row(int end) const { return (end - 1) * kPanel + rows_of_panel(end - 1); }
@@ -136,6 +138,7 @@ class Encoder {
     LayerNorm final_norm_;
     Connector connector_;
     int unit_panels_ = 1;
+    int tile_ahead_bytes_ = kAheadBytes;
     const float* patches_ = nullptr;
     float* out_ = nullptr;
     float* hidden_;               // the residual stream, [patches padded to 32][hidden padded to 32]

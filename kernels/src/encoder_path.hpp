@@ -10,7 +10,8 @@
 
 namespace smallsight {
 
-constexpr int kAheadBytes = 256;  // fetched into the L2 cache for each tile of a panel
+constexpr int kAheadBytes = 256;      // fetched into the L2 cache for each tile of a panel
+constexpr int kMoreAheadBytes = 384;  // the same where few panels of rows share the weights
 
 // One segment of a product for 32 rows: panels [begin, end) of outputs. The first segment adds the bias.
 struct PanelProduct {
@@ -23,6 +24,7 @@ struct PanelProduct {
     std::size_t stride;
     bool adds;  // to what is there
     const std::uint8_t* ahead = nullptr;  // weights that are read soon, or null
+    int ahead_bytes = kAheadBytes;  // or `kMoreAheadBytes`
     int row_count = kPanel;  // a multiple of the path's `row_block`; what comes of the other rows does not matter
 };
 
@@ -54,6 +56,7 @@ struct EncoderPath {
     const char* name;
     int row_block;  // rows that are computed together
     bool takes_groups;  // matrices with a scale for 64 inputs
+    bool fetches_more;  // `kMoreAheadBytes` where they are wanted
     // Called by each thread around its work.
     void (*begin)();
     void (*end)();

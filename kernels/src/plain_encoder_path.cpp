@@ -175,7 +175,7 @@ void attend(const HeadAttention& head) {
 }  // namespace
 
 const EncoderPath* plain_encoder_path() {
-    static const EncoderPath path = {"plain", kPanel, true, begin, end, multiply, norm, gelu,
+    static const EncoderPath path = {"plain", kPanel, true, false, begin, end, multiply, norm, gelu,
                                      pack, store_queries, store_keys, store_values, attend};
     return &path;
 }
