@@ -1,8 +1,8 @@
-// The encoder's products and attention with AVX-512 VNNI; included inside an unnamed namespace, by a file for processors
-// with vectors of bfloat16 and by one for those without.
+// The encoder's products and attention with AVX-512 VNNI; included inside an unnamed namespace, by a file for
+// processors with vectors of bfloat16 and by one for those without.
 //
-// 8 rows and 32 outputs are summed in 16 registers. Each 4 bytes of inputs take two loads of weights and 8 broadcasts, and
-// the weights of a panel stay in the L1 cache while they are multiplied with all rows.
+// 8 rows and 32 outputs are summed in 16 registers. Each 4 bytes of inputs take two loads of weights and 8 broadcasts,
+// and the weights of a panel stay in the L1 cache while they are multiplied with all rows.
 
 #include "encoder_vectors_body.hpp"
 
@@ -68,7 +68,8 @@ inline __m512i add_scaled(__m512i sums, __m512i whole, __m512 scale) {
     return _mm512_castps_si512(_mm512_fmadd_ps(_mm512_cvtepi32_ps(whole), scale, _mm512_castsi512_ps(sums)));
 }
 
-// Weights that are read soon, fetched while others are multiplied: a line of the cache for each tile, or one and a half.
+// Weights that are read soon, fetched while others are multiplied: a line of the cache for each tile, or one and a
+// half.
 struct Ahead {
     const std::uint8_t* next = nullptr;
     bool is_more = false;
@@ -228,9 +229,10 @@ void find_largest(const HeadAttention& head, int first, float* largest) {
         const auto sums = score<kRows>(head, first, panel);
         const std::uint32_t keys = keys_of(head, panel);
         for (int row = 0; row < kRows; ++row) {
+            const __m512 low = _mm512_castsi512_ps(sums.low[row]), high = _mm512_castsi512_ps(sums.high[row]);
             __m512 found = _mm512_load_ps(most[row]);
-            found = _mm512_mask_max_ps(found, static_cast<__mmask16>(keys), found, _mm512_castsi512_ps(sums.low[row]));
-            found = _mm512_mask_max_ps(found, static_cast<__mmask16>(keys >> 16), found, _mm512_castsi512_ps(sums.high[row]));
+            found = _mm512_mask_max_ps(found, static_cast<__mmask16>(keys), found, low);
+            found = _mm512_mask_max_ps(found, static_cast<__mmask16>(keys >> 16), found, high);
             _mm512_store_ps(most[row], found);
         }
     }

@@ -213,8 +213,8 @@ void Encoder::embed(int begin, int end, Scratch& scratch) {
         pack_row(scratch.row, row % kPanel, embedding_, row / kPanel - begin, scratch);
     }
     for (int panel = begin; panel < end; ++panel)
-        multiply(embedding_, unit_panel(panel, begin), 0, embedding_.panels(), hidden_row(panel * kPanel), shape_.padded_hidden(),
-                 false, scratch);
+        multiply(embedding_, unit_panel(panel, begin), 0, embedding_.panels(), hidden_row(panel * kPanel),
+                 shape_.padded_hidden(), false, scratch);
     for (int row = begin * kPanel; row < end * kPanel; ++row) {
         float* hidden = hidden_row(row);
         if (row >= shape_.patches) {
@@ -290,8 +290,8 @@ void Encoder::split_some(const EncoderLayer& layer, Heads& heads, int first, int
     for (int panel = begin; panel < end; ++panel)
         for (int number = first; number < last; ++number) {
             const int head = number % shape_.heads, index = (panel - begin) * (last - first) + number - first;
-            multiply(layer.attention, unit_panel(panel, begin), number * dim_panels, (number + 1) * dim_panels, staging, stride,
-                     false, scratch, next.part(index, part));
+            multiply(layer.attention, unit_panel(panel, begin), number * dim_panels, (number + 1) * dim_panels, staging,
+                     stride, false, scratch, next.part(index, part));
             const std::size_t at = head * head_bytes() + panel * key_panel;
             if (number < shape_.heads) {
                 path_->store_queries({staging, stride, dims, heads.queries + at, 0}, scale);

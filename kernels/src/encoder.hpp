@@ -109,8 +109,8 @@ class Encoder {
     void pack_squares(int panel, Scratch& scratch);
     void connect(int panel);
     void pack_row(const float* values, int row, const PanelMatrix& next, int panel, Scratch& scratch);
-    void multiply(const PanelMatrix& matrix, UnitPanel panel, int begin, int end, float* out, std::size_t stride, bool adds,
-                  Scratch& scratch, const std::uint8_t* ahead = nullptr);
+    void multiply(const PanelMatrix& matrix, UnitPanel panel, int begin, int end, float* out, std::size_t stride,
+                  bool adds, Scratch& scratch, const std::uint8_t* ahead = nullptr);
     RowPanel inner_of(const PanelMatrix& down, int panel, Scratch& scratch) const;
     RowPanel rows_of(const PanelMatrix& matrix, int panel, int segment, Scratch& scratch) const;
     void allocate();

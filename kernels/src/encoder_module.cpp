@@ -46,7 +46,8 @@ class EncoderModule {
                   const std::string& path)
         : encoder_({layers, hidden, heads, ffn, patches, patch_width, epsilon}, threads, path_named(path)),
           missing_(5 * static_cast<std::size_t>(layers) + 2, true) {}
-    EncoderModule(const EncoderModule& other, int threads) : encoder_(other.encoder_, threads), missing_(other.missing_) {}
+    EncoderModule(const EncoderModule& other, int threads)
+        : encoder_(other.encoder_, threads), missing_(other.missing_) {}
 
     EncoderModule* twin(int threads) const {
         require_all_set();
@@ -139,7 +140,7 @@ class EncoderModule {
 void add_encoder(nb::module_& module) {
     module.def(
         "encoder_path_name", [](const std::string& name) { return path_name(name); }, "name"_a,
-        "Return the encoder's path of this name, or the fastest for \"auto\"; empty if this processor does not run it.");
+        "Return the encoder's path of this name, or the fastest for auto; empty if this processor does not run it.");
     module.def(
         "encoder_obstacle",
         [] { return path_name("auto") == "plain" ? "this processor has neither AVX-512 VNNI nor AMX" : ""; },

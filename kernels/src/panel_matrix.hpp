@@ -67,7 +67,8 @@ struct PanelMatrix {
     }
 };
 
-// Dense rows to be packed, with `in_groups` in int8 with a scale for 64 inputs instead of a segment's; output o of the packed matrix is row `order[o]`, or zeros for -1.
+// Dense rows to be packed; output o of the packed matrix is row `order[o]`, or zeros for -1. With `in_groups` int8 has a
+// scale for 64 inputs besides those of segments, which are 1.
 struct DenseMatrix {
     const float* values;  // [rows][inputs]
     const float* bias;    // [rows], or null
