@@ -292,6 +292,8 @@ void Encoder::split_some(const EncoderLayer& layer, Heads& heads, int first, int
             const int head = number % shape_.heads, index = (panel - begin) * (last - first) + number - first;
             multiply(layer.attention, unit_panel(panel, begin), number * dim_panels, (number + 1) * dim_panels, staging,
                      stride, false, scratch, next.part(index, part));
+            // Zeros for rows that are not computed: what an earlier image left there could be infinite.
+            std::fill(staging + rows_of_panel(panel) * stride, staging + kPanel * stride, 0.0f);
             const std::size_t at = head * head_bytes() + panel * key_panel;
             if (number < shape_.heads) {
                 path_->store_queries({staging, stride, dims, heads.queries + at, 0}, scale);
