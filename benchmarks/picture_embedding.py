@@ -32,7 +32,7 @@ from smallsight.machine.processor import processor
 PROGRAM = Path(__file__).parent / "contenders" / "picture_contender.py"
 RESULT_PATH = Path(__file__).parent / "results" / "picture_embedding.json"
 CHECKPOINTS = {"siglip": "SigLIP-base-patch16-224", "clip": "CLIP-ViT-B-32"}
-OURS = ("smallsight-int8", "smallsight-bf16")
+OURS = ("smallsight-int8", "smallsight-bf16", "smallsight-openvino-int8")
 PEERS: Mapping[str, Sequence[str]] = {
     "siglip": ("open_clip", "onnxruntime-int8"),
     "clip": ("open_clip", "onnxruntime-int8", "rclip"),

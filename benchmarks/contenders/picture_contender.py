@@ -1,7 +1,8 @@
 """Embeds the pictures of a folder whenever a line comes in, and answers with the seconds as JSON.
 
 Run by benchmarks/picture_embedding.py: python picture_contender.py KIND MODEL FOLDER THREADS [CHECKPOINT]
-KIND is smallsight-int8, smallsight-bf16, open_clip, onnxruntime-int8 or rclip; MODEL is siglip or clip.
+KIND is smallsight-int8, smallsight-bf16, smallsight-openvino-int8 (without the extension), open_clip,
+onnxruntime-int8 or rclip; MODEL is siglip or clip.
 Those that are not Smallsight get random weights of the same sizes in their own layout: none is downloaded.
 """
 
@@ -28,12 +29,12 @@ _DECLARED: list[Any] = []
 
 
 @contextlib.contextmanager
-def smallsight(precision: str, checkpoint: Path, threads: int) -> Iterator[Embed]:
+def smallsight(precision: str, checkpoint: Path, threads: int, *, kernels: bool = True) -> Iterator[Embed]:
     """Yield the public interface: files decoded in the sandbox, then the network."""
     from smallsight import load_embedding_model
     from smallsight.settings import Settings
 
-    settings = Settings(home=checkpoint.parent / "home", threads=threads)
+    settings = Settings(home=checkpoint.parent / "home", threads=threads, kernels=kernels)
     with load_embedding_model(checkpoint, precision=precision, settings=settings) as model:
         yield lambda paths: len(model.embed_pictures(paths))
 
@@ -170,6 +171,7 @@ def main() -> None:
     chosen = {
         "smallsight-int8": lambda: smallsight("int8", Path(sys.argv[5]), threads),
         "smallsight-bf16": lambda: smallsight("bf16", Path(sys.argv[5]), threads),
+        "smallsight-openvino-int8": lambda: smallsight("int8", Path(sys.argv[5]), threads, kernels=False),
         "open_clip": lambda: open_clip_bf16(model_name, threads),
         "onnxruntime-int8": lambda: onnxruntime_int8(model_name, threads),
         "rclip": rclip,

@@ -49,11 +49,6 @@ int chunk_panels(const PanelMatrix& matrix) {
     return std::max(1, static_cast<int>(kChunkBytes / bytes));
 }
 
-// The bytes that a product of this many panels fetches ahead.
-std::size_t ahead_bytes(const PanelMatrix& matrix, int panels) {
-    return static_cast<std::size_t>(panels) * matrix.segments.steps * tiles_of_step(matrix.number) * kAheadBytes;
-}
-
 // The widest rows a matrix can have as inputs, in either number.
 int widest(int inputs) {
     return std::max(segments_of(inputs, most_steps(Number::kInt8)).values(),
@@ -72,15 +67,42 @@ Encoder::Encoder(const EncoderShape& shape, int threads, const EncoderPath* path
       inner_segments_(segments_of(shape.ffn, kInnerSteps)),
       layers_(shape.layers),
       team_(std::max(1, threads), [this](Turn& turn) { work(turn); }) {
-    const int panels = shape.panels();
-    unit_panels_ = std::clamp((panels + team_.size() - 1) / team_.size(), 1, kMostUnitPanels);
-    hidden_ = floats(static_cast<std::size_t>(panels) * kPanel * shape.padded_hidden());
-    for (Heads& heads : heads_)
-        for (auto* one : {&heads.queries, &heads.keys, &heads.values}) *one = arena_.take(head_bytes() * shape.heads);
-    for (int thread = 0; thread < team_.size(); ++thread) scratch_.push_back(allocate());
+    allocate();
 }
 
-Encoder::Scratch Encoder::allocate() {
+Encoder::Encoder(const Encoder& other, int threads)
+    : shape_(other.shape_),
+      path_(other.path_),
+      inner_segments_(other.inner_segments_),
+      embedding_(other.embedding_),
+      positions_(other.positions_),
+      layers_(other.layers_),
+      final_norm_(other.final_norm_),
+      connector_(other.connector_),
+      team_(std::max(1, threads), [this](Turn& turn) { work(turn); }) {
+    allocate();
+    if (connector_.factor != 0) allocate_squares();
+}
+
+void Encoder::allocate() {
+    const int panels = shape_.panels();
+    unit_panels_ = std::clamp((panels + team_.size() - 1) / team_.size(), 1, kMostUnitPanels);
+    // A chunk of weights is fetched while the panels of a unit are multiplied, so that few of them fetch more each.
+    tile_ahead_bytes_ = path_->fetches_more && unit_panels_ < kMostUnitPanels / 2 ? kMoreAheadBytes : kAheadBytes;
+    hidden_ = floats(static_cast<std::size_t>(panels) * kPanel * shape_.padded_hidden());
+    for (Heads& heads : heads_)
+        for (auto* one : {&heads.queries, &heads.keys, &heads.values}) *one = arena_.take(head_bytes() * shape_.heads);
+    for (int thread = 0; thread < team_.size(); ++thread) scratch_.push_back(new_scratch());
+}
+
+void Encoder::allocate_squares() {
+    const Segments& segments = connector_.matrix.segments;
+    const int rows = padded_to(output_rows(), kPanel);
+    squares_ = floats(static_cast<std::size_t>(rows) * segments.values());
+    square_rows_ = arena_.take(rows / kPanel * segments.count * row_segment_bytes(Number::kBf16, segments));
+}
+
+Encoder::Scratch Encoder::new_scratch() {
     const std::size_t rows = static_cast<std::size_t>(unit_panels_) * kPanel, panels = shape_.panels();
     const int inputs = std::max(shape_.hidden, shape_.patch_width);
     const int segments = segments_of(inputs, most_steps(Number::kBf16)).count;
@@ -123,7 +145,9 @@ void Encoder::set_norms(int layer, LayerNorm attention_norm, LayerNorm ffn_norm)
     layers_.at(layer).ffn_norm = std::move(ffn_norm);
 }
 
-void Encoder::set_matrix(int layer, int index, const float* weight, const float* bias, Number number) {
+void Encoder::set_matrix(int layer, int index, const float* weight, const float* bias, Number number,
+                         bool in_groups) {
+    if (in_groups && !path_->takes_groups) throw std::invalid_argument("this path has one scale for a row's segment");
     EncoderLayer& into = layers_.at(layer);
     std::vector<int> order = padded_order(outputs_of(index), padded_to(outputs_of(index), kPanel));
     if (index == 0) {
@@ -136,7 +160,7 @@ void Encoder::set_matrix(int layer, int index, const float* weight, const float*
     }
     PanelMatrix* const matrices[] = {&into.attention, &into.output, &into.up, &into.down};
     const int most = index == 3 ? kInnerSteps : most_steps(number);
-    *matrices[index] = pack_panels({weight, bias, inputs_of(index), std::move(order)}, number, most, arena_);
+    *matrices[index] = pack_panels({weight, bias, inputs_of(index), std::move(order), in_groups}, number, most, arena_);
 }
 
 void Encoder::set_connector(const float* weight, int outputs, int factor) {
@@ -144,10 +168,15 @@ void Encoder::set_connector(const float* weight, int outputs, int factor) {
     connector_ = {factor, outputs,
                   pack_panels({weight, nullptr, inputs, padded_order(outputs, padded_to(outputs, kPanel))},
                               Number::kBf16, most_steps(Number::kBf16), arena_)};
-    const Segments& segments = connector_.matrix.segments;
-    const int rows = padded_to(output_rows(), kPanel);
-    squares_ = floats(static_cast<std::size_t>(rows) * segments.values());
-    square_rows_ = arena_.take(rows / kPanel * segments.count * row_segment_bytes(Number::kBf16, segments));
+    allocate_squares();
+}
+
+std::size_t Encoder::ahead_bytes(const PanelMatrix& matrix, int panels) const {
+    return static_cast<std::size_t>(panels) * matrix.segments.steps * tiles_of_step(matrix.number) * tile_ahead_bytes_;
+}
+
+int Encoder::rows_of_panel(int panel) const {
+    return std::min(kPanel, padded_to(shape_.patches - panel * kPanel, path_->row_block));
 }
 
 void Encoder::run(const float* patches, float* out) {
@@ -184,8 +213,8 @@ void Encoder::embed(int begin, int end, Scratch& scratch) {
         pack_row(scratch.row, row % kPanel, embedding_, row / kPanel - begin, scratch);
     }
     for (int panel = begin; panel < end; ++panel)
-        multiply(embedding_, panel - begin, 0, embedding_.panels(), hidden_row(panel * kPanel), shape_.padded_hidden(),
-                 false, scratch);
+        multiply(embedding_, unit_panel(panel, begin), 0, embedding_.panels(), hidden_row(panel * kPanel),
+                 shape_.padded_hidden(), false, scratch);
     for (int row = begin * kPanel; row < end * kPanel; ++row) {
         float* hidden = hidden_row(row);
         if (row >= shape_.patches) {
@@ -223,18 +252,18 @@ void Encoder::pack_row(const float* values, int row, const PanelMatrix& next, in
         path_->pack(values + segment * width, width, row, next.number, rows_of(next, panel, segment, scratch));
 }
 
-void Encoder::multiply(const PanelMatrix& matrix, int panel, int begin, int end, float* out, std::size_t stride,
+void Encoder::multiply(const PanelMatrix& matrix, UnitPanel panel, int begin, int end, float* out, std::size_t stride,
                        bool adds, Scratch& scratch, const std::uint8_t* ahead) {
     for (int segment = 0; segment < matrix.segments.count; ++segment) {
-        path_->multiply({&matrix, segment, begin, end, rows_of(matrix, panel, segment, scratch), out, stride,
-                         adds || segment > 0, ahead});
+        path_->multiply({&matrix, segment, begin, end, rows_of(matrix, panel.inside, segment, scratch), out, stride,
+                         adds || segment > 0, ahead, tile_ahead_bytes_, panel.rows});
         if (ahead != nullptr) ahead += ahead_bytes(matrix, end - begin);
     }
 }
 
 void Encoder::norm_rows(const LayerNorm& norm, const PanelMatrix& next, int begin, int end, Scratch& scratch) {
     std::fill_n(scratch.row, next.segments.values(), 0.0f);
-    for (int row = begin * kPanel; row < end * kPanel; ++row) {
+    for (int row = begin * kPanel; row < end_row(end); ++row) {
         path_->norm(hidden_row(row), norm.weight.data(), norm.bias.data(), shape_.epsilon, shape_.hidden,
                     scratch.row);
         pack_row(scratch.row, row % kPanel, next, row / kPanel - begin, scratch);
@@ -261,8 +290,10 @@ void Encoder::split_some(const EncoderLayer& layer, Heads& heads, int first, int
     for (int panel = begin; panel < end; ++panel)
         for (int number = first; number < last; ++number) {
             const int head = number % shape_.heads, index = (panel - begin) * (last - first) + number - first;
-            multiply(layer.attention, panel - begin, number * dim_panels, (number + 1) * dim_panels, staging, stride,
-                     false, scratch, next.part(index, part));
+            multiply(layer.attention, unit_panel(panel, begin), number * dim_panels, (number + 1) * dim_panels, staging,
+                     stride, false, scratch, next.part(index, part));
+            // Zeros for rows that are not computed: what an earlier image left there could be infinite.
+            std::fill(staging + rows_of_panel(panel) * stride, staging + kPanel * stride, 0.0f);
             const std::size_t at = head * head_bytes() + panel * key_panel;
             if (number < shape_.heads) {
                 path_->store_queries({staging, stride, dims, heads.queries + at, 0}, scale);
@@ -284,13 +315,13 @@ void Encoder::join_heads(const Heads& heads, int begin, int end, Scratch& scratc
             float* out = scratch.mixed + (panel - begin) * kPanel * mixed_stride() + head * shape_.head_dim();
             path_->attend({heads.queries + at + panel * static_cast<std::size_t>(dims) * kPanel * 2,
                            heads.keys + at, heads.values + at, shape_.patches, dims, scratch.shares, out,
-                           mixed_stride()});
+                           mixed_stride(), rows_of_panel(panel)});
         }
     }
 }
 
 void Encoder::project(const EncoderLayer& layer, int begin, int end, Scratch& scratch) {
-    for (int row = begin * kPanel; row < end * kPanel; ++row) {
+    for (int row = begin * kPanel; row < end_row(end); ++row) {
         const int inside = row - begin * kPanel;
         pack_row(scratch.mixed + inside * mixed_stride(), row % kPanel, layer.output, inside / kPanel, scratch);
     }
@@ -300,7 +331,7 @@ void Encoder::project(const EncoderLayer& layer, int begin, int end, Scratch& sc
         const NextPanels next = {last < panels ? layer.output : layer.up, last < panels ? last : 0, end - begin};
         const std::size_t part = layer.output.segments.count * ahead_bytes(layer.output, last - first);
         for (int panel = begin; panel < end; ++panel)
-            multiply(layer.output, panel - begin, first, last, hidden_row(panel * kPanel) + first * kPanel,
+            multiply(layer.output, unit_panel(panel, begin), first, last, hidden_row(panel * kPanel) + first * kPanel,
                      shape_.padded_hidden(), true, scratch, next.part(panel - begin, part));
     }
 }
@@ -331,11 +362,11 @@ void Encoder::widen(const EncoderLayer& layer, int segment, int begin, int end, 
                                               : NextPanels{layer.down, 0, end - begin, segment};
         const std::size_t part = layer.up.segments.count * ahead_bytes(layer.up, last - first);
         for (int panel = begin; panel < end; ++panel) {
-            multiply(layer.up, panel - begin, from + first, from + last, staging, columns, false, scratch,
+            multiply(layer.up, unit_panel(panel, begin), from + first, from + last, staging, columns, false, scratch,
                      next.part(panel - begin, part));
             RowPanel inner = inner_of(layer.down, panel - begin, scratch);
             inner.tiles += static_cast<std::size_t>(first) * kPanel * kPanel * (is_whole ? 1 : 2);
-            for (int row = 0; row < kPanel; ++row) {
+            for (int row = 0; row < rows_of_panel(panel); ++row) {
                 path_->gelu(staging + row * columns, columns);
                 path_->pack(staging + row * columns, columns, row, layer.down.number, inner);
             }
@@ -356,7 +387,8 @@ void Encoder::narrow(const EncoderLayer& layer, int segment, int begin, int end,
         for (int panel = begin; panel < end; ++panel)
             path_->multiply({&layer.down, segment, first, last, inner_of(layer.down, panel - begin, scratch),
                              hidden_row(panel * kPanel) + first * kPanel,
-                             static_cast<std::size_t>(shape_.padded_hidden()), true, next.part(panel - begin, part)});
+                             static_cast<std::size_t>(shape_.padded_hidden()), true, next.part(panel - begin, part),
+                             tile_ahead_bytes_, rows_of_panel(panel)});
     }
 }
 

@@ -50,6 +50,8 @@ struct Connector {
 class Encoder {
    public:
     Encoder(const EncoderShape& shape, int threads, const EncoderPath* path);
+    // Has the weights of another, which must outlive it: both may run at once.
+    Encoder(const Encoder& other, int threads);
 
     const EncoderShape& shape() const { return shape_; }
     const char* path_name() const { return path_->name; }
@@ -59,7 +61,8 @@ class Encoder {
     void set_embedding(const float* weight, const float* positions);
     void set_norms(int layer, LayerNorm attention_norm, LayerNorm ffn_norm);
     // The matrices are [outputs][inputs]: attention, output, up and down, in this order.
-    void set_matrix(int layer, int index, const float* weight, const float* bias, Number number);
+    void set_matrix(int layer, int index, const float* weight, const float* bias, Number number,
+                    bool in_groups = false);
     void set_final_norm(LayerNorm norm) { final_norm_ = std::move(norm); }
     void set_connector(const float* weight, int outputs, int factor);
 
@@ -81,6 +84,11 @@ class Encoder {
         RowPanel inner;  // a unit's panels of one segment of inner values
         std::uint8_t* shares;
     };
+    // One of a unit's panels: its number among them, and how many rows are computed.
+    struct UnitPanel {
+        int inside;
+        int rows;
+    };
     // Queries, keys and values of all heads and patches; two of them, because a fast unit is a layer ahead.
     struct Heads {
         std::uint8_t *queries, *keys, *values;
@@ -101,11 +109,19 @@ class Encoder {
     void pack_squares(int panel, Scratch& scratch);
     void connect(int panel);
     void pack_row(const float* values, int row, const PanelMatrix& next, int panel, Scratch& scratch);
-    void multiply(const PanelMatrix& matrix, int panel, int begin, int end, float* out, std::size_t stride, bool adds,
-                  Scratch& scratch, const std::uint8_t* ahead = nullptr);
+    void multiply(const PanelMatrix& matrix, UnitPanel panel, int begin, int end, float* out, std::size_t stride,
+                  bool adds, Scratch& scratch, const std::uint8_t* ahead = nullptr);
     RowPanel inner_of(const PanelMatrix& down, int panel, Scratch& scratch) const;
     RowPanel rows_of(const PanelMatrix& matrix, int panel, int segment, Scratch& scratch) const;
-    Scratch allocate();
+    void allocate();
+    void allocate_squares();
+    Scratch new_scratch();
+    // The bytes that a product of this many panels fetches ahead.
+    std::size_t ahead_bytes(const PanelMatrix& matrix, int panels) const;
+    // Rows of a panel that are computed; the patches, rounded up to what the path computes together.
+    int rows_of_panel(int panel) const;
+    int end_row(int end) const { return (end - 1) * kPanel + rows_of_panel(end - 1); }
+    UnitPanel unit_panel(int panel, int begin) const { return {panel - begin, rows_of_panel(panel)}; }
     float* floats(std::size_t count) { return reinterpret_cast<float*>(arena_.take(count * sizeof(float))); }
     float* hidden_row(int row) { return hidden_ + static_cast<std::size_t>(row) * shape_.padded_hidden(); }
     std::size_t head_bytes() const { return static_cast<std::size_t>(shape_.panels()) * kPanel * shape_.padded_dim() * 2; }
@@ -122,6 +138,7 @@ class Encoder {
     LayerNorm final_norm_;
     Connector connector_;
     int unit_panels_ = 1;
+    int tile_ahead_bytes_ = kAheadBytes;
     const float* patches_ = nullptr;
     float* out_ = nullptr;
     float* hidden_;               // the residual stream, [patches padded to 32][hidden padded to 32]

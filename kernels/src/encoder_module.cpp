@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "amx_support.hpp"
 #include "encoder.hpp"
 
 namespace nb = nanobind;
@@ -36,12 +35,24 @@ std::vector<float> vector_of(const Vector& values, int size) {
     return {values.data(), values.data() + size};
 }
 
+std::string path_name(const std::string& name) {
+    const EncoderPath* path = choose_encoder_path(name.c_str());
+    return path == nullptr ? "" : path->name;
+}
+
 class EncoderModule {
    public:
     EncoderModule(int layers, int hidden, int heads, int ffn, int patches, int patch_width, float epsilon, int threads,
                   const std::string& path)
         : encoder_({layers, hidden, heads, ffn, patches, patch_width, epsilon}, threads, path_named(path)),
           missing_(5 * static_cast<std::size_t>(layers) + 2, true) {}
+    EncoderModule(const EncoderModule& other, int threads)
+        : encoder_(other.encoder_, threads), missing_(other.missing_) {}
+
+    EncoderModule* twin(int threads) const {
+        require_all_set();
+        return new EncoderModule(*this, threads);
+    }
 
     void set_embedding(const Matrix& weight, const Matrix& positions) {
         const EncoderShape& shape = encoder_.shape();
@@ -61,10 +72,12 @@ class EncoderModule {
     void set_matrix(int layer, int index, const Matrix& weight, const Vector& bias, const std::string& number) {
         require_layer(layer);
         require(0 <= index && index < 4, "a layer has four matrices");
-        require(number == "int8" || number == "bf16", "a matrix must be int8 or bf16");
+        const bool in_groups = number == "int8-groups";
+        require(in_groups || number == "int8" || number == "bf16", "a matrix must be int8, int8-groups or bf16");
         require_shape(weight, encoder_.outputs_of(index), encoder_.inputs_of(index));
         require(static_cast<int>(bias.shape(0)) == encoder_.outputs_of(index), "a bias does not have its matrix's size");
-        encoder_.set_matrix(layer, index, weight.data(), bias.data(), number == "int8" ? Number::kInt8 : Number::kBf16);
+        encoder_.set_matrix(layer, index, weight.data(), bias.data(),
+                            number == "bf16" ? Number::kBf16 : Number::kInt8, in_groups);
         missing_.at(3 + 5 * layer + index) = false;
     }
 
@@ -84,7 +97,7 @@ class EncoderModule {
         const EncoderShape& shape = encoder_.shape();
         require_shape(patches, shape.patches, shape.patch_width);
         require_shape(out, encoder_.output_rows(), encoder_.output_width());
-        for (const bool is_missing : missing_) require(!is_missing, "weights of the encoder were not set");
+        require_all_set();
         nb::gil_scoped_release released;
         encoder_.run(patches.data(), out.data());
     }
@@ -106,6 +119,10 @@ class EncoderModule {
         return side * side == patches ? side : 0;
     }
 
+    void require_all_set() const {
+        for (const bool is_missing : missing_) require(!is_missing, "weights of the encoder were not set");
+    }
+
     void require_layer(int layer) const {
         require(0 <= layer && layer < encoder_.shape().layers, "the encoder does not have this layer");
     }
@@ -122,7 +139,11 @@ class EncoderModule {
 
 void add_encoder(nb::module_& module) {
     module.def(
-        "encoder_obstacle", [] { return amx_obstacle(); },
+        "encoder_path_name", [](const std::string& name) { return path_name(name); }, "name"_a,
+        "Return the encoder's path of this name, or the fastest for auto; empty if this processor does not run it.");
+    module.def(
+        "encoder_obstacle",
+        [] { return path_name("auto") == "plain" ? "this processor has neither AVX-512 VNNI nor AMX" : ""; },
         "Return why the encoder has no fast code here, empty if it has. Asks the system for AMX tiles once.");
     nb::class_<EncoderModule>(module, "Encoder", "A SigLIP encoder's weights, packed, and its forward pass.")
         .def(nb::init<int, int, int, int, int, int, float, int, const std::string&>(), "layers"_a, "hidden"_a,
@@ -132,10 +153,13 @@ void add_encoder(nb::module_& module) {
         .def("set_norms", &EncoderModule::set_norms, "layer"_a, "attention"_a, "attention_bias"_a, "ffn"_a,
              "ffn_bias"_a)
         .def("set_matrix", &EncoderModule::set_matrix, "layer"_a, "index"_a, "weight"_a, "bias"_a, "number"_a,
-             "Pack a layer's matrix, 0 to 3: query, key and value; output; up; down. Computed in int8 or bf16.")
+             "Pack a layer's matrix, 0 to 3: query, key and value; output; up; down. Computed in int8, with a scale\n"
+             "for 768 inputs or, as int8-groups, for 64; or in bf16.")
         .def("set_final_norm", &EncoderModule::set_final_norm, "weight"_a, "bias"_a)
         .def("set_connector", &EncoderModule::set_connector, "weight"_a, "factor"_a,
              "Pack the projection of squares of patches, which then replaces the hidden states as output.")
+        .def("twin", &EncoderModule::twin, "threads"_a, nb::keep_alive<0, 1>(), nb::rv_policy::take_ownership,
+             "Return an encoder with the same weights that may run at the same time.")
         .def("run", &EncoderModule::run, "patches"_a, "out"_a, "Encode one image's patches.")
         .def_prop_ro("output_shape", &EncoderModule::output_shape, "Rows and width of the output.")
         .def_prop_ro("path", &EncoderModule::path, "The implementation's name.")

@@ -10,7 +10,8 @@
 
 namespace smallsight {
 
-constexpr int kAheadBytes = 256;  // fetched into the L2 cache for each tile of a panel
+constexpr int kAheadBytes = 256;      // fetched into the L2 cache for each tile of a panel
+constexpr int kMoreAheadBytes = 384;  // the same where few panels of rows share the weights
 
 // One segment of a product for 32 rows: panels [begin, end) of outputs. The first segment adds the bias.
 struct PanelProduct {
@@ -23,6 +24,8 @@ struct PanelProduct {
     std::size_t stride;
     bool adds;  // to what is there
     const std::uint8_t* ahead = nullptr;  // weights that are read soon, or null
+    int ahead_bytes = kAheadBytes;  // or `kMoreAheadBytes`
+    int row_count = kPanel;  // a multiple of the path's `row_block`; what comes of the other rows does not matter
 };
 
 // Where a head's queries, keys or values of 32 rows go; `dims` is padded to 32.
@@ -44,12 +47,16 @@ struct HeadAttention {
     std::uint8_t* shares;  // scratch: [key panel][2][tile]
     float* out;            // [32] rows at a stride, `dims` values each
     std::size_t stride;
+    int row_count = kPanel;  // queries, as in `PanelProduct`
 
     int key_panels() const { return (keys_count + kPanel - 1) / kPanel; }
 };
 
 struct EncoderPath {
     const char* name;
+    int row_block;  // rows that are computed together
+    bool takes_groups;  // matrices with a scale for 64 inputs
+    bool fetches_more;  // `kMoreAheadBytes` where they are wanted
     // Called by each thread around its work.
     void (*begin)();
     void (*end)();
@@ -67,6 +74,8 @@ struct EncoderPath {
 const EncoderPath* plain_encoder_path();
 #if defined(SMALLSIGHT_X86)
 const EncoderPath* amx_encoder_path();
+const EncoderPath* avx512_bf16_encoder_path();
+const EncoderPath* avx512_encoder_path();
 #endif
 
 // Returns a path by name; "auto" is the fastest that this processor runs. Null if it cannot run it.

@@ -1,17 +1,52 @@
-#include "amx_support.hpp"
-
 #include <cstring>
 
+#include "amx_support.hpp"
 #include "encoder_path.hpp"
 
 namespace smallsight {
 
+namespace {
+
+struct Candidate {
+    const EncoderPath* path;
+    bool (*runs)();
+};
+
+#if defined(SMALLSIGHT_X86)
+bool has_avx512_vnni() {
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vnni");
+}
+#endif
+#if defined(SMALLSIGHT_BF16_VECTORS)
+bool has_bf16_vectors() { return has_avx512_vnni() && __builtin_cpu_supports("avx512bf16"); }
+#endif
+#if defined(SMALLSIGHT_AMX)
+bool has_amx() { return amx_obstacle().empty(); }
+#endif
+
+}  // namespace
+
 const EncoderPath* choose_encoder_path(const char* name) {
     const bool is_auto = std::strcmp(name, "auto") == 0;
+    // The fastest first.
+    const Candidate known[] = {
 #if defined(SMALLSIGHT_AMX)
-    if ((is_auto || std::strcmp(name, "amx") == 0) && amx_obstacle().empty()) return amx_encoder_path();
+        {amx_encoder_path(), has_amx},
 #endif
-    return is_auto || std::strcmp(name, "plain") == 0 ? plain_encoder_path() : nullptr;
+#if defined(SMALLSIGHT_BF16_VECTORS)
+        {avx512_bf16_encoder_path(), has_bf16_vectors},
+#endif
+#if defined(SMALLSIGHT_X86)
+        {avx512_encoder_path(), has_avx512_vnni},
+#endif
+        {plain_encoder_path(), [] { return true; }},
+    };
+    for (const Candidate& one : known)
+        if ((is_auto || std::strcmp(name, one.path->name) == 0) && one.runs()) return one.path;
+    return nullptr;
 }
 
 }  // namespace smallsight

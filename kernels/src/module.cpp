@@ -225,7 +225,8 @@ void Decoder::run(const Read<float, 2>& embeddings, const Read<std::int32_t, 2>&
 }
 
 void resize_array(const Read<std::uint8_t, 3>& pixels, const Write<std::uint8_t, 3>& out, bool height_first, int threads,
-                  const std::string& path_name) {
+                  const std::string& path_name, const std::string& filter) {
+    require(filter == "lanczos" || filter == "bicubic", "a filter is lanczos or bicubic");
     const KernelPath* path = choose_path(path_name.c_str());
     require(path != nullptr, "this processor does not run the path " + path_name);
     require(pixels.shape(2) == 3 && out.shape(2) == 3 && pixels.size() > 0 && out.size() > 0,
@@ -234,7 +235,7 @@ void resize_array(const Read<std::uint8_t, 3>& pixels, const Write<std::uint8_t,
                           static_cast<int>(pixels.shape(0))};
     const Picture to = {out.data(), static_cast<int>(out.shape(1)), static_cast<int>(out.shape(0))};
     nb::gil_scoped_release released;
-    resize(from, to, height_first, threads, *path);
+    resize(from, to, height_first, threads, *path, filter == "lanczos" ? Filter::kLanczos : Filter::kBicubic);
 }
 
 }  // namespace
@@ -246,7 +247,7 @@ NB_MODULE(smallsight_kernels, module) {
     module.doc() = "The text decoders and picture encoders of small vision-language models in C++.";
     smallsight::add_encoder(module);
     nb::set_leak_warnings(false);  // a model that is open when the interpreter ends is not an error
-    module.attr("INTERFACE") = 2;  // larger whenever a caller of the one before would fail
+    module.attr("INTERFACE") = 3;  // larger whenever a caller of the one before would fail
     module.attr("MAX_PIECES") = smallsight::kMaxPieces;
     module.def(
         "path_name",
@@ -256,7 +257,9 @@ NB_MODULE(smallsight_kernels, module) {
         },
         "wanted"_a = "auto", "Return the name of the implementation for this processor, empty if it has none.");
     module.def("resize", &smallsight::resize_array, "pixels"_a, "out"_a, "height_first"_a, "threads"_a, "path"_a = "auto",
-               "Write a picture, uint8 [height, width, 3], to an array of another size, with Pillow's Lanczos pixels.");
+               "filter"_a = "lanczos",
+               "Write a picture, uint8 [height, width, 3], to an array of another size, with Pillow's pixels of the filter\n"
+               "lanczos or bicubic.");
     nb::class_<Decoder>(module, "Decoder", "A decoder's weights, packed, and its steps.")
         .def(nb::init<int, int, int, int, int, int, int, int, float, const std::string&, const smallsight::Read<float, 1>&, int, int,
                       const std::string&>(),

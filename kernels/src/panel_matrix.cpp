@@ -31,6 +31,7 @@ struct Packing {
     std::uint8_t* tiles;
     float* scales;
     float* weighted_sums;
+    float* group_scales;
 
     void pack(int output, int segment) {
         const int width = packed.segments.segment_values(), begin = segment * width;
@@ -44,18 +45,31 @@ struct Packing {
             }
             return;
         }
+        const std::size_t place = static_cast<std::size_t>(segment) * packed.outputs + output;
+        if (!dense.in_groups) {
+            scales[place] = pack_codes(values, 0, count, output, panel, weighted_sums[place]);
+            return;
+        }
+        scales[place] = 1.0f;
+        float* groups = group_scales + (packed.scales_of_groups(segment, output / kPanel) - packed.group_scales);
+        for (int begin = 0; begin < count; begin += kStepValues, groups += kPanel)
+            groups[output % kPanel] = pack_codes(values, begin, std::min(count, begin + kStepValues), output, panel,
+                                                 weighted_sums[place]);
+    }
+
+    // Packs an output's inputs [begin, end) with the scale that it returns; adds the sum of what they stand for.
+    float pack_codes(const float* values, int begin, int end, int output, std::uint8_t* panel, float& sum_of_values) {
         float largest = 0.0f;
-        for (int at = 0; at < count; ++at) largest = std::max(largest, std::fabs(values[at]));
+        for (int at = begin; at < end; ++at) largest = std::max(largest, std::fabs(values[at]));
         const float scale = largest / kLargestCode, inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
         std::int32_t sum = 0;
-        for (int at = 0; at < count; ++at) {
+        for (int at = begin; at < end; ++at) {
             const int code = static_cast<int>((values[at] * inverse + kShift) - kShift);
             panel[place_of(packed.number, output, at)] = static_cast<std::uint8_t>(code);
             sum += code;
         }
-        const std::size_t place = static_cast<std::size_t>(segment) * packed.outputs + output;
-        scales[place] = scale;
-        weighted_sums[place] = scale * static_cast<float>(sum);
+        sum_of_values += scale * static_cast<float>(sum);
+        return scale;
     }
 };
 
@@ -79,11 +93,13 @@ PanelMatrix pack_panels(const DenseMatrix& dense, Number number, int most_steps,
     const std::size_t scaled = static_cast<std::size_t>(packed.segments.count) * packed.outputs;
     float* scales = number == Number::kInt8 ? floats(scaled) : nullptr;
     float* weighted_sums = number == Number::kInt8 ? floats(scaled) : nullptr;
+    float* group_scales = dense.in_groups ? floats(scaled * packed.segments.steps) : nullptr;
     float* bias = floats(packed.outputs);
     packed.scales = scales;
     packed.weighted_sums = weighted_sums;
+    packed.group_scales = group_scales;
     packed.bias = bias;
-    Packing packing = {dense, packed, tiles, scales, weighted_sums};
+    Packing packing = {dense, packed, tiles, scales, weighted_sums, group_scales};
     for (int output = 0; output < packed.outputs; ++output) {
         if (dense.order[output] < 0) continue;
         if (dense.bias != nullptr) bias[output] = dense.bias[dense.order[output]];

@@ -47,6 +47,7 @@ struct PanelMatrix {
     const float* scales = nullptr;         // int8: [segment][output]
     const float* weighted_sums = nullptr;  // int8: [segment][output], the sum of codes times the scale
     const float* bias = nullptr;           // [output]
+    const float* group_scales = nullptr;   // int8 with a scale for 64 inputs: [segment][panel][step][32 outputs]
 
     int panels() const { return outputs / kPanel; }
     std::size_t panel_bytes() const {
@@ -55,18 +56,25 @@ struct PanelMatrix {
     const std::uint8_t* panel(int segment, int panel) const {
         return tiles + (static_cast<std::size_t>(segment) * panels() + panel) * panel_bytes();
     }
+    const float* scales_of_groups(int segment, int panel) const {
+        if (group_scales == nullptr) return nullptr;
+        return group_scales + (static_cast<std::size_t>(segment) * panels() + panel) * segments.steps * kPanel;
+    }
     std::size_t num_bytes() const {
+        const int groups = group_scales == nullptr ? 0 : segments.steps_in_all();
         return segments.count * panels() * panel_bytes() +
-               sizeof(float) * outputs * (number == Number::kInt8 ? 2 * segments.count + 1 : 1);
+               sizeof(float) * outputs * (number == Number::kInt8 ? 2 * segments.count + 1 + groups : 1);
     }
 };
 
-// Dense rows to be packed; output o of the packed matrix is row `order[o]`, or zeros for -1.
+// Dense rows to be packed; output o of the packed matrix is row `order[o]`, or zeros for -1. With `in_groups` int8 has a
+// scale for 64 inputs besides those of segments, which are 1.
 struct DenseMatrix {
     const float* values;  // [rows][inputs]
     const float* bias;    // [rows], or null
     int inputs;
     std::vector<int> order;
+    bool in_groups = false;
 };
 
 PanelMatrix pack_panels(const DenseMatrix& dense, Number number, int most_steps, Arena& arena);

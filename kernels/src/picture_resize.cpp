@@ -24,12 +24,21 @@ double sinc(double x) { return x == 0.0 ? 1.0 : std::sin(x * kPi) / (x * kPi); }
 
 double lanczos(double x) { return -kLobes <= x && x < kLobes ? sinc(x) * sinc(x / kLobes) : 0.0; }
 
+// Cubic pieces with a slope of -1/2 at a distance of 1.
+double bicubic(double x) {
+    constexpr double kSlope = -0.5;
+    const double far = std::fabs(x);
+    if (far < 1.0) return ((kSlope + 2.0) * far - (kSlope + 3.0)) * far * far + 1.0;
+    return far < 2.0 ? (((far - 5.0) * far + 8.0) * far - 4.0) * kSlope : 0.0;
+}
+
 // Which inputs an output sums, and their weights.
 class Window {
    public:
-    Window(int inputs, int outputs) : first_(outputs), taps_(outputs) {
+    Window(int inputs, int outputs, Filter filter) : first_(outputs), taps_(outputs) {
+        const bool is_lanczos = filter == Filter::kLanczos;
         const double scale = static_cast<double>(inputs) / outputs, stretch = std::max(scale, 1.0);
-        const double support = kLobes * stretch;
+        const double support = (is_lanczos ? kLobes : 2.0) * stretch;
         most_ = static_cast<int>(std::ceil(support)) * 2 + 1;
         weights_.resize(static_cast<std::size_t>(outputs) * most_);
         std::vector<double> exact(most_);
@@ -39,7 +48,8 @@ class Window {
             taps_[output] = std::min(inputs, static_cast<int>(centre + support + 0.5)) - first_[output];
             double total = 0.0;
             for (int tap = 0; tap < taps_[output]; ++tap) {
-                exact[tap] = lanczos((tap + first_[output] - centre + 0.5) * (1.0 / stretch));
+                const double far = (tap + first_[output] - centre + 0.5) * (1.0 / stretch);
+                exact[tap] = is_lanczos ? lanczos(far) : bicubic(far);
                 total += exact[tap];
             }
             for (int tap = 0; tap < taps_[output]; ++tap) {
@@ -129,8 +139,8 @@ void turn_back(const std::uint8_t* columns, std::size_t row_bytes, int num_rows,
         for (int at = 0; at < num_rows; ++at) rows[at * row_bytes + done] = columns[done * kStripRows + at];
 }
 
-void resize_width(const Picture& from, const Picture& to, int threads, const KernelPath& path) {
-    const Window window(from.width, to.width);
+void resize_width(const Picture& from, const Picture& to, int threads, const KernelPath& path, Filter filter) {
+    const Window window(from.width, to.width, filter);
     constexpr std::size_t kPixel = 3 * kStripRows;  // bytes of 16 pixels in a column
     share((from.height + kStripRows - 1) / kStripRows, threads, [&](int strip) {
         thread_local std::vector<std::uint8_t> columns, mixed;
@@ -146,8 +156,8 @@ void resize_width(const Picture& from, const Picture& to, int threads, const Ker
     });
 }
 
-void resize_height(const Picture& from, const Picture& to, int threads, const KernelPath& path) {
-    const Window window(from.height, to.height);
+void resize_height(const Picture& from, const Picture& to, int threads, const KernelPath& path, Filter filter) {
+    const Window window(from.height, to.height, filter);
     share((to.height + kRowsAtOnce - 1) / kRowsAtOnce, threads, [&](int unit) {
         for (int row = unit * kRowsAtOnce; row < std::min(to.height, (unit + 1) * kRowsAtOnce); ++row)
             path.mix(window.bytes(row, from.pixels + window.first(row) * from.row_bytes(), from.row_bytes()),
@@ -157,23 +167,24 @@ void resize_height(const Picture& from, const Picture& to, int threads, const Ke
 
 }  // namespace
 
-void resize(const Picture& from, const Picture& to, bool height_first, int threads, const KernelPath& path) {
+void resize(const Picture& from, const Picture& to, bool height_first, int threads, const KernelPath& path,
+            Filter filter) {
     if (from.height == to.height && from.width == to.width) {
         std::memcpy(to.pixels, from.pixels, from.height * from.row_bytes());
     } else if (from.height == to.height) {
-        resize_width(from, to, threads, path);
+        resize_width(from, to, threads, path, filter);
     } else if (from.width == to.width) {
-        resize_height(from, to, threads, path);
+        resize_height(from, to, threads, path, filter);
     } else if (height_first) {
         std::vector<std::uint8_t> low(static_cast<std::size_t>(to.height) * from.row_bytes());
         const Picture between = {low.data(), from.width, to.height};
-        resize_height(from, between, threads, path);
-        resize_width(between, to, threads, path);
+        resize_height(from, between, threads, path, filter);
+        resize_width(between, to, threads, path, filter);
     } else {
         std::vector<std::uint8_t> narrow(static_cast<std::size_t>(from.height) * to.row_bytes());
         const Picture between = {narrow.data(), to.width, from.height};
-        resize_width(from, between, threads, path);
-        resize_height(between, to, threads, path);
+        resize_width(from, between, threads, path, filter);
+        resize_height(between, to, threads, path, filter);
     }
 }
 

@@ -1,4 +1,4 @@
-// Resizes pictures with the Lanczos window, with Pillow's pixels.
+// Resizes pictures with a Lanczos window or cubic pieces, with Pillow's pixels.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,10 @@ struct Picture {
     std::size_t row_bytes() const { return static_cast<std::size_t>(width) * 3; }
 };
 
+enum class Filter { kLanczos, kBicubic };
+
 // Writes `from`, resized, to `to`. One side is resized first, and rounded to bytes: this changes pixels.
-void resize(const Picture& from, const Picture& to, bool height_first, int threads, const KernelPath& path);
+void resize(const Picture& from, const Picture& to, bool height_first, int threads, const KernelPath& path,
+            Filter filter = Filter::kLanczos);
 
 }  // namespace smallsight

@@ -50,10 +50,24 @@ float bf16_product(const std::uint8_t* rows, int row, const std::uint8_t* column
     return sum;
 }
 
-std::int32_t int8_product(const std::uint8_t* rows, int row, const std::uint8_t* columns, int column, int count) {
+std::int32_t int8_product(const std::uint8_t* rows, int row, const std::uint8_t* columns, int column, int count,
+                          int begin = 0) {
     std::int32_t sum = 0;
-    for (int at = 0; at < count; ++at)
+    for (int at = begin; at < count; ++at)
         sum += rows[row_place(row, at, 1)] * static_cast<std::int8_t>(columns[column_place(column, at, 1)]);
+    return sum;
+}
+
+// The same, each 64 inputs times their scale.
+float grouped_product(const PanelProduct& product, int row, int output) {
+    const PanelMatrix& matrix = *product.matrix;
+    const int panel = output / kPanel, column = output % kPanel;
+    const float* scales = matrix.scales_of_groups(product.segment, panel);
+    float sum = 0.0f;
+    for (int step = 0; step < matrix.segments.steps; ++step)
+        sum += static_cast<float>(int8_product(product.rows.tiles, row, matrix.panel(product.segment, panel), column,
+                                               (step + 1) * kStepValues, step * kStepValues)) *
+               scales[step * kPanel + column];
     return sum;
 }
 
@@ -67,7 +81,10 @@ void multiply(const PanelProduct& product) {
             const int column = output % kPanel;
             float value;
             if (matrix.number == Number::kInt8) {
-                const auto whole = static_cast<float>(int8_product(product.rows.tiles, row, columns, column, count));
+                const float whole =
+                    matrix.group_scales != nullptr
+                        ? grouped_product(product, row, output)
+                        : static_cast<float>(int8_product(product.rows.tiles, row, columns, column, count));
                 value = whole * product.rows.scales[row] * matrix.scales[place] -
                         product.rows.zeros[row] * matrix.weighted_sums[place];
             } else {
@@ -158,8 +175,8 @@ void attend(const HeadAttention& head) {
 }  // namespace
 
 const EncoderPath* plain_encoder_path() {
-    static const EncoderPath path = {"plain", begin,         end,        multiply,     norm,  gelu,
-                                     pack,    store_queries, store_keys, store_values, attend};
+    static const EncoderPath path = {"plain", kPanel, true, false, begin, end, multiply, norm, gelu,
+                                     pack, store_queries, store_keys, store_values, attend};
     return &path;
 }
 

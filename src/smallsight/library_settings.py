@@ -64,6 +64,8 @@ class LibrarySettings(Protocol):
     @property
     def threads(self) -> int: ...  # noqa: D102
     @property
+    def kernels(self) -> bool: ...  # noqa: D102
+    @property
     def database_path(self) -> Path: ...  # noqa: D102
     @property
     def thumbnails_dir(self) -> Path: ...  # noqa: D102

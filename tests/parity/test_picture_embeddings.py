@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from functools import cache
 from pathlib import Path
@@ -108,8 +109,8 @@ def test_vectors_are_those_of_transformers(checkpoints, name: str):
                 for text in TEXTS
             ]
         )
-    for precision, least in LEAST_COSINE.items():
-        embedder = load_picture_embedder(folder, precision, threads=1)
+    for uses_kernels, (precision, least) in itertools.product((False, True), LEAST_COSINE.items()):
+        embedder = load_picture_embedder(folder, precision, threads=1, uses_kernels=uses_kernels)
         for items, expected, got in (
             ("pictures", pictures, embedder.embed_pictures(PICTURES)),
             ("texts", texts, embedder.embed_texts(TEXTS)),

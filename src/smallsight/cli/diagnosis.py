@@ -175,7 +175,7 @@ def _decoding(settings: Settings) -> CheckResult:
         )
     text = f"smallsight-kernels ({extension.path}) computes the text of every family in int8 and int4"
     obstacle = encoder_obstacle()
-    tiles = f"; OpenVINO encodes tiles: {obstacle}" if obstacle else " and encodes a SmolVLM's tiles"
+    tiles = f"; OpenVINO encodes tiles: {obstacle}" if obstacle else ", and encodes tiles, also for a SigLIP"
     return CheckResult("decoding", Severity.GOOD, text + tiles)
 
 

@@ -12,7 +12,8 @@ from smallsight.quant.forms import Stored
 class SigLIPSizes:
     """The sizes of an encoder with layer norms, full attention and GELU in its tanh form.
 
-    The connector concatenates squares of ``pixel_shuffle`` x ``pixel_shuffle`` patches and projects them.
+    The connector concatenates squares of ``pixel_shuffle`` x ``pixel_shuffle`` patches and projects them; 0
+    if there is none, and the output is the normalised hidden states.
     """
 
     layers: int
@@ -22,7 +23,7 @@ class SigLIPSizes:
     patches: int
     patch_width: int
     norm_epsilon: float
-    pixel_shuffle: int
+    pixel_shuffle: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,21 +6,23 @@ import os
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from smallsight.errors import ModelUnavailableError
+from smallsight.errors import ModelClosedError, ModelUnavailableError
 from smallsight.inventory.embedding_models import find_picture_model
 from smallsight.settings import Limits, Settings, load_settings
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from PIL import Image
 
     from smallsight.engine.openvino.picture_embedder import PictureEmbedder
-    from smallsight.model.picture_argument import PictureArgument
+    from smallsight.model.picture_argument import PictureArgument, PictureOpener
 
 __all__ = ["EmbeddingModel", "load_embedding_model"]
 
@@ -36,7 +38,7 @@ class EmbeddingModel:
     def __init__(self, name: str, embedder: PictureEmbedder, limits: Limits) -> None:
         self.name = name
         self.embedder = embedder
-        self._limits = limits
+        self._opening = _LastingOpener(limits)
 
     @property
     def dimensions(self) -> int:
@@ -52,35 +54,30 @@ class EmbeddingModel:
         """Return float32 [pictures, dimensions].
 
         A picture is a path, bytes, a PIL image or a uint8 array. Files are decoded in the sandbox, upright;
-        of an animation the first frame counts. While some are embedded, the next ones are decoded. Raises
-        PictureError, and ModelClosedError after ``close``.
+        of an animation the first frame counts. While some are embedded, the next ones are decoded. The
+        decoding process stays for the next call. Raises PictureError, and ModelClosedError after ``close``.
         """
         import numpy as np  # noqa: PLC0415 - imported with the first embedding
 
-        from smallsight.model.picture_argument import PictureOpener  # noqa: PLC0415
-
         at_once = self.embedder.num_at_once
         vectors_ND = np.empty((len(pictures), self.dimensions), np.float32)
-        # The threads end before the opener is closed: its decoding process ends with it.
-        with (
-            PictureOpener(self._limits) as opener,
-            ThreadPoolExecutor(1, "smallsight-pictures") as decoding,
-            ThreadPoolExecutor(at_once, "smallsight-embedding") as embedding,
-        ):
+        opened: deque[Future[Image.Image]] = deque()
+        with ThreadPoolExecutor(at_once, "smallsight-embedding") as embedding:
 
             def begin(picture: PictureArgument) -> Future[NDArray[np.float32]]:
-                opened = decoding.submit(opener.open, picture)
-                return embedding.submit(lambda: self.embedder.embed_pictures([opened.result()])[0])
+                opened.append(one := self._opening.submit(picture))
+                return embedding.submit(lambda: self.embedder.embed_pictures([one.result()])[0])
 
             left = iter(pictures)
-            begun = deque(begin(one) for one in islice(left, at_once + _NUM_AHEAD))
             try:
+                begun = deque(begin(one) for one in islice(left, at_once + _NUM_AHEAD))
                 for row in range(len(pictures)):
                     vectors_ND[row] = begun.popleft().result()
+                    opened.popleft()
                     begun.extend(begin(one) for one in islice(left, 1))
             finally:
-                for threads in (decoding, embedding):  # what is ahead is not wanted after an error
-                    threads.shutdown(wait=False, cancel_futures=True)
+                for one in opened:  # what is ahead is not wanted after an error
+                    one.cancel()
         return vectors_ND
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -88,8 +85,9 @@ class EmbeddingModel:
         return self.embedder.embed_texts(texts)
 
     def close(self) -> None:
-        """Free the model's memory."""
+        """Free the model's memory, and end its decoding process."""
         self.embedder.close()
+        self._opening.close()
 
     def __enter__(self) -> Self:
         return self
@@ -98,6 +96,44 @@ class EmbeddingModel:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class _LastingOpener:
+    """Opens pictures in one thread, whose decoding process stays between calls; thread-safe.
+
+    The process ends with ``close``, with this process, and with the thread, which ends when this is freed.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._thread = ThreadPoolExecutor(1, "smallsight-pictures")
+        self._opener: PictureOpener | None = None
+
+    def submit(self, picture: PictureArgument) -> Future[Image.Image]:
+        """Open a picture after those before it; raises ModelClosedError after ``close``."""
+        try:
+            return self._thread.submit(self._open, picture)
+        except RuntimeError as error:
+            raise ModelClosedError(
+                "The picture embedding model has been closed.", hint="load it again."
+            ) from error
+
+    def close(self) -> None:
+        """End the decoding process after the pictures that were submitted."""
+        with suppress(RuntimeError):  # closed already
+            self._thread.submit(self._end)
+        self._thread.shutdown()
+
+    def _open(self, picture: PictureArgument) -> Image.Image:
+        from smallsight.model.picture_argument import PictureOpener  # noqa: PLC0415 - with the first picture
+
+        if self._opener is None:
+            self._opener = PictureOpener(self._limits)
+        return self._opener.open(picture)
+
+    def _end(self) -> None:
+        if self._opener is not None:
+            self._opener.close()
 
 
 def load_embedding_model(
@@ -129,6 +165,7 @@ def load_embedding_model(
         precision or settings.picture_embedding.precision,
         threads=settings.threads if threads is None else threads,
         prepared_dir=settings.prepared_dir,
+        uses_kernels=settings.kernels,
     )
     return EmbeddingModel(found.name, embedder, settings.limits)
 

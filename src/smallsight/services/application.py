@@ -137,6 +137,7 @@ class Application:
             wanted.precision,
             threads=self.settings.threads,
             prepared_dir=self.settings.prepared_dir,
+            uses_kernels=self.settings.kernels,
         )
         self.resources.callback(embedder.close)
         return embedder

@@ -124,6 +124,7 @@ class PictureVectors:
             settings.picture_embedding.precision,
             threads=settings.threads,
             prepared_dir=settings.prepared_dir,
+            uses_kernels=settings.kernels,
         )
         self._loaded = model, embedder
         return embedder

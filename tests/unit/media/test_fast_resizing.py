@@ -12,7 +12,7 @@ from native_decoders import needs_extension, usable_paths
 from smallsight.machine.extension import find_extension
 from smallsight.media.fast_resizing import resize_in_steps
 
-LANCZOS = Image.Resampling.LANCZOS
+LANCZOS, BICUBIC = Image.Resampling.LANCZOS, Image.Resampling.BICUBIC
 
 
 def picture(width, height):
@@ -33,14 +33,14 @@ def some_sizes():
         yield from (tuple(map(int, values.integers(1, longest, 4))) for _ in range(40))
 
 
-def test_every_size_has_pillows_pixels():
+@pytest.mark.parametrize("resample", [LANCZOS, BICUBIC], ids=["lanczos", "bicubic"])
+def test_every_size_has_pillows_pixels(resample):
     for width, height, *size in some_sizes():
         pixels = picture(width, height)
+        expected = by_pillow(pixels, size, resample=resample)
         for given in (pixels, Image.fromarray(pixels)):
-            found = resize_in_steps(given, [tuple(size)], LANCZOS)
-            np.testing.assert_array_equal(
-                found, by_pillow(pixels, size), err_msg=f"{width} x {height} to {size}"
-            )
+            found = resize_in_steps(given, [tuple(size)], resample, threads=1)
+            np.testing.assert_array_equal(found, expected, err_msg=f"{width} x {height} to {size}")
 
 
 def test_several_sizes_follow_one_another():
@@ -49,9 +49,9 @@ def test_several_sizes_follow_one_another():
 
 
 def test_another_filter_is_left_to_pillow():
-    pixels, bicubic = picture(40, 30), Image.Resampling.BICUBIC
-    expected = by_pillow(pixels, (20, 20), resample=bicubic)
-    np.testing.assert_array_equal(resize_in_steps(pixels, [(20, 20)], bicubic), expected)
+    pixels, box = picture(40, 30), Image.Resampling.BOX
+    expected = by_pillow(pixels, (20, 20), resample=box)
+    np.testing.assert_array_equal(resize_in_steps(pixels, [(20, 20)], box), expected)
 
 
 @needs_extension

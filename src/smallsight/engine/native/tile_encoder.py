@@ -1,10 +1,11 @@
-"""Encodes tiles with the extension's AMX code: a SigLIP tower and its connector, over stored weights."""
+"""Encodes tiles with the extension: a SigLIP tower and its connector, over stored weights."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from smallsight.quant.int8_rows import Int8Rows
 
 log = get_logger(__name__)
 
+ProductNumber: TypeAlias = Literal["int8", "int8-groups", "bf16"]
 _LANES = 16  # sizes must be multiples of it
 
 
@@ -65,6 +67,17 @@ def encoder_obstacle() -> str:
     return str(extension.module.encoder_obstacle())
 
 
+def tower_obstacle(tower: SigLIPTower | None, *, rounds_activations: bool) -> str:
+    """Return why the extension does not compute a tower, which is None for other families' towers."""
+    if obstacle := encoder_obstacle():
+        return obstacle
+    if tower is None:
+        return "the family has another tower"
+    if not _fits(tower.sizes):
+        return f"the tower's sizes are not multiples of {_LANES}"
+    return "" if rounds_activations else "the scheme computes in f32"
+
+
 def native_tile_encoder(
     tower: SigLIPTower | None,
     to_patches: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
@@ -77,11 +90,7 @@ def native_tile_encoder(
 
     The extension computes in bfloat16 at best; without ``rounds_activations`` it is not used.
     """
-    reason = encoder_obstacle() or ("the family has another tower" if tower is None else "")
-    if not reason and tower is not None and not _fits(tower.sizes):
-        reason = f"the tower's sizes are not multiples of {_LANES}"
-    if not reason and not rounds_activations:
-        reason = "the scheme computes in f32"
+    reason = tower_obstacle(tower, rounds_activations=rounds_activations)
     if tower is None or reason:
         log.info("tile_kernels_not_used", reason=reason, action="encoding tiles with OpenVINO")
         return None
@@ -94,13 +103,13 @@ def bind_encoder(
     tower: SigLIPTower,
     threads: int,
     path: str = "auto",
-    number_of: Callable[[Stored], Literal["int8", "bf16"]] | None = None,
+    number_of: Callable[[Stored], ProductNumber] | None = None,
 ) -> Any:  # noqa: ANN401 - the extension's
     """Pack the weights into the extension's encoder; ``number_of`` overrides how a matrix is multiplied.
 
     Raises ModuleNotFoundError, and ValueError for sizes or a path that the extension does not support.
     """
-    sizes, number_of = tower.sizes, number_of or product_number
+    sizes = tower.sizes
     encoder = importlib.import_module(NAME).Encoder(
         sizes.layers,
         sizes.hidden,
@@ -112,6 +121,7 @@ def bind_encoder(
         threads,
         path,
     )
+    number_of = number_of or partial(product_number, takes_groups=encoder.path != "amx")
     stored = tower.stored
     encoder.set_embedding(_floats(stored["vision.patches.weight"]), _floats(stored["vision.positions"]))
     for layer in range(sizes.layers):
@@ -120,19 +130,22 @@ def bind_encoder(
             weight, bias = tower.layer(layer, f"{name}.weight"), tower.layer(layer, f"{name}.bias")
             encoder.set_matrix(layer, index, _floats(weight), _floats(bias), number_of(weight))
     encoder.set_final_norm(_floats(stored["vision.norm.weight"]), _floats(stored["vision.norm.bias"]))
-    encoder.set_connector(_floats(stored["connector.weight"]), sizes.pixel_shuffle)
+    if sizes.pixel_shuffle:
+        encoder.set_connector(_floats(stored["connector.weight"]), sizes.pixel_shuffle)
     return encoder
 
 
-def product_number(stored: Stored) -> Literal["int8", "bf16"]:
+def product_number(stored: Stored, *, takes_groups: bool = False) -> ProductNumber:
     """Return in which numbers a matrix is multiplied.
 
-    Integer products need one scale for 768 inputs, and rounded activations. Weights with one scale a row keep
-    their values, and 4 bits lose so much already that no more is seen. Weights of 8 bits in groups would lose
-    more than in OpenVINO: decision 42 has the numbers.
+    Integer products round activations, and AMX tiles need one scale for 768 inputs. Weights with one scale a
+    row keep their values, and 4 bits lose so much already that no more is seen. Weights of 8 bits in groups
+    would lose more than in OpenVINO: decision 42 has the numbers. A path that ``takes_groups`` keeps them.
     """
     if isinstance(stored, Int8Rows):
         return "int8"
+    if takes_groups and isinstance(stored, GroupedMatrix):
+        return "int8-groups"
     return "int8" if isinstance(stored, GroupedMatrix) and stored.code is not Code.INT8 else "bf16"
 
 

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from smallsight.engine.engine import LoadRequest
+from smallsight.engine.native.picture_tower import NativePictureTower, native_picture_tower
 from smallsight.engine.network_key import network_key
+from smallsight.engine.openvino.packing import releasing_pages
 from smallsight.engine.openvino.weight_store import StoredWeights, open_stored
 from smallsight.errors import ModelClosedError
 from smallsight.families.dual_encoder.model import TEXT, VISION, DualEncoderModel
@@ -48,6 +50,18 @@ class _Encoder:
         return vector_D
 
 
+class _TowerEncoder:
+    """A vision encoder whose tower the extension computes, and whose head the runtime computes."""
+
+    def __init__(self, tower: NativePictureTower, head: _Encoder) -> None:
+        self.weights = head.weights
+        self._tower = tower
+        self._head = head
+
+    def vector(self, inputs: Sequence[np.ndarray]) -> NDArray[np.float32]:
+        return self._head.vector([self._tower.encode(inputs[0][0])[None]])
+
+
 class PictureEmbedder:
     """Embeds pictures and texts as vectors of length 1; dot products compare any two of them.
 
@@ -68,7 +82,7 @@ class PictureEmbedder:
         self._embeddings = model.embeddings()
         self.num_at_once = min(request.threads or usable_cores(), _MOST_AT_ONCE)
         self._loading = threading.Lock()
-        self._encoders: dict[str, _Encoder] = {}
+        self._encoders: dict[str, _Encoder | _TowerEncoder] = {}
         self._is_closed = False
 
     @property
@@ -120,15 +134,35 @@ class PictureEmbedder:
     def _text_vector(self, text: str) -> NDArray[np.float32]:
         return self._loaded(TEXT, 1).vector(self._model.text_inputs(text, self._embeddings))
 
-    def _loaded(self, part: str, streams: int) -> _Encoder:
+    def _loaded(self, part: str, streams: int) -> _Encoder | _TowerEncoder:
         with self._loading:
             if self._is_closed:
                 raise ModelClosedError("The picture embedding model has been closed.", hint="load it again.")
             if part not in self._encoders:
-                weights = open_stored(self._model.source(part), self._request)
-                network = weights.compile(lambda stored: self._model.graph(part, stored), streams=streams)
-                self._encoders[part] = _Encoder(weights, network, streams)
+                self._encoders[part] = self._load(part, streams)
             return self._encoders[part]
+
+    def _load(self, part: str, streams: int) -> _Encoder | _TowerEncoder:
+        weights = open_stored(self._model.source(part), self._request)
+        tower = self._native_tower(weights, streams) if part == VISION else None
+        if tower is None:
+            network = weights.compile(lambda stored: self._model.graph(part, stored), streams=streams)
+            return _Encoder(weights, network, streams)
+        head = weights.compile(self._model.head_graph, streams=streams)
+        return _TowerEncoder(tower, _Encoder(weights, head, streams))
+
+    def _native_tower(self, weights: StoredWeights, streams: int) -> NativePictureTower | None:
+        """Return the tower in the extension, where it was asked for and can be used."""
+        request = self._request
+        if not request.options.uses_kernels:
+            return None
+        with releasing_pages(weights):
+            return native_picture_tower(
+                self._model.siglip_tower(weights.stored),
+                request.threads,
+                streams,
+                rounds_activations=request.scheme.arithmetic != "f32",
+            )
 
 
 def _vectors_key(model: DualEncoderModel, request: LoadRequest, family: str) -> str:

@@ -19,6 +19,7 @@ from smallsight.families.patches import cut_patches
 from smallsight.families.pixel_values import value_tables
 from smallsight.families.plain_rgb import on_white
 from smallsight.families.processor_files import picture_settings
+from smallsight.media.fast_resizing import resize_in_steps
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,9 @@ class PicturePreparation:
     def pixel_values(self, image: Image.Image) -> NDArray[np.float32]:
         """Return normalised pixels, float32 [1, 3, image_px, image_px]; any mode and size is allowed."""
         rgb = on_white(image)
-        resized = rgb.resize(self._size_of(rgb.size), self._resample)
-        pixels_HWC = self._cropped(np.asarray(resized)) if self._crops else np.asarray(resized)
+        # One thread, because several pictures are prepared at once.
+        resized_HWC = resize_in_steps(rgb, [self._size_of(rgb.size)], self._resample, threads=1)
+        pixels_HWC = self._cropped(resized_HWC) if self._crops else resized_HWC
         return np.stack([table[pixels_HWC[..., i]] for i, table in enumerate(self._tables)])[None]
 
     def _size_of(self, size: tuple[int, int]) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -29,16 +30,24 @@ from smallsight.quant.forms import Storage
 from smallsight.quant.scheme import parse_scheme
 from tiny_smolvlm import SHAPES, make_checkpoint
 
-HAS_ENCODER = find_extension().module is not None and hasattr(find_extension().module, "Encoder")
+HAS_ENCODER = find_extension().module is not None
 needs_encoder = pytest.mark.skipif(not HAS_ENCODER, reason=encoder_obstacle())
-needs_amx = pytest.mark.skipif(bool(encoder_obstacle()), reason=encoder_obstacle())
-PATHS = ["plain", pytest.param("amx", marks=needs_amx)]
+
+
+def runs(path):
+    return HAS_ENCODER and find_extension().module.encoder_path_name(path) == path
+
+
+PATHS = [
+    pytest.param(path, marks=pytest.mark.skipif(not runs(path), reason=f"no {path} on this processor"))
+    for path in ("plain", "avx512", "avx512-bf16", "amx")
+]
 SIZES = {
     "heads of 64": SigLIPSizes(3, 128, 2, 320, 64, 192, 1e-6, 2),
     "heads of 24, 25 patches, two segments": SigLIPSizes(2, 96, 4, 1600, 25, 192, 1e-6, 5),
     "heads of 72, 49 patches": SigLIPSizes(2, 144, 2, 272, 49, 48, 1e-6, 7),
 }
-LARGEST_ERROR = {"bf16": 0.006, "int8": 0.02}  # of an output's length, against float32
+LARGEST_ERROR = {"bf16": 0.006, "int8": 0.02, "int8-groups": 0.02}  # of an output's length, against float32
 TEXT_HIDDEN = 48
 
 
@@ -97,6 +106,13 @@ def encode(tower, patches_PC, number, *, path, threads=1):
     return features_TD
 
 
+def numbers_of(path):
+    """Return the numbers in which a path multiplies, with the largest error of each."""
+    return {
+        number: most for number, most in LARGEST_ERROR.items() if (path, number) != ("amx", "int8-groups")
+    }
+
+
 def patches_for(sizes, seed=1):
     return np.random.default_rng(seed).standard_normal((sizes.patches, sizes.patch_width), np.float32)
 
@@ -114,7 +130,7 @@ def test_every_layer_is_that_of_the_reference(name, path):
     for layers in range(1, tower.sizes.layers + 1):
         lower = replace(tower, sizes=replace(tower.sizes, layers=layers))
         expected_TD = reference_of(lower, patches_PC)
-        for number, largest in LARGEST_ERROR.items():
+        for number, largest in numbers_of(path).items():
             error = relative_error(encode(lower, patches_PC, number, path=path), expected_TD)
             assert error < largest, f"{layers} layers in {number}: {error}"
 
@@ -137,6 +153,8 @@ def test_scores_beyond_the_range_of_numbers_are_no_obstacle(path, score_scale):
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("number", LARGEST_ERROR)
 def test_a_tile_has_the_same_bits_after_others_and_on_any_threads(path, number):
+    if number not in numbers_of(path):
+        pytest.skip("tiles have no scales of groups")
     tower = random_tower(SIZES["heads of 24, 25 patches, two segments"])
     tiles = [patches_for(tower.sizes, seed) for seed in range(3)]
     alone = [encode(tower, one, number, path=path) for one in tiles]
@@ -146,6 +164,26 @@ def test_a_tile_has_the_same_bits_after_others_and_on_any_threads(path, number):
             features_TD = np.empty(encoder.output_shape, np.float32)
             encoder.run(tiles[index], features_TD)
             np.testing.assert_array_equal(features_TD, alone[index])
+
+
+@needs_encoder
+@pytest.mark.parametrize("path", PATHS)
+def test_encoders_with_the_same_weights_run_at_once(path):
+    tower = random_tower(SIZES["heads of 72, 49 patches"])
+    first = bind_encoder(tower, 1, path, lambda _: "int8")
+    both = [first, first.twin(2)]
+    tiles = [patches_for(tower.sizes, seed) for seed in range(2)]
+    expected = [encode(tower, one, "int8", path=path) for one in tiles]
+    del first
+    found = [np.empty(one.output_shape, np.float32) for one in both]
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(5):
+            list(threads.map(lambda encoder, tile, out: encoder.run(tile, out), both, tiles, found))
+            np.testing.assert_array_equal(found, expected)
+    twin = both.pop()
+    del both
+    twin.run(tiles[0], found[0])
+    np.testing.assert_array_equal(found[0], expected[0])
 
 
 @needs_encoder
@@ -161,6 +199,8 @@ def test_arguments_of_other_sizes_are_rejected():
         bind_encoder(tower, 1, "other")
     empty = find_extension().module.Encoder(1, 64, 1, 64, 16, 48, 1e-6, 1, "plain")
     with pytest.raises(ValueError, match="not set"):
+        empty.twin(1)
+    with pytest.raises(ValueError, match="not set"):
         empty.run(np.empty((16, 48), np.float32), np.empty((16, 64), np.float32))
 
 
@@ -169,6 +209,10 @@ def test_only_weights_that_lose_nothing_by_it_are_multiplied_as_integers():
     chosen = {form: product_number(form.store(matrix)) for form in Storage}
     assert chosen[Storage.INT8_ROWS] == chosen[Storage.INT4_SEARCHED] == "int8"
     assert chosen[Storage.INT8_GROUPS] == chosen[Storage.BF16] == chosen[Storage.FP32] == "bf16"
+    in_groups = {form: product_number(form.store(matrix), takes_groups=True) for form in Storage}
+    assert in_groups[Storage.INT8_GROUPS] == in_groups[Storage.INT4_SEARCHED] == "int8-groups"
+    assert in_groups[Storage.INT8_ROWS] == "int8"
+    assert in_groups[Storage.BF16] == in_groups[Storage.FP32] == "bf16"
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,68 @@
+"""Computes a SigLIP's vision tower for picture embeddings with the extension, several pictures at once."""
+
+from __future__ import annotations
+
+from queue import SimpleQueue
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smallsight.engine.native.tile_encoder import bind_encoder, tower_obstacle
+from smallsight.families.siglip_tower import SigLIPTower
+from smallsight.machine.cores import usable_cores
+from smallsight.policy.log import get_logger
+from smallsight.quant.bf16 import BF16Matrix
+from smallsight.quant.forms import Stored
+
+log = get_logger(__name__)
+
+
+class NativePictureTower:
+    """One copy of the weights, for as many calls at once as ``at_once`` says. Thread-safe.
+
+    A picture is computed independently of others, and in the same way on any number of threads.
+    """
+
+    def __init__(self, tower: SigLIPTower, threads: int, at_once: int) -> None:
+        """``threads`` are shared by all calls; 0 means one per physical core."""
+        each = max(1, (threads or usable_cores()) // at_once)
+        first = bind_encoder(tower, each, number_of=product_number)
+        self.path: str = first.path
+        self.weight_bytes: int = first.weight_bytes
+        self._idle: SimpleQueue[Any] = SimpleQueue()
+        self._idle.put(first)
+        for _ in range(at_once - 1):
+            self._idle.put(first.twin(each))
+
+    def encode(self, patches_PC: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the normalised hidden states of a picture's patches, float32 [patches, hidden]."""
+        encoder = self._idle.get()
+        try:
+            hidden_PD = np.empty(encoder.output_shape, np.float32)
+            encoder.run(patches_PC, hidden_PD)
+        finally:
+            self._idle.put(encoder)
+        return hidden_PD
+
+
+def native_picture_tower(
+    tower: SigLIPTower | None, threads: int, at_once: int, *, rounds_activations: bool
+) -> NativePictureTower | None:
+    """Return the tower in the extension, or None with a line in the log about why not."""
+    reason = tower_obstacle(tower, rounds_activations=rounds_activations)
+    if tower is None or reason:
+        log.info("picture_kernels_not_used", reason=reason, action="embedding pictures with OpenVINO")
+        return None
+    native = NativePictureTower(tower, threads, at_once)
+    log.info("picture_kernels_used", path=native.path, weights_bytes=native.weight_bytes)
+    return native
+
+
+def product_number(stored: Stored) -> Literal["int8", "bf16"]:
+    """Return in which numbers a matrix is multiplied: integers, unless it is stored in floating point.
+
+    Weights in groups are rounded a second time, to one scale for 768 inputs, which a vector hardly shows:
+    decision 55 has the numbers.
+    """
+    return "bf16" if isinstance(stored, BF16Matrix | np.ndarray) else "int8"
