@@ -60,8 +60,9 @@ test-all: $(MARKS)/dev $(MARKS)/docs $(MARKS)/kernels $(MARKS)/fonts $(MARKS)/ch
 
 kernels: $(MARKS)/kernels
 
-wheels: $(MARKS)/wheels/installed
-	$(MARKS)/wheels/bin/python -m release.kernel_wheels dist
+wheels: $(MARKS)/wheels/installed $(MARKS)/qemu
+	@$(MARKS)/wheels/bin/python -m release.arm_system $(MARKS)/wheels/arm && root="--root $(MARKS)/wheels/arm"; \
+		$(MARKS)/wheels/bin/python -m release.kernel_wheels dist --compilers $(MARKS)/wheels/compilers $$root
 
 coverage: $(MARKS)/dev $(MARKS)/docs $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool \
 		$(MARKS)/qemu $(MARKS)/zig/installed $(MARKS)/clients/installed $(MARKS)/clients_js

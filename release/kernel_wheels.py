@@ -24,14 +24,15 @@ from release.pins import ROOT
 from release.wheel_needs import fault, read_wheel
 from release.zig_compiler import MACHINES, write_toolchain
 
+_PYTHON = f"usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"
 KERNELS = ROOT / "kernels"
 TRIAL = ROOT / "release" / "try_kernels.py"
 
 
-def build(machine: str, work: Path, out: Path) -> Path:
+def build(machine: str, compilers: Path, work: Path, out: Path) -> Path:
     """Build, audit and tag one wheel; return it. Raises CalledProcessError."""
     suffix = str(sysconfig.get_config_var("EXT_SUFFIX")).replace(platform.machine(), machine)
-    toolchain = write_toolchain(work / f"zig-{machine}", machine)
+    toolchain = write_toolchain(compilers / machine, machine)
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",  # cmake and ninja
         "CMAKE_ARGS": f"-DCMAKE_TOOLCHAIN_FILE={toolchain}",
@@ -95,13 +96,16 @@ def main() -> int:
     parser.add_argument(
         "--root", type=Path, help="a system of the other processor, to try its wheel under QEMU"
     )
-    parser.add_argument("--python", default="usr/bin/python3", help="where that system has Python")
+    parser.add_argument(
+        "--compilers", type=Path, help="where zig and its compiled libraries stay for the next run"
+    )
+    parser.add_argument("--python", default=_PYTHON, help="where that system has Python")
     given = parser.parse_args()
     faults = 0
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         for machine in given.machine or MACHINES:
-            wheel = build(machine, work, given.out)
+            wheel = build(machine, given.compilers or work / "compilers", work, given.out)
             needs = read_wheel(wheel)
             glibc = ".".join(map(str, needs.newest_glibc()))
             print(

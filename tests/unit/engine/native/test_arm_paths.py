@@ -43,7 +43,7 @@ def emulator():
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(1800),
     pytest.mark.skipif(zig() is None, reason="zig is not installed; make test-all does it"),
     pytest.mark.skipif(emulator() is None, reason="QEMU is not installed; make test-all does it on Debian"),
 ]
