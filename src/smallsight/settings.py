@@ -278,8 +278,8 @@ class Settings(BaseSettings):
     kernels: bool = Field(
         True,
         description="Compute the text of SmolVLM and moondream2 and the answers of Florence-2 in int8 and "
-        "int4, and with AMX a SmolVLM's tiles, with the extension smallsight-kernels where it is installed; "
-        "OpenVINO does the rest.",
+        "int4, and with AMX a SmolVLM's tiles, with the extension smallsight-kernels where it is installed "
+        "and OpenVINO is not measured to be faster; OpenVINO does the rest.",
     )
     active_model: str | None = Field(None, description="Model of requests that name none: a name or folder.")
     limits: Limits = Limits()
