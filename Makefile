@@ -185,7 +185,8 @@ $(MARKS)/clients/installed: requirements/clients.txt $(MARKS)/dev
 
 # An extra, never a need: without it OpenVINO generates all tokens, and its tests are skipped.
 $(MARKS)/kernels: $(wildcard kernels/src/*) kernels/CMakeLists.txt kernels/pyproject.toml $(MARKS)/demo
-	@echo "Building smallsight-kernels (about a minute, once) ..."
+	@$(COMPILER) && echo "Building smallsight-kernels (about a minute, once) ..." \
+		|| echo "Building smallsight-kernels with zig, as there is no C++ compiler (a few minutes, once) ..."
 	@{ $(COMPILER) || $(MAKE) --silent $(MARKS)/zig/toolchain.cmake; } >$(MARKS)/kernels.log 2>&1; \
 		$(COMPILER) || export CMAKE_ARGS="-DCMAKE_TOOLCHAIN_FILE=$(CURDIR)/$(MARKS)/zig/toolchain.cmake"; \
 		PIP_CONSTRAINT=kernels/build-constraints.txt $(PIP) install --no-deps ./kernels >>$(MARKS)/kernels.log 2>&1 \
