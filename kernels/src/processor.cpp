@@ -19,9 +19,9 @@ struct Leaf {
     unsigned a = 0, b = 0, c = 0, d = 0;
 };
 
-Leaf leaf(unsigned number) {
+Leaf leaf(unsigned number, unsigned part = 0) {
     Leaf found;
-    __get_cpuid_count(number, 0, &found.a, &found.b, &found.c, &found.d);
+    __get_cpuid_count(number, part, &found.a, &found.b, &found.c, &found.d);
     return found;
 }
 
@@ -59,10 +59,13 @@ bool has_avx512() {
            has_bits(leaf(7).c, kVnni);
 }
 
+bool has_avx512_bf16() { return has_avx512() && has_bits(leaf(7, 1).a, 1u << 5); }
+
 bool has_tiles() { return has_bits(leaf(7).d, (1u << 24) | (1u << 25)); }
 #else
 bool has_avx2() { return false; }
 bool has_avx512() { return false; }
+bool has_avx512_bf16() { return false; }
 bool has_tiles() { return false; }
 #endif
 

@@ -63,6 +63,16 @@ def test_cmake_builds_every_source():
     assert listed == {path.name for path in (KERNELS / "src").glob("*.cpp")}
 
 
+def test_no_source_asks_the_compiler_for_the_instruction_sets():
+    """In a program linked with zig its answer is that there are none; processor.hpp asks the processor."""
+    asking = [
+        path.name
+        for path in (KERNELS / "src").iterdir()
+        if "__builtin_cpu" in path.read_text(encoding="utf-8")
+    ]
+    assert_none("processor.hpp says what this processor has", asking)
+
+
 @needs_extension
 def test_the_trial_of_a_wheel_compares_the_paths_of_this_processor(capsys):
     assert try_kernels.main() == 0

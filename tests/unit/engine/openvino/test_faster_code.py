@@ -8,9 +8,11 @@ import pytest
 from PIL import Image
 
 from native_decoders import needs_extension
-from smallsight.engine.engine import EngineOptions
+from smallsight.engine.engine import EngineOptions, LoadRequest
 from smallsight.engine.loading import load_engine
 from smallsight.engine.openvino import faster_code
+from smallsight.engine.openvino.weight_store import open_stored
+from smallsight.families.smolvlm.model import SmolVLMModel
 from smallsight.graph.known_speeds import SpeedComparison, speeds_here
 from smallsight.model.vision_language_model import VisionLanguageModel
 from smallsight.quant.scheme import parse_scheme
@@ -93,6 +95,16 @@ def test_moondream2_is_measured_too(tmp_path):
     folder = write_tiny_moondream2(tmp_path / "moondream2", TinyMoondream2("wide", hidden=96, heads=6))
     answer(folder, tmp_path / "prepared", family="moondream2", measures_kernels=True)
     assert any(one.startswith("text parallel") for one in speeds_here(tmp_path / "prepared"))
+
+
+def test_a_tower_is_measured_with_the_code_that_this_processor_has(folder, tmp_path):
+    scheme = parse_scheme("int8")
+    options = EngineOptions(uses_kernels=True, measures_kernels=True)
+    request = LoadRequest(folder, scheme, threads=1, prepared_dir=tmp_path, options=options)
+    model = SmolVLMModel(folder, scheme, 1 << 20)
+    found = faster_code.tower_comparison(model, open_stored(model, request))()
+    assert min(found.extension_s, found.openvino_s) > 0
+    assert [name.split()[0] for name in speeds_here(tmp_path)] == ["tiles"]
 
 
 def test_measuring_takes_turns():
