@@ -7,7 +7,8 @@
 #   make test                     run the tests, but for those that are marked as slow
 #   make test-all                 run every test, also with other people's clients, as .ci/run does
 #   make coverage                 the same as make test-all, measuring which lines ran: takes about twice as long
-#   make kernels                  build the extension that generates tokens faster (needs a C++ compiler)
+#   make kernels                  build the extension that generates tokens faster; without a C++ compiler, with zig
+#   make wheels                   build its wheels for x86-64 and ARM in dist/, and try them
 #   make check                    format, lint, types, layers, licences
 #   make bench                    the measurements behind the README's table
 #   make robustness               the tests of kills, full disks, overload and hostile text, ten times as large (an hour)
@@ -30,6 +31,7 @@ LOCKED := $(PIP) install --require-hashes --requirement
 UV := uv==0.13.9
 LLAMA_CPP := llama-cpp-python==0.3.36
 RESULTS := benchmarks/results
+COMPILER := command -v "$${CXX:-c++}" >/dev/null || command -v g++ >/dev/null || command -v clang++ >/dev/null
 ROBUSTNESS := tests/unit/library/test_killed_migration.py tests/unit/library/test_links_outside.py \
 	tests/e2e/test_interruption.py tests/e2e/test_serve_overload.py tests/e2e/test_hostile_text.py \
 	tests/e2e/test_describe_folders.py tests/web/browser/test_describe_kills.py \
@@ -38,7 +40,7 @@ PYTEST_OPTIONS := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 # The reference for videos needs it, and it breaks whatever else imports torch and can see it: it lies apart.
 TORCHVISION := $(VENV)/torchvision
 
-.PHONY: demo serve test test-all kernels coverage check format bench robustness peers docs audit lock vendor examples clean
+.PHONY: demo serve test test-all kernels wheels coverage check format bench robustness peers docs audit lock vendor examples clean
 
 demo: $(MARKS)/demo
 	@SMALLSIGHT_HOME="$${SMALLSIGHT_HOME:-$(CURDIR)/.smallsight-demo}" \
@@ -53,13 +55,17 @@ test: $(MARKS)/dev $(MARKS)/docs $(MARKS)/kernels $(MARKS)/fonts $(MARKS)/chromi
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) $(if $(TESTS),$(TESTS),-m "not slow")
 
 test-all: $(MARKS)/dev $(MARKS)/docs $(MARKS)/kernels $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool \
-		$(MARKS)/clients/installed $(MARKS)/clients_js
+		$(MARKS)/qemu $(MARKS)/zig/installed $(MARKS)/clients/installed $(MARKS)/clients_js
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 kernels: $(MARKS)/kernels
 
+wheels: $(MARKS)/wheels/installed $(MARKS)/qemu
+	@$(MARKS)/wheels/bin/python -m release.arm_system $(MARKS)/wheels/arm && root="--root $(MARKS)/wheels/arm"; \
+		$(MARKS)/wheels/bin/python -m release.kernel_wheels dist --compilers $(MARKS)/wheels/compilers $$root
+
 coverage: $(MARKS)/dev $(MARKS)/docs $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool \
-		$(MARKS)/clients/installed $(MARKS)/clients_js
+		$(MARKS)/qemu $(MARKS)/zig/installed $(MARKS)/clients/installed $(MARKS)/clients_js
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) --cov --cov-report= $(TESTS)
 	$(BIN)/python -m coverage report
@@ -179,9 +185,28 @@ $(MARKS)/clients/installed: requirements/clients.txt $(MARKS)/dev
 
 # An extra, never a need: without it OpenVINO generates all tokens, and its tests are skipped.
 $(MARKS)/kernels: $(wildcard kernels/src/*) kernels/CMakeLists.txt kernels/pyproject.toml $(MARKS)/demo
-	@echo "Building smallsight-kernels (about a minute, once) ..."
-	@PIP_CONSTRAINT=kernels/build-constraints.txt $(PIP) install --no-deps ./kernels >$(MARKS)/kernels.log 2>&1 \
+	@$(COMPILER) && echo "Building smallsight-kernels (about a minute, once) ..." \
+		|| echo "Building smallsight-kernels with zig, as there is no C++ compiler (a few minutes, once) ..."
+	@{ $(COMPILER) || $(MAKE) --silent $(MARKS)/zig/toolchain.cmake; } >$(MARKS)/kernels.log 2>&1; \
+		$(COMPILER) || export CMAKE_ARGS="-DCMAKE_TOOLCHAIN_FILE=$(CURDIR)/$(MARKS)/zig/toolchain.cmake"; \
+		PIP_CONSTRAINT=kernels/build-constraints.txt $(PIP) install --no-deps ./kernels >>$(MARKS)/kernels.log 2>&1 \
 		&& touch $@ || echo "smallsight-kernels was not built ($(MARKS)/kernels.log says why): OpenVINO generates all tokens."
+
+# A compiler from PyPI (100 MB).
+$(MARKS)/zig/installed: requirements/zig.txt $(MARKS)/venv
+	@rm -rf $(MARKS)/zig
+	@$(LOCKED) requirements/zig.txt --target $(MARKS)/zig/package
+	@touch $@
+
+$(MARKS)/zig/toolchain.cmake: release/zig_compiler.py $(MARKS)/zig/installed
+	@PYTHONPATH=$(MARKS)/zig/package $(BIN)/python -m release.zig_compiler $(MARKS)/zig >/dev/null
+
+$(MARKS)/wheels/installed: requirements/wheels.txt $(MARKS)/venv
+	@rm -rf $(MARKS)/wheels
+	@$(PYTHON) -m venv $(MARKS)/wheels
+	@$(MARKS)/wheels/bin/python -m pip --disable-pip-version-check --quiet install \
+		--require-hashes --requirement requirements/wheels.txt
+	@touch $@
 
 # For the tests of training/, which draw; without apt-get they are skipped.
 $(MARKS)/fonts: training/assets.py $(MARKS)/dev
@@ -209,6 +234,16 @@ $(MARKS)/exiftool:
 				>/dev/null 2>&1 && touch $@ \
 				|| echo "exiftool was not installed: apt-get failed. Its tests are skipped."; \
 		else echo "exiftool is not installed, and only root can do it with apt-get. Its tests are skipped."; fi
+
+# For the tests of ARM code; without it they are skipped.
+$(MARKS)/qemu:
+	@mkdir -p $(MARKS)
+	@if command -v qemu-aarch64 >/dev/null || command -v qemu-aarch64-static >/dev/null; then touch $@; \
+		elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			{ apt-get update -qq && apt-get install -qq --yes --no-install-recommends qemu-user-static; } \
+				>/dev/null 2>&1 && touch $@ \
+				|| echo "QEMU was not installed: apt-get failed. The tests of ARM code are skipped."; \
+		else echo "QEMU is not installed, and only root can do it with apt-get. The tests of ARM code are skipped."; fi
 
 # For the tests with client packages from npm; without Node.js 20 they are skipped. No script of a package runs.
 $(MARKS)/clients_js: tests/e2e/clients/js/package.json tests/e2e/clients/js/package-lock.json

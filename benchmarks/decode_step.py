@@ -1,12 +1,13 @@
 """Times the steps of a decoder with smallsight-kernels against OpenVINO, over the same weights.
 
-Random weights in the shape of SmolVLM-256M. First a prompt of 1,100 tokens in chunks of 256; then the next
-token of 1 and of 8 sequences, each with such a prompt in its cache. The two take turns. On a busy machine
-only processor time with --threads 1 is reliable. Beside llama.cpp and end to end: side_by_side.py --only
-"smallsight int8" "smallsight int8+kernels" "llama.cpp Q8_0".
+Random weights in the shape of SmolVLM-256M, or of a moondream2 (--shape moondream2 --layers 6: fewer layers
+fit in memory twice). First a prompt of 1,100 tokens in chunks of 256; then the next token of 1 and of 8
+sequences, each with such a prompt in its cache. The two take turns. On a busy machine only processor time
+with --threads 1 is reliable. Beside llama.cpp and end to end: side_by_side.py --only "smallsight int8"
+"smallsight int8+kernels" "llama.cpp Q8_0".
 
-Run: python benchmarks/decode_step.py [--precision int8] [--rows N ...] [--threads N] [--rounds N]
-    [--json FILE]
+Run: python benchmarks/decode_step.py [--shape smolvlm] [--layers N] [--precision int8] [--rows N ...]
+    [--threads N] [--rounds N] [--json FILE]
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from decode_shapes import SHAPES, RandomDecoder
 
 from smallsight.engine.decoding.runner import Runner, StepInput
 from smallsight.engine.decoding.shared_calls import run_step
@@ -28,75 +30,31 @@ from smallsight.engine.engine import EngineOptions, LoadRequest
 from smallsight.engine.native.native_runner import NativeRunner, native_runner
 from smallsight.engine.openvino.paged_runner import PagedRunner
 from smallsight.engine.openvino.weight_store import tuning
-from smallsight.families.smolvlm.config import SmolVLMTextConfig
-from smallsight.families.smolvlm.text_graph import build_decoder
-from smallsight.families.step_decoder import llama_decoder
 from smallsight.graph.compiled import compile_network
 from smallsight.policy.row_bands import RowBands
-from smallsight.quant.forms import Stored
-from smallsight.quant.scheme import SCHEMES, Module
 
 PROMPT, CHUNK, BLOCKS = 1100, 256, 36  # tokens of each sequence, and its blocks with room for the answer
-STEPS, CACHE_BYTES = 6, 400 << 20  # steps in a turn
+STEPS, CACHE_BYTES = 6, 512 << 20  # steps in a turn
 PARTS = ("norms", "products", "attention", "joining", "head")
-SHAPE = SmolVLMTextConfig(
-    vocabulary=49280,
-    hidden=576,
-    ffn=1536,
-    layers=30,
-    heads=9,
-    kv_heads=3,
-    head_dim=64,
-    context_tokens=8192,
-    norm_epsilon=1e-5,
-    rope_theta=1e5,
-)
 
 
-def random_weights(precision: str) -> dict[str, Stored]:
-    """Return weights that keep vectors about as long as they are."""
-    values, scheme, shape = np.random.default_rng(0), SCHEMES[precision], SHAPE
-    stored: dict[str, Stored] = {"text.norm.weight": np.ones(shape.hidden, np.float32)}
-    joined = (shape.heads + 2 * shape.kv_heads) * shape.head_dim
-    sizes = {
-        "attention": (joined, shape.hidden),
-        "output": (shape.hidden, shape.heads * shape.head_dim),
-        "ffn_gate_up": (2 * shape.ffn, shape.hidden),
-        "ffn_down": (shape.hidden, shape.ffn),
-    }
-
-    def matrix(rows: int, columns: int, module: Module) -> Stored:
-        scaled = values.standard_normal((rows, columns), np.float32) / np.float32(columns**0.5)
-        return scheme.store(scaled, module)
-
-    for layer in range(shape.layers):
-        name = f"text.layers.{layer}"
-        stored |= {f"{name}.{one}.weight": matrix(*size, Module.TEXT) for one, size in sizes.items()}
-        stored |= {
-            f"{name}.{one}_norm.weight": np.ones(shape.hidden, np.float32) for one in ("attention", "ffn")
-        }
-    return stored | {"head.weight": matrix(shape.vocabulary, shape.hidden, Module.HEAD)}
-
-
-def make_runners(stored: dict[str, Stored], precision: str, threads: int) -> dict[str, Runner]:
+def make_runners(decoder: RandomDecoder, threads: int) -> dict[str, Runner]:
     """Return both runners; the weights must outlive them."""
-    scheme = SCHEMES[precision]
-    network = compile_network(lambda: build_decoder(SHAPE, stored), threads=threads, tuning=tuning(scheme))
+    scheme = decoder.scheme
+    network = compile_network(decoder.graph, threads=threads, tuning=tuning(scheme))
     runtime = PagedRunner(network, cache_bytes=CACHE_BYTES, min_tokens=PROMPT, row_bands=RowBands())
     started_s = time.perf_counter()
     options = EngineOptions(uses_kernels=True, cache_bytes=CACHE_BYTES)
-    native = native_runner(
-        llama_decoder(SHAPE, stored), LoadRequest(Path(), scheme, threads=threads, options=options)
-    )
+    native = native_runner(decoder.step, LoadRequest(Path(), scheme, threads=threads, options=options))
     if native is None:
         sys.exit("smallsight-kernels cannot be used; install it with: pip install ./kernels")
     print(f"packed in {time.perf_counter() - started_s:.2f} s")
     return {"openvino": runtime, "kernels": native}
 
 
-def compute_prompt(runner: Runner) -> None:
+def compute_prompt(hidden: int, runner: Runner) -> None:
     """Compute the prompt of the first sequence."""
-    prompt_TD = np.random.default_rng(1).standard_normal((PROMPT, SHAPE.hidden)).astype(np.float32)
+    prompt_TD = np.random.default_rng(1).standard_normal((PROMPT, hidden)).astype(np.float32)
     for begin in range(0, PROMPT, CHUNK):
         wants_logits = begin + CHUNK >= PROMPT
         run_step(runner, [StepInput(prompt_TD[begin : begin + CHUNK], begin, range(BLOCKS), wants_logits)])
@@ -152,23 +110,28 @@ def report(what: str, found: dict[str, dict[str, float]], native: Runner) -> Non
 def main() -> None:
     """Read the command line, take turns, print tokens per second."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--shape", default="smolvlm", choices=tuple(SHAPES))
+    parser.add_argument("--layers", type=int, default=30, help="a moondream2 has 24")
     parser.add_argument("--precision", default="int8", choices=("int8", "int4"))
     parser.add_argument("--rows", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    stored = random_weights(options.precision)
-    runners = make_runners(stored, options.precision, options.threads)
+    decoder = SHAPES[options.shape](options.precision, options.layers)
+    hidden = decoder.step.sizes.hidden
+    runners = make_runners(decoder, options.threads)
     native = runners["kernels"]
     for runner in runners.values():
-        compute_prompt(runner)  # packs the runtime's weights
+        compute_prompt(hidden, runner)  # packs the runtime's weights
         share_prompt(runner, max(options.rows))
     if isinstance(native, NativeRunner):
         native.take_seconds()
-    results = {"prompt": measured(runners, compute_prompt, PROMPT, max(1, options.rounds // 2), 1)}
+    results = {
+        "prompt": measured(runners, partial(compute_prompt, hidden), PROMPT, max(1, options.rounds // 2), 1)
+    }
     report("prompt", results["prompt"], native)
-    token_1D = np.random.default_rng(2).standard_normal((1, SHAPE.hidden)).astype(np.float32)
+    token_1D = np.random.default_rng(2).standard_normal((1, hidden)).astype(np.float32)
     for rows in options.rows:
         tables = [range(row * BLOCKS, (row + 1) * BLOCKS) for row in range(rows)]
         steps = [StepInput(token_1D, PROMPT, table, wants_logits=True) for table in tables]

@@ -31,6 +31,8 @@ LOCKS: dict[str, tuple[str, ...]] = {
     "image": ("pyproject.toml", "--extra=mcp"),
     "image-reading": ("pyproject.toml", "--extra=mcp", "--extra=ocr"),
     "image-build": ("requirements/image-build.in", "--constraint=kernels/build-constraints.txt"),
+    "zig": ("requirements/zig.in", "--constraint=kernels/build-constraints.txt"),
+    "wheels": ("requirements/wheels.in", "--constraint=kernels/build-constraints.txt"),
     "docs": ("--group=pyproject.toml:docs",),
     "release": ("--group=pyproject.toml:release",),
     "clients": ("requirements/clients.in",),

@@ -15,7 +15,11 @@ needs_extension = pytest.mark.skipif(find_extension().module is None, reason=fin
 
 def usable_paths():
     """Names of the implementations that this processor runs."""
-    return [name for name in ("plain", "avx2", "avx512", "amx") if find_extension().module.path_name(name)]
+    return [
+        name
+        for name in ("plain", "avx2", "avx512", "amx", "dotprod", "i8mm")
+        if find_extension().module.path_name(name)
+    ]
 
 
 class RoundedWeights(DenseWeights):

@@ -154,7 +154,7 @@ struct Whole {
         _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
     }
 };
-constexpr int kHeadsAtOnce = 1, kPairsAtOnce = 1;
+constexpr int kHeadsAtOnce = 1, kPairsAtOnce = 1, kRowsTogether = 8;
 
 #include "block_by_bits.hpp"
 #include "finish_body.hpp"

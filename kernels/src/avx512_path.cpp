@@ -75,7 +75,7 @@ struct Whole {
         _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtusepi32_epi8(whole));
     }
 };
-constexpr int kHeadsAtOnce = 3, kPairsAtOnce = 4;
+constexpr int kHeadsAtOnce = 3, kPairsAtOnce = 4, kRowsTogether = 8;
 
 inline __m512i broadcast(const std::int8_t* codes) {
     std::int32_t four;

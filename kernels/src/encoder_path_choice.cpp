@@ -2,6 +2,7 @@
 
 #include "amx_support.hpp"
 #include "encoder_path.hpp"
+#include "processor.hpp"
 
 namespace smallsight {
 
@@ -12,17 +13,6 @@ struct Candidate {
     bool (*runs)();
 };
 
-#if defined(SMALLSIGHT_X86)
-bool has_avx512_vnni() {
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vnni");
-}
-#endif
-#if defined(SMALLSIGHT_BF16_VECTORS)
-bool has_bf16_vectors() { return has_avx512_vnni() && __builtin_cpu_supports("avx512bf16"); }
-#endif
 #if defined(SMALLSIGHT_AMX)
 bool has_amx() { return amx_obstacle().empty(); }
 #endif
@@ -37,10 +27,10 @@ const EncoderPath* choose_encoder_path(const char* name) {
         {amx_encoder_path(), has_amx},
 #endif
 #if defined(SMALLSIGHT_BF16_VECTORS)
-        {avx512_bf16_encoder_path(), has_bf16_vectors},
+        {avx512_bf16_encoder_path(), has_avx512_bf16},
 #endif
 #if defined(SMALLSIGHT_X86)
-        {avx512_encoder_path(), has_avx512_vnni},
+        {avx512_encoder_path(), has_avx512},
 #endif
         {plain_encoder_path(), [] { return true; }},
     };

@@ -175,6 +175,10 @@ const KernelPath* plain_path();
 const KernelPath* avx2_path();
 const KernelPath* avx512_path();
 #endif
+#if defined(SMALLSIGHT_ARM)
+const KernelPath* dotprod_path();
+const KernelPath* i8mm_path();
+#endif
 #if defined(SMALLSIGHT_TILES)
 const KernelPath* tile_path();
 // Asks the system for the tiles, once; returns whether this process may use them.

@@ -97,7 +97,7 @@ bool are_alike(const std::vector<std::vector<float>>& found, const std::vector<s
 bool runs_alike(int bits) {
     bool is_alike = true;
     const auto expected = run_all(bits, 1, plain_path());
-    for (const char* name : {"plain", "avx2", "avx512", "amx"}) {
+    for (const char* name : {"plain", "avx2", "avx512", "amx", "dotprod", "i8mm"}) {
         const KernelPath* path = choose_path(name);
         if (path == nullptr) continue;
         const bool is_equal = are_alike(run_all(bits, 3, path), expected);

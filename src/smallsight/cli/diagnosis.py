@@ -11,8 +11,6 @@ import platform
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,19 +19,17 @@ import openvino
 import psutil
 
 from smallsight.catalog.text_model import find_text_model
+from smallsight.cli.check_result import CheckResult, Severity
+from smallsight.cli.computing_checks import batch_check, decoding_check
 from smallsight.cli.units import counted
-from smallsight.engine.native.tile_encoder import encoder_obstacle
-from smallsight.engine.openvino.weight_store import probe_usual_shapes
 from smallsight.engine.torch.packages import INSTALL, has_torch
 from smallsight.errors import SmallsightError
-from smallsight.graph.known_bands import batch_independence
 from smallsight.http.api_keys import ApiKeys
 from smallsight.http.foreign_pages import is_loopback
 from smallsight.http.page_password import PagePassword, password_path
 from smallsight.inventory.listing import Fit, ModelService
 from smallsight.library.database import Database
 from smallsight.library.library import Library
-from smallsight.machine.extension import find_extension
 from smallsight.machine.memory import usable_memory_bytes
 from smallsight.machine.private_files import is_open_to_others
 from smallsight.media.sandbox_report import sandbox_report
@@ -58,25 +54,6 @@ _CPU_FEATURES = (
 )
 
 
-class Severity(StrEnum):
-    """The severity of a check's result."""
-
-    GOOD = "good"
-    NOTE = "note"
-    MISSING = "missing"
-    BAD = "bad"
-
-
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """One line of the report; ``remedy`` says what to do, None means nothing."""
-
-    name: str
-    health: Severity
-    text: str
-    remedy: str | None = None
-
-
 def examine() -> Iterator[CheckResult]:
     """Run the checks one after another and yield their results; some take a second.
 
@@ -91,8 +68,8 @@ def examine() -> Iterator[CheckResult]:
     checks: tuple[tuple[str, Callable[[], CheckResult]], ...] = (
         ("program", _program),
         ("processor", _processor),
-        ("batches", lambda: _batch_independence(settings)),
-        ("decoding", lambda: _decoding(settings)),
+        ("batches", lambda: batch_check(settings)),
+        ("decoding", lambda: decoding_check(settings)),
         ("memory", _memory),
         ("GPU", _accelerators),
         ("disk", lambda: _disk(settings.home)),
@@ -146,37 +123,6 @@ def _processor() -> CheckResult:
             "without AVX2 everything works, but several times slower than documented",
         )
     return CheckResult("processor", Severity.GOOD, text)
-
-
-def _batch_independence(settings: Settings) -> CheckResult:
-    """Check whether batches change greedy answers here; measures the shapes of a small model once."""
-    holds = probe_usual_shapes(settings.threads, settings.prepared_dir).holds
-    if not holds or batch_independence(settings.prepared_dir) is False:
-        return CheckResult(
-            "batches",
-            Severity.NOTE,
-            "on this processor a greedy answer may depend on the other requests in its batch",
-            "answers to identical questions are not reused; for repeatable text, send one request at a time",
-        )
-    return CheckResult("batches", Severity.GOOD, "a greedy answer is the same alone and in any batch")
-
-
-def _decoding(settings: Settings) -> CheckResult:
-    """Say what computes text, and why not the extension where it does not."""
-    extension = find_extension()
-    if not settings.kernels:
-        return CheckResult(
-            "decoding", Severity.GOOD, "OpenVINO computes all of it: the setting kernels is off"
-        )
-    if extension.module is None:
-        hint = "run make kernels, which needs a C++ compiler; answers come about twice as fast with it"
-        return CheckResult(
-            "decoding", Severity.NOTE, f"OpenVINO computes all of it: {extension.reason}", hint
-        )
-    text = f"smallsight-kernels ({extension.path}) computes the text of every family in int8 and int4"
-    obstacle = encoder_obstacle()
-    tiles = f"; OpenVINO encodes tiles: {obstacle}" if obstacle else ", and encodes tiles, also for a SigLIP"
-    return CheckResult("decoding", Severity.GOOD, text + tiles)
 
 
 def cpu_flags() -> frozenset[str]:

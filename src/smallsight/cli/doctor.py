@@ -28,7 +28,8 @@ def doctor(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     """Check this installation: what is here, what is missing, how to fix it."""
     from rich.text import Text
 
-    from smallsight.cli.diagnosis import Severity, examine
+    from smallsight.cli.check_result import Severity
+    from smallsight.cli.diagnosis import examine
 
     out = get_output(json=json, quiet=quiet)
     findings: list[dict[str, Any]] = []

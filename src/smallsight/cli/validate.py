@@ -27,7 +27,7 @@ _MOST_TITLES = 3
 _ROUNDS, _ROUNDS_OF_EXPLORING = 3, 1
 
 _PrecisionName = Literal["fp32", "bf16", "fp16", "int8", "int4", "nf4"]  # fp16 and nf4 in torch
-_EngineName = Literal["openvino", "torch", "reference"]
+_EngineName = Literal["openvino", "kernels", "openvino-alone", "torch", "reference"]
 _Variant = Annotated[
     str | None,
     typer.Argument(

@@ -36,6 +36,7 @@ class EngineOptions:
     tiled_bytes: int = 48 * MIB
     row_bands: RowBands | None = None  # instead of those measured on this machine
     uses_kernels: bool = False  # decode with the extension smallsight-kernels where that is possible
+    measures_kernels: bool = False  # and only where it is the faster one, measured once on this machine
     max_blocks: int | None = None  # of the KV cache; a low limit makes sequences wait or be preempted
 
     def limit_blocks(self, num_blocks: int) -> int:

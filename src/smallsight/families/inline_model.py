@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import openvino as ov
@@ -89,6 +89,10 @@ class InlineModel(WeightSource, Protocol):
 
     def to_patches(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the vision network's input for one tile, float32 [1, patches, 3 * patch_px**2]."""
+        ...
+
+    def shortened(self, layers: int, outputs: int) -> Self:
+        """Return the same model with its first layers and outputs only, to compute a part of it."""
         ...
 
     def vision_graph(self, stored: Mapping[str, Stored]) -> ov.Model:

@@ -5,23 +5,22 @@ Reading it needs no runtime, so a command can report batch independence without 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
-from typing import Any
 
-from smallsight.catalog.state_file import locked_state, read_state, write_state
-from smallsight.errors import SmallsightError
-from smallsight.machine.processor import processor, usable_instruction_sets
+from smallsight.graph.machine_measurements import (
+    is_of_this_machine,
+    machine_key,
+    read_measurements,
+    write_measurements,
+)
 from smallsight.policy.log import get_logger
 from smallsight.policy.row_bands import RowBands
 
 log = get_logger(__name__)
 
 _STATE_NAME = "row-bands.json"
-_MOST_MACHINES = 16  # several machines may share a data folder in a home directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +41,10 @@ class RowProbe:
 
 def batch_independence(prepared_dir: Path) -> bool | None:
     """Return whether greedy answers are independent of the batch on this machine; None before a probe."""
-    here = _machine()
     found = [
         probe.holds
-        for key, rows in _read_all(prepared_dir).items()
-        if _same_machine(key, here)
+        for key, rows in read_measurements(prepared_dir / _STATE_NAME).items()
+        if is_of_this_machine(key)
         for probe in _probes(rows).values()
     ]
     return all(found) if found else None
@@ -54,51 +52,22 @@ def batch_independence(prepared_dir: Path) -> bool | None:
 
 def read_bands(prepared_dir: Path, threads: int, tuning: Mapping[str, str | int]) -> dict[str, RowProbe]:
     """Return this machine's measurements for these options, by form and shape; none from a damaged file."""
-    return _probes(_read_all(prepared_dir).get(bands_key(threads, tuning), {}))
+    return _probes(read_measurements(prepared_dir / _STATE_NAME).get(bands_key(threads, tuning), {}))
 
 
 def write_bands(
     prepared_dir: Path, threads: int, tuning: Mapping[str, str | int], known: Mapping[str, RowProbe]
 ) -> None:
     """Store measurements; a failure is logged, and the next load measures again."""
-    key = bands_key(threads, tuning)
     rows = {
         name: {"starts": list(one.bands.starts), "holds": one.holds} for name, one in sorted(known.items())
     }
-    try:
-        with locked_state(prepared_dir / _STATE_NAME):
-            state = _read_all(prepared_dir)
-            state.pop(key, None)
-            for oldest in list(state)[: len(state) - _MOST_MACHINES + 1]:
-                del state[oldest]
-            state[key] = rows
-            write_state(prepared_dir / _STATE_NAME, state)
-    except SmallsightError as error:
-        log.info("row_bands_not_kept", why=str(error), action="measuring again at the next load")
+    write_measurements(prepared_dir / _STATE_NAME, bands_key(threads, tuning), rows)
 
 
 def bands_key(threads: int, tuning: Mapping[str, str | int]) -> str:
     """Return a key of what determines a product apart from the matrix: machine, threads and options."""
-    return json.dumps([*_machine(), threads, dict(tuning)], sort_keys=True)
-
-
-def _machine() -> list[str]:
-    return [metadata.version("openvino"), processor().name, " ".join(usable_instruction_sets())]
-
-
-def _same_machine(key: str, here: list[str]) -> bool:
-    try:
-        return bool(json.loads(key)[: len(here)] == here)
-    except (TypeError, ValueError):
-        return False
-
-
-def _read_all(prepared_dir: Path) -> dict[str, Any]:
-    try:
-        return read_state(prepared_dir / _STATE_NAME)
-    except SmallsightError as error:
-        log.warning("row_bands_unusable", why=str(error), action="measuring again")
-        return {}
+    return machine_key(threads, dict(tuning))
 
 
 def _probes(rows: object) -> dict[str, RowProbe]:

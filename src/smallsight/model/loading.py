@@ -165,6 +165,7 @@ def _load_local(
     from smallsight.engine.engine import EngineOptions  # noqa: PLC0415
     from smallsight.model.vision_language_model import VisionLanguageModel  # noqa: PLC0415
 
+    uses_kernels = settings.kernels and engine == _LOCAL
     return VisionLanguageModel.load(
         model_dir,
         family=found.family,
@@ -175,7 +176,7 @@ def _load_local(
         threads=threads,
         prepared_dir=settings.prepared_dir,
         limits=settings.limits,
-        options=EngineOptions(uses_kernels=True) if settings.kernels and engine == _LOCAL else None,
+        options=EngineOptions(uses_kernels=uses_kernels, measures_kernels=uses_kernels),
         on_progress=on_progress,
         compile=compile,
     )

@@ -18,6 +18,7 @@ from smallsight.errors import ModelNotRunnableError, SettingsError
 from smallsight.families.registry import find_family
 from smallsight.inventory.known_model import AUTO, PRECISION_OF_FOLDERS, KnownModel
 from smallsight.inventory.names import FOR_LOADING, TEST_FAMILY, KnownRemote, Names
+from smallsight.machine.extension import find_extension
 from smallsight.quant.scheme import READABLE_FOR_TORCH, SCHEMES, Scheme, parse_scheme
 from smallsight.remote_settings import RemoteSettings
 from smallsight.settings import Settings
@@ -25,6 +26,15 @@ from smallsight.validation.result import System
 from smallsight.version import __version__
 
 OPENVINO, REFERENCE, TORCH, REMOTE = "openvino", "reference", "torch", "remote"
+# The first as the settings say. The others are the same engine with the extension, and without it.
+KERNELS, OPENVINO_ALONE = "kernels", "openvino-alone"
+_SUFFIXES = {
+    REFERENCE: " on the reference engine",
+    TORCH: " on the torch engine",
+    KERNELS: " with smallsight-kernels",
+    OPENVINO_ALONE: " in OpenVINO alone",
+}
+_ENGINES = (OPENVINO, KERNELS, OPENVINO_ALONE, TORCH, REFERENCE)
 _ADDRESS = re.compile(r"https?://")
 _SERVER_HINT = "write the address that ends in /v1, then # and the model's name there."
 _BITS = {
@@ -84,7 +94,7 @@ class MeasuredSystem(BaseModel):
         """The name and the form, for people."""
         form = None if self.label else self.form
         shown = f"{self.name} in {form}" if form and not self.name.endswith(f"-{form}") else self.name
-        return f"{shown} on the {self.engine} engine" if self.engine in (REFERENCE, TORCH) else shown
+        return shown + _SUFFIXES.get(self.engine, "")
 
     @property
     def prompt(self) -> str:
@@ -202,8 +212,12 @@ def _in_16_bits(name: str, names: Names, settings: Settings) -> WantedSystem:
 
 def _local(found: KnownModel, wanted: WantedSystem) -> MeasuredSystem:
     engine = wanted.engine or OPENVINO
-    if engine not in (OPENVINO, REFERENCE, TORCH):
-        raise SettingsError(f"Unknown engine {engine!r}.", hint=f"use {OPENVINO}, {TORCH} or {REFERENCE}.")
+    if engine not in _ENGINES:
+        raise SettingsError(
+            f"Unknown engine {engine!r}.", hint=f"use {', '.join(_ENGINES[:-1])} or {_ENGINES[-1]}."
+        )
+    if engine == KERNELS and (why := find_extension().reason):
+        raise ModelNotRunnableError(f"{why[0].upper()}{why[1:]}.", hint="run make kernels.")
     if wanted.scheme is not None:
         found = found.in_scheme(parse_scheme(wanted.scheme, _schemes_of(engine)))
     chosen = wanted.precision or AUTO

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel
 
+from smallsight.engine.engine import EngineOptions
 from smallsight.errors import CorruptPictureError, SmallsightError, StorageError
 from smallsight.machine.process_memory import PeakMeter, process_memory
 from smallsight.media.files import read_picture_file
@@ -31,7 +32,7 @@ from smallsight.model.model import Model
 from smallsight.model.picture_argument import NamedImage, PictureOpener
 from smallsight.model.vision_language_model import VisionLanguageModel
 from smallsight.settings import Settings, load_settings
-from smallsight.validation.measured_system import OPENVINO, REMOTE, MeasuredSystem
+from smallsight.validation.measured_system import KERNELS, OPENVINO, OPENVINO_ALONE, REMOTE, MeasuredSystem
 from smallsight.validation.measuring_records import AnswerRecord, ErrorRecord, LoadedRecord, ScoreRecord
 from smallsight.validation.result import ModuleBytes
 from smallsight.validation.token_scores import score_tokens
@@ -209,8 +210,11 @@ def _load(system: MeasuredSystem, settings: Settings) -> Model:
         return load(system.name, engine=REMOTE, settings=with_remote)
     if system.directory is None or system.family is None:
         raise ValueError("a local system has a folder and a family")
-    if system.engine == OPENVINO:
+    if system.engine in (OPENVINO, OPENVINO_ALONE):
+        if system.engine == OPENVINO_ALONE:
+            settings = settings.model_copy(update={"kernels": False})
         return load(system.directory, scheme=system.form, engine=OPENVINO, settings=settings)
+    with_kernels = system.engine == KERNELS
     return VisionLanguageModel.load(
         system.directory,
         family=system.family,
@@ -218,7 +222,9 @@ def _load(system: MeasuredSystem, settings: Settings) -> Model:
         precision=system.form or "auto",
         threads=settings.threads,
         limits=settings.limits,
-        engine=system.engine,
+        engine=OPENVINO if with_kernels else system.engine,
+        prepared_dir=settings.prepared_dir if with_kernels else None,
+        options=EngineOptions(uses_kernels=True) if with_kernels else None,
     )
 
 

@@ -12,7 +12,7 @@ from smallsight.catalog.checkpoint import read_json_object
 from smallsight.errors import ModelError, OutOfResourcesError, StorageError
 from smallsight.policy.log import get_logger
 from smallsight.settings import MIB, Settings
-from smallsight.validation.measured_system import OPENVINO, TORCH, MeasuredSystem
+from smallsight.validation.measured_system import REFERENCE, MeasuredSystem
 from smallsight.validation.measuring_process import MeasuringProcess, MeasuringProcessEndedError
 from smallsight.validation.measuring_records import AnswerRecord, ScoreRecord
 from smallsight.validation.picture_set import PictureFile, PictureSet
@@ -72,9 +72,7 @@ class MeasuringRun:
         self._is_trial = is_trial
         self._num_crashes: Counter[SideName] = Counter()
         variants = [side for side in systems if side != BASE]
-        can_score = {
-            side for side, one in systems.items() if one.is_local and one.engine in (OPENVINO, TORCH)
-        }
+        can_score = {side for side, one in systems.items() if one.is_local and one.engine != REFERENCE}
         self._scored = can_score - {BASE} if BASE in can_score else set()
         self._plan = plan_visits(variants, len(self._pictures), options.num_rounds, scored=self._scored)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
-from smallsight.errors import SettingsError, UnknownModelError
+from native_decoders import needs_extension
+from smallsight.errors import ModelNotRunnableError, SettingsError, UnknownModelError
+from smallsight.machine.extension import find_extension
 from smallsight.settings import RemoteSettings, Settings
 from smallsight.validation.measured_system import WantedSystem, resolve_systems
 
@@ -47,6 +51,26 @@ def test_a_base_may_have_another_precision_or_engine(settings):
     assert (variant.engine, variant.title) == ("torch", f"{TINY}-nf4 on the torch engine")
     with pytest.raises(SettingsError, match="Unknown engine 'paper'"):
         resolve_systems(WantedSystem(TINY, engine="paper"), WantedSystem(TINY), settings)
+
+
+@needs_extension
+def test_the_extension_is_compared_with_openvino_alone(settings):
+    wanted = WantedSystem(TINY, "int8", engine="kernels")
+    base, variant = resolve_systems(wanted, WantedSystem(TINY, "int8", engine="openvino-alone"), settings)
+    assert [one.title for one in (base, variant)] == [
+        f"{TINY}-int8 in OpenVINO alone",
+        f"{TINY}-int8 with smallsight-kernels",
+    ]
+
+
+def test_without_the_extension_there_is_nothing_to_compare(settings, monkeypatch):
+    monkeypatch.setitem(sys.modules, "smallsight_kernels", None)
+    find_extension.cache_clear()
+    try:
+        with pytest.raises(ModelNotRunnableError, match=r"^Smallsight-kernels is not installed"):
+            resolve_systems(WantedSystem(TINY, "int8", engine="kernels"), WantedSystem(TINY), settings)
+    finally:
+        find_extension.cache_clear()
 
 
 def test_nothing_is_compared_with_itself(settings):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from smallsight.engine.decoding.runner import StepInput, StepOutput
 from smallsight.engine.engine import LoadRequest
 from smallsight.engine.native.native_cache import NativeCache
 from smallsight.families.step_decoder import DecoderLayerWeights, StepDecoder
+from smallsight.graph.known_speeds import SpeedComparison
 from smallsight.machine.cores import usable_cores
 from smallsight.machine.extension import NAME, find_extension
 from smallsight.policy.log import get_logger
@@ -118,19 +119,27 @@ def _cut(step: StepInput, room: int) -> tuple[StepInput, StepInput | None]:
     )
 
 
-def native_runner(model: StepDecoder | None, request: LoadRequest) -> NativeRunner | None:
+def native_runner(
+    model: StepDecoder | None,
+    request: LoadRequest,
+    compare: Callable[[], SpeedComparison | None] | None = None,
+) -> NativeRunner | None:
     """Return a runner that computes with the extension, or None with a line in the log about why not.
 
-    Raises OutOfResourcesError.
+    ``compare`` is called where the extension can compute the model. Raises OutOfResourcesError.
     """
-    if not may_compute(model, request) or model is None:
+    if not may_compute(model, request, compare) or model is None:
         return None
     cache = NativeCache(model.sizes, num_bytes=request.options.cache_bytes)
     decoder = bind_decoder(model, cache.layers(), request.threads or usable_cores())
     return NativeRunner(decoder, cache, model)
 
 
-def may_compute(model: StepDecoder | None, request: LoadRequest) -> bool:
+def may_compute(
+    model: StepDecoder | None,
+    request: LoadRequest,
+    compare: Callable[[], SpeedComparison | None] | None = None,
+) -> bool:
     """Return whether the extension computes a family's decoder, with a line in the log.
 
     The extension rounds activations to 8 bits; a scheme that computes in f32 does not use it.
@@ -141,11 +150,19 @@ def may_compute(model: StepDecoder | None, request: LoadRequest) -> bool:
     reason = extension.reason or ("the family has another decoder" if model is None else _obstacle(model))
     if not reason and request.scheme.arithmetic == "f32":
         reason = "the scheme computes in f32"
+    if not reason and is_slower(compare):
+        reason = "OpenVINO is faster on this machine"
     if reason:
         log.info("kernels_not_used", reason=reason, action="computing text with OpenVINO")
     else:
         log.info("kernels_used", path=extension.path)
     return not reason
+
+
+def is_slower(compare: Callable[[], SpeedComparison | None] | None) -> bool:
+    """Return whether a comparison was made that the extension lost."""
+    found = None if compare is None else compare()
+    return found is not None and not found.extension_is_faster
 
 
 def most_rows(model: StepDecoder) -> int:

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smallsight.engine.decoding.feature_cache import FeatureCache
+from smallsight.engine.native.native_runner import is_slower
 from smallsight.families.messages import Tile
 from smallsight.families.siglip_tower import SigLIPSizes, SigLIPTower
+from smallsight.graph.known_speeds import SpeedComparison
 from smallsight.machine.cores import usable_cores
 from smallsight.machine.extension import NAME, find_extension
 from smallsight.policy.log import get_logger
@@ -85,12 +87,16 @@ def native_tile_encoder(
     threads: int,
     *,
     rounds_activations: bool = True,
+    compare: Callable[[], SpeedComparison | None] | None = None,
 ) -> NativeTileEncoder | None:
     """Return an encoder that uses the extension, or None with a line in the log about why not.
 
-    The extension computes in bfloat16 at best; without ``rounds_activations`` it is not used.
+    The extension computes in bfloat16 at best; without ``rounds_activations`` it is not used. ``compare`` is
+    called where it can compute the tower.
     """
     reason = tower_obstacle(tower, rounds_activations=rounds_activations)
+    if not reason and is_slower(compare):
+        reason = "OpenVINO is faster on this machine"
     if tower is None or reason:
         log.info("tile_kernels_not_used", reason=reason, action="encoding tiles with OpenVINO")
         return None

@@ -15,6 +15,7 @@ from smallsight.engine.decoding.runner import Runner
 from smallsight.engine.engine import LoadRequest
 from smallsight.engine.inline_engine import InlineEngine, inline_worker
 from smallsight.engine.native.native_runner import native_runner
+from smallsight.engine.openvino.faster_code import text_comparison
 from smallsight.engine.openvino.packing import releasing_pages
 from smallsight.engine.openvino.paged_runner import PagedRunner
 from smallsight.engine.openvino.tile_encoders import make_tile_encoder
@@ -32,7 +33,7 @@ def load_inline(family: Family, request: LoadRequest) -> InlineEngine:
     model = family.open_inline(request.model_dir, request.scheme, options.tiled_bytes)
     weights = open_stored(model, request)
     with releasing_pages(weights):
-        native = native_runner(model.step_decoder(weights.stored), request)
+        native = native_runner(model.step_decoder(weights.stored), request, text_comparison(model, weights))
     features = FeatureCache(options.feature_cache_bytes)
     runner: Runner
     with ThreadPoolExecutor(1) as other:

@@ -13,6 +13,7 @@ from smallsight.engine.decoding.runner import Runner, StepInput
 from smallsight.engine.engine import LoadRequest
 from smallsight.engine.moondream2_engine import Moondream2Engine, moondream2_features, moondream2_worker
 from smallsight.engine.native.native_runner import native_runner
+from smallsight.engine.openvino.faster_code import text_comparison
 from smallsight.engine.openvino.moondream2_networks import CompiledCropNetworks, compiled_number_decoder
 from smallsight.engine.openvino.packing import releasing_pages
 from smallsight.engine.openvino.paged_runner import PagedRunner
@@ -46,7 +47,9 @@ def load_moondream2(family: Family, request: LoadRequest) -> Moondream2Engine:
             margin_patches=model.config.vision.margin_patches,
         )
         _pack_tower(model.processor, vision)
-        native = native_runner(model.step_decoder(weights.stored), weights.request)
+        native = native_runner(
+            model.step_decoder(weights.stored), weights.request, text_comparison(model, weights)
+        )
         runner, is_batch_independent = (native, True) if native is not None else _compiled(model, weights)
     give_memory_back()  # what quantising and packing leave free would add to the peak of the first answer
     region = RegionHead(

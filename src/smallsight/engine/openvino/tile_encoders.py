@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.engine.native.tile_encoder import NativeTileEncoder, native_tile_encoder
+from smallsight.engine.openvino.faster_code import tower_comparison
 from smallsight.engine.openvino.packing import releasing_pages
 from smallsight.engine.openvino.tile_runner import TileRunner
 from smallsight.engine.openvino.weight_store import StoredWeights
@@ -23,6 +24,7 @@ def make_tile_encoder(
                 features,
                 request.threads,
                 rounds_activations=request.scheme.arithmetic != "f32",
+                compare=tower_comparison(model, weights),
             )
         if native is not None:
             return native

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 import openvino as ov
 
@@ -48,6 +51,12 @@ class Moondream2Model:
     def embeddings(self) -> RowTable:
         """Return the token embedding table, memory-mapped from its file."""
         return self._weights.map_embeddings()
+
+    def shortened(self, layers: int, outputs: int) -> Self:
+        """Return the same model with its decoder's first layers and outputs only, to compute a part of it."""
+        short = copy(self)
+        short.config = replace(self.config, text=replace(self.config.text, layers=layers, vocabulary=outputs))
+        return short
 
     def tower_graph(self, stored: Mapping[str, Stored]) -> ov.Model:
         """Build the network from a crop's patches to features."""

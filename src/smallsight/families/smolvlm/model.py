@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import openvino as ov
@@ -57,6 +60,16 @@ class SmolVLMModel:
     def to_patches(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the vision network's input for one tile, float32 [1, patches, 3 * patch_px**2]."""
         return cut_patches(self.processor.normalise(pixels_HWC), self.config.vision.patch_px)
+
+    def shortened(self, layers: int, outputs: int) -> Self:
+        """Return the same model with its first layers and outputs only, to compute a part of it."""
+        short, config = copy(self), self.config
+        short.config = replace(
+            config,
+            text=replace(config.text, layers=layers, vocabulary=outputs),
+            vision=replace(config.vision, layers=layers),
+        )
+        return short
 
     def vision_graph(self, stored: Mapping[str, Stored]) -> ov.Model:
         """Build the network from a tile's patches to its image tokens."""
