@@ -1,4 +1,7 @@
-"""Opens the socket of a server and runs an application on it until a signal; knows no application."""
+"""Opens the socket of a server and runs an application on it until a signal; knows no application.
+
+Several processes may serve on one socket. Each accepts connections, and one may adopt those of another.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from types import FrameType
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -24,7 +28,7 @@ from smallsight.machine.open_files import num_open_files, raise_file_limit
 from smallsight.services.logs import collapse_repeats
 from smallsight.settings import ServerSettings
 
-__all__ = ["OnListening", "RunningApp", "open_socket", "run_app"]
+__all__ = ["OnListening", "RunningApp", "RunningServer", "Sharing", "open_socket", "run_app"]
 
 # How long a computing thread may keep the interpreter from the event loop. With Python's default of 5 ms,
 # each wait of the loop is prolonged while several threads compute, and answers arrive late.
@@ -37,6 +41,69 @@ _ACCEPTED_AT_ONCE, _BACKLOG = 8, 1024
 OnListening = Callable[[str], None]
 RunningApp: TypeAlias = tuple[ASGIApp, Admission]
 """An application with all its layers, and what refuses new questions once it is stopping."""
+
+
+class RunningServer:
+    """A server of this process, for other threads."""
+
+    def __init__(self, server: uvicorn.Server, loop: asyncio.AbstractEventLoop) -> None:
+        self._server = server
+        self._loop = loop
+
+    def stop(self) -> None:
+        """Have it stop as a signal would."""
+        with contextlib.suppress(RuntimeError):  # the event loop has ended
+            self._loop.call_soon_threadsafe(self._server.handle_exit, signal.SIGTERM, None)
+
+    def adopt(self, connection: socket.socket, data: bytes) -> None:
+        """Serve a connection that another process has accepted, and of which it has read ``data``."""
+        try:
+            self._loop.call_soon_threadsafe(self._adopt, connection, data)
+        except RuntimeError:
+            connection.close()
+
+    def _adopt(self, connection: socket.socket, data: bytes) -> None:
+        config, server = self._server.config, self._server
+        if server.should_exit:
+            connection.close()
+            return
+        connection.setblocking(False)
+
+        def make() -> asyncio.Protocol:
+            protocol: Any = config.http_protocol_class(  # type: ignore[call-arg]
+                config=config, server_state=server.server_state, app_state=server.lifespan.state
+            )
+            begin = protocol.connection_made
+
+            def connection_made(transport: asyncio.Transport) -> None:
+                begin(transport)
+                protocol.data_received(data)  # before anything else is read
+
+            protocol.connection_made = connection_made
+            return cast("asyncio.Protocol", protocol)
+
+        task = self._loop.create_task(self._connect(make, connection))
+        server.server_state.tasks.add(task)
+        task.add_done_callback(server.server_state.tasks.discard)
+
+    async def _connect(self, make: Callable[[], asyncio.Protocol], connection: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(make, connection)
+        except OSError:  # the client has left
+            connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """How a process serves on a socket with others; ``connection`` makes the class of its connections.
+
+    ``on_stopping`` is called before it accepts no more connections, ``on_ended`` in a thread after the last.
+    """
+
+    on_started: Callable[[RunningServer], None]
+    connection: Callable[[float, OpenConnections], type] = connection_class
+    on_stopping: Callable[[], None] = lambda: None
+    on_ended: Callable[[], None] = lambda: None
 
 
 def open_socket(settings: ServerSettings) -> socket.socket:
@@ -67,12 +134,13 @@ def run_app(
     settings: ServerSettings,
     listener: socket.socket,
     on_listening: OnListening,
+    sharing: Sharing | None = None,
 ) -> None:
     """Serve the application that ``make`` returns, called in the event loop, until a signal."""
     collapse_repeats("asyncio", "uvicorn.error")
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     with listener:
-        asyncio.run(_run(make, settings, listener, on_listening))
+        asyncio.run(_run(make, settings, listener, on_listening, sharing))
 
 
 async def _run(
@@ -80,13 +148,14 @@ async def _run(
     settings: ServerSettings,
     listener: socket.socket,
     on_listening: OnListening,
+    sharing: Sharing | None,
 ) -> None:
     asgi, admission = make()
     opened = OpenConnections(most_connections(raise_file_limit(), num_open_files()))
     config = uvicorn.Config(
         asgi,
-        http=connection_class(settings.header_timeout_s, opened),
-        backlog=_ACCEPTED_AT_ONCE,
+        http=(connection_class if sharing is None else sharing.connection)(settings.header_timeout_s, opened),
+        backlog=_ACCEPTED_AT_ONCE if sharing is None else 1,  # the others take theirs
         ws=socket_class(opened),
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_per_message_deflate=False,  # a small message could inflate to hundreds of MiB
@@ -99,14 +168,18 @@ async def _run(
         timeout_keep_alive=max(1, int(settings.header_timeout_s)),
         timeout_graceful_shutdown=settings.drain_timeout_s,
     )
-    server = _Server(config, admission)
+    server = _Server(config, admission, None if sharing is None else sharing.on_stopping)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not running.done():
         await asyncio.sleep(0.01)
     if server.started:
         listener.listen(_BACKLOG)
         on_listening(_address(listener))
+        if sharing is not None:
+            sharing.on_started(RunningServer(server, asyncio.get_running_loop()))
     await running
+    if sharing is not None:
+        await asyncio.to_thread(sharing.on_ended)
 
 
 def _address(listener: socket.socket) -> str:
@@ -123,9 +196,12 @@ def _in_url(host: str) -> str:
 class _Server(uvicorn.Server):
     """Accepts no new questions after the first signal, and stops at once at the second."""
 
-    def __init__(self, config: uvicorn.Config, admission: Admission) -> None:
+    def __init__(
+        self, config: uvicorn.Config, admission: Admission, on_stopping: Callable[[], None] | None
+    ) -> None:
         super().__init__(config)
         self._admission = admission
+        self._on_stopping = on_stopping
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -147,6 +223,8 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Wait for answers in progress, or cancel them when forced; then close the application."""
+        if self._on_stopping is not None:
+            self._on_stopping()
         await super().shutdown(sockets)
         if self.force_exit:
             for task in self.server_state.tasks:

@@ -72,8 +72,11 @@ class WebApp:
     errors: PageErrors
 
 
-def make_web_app(serving: Serving) -> WebApp:
-    """Wire the pages; the lifespan of the application closes what they use."""
+def make_web_app(serving: Serving, *, reads_only: bool = False) -> WebApp:
+    """Wire the pages; the lifespan of the application closes what they use.
+
+    With ``reads_only`` another process of this server indexes and describes.
+    """
     settings = serving.settings
     assets = Assets(PREFIX)
     pages = PageRenderer(assets, PREFIX)
@@ -99,11 +102,14 @@ def make_web_app(serving: Serving) -> WebApp:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:  # noqa: ARG001 - Starlette's shape
-        parts.keeper.start()
-        await parts.in_thread(parts.descriptions.resume)
-        yield
-        await asyncio.to_thread(parts.descriptions.stop)
-        await asyncio.to_thread(parts.keeper.stop)  # it may wait for a model, which the event loop hands out
+        if reads_only:
+            yield
+        else:
+            parts.keeper.start()
+            await parts.in_thread(parts.descriptions.resume)
+            yield
+            await asyncio.to_thread(parts.descriptions.stop)
+            await asyncio.to_thread(parts.keeper.stop)  # it may wait for a model, which the loop hands out
         parts.close()
 
     app = Starlette(routes=_routes(parts), middleware=[Middleware(PageHeaders)], lifespan=lifespan)
