@@ -15,7 +15,6 @@ from smallsight.cli.output import Output, get_output
 from smallsight.cli.settings import show_settings
 from smallsight.machine.matrix_threads import use_one_matrix_thread
 
-
 _HostOption = Annotated[
     str | None, typer.Option("--host", help="Address to listen on; default: server.host.")
 ]
