@@ -138,7 +138,7 @@ def test_import(run, tmp_path):
     (tmp_path / "not a table.parquet").write_bytes(b"PAR1")
     imported = run("import", tmp_path / "a.jsonl", tmp_path / "not a table.parquet", exit_code=4)
     assert_shape("import", imported)
-    assert (imported["rows"], imported["stored"]) == (3, 2)
+    assert (imported["rows"], imported["bad_rows"]) == (3, {"failed_there": 1})
 
 
 def test_export(run, tmp_path):
