@@ -160,11 +160,13 @@ def report(outcome: dict[str, Any]) -> None:
         f"{outcome['processor']}, {outcome['cores']} cores, Python {outcome['python']}; "
         f"{outcome['pictures']:,} pictures, {outcome['clients']} clients, {outcome['seconds']:g} s a round"
     )
-    print(f"{'round':>5} {'1 process':>10} {outcome['workers']:>9} proc. {'ratio':>6}   (requests/s)")
+    several = f"{outcome['workers']} processes"
+    print(f"{'round':>5} {'1 process':>10} {several:>15} {'ratio':>6}   (requests/s; cores used)")
     for number, (a, b, ratio) in enumerate(
         zip(outcome["one"], outcome["several"], outcome["ratios"], strict=True), 1
     ):
-        print(f"{number:5} {a['requests_per_s']:10.1f} {b['requests_per_s']:15.1f} {ratio:6.2f}")
+        cores = f"{a['cores']:.2f} and {b['cores']:.2f}"
+        print(f"{number:5} {a['requests_per_s']:10.1f} {b['requests_per_s']:15.1f} {ratio:6.2f}   {cores}")
     for name in ("one", "several"):
         cpu_ms = statistics.median(row["cpu_ms_per_request"] for row in outcome[name])
         cores = statistics.median(row["cores"] for row in outcome[name])

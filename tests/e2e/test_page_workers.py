@@ -178,6 +178,7 @@ def test_a_worker_that_is_killed_is_started_again_and_nothing_is_lost(server: Se
     assert "page_worker_ended" in server.log.read_text()
 
 
+@pytest.mark.slow
 def test_workers_end_with_a_main_process_that_is_killed_and_its_edits_are_there(home: Path):
     server = Server(home, "--workers", "3", index__ocr="false")
     try:

@@ -13,9 +13,8 @@ from smallsight.cli.units import counted
 from smallsight.errors import CorruptPictureError
 
 if TYPE_CHECKING:
+    from smallsight.cli.progress_report import ProgressBar
     from smallsight.services.importing import CaptionImporter, ImportReport
-
-_PARTS = 1_000  # of the bar: tables say how many rows they have, files of lines do not
 
 _CaptionFiles = Annotated[
     list[Path],
@@ -72,10 +71,8 @@ def _run(importer: CaptionImporter, paths: list[Path], out: Output) -> ImportRep
     from smallsight.cli.interrupts import remembered_interrupts
 
     with remembered_interrupts() as pressed:
-        with out.progress("Importing", _PARTS, "thousandths") as bar:
-            report = importer.run(
-                paths, lambda _, fraction: bar.update(completed=round(fraction * _PARTS)), pressed.is_set
-            )
+        with out.progress("Importing", None, "rows") as bar:
+            report = importer.run(paths, lambda *done: _show(bar, *done), pressed.is_set)
         if not out.json:
             for path, error in report.damaged:
                 print_problem(path, error, out)
@@ -83,6 +80,11 @@ def _run(importer: CaptionImporter, paths: list[Path], out: Output) -> ImportRep
             with out.progress("Embedding", len(importer.changed_ids), "pictures") as bar:
                 importer.embed(bar.advance)
     return report
+
+
+def _show(bar: ProgressBar, num_rows: int, fraction: float) -> None:
+    """Show how many rows were read, and an estimate of how many there are."""
+    bar.update(completed=num_rows, total=max(num_rows, round(num_rows / fraction)) if fraction else None)
 
 
 def _report(report: ImportReport, out: Output) -> None:
