@@ -46,7 +46,7 @@ class Round:
 
     requests_per_s: float
     cpu_ms_per_request: float
-    cores: float
+    cores: tuple[float, ...]  # of each process, the main one first
 
 
 class Client(threading.Thread):
@@ -104,7 +104,7 @@ def load(served: Served, requests: list[bytes], num_clients: int, seconds: float
     for _ in range(num_clients):
         start = rng.randrange(len(requests))
         clients.append(Client(port, itertools.cycle(requests[start:] + requests[:start]), stop))
-    cpu_before_s, began = cpu_s(served), time.perf_counter()
+    before_s, began = cpu_s(served), time.perf_counter()
     for one in clients:
         one.start()
     time.sleep(seconds)
@@ -112,14 +112,16 @@ def load(served: Served, requests: list[bytes], num_clients: int, seconds: float
     for one in clients:
         one.join()
     wall_s = time.perf_counter() - began
-    num, used_s = sum(one.num_answered for one in clients), cpu_s(served) - cpu_before_s
-    return Round(round(num / wall_s, 1), round(1000 * used_s / max(1, num), 2), round(used_s / wall_s, 2))
+    num = sum(one.num_answered for one in clients)
+    used_s = [after - before for before, after in zip(before_s, cpu_s(served), strict=True)]
+    cores = tuple(round(one / wall_s, 2) for one in used_s)
+    return Round(round(num / wall_s, 1), round(1000 * sum(used_s) / max(1, num), 2), cores)
 
 
-def cpu_s(served: Served) -> float:
-    """Return the processor time of a server and its page workers, in seconds."""
+def cpu_s(served: Served) -> list[float]:
+    """Return the processor time of each process of a server in seconds, the main one first."""
     process = psutil.Process(served.memory.pid)
-    return sum(sum(one.cpu_times()[:2]) for one in [process, *process.children()])
+    return [sum(one.cpu_times()[:2]) for one in [process, *process.children()]]
 
 
 def resident_mib(served: Served) -> list[int]:
@@ -149,7 +151,7 @@ def measure(home: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def vars_of(one: Round) -> dict[str, float]:
+def vars_of(one: Round) -> dict[str, Any]:
     """Return a round as JSON has it."""
     return {name: getattr(one, name) for name in Round.__slots__}
 
@@ -165,11 +167,11 @@ def report(outcome: dict[str, Any]) -> None:
     for number, (a, b, ratio) in enumerate(
         zip(outcome["one"], outcome["several"], outcome["ratios"], strict=True), 1
     ):
-        cores = f"{a['cores']:.2f} and {b['cores']:.2f}"
+        cores = f"{a['cores']} and {b['cores']}"
         print(f"{number:5} {a['requests_per_s']:10.1f} {b['requests_per_s']:15.1f} {ratio:6.2f}   {cores}")
     for name in ("one", "several"):
         cpu_ms = statistics.median(row["cpu_ms_per_request"] for row in outcome[name])
-        cores = statistics.median(row["cores"] for row in outcome[name])
+        cores = statistics.median(sum(row["cores"]) for row in outcome[name])
         memory = outcome["memory_mib"][name]
         print(f"{name:8} {cpu_ms:6.2f} ms of the processor a request, {cores:.2f} cores, memory {memory} MiB")
     print(f"median ratio {statistics.median(outcome['ratios']):.2f}")

@@ -1,5 +1,5 @@
 """A process that answers pages beside the main process of a server: ``python -m
-smallsight.serve.page_worker LISTENER CONTROL OPTIONS``.
+smallsight.serve.page_worker LISTENER CONTROL COUNTS NUMBER OF_HOW_MANY OPTIONS``.
 
 It accepts connections on the same socket, answers the requests that only read the library, and passes all
 other connections on to the main process. It ends when that ends.
@@ -13,6 +13,7 @@ import sys
 import threading
 
 from smallsight.http.connection import connection_class
+from smallsight.http.fair_accept import SharedCounts
 from smallsight.http.open_connections import OpenConnections
 from smallsight.http.passed_connections import ConnectionSender
 from smallsight.http.shared_connection import shared_connection_class
@@ -32,9 +33,11 @@ def main(arguments: list[str]) -> int:
     """Serve until the main process ends, or a signal; return the exit code."""
     use_one_matrix_thread()
     deny_inspection()
-    listener = socket.socket(fileno=int(arguments[0]))
-    control = socket.socket(fileno=int(arguments[1]))
-    live = LiveSettings(json.loads(arguments[2]))
+    *numbers, options = arguments
+    listener_fd, control_fd, counts_fd, number, of_how_many = map(int, numbers)
+    listener, control = socket.socket(fileno=listener_fd), socket.socket(fileno=control_fd)
+    counts = SharedCounts(counts_fd, of_how_many)
+    live = LiveSettings(json.loads(options))
     settings = live.current()
     configure_logging(settings.log_level, settings.log_format)
     sender = ConnectionSender(control)
@@ -52,7 +55,7 @@ def main(arguments: list[str]) -> int:
         settings.server,
         listener,
         lambda _: None,
-        Sharing(on_started, make_connection),
+        Sharing(counts, number, on_started, make_connection),
     )
     sender.close()
     return 0

@@ -1,4 +1,7 @@
-"""The processes that answer pages beside the main process: started, started again, and ended with it."""
+"""The processes that answer pages beside the main process: started, started again, and ended with it.
+
+The main process is number 0 of those that accept connections.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,11 @@ import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from tempfile import TemporaryFile
 from typing import Any
 
 from smallsight.errors import SettingsError
+from smallsight.http.fair_accept import SharedCounts
 from smallsight.http.passed_connections import receive_connections
 from smallsight.policy.log import get_logger
 from smallsight.serve.running import RunningServer
@@ -41,6 +46,8 @@ class PageWorkers:
         self, number: int, listener: socket.socket, options: Mapping[str, Any], drain_timeout_s: float
     ) -> None:
         self._number = number
+        self._shared = TemporaryFile()  # noqa: SIM115 - closed with the workers
+        self.counts = SharedCounts.prepare(self._shared.fileno(), number + 1)
         self._listener = listener.dup()  # uvicorn closes the other before the last worker has ended
         self._options = json.dumps(options)
         self._drain_timeout_s = drain_timeout_s
@@ -67,13 +74,14 @@ class PageWorkers:
         for thread in self._threads:
             thread.join()
         self._listener.close()
+        self._shared.close()
 
     def _keep_one(self, number: int, running: RunningServer) -> None:
         while not self._stopping.is_set():
             ours, theirs = socket.socketpair()
             with ours:
                 with theirs:
-                    process = self._spawn(theirs)
+                    process = self._spawn(number, theirs)
                 self._controls.add(ours)
                 if self._stopping.is_set():
                     ours.shutdown(socket.SHUT_WR)
@@ -82,16 +90,18 @@ class PageWorkers:
                     log.info("page_worker_ready", number=number, pid=pid)
 
                 receive_connections(ours, on_ready, running.adopt)
+                self.counts.set_absent(number)
                 self._controls.discard(ours)
             code = self._wait(process)
             if not self._stopping.is_set():
                 log.error("page_worker_ended", number=number, code=code, action="it is started again")
                 self._stopping.wait(_RESTART_S)
 
-    def _spawn(self, control: socket.socket) -> subprocess.Popen[bytes]:
-        descriptors = self._listener.fileno(), control.fileno()
+    def _spawn(self, number: int, control: socket.socket) -> subprocess.Popen[bytes]:
+        descriptors = self._listener.fileno(), control.fileno(), self._shared.fileno()
+        places = number, self._number + 1
         return subprocess.Popen(  # noqa: S603 - this program
-            [sys.executable, "-m", _MODULE, *map(str, descriptors), self._options],
+            [sys.executable, "-m", _MODULE, *map(str, (*descriptors, *places)), self._options],
             pass_fds=descriptors,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

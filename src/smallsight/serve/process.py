@@ -31,7 +31,9 @@ def serve(live: LiveSettings, on_listening: OnListening) -> None:
     sharing = None
     if num_others:
         workers = PageWorkers(num_others, listener, live.overrides, settings.server.drain_timeout_s)
-        sharing = Sharing(workers.start, on_stopping=workers.begin_stop, on_ended=workers.wait)
+        sharing = Sharing(
+            workers.counts, 0, workers.start, on_stopping=workers.begin_stop, on_ended=workers.wait
+        )
 
     def make() -> RunningApp:
         app = make_app(Serving(live, missing_restrictions=missing))

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 from smallsight.errors import AddressInUseError, SettingsError
 from smallsight.http.admission import Admission
 from smallsight.http.connection import MAX_HEAD_BYTES, connection_class
+from smallsight.http.fair_accept import FairAccept, SharedCounts
 from smallsight.http.open_connections import OpenConnections, most_connections
 from smallsight.http.socket_connection import MAX_MESSAGE_BYTES, socket_class
 from smallsight.machine.open_files import num_open_files, raise_file_limit
@@ -49,6 +50,7 @@ class RunningServer:
     def __init__(self, server: uvicorn.Server, loop: asyncio.AbstractEventLoop) -> None:
         self._server = server
         self._loop = loop
+        self._tasks: set[asyncio.Task[bool]] = set()
 
     def stop(self) -> None:
         """Have it stop as a signal would."""
@@ -63,16 +65,13 @@ class RunningServer:
             connection.close()
 
     def _adopt(self, connection: socket.socket, data: bytes) -> None:
-        config, server = self._server.config, self._server
-        if server.should_exit:
+        if self._server.should_exit:
             connection.close()
             return
         connection.setblocking(False)
 
         def make() -> asyncio.Protocol:
-            protocol: Any = config.http_protocol_class(  # type: ignore[call-arg]
-                config=config, server_state=server.server_state, app_state=server.lifespan.state
-            )
+            protocol = self._protocol()
             begin = protocol.connection_made
 
             def connection_made(transport: asyncio.Transport) -> None:
@@ -82,24 +81,50 @@ class RunningServer:
             protocol.connection_made = connection_made
             return cast("asyncio.Protocol", protocol)
 
-        task = self._loop.create_task(self._connect(make, connection))
-        server.server_state.tasks.add(task)
-        task.add_done_callback(server.server_state.tasks.discard)
+        self._start(make, connection)
 
-    async def _connect(self, make: Callable[[], asyncio.Protocol], connection: socket.socket) -> None:
+    def connect(self, connection: socket.socket, track: Callable[[Any], None]) -> asyncio.Task[bool]:
+        """Serve a connection that this process has accepted, in the event loop; see ``Connect``."""
+        connection.setblocking(False)
+
+        def make() -> asyncio.Protocol:
+            protocol = self._protocol()
+            track(protocol)
+            return cast("asyncio.Protocol", protocol)
+
+        return self._start(make, connection)
+
+    def _start(self, make: Callable[[], asyncio.Protocol], connection: socket.socket) -> asyncio.Task[bool]:
+        task = self._loop.create_task(self._connected(make, connection))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _protocol(self) -> Any:  # noqa: ANN401 - uvicorn's
+        server = self._server
+        return server.config.http_protocol_class(  # type: ignore[call-arg]
+            config=server.config, server_state=server.server_state, app_state=server.lifespan.state
+        )
+
+    async def _connected(self, make: Callable[[], asyncio.Protocol], connection: socket.socket) -> bool:
         try:
             await self._loop.connect_accepted_socket(make, connection)
         except OSError:  # the client has left
             connection.close()
+            return False
+        return True
 
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
     """How a process serves on a socket with others; ``connection`` makes the class of its connections.
 
+    ``counts`` has the connections of all of them, this one's at ``position``.
     ``on_stopping`` is called before it accepts no more connections, ``on_ended`` in a thread after the last.
     """
 
+    counts: SharedCounts
+    position: int
     on_started: Callable[[RunningServer], None]
     connection: Callable[[float, OpenConnections], type] = connection_class
     on_stopping: Callable[[], None] = lambda: None
@@ -155,7 +180,7 @@ async def _run(
     config = uvicorn.Config(
         asgi,
         http=(connection_class if sharing is None else sharing.connection)(settings.header_timeout_s, opened),
-        backlog=_ACCEPTED_AT_ONCE if sharing is None else 1,  # the others take theirs
+        backlog=_ACCEPTED_AT_ONCE,
         ws=socket_class(opened),
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_per_message_deflate=False,  # a small message could inflate to hundreds of MiB
@@ -168,15 +193,19 @@ async def _run(
         timeout_keep_alive=max(1, int(settings.header_timeout_s)),
         timeout_graceful_shutdown=settings.drain_timeout_s,
     )
-    server = _Server(config, admission, None if sharing is None else sharing.on_stopping)
-    running = asyncio.create_task(server.serve(sockets=[listener]))
+    server = _Server(config, admission)
+    running = asyncio.create_task(server.serve(sockets=[listener] if sharing is None else []))
     while not server.started and not running.done():
         await asyncio.sleep(0.01)
     if server.started:
         listener.listen(_BACKLOG)
         on_listening(_address(listener))
         if sharing is not None:
-            sharing.on_started(RunningServer(server, asyncio.get_running_loop()))
+            started = RunningServer(server, asyncio.get_running_loop())
+            accept = FairAccept(listener, sharing.counts, sharing.position, started.connect)
+            server.on_stopping = [accept.stop, sharing.on_stopping]
+            accept.start()
+            sharing.on_started(started)
     await running
     if sharing is not None:
         await asyncio.to_thread(sharing.on_ended)
@@ -196,12 +225,10 @@ def _in_url(host: str) -> str:
 class _Server(uvicorn.Server):
     """Accepts no new questions after the first signal, and stops at once at the second."""
 
-    def __init__(
-        self, config: uvicorn.Config, admission: Admission, on_stopping: Callable[[], None] | None
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, admission: Admission) -> None:
         super().__init__(config)
         self._admission = admission
-        self._on_stopping = on_stopping
+        self.on_stopping: list[Callable[[], None]] = []
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -223,8 +250,8 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Wait for answers in progress, or cancel them when forced; then close the application."""
-        if self._on_stopping is not None:
-            self._on_stopping()
+        for react in self.on_stopping:
+            react()
         await super().shutdown(sockets)
         if self.force_exit:
             for task in self.server_state.tasks:
