@@ -15,9 +15,9 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Connect", "FairAccept", "SharedCounts"]
+__all__ = ["ConnectAccepted", "FairAccept", "SharedCounts"]
 
-Connect = Callable[[socket.socket, Callable[[Any], None]], "asyncio.Task[bool]"]
+ConnectAccepted = Callable[[socket.socket, Callable[[Any], None]], "asyncio.Task[bool]"]
 """Serves an accepted connection: calls back with its protocol, connects it, and returns whether it could."""
 
 _COUNT = struct.Struct("=i")
@@ -61,7 +61,7 @@ class FairAccept:
     """Accepts in the event loop of one process. Start it there, and stop it before the socket is closed."""
 
     def __init__(
-        self, listener: socket.socket, counts: SharedCounts, position: int, connect: Connect
+        self, listener: socket.socket, counts: SharedCounts, position: int, connect: ConnectAccepted
     ) -> None:
         self._listener = listener
         self._counts = counts

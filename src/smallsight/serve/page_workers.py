@@ -105,6 +105,7 @@ class PageWorkers:
             pass_fds=descriptors,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C in a terminal is for the main process
         )
 
     def _wait(self, process: subprocess.Popen[bytes]) -> int:

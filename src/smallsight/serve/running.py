@@ -84,7 +84,7 @@ class RunningServer:
         self._start(make, connection)
 
     def connect(self, connection: socket.socket, track: Callable[[Any], None]) -> asyncio.Task[bool]:
-        """Serve a connection that this process has accepted, in the event loop; see ``Connect``."""
+        """Serve a connection that this process has accepted, in the event loop; see ``ConnectAccepted``."""
         connection.setblocking(False)
 
         def make() -> asyncio.Protocol:
