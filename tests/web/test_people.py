@@ -28,7 +28,15 @@ PEOPLE = {
     "Eve": frozenset({Scope.PAGES, Scope.EDIT}),
     "robot": frozenset({Scope.USE, Scope.EDIT, Scope.MONITOR}),
 }
-MANAGED = ["/app/duplicates", "/app/folders", "/app/models", "/app/settings", "/app/describe", "/app/sessions", "/app/left-out"]
+MANAGED = [
+    "/app/duplicates",
+    "/app/folders",
+    "/app/models",
+    "/app/settings",
+    "/app/describe",
+    "/app/sessions",
+    "/app/left-out",
+]
 
 
 @pytest.fixture(scope="module")
