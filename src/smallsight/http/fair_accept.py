@@ -22,7 +22,7 @@ ConnectAccepted = Callable[[socket.socket, Callable[[Any], None]], "asyncio.Task
 
 _COUNT = struct.Struct("=i")
 _ABSENT = 2**31 - 1
-_WAIT_S = 0.003
+_WAIT_S = 0.01
 _RETRY_S = 0.1  # after an error such as too many open files
 
 
