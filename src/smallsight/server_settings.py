@@ -104,6 +104,13 @@ class ServerSettings(BaseModel):
     drain_timeout_s: int = Field(
         30, ge=0, le=3600, description="Seconds that answers in progress get to finish when the server stops."
     )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that answer pages, searches and pictures; models, indexing and all changes "
+        "are in the first.",
+    )
     watch: bool = Field(
         True, description="Keep the library's folders up to date while the server runs, as `watch` does."
     )

@@ -132,6 +132,15 @@ def test_caption(run, tmp_path):
     assert (captioned["rows"], captioned["described"], captioned["failed"]) == (3, 2, 1)
 
 
+def test_import(run, tmp_path):
+    pytest.importorskip("pyarrow")
+    run("caption", run.pictures, "--model", "test", "--out", tmp_path / "a.jsonl", exit_code=4)
+    (tmp_path / "not a table.parquet").write_bytes(b"PAR1")
+    imported = run("import", tmp_path / "a.jsonl", tmp_path / "not a table.parquet", exit_code=4)
+    assert_shape("import", imported)
+    assert (imported["rows"], imported["bad_rows"]) == (3, {"failed_there": 1})
+
+
 def test_export(run, tmp_path):
     assert_shape("export", run("export", "--out", tmp_path / "all.jsonl"))
     rows = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]

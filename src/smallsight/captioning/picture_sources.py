@@ -12,7 +12,8 @@ from smallsight.captioning.dataset_folder import is_dataset_folder, list_dataset
 from smallsight.captioning.folder_source import FolderSource
 from smallsight.captioning.shard import Shard
 from smallsight.captioning.source_picture import DataSource, SourcePicture, shown_name
-from smallsight.captioning.table_source import TableSource, require_table_reader
+from smallsight.captioning.table_process import require_table_reader
+from smallsight.captioning.table_source import TableSource
 from smallsight.captioning.tar_source import TarSource
 from smallsight.errors import ArgumentError
 from smallsight.media.file_kinds import FileKind, kind_of_name

@@ -1,11 +1,11 @@
-"""Reads the pictures of a Parquet or Arrow file row by row; runs in the child that has only this file.
+"""Reads pictures or texts of a Parquet or Arrow file; runs in the child that has only this file.
 
 Needs pyarrow. What a file says is not trusted: the process around this has no rights, and limited memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,13 +76,33 @@ class TableReader:
                 yield _row(number, value.as_py(), column.kind)
                 number += 1
 
+    def text_columns(self) -> list[str]:
+        """Return the names of the columns that hold texts."""
+        return [field.name for field in self.schema if _kind(field.type) == _PATH]
+
+    def texts(self, columns: Sequence[str], max_chars: int) -> Iterator[list[list[str | None]]]:
+        """Yield all rows in order, some at a time; each has the texts of these columns.
+
+        One character more than ``max_chars`` shows that a text is longer. What is not valid Unicode is None.
+        """
+        for batch in self._record_batches(list(columns)):
+            for start in range(0, batch.num_rows, _ROWS_AT_ONCE):
+                part = batch.slice(start, _ROWS_AT_ONCE)
+                cells = [
+                    [_text(value, max_chars) for value in part.column(part.schema.get_field_index(name))]
+                    for name in columns
+                ]
+                yield [list(row) for row in zip(*cells, strict=True)]
+
     def _batches(self, name: str) -> Iterator[Any]:
+        for batch in self._record_batches([name]):
+            yield batch.column(batch.schema.get_field_index(name))
+
+    def _record_batches(self, names: list[str]) -> Iterator[Any]:
         if self._parquet is None:
-            for batch in self._arrow:
-                yield batch.column(name)
-            return
-        for batch in self._parquet.iter_batches(_ROWS_AT_ONCE, columns=[name], use_threads=False):
-            yield batch.column(0)
+            yield from self._arrow
+        else:
+            yield from self._parquet.iter_batches(_ROWS_AT_ONCE, columns=names, use_threads=False)
 
 
 def _row(number: int, value: object, kind: str) -> TableRow:
@@ -96,6 +116,14 @@ def _row(number: int, value: object, kind: str) -> TableRow:
     return TableRow(
         number, data if isinstance(data, bytes) else None, path if isinstance(path, str) else None
     )
+
+
+def _text(value: Any, max_chars: int) -> str | None:  # noqa: ANN401
+    try:
+        text = value.as_py()
+    except UnicodeDecodeError:
+        return None
+    return text[: max_chars + 1] if isinstance(text, str) else None
 
 
 def _kind(kind: Any) -> str | None:  # noqa: ANN401

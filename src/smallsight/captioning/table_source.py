@@ -5,44 +5,24 @@ from __future__ import annotations
 import os
 from collections.abc import Generator
 from contextlib import closing
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from smallsight.captioning.source_picture import SourcePicture, WantsKey, shown_name
+from smallsight.captioning.table_process import TableProcess, require_table_reader
 from smallsight.errors import (
-    ArgumentError,
-    CorruptPictureError,
     DecoderFailedError,
-    MissingExtraError,
     PictureError,
     PictureNotFoundError,
     PictureTooLargeError,
     SmallsightError,
 )
-from smallsight.media.child_process import ChildEndedError, ChildProcess
 from smallsight.media.files import read_picture_file
-from smallsight.media.wire import OUT_OF_MEMORY
-from smallsight.policy.log import get_logger
-from smallsight.policy.shown_text import on_one_line
-from smallsight.settings import MIB, Limits
+from smallsight.settings import Limits
 
-__all__ = ["TableSource", "require_table_reader"]
+__all__ = ["TableSource"]
 
-log = get_logger(__name__)
-
-_CHILD = "smallsight.captioning.table_child"
-_TIMEOUT_S = 120.0  # one row; a slow disk has to read what is compressed with it
 _MAX_PASSED = 1_000  # rows; before the next question to the child
 _ADDRESSES = ("http:", "https:", "s3:", "gs:", "hf:", "ftp:", "data:")
-
-
-def require_table_reader() -> None:
-    """Raise MissingExtraError without pyarrow."""
-    if find_spec("pyarrow") is None:
-        raise MissingExtraError(
-            "Parquet and Arrow files need the package pyarrow.", hint="pip install 'smallsight[parquet]'."
-        )
 
 
 class TableSource:
@@ -124,20 +104,11 @@ class _OpenTable:
     """The child that has the file open. Close it."""
 
     def __init__(self, path: Path, limits: Limits, column: str | None) -> None:
-        self._path = path
         self._limits = limits
         self._num_rows: int | None = None
-        self._child = ChildProcess(
-            limits.decode_memory_bytes,
-            module=_CHILD,
-            more_arguments=(
-                "parquet" if path.suffix.lower() == ".parquet" else "arrow",
-                str(path.absolute()),
-            ),
-            must_be_restricted=limits.require_sandbox,
-        )
+        self._process = TableProcess(path, limits)
         try:
-            reply, _ = self._ask({"column": column, "max_bytes": limits.max_file_bytes})
+            reply, _ = self._process.ask({"column": column, "max_bytes": limits.max_file_bytes})
             self._num_rows = None if reply["num_rows"] is None else int(reply["num_rows"])
         except BaseException:
             self.close()
@@ -145,7 +116,7 @@ class _OpenTable:
 
     def close(self) -> None:
         """End the child."""
-        self._child.kill()
+        self._process.close()
 
     def fraction_read(self, number: int) -> float:
         """Return how much of the table lies before a row; without a number of rows a guess: half."""
@@ -153,7 +124,7 @@ class _OpenTable:
 
     def next_row(self, first: int) -> tuple[int, tuple[str | None, bytes | PictureError | None]] | None:
         """Return the number, path and data of the first row from a number on; None at the end."""
-        reply, data = self._ask({"row": first})
+        reply, data = self._process.ask({"row": first})
         if "end" in reply:
             return None
         try:
@@ -167,45 +138,6 @@ class _OpenTable:
         except (KeyError, TypeError, ValueError) as error:
             raise DecoderFailedError("The reader of tables returned an invalid reply.") from error
         return number, (path, bytes(data))
-
-    def _ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytearray]:
-        try:
-            reply, data = self._child.exchange(
-                request, b"", _TIMEOUT_S, max_reply_bytes=self._limits.max_file_bytes
-            )
-        except ChildEndedError as error:
-            raise DecoderFailedError(
-                f"The reader of tables ended at this file: {error}.",
-                hint="the file is damaged or malicious; other files are not affected.",
-            ) from error
-        if "error" in reply:
-            raise self._error_in_reply(reply)
-        return reply, data
-
-    def _error_in_reply(self, reply: dict[str, Any]) -> SmallsightError:
-        """Return what a reply means; the words are ours, but for the names of columns."""
-        log.info("table_refused", path=str(self._path), error=reply["error"], detail=reply.get("detail"))
-        if reply["error"] == "no_column":
-            columns = reply.get("columns")
-            names = ", ".join(map(str, columns)) if isinstance(columns, list) else ""
-            return ArgumentError(
-                f"No column of this table holds pictures: {self._path}",
-                hint=f"name one with --column; there are: {on_one_line(names) or 'none'}.",
-            )
-        if reply["error"] == OUT_OF_MEMORY:
-            return DecoderFailedError(
-                f"Reading this table needs too much memory (limit "
-                f"{self._limits.decode_memory_bytes // MIB} MiB).",
-                hint="raise limits.decode_memory_bytes, or write it with smaller row groups and pages.",
-            )
-        if reply["error"] == "unreadable":
-            return PictureNotFoundError(
-                f"This file cannot be opened: {self._path}", hint="check its permissions and size."
-            )
-        return CorruptPictureError(
-            f"This table is damaged or of an unsupported kind: {self._path}",
-            hint="rows before the damage were read.",
-        )
 
 
 def _next_wanted(number: int, wants: WantsKey) -> int:

@@ -43,6 +43,7 @@ _COMMANDS = {
     "redo": ("undo", "redo"),
     "duplicates": ("duplicates", "duplicates"),
     "export": ("export", "export"),
+    "import": ("import_captions", "import_captions"),
     "validate": ("validate", "validate"),
     "serve": ("serve", "serve"),
     "mcp": ("mcp", "mcp"),

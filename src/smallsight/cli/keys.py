@@ -58,7 +58,8 @@ def add(
         typer.Option(
             "--scope",
             help="What it allows: use (ask models, read the library), monitor (health, metrics), "
-            "edit (change tags over MCP); default: use and monitor.",
+            "edit (change words and tags), pages (log in to the web app, where use and edit count too); "
+            "default: use and monitor.",
         ),
     ] = None,
     json: JsonFlag = False,

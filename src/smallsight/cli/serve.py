@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import typer
@@ -14,26 +15,38 @@ from smallsight.cli.output import Output, get_output
 from smallsight.cli.settings import show_settings
 from smallsight.machine.matrix_threads import use_one_matrix_thread
 
+_HostOption = Annotated[
+    str | None, typer.Option("--host", help="Address to listen on; default: server.host.")
+]
+_PortOption = Annotated[
+    int | None, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+]
+_ServedModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="Model for requests that name none; loaded at start-up.",
+        autocompletion=model_names,
+    ),
+]
+_WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", min=1, max=64, help="Processes that answer pages; default: server.workers.", metavar="N"
+    ),
+]
+_LogFormatOption = Annotated[
+    Literal["text", "json"] | None,
+    typer.Option("--log-format", help="Text, or JSON with one object per line for log collectors."),
+]
+
 
 def serve(
-    host: Annotated[
-        str | None, typer.Option("--host", help="Address to listen on; default: server.host.")
-    ] = None,
-    port: Annotated[
-        int | None, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            help="Model for requests that name none; loaded at start-up.",
-            autocompletion=model_names,
-        ),
-    ] = None,
-    log_format: Annotated[
-        Literal["text", "json"] | None,
-        typer.Option("--log-format", help="Text, or JSON with one object per line for log collectors."),
-    ] = None,
+    host: _HostOption = None,
+    port: _PortOption = None,
+    model: _ServedModelOption = None,
+    workers: _WorkersOption = None,
+    log_format: _LogFormatOption = None,
     open_browser: Annotated[
         bool, typer.Option("--open", help="Open the web app in the browser once the server listens.")
     ] = False,
@@ -45,7 +58,7 @@ def serve(
 ) -> None:
     """Answer questions about pictures over HTTP, as OpenAI's API does."""
     out = get_output(json=json, quiet=quiet)
-    flags = _flags(host, port, model, log_format)
+    flags = _flags({"host": host, "port": port, "workers": workers}, model, log_format)
     if print_settings:
         show_settings(out, flags)
         return
@@ -76,9 +89,11 @@ def _announce(out: Output, url: str, *, opens: bool) -> None:
         open_address(f"{url}/app/")
 
 
-def _flags(host: str | None, port: int | None, model: str | None, log_format: str | None) -> dict[str, Any]:
+def _flags(
+    given: Mapping[str, int | str | None], model: str | None, log_format: str | None
+) -> dict[str, Any]:
     """Return the given flags by the names of their settings."""
-    server = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    server = {name: value for name, value in given.items() if value is not None}
     flags: dict[str, Any] = {"server": server} if server else {}
     others = {"active_model": model, "log_format": log_format}
     return flags | {name: value for name, value in others.items() if value is not None}

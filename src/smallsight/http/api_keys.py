@@ -26,15 +26,17 @@ _NAME = re.compile(r"[\w.@ -]{1,60}")
 class Scope(StrEnum):
     """What a key may do.
 
-    ``use`` asks models and reads the library, ``monitor`` reads health and metrics, ``edit`` changes tags.
+    ``use`` asks models and reads the library, ``monitor`` reads health and metrics, ``edit`` changes words
+    and tags. ``pages`` lets a person log in to the pages, with what the other scopes allow there.
     """
 
     USE = "use"
     MONITOR = "monitor"
     EDIT = "edit"
+    PAGES = "pages"
 
 
-DEFAULT_SCOPES = frozenset({Scope.USE, Scope.MONITOR})  # ``edit`` has to be asked for
+DEFAULT_SCOPES = frozenset({Scope.USE, Scope.MONITOR})  # the others have to be asked for
 
 
 @dataclass(frozen=True, slots=True)

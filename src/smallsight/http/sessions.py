@@ -1,6 +1,6 @@
 """Who is logged in to the pages. A browser has a random token, the file its SHA-256: restarts end nothing.
 
-A session belongs to one password and ends with it, and when it has not been used for 30 days.
+A session belongs to one password or key and ends with it, and when it has not been used for 30 days.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,10 @@ def sessions_path(home: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class PageSession:
-    """A browser that is logged in. ``digest`` is the SHA-256 of its token, ``browser`` a name for people."""
+    """A browser that is logged in. ``digest`` is the SHA-256 of its token, ``browser`` a name for people.
+
+    ``generation`` names the password or key that it belongs to.
+    """
 
     digest: str
     generation: str
@@ -49,17 +52,19 @@ class Sessions:
         self._clock = clock
         self._state = RereadState(path, self._parse)
 
-    def all(self, generation: str) -> list[PageSession]:
-        """Return the sessions of a password, last used first; raises SettingsError for a damaged file."""
-        known = [one for one in self._state.current() or () if self._is_valid(one, generation)]
+    def all(self, generations: Collection[str]) -> list[PageSession]:
+        """Return the sessions of passwords and keys, last used first; raises SettingsError if damaged."""
+        known = [one for one in self._state.current() or () if self._is_valid(one, generations)]
         return sorted(known, key=lambda one: -one.seen_s)
 
-    def find(self, token: str, generation: str) -> PageSession | None:
-        """Return the session of a token, if it is one of this password."""
+    def find(self, token: str, generations: Collection[str]) -> PageSession | None:
+        """Return the session of a token, if it is one of these passwords and keys."""
         if not 0 < len(token) <= _MAX_TOKEN_CHARS:
             return None
         digest = _digest(token)
-        return next((one for one in self.all(generation) if secrets.compare_digest(one.digest, digest)), None)
+        return next(
+            (one for one in self.all(generations) if secrets.compare_digest(one.digest, digest)), None
+        )
 
     def is_noted_late(self, session: PageSession) -> bool:
         """Whether ``note_use`` would write; it blocks."""
@@ -75,13 +80,16 @@ class Sessions:
                 ]
             )
 
-    def open(self, generation: str, address: str, browser: str) -> str:
-        """Begin a session and return its token; it is not stored and cannot be shown again."""
+    def open(self, generation: str, address: str, browser: str, others: Collection[str] = ()) -> str:
+        """Begin a session and return its token; it is not stored and cannot be shown again.
+
+        Sessions that belong to neither ``generation`` nor ``others`` have ended.
+        """
         token, now_s = secrets.token_urlsafe(32), self._clock()
         new = PageSession(_digest(token), generation, now_s, now_s, address, browser)
 
         def with_new(known: Sequence[PageSession]) -> list[PageSession]:
-            kept = [one for one in known if self._is_valid(one, generation)]
+            kept = [one for one in known if self._is_valid(one, {generation, *others})]
             return [new, *sorted(kept, key=lambda one: -one.seen_s)[: _MAX_SESSIONS - 1]]
 
         self._change(with_new)
@@ -95,8 +103,8 @@ class Sessions:
         """End all sessions, except the one with the digest ``but``."""
         self._change(lambda known: [one for one in known if one.digest == but])
 
-    def _is_valid(self, session: PageSession, generation: str) -> bool:
-        return session.generation == generation and self._clock() - session.seen_s < IDLE_S
+    def _is_valid(self, session: PageSession, generations: Collection[str]) -> bool:
+        return session.generation in generations and self._clock() - session.seen_s < IDLE_S
 
     def _change(self, change: Callable[[Sequence[PageSession]], list[PageSession]]) -> None:
         with locked_state(self._path):

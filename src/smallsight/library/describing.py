@@ -14,7 +14,13 @@ from smallsight.model.answer import Answer
 from smallsight.model.model import Model
 from smallsight.model.picture_argument import NamedBytes, NamedImage
 
-__all__ = ["DESCRIBING_VERSION", "DescribeOptions", "ModelDescriber", "PictureDescriber"]
+__all__ = [
+    "DESCRIBING_VERSION",
+    "DescribeOptions",
+    "ModelDescriber",
+    "PictureDescriber",
+    "imported_key",
+]
 
 DESCRIBING_VERSION = "describe-2"  # 2: an answer does not end before it has text
 
@@ -27,6 +33,15 @@ class DescribeOptions:
     detail: str = "auto"
     max_tokens: int = 96
     length: str | None = None
+
+
+def imported_key(model: str, precision: str, options: DescribeOptions) -> str:
+    """Return the key of an outcome that another library or run has made, with a precision as asked for.
+
+    The answers of two machines to the same request may differ in a word; they count as the same work.
+    """
+    request = [model, precision, options.prompt, options.detail, options.max_tokens, options.length]
+    return f"imported:{hashlib.sha256(json.dumps(request).encode()).hexdigest()[:16]}"
 
 
 class PictureDescriber(Protocol):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -18,6 +19,9 @@ from smallsight.library.schema import edit, edit_content
 from smallsight.library.word_state import Changes, changed_keys
 
 MAX_EDITS = 50
+
+current_editor: ContextVar[str] = ContextVar("current_editor", default="")
+"""The person whose edits are recorded in this context; empty where nobody has a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,9 @@ def record(
     """
     if edit_id is None:
         connection.execute(edit.delete().where(edit.c.undone_order.is_not(None)))
-        row = connection.execute(edit.insert().values(made_at_s=time.time(), summary=summary))
+        editor = current_editor.get()
+        named = f"{summary}, by {editor}" if editor else summary
+        row = connection.execute(edit.insert().values(made_at_s=time.time(), summary=named))
         edit_id = int((row.inserted_primary_key or (0,))[0])
         newest = sa.select(edit.c.id).order_by(edit.c.id.desc()).limit(MAX_EDITS)
         connection.execute(edit.delete().where(edit.c.id.not_in(newest)))

@@ -54,8 +54,8 @@ def keep_current(connection: sa.Connection, content_ids: Sequence[int]) -> None:
             connection.execute(_DROP_OLDEST, {"ids": some})
 
 
-def keep_answer(connection: sa.Connection, content_id: int, text: str, maker: DescriptionMaker) -> None:
-    """Keep a model's description, whether it is in force or not, unless it is kept already."""
+def keep_answer(connection: sa.Connection, content_id: int, text: str, maker: DescriptionMaker) -> bool:
+    """Keep a model's description, whether it is in force or not; return False if it is kept already."""
     values = {
         "of": content_id,
         "text": text,
@@ -66,6 +66,7 @@ def keep_answer(connection: sa.Connection, content_id: int, text: str, maker: De
     added = connection.execute(_ADD_ANSWER, {**values, "now_s": time.time()})
     if added.rowcount:
         connection.execute(_DROP_OLDEST, {"ids": [content_id]})
+    return bool(added.rowcount)
 
 
 # The statements are made once, because they are needed for every description.

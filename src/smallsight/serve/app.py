@@ -51,7 +51,7 @@ def make_app(
     """
     settings = serving.settings.server
     admission = Admission(settings.max_requests)
-    gate = _make_gate(serving, admission)
+    gate = make_gate(serving, admission)
     tenants = (*own_tenants(serving), *tenants)
     metrics = Metrics(serving, admission, gate.refused)
     preload = Preload(serving)
@@ -122,7 +122,7 @@ def _make_links(serving: Serving, remote: RemotePictures) -> PictureLinks:
     )
 
 
-def _make_gate(serving: Serving, admission: Admission) -> Gate:
+def make_gate(serving: Serving, admission: Admission) -> Gate:
     """Return what routes check against; a key or password that is there now keeps it closed."""
     settings = serving.settings.server
     is_exposed = settings.require_key or settings.behind_proxy or not is_loopback(settings.host)

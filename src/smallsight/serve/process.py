@@ -10,7 +10,8 @@ from smallsight.machine.own_process import deny_inspection
 from smallsight.media.sandbox_report import missing_restrictions
 from smallsight.policy.log import get_logger
 from smallsight.serve.app import make_app
-from smallsight.serve.running import OnListening, RunningApp, open_socket, run_app
+from smallsight.serve.page_workers import PageWorkers, require_passing
+from smallsight.serve.running import OnListening, RunningApp, Sharing, open_socket, run_app
 from smallsight.services.live_settings import LiveSettings
 from smallsight.services.serving import Serving
 from smallsight.settings import Settings
@@ -24,13 +25,21 @@ def serve(live: LiveSettings, on_listening: OnListening) -> None:
     deny_inspection()
     require_key(settings)
     missing = missing_restrictions(settings.limits)
+    num_others = settings.server.workers - 1
+    require_passing(settings.server.workers)
     listener = open_socket(settings.server)
+    sharing = None
+    if num_others:
+        workers = PageWorkers(num_others, listener, live.overrides, settings.server.drain_timeout_s)
+        sharing = Sharing(
+            workers.counts, 0, workers.start, on_stopping=workers.begin_stop, on_ended=workers.wait
+        )
 
     def make() -> RunningApp:
         app = make_app(Serving(live, missing_restrictions=missing))
         return app.asgi, app.admission
 
-    run_app(make, settings.server, listener, on_listening)
+    run_app(make, settings.server, listener, on_listening, sharing)
 
 
 def require_key(settings: Settings) -> None:

@@ -19,6 +19,7 @@ from smallsight.web.languages import translate as t
 from smallsight.web.languages import translate_count as tn
 from smallsight.web.notices import redirect_with_notice
 from smallsight.web.parts import WebParts, parts_of
+from smallsight.web.visitor import PageRight, Visitor
 
 _MAX_SELECTED = 100_000
 
@@ -29,9 +30,12 @@ Action = Callable[[WebParts, list[int], FormData], str]
 async def change_many(request: Request) -> Response:
     """Do what the pressed button says to the selected pictures, and go back to the list."""
     parts, form = parts_of(request), await request.form()
-    action = ACTIONS.get(str(form.get("action", "")))
+    name = str(form.get("action", ""))
+    action = ACTIONS.get(name)
     if action is None:
         raise ArgumentError("There is no such action.")
+    visitor: Visitor = request.state.visitor
+    visitor.require(PageRight.MANAGE if name in _FOR_MANAGERS else PageRight.EDIT)
     back = own_address(parts, form.get("back"))
 
     def work() -> str:
@@ -94,4 +98,5 @@ def _leave_out(parts: WebParts, ids: list[int], form: FormData) -> str:  # noqa:
     return tn(len(ids), "{number} picture left out of the index.", "{number} pictures left out of the index.")
 
 
+_FOR_MANAGERS = frozenset({"describe", "forget"})
 ACTIONS: Mapping[str, Action] = {"tag": _tag, "untag": _untag, "describe": _describe, "forget": _leave_out}

@@ -12,16 +12,19 @@ from smallsight.errors import SmallsightError
 from smallsight.policy.log import get_logger
 from smallsight.web.live_updates import Fragment, Renderer, Subscription, Topic
 from smallsight.web.parts import parts_of
+from smallsight.web.visitor import PageRight, Visitor
 
 log = get_logger(__name__)
 
 _PAUSE_S = 0.25  # between two messages of one page
+_FOR_ALL = {Topic.LIBRARY, Topic.WORK}
 
 
 async def keep_up_to_date(websocket: WebSocket, renderers: Mapping[Topic, Renderer]) -> None:
     """Send the parts of a page that change, until the page is left."""
     names = websocket.query_params.get("topics", "").split(",")
-    topics = [topic for topic in renderers if topic in names]
+    shown = _shown_to(websocket.state.visitor, renderers)
+    topics = [topic for topic in shown if topic in names]
     await websocket.accept()
     with parts_of(websocket).updates.subscribe(topics) as subscription:
         sending = asyncio.create_task(_send(websocket, subscription, renderers))
@@ -33,6 +36,12 @@ async def keep_up_to_date(websocket: WebSocket, renderers: Mapping[Topic, Render
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
+
+
+def _shown_to(visitor: Visitor, renderers: Mapping[Topic, Renderer]) -> list[Topic]:
+    """Return the topics of pages that this visitor may see."""
+    is_manager = PageRight.MANAGE in visitor.rights
+    return [topic for topic in renderers if is_manager or topic in _FOR_ALL]
 
 
 async def _send(

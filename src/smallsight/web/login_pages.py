@@ -42,7 +42,7 @@ async def log_in(request: Request) -> Response:
         problem = t("Too many attempts. Try again in {seconds} seconds.", seconds=seconds)
         return _form(request, target, problem, 429, {"retry-after": str(seconds)})
     if token is None:
-        return _form(request, target, t("This is not the password."), 401)
+        return _form(request, target, t("This is neither the password nor a key for these pages."), 401)
     return _with_session(request, target, token)
 
 
@@ -99,28 +99,25 @@ async def end_sessions(request: Request) -> Response:
 def session_values(request: Request) -> dict[str, Any]:
     """Return what ``sessions.html`` shows; in a thread, as it may read a file."""
     access = parts_of(request).access
-    stored = access.password.current()
-    sessions = [] if stored is None else access.sessions.all(stored.generation)
     return {
-        "has_password": stored is not None,
+        "has_password": access.is_on(),
         "sessions": [
             {
                 "name": one.digest[:_NAME_CHARS],
                 "browser": one.browser or t("A browser"),
+                "person": name,
                 "address": one.address,
                 "opened_s": one.opened_s,
                 "seen_s": one.seen_s,
                 "is_own": one.digest == request.state.session,
             }
-            for one in sessions
+            for one, name in access.all_sessions()
         ],
     }
 
 
 def _end_one(parts: WebParts, name: str) -> None:
-    stored = parts.access.password.current()
-    known = [] if stored is None else parts.access.sessions.all(stored.generation)
-    found = [one for one in known if one.digest[:_NAME_CHARS] == name]
+    found = [one for one, _ in parts.access.all_sessions() if one.digest[:_NAME_CHARS] == name]
     if not found:
         raise ArgumentError("This session has ended already.", hint="load the page again.")
     parts.access.sessions.end(found[0].digest)

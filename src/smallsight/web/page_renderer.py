@@ -17,10 +17,12 @@ from smallsight.web.assets import Assets
 from smallsight.web.languages import NAMES, current_language, grouped, translate, translate_count
 from smallsight.web.notices import forget_notice, notice_of
 from smallsight.web.tag_styles import tag_class
+from smallsight.web.visitor import PageRight, Visitor
 
 THEME_COOKIE = "smallsight-theme"
 THEMES = ("system", "light", "dark")
 _SMALL_BYTES, _FAST = 1_000, 1
+_PAGES_OF_ALL, _PAGES_TO_ASK = frozenset({"/", "/tag-colours.css"}), frozenset({"/live"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +73,26 @@ class PageRenderer:
             "form_token": request.state.form_token,
             "notice": notice,
             "theme": theme if theme in THEMES else THEMES[0],
+            **self._what_may_be_done(request.state.visitor),
         }
         response = _html(request, self.text(template, context | dict(values or {})), status)
         if notice is not None:
             forget_notice(response, self._prefix)
         return response
+
+    def _what_may_be_done(self, visitor: Visitor) -> dict[str, Any]:
+        """Return what templates leave out for people who may not do everything."""
+        rights = visitor.rights
+        allowed: dict[str, Any] = {
+            "person": visitor.name,
+            "may_ask": PageRight.ASK in rights,
+            "may_edit": PageRight.EDIT in rights,
+            "may_manage": PageRight.MANAGE in rights,
+        }
+        if PageRight.MANAGE not in rights:
+            pages = _PAGES_OF_ALL | (_PAGES_TO_ASK if PageRight.ASK in rights else frozenset())
+            allowed["places"] = {f"{self._prefix}{path}" for path in pages}
+        return allowed
 
     def fragment(self, request: Request, part: RenderedPart) -> HTMLResponse:
         """Return a part of a page that is rendered already."""

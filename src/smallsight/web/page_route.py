@@ -12,9 +12,11 @@ from starlette.websockets import WebSocket
 
 from smallsight.errors import ForbiddenError, LoginRequiredError
 from smallsight.http.authorise import SocketEndpoint
+from smallsight.library.edit_journal import current_editor
 from smallsight.web.form_token import FIELD, HEADER
 from smallsight.web.page_access import OPEN
 from smallsight.web.parts import WebParts, parts_of
+from smallsight.web.visitor import PageRight, Visitor
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -22,9 +24,14 @@ _READS = ("GET", "HEAD")
 
 
 def page_route(
-    path: str, endpoint: Endpoint, methods: Sequence[str] = ("GET",), *, lets_share: bool = False
+    path: str,
+    endpoint: Endpoint,
+    methods: Sequence[str] = ("GET",),
+    right: PageRight = PageRight.MANAGE,
+    *,
+    lets_share: bool = False,
 ) -> Route:
-    """Return a route whose endpoint is called only for people who may use the app.
+    """Return a route whose endpoint is called only for people who have a right.
 
     ``lets_share`` also takes changes without a token that the browser sends for no page: what a person shares
     from another app. A page cannot send these: browsers set ``Sec-Fetch-Site`` themselves.
@@ -33,14 +40,14 @@ def page_route(
     async def guarded(request: Request) -> Response:
         parts = parts_of(request)
         try:
-            session = parts.access.require(request)
+            visitor = parts.access.require(request)
         except LoginRequiredError:
             if _shows_a_page(request):
                 return RedirectResponse(f"{parts.prefix}/login?{urlencode({'next': _address(request)})}", 303)
             raise
         await _note_use(parts, request)
         is_shared = lets_share and request.headers.get("sec-fetch-site") == "none"
-        return await respond(request, endpoint, session, needs_token=not is_shared)
+        return await respond(request, endpoint, visitor, right, needs_token=not is_shared)
 
     return Route(path, guarded, methods=list(methods), name=endpoint.__name__)
 
@@ -49,7 +56,7 @@ def public_route(path: str, endpoint: Endpoint, methods: Sequence[str] = ("GET",
     """Return a route for everyone who can reach the server; a change needs the token of its page."""
 
     async def guarded(request: Request) -> Response:
-        return await respond(request, endpoint, OPEN)
+        return await respond(request, endpoint, Visitor(OPEN, frozenset({PageRight.LOOK})))
 
     return Route(path, guarded, methods=list(methods), name=endpoint.__name__)
 
@@ -58,21 +65,31 @@ def page_socket(path: str, endpoint: SocketEndpoint) -> WebSocketRoute:
     """Return a WebSocket route for people who may use the app; it refuses before accepting the handshake."""
 
     async def guarded(websocket: WebSocket) -> None:
-        parts_of(websocket).access.require(websocket)
+        visitor = parts_of(websocket).access.require(websocket)
+        visitor.require(PageRight.LOOK)
+        websocket.state.visitor = visitor
         await endpoint(websocket)
 
     return WebSocketRoute(path, guarded, name=getattr(endpoint, "__name__", "socket"))
 
 
 async def respond(
-    request: Request, endpoint: Endpoint, session: str, *, needs_token: bool = True
+    request: Request,
+    endpoint: Endpoint,
+    visitor: Visitor,
+    right: PageRight = PageRight.LOOK,
+    *,
+    needs_token: bool = True,
 ) -> Response:
-    """Call an endpoint for a session; raises ForbiddenError for a change without the session's token."""
+    """Call an endpoint; raises ForbiddenError without the right, and for a change without its token."""
     tokens = parts_of(request).form_tokens
-    request.state.session = session
+    session = visitor.session
+    request.state.session, request.state.visitor = session, visitor
+    current_editor.set(visitor.name or "")  # each request has its own context
     request.state.form_token = tokens.token(session)
     is_change = needs_token and request.method not in _READS
     try:
+        visitor.require(right)
         if is_change and not tokens.is_valid(await _given_token(request), session):
             raise ForbiddenError(
                 "This page is too old, or the request is not from a page of this server.",

@@ -250,7 +250,8 @@ def _scope_titles() -> Mapping[str, str]:
     return {
         Scope.USE.value: t("use: ask models"),
         Scope.MONITOR.value: t("monitor: read health and metrics"),
-        Scope.EDIT.value: t("edit: change tags"),
+        Scope.EDIT.value: t("edit: change words and tags"),
+        Scope.PAGES.value: t("pages: log in to these pages"),
     }
 
 

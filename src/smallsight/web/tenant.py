@@ -60,8 +60,10 @@ from smallsight.web.page_headers import PageHeaders
 from smallsight.web.page_renderer import PageRenderer
 from smallsight.web.page_route import page_route, page_socket, public_route
 from smallsight.web.parts import WebParts, parts_of
+from smallsight.web.visitor import PageRight
 
 PREFIX = "/app"
+LOOK, ASK, EDIT = PageRight.LOOK, PageRight.ASK, PageRight.EDIT  # the other routes need PageRight.MANAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,11 @@ class WebApp:
     errors: PageErrors
 
 
-def make_web_app(serving: Serving) -> WebApp:
-    """Wire the pages; the lifespan of the application closes what they use."""
+def make_web_app(serving: Serving, *, reads_only: bool = False) -> WebApp:
+    """Wire the pages; the lifespan of the application closes what they use.
+
+    With ``reads_only`` another process of this server indexes and describes.
+    """
     settings = serving.settings
     assets = Assets(PREFIX)
     pages = PageRenderer(assets, PREFIX)
@@ -91,7 +96,7 @@ def make_web_app(serving: Serving) -> WebApp:
         pages,
         assets,
         FormTokens(settings.home / "web-secret"),
-        PageAccess(serving.password, Sessions(sessions_path(settings.home))),
+        PageAccess(serving.password, serving.keys, Sessions(sessions_path(settings.home))),
         updates,
         ModelManagement.of_server(serving, partial(updates.publish, Topic.MODELS)),
         LibrarySuggestions(serving.live.current, library),
@@ -99,11 +104,14 @@ def make_web_app(serving: Serving) -> WebApp:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:  # noqa: ARG001 - Starlette's shape
-        parts.keeper.start()
-        await parts.in_thread(parts.descriptions.resume)
-        yield
-        await asyncio.to_thread(parts.descriptions.stop)
-        await asyncio.to_thread(parts.keeper.stop)  # it may wait for a model, which the event loop hands out
+        if reads_only:
+            yield
+        else:
+            parts.keeper.start()
+            await parts.in_thread(parts.descriptions.resume)
+            yield
+            await asyncio.to_thread(parts.descriptions.stop)
+            await asyncio.to_thread(parts.keeper.stop)  # it may wait for a model, which the loop hands out
         parts.close()
 
     app = Starlette(routes=_routes(parts), middleware=[Middleware(PageHeaders)], lifespan=lifespan)
@@ -141,10 +149,10 @@ def _events(parts: WebParts) -> SocketEndpoint:
 
 def _routes(parts: WebParts) -> list[BaseRoute]:
     return [
-        page_route("/", gallery_pages.gallery),
-        page_route("/results", gallery_pages.results),
-        page_route("/tiles", gallery_pages.tiles),
-        page_route("/look", look_routes.search_by_picture, ("POST",)),
+        page_route("/", gallery_pages.gallery, right=LOOK),
+        page_route("/results", gallery_pages.results, right=LOOK),
+        page_route("/tiles", gallery_pages.tiles, right=LOOK),
+        page_route("/look", look_routes.search_by_picture, ("POST",), right=LOOK),
         page_route("/describe", describe_pages.describe),
         page_route("/describe/start", describe_pages.start, ("POST",)),
         page_route("/describe/{run_id:int}/{action}", describe_pages.change, ("POST",)),
@@ -152,17 +160,19 @@ def _routes(parts: WebParts) -> list[BaseRoute]:
         page_route("/duplicates/decide", duplicate_pages.decide, ("POST",)),
         page_route("/left-out", duplicate_pages.left_out),
         page_route("/left-out/back", duplicate_pages.take_back, ("POST",)),
-        page_route("/bulk", bulk_actions.change_many, ("POST",)),
-        page_route("/saved", saved_search_routes.save, ("POST",)),
-        page_route("/saved/{search_id:int}/remove", saved_search_routes.remove, ("POST",)),
-        page_route("/pictures/{content_id:int}", picture_pages.picture),
-        page_route("/pictures/{content_id:int}/edit", picture_pages.edit, ("POST",)),
-        page_route("/pictures/{content_id:int}/description", picture_pages.description),
-        page_route("/pictures/{content_id:int}/regenerate", picture_pages.regenerate, ("POST",)),
-        page_route("/pictures/{content_id:int}/restore", picture_pages.restore_description, ("POST",)),
-        page_route("/pictures/{content_id:int}/ask", ask_routes.ask, ("POST",)),
-        page_route("/thumbs/{side_px:int}/{sha256}", display_routes.thumbnail),
-        page_route("/files/{sha256}", display_routes.original),
+        page_route("/bulk", bulk_actions.change_many, ("POST",), right=EDIT),
+        page_route("/saved", saved_search_routes.save, ("POST",), right=EDIT),
+        page_route("/saved/{search_id:int}/remove", saved_search_routes.remove, ("POST",), right=EDIT),
+        page_route("/pictures/{content_id:int}", picture_pages.picture, right=LOOK),
+        page_route("/pictures/{content_id:int}/edit", picture_pages.edit, ("POST",), right=EDIT),
+        page_route("/pictures/{content_id:int}/description", picture_pages.description, right=LOOK),
+        page_route("/pictures/{content_id:int}/regenerate", picture_pages.regenerate, ("POST",), right=EDIT),
+        page_route(
+            "/pictures/{content_id:int}/restore", picture_pages.restore_description, ("POST",), right=EDIT
+        ),
+        page_route("/pictures/{content_id:int}/ask", ask_routes.ask, ("POST",), right=ASK),
+        page_route("/thumbs/{side_px:int}/{sha256}", display_routes.thumbnail, right=LOOK),
+        page_route("/files/{sha256}", display_routes.original, right=LOOK),
         page_socket("/events", _events(parts)),
         *_access_routes(),
         page_route("/folders", folder_pages.folders),
@@ -174,14 +184,14 @@ def _routes(parts: WebParts) -> list[BaseRoute]:
         page_route("/folders/scan", folder_pages.scan, ("POST",)),
         page_route("/folders/retry", folder_pages.retry, ("POST",)),
         page_route("/folders/stop", folder_pages.stop, ("POST",)),
-        page_route("/uploads", upload_pages.uploads),
-        page_route("/uploads/panel", upload_pages.panel),
-        page_route("/uploads/form", upload_pages.send_form, ("POST",)),
-        page_route("/uploads/share", upload_pages.share, ("POST",), lets_share=True),
-        page_route("/uploads", upload_routes.create, ("POST",)),
-        page_route("/uploads/{upload_id}", upload_routes.progress, ("HEAD",)),
-        page_route("/uploads/{upload_id}", upload_routes.receive, ("PATCH",)),
-        page_route("/uploads/{upload_id}", upload_routes.cancel, ("DELETE",)),
+        page_route("/uploads", upload_pages.uploads, right=EDIT),
+        page_route("/uploads/panel", upload_pages.panel, right=EDIT),
+        page_route("/uploads/form", upload_pages.send_form, ("POST",), right=EDIT),
+        page_route("/uploads/share", upload_pages.share, ("POST",), lets_share=True, right=EDIT),
+        page_route("/uploads", upload_routes.create, ("POST",), right=EDIT),
+        page_route("/uploads/{upload_id}", upload_routes.progress, ("HEAD",), right=EDIT),
+        page_route("/uploads/{upload_id}", upload_routes.receive, ("PATCH",), right=EDIT),
+        page_route("/uploads/{upload_id}", upload_routes.cancel, ("DELETE",), right=EDIT),
         *_model_routes(),
         *_settings_routes(),
         Route("/static/{name:path}", _static),
@@ -193,13 +203,13 @@ def _access_routes() -> list[BaseRoute]:
     return [
         public_route("/login", login_pages.login_page),
         public_route("/login", login_pages.log_in, post),
-        page_route("/logout", login_pages.log_out, post),
+        page_route("/logout", login_pages.log_out, post, right=LOOK),
         page_route("/sessions", login_pages.sessions_page),
         page_route("/sessions/end", login_pages.end_sessions, post),
         public_route("/manifest.webmanifest", installed_app.manifest),
         public_route("/worker.js", installed_app.worker),
         public_route("/offline", installed_app.offline),
-        page_route("/shared", installed_app.shared),
+        page_route("/shared", installed_app.shared, right=LOOK),
     ]
 
 
@@ -214,8 +224,8 @@ def _model_routes() -> list[BaseRoute]:
         page_route("/models/servers", model_pages.save_provider, post),
         page_route("/models/servers/remove", model_pages.remove_provider, post),
         page_route("/models/servers/try", model_pages.try_provider, post),
-        page_route("/live", live_pages.live),
-        page_route("/ask", posted_picture.ask_about_posted, post),
+        page_route("/live", live_pages.live, right=ASK),
+        page_route("/ask", posted_picture.ask_about_posted, post, right=ASK),
     ]
 
 
@@ -224,17 +234,17 @@ def _settings_routes() -> list[BaseRoute]:
     return [
         page_route("/settings", settings_pages.settings),
         page_route("/settings/values", settings_pages.save_values, post),
-        page_route("/settings/appearance", settings_pages.save_appearance, post),
+        page_route("/settings/appearance", settings_pages.save_appearance, post, right=LOOK),
         page_route("/settings/password", login_pages.set_first_password, post),
         page_route("/settings/keys", settings_pages.add_key, post),
         page_route("/settings/keys/remove", settings_pages.remove_key, post),
         page_route("/settings/tags", tag_pages.change, post),
         page_route("/settings/tags/merge", tag_pages.merge, post),
         page_route("/settings/tags/remove", tag_pages.remove, post),
-        page_route("/tag-colours.css", tag_pages.colours),
-        page_route("/tags/suggested", suggestion_pages.suggested),
-        page_route("/tags/suggested", suggestion_pages.decide, post),
-        page_route("/pictures/{content_id:int}/suggested", suggestion_pages.decide_for_one, post),
+        page_route("/tag-colours.css", tag_pages.colours, right=LOOK),
+        page_route("/tags/suggested", suggestion_pages.suggested, right=EDIT),
+        page_route("/tags/suggested", suggestion_pages.decide, post, right=EDIT),
+        page_route("/pictures/{content_id:int}/suggested", suggestion_pages.decide_for_one, post, right=EDIT),
     ]
 
 

@@ -32,7 +32,7 @@ def test_it_is_set_and_removed_and_ends_sessions(
     assert invoke(["password", "--remove", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"password": False}
     assert not password.is_on
-    assert sessions.all("x") == []
+    assert sessions.all({"x"}) == []
     assert invoke(["password", "--remove"]) == 0
     assert "There was no password." in capsys.readouterr().err
 

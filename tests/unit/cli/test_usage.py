@@ -36,7 +36,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("search cat --json --paths", 2, "--json cannot be combined", "leave one out"),
         ("search cat", 3, "There is no library", "smallsight index"),
         ("keys remove nosuch", 3, "There is no key called 'nosuch'.", "smallsight keys"),
-        ("keys add x --scope foo", 2, "--scope cannot be 'foo'.", "use use, monitor, edit."),
+        ("keys add x --scope foo", 2, "--scope cannot be 'foo'.", "use use, monitor, edit, pages."),
         ("models add /nonexist", 3, "There is no folder /nonexist.", "config.json"),
         ("models show nosuch", 3, "nosuch", "models"),
         ("serve --model ./nosuch --port 0", 3, "./nosuch", "models"),

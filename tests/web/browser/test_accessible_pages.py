@@ -58,7 +58,7 @@ def session(browser: Any, server: Server) -> Any:
     expect(page.locator("#password")).to_be_focused()
     page.keyboard.type("not the password")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("alert")).to_have_text("This is not the password.")
+    expect(page.get_by_role("alert")).to_have_text("This is neither the password nor a key for these pages.")
     assert_accessible(page)
     page.locator("#password").fill(PASSWORD)
     page.keyboard.press("Enter")

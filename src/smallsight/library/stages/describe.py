@@ -8,11 +8,12 @@ from contextlib import closing
 import sqlalchemy as sa
 
 from smallsight.errors import SmallsightError
-from smallsight.library.describing import PictureDescriber
+from smallsight.library.describing import DescribeOptions, PictureDescriber, imported_key
 from smallsight.library.ledger import Stage, StageName
 from smallsight.library.opened_content import Needs, OpenedContent
 from smallsight.library.outcomes import Ended, Outcomes
 from smallsight.library.schema import content as content_table
+from smallsight.library.schema import outcome
 from smallsight.library.stages.answered import answered
 from smallsight.library.stages.stage_work import CONTENTS_PER_LEASE
 from smallsight.library.texts import renew_searchable, store_description
@@ -30,6 +31,9 @@ class DescribeWork:
 
     def __init__(self, describer: PictureDescriber, settings: Settings) -> None:
         self._describer = describer
+        wanted, maker = settings.describe, describer.maker
+        options = DescribeOptions(maker.prompt, wanted.detail, wanted.max_tokens, wanted.length)
+        self._imported = imported_key(maker.model, wanted.precision, options)
         self._max_chars = settings.limits.max_text_chars
         self.needs = Needs.FULL_SIZE | Needs.MOVING if describer.sees_videos else Needs.FULL_SIZE
         self.stages = (
@@ -37,7 +41,10 @@ class DescribeWork:
                 DESCRIBE,
                 describer.key,
                 folders=tuple(path.expanduser().resolve().as_posix() for path in settings.describe.folders),
-                only=content_table.c.description_source.is_distinct_from("human"),
+                only=sa.and_(
+                    content_table.c.description_source.is_distinct_from("human"),
+                    ~_is_imported(self._imported),
+                ),
             ),
         )
 
@@ -74,3 +81,10 @@ class DescribeWork:
         error = answer if isinstance(answer, SmallsightError) else None
         seconds += content.take_opening_s()
         outcomes.store([Ended(content, DESCRIBE, seconds, error)], write)
+
+
+def _is_imported(key: str) -> sa.ColumnElement[bool]:
+    """Return the condition that the same request was answered elsewhere, and the answer imported."""
+    return sa.exists().where(
+        outcome.c.content_id == content_table.c.id, outcome.c.stage == DESCRIBE, outcome.c.key == key
+    )

@@ -47,7 +47,7 @@ async function asPng() {
 }
 
 const form = document.querySelector("form.ask");
-form.addEventListener("submit", async (event) => {
+form?.addEventListener("submit", async (event) => {
   event.preventDefault();
   const question = form.elements.question.value.trim();
   if (!question) return;

@@ -187,7 +187,7 @@ async function openPanel() {
 /** Uploads files, unless another part of the page wants them: it cancels the event. */
 export async function add(files, how) {
   const event = new CustomEvent("pictures:given", { cancelable: true, detail: { files, how } });
-  if (!files.length || !document.dispatchEvent(event)) return;
+  if (!opener || !files.length || !document.dispatchEvent(event)) return;
   try {
     await openPanel();
   } catch (error) {
@@ -199,7 +199,7 @@ export async function add(files, how) {
   for (const file of files) enqueue(new Upload(file, folder.value));
 }
 
-opener.addEventListener("click", (event) => {
+opener?.addEventListener("click", (event) => {
   event.preventDefault();
   openPanel().then(() => panel.querySelector("[data-choose]")?.focus(), (error) => notify(error.message, { failed: true }));
 });
