@@ -1,6 +1,7 @@
-"""Takes the screenshots of the web app for the README: a real server with the example pictures, in Chromium.
+"""Takes the screenshots of the web app for the documents: a real server, the example pictures and Chromium.
 
-Run it as ``python docs/take_screenshots.py [--home DIR]``. Without ``--home`` it indexes ``examples/`` first.
+Run it as ``python docs/take_screenshots.py [--home DIR] [--only NAME ...]``. Without ``--home`` it indexes
+``examples/`` first, and some altered copies for the page of duplicates.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from PIL import Image
+from PIL import Image, ImageOps
 from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).parents[1]
@@ -32,6 +33,7 @@ def main() -> None:
     """Take them all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--home", type=Path, help="A data folder in which the examples are indexed.")
+    parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="Take these alone.")
     options = parser.parse_args()
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
@@ -39,22 +41,42 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         home = options.home or Path(temporary)
         if options.home is None:
-            folders = [str(ROOT / "examples" / name) for name in ("pictures", "stickers")]
-            command = [sys.executable, "-m", "smallsight", "index", "--quiet", *folders]
-            subprocess.run(command, check=True, env=_environment(home))  # noqa: S603 - our own command
+            _index(home, ROOT / "examples" / "pictures", ROOT / "examples" / "stickers")
         with _server(home) as url, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-            take(browser, url)
+            take(browser, url, options.only)
+            if options.home is None and (not options.only or "web-duplicates" in options.only):
+                _index(home, altered_copies(home / "Sent to friends"))
+                shoot(browser, f"{url}/app/duplicates", "web-duplicates", DESKTOP)
             browser.close()
 
 
-def take(browser: Browser, url: str) -> None:
-    """Take the screenshots of a running server."""
-    shoot(browser, f"{url}/app/", "web-gallery", DESKTOP)
-    shoot(browser, f"{url}/app/?q=monday", "web-picture", DESKTOP, "dark", opens="#tiles .open")
-    shoot(browser, f"{url}/app/?q=coffee&view=masonry", "web-phone", PHONE)
-    shoot(browser, f"{url}/app/models", "web-models", DESKTOP)
-    shoot(browser, f"{url}/app/duplicates", "web-duplicates", DESKTOP)
+def altered_copies(folder: Path) -> Path:
+    """Draw what becomes of pictures that people send each other: smaller, cropped, grey, with a border."""
+    folder.mkdir(parents=True)
+    for number, path in enumerate(sorted((ROOT / "examples" / "pictures" / "photos").iterdir())[:4]):
+        with Image.open(path) as image:
+            picture = image.convert("RGB")
+        width, height = picture.size
+        picture.resize((width // 2, height // 2)).save(folder / f"{path.stem}.jpg", quality=70)
+        if number % 2:
+            picture.crop((width // 12, height // 12, width, height)).save(folder / f"{path.stem} cropped.png")
+        else:
+            ImageOps.expand(picture, width // 16, "white").save(folder / f"{path.stem} framed.png")
+    return folder
+
+
+def take(browser: Browser, url: str, only: list[str]) -> None:
+    """Take the screenshots of a running server: all, or those of these names."""
+    taken: dict[str, tuple[str, tuple[int, int], Literal["light", "dark"], str | None]] = {
+        "web-gallery": ("/app/", DESKTOP, "light", None),
+        "web-picture": ("/app/?q=monday", DESKTOP, "dark", "#tiles .open"),
+        "web-phone": ("/app/?q=coffee&view=masonry", PHONE, "light", None),
+        "web-models": ("/app/models", DESKTOP, "light", None),
+    }
+    for name, (page, size, scheme, opens) in taken.items():
+        if not only or name in only:
+            shoot(browser, f"{url}{page}", name, size, scheme, opens)
 
 
 def shoot(
@@ -77,6 +99,11 @@ def shoot(
     shown = Image.open(io.BytesIO(page.screenshot()))
     shown.convert("RGB").save(IMAGES / f"{name}.webp", quality=_QUALITY, method=6)
     context.close()
+
+
+def _index(home: Path, *folders: Path) -> None:
+    command = [sys.executable, "-m", "smallsight", "index", "--quiet", *map(str, folders)]
+    subprocess.run(command, check=True, env=_environment(home))  # noqa: S603 - our own command
 
 
 @contextmanager

@@ -1,0 +1,38 @@
+"""The page for planning: its costs follow from its own formula, and every benchmark that it names is there."""
+
+import re
+
+import pytest
+
+from contract.checkout import ROOT, assert_none
+
+PAGE = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+
+
+def table_below(heading):
+    """Return the rows of the first table below a heading, as lists of cells, without its head."""
+    section = PAGE[PAGE.index(f"## {heading}\n") :]
+    lines = re.search(r"(?:^\|.*\n)+", section, re.MULTILINE)[0].splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def number(cell):
+    return float(cell.replace(",", ""))
+
+
+@pytest.mark.parametrize("row", table_below("What a million pictures cost"), ids=lambda row: row[0][:30])
+def test_a_cost_is_the_price_of_an_hour_times_the_hours(row):
+    _, price, cores, *rest = row
+    for rate, cost in zip(RATES, rest, strict=True):
+        assert number(cost) == pytest.approx(number(price) * 1e6 / (3600 * rate * number(cores)), rel=0.02)
+
+
+RATES = [number(one) for one in re.findall(r"^\| .*? \| ([\d.]+) \|$", PAGE, re.MULTILINE)][:3]
+
+
+def test_benchmarks_that_the_page_names_exist():
+    named = set(re.findall(r"[a-z_]+\.py\b", PAGE))
+    assert len(named) >= 5
+    assert_none(
+        "it is in benchmarks/", [name for name in named if not (ROOT / "benchmarks" / name).is_file()]
+    )
