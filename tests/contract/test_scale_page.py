@@ -1,4 +1,4 @@
-"""The page for planning: its costs follow from its own formula, and every benchmark that it names is there."""
+"""The page for planning: its costs follow from its formula, and every benchmark that it names is there."""
 
 import re
 
