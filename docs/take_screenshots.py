@@ -1,7 +1,7 @@
 """Takes the screenshots of the web app for the documents: a real server, the example pictures and Chromium.
 
 Run it as ``python docs/take_screenshots.py [--home DIR] [--only NAME ...]``. Without ``--home`` it indexes
-``examples/`` first, and some altered copies for the page of duplicates.
+``examples/`` first. Where this checkout lies is not shown: paths begin with ``/home/me``.
 """
 
 from __future__ import annotations
@@ -20,13 +20,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from PIL import Image, ImageOps
+from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images"
 DESKTOP, PHONE = (1280, 800), (390, 780)
 _QUALITY = 82
+_SHOW_OTHER_PATHS = """([path, shown]) => {
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replaceAll(path, shown);
+}"""
 
 
 def main() -> None:
@@ -41,29 +45,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         home = options.home or Path(temporary)
         if options.home is None:
-            _index(home, ROOT / "examples" / "pictures", ROOT / "examples" / "stickers")
+            folders = [str(ROOT / "examples" / name) for name in ("pictures", "stickers")]
+            command = [sys.executable, "-m", "smallsight", "index", "--quiet", *folders]
+            subprocess.run(command, check=True, env=_environment(home))  # noqa: S603 - our own command
         with _server(home) as url, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
             take(browser, url, options.only)
-            if options.home is None and (not options.only or "web-duplicates" in options.only):
-                _index(home, altered_copies(home / "Sent to friends"))
-                shoot(browser, f"{url}/app/duplicates", "web-duplicates", DESKTOP)
             browser.close()
-
-
-def altered_copies(folder: Path) -> Path:
-    """Draw what becomes of pictures that people send each other: smaller, cropped, grey, with a border."""
-    folder.mkdir(parents=True)
-    for number, path in enumerate(sorted((ROOT / "examples" / "pictures" / "photos").iterdir())[:4]):
-        with Image.open(path) as image:
-            picture = image.convert("RGB")
-        width, height = picture.size
-        picture.resize((width // 2, height // 2)).save(folder / f"{path.stem}.jpg", quality=70)
-        if number % 2:
-            picture.crop((width // 12, height // 12, width, height)).save(folder / f"{path.stem} cropped.png")
-        else:
-            ImageOps.expand(picture, width // 16, "white").save(folder / f"{path.stem} framed.png")
-    return folder
 
 
 def take(browser: Browser, url: str, only: list[str]) -> None:
@@ -73,6 +61,7 @@ def take(browser: Browser, url: str, only: list[str]) -> None:
         "web-picture": ("/app/?q=monday", DESKTOP, "dark", "#tiles .open"),
         "web-phone": ("/app/?q=coffee&view=masonry", PHONE, "light", None),
         "web-models": ("/app/models", DESKTOP, "light", None),
+        "web-duplicates": ("/app/duplicates", DESKTOP, "light", None),
     }
     for name, (page, size, scheme, opens) in taken.items():
         if not only or name in only:
@@ -96,14 +85,10 @@ def shoot(
         page.locator(opens).first.click()
     page.wait_for_load_state("networkidle")
     page.wait_for_timeout(500)
+    page.evaluate(_SHOW_OTHER_PATHS, [str(ROOT), "/home/me"])
     shown = Image.open(io.BytesIO(page.screenshot()))
     shown.convert("RGB").save(IMAGES / f"{name}.webp", quality=_QUALITY, method=6)
     context.close()
-
-
-def _index(home: Path, *folders: Path) -> None:
-    command = [sys.executable, "-m", "smallsight", "index", "--quiet", *map(str, folders)]
-    subprocess.run(command, check=True, env=_environment(home))  # noqa: S603 - our own command
 
 
 @contextmanager
