@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -87,6 +88,7 @@ def caption(below: Path, pictures: Path, options: argparse.Namespace, shards: li
         environment["SMALLSIGHT_THREADS"] = "1"
     (below / "home").mkdir(exist_ok=True)
     outs = [below / f"{pictures.name}-{len(shards)}-{number}.jsonl" for number in range(len(shards))]
+    spent_before_s = processor_s_of_children()
     began_s = time.perf_counter()
     running = [
         subprocess.Popen(
@@ -108,8 +110,15 @@ def caption(below: Path, pictures: Path, options: argparse.Namespace, shards: li
         "described": number,
         "seconds": round(seconds, 2),
         "pictures_per_s": round(number / seconds, 2),
+        "processor_ms_per_picture": round((processor_s_of_children() - spent_before_s) / number * 1000, 1),
         "words_per_picture": round(float(np.mean(words)), 1),
     }
+
+
+def processor_s_of_children() -> float:
+    """Return the processor time of all processes that have ended and were waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def started_plain_loop(pictures: Path, options: argparse.Namespace, dtype: str) -> dict[str, Any]:
