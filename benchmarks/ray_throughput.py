@@ -94,7 +94,7 @@ def cluster_of(num_cpus: int) -> Iterator[str]:
     try:
         yield cluster.address
     finally:
-        cluster.shutdown()
+        cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
 def described(folder: Path, options: argparse.Namespace, address: str, name: str) -> dict[str, float]:
