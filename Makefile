@@ -33,7 +33,7 @@ LLAMA_CPP := llama-cpp-python==0.3.36
 RESULTS := benchmarks/results
 COMPILER := command -v "$${CXX:-c++}" >/dev/null || command -v g++ >/dev/null || command -v clang++ >/dev/null
 ROBUSTNESS := tests/unit/library/test_killed_migration.py tests/unit/library/test_links_outside.py \
-	tests/e2e/test_interruption.py tests/e2e/test_serve_overload.py tests/e2e/test_hostile_text.py \
+	tests/e2e/test_interruption.py tests/e2e/test_serve_overload.py tests/e2e/test_hostile_text.py tests/e2e/test_caption.py \
 	tests/e2e/test_describe_folders.py tests/web/browser/test_describe_kills.py \
 	tests/unit/library/search/test_any_query.py
 PYTEST_OPTIONS := --numprocesses 3 --dist loadfile --no-loadscope-reorder

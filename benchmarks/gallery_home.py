@@ -38,7 +38,7 @@ def make_home(home: Path, num_pictures: int) -> None:
         drawing = language()
         topics = [" ".join(drawing.draw(8)) for _ in range(NUM_EMBEDDED_TOPICS)]
         options = {"embedder_key": embedder.key, "topics_TD": embedder.embed(topics)}
-    done.write_text(f"{build_library(home, num_pictures, **options):.1f}")
+    done.write_text(f"{build_library(home, num_pictures, **options).all_s:.1f}")
 
 
 def link_thumbnails(home: Path, keys: Iterable[str]) -> None:

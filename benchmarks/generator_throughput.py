@@ -146,7 +146,7 @@ def processor_s(pid: int) -> float:
     return float(sum(one.user + one.system for one in times) + ended.children_user + ended.children_system)
 
 
-def draw_pictures(folder: Path, number: int, side_px: int) -> list[str]:
+def draw_pictures(folder: Path, number: int, side_px: int, *, compress_level: int = 6) -> list[str]:
     """Draw different pictures, so that no cache answers; return their names."""
     folder.mkdir()
     names = []
@@ -163,7 +163,7 @@ def draw_pictures(folder: Path, number: int, side_px: int) -> list[str]:
                 fill=tuple(chance.integers(0, 256, 3).tolist()),
             )
         names.append(f"{seed:05}.png")
-        image.save(folder / names[-1])
+        image.save(folder / names[-1], compress_level=compress_level)
     return names
 
 

@@ -1,9 +1,10 @@
-"""How long a search takes in a library of 10,000 and of 100,000 generated pictures.
+"""How long a search takes in a library of 10,000, of 100,000 or of 1,000,000 generated pictures.
 
 Run it as ``python benchmarks/search_latency.py [--sizes N ...] [--queries N] [--cache DIR] [--json FILE]``.
+A million rows take six minutes of the processor and 5 GB; with ``--cache`` they are kept for the next run.
 Each size is searched in a process of its own, after a warming pass; the times are those of
 ``Searcher.search`` for a page of 20 hits, without the time that embedding a query takes. "cpu" is what the
-searching thread had of the processor: less than the time where the machine was busy with something else. A
+searching process had of the processor, in all its threads: two of them share a search by meaning. A
 cold start is a whole new process: interpreter, imports, opening the library, one fused search.
 """
 
@@ -39,7 +40,9 @@ from smallsight.library.search.searcher import Mode, Searcher
 from smallsight.library.search.sqlite.index import SqliteTextIndex
 from smallsight.settings import load_settings
 
+TARGETS_P99_MS = {1_000_000: 250.0}  # smaller libraries: the next line
 TARGET_P99_MS = 100.0
+SUMMARY = {Mode.KEYWORD: "words", Mode.SEMANTIC: "meaning", Mode.FUSED: "both"}
 
 
 def measure(home: Path, num_queries: int) -> dict[str, Any]:
@@ -54,12 +57,13 @@ def measure(home: Path, num_queries: int) -> dict[str, Any]:
         }
         hits: dict[str, int] = dict.fromkeys(dict(queries), 0)
         for is_measured in (False, True):
-            for kind, text in queries if is_measured else queries[:: max(len(queries) // 60, 1)]:
-                for mode in Mode:
-                    started, cpu_started = time.perf_counter(), time.thread_time()
+            asked = queries if is_measured else queries[:: max(len(queries) // 60, 1)]
+            for mode in Mode:  # one after the other, because the products of a query are kept
+                for kind, text in asked:
+                    started, cpu_started = time.perf_counter(), time.process_time()
                     result = searcher.search(text, mode=mode)
                     elapsed_ms = (time.perf_counter() - started) * 1000
-                    cpu_ms = (time.thread_time() - cpu_started) * 1000
+                    cpu_ms = (time.process_time() - cpu_started) * 1000
                     if is_measured:
                         times[mode, kind].append((elapsed_ms, cpu_ms))
                         times[mode, "all"].append((elapsed_ms, cpu_ms))
@@ -67,16 +71,27 @@ def measure(home: Path, num_queries: int) -> dict[str, Any]:
         near_started = time.perf_counter()
         searcher.similar(1, limit=20)
         similar_ms = (time.perf_counter() - near_started) * 1000
+        memory = memory_mib()
     rows = [
         {"mode": mode.value, "kind": kind, "num": len(ms), **percentiles(ms), "with_hits": hits.get(kind)}
         for (mode, kind), ms in times.items()
     ]
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"rows": rows, "peak_rss_mib": round(peak_mib), "similar_ms": round(similar_ms, 1)}
+    return {"rows": rows, "peak_rss_mib": round(peak_mib), **memory, "similar_ms": round(similar_ms, 1)}
+
+
+def memory_mib() -> dict[str, int]:
+    """Return what this process holds, and what of mapped files is in memory; nothing if nobody says."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return {}
+    kib = {line.split(":")[0]: int(line.split()[1]) for line in lines if line.startswith("Rss")}
+    return {"anonymous_mib": kib["RssAnon"] // 1024, "file_mib": kib["RssFile"] // 1024}
 
 
 def percentiles(times: Sequence[tuple[float, float]]) -> dict[str, float]:
-    """Return median, 99th percentile and maximum of the time, and what the thread had of the processor."""
+    """Return median, 99th percentile and maximum of the time, and what the process had of the processor."""
     times_ms, cpu_ms = zip(*times, strict=True)
     return {
         "p50_ms": round(float(np.percentile(times_ms, 50)), 2),
@@ -116,8 +131,10 @@ def cold_starts(home: Path) -> Iterator[dict[str, Any]]:
 def report(size: int, outcome: dict[str, Any]) -> None:
     """Print one size as a table."""
     print(
-        f"\n{size:,} pictures: built in {outcome['build_s']} s, database {outcome['database_mib']} MiB, "
-        f"peak memory of the searching process {outcome['peak_rss_mib']} MiB, "
+        f"\n{size:,} pictures: built in {outcome['all_s']} s, of it search index and facets "
+        f"{outcome['index_s']} s; database {outcome['database_mib']} MiB, file of vectors "
+        f"{outcome['vectors_mib']} MiB; the searching process {outcome.get('anonymous_mib')} MiB and "
+        f"{outcome.get('file_mib')} MiB of mapped files, peak {outcome['peak_rss_mib']} MiB; "
         f"similar pictures {outcome['similar_ms']} ms"
     )
     for cold in outcome["cold"]:
@@ -166,30 +183,43 @@ def main() -> int:
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
         "numpy": np.__version__,
-        "target_p99_ms": TARGET_P99_MS,
         "sizes": sizes,
     }
     if arguments.json:
         arguments.json.write_text(json.dumps(outcome, indent=1))
-    slowest = max(row["p99_ms"] for one in sizes.values() for row in one["rows"] if row["kind"] == "all")
-    print(f"\nslowest p99 over all kinds: {slowest} ms, target {TARGET_P99_MS} ms")
-    return int(slowest > TARGET_P99_MS)
+    met = [summarise(size, one) for size, one in sizes.items()]
+    return int(not all(met))
+
+
+def summarise(size: int, outcome: dict[str, Any]) -> bool:
+    """Print one line for each mode over all kinds of queries, and return whether all met the target."""
+    target_ms = TARGETS_P99_MS.get(size, TARGET_P99_MS)
+    all_kinds = [row for row in outcome["rows"] if row["kind"] == "all"]
+    print(f"\n{size:,} pictures, target p99 {target_ms} ms")
+    for row in all_kinds:
+        print(
+            f"  {SUMMARY[Mode(row['mode'])]:8} p50 {row['p50_ms']:7.1f} ms, p99 {row['p99_ms']:7.1f} ms, "
+            f"processor p99 {row['cpu_p99_ms']:7.1f} ms"
+        )
+    return all(row["p99_ms"] <= target_ms for row in all_kinds)
 
 
 def run_size(home: Path, size: int, num_queries: int) -> dict[str, Any]:
     """Measure one size, building its library when it is not there."""
-    done = home / "build_s"
+    done = home / "build.json"
     if not done.exists():
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir(parents=True)
-        done.write_text(f"{build_library(home, size):.1f}")
+        times = build_library(home, size)
+        done.write_text(json.dumps({"all_s": round(times.all_s, 1), "index_s": round(times.index_s, 1)}))
     cold = list(cold_starts(home))
     command = [sys.executable, __file__, "--measure", str(home), "--queries", str(num_queries)]
     inner = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     database_bytes = load_settings(home=home).database_path.stat().st_size
     outcome = {
-        "build_s": float(done.read_text()),
+        **json.loads(done.read_text()),
         "database_mib": database_bytes // 2**20,
+        "vectors_mib": sum(path.stat().st_size for path in home.glob("vectors-*.int8")) // 2**20,
         "cold": cold,
         **inner,
     }

@@ -1,6 +1,7 @@
-"""Takes the screenshots of the web app for the README: a real server with the example pictures, in Chromium.
+"""Takes the screenshots of the web app for the documents: a real server, the example pictures and Chromium.
 
-Run it as ``python docs/take_screenshots.py [--home DIR]``. Without ``--home`` it indexes ``examples/`` first.
+Run it as ``python docs/take_screenshots.py [--home DIR] [--only NAME ...]``. Without ``--home`` it indexes
+``examples/`` first. Where this checkout lies is not shown: paths begin with ``/home/me``.
 """
 
 from __future__ import annotations
@@ -26,12 +27,17 @@ ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images"
 DESKTOP, PHONE = (1280, 800), (390, 780)
 _QUALITY = 82
+_SHOW_OTHER_PATHS = """([path, shown]) => {
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replaceAll(path, shown);
+}"""
 
 
 def main() -> None:
     """Take them all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--home", type=Path, help="A data folder in which the examples are indexed.")
+    parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="Take these alone.")
     options = parser.parse_args()
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
@@ -44,17 +50,22 @@ def main() -> None:
             subprocess.run(command, check=True, env=_environment(home))  # noqa: S603 - our own command
         with _server(home) as url, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-            take(browser, url)
+            take(browser, url, options.only)
             browser.close()
 
 
-def take(browser: Browser, url: str) -> None:
-    """Take the screenshots of a running server."""
-    shoot(browser, f"{url}/app/", "web-gallery", DESKTOP)
-    shoot(browser, f"{url}/app/?q=monday", "web-picture", DESKTOP, "dark", opens="#tiles .open")
-    shoot(browser, f"{url}/app/?q=coffee&view=masonry", "web-phone", PHONE)
-    shoot(browser, f"{url}/app/models", "web-models", DESKTOP)
-    shoot(browser, f"{url}/app/duplicates", "web-duplicates", DESKTOP)
+def take(browser: Browser, url: str, only: list[str]) -> None:
+    """Take the screenshots of a running server: all, or those of these names."""
+    taken: dict[str, tuple[str, tuple[int, int], Literal["light", "dark"], str | None]] = {
+        "web-gallery": ("/app/", DESKTOP, "light", None),
+        "web-picture": ("/app/?q=monday", DESKTOP, "dark", "#tiles .open"),
+        "web-phone": ("/app/?q=coffee&view=masonry", PHONE, "light", None),
+        "web-models": ("/app/models", DESKTOP, "light", None),
+        "web-duplicates": ("/app/duplicates", DESKTOP, "light", None),
+    }
+    for name, (page, size, scheme, opens) in taken.items():
+        if not only or name in only:
+            shoot(browser, f"{url}{page}", name, size, scheme, opens)
 
 
 def shoot(
@@ -74,6 +85,7 @@ def shoot(
         page.locator(opens).first.click()
     page.wait_for_load_state("networkidle")
     page.wait_for_timeout(500)
+    page.evaluate(_SHOW_OTHER_PATHS, [str(ROOT), "/home/me"])
     shown = Image.open(io.BytesIO(page.screenshot()))
     shown.convert("RGB").save(IMAGES / f"{name}.webp", quality=_QUALITY, method=6)
     context.close()

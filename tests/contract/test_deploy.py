@@ -6,13 +6,12 @@ import subprocess
 import sys
 
 import pytest
-import typer
 import yaml
 from release.dockerfile import instructions, needed_stages, read_dockerfile, read_variables
 from release.pins import read_pins
 
 from contract.checkout import ROOT, assert_none
-from smallsight.cli.commands import whole_command_line
+from known_commands import unknown_in
 from smallsight.settings import Settings
 
 DEPLOY = ROOT / "deploy"
@@ -35,17 +34,6 @@ def commands():
     for service, rest in re.findall(r"^docker compose .*?run --rm (\w+) (.*)$", GUIDE, re.MULTILINE):
         if service in OURS:
             yield pytest.param(rest.split(), id=rest)
-
-
-def unknown_in(arguments):
-    """Return the first part of a command line that this release does not know, or None."""
-    command, rest = typer.main.get_command(whole_command_line()), list(arguments)
-    while rest and hasattr(command, "commands"):
-        if rest[0] not in command.commands:
-            return rest[0]
-        command = command.commands[rest.pop(0)]
-    options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
-    return next((part for part in rest if part.startswith("-") and part not in options), None)
 
 
 @pytest.mark.parametrize("arguments", list(commands()))

@@ -7,18 +7,14 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from contract.checkout import GUIDE, ROOT, assert_none, markdown_files, place
-from e2e.document_steps import FIRST_STEPS, README, TEAM, steps
+from e2e.document_steps import FIRST_STEPS, OPERATOR_PAGES, README, TEAM, hidden_commands, steps
 
-# What tests/e2e/test_document_examples.py types, as it stands.
-TYPED = {README, FIRST_STEPS, GUIDE, TEAM}
-# Records of what was done once, and what developers type.
-# docs/ray.md needs a cluster: tests/e2e/test_ray.py runs its command and its pipeline there.
-NOT_TYPED = {"CONTRIBUTING.md", "docs/lab-log.md", "docs/ray.md", "docs/real-world-log.md"}
+# What tests/e2e/test_document_examples.py and test_operator_documents.py type, as it stands.
+TYPED = {README, FIRST_STEPS, GUIDE, TEAM, *OPERATOR_PAGES}
 _LOADED = re.compile(
     r"""<(?:script|link|img|iframe|source|video)\b[^>]*?(?:src|href)=["']?((?:https?:)?//[^"'\s>]+)"""
 )
@@ -119,23 +115,50 @@ def test_links_lead_to_where_things_are_on_the_site(link, source, page, address)
     assert links.rewritten(f"[x]({link}) `[y]({link})`", source, page) == f"[x]({address}) `[y]({link})`"
 
 
+def pages_of_the_site():
+    on_site = [path for path in markdown_files() if path.is_relative_to(ROOT / "docs")]
+    return [*on_site, README, *(ROOT / source for source in pages.FROM_THE_ROOT.values())]
+
+
 def test_pages_with_lines_to_type_are_typed_by_a_test():
     """A block without a language, and one in sh or python, is what readers copy; other blocks say `text`."""
-    on_site = [path for path in markdown_files() if path.is_relative_to(ROOT / "docs")]
-    on_site += [ROOT / source for source in pages.FROM_THE_ROOT.values()]
     untested = [
         f"{place(path)}: {step.text.splitlines()[0]}"
-        for path in on_site
-        if path not in TYPED and place(path) not in NOT_TYPED and path.parent.name != "decisions"
+        for path in pages_of_the_site()
+        if path not in TYPED
         for step in steps(path)
         if step.language in {"sh", "python"}
     ]
-    assert_none("a page whose lines are typed by test_document_examples.py", untested)
+    assert_none("a page whose lines are typed by a test", untested)
+
+
+def test_no_line_to_type_hides_in_a_block_that_tests_do_not_type():
+    hidden = [f"{step.place}: {step.text}" for path in pages_of_the_site() for step in hidden_commands(path)]
+    assert_none("a line to type is in a block without a language", hidden)
+
+
+# Which script makes a picture in docs/images; a * stands for all that begin so.
+MADE_BY = {
+    "demo.svg": "docs/record_demo.py",
+    "examples.jpg": "docs/draw_contact_sheet.py",
+    "search.png": "docs/draw_search_result.py",
+    "side_by_side.svg": "Makefile",
+    "web-*": "docs/take_screenshots.py",
+}
+BY_HAND = {"open-webui.webp": "a page of another program, which has to be installed and asked first"}
 
 
 def test_pictures_of_the_documents_are_made_by_scripts():
-    scripts = "".join(path.read_text(encoding="utf-8") for path in Path(ROOT / "docs").glob("*.py"))
-    scripts += (ROOT / "Makefile").read_text(encoding="utf-8")
-    by_hand = {"open-webui"}  # another program's page, shown in docs/containers.md
-    found = [path.name for path in (ROOT / "docs" / "images").iterdir() if path.stem not in by_hand]
-    assert_none("a script writes it", [name for name in found if Path(name).stem not in scripts])
+    unexplained = []
+    for path in sorted((ROOT / "docs" / "images").iterdir()):
+        script = next((MADE_BY[one] for one in MADE_BY if path.match(one)), None)
+        text = "" if script is None else (ROOT / script).read_text(encoding="utf-8")
+        if path.name not in BY_HAND and not re.search(rf"\b{re.escape(path.stem)}\b", text):
+            unexplained.append(path.name)
+    assert_none("a script writes it", unexplained)
+
+
+def test_every_picture_is_shown_in_a_document():
+    shown = "".join(path.read_text(encoding="utf-8") for path in (README, *(ROOT / "docs").rglob("*.md")))
+    images = (path.name for path in (ROOT / "docs" / "images").iterdir())
+    assert_none("a document shows it", [name for name in images if f"images/{name}" not in shown])

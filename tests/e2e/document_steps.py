@@ -11,9 +11,16 @@ ROOT = Path(__file__).parents[2]
 README, FIRST_STEPS, GUIDE, TEAM = (
     ROOT / name for name in ("README.md", "docs/first-steps.md", "docs/guide.md", "docs/team.md")
 )
+# For people with servers, clusters and other programs, and for those who change Smallsight.
+OPERATOR_PAGES = tuple(
+    ROOT / name
+    for name in ("docs/containers.md", "docs/deploy.md", "docs/mcp.md", "docs/ray.md", "CONTRIBUTING.md")
+)
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _COMMENT = re.compile(r"\s{2,}# .*$")
 _PROGRAM = re.compile(r"^(?:\.venv/bin/)?smallsight\b")
+_PROGRAMS = "smallsight|pip|python3?|docker|podman|systemctl|curl|make|git|ray|serve|apt"
+_LOOKS_TYPED = re.compile(rf"\s*(?:\$ |(?:sudo |[\w./-]*/)?(?:{_PROGRAMS}) (?! ))")
 _INLINE = re.compile(r"`(smallsight[^`]*)`")
 
 
@@ -40,9 +47,21 @@ def steps(document: Path) -> Iterator[Step]:
         if language != "sh":
             yield Step(f"{document.name}:{first_line}", language, block)
             continue
+        begun = ""
         for number, line in enumerate(block.splitlines(), first_line):
-            if text := _COMMENT.sub("", line).strip():
+            text = f"{begun} {_COMMENT.sub('', line).strip()}".strip()
+            begun = text[:-1].strip() if text.endswith("\\") else ""  # it goes on in the next line
+            if text and not begun:
                 yield Step(f"{document.name}:{number}", language, text)
+
+
+def hidden_commands(document: Path) -> Iterator[Step]:
+    """Yield the lines of blocks in no language of ``steps`` that look like something to type."""
+    for one in steps(document):
+        if one.language in {"text", "console", "bash", "shell"}:
+            for line in one.text.splitlines():
+                if _LOOKS_TYPED.match(line):
+                    yield Step(one.place, one.language, line)
 
 
 def imports(program: str) -> str:

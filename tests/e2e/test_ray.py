@@ -23,8 +23,10 @@ from PIL import Image
 from forked_commands import run_command
 from free_ports import free_port
 from smallsight.errors import ArgumentError
+from smallsight.http.api_keys import DEFAULT_SCOPES, ApiKeys
 
 from .conftest import Command
+from .serving import running
 
 ray = pytest.importorskip("ray")
 from ray.cluster_utils import Cluster  # noqa: E402 - after the check that it is there
@@ -168,7 +170,7 @@ def test_the_pipeline_of_the_document_continues_at_its_checkpoint(folder: Path, 
     half.mkdir()
     for path in sorted(folder.iterdir())[: NUM_PICTURES // 2]:
         (half / path.name).write_bytes(path.read_bytes())
-    pipeline, checkpoint = blocks_of(DOCUMENT, "python")
+    pipeline, checkpoint = block_with("smallsight.ray.Describe"), block_with("CheckpointConfig(")
     changed = {
         "SmolVLM-256M-Instruct-int8": "Smallsight-tiny",
         "shards=64": "shards=4",
@@ -194,9 +196,32 @@ def test_the_pipeline_of_the_document_continues_at_its_checkpoint(folder: Path, 
     assert all(row["colour"] for row in after if row["error"] is None)
 
 
-def blocks_of(document: Path, language: str) -> list[str]:
-    """Return the blocks of a document that are in a language."""
-    return re.findall(rf"```{language}\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL)
+@pytest.mark.usefixtures("connected")
+def test_a_pipeline_of_ray_data_asks_a_server_as_the_document_says(folder: Path, alone: Path, tmp_path: Path):
+    out = tmp_path / "rows"
+    key = ApiKeys(tmp_path / "home" / "api-keys.json").add("ray", DEFAULT_SCOPES)
+    with running(tmp_path / "home", "--model", "Smallsight-tiny") as server:
+        changed = {
+            "http://10.0.0.5:8420": server.url,
+            "ss-KEY": key,
+            "SmolVLM-256M-Instruct-int8": "Smallsight-tiny",
+            "/shared/pictures": str(folder),
+            "/shared/captions": str(out),
+            "concurrency=8": "concurrency=2",
+        }
+        run_block(block_with("HttpRequestProcessorConfig("), changed)
+    found = {Path(row["path"]).name: (row["caption"], row["error"]) for row in rows_in(out)}
+    assert len(found) == len(rows_in(out)) == NUM_PICTURES + 2
+    expected = {row["key"]: (row["caption"], row["error"]) for row in pq.read_table(alone).to_pylist()}
+    assert found.pop("broken.jpg")[1].startswith(expected.pop("broken.jpg")[1])
+    assert found == expected
+
+
+def block_with(words: str) -> str:
+    """Return the Python block of the document that has these words."""
+    blocks = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    (found,) = (block for block in blocks if words in block)
+    return found
 
 
 def run_block(block: str, changed: dict[str, str]) -> None:
@@ -217,10 +242,15 @@ def test_replicas_of_the_server_answer_questions_about_pictures():
     picture = base64.b64encode((EXAMPLES / "stickers" / "sticker_2.png").read_bytes()).decode()
     shown = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{picture}"}}
     message = {"role": "user", "content": [shown, {"type": "text", "text": "What is this?"}]}
+    line = re.search(r"^serve run smallsight.ray:openai_app (.*)$", DOCUMENT.read_text("utf-8"), re.MULTILINE)
+    assert line is not None
+    written = dict(one.split("=") for one in line[1].split())
+    wanted = {**written, "model": "Smallsight-tiny", "replicas": "2", "num_cpus": "1"}
+    assert wanted.keys() == written.keys()
     port = free_port()
     serve.start(http_options={"port": port, "host": "127.0.0.1"})
     try:
-        serve.run(cluster_parts.openai_app({"model": "Smallsight-tiny", "replicas": "2"}))
+        serve.run(cluster_parts.openai_app(wanted))
         deployed = serve.status().applications["default"].deployments["smallsight"]
         assert dict(deployed.replica_states) == {"RUNNING": 2}
         with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=120) as client:

@@ -94,10 +94,14 @@ class SqliteView:
         self._kept_hashes, self.version = hashes, version
         self._cursor = cursor
         self._vectors = vectors
+        self._newest: dict[tuple[Condition, int, int], list[int]] = {}
 
     def newest(self, condition: Condition, limit: int, offset: int = 0) -> list[int]:
-        """Return ids, the highest first."""
-        return matching.newest_ids(self._cursor, condition, limit, offset)
+        """Return ids, the highest first; a search by words and meaning asks for those of a phrase twice."""
+        asked = condition, limit, offset
+        if asked not in self._newest:
+            self._newest[asked] = matching.newest_ids(self._cursor, condition, limit, offset)
+        return list(self._newest[asked])
 
     def listed(self, condition: Condition, sort: Sort, limit: int, offset: int = 0) -> list[int]:
         """Return ids by a facet."""

@@ -129,6 +129,7 @@ class VectorIndex:
         self._embedder_key = embedder_key
         self._turn = threading.Lock()
         self._snapshot: _Snapshot | None = None
+        self._last_products: tuple[_Snapshot, bytes, np.ndarray] | None = None  # of which query, [N]
 
     def nearest(
         self, query_D: np.ndarray, limit: int, *, min_similarity: float = -1.0
@@ -163,8 +164,17 @@ class VectorIndex:
             if len(rows_K):
                 np.put(similarities_N, rows_K, np.vecdot(snapshot.vectors_at(rows_K), query_D))
         else:
-            similarities_N = _similarities(snapshot, query_D[None])[0]
+            similarities_N = self._products(snapshot, query_D)
         return self._best(cursor, snapshot, query_D, similarities_N, limit, min_similarity, rows_K)
+
+    def _products(self, snapshot: _Snapshot, query_D: np.ndarray) -> np.ndarray:
+        """Return float32 [N]; those of the last query are kept, of which a filter asks for more and more."""
+        kept, query = self._last_products, query_D.tobytes()
+        if kept is not None and kept[0] is snapshot and kept[1] == query:
+            return kept[2]
+        products_N: np.ndarray = _similarities(snapshot, query_D[None])[0]
+        self._last_products = snapshot, query, products_N
+        return products_N
 
     def neighbours_of_each(
         self, cursor: sqlite3.Cursor, queries: Sequence[np.ndarray], limit: int, *, min_similarity: float

@@ -187,6 +187,36 @@ def test_a_compiled_product_is_that_of_the_rows_and_outlives_additions(database,
     assert compiled == [60]
 
 
+def test_more_results_of_one_query_are_not_multiplied_again(database, store, monkeypatch):
+    monkeypatch.setattr(module, "_MIN_VECTORS_COMPILED", 1)
+    asked = []
+
+    def compile_it(codes_ND, scales_N):
+        product = compile_product(codes_ND, scales_N)
+
+        def counted(queries_BD):
+            asked.append(len(queries_BD))
+            return product(queries_BD)
+
+        return counted
+
+    by_content = {number: units(1, seed=number) for number in range(1, 11)}  # too few for a mean
+    for number, vectors in by_content.items():
+        store(number, vectors)
+    index = VectorIndex(database, KEY, compile_it)
+    query_D, other_D = units(2, seed=99)
+    for limit in (2, 4, 8):
+        assert found(index, query_D, limit) == brute_force(by_content, query_D, limit)
+    assert asked == [1]
+    assert found(index, other_D) == brute_force(by_content, other_D, 5)
+    assert found(index, query_D) == brute_force(by_content, query_D, 5)
+    assert asked == [1, 1, 1]
+    by_content[11] = query_D[None]
+    store(11, by_content[11])
+    assert found(index, query_D, 1) == [11]
+    assert asked == [1, 1, 1, 1]
+
+
 def test_a_similarity_is_that_of_the_vectors_as_they_are_stored(database, store):
     vectors_ND, query_D = units(200, seed=5), units(1, seed=6)[0]
     for number in range(200):
