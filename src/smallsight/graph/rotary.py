@@ -24,21 +24,33 @@ class Rotation:
     rotated_dims: int
 
 
-def rotation_at(positions_T: Node, head_dim: int, theta: float, rotated_dims: int | None = None) -> Rotation:
-    """Compute the angles ``position / theta ** (2 i / rotated_dims)``, always in float32.
+def rotation_at(
+    positions_T: Node,
+    head_dim: int,
+    theta: float,
+    *,
+    num_positions: int,
+    rotated_dims: int | None = None,
+) -> Rotation:
+    """Look up the angles ``position / theta ** (2 i / rotated_dims)`` of positions below ``num_positions``.
 
-    Without ``rotated_dims`` the whole head is rotated. Source: transformers 5.x, models/llama.
+    They are constants, because the runtime would compute them in the network's precision: in bfloat16 the
+    positions 257 and 258 are the same. Without ``rotated_dims`` the whole head is rotated. Source:
+    transformers 5.x, models/llama.
     """
     rotated = head_dim if rotated_dims is None else rotated_dims
     half, fixed = rotated // 2, head_dim - rotated
     frequencies = 1.0 / theta ** (np.arange(0, rotated, 2, dtype=np.float32) / np.float32(rotated))
-    column_T1 = ops.unsqueeze(ops.convert(positions_T, "f32"), integers(1))
-    row = np.pad(np.tile(frequencies, 2), (0, fixed))[None].astype(np.float32)
-    angles_TE = ops.multiply(column_T1, ops.constant(row))
-    signs = np.pad(np.repeat(np.array([-1, 1], np.float32), half), (0, fixed))[None]
+    row = np.pad(np.tile(frequencies, 2), (0, fixed)).astype(np.float32)
+    angles_PE = np.arange(num_positions, dtype=np.float32)[:, None] * row
+    signs = np.pad(np.repeat(np.array([-1, 1], np.float32), half), (0, fixed))
+    cosines_TE, signed_sines_TE = (
+        ops.gather(ops.constant(table_PE), positions_T, integers(0))
+        for table_PE in (np.cos(angles_PE), np.sin(angles_PE) * signs)
+    )
     return Rotation(
-        ops.unsqueeze(ops.cos(angles_TE), integers(1)),
-        ops.unsqueeze(ops.multiply(ops.sin(angles_TE), ops.constant(signs)), integers(1)),
+        ops.unsqueeze(cosines_TE, integers(1)),
+        ops.unsqueeze(signed_sines_TE, integers(1)),
         head_dim,
         rotated,
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import openvino as ov
+import pytest
 from openvino import opset15 as ops
 
 from smallsight.engine.decoding.runner import StepInput
 from smallsight.engine.openvino.paged_runner import PagedRunner
-from smallsight.graph.compiled import CompiledNetwork
+from smallsight.graph.compiled import CompiledNetwork, computes_in_bf16
 from smallsight.graph.constants import integers
 from smallsight.graph.paged_attention import attend_paged, cache_inputs, paged_inputs
 from smallsight.graph.rotary import rotate_heads, rotation_at
@@ -24,7 +25,7 @@ def build():
     positions = ops.parameter([-1], np.int64, name="positions")
     rows = ops.parameter([-1], np.int64, name="logit_rows")
     paged, caches = paged_inputs(), cache_inputs(0, KV_HEADS, SIZE)
-    rotation = rotation_at(positions, SIZE, THETA)
+    rotation = rotation_at(positions, SIZE, THETA, num_positions=512)
     pieces = ops.variadic_split(joined, integers(1), integers(HEADS * SIZE, KV_HEADS * SIZE, KV_HEADS * SIZE))
     query = rotate_heads(pieces.output(0), HEADS, rotation)
     key = rotate_heads(pieces.output(1), KV_HEADS, rotation)
@@ -146,7 +147,9 @@ def test_a_prefix_sees_all_of_itself_beside_sequences_that_do_not():
 def test_part_of_a_head_turns_and_the_rest_stays():
     heads = ops.parameter([-1, HEADS * SIZE], np.float32, name="heads")
     positions = ops.parameter([-1], np.int64, name="positions")
-    turned = rotate_heads(heads, HEADS, rotation_at(positions, SIZE, THETA, SIZE // 2))
+    turned = rotate_heads(
+        heads, HEADS, rotation_at(positions, SIZE, THETA, num_positions=512, rotated_dims=SIZE // 2)
+    )
     model = ov.Core().compile_model(
         ov.Model([ops.result(turned)], [heads, positions]), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
@@ -161,3 +164,31 @@ def test_part_of_a_head_turns_and_the_rest_stays():
         got[..., quarter:half], high * np.cos(angles) + low * np.sin(angles), atol=1e-5
     )
     np.testing.assert_array_equal(got[..., half:], given[..., half:])
+
+
+def network_of_scores(rotation_of):
+    """A network of the products of rotated heads and a constant, as attention multiplies them."""
+    heads = ops.parameter([-1, HEADS * SIZE], np.float32, name="heads")
+    positions = ops.parameter([-1], np.int64, name="positions")
+    turned = rotate_heads(heads, HEADS, rotation_of(positions))
+    matrix = np.random.default_rng(4).standard_normal((SIZE, HEADS * SIZE)).astype(np.float32)
+    scores = ops.matmul(turned, ops.constant(matrix), transpose_a=False, transpose_b=True)
+    return ov.Model([ops.result(scores)], [heads, positions]), matrix
+
+
+@pytest.mark.skipif(not computes_in_bf16(), reason="this processor has no instructions for bfloat16")
+def test_late_positions_are_told_apart_in_bfloat16():
+    """Angles computed in the graph are computed in bfloat16, in which 257 and 258 are the same position.
+
+    Answers to prompts of more than 256 tokens were wrong: findings/openvino_angles_in_bf16.sh, openvino 2026.4.1.
+    """
+    model, matrix = network_of_scores(
+        lambda positions: rotation_at(positions, SIZE, THETA, num_positions=4096)
+    )
+    compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "bf16"})
+    values = np.random.default_rng(3).standard_normal((1, HEADS * SIZE)).astype(np.float32).repeat(6, 0)
+    for first in (0, 250, 1021, 4090):
+        got = compiled([values, np.arange(first, first + 6)])[0]
+        expected = rotated(values.reshape(6, HEADS, SIZE), first).reshape(6, -1) @ matrix.T
+        error = np.abs(got - expected).max() / np.abs(expected).max()
+        assert error < 0.02, f"position {first}: {error:.3f}"

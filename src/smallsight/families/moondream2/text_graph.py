@@ -51,7 +51,13 @@ class _PhiBuilder:
         logit_rows_R = ops.parameter([-1], np.int64, name="logit_rows")
         paged = paged_inputs(has_token_types=True)
         parameters = [embeddings_TD, positions_T, logit_rows_R, *paged.parameters]
-        rotation = rotation_at(positions_T, self.text.head_dim, ROPE_THETA, self.text.rotated_dims)
+        rotation = rotation_at(
+            positions_T,
+            self.text.head_dim,
+            ROPE_THETA,
+            num_positions=self.text.context_tokens,
+            rotated_dims=self.text.rotated_dims,
+        )
         hidden_TD = embeddings_TD
         for layer in range(self.text.layers):
             caches = cache_inputs(layer, self.text.heads, self.text.head_dim)

@@ -22,8 +22,6 @@ from smallsight.graph.paged_attention import PagedInputs, attend_paged, cache_in
 from smallsight.graph.rotary import Rotation, rotate_heads, rotation_at
 from smallsight.quant.forms import Stored
 
-BUILDER_VERSION = 1  # increment when the same weights would give other logits
-
 
 def build_text_graph(config: SmolVLMConfig, stored: Mapping[str, Stored]) -> ov.Model:
     """Build the decoder over the output of ``stored.store_text``, which must outlive the compiled network.
@@ -51,7 +49,12 @@ class _LlamaBuilder:
         logit_rows_R = ops.parameter([-1], np.int64, name="logit_rows")
         paged = paged_inputs()
         parameters = [embeddings_TD, positions_T, logit_rows_R, *paged.parameters]
-        rotation = rotation_at(positions_T, self.text.head_dim, self.text.rope_theta)
+        rotation = rotation_at(
+            positions_T,
+            self.text.head_dim,
+            self.text.rope_theta,
+            num_positions=self.text.context_tokens,
+        )
         hidden_TD = embeddings_TD
         for layer in range(self.text.layers):
             caches = cache_inputs(layer, self.text.kv_heads, self.text.head_dim)

@@ -20,8 +20,6 @@ from smallsight.graph.encoder_layers import EncoderLayers
 from smallsight.graph.linear import linear
 from smallsight.quant.forms import Stored
 
-BUILDER_VERSION = 1  # increment when the same weights would give other features
-
 
 def build_vision_graph(config: SmolVLMConfig, stored: Mapping[str, Stored]) -> ov.Model:
     """Build the tower over the output of ``stored.store_vision``, which must outlive the compiled network.
