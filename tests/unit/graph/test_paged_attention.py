@@ -180,7 +180,7 @@ def network_of_scores(rotation_of):
 def test_late_positions_are_told_apart_in_bfloat16():
     """Angles computed in the graph are computed in bfloat16, in which 257 and 258 are the same position.
 
-    Answers to prompts of more than 256 tokens were wrong: findings/openvino_angles_in_bf16.sh, openvino 2026.4.1.
+    Answers to longer prompts were wrong: findings/openvino_angles_in_bf16.sh, openvino 2026.4.1.
     """
     model, matrix = network_of_scores(
         lambda positions: rotation_at(positions, SIZE, THETA, num_positions=4096)
