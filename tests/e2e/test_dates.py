@@ -124,7 +124,8 @@ def test_an_export_is_sorted(run: Run):
 def test_completion_offers_filters_and_cameras(run: Run, environment, monkeypatch):
     assert run("search", "photo", "--paths")
     monkeypatch.setenv("SMALLSIGHT_HOME", environment["SMALLSIGHT_HOME"])
-    assert search_filters("ki") == ["kind:photo", "kind:picture", "kind:animation", "kind:document"]
+    kinds = ["photo", "picture", "animation", "video", "document"]
+    assert search_filters("ki") == [f"kind:{kind}" for kind in kinds]
     assert search_filters("camera:Can") == ['camera:"Canon EOS R0"', 'camera:"Canon EOS R1"']
     assert "year:" in search_filters("y")
     assert search_filters("") == []

@@ -239,9 +239,10 @@ def test_the_divergence_of_a_variant_is_the_references(precision, arithmetic, ro
     own = divergence(*(one.log_distributions.astype(np.float64) for one in scores))
     expected = divergence(*(one.distributions(inputs, list(answer)).numpy() for one in (reference, rounded)))
     assert expected > 1e-4
-    # What quantised weights are multiplied by is bfloat16, of 8 bits, where there are instructions for it.
+    # What quantised weights are multiplied by is bfloat16, of 8 bits, where there are instructions for it, or
+    # whole numbers of 8 bits in the extension's encoder.
     rounds_inputs = arithmetic == "usual" and computes_in_bf16()
-    within = {"abs": 1e-3, "rel": 0.03} if rounds_inputs else {"rel": 1e-3}
+    within = {"abs": 1e-3, "rel": 0.05} if rounds_inputs else {"rel": 1e-3}
     print(f"{scheme}: {own:.6f}, with transformers {expected:.6f} nats")
     assert own == pytest.approx(expected, **within)
 

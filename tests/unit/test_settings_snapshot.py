@@ -62,7 +62,7 @@ def test_every_setting_of_the_protocol_is_remembered_with_its_type(home, monkeyp
             num_compared += 1
             assert getattr(kept, name) == getattr(made, name)
             assert type(getattr(kept, name)) is type(getattr(made, name))
-    assert num_compared == 17
+    assert num_compared == 18
 
 
 def test_an_edited_file_is_read(home):

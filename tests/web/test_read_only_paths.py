@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,8 @@ def test_each_is_a_route_of_the_pages_that_answers_get(tmp_path: Path):
         finally:
             await serving.close()
 
-    known = asyncio.run(routes())
+    with ThreadPoolExecutor() as other:  # in which no browser of another test has a loop
+        known = other.submit(asyncio.run, routes()).result()
     for path in READS:
         scope = {"type": "http", "method": "GET", "path": path.removeprefix("/app"), "root_path": ""}
         assert [one for one in known if one.matches(scope)[0] is Match.FULL], path

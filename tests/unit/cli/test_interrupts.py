@@ -1,23 +1,35 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 
 import pytest
 
 from smallsight.cli.interrupts import remembered_interrupts
 
+CHILD = """
+import signal
+from smallsight.cli.interrupts import remembered_interrupts
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+class Interrupted:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+with remembered_interrupts() as pressed:
+    one = Interrupted()
+    assert not pressed.is_set()
+    del one  # Python prints the KeyboardInterrupt and goes on
+    assert pressed.is_set()
+print("remembered")
+"""
+
+
 def test_ctrl_c_while_an_object_is_destroyed_is_remembered():
-    class Interrupted:
-        def __del__(self) -> None:
-            signal.raise_signal(signal.SIGINT)
-
-    with remembered_interrupts() as pressed:
-        one = Interrupted()
-        assert not pressed.is_set()
-        del one  # Python prints the KeyboardInterrupt and goes on
-        assert pressed.is_set()
+    """In a child: where the interrupt is not dropped, it would end the process that runs the tests."""
+    child = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, check=False)
+    assert (child.returncode, child.stdout) == (0, "remembered\n"), child.stderr
+    assert "KeyboardInterrupt" in child.stderr
 
 
 def test_ctrl_c_interrupts_as_always_and_the_handler_before_comes_back():
