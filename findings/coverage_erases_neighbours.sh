@@ -17,9 +17,9 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
 "$folder/venv/bin/pip" install --quiet --disable-pip-version-check coverage==7.17.3 pytest-cov==7.1.0 pytest==9.2.0
-mkdir "$folder/work"
-cd "$folder/work"
-export COVERAGE_FILE="$folder/work/slow" PATH="$folder/venv/bin:$PATH"
+mkdir "$folder/run"
+cd "$folder/run"
+export COVERAGE_FILE="$folder/run/slow" PATH="$folder/venv/bin:$PATH"
 printf '[run]\nparallel = true\nsource = .\n' > .coveragerc
 printf 'def test_one():\n    assert True\n' > test_one.py
 found() {

@@ -230,21 +230,23 @@ def test_the_divergence_of_a_variant_is_the_references(precision, arithmetic, ro
     rounded = Reference(directory, SHAPES[0])
     with torch.no_grad():
         rounded_as(rounded.model, SCHEMES[precision])
-    shown = PICTURES["square"]
-    inputs = reference.inputs([("user", 1, QUESTIONS[1])], [shown])
     scheme = f"{precision}; arithmetic=f32" if arithmetic == "f32" else precision
+    own, expected = [], []
     with open_model(directory, "fp32") as base, open_model(directory, scheme) as variant:
-        answer = base.ask(shown, QUESTIONS[1], max_tokens=MAX_TOKENS, detail="high").token_ids
-        scores = [model.score(shown, QUESTIONS[1], answer, detail="high") for model in (base, variant)]
-    own = divergence(*(one.log_distributions.astype(np.float64) for one in scores))
-    expected = divergence(*(one.distributions(inputs, list(answer)).numpy() for one in (reference, rounded)))
-    assert expected > 1e-4
+        for shown in (PICTURES[name] for name in ("square", "wide", "transparent", "grey")):
+            answer = base.ask(shown, QUESTIONS[1], max_tokens=MAX_TOKENS, detail="high").token_ids
+            scores = [model.score(shown, QUESTIONS[1], answer, detail="high") for model in (base, variant)]
+            own.append(divergence(*(one.log_distributions.astype(np.float64) for one in scores)))
+            inputs = reference.inputs([("user", 1, QUESTIONS[1])], [shown])
+            given = (one.distributions(inputs, list(answer)).numpy() for one in (reference, rounded))
+            expected.append(divergence(*given))
+    assert min(expected) > 1e-4
     # What quantised weights are multiplied by is bfloat16, of 8 bits, where there are instructions for it, or
-    # whole numbers of 8 bits in the extension's encoder.
+    # whole numbers of 8 bits in the extension's encoder: one picture's divergence moves by a few per cent.
     rounds_inputs = arithmetic == "usual" and computes_in_bf16()
-    within = {"abs": 1e-3, "rel": 0.05} if rounds_inputs else {"rel": 1e-3}
-    print(f"{scheme}: {own:.6f}, with transformers {expected:.6f} nats")
-    assert own == pytest.approx(expected, **within)
+    within = {"abs": 1e-3, "rel": 0.03} if rounds_inputs else {"rel": 1e-3}
+    print(f"{scheme}: {own}, with transformers {expected} nats")
+    assert np.mean(own) == pytest.approx(np.mean(expected), **within)
 
 
 def test_enough_combinations_are_compared():
