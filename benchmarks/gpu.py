@@ -89,7 +89,7 @@ def measure(names: Sequence[str], given: argparse.Namespace, rows: Path) -> list
 def compile_all(
     makers: dict[str, subprocess.Popen[bytes]], given: argparse.Namespace, until_s: float
 ) -> None:
-    """Compile every model whose checkpoint is complete, each in a process of its own, all at once."""
+    """Compile every model whose checkpoint is complete, each in a separate process, all at once."""
     children = []
     for name, maker in makers.items():
         if wait(maker, until_s):

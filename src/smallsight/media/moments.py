@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,14 +90,12 @@ def readable_frames(reader: VideoReader, still: Moment) -> list[Moment]:
     step = max(1, len(later) // (MAX_FRAMES_READ - 1))
     kept: list[Moment] = []
     seen = [miniature(Image.fromarray(still.pixels_HWC))]
-    try:
+    with suppress(PictureError):  # the stage that embeds frames reports the damage
         for moment in _decoded(reader, later[step - 1 :: step][: MAX_FRAMES_READ - 1]):
             small = miniature(Image.fromarray(moment.pixels_HWC))
             if all(differs(small, one) for one in seen):
                 seen.append(small)
                 kept.append(moment)
-    except PictureError:
-        pass
     return kept
 
 
