@@ -64,6 +64,14 @@ def _decoder(kernels: Any, path: str, bits: int, threads: int, values: np.random
     return decoder
 
 
+def resized(kernels: Any, path: str) -> bytes:  # noqa: ANN401
+    """Return the pixels of a small picture of noise, made smaller."""
+    pixels = np.random.default_rng(2).integers(0, 256, (64, 96, 3), np.uint8)
+    out = np.empty((32, 40, 3), np.uint8)
+    kernels.resize(pixels, out, True, 2, path)
+    return out.tobytes()
+
+
 def main() -> int:
     """Print what each path of this processor computes; 1 if one differs from the plain one."""
     kernels = importlib.import_module("smallsight_kernels")
@@ -78,6 +86,10 @@ def main() -> int:
             is_equal = logits_of(kernels, path, bits, 2).tobytes() == expected_TV.tobytes()
             print(f"{path}, {bits} bits, 2 threads: {'the same bits' if is_equal else 'DIFFERENT'}")
             differing += not is_equal
+    is_equal = resized(kernels, "auto") == resized(kernels, "plain")
+    print(f"resizing: {'the same pixels' if is_equal else 'DIFFERENT'}")
+    print(f"encoder: {kernels.encoder_path_name('auto')} is the fastest")
+    differing += not is_equal
     return 1 if differing else 0
 
 

@@ -8,38 +8,37 @@ namespace smallsight {
 
 namespace {
 
-bool runs(const char* name) {
-    if (std::strcmp(name, "avx2") == 0) return has_avx2();
-    if (std::strcmp(name, "avx512") == 0) return has_avx512();
+struct Candidate {
+    const char* name;
+    const KernelPath* (*path)();  // called only where it runs: its file is compiled for those processors
+    bool (*runs)();
+};
+
 #if defined(SMALLSIGHT_TILES)
-    if (std::strcmp(name, "amx") == 0) return has_avx512() && has_tiles() && may_use_tiles();
+bool runs_tiles() { return has_avx512() && has_tiles() && may_use_tiles(); }
 #endif
-    if (std::strcmp(name, "dotprod") == 0) return has_dot_products();
-    if (std::strcmp(name, "i8mm") == 0) return has_matrix_products();
-    return std::strcmp(name, "plain") == 0;
-}
 
 }  // namespace
 
 const KernelPath* choose_path(const char* name) {
     const bool is_auto = std::strcmp(name, "auto") == 0;
     // The fastest first.
-    const KernelPath* const known[] = {
+    const Candidate known[] = {
 #if defined(SMALLSIGHT_TILES)
-        tile_path(),
+        {"amx", tile_path, runs_tiles},
 #endif
 #if defined(SMALLSIGHT_X86)
-        avx512_path(),
-        avx2_path(),
+        {"avx512", avx512_path, has_avx512},
+        {"avx2", avx2_path, has_avx2},
 #endif
 #if defined(SMALLSIGHT_ARM)
-        i8mm_path(),
-        dotprod_path(),
+        {"i8mm", i8mm_path, has_matrix_products},
+        {"dotprod", dotprod_path, has_dot_products},
 #endif
-        plain_path(),
+        {"plain", plain_path, [] { return true; }},
     };
-    for (const KernelPath* path : known)
-        if ((is_auto || std::strcmp(name, path->name) == 0) && runs(path->name)) return path;
+    for (const Candidate& one : known)
+        if ((is_auto || std::strcmp(name, one.name) == 0) && one.runs()) return one.path();
     return nullptr;
 }
 
