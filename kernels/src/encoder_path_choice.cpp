@@ -8,34 +8,37 @@ namespace smallsight {
 
 namespace {
 
+// As in path_choice.cpp: no function of a path is called before `runs` has agreed.
 struct Candidate {
-    const EncoderPath* path;
+    const char* name;
     bool (*runs)();
+    const EncoderPath* (*path)();
 };
 
 #if defined(SMALLSIGHT_AMX)
 bool has_amx() { return amx_obstacle().empty(); }
 #endif
 
+// The fastest first.
+constexpr Candidate kKnown[] = {
+#if defined(SMALLSIGHT_AMX)
+    {"amx", has_amx, amx_encoder_path},
+#endif
+#if defined(SMALLSIGHT_BF16_VECTORS)
+    {"avx512-bf16", has_avx512_bf16, avx512_bf16_encoder_path},
+#endif
+#if defined(SMALLSIGHT_X86)
+    {"avx512", has_avx512, avx512_encoder_path},
+#endif
+    {"plain", [] { return true; }, plain_encoder_path},
+};
+
 }  // namespace
 
 const EncoderPath* choose_encoder_path(const char* name) {
     const bool is_auto = std::strcmp(name, "auto") == 0;
-    // The fastest first.
-    const Candidate known[] = {
-#if defined(SMALLSIGHT_AMX)
-        {amx_encoder_path(), has_amx},
-#endif
-#if defined(SMALLSIGHT_BF16_VECTORS)
-        {avx512_bf16_encoder_path(), has_avx512_bf16},
-#endif
-#if defined(SMALLSIGHT_X86)
-        {avx512_encoder_path(), has_avx512},
-#endif
-        {plain_encoder_path(), [] { return true; }},
-    };
-    for (const Candidate& one : known)
-        if ((is_auto || std::strcmp(name, one.path->name) == 0) && one.runs()) return one.path;
+    for (const Candidate& one : kKnown)
+        if ((is_auto || std::strcmp(name, one.name) == 0) && one.runs()) return one.path();
     return nullptr;
 }
 

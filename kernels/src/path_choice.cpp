@@ -8,38 +8,40 @@ namespace smallsight {
 
 namespace {
 
-bool runs(const char* name) {
-    if (std::strcmp(name, "avx2") == 0) return has_avx2();
-    if (std::strcmp(name, "avx512") == 0) return has_avx512();
+// A path's file may be compiled for instructions that this processor lacks, so that not even the function that returns
+// the path is called before `runs` has agreed.
+struct Candidate {
+    const char* name;
+    bool (*runs)();
+    const KernelPath* (*path)();
+};
+
 #if defined(SMALLSIGHT_TILES)
-    if (std::strcmp(name, "amx") == 0) return has_avx512() && has_tiles() && may_use_tiles();
+bool runs_tiles() { return has_avx512() && has_tiles() && may_use_tiles(); }
 #endif
-    if (std::strcmp(name, "dotprod") == 0) return has_dot_products();
-    if (std::strcmp(name, "i8mm") == 0) return has_matrix_products();
-    return std::strcmp(name, "plain") == 0;
-}
+
+// The fastest first.
+constexpr Candidate kKnown[] = {
+#if defined(SMALLSIGHT_TILES)
+    {"amx", runs_tiles, tile_path},
+#endif
+#if defined(SMALLSIGHT_X86)
+    {"avx512", has_avx512, avx512_path},
+    {"avx2", has_avx2, avx2_path},
+#endif
+#if defined(SMALLSIGHT_ARM)
+    {"i8mm", has_matrix_products, i8mm_path},
+    {"dotprod", has_dot_products, dotprod_path},
+#endif
+    {"plain", [] { return true; }, plain_path},
+};
 
 }  // namespace
 
 const KernelPath* choose_path(const char* name) {
     const bool is_auto = std::strcmp(name, "auto") == 0;
-    // The fastest first.
-    const KernelPath* const known[] = {
-#if defined(SMALLSIGHT_TILES)
-        tile_path(),
-#endif
-#if defined(SMALLSIGHT_X86)
-        avx512_path(),
-        avx2_path(),
-#endif
-#if defined(SMALLSIGHT_ARM)
-        i8mm_path(),
-        dotprod_path(),
-#endif
-        plain_path(),
-    };
-    for (const KernelPath* path : known)
-        if ((is_auto || std::strcmp(name, path->name) == 0) && runs(path->name)) return path;
+    for (const Candidate& one : kKnown)
+        if ((is_auto || std::strcmp(name, one.name) == 0) && one.runs()) return one.path();
     return nullptr;
 }
 
