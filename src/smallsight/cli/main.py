@@ -43,8 +43,9 @@ def invoke(arguments: list[str]) -> int:
     except Exception as error:
         if os.environ.get("SMALLSIGHT_LOG_LEVEL", "").lower() in _SHOWS_TRACEBACK:
             raise
-        _print_error(_unforeseen(error))
-        return SmallsightError.exit_code
+        told = _told(error)
+        _print_error(told)
+        return told.exit_code
 
 
 def _run(arguments: list[str]) -> int:
@@ -67,7 +68,13 @@ def _reader_gone() -> int:
     return READER_GONE
 
 
-def _unforeseen(error: Exception) -> SmallsightError:
+def _told(error: Exception) -> SmallsightError:
+    """Return an error as one of ours: what the system refused, or else something unforeseen."""
+    if isinstance(error, (OSError, MemoryError)):
+        from smallsight.cli.system_errors import system_error
+
+        if (known := system_error(error)) is not None:
+            return known
     import traceback
 
     frame = traceback.extract_tb(error.__traceback__)[-1]
