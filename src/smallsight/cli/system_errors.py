@@ -26,6 +26,8 @@ def system_error(error: OSError | MemoryError) -> SmallsightError | None:
         return StorageError(f"Writing failed ({reason}){where}", hint="make room, or choose another path.")
     if error.errno in _SCARCE:
         return OutOfResourcesError(f"The system refused: {reason}.", hint="raise the limit (ulimit -a).")
+    if error.errno == errno.ENOENT and error.filename is None:  # of os.getcwd
+        return PathError("The current folder has been removed.", hint="go to another folder, with cd.")
     if error.filename is None or error.errno not in _FORBIDDEN | _UNUSABLE:
         return None
     is_forbidden = error.errno in _FORBIDDEN
