@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import NoReturn
@@ -15,12 +16,33 @@ def main() -> NoReturn:
     """Run the command line and exit the process."""
     for name, value in _QUICK_START.items():
         os.environ.setdefault(name, value)
+    _open_standard_files()
+    _escape_what_cannot_be_printed()
     try:
         from smallsight.cli.main import run  # noqa: PLC0415
 
         run()
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _open_standard_files() -> None:
+    """Open what the caller has closed (``>&-``), or the first file that is opened takes its place."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is not None:
+            continue
+        # The lowest free number is taken, which is this one.
+        descriptor = os.open(os.devnull, os.O_RDONLY if number == 0 else os.O_WRONLY)
+        mode = "r" if number == 0 else "w"
+        setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8"))
+
+
+def _escape_what_cannot_be_printed() -> None:
+    """Print characters that the encoding of the terminal or file lacks as an escape instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        is_unicode = (stream.encoding or "").lower().replace("-", "").startswith("utf")
+        if not is_unicode and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 if __name__ == "__main__":

@@ -131,11 +131,14 @@ def _kind(kind: Any) -> str | None:  # noqa: ANN401
 
     while hasattr(kind, "storage_type"):
         kind = kind.storage_type
+    if types.is_dictionary(kind):
+        kind = kind.value_type
     if types.is_struct(kind):
         names = {kind.field(index).name for index in range(kind.num_fields)}
         return "struct" if _BYTES in names else None
-    if types.is_binary(kind) or types.is_large_binary(kind):
+    # Polars writes views.
+    if any(is_kind(kind) for is_kind in (types.is_binary, types.is_large_binary, types.is_binary_view)):
         return _BYTES
-    if types.is_string(kind) or types.is_large_string(kind):
+    if any(is_kind(kind) for is_kind in (types.is_string, types.is_large_string, types.is_string_view)):
         return _PATH
     return None

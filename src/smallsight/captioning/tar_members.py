@@ -32,11 +32,12 @@ _READ_ERRORS = (OSError, EOFError, zlib.error)
 
 @dataclass(frozen=True, slots=True)
 class TarMember:
-    """A member's name, with surrogates for bytes that are not UTF-8, its size, and if it is a plain file."""
+    """A member's name, with surrogates for bytes that are not UTF-8, its size, and what it is."""
 
     name: str
     size_bytes: int
-    is_file: bool
+    is_file: bool  # a plain one
+    is_folder: bool = False
 
 
 @dataclass(slots=True)
@@ -79,7 +80,7 @@ class TarMembers:
                 header.size = extended.size_bytes
             self._expect(header.size if header.isreg() or header.type not in tarfile.SUPPORTED_TYPES else 0)
             is_file = header.type in _PLAIN and not extended.is_sparse
-            yield TarMember(extended.name or header.name, header.size, is_file)
+            yield TarMember(extended.name or header.name, header.size, is_file, header.isdir())
             extended = _Extended()
 
     def read(self, num_bytes: int) -> bytes:

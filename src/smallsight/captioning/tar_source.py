@@ -28,8 +28,8 @@ class TarSource:
     """A ``DataSource``. A sample is members that follow each other and share all of the path up to the
     first dot of the name, which is the key of its pictures.
 
-    A sample without a picture is one with an error. Members whose names begin with ``.`` or ``_`` are passed
-    over, and so is everything that is not a plain file.
+    A sample without a picture is one with an error, also if all it has is a link. Folders, and members whose
+    names begin with ``.`` or ``_``, are passed over.
     """
 
     def __init__(self, path: Path, name: str, limits: Limits) -> None:
@@ -62,7 +62,8 @@ class TarSource:
     def _samples(self, members: TarMembers, wants: WantsKey) -> Iterator[SourcePicture]:
         is_empty = True
         try:
-            for key, sample in groupby(members, key=lambda one: sample_key(one.name)):
+            files = (one for one in members if not one.is_folder)
+            for key, sample in groupby(files, key=lambda one: sample_key(one.name)):
                 if key is None:
                     continue
                 is_empty = False

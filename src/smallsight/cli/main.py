@@ -23,6 +23,8 @@ def run() -> NoReturn:
         sys.stdout.flush()
     except BrokenPipeError:
         exit_code = _reader_gone()
+    except OSError as error:
+        exit_code = _unwritable(error)
     sys.exit(exit_code)
 
 
@@ -43,8 +45,9 @@ def invoke(arguments: list[str]) -> int:
     except Exception as error:
         if os.environ.get("SMALLSIGHT_LOG_LEVEL", "").lower() in _SHOWS_TRACEBACK:
             raise
-        _print_error(_unforeseen(error))
-        return SmallsightError.exit_code
+        told = _told(error)
+        _print_error(told)
+        return told.exit_code
 
 
 def _run(arguments: list[str]) -> int:
@@ -63,11 +66,29 @@ def _run(arguments: list[str]) -> int:
 
 def _reader_gone() -> int:
     """Stop printing because nobody reads any more, as after ``| head``; return the code of such programs."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _discard_output()
     return READER_GONE
 
 
-def _unforeseen(error: Exception) -> SmallsightError:
+def _unwritable(error: OSError) -> int:
+    """Say on stderr that standard output cannot be written to, as on a full disk; return the exit code."""
+    _discard_output()
+    told = _told(error)
+    _print_in_words(told)
+    return told.exit_code
+
+
+def _discard_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _told(error: Exception) -> SmallsightError:
+    """Return an error as one of ours: what the system refused, or else something unforeseen."""
+    if isinstance(error, (OSError, MemoryError)):
+        from smallsight.cli.system_errors import system_error
+
+        if (known := system_error(error)) is not None:
+            return known
     import traceback
 
     frame = traceback.extract_tb(error.__traceback__)[-1]
@@ -80,13 +101,29 @@ def _unforeseen(error: Exception) -> SmallsightError:
 
 def _print_error(error: SmallsightError) -> None:
     output = get_output()
-    message = shortened(error.message, _MAX_NAME_CHARS)
-    hint = None if error.hint is None else shortened(error.hint, _MAX_NAME_CHARS)
-    if output.json:
-        output.emit({"error": {"code": error.code, "message": message, "hint": hint}})
+    if not output.json:
+        _print_in_words(error)
         return
-    output.err.print("[bold red]error:[/] ", end="")
-    output.err.print(on_one_line(message), markup=False)
+    message, hint = _shortened(error)
+    try:
+        output.emit({"error": {"code": error.code, "message": message, "hint": hint}})
+    except BrokenPipeError:
+        _discard_output()
+    except OSError:  # what went wrong is likely that it cannot be written to
+        _discard_output()
+        _print_in_words(error)
+
+
+def _print_in_words(error: SmallsightError) -> None:
+    err = get_output().err
+    message, hint = _shortened(error)
+    err.print("[bold red]error:[/] ", end="")
+    err.print(on_one_line(message), markup=False)
     if hint is not None:
-        output.err.print("[bold cyan]hint:[/] ", end="")
-        output.err.print(on_one_line(hint), markup=False)
+        err.print("[bold cyan]hint:[/] ", end="")
+        err.print(on_one_line(hint), markup=False)
+
+
+def _shortened(error: SmallsightError) -> tuple[str, str | None]:
+    hint = None if error.hint is None else shortened(error.hint, _MAX_NAME_CHARS)
+    return shortened(error.message, _MAX_NAME_CHARS), hint

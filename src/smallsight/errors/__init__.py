@@ -52,6 +52,7 @@
     │   ├── ServerStoppingError        exit 6   503   the server accepts no new requests
     │   └── AddressInUseError          exit 6   503   another program listens on the server's address
     ├── ClusterError                   exit 6   503   a cluster does not answer, has no room, or failed
+    ├── PathError                      exit 3   400   a path is too long, or this user may not look there
     ├── StorageError                   exit 7   507   the disk is full, or a folder cannot be written to
     └── OutOfResourcesError            exit 7   507   memory ran out
         └── MemoryBudgetError          exit 7   503   a model does not fit beside those in use
@@ -102,6 +103,7 @@ from smallsight.errors.root import (
     MemoryBudgetError,
     MissingExtraError,
     OutOfResourcesError,
+    PathError,
     SettingsError,
     SmallsightError,
     StorageError,
@@ -158,6 +160,7 @@ __all__ = [
     "NotInLibraryError",
     "OutOfResourcesError",
     "PagesClosedError",
+    "PathError",
     "PictureError",
     "PictureNotFoundError",
     "PictureTooLargeError",

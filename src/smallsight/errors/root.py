@@ -89,6 +89,14 @@ class StorageError(SmallsightError):
     http_status = 507
 
 
+class PathError(SmallsightError):
+    """A path that was given cannot be looked at: it is too long, or this user has no permission."""
+
+    code = "unusable_path"
+    exit_code = 3
+    http_status = 400
+
+
 class OutOfResourcesError(SmallsightError):
     """Memory ran out; what was finished before is kept."""
 

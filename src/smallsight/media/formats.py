@@ -21,7 +21,7 @@ _PICTURE_SIGNATURES = (
 _BMP_HEADER_SIZES = frozenset((12, 16, 40, 52, 56, 64, 108, 124))
 _AVIF_BRANDS = frozenset((b"avif", b"avis"))
 _HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"))
-_AUDIO_BRANDS = frozenset((b"M4A ", b"M4B ", b"M4P "))
+_ISO_KINDS = dict.fromkeys((b"M4A ", b"M4B ", b"M4P "), "sound (MPEG-4)") | {b"crx ": "a RAW photo (CR3)"}
 _KNOWN_SIGNATURES = (
     (b"%PDF", "a PDF document"),
     (b"8BPS", "a Photoshop document"),
@@ -31,6 +31,11 @@ _KNOWN_SIGNATURES = (
     (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
     (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
     (b"\0\0\1\0", "an icon (ICO)"),
+    (b"\0\0\2\0", "a cursor (CUR)"),
+    (b"icns", "an icon (ICNS)"),
+    (b"FUJIFILMCCD-RAW", "a RAW photo (RAF)"),
+    (b"IIRO", "a RAW photo (ORF)"),
+    (b"IIU\0", "a RAW photo (RW2)"),
     (b"v/1\x01", "an OpenEXR picture"),
     (b"#?RADIANCE", "a Radiance HDR picture"),
     (b"DDS ", "a DirectDraw texture"),
@@ -111,8 +116,7 @@ def describe_bytes(data: bytes) -> str:
         if head.startswith(signature):
             return f"it looks like {description}"
     if head[4:8] == b"ftyp":
-        kind = "sound (MPEG-4)" if head[8:12] in _AUDIO_BRANDS else "a video (MPEG-4 or QuickTime)"
-        return f"it looks like {kind}"
+        return f"it looks like {_ISO_KINDS.get(head[8:12], 'a video (MPEG-4 or QuickTime)')}"
     if head[:4] == b"RIFF" and head[8:12] in _RIFF_KINDS:
         return f"it looks like {_RIFF_KINDS[head[8:12]]}"
     if _NETPBM.match(head):

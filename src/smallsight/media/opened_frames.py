@@ -18,6 +18,7 @@ from smallsight.media.frame_choice import (
     shows_something,
 )
 from smallsight.media.reading_size import MAX_FRAMES_READ, MAX_PAGES, is_paged
+from smallsight.media.tiff_tags import is_copy, repair_planes
 
 __all__ = ["OpenedFrames"]
 
@@ -72,13 +73,16 @@ class OpenedFrames:
     def _following(
         self, start: int, step: int, at_most: int, to_rgb: Callable[[], Image.Image]
     ) -> Iterator[tuple[int, Image.Image]]:
-        """Yield frames; one that is damaged or too large is left out."""
+        """Yield frames; one that is damaged, too large or a copy of another is left out."""
         started_s = time.monotonic()
         for index in range(start, min(self.end, start + step * at_most), step):
             if time.monotonic() - started_s > _MAX_SECONDS:
                 return
             try:
                 self.opened.seek(index)
+                if is_copy(self.opened):
+                    continue
+                repair_planes(self.opened)
                 self.opened.load()
                 yield index, to_rgb()
             except (*DECODER_ERRORS, PictureTooLargeError, UnsupportedFormatError):

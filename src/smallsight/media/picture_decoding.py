@@ -44,6 +44,7 @@ from smallsight.media.opened_frames import OpenedFrames
 from smallsight.media.pixels import fit_within, orientation_of, scaled_size, to_rgb, turn_upright
 from smallsight.media.png_chunks import MAX_PROFILE_BYTES, without_needless_chunks
 from smallsight.media.reading_size import reading_size
+from smallsight.media.tiff_tags import repair_planes, seek_to_picture
 from smallsight.media.transparent_key import apply_key
 from smallsight.media.wire import COLOUR_SIDE, HASH_GREY_SIDE_PX
 
@@ -229,6 +230,7 @@ def _opened(source: _FileBytes, request: DecodeRequest) -> Image.Image:
         _check_size(opened.size, request)
         with contextlib.suppress(*DECODER_ERRORS):  # browsers show the first picture of a damaged APNG
             return ApngCanvas(source.data, request.max_frames)
+    seek_to_picture(opened)
     return opened
 
 
@@ -292,6 +294,7 @@ def _load(opened: Image.Image, min_size: tuple[int, int]) -> tuple[int, int]:
         # Pillow divides the sides, so that a side rounded up would select the next larger scale.
         scale = max(one for one in _JPEG_SCALES if _is_at_least(opened.size, one, min_size))
         opened.draft(None, (max(1, opened.width // scale), max(1, opened.height // scale)))
+    repair_planes(opened)
     opened.load()
     return opened.size
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 from smallsight.errors import UnsupportedFormatError
 from smallsight.media import coded_colour
@@ -12,6 +12,7 @@ from smallsight.media.coded_colour import CodedColour
 from smallsight.media.colour_profile import lab_to_srgb, to_srgb
 from smallsight.media.decoder_errors import DECODER_ERRORS
 from smallsight.media.ground import choose_ground
+from smallsight.media.tiff_tags import zero_is_white
 
 __all__ = ["fit_within", "orientation_of", "scaled_size", "to_rgb", "turn_upright"]
 
@@ -88,6 +89,8 @@ def to_rgb(
     """
     if image.mode in _DEEP_GREY:
         grey = _deep_grey_to_8bit(image, min_size, is_full_range=is_full_range)
+        if zero_is_white(image):
+            grey = ImageChops.invert(grey)
         return _in_srgb(grey, profile, coded)
     if image.mode in _INDEXED or "transparency" in image.info:
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")

@@ -41,7 +41,7 @@ _SIGNATURES = (
     (b"OggS", "OGG"),
     (b"FLV\1", "FLV"),
 )
-_SOUND_BRANDS = (b"M4A ", b"M4B ", b"M4P ")
+_OTHER_BRANDS = (b"M4A ", b"M4B ", b"M4P ", b"crx ")  # sound, and RAW photos of Canon
 _OLD_QUICKTIME = (b"moov", b"mdat", b"wide", b"free", b"skip")
 _TS_PACKETS = (  # bytes of a packet, and where its sync byte is
     (188, 0),
@@ -111,7 +111,7 @@ def _container(data: bytes) -> str | None:
     if data[:4] == b"RIFF" and data[8:12] == b"AVI ":
         return "AVI"
     if data[4:8] == b"ftyp":
-        return "MP4" if readable_format(data) is None and data[8:12] not in _SOUND_BRANDS else None
+        return "MP4" if readable_format(data) is None and data[8:12] not in _OTHER_BRANDS else None
     if data[4:8] in _OLD_QUICKTIME:
         return "MP4"
     return "MPEG-TS" if any(_has_sync(data, *packet) for packet in _TS_PACKETS) else None

@@ -74,6 +74,27 @@ def test_an_arrow_file_with_an_index_is_read_too(tmp_path: Path):
     assert [one.data for one in read(path)] == PICTURES
 
 
+@pytest.mark.parametrize("ending", ["parquet", "arrow"])
+@pytest.mark.parametrize(
+    "kind",
+    [pa.large_binary(), pa.binary_view(), pa.dictionary(pa.int32(), pa.binary())],
+    ids=["large", "view, as polars writes it", "dictionary"],
+)
+def test_bytes_are_pictures_however_arrow_stores_them(tmp_path: Path, kind, ending: str):
+    values = pa.array([PICTURES[0], None, PICTURES[1]])
+    column = values.dictionary_encode() if pa.types.is_dictionary(kind) else values.cast(kind)
+    first, missing, last = read(write(tmp_path / f"a.{ending}", pa.table({"image": column})))
+    assert [first.data, last.data] == PICTURES[:2]
+    assert isinstance(missing.data, PictureNotFoundError)
+
+
+@pytest.mark.parametrize("kind", [pa.large_string(), pa.string_view()], ids=["large", "view"])
+def test_paths_are_paths_however_arrow_stores_them(tmp_path: Path, kind):
+    (tmp_path / "owl.png").write_bytes(PICTURES[3])
+    table = pa.table({"file_name": pa.array(["owl.png"]).cast(kind)})
+    assert [one.data for one in read(write(tmp_path / "a.parquet", table))] == [PICTURES[3]]
+
+
 def test_the_child_that_reads_has_no_rights(tmp_path: Path):
     file = write(tmp_path / "a.parquet", struct_table())
     assert len(read(file, limits=Limits(require_sandbox=True))) == 40

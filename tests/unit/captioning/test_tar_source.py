@@ -110,16 +110,26 @@ def test_a_header_that_claims_a_huge_name_takes_no_memory(tmp_path: Path):
     assert [(len(one.key), one.data) for one in found] == [(100, png(1)), (4, png(2))]
 
 
-def test_links_devices_and_folders_are_no_pictures(tmp_path: Path):
+def test_links_and_devices_are_no_pictures(tmp_path: Path):
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w") as tar:
-        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE):
+        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE):
             info = tarfile.TarInfo(f"{kind.decode()}.png")
             info.type, info.linkname = kind, "/etc/passwd"
             tar.addfile(info)
     found = read(file.getvalue(), tmp_path)
     assert {type(one.data) for one in found} == {PictureNotFoundError}
-    assert len(found) == 5
+    assert len(found) == 4
+
+
+def test_the_folders_that_tar_packs_are_no_samples(tmp_path: Path):
+    folder = tmp_path / "photos"
+    (folder / "2024").mkdir(parents=True)
+    (folder / "2024" / "owl.png").write_bytes(png(1))
+    with tarfile.open(tmp_path / "photos.tar", "w") as tar:
+        tar.add(folder, "photos")
+    found = read((tmp_path / "photos.tar").read_bytes(), tmp_path)
+    assert facts(found) == facts(read(tar_of(("photos/2024/owl.png", png(1))), tmp_path))
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])

@@ -1,0 +1,112 @@
+"""What a command says of errors of the system that no part of it foresaw."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from smallsight.cli.main import invoke
+from smallsight.cli.system_errors import system_error
+from smallsight.errors import OutOfResourcesError, PathError, StorageError
+
+LONG = "a" * 5_000
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["describe", LONG, "--model", "test"],
+        ["describe", f"/{LONG}/x.png", "--model", "test"],
+        ["caption", LONG, "--model", "test", "--out", "x.jsonl"],
+        ["index", LONG],
+        ["models", "add", LONG],
+        ["export", "--out", f"{LONG}.jsonl"],
+        ["library", "backup", LONG],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_name_that_is_too_long_is_a_path_that_cannot_be_used(arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SMALLSIGHT_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("SMALLSIGHT_LOG_LEVEL", raising=False)
+
+    assert invoke(arguments) == PathError.exit_code
+
+    said = capsys.readouterr().err
+    assert "File name too long" in said
+    assert "unforeseen" not in said
+
+
+@pytest.mark.parametrize(
+    ("number", "expected", "words"),
+    [
+        (errno.EACCES, PathError, "permission"),
+        (errno.ENAMETOOLONG, PathError, "check the path"),
+        (errno.ENOSPC, StorageError, "make room"),
+        (errno.EMFILE, OutOfResourcesError, "ulimit"),
+    ],
+)
+def test_errors_of_the_system_have_a_sentence_and_a_hint(number, expected, words):
+    told = system_error(OSError(number, os.strerror(number), "/some/path"))
+    assert isinstance(told, expected)
+    assert os.strerror(number) in told.message
+    assert words in (told.hint or "")
+
+
+def test_a_full_disk_needs_no_path():
+    assert isinstance(system_error(OSError(errno.ENOSPC, "No space left on device")), StorageError)
+    assert isinstance(system_error(MemoryError()), OutOfResourcesError)
+
+
+@pytest.mark.parametrize("error", [OSError("no number"), OSError(errno.EACCES, "no path")])
+def test_what_is_not_about_a_path_stays_unforeseen(error):
+    assert system_error(error) is None
+
+
+def run_in_shell(words: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    program = f"{shlex.quote(sys.executable)} -m smallsight {words}"
+    return subprocess.run(
+        ["sh", "-c", program], check=False, capture_output=True, timeout=120, env=os.environ | environment
+    )
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+@pytest.mark.parametrize("words", ["--json models", "models", "--json show nosuch.png"])
+def test_output_that_cannot_be_written_ends_with_a_sentence(words, tmp_path):
+    ended = run_in_shell(f"{words} >/dev/full", SMALLSIGHT_HOME=str(tmp_path), NO_COLOR="1")
+    said = ended.stderr.decode()
+    assert ended.returncode in (StorageError.exit_code, PathError.exit_code)
+    assert said.startswith("error: ")
+    assert "Traceback" not in said
+    assert "Exception ignored" not in said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of Unix")
+def test_closed_standard_files_are_not_taken_by_others(tmp_path):
+    closed = run_in_shell("--version <&- >&- 2>&-", SMALLSIGHT_HOME=str(tmp_path))
+    assert closed.returncode == 0
+    named = run_in_shell("models show nosuch <&- >&-", SMALLSIGHT_HOME=str(tmp_path), NO_COLOR="1")
+    assert named.stderr.decode().startswith("error: There is no model called 'nosuch'.")
+
+
+def test_a_removed_folder_is_a_sentence():
+    told = system_error(FileNotFoundError(errno.ENOENT, "No such file or directory"))  # of os.getcwd
+    assert isinstance(told, PathError)
+    assert "current folder" in told.message
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp437"])
+def test_characters_that_cannot_be_printed_are_escaped(encoding, tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "猫.png")
+    ended = run_in_shell(
+        f"describe {shlex.quote(str(tmp_path / '猫.png'))} --model test",
+        SMALLSIGHT_HOME=str(tmp_path / "home"),
+        PYTHONIOENCODING=encoding,
+    )
+    assert (ended.returncode, ended.stdout.strip()) == (0, b"\\u732b")

@@ -1,0 +1,116 @@
+"""TIFFs whose tags say more than Pillow shows: copies before the picture, negatives, colours in planes."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from smallsight.media.caller_image import show_image
+from smallsight.media.tiff_tags import is_copy
+from smallsight.settings import Limits
+
+_SHORT, _LONG = 3, 4
+_SIZES = {_SHORT: "H", _LONG: "I"}
+_COPY = {254: (_LONG, [1])}
+
+
+def tiff(*pages: tuple[np.ndarray, dict[int, tuple[int, list[int]]]], order: str = "<") -> bytes:
+    """Write pages of uint8, uint16 or float32, [height, width] or [3, height, width], with more tags."""
+    data = bytearray((b"II*\0" if order == "<" else b"MM\0*") + bytes(4))
+    link_at = 4
+    for pixels, more in pages:
+        planes = pixels if pixels.ndim == 3 else pixels[None]
+        strips = []
+        for plane in planes:
+            strips.append(len(data))
+            data += plane.astype(plane.dtype.newbyteorder(order)).tobytes()
+        num, height, width = planes.shape
+        tags = {
+            256: (_LONG, [width]),
+            257: (_LONG, [height]),
+            258: (_SHORT, [8 * pixels.itemsize] * num),
+            259: (_SHORT, [1]),
+            262: (_SHORT, [2 if num == 3 else 1]),
+            273: (_LONG, strips),
+            277: (_SHORT, [num]),
+            278: (_LONG, [height]),
+            279: (_LONG, [planes[0].nbytes] * num),
+            284: (_SHORT, [2 if num == 3 else 1]),
+            339: (_SHORT, [3 if pixels.dtype.kind == "f" else 1] * num),
+        } | more
+        link_at = _write_directory(data, tags, link_at, order)
+    return bytes(data)
+
+
+def _write_directory(
+    data: bytearray, tags: dict[int, tuple[int, list[int]]], link_at: int, order: str
+) -> int:
+    entries = bytearray()
+    for tag, (kind, numbers) in sorted(tags.items()):
+        value = struct.pack(order + _SIZES[kind] * len(numbers), *numbers)
+        if len(value) > 4:
+            value, start = b"", value
+            value = struct.pack(order + "I", len(data))
+            data += start + bytes(len(start) % 2)
+        entries += struct.pack(order + "HHI", tag, kind, len(numbers)) + value.ljust(4, b"\0")
+    struct.pack_into(order + "I", data, link_at, len(data))
+    data += struct.pack(order + "H", len(tags)) + entries + bytes(4)
+    return len(data) - 4
+
+
+def colours(side: int = 8) -> np.ndarray:
+    """Return red, green, blue and white quarters, uint8 [3, side, side]."""
+    planes = np.zeros((3, side, side), np.uint8)
+    half = side // 2
+    planes[0, :half, :half] = planes[1, :half, half:] = planes[2, half:, :half] = 255
+    planes[:, half:, half:] = 255
+    return planes
+
+
+def full_size(decoder, data: bytes) -> np.ndarray:
+    return decoder.decode(data, wants_full_size=True).full_size_HWC
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_16_bit_colours_in_planes_are_those_of_the_file(decoder, order):
+    data = tiff((colours().astype(np.uint16) * 257, {}), order=order)
+    expected = np.moveaxis(colours(), 0, 2)
+    assert np.array_equal(full_size(decoder, data), expected)
+    assert np.array_equal(show_image(Image.open(io.BytesIO(data)), Limits()), expected)
+
+
+@pytest.mark.parametrize("number", ["u2", "f4"])
+def test_deep_grey_that_counts_from_white_is_no_negative(decoder, number):
+    grey = np.array([[0, 85, 170, 255]], np.uint8)
+    deep = grey.astype(np.uint16) * 257 if number == "u2" else (grey / 255).astype(np.float32)
+    negative = tiff((deep.max() - deep, {262: (_SHORT, [0])}))
+    positive = tiff((deep, {}))
+    assert full_size(decoder, positive)[0, :, 0].tolist() == [0, 85, 170, 255]
+    assert np.array_equal(full_size(decoder, negative), full_size(decoder, positive))
+    assert np.array_equal(
+        show_image(Image.open(io.BytesIO(negative)), Limits()), full_size(decoder, positive)
+    )
+
+
+def test_a_thumbnail_before_the_picture_is_not_the_picture(decoder):
+    small = np.zeros((2, 3), np.uint8)
+    page, other = np.full((20, 30), 200, np.uint8), np.full((20, 30), 90, np.uint8)
+    data = tiff((small, _COPY), (page, {}), (small, _COPY), (other, {}))
+    decoded = decoder.decode(data, max_side_px=100, wants_full_size=True, wants_pages=True)
+    assert (decoded.width_px, decoded.height_px) == (30, 20)
+    assert [int(one[0, 0, 0]) for one in decoded.pages_HWC] == [200, 90]
+
+
+def test_a_file_of_copies_only_shows_the_first(decoder):
+    first, second = np.full((4, 6), 60, np.uint8), np.full((2, 3), 9, np.uint8)
+    assert full_size(decoder, tiff((first, _COPY), (second, _COPY)))[0, 0, 0] == 60
+
+
+def test_the_older_tag_of_a_reduced_copy():
+    data = tiff((np.zeros((2, 3), np.uint8), {255: (_SHORT, [2])}))
+    assert is_copy(Image.open(io.BytesIO(data)))
+    assert not is_copy(Image.new("L", (1, 1)))
