@@ -24,6 +24,7 @@ from smallsight.engine.decoding.sampler import Constraint, Sampler
 from smallsight.engine.decoding.scheduler import Chunk, Scheduler
 from smallsight.engine.decoding.shared_calls import run_step
 from smallsight.engine.decoding.text_stream import TextStream
+from smallsight.engine.decoding.tile_turns import TileTurns
 from smallsight.engine.decoding.token_sequence import TokenSequence
 from smallsight.engine.generation import FinishReason, Generation, failure_of
 from smallsight.engine.sampling_options import SamplingOptions
@@ -36,7 +37,6 @@ from smallsight.errors import (
 from smallsight.families.messages import PreparedPrompt
 from smallsight.families.tensor_files import RowTable
 from smallsight.policy.log import get_logger
-from smallsight.policy.turns import Turns
 
 log = get_logger(__name__)
 
@@ -110,8 +110,7 @@ class Worker:
         self._ids = itertools.count()
         self._is_closed = False
         self._turn = threading.Lock()
-        self._vision_turns = Turns()
-        self._half_encoded: ActiveRequest | None = None  # a tile encoded in parts is completed first
+        self._tiles = TileTurns(parts.vision)
         self._num_steps = 0
         self._thread = EngineThread(self._loop)
 
@@ -256,7 +255,7 @@ class Worker:
 
     def _step(self) -> None:
         self._drop_cancelled()
-        self._encode_tiles()
+        self._tiles.run(self._requests.values())
         scheduler = self._parts.scheduler
         chunks = scheduler.next_step()
         for sequence in scheduler.take_failed() if scheduler.failed else ():
@@ -277,35 +276,6 @@ class Worker:
             if request.generation.is_cancelled:
                 self._parts.scheduler.cancel(request.sequence.id)
                 self._end(request, "cancelled")
-
-    def _encode_tiles(self) -> None:
-        """Write known tiles' features and encode few tiles per step, so that decoding continues."""
-        half_encoded, self._half_encoded = self._half_encoded, None
-        is_active = half_encoded is not None and half_encoded.sequence.id in self._requests
-        if half_encoded is not None and is_active and self._encode_pending(half_encoded):
-            return
-        pending = [request for request in self._requests.values() if request.pending_tiles]
-        for request in self._vision_turns.order(pending, lambda one: one.sequence.client) if pending else ():
-            if self._encode_pending(request):
-                return
-
-    def _encode_pending(self, request: ActiveRequest) -> bool:
-        """Write the known tiles' features; return whether tiles, or a part of one, were encoded."""
-        vision = self._parts.vision
-        while request.pending_tiles:
-            features_TD = vision.known(request.pending_tiles[0])
-            if features_TD is None:
-                started_s = time.perf_counter()
-                encoded = vision.encode(request.pending_tiles[: vision.tiles_at_once])
-                request.vision_s += time.perf_counter() - started_s
-                self._vision_turns.serve(request.sequence.client)
-                if encoded is None:
-                    self._half_encoded = request
-                else:
-                    request.take_features(encoded)
-                return True
-            request.take_features([features_TD])
-        return False
 
     def _run(self, chunks: Sequence[Chunk]) -> None:
         started_s = time.perf_counter()
