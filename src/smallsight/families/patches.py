@@ -13,13 +13,15 @@ def value_patches(
 ) -> NDArray[np.float32]:
     """Return an image's patches in reading order, float32 [1, patches, 3 * patch_px**2], channels first.
 
-    Each channel has a table of the values for its 256 levels. Bytes are cut, a quarter of the values' size.
+    Each channel has a table of the values for its 256 levels. A row of patches is cut at a time, from bytes,
+    so that what lies between stays in the cache.
     """
     height, width, channels = pixels_HWC.shape
     rows, columns = height // patch_px, width // patch_px
     grid = pixels_HWC.reshape(rows, patch_px, columns, patch_px, channels)
-    levels = np.ascontiguousarray(grid.transpose(0, 2, 4, 1, 3)).reshape(rows * columns, channels, -1)
-    values = np.empty(levels.shape, np.float32)
-    for channel, table in enumerate(tables):
-        values[:, channel] = table.take(levels[:, channel])
+    values = np.empty((rows, columns, channels, patch_px * patch_px), np.float32)
+    for row in range(rows):
+        levels = np.ascontiguousarray(grid[row].transpose(1, 3, 0, 2)).reshape(values[row].shape)
+        for channel, table in enumerate(tables):
+            values[row, :, channel] = table.take(levels[:, channel], mode="clip")
     return values.reshape(1, rows * columns, -1)
