@@ -74,6 +74,13 @@ class ActiveRequest:
             rows = table.rows(np.array(self.sequence.output_token_ids[first:last], np.int64))
         return rows if begin >= num_prompt else np.concatenate([self.embeddings_TD[begin:], rows])
 
+    def lone_token(self, begin: int, end: int) -> int | None:
+        """Return the token id if [begin, end) is one generated token of a text, or None."""
+        index = begin - len(self.embeddings_TD)
+        if index < 0 or end - begin != 1 or self.places is not None:
+            return None
+        return self.sequence.output_token_ids[index]
+
     def deliver(self) -> None:
         """Pass the new text on to the caller."""
         if self.undelivered is not None:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from smallsight.engine.decoding.active_request import ActiveRequest, cuts_of, embed_prompt, identities_of
 from smallsight.engine.decoding.answer_scorer import AnswerScorer
 from smallsight.engine.decoding.engine_thread import EngineThread
@@ -280,19 +282,7 @@ class Worker:
     def _run(self, chunks: Sequence[Chunk]) -> None:
         started_s = time.perf_counter()
         self._num_steps += 1
-        table = self._parts.embeddings
-        block_tokens = self._parts.scheduler.pool.block_tokens
-        pieces = [
-            StepInput(
-                self._requests[chunk.sequence.id].embeddings(chunk.begin, chunk.end, table),
-                chunk.begin,
-                chunk.sequence.block_table[: -(-chunk.end // block_tokens)],
-                chunk.samples,
-                chunk.sequence.prefix_tokens,
-            )
-            for chunk in chunks
-        ]
-        output = run_step(self._parts.runner, pieces)
+        output = run_step(self._parts.runner, self._pieces(chunks))
         chosen = self._choose([chunk for chunk in chunks if chunk.samples], output)
         seconds = time.perf_counter() - started_s
         for chunk in chunks:
@@ -312,6 +302,25 @@ class Worker:
             request.deliver()  # after all choices: whoever waits for text would interrupt them
             if sequence_id in ended:
                 self._end(request, ended[sequence_id])
+
+    def _pieces(self, chunks: Sequence[Chunk]) -> list[StepInput]:
+        """Return the inputs of a step; the embeddings of generated tokens are read together."""
+        table = self._parts.embeddings
+        block_tokens = self._parts.scheduler.pool.block_tokens
+        requests = [self._requests[chunk.sequence.id] for chunk in chunks]
+        tokens = [one.lone_token(chunk.begin, chunk.end) for one, chunk in zip(requests, chunks, strict=True)]
+        lone = [token for token in tokens if token is not None]
+        rows = iter(table.rows(np.array(lone, np.int64))[:, None] if lone else ())
+        return [
+            StepInput(
+                request.embeddings(chunk.begin, chunk.end, table) if token is None else next(rows),
+                chunk.begin,
+                chunk.sequence.block_table[: -(-chunk.end // block_tokens)],
+                chunk.samples,
+                chunk.sequence.prefix_tokens,
+            )
+            for request, token, chunk in zip(requests, tokens, chunks, strict=True)
+        ]
 
     def _choose(
         self, chunks: Sequence[Chunk], output: StepOutput
