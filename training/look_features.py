@@ -18,7 +18,6 @@ from rich.progress import track
 
 from smallsight.catalog.files import shipped_directory
 from smallsight.families.drawings.config import TOWER
-from smallsight.families.patches import cut_patches
 from smallsight.families.smolvlm.config import read_config
 from smallsight.families.smolvlm.image_processor import ImageProcessor
 from smallsight.families.smolvlm.stored import store_vision
@@ -59,8 +58,7 @@ class Tower:
         """Return [patches, width] of a picture, made a square without regard to its sides."""
         side = self._vision.image_px
         square = image.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
-        pixels = self._processor.normalise(np.asarray(square))
-        self._request.infer([cut_patches(pixels, self._vision.patch_px)])
+        self._request.infer([self._processor.to_patches(np.asarray(square), self._vision.patch_px)])
         patches_PD: NDArray[np.float32] = self._request.get_output_tensor(0).data[0].copy()
         return patches_PD
 

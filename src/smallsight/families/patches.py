@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 
-def cut_patches(pixels_NCHW: NDArray[np.float32], patch_px: int) -> NDArray[np.float32]:
-    """Return the patches in reading order, float32 [images, patches, 3 * patch_px**2], channels first."""
-    images, channels, height, width = pixels_NCHW.shape
+def value_patches(
+    pixels_HWC: NDArray[np.uint8], tables: Sequence[NDArray[np.float32]], patch_px: int
+) -> NDArray[np.float32]:
+    """Return an image's patches in reading order, float32 [1, patches, 3 * patch_px**2], channels first.
+
+    Each channel has a table of the values for its 256 levels. A row of patches is cut at a time, from bytes,
+    so that what lies between stays in the cache.
+    """
+    height, width, channels = pixels_HWC.shape
     rows, columns = height // patch_px, width // patch_px
-    grid = pixels_NCHW.reshape(images, channels, rows, patch_px, columns, patch_px)
-    return np.ascontiguousarray(grid.transpose(0, 2, 4, 1, 3, 5)).reshape(images, rows * columns, -1)
+    grid = pixels_HWC.reshape(rows, patch_px, columns, patch_px, channels)
+    values = np.empty((rows, columns, channels, patch_px * patch_px), np.float32)
+    for row in range(rows):
+        levels = np.ascontiguousarray(grid[row].transpose(1, 3, 0, 2)).reshape(values[row].shape)
+        for channel, table in enumerate(tables):
+            values[row, :, channel] = table.take(levels[:, channel], mode="clip")
+    return values.reshape(1, rows * columns, -1)

@@ -17,11 +17,15 @@ import psutil
 from smallsight.errors import DecoderFailedError
 from smallsight.media.wire import read_header, write_frame
 
+if sys.platform == "linux":
+    import fcntl
+
 __all__ = ["ChildEndedError", "ChildProcess", "ChildStop", "ChildTimeoutError"]
 
 _DECODE_CHILD = "smallsight.media.decode_child"
 _START_TIMEOUT_S = 60.0
 _CLOSE_TIMEOUT_S = 2.0
+_PIPE_BYTES = 1 << 20  # of each: a picture for a model passes in one piece
 _KEPT_VARIABLES = ("SYSTEMROOT", "LD_LIBRARY_PATH", "TEMP", "TMP", "TMPDIR")
 
 
@@ -100,6 +104,8 @@ class ChildProcess:
             stop.watch(self._process)
         self._requests = cast("BinaryIO", self._process.stdin)
         self._replies = cast("BinaryIO", self._process.stdout)
+        _enlarge(self._requests)
+        _enlarge(self._replies)
         self._resources = psutil.Process(self._process.pid)
         try:
             ready, _ = self.exchange(None, b"", _START_TIMEOUT_S, max_reply_bytes=0)
@@ -260,6 +266,13 @@ def _start(
             f"The decoding process could not be started: {error.strerror}.",
             hint="check the machine's memory and its limits on processes and open files.",
         ) from error
+
+
+def _enlarge(pipe: BinaryIO) -> None:
+    """Let a pipe hold more, where the system permits it; it takes memory only for what it holds."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _environment() -> dict[str, str]:

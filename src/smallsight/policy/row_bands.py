@@ -53,6 +53,8 @@ class RowBands:
 
         Every size is 1 or more. Pieces keep their order within a call.
         """
+        if sizes and len(self.starts) == 1:
+            return [SharedCall(tuple(range(len(sizes))), 0)]
         if len(sizes) == 1:
             begin, _ = self.around(sizes[0])
             return [SharedCall((0,), max(0, begin - sizes[0]))]

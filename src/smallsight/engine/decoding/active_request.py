@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import struct
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -73,6 +74,13 @@ class ActiveRequest:
             rows = table.rows(np.array(self.sequence.output_token_ids[first:last], np.int64))
         return rows if begin >= num_prompt else np.concatenate([self.embeddings_TD[begin:], rows])
 
+    def lone_token(self, begin: int, end: int) -> int | None:
+        """Return the token id if [begin, end) is one generated token of a text, or None."""
+        index = begin - len(self.embeddings_TD)
+        if index < 0 or end - begin != 1 or self.places is not None:
+            return None
+        return self.sequence.output_token_ids[index]
+
     def deliver(self) -> None:
         """Pass the new text on to the caller."""
         if self.undelivered is not None:
@@ -140,10 +148,12 @@ def identities_of(prompt: PreparedPrompt, image_token_id: int, tokens_per_tile: 
     """
     identities = list(prompt.token_ids)
     positions = [position for position, token_id in enumerate(identities) if token_id == image_token_id]
-    for index, position in enumerate(positions):
-        tile = prompt.tiles[index // tokens_per_tile]
-        digest = hashlib.sha256(tile.digest + (index % tokens_per_tile).to_bytes(4, "big")).digest()
-        identities[position] = -1 - (int.from_bytes(digest[:8], "big") >> 1)
+    for index, tile in enumerate(prompt.tiles):
+        digests = hashlib.shake_128(tile.digest).digest(8 * tokens_per_tile)
+        numbers = struct.unpack(f"<{tokens_per_tile}Q", digests)
+        first = index * tokens_per_tile
+        for position, number in zip(positions[first : first + tokens_per_tile], numbers, strict=False):
+            identities[position] = -1 - (number >> 1)
     return identities
 
 

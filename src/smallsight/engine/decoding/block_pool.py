@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import struct
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
@@ -120,5 +121,4 @@ class BlockPool:
 
 def chain_key(previous: bytes, identities: Sequence[int]) -> bytes:
     """Return a block's key, from the previous block's key and its own tokens' identities."""
-    own = b"".join(identity.to_bytes(8, "little", signed=True) for identity in identities)
-    return hashlib.sha256(previous + own).digest()
+    return hashlib.sha256(previous + struct.pack(f"<{len(identities)}q", *identities)).digest()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +12,7 @@ from smallsight.errors import BrokenCheckpointError
 
 def require_finite(logits: NDArray[np.float32]) -> None:
     """Raise BrokenCheckpointError for logits that are not finite."""
-    if not np.isfinite(logits.max()):
+    if not math.isfinite(logits.max()):
         raise BrokenCheckpointError(
             "The model computed values that are not finite.",
             hint="fetch its files again, or choose another precision.",

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from smallsight.engine.decoding.active_request import ActiveRequest, cuts_of, embed_prompt, identities_of
 from smallsight.engine.decoding.answer_scorer import AnswerScorer
 from smallsight.engine.decoding.engine_thread import EngineThread
@@ -24,6 +26,7 @@ from smallsight.engine.decoding.sampler import Constraint, Sampler
 from smallsight.engine.decoding.scheduler import Chunk, Scheduler
 from smallsight.engine.decoding.shared_calls import run_step
 from smallsight.engine.decoding.text_stream import TextStream
+from smallsight.engine.decoding.tile_turns import TileTurns
 from smallsight.engine.decoding.token_sequence import TokenSequence
 from smallsight.engine.generation import FinishReason, Generation, failure_of
 from smallsight.engine.sampling_options import SamplingOptions
@@ -36,7 +39,6 @@ from smallsight.errors import (
 from smallsight.families.messages import PreparedPrompt
 from smallsight.families.tensor_files import RowTable
 from smallsight.policy.log import get_logger
-from smallsight.policy.turns import Turns
 
 log = get_logger(__name__)
 
@@ -110,8 +112,7 @@ class Worker:
         self._ids = itertools.count()
         self._is_closed = False
         self._turn = threading.Lock()
-        self._vision_turns = Turns()
-        self._half_encoded: ActiveRequest | None = None  # a tile encoded in parts is completed first
+        self._tiles = TileTurns(parts.vision)
         self._num_steps = 0
         self._thread = EngineThread(self._loop)
 
@@ -256,7 +257,7 @@ class Worker:
 
     def _step(self) -> None:
         self._drop_cancelled()
-        self._encode_tiles()
+        self._tiles.run(self._requests.values())
         scheduler = self._parts.scheduler
         chunks = scheduler.next_step()
         for sequence in scheduler.take_failed() if scheduler.failed else ():
@@ -278,51 +279,10 @@ class Worker:
                 self._parts.scheduler.cancel(request.sequence.id)
                 self._end(request, "cancelled")
 
-    def _encode_tiles(self) -> None:
-        """Write known tiles' features and encode few tiles per step, so that decoding continues."""
-        half_encoded, self._half_encoded = self._half_encoded, None
-        is_active = half_encoded is not None and half_encoded.sequence.id in self._requests
-        if half_encoded is not None and is_active and self._encode_pending(half_encoded):
-            return
-        pending = [request for request in self._requests.values() if request.pending_tiles]
-        for request in self._vision_turns.order(pending, lambda one: one.sequence.client) if pending else ():
-            if self._encode_pending(request):
-                return
-
-    def _encode_pending(self, request: ActiveRequest) -> bool:
-        """Write the known tiles' features; return whether tiles, or a part of one, were encoded."""
-        vision = self._parts.vision
-        while request.pending_tiles:
-            features_TD = vision.known(request.pending_tiles[0])
-            if features_TD is None:
-                started_s = time.perf_counter()
-                encoded = vision.encode(request.pending_tiles[: vision.tiles_at_once])
-                request.vision_s += time.perf_counter() - started_s
-                self._vision_turns.serve(request.sequence.client)
-                if encoded is None:
-                    self._half_encoded = request
-                else:
-                    request.take_features(encoded)
-                return True
-            request.take_features([features_TD])
-        return False
-
     def _run(self, chunks: Sequence[Chunk]) -> None:
         started_s = time.perf_counter()
         self._num_steps += 1
-        table = self._parts.embeddings
-        block_tokens = self._parts.scheduler.pool.block_tokens
-        pieces = [
-            StepInput(
-                self._requests[chunk.sequence.id].embeddings(chunk.begin, chunk.end, table),
-                chunk.begin,
-                chunk.sequence.block_table[: -(-chunk.end // block_tokens)],
-                chunk.samples,
-                chunk.sequence.prefix_tokens,
-            )
-            for chunk in chunks
-        ]
-        output = run_step(self._parts.runner, pieces)
+        output = run_step(self._parts.runner, self._pieces(chunks))
         chosen = self._choose([chunk for chunk in chunks if chunk.samples], output)
         seconds = time.perf_counter() - started_s
         for chunk in chunks:
@@ -342,6 +302,25 @@ class Worker:
             request.deliver()  # after all choices: whoever waits for text would interrupt them
             if sequence_id in ended:
                 self._end(request, ended[sequence_id])
+
+    def _pieces(self, chunks: Sequence[Chunk]) -> list[StepInput]:
+        """Return the inputs of a step; the embeddings of generated tokens are read together."""
+        table = self._parts.embeddings
+        block_tokens = self._parts.scheduler.pool.block_tokens
+        requests = [self._requests[chunk.sequence.id] for chunk in chunks]
+        tokens = [one.lone_token(chunk.begin, chunk.end) for one, chunk in zip(requests, chunks, strict=True)]
+        lone = [token for token in tokens if token is not None]
+        rows = iter(table.rows(np.array(lone, np.int64))[:, None] if lone else ())
+        return [
+            StepInput(
+                request.embeddings(chunk.begin, chunk.end, table) if token is None else next(rows),
+                chunk.begin,
+                chunk.sequence.block_table[: -(-chunk.end // block_tokens)],
+                chunk.samples,
+                chunk.sequence.prefix_tokens,
+            )
+            for request, token, chunk in zip(requests, tokens, chunks, strict=True)
+        ]
 
     def _choose(
         self, chunks: Sequence[Chunk], output: StepOutput

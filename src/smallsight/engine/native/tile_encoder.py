@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
+from queue import SimpleQueue
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -34,15 +37,21 @@ class NativeTileEncoder:
     A tile is computed independently of other tiles, and in the same way on any number of threads.
     """
 
-    tiles_at_once = 1
-
     def __init__(
         self,
         encoder: Any,  # noqa: ANN401 - the extension's
         to_patches: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
         cache: FeatureCache,
+        *,
+        twins: Sequence[Any] = (),
+        tiles_at_once: int = 1,
     ) -> None:
-        self._encoder = encoder
+        """``twins`` are encoders with the same weights, which encode other tiles meanwhile."""
+        self.tiles_at_once = tiles_at_once
+        self._idle: SimpleQueue[Any] = SimpleQueue()
+        for one in (encoder, *twins):
+            self._idle.put(one)
+        self._threads = ThreadPoolExecutor(len(twins), "smallsight-tiles") if twins else None
         self._to_patches = to_patches
         self._cache = cache
 
@@ -52,13 +61,36 @@ class NativeTileEncoder:
 
     def encode(self, tiles: Sequence[Tile]) -> list[NDArray[np.float32]]:
         """Return the image tokens of each tile, float32 [tokens, text hidden]."""
-        return [self._encode(tile) for tile in tiles]
+        left = deque(enumerate(tiles))
+        found: dict[int, NDArray[np.float32]] = {}
+        waited: list[Future[None]] = []
+        if self._threads is not None:
+            others = min(len(tiles), self._idle.qsize()) - 1
+            waited = [self._threads.submit(self._encode_left, left, found) for _ in range(others)]
+        try:
+            self._encode_left(left, found)
+        finally:
+            wait(waited)
+        for one in waited:
+            one.result()
+        for index, tile in enumerate(tiles):
+            self._cache.remember(tile.digest, found[index])
+        return [found[index] for index in range(len(tiles))]
 
-    def _encode(self, tile: Tile) -> NDArray[np.float32]:
-        features_TD = np.empty(self._encoder.output_shape, np.float32)
-        self._encoder.run(self._to_patches(tile.pixels_HWC)[0], features_TD)
-        self._cache.remember(tile.digest, features_TD)
-        return features_TD
+    def _encode_left(self, left: deque[tuple[int, Tile]], found: dict[int, NDArray[np.float32]]) -> None:
+        """Encode one tile after the other until there is none left; several threads may do so."""
+        encoder = self._idle.get()
+        try:
+            while True:
+                try:
+                    index, tile = left.popleft()
+                except IndexError:
+                    return
+                features_TD = np.empty(encoder.output_shape, np.float32)
+                encoder.run(self._to_patches(tile.pixels_HWC)[0], features_TD)
+                found[index] = features_TD
+        finally:
+            self._idle.put(encoder)
 
 
 def encoder_obstacle() -> str:
@@ -88,11 +120,12 @@ def native_tile_encoder(
     *,
     rounds_activations: bool = True,
     compare: Callable[[], SpeedComparison | None] | None = None,
+    tiles_at_once: int = 1,
 ) -> NativeTileEncoder | None:
     """Return an encoder that uses the extension, or None with a line in the log about why not.
 
     The extension computes in bfloat16 at best; without ``rounds_activations`` it is not used. ``compare`` is
-    called where it can compute the tower.
+    called where it can compute the tower. With several ``tiles_at_once`` each is computed by one thread.
     """
     reason = tower_obstacle(tower, rounds_activations=rounds_activations)
     if not reason and is_slower(compare):
@@ -100,9 +133,11 @@ def native_tile_encoder(
     if tower is None or reason:
         log.info("tile_kernels_not_used", reason=reason, action="encoding tiles with OpenVINO")
         return None
-    encoder = bind_encoder(tower, threads or usable_cores())
+    threads = threads or usable_cores()
+    encoder = bind_encoder(tower, threads if tiles_at_once == 1 else 1)
+    twins = [encoder.twin(1) for _ in range(min(tiles_at_once, threads) - 1)]
     log.info("tile_kernels_used", path=encoder.path, weights_bytes=encoder.weight_bytes)
-    return NativeTileEncoder(encoder, to_patches, cache)
+    return NativeTileEncoder(encoder, to_patches, cache, twins=twins, tiles_at_once=tiles_at_once)
 
 
 def bind_encoder(

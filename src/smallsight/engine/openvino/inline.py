@@ -20,6 +20,7 @@ from smallsight.engine.openvino.packing import releasing_pages
 from smallsight.engine.openvino.paged_runner import PagedRunner
 from smallsight.engine.openvino.tile_encoders import make_tile_encoder
 from smallsight.engine.openvino.weight_store import StoredWeights, open_stored
+from smallsight.engine.small_networks import is_small_decoder
 from smallsight.errors import ModelNotRunnableError
 from smallsight.families.family import Family
 from smallsight.families.inline_model import InlineModel
@@ -32,13 +33,15 @@ def load_inline(family: Family, request: LoadRequest) -> InlineEngine:
     options = request.options
     model = family.open_inline(request.model_dir, request.scheme, options.tiled_bytes)
     weights = open_stored(model, request)
+    decoder = model.step_decoder(weights.stored)
+    text = weights.on_threads(1) if is_small_decoder(None if decoder is None else decoder.sizes) else weights
     with releasing_pages(weights):
-        native = native_runner(model.step_decoder(weights.stored), request, text_comparison(model, weights))
+        native = native_runner(decoder, text.request, text_comparison(model, text))
     features = FeatureCache(options.feature_cache_bytes)
     runner: Runner
     with ThreadPoolExecutor(1) as other:
         waited = other.submit(make_tile_encoder, model, weights, features)
-        runner, is_batch_independent = (native, True) if native is not None else _compiled(model, weights)
+        runner, is_batch_independent = (native, True) if native is not None else _compiled(model, text)
         vision = waited.result()
     embeddings = model.embeddings()
     return InlineEngine(

@@ -8,7 +8,9 @@ from smallsight.engine.openvino.faster_code import tower_comparison
 from smallsight.engine.openvino.packing import releasing_pages
 from smallsight.engine.openvino.tile_runner import TileRunner
 from smallsight.engine.openvino.weight_store import StoredWeights
+from smallsight.engine.small_networks import tiles_together
 from smallsight.families.inline_model import InlineModel
+from smallsight.machine.cores import usable_cores
 
 
 def make_tile_encoder(
@@ -16,17 +18,30 @@ def make_tile_encoder(
 ) -> TileRunner | NativeTileEncoder:
     """Return the extension's encoder where it was asked for and can be used, otherwise OpenVINO's."""
     request = weights.request
+    tower = model.siglip_tower(weights.stored)
+    tiles_at_once = tiles_together(None if tower is None else tower.sizes)
+    streams = min(tiles_at_once, request.threads or usable_cores())
     if request.options.uses_kernels:
         with releasing_pages(weights):
             native = native_tile_encoder(
-                model.siglip_tower(weights.stored),
+                tower,
                 model.to_patches,
                 features,
                 request.threads,
                 rounds_activations=request.scheme.arithmetic != "f32",
                 compare=tower_comparison(model, weights),
+                tiles_at_once=tiles_at_once,
             )
         if native is not None:
             return native
-    network = weights.compile(model.vision_graph)
-    return TileRunner(network, model.to_patches, features, weights.release_pages)
+    if tiles_at_once > 1:
+        weights = weights.on_threads(streams)
+    network = weights.compile(model.vision_graph, streams=streams)
+    return TileRunner(
+        network,
+        model.to_patches,
+        features,
+        weights.release_pages,
+        streams=streams,
+        tiles_at_once=tiles_at_once,
+    )

@@ -7,7 +7,7 @@ memory-maps.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +50,10 @@ class StoredWeights:
         """Compile a network over the weights; several streams share the threads, for calls at once."""
         options = tuning(self.request.scheme) | {"NUM_STREAMS": streams}
         return compile_network(lambda: build(self.stored), threads=self.request.threads, tuning=options)
+
+    def on_threads(self, threads: int) -> StoredWeights:
+        """Return the same weights for networks that use this many threads."""
+        return replace(self, request=replace(self.request, threads=threads))
 
     def count_parts(self, embeddings: RowTable) -> tuple[PartWeights, ...]:
         """Count the weights by part and form, and with them the embedding table in the checkpoint's file."""

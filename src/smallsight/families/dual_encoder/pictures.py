@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from smallsight.errors import BrokenCheckpointError, ModelNotRunnableError
-from smallsight.families.patches import cut_patches
+from smallsight.families.patches import value_patches
 from smallsight.families.pixel_values import value_tables
 from smallsight.families.plain_rgb import on_white
 from smallsight.families.processor_files import picture_settings
@@ -64,15 +64,18 @@ class PicturePreparation:
 
     def patches(self, image: Image.Image) -> NDArray[np.float32]:
         """Return a picture's patches, float32 [1, patches, 3 * patch_px**2]."""
-        return cut_patches(self.pixel_values(image), self._patch_px)
+        return value_patches(self._pixels(image), self._tables, self._patch_px)
 
     def pixel_values(self, image: Image.Image) -> NDArray[np.float32]:
         """Return normalised pixels, float32 [1, 3, image_px, image_px]; any mode and size is allowed."""
+        pixels_HWC = self._pixels(image)
+        return np.stack([table[pixels_HWC[..., i]] for i, table in enumerate(self._tables)])[None]
+
+    def _pixels(self, image: Image.Image) -> NDArray[np.uint8]:
         rgb = on_white(image)
         # One thread, because several pictures are prepared at once.
         resized_HWC = resize_in_steps(rgb, [self._size_of(rgb.size)], self._resample, threads=1)
-        pixels_HWC = self._cropped(resized_HWC) if self._crops else resized_HWC
-        return np.stack([table[pixels_HWC[..., i]] for i, table in enumerate(self._tables)])[None]
+        return self._cropped(resized_HWC) if self._crops else resized_HWC
 
     def _size_of(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return (width, height) after resizing: the short side that is asked for, or a square."""

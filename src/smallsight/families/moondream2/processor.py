@@ -20,7 +20,7 @@ from smallsight.families.messages import Detail, PreparedPrompt
 from smallsight.families.moondream2.config import Moondream2Config, read_config
 from smallsight.families.moondream2.crops import cut_crops
 from smallsight.families.moondream2.templates import PromptKind
-from smallsight.families.patches import cut_patches
+from smallsight.families.patches import value_patches
 from smallsight.families.tokenizer_file import read_tokenizer
 
 GUARD = "\U000f0000"  # private use area: splits a control token in user text
@@ -61,7 +61,7 @@ class Moondream2Processor:
 
     def to_patches(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return a crop's patches for the vision tower, float32 [1, patches, 3 * patch_px**2]."""
-        return cut_patches(self.normalise(pixels_HWC), self.config.vision.patch_px)
+        return value_patches(pixels_HWC, [self._values] * 3, self.config.vision.patch_px)
 
     def encode_answer(self, text: str) -> list[int]:
         """Return the tokens of an answer with this text; the model begins each with a space."""

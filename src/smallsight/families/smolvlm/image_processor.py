@@ -16,6 +16,7 @@ from PIL import Image
 
 from smallsight.errors import BrokenCheckpointError, ModelNotRunnableError
 from smallsight.families.messages import Detail, Tile, TiledPicture
+from smallsight.families.patches import value_patches
 from smallsight.families.pixel_values import value_tables
 from smallsight.families.plain_rgb import on_white
 from smallsight.families.processor_files import picture_settings
@@ -70,6 +71,10 @@ class ImageProcessor:
         """Return a tile's pixels as float32 [1, 3, height, width]."""
         planes = [table[pixels_HWC[..., channel]] for channel, table in enumerate(self._tables)]
         return np.stack(planes)[None]
+
+    def to_patches(self, pixels_HWC: NDArray[np.uint8], patch_px: int) -> NDArray[np.float32]:
+        """Return a tile's normalised pixels as patches, float32 [1, patches, 3 * patch_px**2]."""
+        return value_patches(pixels_HWC, self._tables, patch_px)
 
     def _edge(self, described: Mapping[str, Any], name: str, default: int) -> int:
         given = described.get(name) or {"longest_edge": default}

@@ -13,7 +13,6 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from smallsight.catalog.checkpoint import find_weight_files
-from smallsight.families.patches import cut_patches
 from smallsight.families.siglip_tower import SigLIPSizes, SigLIPTower
 from smallsight.families.smolvlm.config import MODEL_TYPES, read_config
 from smallsight.families.smolvlm.processor import SmolVLMProcessor
@@ -59,7 +58,7 @@ class SmolVLMModel:
 
     def to_patches(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the vision network's input for one tile, float32 [1, patches, 3 * patch_px**2]."""
-        return cut_patches(self.processor.normalise(pixels_HWC), self.config.vision.patch_px)
+        return self.processor.to_patches(pixels_HWC, self.config.vision.patch_px)
 
     def shortened(self, layers: int, outputs: int) -> Self:
         """Return the same model with its first layers and outputs only, to compute a part of it."""

@@ -164,6 +164,10 @@ class SmolVLMProcessor:
         """Return the vision tower's input for a tile, float32 [1, 3, height, width]."""
         return self._images.normalise(pixels_HWC)
 
+    def to_patches(self, pixels_HWC: NDArray[np.uint8], patch_px: int) -> NDArray[np.float32]:
+        """Return a tile's patches for the vision tower, float32 [1, patches, 3 * patch_px**2]."""
+        return self._images.to_patches(pixels_HWC, patch_px)
+
     def encode_answer(self, text: str) -> list[int]:
         """Return the tokens of an answer with this text, as a model begins it and without an end token."""
         pieces = (self._template.answer_opening + self._guarded(text)).split(GUARD)

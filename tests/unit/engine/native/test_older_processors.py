@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,9 @@ def emulator():
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(600),
+    pytest.mark.skipif(
+        platform.machine() not in {"x86_64", "AMD64"}, reason="the extension is built for another processor"
+    ),
     pytest.mark.skipif(emulator() is None, reason="QEMU is not installed; make test-all does it on Debian"),
     pytest.mark.skipif(
         importlib.util.find_spec("smallsight_kernels") is None, reason="the extension is not installed"

@@ -13,6 +13,7 @@ import pytest
 from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.engine.engine import EngineOptions, LoadRequest
 from smallsight.engine.native.tile_encoder import (
+    NativeTileEncoder,
     bind_encoder,
     encoder_obstacle,
     native_tile_encoder,
@@ -277,3 +278,41 @@ def test_towers_and_schemes_that_it_does_not_compute_are_left_to_openvino(capsys
     printed = "".join(capsys.readouterr())
     reasons = ("another tower", "multiples of 16", "in f32")
     assert all((encoder_obstacle() or reason) in printed for reason in reasons)
+
+
+@needs_encoder
+@pytest.mark.parametrize("num_tiles", [1, 2, 7])
+def test_tiles_that_are_encoded_side_by_side_have_the_bits_of_one_by_one(num_tiles):
+    tower = random_tower(SIZES["heads of 64"])
+    tiles = [Tile(np.full((1, 1, 3), number, np.uint8), bytes([number])) for number in range(num_tiles)]
+    encoder = bind_encoder(tower, 1, "plain", lambda _: "bf16")
+    together = NativeTileEncoder(
+        encoder,
+        lambda pixels_HWC: patches_for(tower.sizes, seed=int(pixels_HWC[0, 0, 0]))[None],
+        FeatureCache(1 << 20),
+        twins=[encoder.twin(1), encoder.twin(1)],
+        tiles_at_once=7,
+    )
+    for tile, features_TD in zip(tiles, together.encode(tiles), strict=True):
+        alone_TD = encode(tower, patches_for(tower.sizes, seed=tile.digest[0]), "bf16", path="plain")
+        np.testing.assert_array_equal(features_TD, alone_TD)
+        np.testing.assert_array_equal(together.known(tile), alone_TD)
+
+
+@needs_encoder
+def test_an_encoder_that_failed_side_by_side_encodes_again():
+    tower = random_tower(SIZES["heads of 64"])
+    tiles = [Tile(np.full((1, 1, 3), number, np.uint8), bytes([number])) for number in range(6)]
+
+    def to_patches(pixels_HWC):
+        if pixels_HWC[0, 0, 0] == 4:
+            raise MemoryError
+        return patches_for(tower.sizes)[None]
+
+    encoder = bind_encoder(tower, 1, "plain", lambda _: "bf16")
+    together = NativeTileEncoder(
+        encoder, to_patches, FeatureCache(0), twins=[encoder.twin(1)], tiles_at_once=6
+    )
+    with pytest.raises(MemoryError):
+        together.encode(tiles)
+    assert len(together.encode(tiles[:3])) == 3

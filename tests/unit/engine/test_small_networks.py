@@ -1,0 +1,54 @@
+"""Which networks one thread computes, and what that does to the steps of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import smallsight
+from smallsight.engine.engine import LoadRequest
+from smallsight.engine.openvino.inline import load_inline
+from smallsight.engine.sampling_options import SamplingOptions
+from smallsight.engine.small_networks import is_small_decoder, tiles_together
+from smallsight.families.messages import Detail, Message, PicturePart, TextPart
+from smallsight.families.siglip_tower import SigLIPSizes
+from smallsight.families.smolvlm.family import FAMILY
+from smallsight.families.step_decoder import DecoderSizes
+from smallsight.quant.scheme import parse_scheme
+
+TINY = Path(smallsight.__file__).parent / "shipped" / "Smallsight-tiny"
+TINY_TOWER = SigLIPSizes(6, 192, 3, 768, 144, 768, 1e-6, 2)
+BASE_TOWER = SigLIPSizes(12, 768, 12, 3072, 1024, 768, 1e-6, 4)  # of SmolVLM-256M and 500M
+TINY_DECODER = DecoderSizes(4, 256, 4, 4, 64, 704, 768, 2048, 1e-5, 10_000, 64)
+SMALLEST_DECODER = DecoderSizes(30, 576, 9, 3, 64, 1536, 49_280, 8192, 1e-5, 100_000, 64)  # of SmolVLM-256M
+
+
+def test_our_own_model_is_small_and_the_smallest_of_others_is_not():
+    assert tiles_together(TINY_TOWER) == 11
+    assert is_small_decoder(TINY_DECODER)
+    assert tiles_together(BASE_TOWER) == tiles_together(None) == 1
+    assert not is_small_decoder(SMALLEST_DECODER)
+    assert not is_small_decoder(None)
+
+
+def test_steps_encode_whole_pictures_of_a_small_model_and_answers_are_those_of_each_alone():
+    values = np.random.default_rng(0)
+    pictures = [Image.fromarray(values.integers(0, 256, (384, 384, 3), np.uint8)) for _ in range(6)]
+    engine = load_inline(FAMILY, LoadRequest(TINY, parse_scheme("int8"), threads=2))
+
+    def started(picture):
+        message = Message("user", (PicturePart(picture), TextPart("Can you describe this image?")))
+        return engine.start([message], Detail.AUTO, SamplingOptions(max_tokens=12), ignores_end=True)
+
+    def tokens(generation):
+        return [choice.token_id for choice in generation.result().choices]
+
+    together = [tokens(one) for one in [started(picture) for picture in pictures]]
+    steps = engine.worker.inspect().num_steps
+    engine.close()
+    assert steps < 5 * len(pictures)  # each has five tiles, which a step used to encode one by one
+    engine = load_inline(FAMILY, LoadRequest(TINY, parse_scheme("int8"), threads=1))
+    assert together == [tokens(started(picture)) for picture in pictures]
+    engine.close()
