@@ -9,7 +9,8 @@ namespace smallsight {
 namespace {
 
 struct Candidate {
-    const EncoderPath* path;
+    const char* name;
+    const EncoderPath* (*path)();  // may have its instructions, so it is called only where it runs
     bool (*runs)();
 };
 
@@ -24,18 +25,19 @@ const EncoderPath* choose_encoder_path(const char* name) {
     // The fastest first.
     const Candidate known[] = {
 #if defined(SMALLSIGHT_AMX)
-        {amx_encoder_path(), has_amx},
+        {"amx", amx_encoder_path, has_amx},
 #endif
 #if defined(SMALLSIGHT_BF16_VECTORS)
-        {avx512_bf16_encoder_path(), has_avx512_bf16},
+        {"avx512-bf16", avx512_bf16_encoder_path, has_avx512_bf16},
 #endif
 #if defined(SMALLSIGHT_X86)
-        {avx512_encoder_path(), has_avx512},
+        {"avx512", avx512_encoder_path, has_avx512},
+        {"avx2", avx2_encoder_path, has_avx2},
 #endif
-        {plain_encoder_path(), [] { return true; }},
+        {"plain", plain_encoder_path, [] { return true; }},
     };
     for (const Candidate& one : known)
-        if ((is_auto || std::strcmp(name, one.path->name) == 0) && one.runs()) return one.path;
+        if ((is_auto || std::strcmp(name, one.name) == 0) && one.runs()) return one.path();
     return nullptr;
 }
 

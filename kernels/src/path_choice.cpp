@@ -22,24 +22,28 @@ bool runs(const char* name) {
 }  // namespace
 
 const KernelPath* choose_path(const char* name) {
+    struct Candidate {
+        const char* name;
+        const KernelPath* (*path)();  // may have its instructions, so it is called only where it runs
+    };
     const bool is_auto = std::strcmp(name, "auto") == 0;
     // The fastest first.
-    const KernelPath* const known[] = {
+    const Candidate known[] = {
 #if defined(SMALLSIGHT_TILES)
-        tile_path(),
+        {"amx", tile_path},
 #endif
 #if defined(SMALLSIGHT_X86)
-        avx512_path(),
-        avx2_path(),
+        {"avx512", avx512_path},
+        {"avx2", avx2_path},
 #endif
 #if defined(SMALLSIGHT_ARM)
-        i8mm_path(),
-        dotprod_path(),
+        {"i8mm", i8mm_path},
+        {"dotprod", dotprod_path},
 #endif
-        plain_path(),
+        {"plain", plain_path},
     };
-    for (const KernelPath* path : known)
-        if ((is_auto || std::strcmp(name, path->name) == 0) && runs(path->name)) return path;
+    for (const Candidate& one : known)
+        if ((is_auto || std::strcmp(name, one.name) == 0) && runs(one.name)) return one.path();
     return nullptr;
 }
 
