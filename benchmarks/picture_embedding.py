@@ -34,7 +34,7 @@ RESULT_PATH = Path(__file__).parent / "results" / "picture_embedding.json"
 CHECKPOINTS = {"siglip": "SigLIP-base-patch16-224", "clip": "CLIP-ViT-B-32"}
 OURS = ("smallsight-int8", "smallsight-bf16", "smallsight-openvino-int8")
 PEERS: Mapping[str, Sequence[str]] = {
-    "siglip": ("open_clip", "onnxruntime-int8"),
+    "siglip": ("open_clip", "open_clip-fp32", "onnxruntime-int8"),
     "clip": ("open_clip", "onnxruntime-int8", "rclip"),
 }
 

@@ -2,7 +2,7 @@
 
 Run by benchmarks/picture_embedding.py: python picture_contender.py KIND MODEL FOLDER THREADS [CHECKPOINT]
 KIND is smallsight-int8, smallsight-bf16, smallsight-openvino-int8 (without the extension), open_clip,
-onnxruntime-int8 or rclip; MODEL is siglip or clip.
+open_clip-fp32, onnxruntime-int8 or rclip; MODEL is siglip or clip.
 Those that are not Smallsight get random weights of the same sizes in their own layout: none is downloaded.
 """
 
@@ -40,8 +40,8 @@ def smallsight(precision: str, checkpoint: Path, threads: int, *, kernels: bool 
 
 
 @contextlib.contextmanager
-def open_clip_bf16(model_name: str, threads: int) -> Iterator[Embed]:
-    """Yield open_clip in bfloat16 with its transform, as its documentation shows it, in batches."""
+def open_clip_in(precision: str, model_name: str, threads: int) -> Iterator[Embed]:
+    """Yield open_clip in "bf16" or "fp32" with its transform, as its documentation shows it, in batches."""
     import torch
     from PIL import Image
 
@@ -49,15 +49,16 @@ def open_clip_bf16(model_name: str, threads: int) -> Iterator[Embed]:
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     name = _OPEN_CLIP_NAMES[model_name]
-    model, _, transform = open_clip.create_model_and_transforms(name, pretrained=None, precision="bf16")
+    model, _, transform = open_clip.create_model_and_transforms(name, pretrained=None, precision=precision)
     model.eval()
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
 
     def embed(paths: Sequence[Path]) -> int:
         number = 0
         for start in range(0, len(paths), BATCH):
             images = [transform(Image.open(path)) for path in paths[start : start + BATCH]]
             with torch.inference_mode():
-                vectors = model.encode_image(torch.stack(images).to(torch.bfloat16), normalize=True)
+                vectors = model.encode_image(torch.stack(images).to(dtype), normalize=True)
             number += len(vectors.float().numpy())
         return number
 
@@ -172,7 +173,8 @@ def main() -> None:
         "smallsight-int8": lambda: smallsight("int8", Path(sys.argv[5]), threads),
         "smallsight-bf16": lambda: smallsight("bf16", Path(sys.argv[5]), threads),
         "smallsight-openvino-int8": lambda: smallsight("int8", Path(sys.argv[5]), threads, kernels=False),
-        "open_clip": lambda: open_clip_bf16(model_name, threads),
+        "open_clip": lambda: open_clip_in("bf16", model_name, threads),
+        "open_clip-fp32": lambda: open_clip_in("fp32", model_name, threads),
         "onnxruntime-int8": lambda: onnxruntime_int8(model_name, threads),
         "rclip": rclip,
     }[kind]

@@ -245,7 +245,7 @@ void attend(const HeadAttention& head) {
 }  // namespace
 
 const EncoderPath* amx_encoder_path() {
-    static const EncoderPath path = {"amx", kPanel, false, false, begin, end, multiply, norm, gelu,
+    static const EncoderPath path = {"amx", kPanel, false, false, false, 2, begin, end, multiply, norm, gelu,
                                      pack, store_queries, store_keys, store_values, attend};
     return &path;
 }

@@ -25,6 +25,7 @@ void check(const EncoderShape& shape) {
     const bool fits = shape.layers > 0 && shape.heads > 0 && shape.hidden % shape.heads == 0 && shape.patches > 0 &&
                       shape.hidden % kLanes == 0 && shape.ffn % kLanes == 0 && shape.patch_width % kLanes == 0;
     if (!fits) throw std::invalid_argument("sizes must be multiples of 16");
+    if (shape.padded_dim() > kMostHead) throw std::invalid_argument("a head has too many dimensions");
 }
 
 // Panels of a matrix that are read next, to be fetched in `parts` while others are multiplied; returns where a part
@@ -105,14 +106,14 @@ void Encoder::allocate_squares() {
 Encoder::Scratch Encoder::new_scratch() {
     const std::size_t rows = static_cast<std::size_t>(unit_panels_) * kPanel, panels = shape_.panels();
     const int inputs = std::max(shape_.hidden, shape_.patch_width);
-    const int segments = segments_of(inputs, most_steps(Number::kBf16)).count;
+    const int scales = widest(inputs) / kStepValues;  // of a row, at most
     Scratch scratch;
     scratch.row = floats(widest(inputs));
     scratch.mixed = floats(rows * mixed_stride());
     scratch.staging = floats(static_cast<std::size_t>(kPanel) * std::max(inner_width(), shape_.padded_dim()));
-    scratch.rows = {arena_.take(unit_panels_ * panel_bytes(inputs)), floats(rows * segments), floats(rows * segments)};
-    scratch.inner = {arena_.take(rows * inner_width() * 2), floats(rows), floats(rows)};
-    scratch.shares = arena_.take(panels * 2 * kTileBytes);
+    scratch.rows = {arena_.take(unit_panels_ * panel_bytes(inputs)), floats(rows * scales), floats(rows * scales)};
+    scratch.inner = {arena_.take(rows * inner_width() * 2), floats(rows * kInnerSteps), floats(rows * kInnerSteps)};
+    scratch.shares = arena_.take(panels * path_->share_tiles * kTileBytes);
     return scratch;
 }
 
@@ -148,6 +149,8 @@ void Encoder::set_norms(int layer, LayerNorm attention_norm, LayerNorm ffn_norm)
 void Encoder::set_matrix(int layer, int index, const float* weight, const float* bias, Number number,
                          bool in_groups) {
     if (in_groups && !path_->takes_groups) throw std::invalid_argument("this path has one scale for a row's segment");
+    if ((number == Number::kInt7 || number == Number::kInt16) && !path_->takes_other_bits)
+        throw std::invalid_argument("this path multiplies activations of 8 bits or bfloat16");
     EncoderLayer& into = layers_.at(layer);
     std::vector<int> order = padded_order(outputs_of(index), padded_to(outputs_of(index), kPanel));
     if (index == 0) {
@@ -241,9 +244,9 @@ void Encoder::run_layer(int index, int begin, int end, Scratch& scratch) {
 
 RowPanel Encoder::rows_of(const PanelMatrix& matrix, int panel, int segment, Scratch& scratch) const {
     const int at = panel * matrix.segments.count + segment;
+    const std::size_t scales = static_cast<std::size_t>(scales_of_row(matrix.number, matrix.segments)) * kPanel;
     return {scratch.rows.tiles + at * row_segment_bytes(matrix.number, matrix.segments),
-            scratch.rows.scales + static_cast<std::size_t>(at) * kPanel,
-            scratch.rows.zeros + static_cast<std::size_t>(at) * kPanel};
+            scratch.rows.scales + at * scales, scratch.rows.zeros + at * scales};
 }
 
 void Encoder::pack_row(const float* values, int row, const PanelMatrix& next, int panel, Scratch& scratch) {
@@ -346,14 +349,15 @@ void Encoder::feed_forward(const EncoderLayer& layer, int begin, int end, Scratc
 }
 
 RowPanel Encoder::inner_of(const PanelMatrix& down, int panel, Scratch& scratch) const {
+    const int scales = scales_of_row(down.number, down.segments) * kPanel;
     return {scratch.inner.tiles + panel * row_segment_bytes(down.number, down.segments),
-            scratch.inner.scales + panel * kPanel, scratch.inner.zeros + panel * kPanel};
+            scratch.inner.scales + panel * scales, scratch.inner.zeros + panel * scales};
 }
 
 // Computes a segment of inner values. In int8 a row's segment is packed at once, because it shares a scale.
 void Encoder::widen(const EncoderLayer& layer, int segment, int begin, int end, Scratch& scratch) {
     const int width = inner_width(), panels = width / kPanel, from = segment * panels;
-    const bool is_whole = layer.down.number == Number::kInt8;
+    const bool is_whole = layer.down.number != Number::kBf16;
     const int together = is_whole ? panels : std::min(panels, padded_to(chunk_panels(layer.up), 2));
     float* staging = scratch.staging;
     for (int first = 0; first < panels; first += together) {

@@ -3,6 +3,8 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 
+#include <algorithm>
+#include <iterator>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -40,6 +42,17 @@ std::string path_name(const std::string& name) {
     return path == nullptr ? "" : path->name;
 }
 
+struct NamedNumber {
+    const char* name;
+    Number number;
+    bool in_groups;
+};
+constexpr NamedNumber kNumbers[] = {{"int8", Number::kInt8, false},
+                                    {"int8-groups", Number::kInt8, true},
+                                    {"int7", Number::kInt7, true},
+                                    {"int16", Number::kInt16, true},
+                                    {"bf16", Number::kBf16, false}};
+
 class EncoderModule {
    public:
     EncoderModule(int layers, int hidden, int heads, int ffn, int patches, int patch_width, float epsilon, int threads,
@@ -72,12 +85,12 @@ class EncoderModule {
     void set_matrix(int layer, int index, const Matrix& weight, const Vector& bias, const std::string& number) {
         require_layer(layer);
         require(0 <= index && index < 4, "a layer has four matrices");
-        const bool in_groups = number == "int8-groups";
-        require(in_groups || number == "int8" || number == "bf16", "a matrix must be int8, int8-groups or bf16");
+        const auto found = std::find_if(std::begin(kNumbers), std::end(kNumbers),
+                                        [&](const NamedNumber& one) { return number == one.name; });
+        require(found != std::end(kNumbers), "a matrix must be int8, int8-groups, int7, int16 or bf16");
         require_shape(weight, encoder_.outputs_of(index), encoder_.inputs_of(index));
         require(static_cast<int>(bias.shape(0)) == encoder_.outputs_of(index), "a bias does not have its matrix's size");
-        encoder_.set_matrix(layer, index, weight.data(), bias.data(),
-                            number == "bf16" ? Number::kBf16 : Number::kInt8, in_groups);
+        encoder_.set_matrix(layer, index, weight.data(), bias.data(), found->number, found->in_groups);
         missing_.at(3 + 5 * layer + index) = false;
     }
 
@@ -143,7 +156,7 @@ void add_encoder(nb::module_& module) {
         "Return the encoder's path of this name, or the fastest for auto; empty if this processor does not run it.");
     module.def(
         "encoder_obstacle",
-        [] { return path_name("auto") == "plain" ? "this processor has neither AVX-512 VNNI nor AMX" : ""; },
+        [] { return path_name("auto") == "plain" ? "this processor has neither AVX2 nor anything newer" : ""; },
         "Return why the encoder has no fast code here, empty if it has. Asks the system for AMX tiles once.");
     nb::class_<EncoderModule>(module, "Encoder", "A SigLIP encoder's weights, packed, and its forward pass.")
         .def(nb::init<int, int, int, int, int, int, float, int, const std::string&>(), "layers"_a, "hidden"_a,
@@ -154,7 +167,8 @@ void add_encoder(nb::module_& module) {
              "ffn_bias"_a)
         .def("set_matrix", &EncoderModule::set_matrix, "layer"_a, "index"_a, "weight"_a, "bias"_a, "number"_a,
              "Pack a layer's matrix, 0 to 3: query, key and value; output; up; down. Computed in int8, with a scale\n"
-             "for 768 inputs or, as int8-groups, for 64; or in bf16.")
+             "for 768 inputs or, as int8-groups, for 64; in int7 or int16, named by the activations' bits, with scales\n"
+             "for 64 inputs (paths plain and avx2); or in bf16.")
         .def("set_final_norm", &EncoderModule::set_final_norm, "weight"_a, "bias"_a)
         .def("set_connector", &EncoderModule::set_connector, "weight"_a, "factor"_a,
              "Pack the projection of squares of patches, which then replaces the hidden states as output.")

@@ -10,6 +10,7 @@
 
 namespace smallsight {
 
+constexpr int kMostHead = 384;        // dimensions of a head
 constexpr int kAheadBytes = 256;      // fetched into the L2 cache for each tile of a panel
 constexpr int kMoreAheadBytes = 384;  // the same where few panels of rows share the weights
 
@@ -44,7 +45,7 @@ struct HeadAttention {
     const std::uint8_t* values;   // [dims / 32][key panel][2][tile]
     int keys_count;
     int dims;
-    std::uint8_t* shares;  // scratch: [key panel][2][tile]
+    std::uint8_t* shares;  // scratch: [key panel][the path's `share_tiles`][tile]
     float* out;            // [32] rows at a stride, `dims` values each
     std::size_t stride;
     int row_count = kPanel;  // queries, as in `PanelProduct`
@@ -56,7 +57,9 @@ struct EncoderPath {
     const char* name;
     int row_block;  // rows that are computed together
     bool takes_groups;  // matrices with a scale for 64 inputs
+    bool takes_other_bits;  // kInt7 and kInt16
     bool fetches_more;  // `kMoreAheadBytes` where they are wanted
+    int share_tiles;  // of scratch in attention, for 32 keys
     // Called by each thread around its work.
     void (*begin)();
     void (*end)();
@@ -76,6 +79,7 @@ const EncoderPath* plain_encoder_path();
 const EncoderPath* amx_encoder_path();
 const EncoderPath* avx512_bf16_encoder_path();
 const EncoderPath* avx512_encoder_path();
+const EncoderPath* avx2_encoder_path();
 #endif
 
 // Returns a path by name; "auto" is the fastest that this processor runs. Null if it cannot run it.

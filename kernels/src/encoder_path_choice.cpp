@@ -32,6 +32,7 @@ const EncoderPath* choose_encoder_path(const char* name) {
 #endif
 #if defined(SMALLSIGHT_X86)
         {"avx512", avx512_encoder_path, has_avx512},
+        {"avx2", avx2_encoder_path, has_avx2},
 #endif
         {"plain", plain_encoder_path, [] { return true; }},
     };

@@ -20,9 +20,34 @@ std::uint16_t rounded_to_bf16(float value) {
 
 // Returns where an input of an output lies in its panel.
 std::size_t place_of(Number number, int output, int input) {
-    const int bytes = number == Number::kInt8 ? 1 : 2, in_tile = 64 / bytes, together = 4 / bytes;
+    const int bytes = number == Number::kBf16 ? 2 : 1, in_tile = 64 / bytes, together = 4 / bytes;
     const std::size_t tile = static_cast<std::size_t>(input / in_tile) * 2 + output % kPanel / 16;
     return tile * kTileBytes + input % in_tile / together * 64 + output % 16 * 4 + input % together * bytes;
+}
+
+// Returns the largest sum of four inputs that have one sign, of those whose products are added in 16 bits.
+float most_of_fours(const float* values, int begin, int end, float inverse, bool rounds) {
+    float most = 0.0f;
+    for (int at = begin; at < end; at += 8)
+        for (int part = 0; part < 4; part += 2) {
+            float above = 0.0f, below = 0.0f;
+            for (const int one : {at + part, at + part + 1, at + part + 4, at + part + 5}) {
+                if (one >= end) continue;
+                float value = values[one] * inverse;
+                if (rounds) value = (value + kShift) - kShift;
+                above += std::max(value, 0.0f);
+                below -= std::min(value, 0.0f);
+            }
+            most = std::max(most, std::max(above, below));
+        }
+    return most;
+}
+
+// Returns the scale, larger where four codes would have too large a sum: rounding adds at most 2 to it.
+float scale_for_fours(const float* values, int begin, int end, float scale) {
+    if (scale == 0.0f || most_of_fours(values, begin, end, 1.0f / scale, true) <= kMostOfFour) return scale;
+    constexpr float kBeforeRounding = kMostOfFour - 2.01f;
+    return scale * most_of_fours(values, begin, end, 1.0f / scale, false) / kBeforeRounding;
 }
 
 struct Packing {
@@ -32,6 +57,7 @@ struct Packing {
     float* scales;
     float* weighted_sums;
     float* group_scales;
+    std::int32_t* group_sums;
 
     void pack(int output, int segment) {
         const int width = packed.segments.segment_values(), begin = segment * width;
@@ -51,17 +77,28 @@ struct Packing {
             return;
         }
         scales[place] = 1.0f;
-        float* groups = group_scales + (packed.scales_of_groups(segment, output / kPanel) - packed.group_scales);
-        for (int begin = 0; begin < count; begin += kStepValues, groups += kPanel)
-            groups[output % kPanel] = pack_codes(values, begin, std::min(count, begin + kStepValues), output, panel,
-                                                 weighted_sums[place]);
+        std::size_t group = packed.first_group(segment, output / kPanel) + output % kPanel;
+        for (int begin = 0; begin < count; begin += kStepValues, group += kPanel) {
+            const int end = std::min(count, begin + kStepValues);
+            group_scales[group] = pack_codes(values, begin, end, output, panel, weighted_sums[place]);
+            if (group_sums != nullptr) group_sums[group] = -sum_of_codes(panel, output, begin, end);
+        }
+    }
+
+    std::int32_t sum_of_codes(const std::uint8_t* panel, int output, int begin, int end) const {
+        std::int32_t sum = 0;
+        for (int at = begin; at < end; ++at)
+            sum += static_cast<std::int8_t>(panel[place_of(packed.number, output, at)]);
+        return sum;
     }
 
     // Packs an output's inputs [begin, end) with the scale that it returns; adds the sum of what they stand for.
     float pack_codes(const float* values, int begin, int end, int output, std::uint8_t* panel, float& sum_of_values) {
         float largest = 0.0f;
         for (int at = begin; at < end; ++at) largest = std::max(largest, std::fabs(values[at]));
-        const float scale = largest / kLargestCode, inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
+        float scale = largest / kLargestCode;
+        if (packed.number == Number::kInt7) scale = scale_for_fours(values, begin, end, scale);
+        const float inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
         std::int32_t sum = 0;
         for (int at = begin; at < end; ++at) {
             const int code = static_cast<int>((values[at] * inverse + kShift) - kShift);
@@ -91,15 +128,18 @@ PanelMatrix pack_panels(const DenseMatrix& dense, Number number, int most_steps,
     packed.tiles = tiles;
     const auto floats = [&](std::size_t count) { return reinterpret_cast<float*>(arena.take(count * sizeof(float))); };
     const std::size_t scaled = static_cast<std::size_t>(packed.segments.count) * packed.outputs;
-    float* scales = number == Number::kInt8 ? floats(scaled) : nullptr;
-    float* weighted_sums = number == Number::kInt8 ? floats(scaled) : nullptr;
+    float* scales = number == Number::kBf16 ? nullptr : floats(scaled);
+    float* weighted_sums = number == Number::kBf16 ? nullptr : floats(scaled);
     float* group_scales = dense.in_groups ? floats(scaled * packed.segments.steps) : nullptr;
+    auto* group_sums =
+        number == Number::kInt7 ? reinterpret_cast<std::int32_t*>(floats(scaled * packed.segments.steps)) : nullptr;
     float* bias = floats(packed.outputs);
     packed.scales = scales;
     packed.weighted_sums = weighted_sums;
     packed.group_scales = group_scales;
+    packed.group_sums = group_sums;
     packed.bias = bias;
-    Packing packing = {dense, packed, tiles, scales, weighted_sums, group_scales};
+    Packing packing = {dense, packed, tiles, scales, weighted_sums, group_scales, group_sums};
     for (int output = 0; output < packed.outputs; ++output) {
         if (dense.order[output] < 0) continue;
         if (dense.bias != nullptr) bias[output] = dense.bias[dense.order[output]];

@@ -16,7 +16,16 @@ constexpr int kPanel = 32;            // outputs, or rows, of a panel: two tiles
 constexpr int kStepValues = 64;       // inputs of a step
 constexpr int kTileBytes = 1024;      // 16 rows of 64 bytes
 
-enum class Number { kInt8, kBf16 };
+// In kInt8, kInt7 and kInt16 weights are codes of 8 bits, and activations have as many bits as the name says.
+//
+// Those of 7 bits have a scale and a zero for 64 inputs of a row, and the sum of four products fits in 16 bits: their
+// weights of one sign have at most `kMostOfFour` in all. The four are bytes 0, 1, 4 and 5, or 2, 3, 6 and 7, of eight
+// inputs. Those of 16 bits have a sign. Both have weights with a scale for 64 inputs.
+enum class Number { kInt8, kInt7, kInt16, kBf16 };
+
+constexpr int kMostOfFour = 258;  // times 127 is less than 2**15
+constexpr int kMostInt7 = 127;    // the largest code of an activation
+constexpr int kMostInt16 = 32767;
 
 // How many inputs a product has, and how they are cut.
 struct Segments {
@@ -28,10 +37,11 @@ struct Segments {
     int segment_values() const { return steps * kStepValues; }
 };
 
-inline int tiles_of_step(Number number) { return number == Number::kInt8 ? 1 : 2; }
+inline int tiles_of_step(Number number) { return number == Number::kBf16 ? 2 : 1; }
+inline int row_tiles_of_step(Number number) { return number == Number::kBf16 || number == Number::kInt16 ? 2 : 1; }
 
 // Steps of a segment, at most: its panels have 24 KiB, to stay in the L1 cache. In int8 its inputs share a scale.
-inline int most_steps(Number number) { return number == Number::kInt8 ? 12 : 6; }
+inline int most_steps(Number number) { return number == Number::kBf16 ? 6 : 12; }
 
 Segments segments_of(int inputs, int most_steps);
 
@@ -44,10 +54,11 @@ struct PanelMatrix {
     int outputs = 0;  // padded to panels
     Segments segments;
     const std::uint8_t* tiles = nullptr;   // in an arena
-    const float* scales = nullptr;         // int8: [segment][output]
-    const float* weighted_sums = nullptr;  // int8: [segment][output], the sum of codes times the scale
+    const float* scales = nullptr;         // of codes: [segment][output]
+    const float* weighted_sums = nullptr;  // of codes: [segment][output], their sum times the scale
+    const std::int32_t* group_sums = nullptr;  // int7: minus the sum of 64 codes, in the order of `group_scales`
     const float* bias = nullptr;           // [output]
-    const float* group_scales = nullptr;   // int8 with a scale for 64 inputs: [segment][panel][step][32 outputs]
+    const float* group_scales = nullptr;   // codes with a scale for 64 inputs: [segment][panel][step][32 outputs]
 
     int panels() const { return outputs / kPanel; }
     std::size_t panel_bytes() const {
@@ -56,14 +67,16 @@ struct PanelMatrix {
     const std::uint8_t* panel(int segment, int panel) const {
         return tiles + (static_cast<std::size_t>(segment) * panels() + panel) * panel_bytes();
     }
+    std::size_t first_group(int segment, int panel) const {
+        return (static_cast<std::size_t>(segment) * panels() + panel) * segments.steps * kPanel;
+    }
     const float* scales_of_groups(int segment, int panel) const {
-        if (group_scales == nullptr) return nullptr;
-        return group_scales + (static_cast<std::size_t>(segment) * panels() + panel) * segments.steps * kPanel;
+        return group_scales == nullptr ? nullptr : group_scales + first_group(segment, panel);
     }
     std::size_t num_bytes() const {
-        const int groups = group_scales == nullptr ? 0 : segments.steps_in_all();
+        const int groups = (group_scales == nullptr ? 0 : segments.steps_in_all()) * (group_sums == nullptr ? 1 : 2);
         return segments.count * panels() * panel_bytes() +
-               sizeof(float) * outputs * (number == Number::kInt8 ? 2 * segments.count + 1 + groups : 1);
+               sizeof(float) * outputs * (number == Number::kBf16 ? 1 : 2 * segments.count + 1 + groups);
     }
 };
 
@@ -83,12 +96,17 @@ PanelMatrix pack_panels(const DenseMatrix& dense, Number number, int most_steps,
 // unsigned, a value is `scale * (code - zero)`, and `zeros` are `scale * zero`.
 struct RowPanel {
     std::uint8_t* tiles;
-    float* scales;  // int8: [segment][32]
-    float* zeros;   // int8: [segment][32]
+    float* scales;  // int8: [segment][32], int7: [segment][step][32]
+    float* zeros;   // the same; in int7 the zeros' codes themselves
 };
 
+// How many scales a row has in a segment.
+inline int scales_of_row(Number number, const Segments& segments) {
+    return number == Number::kInt7 ? segments.steps : 1;
+}
+
 inline std::size_t row_segment_bytes(Number number, const Segments& segments) {
-    return static_cast<std::size_t>(segments.steps) * tiles_of_step(number) * 2 * kTileBytes;
+    return static_cast<std::size_t>(segments.steps) * row_tiles_of_step(number) * 2 * kTileBytes;
 }
 
 }  // namespace smallsight

@@ -71,6 +71,40 @@ float grouped_product(const PanelProduct& product, int row, int output) {
     return sum;
 }
 
+// The same for codes of 16 bits.
+float int16_product(const PanelProduct& product, int row, int output) {
+    const PanelMatrix& matrix = *product.matrix;
+    const std::uint8_t* columns = matrix.panel(product.segment, output / kPanel);
+    const float* scales = matrix.scales_of_groups(product.segment, output / kPanel) + output % kPanel;
+    float sum = 0.0f;
+    for (int step = 0; step < matrix.segments.steps; ++step) {
+        std::int32_t whole = 0;
+        for (int at = step * kStepValues; at < (step + 1) * kStepValues; ++at) {
+            std::int16_t code;
+            std::memcpy(&code, product.rows.tiles + row_place(row, at, 2), sizeof code);
+            whole += code * static_cast<std::int8_t>(columns[column_place(output % kPanel, at, 1)]);
+        }
+        sum += static_cast<float>(whole) * scales[step * kPanel];
+    }
+    return sum * product.rows.scales[row];
+}
+
+// The same for codes of 7 bits, where each 64 inputs of a row have a scale and a zero, too.
+float int7_product(const PanelProduct& product, int row, int output) {
+    const PanelMatrix& matrix = *product.matrix;
+    const int panel = output / kPanel, column = output % kPanel;
+    const std::size_t group = matrix.first_group(product.segment, panel) + column;
+    float sum = 0.0f;
+    for (int step = 0; step < matrix.segments.steps; ++step) {
+        const std::int32_t whole = int8_product(product.rows.tiles, row, matrix.panel(product.segment, panel), column,
+                                                (step + 1) * kStepValues, step * kStepValues);
+        const auto zero = static_cast<std::int32_t>(product.rows.zeros[step * kPanel + row]);
+        sum += static_cast<float>(whole + zero * matrix.group_sums[group + step * kPanel]) *
+               (product.rows.scales[step * kPanel + row] * matrix.group_scales[group + step * kPanel]);
+    }
+    return sum;
+}
+
 void multiply(const PanelProduct& product) {
     const PanelMatrix& matrix = *product.matrix;
     const int count = matrix.segments.segment_values();
@@ -87,6 +121,10 @@ void multiply(const PanelProduct& product) {
                         : static_cast<float>(int8_product(product.rows.tiles, row, columns, column, count));
                 value = whole * product.rows.scales[row] * matrix.scales[place] -
                         product.rows.zeros[row] * matrix.weighted_sums[place];
+            } else if (matrix.number == Number::kInt7) {
+                value = int7_product(product, row, output);
+            } else if (matrix.number == Number::kInt16) {
+                value = int16_product(product, row, output);
             } else {
                 value = bf16_product(product.rows.tiles, row, columns, column, count);
             }
@@ -114,20 +152,45 @@ void gelu(float* values, int size) {
     }
 }
 
+// Packs [begin, end) with codes up to `most`; returns the zero's code.
+float pack_codes(const float* values, int begin, int end, int row, float most, const RowPanel& rows, float& scale) {
+    const float low = std::min(0.0f, *std::min_element(values + begin, values + end));
+    const float range = std::max(0.0f, *std::max_element(values + begin, values + end)) - low;
+    const float inverse = range > 0.0f ? most / range : 0.0f;
+    const float zero = std::nearbyint(-low * inverse);
+    scale = range / most;
+    for (int at = begin; at < end; ++at) {
+        const float code = std::nearbyint(std::fma(values[at], inverse, zero));
+        rows.tiles[row_place(row, at, 1)] = static_cast<std::uint8_t>(std::min(most, std::max(0.0f, code)));
+    }
+    return zero;
+}
+
+void pack_int16(const float* values, int size, int row, const RowPanel& rows) {
+    float largest = 0.0f;
+    for (int at = 0; at < size; ++at) largest = std::max(largest, std::fabs(values[at]));
+    const float inverse = largest > 0.0f ? kMostInt16 / largest : 0.0f;
+    rows.scales[row] = largest / kMostInt16;
+    for (int at = 0; at < size; ++at) {
+        const auto code = static_cast<std::int16_t>(std::nearbyint(values[at] * inverse));
+        std::memcpy(rows.tiles + row_place(row, at, 2), &code, sizeof code);
+    }
+}
+
 void pack(const float* values, int size, int row, Number number, const RowPanel& rows) {
     if (number == Number::kBf16) {
         for (int at = 0; at < size; ++at) store_bf16(values[at], rows.tiles + row_place(row, at, 2));
         return;
     }
-    const float low = std::min(0.0f, *std::min_element(values, values + size));
-    const float range = std::max(0.0f, *std::max_element(values, values + size)) - low;
-    const float scale = range / 255.0f, inverse = range > 0.0f ? 255.0f / range : 0.0f;
-    const float zero = std::nearbyint(-low * inverse);
-    rows.scales[row] = scale;
-    rows.zeros[row] = scale * zero;
-    for (int at = 0; at < size; ++at) {
-        const float code = std::nearbyint(std::fma(values[at], inverse, zero));
-        rows.tiles[row_place(row, at, 1)] = static_cast<std::uint8_t>(std::min(255.0f, std::max(0.0f, code)));
+    if (number == Number::kInt16) return pack_int16(values, size, row, rows);
+    if (number == Number::kInt8) {
+        rows.zeros[row] = pack_codes(values, 0, size, row, 255.0f, rows, rows.scales[row]);
+        rows.zeros[row] *= rows.scales[row];
+        return;
+    }
+    for (int begin = 0; begin < size; begin += kStepValues) {
+        const int place = begin / kStepValues * kPanel + row;
+        rows.zeros[place] = pack_codes(values, begin, begin + kStepValues, row, kMostInt7, rows, rows.scales[place]);
     }
 }
 
@@ -175,7 +238,7 @@ void attend(const HeadAttention& head) {
 }  // namespace
 
 const EncoderPath* plain_encoder_path() {
-    static const EncoderPath path = {"plain", kPanel, true, false, begin, end, multiply, norm, gelu,
+    static const EncoderPath path = {"plain", kPanel, true, true, false, 2, begin, end, multiply, norm, gelu,
                                      pack, store_queries, store_keys, store_values, attend};
     return &path;
 }

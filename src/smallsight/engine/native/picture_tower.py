@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from smallsight.engine.native.tile_encoder import bind_encoder, tower_obstacle
+from smallsight.engine.native.tile_encoder import AVX2_PATH, bind_encoder, tower_obstacle
 from smallsight.families.siglip_tower import SigLIPTower
 from smallsight.machine.cores import usable_cores
 from smallsight.policy.log import get_logger
@@ -59,10 +59,12 @@ def native_picture_tower(
     return native
 
 
-def product_number(stored: Stored) -> Literal["int8", "bf16"]:
+def product_number(stored: Stored, path: str) -> Literal["int8", "int7", "bf16"]:
     """Return in which numbers a matrix is multiplied: integers, unless it is stored in floating point.
 
-    Weights in groups are rounded a second time, to one scale for 768 inputs, which a vector hardly shows:
-    decision 55 has the numbers.
+    Weights in groups are rounded a second time, to one scale for 768 inputs, or activations have 7 bits. A
+    vector hardly shows either: decisions 55 and 57 have the numbers.
     """
-    return "bf16" if isinstance(stored, BF16Matrix | np.ndarray) else "int8"
+    if isinstance(stored, BF16Matrix | np.ndarray):
+        return "bf16"
+    return "int7" if path == AVX2_PATH else "int8"

@@ -6,7 +6,6 @@ import importlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from functools import partial
 from queue import SimpleQueue
 from typing import Any, Literal, TypeAlias
 
@@ -27,8 +26,10 @@ from smallsight.quant.int8_rows import Int8Rows
 
 log = get_logger(__name__)
 
-ProductNumber: TypeAlias = Literal["int8", "int8-groups", "bf16"]
+ProductNumber: TypeAlias = Literal["int8", "int8-groups", "int7", "int16", "bf16"]
+AVX2_PATH = "avx2"  # multiplies activations of 7 and 16 bits
 _LANES = 16  # sizes must be multiples of it
+_MOST_HEAD = 384  # dimensions of a head
 
 
 class NativeTileEncoder:
@@ -108,8 +109,17 @@ def tower_obstacle(tower: SigLIPTower | None, *, rounds_activations: bool) -> st
     if tower is None:
         return "the family has another tower"
     if not _fits(tower.sizes):
-        return f"the tower's sizes are not multiples of {_LANES}"
-    return "" if rounds_activations else "the scheme computes in f32"
+        return f"the tower's sizes are not multiples of {_LANES}, or its heads exceed {_MOST_HEAD}"
+    if not rounds_activations:
+        return "the scheme computes in f32"
+    return bf16_obstacle() if product_number(tower.layer(0, "attention.weight"), AVX2_PATH) == "bf16" else ""
+
+
+def bf16_obstacle() -> str:
+    """Return why weights in floating point are left to OpenVINO; empty where they are not."""
+    module = find_extension().module
+    is_avx2 = module is not None and module.encoder_path_name("auto") == AVX2_PATH
+    return "AVX2 multiplies no bfloat16 faster than OpenVINO does" if is_avx2 else ""
 
 
 def native_tile_encoder(
@@ -144,9 +154,11 @@ def bind_encoder(
     tower: SigLIPTower,
     threads: int,
     path: str = "auto",
-    number_of: Callable[[Stored], ProductNumber] | None = None,
+    number_of: Callable[[Stored, str], ProductNumber] | None = None,
 ) -> Any:  # noqa: ANN401 - the extension's
-    """Pack the weights into the extension's encoder; ``number_of`` overrides how a matrix is multiplied.
+    """Pack the weights into the extension's encoder.
+
+    ``number_of`` overrides how a matrix is multiplied on a path.
 
     Raises ModuleNotFoundError, and ValueError for sizes or a path that the extension does not support.
     """
@@ -162,36 +174,43 @@ def bind_encoder(
         threads,
         path,
     )
-    number_of = number_of or partial(product_number, takes_groups=encoder.path != "amx")
+    choose = number_of or product_number
     stored = tower.stored
     encoder.set_embedding(_floats(stored["vision.patches.weight"]), _floats(stored["vision.positions"]))
     for layer in range(sizes.layers):
         encoder.set_norms(layer, *[_floats(tower.layer(layer, name)) for name in tower.NORMS])
         for index, name in enumerate(tower.MATRICES):
             weight, bias = tower.layer(layer, f"{name}.weight"), tower.layer(layer, f"{name}.bias")
-            encoder.set_matrix(layer, index, _floats(weight), _floats(bias), number_of(weight))
+            encoder.set_matrix(layer, index, _floats(weight), _floats(bias), choose(weight, encoder.path))
     encoder.set_final_norm(_floats(stored["vision.norm.weight"]), _floats(stored["vision.norm.bias"]))
     if sizes.pixel_shuffle:
         encoder.set_connector(_floats(stored["connector.weight"]), sizes.pixel_shuffle)
     return encoder
 
 
-def product_number(stored: Stored, *, takes_groups: bool = False) -> ProductNumber:
+def product_number(stored: Stored, path: str) -> ProductNumber:
     """Return in which numbers a matrix is multiplied.
 
     Integer products round activations, and AMX tiles need one scale for 768 inputs. Weights with one scale a
     row keep their values, and 4 bits lose so much already that no more is seen. Weights of 8 bits in groups
-    would lose more than in OpenVINO: decision 42 has the numbers. A path that ``takes_groups`` keeps them.
+    would lose more than in OpenVINO: decision 42 has the numbers. The other paths keep the groups. AVX2
+    multiplies activations of 16 bits as fast as those of 8, and those of 7 faster: decision 57.
     """
     if isinstance(stored, Int8Rows):
         return "int8"
-    if takes_groups and isinstance(stored, GroupedMatrix):
+    if not isinstance(stored, GroupedMatrix):
+        return "bf16"
+    is_int8 = stored.code is Code.INT8
+    if path == AVX2_PATH:
+        return "int16" if is_int8 else "int7"
+    if path != "amx":
         return "int8-groups"
-    return "int8" if isinstance(stored, GroupedMatrix) and stored.code is not Code.INT8 else "bf16"
+    return "bf16" if is_int8 else "int8"
 
 
 def _fits(sizes: SigLIPSizes) -> bool:
-    return all(size % _LANES == 0 for size in (sizes.hidden, sizes.ffn, sizes.patch_width))
+    is_whole = all(size % _LANES == 0 for size in (sizes.hidden, sizes.ffn, sizes.patch_width))
+    return is_whole and sizes.hidden // sizes.heads <= _MOST_HEAD
 
 
 def _floats(stored: Stored) -> NDArray[np.float32]:

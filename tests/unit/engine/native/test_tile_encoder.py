@@ -14,6 +14,7 @@ from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.engine.engine import EngineOptions, LoadRequest
 from smallsight.engine.native.tile_encoder import (
     NativeTileEncoder,
+    bf16_obstacle,
     bind_encoder,
     encoder_obstacle,
     native_tile_encoder,
@@ -41,14 +42,20 @@ def runs(path):
 
 PATHS = [
     pytest.param(path, marks=pytest.mark.skipif(not runs(path), reason=f"no {path} on this processor"))
-    for path in ("plain", "avx512", "avx512-bf16", "amx")
+    for path in ("plain", "avx2", "avx512", "avx512-bf16", "amx")
 ]
 SIZES = {
     "heads of 64": SigLIPSizes(3, 128, 2, 320, 64, 192, 1e-6, 2),
     "heads of 24, 25 patches, two segments": SigLIPSizes(2, 96, 4, 1600, 25, 192, 1e-6, 5),
     "heads of 72, 49 patches": SigLIPSizes(2, 144, 2, 272, 49, 48, 1e-6, 7),
 }
-LARGEST_ERROR = {"bf16": 0.006, "int8": 0.02, "int8-groups": 0.02}  # of an output's length, against float32
+LARGEST_ERROR = {
+    "bf16": 0.006,
+    "int8": 0.02,
+    "int8-groups": 0.02,
+    "int7": 0.02,
+    "int16": 0.02,
+}  # of an output's length, against float32
 TEXT_HIDDEN = 48
 
 
@@ -101,7 +108,7 @@ def reference_of(tower, patches_PC):
 
 
 def encode(tower, patches_PC, number, *, path, threads=1):
-    encoder = bind_encoder(tower, threads, path, lambda _: number)
+    encoder = bind_encoder(tower, threads, path, lambda *_: number)
     features_TD = np.empty(encoder.output_shape, np.float32)
     encoder.run(patches_PC, features_TD)
     return features_TD
@@ -109,9 +116,9 @@ def encode(tower, patches_PC, number, *, path, threads=1):
 
 def numbers_of(path):
     """Return the numbers in which a path multiplies, with the largest error of each."""
-    return {
-        number: most for number, most in LARGEST_ERROR.items() if (path, number) != ("amx", "int8-groups")
-    }
+    others = set() if path in ("plain", "avx2") else {"int7", "int16"}
+    missing = others | ({"int8-groups"} if path == "amx" else set())
+    return {number: most for number, most in LARGEST_ERROR.items() if number not in missing}
 
 
 def patches_for(sizes, seed=1):
@@ -153,13 +160,30 @@ def test_scores_beyond_the_range_of_numbers_are_no_obstacle(path, score_scale):
 @needs_encoder
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("number", LARGEST_ERROR)
+def test_weights_and_inputs_of_one_sign_do_not_overflow_a_sum(path, number):
+    if number not in numbers_of(path):
+        pytest.skip(f"{path} does not multiply in {number}")
+    tower = random_tower(replace(SIZES["heads of 64"], layers=1))
+    tower.stored["vision.layers.0.ffn_norm.bias"][:] += 20
+    for name in ("ffn_up", "ffn_down"):
+        weight = tower.stored[f"vision.layers.0.{name}.weight"]
+        np.copyto(weight, np.float32(1 / 128))
+        weight[::2] *= -1
+    patches_PC = patches_for(tower.sizes)
+    error = relative_error(encode(tower, patches_PC, number, path=path), reference_of(tower, patches_PC))
+    assert error < LARGEST_ERROR[number]
+
+
+@needs_encoder
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("number", LARGEST_ERROR)
 def test_a_tile_has_the_same_bits_after_others_and_on_any_threads(path, number):
     if number not in numbers_of(path):
-        pytest.skip("tiles have no scales of groups")
+        pytest.skip(f"{path} does not multiply in {number}")
     tower = random_tower(SIZES["heads of 24, 25 patches, two segments"])
     tiles = [patches_for(tower.sizes, seed) for seed in range(3)]
     alone = [encode(tower, one, number, path=path) for one in tiles]
-    encoder = bind_encoder(tower, 3, path, lambda _: number)
+    encoder = bind_encoder(tower, 3, path, lambda *_: number)
     for order in ((0, 1, 2), (2, 0, 1, 1, 0)):
         for index in order:
             features_TD = np.empty(encoder.output_shape, np.float32)
@@ -171,7 +195,7 @@ def test_a_tile_has_the_same_bits_after_others_and_on_any_threads(path, number):
 @pytest.mark.parametrize("path", PATHS)
 def test_encoders_with_the_same_weights_run_at_once(path):
     tower = random_tower(SIZES["heads of 72, 49 patches"])
-    first = bind_encoder(tower, 1, path, lambda _: "int8")
+    first = bind_encoder(tower, 1, path, lambda *_: "int8")
     both = [first, first.twin(2)]
     tiles = [patches_for(tower.sizes, seed) for seed in range(2)]
     expected = [encode(tower, one, "int8", path=path) for one in tiles]
@@ -207,13 +231,17 @@ def test_arguments_of_other_sizes_are_rejected():
 
 def test_only_weights_that_lose_nothing_by_it_are_multiplied_as_integers():
     matrix = np.random.default_rng(0).standard_normal((32, 128), np.float32)
-    chosen = {form: product_number(form.store(matrix)) for form in Storage}
-    assert chosen[Storage.INT8_ROWS] == chosen[Storage.INT4_SEARCHED] == "int8"
-    assert chosen[Storage.INT8_GROUPS] == chosen[Storage.BF16] == chosen[Storage.FP32] == "bf16"
-    in_groups = {form: product_number(form.store(matrix), takes_groups=True) for form in Storage}
-    assert in_groups[Storage.INT8_GROUPS] == in_groups[Storage.INT4_SEARCHED] == "int8-groups"
-    assert in_groups[Storage.INT8_ROWS] == "int8"
-    assert in_groups[Storage.BF16] == in_groups[Storage.FP32] == "bf16"
+    chosen = {
+        path: {form: product_number(form.store(matrix), path) for form in Storage}
+        for path in ("amx", "avx512", "avx2")
+    }
+    for path, numbers in chosen.items():
+        assert numbers[Storage.INT8_ROWS] == "int8", path
+        assert numbers[Storage.BF16] == numbers[Storage.FP32] == "bf16", path
+    int8, int4 = Storage.INT8_GROUPS, Storage.INT4_SEARCHED
+    assert (chosen["amx"][int8], chosen["amx"][int4]) == ("bf16", "int8")
+    assert (chosen["avx512"][int8], chosen["avx512"][int4]) == ("int8-groups", "int8-groups")
+    assert (chosen["avx2"][int8], chosen["avx2"][int4]) == ("int16", "int7")
 
 
 @pytest.fixture(scope="module")
@@ -236,7 +264,8 @@ def test_a_model_that_uses_it_sees_what_openvino_sees(folder, precision, capsys)
         tile_encoder(folder, precision, uses_kernels=one).encode([tile])[0] for one in (True, False)
     )
     assert relative_error(found, expected) < 0.03
-    assert (encoder_obstacle() or "tile_kernels_used") in "".join(capsys.readouterr())
+    reason = encoder_obstacle() or (bf16_obstacle() if precision == "bf16" else "")
+    assert (reason or "tile_kernels_used") in "".join(capsys.readouterr())
 
 
 def test_without_the_extension_openvino_encodes_and_the_log_says_why(monkeypatch, capsys):
