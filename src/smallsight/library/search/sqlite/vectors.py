@@ -22,7 +22,7 @@ import numpy as np
 from smallsight.library.database import Database
 from smallsight.library.search.sqlite.exact_nearest import exact_nearest
 from smallsight.library.search.sqlite.shown import chunk_texts
-from smallsight.library.search.sqlite.vector_block import EMPTY, VectorBlock, joined
+from smallsight.library.search.sqlite.vector_block import EMPTY, VectorBlock, joined, rows_of
 from smallsight.library.search.sqlite.vector_file import Stamp, read_vector_file, write_vector_file
 from smallsight.library.search.text_index import Neighbour
 
@@ -91,20 +91,24 @@ class _Snapshot:
 
     def vectors_at(self, rows_K: np.ndarray) -> np.ndarray:
         """Return float32 [K, D] for ascending or any rows, from both blocks."""
+        return self._of_both(rows_K, VectorBlock.vectors_at)
+
+    def products_at(self, rows_K: np.ndarray, query_D: np.ndarray) -> np.ndarray:
+        """Return float32 [K] for ascending or any rows, from both blocks."""
+        return self._of_both(rows_K, lambda block, rows: block.times_at(rows, query_D))
+
+    def _of_both(
+        self, rows_K: np.ndarray, computed: Callable[[VectorBlock, np.ndarray], np.ndarray]
+    ) -> np.ndarray:
         in_base_K = rows_K < len(self.base)
-        parts = [
-            block.vectors_at(rows)
-            for block, rows in (
-                (self.base, rows_K[in_base_K]),
-                (self.tail, rows_K[~in_base_K] - len(self.base)),
-            )
-            if len(rows)
-        ]
-        order = np.concatenate([np.flatnonzero(in_base_K), np.flatnonzero(~in_base_K)])
-        vectors_KD = np.concatenate(parts)
-        placed_KD = np.empty_like(vectors_KD)
-        placed_KD[order] = vectors_KD
-        return placed_KD
+        if in_base_K.all():
+            return computed(self.base, rows_K)
+        of_tail = computed(self.tail, rows_K[~in_base_K] - len(self.base))
+        placed_K = np.empty((len(rows_K), *of_tail.shape[1:]), np.float32)
+        placed_K[~in_base_K] = of_tail
+        if in_base_K.any():
+            placed_K[in_base_K] = computed(self.base, rows_K[in_base_K])
+        return placed_K
 
 
 class VectorIndex:
@@ -158,11 +162,10 @@ class VectorIndex:
     ) -> list[Neighbour]:
         """Return what ``nearest`` does, without texts; ``among`` (int64 [K]) limits the contents."""
         snapshot = self._current(cursor)
-        rows_K = None if among is None else np.flatnonzero(np.isin(snapshot.content_ids_N, among))
+        rows_K = None if among is None else rows_of(snapshot.content_ids_N, among)
         if rows_K is not None and len(rows_K) <= _MAX_GATHERED_SHARE * len(snapshot.content_ids_N):
             similarities_N = np.zeros(len(snapshot.content_ids_N), np.float32)
-            if len(rows_K):
-                np.put(similarities_N, rows_K, np.vecdot(snapshot.vectors_at(rows_K), query_D))
+            similarities_N[rows_K] = snapshot.products_at(rows_K, query_D)
         else:
             similarities_N = self._products(snapshot, query_D)
         return self._best(cursor, snapshot, query_D, similarities_N, limit, min_similarity, rows_K)
