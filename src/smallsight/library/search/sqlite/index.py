@@ -168,6 +168,11 @@ class SqliteView:
         """Look for one description."""
         return matching.has_descriptions(self._cursor)
 
+    def expect(self, query_D: np.ndarray) -> None:
+        """Begin with the products of a vector."""
+        if self._vectors is not None:
+            self._vectors.expect(self._cursor, query_D)
+
     def neighbours(
         self, query_D: np.ndarray, limit: int, *, min_similarity: float, among: Among | None = None
     ) -> list[Neighbour]:

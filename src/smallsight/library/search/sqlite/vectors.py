@@ -21,6 +21,7 @@ import numpy as np
 
 from smallsight.library.database import Database
 from smallsight.library.search.sqlite.exact_nearest import exact_nearest
+from smallsight.library.search.sqlite.kept_products import KeptProducts
 from smallsight.library.search.sqlite.shown import chunk_texts
 from smallsight.library.search.sqlite.vector_block import EMPTY, VectorBlock, joined, rows_of
 from smallsight.library.search.sqlite.vector_file import Stamp, read_vector_file, write_vector_file
@@ -34,7 +35,7 @@ _MIN_VECTORS_IN_FILE = 5_000  # fewer load from the database in a few millisecon
 _ROWS_PER_READ = 4_096
 _NUM_CHECKED = 16
 _MIN_VECTORS_FOR_MEAN, _MAX_VECTORS_FOR_MEAN = 20, 2_048
-_MIN_VECTORS_COMPILED = 20_000  # fewer are multiplied in 2 ms
+_MIN_VECTORS_COMPILED = _MIN_VECTORS_EXPECTED = 20_000  # fewer are multiplied in 2 ms
 _QUERIES_AT_ONCE = 3  # one more takes half as long again
 _MAX_TAIL_SHARE = 0.1  # of rows missing from the file or deleted since, before it is rewritten
 _MAX_GATHERED_SHARE = 0.1  # of rows that are multiplied one by one; more are multiplied with all
@@ -133,7 +134,7 @@ class VectorIndex:
         self._embedder_key = embedder_key
         self._turn = threading.Lock()
         self._snapshot: _Snapshot | None = None
-        self._last_products: tuple[_Snapshot, bytes, np.ndarray] | None = None  # of which query, [N]
+        self._products = KeptProducts()  # a filter may ask for more and more of the nearest
 
     def nearest(
         self, query_D: np.ndarray, limit: int, *, min_similarity: float = -1.0
@@ -167,17 +168,16 @@ class VectorIndex:
             similarities_N = np.zeros(len(snapshot.content_ids_N), np.float32)
             similarities_N[rows_K] = snapshot.products_at(rows_K, query_D)
         else:
-            similarities_N = self._products(snapshot, query_D)
+            similarities_N = self._products.get(
+                snapshot, query_D, lambda: _similarities(snapshot, query_D[None])[0]
+            )
         return self._best(cursor, snapshot, query_D, similarities_N, limit, min_similarity, rows_K)
 
-    def _products(self, snapshot: _Snapshot, query_D: np.ndarray) -> np.ndarray:
-        """Return float32 [N]; those of the last query are kept, of which a filter asks for more and more."""
-        kept, query = self._last_products, query_D.tobytes()
-        if kept is not None and kept[0] is snapshot and kept[1] == query:
-            return kept[2]
-        products_N: np.ndarray = _similarities(snapshot, query_D[None])[0]
-        self._last_products = snapshot, query, products_N
-        return products_N
+    def expect(self, cursor: sqlite3.Cursor, query_D: np.ndarray) -> None:
+        """Begin to multiply many vectors with a query that ``neighbours`` will be asked about."""
+        snapshot = self._current(cursor)
+        if len(snapshot.content_ids_N) >= _MIN_VECTORS_EXPECTED:
+            self._products.begin(snapshot, query_D, lambda: _similarities(snapshot, query_D[None])[0])
 
     def neighbours_of_each(
         self, cursor: sqlite3.Cursor, queries: Sequence[np.ndarray], limit: int, *, min_similarity: float
