@@ -12,6 +12,11 @@ struct Lanes {
 
     static Lanes all(float value) { return {_mm256_set1_ps(value), _mm256_set1_ps(value)}; }
     static Lanes load(const float* from) { return {_mm256_loadu_ps(from), _mm256_loadu_ps(from + 8)}; }
+    static Lanes of_codes(const std::int8_t* codes) {
+        const __m128i all = _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes));
+        return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(all)),
+                _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_unpackhi_epi64(all, all)))};
+    }
     // Widens 16 pairs of bfloat16.
     static void load_pairs(const std::uint16_t* from, Lanes& first, Lanes& second) {
         const __m256i some = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
@@ -160,13 +165,14 @@ constexpr int kHeadsAtOnce = 1, kPairsAtOnce = 1, kRowsTogether = 8;
 #include "finish_body.hpp"
 #include "path_body.hpp"
 #include "rows_attention_body.hpp"
+#include "codes_body.hpp"
 #include "mix_body.hpp"
 
 }  // namespace
 
 const KernelPath* avx2_path() {
     static const KernelPath path = {"avx2", norm, layer_norm, quantise, multiply, rotate, attend, attend_rows, join,
-                                    mix};
+                                    mix, multiply_codes};
     return &path;
 }
 

@@ -5,6 +5,9 @@ struct Lanes {
 
     static Lanes all(float value) { return {_mm512_set1_ps(value)}; }
     static Lanes load(const float* from) { return {_mm512_loadu_ps(from)}; }
+    static Lanes of_codes(const std::int8_t* codes) {
+        return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes))))};
+    }
     // Widens 16 pairs of bfloat16.
     static void load_pairs(const std::uint16_t* from, Lanes& first, Lanes& second) {
         const __m512i bits = _mm512_loadu_si512(from);

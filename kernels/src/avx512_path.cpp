@@ -162,13 +162,14 @@ inline void multiply_codes(const PackedMatrix& matrix, int block, const Quantise
 #include "finish_body.hpp"
 #include "path_body.hpp"
 #include "rows_attention_body.hpp"
+#include "codes_body.hpp"
 #include "mix_body.hpp"
 
 }  // namespace
 
 const KernelPath* avx512_path() {
     static const KernelPath path = {"avx512", norm, layer_norm, quantise, multiply, rotate, attend, attend_rows, join,
-                                    mix};
+                                    mix, multiply_codes};
     return &path;
 }
 

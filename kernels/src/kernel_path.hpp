@@ -163,6 +163,9 @@ struct KernelPath {
     void (*join)(const AttentionPieces& pieces, float* factors, float* out);
     // Adds weighted bytes at `count` places side by side, rounds the sums and limits them to a byte.
     void (*mix)(const WeightedBytes& bytes, std::size_t count, std::uint8_t* out);
+    // Multiplies rows of 8 bits, each with a scale, with one vector; `size` is a multiple of 16.
+    void (*multiply_codes)(const std::int8_t* codes, const float* scales, const float* vector, std::size_t rows,
+                           int size, float* out);
 };
 
 constexpr int kBlocksUnpacked = 4;

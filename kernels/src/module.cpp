@@ -238,6 +238,18 @@ void resize_array(const Read<std::uint8_t, 3>& pixels, const Write<std::uint8_t,
     resize(from, to, height_first, threads, *path, filter == "lanczos" ? Filter::kLanczos : Filter::kBicubic);
 }
 
+void multiply_code_rows(const Read<std::int8_t, 2>& codes, const Read<float, 1>& scales, const Read<float, 1>& vector,
+                        const Write<float, 1>& out, const std::string& path_name) {
+    const KernelPath* path = choose_path(path_name.c_str());
+    require(path != nullptr, "this processor does not run the path " + path_name);
+    require(codes.shape(0) == scales.shape(0) && codes.shape(0) == out.shape(0) && codes.shape(1) == vector.shape(0),
+            "each row has a scale and a product, and as many codes as the vector has numbers");
+    require(codes.shape(1) % kLanes == 0, "a row has a multiple of 16 codes");
+    nb::gil_scoped_release released;
+    path->multiply_codes(codes.data(), scales.data(), vector.data(), codes.shape(0), static_cast<int>(codes.shape(1)),
+                         out.data());
+}
+
 }  // namespace
 
 }  // namespace smallsight
@@ -260,6 +272,10 @@ NB_MODULE(smallsight_kernels, module) {
                "filter"_a = "lanczos",
                "Write a picture, uint8 [height, width, 3], to an array of another size, with Pillow's pixels of the filter\n"
                "lanczos or bicubic.");
+    module.def("multiply_codes", &smallsight::multiply_code_rows, "codes"_a, "scales"_a, "vector"_a, "out"_a,
+               "path"_a = "auto",
+               "Write the products of rows, int8 [N, D] times float32 [N], with a vector, float32 [D], to float32 [N]. D is a\n"
+               "multiple of 16.");
     nb::class_<Decoder>(module, "Decoder", "A decoder's weights, packed, and its steps.")
         .def(nb::init<int, int, int, int, int, int, int, int, float, const std::string&, const smallsight::Read<float, 1>&, int, int,
                       const std::string&>(),

@@ -19,6 +19,14 @@ struct Lanes {
     static Lanes load(const float* from) {
         return each([=](int four) { return vld1q_f32(from + 4 * four); });
     }
+    static Lanes of_codes(const std::int8_t* codes) {
+        const int8x16_t all = vld1q_s8(codes);
+        const int16x8_t halves[] = {vmovl_s8(vget_low_s8(all)), vmovl_s8(vget_high_s8(all))};
+        return each([&](int four) {
+            const int16x8_t half = halves[four / 2];
+            return vcvtq_f32_s32(vmovl_s16(four % 2 == 0 ? vget_low_s16(half) : vget_high_s16(half)));
+        });
+    }
     // Widens 16 pairs of bfloat16.
     static void load_pairs(const std::uint16_t* from, Lanes& first, Lanes& second) {
         for (int four = 0; four < kFours; ++four) {

@@ -20,6 +20,9 @@ struct Lanes {
     static Lanes load(const float* from) {
         return each([=](int lane) { return from[lane]; });
     }
+    static Lanes of_codes(const std::int8_t* codes) {
+        return each([=](int lane) { return static_cast<float>(codes[lane]); });
+    }
     // Widens 16 pairs of bfloat16.
     static void load_pairs(const std::uint16_t* from, Lanes& first, Lanes& second) {
         const auto half = [=](int number) {
@@ -155,13 +158,14 @@ constexpr int kHeadsAtOnce = 1, kPairsAtOnce = 1;
 #include "finish_body.hpp"
 #include "path_body.hpp"
 #include "rows_attention_body.hpp"
+#include "codes_body.hpp"
 #include "mix_body.hpp"
 
 }  // namespace
 
 const KernelPath* plain_path() {
     static const KernelPath path = {"plain", norm, layer_norm, quantise, multiply, rotate, attend, attend_rows, join,
-                                    mix};
+                                    mix, multiply_codes};
     return &path;
 }
 

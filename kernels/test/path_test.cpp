@@ -121,12 +121,26 @@ void mix_all(const KernelPath& path, Results& results) {
     }
 }
 
+void multiply_codes_all(const KernelPath& path, Results& results) {
+    Values values;
+    for (const int size : {16, 48, 384})
+        for (const std::size_t rows : {1u, 3u, 4u, 9u}) {
+            std::vector<std::int8_t> codes(rows * size);
+            for (std::int8_t& code : codes) code = static_cast<std::int8_t>(values.byte());
+            const std::vector<float> scales = values.floats(rows), vector = values.floats(size);
+            std::vector<float> out(rows);
+            path.multiply_codes(codes.data(), scales.data(), vector.data(), rows, size, out.data());
+            results.add(out.data(), out.size());
+        }
+}
+
 // Computes everything under names, so that a difference says where it is.
 std::vector<std::pair<std::string, Results>> compute(const KernelPath& path) {
     std::vector<std::pair<std::string, Results>> all;
     const auto part = [&](const std::string& name) -> Results& { return all.emplace_back(name, Results()).second; };
     norm_all(path, part("norms and rotation"));
     mix_all(path, part("weighted bytes"));
+    multiply_codes_all(path, part("rows of 8 bits"));
     for (const int bits : {8, 4})
         for (const int group : {8, 16, 24, 40, 64, 128})
             for (const Epilogue epilogue :

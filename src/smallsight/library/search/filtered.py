@@ -8,7 +8,7 @@ from typing import TypeAlias
 from smallsight.library.search.query import Query
 from smallsight.library.search.text_index import Among, Condition, IndexView, Neighbour
 
-_MAX_SELECTED = 20_000  # contents that pass a filter; if there are more, they are not all listed
+_MAX_SELECTED, _SELECTED_SHARE = 20_000, 10  # contents that pass a filter, or one in ten: no more are listed
 _SPARE = 4  # one in four may have lost its file since
 
 FindNear: TypeAlias = Callable[[int, Among | None], list[Neighbour]]
@@ -38,5 +38,7 @@ def nearest_passing(
 def selected(view: IndexView, query: Query) -> Condition | None:
     """Return the condition for contents that pass, if they are few enough to be listed; else None."""
     condition = Condition(query=query)
-    is_narrow = query.is_narrowed and view.count(condition, _MAX_SELECTED) < _MAX_SELECTED
-    return condition if is_narrow else None
+    if not query.is_narrowed:
+        return None
+    most = max(_MAX_SELECTED, view.newest_id() // _SELECTED_SHARE)
+    return condition if view.count(condition, most) < most else None

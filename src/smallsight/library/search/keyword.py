@@ -82,7 +82,7 @@ class _KeywordSearch:
 
     def _look_for_all(self, tier: Tier, groups: Sequence[Sequence[WordForm]]) -> None:
         limit = _MAX_PARTIAL if tier is Tier.PARTIAL else MAX_FOUND
-        condition = Condition(tuple(map(tuple, groups)), self._query)
+        condition = Condition(tuple(tuple(dict.fromkeys(group)) for group in groups), self._query)
         for content_id in self._view.newest(condition, limit):
             self._found.setdefault(content_id, tier)
 

@@ -292,6 +292,8 @@ class Searcher:
         if ranked is None and is_quick:
             ranked = quick
         if ranked is None:
+            if mode is Mode.FUSED and not is_quick:
+                self._expect_meaning(view, query)
             keywords = quick.keywords if quick is not None else self._keywords(view, query, mode)
             ranked = self._rank(view, query, mode, sort, keywords, is_quick=is_quick)
             self._lists.remember((*key, ranked.is_quick), ranked)
@@ -325,6 +327,14 @@ class Searcher:
             scored = [(one, scores[one]) for one in view.sorted_among(list(scores), sort)]
         near, like = ({one.content_id: one for one in found} for found in (semantic, looks))
         return _Ranked(scored, keywords, near, like, is_quick)
+
+    def _expect_meaning(self, view: IndexView, query: Query) -> None:
+        """Begin with the meaning of words that will hardly be corrected, while words are looked for."""
+        if self._embed is None or query.is_narrowed or not _is_meant(query.text):
+            return
+        words = {term for unit in query.units for term in unit.terms if len(term) > 1}
+        if len(view.known_terms(sorted(words))) == len(words):
+            view.expect(self._embed([query.text])[0].astype("float32"))
 
     def _find_meaning(self, view: IndexView, query: Query, text: str) -> list[Neighbour]:
         """Return at most 100 contents that pass the filters and whose texts mean something similar."""

@@ -161,6 +161,10 @@ class IndexView(Protocol):
         """Return whether any content has a description."""
         ...
 
+    def expect(self, query_D: np.ndarray) -> None:
+        """Begin to compute what ``neighbours`` will be asked for, of all contents, in the background."""
+        ...
+
     def neighbours(
         self, query_D: np.ndarray, limit: int, *, min_similarity: float, among: Among | None = None
     ) -> list[Neighbour]:

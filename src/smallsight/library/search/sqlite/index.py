@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from smallsight.library.database import Database
@@ -97,11 +98,25 @@ class SqliteView:
         self._newest: dict[tuple[Condition, int, int], list[int]] = {}
 
     def newest(self, condition: Condition, limit: int, offset: int = 0) -> list[int]:
-        """Return ids, the highest first; a search by words and meaning asks for those of a phrase twice."""
+        """Return ids, the highest first; a form that was asked for before is not looked up again."""
         asked = condition, limit, offset
         if asked not in self._newest:
-            self._newest[asked] = matching.newest_ids(self._cursor, condition, limit, offset)
+            parts = [] if offset else self._parts(condition, limit)
+            if len(parts) > 1:
+                found = {one for part in parts for one in self.newest(part, limit)}
+                self._newest[asked] = sorted(found, reverse=True)[:limit]
+            else:
+                self._newest[asked] = matching.newest_ids(self._cursor, condition, limit, offset)
         return list(self._newest[asked])
+
+    def _parts(self, condition: Condition, limit: int) -> list[Condition]:
+        """Divide a group of several forms into those that were asked for before, and the rest."""
+        if len(condition.groups) != 1:
+            return [condition]
+        each = [replace(condition, groups=((form,),)) for form in dict.fromkeys(condition.groups[0])]
+        known = [one for one in each if (one, limit, 0) in self._newest]
+        rest = tuple(one.groups[0][0] for one in each if one not in known)
+        return [*known, *([replace(condition, groups=(rest,))] if rest else [])] if known else [condition]
 
     def listed(self, condition: Condition, sort: Sort, limit: int, offset: int = 0) -> list[int]:
         """Return ids by a facet."""
@@ -152,6 +167,11 @@ class SqliteView:
     def has_descriptions(self) -> bool:
         """Look for one description."""
         return matching.has_descriptions(self._cursor)
+
+    def expect(self, query_D: np.ndarray) -> None:
+        """Begin with the products of a vector."""
+        if self._vectors is not None:
+            self._vectors.expect(self._cursor, query_D)
 
     def neighbours(
         self, query_D: np.ndarray, limit: int, *, min_similarity: float, among: Among | None = None

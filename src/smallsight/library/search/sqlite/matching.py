@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from smallsight.library.search.index_terms import BOUNDARY, EVERY, folder_phrase, tag_mark
 from smallsight.library.search.query import Query
 from smallsight.library.search.sqlite.facet_filters import Parameter, facet_condition
+from smallsight.library.search.sqlite.long_prefixes import newest_by_texts, with_indexed_prefixes
 from smallsight.library.search.text_index import Condition, Sort, WordForm
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("name", "folder", "tags", "description", "ocr")
 _EVERYTHING = Condition()
+_MAX_PROBED_PAGE, _PROBED_PER_LISTED = 250, 8
 _ORDERS = {
     Sort.NEWEST: "date_wall_s DESC, content_id DESC",
     Sort.OLDEST: "date_wall_s, content_id",
@@ -63,7 +67,22 @@ def _filter_texts(query: Query) -> tuple[list[str], list[str]]:
 
 def newest_ids(cursor: sqlite3.Cursor, condition: Condition, limit: int, offset: int = 0) -> list[int]:
     """Return the ids of contents that match, the last indexed first."""
-    matching, parameters = _matching(condition)
+    loose = None if offset else with_indexed_prefixes(condition)
+    if loose is not None:
+
+        def newest(condition: Condition, limit: int, below: int | None) -> list[int]:
+            return _newest_ids(cursor, condition, limit, below=below)
+
+        found = newest_by_texts(condition, loose, limit, newest, partial(indexed_texts, cursor))
+        if found is not None:
+            return found
+    return _newest_ids(cursor, condition, limit, offset)
+
+
+def _newest_ids(
+    cursor: sqlite3.Cursor, condition: Condition, limit: int, offset: int = 0, *, below: int | None = None
+) -> list[int]:
+    matching, parameters = _matching(condition, below)
     # Each row that is fetched lets other threads have the interpreter, so a thousand ids are one row.
     statement = f"SELECT json_group_array(rowid) FROM ({matching} ORDER BY rowid DESC LIMIT ? OFFSET ?)"  # noqa: S608
     found: str = cursor.execute(statement, (*parameters, limit, offset)).fetchone()[0]
@@ -74,12 +93,32 @@ def listed_ids(
     cursor: sqlite3.Cursor, condition: Condition, sort: Sort, limit: int, offset: int = 0
 ) -> list[int]:
     """Return the ids of contents that match, sorted by something other than relevance."""
+    if offset + limit <= _MAX_PROBED_PAGE:
+        found = _listed_of_first(cursor, condition, sort, offset + limit)
+        if found is not None:
+            return found[offset:]
     kept, parameters = facets_where(condition)
     rows = cursor.execute(
         f"SELECT content_id FROM facet WHERE {kept} ORDER BY {_ORDERS[sort]} LIMIT ? OFFSET ?",  # noqa: S608
         (*parameters, limit, offset),
     )
     return [row[0] for row in rows]
+
+
+def _listed_of_first(
+    cursor: sqlite3.Cursor, condition: Condition, sort: Sort, limit: int
+) -> list[int] | None:
+    """Return what of the first contents of all passes the tags, folders and minus words; None if too few do.
+
+    For a large folder that takes a tenth of the time of finding all that pass.
+    """
+    if condition.groups or not any(_filter_texts(condition.query)):
+        return None
+    num_asked = _PROBED_PER_LISTED * limit + _PROBED_PER_LISTED
+    first = listed_ids(cursor, Condition(query=Query(facets=condition.query.facets)), sort, num_asked)
+    passing = passing_among(cursor, first, replace(condition.query, facets=_EVERYTHING.query.facets))
+    found = [one for one in first if one in passing]
+    return found[:limit] if len(found) >= limit or len(first) < num_asked else None
 
 
 def sorted_among(cursor: sqlite3.Cursor, content_ids: Sequence[int], sort: Sort) -> list[int]:
@@ -104,10 +143,10 @@ def facets_where(condition: Condition) -> tuple[str, list[Parameter]]:
 def all_ids(cursor: sqlite3.Cursor, condition: Condition) -> np.ndarray:
     """Return int64 [N]: the ids of all contents that match, ascending."""
     matching, parameters = _matching(condition)
-    rows = cursor.execute(f"{matching} ORDER BY rowid", parameters)
+    found: str = cursor.execute(f"SELECT json_group_array(rowid) FROM ({matching})", parameters).fetchone()[0]  # noqa: S608
     import numpy as np  # noqa: PLC0415 - a search by words does not need it
 
-    return np.fromiter((row[0] for row in rows), dtype=np.int64)
+    return np.sort(np.array(json.loads(found), dtype=np.int64))
 
 
 def count(cursor: sqlite3.Cursor, condition: Condition, limit: int) -> int:
@@ -121,14 +160,20 @@ def count(cursor: sqlite3.Cursor, condition: Condition, limit: int) -> int:
     return number
 
 
-def _matching(condition: Condition) -> tuple[str, list[Parameter]]:
-    """Return a statement that selects the rowids of contents that match, and its parameters."""
+def _matching(condition: Condition, below: int | None = None) -> tuple[str, list[Parameter]]:
+    """Return a statement that selects the rowids of contents that match, and its parameters.
+
+    With ``below`` only smaller rowids are selected, for a condition with groups.
+    """
     facets = condition.query.facets
     kept, values = facet_condition(facets)
     if not condition.groups and not any(_filter_texts(condition.query)):
         return f"SELECT content_id AS rowid FROM facet WHERE {kept}", values  # noqa: S608 - constants
     statement = "SELECT rowid FROM search_index WHERE search_index MATCH ?"
     parameters: list[Parameter] = [expression_of(condition)]
+    if below is not None:
+        statement += " AND rowid < ?"
+        parameters.append(below)
     if facets:  # without the plus, SQLite would search the index once for each row of the facets
         statement += f" AND +rowid IN (SELECT content_id FROM facet WHERE {kept})"  # noqa: S608 - constants
         parameters += values

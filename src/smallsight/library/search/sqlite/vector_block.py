@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
-from itertools import pairwise
 
 import numpy as np
 
+from smallsight.library.search.sqlite.code_products import products, products_of_rows
+
 _MAX_CODE = 127
-_ROWS_AT_ONCE = 1_024  # decoded, they fit into the cache
-_MIN_ROWS_PER_THREAD, _MAX_THREADS = 25_000, 4  # fewer take 2 ms
+_MAX_IDS_PER_ROW = 16  # of contents, up to which a table of all is faster than comparing
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,30 +67,12 @@ class VectorBlock:
         )
 
     def times(self, query_D: np.ndarray) -> np.ndarray:
-        """Return the products with a vector, float32 [N].
+        """Return the products with a vector, float32 [N]."""
+        return products(self.codes_ND, self.scales_N, query_D)
 
-        Each thread takes a run of rows, and multiplies them in parts that fit into its cache; those of a
-        matrix product would wait for each other while the processor is busy.
-        """
-        products_N = np.empty(len(self), np.float32)
-        num_parts = len(self) // _MIN_ROWS_PER_THREAD
-        num_runs = 1 if num_parts < 2 else min(_num_threads(), num_parts)
-        bounds = np.linspace(0, len(self), num_runs + 1).astype(int).tolist()
-        runs = [(start, stop, query_D, products_N) for start, stop in pairwise(bounds)]
-        if num_runs == 1:
-            self._multiply(*runs[0])
-        else:
-            list(_threads().map(lambda run: self._multiply(*run), runs))
-        return products_N
-
-    def _multiply(self, start: int, stop: int, query_D: np.ndarray, products_N: np.ndarray) -> None:
-        decoded_RD = np.empty((min(stop - start, _ROWS_AT_ONCE), self.codes_ND.shape[1]), np.float32)
-        for first in range(start, stop, _ROWS_AT_ONCE):
-            last = min(first + _ROWS_AT_ONCE, stop)
-            rows_RD = decoded_RD[: last - first]
-            np.copyto(rows_RD, self.codes_ND[first:last])
-            np.vecdot(rows_RD, query_D, out=products_N[first:last])
-            products_N[first:last] *= self.scales_N[first:last]
+    def times_at(self, rows_K: np.ndarray, query_D: np.ndarray) -> np.ndarray:
+        """Return the products of some rows with a vector, float32 [K]."""
+        return products_of_rows(self.codes_ND, self.scales_N, query_D, rows_K)
 
     def holds(self, row: int, vector_D: np.ndarray) -> bool:
         """Return whether a row is this vector, float32 [D]."""
@@ -102,18 +82,6 @@ class VectorBlock:
         )
 
 
-@cache
-def _num_threads() -> int:
-    from smallsight.machine.cores import usable_cores  # noqa: PLC0415 - imports psutil
-
-    return min(usable_cores(), _MAX_THREADS)
-
-
-@cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_num_threads(), thread_name_prefix="vectors")
-
-
 EMPTY = VectorBlock(
     np.empty((0, 0), np.int8),
     np.empty(0, np.float32),
@@ -121,6 +89,16 @@ EMPTY = VectorBlock(
     np.empty(0, np.int64),
     np.empty(0, np.int64),
 )
+
+
+def rows_of(content_ids_N: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """Return int64 [K]: the rows of these contents, ascending."""
+    highest = int(content_ids_N.max(initial=0))
+    if highest > _MAX_IDS_PER_ROW * len(content_ids_N):
+        return np.flatnonzero(np.isin(content_ids_N, among))
+    is_among = np.zeros(highest + 1, bool)
+    is_among[among[among <= highest]] = True
+    return np.flatnonzero(is_among[content_ids_N])
 
 
 def joined(blocks: Sequence[VectorBlock]) -> VectorBlock:

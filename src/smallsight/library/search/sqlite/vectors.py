@@ -21,8 +21,9 @@ import numpy as np
 
 from smallsight.library.database import Database
 from smallsight.library.search.sqlite.exact_nearest import exact_nearest
+from smallsight.library.search.sqlite.kept_products import KeptProducts
 from smallsight.library.search.sqlite.shown import chunk_texts
-from smallsight.library.search.sqlite.vector_block import EMPTY, VectorBlock, joined
+from smallsight.library.search.sqlite.vector_block import EMPTY, VectorBlock, joined, rows_of
 from smallsight.library.search.sqlite.vector_file import Stamp, read_vector_file, write_vector_file
 from smallsight.library.search.text_index import Neighbour
 
@@ -34,7 +35,7 @@ _MIN_VECTORS_IN_FILE = 5_000  # fewer load from the database in a few millisecon
 _ROWS_PER_READ = 4_096
 _NUM_CHECKED = 16
 _MIN_VECTORS_FOR_MEAN, _MAX_VECTORS_FOR_MEAN = 20, 2_048
-_MIN_VECTORS_COMPILED = 20_000  # fewer are multiplied in 2 ms
+_MIN_VECTORS_COMPILED = _MIN_VECTORS_EXPECTED = 20_000  # fewer are multiplied in 2 ms
 _QUERIES_AT_ONCE = 3  # one more takes half as long again
 _MAX_TAIL_SHARE = 0.1  # of rows missing from the file or deleted since, before it is rewritten
 _MAX_GATHERED_SHARE = 0.1  # of rows that are multiplied one by one; more are multiplied with all
@@ -91,20 +92,24 @@ class _Snapshot:
 
     def vectors_at(self, rows_K: np.ndarray) -> np.ndarray:
         """Return float32 [K, D] for ascending or any rows, from both blocks."""
+        return self._of_both(rows_K, VectorBlock.vectors_at)
+
+    def products_at(self, rows_K: np.ndarray, query_D: np.ndarray) -> np.ndarray:
+        """Return float32 [K] for ascending or any rows, from both blocks."""
+        return self._of_both(rows_K, lambda block, rows: block.times_at(rows, query_D))
+
+    def _of_both(
+        self, rows_K: np.ndarray, computed: Callable[[VectorBlock, np.ndarray], np.ndarray]
+    ) -> np.ndarray:
         in_base_K = rows_K < len(self.base)
-        parts = [
-            block.vectors_at(rows)
-            for block, rows in (
-                (self.base, rows_K[in_base_K]),
-                (self.tail, rows_K[~in_base_K] - len(self.base)),
-            )
-            if len(rows)
-        ]
-        order = np.concatenate([np.flatnonzero(in_base_K), np.flatnonzero(~in_base_K)])
-        vectors_KD = np.concatenate(parts)
-        placed_KD = np.empty_like(vectors_KD)
-        placed_KD[order] = vectors_KD
-        return placed_KD
+        if in_base_K.all():
+            return computed(self.base, rows_K)
+        of_tail = computed(self.tail, rows_K[~in_base_K] - len(self.base))
+        placed_K = np.empty((len(rows_K), *of_tail.shape[1:]), np.float32)
+        placed_K[~in_base_K] = of_tail
+        if in_base_K.any():
+            placed_K[in_base_K] = computed(self.base, rows_K[in_base_K])
+        return placed_K
 
 
 class VectorIndex:
@@ -129,7 +134,7 @@ class VectorIndex:
         self._embedder_key = embedder_key
         self._turn = threading.Lock()
         self._snapshot: _Snapshot | None = None
-        self._last_products: tuple[_Snapshot, bytes, np.ndarray] | None = None  # of which query, [N]
+        self._products = KeptProducts()  # a filter may ask for more and more of the nearest
 
     def nearest(
         self, query_D: np.ndarray, limit: int, *, min_similarity: float = -1.0
@@ -158,23 +163,21 @@ class VectorIndex:
     ) -> list[Neighbour]:
         """Return what ``nearest`` does, without texts; ``among`` (int64 [K]) limits the contents."""
         snapshot = self._current(cursor)
-        rows_K = None if among is None else np.flatnonzero(np.isin(snapshot.content_ids_N, among))
+        rows_K = None if among is None else rows_of(snapshot.content_ids_N, among)
         if rows_K is not None and len(rows_K) <= _MAX_GATHERED_SHARE * len(snapshot.content_ids_N):
             similarities_N = np.zeros(len(snapshot.content_ids_N), np.float32)
-            if len(rows_K):
-                np.put(similarities_N, rows_K, np.vecdot(snapshot.vectors_at(rows_K), query_D))
+            similarities_N[rows_K] = snapshot.products_at(rows_K, query_D)
         else:
-            similarities_N = self._products(snapshot, query_D)
+            similarities_N = self._products.get(
+                snapshot, query_D, lambda: _similarities(snapshot, query_D[None])[0]
+            )
         return self._best(cursor, snapshot, query_D, similarities_N, limit, min_similarity, rows_K)
 
-    def _products(self, snapshot: _Snapshot, query_D: np.ndarray) -> np.ndarray:
-        """Return float32 [N]; those of the last query are kept, of which a filter asks for more and more."""
-        kept, query = self._last_products, query_D.tobytes()
-        if kept is not None and kept[0] is snapshot and kept[1] == query:
-            return kept[2]
-        products_N: np.ndarray = _similarities(snapshot, query_D[None])[0]
-        self._last_products = snapshot, query, products_N
-        return products_N
+    def expect(self, cursor: sqlite3.Cursor, query_D: np.ndarray) -> None:
+        """Begin to multiply many vectors with a query that ``neighbours`` will be asked about."""
+        snapshot = self._current(cursor)
+        if len(snapshot.content_ids_N) >= _MIN_VECTORS_EXPECTED:
+            self._products.begin(snapshot, query_D, lambda: _similarities(snapshot, query_D[None])[0])
 
     def neighbours_of_each(
         self, cursor: sqlite3.Cursor, queries: Sequence[np.ndarray], limit: int, *, min_similarity: float

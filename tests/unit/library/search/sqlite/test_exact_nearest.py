@@ -80,12 +80,12 @@ def test_few_rows_are_read_exactly():
 
 
 def test_products_are_the_same_in_several_threads(monkeypatch):
-    from smallsight.library.search.sqlite import vector_block
+    from smallsight.library.search.sqlite import code_products
 
     rng = np.random.default_rng(3)
     vectors_ND, query_D = unit_rows(rng, 5_000, 64, 1), unit_rows(rng, 1, 64, 1)[0]
     block = VectorBlock.of_vectors(vectors_ND, np.arange(5_000), np.arange(5_000))
     alone_N = block.times(query_D)
-    monkeypatch.setattr(vector_block, "_MIN_ROWS_PER_THREAD", 700)
-    monkeypatch.setattr(vector_block, "_num_threads", lambda: 3)
+    monkeypatch.setattr(code_products, "_MIN_ROWS_PER_THREAD", 700)
+    monkeypatch.setattr(code_products, "_num_threads", lambda: 3)
     assert np.array_equal(block.times(query_D), alone_N)
