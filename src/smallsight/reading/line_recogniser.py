@@ -19,11 +19,13 @@ __all__ = ["NOTHING", "LineReading", "LineRecogniser", "line_parts", "padded_lin
 
 _GREY = 127
 # Each further width takes 15 MB of memory.
-_WIDTHS_PX = (160, 256, 384, 544, 768, 1_056)
+_WIDTHS_PX = (96, 160, 224, 304, 400, 544, 768, 1_056)
 _PART_PX = 1_000  # of a line that is longer than the last of them
 _CUT_WITHIN_PX = 200
 _GAP_DEVIATION = 12.0  # of a column's pixels, where a line may be cut
 _SPACE = 0.05  # probability from which a gap between two characters is a space; inside words it is below 0.01
+
+_NO_SPACE_BEFORE = frozenset(" ,.;:!?)]}")  # unless the network itself reads one
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def _decoded(classes_TC: NDArray[np.float32], characters: Sequence[str]) -> Line
     for before, step in pairwise(steps):
         character = characters[classes_T[step]]
         if (
-            character != " "
+            character not in _NO_SPACE_BEFORE
             and not text.endswith(" ")
             and spaces_T[before + 1 : step].max(initial=0.0) >= _SPACE
         ):

@@ -1,7 +1,7 @@
 """Loads the PP-OCR networks that the ``rapidocr`` package carries, without importing that package.
 
-Both take uint8 pixels and normalise them inside the network. The recogniser computes in int8 where the
-processor multiplies int8 by int8.
+Both take uint8 pixels and normalise them inside the network. The recogniser computes in int8 where that is
+faster.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ from openvino.preprocess import ColorFormat, PrePostProcessor
 
 from smallsight.errors import MissingExtraError
 from smallsight.graph.compiled import activation_group, compile_network, computes_in_bf16, runtime
+from smallsight.machine.processor import usable_instruction_sets
+from smallsight.reading.detector_graph import with_less_work
 from smallsight.reading.int8_layers import ranges_for, round_layers
 
 __all__ = [
     "BLANK",
+    "DETECTOR",
     "RECOGNISER",
     "OcrNetworks",
     "for_pixels",
@@ -29,7 +32,7 @@ __all__ = [
 
 BLANK = 0  # the class of CTC's "no character here"
 RECOGNISER = "PP-OCRv6_rec_small.onnx"
-_DETECTOR = "PP-OCRv6_det_small.onnx"
+DETECTOR = "PP-OCRv6_det_small.onnx"
 _PACKAGE = "rapidocr"
 _GREY = 127.5  # pixels are mapped to -1 ... 1
 _KEPT_KERNELS = (
@@ -42,7 +45,8 @@ class OcrNetworks:
     """The compiled networks; ``characters`` belong to the recogniser's classes, the first one is no
     character.
 
-    The detector maps uint8 RGB [1, H, W, 3], sides multiples of 32, to probabilities [1, 1, H, W]. The
+    The detector maps uint8 RGB [1, H, W, 3], sides multiples of 32, to probabilities times 255, uint8
+    [1, 16, H / 4, W / 4], a channel for each pixel of a block; other weights may give [1, 1, H, W]. The
     recogniser maps [1, 48, W, 3] to the probabilities of the classes in each of W / 8 steps.
     """
 
@@ -65,11 +69,16 @@ def load_ocr_networks(threads: int) -> OcrNetworks:
     for_lines = dict(tuning)
     recogniser = read_network(RECOGNISER)
     characters = _characters(recogniser)
-    if activation_group(1) and (ranges := ranges_for(weights_folder() / RECOGNISER)) is not None:
-        round_layers(recogniser, ranges)
+    has_dot_products = bool(activation_group(1))
+    if (has_dot_products or "avx2" in usable_instruction_sets()) and (
+        ranges := ranges_for(weights_folder() / RECOGNISER)
+    ) is not None:
+        round_layers(recogniser, ranges, has_dot_products=has_dot_products)
         for_lines["INFERENCE_PRECISION_HINT"] = "f32"  # between layers in int8, bf16 is slower
     return OcrNetworks(
-        compile_network(lambda: for_pixels(read_network(_DETECTOR)), threads=threads, tuning=tuning).model,
+        compile_network(
+            lambda: for_pixels(with_less_work(read_network(DETECTOR))), threads=threads, tuning=tuning
+        ).model,
         compile_network(lambda: for_pixels(recogniser), threads=threads, tuning=for_lines).model,
         characters,
     )

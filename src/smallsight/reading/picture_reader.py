@@ -21,7 +21,7 @@ from smallsight.reading.line_images import line_corners, line_image
 from smallsight.reading.line_recogniser import NOTHING, LineReading, LineRecogniser
 from smallsight.reading.ocr_networks import load_ocr_networks
 from smallsight.reading.reading_order import in_reading_order
-from smallsight.reading.support import is_supported, is_unread_text, num_letters, support
+from smallsight.reading.support import is_settled, is_supported, is_unread_text, num_letters, support
 from smallsight.reading.text_detector import TextDetector
 from smallsight.reading.text_line import TextLine
 from smallsight.reading.text_regions import TextRegion
@@ -32,13 +32,17 @@ __all__ = ["PictureReader"]
 _MIN_CONFIDENCE = 0.5
 _READABLE = 0.75  # a reading that explains what is in its region
 _SURE = 0.9  # a reading that is not read again
+_CERTAIN = 0.975  # the same for small letters, of which every second line below it lacks one
+_SMALL_LETTERS_PX = 32.0  # height of their region
 _SMALLEST_SIDE_PX = 4  # no letter is smaller
 _TALL = 1.5  # height over width from which a region is taken for turned text
 _LONG_TEXT = 3  # characters from which a reading says which way the page is turned
 _SHORT_TEXT = 2  # letters, which icons and textures are taken for
 _SURE_OF_SHORT_TEXT = 0.97
 _TURNS_TEXT, _TURNS_SHORT_TEXT = 0.15, 0.3  # more confidence than upright: 6 € upside down is 39
-_OTHER_WIDTHS = (0.8, 1.25)
+_LETTERS_OF_A_PAGE = 12  # of sure lines, which say that it is upright
+_MOSTLY = 0.9  # of them
+_OTHER_WIDTHS = (1.25, 0.8)
 _LETTER_SEEN = 0.6  # the detector's probability
 _LETTERS_IN_A_SQUARE = 1.2  # of a region, which has a margin
 _INSIDE = 0.6  # of a line's area: it is part of another one
@@ -101,8 +105,10 @@ class PictureReader:
             _Line(region, _likely_turn(region)) for region in dict.fromkeys(regions) if region not in lines
         ]
         self._try(image, [_Attempt(line, line.turn) for line in new])
-        self._try(image, [trial for line in new if _may_be_turned(line) for trial in _other_turns(line)])
         lines |= {line.region: line for line in new}
+        is_upright = _is_upright(lines.values())
+        turned = [line for line in new if _may_be_turned(line, is_upright=is_upright)]
+        self._try(image, [trial for line in turned for trial in _other_turns(line)])
 
     def _try(self, image: Image.Image, trials: Sequence[_Attempt]) -> list[LineReading]:
         """Read lines in other ways and return the readings; each line keeps its best one."""
@@ -115,14 +121,15 @@ class PictureReader:
         return readings
 
     def _read_at_other_widths(self, image: Image.Image, lines: Sequence[_Line]) -> None:
-        """Read lines narrower and wider, and note how far the readings agree."""
-        first = [line.reading for line in lines]
-        others = [
-            self._try(image, [_Attempt(line, line.turn, stretch) for line in lines])
-            for stretch in _OTHER_WIDTHS
-        ]
-        for line, *readings in zip(lines, first, *others, strict=True):
-            line.support = support(readings)
+        """Read lines wider and narrower until readings agree, and note how far they do."""
+        readings = [[line.reading] for line in lines]
+        for stretch in _OTHER_WIDTHS:
+            open_ = [index for index, found in enumerate(readings) if not is_settled(found)]
+            others = self._try(image, [_Attempt(lines[index], lines[index].turn, stretch) for index in open_])
+            for index, other in zip(open_, others, strict=True):
+                readings[index].append(other)
+        for line, found in zip(lines, readings, strict=True):
+            line.support = support(found)
 
     def _follow_the_page(self, image: Image.Image, lines: Sequence[_Line]) -> None:
         """Read the lines that stand another way than most of the page as the page stands."""
@@ -158,14 +165,29 @@ def _is_hopeless(line: _Line) -> bool:
     return line.reading.confidence < _MIN_CONFIDENCE and num_letters(line.reading.text) <= _SHORT_TEXT
 
 
-def _may_be_turned(line: _Line) -> bool:
-    return _is_doubtful(line) and (line.turn % 2 == 1 or not _is_hopeless(line))
+def _is_upright(lines: Iterable[_Line]) -> bool:
+    """Return whether the lines that are sure say that the page is."""
+    letters: Counter[int] = Counter()
+    for line in lines:
+        if line.reading.confidence >= _SURE and len(line.reading.text) >= _LONG_TEXT:
+            letters[line.turn] += num_letters(line.reading.text)
+    return letters[0] >= max(_LETTERS_OF_A_PAGE, _MOSTLY * letters.total())
+
+
+def _may_be_turned(line: _Line, *, is_upright: bool) -> bool:
+    """Return whether a line has to be tried upside down too; on an upright page, only what is no text so."""
+    if not _is_doubtful(line) or line.turn % 2 == 1:
+        return _is_doubtful(line)
+    if is_upright and (line.reading.confidence >= _READABLE or num_letters(line.reading.text) <= _SHORT_TEXT):
+        return False
+    return not _is_hopeless(line)
 
 
 def _needs_support(line: _Line) -> bool:
     is_short = num_letters(line.reading.text) <= _SHORT_TEXT
-    is_sure = line.reading.confidence >= (_SURE_OF_SHORT_TEXT if is_short else _SURE)
-    return not is_sure and not _is_hopeless(line)
+    is_small = line.region.line_height < _SMALL_LETTERS_PX
+    least = _SURE_OF_SHORT_TEXT if is_short else _CERTAIN if is_small else _SURE
+    return line.reading.confidence < least and not _is_hopeless(line)
 
 
 def _handicap(line: _Line, turn: int) -> float:

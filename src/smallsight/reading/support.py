@@ -11,12 +11,14 @@ from difflib import SequenceMatcher
 
 from smallsight.reading.line_recogniser import LineReading
 
-__all__ = ["is_supported", "is_unread_text", "num_letters", "support"]
+__all__ = ["is_settled", "is_supported", "is_unread_text", "num_letters", "support"]
 
 _LEAST_CONFIDENCE = 0.5
 _SURE_OF_FEW = 0.9  # of a single letter, of signs without a letter, and of one letter repeated
 _LEAST_SUPPORT = ((2, 0.8), (5, 0.65))  # at most this many letters, and the support they need
 _LEAST_SUPPORT_OF_LONG = 0.5
+_LEAST_SUPPORT_OF_A_NUMBER = 0.8  # digits that change with the width are letters of another script
+_CLEAR_SUPPORT = 0.85
 _SURE_OF_MIXED = 0.8  # of a word with kana or ideographs and other letters, as Hebrew is taken for
 _MIXED_WORD = re.compile(r"[\u3041-\u9fff][0-9A-Za-z\u0370-\u03ff]|[0-9A-Za-z\u0370-\u03ff][\u3041-\u9fff]")
 _SEEN, _CLEARLY_SEEN = 0.7, 0.8  # the detector's probability of text
@@ -36,6 +38,12 @@ def support(readings: Sequence[LineReading]) -> float:
     return sum(agreeing) / len(readings)
 
 
+def is_settled(readings: Sequence[LineReading]) -> bool:
+    """Return whether the readings of one line agree so clearly that one more would change nothing."""
+    texts = {reading.text.replace(" ", "") for reading in readings}
+    return len(readings) > 1 and len(texts) == 1 and support(readings) >= _CLEAR_SUPPORT
+
+
 def is_supported(reading: LineReading, found_support: float) -> bool:
     """Return whether a reading with this support is text."""
     letters = [character for character in reading.text if character.isalnum()]
@@ -43,6 +51,8 @@ def is_supported(reading: LineReading, found_support: float) -> bool:
     if not reading.text or reading.confidence < least:
         return False
     if reading.confidence < _SURE_OF_MIXED and _MIXED_WORD.search(reading.text):
+        return False
+    if not any(letter.isalpha() for letter in letters) and found_support < _LEAST_SUPPORT_OF_A_NUMBER:
         return False
     needed = (needed for most, needed in _LEAST_SUPPORT if len(letters) <= most)
     return found_support >= next(needed, _LEAST_SUPPORT_OF_LONG)

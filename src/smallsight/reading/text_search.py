@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from smallsight.reading.closer_parts import first_look, parts_around
 from smallsight.reading.fine_structure import CELL_PX, find_fine_structure
 from smallsight.reading.joined_regions import join_pieces
 from smallsight.reading.text_detector import TextDetector
@@ -24,11 +25,13 @@ from smallsight.reading.text_regions import TextRegion, find_text_regions
 
 __all__ = ["TextSearch"]
 
-_LOOK_PIXELS = 384 * 384
+_LOOK_PIXELS = 384 * 416  # padding included
 _MIDDLE_PIXELS = 640 * 640
 _LEAST_LOOK = 0.25  # scale of the first look
 _LEGIBLE_PX = 16.0  # height of a region, of letters and margin, from which its shape is taken as it is
 _GOOD_PX = 22.0
+_LARGE_PX = 36.0  # height from which the network does not miss a region
+_SEEN_SHARE = 0.25  # of the cells of a region, in a smaller copy
 _LARGEST_SCALE = 2.0
 _CLOSER = 1.25  # a scale that is less than this times larger shows nothing new
 _WEAK = 45  # of 255: where the network sees something like text in a small copy
@@ -53,9 +56,10 @@ class TextSearch:
         A line and what looks like a line inside its letters may both be among them.
         """
         pixels = image.width * image.height
-        scale = min(1.0, max(_LEAST_LOOK, math.sqrt(_LOOK_PIXELS / pixels)))
+        scale = first_look(image.size, _LOOK_PIXELS, _LEAST_LOOK)
         view = _View(image)
         found, weak = self._looked(view, scale, None, _WEAK)
+        first, seen = scale, weak
         accepted, small = _by_size(found, scale)
         structure = find_fine_structure(image)
         doubtful = view.uncovered(structure.cells_HW | view.covered(small), readable(accepted))
@@ -67,12 +71,14 @@ class TextSearch:
             scale = middle
             found, weak = self._looked(view, scale, doubtful, _CLEAR)
             larger, small = _by_size(found, scale)
-            accepted = _merged(accepted, larger)
+            larger = [one for one in larger if not view.was_missed(one, first, seen)]
+            accepted = join_pieces(_merged(accepted, larger))
             readable(larger)
             doubtful = view.uncovered(weak & structure.edges_HW | view.covered(small), accepted)
         if doubtful.any() and (closer := _closer_scale(small, scale)) is not None:
             found, _ = self._looked(view, closer, doubtful, _CLEAR)
-            accepted = _merged(accepted, found)
+            found = [one for one in found if not view.was_missed(one, first, seen)]
+            accepted = join_pieces(_merged(accepted, found))
         return _merged(accepted, small)
 
     def _looked(
@@ -82,15 +88,10 @@ class TextSearch:
         resized = view.resized(scale)
         x_factor, y_factor = view.image.width / resized.width, view.image.height / resized.height
 
-        def is_wanted(tile: tuple[int, int, int, int]) -> bool:
-            left, top, right, bottom = (
-                one * factor / CELL_PX for one, factor in zip(tile, (x_factor, y_factor) * 2, strict=True)
-            )
-            return cells_HW is None or bool(
-                cells_HW[int(top) : math.ceil(bottom), int(left) : math.ceil(right)].any()
-            )
-
-        map_HW = self._detector.probabilities(resized, is_wanted)
+        parts = None
+        if cells_HW is not None:
+            parts = parts_around(cells_HW, (CELL_PX / x_factor, CELL_PX / y_factor), resized.size)
+        map_HW = self._detector.probabilities(resized, parts)
         rows, columns = np.nonzero(map_HW >= least)
         weak_HW = np.zeros(view.cells, np.bool_)
         weak_HW[(rows * (y_factor / CELL_PX)).astype(int), (columns * (x_factor / CELL_PX)).astype(int)] = (
@@ -145,6 +146,13 @@ class _View:
                 np.abs(across) <= region.height / 2 + reach
             )
         return cells_HW
+
+    def was_missed(self, region: TextRegion, scale: float, seen_HW: NDArray[np.bool_]) -> bool:
+        """Return whether letters would have been large at a scale, but little of them was seen there."""
+        if region.line_height * scale < _LARGE_PX:
+            return False
+        there_HW = self.covered([region])
+        return bool((seen_HW & there_HW).sum() < _SEEN_SHARE * there_HW.sum())
 
     def uncovered(self, cells_HW: NDArray[np.bool_], regions: Sequence[TextRegion]) -> NDArray[np.bool_]:
         """Return those of the cells that are not in or beside a region."""

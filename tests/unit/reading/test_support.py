@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from smallsight.reading.line_recogniser import NOTHING, LineReading
-from smallsight.reading.support import is_supported, is_unread_text, support
+from smallsight.reading.support import is_settled, is_supported, is_unread_text, support
 
 
 def test_readings_that_agree_support_one_another():
@@ -13,6 +13,16 @@ def test_readings_that_agree_support_one_another():
     assert agreeing == pytest.approx(0.8)
     assert support([LineReading("Mn1", 0.54), LineReading("9m", 0.4), NOTHING]) < 0.2
     assert support([LineReading("8", 0.98), LineReading("8", 0.3), LineReading("3", 0.6)]) < 0.5
+
+
+def test_readings_that_agree_clearly_need_no_third():
+    def settled(*readings: tuple[str, float]) -> bool:
+        return is_settled([LineReading(*reading) for reading in readings])
+
+    assert settled(("main road", 0.88), ("mainroad", 0.9))
+    assert not settled(("main road", 0.88))
+    assert not settled(("main road", 0.8), ("main road", 0.82))
+    assert not settled(("main road", 0.95), ("main roab", 0.97))
 
 
 @pytest.mark.parametrize(
@@ -24,6 +34,8 @@ def test_readings_that_agree_support_one_another():
         ("9 \u20ac", 0.93, 0.95, True),
         ("000", 0.8, 0.75, False),  # a row of rings
         ("8", 0.89, 0.9, False),
+        ("0719 0170", 0.86, 0.76, False),  # Hebrew
+        ("0719 0170", 0.95, 0.9, True),
         ("", 0.0, 1.0, False),
         ("\u30ed7I\u30f3 \u30ed", 0.7, 0.7, False),  # Hebrew
         ("\u7b2c3\u7ae0 abc", 0.95, 1.0, True),

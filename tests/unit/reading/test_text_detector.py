@@ -8,7 +8,8 @@ import pytest
 from openvino import opset13 as op
 from PIL import Image
 
-from smallsight.reading.text_detector import TILE_PX, TextDetector
+from smallsight.reading.closer_parts import Box, parts_of
+from smallsight.reading.text_detector import TextDetector
 
 
 @pytest.fixture(scope="module")
@@ -33,18 +34,14 @@ def test_every_pixel_has_its_own_probability(detector: TextDetector, size: tuple
     assert np.abs(map_HW.astype(int) - pixels_HWC[:, :, 0]).max() <= 1
 
 
-def test_tiles_that_are_not_wanted_stay_empty(detector: TextDetector):
-    pixels_HWC = noise(2 * TILE_PX, 2 * TILE_PX)
-    seen = []
-
-    def is_wanted(tile: tuple[int, int, int, int]) -> bool:
-        seen.append(tile)
-        return tile[0] == 0
-
-    map_HW = detector.probabilities(Image.fromarray(pixels_HWC), is_wanted)
-    covered = sum((right - left) * (bottom - top) for left, top, right, bottom in seen)
-    assert covered == map_HW.size
-    first_edge = min(right for _, _, right, _ in seen)
-    assert map_HW[:, :first_edge].any(1).all()
-    assert not map_HW[:, first_edge:].any()
-    assert not detector.probabilities(Image.fromarray(noise(50, 40)), lambda _: False).any()
+def test_outside_the_parts_the_map_is_empty(detector: TextDetector):
+    pixels_HWC = noise(1_000, 1_000)
+    boxes = [Box(10, 20, 110, 80), Box(700, 30, 760, 200), Box(300, 400, 900, 980), Box(320, 380, 420, 450)]
+    map_HW = detector.probabilities(
+        Image.fromarray(pixels_HWC), [part for box in boxes for part in parts_of(box)]
+    )
+    inside_HW = np.zeros((1_000, 1_000), np.bool_)
+    for box in boxes:
+        inside_HW[box.top : box.bottom, box.left : box.right] = True
+    assert np.abs(map_HW.astype(int) - pixels_HWC[:, :, 0])[inside_HW].max() <= 1
+    assert not map_HW[~inside_HW].any()
