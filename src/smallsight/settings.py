@@ -35,7 +35,7 @@ from smallsight.policy.setting_error import setting_error
 from smallsight.policy.setting_names import names_beside, unknown_name
 from smallsight.remote_settings import RemoteSettings
 from smallsight.server_settings import ImmichSettings, ServerSettings
-from smallsight.settings_places import config_path, default_home
+from smallsight.settings_places import config_path, default_home, expanded
 from smallsight.validation_settings import ValidationSettings
 
 __all__ = [
@@ -316,7 +316,7 @@ class Settings(BaseSettings):
     @field_validator("home", mode="before")
     @classmethod
     def _expand_home(cls, value: object) -> object:
-        return Path(value).expanduser() if isinstance(value, str) and value else value or default_home()
+        return expanded(value) if isinstance(value, str) and value else value or default_home()
 
     @field_validator("aliases")
     @classmethod
@@ -380,7 +380,7 @@ def settings_in_file() -> dict[str, Any]:
 
 def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401
     """Build the settings in force; raises SettingsError, which names the invalid value."""
-    if (named := os.environ.get("SMALLSIGHT_CONFIG")) and not Path(named).expanduser().is_file():
+    if (named := os.environ.get("SMALLSIGHT_CONFIG")) and not expanded(named).is_file():
         raise SettingsError(
             f"SMALLSIGHT_CONFIG names a file that does not exist: {named}",
             hint="create it, or unset SMALLSIGHT_CONFIG.",

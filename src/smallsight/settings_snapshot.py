@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from smallsight.library_settings import SECTIONS, LibrarySettings
-from smallsight.settings_places import config_path, default_home
+from smallsight.settings_places import config_path, default_home, expanded
 from smallsight.version import __version__
 
 _MAX_BYTES = 64 * 1024
@@ -52,7 +52,7 @@ def load_library_settings() -> LibrarySettings:
 def snapshot_path() -> Path:
     """Return where the snapshot is, if the data folder is where the environment says."""
     home = os.environ.get("SMALLSIGHT_HOME")
-    return (Path(home).expanduser() if home else default_home()) / "graphs" / "settings-snapshot.json"
+    return (expanded(home) if home else default_home()) / "graphs" / "settings-snapshot.json"
 
 
 def _sources() -> bytes | None:

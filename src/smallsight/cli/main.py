@@ -34,6 +34,7 @@ def invoke(arguments: list[str]) -> int:
     try:
         return _run(arguments)
     except SmallsightError as error:
+        get_output(json="--json" in arguments)  # which an unknown command has not been asked for
         _print_error(error)
         return error.exit_code
     except SystemExit as ended:
@@ -84,13 +85,12 @@ def _discard_output() -> None:
 
 def _told(error: Exception) -> SmallsightError:
     """Return an error as one of ours: what the system refused, or else something unforeseen."""
-    if isinstance(error, (OSError, MemoryError)):
-        from smallsight.cli.system_errors import system_error
-
-        if (known := system_error(error)) is not None:
-            return known
     import traceback
 
+    from smallsight.cli.system_errors import system_error
+
+    if (known := system_error(error)) is not None:
+        return known
     frame = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(frame.filename).name}:{frame.lineno}"
     return SmallsightError(

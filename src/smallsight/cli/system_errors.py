@@ -11,15 +11,20 @@ __all__ = ["system_error"]
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG))
 _SCARCE = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN))
 _FORBIDDEN = frozenset((errno.EACCES, errno.EPERM))
+_NO_HOME = "Could not determine home directory."  # pathlib's words for ``~nobody``
 _UNUSABLE = frozenset(
     (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EIO, errno.ESTALE, errno.ENOENT)
 )
 
 
-def system_error(error: OSError | MemoryError) -> SmallsightError | None:
+def system_error(error: Exception) -> SmallsightError | None:
     """Return what to tell of an error that no part of the program has told; None for one of another kind."""
     if isinstance(error, MemoryError):
         return OutOfResourcesError("Memory ran out.", hint="close other programs, or work on fewer pictures.")
+    if isinstance(error, RuntimeError) and str(error) == _NO_HOME:
+        return PathError("A path begins with ~ and a user that does not exist.", hint="write it out.")
+    if not isinstance(error, OSError):
+        return None
     reason = error.strerror or str(error)
     if error.errno in _FULL:
         where = f": {error.filename}" if error.filename is not None else ""

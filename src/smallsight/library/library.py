@@ -309,7 +309,12 @@ def _find(
 
 def _not_in_library(path: Path) -> NotInLibraryError:
     """Return the error for a path that was never indexed, with a hint for what is there."""
-    if not path.exists():
+    try:
+        is_there = path.exists()
+    except OSError as error:
+        reason = error.strerror or error
+        return NotInLibraryError(f"This path cannot be looked at ({reason}): {path}", hint="check the path.")
+    if not is_there:
         return NotInLibraryError(f"There is no such file: {path}", hint="check the path.")
     if path.is_dir():
         return NotInLibraryError(f"This is a folder, not a picture: {path}", hint="give a picture file.")

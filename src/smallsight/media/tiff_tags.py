@@ -43,7 +43,7 @@ def is_copy(opened: Image.Image) -> bool:
 def repair_planes(opened: Image.Image) -> None:
     """Have 16-bit colours in separate planes read as 16 bits, before the pixels are loaded.
 
-    Pillow reads those that are not compressed as 8 bits, and shows colours that are not in the file.
+    Pillow reads those that are not compressed as 8 bits (findings/pillow_tiff_16_bit_planes.sh).
     """
     if not isinstance(opened, TiffImagePlugin.TiffImageFile):
         return

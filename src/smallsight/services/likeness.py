@@ -48,15 +48,20 @@ def find_similar(
     with suppress(NotInLibraryError):  # of the path, or of all files with what was there
         content_id = application.library.find_content(path)
         return application.searcher.similar(content_id, words=words, limit=limit, sort=sort)
-    if path.is_file() and kind_of_file(path) is FileKind.VIDEO:
-        raise UnsupportedFormatError(
-            f"A video cannot be compared with pictures: {path}", hint="give one of its frames, as a picture."
-        )
+    with suppress(OSError):  # of a path that this user may not look at, which reading it tells
+        _refuse_video(path)
     data = read_picture_file(path, settings.limits)
     if (known := content_with(application, hashlib.sha256(data).hexdigest())) is not None:
         return application.searcher.similar(known, words=words, limit=limit, sort=sort)
     likeness = likeness_of_bytes(application, settings, data, path)
     return application.searcher.similar_to(likeness, words=words, limit=limit, sort=sort)
+
+
+def _refuse_video(path: Path) -> None:
+    if path.is_file() and kind_of_file(path) is FileKind.VIDEO:
+        raise UnsupportedFormatError(
+            f"A video cannot be compared with pictures: {path}", hint="give one of its frames, as a picture."
+        )
 
 
 def content_with(application: Application, sha256: str) -> int | None:

@@ -247,6 +247,9 @@ class PictureLibrary:
         An empty description or text is removed, so that a model writes it again. If a picture is not in the
         library, nothing is changed.
         """
+        for name, words in (("description", description), ("text", text)):
+            if words is not None and not isinstance(words, str):
+                raise ArgumentError(f"{name} cannot be of type {type(words).__name__}.", hint="pass a str.")
         change = WordChange(description, text, _names(add_tags), _names(remove_tags))
         if change.is_empty:
             raise ArgumentError("Nothing to change.", hint="pass description, text, add_tags or remove_tags.")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
+import platformdirs
 import pytest
 from PIL import Image
 
 from smallsight.cli.main import invoke
 from smallsight.cli.system_errors import system_error
-from smallsight.errors import OutOfResourcesError, PathError, StorageError
+from smallsight.errors import OutOfResourcesError, PathError, SettingsError, StorageError
+from smallsight.settings_places import default_home
 
 LONG = "a" * 5_000
 
@@ -110,3 +114,35 @@ def test_characters_that_cannot_be_printed_are_escaped(encoding, tmp_path):
         PYTHONIOENCODING=encoding,
     )
     assert (ended.returncode, ended.stdout.strip()) == (0, b"\\u732b")
+
+
+@pytest.mark.parametrize("words", ["describe '~nosuchuser/a.png' --model test", "folders"])
+def test_a_home_folder_of_nobody_is_a_sentence(words, tmp_path):
+    home = str(tmp_path) if words.startswith("describe") else "~nosuchuser/data"
+    ended = run_in_shell(words, SMALLSIGHT_HOME=home, NO_COLOR="1")
+    assert ended.returncode in (2, 3)
+    assert b"nosuchuser" in ended.stderr
+    assert b"unforeseen" not in ended.stderr
+
+
+def test_a_user_without_a_home_folder_is_told_what_to_set(monkeypatch):
+    def has_none(*_: object, **__: object) -> str:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr(platformdirs, "user_data_dir", has_none)
+    with pytest.raises(SettingsError, match="no home folder") as caught:
+        default_home()
+    assert "SMALLSIGHT_HOME" in (caught.value.hint or "")
+
+
+def test_a_path_of_no_user_is_unusable():
+    with pytest.raises(RuntimeError) as caught:
+        Path("~nosuchuser/a.png").expanduser()
+    assert isinstance(system_error(caught.value), PathError)
+    assert system_error(RuntimeError("of ours")) is None
+
+
+def test_an_unknown_command_is_told_in_json_too(capsys):
+    for arguments in (["--json", "bogus"], ["bogus", "--json"]):
+        assert invoke(arguments) == 2
+        assert "bogus" in json.loads(capsys.readouterr().out)["error"]["message"]

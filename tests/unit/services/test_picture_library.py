@@ -20,6 +20,7 @@ from smallsight.errors import (
     LibraryError,
     LibraryMissingError,
     NotInLibraryError,
+    PictureNotFoundError,
     SettingsError,
 )
 from smallsight.library.database import Database
@@ -245,12 +246,19 @@ def test_wrong_arguments_are_sentences(library: PictureLibrary, pictures: Path):
         (lambda: library.search(None), "type NoneType is not a search"),  # type: ignore[arg-type]
         (lambda: library.edit(cat), "Nothing to change"),
         (lambda: library.edit(cat, add_tags=""), "A tag cannot be empty"),
+        (lambda: library.edit(cat, description=5), "description cannot be of type int"),  # type: ignore[arg-type]
         (lambda: open_library(cat, settings=smallsight.settings.Settings()), "settings holds every setting"),
     ):
         with pytest.raises(ArgumentError, match=words):
             call()
     with pytest.raises(NotInLibraryError):
         library.edit([cat, pictures / "nothing.png"], add_tags="t")
+    too_long = pictures / ("x" * 5_000)
+    for look in (library.details, lambda path: library.edit(path, add_tags="t")):
+        with pytest.raises(NotInLibraryError, match="File name too long"):
+            look(too_long)
+    with pytest.raises(PictureNotFoundError, match="File name too long"):
+        library.similar(too_long)
     assert library.tags() == ()
     with pytest.raises(SettingsError):
         open_library(index={"ocr": "perhaps"})
