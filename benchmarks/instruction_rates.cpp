@@ -65,6 +65,27 @@ void int8_avx2() {
     REPEAT(INT8_PAIRS);
 }
 
+// Widened to 16 bits, two products are added to 32 bits exactly.
+void int16_avx2() {
+    clear();
+#define INT16_PAIRS(n)                         \
+    "vpmaddwd %%ymm14, %%ymm15, %%ymm13\n\t" \
+    "vpaddd %%ymm13, %%ymm" #n ", %%ymm" #n "\n\t"
+    REPEAT(INT16_PAIRS);
+}
+
+// Where four products fit in 16 bits, they are added before they are widened. The last sum of all is not kept.
+void int7_avx2() {
+    clear();
+#define INT7_FOURS(n)                         \
+    "vpmaddubsw %%ymm14, %%ymm15, %%ymm13\n\t" \
+    "vpmaddubsw %%ymm14, %%ymm15, %%ymm11\n\t" \
+    "vpaddw %%ymm11, %%ymm13, %%ymm13\n\t"     \
+    "vpmaddwd %%ymm13, %%ymm14, %%ymm13\n\t"   \
+    "vpaddd %%ymm13, %%ymm" #n ", %%ymm" #n "\n\t"
+    REPEAT(INT7_FOURS);
+}
+
 struct alignas(64) TileShapes {
     std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
     std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
@@ -97,6 +118,8 @@ std::vector<Kind> kinds() {
     if (has(one_c, 12) && has(b, 5) && (low & 6) == 6) {
         found.push_back({"avx2 fp32", eight, fp32_avx2});
         found.push_back({"avx2 int8", 4 * eight, int8_avx2});
+        found.push_back({"avx2 int16", 2 * eight, int16_avx2});
+        found.push_back({"avx2 int8 by int7", 8 * eight, int7_avx2});
         if (has(more_a, 4)) found.push_back({"avx-vnni int8", 4 * eight, int8_avx_vnni});
     }
     if (has(b, 16) && (low & 0xe6) == 0xe6) {
