@@ -54,6 +54,7 @@ _HASH_SOURCE_SIDE_PX = 2 * HASH_GREY_SIDE_PX
 _THUMBNAIL_QUALITY = 80
 _THUMBNAIL_EFFORT = 1  # of 0-6: half the time of Pillow's default 4 and 8 % more bytes
 _JPEG_SCALES = (1, 2, 4, 8)  # libjpeg can decode at these fractions of the size
+_OFTEN_STILL = ("BMP", "JPEG", "PNG", "WEBP")
 _MAX_JPEG_SIDE_PX = 65_500  # of libjpeg
 
 # Importing a plugin registers it, so that opening one format never imports all of them.
@@ -310,7 +311,9 @@ def _upright_rgb(
     is_png = opened.format == "PNG"
     image = apply_key(opened, source.data) if is_png and opened.tell() == 0 else opened
     coded = source.coded(has_profile=bool(profile))
-    rgb = to_rgb(image, min_size, is_full_range=is_png, profile=profile, coded=coded)
+    # Another frame would replace the pixels of an image that is shared.
+    shares = source.format in _OFTEN_STILL and getattr(opened, "n_frames", 1) == 1
+    rgb = to_rgb(image, min_size, is_full_range=is_png, profile=profile, coded=coded, shares=shares)
     return turn_upright(rgb, orientation)
 
 

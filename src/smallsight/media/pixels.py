@@ -79,13 +79,15 @@ def to_rgb(
     is_full_range: bool,
     profile: object = None,
     coded: CodedColour | None = None,
+    shares: bool = False,
 ) -> Image.Image:
     """Return a loaded image as sRGB, box-averaged while it is at least twice ``min_size``.
 
     Transparency is laid on white, or on a dark ground where white would hide the picture. ``is_full_range``
     means that 16-bit grey uses all of 0-65535, as in PNG; otherwise the range is estimated from the pixels.
     ``coded`` is the colour space if the file names it by numbers, otherwise ``profile`` is the embedded ICC
-    profile, if any. Raises UnsupportedFormatError for a colour space that no format of pictures has.
+    profile, if any. With ``shares`` an image that needs no change is returned itself, otherwise a copy.
+    Raises UnsupportedFormatError for a colour space that no format of pictures has.
     """
     if image.mode in _DEEP_GREY:
         grey = _deep_grey_to_8bit(image, min_size, is_full_range=is_full_range)
@@ -100,7 +102,7 @@ def to_rgb(
         return lab_to_srgb(_shrink_by_averaging(image, min_size))
     if image.mode in _OPAQUE:
         image = _shrink_by_averaging(image, min_size)
-        return _in_srgb(image, profile, coded)
+        return _in_srgb(image, profile, coded, shares=shares)
     raise UnsupportedFormatError(
         f"Pictures in the colour space {image.mode} are not supported.", hint="save the picture as RGB."
     )
@@ -111,10 +113,15 @@ def _shrink_by_averaging(image: Image.Image, min_size: tuple[int, int]) -> Image
     return image if factors == (1, 1) else image.reduce(factors)
 
 
-def _in_srgb(image: Image.Image, profile: object, coded: CodedColour | None) -> Image.Image:
+def _in_srgb(
+    image: Image.Image, profile: object, coded: CodedColour | None, *, shares: bool = False
+) -> Image.Image:
     if coded is not None and image.mode != "CMYK":
         return coded_colour.to_srgb(image, coded)
-    return to_srgb(image, profile).convert("RGB")
+    converted = to_srgb(image, profile)
+    if converted.mode != "RGB" or (converted is image and not shares):
+        converted = converted.convert("RGB")
+    return converted
 
 
 def _on_ground(

@@ -140,3 +140,11 @@ def test_colour_spaces_of_no_format_say_so():
     image._mode = "BGR;24"  # noqa: SLF001 - Pillow makes no such image any more
     with pytest.raises(UnsupportedFormatError, match="BGR;24"):
         to_rgb(image, ANY_SIZE, is_full_range=False)
+
+
+def test_an_rgb_image_is_returned_itself_only_where_that_is_asked_for():
+    image = Image.new("RGB", (4, 4), (1, 2, 3))
+    assert to_rgb(image, image.size, is_full_range=True, shares=True) is image
+    copied = to_rgb(image, image.size, is_full_range=True)
+    assert copied is not image
+    assert copied.tobytes() == image.tobytes()
