@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from smallsight.reading.picture_reader import PictureReader
 
 SCRIPTS = Path("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")
+PHOTOS = Path(__file__).parents[3] / "examples" / "pictures" / "photos"
 WORDS = ["harbor", "walnut", "gravel", "ribbon", "copper", "meadow", "saddle", "pepper"]
 PAGE = ["The lighthouse keeper walks", "down to the harbor before", "the morning ferry arrives"]
 
@@ -138,6 +139,11 @@ def leaves(size: tuple[int, int]) -> Image.Image:
     for x, y, shade in chance.integers((0, 0, 30), (*size, 170), (4_000, 3)).tolist():
         draw.polygon([(x, y), (x + 7, y + 8), (x + 2, y + 18), (x - 6, y + 6)], fill=(shade // 2, shade, 30))
     return image
+
+
+@pytest.mark.parametrize("name", ["P1020388.jpg", "IMG_8051.avif"])
+def test_large_shapes_in_a_closer_look_are_no_letters(reader: PictureReader, name: str):
+    assert texts(reader, Image.open(PHOTOS / name)) == []
 
 
 @pytest.mark.parametrize("draw", [rings, leaves])
