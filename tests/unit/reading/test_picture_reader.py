@@ -101,6 +101,19 @@ def test_small_letters_on_a_large_screen_beside_a_large_title(reader: PictureRea
     assert texts(reader, image) == ["RELEASE NOTES", *expected]
 
 
+def test_small_letters_all_over_a_screen_are_read_to_the_ends_of_their_lines(reader: PictureReader):
+    image = Image.new("RGB", (1_920, 1_080), "white")
+    expected = []
+    for row in range(34):
+        for column in range(3):
+            text = " ".join(WORDS[(row * 3 + column * 5 + one) % 8] for one in range(2 + (row + column) % 4))
+            write(image, (40 + column * 640, 30 + row * 30), text, 15, "#191919")
+            expected.append(text)
+    found = texts(reader, image)
+    missed = [text for text in expected if text not in found]
+    assert len(missed) <= 2
+
+
 def test_a_line_over_several_tiles_is_one_line(reader: PictureReader):
     text = (
         "the quick brown fox jumps over the lazy dog while the harbor lantern burns and the old ferry leaves"
