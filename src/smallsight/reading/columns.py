@@ -16,7 +16,7 @@ __all__ = ["in_columns"]
 
 _MIN_LINES = 3  # of a column
 _MIN_WIDTH = 6.0  # of a column's usual line, in heights: about a dozen letters; prices and dates are narrower
-_MIN_GAP = 0.8  # between columns, in heights of a line
+_MIN_GAP = 0.5  # between columns, in heights of a line
 _MAX_GAP = 1.0  # in widths of the narrower column: the cells of a table stand farther apart
 _MAX_COMPARED = 100  # lines
 _MIN_SHARED_ROWS = 0.6  # of the lines beside a line of the other column

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from smallsight.reading.ocr_networks import BLANK, OcrNetworks
 
-__all__ = ["NOTHING", "LineReading", "LineRecogniser", "line_parts", "padded_line"]
+__all__ = ["NOTHING", "LineReading", "LineRecogniser", "decoded", "line_parts", "padded_line"]
 
 _GREY = 127
 # Each further width takes 15 MB of memory.
@@ -23,7 +23,8 @@ _WIDTHS_PX = (96, 160, 224, 304, 400, 544, 768, 1_056)
 _PART_PX = 1_000  # of a line that is longer than the last of them
 _CUT_WITHIN_PX = 200
 _GAP_DEVIATION = 12.0  # of a column's pixels, where a line may be cut
-_SPACE = 0.05  # probability from which a gap between two characters is a space; inside words it is below 0.01
+_SPACE = 0.05  # probability from which a gap between two characters is a space
+_SPACE_OF_CAPITALS = 0.006  # between two capitals; inside words it is below 0.003
 
 _NO_SPACE_BEFORE = frozenset(" ,.;:!?)]}")  # unless the network itself reads one
 
@@ -61,10 +62,10 @@ class LineRecogniser:
         return [_joined([next(readings) for _ in line]) for line in parts]
 
     def _keep(self, request: ov.InferRequest, index: int) -> None:
-        self._found[index] = _decoded(request.get_output_tensor(0).data[0], self._characters)
+        self._found[index] = decoded(request.get_output_tensor(0).data[0], self._characters)
 
 
-def _decoded(classes_TC: NDArray[np.float32], characters: Sequence[str]) -> LineReading:
+def decoded(classes_TC: NDArray[np.float32], characters: Sequence[str]) -> LineReading:
     """Return the text of CTC's classes: repetitions count once, blanks separate.
 
     Between two characters that are no spaces, a likely space that lost against a blank is taken.
@@ -79,12 +80,11 @@ def _decoded(classes_TC: NDArray[np.float32], characters: Sequence[str]) -> Line
     text = characters[classes_T[steps[0]]]
     for before, step in pairwise(steps):
         character = characters[classes_T[step]]
-        if (
-            character not in _NO_SPACE_BEFORE
-            and not text.endswith(" ")
-            and spaces_T[before + 1 : step].max(initial=0.0) >= _SPACE
-        ):
-            text += " "
+        if character not in _NO_SPACE_BEFORE and not text.endswith(" "):
+            are_capitals = character.isupper() and text[-1:].isupper()
+            least = _SPACE_OF_CAPITALS if are_capitals else _SPACE
+            if spaces_T[before + 1 : step].max(initial=0.0) >= least:
+                text += " "
         text += character
     return LineReading(text.strip(), float(classes_TC[steps, classes_T[steps]].mean()))
 

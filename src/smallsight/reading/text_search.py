@@ -64,7 +64,7 @@ class TextSearch:
         structure = find_fine_structure(image)
         doubtful = view.uncovered(structure.cells_HW | view.covered(small), readable(accepted))
         if doubtful.mean() > _MUCH:
-            doubtful &= _widened(weak)
+            doubtful = _grown(doubtful & _widened(weak), doubtful)
         doubtful |= view.uncovered(weak & structure.edges_HW, accepted)
         middle = min(1.0, math.sqrt(_MIDDLE_PIXELS / pixels))
         if not structure.is_flat and middle > _CLOSER * scale and doubtful.any():
@@ -165,6 +165,13 @@ def _widened(cells_HW: NDArray[np.bool_]) -> NDArray[np.bool_]:
         padded = np.pad(cells_HW, [(2, 2) if axis == one else (0, 0) for one in (0, 1)])
         length = cells_HW.shape[axis]
         cells_HW = np.any([padded.take(range(at, at + length), axis) for at in range(5)], 0)
+    return cells_HW
+
+
+def _grown(cells_HW: NDArray[np.bool_], within_HW: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the cells and those of the others that hang together with them: the rest of a line."""
+    while not np.array_equal(larger := _widened(cells_HW) & within_HW, cells_HW):
+        cells_HW = larger
     return cells_HW
 
 

@@ -39,6 +39,7 @@ def texts(lines: list[TextLine]) -> list[str]:
 HEADING, FOOTER = line("heading", 40, 20, 900), line("footer", 40, 700, 900)
 PAGES = {
     "two columns": [column("a", 40, 420), column("b", 520, 420)],
+    "two columns with little between them": [column("a", 40, 460), column("b", 512, 420)],
     "two columns of other lengths": [column("a", 40, 420), column("b", 520, 420, rows=15)],
     "two columns that are not aligned": [column("a", 40, 420), column("b", 520, 420, top=109, step=27)],
     "three columns": [column(name, left, 280) for name, left in (("a", 40), ("b", 360), ("c", 680))],

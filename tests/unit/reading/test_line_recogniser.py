@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from smallsight.reading.line_recogniser import LineRecogniser
+from smallsight.reading.line_recogniser import LineRecogniser, decoded
 from smallsight.reading.ocr_networks import load_ocr_networks
 
 TEXTS = [
@@ -63,3 +63,22 @@ def test_other_scripts_that_the_network_knows(recogniser: LineRecogniser):
     """The classes and the characters belong together to the end of the list."""
     assert recogniser._characters[-1] == " "  # noqa: SLF001 - what the last class means
     assert len(set(recogniser._characters)) == len(recogniser._characters)  # noqa: SLF001 - none is shifted
+
+
+def classes(*steps: dict[int, float]) -> np.ndarray:
+    classes_TC = np.zeros((len(steps), 6), np.float32)
+    for step, found in enumerate(steps):
+        for index, probability in found.items():
+            classes_TC[step, index] = probability
+    return classes_TC
+
+
+@pytest.mark.parametrize(
+    ("likely", "second", "expected"),
+    [(0.01, "B", "A B"), (0.002, "B", "AB"), (0.01, "c", "Ac"), (0.1, "c", "A c"), (0.4, ":", "A:")],
+)
+def test_a_space_that_lost_against_a_blank_counts_between_letters(likely: float, second: str, expected: str):
+    characters = ("", "A", "B", ":", "c", " ")
+    gap = {0: 1.0 - likely, 5: likely}
+    found = decoded(classes({1: 1.0}, gap, {characters.index(second): 1.0}), characters)
+    assert found.text == expected

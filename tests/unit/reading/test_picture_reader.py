@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from smallsight.reading.picture_reader import PictureReader
 
 SCRIPTS = Path("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")
+PHOTOS = Path(__file__).parents[3] / "examples" / "pictures" / "photos"
 WORDS = ["harbor", "walnut", "gravel", "ribbon", "copper", "meadow", "saddle", "pepper"]
 PAGE = ["The lighthouse keeper walks", "down to the harbor before", "the morning ferry arrives"]
 
@@ -100,6 +101,19 @@ def test_small_letters_on_a_large_screen_beside_a_large_title(reader: PictureRea
     assert texts(reader, image) == ["RELEASE NOTES", *expected]
 
 
+def test_small_letters_all_over_a_screen_are_read_to_the_ends_of_their_lines(reader: PictureReader):
+    image = Image.new("RGB", (1_920, 1_080), "white")
+    expected = []
+    for row in range(34):
+        for column in range(3):
+            text = " ".join(WORDS[(row * 3 + column * 5 + one) % 8] for one in range(2 + (row + column) % 4))
+            write(image, (40 + column * 640, 30 + row * 30), text, 15, "#191919")
+            expected.append(text)
+    found = texts(reader, image)
+    missed = [text for text in expected if text not in found]
+    assert len(missed) <= 2
+
+
 def test_a_line_over_several_tiles_is_one_line(reader: PictureReader):
     text = (
         "the quick brown fox jumps over the lazy dog while the harbor lantern burns and the old ferry leaves"
@@ -138,6 +152,11 @@ def leaves(size: tuple[int, int]) -> Image.Image:
     for x, y, shade in chance.integers((0, 0, 30), (*size, 170), (4_000, 3)).tolist():
         draw.polygon([(x, y), (x + 7, y + 8), (x + 2, y + 18), (x - 6, y + 6)], fill=(shade // 2, shade, 30))
     return image
+
+
+@pytest.mark.parametrize("name", ["P1020388.jpg", "IMG_8051.avif"])
+def test_large_shapes_in_a_closer_look_are_no_letters(reader: PictureReader, name: str):
+    assert texts(reader, Image.open(PHOTOS / name)) == []
 
 
 @pytest.mark.parametrize("draw", [rings, leaves])
