@@ -37,6 +37,8 @@ _CLOSER = 1.25  # a scale that is less than this times larger shows nothing new
 _WEAK = 45  # of 255: where the network sees something like text in a small copy
 _CLEAR = 77  # of 255: the same in a larger one, where letters show better
 _MUCH = 0.03  # of the cells: so much text shows at any size, and textures often do not
+_SAMPLE_CELLS = 24  # sides of the part of a drawing or page that tells small letters from a pattern
+_SAMPLE_SHARE = 0.3  # of its cells in doubt, in which the network has to see text
 _SMALL_SHARE = 0.2  # of the regions, in order of height, that decide the scale
 _SAME_SHARE = 0.5  # of the smaller region's area
 _ALIKE = 1.7  # heights of the same line, one over the other
@@ -64,7 +66,10 @@ class TextSearch:
         structure = find_fine_structure(image)
         doubtful = view.uncovered(structure.cells_HW | view.covered(small), readable(accepted))
         if doubtful.mean() > _MUCH:
-            doubtful = _grown(doubtful & _widened(weak), doubtful)
+            near = _grown(doubtful & _widened(weak), doubtful)
+            rest = doubtful & ~near
+            if not (structure.is_flat and rest.mean() > _MUCH and self._shows_text(image, rest)):
+                doubtful = near
         doubtful |= view.uncovered(weak & structure.edges_HW, accepted)
         middle = min(1.0, math.sqrt(_MIDDLE_PIXELS / pixels))
         if not structure.is_flat and middle > _CLOSER * scale and doubtful.any():
@@ -80,6 +85,24 @@ class TextSearch:
             found = [one for one in found if not view.was_missed(one, first, seen)]
             accepted = join_pieces(_merged(accepted, found))
         return _merged(accepted, small)
+
+    def _shows_text(self, image: Image.Image, cells_HW: NDArray[np.bool_]) -> bool:
+        """Return whether the part of an image with most of the cells has text in its full size.
+
+        Letters of 13 pixels vanish in the first look at a screen, as the pattern of a drawing does.
+        """
+        top, left = _densest(cells_HW, _SAMPLE_CELLS)
+        part_HW = cells_HW[top : top + _SAMPLE_CELLS, left : left + _SAMPLE_CELLS]
+        box = (
+            left * CELL_PX,
+            top * CELL_PX,
+            (left + part_HW.shape[1]) * CELL_PX,
+            (top + part_HW.shape[0]) * CELL_PX,
+        )
+        map_HW = self._detector.probabilities(image.crop(box))
+        rows, columns = part_HW.shape
+        seen_HW = map_HW.reshape(rows, CELL_PX, columns, CELL_PX).max((1, 3)) >= _CLEAR
+        return bool((seen_HW & part_HW).sum() >= _SAMPLE_SHARE * part_HW.sum())
 
     def _looked(
         self, view: _View, scale: float, cells_HW: NDArray[np.bool_] | None, least: int
@@ -173,6 +196,20 @@ def _grown(cells_HW: NDArray[np.bool_], within_HW: NDArray[np.bool_]) -> NDArray
     while not np.array_equal(larger := _widened(cells_HW) & within_HW, cells_HW):
         cells_HW = larger
     return cells_HW
+
+
+def _densest(cells_HW: NDArray[np.bool_], side: int) -> tuple[int, int]:
+    """Return the row and the column at which a square of cells begins that has most of them."""
+    sums_HW = np.pad(cells_HW.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    rows, columns = (min(side, length) for length in cells_HW.shape)
+    counts_HW = (
+        sums_HW[rows:, columns:]
+        - sums_HW[:-rows, columns:]
+        - sums_HW[rows:, :-columns]
+        + sums_HW[:-rows, :-columns]
+    )
+    top, left = np.unravel_index(int(counts_HW.argmax()), counts_HW.shape)
+    return int(top), int(left)
 
 
 def _by_size(regions: Sequence[TextRegion], scale: float) -> tuple[list[TextRegion], list[TextRegion]]:
