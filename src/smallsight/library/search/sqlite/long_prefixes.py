@@ -25,12 +25,18 @@ Newest: TypeAlias = Callable[[Condition, int, int | None], list[int]]
 ReadTexts: TypeAlias = Callable[[Sequence[int]], dict[int, tuple[str, ...]]]
 
 
-def loosened(condition: Condition) -> Condition | None:
-    """Return a condition that more contents meet, and that takes less time; None if it is the same."""
-    groups: list[tuple[WordForm, ...]] = []
-    for group in condition.groups:
-        groups += _divided(group) or [tuple(map(_cut, group))]
-    return None if tuple(groups) == condition.groups else replace(condition, groups=tuple(groups))
+def loosened(condition: Condition) -> list[tuple[Condition, Sequence[int]]]:
+    """Return conditions that more contents meet and that take less time, and pages in which to try each."""
+    cut = tuple(tuple(map(_cut, group)) for group in condition.groups)
+    divided = tuple(
+        part for group in condition.groups for part in _divided(group) or [tuple(map(_cut, group))]
+    )
+    tried: list[tuple[Condition, Sequence[int]]] = []
+    if divided != cut:
+        tried.append((replace(condition, groups=divided), _PAGES[:1]))
+    if cut != condition.groups:
+        tried.append((replace(condition, groups=cut), _PAGES))
+    return tried
 
 
 def _divided(group: Sequence[WordForm]) -> list[tuple[WordForm, ...]] | None:
@@ -46,12 +52,20 @@ def _divided(group: Sequence[WordForm]) -> list[tuple[WordForm, ...]] | None:
 
 
 def newest_by_texts(
-    condition: Condition, loose: Condition, limit: int, newest: Newest, read_texts: ReadTexts
+    condition: Condition,
+    loose: Condition,
+    pages: Sequence[int],
+    limit: int,
+    newest: Newest,
+    read_texts: ReadTexts,
 ) -> list[int] | None:
-    """Return the newest that meet the condition, among those that meet the loose one; None after too many."""
+    """Return the newest that meet the condition, among those that meet the loose one.
+
+    None if the candidates of all pages were not enough.
+    """
     found: list[int] = []
     below: int | None = None
-    for size in _PAGES:
+    for size in pages:
         ids = newest(loose, size, below)
         texts = read_texts(ids)
         found += [one for one in ids if one in texts and meets(condition, texts[one])]

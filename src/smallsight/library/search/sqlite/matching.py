@@ -67,13 +67,12 @@ def _filter_texts(query: Query) -> tuple[list[str], list[str]]:
 
 def newest_ids(cursor: sqlite3.Cursor, condition: Condition, limit: int, offset: int = 0) -> list[int]:
     """Return the ids of contents that match, the last indexed first."""
-    loose = None if offset else loosened(condition)
-    if loose is not None:
 
-        def newest(condition: Condition, limit: int, below: int | None) -> list[int]:
-            return _newest_ids(cursor, condition, limit, below=below)
+    def newest(condition: Condition, limit: int, below: int | None) -> list[int]:
+        return _newest_ids(cursor, condition, limit, below=below)
 
-        found = newest_by_texts(condition, loose, limit, newest, partial(indexed_texts, cursor))
+    for loose, pages in [] if offset else loosened(condition):
+        found = newest_by_texts(condition, loose, pages, limit, newest, partial(indexed_texts, cursor))
         if found is not None:
             return found
     return _newest_ids(cursor, condition, limit, offset)
