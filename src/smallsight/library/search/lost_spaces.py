@@ -23,10 +23,13 @@ def spellings_without_spaces(view: IndexView, phrase: Unit) -> list[str]:
     forms = [WordForm(phrase.text, goes_on=True)]
     for pair in neighbours_joined(phrase.terms):
         forms += [WordForm(pair, goes_on=True), *map(WordForm, view.terms_containing(pair))]
+    glued: list[WordForm] = []
     if len(first) >= _MIN_GLUED:
         ends = (term for term in view.terms_containing(first) if term.endswith(first))
-        forms += [WordForm(" ".join([term, *others]), goes_on=True) for term in ends]
-    content_ids = view.newest(Condition((tuple(forms),), NO_FILTERS), _MAX_READ)
+        glued = [WordForm(" ".join([term, *others]), goes_on=True) for term in ends]
+    looked_for = [Condition((tuple(group),), NO_FILTERS) for group in (forms, glued) if group]
+    holding = {one for condition in looked_for for one in view.newest(condition, _MAX_READ)}
+    content_ids = sorted(holding, reverse=True)[:_MAX_READ]
     wanted = "".join(phrase.terms)
     found: dict[str, None] = {}
     for texts in view.texts(content_ids).values():

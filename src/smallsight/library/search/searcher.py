@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from smallsight.errors import NotInLibraryError
 from smallsight.library.search.excerpt import Highlighter
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from smallsight.library.search.likeness import Likeness
+
+    _Vectors: TypeAlias = dict[str, np.ndarray]  # float32 [D] of texts
 
 _MIN_MEANT_CHARS = 3  # one or two letters are the beginning of a word, and mean nothing yet
 _MAX_SEMANTIC = 100  # beyond these, similarity of meaning says little
@@ -248,7 +250,7 @@ class Searcher:
         added = parse_query(" ".join(query.plus), self._settings.limits.max_query_chars)
         asked = replace(query, units=added.units, text=added.text, plus=(), minus=())
         keywords = search_keywords(view, asked)
-        semantic = self._find_meaning(view, asked, asked.text)
+        semantic = self._find_meaning(view, asked, asked.text, {})
         semantic = told_apart(view, asked, semantic, keywords, self._settings.search.min_similarity)
         near = {one.content_id for one in semantic}
         scored = _scored(Mode.FUSED, with_support(keywords, near), semantic, ())
@@ -289,19 +291,16 @@ class Searcher:
         key = view.version, query, mode, sort
         ranked = self._lists.find((*key, False))  # the complete one is as good for a quick search
         quick = self._lists.find((*key, True)) if ranked is None else None
-        if ranked is None and is_quick:
-            ranked = quick
+        ranked = quick if ranked is None and is_quick else ranked
         if ranked is None:
-            if mode is Mode.FUSED and not is_quick:
-                self._expect_meaning(view, query)
-            keywords = quick.keywords if quick is not None else self._keywords(view, query, mode)
-            ranked = self._rank(view, query, mode, sort, keywords, is_quick=is_quick)
+            embedded = self._expect_meaning(view, query) if mode is Mode.FUSED and not is_quick else {}
+            if quick is not None:
+                keywords = quick.keywords
+            else:
+                keywords = _NO_KEYWORDS if mode is Mode.SEMANTIC else search_keywords(view, query)
+            ranked = self._rank(view, query, mode, sort, keywords, embedded, is_quick=is_quick)
             self._lists.remember((*key, ranked.is_quick), ranked)
         return ranked
-
-    @staticmethod
-    def _keywords(view: IndexView, query: Query, mode: Mode) -> KeywordResult:
-        return _NO_KEYWORDS if mode is Mode.SEMANTIC else search_keywords(view, query)
 
     def _rank(
         self,
@@ -310,6 +309,7 @@ class Searcher:
         mode: Mode,
         sort: Sort,
         keywords: KeywordResult,
+        embedded: _Vectors,
         *,
         is_quick: bool,
     ) -> _Ranked:
@@ -317,7 +317,7 @@ class Searcher:
         joins = mode is Mode.FUSED and self._embed is not None
         is_quick = is_quick and joins and _is_meant(spelt) and bool(with_support(keywords, ()).ids)
         looks_for_meaning = mode is not Mode.KEYWORD and not is_quick
-        semantic = self._find_meaning(view, query, spelt) if looks_for_meaning else []
+        semantic = self._find_meaning(view, query, spelt, embedded) if looks_for_meaning else []
         shown = with_support(keywords, {one.content_id for one in semantic}) if joins else keywords
         semantic = told_apart(view, query, semantic, shown, self._settings.search.min_similarity)
         looks = looks_like_words(view, query, spelt, self._open_words) if looks_for_meaning else []
@@ -328,19 +328,22 @@ class Searcher:
         near, like = ({one.content_id: one for one in found} for found in (semantic, looks))
         return _Ranked(scored, keywords, near, like, is_quick)
 
-    def _expect_meaning(self, view: IndexView, query: Query) -> None:
+    def _expect_meaning(self, view: IndexView, query: Query) -> _Vectors:
         """Begin with the meaning of words that will hardly be corrected, while words are looked for."""
         if self._embed is None or query.is_narrowed or not _is_meant(query.text):
-            return
+            return {}
         words = {term for unit in query.units for term in unit.terms if len(term) > 1}
-        if len(view.known_terms(sorted(words))) == len(words):
-            view.expect(self._embed([query.text])[0].astype("float32"))
+        if len(view.known_terms(sorted(words))) < len(words):
+            return {}
+        query_D = self._embed([query.text])[0].astype("float32")
+        view.expect(query_D)
+        return {query.text: query_D}
 
-    def _find_meaning(self, view: IndexView, query: Query, text: str) -> list[Neighbour]:
+    def _find_meaning(self, view: IndexView, query: Query, text: str, embedded: _Vectors) -> list[Neighbour]:
         """Return at most 100 contents that pass the filters and whose texts mean something similar."""
         if self._embed is None or not _is_meant(text):
             return []
-        query_D = self._embed([text])[0].astype("float32")
+        query_D = embedded[text] if text in embedded else self._embed([text])[0].astype("float32")
         least = self._settings.search.min_similarity - SUPPORT_BELOW
 
         def find(num_asked: int, among: Among | None) -> list[Neighbour]:

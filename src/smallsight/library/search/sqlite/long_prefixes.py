@@ -1,8 +1,9 @@
-"""Finds the newest contents for phrases that end in a long prefix, without merging all words it begins.
+"""Finds the newest contents for phrases with a condition that FTS5 answers sooner, and compares their texts.
 
 FTS5 merges everything that a prefix longer than its prefix indexes begins, before it looks at the rest of the
-phrase, and again for each phrase. Here the prefix is cut to a length that has an index, which finds too much,
-and what was found is compared with its texts.
+phrase, and again for each phrase; of many phrases that differ in their first word, it opens the postings of
+the others for each. So prefixes are cut to a length that has an index, and words that many phrases share are
+looked up once, anywhere. That finds too much, and what was found is compared with its texts.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from smallsight.library.search.index_terms import BOUNDARY
 from smallsight.library.search.text_index import Condition, WordForm
 
 _LONGEST_INDEXED = 4  # characters, in the definition of search_index
+_MIN_SHARING = 4  # phrases
 _PAGES = (250, 750)  # candidates; if these are not enough, a prefix that finds so much is not worth it
 _NAME_COLUMNS = (0, 2)  # name and tags
 
@@ -23,22 +25,47 @@ Newest: TypeAlias = Callable[[Condition, int, int | None], list[int]]
 ReadTexts: TypeAlias = Callable[[Sequence[int]], dict[int, tuple[str, ...]]]
 
 
-def with_indexed_prefixes(condition: Condition) -> Condition | None:
-    """Return a condition that more contents meet, without phrases that end in a long prefix.
+def loosened(condition: Condition) -> list[tuple[Condition, Sequence[int]]]:
+    """Return conditions that more contents meet and that take less time, and pages in which to try each."""
+    cut = tuple(tuple(map(_cut, group)) for group in condition.groups)
+    divided = tuple(
+        part for group in condition.groups for part in _divided(group) or [tuple(map(_cut, group))]
+    )
+    tried: list[tuple[Condition, Sequence[int]]] = []
+    if divided != cut:
+        tried.append((replace(condition, groups=divided), _PAGES[:1]))
+    if cut != condition.groups:
+        tried.append((replace(condition, groups=cut), _PAGES))
+    return tried
 
-    None if it has no such phrases.
-    """
-    groups = tuple(tuple(map(_cut, group)) for group in condition.groups)
-    return None if groups == condition.groups else replace(condition, groups=groups)
+
+def _divided(group: Sequence[WordForm]) -> list[tuple[WordForm, ...]] | None:
+    """Return the first words and each of the others, of phrases that differ in their first word alone."""
+    rests = {(form.text.partition(" ")[2], form.goes_on) for form in group}
+    rest, goes_on = min(rests)
+    if len(group) < _MIN_SHARING or len(rests) > 1 or not rest:
+        return None
+    *between, last = rest.split(" ")
+    firsts = tuple(WordForm(form.text.partition(" ")[0]) for form in group)
+    ends = WordForm(last[:_LONGEST_INDEXED] if goes_on else last, goes_on)
+    return [firsts, *((WordForm(word),) for word in between), (ends,)]
 
 
 def newest_by_texts(
-    condition: Condition, loose: Condition, limit: int, newest: Newest, read_texts: ReadTexts
+    condition: Condition,
+    loose: Condition,
+    pages: Sequence[int],
+    limit: int,
+    newest: Newest,
+    read_texts: ReadTexts,
 ) -> list[int] | None:
-    """Return the newest that meet the condition, among those that meet the loose one; None after too many."""
+    """Return the newest that meet the condition, among those that meet the loose one.
+
+    None if the candidates of all pages were not enough.
+    """
     found: list[int] = []
     below: int | None = None
-    for size in _PAGES:
+    for size in pages:
         ids = newest(loose, size, below)
         texts = read_texts(ids)
         found += [one for one in ids if one in texts and meets(condition, texts[one])]

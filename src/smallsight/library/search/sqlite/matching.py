@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from smallsight.library.search.index_terms import BOUNDARY, EVERY, folder_phrase, tag_mark
 from smallsight.library.search.query import Query
 from smallsight.library.search.sqlite.facet_filters import Parameter, facet_condition
-from smallsight.library.search.sqlite.long_prefixes import newest_by_texts, with_indexed_prefixes
+from smallsight.library.search.sqlite.long_prefixes import loosened, newest_by_texts
 from smallsight.library.search.text_index import Condition, Sort, WordForm
 
 if TYPE_CHECKING:
@@ -67,13 +67,12 @@ def _filter_texts(query: Query) -> tuple[list[str], list[str]]:
 
 def newest_ids(cursor: sqlite3.Cursor, condition: Condition, limit: int, offset: int = 0) -> list[int]:
     """Return the ids of contents that match, the last indexed first."""
-    loose = None if offset else with_indexed_prefixes(condition)
-    if loose is not None:
 
-        def newest(condition: Condition, limit: int, below: int | None) -> list[int]:
-            return _newest_ids(cursor, condition, limit, below=below)
+    def newest(condition: Condition, limit: int, below: int | None) -> list[int]:
+        return _newest_ids(cursor, condition, limit, below=below)
 
-        found = newest_by_texts(condition, loose, limit, newest, partial(indexed_texts, cursor))
+    for loose, pages in [] if offset else loosened(condition):
+        found = newest_by_texts(condition, loose, pages, limit, newest, partial(indexed_texts, cursor))
         if found is not None:
             return found
     return _newest_ids(cursor, condition, limit, offset)

@@ -57,10 +57,15 @@ def some_form(rng: random.Random) -> WordForm:
     return WordForm(" ".join(words), goes_on=rng.random() < 0.7)
 
 
+def some_group(rng: random.Random) -> tuple[WordForm, ...]:
+    if rng.random() < 0.7:
+        return tuple(some_form(rng) for _ in range(rng.choice([1, 1, 2, 5])))
+    rest, goes_on = " ".join(rng.choices(WORDS, k=rng.choice([1, 1, 2]))), rng.random() < 0.7
+    return tuple(WordForm(f"{first} {rest}", goes_on) for first in rng.sample(WORDS, rng.choice([2, 5, 9])))
+
+
 def some_condition(rng: random.Random) -> Condition:
-    groups = tuple(
-        tuple(some_form(rng) for _ in range(rng.choice([1, 1, 2, 5]))) for _ in range(rng.choice([1, 1, 2]))
-    )
+    groups = tuple(some_group(rng) for _ in range(rng.choice([1, 1, 2])))
     filters = rng.choice(["", "", "tag:paper", "folder:memes", "-news", "folder:photos -tag:old"])
     return Condition(groups, parse_query(filters, 100), in_names=rng.random() < 0.3)
 
@@ -129,9 +134,12 @@ def test_a_phrase_with_a_common_long_prefix_is_looked_up_by_its_beginning(databa
 
     monkeypatch.setattr(matching, "expression_of", expression_of)
     condition = Condition(((WordForm("of newspaper", goes_on=True),),))
+    several = Condition((tuple(WordForm(f"{word} of news", goes_on=True) for word in WORDS[:5]),))
     with SqliteTextIndex(database).reading() as view:
         assert view.newest(condition, 1_000) == meeting(stored, condition)
-    assert expressions == ['"of news" *']
+        assert view.newest(several, 1_000) == meeting(stored, several)
+    firsts = " OR ".join(f'"{word}"' for word in WORDS[:5])
+    assert expressions == ['"of news" *', f'({firsts}) AND "of" AND "news" *']
 
 
 @pytest.mark.parametrize("per_listed", [8, 1])
