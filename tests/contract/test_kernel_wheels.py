@@ -78,9 +78,12 @@ def test_the_trial_of_a_wheel_compares_the_paths_of_this_processor(capsys):
     assert try_kernels.main() == 0
     lines = capsys.readouterr().out.splitlines()
     paths = [name for name in try_kernels.PATHS if find_extension().module.path_name(name)]
-    assert [line.partition(",")[0] for line in lines[1:]] == paths * 2
+    steps, resizing, encoder = lines[1:-2], lines[-2], lines[-1]
+    assert [line.partition(",")[0] for line in steps] == paths * 2
     assert len(paths) > 1
-    assert all(line.endswith("the same bits") for line in lines[1:])
+    assert all(line.endswith("the same bits") for line in steps)
+    assert resizing == "resizing: the same pixels"
+    assert encoder.startswith("encoder: ")
 
 
 @needs_extension

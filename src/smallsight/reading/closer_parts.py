@@ -21,7 +21,7 @@ __all__ = [
     "TILE_PX",
     "Box",
     "Canvas",
-    "Part",
+    "SeenPart",
     "canvases_of",
     "canvases_of_whole",
     "first_look",
@@ -78,7 +78,7 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SeenPart:
     """What the network sees, and the part of it that is taken from its answer."""
 
     seen: Box
@@ -91,12 +91,12 @@ class Canvas:
 
     width: int
     height: int
-    parts: tuple[tuple[Part, int, int], ...]
+    parts: tuple[tuple[SeenPart, int, int], ...]
 
 
 def parts_around(
     cells_HW: NDArray[np.bool_], cell_px: tuple[float, float], size: tuple[int, int]
-) -> list[Part]:
+) -> list[SeenPart]:
     """Return the parts of a picture that show the cells; ``cell_px`` and ``size`` are width and height."""
     parts = []
     for box in _boxes_around(cells_HW, cell_px, size):
@@ -109,12 +109,12 @@ def parts_around(
     return parts
 
 
-def parts_of(box: Box) -> list[Part]:
+def parts_of(box: Box) -> list[SeenPart]:
     """Return a box of a picture in as many tiles as it needs."""
     if box.area <= _MAX_SINGLE_PIXELS:
-        return [Part(box, box)]
+        return [SeenPart(box, box)]
     return [
-        Part(Box(left, top, right, bottom), Box(inner_left, inner_top, inner_right, inner_bottom))
+        SeenPart(Box(left, top, right, bottom), Box(inner_left, inner_top, inner_right, inner_bottom))
         for top, bottom, inner_top, inner_bottom in _spans(box.top, box.bottom)
         for left, right, inner_left, inner_right in _spans(box.left, box.right)
     ]
@@ -136,10 +136,10 @@ def canvases_of_whole(size: tuple[int, int]) -> list[Canvas]:
     if whole.area > _MAX_SINGLE_PIXELS:
         return list(canvases_of(parts_of(whole)))
     width, height = (_rounded_up(side, _STEP_PX) for side in size)
-    return [Canvas(width, height, ((Part(whole, whole), 0, 0),))]
+    return [Canvas(width, height, ((SeenPart(whole, whole), 0, 0),))]
 
 
-def canvases_of(parts: Sequence[Part]) -> Iterator[Canvas]:
+def canvases_of(parts: Sequence[SeenPart]) -> Iterator[Canvas]:
     """Yield inputs that show all parts: large ones each alone, small ones together."""
     small = []
     for part in parts:
@@ -161,15 +161,15 @@ def canvases_of(parts: Sequence[Part]) -> Iterator[Canvas]:
         yield canvas
 
 
-def _alone(part: Part) -> Canvas:
+def _alone(part: SeenPart) -> Canvas:
     return Canvas(
         _rounded_up(part.seen.width, _ROUNDED_PX), _rounded_up(part.seen.height, _ROUNDED_PX), ((part, 0, 0),)
     )
 
 
-def _filled(parts: Sequence[Part], width: int) -> tuple[Canvas, list[Part]]:
+def _filled(parts: Sequence[SeenPart], width: int) -> tuple[Canvas, list[SeenPart]]:
     """Return a canvas with as many parts as fit, in rows, and the others."""
-    placed: list[tuple[Part, int, int]] = []
+    placed: list[tuple[SeenPart, int, int]] = []
     left_over = []
     x = y = row_height = 0
     for part in parts:

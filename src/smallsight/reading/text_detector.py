@@ -12,7 +12,7 @@ import openvino as ov
 from numpy.typing import NDArray
 from PIL import Image
 
-from smallsight.reading.closer_parts import Canvas, Part, canvases_of, canvases_of_whole
+from smallsight.reading.closer_parts import Canvas, SeenPart, canvases_of, canvases_of_whole
 from smallsight.reading.detector_graph import pixels_of_blocks
 
 __all__ = ["TextDetector"]
@@ -26,7 +26,7 @@ class TextDetector:
     def __init__(self, network: ov.CompiledModel) -> None:
         self._request = network.create_infer_request()
 
-    def probabilities(self, image: Image.Image, parts: Sequence[Part] | None = None) -> NDArray[np.uint8]:
+    def probabilities(self, image: Image.Image, parts: Sequence[SeenPart] | None = None) -> NDArray[np.uint8]:
         """Return the map of a RGB image, [H, W], probabilities times 255; outside the parts it is 0."""
         width_px, height_px = image.size
         map_HW = np.zeros((height_px, width_px), np.uint8)

@@ -9,7 +9,7 @@ from smallsight.reading.closer_parts import (
     TILE_PX,
     Box,
     Canvas,
-    Part,
+    SeenPart,
     canvases_of,
     canvases_of_whole,
     first_look,
@@ -80,7 +80,7 @@ def test_small_parts_share_an_input_and_do_not_overlap():
     parts = []
     for left, top, width, height in chance.integers((0, 0, 20, 20), (900, 900, 300, 120), (30, 4)).tolist():
         box = Box(left, top, left + width, top + height)
-        parts.append(Part(box, box))
+        parts.append(SeenPart(box, box))
     canvases = list(canvases_of(parts))
     assert sorted(str(part) for one in canvases for part, _, _ in one.parts) == sorted(map(str, parts))
     assert not any(map(overlaps, canvases))
@@ -91,13 +91,13 @@ def test_canvases_have_few_sizes():
     sizes = set()
     for side in range(20, 340, 7):
         box = Box(0, 0, side, side)
-        sizes |= {(one.width, one.height) for one in canvases_of([Part(box, box)])}
+        sizes |= {(one.width, one.height) for one in canvases_of([SeenPart(box, box)])}
     assert len(sizes) <= 6
 
 
 def test_a_large_part_has_an_input_to_itself():
     large, small = Box(0, 0, 500, 500), Box(600, 0, 700, 100)
-    first, second = canvases_of([Part(large, large), Part(small, small)])
+    first, second = canvases_of([SeenPart(large, large), SeenPart(small, small)])
     assert (first.width, first.height) == (512, 512)
     assert [part.seen for part, _, _ in second.parts] == [small]
 
