@@ -314,7 +314,7 @@ def test_towers_and_schemes_that_it_does_not_compute_are_left_to_openvino(capsys
 def test_tiles_that_are_encoded_side_by_side_have_the_bits_of_one_by_one(num_tiles):
     tower = random_tower(SIZES["heads of 64"])
     tiles = [Tile(np.full((1, 1, 3), number, np.uint8), bytes([number])) for number in range(num_tiles)]
-    encoder = bind_encoder(tower, 1, "plain", lambda _: "bf16")
+    encoder = bind_encoder(tower, 1, "plain", lambda *_: "bf16")
     together = NativeTileEncoder(
         encoder,
         lambda pixels_HWC: patches_for(tower.sizes, seed=int(pixels_HWC[0, 0, 0]))[None],
@@ -338,7 +338,7 @@ def test_an_encoder_that_failed_side_by_side_encodes_again():
             raise MemoryError
         return patches_for(tower.sizes)[None]
 
-    encoder = bind_encoder(tower, 1, "plain", lambda _: "bf16")
+    encoder = bind_encoder(tower, 1, "plain", lambda *_: "bf16")
     together = NativeTileEncoder(
         encoder, to_patches, FeatureCache(0), twins=[encoder.twin(1)], tiles_at_once=6
     )
