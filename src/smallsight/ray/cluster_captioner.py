@@ -19,6 +19,7 @@ from smallsight.captioning.captioner import CaptionResult, HashedPicture
 from smallsight.errors import ClusterError, SmallsightError, UnexpectedPictureError
 from smallsight.policy.log import get_logger
 from smallsight.policy.shown_text import on_one_line
+from smallsight.ray.batch_sizes import batches_ahead, pictures_in_batch
 from smallsight.ray.captioning_actor import CaptioningActor
 from smallsight.ray.node_settings import load_ray, needed_memory_bytes, shared_settings
 from smallsight.services.captioning import AskedColumns
@@ -28,8 +29,7 @@ __all__ = ["ClusterCaptioner"]
 
 log = get_logger(__name__)
 
-_BATCH_PICTURES, _BATCH_BYTES = 16, 32 * 1024**2
-_BATCHES_AHEAD = 2  # for each worker: one in work, one waiting
+_BATCH_BYTES = 32 * 1024**2
 _MOST_TRIES = 3  # of a batch, before its pictures are tried alone; and of each of those
 _ANSWERS_WITHIN_S = 10.0
 _RECOUNT_S = 5.0  # how often the machines are counted again
@@ -54,10 +54,22 @@ class _Batch:
 
 @dataclass(slots=True, eq=False)
 class _ClusterWorker:
-    """An actor, and what it has been given, oldest first."""
+    """An actor, what it has been given, oldest first, and when it began with the oldest."""
 
     actor: Any
     batches: dict[Reference, _Batch] = field(default_factory=dict)
+    began_s: float = 0.0
+
+    def give(self, batch: _Batch) -> None:
+        """Send it a batch."""
+        if not self.batches:
+            self.began_s = time.monotonic()
+        self.batches[self.actor.results.remote(batch.pictures)] = batch
+
+    def complete(self, reference: Reference) -> float:
+        """Drop the oldest batch; return the seconds that each of its pictures took."""
+        began_s, self.began_s = self.began_s, time.monotonic()
+        return (self.began_s - began_s) / len(self.batches.pop(reference).pictures)
 
 
 class ClusterCaptioner:
@@ -74,6 +86,7 @@ class ClusterCaptioner:
         self._num_unfit = 0  # workers that could not load the model
         self._counted_at_s = 0.0
         self._columns: CaptionColumns | None = None
+        self._picture_s: float | None = None  # of one worker, by its newest batch
 
     def __enter__(self) -> Self:
         try:
@@ -101,7 +114,7 @@ class ClusterCaptioner:
 
     def results(self, pictures: Iterable[HashedPicture]) -> Generator[CaptionResult, None, None]:
         """Yield one result for each picture, as they come."""
-        batches = _batches(pictures)
+        batches = self._batches(pictures)
         again: deque[_Batch] = deque()
         is_at_end = False
         while True:
@@ -113,7 +126,7 @@ class ClusterCaptioner:
                 if batch is None:
                     is_at_end = True
                     break
-                worker.batches[worker.actor.results.remote(batch.pictures)] = batch
+                worker.give(batch)
             working = {reference: one for one in self._workers for reference in one.batches}
             if is_at_end and not working and not again:
                 return
@@ -143,7 +156,7 @@ class ClusterCaptioner:
             if not left:
                 yield _ended_with(in_work.pictures[0])
         else:
-            del worker.batches[reference]
+            self._picture_s = worker.complete(reference)
             yield from results
 
     def _hire(self) -> None:
@@ -184,7 +197,20 @@ class ClusterCaptioner:
     def _free_worker(self) -> _ClusterWorker | None:
         """Return the worker with the least to do, unless all have enough."""
         least = min(self._workers, key=lambda one: len(one.batches), default=None)
-        return None if least is None or len(least.batches) >= _BATCHES_AHEAD else least
+        return None if least is None or len(least.batches) >= batches_ahead(self._picture_s) else least
+
+    def _batches(self, pictures: Iterable[HashedPicture]) -> Iterator[_Batch]:
+        """Yield the pictures in batches that are small enough to send, to lose and to wait for."""
+        held: list[HashedPicture] = []
+        num_bytes = 0
+        for picture, sha256 in pictures:
+            held.append((picture, sha256))
+            num_bytes += 0 if isinstance(picture.data, SmallsightError) else len(picture.data)
+            if len(held) >= pictures_in_batch(self._picture_s) or num_bytes >= _BATCH_BYTES:
+                yield _Batch(held)
+                held, num_bytes = [], 0
+        if held:
+            yield _Batch(held)
 
     def _wait(self, references: list[Reference]) -> set[Reference]:
         """Return those that are there, after at most a few seconds."""
@@ -199,20 +225,6 @@ def _knock(address: str) -> None:
     host, separator, port = address.rpartition(":")
     if separator and port.isdecimal() and "/" not in host:
         socket.create_connection((host.strip("[]"), int(port)), _ANSWERS_WITHIN_S).close()
-
-
-def _batches(pictures: Iterable[HashedPicture]) -> Iterator[_Batch]:
-    """Yield the pictures in batches that are small enough to send and to lose."""
-    held: list[HashedPicture] = []
-    num_bytes = 0
-    for picture, sha256 in pictures:
-        held.append((picture, sha256))
-        num_bytes += 0 if isinstance(picture.data, SmallsightError) else len(picture.data)
-        if len(held) == _BATCH_PICTURES or num_bytes >= _BATCH_BYTES:
-            yield _Batch(held)
-            held, num_bytes = [], 0
-    if held:
-        yield _Batch(held)
 
 
 def _cause_of(error: Exception) -> Exception:
