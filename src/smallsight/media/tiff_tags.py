@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from PIL import Image, TiffImagePlugin
 
 from smallsight.media.decoder_errors import DECODER_ERRORS
@@ -18,16 +20,14 @@ _MAX_COPIES = 20  # that a file may begin with
 
 
 def seek_to_picture(opened: Image.Image) -> None:
-    """Go to the first page that is no reduced copy of another one; the first page if all are copies."""
+    """Seek to the first page that is not a thumbnail or mask of another; to page 0 if there is none."""
     if not isinstance(opened, TiffImagePlugin.TiffImageFile) or not is_copy(opened):
         return
-    try:
+    with suppress(EOFError, *DECODER_ERRORS):
         for index in range(1, _MAX_COPIES + 1):
             opened.seek(index)
             if not is_copy(opened):
                 return
-    except (EOFError, *DECODER_ERRORS):
-        pass
     opened.seek(0)
 
 

@@ -121,7 +121,7 @@ def parts_of(box: Box) -> list[SeenPart]:
 
 
 def first_look(size: tuple[int, int], pixels: int, least_scale: float) -> float:
-    """Return the largest scale at which a picture, padded for the network, has about so many pixels."""
+    """Return the largest scale from ``least_scale`` to 1 at which a padded picture fits into ``pixels``."""
     scales = (
         min(columns * _STEP_PX / size[0], rows * _STEP_PX / size[1])
         for rows in range(1, pixels // _STEP_PX**2 + 1)

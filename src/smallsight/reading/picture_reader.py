@@ -124,9 +124,11 @@ class PictureReader:
         """Read lines wider and narrower until readings agree, and note how far they do."""
         readings = [[line.reading] for line in lines]
         for stretch in _OTHER_WIDTHS:
-            open_ = [index for index, found in enumerate(readings) if not is_settled(found)]
-            others = self._try(image, [_Attempt(lines[index], lines[index].turn, stretch) for index in open_])
-            for index, other in zip(open_, others, strict=True):
+            unsettled = [index for index, found in enumerate(readings) if not is_settled(found)]
+            others = self._try(
+                image, [_Attempt(lines[index], lines[index].turn, stretch) for index in unsettled]
+            )
+            for index, other in zip(unsettled, others, strict=True):
                 readings[index].append(other)
         for line, found in zip(lines, readings, strict=True):
             line.support = support(found)
