@@ -30,6 +30,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKED := $(PIP) install --require-hashes --requirement
 UV := uv==0.13.9
 LLAMA_CPP := llama-cpp-python==0.3.36
+# Where a processor has AMX, all of its instructions but those: with them llama.cpp crashes at its first prompt.
+BUT_AMX := -march=native -mno-amx-tile -mno-amx-int8 -mno-amx-bf16
+WITHOUT_AMX := $(if $(shell grep -s amx_tile /proc/cpuinfo),-DGGML_NATIVE=OFF \
+	-DCMAKE_C_FLAGS='$(BUT_AMX)' -DCMAKE_CXX_FLAGS='$(BUT_AMX)')
 RESULTS := benchmarks/results
 COMPILER := command -v "$${CXX:-c++}" >/dev/null || command -v g++ >/dev/null || command -v clang++ >/dev/null
 ROBUSTNESS := tests/unit/library/test_killed_migration.py tests/unit/library/test_links_outside.py \
@@ -107,7 +111,8 @@ robustness: $(MARKS)/dev
 peers: $(MARKS)/dev
 	$(PIP) install --upgrade --no-deps --target .peers/bitsandbytes bitsandbytes==0.50.2 accelerate==1.15.0
 	$(PYTHON) -m venv .peers/llama.cpp
-	.peers/llama.cpp/bin/python -m pip install --quiet $(LLAMA_CPP) gguf==0.19.0 cmake==4.4.3 ninja==1.13.2
+	CMAKE_ARGS="$(WITHOUT_AMX)" \
+		.peers/llama.cpp/bin/python -m pip install --quiet $(LLAMA_CPP) gguf==0.19.0 cmake==4.4.3 ninja==1.13.2
 	$(MAKE) .peers/llama.cpp/bin/llama-server
 	$(PYTHON) -m venv .peers/optimum-intel
 	.peers/optimum-intel/bin/python -m pip install --quiet \
@@ -123,7 +128,7 @@ peers: $(MARKS)/dev
 		-S .peers/llama.cpp/sources/vendor/llama.cpp -B .peers/llama.cpp/build \
 		-DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS_RELEASE='-O1 -DNDEBUG' -DCMAKE_CXX_FLAGS_RELEASE='-O1 -DNDEBUG' \
 		-DBUILD_SHARED_LIBS=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_USE_PREBUILT_UI=OFF \
-		-DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF
+		-DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF $(WITHOUT_AMX)
 	PATH="$(CURDIR)/.peers/llama.cpp/bin:$$PATH" cmake --build .peers/llama.cpp/build --target llama-server
 	cp .peers/llama.cpp/build/bin/llama-server $@
 
