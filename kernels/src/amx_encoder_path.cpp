@@ -84,8 +84,36 @@ inline void multiply_tiles(const std::uint8_t* rows, const std::uint8_t* outputs
 }
 
 
+// Returns 2**x, infinity where it is too large; relative error 8e-5 with `kTerms` 3, and 3e-6 with 4.
+template <int kTerms>
+inline __m512 raised(__m512 x) {
+    const __m512 rest = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF);
+    __m512 sum;
+    if (kTerms == 3) {
+        sum = _mm512_fmadd_ps(_mm512_set1_ps(7.802452e-2f), rest, _mm512_set1_ps(2.2606716e-1f));
+        sum = _mm512_fmadd_ps(sum, rest, _mm512_set1_ps(6.9583354e-1f));
+        sum = _mm512_fmadd_ps(sum, rest, _mm512_set1_ps(9.9992522e-1f));
+    } else {
+        sum = _mm512_fmadd_ps(_mm512_set1_ps(1.353417e-2f), rest, _mm512_set1_ps(5.201146e-2f));
+        sum = _mm512_fmadd_ps(sum, rest, _mm512_set1_ps(2.4144276e-1f));
+        sum = _mm512_fmadd_ps(sum, rest, _mm512_set1_ps(6.9300383e-1f));
+        sum = _mm512_fmadd_ps(sum, rest, _mm512_set1_ps(1.0000026f));
+    }
+    return _mm512_scalef_ps(sum, x);
+}
+
+// The tanh form, as in `gelu`.
+inline __m512 gelu_of(__m512 x) {
+    const __m512 linear = _mm512_set1_ps(-2.3022082f), cubic = _mm512_set1_ps(-0.10294324f);
+    const __m512 power = _mm512_mul_ps(x, _mm512_fmadd_ps(_mm512_mul_ps(x, x), cubic, linear));
+    const __m512 raised_power = raised<4>(_mm512_min_ps(power, _mm512_set1_ps(126.0f)));
+    const __m512 divisor = _mm512_add_ps(_mm512_set1_ps(1.0f), raised_power);
+    const __m512 inverse = _mm512_rcp14_ps(divisor);
+    return _mm512_mul_ps(x, _mm512_mul_ps(inverse, _mm512_fnmadd_ps(divisor, inverse, _mm512_set1_ps(2.0f))));
+}
+
 // Turns the sums of a panel into numbers, some rows at a time.
-template <Number kNumber, bool kAdds>
+template <Number kNumber, bool kAdds, bool kActivates>
 struct PanelRows {
     const Columns<kNumber> low, high;
     const RowPanel rows;
@@ -111,14 +139,14 @@ struct PanelRows {
                 first = _mm512_add_ps(first, _mm512_loadu_ps(to));
                 second = _mm512_add_ps(second, _mm512_loadu_ps(to + 16));
             }
-            _mm512_storeu_ps(to, first);
-            _mm512_storeu_ps(to + 16, second);
+            _mm512_storeu_ps(to, kActivates ? gelu_of(first) : first);
+            _mm512_storeu_ps(to + 16, kActivates ? gelu_of(second) : second);
         }
     }
 };
 
 // While the tile unit computes a panel, the vector units finish the one before.
-template <Number kNumber, bool kAdds>
+template <Number kNumber, bool kAdds, bool kActivates>
 void multiply_as(const PanelProduct& product) {
     const PanelMatrix& matrix = *product.matrix;
     const int tiles = matrix.segments.steps * tiles_of_step(kNumber), together = (kPanel + tiles - 1) / tiles;
@@ -129,123 +157,223 @@ void multiply_as(const PanelProduct& product) {
     };
     tiles_of(product.begin, [](int) {});
     for (int panel = product.begin + 1; panel < product.end; ++panel) {
-        const PanelRows<kNumber, kAdds> before(product, panel - 1, sums[(panel - 1) % 2]);
-        const std::uint8_t* ahead = product.ahead + static_cast<std::size_t>(panel - product.begin) * tiles * kAheadBytes;
+        const PanelRows<kNumber, kAdds, kActivates> before(product, panel - 1, sums[(panel - 1) % 2]);
+        const std::uint8_t* ahead =
+            product.ahead + static_cast<std::size_t>(panel - product.begin) * tiles * product.ahead_bytes;
         tiles_of(panel, [&](int tile) {
             const int begin = tile * together, end = begin + together;
             before.finish(begin < kPanel ? begin : kPanel, end < kPanel ? end : kPanel);
-            if (product.ahead != nullptr)
-                for (int at = 0; at < kAheadBytes; at += 64) _mm_prefetch(ahead + tile * kAheadBytes + at, _MM_HINT_T1);
+            if (product.ahead == nullptr) return;
+            for (int at = 0; at < product.ahead_bytes; at += 64)
+                _mm_prefetch(ahead + tile * product.ahead_bytes + at, _MM_HINT_T1);
         });
     }
-    PanelRows<kNumber, kAdds>(product, product.end - 1, sums[(product.end - 1) % 2]).finish(0, kPanel);
+    PanelRows<kNumber, kAdds, kActivates>(product, product.end - 1, sums[(product.end - 1) % 2]).finish(0, kPanel);
+}
+
+template <Number kNumber, bool kAdds>
+void multiply_with(const PanelProduct& product) {
+    product.activates ? multiply_as<kNumber, kAdds, true>(product) : multiply_as<kNumber, kAdds, false>(product);
 }
 
 void multiply(const PanelProduct& product) {
     if (product.matrix->number == Number::kInt8) {
-        product.adds ? multiply_as<Number::kInt8, true>(product) : multiply_as<Number::kInt8, false>(product);
+        product.adds ? multiply_with<Number::kInt8, true>(product) : multiply_with<Number::kInt8, false>(product);
     } else {
-        product.adds ? multiply_as<Number::kBf16, true>(product) : multiply_as<Number::kBf16, false>(product);
+        product.adds ? multiply_with<Number::kBf16, true>(product) : multiply_with<Number::kBf16, false>(product);
     }
 }
 
-// The scores of 32 queries and a panel of keys: tiles of the upper queries, then of the lower ones.
-template <typename Between>
-inline void score(const HeadAttention& head, int panel, Sums* sums, Between&& between) {
-    const int steps = head.dims / 32;
-    const std::size_t panel_bytes = static_cast<std::size_t>(steps) * 2 * kTileBytes;
-    multiply_tiles<Number::kBf16>(head.queries, head.keys + panel * panel_bytes, steps, sums, between);
-    for (int key = head.keys_count - panel * kPanel; key < kPanel; ++key)
-        for (int row = 0; row < kPanel; ++row) sums->real[sums_of(row) + key / 16 * kTileValues + key % 16] = kNever;
+constexpr int kChunkPanels = 4;  // of keys: their scores and shares stay in the L1 cache
+
+// What one step of attention leaves for the next: a chunk's scores and shares, and sums over all chunks.
+struct alignas(64) AttentionBuffers {
+    Sums scores[kChunkPanels];
+    std::uint8_t shares[kChunkPanels * 2 * kTileBytes];
+    Sums weighted[kMostHead / kPanel];
+    float totals[kPanel][16];
+};
+
+// Does not keep results below 2**-126, which would take the processor 50 times as long.
+class WithoutDenormals {
+   public:
+    WithoutDenormals() : before_(_mm_getcsr()) { _mm_setcsr(before_ | _MM_FLUSH_ZERO_ON); }
+    ~WithoutDenormals() { _mm_setcsr(before_); }
+    WithoutDenormals(const WithoutDenormals&) = delete;
+    WithoutDenormals& operator=(const WithoutDenormals&) = delete;
+
+   private:
+    const unsigned before_;
+};
+
+inline void multiply_step(const std::uint8_t* rows, const std::uint8_t* outputs) {
+    TILE_LOAD(4, rows);
+    TILE_STREAM(6, outputs);
+    TILE_LOAD(5, rows + kTileBytes);
+    TILE_STREAM(7, outputs + kTileBytes);
+    TILE_BF16(0, 4, 6);
+    TILE_BF16(1, 4, 7);
+    TILE_BF16(2, 5, 6);
+    TILE_BF16(3, 5, 7);
 }
 
-// Calls `take(sums, panel, begin, end)` for the rows of each panel's scores while the next panel is computed.
-template <typename Take>
-inline void for_scores(const HeadAttention& head, Take&& take) {
-    const int together = (kPanel + head.dims / 32 - 1) / (head.dims / 32);
-    Sums sums[2];
-    score(head, 0, &sums[0], [](int) {});
-    for (int panel = 1; panel < head.key_panels(); ++panel)
-        score(head, panel, &sums[panel % 2], [&](int tile) {
-            const int begin = tile * together, end = begin + together;
-            take(sums[(panel - 1) % 2], panel - 1, begin, end < kPanel ? end : kPanel);
-        });
-    take(sums[(head.key_panels() - 1) % 2], head.key_panels() - 1, 0, kPanel);
+inline void clear_sums() {
+    TILE_ZERO(0);
+    TILE_ZERO(1);
+    TILE_ZERO(2);
+    TILE_ZERO(3);
 }
 
-// Finds each query's largest score.
-void find_largest(const HeadAttention& head, float* largest) {
-    alignas(64) float most[kPanel][16];
-    for (auto& one : most) _mm512_store_ps(one, _mm512_set1_ps(kNever));
-    for_scores(head, [&](const Sums& sums, int, int begin, int end) {
-        for (int row = begin; row < end; ++row) {
-            const float* found = sums.real + sums_of(row);
-            const __m512 pair = _mm512_max_ps(_mm512_load_ps(found), _mm512_load_ps(found + kTileValues));
-            _mm512_store_ps(most[row], _mm512_max_ps(_mm512_load_ps(most[row]), pair));
+inline void load_sums(const Sums& from) {
+    TILE_LOAD(0, from.whole);
+    TILE_LOAD(1, from.whole + kTileValues);
+    TILE_LOAD(2, from.whole + 2 * kTileValues);
+    TILE_LOAD(3, from.whole + 3 * kTileValues);
+}
+
+inline void store_sums(Sums& to) {
+    TILE_STORE(0, to.whole);
+    TILE_STORE(1, to.whole + kTileValues);
+    TILE_STORE(2, to.whole + 2 * kTileValues);
+    TILE_STORE(3, to.whole + 3 * kTileValues);
+}
+
+// The attention of one head for 32 queries, chunk by chunk of keys.
+class AttentionOfPanel {
+   public:
+    explicit AttentionOfPanel(const HeadAttention& head) : head_(head), steps_(head.dims / 32) {}
+
+    // Finds each query's largest score.
+    void find_largest(float* largest) {
+        for (auto& most : buffers_.totals) _mm512_store_ps(most, _mm512_set1_ps(kNever));
+        for (int chunk = 0; chunk < chunks(); ++chunk) {
+            for (int step = 0; step < steps_ * panels_of(chunk); ++step) score(chunk, step);
+            for (int row = 0; row < kPanel; ++row) {
+                __m512 most = _mm512_load_ps(buffers_.totals[row]);
+                for (int panel = 0; panel < panels_of(chunk); ++panel) {
+                    const float* found = scores_of(panel, row);
+                    most = _mm512_max_ps(most, _mm512_load_ps(found));
+                    most = _mm512_max_ps(most, _mm512_load_ps(found + kTileValues));
+                }
+                _mm512_store_ps(buffers_.totals[row], most);
+            }
         }
-    });
-    for (int row = 0; row < kPanel; ++row) largest[row] = _mm512_reduce_max_ps(_mm512_load_ps(most[row]));
-}
+        for (int row = 0; row < kPanel; ++row)
+            largest[row] = _mm512_reduce_max_ps(_mm512_load_ps(buffers_.totals[row]));
+    }
 
-// Turns scores into powers of two relative to `largest`, or as they are without it; finds each query's sum.
-template <bool kIsRelative>
-void share(const HeadAttention& head, const float* largest, float* sums_of_rows) {
-    alignas(64) float totals[kPanel][16] = {};
-    const __m512 least = _mm512_set1_ps(-126.0f), most = _mm512_set1_ps(kLargestPower);
-    for_scores(head, [&](const Sums& sums, int panel, int begin, int end) {
-        std::uint8_t* to = head.shares + static_cast<std::size_t>(panel) * 2 * kTileBytes;
-        for (int row = begin; row < end; ++row) {
-            const float* found = sums.real + sums_of(row);
+    // Weighs the values by shares relative to `largest`, or as they are without it; finds each query's sum.
+    template <bool kIsRelative>
+    void weigh(const float* largest, float* sums_of_rows) {
+        for (auto& total : buffers_.totals) _mm512_store_ps(total, _mm512_setzero_ps());
+        for (int chunk = 0; chunk < chunks(); ++chunk) {
+            for (int step = 0; step < steps_ * panels_of(chunk); ++step) score(chunk, step);
+            for (int row = 0; row < kPanel; ++row) share<kIsRelative>(chunk, row, largest);
+            for (int step = 0; step < steps_ * panels_of(chunk); ++step) weigh_values(chunk, step);
+        }
+        for (int row = 0; row < kPanel; ++row)
+            sums_of_rows[row] = _mm512_reduce_add_ps(_mm512_load_ps(buffers_.totals[row]));
+    }
+
+    void write(const float* sums_of_rows) const {
+        for (int row = 0; row < kPanel; ++row) {
+            const __m512 inverse = _mm512_set1_ps(1.0f / sums_of_rows[row]);
+            float* out = head_.out + row * head_.stride;
+            for (int step = 0; step < steps_; ++step)
+                for (int half = 0; half < 2; ++half, out += 16) {
+                    const float* found = buffers_.weighted[step].real + sums_of(row) + half * kTileValues;
+                    _mm512_storeu_ps(out, _mm512_mul_ps(_mm512_load_ps(found), inverse));
+                }
+        }
+    }
+
+   private:
+    int chunks() const { return (head_.key_panels() + kChunkPanels - 1) / kChunkPanels; }
+    int panels_of(int chunk) const {
+        const int left = head_.key_panels() - chunk * kChunkPanels;
+        return left < kChunkPanels ? left : kChunkPanels;
+    }
+    const float* scores_of(int panel, int row) const {
+        return buffers_.scores[panel].real + sums_of(row);
+    }
+
+    // One of a chunk's steps to its scores, panel by panel.
+    void score(int chunk, int step) {
+        const int inside = step % steps_, panel = step / steps_, key_panel = chunk * kChunkPanels + panel;
+        if (inside == 0) clear_sums();
+        multiply_step(head_.queries + inside * 2 * kTileBytes,
+                      head_.keys + (static_cast<std::size_t>(key_panel) * steps_ + inside) * 2 * kTileBytes);
+        if (inside + 1 < steps_) return;
+        store_sums(buffers_.scores[panel]);
+        const int keys = head_.keys_count - key_panel * kPanel;
+        if (keys < kPanel) hide_keys(buffers_.scores[panel], (1u << keys) - 1);
+    }
+
+    // Keys that do not exist have no share.
+    static void hide_keys(Sums& sums, std::uint32_t keys) {
+        const __m512 never = _mm512_set1_ps(kNever);
+        for (int row = 0; row < kPanel; ++row)
+            for (int half = 0; half < 2; ++half) {
+                float* found = sums.real + sums_of(row) + half * kTileValues;
+                _mm512_mask_store_ps(found, static_cast<__mmask16>(~keys >> 16 * half), never);
+            }
+    }
+
+    // One of a chunk's steps to the weighted values, 32 dimensions after the other.
+    void weigh_values(int chunk, int step) {
+        const int panels = panels_of(chunk), inside = step % panels, dims = step / panels;
+        const std::size_t key_panel = static_cast<std::size_t>(dims) * head_.key_panels() + chunk * kChunkPanels + inside;
+        Sums& sums = buffers_.weighted[dims];
+        if (inside == 0) chunk == 0 ? clear_sums() : load_sums(sums);
+        multiply_step(buffers_.shares + inside * 2 * kTileBytes, head_.values + key_panel * 2 * kTileBytes);
+        if (inside + 1 == panels) store_sums(sums);
+    }
+
+    // Turns a query's scores of a chunk into its shares.
+    template <bool kIsRelative>
+    void share(int chunk, int row, const float* largest) {
+        std::uint8_t* to = buffers_.shares + row_in_tiles(row);
+        __m512 total = _mm512_load_ps(buffers_.totals[row]);
+        for (int panel = 0; panel < panels_of(chunk); ++panel, to += 2 * kTileBytes) {
+            const float* found = scores_of(panel, row);
             __m512 low = _mm512_load_ps(found), high = _mm512_load_ps(found + kTileValues);
             if (kIsRelative) {
                 low = _mm512_sub_ps(low, _mm512_set1_ps(largest[row]));
                 high = _mm512_sub_ps(high, _mm512_set1_ps(largest[row]));
-            } else {
-                low = _mm512_min_ps(low, most);
-                high = _mm512_min_ps(high, most);
             }
-            low = power_of_two<3>(_mm512_max_ps(low, least));
-            high = power_of_two<3>(_mm512_max_ps(high, least));
-            _mm512_store_ps(totals[row], _mm512_add_ps(_mm512_load_ps(totals[row]), _mm512_add_ps(low, high)));
-            _mm512_store_si512(to + row_in_tiles(row), bf16_pair(low, high));
+            low = raised<3>(low);
+            high = raised<3>(high);
+            total = _mm512_add_ps(total, _mm512_add_ps(low, high));
+            _mm512_store_si512(to, bf16_pair(low, high));
         }
-    });
-    for (int row = 0; row < kPanel; ++row) sums_of_rows[row] = _mm512_reduce_add_ps(_mm512_load_ps(totals[row]));
-}
+        _mm512_store_ps(buffers_.totals[row], total);
+    }
+
+    const HeadAttention& head_;
+    const int steps_;  // of 32 dimensions
+    AttentionBuffers buffers_;
+};
 
 // Floating point has room for scores as they are: only where a query's largest is beyond it, is it found first.
-void share_all(const HeadAttention& head, float* sums_of_rows) {
-    share<false>(head, nullptr, sums_of_rows);
-    bool fits = true;
-    for (int row = 0; row < kPanel; ++row) fits = fits && kLeastSum < sums_of_rows[row] && sums_of_rows[row] < kMostSum;
-    if (fits) return;
-    float largest[kPanel];
-    find_largest(head, largest);
-    share<true>(head, largest, sums_of_rows);
-}
-
 void attend(const HeadAttention& head) {
-    const int panels = head.key_panels();
-    float sums_of_rows[kPanel], inverses[kPanel];
-    share_all(head, sums_of_rows);
-    for (int row = 0; row < kPanel; ++row) inverses[row] = 1.0f / sums_of_rows[row];
-    const std::size_t dim_panel_bytes = static_cast<std::size_t>(panels) * 2 * kTileBytes;
-    Sums sums;
-    for (int at = 0; at < head.dims; at += 32) {
-        multiply_tiles<Number::kBf16>(head.shares, head.values + at / 32 * dim_panel_bytes, panels, &sums, [](int) {});
-        for (int row = 0; row < kPanel; ++row)
-            for (int half = 0; half < 2; ++half) {
-                const __m512 value = _mm512_load_ps(sums.real + sums_of(row) + half * kTileValues);
-                _mm512_storeu_ps(head.out + row * head.stride + at + half * 16,
-                                 _mm512_mul_ps(value, _mm512_set1_ps(inverses[row])));
-            }
+    const WithoutDenormals mode;
+    AttentionOfPanel panel(head);
+    float sums[kPanel];
+    panel.weigh<false>(nullptr, sums);
+    bool fits = true;
+    for (int row = 0; row < kPanel; ++row) fits = fits && kLeastSum < sums[row] && sums[row] < kMostSum;
+    if (!fits) {
+        float largest[kPanel];
+        panel.find_largest(largest);
+        panel.weigh<true>(largest, sums);
     }
+    panel.write(sums);
 }
 
 }  // namespace
 
 const EncoderPath* amx_encoder_path() {
-    static const EncoderPath path = {"amx", kPanel, false, false, false, 2, begin, end, multiply, norm, gelu,
+    static const EncoderPath path = {"amx", kPanel, false, false, false, true, true, 0, begin, end, multiply, norm, gelu,
                                      pack, store_queries, store_keys, store_values, attend};
     return &path;
 }

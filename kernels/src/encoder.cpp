@@ -89,7 +89,9 @@ void Encoder::allocate() {
     const int panels = shape_.panels();
     unit_panels_ = std::clamp((panels + team_.size() - 1) / team_.size(), 1, kMostUnitPanels);
     // A chunk of weights is fetched while the panels of a unit are multiplied, so that few of them fetch more each.
-    tile_ahead_bytes_ = path_->fetches_more && unit_panels_ < kMostUnitPanels / 2 ? kMoreAheadBytes : kAheadBytes;
+    if (path_->fetches_more && unit_panels_ < kMostUnitPanels / 2) tile_ahead_bytes_ = kMoreAheadBytes;
+    if (path_->fetches_any)
+        tile_ahead_bytes_ = std::min(padded_to(2 * kTileBytes / unit_panels_, kLanes * 4), kMostAheadBytes);
     hidden_ = floats(static_cast<std::size_t>(panels) * kPanel * shape_.padded_hidden());
     for (Heads& heads : heads_)
         for (auto* one : {&heads.queries, &heads.keys, &heads.values}) *one = arena_.take(head_bytes() * shape_.heads);
@@ -256,10 +258,11 @@ void Encoder::pack_row(const float* values, int row, const PanelMatrix& next, in
 }
 
 void Encoder::multiply(const PanelMatrix& matrix, UnitPanel panel, int begin, int end, float* out, std::size_t stride,
-                       bool adds, Scratch& scratch, const std::uint8_t* ahead) {
+                       bool adds, Scratch& scratch, const std::uint8_t* ahead, bool activates) {
     for (int segment = 0; segment < matrix.segments.count; ++segment) {
         path_->multiply({&matrix, segment, begin, end, rows_of(matrix, panel.inside, segment, scratch), out, stride,
-                         adds || segment > 0, ahead, tile_ahead_bytes_, panel.rows});
+                         adds || segment > 0, ahead, tile_ahead_bytes_, panel.rows,
+                         activates && segment + 1 == matrix.segments.count});
         if (ahead != nullptr) ahead += ahead_bytes(matrix, end - begin);
     }
 }
@@ -275,39 +278,41 @@ void Encoder::norm_rows(const LayerNorm& norm, const PanelMatrix& next, int begi
 
 void Encoder::split_heads(const EncoderLayer& layer, Heads& heads, int begin, int end, Scratch& scratch) {
     norm_rows(layer.attention_norm, layer.attention, begin, end, scratch);
-    const int together = std::max(1, chunk_panels(layer.attention) * kPanel / shape_.padded_dim());
+    const int width = std::min(chunk_panels(layer.attention) * kPanel, inner_width());  // what is staged at once
+    const int together = std::max(1, width / shape_.padded_dim());
     for (int first = 0; first < 3 * shape_.heads; first += together)
-        split_some(layer, heads, first, begin, end, scratch);
+        split_some(layer, heads, {first, std::min(first + together, 3 * shape_.heads)}, begin, end, scratch);
 }
 
-// Computes heads [first, ...) that are one chunk; heads of queries come first, then those of keys, then of values.
-void Encoder::split_some(const EncoderLayer& layer, Heads& heads, int first, int begin, int end, Scratch& scratch) {
+// Computes heads that are one chunk; heads of queries come first, then those of keys, then of values.
+void Encoder::split_some(const EncoderLayer& layer, Heads& heads, HeadRange range, int begin, int end, Scratch& scratch) {
     const int dims = shape_.padded_dim(), dim_panels = dims / kPanel;
-    const int together = std::max(1, chunk_panels(layer.attention) * kPanel / dims);
-    const int last = std::min(first + together, 3 * shape_.heads), next_head = std::min(last, 3 * shape_.heads - 1);
-    const std::size_t key_panel = static_cast<std::size_t>(dims) * kPanel * 2, stride = dims;
+    const auto [first, last] = range;
+    const int next_head = std::min(last, 3 * shape_.heads - 1);
+    const std::size_t key_panel = static_cast<std::size_t>(dims) * kPanel * 2;
+    const std::size_t stride = static_cast<std::size_t>(last - first) * dims;
     const float scale = kLog2E / std::sqrt(static_cast<float>(shape_.head_dim()));
-    const NextPanels next = {layer.attention, next_head * dim_panels, (end - begin) * (last - first)};
-    const std::size_t part = layer.attention.segments.count * ahead_bytes(layer.attention, dim_panels);
+    const NextPanels next = {layer.attention, next_head * dim_panels, end - begin};
+    const std::size_t part = layer.attention.segments.count * ahead_bytes(layer.attention, (last - first) * dim_panels);
     float* staging = scratch.staging;
-    for (int panel = begin; panel < end; ++panel)
+    for (int panel = begin; panel < end; ++panel) {
+        multiply(layer.attention, unit_panel(panel, begin), first * dim_panels, last * dim_panels, staging, stride, false,
+                 scratch, next.part(panel - begin, part));
+        // Zeros for rows that are not computed: what an earlier image left there could be infinite.
+        std::fill(staging + rows_of_panel(panel) * stride, staging + kPanel * stride, 0.0f);
         for (int number = first; number < last; ++number) {
-            const int head = number % shape_.heads, index = (panel - begin) * (last - first) + number - first;
-            multiply(layer.attention, unit_panel(panel, begin), number * dim_panels, (number + 1) * dim_panels, staging,
-                     stride, false, scratch, next.part(index, part));
-            // Zeros for rows that are not computed: what an earlier image left there could be infinite.
-            std::fill(staging + rows_of_panel(panel) * stride, staging + kPanel * stride, 0.0f);
-            const std::size_t at = head * head_bytes() + panel * key_panel;
+            const float* values = staging + (number - first) * dims;
+            const std::size_t of_head = number % shape_.heads * head_bytes(), at = of_head + panel * key_panel;
             if (number < shape_.heads) {
-                path_->store_queries({staging, stride, dims, heads.queries + at, 0}, scale);
+                path_->store_queries({values, stride, dims, heads.queries + at, 0}, scale);
             } else if (number < 2 * shape_.heads) {
-                path_->store_keys({staging, stride, dims, heads.keys + at, 0});
+                path_->store_keys({values, stride, dims, heads.keys + at, 0});
             } else {
-                path_->store_values({staging, stride, dims,
-                                     heads.values + head * head_bytes() + panel * 2 * kTileBytes,
+                path_->store_values({values, stride, dims, heads.values + of_head + panel * 2 * kTileBytes,
                                      static_cast<std::size_t>(shape_.panels()) * 2 * kTileBytes});
             }
         }
+    }
 }
 
 void Encoder::join_heads(const Heads& heads, int begin, int end, Scratch& scratch) {
@@ -367,11 +372,11 @@ void Encoder::widen(const EncoderLayer& layer, int segment, int begin, int end, 
         const std::size_t part = layer.up.segments.count * ahead_bytes(layer.up, last - first);
         for (int panel = begin; panel < end; ++panel) {
             multiply(layer.up, unit_panel(panel, begin), from + first, from + last, staging, columns, false, scratch,
-                     next.part(panel - begin, part));
+                     next.part(panel - begin, part), path_->activates);
             RowPanel inner = inner_of(layer.down, panel - begin, scratch);
             inner.tiles += static_cast<std::size_t>(first) * kPanel * kPanel * (is_whole ? 1 : 2);
             for (int row = 0; row < rows_of_panel(panel); ++row) {
-                path_->gelu(staging + row * columns, columns);
+                if (!path_->activates) path_->gelu(staging + row * columns, columns);
                 path_->pack(staging + row * columns, columns, row, layer.down.number, inner);
             }
         }

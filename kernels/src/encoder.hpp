@@ -89,6 +89,9 @@ class Encoder {
         int inside;
         int rows;
     };
+    struct HeadRange {
+        int first, last;
+    };
     // Queries, keys and values of all heads and patches; two of them, because a fast unit is a layer ahead.
     struct Heads {
         std::uint8_t *queries, *keys, *values;
@@ -97,7 +100,7 @@ class Encoder {
     void work(Turn& turn);
     void embed(int begin, int end, Scratch& scratch);
     void run_layer(int index, int begin, int end, Scratch& scratch);
-    void split_some(const EncoderLayer& layer, Heads& heads, int first, int begin, int end, Scratch& scratch);
+    void split_some(const EncoderLayer& layer, Heads& heads, HeadRange range, int begin, int end, Scratch& scratch);
     void widen(const EncoderLayer& layer, int segment, int begin, int end, Scratch& scratch);
     void narrow(const EncoderLayer& layer, int segment, int begin, int end, Scratch& scratch);
     void join_heads(const Heads& heads, int begin, int end, Scratch& scratch);
@@ -110,7 +113,7 @@ class Encoder {
     void connect(int panel);
     void pack_row(const float* values, int row, const PanelMatrix& next, int panel, Scratch& scratch);
     void multiply(const PanelMatrix& matrix, UnitPanel panel, int begin, int end, float* out, std::size_t stride,
-                  bool adds, Scratch& scratch, const std::uint8_t* ahead = nullptr);
+                  bool adds, Scratch& scratch, const std::uint8_t* ahead = nullptr, bool activates = false);
     RowPanel inner_of(const PanelMatrix& down, int panel, Scratch& scratch) const;
     RowPanel rows_of(const PanelMatrix& matrix, int panel, int segment, Scratch& scratch) const;
     void allocate();

@@ -13,6 +13,7 @@ namespace smallsight {
 constexpr int kMostHead = 384;        // dimensions of a head
 constexpr int kAheadBytes = 256;      // fetched into the L2 cache for each tile of a panel
 constexpr int kMoreAheadBytes = 384;  // the same where few panels of rows share the weights
+constexpr int kMostAheadBytes = 512;  // the same on a path that fetches as much as is needed
 
 // One segment of a product for 32 rows: panels [begin, end) of outputs. The first segment adds the bias.
 struct PanelProduct {
@@ -25,8 +26,9 @@ struct PanelProduct {
     std::size_t stride;
     bool adds;  // to what is there
     const std::uint8_t* ahead = nullptr;  // weights that are read soon, or null
-    int ahead_bytes = kAheadBytes;  // or `kMoreAheadBytes`
+    int ahead_bytes = kAheadBytes;  // or `kMoreAheadBytes`, or any multiple of 64 where the path `fetches_any`
     int row_count = kPanel;  // a multiple of the path's `row_block`; what comes of the other rows does not matter
+    bool activates = false;  // applies GELU to the sums, where the path does
 };
 
 // Where a head's queries, keys or values of 32 rows go; `dims` is padded to 32.
@@ -59,6 +61,8 @@ struct EncoderPath {
     bool takes_groups;  // matrices with a scale for 64 inputs
     bool takes_other_bits;  // kInt7 and kInt16
     bool fetches_more;  // `kMoreAheadBytes` where they are wanted
+    bool fetches_any;  // any multiple of 64 bytes for each tile of a panel
+    bool activates;  // products apply GELU themselves
     int share_tiles;  // of scratch in attention, for 32 keys
     // Called by each thread around its work.
     void (*begin)();

@@ -238,7 +238,7 @@ void attend(const HeadAttention& head) {
 }  // namespace
 
 const EncoderPath* plain_encoder_path() {
-    static const EncoderPath path = {"plain", kPanel, true, true, false, 2, begin, end, multiply, norm, gelu,
+    static const EncoderPath path = {"plain", kPanel, true, true, false, false, false, 2, begin, end, multiply, norm, gelu,
                                      pack, store_queries, store_keys, store_values, attend};
     return &path;
 }

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from smallsight.quant.forms import Stored
 
@@ -28,10 +31,15 @@ class SigLIPSizes:
 
 @dataclass(frozen=True, eq=False)
 class SigLIPTower:
-    """Sizes and stored weights; the names are those of ``families/smolvlm/stored.py``."""
+    """Sizes and stored weights; the names are those of ``families/smolvlm/stored.py``.
+
+    ``read_matrices`` yields layer, name and float32 values of all matrices as the checkpoint has them, for
+    an engine that rounds them in its own way; None if they should be as they are stored.
+    """
 
     sizes: SigLIPSizes
     stored: Mapping[str, Stored]
+    read_matrices: Callable[[], Iterator[tuple[int, str, NDArray[np.float32]]]] | None = None
 
     NORMS = ("attention_norm.weight", "attention_norm.bias", "ffn_norm.weight", "ffn_norm.bias")
     MATRICES = ("attention", "output", "ffn_up", "ffn_down")

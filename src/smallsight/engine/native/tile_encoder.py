@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from queue import SimpleQueue
 from typing import Any, Literal, TypeAlias
@@ -28,6 +28,15 @@ log = get_logger(__name__)
 
 ProductNumber: TypeAlias = Literal["int8", "int8-groups", "int7", "int16", "bf16"]
 AVX2_PATH = "avx2"  # multiplies activations of 7 and 16 bits
+AMX_PATH = "amx"
+# Rounded from the checkpoint, int8 with one scale for up to 768 inputs. The widening matrix would lose most.
+_AMX_NUMBERS: Mapping[str, ProductNumber] = {
+    "attention": "int8",
+    "output": "int8",
+    "ffn_up": "bf16",
+    "ffn_down": "int8",
+}
+_Matrix: TypeAlias = tuple[int, str, NDArray[np.float32], ProductNumber]  # layer, name, weight
 _LANES = 16  # sizes must be multiples of it
 _MOST_HEAD = 384  # dimensions of a head
 
@@ -179,9 +188,11 @@ def bind_encoder(
     encoder.set_embedding(_floats(stored["vision.patches.weight"]), _floats(stored["vision.positions"]))
     for layer in range(sizes.layers):
         encoder.set_norms(layer, *[_floats(tower.layer(layer, name)) for name in tower.NORMS])
-        for index, name in enumerate(tower.MATRICES):
-            weight, bias = tower.layer(layer, f"{name}.weight"), tower.layer(layer, f"{name}.bias")
-            encoder.set_matrix(layer, index, _floats(weight), _floats(bias), choose(weight, encoder.path))
+    read = tower.read_matrices if number_of is None and _rounds_itself(tower, encoder.path) else None
+    matrices = _stored_matrices(tower, encoder.path, choose) if read is None else _read_matrices(read())
+    for layer, name, weight, number in matrices:
+        bias = _floats(tower.layer(layer, f"{name}.bias"))
+        encoder.set_matrix(layer, tower.MATRICES.index(name), weight, bias, number)
     encoder.set_final_norm(_floats(stored["vision.norm.weight"]), _floats(stored["vision.norm.bias"]))
     if sizes.pixel_shuffle:
         encoder.set_connector(_floats(stored["connector.weight"]), sizes.pixel_shuffle)
@@ -193,7 +204,8 @@ def product_number(stored: Stored, path: str) -> ProductNumber:
 
     Integer products round activations, and AMX tiles need one scale for 768 inputs. Weights with one scale a
     row keep their values, and 4 bits lose so much already that no more is seen. Weights of 8 bits in groups
-    would lose more than in OpenVINO: decision 42 has the numbers. The other paths keep the groups. AVX2
+    would lose more than in OpenVINO, unless ``bind_encoder`` has the checkpoint's own values: decisions 42
+    and 59 have the numbers. The other paths keep the groups. AVX2
     multiplies activations of 16 bits as fast as those of 8, and those of 7 faster: decision 57.
     """
     if isinstance(stored, Int8Rows):
@@ -203,9 +215,29 @@ def product_number(stored: Stored, path: str) -> ProductNumber:
     is_int8 = stored.code is Code.INT8
     if path == AVX2_PATH:
         return "int16" if is_int8 else "int7"
-    if path != "amx":
+    if path != AMX_PATH:
         return "int8-groups"
     return "bf16" if is_int8 else "int8"
+
+
+def _rounds_itself(tower: SigLIPTower, path: str) -> bool:
+    """Return whether matrices are rounded from the checkpoint's values: those of 8 bits in groups, on AMX."""
+    first = tower.layer(0, "attention.weight")
+    return path == AMX_PATH and isinstance(first, GroupedMatrix) and first.code is Code.INT8
+
+
+def _read_matrices(matrices: Iterator[tuple[int, str, NDArray[np.float32]]]) -> Iterator[_Matrix]:
+    for layer, name, weight in matrices:
+        yield layer, name, np.ascontiguousarray(weight), _AMX_NUMBERS[name]
+
+
+def _stored_matrices(
+    tower: SigLIPTower, path: str, choose: Callable[[Stored, str], ProductNumber]
+) -> Iterator[_Matrix]:
+    for layer in range(tower.sizes.layers):
+        for name in tower.MATRICES:
+            weight = tower.layer(layer, f"{name}.weight")
+            yield layer, name, _floats(weight), choose(weight, path)
 
 
 def _fits(sizes: SigLIPSizes) -> bool:

@@ -22,8 +22,8 @@ from smallsight.families.smolvlm.vision_graph import build_vision_graph
 from smallsight.families.smolvlm.weights import SmolVLMWeights
 from smallsight.families.step_decoder import StepDecoder, llama_decoder
 from smallsight.families.tensor_files import RowTable
-from smallsight.quant.forms import Stored
-from smallsight.quant.scheme import Scheme
+from smallsight.quant.forms import Stored, dense
+from smallsight.quant.scheme import SCHEMES, Module, Scheme
 
 
 class SmolVLMModel:
@@ -44,13 +44,20 @@ class SmolVLMModel:
         self.identity = repr(self.config)
         self.context_tokens = self.config.text.context_tokens
         self._scheme = scheme
-        self._weights = SmolVLMWeights(self.weight_files, self.config)
+        self._file_config = self.config  # which has all layers, also where the model is shortened
+        self._weights = self._fresh_weights()
 
     def store(self) -> Iterator[tuple[str, Stored]]:
         """Yield every weight in its stored form, by name, reading the checkpoint lazily."""
-        fresh = SmolVLMWeights(self.weight_files, self.config)
-        yield from store_vision(fresh, self.config, self._scheme)
-        yield from store_text(fresh, self.config, self._scheme)
+        yield from self.store_tower(self._scheme)
+        yield from store_text(self._fresh_weights(), self.config, self._scheme)
+
+    def store_tower(self, scheme: Scheme) -> Iterator[tuple[str, Stored]]:
+        """Yield the vision tower's and the connector's weights in a scheme's form, by name."""
+        yield from store_vision(self._fresh_weights(), self.config, scheme)
+
+    def _fresh_weights(self) -> SmolVLMWeights:
+        return SmolVLMWeights(self.weight_files, self._file_config)
 
     def embeddings(self) -> RowTable:
         """Return the token embedding table, memory-mapped from its file."""
@@ -95,4 +102,12 @@ class SmolVLMModel:
             norm_epsilon=vision.norm_epsilon,
             pixel_shuffle=self.config.pixel_shuffle,
         )
-        return SigLIPTower(sizes, stored)
+        is_chosen = Module.VISION in self._scheme.chosen
+        return SigLIPTower(sizes, stored, None if is_chosen else self._read_vision_matrices)
+
+    def _read_vision_matrices(self) -> Iterator[tuple[int, str, NDArray[np.float32]]]:
+        for name, weight in self.store_tower(SCHEMES["fp32"]):
+            module, _, rest = name.partition(".layers.")
+            layer, _, matrix = rest.removesuffix(".weight").partition(".")
+            if module == Module.VISION and matrix in SigLIPTower.MATRICES:
+                yield int(layer), matrix, dense(weight)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import product
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.engine.engine import EngineOptions, LoadRequest
@@ -32,6 +35,8 @@ from smallsight.quant.forms import Storage
 from smallsight.quant.scheme import parse_scheme
 from tiny_smolvlm import SHAPES, make_checkpoint
 
+EXAMPLES = Path(__file__).parents[4] / "examples"
+SHIPPED = Path(__file__).parents[4] / "src/smallsight/shipped/Smallsight-tiny"
 HAS_ENCODER = find_extension().module is not None
 needs_encoder = pytest.mark.skipif(not HAS_ENCODER, reason=encoder_obstacle())
 
@@ -48,6 +53,7 @@ SIZES = {
     "heads of 64": SigLIPSizes(3, 128, 2, 320, 64, 192, 1e-6, 2),
     "heads of 24, 25 patches, two segments": SigLIPSizes(2, 96, 4, 1600, 25, 192, 1e-6, 5),
     "heads of 72, 49 patches": SigLIPSizes(2, 144, 2, 272, 49, 48, 1e-6, 7),
+    "169 patches, two chunks of keys": SigLIPSizes(2, 64, 2, 128, 169, 48, 1e-6, 13),
 }
 LARGEST_ERROR = {
     "bf16": 0.006,
@@ -242,6 +248,38 @@ def test_only_weights_that_lose_nothing_by_it_are_multiplied_as_integers():
     assert (chosen["amx"][int8], chosen["amx"][int4]) == ("bf16", "int8")
     assert (chosen["avx512"][int8], chosen["avx512"][int4]) == ("int8-groups", "int8-groups")
     assert (chosen["avx2"][int8], chosen["avx2"][int4]) == ("int16", "int7")
+
+
+def test_a_tower_reads_its_matrices_as_the_checkpoint_has_them_unless_their_form_was_chosen(folder):
+    model = FAMILY.open_inline(folder, parse_scheme("int8"), EngineOptions().tiled_bytes)
+    exact = dict(FAMILY.open_inline(folder, parse_scheme("fp32"), EngineOptions().tiled_bytes).store())
+    tower = model.siglip_tower(dict(model.store()))
+    found = {(layer, name): weight for layer, name, weight in tower.read_matrices()}
+    assert set(found) == set(product(range(tower.sizes.layers), tower.MATRICES))
+    for (layer, name), weight in found.items():
+        assert np.array_equal(weight, exact[f"vision.layers.{layer}.{name}.weight"])
+    chosen = FAMILY.open_inline(folder, parse_scheme("int8; vision=int8-groups"), EngineOptions().tiled_bytes)
+    assert chosen.siglip_tower({}).read_matrices is None
+
+
+@pytest.mark.skipif(not runs("amx"), reason="AMX rounds the checkpoint's matrices in its own way")
+def test_int8_on_amx_is_as_close_to_float32_as_openvino_is():
+    tiles = [
+        Tile(np.asarray(Image.open(path).convert("RGB").resize((192, 192))), path.name.encode())
+        for path in sorted(EXAMPLES.rglob("*.jpg"))
+    ]
+    exact = encode_tiles(tile_encoder(SHIPPED, "fp32", uses_kernels=False), tiles)
+    lost = {}
+    for uses_kernels in (False, True):
+        found = encode_tiles(tile_encoder(SHIPPED, "int8", uses_kernels=uses_kernels), tiles)
+        lengths = np.linalg.norm(found, axis=-1) * np.linalg.norm(exact, axis=-1)
+        lost[uses_kernels] = float((1 - (found * exact).sum(axis=-1) / lengths).mean())
+    assert lost[True] < 1.2 * lost[False]  # in so few pictures a fifth is chance
+    assert lost[True] < 1e-4
+
+
+def encode_tiles(encoder, tiles):
+    return np.concatenate(encoder.encode(tiles)).astype(np.float64)
 
 
 @pytest.fixture(scope="module")
