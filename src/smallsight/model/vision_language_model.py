@@ -362,7 +362,8 @@ class VisionLanguageModel:
             raise ArgumentError(f"{self.name} does not support beam search.", hint="omit num_beams.")
         messages = _messages(opener, pictures, question)
         if not engine.capabilities.knows_tools:
-            messages, options = without_tools(messages), replace(options, tools=None)
+            messages = without_tools(messages)
+            options = options if options.tools is None else replace(options, tools=None)
         chosen_detail = parse_detail(detail)
         generation = engine.start(messages, chosen_detail, options, ignores_end=ignores_end, client=client)
         prepared_s = time.perf_counter() - began_s
