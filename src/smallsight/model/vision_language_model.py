@@ -363,18 +363,17 @@ class VisionLanguageModel:
         messages = _messages(opener, pictures, question)
         if not engine.capabilities.knows_tools:
             messages = without_tools(messages)
-            options = options if options.tools is None else replace(options, tools=None)
+            options = replace(options, tools=None) if options.tools else options
         chosen_detail = parse_detail(detail)
         generation = engine.start(messages, chosen_detail, options, ignores_end=ignores_end, client=client)
         prepared_s = time.perf_counter() - began_s
-        wants_logprobs = options.num_logprobs is not None
         call_names = offered_names(options.tools) if options.json_schema is None else ()
         return EngineReply(
             generation,
             prepared_s,
             self.name,
             engine,
-            wants_logprobs=wants_logprobs,
+            wants_logprobs=options.num_logprobs is not None,
             call_names=call_names,
         )
 
