@@ -6,6 +6,7 @@
 #   make serve OPEN=1             the same, and opens the browser
 #   make test                     run the tests, but for those that are marked as slow
 #   make test-all                 run every test, also with other people's clients, as .ci/run does
+#   make test-without-vnni        the tests that depend on the processor, as if it had AVX-512 and no VNNI (20 minutes)
 #   make coverage                 the same as make test-all, measuring which lines ran: takes about twice as long
 #   make kernels                  build the extension that generates tokens faster; without a C++ compiler, with zig
 #   make wheels                   build its wheels for x86-64 and ARM in dist/, and try them
@@ -40,11 +41,15 @@ ROBUSTNESS := tests/unit/library/test_killed_migration.py tests/unit/library/tes
 	tests/e2e/test_interruption.py tests/e2e/test_serve_overload.py tests/e2e/test_hostile_text.py tests/e2e/test_caption.py \
 	tests/e2e/test_describe_folders.py tests/web/browser/test_describe_kills.py \
 	tests/unit/library/search/test_any_query.py
+# What depends on the processor: products, answers and their independence of the batch, comparisons with references.
+ON_PROCESSOR := $(addprefix tests/unit/,engine graph machine/test_processor.py quant model reading families validation \
+		policy/test_row_bands.py services/test_result_cache.py) tests/parity $(addprefix tests/e2e/test_,smallsight_tiny.py \
+		describe.py moondream2.py toy_family.py validate.py serve_engines.py library_engines.py serve_openai_client.py)
 PYTEST_OPTIONS := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 # The reference for videos needs it, and it breaks whatever else imports torch and can see it: it lies apart.
 TORCHVISION := $(VENV)/torchvision
 
-.PHONY: demo serve test test-all kernels wheels coverage check format bench robustness peers docs audit lock vendor examples clean
+.PHONY: demo serve test test-all test-without-vnni kernels wheels coverage check format bench robustness peers docs audit lock vendor examples clean
 
 demo: $(MARKS)/demo
 	@SMALLSIGHT_HOME="$${SMALLSIGHT_HOME:-$(CURDIR)/.smallsight-demo}" \
@@ -61,6 +66,10 @@ test: $(MARKS)/dev $(MARKS)/docs $(MARKS)/kernels $(MARKS)/fonts $(MARKS)/chromi
 test-all: $(MARKS)/dev $(MARKS)/docs $(MARKS)/kernels $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool \
 		$(MARKS)/qemu $(MARKS)/zig/installed $(MARKS)/clients/installed $(MARKS)/clients_js
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+test-without-vnni: $(MARKS)/dev $(MARKS)/kernels
+	PYTHONPATH=tests $(BIN)/python -m lesser_processor $(BIN)/python -m pytest $(PYTEST_OPTIONS) \
+		$(if $(TESTS),$(TESTS),$(ON_PROCESSOR) -m "not slow")
 
 kernels: $(MARKS)/kernels
 

@@ -43,16 +43,21 @@ MODEL = "Smallsight-tiny"
 PACKAGE_DIR = str(Path(smallsight.__file__).parent) + "/"
 APP_MODULES = ("smallsight.serve.app", "smallsight.server.app")  # today's name, the one of 0.2
 SIDE_PX = 512
+FORMAT = "PNG"  # of the pictures; stored thumbnails, which the search for copies compares, are WebP
 FROM_THE_START = 0  # the argument of the instruction RESUME; others mean after a yield or an await
 
 
 @dataclass
 class Counts:
-    """What was called while counting was on; ``decodes`` are pictures that a child process decoded."""
+    """What was called while counting was on.
+
+    ``decodes`` are pictures that a child process decoded, by format; ``opens`` are of files, by name without
+    folders, because a picture is opened relative to its open folder.
+    """
 
     by_function: Counter[CodeType] = field(default_factory=Counter)
     entries: int = 0
-    decodes: int = 0
+    decodes: Counter[str] = field(default_factory=Counter)
     opens: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -62,17 +67,19 @@ class Counts:
 
     def as_data(self) -> dict[str, Any]:
         """Return plain data, with the functions and folders that were called most."""
-        by_folder: Counter[str] = Counter()
+        by_folder, by_name = Counter[str](), Counter[str]()
         for code, calls in self.by_function.items():
+            by_name[_name(code)] += calls  # comprehensions of one function share a name
             by_folder[str(Path(code.co_filename[len(PACKAGE_DIR) :]).parent)] += calls
         return {
             "calls": self.calls,
             "entries": self.entries,
             "functions": len(self.by_function),
             "files": len({code.co_filename for code in self.by_function}),
-            "decodes": self.decodes,
+            "decodes": self.decodes[FORMAT],
+            "thumbnail_decodes": self.decodes.total() - self.decodes[FORMAT],
             "folders": dict(by_folder.most_common()),
-            "most_called": {_name(code): calls for code, calls in self.by_function.most_common()},
+            "most_called": dict(by_name.most_common()),
         }
 
 
@@ -102,13 +109,13 @@ class CallCounter:
         code = frame.f_code
         if code.co_code[frame.f_lasti + 1] == FROM_THE_START:
             counts.by_function[code] += 1
-            if code.co_name == "exchange" and "format" in (frame.f_locals.get("header") or ()):
-                counts.decodes += 1
+            if code.co_name == "exchange" and "format" in (header := frame.f_locals.get("header") or {}):
+                counts.decodes[header["format"]] += 1
 
     def _on_event(self, event: str, details: tuple[Any, ...]) -> None:
         counts = self._counts
         if counts is not None and event == "open":
-            counts.opens[str(details[0])] += 1
+            counts.opens[Path(str(details[0])).name] += 1
 
 
 def main() -> None:
@@ -165,7 +172,7 @@ def count_index(counter: CallCounter, home: Path, precision: str, tokens: int) -
             report = application.index([folder], Silence(), lambda: False)
         has_reader = application.reader is not None
     assert _num_described(report.work) == 1, "the picture was not described"
-    return counts.as_data() | {"reads": counts.opens[str(new)], "has_ocr": has_reader}
+    return counts.as_data() | {"reads": counts.opens[new.name], "has_ocr": has_reader}
 
 
 class Silence:
@@ -198,7 +205,7 @@ def picture_bytes(colour: str) -> bytes:
     draw.rectangle((100, 200, 400, 450), fill=colour)
     draw.text((120, 60), colour.upper(), fill="black", font_size=72)
     file = io.BytesIO()
-    image.save(file, "PNG")
+    image.save(file, FORMAT)
     return file.getvalue()
 
 

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 import structlog
 
@@ -18,6 +19,12 @@ from smallsight.policy.log import configure_later
 # references took a quarter of the processor time. Children inherit it.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
+
+# Other programs on the machine make one example slow, or the choice of one.
+hypothesis.settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("busy")
 
 # Hundreds of child processes import the package: each would compile it again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -18,7 +18,7 @@ def names_of_types(body: list[ast.stmt]) -> Iterator[str]:
             is_variable = isinstance(node.value, ast.Call)  # a TypeVar means nothing outside its file
             if target.id.lstrip("_")[:1].isupper() and not target.id.isupper() and not is_variable:
                 yield target.id
-        elif isinstance(node, ast.If):
+        elif isinstance(node, ast.If | ast.FunctionDef | ast.AsyncFunctionDef):
             yield from names_of_types(node.body)
 
 

@@ -35,6 +35,8 @@ def structured_schema(given: Mapping[str, Any], param: str) -> str | None:
 
     A choice and a regex are answered without the quotes of JSON. Raises BadRequestError for other kinds.
     """
+    if not given:
+        return None
     wanted = {name: value for name, value in given.items() if value not in (None, False)}
     if unknown := [name for name in wanted if name not in _KINDS and name not in _NOT_STRUCTURES]:
         raise BadRequestError(

@@ -43,7 +43,7 @@ class _Target:
     frames: Path | None = None
 
 
-_Pictures = Annotated[
+_PicturePaths = Annotated[
     list[Path], typer.Argument(help="Picture and video files, folders, or - for standard input.")
 ]
 _Jsonl = Annotated[
@@ -65,7 +65,7 @@ _Frames = Annotated[
 
 
 def describe(
-    pictures: _Pictures,
+    pictures: _PicturePaths,
     model: NamedModelOption = None,
     prompt: Annotated[
         str | None, typer.Option("--prompt", help="A question or instruction; default: describe the picture.")

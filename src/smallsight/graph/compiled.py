@@ -75,6 +75,16 @@ def computes_in_bf16() -> bool:
     return may_use and "BF16" in runtime().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
+@cache
+def imitates_bf16() -> bool:
+    """Return whether the runtime multiplies bfloat16 with instructions for float32.
+
+    With AVX-512 alone it does (openvino 2026.4.1, kernel jit_gemm_bf16), and rows from the thirteenth on are
+    summed in another order than those before; with AVX2 it widens such weights.
+    """
+    return "avx512f" in usable_instruction_sets() and not multiplies_bf16()
+
+
 def activation_group(wanted: int) -> int:
     """Return how many inputs of an 8-bit layer share a scale; 0, not rounded, where int8 products are slow.
 

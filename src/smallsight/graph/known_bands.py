@@ -21,6 +21,7 @@ from smallsight.policy.row_bands import RowBands
 log = get_logger(__name__)
 
 _STATE_NAME = "row-bands.json"
+_PROBE = 2  # another one measures again
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def write_bands(
 
 def bands_key(threads: int, tuning: Mapping[str, str | int]) -> str:
     """Return a key of what determines a product apart from the matrix: machine, threads and options."""
-    return machine_key(threads, dict(tuning))
+    return machine_key(threads, {**tuning, "probe": _PROBE})
 
 
 def _probes(rows: object) -> dict[str, RowProbe]:

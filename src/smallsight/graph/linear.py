@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from openvino import Node
 from openvino import opset15 as ops
 
+from smallsight.graph.compiled import imitates_bf16
 from smallsight.graph.constants import BF16Bits, StoredMatrix, along_last, bf16_matrix, matrix
 
 
@@ -19,8 +20,11 @@ def linear(hidden: Node, weight_OI: StoredMatrix, bias_O: NDArray[np.float32] | 
 
 
 def _multiply(hidden: Node, weight_OI: StoredMatrix) -> Node:
-    """Return ``hidden @ weight.T``; a bfloat16 weight is used directly, because widening would copy it."""
-    if not isinstance(weight_OI, BF16Bits):
+    """Return ``hidden @ weight.T``; a bfloat16 weight is used directly, because widening would copy it.
+
+    It is widened where the runtime would imitate bfloat16, because a row's bits depend on its place there.
+    """
+    if not isinstance(weight_OI, BF16Bits) or imitates_bf16():
         return ops.matmul(hidden, matrix(weight_OI), transpose_a=False, transpose_b=True)
     narrow = ops.convert(hidden, "bf16")
     return ops.convert(ops.matmul(narrow, bf16_matrix(weight_OI), transpose_a=False, transpose_b=True), "f32")

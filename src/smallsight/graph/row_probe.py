@@ -29,6 +29,7 @@ from smallsight.policy.row_bands import RowBands
 log = get_logger(__name__)
 
 SAMPLED_ROWS = (1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 17, 32, 33, 64, 80, 81, 128, 129, 256, 257, 512, 768)
+NUM_REPEATED = 16  # rows; a divisor of the most sampled ones
 MOST_OUTPUTS = 2048  # more outputs are only more blocks of the same kernel
 
 
@@ -99,7 +100,19 @@ def bands_of(product: Callable[[NDArray[np.float32]], NDArray[np.float32]], num_
                 low, high = (middle, high) if is_like_low else (low, middle)
             starts.append(high)
             last = result
-    return RowProbe(RowBands(tuple(starts)), holds)
+    return RowProbe(RowBands(tuple(starts)), holds and _is_same_everywhere(product, rows_TI))
+
+
+def _is_same_everywhere(
+    product: Callable[[NDArray[np.float32]], NDArray[np.float32]], rows_TI: NDArray[np.float32]
+) -> bool:
+    """Return whether several rows give the same bits in every place of a call.
+
+    One row is not enough: where results are rounded to bfloat16, another order of sums changes few of them.
+    """
+    few_TI = rows_TI[:NUM_REPEATED]
+    result_TO = product(np.tile(few_TI, (len(rows_TI) // NUM_REPEATED, 1))).copy()
+    return bool((result_TO.reshape(-1, NUM_REPEATED, result_TO.shape[1]) == result_TO[:NUM_REPEATED]).all())
 
 
 def _measure(matrix: ProbedMatrix, threads: int, tuning: Mapping[str, str | int]) -> RowProbe:

@@ -362,18 +362,18 @@ class VisionLanguageModel:
             raise ArgumentError(f"{self.name} does not support beam search.", hint="omit num_beams.")
         messages = _messages(opener, pictures, question)
         if not engine.capabilities.knows_tools:
-            messages, options = without_tools(messages), replace(options, tools=None)
+            messages = without_tools(messages)
+            options = replace(options, tools=None) if options.tools else options
         chosen_detail = parse_detail(detail)
         generation = engine.start(messages, chosen_detail, options, ignores_end=ignores_end, client=client)
         prepared_s = time.perf_counter() - began_s
-        wants_logprobs = options.num_logprobs is not None
         call_names = offered_names(options.tools) if options.json_schema is None else ()
         return EngineReply(
             generation,
             prepared_s,
             self.name,
             engine,
-            wants_logprobs=wants_logprobs,
+            wants_logprobs=options.num_logprobs is not None,
             call_names=call_names,
         )
 

@@ -57,9 +57,12 @@ class DecodingThreads:
 
     def memory_bytes(self) -> int:
         """Return the memory of the decoding processes now."""
-        pids = [opener.child_pid for opener in tuple(self._openers)]
-        pids += [stop.child_pid for stop in tuple(self._watched)]
-        return sum(other_process_bytes(pid) for pid in pids if pid is not None)
+        num_bytes = 0
+        decoding: tuple[PictureOpener | ChildStop, ...] = (*self._openers, *self._watched)
+        for one in decoding:
+            if (pid := one.child_pid) is not None:
+                num_bytes += other_process_bytes(pid)
+        return num_bytes
 
     def close(self) -> None:
         """Stop the threads and their decoding processes; pictures still waiting are dropped."""

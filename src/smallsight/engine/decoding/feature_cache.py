@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,22 +26,28 @@ class FeatureCache:
     """Image tokens by their tile's digest; the least recently used are evicted beyond ``max_bytes``."""
 
     def __init__(self, max_bytes: int) -> None:
-        self._features = RecentlyUsed[bytes, NDArray[np.float32]](max_bytes, lambda one: one.nbytes)
-        self.tile_counts = TileCounts()
+        self._features = RecentlyUsed[bytes, NDArray[np.float32]](max_bytes, attrgetter("nbytes"))
+        self._num_encoded = 0
+        self._num_known = 0
 
     @property
     def num_bytes(self) -> int:
         """Bytes of the cached image tokens."""
         return self._features.num_bytes
 
+    @property
+    def tile_counts(self) -> TileCounts:
+        """How many tiles were encoded, and how many were found here."""
+        return TileCounts(self._num_encoded, self._num_known)
+
     def find(self, digest: bytes) -> NDArray[np.float32] | None:
         """Return a tile's image tokens, float32 [tokens, hidden], or None; counts a hit."""
         features = self._features.find(digest)
         if features is not None:
-            self.tile_counts += TileCounts(num_known=1)
+            self._num_known += 1
         return features
 
     def remember(self, digest: bytes, features_TD: NDArray[np.float32]) -> None:
         """Store a tile's image tokens, unless they exceed the whole cache; counts an encoded tile."""
-        self.tile_counts += TileCounts(num_encoded=1)
+        self._num_encoded += 1
         self._features.remember(digest, features_TD)

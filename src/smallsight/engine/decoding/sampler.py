@@ -54,6 +54,12 @@ class Sampler:
         self._constraint = constraint
         self._counts: Counter[int] = Counter()
         self._seen = set(prompt_token_ids) if options.repetition_penalty != 1 else None
+        self._adjusts = bool(
+            options.logit_bias
+            or options.frequency_penalty
+            or options.presence_penalty
+            or self._seen is not None
+        )
         self._random = None if options.is_greedy else np.random.default_rng(options.seed)
 
     def choose(self, logits_V: NDArray[np.float32], barred: Collection[int] = ()) -> TokenChoice:
@@ -65,7 +71,9 @@ class Sampler:
         if barred and self._constraint is None:
             allowed_V = logits_V.copy()
             allowed_V[[one for one in barred if one < len(logits_V)]] = -np.inf
-        token_id = self._draw(self._biased(self._penalised(allowed_V)))
+        if self._adjusts:
+            allowed_V = self._biased(self._penalised(allowed_V))
+        token_id = self._draw(allowed_V)
         if self._constraint is not None:
             self._constraint.accept(token_id)
         if self._seen is not None:
@@ -92,8 +100,6 @@ class Sampler:
     def _biased(self, logits_V: NDArray[np.float32]) -> NDArray[np.float32]:
         """Add the requested biases and subtract frequency and presence penalties."""
         options = self._options
-        if not (options.logit_bias or options.frequency_penalty or options.presence_penalty):
-            return logits_V
         changes = [(i, bias) for i, bias in options.logit_bias if i < len(logits_V)]
         if options.frequency_penalty or options.presence_penalty:
             changes += [

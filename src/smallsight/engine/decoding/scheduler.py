@@ -89,10 +89,15 @@ class Scheduler:
 
     def next_step(self) -> list[Chunk]:
         """Choose what to compute and allocate its blocks; empty when nothing can run."""
-        for sequence in [one for one in self._running if one.is_decoding]:
-            if sequence.state is SequenceState.RUNNING:  # allocating for one may preempt another
-                self._allocate_or_preempt(sequence, sequence.num_tokens)
-        chunks = [self._next_chunk(one) for one in self._running if one.is_decoding]
+        chunks: list[Chunk] = []
+        for sequence in tuple(self._running):  # allocating for one may preempt others, which come after it
+            begin = sequence.num_computed_tokens
+            if (
+                sequence.is_decoding
+                and sequence.state is SequenceState.RUNNING
+                and self._allocate_or_preempt(sequence, begin + 1)
+            ):
+                chunks.append(Chunk(sequence, begin, begin + 1, samples=True))
         room = self._max_step_tokens - len(chunks)
         if self._waiting:
             self._admit()
@@ -120,7 +125,8 @@ class Scheduler:
             if sequence.state is not SequenceState.RUNNING:
                 continue
             sequence.num_computed_tokens = chunk.end
-            self._publish(sequence)
+            if chunk.begin < sequence.num_prompt_tokens:
+                self._publish(sequence)
             if sequence.id in chosen:
                 sequence.output_token_ids.append(chosen[sequence.id])
                 sequence.identities.append(chosen[sequence.id])

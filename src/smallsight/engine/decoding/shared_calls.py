@@ -33,8 +33,10 @@ def run_step(runner: Runner, steps: Sequence[StepInput]) -> StepOutput:
 
 def _run_call(runner: Runner, steps: Sequence[StepInput], num_padding_rows: int) -> StepOutput:
     """Run one padded call and return copies of the pieces' results, without the padding."""
-    num_rows = sum(len(step.embeddings_TD) for step in steps)
-    num_wanting = sum(step.wants_logits for step in steps)
+    num_rows = num_wanting = 0
+    for step in steps:
+        num_rows += len(step.embeddings_TD)
+        num_wanting += step.wants_logits
     num_companions = max(num_padding_rows, LONE_TOKEN_ROWS - num_rows)
     companion = StepInput(steps[0].embeddings_TD[:1], 0, (runner.num_blocks,), wants_logits=False)
     output = runner.run(

@@ -24,7 +24,11 @@ class TileTurns:
 
     def run(self, requests: Collection[ActiveRequest]) -> None:
         """Write the features of known tiles, and of those that one call of the encoder takes."""
-        waiting = self._in_order([one for one in requests if one.pending_tiles])
+        waiting = [one for one in requests if one.pending_tiles]
+        if not waiting:
+            self._half_encoded = None
+            return
+        waiting = self._in_order(waiting)
         known: dict[bytes, NDArray[np.float32]] = {}
         tiles: dict[bytes, tuple[Tile, ActiveRequest]] = {}
         reached = [request for request in waiting if self._gather(request, known, tiles)]

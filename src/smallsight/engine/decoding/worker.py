@@ -256,7 +256,11 @@ class Worker:
             self._parts.scheduler.add(request.sequence)
 
     def _step(self) -> None:
-        self._drop_cancelled()
+        """Drop what was cancelled, encode tiles, and compute what the scheduler chooses."""
+        for request in list(self._requests.values()):
+            if request.generation.is_cancelled:
+                self._parts.scheduler.cancel(request.sequence.id)
+                self._end(request, "cancelled")
         self._tiles.run(self._requests.values())
         scheduler = self._parts.scheduler
         chunks = scheduler.next_step()
@@ -273,17 +277,11 @@ class Worker:
         if chunks:
             self._run(chunks)
 
-    def _drop_cancelled(self) -> None:
-        for request in list(self._requests.values()):
-            if request.generation.is_cancelled:
-                self._parts.scheduler.cancel(request.sequence.id)
-                self._end(request, "cancelled")
-
     def _run(self, chunks: Sequence[Chunk]) -> None:
         started_s = time.perf_counter()
         self._num_steps += 1
         output = run_step(self._parts.runner, self._pieces(chunks))
-        chosen = self._choose([chunk for chunk in chunks if chunk.samples], output)
+        chosen = self._choose(chunks, output)
         seconds = time.perf_counter() - started_s
         for chunk in chunks:
             held = self._requests.get(chunk.sequence.id)
@@ -307,31 +305,40 @@ class Worker:
         """Return the inputs of a step; the embeddings of generated tokens are read together."""
         table = self._parts.embeddings
         block_tokens = self._parts.scheduler.pool.block_tokens
-        requests = [self._requests[chunk.sequence.id] for chunk in chunks]
-        tokens = [one.lone_token(chunk.begin, chunk.end) for one, chunk in zip(requests, chunks, strict=True)]
-        lone = [token for token in tokens if token is not None]
+        requests = self._requests
+        tokens, lone = list[int | None](), list[int]()
+        for chunk in chunks:
+            token = requests[chunk.sequence.id].lone_token(chunk.begin, chunk.end)
+            tokens.append(token)
+            if token is not None:
+                lone.append(token)
         rows = iter(table.rows(np.array(lone, np.int64))[:, None] if lone else ())
-        return [
-            StepInput(
-                request.embeddings(chunk.begin, chunk.end, table) if token is None else next(rows),
-                chunk.begin,
-                chunk.sequence.block_table[: -(-chunk.end // block_tokens)],
-                chunk.samples,
-                chunk.sequence.prefix_tokens,
+        pieces: list[StepInput] = []
+        for token, chunk in zip(tokens, chunks, strict=True):
+            sequence, begin, end = chunk.sequence, chunk.begin, chunk.end
+            embeddings_TD = (
+                requests[sequence.id].embeddings(begin, end, table) if token is None else next(rows)
             )
-            for request, token, chunk in zip(requests, tokens, chunks, strict=True)
-        ]
+            table_of_piece = sequence.block_table[: -(-end // block_tokens)]
+            pieces.append(
+                StepInput(embeddings_TD, begin, table_of_piece, chunk.samples, sequence.prefix_tokens)
+            )
+        return pieces
 
     def _choose(
         self, chunks: Sequence[Chunk], output: StepOutput
     ) -> Mapping[int, tuple[int, FinishReason | None]]:
         """Choose each sequence's next token and whether it is the last; fail those that cannot continue."""
         chosen: dict[int, tuple[int, FinishReason | None]] = {}
-        logits_RV, hidden_RD = output.logits_RV, output.hidden_RD
-        for row, chunk in enumerate(chunks):
+        logits_RV = iter(output.logits_RV)
+        hidden_RD = iter(() if output.hidden_RD is None else output.hidden_RD)
+        for chunk in chunks:
+            if not chunk.samples:
+                continue
             request = self._requests[chunk.sequence.id]
+            logits_V, hidden_D = next(logits_RV), next(hidden_RD, None)
             try:
-                choice = request.choose(logits_RV[row], None if hidden_RD is None else hidden_RD[row])
+                choice = request.choose(logits_V, hidden_D)
             except SmallsightError as error:
                 self._parts.scheduler.cancel(chunk.sequence.id)
                 self._end(request, error)

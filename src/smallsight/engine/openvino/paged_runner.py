@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -45,27 +46,7 @@ class PagedRunner:
 
     def run(self, steps: Sequence[StepInput], *, extra_logit_rows: int = 0) -> StepOutput:
         """Compute the pieces in one call; the next call overwrites the results."""
-        lengths = [len(step.embeddings_TD) for step in steps]
-        begins = np.cumsum([0, *lengths])
-        ends = [step.begin + length for step, length in zip(steps, lengths, strict=True)]
-        positions = [
-            np.arange(step.begin, end, dtype=np.int64) for step, end in zip(steps, ends, strict=True)
-        ]
-        tables = [list(step.block_table) for step in steps]
-        wanted = [end - 1 for end, step in zip(begins[1:], steps, strict=True) if step.wants_logits]
-        inputs = {
-            "embeddings": np.concatenate([step.embeddings_TD for step in steps]),
-            "positions": np.concatenate(positions),
-            "logit_rows": np.array(wanted + wanted[-1:] * extra_logit_rows, np.int64),
-            "past_lens": np.array([step.begin for step in steps], np.int32),
-            "subsequence_begins": begins.astype(np.int32),
-            "block_indices": np.concatenate([np.array(table, np.int32) for table in tables]),
-            "block_indices_begins": np.cumsum([0, *map(len, tables)]).astype(np.int32),
-            SCALAR_INPUT: np.array(max(ends), np.int32),
-        }
-        if self._has_token_types:
-            seen = [at < step.prefix_tokens for at, step in zip(positions, steps, strict=True)]
-            inputs[TYPES_INPUT] = np.concatenate(seen).astype(np.int32)
+        inputs = self._inputs(steps, extra_logit_rows)  # kept, because the request uses their memory
         for name, values in inputs.items():
             self._request.set_tensor(name, ov.Tensor(values, shared_memory=True))
         self._request.infer()
@@ -75,3 +56,33 @@ class PagedRunner:
         logits_RV: NDArray[np.float32] = self._request.get_output_tensor(0).data
         hidden_RD = self._request.get_output_tensor(1).data if self._has_hidden else None
         return StepOutput(logits_RV, hidden_RD)
+
+    def _inputs(self, steps: Sequence[StepInput], extra_logit_rows: int) -> dict[str, NDArray[Any]]:
+        embeddings, positions, past, blocks, wanted = [], [], [], list[int](), list[int]()
+        begins, block_begins, longest = [0], [0], 0
+        for step in steps:
+            length = len(step.embeddings_TD)
+            end = step.begin + length
+            embeddings.append(step.embeddings_TD)
+            positions.append(np.arange(step.begin, end, dtype=np.int64))
+            past.append(step.begin)
+            blocks.extend(step.block_table)
+            begins.append(begins[-1] + length)
+            block_begins.append(len(blocks))
+            longest = max(longest, end)
+            if step.wants_logits:
+                wanted.append(begins[-1] - 1)
+        inputs: dict[str, NDArray[Any]] = {
+            "embeddings": np.concatenate(embeddings),
+            "positions": np.concatenate(positions),
+            "logit_rows": np.array(wanted + wanted[-1:] * extra_logit_rows, np.int64),
+            "past_lens": np.array(past, np.int32),
+            "subsequence_begins": np.array(begins, np.int32),
+            "block_indices": np.array(blocks, np.int32),
+            "block_indices_begins": np.array(block_begins, np.int32),
+            SCALAR_INPUT: np.array(longest, np.int32),
+        }
+        if self._has_token_types:
+            seen = [at < step.prefix_tokens for at, step in zip(positions, steps, strict=True)]
+            inputs[TYPES_INPUT] = np.concatenate(seen).astype(np.int32)
+        return inputs

@@ -34,12 +34,14 @@ _MAX_ITEMS = 1_000_000
 _MAX_NUMBER = 1_000_000
 _MAX_INDENT = 100
 _MAX_BITS = 4096
+_HUGE = "it makes a huge value"
 _STEPS, _JOINED = "smallsight_steps", "smallsight_joined"  # filters that templates do not name
 _WIDE = re.compile(r"[0-9]{5,}")  # a width or precision in a format
 _STRINGIFYING = frozenset(
     "string tojson join pprint upper lower title capitalize trim escape e forceescape indent center replace "
     "format wordcount wordwrap striptags xmlattr urlize truncate unique sort".split()
 )
+_GROWING = frozenset(("join", "sum", "replace", "format", "indent", "wordwrap", "tojson"))
 _CONSUMING = frozenset(("join", "list", "sum", "sort", "unique", "batch", "slice", "tojson", "string"))
 
 
@@ -111,7 +113,6 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401, N805
         """Call a function or method of a template."""
-        __self._tick()
         _check_numbers((*args, *kwargs.values()))
         owner = getattr(__obj, "__self__", None)
         if isinstance(owner, str | bytes):
@@ -120,7 +121,6 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:  # noqa: ANN401
         """Compute one of the operators that can grow a value."""
-        self._tick()
         if operator == "**":
             _require(_bits(left) * _number(right) <= _MAX_BITS, "it computes a huge power")
         elif operator == "*":
@@ -157,50 +157,60 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
     def _finalized(self) -> Callable[..., Any]:
         @pass_context  # or Jinja would apply it to constants while it compiles
         def finalize(_context: Context, value: Any) -> Any:  # noqa: ANN401
-            self._tick()
-            _check_weight(value)
+            if not isinstance(value, str):  # whose length is all of its weight
+                _check_weight(value)
             return self._made(value)
 
         return finalize
 
     def _checked(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         num_passed = 0 if getattr(function, "jinja_pass_arg", None) is None else 1
+        consumes, writes, grows = name in _CONSUMING, name in _STRINGIFYING, name in _GROWING
 
         @wraps(function)
         def checked(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-            self._tick()
-            passed, given = args[:num_passed], _listed(name, args[num_passed:])
+            passed, given = args[:num_passed], args[num_passed:]
+            if consumes:
+                given = _listed(given)
             _check_numbers((*given, *kwargs.values()))
-            if name in _STRINGIFYING:
+            if writes:
                 _check_weight(given)
-            _check_filter(name, given, kwargs)
+            if grows:
+                _check_filter(name, given, kwargs)
             return self._made(function(*passed, *given, **kwargs))
 
         return checked
 
     def _steps(self, iterable: Iterable[Any]) -> Iterator[Any]:
+        used = self._used
         for one in iterable:
-            self._tick()
+            used.ticks += 1
+            if used.ticks % _TICKS_PER_LOOK == 0:
+                self._look_at_the_clock()
             yield one
 
     def _joined(self, values: list[Any]) -> str:
-        self._tick()
         _check_weight(values)
         texts = [str(value) for value in values]
         _check_length(sum(map(len, texts)))
         return cast("str", self._made("".join(texts)))
 
-    def _tick(self) -> None:
+    def _look_at_the_clock(self) -> None:
+        if time.thread_time() > self._used.until_s:
+            raise TemplateLimitError(f"it takes more than {CPU_S:g} s")
+
+    def _made(self, value: Any) -> Any:  # noqa: ANN401
+        """Count a value that a template's code has made, and return it."""
         used = self._used
         used.ticks += 1
         if used.ticks % _TICKS_PER_LOOK == 0:
-            _require(time.thread_time() <= used.until_s, f"it takes more than {CPU_S:g} s")
-
-    def _made(self, value: Any) -> Any:  # noqa: ANN401
+            self._look_at_the_clock()
         if isinstance(value, str | bytes | list | tuple):
-            _check_length(len(value))
-            self._used.made += len(value)
-            _require(self._used.made <= MAX_MADE_CHARS, "it makes too much text")
+            used.made += len(value)
+            if len(value) > MAX_VALUE_CHARS:
+                raise TemplateLimitError(_HUGE)
+            if used.made > MAX_MADE_CHARS:
+                raise TemplateLimitError("it makes too much text")
         return value
 
 
@@ -208,9 +218,9 @@ def _filtered(node: nodes.Expr, name: str) -> nodes.Filter:
     return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
 
 
-def _listed(name: str, given: tuple[Any, ...]) -> tuple[Any, ...]:
+def _listed(given: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return a filter's arguments, with a list in place of an iterator that the filter would use up."""
-    if name not in _CONSUMING or not given or not isinstance(given[0], Iterator):
+    if not given or not isinstance(given[0], Iterator):
         return given
     return (list(islice(given[0], _MAX_ITEMS + 1)), *given[1:])
 
@@ -269,8 +279,8 @@ def _parts_of(value: Any) -> Iterable[Any]:  # noqa: ANN401
 
 def _check_numbers(values: Iterable[Any]) -> None:
     for value in values:
-        if isinstance(value, int | float):
-            _require(abs(value) <= _MAX_NUMBER, f"it passes a number above {_MAX_NUMBER}")
+        if isinstance(value, int | float) and not abs(value) <= _MAX_NUMBER:  # nan is not, either
+            raise TemplateLimitError(f"it passes a number above {_MAX_NUMBER}")
 
 
 def _check_weight(value: Any) -> None:  # noqa: ANN401
@@ -288,11 +298,13 @@ def _check_weight(value: Any) -> None:  # noqa: ANN401
             waiting.extend(one)
         elif isinstance(one, dict):
             waiting.extend(one.values())
-        _require(num_seen + len(waiting) <= _MAX_ITEMS and chars <= MAX_VALUE_CHARS, "it makes a huge value")
+        if num_seen + len(waiting) > _MAX_ITEMS or chars > MAX_VALUE_CHARS:
+            raise TemplateLimitError(_HUGE)
 
 
 def _check_length(length: int) -> None:
-    _require(length <= MAX_VALUE_CHARS, "it makes a huge value")
+    if length > MAX_VALUE_CHARS:
+        raise TemplateLimitError(_HUGE)
 
 
 def _require(holds: bool, why: str) -> None:
