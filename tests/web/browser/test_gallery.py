@@ -62,6 +62,25 @@ def test_results_follow_the_typing_and_the_address_follows_them(open_page):
     expect(page.locator("#q")).to_have_value("monday coffee")
 
 
+def test_back_after_a_search_leads_to_what_was_shown_before(open_page):
+    page = open_page()
+    page.locator("#q").press_sequentially("monday coffee", delay=5)
+    expect(page).to_have_url(re.compile(r"q=monday\+coffee"))
+    expect(page.locator("h1")).to_contain_text("found")
+    is_complete(page)
+    page.locator("#tiles .tile a").first.click()
+    expect(page).to_have_url(re.compile(r"/app/pictures/\d+"))
+    page.go_back()
+    expect(page.locator("#q")).to_have_value("monday coffee")
+    page.go_back()
+    expect(page.locator("h1")).to_have_text(f"{NUM_PICTURES} pictures")
+    expect(page.locator("#q")).to_have_value("")
+    expect(page).to_have_url(re.compile(r"/app/$"))
+    page.go_forward()
+    expect(page.locator("h1")).to_contain_text("found")
+    expect(page.locator("#q")).to_have_value("monday coffee")
+
+
 def test_a_hit_says_why_it_was_found(open_page):
     page = open_page("/app/?q=monday&view=list")
     first = page.locator("#tiles .tile").first
