@@ -96,6 +96,7 @@ def to_rgb(
         if zero_is_white(image):
             grey = ImageChops.invert(grey)
         return _in_srgb(grey, profile, coded)
+    image = numbers
     if image.mode in _INDEXED or "transparency" in image.info:
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     if image.mode in _WITH_ALPHA:

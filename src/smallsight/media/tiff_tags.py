@@ -94,7 +94,8 @@ def _order_of_16_bit_planes(opened: TiffImagePlugin.TiffImageFile) -> str:
 def grey_numbers(image: Image.Image) -> Image.Image:
     """Return a loaded picture with the numbers of its file; anything but grey of a TIFF unchanged.
 
-    Pillow has no mode for 8 bits with a sign, returned in mode I, nor for 32 bits without one: in F.
+    Pillow has no mode for 8 bits with a sign, returned in mode I, nor for 32 bits without one: in F. An alpha
+    that it does not read is left out.
     """
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
         return image
@@ -104,6 +105,8 @@ def grey_numbers(image: Image.Image) -> Image.Image:
             return Image.frombytes("I", image.size, image.tobytes(), "raw", "I;8S")
         case "I", ((1,), (32,)):
             return Image.frombytes("F", image.size, image.tobytes(), "raw", "F;32N")
+        case "LA", _ if image.tag_v2.get(_PLANES) == _SEPARATE:
+            return image.getchannel("L")  # the alpha is not read: findings/pillow_tiff_alpha_plane.sh
     return image
 
 

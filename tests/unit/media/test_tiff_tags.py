@@ -129,6 +129,12 @@ def test_an_opened_tiff_has_the_numbers_of_its_file(decoder, kind):
     assert np.array_equal(show_image(opened, Limits()), full_size(decoder, data))
 
 
+def test_grey_with_its_alpha_in_another_plane_is_seen(decoder):
+    planes = np.stack([np.full((8, 8), 90, np.uint8), np.full((8, 8), 255, np.uint8)])
+    data = tiff((planes, {284: (_SHORT, [2]), 338: (_SHORT, [2])}), packs=True)
+    assert full_size(decoder, data)[0, 0].tolist() == [90, 90, 90]
+
+
 def test_a_thumbnail_before_the_picture_is_not_the_picture(decoder):
     small = np.zeros((2, 3), np.uint8)
     page, other = np.full((20, 30), 200, np.uint8), np.full((20, 30), 90, np.uint8)
