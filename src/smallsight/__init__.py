@@ -3,8 +3,9 @@
 Importing this package loads nothing heavy: neither OpenVINO, nor a database, nor a web stack.
 """
 
+from __future__ import annotations
+
 import sys
-from typing import TYPE_CHECKING, Any
 
 from smallsight.version import __version__
 
@@ -12,7 +13,10 @@ from smallsight.version import __version__
 # and sends them. Without this package it uses a stub that does nothing.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # as a failed import is marked
 
+TYPE_CHECKING = False  # typing would be most of the time in which Ctrl-C at the start prints a traceback
 if TYPE_CHECKING:
+    from typing import Any
+
     from smallsight.engine.scores import Scores
     from smallsight.errors import (
         LibraryError,

@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import NoReturn
+
+TYPE_CHECKING = False  # see ``__init__``
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 # Looking for pydantic's plugins takes as long as a search, and numpy's threads, of which a search has no use,
 # spin for a third of a second.
@@ -14,11 +17,11 @@ _QUICK_START = {"PYDANTIC_DISABLE_PLUGINS": "__all__", "OPENBLAS_NUM_THREADS": "
 
 def main() -> NoReturn:
     """Run the command line and exit the process."""
-    for name, value in _QUICK_START.items():
-        os.environ.setdefault(name, value)
-    _open_standard_files()
-    _escape_what_cannot_be_printed()
     try:
+        for name, value in _QUICK_START.items():
+            os.environ.setdefault(name, value)
+        _open_standard_files()
+        _escape_what_cannot_be_printed()
         from smallsight.cli.main import run  # noqa: PLC0415
 
         run()

@@ -8,6 +8,7 @@ import pytest
 import typer
 from PIL import Image
 
+from contract.checkout import ROOT
 from smallsight.catalog.text_model import find_text_model
 from smallsight.cli.commands import whole_command_line
 from smallsight.cli.main import invoke
@@ -92,3 +93,14 @@ def test_a_search_loads_what_it_needs_and_no_more(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["numpy", "rich.progress", "pydantic"])
 def test_a_heavy_import_would_be_noticed(name):
     assert name in modules_after(f"import {name}")
+
+
+def test_the_command_answers_ctrl_c_almost_from_the_start():
+    # Until ``main`` runs, Ctrl-C is a traceback; importing typing alone would make that four times as long.
+    source = (
+        f"import io, os, sys; sys.path.insert(0, {str(ROOT / 'src')!r}); known = set(sys.modules); "
+        "import smallsight.__main__; print(*set(sys.modules) - known)"
+    )
+    ran = subprocess.run([sys.executable, "-S", "-c", source], capture_output=True, text=True, check=True)
+    loaded = {name for name in ran.stdout.split() if not name.startswith("smallsight")}
+    assert loaded <= {"__future__", "openvino_telemetry"}

@@ -54,7 +54,10 @@ def walked(routes, prefix=""):
         elif (inner := getattr(getattr(route, "original_router", route), "routes", None)) is not None:
             yield from walked(inner, prefix)
         else:
-            yield re.sub(r"\{\w+\}", "NAME", re.sub(r"\{\w+:int\}", "1", path.replace(":path}", "}"))), route
+            yield (
+                re.sub(r"\{\w+\}", "NAME", re.sub(r"\{\w+:(?:int|id)\}", "1", path.replace(":path}", "}"))),
+                route,
+            )
 
 
 @pytest.fixture(scope="module")

@@ -72,6 +72,7 @@ def refusal(server: Server, status: int, body: dict[str, Any]) -> str:
     "url",
     [
         pytest.param(f"data:image/png;charset=utf-8;base64,{BASE64}", id="charset: vLLM#48973"),
+        pytest.param(f" data:image/png;base64,{BASE64}\n", id="white space around it, as browsers allow"),
         pytest.param(f"data:image/png;name=a%20b.png;base64,{BASE64}", id="name: vLLM#46309"),
         pytest.param(f"DATA:IMAGE/PNG;BASE64,{BASE64}", id="capitals"),
         pytest.param(f"data:image/jpg;base64,{BASE64}", id="a type that does not exist"),

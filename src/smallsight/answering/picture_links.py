@@ -94,6 +94,7 @@ class PictureLinks:
         return {link: opened[type(link), link.url] for link in links}
 
     async def _gather_one(self, url: str) -> NamedBytes:
+        url = url.strip()  # as browsers do
         if url[:5].lower() == "data:":
             if len(url) <= _SHORT_CHARS:
                 return picture_in(url)

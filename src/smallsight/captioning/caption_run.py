@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from smallsight.captioning.caption_writers import RowOutput
 from smallsight.captioning.captioner import Captioner, CaptionResult, HashedPicture
-from smallsight.captioning.picture_sources import PictureSources
+from smallsight.captioning.picture_sources import LeftOut, PictureSources
 from smallsight.errors import SmallsightError
 from smallsight.library.description_lines import DescriptionLines
 
@@ -49,6 +49,9 @@ class CaptionReport:
 
 class RunProgress:
     """Receives the progress of a run; this one does nothing with it."""
+
+    def left_out(self, files: LeftOut) -> None:
+        """Receive files in a named folder that are not read; before anything else."""
 
     def done(self, report: CaptionReport, estimate: int | None) -> None:
         """Receive the numbers after each answer or failure; ``estimate`` is how many pictures there are."""

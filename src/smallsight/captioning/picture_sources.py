@@ -19,10 +19,13 @@ from smallsight.errors import ArgumentError
 from smallsight.media.file_kinds import FileKind, kind_of_name
 from smallsight.settings import Settings
 
-__all__ = ["PictureSources", "TableOptions"]
+__all__ = ["LeftOut", "PictureSources", "TableOptions"]
 
-_TARS = (".tar", ".tar.gz", ".tgz")
+_PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tbz", ".tar.xz", ".txz", ".tar.zst", ".tzst")
+_TARS = (".tar", *_PACKED)  # those in Zstandard are refused with a reason
 _TABLES = (".parquet", ".arrow")
+_KINDS = {"tar file": _TARS, "table": _TABLES}
+_PICTURES = "picture"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +36,20 @@ class TableOptions:
     pictures_folder: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Files in a folder of which others are read: ``num`` of one kind beside those of the kind ``taken``."""
+
+    folder: Path
+    taken: str
+    kind: str
+    num: int
+
+
 class PictureSources:
     """The sources behind some paths, in order, and those of their pictures that belong to one shard.
 
+    ``left_out`` is what lies in named folders and is not read, because other files there are.
     Raises subclasses of SmallsightError for paths that cannot be used.
     """
 
@@ -45,6 +59,7 @@ class PictureSources:
         self._settings = settings
         self._shard = shard
         self._options = options
+        self.left_out: list[LeftOut] = []
         found = [one for path in paths for one in self._found_at(path)]
         uses = Counter(name for _, name in found)
         self._sources = [
@@ -106,15 +121,18 @@ class PictureSources:
         if is_dataset_folder(folder):
             require_table_reader()
             return list_dataset_files(folder)
-        names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
-        if any(kind_of_name(name) is FileKind.PICTURE for name in names):
-            return []
-        for suffixes in (_TARS, _TABLES):
-            for pattern in ("*", "*/*"):
-                found = [one for one in folder.glob(pattern) if one.name.lower().endswith(suffixes)]
-                if found:
-                    return sorted(found)
-        return []
+        names = [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]
+        nums = {
+            kind: sum(name.lower().endswith(endings) for name in names) for kind, endings in _KINDS.items()
+        }
+        nums[_PICTURES] = sum(kind_of_name(name) is FileKind.PICTURE for name in names)
+        taken, files = _PICTURES, list[Path]()
+        if not nums[_PICTURES]:
+            taken, files = next(_in_folder_or_below(folder), (taken, files))
+        self.left_out += [
+            LeftOut(folder, taken, kind, num) for kind, num in nums.items() if num and kind != taken
+        ]
+        return files
 
     def _open(self, path: Path, name: str) -> DataSource:
         ending = path.name.lower()
@@ -129,3 +147,12 @@ class PictureSources:
                 pictures_folder=self._options.pictures_folder,
             )
         return FolderSource(path, name, self._settings)
+
+
+def _in_folder_or_below(folder: Path) -> Iterator[tuple[str, list[Path]]]:
+    """Yield the files of each kind but pictures, sorted, first those of the folder itself."""
+    for kind, endings in _KINDS.items():
+        for pattern in ("*", "*/*"):
+            found = [one for one in folder.glob(pattern) if one.name.lower().endswith(endings)]
+            if found:
+                yield kind, sorted(found)

@@ -1,4 +1,4 @@
-"""Reads the members of a tar file one after another, plain or in gzip, without unpacking anything.
+"""Reads the members of a tar file one after another, plain or packed, without unpacking it to the disk.
 
 Headers may be hostile: none can make this allocate more than a fixed amount, and names are only text.
 Source: POSIX pax and GNU tar formats.
@@ -6,14 +6,13 @@ Source: POSIX pax and GNU tar formats.
 
 from __future__ import annotations
 
-import gzip
 import os
 import tarfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from smallsight.captioning.unpacked_file import UNPACK_ERRORS, UnpackedFile, unpacked
 from smallsight.errors import CorruptPictureError
 
 __all__ = ["TarMember", "TarMembers"]
@@ -21,13 +20,11 @@ __all__ = ["TarMember", "TarMembers"]
 _BLOCK = 512
 _MAX_HEADER_BYTES = 65_536  # of a long name or a pax header; longer ones are passed over
 _SKIP_BYTES = 1 << 20
-_GZIP = b"\x1f\x8b"
 _PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
 _LONG_NAME, _LONG_LINK = tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK
 _PAX, _GLOBAL_PAX, _SOLARIS_PAX = tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE
 _SPARSE = "GNU.sparse."
 _MORE_AT, _MORE_AFTER_AT = 482, 504  # in the header of a sparse file, and in a block that follows it
-_READ_ERRORS = (OSError, EOFError, zlib.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +53,12 @@ class TarMembers:
     """
 
     def __init__(self, file: BinaryIO) -> None:
+        """Raise UnsupportedFormatError for a packing that is not read."""
         self._raw = file
         self._size_bytes = os.fstat(file.fileno()).st_size
-        is_gzip = file.read(len(_GZIP)) == _GZIP
-        file.seek(0)
-        self._file: BinaryIO | gzip.GzipFile = gzip.GzipFile(fileobj=file) if is_gzip else file
-        self._is_gzip = is_gzip
+        packed = unpacked(file)
+        self._file: UnpackedFile = file if packed is None else packed
+        self._is_packed = packed is not None
         self._unread_bytes = 0  # of the current member, with its padding
         self._position = 0
 
@@ -129,7 +126,7 @@ class TarMembers:
     def _read(self, num_bytes: int) -> bytes:
         try:
             data = self._file.read(num_bytes)
-        except _READ_ERRORS as error:
+        except UNPACK_ERRORS as error:
             raise self._damaged() from error
         self._position += len(data)
         return data
@@ -141,11 +138,11 @@ class TarMembers:
         return data
 
     def _skip(self, num_bytes: int) -> None:
-        if not self._is_gzip:
+        if not self._is_packed:
             if self._position + num_bytes > self._size_bytes:
                 raise self._damaged()
             self._position += num_bytes
-            self._file.seek(self._position)
+            self._raw.seek(self._position)
             return
         while num_bytes:
             some = min(num_bytes, _SKIP_BYTES)

@@ -13,6 +13,7 @@ from smallsight.errors import (
     PictureNotFoundError,
     PictureTooLargeError,
     SmallsightError,
+    UnsupportedFormatError,
 )
 from smallsight.media.file_kinds import FileKind, kind_of_name
 from smallsight.media.formats import readable_format
@@ -55,6 +56,8 @@ class TarSource:
         try:
             with self._path.open("rb") as file:
                 yield from self._samples(TarMembers(file), wants)
+        except UnsupportedFormatError as error:
+            yield from self._problem(error, wants)
         except OSError as error:
             yield from self._problem(_unreadable(self._path, error), wants)
         self.fraction_read = 1.0

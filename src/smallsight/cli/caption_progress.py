@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from smallsight.captioning.caption_run import CaptionReport, RunProgress
+from smallsight.captioning.picture_sources import LeftOut
 from smallsight.cli.describe_files import print_problem
 from smallsight.cli.output import Output
 from smallsight.cli.progress_report import ProgressBar
+from smallsight.cli.units import counted
 from smallsight.errors import SmallsightError
+from smallsight.policy.shown_text import on_one_line
 
 
 class ShownProgress(RunProgress):
@@ -15,6 +18,12 @@ class ShownProgress(RunProgress):
     def __init__(self, bar: ProgressBar, out: Output) -> None:
         self._bar = bar
         self._out = out
+
+    def left_out(self, files: LeftOut) -> None:
+        """Say what a folder also holds."""
+        num = counted(files.num, files.kind)
+        left = f"{num} there {'is' if files.num == 1 else 'are'} left out; name what you want as well."
+        self._out.note_dimly(f"{on_one_line(files.folder)}: the {files.taken}s are read, {left}")
 
     def done(self, report: CaptionReport, estimate: int | None) -> None:
         """Advance the bar; what the model has nothing to do with does not count."""

@@ -67,6 +67,8 @@ class SamplingOptions:
             raise ArgumentError(
                 f"There are {len(self.stop)} stop strings (limit {MAX_STOP_STRINGS}).", hint="use fewer."
             )
+        if self.tools is not None and not isinstance(self.tools, str):
+            raise ArgumentError(f"tools cannot be of type {type(self.tools).__name__}.", hint="pass JSON.")
         if not all(self.stop):
             raise ArgumentError("A stop string is empty.", hint="omit it.")
 

@@ -45,6 +45,7 @@
     │   │   └── PagesClosedError       exit 2   403   others can reach the pages, which have no password
     │   ├── RequestTooLargeError       exit 4   413   a body over the limit
     │   ├── RequestTooSlowError        exit 1   408   a body that did not arrive in time
+    │   ├── UnsupportedEncodingError   exit 2   415   a body that is packed in a way that is not read
     │   ├── TooManyRequestsError       exit 6   429   too many requests are in progress
     │   ├── ResponseMissingError       exit 3   404   no stored response, or item of one, has this id
     │   ├── UploadMissingError         exit 3   404   no unfinished upload has this name
@@ -124,6 +125,7 @@ from smallsight.errors.server import (
     ServerStoppingError,
     TaskNotServedError,
     TooManyRequestsError,
+    UnsupportedEncodingError,
     UploadConflictError,
     UploadMissingError,
 )
@@ -180,6 +182,7 @@ __all__ = [
     "UnexpectedPictureError",
     "UnknownKeyError",
     "UnknownModelError",
+    "UnsupportedEncodingError",
     "UnsupportedFormatError",
     "UploadConflictError",
     "UploadMissingError",

@@ -91,6 +91,14 @@ class RequestTooSlowError(ServerError):
     http_status = 408
 
 
+class UnsupportedEncodingError(ServerError):
+    """The body of a request is packed in a way that is not read."""
+
+    code = "unsupported_encoding"
+    exit_code = 2
+    http_status = 415
+
+
 class TooManyRequestsError(ServerError):
     """Too many requests are in progress."""
 

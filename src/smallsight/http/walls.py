@@ -1,4 +1,4 @@
-"""Wraps an application in the layers of this folder, in order: proxy, log, host and origin, CORS, limits."""
+"""Wraps an application in the layers of this folder, in order: proxy, URL, log, host, origin, CORS, body."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Callable
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
+from smallsight.http.absolute_form import AbsoluteForm
 from smallsight.http.error_shape import ErrorShapes
 from smallsight.http.foreign_pages import own_names
 from smallsight.http.host_guard import HostGuard
+from smallsight.http.packed_bodies import PackedBodies
 from smallsight.http.proxy_headers import ProxyHeaders
 from smallsight.http.request_limit import RequestLimit
 from smallsight.http.request_log import OnRequest, RequestLog
@@ -29,6 +31,7 @@ def with_walls(
     ``is_locked`` says whether every client needs a key or a password now.
     """
     app = RequestLimit(app, shapes, max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s)
+    app = PackedBodies(app, shapes)
     if settings.allowed_origins:
         app = CORSMiddleware(
             app,
@@ -42,4 +45,5 @@ def with_walls(
     origins = settings.allowed_origins
     app = HostGuard(app, shapes, names=names, allowed_origins=origins, is_locked=is_locked)
     app = RequestLog(app, shapes, on_request)
+    app = AbsoluteForm(app)
     return ProxyHeaders(app) if settings.behind_proxy else app

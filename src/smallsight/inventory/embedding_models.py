@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,8 +81,9 @@ def find_picture_model(
     entry = load_embedding_catalog().get(str(wanted))
     if entry is None:
         folder = Path(wanted).expanduser().absolute()
-        if folder.is_dir():
-            return PictureModel(folder.name, folder)
+        with suppress(OSError):  # a name that is too long
+            if folder.is_dir():
+                return PictureModel(folder.name, folder)
         names = ", ".join(entry.name for entry in load_embedding_catalog().entries)
         raise UnknownModelError(
             f"There is no picture embedding model called {str(wanted)!r}.", hint=f"use {names}, or a folder."

@@ -114,7 +114,10 @@ class Library:
         A folder outside the library is added. Raises FolderError as ``add_folder``, and for a file outside.
         """
         wanted = path.expanduser().absolute()
-        wanted = wanted.resolve() if wanted.is_dir() else wanted.parent.resolve() / wanted.name
+        try:
+            wanted = wanted.resolve() if wanted.is_dir() else wanted.parent.resolve() / wanted.name
+        except OSError as error:  # a name that is too long
+            raise FolderError(f"{error.strerror}: {wanted}", hint="check the path.") from error
         if wanted.is_file() or wanted.is_symlink():
             place = self.find_folder(wanted)
             if place is None:

@@ -11,7 +11,7 @@ from PIL import Image
 from smallsight.errors import CorruptPictureError, PictureTooLargeError
 from smallsight.media.decoder_errors import DECODER_ERRORS
 from smallsight.media.pixels import to_rgb, turn_upright
-from smallsight.media.tiff_tags import repair_planes
+from smallsight.media.tiff_tags import repair_layout
 from smallsight.media.transparent_key import apply_loaded_key
 from smallsight.settings import Limits
 
@@ -29,7 +29,7 @@ def show_image(image: Image.Image, limits: Limits) -> Image.Image:
     scale = _jpeg_scale(image, limits)
     check_size((-(-image.width // scale), -(-image.height // scale)), limits, "resize the image")
     try:
-        repair_planes(image)
+        repair_layout(image)
         image.load()
         if scale > 1:
             image = image.reduce(scale)

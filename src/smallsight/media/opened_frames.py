@@ -18,7 +18,7 @@ from smallsight.media.frame_choice import (
     shows_something,
 )
 from smallsight.media.reading_size import MAX_FRAMES_READ, MAX_PAGES, is_paged
-from smallsight.media.tiff_tags import is_copy, repair_planes
+from smallsight.media.tiff_tags import is_copy, repair_layout
 
 __all__ = ["OpenedFrames"]
 
@@ -82,7 +82,7 @@ class OpenedFrames:
                 self.opened.seek(index)
                 if is_copy(self.opened):
                     continue
-                repair_planes(self.opened)
+                repair_layout(self.opened)
                 self.opened.load()
                 yield index, to_rgb()
             except (*DECODER_ERRORS, PictureTooLargeError, UnsupportedFormatError):

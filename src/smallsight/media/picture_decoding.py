@@ -44,7 +44,7 @@ from smallsight.media.opened_frames import OpenedFrames
 from smallsight.media.pixels import fit_within, orientation_of, scaled_size, to_rgb, turn_upright
 from smallsight.media.png_chunks import MAX_PROFILE_BYTES, without_needless_chunks
 from smallsight.media.reading_size import reading_size
-from smallsight.media.tiff_tags import repair_planes, seek_to_picture
+from smallsight.media.tiff_tags import know_more_greys, repair_layout, seek_to_picture
 from smallsight.media.transparent_key import apply_key
 from smallsight.media.wire import COLOUR_SIDE, HASH_GREY_SIDE_PX
 
@@ -131,6 +131,7 @@ def prepare_pillow() -> None:
     Image.MAX_IMAGE_PIXELS = None
     PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE_BYTES  # of a profile; texts are removed beforehand
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    know_more_greys()
     if not has_heif():
         return
     with contextlib.suppress(ImportError):  # a broken extra must not affect other formats
@@ -295,7 +296,7 @@ def _load(opened: Image.Image, min_size: tuple[int, int]) -> tuple[int, int]:
         # Pillow divides the sides, so that a side rounded up would select the next larger scale.
         scale = max(one for one in _JPEG_SCALES if _is_at_least(opened.size, one, min_size))
         opened.draft(None, (max(1, opened.width // scale), max(1, opened.height // scale)))
-    repair_planes(opened)
+    repair_layout(opened)
     opened.load()
     return opened.size
 

@@ -12,7 +12,7 @@ from smallsight.media.coded_colour import CodedColour
 from smallsight.media.colour_profile import lab_to_srgb, to_srgb
 from smallsight.media.decoder_errors import DECODER_ERRORS
 from smallsight.media.ground import choose_ground
-from smallsight.media.tiff_tags import zero_is_white
+from smallsight.media.tiff_tags import grey_numbers, zero_is_white
 
 __all__ = ["fit_within", "orientation_of", "scaled_size", "to_rgb", "turn_upright"]
 
@@ -89,11 +89,14 @@ def to_rgb(
     profile, if any. With ``shares`` an image that needs no change is returned itself, otherwise a copy.
     Raises UnsupportedFormatError for a colour space that no format of pictures has.
     """
-    if image.mode in _DEEP_GREY:
-        grey = _deep_grey_to_8bit(image, min_size, is_full_range=is_full_range)
+    numbers = grey_numbers(image)
+    if numbers.mode in _DEEP_GREY:
+        is_float = image.mode == "F"
+        grey = _deep_grey_to_8bit(numbers, min_size, is_full_range=is_full_range, is_float=is_float)
         if zero_is_white(image):
             grey = ImageChops.invert(grey)
         return _in_srgb(grey, profile, coded)
+    image = numbers
     if image.mode in _INDEXED or "transparency" in image.info:
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     if image.mode in _WITH_ALPHA:
@@ -139,11 +142,12 @@ def _on_ground(
     return ground
 
 
-def _deep_grey_to_8bit(image: Image.Image, min_size: tuple[int, int], *, is_full_range: bool) -> Image.Image:
+def _deep_grey_to_8bit(
+    image: Image.Image, min_size: tuple[int, int], *, is_full_range: bool, is_float: bool
+) -> Image.Image:
     """Return mode L. Pillow's own conversion clips at 255, which turns 16-bit pictures white."""
     if image.mode != "F":
         image = image.convert("I")
-    is_float = image.mode == "F"
     image = _shrink_by_averaging(image, min_size).convert("F")
     low, high = _span(image.getextrema(), is_float=is_float)
     if is_full_range:

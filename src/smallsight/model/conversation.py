@@ -18,8 +18,9 @@ from smallsight.families.messages import (
 )
 from smallsight.model.picture_argument import PictureArgument
 from smallsight.model.shown_parts import PartKind, ShownParts
+from smallsight.policy.argument_types import wrong_type
 
-__all__ = ["Question", "messages_of", "pictures_in", "texts_in"]
+__all__ = ["Question", "messages_of", "pictures_in", "require_question", "texts_in"]
 
 Question: TypeAlias = str | Sequence[Mapping[str, Any]]
 _Parts: TypeAlias = tuple[TextPart | PicturePart | TiledPart | VideoPart, ...]
@@ -36,6 +37,7 @@ def messages_of(
     ``{"type": "image", "image": picture}`` and ``{"type": "video", "video": video}``. Raises ArgumentError
     for anything else, and PictureError.
     """
+    require_question(question)
     kind = PartKind.ALONE if len(pictures) == 1 else PartKind.ONE_OF_SEVERAL
     pending: _Parts = tuple(part for picture in pictures for part in open_parts(picture, kind))
     if isinstance(question, str):
@@ -56,8 +58,22 @@ def messages_of(
     return messages
 
 
+def require_question(question: object) -> None:
+    """Raise ArgumentError for what is neither a text nor a list of messages."""
+    if isinstance(question, str):
+        return
+    turns = question if isinstance(question, list | tuple) else [question]
+    for turn in turns:
+        if turn is question or not isinstance(turn, Mapping):
+            what = "A question" if turn is question else "A message of a question"
+            raise wrong_type(
+                what, turn, 'pass a str, or a list of messages such as {"role": "user", "content": "..."}.'
+            )
+
+
 def pictures_in(question: Question) -> list[PictureArgument]:
     """Return the pictures and videos in a conversation's messages, in order."""
+    require_question(question)
     if isinstance(question, str):
         return []
     parts = (part for turn in question for part in _parts_of(turn))
@@ -82,14 +98,16 @@ def _opened(
 
 def _role_of(turn: Mapping[str, Any]) -> str:
     role = turn.get("role")
-    if role in ROLES or (role == TOOL_ROLE and isinstance(turn.get("call_id"), str)):
-        return str(role)
+    if isinstance(role, str) and (
+        role in ROLES or (role == TOOL_ROLE and isinstance(turn.get("call_id"), str))
+    ):
+        return role
     raise ArgumentError(f"Unknown role {role!r}.", hint=f"use one of {', '.join(ROLES)}.")
 
 
 def _tool_fields(role: str, turn: Mapping[str, Any]) -> tuple[tuple[ToolCall, ...], str | None, str]:
     """Return the calls of a message, and the id and name of the call that it answers."""
-    calls = tuple(one for one in turn.get("tool_calls", ()) if isinstance(one, ToolCall))
+    calls = tuple(one for one in turn.get("tool_calls") or () if isinstance(one, ToolCall))
     if role != TOOL_ROLE:
         return calls, None, ""
     return (), turn["call_id"], str(turn.get("name", ""))

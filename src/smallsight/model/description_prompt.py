@@ -9,7 +9,9 @@ from smallsight.engine.engine import Engine
 from smallsight.errors import ArgumentError
 from smallsight.families.messages import Message, TextPart, VideoPart
 from smallsight.families.registry import titles_that
+from smallsight.model.conversation import require_question
 from smallsight.model.model import Question
+from smallsight.policy.argument_types import require_text
 
 __all__ = ["DescriptionPrompts", "default_prompts", "description_prompt"]
 
@@ -41,6 +43,8 @@ def default_prompts(engine: Engine, prompt: Question | None, length: str | None)
 
 def description_prompt(engine: Engine, name: str, prompt: Question | None, length: str | None) -> Question:
     """Return the prompt, or the family's for a description of this length; raises ArgumentError."""
+    if prompt is not None:
+        require_question(prompt)
     if length is None:
         return prompt or engine.prompts.describe
     if prompt:
@@ -53,6 +57,6 @@ def description_prompt(engine: Engine, name: str, prompt: Question | None, lengt
             f"{name} does not support description lengths.",
             hint=f"omit the length, or load {titles_that(lambda can: can.lengths)}.",
         )
-    if length not in lengths:
+    if require_text("length", length) not in lengths:
         raise ArgumentError(f"{name} has no length {length!r}.", hint=f"use {' or '.join(lengths)}.")
     return lengths[length]

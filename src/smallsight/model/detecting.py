@@ -10,6 +10,7 @@ from smallsight.engine.generation import Generation
 from smallsight.errors import ArgumentError
 from smallsight.families.messages import Detail
 from smallsight.families.registry import titles_that
+from smallsight.policy.argument_types import require_text
 
 __all__ = ["start_detecting"]
 
@@ -23,7 +24,7 @@ def start_detecting(
             f"{name} does not support detection by name.",
             hint=f"load {titles_that(lambda can: can.detects_places)} to {kind}.",
         )
-    if not what.strip():
+    if not require_text("what", what).strip():
         raise ArgumentError(f"No object given to {kind}.", hint='name a thing, such as "car".')
     return engine.detect(image, detail, Wanted(kind, what.strip(), image.size, _whole(max_places)))
 

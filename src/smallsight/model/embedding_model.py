@@ -14,6 +14,14 @@ from typing import TYPE_CHECKING, Self
 
 from smallsight.errors import ModelClosedError, ModelUnavailableError
 from smallsight.inventory.embedding_models import find_picture_model
+from smallsight.policy.argument_types import (
+    MAX_THREADS,
+    as_list,
+    as_path,
+    as_whole,
+    require_instance,
+    require_text,
+)
 from smallsight.settings import Limits, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -59,6 +67,10 @@ class EmbeddingModel:
         """
         import numpy as np  # noqa: PLC0415 - imported with the first embedding
 
+        from smallsight.model.picture_argument import refuse_one_picture  # noqa: PLC0415 - as numpy
+
+        refuse_one_picture(pictures, "pass a list of pictures.")
+        pictures = list(pictures)
         at_once = self.embedder.num_at_once
         vectors_ND = np.empty((len(pictures), self.dimensions), np.float32)
         opened: deque[Future[Image.Image]] = deque()
@@ -82,7 +94,8 @@ class EmbeddingModel:
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return float32 [texts, dimensions]; raises ModelClosedError after ``close``."""
-        return self.embedder.embed_texts(texts)
+        given = [require_text("A text", one) for one in as_list("texts", texts, "str")]
+        return self.embedder.embed_texts(given)
 
     def close(self) -> None:
         """Free the model's memory, and end its decoding process."""
@@ -149,7 +162,12 @@ def load_embedding_model(
     is "int8", "bf16" or "fp32"; None and ``threads=None`` use the settings. Raises UnknownModelError,
     ModelUnavailableError, ModelNotRunnableError, BrokenCheckpointError and SettingsError.
     """
-    settings = load_settings() if settings is None else settings
+    if settings is None:
+        settings = load_settings()
+    require_instance("settings", settings, Settings, "pass those of load_settings().")
+    if precision is not None:
+        require_text("precision", precision)
+    num_threads = settings.threads if threads is None else as_whole("threads", threads, 0, MAX_THREADS)
     wanted = settings.picture_embedding.model if name_or_directory is None else name_or_directory
     found = find_picture_model(settings, None if wanted is None else _name_or_path(wanted))
     if found is None:
@@ -163,7 +181,7 @@ def load_embedding_model(
     embedder = load_picture_embedder(
         found.directory,
         precision or settings.picture_embedding.precision,
-        threads=settings.threads if threads is None else threads,
+        threads=num_threads,
         prepared_dir=settings.prepared_dir,
         uses_kernels=settings.kernels,
     )
@@ -171,4 +189,5 @@ def load_embedding_model(
 
 
 def _name_or_path(wanted: str | os.PathLike[str]) -> str | Path:
-    return wanted if isinstance(wanted, str) else Path(wanted)
+    path = as_path("A model's name or folder", wanted)
+    return wanted if isinstance(wanted, str) else path

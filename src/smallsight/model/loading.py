@@ -18,6 +18,15 @@ from smallsight.inventory.served_models import ServedModel
 from smallsight.machine.memory import free_memory_bytes, usable_memory_bytes
 from smallsight.model.model import Model
 from smallsight.model.test_model import TestModel
+from smallsight.policy.argument_types import (
+    MAX_THREADS,
+    as_path,
+    as_whole,
+    require_callback,
+    require_choice,
+    require_instance,
+    require_text,
+)
 from smallsight.quant.scheme import READABLE_FOR_TORCH, SCHEMES, parse_scheme, scheme_named
 from smallsight.settings import Settings, load_settings
 
@@ -57,7 +66,7 @@ def load(
     supported), BrokenCheckpointError, OutOfResourcesError (too little memory), ArgumentError (precision,
     scheme, engine or device), MissingExtraError (optional packages) and SettingsError.
     """
-    _require_known("engine", engine, _ENGINES)
+    _require_types(name_or_directory, precision, engine, device, scheme, settings, on_progress)
     local = _local_engine(engine, device)
     schemes = READABLE_FOR_TORCH if local == _TORCH else SCHEMES
     settings = load_settings() if settings is None else settings
@@ -75,7 +84,7 @@ def load(
     if local != _TORCH or _is_on_cpu(device):
         _require_memory(found, stored_as)
     text = str(found.scheme or scheme_named(stored_as.value, schemes))
-    num_threads = settings.threads if threads is None else threads
+    num_threads = settings.threads if threads is None else as_whole("threads", threads, 0, MAX_THREADS)
     return _load_local(
         found, found.directory, text, local, device, num_threads, settings, on_progress, compile
     )
@@ -206,6 +215,21 @@ def _is_on_cpu(device: str) -> bool:
     return choose_device(device).is_cpu
 
 
-def _require_known(what: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ArgumentError(f"Unknown {what} {value!r}.", hint=f"use {', '.join(known[:-1])} or {known[-1]}.")
+def _require_types(
+    name_or_directory: object,
+    precision: object,
+    engine: object,
+    device: object,
+    scheme: object,
+    settings: object,
+    on_progress: object,
+) -> None:
+    as_path("A model's name or folder", name_or_directory)
+    require_text("precision", precision)
+    require_choice("engine", engine, _ENGINES)
+    require_text("device", device)
+    if scheme is not None:
+        require_text("scheme", scheme)
+    if settings is not None:
+        require_instance("settings", settings, Settings, "pass those of load_settings().")
+    require_callback("on_progress", on_progress)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -93,6 +93,19 @@ PictureArgument: TypeAlias = (
 )
 
 
+_ONE_PICTURE = (
+    str,
+    bytes,
+    bytearray,
+    memoryview,
+    os.PathLike,
+    Image.Image,
+    NamedBytes,
+    NamedImage,
+    NamedVideo,
+    RecalledPicture,
+)
+_ONE_PICTURE_DIMENSIONS = 3
 Pictures: TypeAlias = PictureArgument | Sequence[PictureArgument]
 
 
@@ -183,13 +196,17 @@ def list_pictures(pictures: Pictures) -> list[PictureArgument]:
     return [cast("PictureArgument", pictures)]  # no other sequence is accepted
 
 
-def refuse_one_picture(pictures: object) -> None:
-    """Raise ArgumentError for one picture where several are expected; a path is a sequence too."""
-    if isinstance(pictures, str | bytes | bytearray | os.PathLike | Image.Image | NamedBytes):
-        raise ArgumentError(
-            "describe_many takes several pictures, and this is one.",
-            hint="pass a list of pictures, or call describe.",
-        )
+def refuse_one_picture(pictures: object, hint: str = "pass a list of pictures, or call describe.") -> None:
+    """Raise ArgumentError for one picture, or none, where several are expected.
+
+    A path, an open file and the pixels of one picture can be iterated over, too.
+    """
+    is_file = callable(getattr(pictures, "read", None))
+    is_pixels = isinstance(pictures, np.ndarray) and pictures.ndim <= _ONE_PICTURE_DIMENSIONS
+    if is_file or is_pixels or isinstance(pictures, _ONE_PICTURE):
+        raise ArgumentError("Several pictures are expected, and this is one.", hint=hint)
+    if not isinstance(pictures, Iterable):
+        raise ArgumentError(f"Pictures cannot be of type {type(pictures).__name__}.", hint=hint)
 
 
 def name_of_picture(picture: PictureArgument) -> str | None:

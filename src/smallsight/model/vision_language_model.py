@@ -204,7 +204,8 @@ class VisionLanguageModel:
         detail: str,
         sampling: Mapping[str, Any],
     ) -> Generator[Answer | SmallsightError, None, None]:
-        at_once = _auto_batch(self._running()) if batch_size == "auto" else parse_batch_size(batch_size)
+        engine = self._running()
+        at_once = parse_batch_size(batch_size, min(AUTO_BATCH, engine.max_at_once or AUTO_BATCH))
         description = self._description(prompt, length)
         waiting: deque[EngineReply | SmallsightError] = deque()
         with self._opener() as opener:
@@ -394,7 +395,3 @@ def _answer_or_error(started: EngineReply | SmallsightError) -> Answer | Smallsi
         return started.answer()
     except SmallsightError as error:
         return error
-
-
-def _auto_batch(engine: Engine) -> int:
-    return min(AUTO_BATCH, engine.max_at_once or AUTO_BATCH)

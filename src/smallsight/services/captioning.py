@@ -80,6 +80,8 @@ def caption_data_set(
     """Run or continue a request; raises subclasses of SmallsightError, and KeyboardInterrupt if stopped."""
     request.asked.columns()
     sources = PictureSources(request.paths, settings, request.shard, request.table)
+    for files in sources.left_out:
+        progress.left_out(files)
     output = _output(request, has_several_sources=len(sources) > 1)
     log = request.out.with_name(f"{request.out.name}{_LOG_ENDING}")
     _refuse_foreign(request, log)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -10,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
 from smallsight.errors import ArgumentError, LibraryMissingError
 from smallsight.library.edit_journal import JournalEntry, list_edits
@@ -20,11 +19,26 @@ from smallsight.library.local_time import as_datetime
 from smallsight.library.search.hits import Hit
 from smallsight.library.search.query import with_signed
 from smallsight.library.search.searcher import Mode, Searcher
-from smallsight.library.search.text_index import Sort
 from smallsight.library.tags import TagCount, list_tags, merge_tags, remove_tag, rename_tag
 from smallsight.library.undo import UndoReport, redo, undo
+from smallsight.policy.argument_types import (
+    as_path,
+    as_texts,
+    as_whole,
+    require_callback,
+    require_choice,
+    require_instance,
+    require_text,
+)
 from smallsight.services.application import Application
 from smallsight.services.index_callback import CallbackProgress
+from smallsight.services.library_arguments import (
+    EditedPictures,
+    PathOrText,
+    as_limit,
+    as_paths,
+    as_sort,
+)
 from smallsight.services.library_results import (
     DuplicateGroups,
     EditResult,
@@ -42,13 +56,12 @@ from smallsight.settings import Settings, load_settings
 
 __all__ = ["EditedPictures", "PictureLibrary", "open_library"]
 
-_PathLike: TypeAlias = str | os.PathLike[str]
-EditedPictures: TypeAlias = _PathLike | FoundPicture | Iterable[_PathLike | FoundPicture]
-_MANY = 10_000
+_HASH_BITS = 64
+_LAST_EDIT = 2**63 - 1
 
 
 def open_library(
-    path: _PathLike | None = None,
+    path: PathOrText | None = None,
     *,
     settings: Settings | None = None,
     **overrides: Any,  # noqa: ANN401 - any setting
@@ -63,9 +76,13 @@ def open_library(
         raise ArgumentError(
             "settings holds every setting.", hint="leave out path and the others, or settings."
         )
+    if settings is not None:
+        return PictureLibrary(
+            require_instance("settings", settings, Settings, "pass those of load_settings().")
+        )
     if path is not None:
-        overrides["home"] = Path(path).expanduser().absolute()
-    return PictureLibrary(load_settings(**overrides) if settings is None else settings)
+        overrides["home"] = as_path("path", path).expanduser().absolute()
+    return PictureLibrary(load_settings(**overrides))
 
 
 class PictureLibrary:
@@ -116,15 +133,11 @@ class PictureLibrary:
         ``search.limit``, and at most 10,000. ``sort`` is "relevance", "newest", "oldest", "name", "size"
         or "added".
         """
-        if not isinstance(query, str):
-            raise ArgumentError(
-                f"A value of type {type(query).__name__} is not a search.", hint="pass a str."
-            )
-        if mode not in list(Mode):
-            raise ArgumentError(f"mode cannot be {mode!r}.", hint=f"use {', '.join(Mode)}.")
+        require_text("query", query)
+        require_choice("mode", mode, Mode)
         application = self._reading()
         result = self._searcher(application, Mode(mode)).search(
-            query, mode=Mode(mode), limit=_limit(limit), sort=_sort(sort)
+            query, mode=Mode(mode), limit=as_limit(limit), sort=as_sort(sort)
         )
         return FoundPictures(
             tuple(_found(application, hit) for hit in result.hits),
@@ -135,7 +148,7 @@ class PictureLibrary:
 
     def similar(
         self,
-        path: _PathLike,
+        path: PathOrText,
         *,
         words: str = "",
         plus: str | Iterable[str] = (),
@@ -149,16 +162,18 @@ class PictureLibrary:
         are words that change what the pictures should look like, as ``+sunset -people`` do in ``words``.
         Raises NotEmbeddedError if words are to be added and the pictures have no vectors.
         """
+        asked = with_signed(require_text("words", words), as_texts("plus", plus), as_texts("minus", minus))
+        like, most, order = as_path("path", path), as_limit(limit), as_sort(sort)
         application = self._reading()
         self._searcher(application, Mode.FUSED)
-        asked = with_signed(words, _names(plus), _names(minus))
-        result = find_similar(application, self._settings, Path(path), asked, _limit(limit), _sort(sort))
+        result = find_similar(application, self._settings, like, asked, most, order)
         return tuple(_found(application, hit) for hit in result.hits)
 
-    def details(self, path: _PathLike) -> PictureInfo:
+    def details(self, path: PathOrText) -> PictureInfo:
         """Return what is known about a picture."""
+        wanted = as_path("path", path)
         application = self._reading()
-        known = application.library.details(application.library.find_content(Path(path)))
+        known = application.library.details(application.library.find_content(wanted))
         return PictureInfo(
             paths=known.paths,
             sha256=known.sha256,
@@ -197,6 +212,8 @@ class PictureLibrary:
         """
         from smallsight.library.duplicate_groups import GroupKind, groups  # noqa: PLC0415 - imports numpy
 
+        if max_bits is not None:
+            max_bits = as_whole("max_bits", max_bits, 0, _HASH_BITS)
         opened = self._reading()
         pages = [groups(opened.database, kind, with_resolved=with_resolved) for kind in GroupKind]
         found = DuplicateGroups.of(group for page in pages for group in page.groups)
@@ -210,7 +227,7 @@ class PictureLibrary:
 
     def index(
         self,
-        folders: _PathLike | Sequence[_PathLike] = (),
+        folders: PathOrText | Sequence[PathOrText] = (),
         *,
         on_progress: Callable[[IndexProgress], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
@@ -224,10 +241,12 @@ class PictureLibrary:
         # Importing what reads and describes takes a second.
         from smallsight.services.indexing import IndexingApplication  # noqa: PLC0415
 
+        paths = as_paths("folders", folders)
+        require_callback("on_progress", on_progress)
+        require_callback("should_stop", should_stop)
         self._opened.require_open()
         observer = CallbackProgress(on_progress)
         with IndexingApplication(self._settings, configures_logging=self._configures_logging) as application:
-            paths = [Path(one) for one in _listed(folders)]
             report = application.index(
                 paths, observer, should_stop or (lambda: False), retry_failed=retry_failed
             )
@@ -248,13 +267,14 @@ class PictureLibrary:
         library, nothing is changed.
         """
         for name, words in (("description", description), ("text", text)):
-            if words is not None and not isinstance(words, str):
-                raise ArgumentError(f"{name} cannot be of type {type(words).__name__}.", hint="pass a str.")
-        change = WordChange(description, text, _names(add_tags), _names(remove_tags))
+            if words is not None:
+                require_text(name, words)
+        added, removed = as_texts("add_tags", add_tags), as_texts("remove_tags", remove_tags)
+        change = WordChange(description, text, added, removed)
         if change.is_empty:
             raise ArgumentError("Nothing to change.", hint="pass description, text, add_tags or remove_tags.")
         change.check()
-        paths = [one.path if isinstance(one, FoundPicture) else Path(one) for one in _listed(pictures)]
+        paths = as_paths("pictures", pictures)
         library = self._reading().library
         by_id: dict[int, Path] = {}
         for path, found in library.find_contents(paths).items():
@@ -271,15 +291,15 @@ class PictureLibrary:
 
     def rename_tag(self, old: str, new: str) -> EditResult:
         """Rename a tag in all pictures; if ``new`` is a tag already, both become one."""
-        return self._changed_tags(rename_tag(self._writing().database, old, new))
+        return self._changed_tags(rename_tag(self._writing().database, _tag(old), _tag(new)))
 
     def merge_tags(self, names: Sequence[str], into: str) -> EditResult:
         """Replace several tags by one in all pictures."""
-        return self._changed_tags(merge_tags(self._writing().database, _names(names), into))
+        return self._changed_tags(merge_tags(self._writing().database, as_texts("names", names), _tag(into)))
 
     def remove_tag(self, name: str) -> EditResult:
         """Remove a tag from all pictures; no model adds it to them again."""
-        return self._changed_tags(remove_tag(self._writing().database, name))
+        return self._changed_tags(remove_tag(self._writing().database, _tag(name)))
 
     def edits(self) -> tuple[JournalEntry, ...]:
         """Return the edits that can be undone or redone, newest first."""
@@ -290,7 +310,8 @@ class PictureLibrary:
 
         Raises NotInLibraryError if there is none.
         """
-        return self._undone(undo(self._writing().database, edit))
+        number = None if edit is None else as_whole("edit", edit, 1, _LAST_EDIT)
+        return self._undone(undo(self._writing().database, number))
 
     def redo(self) -> UndoResult:
         """Make the edit again that was undone last; raises NotInLibraryError if there is none."""
@@ -370,24 +391,5 @@ def _date_of(known: PictureDetails) -> datetime | None:
     return as_datetime(known.date_wall_s, known.date_offset_min)
 
 
-def _sort(sort: str) -> Sort:
-    if sort not in list(Sort):
-        raise ArgumentError(f"sort cannot be {sort!r}.", hint=f"use {', '.join(Sort)}.")
-    return Sort(sort)
-
-
-def _limit(limit: int | None) -> int | None:
-    if limit is not None and not 0 < limit <= _MANY:
-        raise ArgumentError(f"limit cannot be {limit!r}.", hint=f"use 1 to {_MANY:,}.")
-    return limit
-
-
-def _names(names: str | Iterable[str]) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names)
-
-
-def _listed(pictures: Any) -> list[Any]:  # noqa: ANN401 - one or several of a type
-    """Return one path or found picture as a list, and several as they are."""
-    if isinstance(pictures, str | os.PathLike | FoundPicture):
-        return [pictures]
-    return list(pictures)
+def _tag(name: str) -> str:
+    return require_text("A tag", name)

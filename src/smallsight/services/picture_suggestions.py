@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from smallsight.errors import ArgumentError
 from smallsight.library.suggesting.suggested_pictures import suggested_pictures
 from smallsight.library.suggesting.suggested_tags import (
     SuggestedTag,
@@ -16,7 +15,9 @@ from smallsight.library.suggesting.suggested_tags import (
     reject_suggestions,
     suggest_tags,
 )
+from smallsight.policy.argument_types import as_list, as_number, require_callback, require_instance
 from smallsight.policy.progress import OnProgress
+from smallsight.services.library_arguments import as_paths
 from smallsight.services.library_results import EditResult
 from smallsight.services.tag_suggestions import TagSuggester, open_suggester
 
@@ -69,10 +70,10 @@ class PictureSuggestions:
         minute, which ``on_progress`` reports.
         """
         least = self._settings.tags.min_score if min_score is None else min_score
-        if not 0 <= least <= 1:
-            raise ArgumentError(f"min_score cannot be {least!r}.", hint="use 0 to 1.")
+        require_callback("on_progress", on_progress)
+        least = as_number("min_score", least, 0, 1)
         application = self._reading()
-        chosen = None if pictures is None else [Path(one) for one in pictures]
+        chosen = None if pictures is None else as_paths("pictures", pictures)
         ids = None if chosen is None else [application.library.find_content(path) for path in chosen]
         found = suggest_tags(application.database, self._suggester(on_progress).vectors, least, ids)
         shown = suggested_pictures(application.database, list({one.content_id: None for one in found}))
@@ -100,7 +101,11 @@ class PictureSuggestions:
 
     def _of_contents(self, suggestions: Iterable[TagSuggestion]) -> list[SuggestedTag]:
         library = self._reading().library
-        return [SuggestedTag(library.find_content(one.path), one.tag, one.score) for one in suggestions]
+        given = [
+            require_instance("A suggestion", one, TagSuggestion, "pass those that find returned.")
+            for one in as_list("suggestions", suggestions, "suggestions")
+        ]
+        return [SuggestedTag(library.find_content(one.path), one.tag, one.score) for one in given]
 
     def _edited(self, report: EditReport, chosen: list[SuggestedTag]) -> EditResult:
         ids = list(dict.fromkeys(one.content_id for one in chosen))

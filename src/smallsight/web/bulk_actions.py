@@ -19,6 +19,7 @@ from smallsight.web.languages import translate as t
 from smallsight.web.languages import translate_count as tn
 from smallsight.web.notices import redirect_with_notice
 from smallsight.web.parts import WebParts, parts_of
+from smallsight.web.record_ids import parse_record_id
 from smallsight.web.visitor import PageRight, Visitor
 
 _MAX_SELECTED = 100_000
@@ -63,7 +64,8 @@ def _chosen(parts: WebParts, form: FormData, back: str) -> list[int]:
         search = GallerySearch.from_fields(fields, parts.prefix)
         return find_all(parts, search)
     given = [str(one) for one in form.getlist("id")][:_MAX_SELECTED]
-    return list(dict.fromkeys(int(one) for one in given if one.isdecimal() and len(one) < 16))
+    numbers = map(parse_record_id, given)
+    return list(dict.fromkeys(one for one in numbers if one is not None))
 
 
 def _tag(parts: WebParts, ids: list[int], form: FormData) -> str:

@@ -20,6 +20,7 @@ from smallsight.web.languages import translate as t
 from smallsight.web.languages import translate_count as tn
 from smallsight.web.notices import redirect_with_notice
 from smallsight.web.parts import WebParts, parts_of
+from smallsight.web.record_ids import parse_record_id
 from smallsight.web.tiles import thumbnail_url
 
 _PER_PAGE = 10
@@ -202,4 +203,5 @@ def _decide(
 
 def _numbers(given: list[Any]) -> list[int]:
     texts = [str(one) for one in given]
-    return list(dict.fromkeys(int(one) for one in texts if one.isdecimal() and len(one) < 16))
+    numbers = map(parse_record_id, texts)
+    return list(dict.fromkeys(one for one in numbers if one is not None))

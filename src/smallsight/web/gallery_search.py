@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from smallsight.library.search.text_index import Sort
 from smallsight.web.languages import translate as t
+from smallsight.web.record_ids import parse_record_id
 
 VIEWS = ("rows", "masonry", "list")
 _FIELDS = ("folder", "tag", "described", "text", "kind", "camera", "after", "until", "similar", "like")
@@ -64,7 +65,7 @@ class GallerySearch:
             camera=field("camera"),
             after=_day(field("after")),
             until=_day(field("until")),
-            similar=field("similar") if field("similar").isdecimal() else "",
+            similar=field("similar") if parse_record_id(field("similar")) is not None else "",
             like=field("like") if field("like").isalnum() else "",
             sort=_one_of(field("sort"), tuple(Sort)),
             view=_one_of(field("view"), VIEWS) or VIEWS[0],

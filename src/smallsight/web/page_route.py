@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import urlencode
 
+from starlette.convertors import register_url_convertor
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -16,11 +17,13 @@ from smallsight.library.edit_journal import current_editor
 from smallsight.web.form_token import FIELD, HEADER
 from smallsight.web.page_access import OPEN
 from smallsight.web.parts import WebParts, parts_of
+from smallsight.web.record_ids import RecordIdConvertor
 from smallsight.web.visitor import PageRight, Visitor
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 _READS = ("GET", "HEAD")
+register_url_convertor("id", RecordIdConvertor())  # in paths: {content_id:id}
 
 
 def page_route(

@@ -30,6 +30,7 @@ from smallsight.web.languages import translate as t
 from smallsight.web.parts import WebParts, parts_of
 from smallsight.web.picture_facts import facts_of
 from smallsight.web.picture_search import lines_of, marked_segments, neighbours
+from smallsight.web.record_ids import parse_record_id
 from smallsight.web.suggestion_pages import suggestions_of
 from smallsight.web.tiles import thumbnail_url, tiles_of
 
@@ -108,10 +109,10 @@ async def restore_description(request: Request) -> Response:
     """Put an earlier description back in force."""
     parts, form = parts_of(request), await request.form()
     content_id = int(request.path_params["content_id"])
-    version = str(form.get("version", ""))
-    if not version.isdecimal():
+    version = parse_record_id(form.get("version"))
+    if version is None:
         raise ArgumentError("There is no such version of the description.")
-    await parts.in_thread(lambda: restore(parts.library.editing().database, content_id, int(version)))
+    await parts.in_thread(lambda: restore(parts.library.editing().database, content_id, version))
     return _back(request, form, content_id)
 
 

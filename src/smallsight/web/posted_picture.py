@@ -15,6 +15,7 @@ from smallsight.errors import ArgumentError, PictureTooLargeError
 from smallsight.model.picture_argument import NamedBytes
 from smallsight.web.ask_routes import MAX_QUESTION_CHARS, answer, read_content
 from smallsight.web.parts import WebParts, parts_of
+from smallsight.web.record_ids import parse_record_id
 
 _MAX_NAME_CHARS = 200
 
@@ -31,8 +32,8 @@ async def ask_about_posted(request: Request) -> Response:
             )
         if isinstance(posted, UploadFile) and posted.size:
             picture = await _read(parts, posted)
-        elif content_id.isdecimal() and len(content_id) < 19:
-            picture = await parts.in_thread(lambda: read_content(parts, int(content_id)))
+        elif (known := parse_record_id(content_id)) is not None:
+            picture = await parts.in_thread(lambda: read_content(parts, known))
         else:
             raise ArgumentError("There is no picture to ask about.", hint="choose one.")
     return await answer(request, picture, question.strip() or None, model or None)

@@ -25,6 +25,7 @@ from smallsight.web.languages import translate_count as tn
 from smallsight.web.live_updates import Topic
 from smallsight.web.notices import redirect_with_notice
 from smallsight.web.parts import WebParts, parts_of
+from smallsight.web.record_ids import parse_record_id
 from smallsight.web.tiles import thumbnail_url
 
 _PER_TAG, _PER_PAGE = 8, 60
@@ -73,7 +74,7 @@ async def decide(request: Request) -> Response:
         wanted = folded_tag(tag)
         found = [one for one in parts.suggestions.all(suggester, least) if folded_tag(one.tag) == wanted]
         if form.get("all") != "yes":
-            ids = {int(one) for one in form.getlist("id") if isinstance(one, str) and one.isdecimal()}
+            ids = set(map(parse_record_id, form.getlist("id")))
             found = [one for one in found if one.content_id in ids]
         return _decided(parts, suggester, found, form)
 

@@ -155,23 +155,23 @@ def _routes(parts: WebParts) -> list[BaseRoute]:
         page_route("/look", look_routes.search_by_picture, ("POST",), right=LOOK),
         page_route("/describe", describe_pages.describe),
         page_route("/describe/start", describe_pages.start, ("POST",)),
-        page_route("/describe/{run_id:int}/{action}", describe_pages.change, ("POST",)),
+        page_route("/describe/{run_id:id}/{action}", describe_pages.change, ("POST",)),
         page_route("/duplicates", duplicate_pages.duplicates),
         page_route("/duplicates/decide", duplicate_pages.decide, ("POST",)),
         page_route("/left-out", duplicate_pages.left_out),
         page_route("/left-out/back", duplicate_pages.take_back, ("POST",)),
         page_route("/bulk", bulk_actions.change_many, ("POST",), right=EDIT),
         page_route("/saved", saved_search_routes.save, ("POST",), right=EDIT),
-        page_route("/saved/{search_id:int}/remove", saved_search_routes.remove, ("POST",), right=EDIT),
-        page_route("/pictures/{content_id:int}", picture_pages.picture, right=LOOK),
-        page_route("/pictures/{content_id:int}/edit", picture_pages.edit, ("POST",), right=EDIT),
-        page_route("/pictures/{content_id:int}/description", picture_pages.description, right=LOOK),
-        page_route("/pictures/{content_id:int}/regenerate", picture_pages.regenerate, ("POST",), right=EDIT),
+        page_route("/saved/{search_id:id}/remove", saved_search_routes.remove, ("POST",), right=EDIT),
+        page_route("/pictures/{content_id:id}", picture_pages.picture, right=LOOK),
+        page_route("/pictures/{content_id:id}/edit", picture_pages.edit, ("POST",), right=EDIT),
+        page_route("/pictures/{content_id:id}/description", picture_pages.description, right=LOOK),
+        page_route("/pictures/{content_id:id}/regenerate", picture_pages.regenerate, ("POST",), right=EDIT),
         page_route(
-            "/pictures/{content_id:int}/restore", picture_pages.restore_description, ("POST",), right=EDIT
+            "/pictures/{content_id:id}/restore", picture_pages.restore_description, ("POST",), right=EDIT
         ),
-        page_route("/pictures/{content_id:int}/ask", ask_routes.ask, ("POST",), right=ASK),
-        page_route("/thumbs/{side_px:int}/{sha256}", display_routes.thumbnail, right=LOOK),
+        page_route("/pictures/{content_id:id}/ask", ask_routes.ask, ("POST",), right=ASK),
+        page_route("/thumbs/{side_px:id}/{sha256}", display_routes.thumbnail, right=LOOK),
         page_route("/files/{sha256}", display_routes.original, right=LOOK),
         page_socket("/events", _events(parts)),
         *_access_routes(),
@@ -244,7 +244,7 @@ def _settings_routes() -> list[BaseRoute]:
         page_route("/tag-colours.css", tag_pages.colours, right=LOOK),
         page_route("/tags/suggested", suggestion_pages.suggested, right=EDIT),
         page_route("/tags/suggested", suggestion_pages.decide, post, right=EDIT),
-        page_route("/pictures/{content_id:int}/suggested", suggestion_pages.decide_for_one, post, right=EDIT),
+        page_route("/pictures/{content_id:id}/suggested", suggestion_pages.decide_for_one, post, right=EDIT),
     ]
 
 

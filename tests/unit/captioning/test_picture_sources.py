@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from smallsight.captioning.picture_sources import PictureSources, TableOptions
+from smallsight.captioning.picture_sources import LeftOut, PictureSources, TableOptions
 from smallsight.captioning.shard import Shard
 from smallsight.errors import ArgumentError, PictureNotFoundError
 from smallsight.settings import load_settings
@@ -56,7 +56,23 @@ def test_a_folder_of_tar_files_is_their_samples(tmp_path: Path):
         ("00001.tar", "y"),
     ]
     draw(tmp_path / "set" / "picture.png")  # now it is a folder of pictures
-    assert keys(open_sources(tmp_path / "set")) == [("set", "picture.png")]
+    sources = open_sources(tmp_path / "set")
+    assert keys(sources) == [("set", "picture.png")]
+    assert sources.left_out == [LeftOut(tmp_path / "set", "picture", "tar file", 2)]
+
+
+def test_tables_beside_tar_files_are_left_out_and_counted(tmp_path: Path):
+    pack(tmp_path / "set" / "00000.tar", ["x.png"])
+    (tmp_path / "set" / "index.parquet").write_bytes(b"PAR1")
+    sources = open_sources(tmp_path / "set")
+    assert keys(sources) == [("00000.tar", "x")]
+    assert sources.left_out == [LeftOut(tmp_path / "set", "tar file", "table", 1)]
+
+
+@pytest.mark.parametrize("ending", ["tar.gz", "tgz", "tar.bz2", "tbz2", "tar.xz", "TXZ"])
+def test_packed_tar_files_are_known_by_their_names(tmp_path: Path, ending: str):
+    pack(tmp_path / "set" / f"00000.{ending}", ["x.png"])
+    assert keys(open_sources(tmp_path / "set")) == [(f"00000.{ending}", "x")]
 
 
 def test_files_may_be_named_one_by_one_and_those_of_one_name_keep_their_paths(tmp_path: Path):

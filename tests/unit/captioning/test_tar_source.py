@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import tarfile
 from pathlib import Path
 
@@ -10,7 +12,12 @@ from PIL import Image
 
 from smallsight.captioning.source_picture import SourcePicture
 from smallsight.captioning.tar_source import TarSource, sample_key
-from smallsight.errors import CorruptPictureError, PictureNotFoundError, PictureTooLargeError
+from smallsight.errors import (
+    CorruptPictureError,
+    PictureNotFoundError,
+    PictureTooLargeError,
+    UnsupportedFormatError,
+)
 from smallsight.settings import Limits
 
 
@@ -42,6 +49,12 @@ def facts(pictures: list[SourcePicture]) -> list[tuple[str, str, object]]:
     ]
 
 
+PACKINGS = [
+    pytest.param(bytes, id="plain"),
+    pytest.param(gzip.compress, id="gzip"),
+    pytest.param(bz2.compress, id="bzip2"),
+    pytest.param(lzma.compress, id="xz"),
+]
 SAMPLES = [
     ("0001.jpg", png(1)),
     ("0001.txt", b"a caption"),
@@ -57,7 +70,7 @@ SAMPLES = [
 
 
 @pytest.mark.parametrize("kind", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize("pack", PACKINGS)
 def test_members_are_grouped_by_their_key(tmp_path: Path, kind: int, pack):
     found = read(pack(tar_of(*SAMPLES, kind=kind)), tmp_path)
     assert facts(found) == [
@@ -70,7 +83,7 @@ def test_members_are_grouped_by_their_key(tmp_path: Path, kind: int, pack):
     ]
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize("pack", PACKINGS)
 def test_what_is_not_wanted_is_passed_over(tmp_path: Path, pack):
     asked: list[str] = []
     found = read(pack(tar_of(*SAMPLES)), tmp_path, wants=lambda key: asked.append(key) or key == "a/0002")
@@ -92,7 +105,7 @@ def test_a_name_that_is_not_utf8_is_escaped(tmp_path: Path):
     assert facts(read(data, tmp_path)) == [("caf\\xe9", "caf\\xe9.png", png(1))]
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize("pack", PACKINGS)
 def test_a_huge_member_is_not_read(tmp_path: Path, pack):
     data = tar_of(("0001.png", png(1)), ("0002.png", b"\x89PNG" + b"\0" * 5000), ("0003.png", png(3)))
     found = read(pack(data), tmp_path, Limits(max_file_bytes=1000))
@@ -132,7 +145,7 @@ def test_the_folders_that_tar_packs_are_no_samples(tmp_path: Path):
     assert facts(found) == facts(read(tar_of(("photos/2024/owl.png", png(1))), tmp_path))
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize("pack", PACKINGS)
 def test_a_cut_file_gives_what_comes_before_and_a_reason(tmp_path: Path, pack):
     whole = pack(tar_of(("0001.png", png(1)), ("0002.png", bytes(range(256)) * 40)))
     found = read(whole[: len(whole) // 4 if pack is not bytes else 2100], tmp_path)
@@ -173,3 +186,26 @@ def test_sparse_members_are_passed_over_with_their_extra_headers(tmp_path: Path)
 )
 def test_the_key_is_the_path_up_to_the_first_dot_of_the_name(name: str, key: str | None):
     assert sample_key(name) == key
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_tar_file_packed_in_several_streams_is_read_whole(tmp_path: Path, pack):
+    data = tar_of(*SAMPLES)
+    streams = [pack(data[start : start + 1500]) for start in range(0, len(data), 1500)]
+    filled = b"".join(streams) if pack is bz2.compress else (b"\0" * 8).join(streams)
+    assert facts(read(filled, tmp_path)) == facts(read(data, tmp_path))
+
+
+def test_xz_that_asks_for_much_memory_is_an_error_of_its_file(tmp_path: Path):
+    hungry = {"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 30}
+    pictures = read(lzma.compress(tar_of(*SAMPLES), filters=[hungry]), tmp_path)
+    assert facts(pictures) == [("", "some.tar", CorruptPictureError)]
+
+
+@pytest.mark.parametrize(
+    ("head", "name"), [(b"\x28\xb5\x2f\xfd", "Zstandard"), (b"PK\x03\x04", "zip"), (b"Rar!\x1a\x07", "RAR")]
+)
+def test_a_packing_that_is_not_read_is_named(tmp_path: Path, head: bytes, name: str):
+    (picture,) = read(head + bytes(1000), tmp_path)
+    assert isinstance(picture.data, UnsupportedFormatError)
+    assert name in str(picture.data)

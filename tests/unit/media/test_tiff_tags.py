@@ -1,9 +1,10 @@
-"""TIFFs whose tags say more than Pillow shows: copies before the picture, negatives, colours in planes."""
+"""TIFFs whose tags say more than Pillow shows: copies, negatives, colours in planes, kinds of numbers."""
 
 from __future__ import annotations
 
 import io
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -15,32 +16,37 @@ from smallsight.settings import Limits
 
 _SHORT, _LONG = 3, 4
 _SIZES = {_SHORT: "H", _LONG: "I"}
+_FORMATS = {"u": 1, "i": 2, "f": 3}
 _COPY = {254: (_LONG, [1])}
 
 
-def tiff(*pages: tuple[np.ndarray, dict[int, tuple[int, list[int]]]], order: str = "<") -> bytes:
-    """Write pages of uint8, uint16 or float32, [height, width] or [3, height, width], with more tags."""
+def tiff(
+    *pages: tuple[np.ndarray, dict[int, tuple[int, list[int]]]], order: str = "<", packs: bool = False
+) -> bytes:
+    """Write pages of any kind of number, [height, width] or [3, height, width], with more tags."""
     data = bytearray((b"II*\0" if order == "<" else b"MM\0*") + bytes(4))
     link_at = 4
     for pixels, more in pages:
         planes = pixels if pixels.ndim == 3 else pixels[None]
-        strips = []
+        strips, sizes = [], []
         for plane in planes:
             strips.append(len(data))
-            data += plane.astype(plane.dtype.newbyteorder(order)).tobytes()
+            stored = plane.astype(plane.dtype.newbyteorder(order)).tobytes()
+            data += zlib.compress(stored) if packs else stored
+            sizes.append(len(data) - strips[-1])
         num, height, width = planes.shape
         tags = {
             256: (_LONG, [width]),
             257: (_LONG, [height]),
             258: (_SHORT, [8 * pixels.itemsize] * num),
-            259: (_SHORT, [1]),
+            259: (_SHORT, [8 if packs else 1]),
             262: (_SHORT, [2 if num == 3 else 1]),
             273: (_LONG, strips),
             277: (_SHORT, [num]),
             278: (_LONG, [height]),
-            279: (_LONG, [planes[0].nbytes] * num),
+            279: (_LONG, sizes),
             284: (_SHORT, [2 if num == 3 else 1]),
-            339: (_SHORT, [3 if pixels.dtype.kind == "f" else 1] * num),
+            339: (_SHORT, [_FORMATS[pixels.dtype.kind]] * num),
         } | more
         link_at = _write_directory(data, tags, link_at, order)
     return bytes(data)
@@ -94,6 +100,39 @@ def test_deep_grey_that_counts_from_white_is_no_negative(decoder, number):
     assert np.array_equal(
         show_image(Image.open(io.BytesIO(negative)), Limits()), full_size(decoder, positive)
     )
+
+
+@pytest.mark.parametrize("packs", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", ["u1", "i1", "u2", "i2", "u4", "i4", "f4", "f8"])
+def test_grey_of_every_kind_of_number_is_that_of_the_file(decoder, kind, order, packs):
+    shown = np.linspace(0, 255, 64).round()
+    if kind[0] == "f":
+        numbers, most = shown / 255, 1
+    else:
+        most = np.iinfo(kind).max
+        numbers = np.interp(shown, [0, 255], [np.iinfo(kind).min, most]).round()
+    positive = numbers[None].astype(kind)
+    negative = (numbers[::-1] if kind[0] == "i" else most - numbers)[None].astype(kind)
+    for stored, photometric in ((positive, 1), (negative, 0)):
+        data = tiff((stored, {262: (_SHORT, [photometric])}), order=order, packs=packs)
+        greys = full_size(decoder, data)[0, :, 0].astype(int)
+        assert np.abs(greys - shown).max() <= 1, (photometric, greys)
+
+
+@pytest.mark.parametrize("kind", ["i1", "u4"])
+def test_an_opened_tiff_has_the_numbers_of_its_file(decoder, kind):
+    numbers = np.linspace(np.iinfo(kind).min, np.iinfo(kind).max, 64).astype(kind)[None]
+    data = tiff((numbers, {}))
+    opened = Image.open(io.BytesIO(data))
+    opened.load()
+    assert np.array_equal(show_image(opened, Limits()), full_size(decoder, data))
+
+
+def test_grey_with_its_alpha_in_another_plane_is_seen(decoder):
+    planes = np.stack([np.full((8, 8), 90, np.uint8), np.full((8, 8), 255, np.uint8)])
+    data = tiff((planes, {284: (_SHORT, [2]), 338: (_SHORT, [2])}), packs=True)
+    assert full_size(decoder, data)[0, 0].tolist() == [90, 90, 90]
 
 
 def test_a_thumbnail_before_the_picture_is_not_the_picture(decoder):

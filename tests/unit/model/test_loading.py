@@ -39,7 +39,7 @@ def test_load_is_the_one_of_the_package():
     ("wanted", "error", "words"),
     [
         ({"precision": "int3"}, ArgumentError, "'int3'.*auto, fp32"),
-        ({"engine": "jax"}, ArgumentError, "Unknown engine 'jax'.*openvino, torch or remote"),
+        ({"engine": "jax"}, ArgumentError, "engine cannot be 'jax'.*openvino, torch, remote"),
         ({"device": "tpu"}, ArgumentError, "Unknown device 'tpu'.*cuda:0 or mps"),
         (
             {"engine": "openvino", "device": "cuda"},

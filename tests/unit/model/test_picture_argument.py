@@ -149,7 +149,7 @@ def test_a_tilde_is_the_users_folder(path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("one", ["a.png", Path("a.png"), b"bytes", Image.new("RGB", (2, 2))])
 def test_one_picture_is_not_several(one: object):
-    with smallsight.load("test") as model, pytest.raises(ArgumentError, match="several pictures"):
+    with smallsight.load("test") as model, pytest.raises(ArgumentError, match="Several pictures"):
         list(model.describe_many(one))  # type: ignore[arg-type]
 
 

@@ -243,7 +243,7 @@ def test_wrong_arguments_are_sentences(library: PictureLibrary, pictures: Path):
     for call, words in (
         (lambda: library.search("cat", mode="fuzzy"), "mode cannot be 'fuzzy'"),
         (lambda: library.search("cat", limit=0), "limit cannot be 0"),
-        (lambda: library.search(None), "type NoneType is not a search"),  # type: ignore[arg-type]
+        (lambda: library.search(None), "query cannot be of type NoneType"),  # type: ignore[arg-type]
         (lambda: library.edit(cat), "Nothing to change"),
         (lambda: library.edit(cat, add_tags=""), "A tag cannot be empty"),
         (lambda: library.edit(cat, description=5), "description cannot be of type int"),  # type: ignore[arg-type]

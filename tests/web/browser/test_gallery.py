@@ -62,6 +62,46 @@ def test_results_follow_the_typing_and_the_address_follows_them(open_page):
     expect(page.locator("#q")).to_have_value("monday coffee")
 
 
+def test_back_after_a_search_leads_to_what_was_shown_before(open_page):
+    page = open_page()
+    page.locator("#q").press_sequentially("monday coffee", delay=5)
+    expect(page).to_have_url(re.compile(r"q=monday\+coffee"))
+    expect(page.locator("h1")).to_contain_text("found")
+    is_complete(page)
+    page.locator("#tiles .tile a").first.click()
+    expect(page).to_have_url(re.compile(r"/app/pictures/\d+"))
+    page.go_back()
+    expect(page.locator("#q")).to_have_value("monday coffee")
+    page.go_back()
+    expect(page.locator("h1")).to_have_text(f"{NUM_PICTURES} pictures")
+    expect(page.locator("#q")).to_have_value("")
+    expect(page).to_have_url(re.compile(r"/app/$"))
+    page.go_forward()
+    expect(page.locator("h1")).to_contain_text("found")
+    expect(page.locator("#q")).to_have_value("monday coffee")
+
+
+def test_a_server_that_does_not_answer_is_told_once_until_it_does(open_page):
+    page = open_page()
+    page.route("**/app/results*", lambda route: route.abort())
+    page.locator("#q").press_sequentially("mond", delay=300)
+    notices = page.locator("#notices .failed")
+    expect(notices).to_have_text("The server does not answer. Is it still running?")
+    expect(notices).to_have_count(1)
+    page.unroute("**/app/results*")
+    page.locator("#q").press_sequentially("ay")
+    expect(page.locator("h1")).to_contain_text("found")
+    expect(notices).to_have_count(0)
+
+
+def test_a_refused_search_says_why(open_page):
+    page = open_page()
+    refusal = {"status": 503, "headers": {"x-problem": "The library is being restored."}, "body": ""}
+    page.route("**/app/results*", lambda route: route.fulfill(**refusal))
+    page.locator("#q").press_sequentially("monday")
+    expect(page.locator("#notices .failed")).to_have_text("The library is being restored.")
+
+
 def test_a_hit_says_why_it_was_found(open_page):
     page = open_page("/app/?q=monday&view=list")
     first = page.locator("#tiles .tile").first

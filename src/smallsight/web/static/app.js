@@ -17,6 +17,7 @@ export function notify(text, { failed = false } = {}) {
   box.addEventListener("click", () => box.remove());
   notices.append(box);
   if (!failed) setTimeout(() => box.remove(), 5000);
+  return box;
 }
 
 /** Sends a change to the server; throws an Error with the server's message if it refuses. */
@@ -37,8 +38,24 @@ function askToLogIn() {
   location.assign(`${appAddress}login?next=${next}`);
 }
 
+// Of what a page asks for by itself, such as a search that is typed, one failure is shown until something succeeds.
+let failure = null;
+const tellFailure = (text) => {
+  failure?.remove();
+  failure = notify(text, { failed: true });
+};
+
 document.addEventListener("htmx:response:error", (event) => {
-  if (event.detail?.ctx?.response?.status === 401) askToLogIn();
+  const response = event.detail?.ctx?.response;
+  if (response?.status === 401) askToLogIn();
+  else tellFailure(response?.headers.get("x-problem") ?? `${response?.status}`);
+});
+document.addEventListener("htmx:error", (event) => {
+  const request = event.detail?.ctx;
+  if (request && !request.response) tellFailure(notices.dataset.unreachable);
+});
+document.addEventListener("htmx:after:swap", (event) => {
+  if (event.detail?.ctx?.response?.status < 400) failure?.remove(); // it is sent after refusals, too
 });
 
 document.addEventListener("submit", (event) => {

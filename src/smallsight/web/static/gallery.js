@@ -115,11 +115,25 @@ document.addEventListener("change", (event) => {
   if (event.target.form?.id === "search" && event.target.id !== "q") event.target.form.requestSubmit();
 });
 
-/** The address follows the search while it is typed, so that it can be shared and reloaded. */
+const addressNow = () => location.pathname + location.search;
+let shownAddress = addressNow();
+let isFollowing = false;
+
+/**
+ * The address follows the search while it is typed, so that it can be shared and reloaded. Back leads to what was
+ * shown before the first letter.
+ */
 function followSearch() {
   const address = results()?.dataset.address;
-  if (address && address !== location.pathname + location.search) history.replaceState(null, "", address);
+  if (!address || address === addressNow()) return;
+  history[isFollowing ? "replaceState" : "pushState"](null, "", address);
+  isFollowing = true;
+  shownAddress = address;
 }
+
+window.addEventListener("popstate", () => {
+  if (addressNow() !== shownAddress) location.replace(location.href); // and not for another part of this page
+});
 
 /** Panels that are open stay open when results are replaced; so do picked tiles by more of the same search. */
 let openPanels = [];
