@@ -397,4 +397,4 @@ def _answer_or_error(started: EngineReply | SmallsightError) -> Answer | Smallsi
 
 
 def _auto_batch(engine: Engine) -> int:
-    return min(AUTO_BATCH, engine.max_at_once or AUTO_BATCH)
+    return min(AUTO_BATCH, engine.max_at_once or AUTO_BATCH) * engine.num_workers
