@@ -31,7 +31,7 @@ _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?(\+cuda:\d+)*")
 
 
 @dataclass(frozen=True, slots=True)
-class _Local:
+class _HowComputed:
     """How a model of this machine is computed, as ``load`` takes it."""
 
     engine: str
@@ -89,7 +89,7 @@ def load(
     if local != _TORCH or _is_on_cpu(device):
         _require_memory(found, stored_as)
     text = str(found.scheme or scheme_named(stored_as.value, schemes))
-    how = _Local(local, device, settings.threads if threads is None else threads, compile, most_workers)
+    how = _HowComputed(local, device, settings.threads if threads is None else threads, compile, most_workers)
     return _load_local(found, found.directory, text, how, settings, on_progress)
 
 
@@ -166,7 +166,7 @@ def _load_local(
     found: KnownModel,
     model_dir: Path,
     precision: str,
-    local: _Local,
+    local: _HowComputed,
     settings: Settings,
     on_progress: Callable[[float], None] | None,
 ) -> Model:
