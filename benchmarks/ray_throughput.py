@@ -1,10 +1,10 @@
 """Measures `smallsight caption --ray` with one and with two workers on this machine, one thread each.
 
 The command is the real one; its cluster has one processor by its own word, then two, and as many workers.
-All describe generated pictures, different ones, so that no cache answers. A rate is that of the progress
-file between a tenth and nine tenths of the pictures: starting Ray and loading models are not in it, but in
-"seconds". Rounds are interleaved. On two cores the workers share them with the process that reads the
-pictures and with Ray's own.
+All describe generated pictures, different ones, so that no cache answers. A rate is the slope of the line
+through the progress file's growth, which comes in batches: starting Ray and loading models are not in it, but
+in "seconds". Give a slow model a dozen batches of 4 pictures. Rounds are interleaved. On two cores the
+workers share them with the process that reads the pictures and with Ray's own.
 
 Run: python benchmarks/ray_throughput.py --pictures 600 --rounds 3
 """
@@ -29,7 +29,6 @@ from generator_throughput import draw_pictures
 from smallsight.machine.processor import processor
 
 _POLL_S = 0.02
-_FIRST, _LAST = 0.1, 0.9  # of the pictures
 _STORE_BYTES = 100 * 1024**2
 
 
@@ -115,10 +114,9 @@ def described(folder: Path, options: argparse.Namespace, address: str, name: str
     counts = json.loads(process.communicate()[0])
     if counts["described"] != options.pictures:
         raise SystemExit(f"Not all pictures were described: {counts}")
-    first = next(one for one in seen if one[1] >= _FIRST * options.pictures)
-    last = next(one for one in seen if one[1] >= _LAST * options.pictures)
+    times, numbers = zip(*(one for one in seen if one[1]), strict=True)
     return {
-        "pictures_per_s": round((last[1] - first[1]) / (last[0] - first[0]), 2),
+        "pictures_per_s": round(float(np.polyfit(times, numbers, 1)[0]), 3),
         "seconds": round(seconds, 1),
     }
 

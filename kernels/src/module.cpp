@@ -11,6 +11,7 @@
 
 #include "decode_step.hpp"
 #include "encoder_module.hpp"
+#include "picture_patches.hpp"
 #include "picture_resize.hpp"
 
 namespace nb = nanobind;
@@ -238,6 +239,20 @@ void resize_array(const Read<std::uint8_t, 3>& pixels, const Write<std::uint8_t,
     resize(from, to, height_first, threads, *path, filter == "lanczos" ? Filter::kLanczos : Filter::kBicubic);
 }
 
+void cut_patches_of(const Read<std::uint8_t, 3>& pixels, const Read<float, 2>& tables, const Write<float, 2>& out) {
+    require(pixels.shape(2) == 3 && tables.shape(0) == 3 && tables.shape(1) == 256,
+            "a picture is [height, width, 3], and each channel has a table of 256 values");
+    const Picture picture = {const_cast<std::uint8_t*>(pixels.data()), static_cast<int>(pixels.shape(1)),
+                             static_cast<int>(pixels.shape(0))};
+    int patch_px = 1;
+    while (static_cast<std::size_t>(3) * patch_px * patch_px < out.shape(1)) ++patch_px;
+    require(static_cast<std::size_t>(3) * patch_px * patch_px == out.shape(1) && picture.height % patch_px == 0 &&
+                picture.width % patch_px == 0 && out.size() == pixels.size(),
+            "patches are squares that fill the picture");
+    nb::gil_scoped_release released;
+    cut_patches(picture, tables.data(), patch_px, out.data());
+}
+
 void multiply_code_rows(const Read<std::int8_t, 2>& codes, const Read<float, 1>& scales, const Read<float, 1>& vector,
                         const Write<float, 1>& out, const std::string& path_name) {
     const KernelPath* path = choose_path(path_name.c_str());
@@ -272,6 +287,9 @@ NB_MODULE(smallsight_kernels, module) {
                "filter"_a = "lanczos",
                "Write a picture, uint8 [height, width, 3], to an array of another size, with Pillow's pixels of the filter\n"
                "lanczos or bicubic.");
+    module.def("cut_patches", &smallsight::cut_patches_of, "pixels"_a, "tables"_a, "out"_a,
+               "Write a picture, uint8 [height, width, 3], as square patches in reading order, channels first, float32\n"
+               "[patches, 3 * side**2], with the values that float32 tables [3, 256] have for its bytes.");
     module.def("multiply_codes", &smallsight::multiply_code_rows, "codes"_a, "scales"_a, "vector"_a, "out"_a,
                "path"_a = "auto",
                "Write the products of rows, int8 [N, D] times float32 [N], with a vector, float32 [D], to float32 [N]. D is a\n"

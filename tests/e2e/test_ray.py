@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from PIL import Image
 
 from forked_commands import run_command
 from free_ports import free_port
+from running_threads import cores_of_running_threads
 from smallsight.errors import ArgumentError
 from smallsight.http.api_keys import DEFAULT_SCOPES, ApiKeys
 
@@ -107,6 +109,27 @@ def test_two_machines_write_the_bytes_that_one_process_writes(
     )
     assert (counts["rows"], counts["described"], counts["copies"]) == (NUM_PICTURES + 2, NUM_PICTURES, 1)
     assert file.read_bytes() == alone.read_bytes()
+
+
+def test_workers_may_use_every_core(cluster: Cluster, folder: Path, tmp_path: Path, smallsight: Command):
+    """Each worker's OpenVINO pinned its threads to the first cores, which all workers then shared."""
+    settings = Path(os.environ["SMALLSIGHT_HOME"], "smallsight.toml")  # of the nodes
+    settings.write_text("kernels = false\n", encoding="utf-8")
+    arguments = ["caption", folder, "--out", tmp_path / "captions.jsonl", *TINY, "--ray", cluster.address]
+    command = [sys.executable, "-m", "smallsight", *map(str, arguments), "--ray-cpus", "1", "--quiet"]
+    running = subprocess.Popen(command, env=smallsight.environment(), stderr=subprocess.DEVNULL)
+    seen: Counter[frozenset[int]] = Counter()
+    try:
+        while running.poll() is None:
+            for worker in workers():
+                seen.update(cores_of_running_threads(worker.pid))
+            time.sleep(0.01)
+    finally:
+        running.kill()
+        settings.unlink()
+    assert running.returncode == 4  # of the broken picture
+    # The runtime pins threads for some milliseconds while it starts.
+    assert seen[frozenset(os.sched_getaffinity(0))] > 0.9 * seen.total(), seen
 
 
 def test_a_killed_worker_loses_and_doubles_nothing(

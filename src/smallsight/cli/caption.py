@@ -177,7 +177,7 @@ def _captioner(
     from smallsight.cli.describe import load_with_status
     from smallsight.services.captioning import local_captioner
 
-    return local_captioner(settings, asked, lambda: load_with_status(settings, out))
+    return local_captioner(settings, asked, lambda: load_with_status(settings, out, for_many=True))
 
 
 def _report(report: CaptionReport, request: CaptionRequest, seconds: float, out: Output) -> None:

@@ -180,7 +180,7 @@ def note_not_chosen(settings: Settings, out: Output) -> None:
         out.note(_NOT_CHOSEN)
 
 
-def load_with_status(settings: Settings, out: Output) -> Model:
+def load_with_status(settings: Settings, out: Output, *, for_many: bool = False) -> Model:
     """Load the model that describes, and say so meanwhile on a terminal."""
     from smallsight.services.describing import describing_model, load_describing_model
     from smallsight.services.logs import configure_logging
@@ -188,7 +188,7 @@ def load_with_status(settings: Settings, out: Output) -> Model:
     configure_logging(settings.log_level, settings.log_format)
     is_shown = out.err.is_terminal and not out.quiet
     with out.err.status(f"Loading {describing_model(settings)}") if is_shown else nullcontext():
-        return load_describing_model(settings)
+        return load_describing_model(settings, for_many=for_many)
 
 
 def _stream(

@@ -37,6 +37,7 @@ class EngineOptions:
     row_bands: RowBands | None = None  # instead of those measured on this machine
     uses_kernels: bool = False  # decode with the extension smallsight-kernels where that is possible
     measures_kernels: bool = False  # and only where it is the faster one, measured once on this machine
+    most_workers: int = 1  # for a small decoder: many requests are answered on a thread each, one more slowly
     max_blocks: int | None = None  # of the KV cache; a low limit makes sequences wait or be preempted
 
     def limit_blocks(self, num_blocks: int) -> int:
@@ -115,6 +116,11 @@ class Engine(Protocol):
     @property
     def max_at_once(self) -> int | None:
         """How many typical requests fit in the KV cache at once, if few do; otherwise None."""
+        ...
+
+    @property
+    def num_workers(self) -> int:
+        """How many batches of requests it answers side by side."""
         ...
 
     @property
@@ -201,6 +207,11 @@ class EngineDefaults:
     def max_at_once(self) -> int | None:
         """None: no limit."""
         return None
+
+    @property
+    def num_workers(self) -> int:
+        """One."""
+        return 1
 
     @property
     def devices(self) -> tuple[str, ...]:

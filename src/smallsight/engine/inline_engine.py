@@ -15,6 +15,7 @@ from smallsight.engine.decoding.json_constraint import JsonGrammar
 from smallsight.engine.decoding.runner import Runner, TileEncoder
 from smallsight.engine.decoding.scheduler import Scheduler
 from smallsight.engine.decoding.worker import Parts, Worker
+from smallsight.engine.decoding.worker_group import WorkerGroup
 from smallsight.engine.engine import EngineDefaults, EngineOptions
 from smallsight.engine.generation import Generation
 from smallsight.engine.sampling_options import SamplingOptions
@@ -35,7 +36,7 @@ class InlineEngine(EngineDefaults):
 
     family: Family
     processor: ChatProcessor
-    worker: Worker
+    worker: Worker | WorkerGroup
     features: FeatureCache
     context_tokens: int
     key: str
@@ -49,6 +50,11 @@ class InlineEngine(EngineDefaults):
     def capabilities(self) -> Capabilities:
         """Those of the family, and whether the checkpoint's own template knows tools."""
         return replace(self.family.capabilities, knows_tools=self.processor.knows_tools)
+
+    @property
+    def num_workers(self) -> int:
+        """As many as were made for a small decoder."""
+        return len(self.worker.workers) if isinstance(self.worker, WorkerGroup) else 1
 
     @property
     def frame_sampling(self) -> FrameSampling:
@@ -88,7 +94,7 @@ class InlineEngine(EngineDefaults):
         return self.processor.token_bytes(token_id)
 
     def close(self) -> None:
-        """End the worker; the memory is freed with the last reference to this engine."""
+        """End the workers; the memory is freed with the last reference to this engine."""
         self.worker.close()
 
     def _prepare(

@@ -52,7 +52,7 @@ def runtime() -> ov.Core:
         return core
     os.environ[_KEPT_PRIMITIVES] = "0"  # read once, when the first network is compiled
     try:
-        core.compile_model(_smallest_network(), "CPU", {"INFERENCE_NUM_THREADS": 1})
+        core.compile_model(_smallest_network(), "CPU", cpu_options(1))
     finally:
         del os.environ[_KEPT_PRIMITIVES]  # torch has a oneDNN too, and needs its cache
     return core
@@ -101,10 +101,16 @@ def cpu_options(threads: int) -> dict[str, str | int]:
     Where the processor multiplies int8 by int8, the inputs of int8 layers are rounded too, in groups that
     share a scale. With groups of 32, every sentence embedding kept a similarity of 0.99 to float32; with
     groups of 128 some did not.
+
+    Threads are not pinned to cores, which is the runtime's default: it counts cores from the first one in
+    every process, so that two processes of one thread each shared core 0 and left the others idle. Every
+    network needs this, because the runtime gives a network the executor, and the pinning, of one that was
+    freed (openvino 2026.4.1, findings/openvino_cpu_pinning.sh).
     """
     options: dict[str, str | int] = {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
+        "ENABLE_CPU_PINNING": False,
         "INFERENCE_PRECISION_HINT": "f32",
         "DYNAMIC_QUANTIZATION_GROUP_SIZE": activation_group(32),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from smallsight.catalog.catalog import load_catalog
@@ -38,6 +39,17 @@ _CPU = "cpu"
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?(\+cuda:\d+)*")
 
 
+@dataclass(frozen=True, slots=True)
+class _HowComputed:
+    """How a model of this machine is computed, as ``load`` takes it."""
+
+    engine: str
+    device: str
+    threads: int
+    compile: bool
+    most_workers: int
+
+
 def load(
     name_or_directory: str | os.PathLike[str],
     *,
@@ -51,6 +63,7 @@ def load(
     settings: Settings | None = None,
     on_progress: Callable[[float], None] | None = None,
     compile: bool = False,  # noqa: A002 - the word of torch
+    most_workers: int = 1,
 ) -> Model:
     """Load a model: ``test``, a catalogue name, a name of your own, or a folder in Hugging Face layout.
 
@@ -58,8 +71,9 @@ def load(
     by a quantisation scheme, such as "int4; text=int4-groups-32-searched; arithmetic=f32".
     Engine "torch", an optional package, runs on ``device`` "cuda", "mps" or "cpu", in "fp32", "bf16", "fp16",
     or with bitsandbytes in "int8" or "nf4". A GPU as the device chooses this engine.
-    ``compile`` compiles that engine's decoding at loading, which takes a minute or more.
-    ``threads=None`` uses the setting. Nothing is downloaded: `smallsight models pull` does that.
+    ``compile`` compiles that engine's decoding, for a minute or more. With ``most_workers`` a small model
+    answers on so many threads side by side: many requests sooner, one later. ``threads=None`` uses the
+    setting. Nothing is downloaded: `smallsight models pull` does that.
     ``settings`` replaces those of the environment. ``on_progress`` is called with the fraction done, 0 to 1.
     A name in the setting ``remotes`` is a model on another server; engine "openvino" finds local models only.
     Raises UnknownModelError, ModelUnavailableError (files are missing), ModelNotRunnableError (not
@@ -85,9 +99,8 @@ def load(
         _require_memory(found, stored_as)
     text = str(found.scheme or scheme_named(stored_as.value, schemes))
     num_threads = settings.threads if threads is None else as_whole("threads", threads, 0, MAX_THREADS)
-    return _load_local(
-        found, found.directory, text, local, device, num_threads, settings, on_progress, compile
-    )
+    how = _HowComputed(local, device, num_threads, compile, most_workers)
+    return _load_local(found, found.directory, text, how, settings, on_progress)
 
 
 def load_served(served: ServedModel, settings: Settings, on_progress: Callable[[float], None]) -> Model:
@@ -163,31 +176,32 @@ def _load_local(
     found: KnownModel,
     model_dir: Path,
     precision: str,
-    engine: str,
-    device: str,
-    threads: int,
+    local: _HowComputed,
     settings: Settings,
     on_progress: Callable[[float], None] | None,
-    compile: bool,  # noqa: A002 - as above
 ) -> Model:
     # Importing OpenVINO takes half a second, which the test model does not need.
     from smallsight.engine.engine import EngineOptions  # noqa: PLC0415
     from smallsight.model.vision_language_model import VisionLanguageModel  # noqa: PLC0415
 
-    uses_kernels = settings.kernels and engine == _LOCAL
+    uses_kernels = settings.kernels and local.engine == _LOCAL
     return VisionLanguageModel.load(
         model_dir,
         family=found.family,
         name=found.name,
         precision=precision,
-        engine=engine,
-        device=device,
-        threads=threads,
+        engine=local.engine,
+        device=local.device,
+        threads=local.threads,
         prepared_dir=settings.prepared_dir,
         limits=settings.limits,
-        options=EngineOptions(uses_kernels=uses_kernels, measures_kernels=uses_kernels),
+        options=EngineOptions(
+            uses_kernels=uses_kernels,
+            measures_kernels=uses_kernels,
+            most_workers=local.most_workers if local.engine == _LOCAL else 1,
+        ),
         on_progress=on_progress,
-        compile=compile,
+        compile=local.compile,
     )
 
 

@@ -205,7 +205,8 @@ class VisionLanguageModel:
         sampling: Mapping[str, Any],
     ) -> Generator[Answer | SmallsightError, None, None]:
         engine = self._running()
-        at_once = parse_batch_size(batch_size, min(AUTO_BATCH, engine.max_at_once or AUTO_BATCH))
+        most = min(AUTO_BATCH, engine.max_at_once or AUTO_BATCH) * engine.num_workers
+        at_once = parse_batch_size(batch_size, most)
         description = self._description(prompt, length)
         waiting: deque[EngineReply | SmallsightError] = deque()
         with self._opener() as opener:

@@ -27,7 +27,7 @@ class CaptioningActor:
         """Load the model and return the columns of its rows; raises subclasses of SmallsightError."""
         settings = worker_settings(self._shared)
         self._captioner = self._opened.enter_context(
-            local_captioner(settings, self._asked, lambda: load_describing_model(settings))
+            local_captioner(settings, self._asked, lambda: load_describing_model(settings, for_many=True))
         )
         return self._captioner.columns
 

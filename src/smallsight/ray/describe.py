@@ -58,7 +58,7 @@ class Describe:
             local_captioner(
                 settings,
                 AskedColumns(dict(named), ocr, tuple(embed)),
-                lambda: load_describing_model(settings),
+                lambda: load_describing_model(settings, for_many=True),
             )
         )
 

@@ -8,6 +8,7 @@ from smallsight.model.model import Model
 from smallsight.settings import Settings
 
 SHIPPED_MODEL = "Smallsight-tiny"
+_MOST_WORKERS = 4  # Python's part of the work is done by one thread at a time
 
 
 def describing_model(settings: Settings) -> str:
@@ -15,9 +16,14 @@ def describing_model(settings: Settings) -> str:
     return settings.describe.model or SHIPPED_MODEL
 
 
-def load_describing_model(settings: Settings) -> Model:
-    """Load the model that describes pictures; raises subclasses of SmallsightError."""
-    return load(describing_model(settings), precision=settings.describe.precision, settings=settings)
+def load_describing_model(settings: Settings, *, for_many: bool = False) -> Model:
+    """Load the model that describes pictures, perhaps for very many; raises subclasses of SmallsightError."""
+    return load(
+        describing_model(settings),
+        precision=settings.describe.precision,
+        settings=settings,
+        most_workers=_MOST_WORKERS if for_many else 1,
+    )
 
 
 def describe_options(settings: Settings) -> DescribeOptions:

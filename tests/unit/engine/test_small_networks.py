@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 import smallsight
-from smallsight.engine.engine import LoadRequest
+from smallsight.engine.decoding.worker_group import WorkerGroup
+from smallsight.engine.engine import EngineOptions, LoadRequest
 from smallsight.engine.openvino.inline import load_inline
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.engine.small_networks import is_small_decoder, tiles_together
+from smallsight.errors import ModelClosedError
 from smallsight.families.messages import Detail, Message, PicturePart, TextPart
 from smallsight.families.siglip_tower import SigLIPSizes
 from smallsight.families.smolvlm.family import FAMILY
@@ -52,3 +55,30 @@ def test_steps_encode_whole_pictures_of_a_small_model_and_answers_are_those_of_e
     engine = load_inline(FAMILY, LoadRequest(TINY, parse_scheme("int8"), threads=1))
     assert together == [tokens(started(picture)) for picture in pictures]
     engine.close()
+
+
+@pytest.mark.parametrize("with_kernels", [False, True])
+def test_workers_side_by_side_share_the_requests_and_answer_as_one_does(with_kernels: bool):
+    values = np.random.default_rng(1)
+    pictures = [Image.fromarray(values.integers(0, 256, (192, 192, 3), np.uint8)) for _ in range(6)]
+    found = []
+    for most_workers in (1, 3):  # there are two threads
+        options = EngineOptions(uses_kernels=with_kernels, most_workers=most_workers)
+        engine = load_inline(FAMILY, LoadRequest(TINY, parse_scheme("int8"), threads=2, options=options))
+        messages = [
+            Message("user", (PicturePart(picture), TextPart("Can you describe this image?")))
+            for picture in pictures
+        ]
+        asked = SamplingOptions(max_tokens=8)
+        started = [engine.start([one], Detail.AUTO, asked, ignores_end=True) for one in messages]
+        found.append([[choice.token_id for choice in one.result().choices] for one in started])
+        scores = engine.score(messages[:1], Detail.AUTO, found[0][0]).result().scores
+        assert scores is not None
+        assert list(scores.token_ids) == found[0][0]
+        assert engine.num_workers == min(2, most_workers)
+        if isinstance(engine.worker, WorkerGroup):
+            assert all(worker.inspect().num_steps > 0 for worker in engine.worker.workers)
+        engine.close()
+        with pytest.raises(ModelClosedError):
+            engine.start(messages[:1], Detail.AUTO, asked, ignores_end=True)
+    assert found[0] == found[1]

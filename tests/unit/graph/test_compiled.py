@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import numpy as np
 import openvino as ov
 import pytest
 from openvino import opset15 as ops
 
+from running_threads import cores_of_running_threads
 from smallsight.graph.compiled import activation_group, compile_network, cpu_options, runtime
 from smallsight.graph.linear import linear
 from smallsight.machine.processor import Processor
@@ -25,6 +27,27 @@ def test_a_network_runs_on_the_threads_it_was_given():
     assert network.model.get_property("INFERENCE_NUM_THREADS") == 1
     got = network.model([np.ones((1, 1, 64), np.float32)])[0]
     np.testing.assert_allclose(got[0, 0], WEIGHT.sum(1), atol=1e-4)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="only Linux tells where threads may run")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_may_run_on_every_core(threads: int) -> None:
+    """Pinned ones shared core 0 with those of every other process that had as few of them."""
+    network = compile_network(build, threads=threads).model
+    is_over = threading.Event()
+
+    def compute() -> None:
+        while not is_over.is_set():
+            network([np.ones((8, 256, 64), np.float32)])
+
+    computing = threading.Thread(target=compute)
+    computing.start()
+    try:
+        found = {cores for _ in range(1000) for cores in cores_of_running_threads(os.getpid())}
+    finally:
+        is_over.set()
+        computing.join()
+    assert found == {frozenset(os.sched_getaffinity(0))}
 
 
 def test_tuning_goes_before_the_usual_options():

@@ -9,9 +9,12 @@ well under a second.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.engine.decoding.runner import Runner
+from smallsight.engine.decoding.worker import Worker
+from smallsight.engine.decoding.worker_group import WorkerGroup
 from smallsight.engine.engine import LoadRequest
 from smallsight.engine.inline_engine import InlineEngine, inline_worker
 from smallsight.engine.native.native_runner import native_runner
@@ -24,38 +27,68 @@ from smallsight.engine.small_networks import is_small_decoder
 from smallsight.errors import ModelNotRunnableError
 from smallsight.families.family import Family
 from smallsight.families.inline_model import InlineModel
+from smallsight.families.step_decoder import StepDecoder
+from smallsight.families.tensor_files import RowTable
+from smallsight.machine.cores import usable_cores
 
 
 def load_inline(family: Family, request: LoadRequest) -> InlineEngine:
     """Load a model folder in Hugging Face layout; raises SmallsightError."""
     if family.open_inline is None:
         raise ModelNotRunnableError(f"This engine cannot run {family.title} models.")
-    options = request.options
-    model = family.open_inline(request.model_dir, request.scheme, options.tiled_bytes)
+    model = family.open_inline(request.model_dir, request.scheme, request.options.tiled_bytes)
     weights = open_stored(model, request)
     decoder = model.step_decoder(weights.stored)
-    text = weights.on_threads(1) if is_small_decoder(None if decoder is None else decoder.sizes) else weights
+    is_small = is_small_decoder(None if decoder is None else decoder.sizes)
+    threads = request.threads or usable_cores()
+    num_workers = min(request.options.most_workers, threads) if is_small else 1
+    features = FeatureCache(request.options.feature_cache_bytes)
+    embeddings = model.embeddings()
+    own = weights if num_workers == 1 else _shared_among(weights, num_workers, threads)
+    made = [
+        _make_worker(model, decoder, own, features, embeddings, is_small=is_small) for _ in range(num_workers)
+    ]
+    workers = [worker for worker, _ in made]
+    return InlineEngine(
+        family=family,
+        processor=model.processor,
+        worker=workers[0] if num_workers == 1 else WorkerGroup(workers),
+        features=features,
+        context_tokens=model.context_tokens,
+        key=weights.key,
+        weights_bytes=weights.num_bytes,
+        is_batch_independent=all(is_independent for _, is_independent in made),
+        held=weights,
+        parts=weights.count_parts(embeddings),
+    )
+
+
+def _shared_among(weights: StoredWeights, num_workers: int, threads: int) -> StoredWeights:
+    """Return the same weights with a worker's share of the threads and of the KV cache."""
+    request = weights.request
+    options = replace(request.options, cache_bytes=request.options.cache_bytes // num_workers)
+    return replace(weights, request=replace(request, threads=threads // num_workers, options=options))
+
+
+def _make_worker(
+    model: InlineModel,
+    decoder: StepDecoder | None,
+    weights: StoredWeights,
+    features: FeatureCache,
+    embeddings: RowTable,
+    *,
+    is_small: bool,
+) -> tuple[Worker, bool]:
+    """Start a worker with networks of its own; also return whether batches change nothing."""
+    text = weights.on_threads(1) if is_small else weights
     with releasing_pages(weights):
         native = native_runner(decoder, text.request, text_comparison(model, text))
-    features = FeatureCache(options.feature_cache_bytes)
     runner: Runner
     with ThreadPoolExecutor(1) as other:
         waited = other.submit(make_tile_encoder, model, weights, features)
         runner, is_batch_independent = (native, True) if native is not None else _compiled(model, text)
         vision = waited.result()
-    embeddings = model.embeddings()
-    return InlineEngine(
-        family=family,
-        processor=model.processor,
-        worker=inline_worker(model, vision, runner, options, embeddings),
-        features=features,
-        context_tokens=model.context_tokens,
-        key=weights.key,
-        weights_bytes=weights.num_bytes,
-        is_batch_independent=is_batch_independent,
-        held=weights,
-        parts=weights.count_parts(embeddings),
-    )
+    return inline_worker(model, vision, runner, weights.request.options, embeddings), is_batch_independent
 
 
 def _compiled(model: InlineModel, weights: StoredWeights) -> tuple[Runner, bool]:
