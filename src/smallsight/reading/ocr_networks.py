@@ -6,16 +6,20 @@ faster.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import openvino as ov
+from numpy.typing import NDArray
 from openvino.preprocess import ColorFormat, PrePostProcessor
 
 from smallsight.errors import MissingExtraError
 from smallsight.graph.compiled import activation_group, compile_network, computes_in_bf16, runtime
 from smallsight.machine.processor import usable_instruction_sets
+from smallsight.reading.class_layers import part_classes
 from smallsight.reading.detector_graph import with_less_work
 from smallsight.reading.int8_layers import ranges_for, round_layers
 
@@ -47,11 +51,15 @@ class OcrNetworks:
 
     The detector maps uint8 RGB [1, H, W, 3], sides multiples of 32, to probabilities times 255, uint8
     [1, 16, H / 4, W / 4], a channel for each pixel of a block; other weights may give [1, 1, H, W]. The
-    recogniser maps [1, 48, W, 3] to the probabilities of the classes in each of W / 8 steps.
+    recogniser maps [1, 48, W, 3] to logits of the classes ``few_F`` and features, in each of W / 8 steps;
+    ``every_class`` maps features to the probabilities of all classes, if those are not all.
     """
 
     detector: ov.CompiledModel
     recogniser: ov.CompiledModel
+    every_class: ov.CompiledModel | None
+    few_F: NDArray[np.int64]
+    num_common: int
     characters: tuple[str, ...]
 
 
@@ -67,19 +75,28 @@ def load_ocr_networks(threads: int) -> OcrNetworks:
         "CPU_RUNTIME_CACHE_CAPACITY": _KEPT_KERNELS,
     }
     for_lines = dict(tuning)
-    recogniser = read_network(RECOGNISER)
-    characters = _characters(recogniser)
+    whole = read_network(RECOGNISER)
+    characters = _characters(whole)
+    classes = part_classes(whole, characters)
     has_dot_products = bool(activation_group(1))
     if (has_dot_products or "avx2" in usable_instruction_sets()) and (
         ranges := ranges_for(weights_folder() / RECOGNISER)
     ) is not None:
-        round_layers(recogniser, ranges, has_dot_products=has_dot_products)
+        for network in (classes.few, classes.every):
+            if network is not None:
+                round_layers(network, ranges, has_dot_products=has_dot_products)
         for_lines["INFERENCE_PRECISION_HINT"] = "f32"  # between layers in int8, bf16 is slower
+
+    def compiled(build: Callable[[], ov.Model], options: Mapping[str, str | int]) -> ov.CompiledModel:
+        return compile_network(build, threads=threads, tuning=options).model
+
+    every = classes.every
     return OcrNetworks(
-        compile_network(
-            lambda: for_pixels(with_less_work(read_network(DETECTOR))), threads=threads, tuning=tuning
-        ).model,
-        compile_network(lambda: for_pixels(recogniser), threads=threads, tuning=for_lines).model,
+        compiled(lambda: for_pixels(with_less_work(read_network(DETECTOR))), tuning),
+        compiled(lambda: for_pixels(classes.few), for_lines),
+        None if every is None else compiled(lambda: every, for_lines),
+        classes.few_F,
+        classes.num_common,
         characters,
     )
 
