@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from smallsight.reading.class_layers import PartedClasses, part_classes
 from smallsight.reading.class_steps import StepClassifier, steps_of
+from smallsight.reading.line_recogniser import decoded
 from smallsight.reading.ocr_networks import (
     RECOGNISER,
     for_pixels,
@@ -80,7 +81,7 @@ def test_without_steps_in_doubt_nothing_is_computed():
     assert found.probabilities_T.min() > 0.999
 
 
-@pytest.mark.parametrize("text", ["the ferry leaves at 9:45", "Größe: 17,50 €", "(a+b)/2 = c"])
+@pytest.mark.parametrize("text", ["the ferry leaves at 9:45", "TOTAL 17.50 EUR", "(a+b)/2 = c"])
 def test_the_installed_recogniser_answers_as_the_whole_network(text: str):
     pytest.importorskip("rapidocr")
     networks = load_ocr_networks(1)
@@ -94,6 +95,4 @@ def test_the_installed_recogniser_answers_as_the_whole_network(text: str):
     found = classifier.steps(logits[0], features[0])
     classifier.settle()
     exact = steps_of(whole(line)[0][0])
-    is_clear_T = exact.probabilities_T > 0.8  # the shipped one may compute in int8
-    assert is_clear_T.mean() > 0.8
-    np.testing.assert_array_equal(found.classes_T[is_clear_T], exact.classes_T[is_clear_T])
+    assert decoded(found, networks.characters).text == decoded(exact, networks.characters).text == text
