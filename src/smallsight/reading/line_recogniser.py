@@ -1,4 +1,4 @@
-"""Reads images of lines, each alone, several at once: a line's reading cannot depend on the others.
+"""Reads images of lines, each alone: a line's reading cannot depend on the others.
 
 An image is padded to a width that follows from its own. A batch would be no faster on a CPU.
 """
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 
+from smallsight.reading.class_steps import ClassSteps, StepClassifier
 from smallsight.reading.ocr_networks import BLANK, OcrNetworks
 
 __all__ = ["NOTHING", "LineReading", "LineRecogniser", "decoded", "line_parts", "padded_line"]
@@ -41,37 +41,31 @@ NOTHING = LineReading("", 0.0)
 
 
 class LineRecogniser:
-    """Runs the recognition network, one line on each of its streams; not thread-safe."""
+    """Runs the recognition network, one line after another; not thread-safe."""
 
     def __init__(self, networks: OcrNetworks) -> None:
         self._characters = networks.characters
-        self._queue = ov.AsyncInferQueue(networks.recogniser)
-        self._queue.set_callback(self._keep)
-        self._found: dict[int, LineReading] = {}
+        self._request = networks.recogniser.create_infer_request()
+        self._classifier = StepClassifier(networks.few_F, networks.num_common, networks.every_class)
 
     def read(self, images: Sequence[NDArray[np.uint8]]) -> list[LineReading]:
         """Return the readings of uint8 RGB images [48, W, 3]."""
-        parts = [line_parts(image) for image in images]
-        flat = [part for line in parts for part in line]
-        self._found = {}
-        widest_first = sorted(range(len(flat)), key=lambda index: -flat[index].shape[1])
-        for index in widest_first:
-            self._queue.start_async([padded_line(flat[index])], index, share_inputs=False)
-        self._queue.wait_all()
-        readings = iter([self._found.get(index, NOTHING) for index in range(len(flat))])
-        return [_joined([next(readings) for _ in line]) for line in parts]
+        steps = [[self._steps(part) for part in line_parts(image)] for image in images]
+        self._classifier.settle()
+        return [_joined([decoded(part, self._characters) for part in line]) for line in steps]
 
-    def _keep(self, request: ov.InferRequest, index: int) -> None:
-        self._found[index] = decoded(request.get_output_tensor(0).data[0], self._characters)
+    def _steps(self, image_HWC: NDArray[np.uint8]) -> ClassSteps:
+        self._request.infer([padded_line(image_HWC)], share_inputs=True)
+        logits_TF, features_TD = (self._request.get_output_tensor(number).data[0] for number in (0, 1))
+        return self._classifier.steps(logits_TF, features_TD)
 
 
-def decoded(classes_TC: NDArray[np.float32], characters: Sequence[str]) -> LineReading:
+def decoded(found: ClassSteps, characters: Sequence[str]) -> LineReading:
     """Return the text of CTC's classes: repetitions count once, blanks separate.
 
     Between two characters that are no spaces, a likely space that lost against a blank is taken.
     """
-    classes_T = classes_TC.argmax(1)
-    spaces_T = classes_TC[:, -1]  # the last class is the space
+    classes_T = found.classes_T
     is_new_T = classes_T != BLANK
     is_new_T[1:] &= classes_T[1:] != classes_T[:-1]
     steps = np.flatnonzero(is_new_T)
@@ -83,10 +77,10 @@ def decoded(classes_TC: NDArray[np.float32], characters: Sequence[str]) -> LineR
         if character not in _NO_SPACE_BEFORE and not text.endswith(" "):
             are_capitals = character.isupper() and text[-1:].isupper()
             least = _SPACE_OF_CAPITALS if are_capitals else _SPACE
-            if spaces_T[before + 1 : step].max(initial=0.0) >= least:
+            if found.spaces_T[before + 1 : step].max(initial=0.0) >= least:
                 text += " "
         text += character
-    return LineReading(text.strip(), float(classes_TC[steps, classes_T[steps]].mean()))
+    return LineReading(text.strip(), float(found.probabilities_T[steps].mean()))
 
 
 def padded_line(image_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -6,16 +6,20 @@ faster.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import openvino as ov
+from numpy.typing import NDArray
 from openvino.preprocess import ColorFormat, PrePostProcessor
 
 from smallsight.errors import MissingExtraError
 from smallsight.graph.compiled import activation_group, compile_network, computes_in_bf16, runtime
 from smallsight.machine.processor import usable_instruction_sets
+from smallsight.reading.class_layers import PartedClasses, part_classes
 from smallsight.reading.detector_graph import with_less_work
 from smallsight.reading.int8_layers import ranges_for, round_layers
 
@@ -35,9 +39,9 @@ RECOGNISER = "PP-OCRv6_rec_small.onnx"
 DETECTOR = "PP-OCRv6_det_small.onnx"
 _PACKAGE = "rapidocr"
 _GREY = 127.5  # pixels are mapped to -1 ... 1
-_KEPT_KERNELS = (
-    5_000  # prepared for input shapes; with fewer than a shape has layers, each line prepares all again
-)
+# Kernels prepared for the shapes of inputs; a shape needs up to a hundred, or each input prepares all again.
+_KEPT_FOR_LINES = 5_000  # of eight widths, of which each takes 14 MB
+_KEPT_FOR_PICTURES = 400  # of the nine shapes that were met last, of which each takes 6.5 MB and 50 ms
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +51,15 @@ class OcrNetworks:
 
     The detector maps uint8 RGB [1, H, W, 3], sides multiples of 32, to probabilities times 255, uint8
     [1, 16, H / 4, W / 4], a channel for each pixel of a block; other weights may give [1, 1, H, W]. The
-    recogniser maps [1, 48, W, 3] to the probabilities of the classes in each of W / 8 steps.
+    recogniser maps [1, 48, W, 3] to logits of the classes ``few_F`` and features, in each of W / 8 steps;
+    ``every_class`` maps features to the probabilities of all classes, if those are not all.
     """
 
     detector: ov.CompiledModel
     recogniser: ov.CompiledModel
+    every_class: ov.CompiledModel | None
+    few_F: NDArray[np.int64]
+    num_common: int
     characters: tuple[str, ...]
 
 
@@ -64,24 +72,45 @@ def load_ocr_networks(threads: int) -> OcrNetworks:
     precision = "bf16" if computes_in_bf16() else "f32"
     tuning: dict[str, str | int] = {
         "INFERENCE_PRECISION_HINT": precision,
-        "CPU_RUNTIME_CACHE_CAPACITY": _KEPT_KERNELS,
+        "CPU_RUNTIME_CACHE_CAPACITY": _KEPT_FOR_PICTURES,
     }
-    for_lines = dict(tuning)
-    recogniser = read_network(RECOGNISER)
-    characters = _characters(recogniser)
-    has_dot_products = bool(activation_group(1))
-    if (has_dot_products or "avx2" in usable_instruction_sets()) and (
-        ranges := ranges_for(weights_folder() / RECOGNISER)
-    ) is not None:
-        round_layers(recogniser, ranges, has_dot_products=has_dot_products)
+    for_lines = tuning | {"CPU_RUNTIME_CACHE_CAPACITY": _KEPT_FOR_LINES}
+    whole = read_network(RECOGNISER)
+    characters = _characters(whole)
+    classes = part_classes(whole, characters)
+    if not _multiplies_bf16_in_tiles() and _round(classes):
         for_lines["INFERENCE_PRECISION_HINT"] = "f32"  # between layers in int8, bf16 is slower
+
+    def compiled(build: Callable[[], ov.Model], options: Mapping[str, str | int]) -> ov.CompiledModel:
+        return compile_network(build, threads=threads, tuning=options).model
+
+    every = classes.every
     return OcrNetworks(
-        compile_network(
-            lambda: for_pixels(with_less_work(read_network(DETECTOR))), threads=threads, tuning=tuning
-        ).model,
-        compile_network(lambda: for_pixels(recogniser), threads=threads, tuning=for_lines).model,
+        compiled(lambda: for_pixels(with_less_work(read_network(DETECTOR))), tuning),
+        compiled(lambda: for_pixels(classes.few), for_lines),
+        None if every is None else compiled(lambda: every, for_lines),
+        classes.few_F,
+        classes.num_common,
         characters,
     )
+
+
+def _multiplies_bf16_in_tiles() -> bool:
+    """Return whether bf16 with AMX computes lines: as fast as int8, with half the memory for each width."""
+    return computes_in_bf16() and "amx_bf16" in usable_instruction_sets()
+
+
+def _round(classes: PartedClasses) -> bool:
+    """Let the recogniser compute in int8, where that is faster and its ranges are known; return whether."""
+    has_dot_products = bool(activation_group(1))
+    if not has_dot_products and "avx2" not in usable_instruction_sets():
+        return False
+    if (ranges := ranges_for(weights_folder() / RECOGNISER)) is None:
+        return False
+    for network in (classes.few, classes.every):
+        if network is not None:
+            round_layers(network, ranges, has_dot_products=has_dot_products)
+    return True
 
 
 def read_network(name: str) -> ov.Model:

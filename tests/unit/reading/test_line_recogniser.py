@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from smallsight.reading.class_steps import steps_of
 from smallsight.reading.line_recogniser import LineRecogniser, decoded
 from smallsight.reading.ocr_networks import load_ocr_networks
 
@@ -80,5 +81,5 @@ def classes(*steps: dict[int, float]) -> np.ndarray:
 def test_a_space_that_lost_against_a_blank_counts_between_letters(likely: float, second: str, expected: str):
     characters = ("", "A", "B", ":", "c", " ")
     gap = {0: 1.0 - likely, 5: likely}
-    found = decoded(classes({1: 1.0}, gap, {characters.index(second): 1.0}), characters)
+    found = decoded(steps_of(classes({1: 1.0}, gap, {characters.index(second): 1.0})), characters)
     assert found.text == expected
