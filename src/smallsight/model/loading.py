@@ -98,9 +98,12 @@ def load(
     if local != _TORCH or _is_on_cpu(device):
         _require_memory(found, stored_as)
     text = str(found.scheme or scheme_named(stored_as.value, schemes))
-    num_threads = settings.threads if threads is None else as_whole("threads", threads, 0, MAX_THREADS)
-    how = _HowComputed(local, device, num_threads, compile, most_workers)
+    how = _HowComputed(local, device, _num_threads(threads, settings), compile, most_workers)
     return _load_local(found, found.directory, text, how, settings, on_progress)
+
+
+def _num_threads(threads: int | None, settings: Settings) -> int:
+    return settings.threads if threads is None else as_whole("threads", threads, 0, MAX_THREADS)
 
 
 def load_served(served: ServedModel, settings: Settings, on_progress: Callable[[float], None]) -> Model:
