@@ -134,6 +134,15 @@ def test_a_form_stores_pictures_without_scripts_and_says_what_happened(client, p
     assert (place / "album" / "Uploads" / "form.png").exists()
 
 
+def test_an_empty_file_in_a_form_is_told_and_no_file_is_no_problem(client):
+    answer = client.post("/app/uploads/form", files=[("files", ("hollow.png", b""))], follow_redirects=True)
+    assert "hollow.png" in answer.text
+    assert "empty" in answer.text
+    nothing = client.post("/app/uploads/form", files=[("files", ("", b""))], follow_redirects=True)
+    assert nothing.status_code == 200
+    assert "empty" not in nothing.text
+
+
 @pytest.mark.parametrize(
     "path", ["{0}/..", "{0}/album/../outside", "{0}/album/way out", "/", "/etc", "{0}/album/%2e%2e"]
 )

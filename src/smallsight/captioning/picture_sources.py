@@ -60,6 +60,7 @@ class PictureSources:
         self._shard = shard
         self._options = options
         self.left_out: list[LeftOut] = []
+        self._named = {path.absolute() for path in paths}
         found = [one for path in paths for one in self._found_at(path)]
         uses = Counter(name for _, name in found)
         self._sources = [
@@ -122,9 +123,8 @@ class PictureSources:
             require_table_reader()
             return list_dataset_files(folder)
         names = [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]
-        nums = {
-            kind: sum(name.lower().endswith(endings) for name in names) for kind, endings in _KINDS.items()
-        }
+        unnamed = [name.lower() for name in names if folder.absolute() / name not in self._named]
+        nums = {kind: sum(name.endswith(endings) for name in unnamed) for kind, endings in _KINDS.items()}
         nums[_PICTURES] = sum(kind_of_name(name) is FileKind.PICTURE for name in names)
         taken, files = _PICTURES, list[Path]()
         if not nums[_PICTURES]:

@@ -46,7 +46,9 @@ async def share(request: Request) -> Response:
 async def _store_all(request: Request, form: FormData) -> Response:
     parts = parts_of(request)
     folder = form.get("folder")
-    files = [one for one in form.getlist("files") if isinstance(one, UploadFile) and one.size]
+    files = [
+        one for one in form.getlist("files") if isinstance(one, UploadFile) and (one.size or one.filename)
+    ]
     target = folder if isinstance(folder, str) else ""
     results = [await parts.in_thread(partial(_store, parts, one, target)) for one in files]
     key = parts.upload_results.keep(results)

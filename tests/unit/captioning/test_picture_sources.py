@@ -59,6 +59,8 @@ def test_a_folder_of_tar_files_is_their_samples(tmp_path: Path):
     sources = open_sources(tmp_path / "set")
     assert keys(sources) == [("set", "picture.png")]
     assert sources.left_out == [LeftOut(tmp_path / "set", "picture", "tar file", 2)]
+    sources = open_sources(tmp_path / "set", tmp_path / "set" / "00001.tar")
+    assert sources.left_out == [LeftOut(tmp_path / "set", "picture", "tar file", 1)]
 
 
 def test_tables_beside_tar_files_are_left_out_and_counted(tmp_path: Path):
