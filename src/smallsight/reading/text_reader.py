@@ -20,7 +20,7 @@ _CHILD = "smallsight.reading.picture_reader_child"
 _VERSION = "classes1"  # of what is done with the networks; change it whenever results may change
 _TIMEOUT_S = 60.0
 _PIXELS_IN_TIME = 4_000_000
-_MAX_CHILD_RSS_BYTES = 400 * MIB  # usual pictures take it to 300 or so, in time; a large one to more
+_MAX_CHILD_RSS_BYTES = 440 * MIB  # usual pictures take it to 300 or so, in time; a large one to more
 _MAX_REPLY_BYTES = 16 * MIB
 _MAX_TRIES = 2
 
