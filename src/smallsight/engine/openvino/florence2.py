@@ -30,7 +30,9 @@ def load_florence2(family: Family, request: LoadRequest) -> Florence2Engine:
         vision, encoder = several.map(weights.compile, (model.vision_graph, model.encoder_graph))
     text, is_batch_independent = _text(model, weights, PromptEncoder(encoder, embeddings))
     worker: SearchWorker[Any] = SearchWorker(
-        TileRunner(vision, model.processor.normalise, features, weights.release_pages),
+        TileRunner(
+            [vision.model.create_infer_request()], model.processor.normalise, features, weights.release_pages
+        ),
         text,
         model.config.image_token_id,
         weights.release_pages,

@@ -6,6 +6,7 @@ import hashlib
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from queue import SimpleQueue
 
 import numpy as np
@@ -20,7 +21,6 @@ from smallsight.engine.openvino.packing import releasing_pages
 from smallsight.engine.openvino.weight_store import StoredWeights, open_stored
 from smallsight.errors import ModelClosedError
 from smallsight.families.dual_encoder.model import TEXT, VISION, DualEncoderModel
-from smallsight.graph.compiled import CompiledNetwork
 from smallsight.machine.cores import usable_cores
 
 _MOST_AT_ONCE = 4  # pictures; the activations of each take memory
@@ -28,13 +28,13 @@ _BUILDER_VERSION = 1  # increment when the same weights would give other vectors
 
 
 class _Encoder:
-    """One loaded network, with the weights that it reads, for as many calls at once as it has streams."""
+    """A loaded network, with the weights that it reads, for as many calls at once as it has requests."""
 
-    def __init__(self, weights: StoredWeights, network: CompiledNetwork, streams: int) -> None:
+    def __init__(self, weights: StoredWeights, requests: Iterable[ov.InferRequest]) -> None:
         self.weights = weights
         self._idle: SimpleQueue[ov.InferRequest] = SimpleQueue()
-        for _ in range(streams):
-            self._idle.put(network.model.create_infer_request())
+        for request in requests:
+            self._idle.put(request)
         self._is_packed = False  # whether the runtime has copied the weights
 
     def vector(self, inputs: Sequence[np.ndarray]) -> NDArray[np.float32]:
@@ -134,24 +134,24 @@ class PictureEmbedder:
     def _text_vector(self, text: str) -> NDArray[np.float32]:
         return self._loaded(TEXT, 1).vector(self._model.text_inputs(text, self._embeddings))
 
-    def _loaded(self, part: str, streams: int) -> _Encoder | _TowerEncoder:
+    def _loaded(self, part: str, num_at_once: int) -> _Encoder | _TowerEncoder:
         with self._loading:
             if self._is_closed:
                 raise ModelClosedError("The picture embedding model has been closed.", hint="load it again.")
             if part not in self._encoders:
-                self._encoders[part] = self._load(part, streams)
+                self._encoders[part] = self._load(part, num_at_once)
             return self._encoders[part]
 
-    def _load(self, part: str, streams: int) -> _Encoder | _TowerEncoder:
+    def _load(self, part: str, num_at_once: int) -> _Encoder | _TowerEncoder:
         weights = open_stored(self._model.source(part), self._request)
-        tower = self._native_tower(weights, streams) if part == VISION else None
+        tower = self._native_tower(weights, num_at_once) if part == VISION else None
         if tower is None:
-            network = weights.compile(lambda stored: self._model.graph(part, stored), streams=streams)
-            return _Encoder(weights, network, streams)
-        head = weights.compile(self._model.head_graph, streams=streams)
-        return _TowerEncoder(tower, _Encoder(weights, head, streams))
+            graph = partial(self._model.graph, part)
+            return _Encoder(weights, weights.compile_for_calls_at_once(graph, num_at_once))
+        heads = weights.compile_for_calls_at_once(self._model.head_graph, num_at_once)
+        return _TowerEncoder(tower, _Encoder(weights, heads))
 
-    def _native_tower(self, weights: StoredWeights, streams: int) -> NativePictureTower | None:
+    def _native_tower(self, weights: StoredWeights, num_at_once: int) -> NativePictureTower | None:
         """Return the tower in the extension, where it was asked for and can be used."""
         request = self._request
         if not request.options.uses_kernels:
@@ -160,7 +160,7 @@ class PictureEmbedder:
             return native_picture_tower(
                 self._model.siglip_tower(weights.stored),
                 request.threads,
-                streams,
+                num_at_once,
                 rounds_activations=request.scheme.arithmetic != "f32",
             )
 

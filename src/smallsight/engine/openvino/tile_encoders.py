@@ -20,7 +20,6 @@ def make_tile_encoder(
     request = weights.request
     tower = model.siglip_tower(weights.stored)
     tiles_at_once = tiles_together(None if tower is None else tower.sizes)
-    streams = min(tiles_at_once, request.threads or usable_cores())
     if request.options.uses_kernels:
         with releasing_pages(weights):
             native = native_tile_encoder(
@@ -34,14 +33,8 @@ def make_tile_encoder(
             )
         if native is not None:
             return native
-    if tiles_at_once > 1:
-        weights = weights.on_threads(streams)
-    network = weights.compile(model.vision_graph, streams=streams)
+    num_requests = min(tiles_at_once, request.threads or usable_cores())
+    requests = weights.compile_for_calls_at_once(model.vision_graph, num_requests)
     return TileRunner(
-        network,
-        model.to_patches,
-        features,
-        weights.release_pages,
-        streams=streams,
-        tiles_at_once=tiles_at_once,
+        requests, model.to_patches, features, weights.release_pages, tiles_at_once=tiles_at_once
     )

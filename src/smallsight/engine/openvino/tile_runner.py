@@ -1,15 +1,15 @@
-"""Runs the vision tower: one tile after the other, or one on each stream of a network that has several."""
+"""Runs the vision tower: one tile after the other, or one on each of several requests that run at once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import openvino as ov
 from numpy.typing import NDArray
 
 from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.families.messages import Tile
-from smallsight.graph.compiled import CompiledNetwork
 
 
 class TileRunner:
@@ -20,18 +20,16 @@ class TileRunner:
 
     def __init__(
         self,
-        network: CompiledNetwork,
+        requests: Sequence[ov.InferRequest],
         to_patches: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
         cache: FeatureCache,
         on_packed: Callable[[], None] | None = None,
         *,
-        streams: int = 1,
         tiles_at_once: int = 1,
     ) -> None:
         """``on_packed`` is called after the first tile, when the runtime has copied the weights."""
         self.tiles_at_once = tiles_at_once
-        self._network = network
-        self._requests = [network.model.create_infer_request() for _ in range(streams)]
+        self._requests = requests
         self._to_patches = to_patches
         self._cache = cache
         self._on_packed = on_packed

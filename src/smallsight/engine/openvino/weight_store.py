@@ -22,6 +22,7 @@ from smallsight.families.weight_source import WeightSource
 from smallsight.graph.compiled import CompiledNetwork, activation_group, compile_network, computes_in_bf16
 from smallsight.graph.known_bands import RowProbe
 from smallsight.graph.row_probe import MOST_OUTPUTS, ProbedMatrix, probe_rows
+from smallsight.machine.cores import usable_cores
 from smallsight.policy.log import get_logger
 from smallsight.policy.progress import OnProgress
 from smallsight.quant.bundle import Bundle, BundleWriter, stored_bytes
@@ -44,12 +45,23 @@ class StoredWeights:
     key: str
     request: LoadRequest
 
-    def compile(
-        self, build: Callable[[Mapping[str, Stored]], ov.Model], *, streams: int = 1
-    ) -> CompiledNetwork:
-        """Compile a network over the weights; several streams share the threads, for calls at once."""
-        options = tuning(self.request.scheme) | {"NUM_STREAMS": streams}
+    def compile(self, build: Callable[[Mapping[str, Stored]], ov.Model]) -> CompiledNetwork:
+        """Compile a network over the weights."""
+        options = tuning(self.request.scheme)
         return compile_network(lambda: build(self.stored), threads=self.request.threads, tuning=options)
+
+    def compile_for_calls_at_once(
+        self, build: Callable[[Mapping[str, Stored]], ov.Model], num_at_once: int
+    ) -> list[ov.InferRequest]:
+        """Return requests that may run at once, each on its part of the threads.
+
+        Each has a network to itself. Streams of one network pack quantised weights at the same time, and with
+        AMX one network in twenty then computes something else whenever it is run (openvino 2026.4.1,
+        findings/openvino_streams_pack_weights_at_once.sh).
+        """
+        share = max(1, (self.request.threads or usable_cores()) // num_at_once)
+        weights = self if num_at_once == 1 else self.on_threads(share)
+        return [weights.compile(build).model.create_infer_request() for _ in range(num_at_once)]
 
     def on_threads(self, threads: int) -> StoredWeights:
         """Return the same weights for networks that use this many threads."""
