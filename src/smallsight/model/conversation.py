@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from smallsight.errors import ArgumentError
+from smallsight.errors.argument_types import wrong_type
 from smallsight.families.messages import (
     ROLES,
     TOOL_ROLE,
@@ -18,7 +19,6 @@ from smallsight.families.messages import (
 )
 from smallsight.model.picture_argument import PictureArgument
 from smallsight.model.shown_parts import PartKind, ShownParts
-from smallsight.policy.argument_types import wrong_type
 
 __all__ = ["Question", "messages_of", "pictures_in", "require_question", "texts_in"]
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from smallsight.engine.engine import Engine
 from smallsight.errors import ArgumentError
+from smallsight.errors.argument_types import require_text
 from smallsight.families.messages import Message, TextPart, VideoPart
 from smallsight.families.registry import titles_that
 from smallsight.model.conversation import require_question
 from smallsight.model.model import Question
-from smallsight.policy.argument_types import require_text
 
 __all__ = ["DescriptionPrompts", "default_prompts", "description_prompt"]
 

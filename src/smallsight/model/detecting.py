@@ -8,9 +8,9 @@ from smallsight.engine.decoding.place_detector import PlaceKind, Wanted
 from smallsight.engine.engine import Engine
 from smallsight.engine.generation import Generation
 from smallsight.errors import ArgumentError
+from smallsight.errors.argument_types import require_text
 from smallsight.families.messages import Detail
 from smallsight.families.registry import titles_that
-from smallsight.policy.argument_types import require_text
 
 __all__ = ["start_detecting"]
 

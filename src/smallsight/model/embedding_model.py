@@ -13,8 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from smallsight.errors import ModelClosedError, ModelUnavailableError
-from smallsight.inventory.embedding_models import find_picture_model
-from smallsight.policy.argument_types import (
+from smallsight.errors.argument_types import (
     MAX_THREADS,
     as_list,
     as_path,
@@ -22,6 +21,7 @@ from smallsight.policy.argument_types import (
     require_instance,
     require_text,
 )
+from smallsight.inventory.embedding_models import find_picture_model
 from smallsight.settings import Limits, Settings, load_settings
 
 if TYPE_CHECKING:

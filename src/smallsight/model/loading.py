@@ -12,14 +12,7 @@ from smallsight.catalog.catalog import load_catalog
 from smallsight.catalog.entry import Precision
 from smallsight.engine.engine import Engine
 from smallsight.errors import ArgumentError, SettingsError, UnknownModelError
-from smallsight.inventory.footprint import Footprints, require_memory
-from smallsight.inventory.known_model import AUTO, KnownModel, parse_precision
-from smallsight.inventory.names import FOR_LOADING, TEST_FAMILY, KnownRemote, Names, Origin
-from smallsight.inventory.served_models import ServedModel
-from smallsight.machine.memory import free_memory_bytes, usable_memory_bytes
-from smallsight.model.model import Model
-from smallsight.model.test_model import TestModel
-from smallsight.policy.argument_types import (
+from smallsight.errors.argument_types import (
     MAX_THREADS,
     as_path,
     as_whole,
@@ -28,6 +21,13 @@ from smallsight.policy.argument_types import (
     require_instance,
     require_text,
 )
+from smallsight.inventory.footprint import Footprints, require_memory
+from smallsight.inventory.known_model import AUTO, KnownModel, parse_precision
+from smallsight.inventory.names import FOR_LOADING, TEST_FAMILY, KnownRemote, Names, Origin
+from smallsight.inventory.served_models import ServedModel
+from smallsight.machine.memory import free_memory_bytes, usable_memory_bytes
+from smallsight.model.model import Model
+from smallsight.model.test_model import TestModel
 from smallsight.quant.scheme import READABLE_FOR_TORCH, SCHEMES, parse_scheme, scheme_named
 from smallsight.settings import Settings, load_settings
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import ArgumentError
+from smallsight.errors.argument_types import as_texts, require_instance
 from smallsight.families.messages import Detail
-from smallsight.policy.argument_types import as_texts, require_instance
 
 __all__ = ["parse_batch_size", "parse_detail", "parse_options"]
 

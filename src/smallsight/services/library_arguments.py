@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeAlias
 
+from smallsight.errors.argument_types import as_list, as_path, as_whole, require_choice
 from smallsight.library.search.text_index import Sort
-from smallsight.policy.argument_types import as_list, as_path, as_whole, require_choice
 from smallsight.services.library_results import FoundPicture
 
 __all__ = ["EditedPictures", "PathOrText", "as_limit", "as_paths", "as_sort"]

@@ -12,6 +12,15 @@ from types import TracebackType
 from typing import Any, Self
 
 from smallsight.errors import ArgumentError, LibraryMissingError
+from smallsight.errors.argument_types import (
+    as_path,
+    as_texts,
+    as_whole,
+    require_callback,
+    require_choice,
+    require_instance,
+    require_text,
+)
 from smallsight.library.edit_journal import JournalEntry, list_edits
 from smallsight.library.edits import EditReport, WordChange, edit_contents
 from smallsight.library.library import FolderSummary, PictureDetails
@@ -21,15 +30,6 @@ from smallsight.library.search.query import with_signed
 from smallsight.library.search.searcher import Mode, Searcher
 from smallsight.library.tags import TagCount, list_tags, merge_tags, remove_tag, rename_tag
 from smallsight.library.undo import UndoReport, redo, undo
-from smallsight.policy.argument_types import (
-    as_path,
-    as_texts,
-    as_whole,
-    require_callback,
-    require_choice,
-    require_instance,
-    require_text,
-)
 from smallsight.services.application import Application
 from smallsight.services.index_callback import CallbackProgress
 from smallsight.services.library_arguments import (

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from smallsight.errors.argument_types import as_list, as_number, require_callback, require_instance
 from smallsight.library.suggesting.suggested_pictures import suggested_pictures
 from smallsight.library.suggesting.suggested_tags import (
     SuggestedTag,
@@ -15,7 +16,6 @@ from smallsight.library.suggesting.suggested_tags import (
     reject_suggestions,
     suggest_tags,
 )
-from smallsight.policy.argument_types import as_list, as_number, require_callback, require_instance
 from smallsight.policy.progress import OnProgress
 from smallsight.services.library_arguments import as_paths
 from smallsight.services.library_results import EditResult
