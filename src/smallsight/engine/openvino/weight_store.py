@@ -55,9 +55,10 @@ class StoredWeights:
     ) -> list[ov.InferRequest]:
         """Return requests that may run at once, each on its part of the threads.
 
-        Each has a network to itself. Streams of one network pack quantised weights at the same time, and with
-        AMX one network in twenty then computes something else whenever it is run (openvino 2026.4.1,
-        findings/openvino_streams_pack_weights_at_once.sh).
+        Each has a network to itself. Streams of one network decompress quantised weights at the same time in
+        shared memory where the runtime cannot multiply by them as stored: with AMX and bfloat16, matrices of
+        at most 512 inputs and outputs whose inputs are no multiple of 32. The network may then have scaled
+        them twice, or not at all (openvino 2026.4.1, findings/openvino_streams_pack_weights_at_once.sh).
         """
         share = max(1, (self.request.threads or usable_cores()) // num_at_once)
         weights = self if num_at_once == 1 else self.on_threads(share)
