@@ -1,7 +1,8 @@
 """Networks for calls that run at once compute what one network computes, however often they are compiled.
 
-Two streams of one network did not: with AMX, 21 of 300 that were compiled over the 8-bit weights of this tower, which
-is 48 wide, were wrong in every call (openvino 2026.4.1), so that a picture's features differed from load to load.
+Two streams of one network did not: with AMX, 21 of 300 that were compiled over the 8-bit weights of this
+tower, which is 48 wide, were wrong in every call (openvino 2026.4.1), so that a picture's features differed
+from load to load.
 """
 
 from __future__ import annotations
