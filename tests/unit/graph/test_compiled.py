@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
-import threading
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import openvino as ov
@@ -13,6 +15,7 @@ from smallsight.graph.compiled import activation_group, compile_network, cpu_opt
 from smallsight.graph.linear import linear
 from smallsight.machine.processor import Processor
 
+HERE = Path(__file__).parent
 WEIGHT = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
 
 
@@ -29,24 +32,36 @@ def test_a_network_runs_on_the_threads_it_was_given():
     np.testing.assert_allclose(got[0, 0], WEIGHT.sum(1), atol=1e-4)
 
 
+COMPUTING = """
+import sys
+import numpy as np
+from test_compiled import build
+from smallsight.graph.compiled import compile_network
+network = compile_network(build, threads=int(sys.argv[1])).model
+print("computing", flush=True)
+while True:
+    network([np.ones((8, 256, 64), np.float32)])
+"""
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="only Linux tells where threads may run")
 @pytest.mark.parametrize("threads", [1, 2])
 def test_threads_may_run_on_every_core(threads: int) -> None:
-    """Pinned ones shared core 0 with those of every other process that had as few of them."""
-    network = compile_network(build, threads=threads).model
-    is_over = threading.Event()
+    """Pinned ones shared core 0 with those of every other process that had as few of them.
 
-    def compute() -> None:
-        while not is_over.is_set():
-            network([np.ones((8, 256, 64), np.float32)])
-
-    computing = threading.Thread(target=compute)
-    computing.start()
-    try:
-        found = {cores for _ in range(1000) for cores in cores_of_running_threads(os.getpid())}
-    finally:
-        is_over.set()
-        computing.join()
+    A process by itself, because other tests compile networks that are pinned.
+    """
+    command = [sys.executable, "-c", COMPUTING, str(threads)]
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(path for path in [*sys.path, str(HERE)] if path)
+    }
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == b"computing\n"
+            found = {cores for _ in range(1000) for cores in cores_of_running_threads(child.pid)}
+        finally:
+            child.kill()
     assert found == {frozenset(os.sched_getaffinity(0))}
 
 
