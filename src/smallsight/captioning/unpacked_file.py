@@ -37,7 +37,7 @@ class UnpackedFile(Protocol):
     """What can be read from front to back; raises UNPACK_ERRORS where the file is damaged."""
 
     def read(self, num_bytes: int, /) -> bytes:
-        """Return so many bytes, fewer only at the end."""
+        """Return this many bytes, or fewer at the end of the file."""
         ...
 
 

@@ -71,9 +71,9 @@ def load(
     by a quantisation scheme, such as "int4; text=int4-groups-32-searched; arithmetic=f32".
     Engine "torch", an optional package, runs on ``device`` "cuda", "mps" or "cpu", in "fp32", "bf16", "fp16",
     or with bitsandbytes in "int8" or "nf4". A GPU as the device chooses this engine.
-    ``compile`` compiles that engine's decoding, for a minute or more. With ``most_workers`` a small model
-    answers on so many threads side by side: many requests sooner, one later. ``threads=None`` uses the
-    setting. Nothing is downloaded: `smallsight models pull` does that.
+    ``compile`` compiles that engine's decoding, for a minute or more. With ``most_workers`` above 1
+    a small model has up to that many workers of one thread each: more answers a second, a single one later.
+    ``threads=None`` uses the setting. Nothing is downloaded: `smallsight models pull` does that.
     ``settings`` replaces those of the environment. ``on_progress`` is called with the fraction done, 0 to 1.
     A name in the setting ``remotes`` is a model on another server; engine "openvino" finds local models only.
     Raises UnknownModelError, ModelUnavailableError (files are missing), ModelNotRunnableError (not

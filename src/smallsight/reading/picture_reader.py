@@ -27,7 +27,7 @@ from smallsight.reading.text_line import TextLine
 from smallsight.reading.text_regions import TextRegion
 from smallsight.reading.text_search import TextSearch
 
-__all__ = ["PictureReader"]
+__all__ = ["LineAttempt", "PictureReader", "TriedLine", "explains_region", "handicap_of"]
 
 _MIN_CONFIDENCE = 0.5
 _READABLE = 0.75  # a reading that explains what is in its region
@@ -51,7 +51,7 @@ _INSIDE = 0.6  # of a line's area: it is part of another one
 
 
 @dataclass(slots=True, eq=False)
-class _Line:
+class TriedLine:
     """A region with its best reading so far, the way it reads, and what other widths say of it."""
 
     region: TextRegion
@@ -61,10 +61,10 @@ class _Line:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Attempt:
+class LineAttempt:
     """One more way to read a line."""
 
-    line: _Line
+    line: TriedLine
     turn: int
     stretch: float = 1.0
 
@@ -84,11 +84,11 @@ class PictureReader:
         if min(height_px, width_px) < _SMALLEST_SIDE_PX:
             return []
         image = Image.fromarray(np.ascontiguousarray(image_HWC))
-        lines: dict[TextRegion, _Line] = {}
+        lines: dict[TextRegion, TriedLine] = {}
 
         def readable(regions: Sequence[TextRegion]) -> list[TextRegion]:
             self._read(image, regions, lines)
-            return [region for region in regions if _explains(lines[region])]
+            return [region for region in regions if explains_region(lines[region])]
 
         regions = self._search.regions(image, readable)
         self._read(image, regions, lines)
@@ -100,42 +100,44 @@ class PictureReader:
         return in_reading_order(read, width_px, height_px) + [line for line in texts if not line.text]
 
     def _read(
-        self, image: Image.Image, regions: Sequence[TextRegion], lines: dict[TextRegion, _Line]
+        self, image: Image.Image, regions: Sequence[TextRegion], lines: dict[TextRegion, TriedLine]
     ) -> None:
         """Read the regions that are not among the lines yet, and add them."""
         new = [
-            _Line(region, _likely_turn(region)) for region in dict.fromkeys(regions) if region not in lines
+            TriedLine(region, _likely_turn(region))
+            for region in dict.fromkeys(regions)
+            if region not in lines
         ]
-        self._try(image, [_Attempt(line, line.turn) for line in new])
+        self._try(image, [LineAttempt(line, line.turn) for line in new])
         lines |= {line.region: line for line in new}
         is_upright = _is_upright(lines.values())
         turned = [line for line in new if _may_be_turned(line, is_upright=is_upright)]
         self._try(image, [trial for line in turned for trial in _other_turns(line)])
 
-    def _try(self, image: Image.Image, trials: Sequence[_Attempt]) -> list[LineReading]:
+    def _try(self, image: Image.Image, trials: Sequence[LineAttempt]) -> list[LineReading]:
         """Read lines in other ways and return the readings; each line keeps its best one."""
         pixels = [line_image(image, one.line.region, one.turn, one.stretch) for one in trials]
         readings = self._recogniser.read(pixels)
         for trial, reading in zip(trials, readings, strict=True):
             line = trial.line
-            if reading.confidence > line.reading.confidence + _handicap(trial, reading):
+            if reading.confidence > line.reading.confidence + handicap_of(trial, reading):
                 line.turn, line.reading = trial.turn, reading
         return readings
 
-    def _read_at_other_widths(self, image: Image.Image, lines: Sequence[_Line]) -> None:
+    def _read_at_other_widths(self, image: Image.Image, lines: Sequence[TriedLine]) -> None:
         """Read lines wider and narrower until readings agree, and note how far they do."""
         readings = [[line.reading] for line in lines]
         for stretch in _OTHER_WIDTHS:
             unsettled = [index for index, found in enumerate(readings) if not is_settled(found)]
             others = self._try(
-                image, [_Attempt(lines[index], lines[index].turn, stretch) for index in unsettled]
+                image, [LineAttempt(lines[index], lines[index].turn, stretch) for index in unsettled]
             )
             for index, other in zip(unsettled, others, strict=True):
                 readings[index].append(other)
         for line, found in zip(lines, readings, strict=True):
             line.support = support(found)
 
-    def _follow_the_page(self, image: Image.Image, lines: Sequence[_Line]) -> None:
+    def _follow_the_page(self, image: Image.Image, lines: Sequence[TriedLine]) -> None:
         """Read the lines that stand another way than most of the page as the page stands."""
         votes: Counter[int] = Counter()
         for line in lines:
@@ -150,7 +152,7 @@ class PictureReader:
         before = [line.reading for line in opposite]
         for line in opposite:
             line.reading = NOTHING
-        self._try(image, [_Attempt(line, turn) for line in opposite])
+        self._try(image, [LineAttempt(line, turn) for line in opposite])
         for line, reading in zip(opposite, before, strict=True):
             if line.reading.confidence < min(_MIN_CONFIDENCE, reading.confidence):
                 line.turn, line.reading = (turn + 2) % 4, reading
@@ -160,7 +162,7 @@ def _likely_turn(region: TextRegion) -> int:
     return 1 if region.height >= _TALL * region.width else 0
 
 
-def _explains(line: _Line) -> bool:
+def explains_region(line: TriedLine) -> bool:
     """Return whether a reading explains the fine structure in its region, so that it is not searched closer.
 
     A screen full of small letters, seen as one region, was read as "E E E" with 0.76.
@@ -169,16 +171,16 @@ def _explains(line: _Line) -> bool:
     return line.reading.confidence >= least
 
 
-def _is_doubtful(line: _Line) -> bool:
+def _is_doubtful(line: TriedLine) -> bool:
     return line.reading.confidence < _SURE
 
 
-def _is_hopeless(line: _Line) -> bool:
+def _is_hopeless(line: TriedLine) -> bool:
     """Return whether a region is most likely a texture: no more than a letter or two, and hardly those."""
     return line.reading.confidence < _MIN_CONFIDENCE and num_letters(line.reading.text) <= _SHORT_TEXT
 
 
-def _is_upright(lines: Iterable[_Line]) -> bool:
+def _is_upright(lines: Iterable[TriedLine]) -> bool:
     """Return whether the lines that are sure say that the page is."""
     letters: Counter[int] = Counter()
     for line in lines:
@@ -187,7 +189,7 @@ def _is_upright(lines: Iterable[_Line]) -> bool:
     return letters[0] >= max(_LETTERS_OF_A_PAGE, _MOSTLY * letters.total())
 
 
-def _may_be_turned(line: _Line, *, is_upright: bool) -> bool:
+def _may_be_turned(line: TriedLine, *, is_upright: bool) -> bool:
     """Return whether a line has to be tried upside down too; on an upright page, only what is no text so."""
     if not _is_doubtful(line) or line.turn % 2 == 1:
         return _is_doubtful(line)
@@ -196,14 +198,14 @@ def _may_be_turned(line: _Line, *, is_upright: bool) -> bool:
     return not _is_hopeless(line)
 
 
-def _needs_support(line: _Line) -> bool:
+def _needs_support(line: TriedLine) -> bool:
     is_short = num_letters(line.reading.text) <= _SHORT_TEXT
     is_small = line.region.line_height < _SMALL_LETTERS_PX
     least = _SURE_OF_SHORT_TEXT if is_short else _CERTAIN if is_small else _SURE
     return line.reading.confidence < least and not _is_hopeless(line)
 
 
-def _handicap(trial: _Attempt, reading: LineReading) -> float:
+def handicap_of(trial: LineAttempt, reading: LineReading) -> float:
     """Return how much better a reading has to be that turns a text over which can be read upright."""
     line = trial.line
     if trial.turn == line.turn or line.turn % 2 or line.reading.confidence < _MIN_CONFIDENCE:
@@ -214,13 +216,13 @@ def _handicap(trial: _Attempt, reading: LineReading) -> float:
     return _TURNS_SHORT_TEXT if letters_before <= _SHORT_TEXT else _TURNS_TEXT
 
 
-def _other_turns(line: _Line) -> Iterable[_Attempt]:
-    yield _Attempt(line, (line.turn + 2) % 4)
+def _other_turns(line: TriedLine) -> Iterable[LineAttempt]:
+    yield LineAttempt(line, (line.turn + 2) % 4)
     if line.turn % 2 == 1 and line.region.height < 2 * _TALL * line.region.width:
-        yield _Attempt(line, 0)
+        yield LineAttempt(line, 0)
 
 
-def _without_doubles(lines: Sequence[_Line]) -> list[_Line]:
+def _without_doubles(lines: Sequence[TriedLine]) -> list[TriedLine]:
     """Return the lines without those that lie in a line with larger letters that was read better."""
     if not lines:
         return []
@@ -242,7 +244,7 @@ def _without_doubles(lines: Sequence[_Line]) -> list[_Line]:
     return [line for line, is_kept in zip(lines, is_kept_N.tolist(), strict=True) if is_kept]
 
 
-def _text_lines(lines: Sequence[_Line], width_px: int, height_px: int) -> list[TextLine]:
+def _text_lines(lines: Sequence[TriedLine], width_px: int, height_px: int) -> list[TextLine]:
     """Return what could be read, and lines without text for what is text but could not."""
     found = []
     for one in lines:
@@ -255,13 +257,13 @@ def _text_lines(lines: Sequence[_Line], width_px: int, height_px: int) -> list[T
     return found
 
 
-def _is_text(line: _Line) -> bool:
+def _is_text(line: TriedLine) -> bool:
     """Return whether a reading is text; the detector too has to see a letter that is alone: O is a ring."""
     is_seen = line.region.probability >= _LETTER_SEEN or num_letters(line.reading.text) != 1
     return is_seen and is_supported(line.reading, line.support)
 
 
-def _is_unread(line: _Line) -> bool:
+def _is_unread(line: TriedLine) -> bool:
     region = line.region
     fitting = max(region.width, region.height) / max(1.0, region.line_height) * _LETTERS_IN_A_SQUARE
     return is_unread_text(

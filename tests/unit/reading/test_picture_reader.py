@@ -207,17 +207,17 @@ def test_a_screen_of_text_is_not_explained_by_a_few_large_letters(
     height_px: float, confidence: float, explains: bool
 ):
     region = TextRegion(800.0, 450.0, 1_680.0, height_px, 0.0, 0.72)
-    line = picture_reader._Line(region, 0, LineReading("E E E", confidence))  # noqa: SLF001
-    assert picture_reader._explains(line) is explains  # noqa: SLF001
+    line = picture_reader.TriedLine(region, 0, LineReading("E E E", confidence))
+    assert picture_reader.explains_region(line) is explains
 
 
 def test_a_certain_reading_with_more_letters_turns_a_line_over():
     """The line that it was read in is nearly as sure, of a few letters in gaps."""
     region = TextRegion(460.0, 290.0, 600.0, 57.0, 0.0, 0.9)
-    line = picture_reader._Line(region, 0, LineReading("The  e lks", 0.85))  # noqa: SLF001
-    trial = picture_reader._Attempt(line, 2)  # noqa: SLF001
-    handicap = picture_reader._handicap  # noqa: SLF001
+    line = picture_reader.TriedLine(region, 0, LineReading("The  e lks", 0.85))
+    trial = picture_reader.LineAttempt(line, 2)
+    handicap = picture_reader.handicap_of
     assert handicap(trial, LineReading("The lighthouse keeper walks", 0.9999)) == 0.0
     assert handicap(trial, LineReading("The lighthouse keeper walks", 0.9)) > 0.1
-    short = picture_reader._Attempt(picture_reader._Line(region, 0, LineReading("6 €", 0.8)), 2)  # noqa: SLF001
+    short = picture_reader.LineAttempt(picture_reader.TriedLine(region, 0, LineReading("6 €", 0.8)), 2)
     assert handicap(short, LineReading("39", 0.99)) > 0.2
