@@ -27,7 +27,8 @@ bool processor_has_amx() {
     if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return false;
     const bool has_tiles = has_bits(d, (1u << 22) | (1u << 24) | (1u << 25));                // bf16, tile, int8
     const bool has_avx512 = has_bits(b, (1u << 16) | (1u << 17) | (1u << 30) | (1u << 31));  // F, DQ, BW, VL
-    return has_tiles && has_avx512 && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && has_bits(a, 1u << 5);
+    const bool has_bytes = has_bits(c, 1u << 1);                                             // VBMI
+    return has_tiles && has_avx512 && has_bytes && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && has_bits(a, 1u << 5);
 }
 
 std::string find_obstacle() {

@@ -193,16 +193,18 @@ void store_keys(const HeadRows& head) {
         }
 }
 
+// Stores 16 dimensions of two keys side by side.
+inline void store_pair(const float* values, std::size_t stride, std::uint8_t* to) {
+    const __m256i even = bf16_half(_mm512_loadu_ps(values)), odd = bf16_half(_mm512_loadu_ps(values + stride));
+    const __m512i high = _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16);
+    _mm512_store_si512(to, _mm512_or_si512(_mm512_cvtepu16_epi32(even), high));
+}
+
 void store_values(const HeadRows& head) {
     for (int at = 0; at < head.dims; at += 16) {
         std::uint8_t* to = head.tiles + at / 32 * head.dim_panel_bytes + at % 32 / 16 * kTileBytes;
-        for (int key = 0; key < kPanel; key += 2, to += 64) {
-            const float* values = head.values + key * head.stride + at;
-            const __m256i even = bf16_half(_mm512_loadu_ps(values));
-            const __m256i odd = bf16_half(_mm512_loadu_ps(values + head.stride));
-            const __m512i high = _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16);
-            _mm512_store_si512(to, _mm512_or_si512(_mm512_cvtepu16_epi32(even), high));
-        }
+        for (int key = 0; key < kPanel; key += 2, to += 64)
+            store_pair(head.values + key * head.stride + at, head.stride, to);
     }
 }
 

@@ -53,7 +53,8 @@ SIZES = {
     "heads of 64": SigLIPSizes(3, 128, 2, 320, 64, 192, 1e-6, 2),
     "heads of 24, 25 patches, two segments": SigLIPSizes(2, 96, 4, 1600, 25, 192, 1e-6, 5),
     "heads of 72, 49 patches": SigLIPSizes(2, 144, 2, 272, 49, 48, 1e-6, 7),
-    "169 patches, two chunks of keys": SigLIPSizes(2, 64, 2, 128, 169, 48, 1e-6, 13),
+    "169 patches": SigLIPSizes(2, 64, 2, 128, 169, 48, 1e-6, 13),
+    "324 patches, two chunks of keys": SigLIPSizes(1, 128, 2, 128, 324, 48, 1e-6, 6),
 }
 LARGEST_ERROR = {
     "bf16": 0.006,
