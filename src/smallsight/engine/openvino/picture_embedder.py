@@ -50,16 +50,15 @@ class _Encoder:
         return vector_D
 
 
-class _TowerEncoder:
-    """A vision encoder whose tower the extension computes, and whose head the runtime computes."""
+class _NativeEncoder:
+    """A vision encoder that the extension computes."""
 
-    def __init__(self, tower: NativePictureTower, head: _Encoder) -> None:
-        self.weights = head.weights
+    def __init__(self, tower: NativePictureTower, weights: StoredWeights) -> None:
+        self.weights = weights
         self._tower = tower
-        self._head = head
 
     def vector(self, inputs: Sequence[np.ndarray]) -> NDArray[np.float32]:
-        return self._head.vector([self._tower.encode(inputs[0][0])[None]])
+        return self._tower.vector(inputs[0][0])
 
 
 class PictureEmbedder:
@@ -82,7 +81,7 @@ class PictureEmbedder:
         self._embeddings = model.embeddings()
         self.num_at_once = min(request.threads or usable_cores(), _MOST_AT_ONCE)
         self._loading = threading.Lock()
-        self._encoders: dict[str, _Encoder | _TowerEncoder] = {}
+        self._encoders: dict[str, _Encoder | _NativeEncoder] = {}
         self._is_closed = False
 
     @property
@@ -134,7 +133,7 @@ class PictureEmbedder:
     def _text_vector(self, text: str) -> NDArray[np.float32]:
         return self._loaded(TEXT, 1).vector(self._model.text_inputs(text, self._embeddings))
 
-    def _loaded(self, part: str, num_at_once: int) -> _Encoder | _TowerEncoder:
+    def _loaded(self, part: str, num_at_once: int) -> _Encoder | _NativeEncoder:
         with self._loading:
             if self._is_closed:
                 raise ModelClosedError("The picture embedding model has been closed.", hint="load it again.")
@@ -142,14 +141,13 @@ class PictureEmbedder:
                 self._encoders[part] = self._load(part, num_at_once)
             return self._encoders[part]
 
-    def _load(self, part: str, num_at_once: int) -> _Encoder | _TowerEncoder:
+    def _load(self, part: str, num_at_once: int) -> _Encoder | _NativeEncoder:
         weights = open_stored(self._model.source(part), self._request)
         tower = self._native_tower(weights, num_at_once) if part == VISION else None
-        if tower is None:
-            graph = partial(self._model.graph, part)
-            return _Encoder(weights, weights.compile_for_calls_at_once(graph, num_at_once))
-        heads = weights.compile_for_calls_at_once(self._model.head_graph, num_at_once)
-        return _TowerEncoder(tower, _Encoder(weights, heads))
+        if tower is not None:
+            return _NativeEncoder(tower, weights)
+        graph = partial(self._model.graph, part)
+        return _Encoder(weights, weights.compile_for_calls_at_once(graph, num_at_once))
 
     def _native_tower(self, weights: StoredWeights, num_at_once: int) -> NativePictureTower | None:
         """Return the tower in the extension, where it was asked for and can be used."""
@@ -159,6 +157,7 @@ class PictureEmbedder:
         with releasing_pages(weights):
             return native_picture_tower(
                 self._model.siglip_tower(weights.stored),
+                lambda: self._model.siglip_pooling(weights.stored),
                 request.threads,
                 num_at_once,
                 rounds_activations=request.scheme.arithmetic != "f32",
