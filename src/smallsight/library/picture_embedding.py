@@ -25,8 +25,8 @@ class PictureEmbedding(Protocol):
         """How many calls from different threads are worth making at once."""
         ...
 
-    def embed_pictures(self, pictures: Sequence[Image.Image], /) -> np.ndarray:
-        """Return float32 [N, D], rows of unit length, in the order of the pictures."""
+    def embed_pictures(self, pictures: Sequence[Image.Image | np.ndarray], /) -> np.ndarray:
+        """Return float32 [N, D], rows of unit length, of images or RGB pixels uint8 [height, width, 3]."""
         ...
 
 

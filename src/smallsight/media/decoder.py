@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import accumulate
 from types import TracebackType
 from typing import Any, Self
 
@@ -250,4 +251,5 @@ def _split(parts: bytearray, part_bytes: list[int]) -> list[npt.NDArray[np.uint8
     """Return the parts of a reply, grey, image, thumbnail, all pixels and pages, as uint8 [bytes] each."""
     if len(part_bytes) < 4 or min(part_bytes) < 0 or sum(part_bytes) != len(parts):
         raise ValueError("parts of the wrong length")
-    return np.split(np.frombuffer(parts, np.uint8), np.cumsum(part_bytes)[:-1])
+    begins = accumulate(part_bytes, initial=0)
+    return [np.frombuffer(parts, np.uint8, count, at) for count, at in zip(part_bytes, begins, strict=False)]

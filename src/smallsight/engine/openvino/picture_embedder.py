@@ -12,7 +12,6 @@ from queue import SimpleQueue
 import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
-from PIL import Image
 
 from smallsight.engine.engine import LoadRequest
 from smallsight.engine.native.picture_tower import NativePictureTower, native_picture_tower
@@ -21,6 +20,7 @@ from smallsight.engine.openvino.packing import releasing_pages
 from smallsight.engine.openvino.weight_store import StoredWeights, open_stored
 from smallsight.errors import ModelClosedError
 from smallsight.families.dual_encoder.model import TEXT, VISION, DualEncoderModel
+from smallsight.families.dual_encoder.pictures import OpenedImage
 from smallsight.machine.cores import usable_cores
 
 _MOST_AT_ONCE = 4  # pictures; the activations of each take memory
@@ -89,8 +89,9 @@ class PictureEmbedder:
         """The bytes of the stored weights of the networks in memory."""
         return sum(encoder.weights.num_bytes for encoder in self._encoders.values())
 
-    def embed_pictures(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
-        """Return float32 [pictures, dimensions]; images of any mode and size are allowed.
+    def embed_pictures(self, pictures: Sequence[OpenedImage]) -> NDArray[np.float32]:
+        """Return float32 [pictures, dimensions]; images of any mode and size are allowed, and
+        pixels uint8 [height, width, 3].
 
         Raises ModelClosedError after ``close``.
         """
@@ -127,7 +128,7 @@ class PictureEmbedder:
             vectors_ND[row] = vector_D
         return vectors_ND
 
-    def _picture_vector(self, picture: Image.Image) -> NDArray[np.float32]:
+    def _picture_vector(self, picture: OpenedImage) -> NDArray[np.float32]:
         return self._loaded(VISION, self.num_at_once).vector([self._model.pictures.patches(picture)])
 
     def _text_vector(self, text: str) -> NDArray[np.float32]:
