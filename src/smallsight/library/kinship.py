@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,18 +68,18 @@ def twins_of(connection: sa.Connection, *content_ids: int) -> list[int]:
 
 
 def inherit(
-    connection: sa.Connection, content_id: int, turned_phashes: Sequence[int] = ()
+    connection: sa.Connection, content_id: int, turned_phashes: Callable[[], Sequence[int]] = tuple
 ) -> dict[StageName, str]:
     """Give a decoded content the words of the same picture, and results of machines on the same pixels.
 
-    ``turned_phashes`` are the content's first hashes when turned and mirrored. Returns the keys of the stages
-    whose results were copied.
+    ``turned_phashes`` returns the content's first hashes when turned and mirrored; few contents need them.
+    Returns the keys of the stages whose results were copied.
     """
     twins = twins_of(connection, content_id)
     before_ids = list(connection.exec_driver_sql(_REPLACED, (content_id,)).scalars())
     alike: list[int] = []
     for before_id in before_ids:
-        is_same = before_id in twins or _alike(connection, content_id, before_id, turned_phashes)
+        is_same = before_id in twins or _alike(connection, content_id, before_id, turned_phashes())
         connection.execute(
             succession.update()
             .where(succession.c.content_id == content_id, succession.c.before_id == before_id)
