@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from clips import encoded
 from quiet_progress import QuietProgress
@@ -33,8 +32,8 @@ class ByColour:
     num_at_once = 2
     min_similarity = 0.9
 
-    def embed_pictures(self, pictures: Sequence[Image.Image], /) -> np.ndarray:
-        means = [np.asarray(one.convert("RGB"), np.float32).mean(axis=(0, 1)) + 1 for one in pictures]
+    def embed_pictures(self, pictures: Sequence[np.ndarray], /) -> np.ndarray:
+        means = [np.asarray(one, np.float32).mean(axis=(0, 1)) + 1 for one in pictures]
         return np.stack([one / np.linalg.norm(one) for one in means])
 
     def embed_texts(self, texts: Sequence[str], /) -> np.ndarray:

@@ -166,13 +166,14 @@ constexpr int kHeadsAtOnce = 1, kPairsAtOnce = 1, kRowsTogether = 8;
 #include "path_body.hpp"
 #include "rows_attention_body.hpp"
 #include "codes_body.hpp"
+#include "pooling_body.hpp"
 #include "mix_body.hpp"
 
 }  // namespace
 
 const KernelPath* avx2_path() {
     static const KernelPath path = {"avx2", norm, layer_norm, quantise, multiply, rotate, attend, attend_rows, join,
-                                    mix, multiply_codes};
+                                    mix, multiply_codes, pool, multiply_vector, activate};
     return &path;
 }
 

@@ -86,13 +86,14 @@ inline void multiply_codes(const PackedMatrix& matrix, int block, const Quantise
 #include "path_body.hpp"
 #include "rows_attention_body.hpp"
 #include "codes_body.hpp"
+#include "pooling_body.hpp"
 #include "mix_body.hpp"
 
 }  // namespace
 
 const KernelPath* i8mm_path() {
     static const KernelPath path = {"i8mm", norm, layer_norm, quantise, multiply, rotate, attend, attend_rows, join,
-                                    mix, multiply_codes};
+                                    mix, multiply_codes, pool, multiply_vector, activate};
     return &path;
 }
 

@@ -141,6 +141,33 @@ struct WeightedBytes {
 };
 constexpr int kWeightBits = 22;
 
+// Rows of values that several queries attend to: each query's mean of all rows, weighted.
+struct Pooling {
+    const float* queries;  // [heads][width], scaled
+    int heads;
+    const float* values;  // [rows][width]
+    int rows;
+    int width;      // a multiple of 16
+    float* shares;  // scratch: [heads][shares_stride(rows)]
+    float* out;     // [heads][width]
+
+    static constexpr std::size_t shares_stride(int rows) {
+        return (static_cast<std::size_t>(rows) + kLanes - 1) / kLanes * kLanes;
+    }
+    float* shares_of(int head) const { return shares + head * shares_stride(rows); }
+};
+
+// A matrix that is multiplied with one vector, row by row: codes with a scale for each group, or bfloat16.
+struct RowMatrix {
+    int outputs = 0;
+    int inputs = 0;  // of the vector: a multiple of 16, or of 32 for bfloat16
+    int group = 0;   // codes that share a scale, a multiple of 16
+    const std::int8_t* codes = nullptr;
+    const float* scales = nullptr;          // [outputs][groups]
+    const std::uint16_t* halves = nullptr;  // in each 32 inputs, pairs of one of the first 16 and one of the others
+    const float* bias = nullptr;            // [outputs], and room for 15 more
+};
+
 struct KernelPath {
     const char* name;
     // Divides a vector by its root mean square and scales it; `size` is a multiple of 16.
@@ -166,6 +193,10 @@ struct KernelPath {
     // Multiplies rows of 8 bits, each with a scale, with one vector; `size` is a multiple of 16.
     void (*multiply_codes)(const std::int8_t* codes, const float* scales, const float* vector, std::size_t rows,
                            int size, float* out);
+    void (*pool)(const Pooling& pooling);
+    // Computes rows [begin, end) of a product with a vector, and adds their bias.
+    void (*multiply_vector)(const RowMatrix& matrix, int begin, int end, const float* vector, float* out);
+    void (*activate)(float* values, int size);  // GELU in its tanh form, in place; `size` is a multiple of 16
 };
 
 constexpr int kBlocksUnpacked = 4;

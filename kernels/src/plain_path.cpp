@@ -159,13 +159,14 @@ constexpr int kHeadsAtOnce = 1, kPairsAtOnce = 1;
 #include "path_body.hpp"
 #include "rows_attention_body.hpp"
 #include "codes_body.hpp"
+#include "pooling_body.hpp"
 #include "mix_body.hpp"
 
 }  // namespace
 
 const KernelPath* plain_path() {
     static const KernelPath path = {"plain", norm, layer_norm, quantise, multiply, rotate, attend, attend_rows, join,
-                                    mix, multiply_codes};
+                                    mix, multiply_codes, pool, multiply_vector, activate};
     return &path;
 }
 

@@ -134,6 +134,42 @@ void multiply_codes_all(const KernelPath& path, Results& results) {
         }
 }
 
+void pool_all(const KernelPath& path, Results& results) {
+    Values values;
+    constexpr int kHeads = 5, kRows = 37, kWidth = 144;
+    const std::vector<float> queries = values.floats(kHeads * kWidth), rows = values.floats(kRows * kWidth);
+    std::vector<float> shares(kHeads * Pooling::shares_stride(kRows)), out(kHeads * kWidth);
+    path.pool({queries.data(), kHeads, rows.data(), kRows, kWidth, shares.data(), out.data()});
+    results.add(out.data(), out.size());
+    path.activate(out.data(), kWidth);
+    results.add(out.data(), out.size());
+}
+
+void multiply_vector_all(const KernelPath& path, Results& results) {
+    Values values;
+    constexpr int kInputs = 192;
+    const std::vector<float> vector = values.floats(kInputs), bias = values.floats(kOutputs + kLanes);
+    std::vector<std::int8_t> codes(kOutputs * kInputs);
+    for (std::int8_t& code : codes) code = static_cast<std::int8_t>(values.byte());
+    std::vector<std::uint16_t> halves(codes.size());
+    for (std::uint16_t& half : halves) {
+        const float value = values.normal();
+        std::uint32_t bits;
+        std::memcpy(&bits, &value, sizeof bits);
+        half = static_cast<std::uint16_t>(bits >> 16);
+    }
+    std::vector<float> out(kOutputs);
+    for (const int group : {16, 64, 192}) {
+        const std::vector<float> scales = values.floats(static_cast<std::size_t>(kOutputs) * (kInputs / group));
+        path.multiply_vector({kOutputs, kInputs, group, codes.data(), scales.data(), nullptr, bias.data()}, 3, kOutputs,
+                             vector.data(), out.data());
+        results.add(out.data(), out.size());
+    }
+    path.multiply_vector({kOutputs, kInputs, 0, nullptr, nullptr, halves.data(), bias.data()}, 0, kOutputs - 1,
+                         vector.data(), out.data());
+    results.add(out.data(), out.size());
+}
+
 // Computes everything under names, so that a difference says where it is.
 std::vector<std::pair<std::string, Results>> compute(const KernelPath& path) {
     std::vector<std::pair<std::string, Results>> all;
@@ -141,6 +177,8 @@ std::vector<std::pair<std::string, Results>> compute(const KernelPath& path) {
     norm_all(path, part("norms and rotation"));
     mix_all(path, part("weighted bytes"));
     multiply_codes_all(path, part("rows of 8 bits"));
+    pool_all(path, part("pooling"));
+    multiply_vector_all(path, part("a matrix and one vector"));
     for (const int bits : {8, 4})
         for (const int group : {8, 16, 24, 40, 64, 128})
             for (const Epilogue epilogue :

@@ -1,4 +1,4 @@
-"""A SigLIP tower's sizes and weights by name, for an engine that computes it without a graph."""
+"""A SigLIP tower's and its pooling head's weights, for an engine that computes them without a graph."""
 
 from __future__ import annotations
 
@@ -47,3 +47,19 @@ class SigLIPTower:
     def layer(self, index: int, name: str) -> Stored:
         """Return a weight of one layer."""
         return self.stored[f"vision.layers.{index}.{name}"]
+
+
+@dataclass(frozen=True, eq=False)
+class SigLIPPooling:
+    """The pooling head after a tower, whose stored weights have names from ``vision.pool`` on.
+
+    Its one query is the same for all pictures: ``queries_HD``, float32 [heads, hidden], scaled, are what each
+    head multiplies normalised hidden states by. The bias of keys cancels. The rows of
+    ``vision.pool.attention`` behind those of the keys are the values'.
+    """
+
+    queries_HD: NDArray[np.float32]
+    ffn: int
+    patches: int
+    norm_epsilon: float
+    stored: Mapping[str, Stored]

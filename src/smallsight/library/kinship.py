@@ -9,7 +9,8 @@ not look like it and inherits nothing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,13 @@ from smallsight.media.picture import DecodedPicture
 _MOST_BITS_APART = 36
 _MOST_BITS_APART_TURNED = 8  # of the 64 bits of the first hash, which is compared in seven more ways
 _MOST_TWINS = 16
+# Text, because they are executed for each picture, and composing one takes longer than executing it.
+_TWINS = """SELECT id FROM content
+    WHERE pixels_sha256 IN (SELECT pixels_sha256 FROM content WHERE id IN (SELECT value FROM json_each(?)))
+    AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?"""
+_REPLACED = "SELECT before_id FROM succession WHERE content_id = ? AND is_same IS NULL"
+_SAME = """SELECT content_id, before_id FROM succession
+    WHERE is_same AND (content_id = ? OR before_id = ?)"""
 _COPIED_STAGES = (StageName("read"), StageName("describe"), StageName("tag"))
 
 
@@ -55,33 +63,23 @@ def is_decoded(connection: sa.Connection, content_id: int) -> bool:
 
 def twins_of(connection: sa.Connection, *content_ids: int) -> list[int]:
     """Return the other contents with the same pixels as one of these; at most 16 for each on average."""
-    pixels = sa.select(content.c.pixels_sha256).where(content.c.id.in_(content_ids))
-    statement = sa.select(content.c.id).where(
-        content.c.pixels_sha256.in_(pixels), content.c.id.not_in(content_ids)
-    )
-    most = _MOST_TWINS * len(content_ids)
-    return list(connection.execute(statement.order_by(content.c.id).limit(most)).scalars())
+    ids = json.dumps(content_ids)
+    return list(connection.exec_driver_sql(_TWINS, (ids, ids, _MOST_TWINS * len(content_ids))).scalars())
 
 
 def inherit(
-    connection: sa.Connection, content_id: int, turned_phashes: Sequence[int] = ()
+    connection: sa.Connection, content_id: int, turned_phashes: Callable[[], Sequence[int]] = tuple
 ) -> dict[StageName, str]:
     """Give a decoded content the words of the same picture, and results of machines on the same pixels.
 
-    ``turned_phashes`` are the content's first hashes when turned and mirrored. Returns the keys of the stages
-    whose results were copied.
+    ``turned_phashes`` returns the content's first hashes when turned and mirrored; few contents need them.
+    Returns the keys of the stages whose results were copied.
     """
     twins = twins_of(connection, content_id)
-    before_ids = list(
-        connection.execute(
-            sa.select(succession.c.before_id).where(
-                succession.c.content_id == content_id, succession.c.is_same.is_(None)
-            )
-        ).scalars()
-    )
+    before_ids = list(connection.exec_driver_sql(_REPLACED, (content_id,)).scalars())
     alike: list[int] = []
     for before_id in before_ids:
-        is_same = before_id in twins or _alike(connection, content_id, before_id, turned_phashes)
+        is_same = before_id in twins or _alike(connection, content_id, before_id, turned_phashes())
         connection.execute(
             succession.update()
             .where(succession.c.content_id == content_id, succession.c.before_id == before_id)
@@ -98,11 +96,8 @@ def inherit(
 
 def share_taken(connection: sa.Connection, content_id: int) -> None:
     """Give the date of a content to other files of the same picture that have none, or take it from them."""
-    same = sa.select(succession.c.content_id, succession.c.before_id).where(
-        succession.c.is_same,
-        (succession.c.content_id == content_id) | (succession.c.before_id == content_id),
-    )
-    followed = {one for row in connection.execute(same) for one in row} - {content_id}
+    same = connection.exec_driver_sql(_SAME, (content_id, content_id))
+    followed = {one for row in same for one in row} - {content_id}
     for other_id in (*followed, *twins_of(connection, content_id)):
         copy_taken(connection, content_id, other_id)
         copy_taken(connection, other_id, content_id)

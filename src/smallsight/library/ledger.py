@@ -24,6 +24,14 @@ from smallsight.library.schema import content, folder, lease, outcome, picture
 StageName = NewType("StageName", str)  # not an enum: each file in ``library/stages/`` defines its name
 LOOK = StageName("look")  # all other stages wait for it
 _TOKEN_CHARS = 32
+# Text, because several are executed for each picture, and composing one takes longer than executing it.
+_RELEASE = "DELETE FROM lease WHERE content_id = ? AND stage = ? AND token = ?"
+_FINISH = """INSERT INTO outcome
+    (content_id, stage, "key", status, error_code, error, seconds, finished_at_s)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (content_id, stage) DO UPDATE SET "key" = excluded."key", status = excluded.status,
+    error_code = excluded.error_code, error = excluded.error, seconds = excluded.seconds,
+    finished_at_s = excluded.finished_at_s"""
 _RUNNER = "run-"  # how the tokens of workers begin that need no run lock
 
 
@@ -139,27 +147,14 @@ class Ledger:
 
         Raises LeaseLostError if this worker no longer holds the lease.
         """
-        released = connection.execute(
-            lease.delete().where(
-                lease.c.content_id == task.content_id, lease.c.stage == stage, lease.c.token == self._token
-            )
-        )
+        released = connection.exec_driver_sql(_RELEASE, (task.content_id, stage, self._token))
         if released.rowcount != 1:
             message = f"content {task.content_id}, stage {stage}"
             raise LeaseLostError(message)
-        values = {
-            "key": task.keys[stage],
-            "status": OutcomeStatus.DONE if error is None else OutcomeStatus.FAILED,
-            "error_code": None if error is None else error.code,
-            "error": None if error is None else error.message,
-            "seconds": seconds,
-            "finished_at_s": time.time(),
-        }
-        connection.execute(
-            insert(outcome)
-            .values(content_id=task.content_id, stage=stage, **values)
-            .on_conflict_do_update(index_elements=["content_id", "stage"], set_=values)
-        )
+        status = OutcomeStatus.DONE if error is None else OutcomeStatus.FAILED
+        why = (None, None) if error is None else (error.code, error.message)
+        row = (task.content_id, stage, task.keys[stage], str(status), *why, seconds, time.time())
+        connection.exec_driver_sql(_FINISH, row)
 
     def renew(self, connection: sa.Connection) -> None:
         """Extend all leases of this worker by a full term; for work slower than a lease."""

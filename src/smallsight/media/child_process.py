@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, cast
 import psutil
 
 from smallsight.errors import DecoderFailedError
+from smallsight.media.alarms import alarms
 from smallsight.media.wire import read_header, write_frame
 
 if sys.platform == "linux":
@@ -220,16 +221,15 @@ class _Deadline:
         self._is_over = False
         self._process = process
         self._lock = threading.Lock()
-        self._timer = threading.Timer(timeout_s, self._expire)
-        self._timer.daemon = True
+        self._timeout_s = timeout_s
 
     def __enter__(self) -> None:
-        self._timer.start()
+        self._alarm = alarms.set(self._timeout_s, self._expire)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._timer.cancel()
+        alarms.cancel(self._alarm)
         with self._lock:
             self._is_over = True
 

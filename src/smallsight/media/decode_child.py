@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, BinaryIO
+from collections.abc import Sequence
+from typing import Any, BinaryIO, TypeAlias
+
+from PIL import Image, PpmImagePlugin  # noqa: F401 - importing the plugin registers it
 
 from smallsight.errors import CorruptPictureError, PictureTooLargeError, UnsupportedFormatError
 from smallsight.media.metadata.container_facts import read_container
@@ -16,9 +19,20 @@ from smallsight.media.metadata.reading import SidecarKind, read_picture_words, r
 from smallsight.media.picture_decoding import DecodeRequest, decode_picture, prepare_pillow
 from smallsight.media.sandbox import allow_cpu_seconds, lock_down
 from smallsight.media.sandbox_trial import try_forbidden_things
-from smallsight.media.wire import OUT_OF_MEMORY, VIDEO, error_as_reply, read_bytes, read_header, write_frame
+from smallsight.media.wire import (
+    OUT_OF_MEMORY,
+    VIDEO,
+    error_as_reply,
+    ppm_header,
+    read_bytes,
+    read_header,
+    write_frame,
+    write_header,
+)
 
 __all__ = ["main", "serve"]
+
+_Part: TypeAlias = bytes | Image.Image  # RGB
 
 
 def main(arguments: list[str]) -> int:
@@ -47,10 +61,27 @@ def serve(requests: BinaryIO, replies: BinaryIO, memory_bytes: int) -> int:
         except MemoryError:
             write_frame(replies, {"error": OUT_OF_MEMORY})
             return 1
-        write_frame(replies, reply, *parts)
+        _write_reply(replies, reply, parts)
 
 
-def _answer(header: dict[str, Any], data: bytes) -> tuple[dict[str, Any], tuple[bytes, ...]]:
+def _write_reply(replies: BinaryIO, reply: dict[str, Any], parts: Sequence[_Part]) -> None:
+    """Write a reply; images go out as PPM, which Pillow writes without holding all of their bytes."""
+    write_header(replies, reply, sum(map(_num_bytes, parts)))
+    for part in parts:
+        if isinstance(part, bytes):
+            replies.write(part)
+        else:
+            part.save(replies, "PPM")
+    replies.flush()
+
+
+def _num_bytes(part: _Part) -> int:
+    if isinstance(part, bytes):
+        return len(part)
+    return len(ppm_header(part.size)) + 3 * part.width * part.height
+
+
+def _answer(header: dict[str, Any], data: bytes) -> tuple[dict[str, Any], tuple[_Part, ...]]:
     allow_cpu_seconds(header.pop("timeout_s"))
     if "words_of" in header:
         return {}, (_read_words(header["words_of"], data, header["now_s"]),)
@@ -61,10 +92,10 @@ def _answer(header: dict[str, Any], data: bytes) -> tuple[dict[str, Any], tuple[
     image = decoded.image
     parts = (
         decoded.hash_grey,
-        b"" if image is None else image.tobytes(),
+        image or b"",
         decoded.thumbnail_webp or b"",
-        b"" if decoded.full_size is None else decoded.full_size.tobytes(),
-        *(b"" if page is None else page.tobytes() for page in decoded.pages),
+        decoded.full_size or b"",
+        *(page or b"" for page in decoded.pages),
     )
     reply = {
         "width_px": decoded.width_px,
@@ -74,7 +105,7 @@ def _answer(header: dict[str, Any], data: bytes) -> tuple[dict[str, Any], tuple[
         "image_size": None if image is None else image.size,
         "colours": decoded.colours.hex(),
         "page_sizes": [None if page is None else page.size for page in decoded.pages],
-        "part_bytes": [len(part) for part in parts],
+        "part_bytes": [_num_bytes(part) for part in parts],
     }
     return reply, parts
 

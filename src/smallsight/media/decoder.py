@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import accumulate
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,7 +21,7 @@ from smallsight.media.perceptual_hash import dhash, phash
 from smallsight.media.picture import DecodedPicture
 from smallsight.media.reading_size import MAX_PAGES, MAX_READING_PIXELS
 from smallsight.media.video_formats import is_container
-from smallsight.media.wire import COLOUR_SIDE, HASH_GREY_SIDE_PX, OUT_OF_MEMORY, VIDEO
+from smallsight.media.wire import COLOUR_SIDE, HASH_GREY_SIDE_PX, OUT_OF_MEMORY, VIDEO, ppm_header
 from smallsight.settings import MIB, Limits
 
 __all__ = ["PictureDecoder"]
@@ -203,7 +204,7 @@ def _checked_picture(request: dict[str, Any], reply: dict[str, Any], parts: byte
         longest_px = min(max_side_px, max(width_px, height_px))
         if not (1 <= image_width <= longest_px and 1 <= image_height <= longest_px):
             raise ValueError("the image is larger than requested")
-        image_HWC = image.reshape(image_height, image_width, 3)
+        image_HWC = _pixels(image, image_width, image_height)
     if request["thumbnail_side_px"] is not None:
         thumbnail_webp = thumbnail.tobytes()
         if thumbnail_webp[:4] != b"RIFF" or thumbnail_webp[8:12] != b"WEBP":
@@ -214,7 +215,7 @@ def _checked_picture(request: dict[str, Any], reply: dict[str, Any], parts: byte
     if request["wants_full_size"]:
         whole_HW = whole_height, whole_width
         is_sent_once = image_HWC is not None and image_HWC.shape[:2] == whole_HW
-        full_size_HWC = image_HWC if is_sent_once else full_size.reshape(*whole_HW, 3)
+        full_size_HWC = image_HWC if is_sent_once else _pixels(full_size, whole_width, whole_height)
     return DecodedPicture(
         format=request["format"],
         width_px=width_px,
@@ -243,11 +244,20 @@ def _checked_pages(
         raise ValueError("a page without an image")
     first = [image_HWC] if sizes[0] is None and image_HWC is not None else []
     sent = zip(pages[len(first) :], sizes[len(first) :], strict=True)
-    return (*first, *(page.reshape(size[1], size[0], 3) for page, size in sent if size is not None))
+    return (*first, *(_pixels(page, *size) for page, size in sent if size is not None))
+
+
+def _pixels(part: npt.NDArray[np.uint8], width_px: int, height_px: int) -> npt.NDArray[np.uint8]:
+    """Return the pixels of a PPM file, a view."""
+    header = ppm_header((width_px, height_px))
+    if part[: len(header)].tobytes() != header:
+        raise ValueError("an image without its header")
+    return part[len(header) :].reshape(height_px, width_px, 3)
 
 
 def _split(parts: bytearray, part_bytes: list[int]) -> list[npt.NDArray[np.uint8]]:
     """Return the parts of a reply, grey, image, thumbnail, all pixels and pages, as uint8 [bytes] each."""
     if len(part_bytes) < 4 or min(part_bytes) < 0 or sum(part_bytes) != len(parts):
         raise ValueError("parts of the wrong length")
-    return np.split(np.frombuffer(parts, np.uint8), np.cumsum(part_bytes)[:-1])
+    begins = accumulate(part_bytes, initial=0)
+    return [np.frombuffer(parts, np.uint8, count, at) for count, at in zip(part_bytes, begins, strict=False)]

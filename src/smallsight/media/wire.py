@@ -14,9 +14,11 @@ __all__ = [
     "OUT_OF_MEMORY",
     "VIDEO",
     "error_as_reply",
+    "ppm_header",
     "read_bytes",
     "read_header",
     "write_frame",
+    "write_header",
 ]
 
 COLOUR_SIDE = 4  # a picture is summed up in 4 x 4 colours
@@ -34,10 +36,20 @@ def write_frame(stream: BinaryIO, header: dict[str, Any], *parts: bytes | memory
 
     A memoryview has one dimension, of bytes.
     """
-    encoded = json.dumps(header).encode()
-    stream.write(_LENGTHS.pack(len(encoded), sum(map(len, parts))) + encoded)
+    write_header(stream, header, sum(map(len, parts)))
     stream.writelines(parts)
     stream.flush()
+
+
+def write_header(stream: BinaryIO, header: dict[str, Any], num_bytes: int) -> None:
+    """Write how a frame begins; the caller writes ``num_bytes`` and flushes."""
+    encoded = json.dumps(header).encode()
+    stream.write(_LENGTHS.pack(len(encoded), num_bytes) + encoded)
+
+
+def ppm_header(size: tuple[int, int]) -> bytes:
+    """Return what a PPM file of this width and height begins with; RGB pixels follow it."""
+    return b"P6\n%d %d\n255\n" % size
 
 
 def error_as_reply(error: PictureError) -> dict[str, Any]:

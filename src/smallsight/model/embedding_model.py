@@ -27,9 +27,9 @@ from smallsight.settings import Limits, Settings, load_settings
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from PIL import Image
 
     from smallsight.engine.openvino.picture_embedder import PictureEmbedder
+    from smallsight.families.dual_encoder.pictures import OpenedImage
     from smallsight.model.picture_argument import PictureArgument, PictureOpener
 
 __all__ = ["EmbeddingModel", "load_embedding_model"]
@@ -73,7 +73,7 @@ class EmbeddingModel:
         pictures = list(pictures)
         at_once = self.embedder.num_at_once
         vectors_ND = np.empty((len(pictures), self.dimensions), np.float32)
-        opened: deque[Future[Image.Image]] = deque()
+        opened: deque[Future[OpenedImage]] = deque()
         with ThreadPoolExecutor(at_once, "smallsight-embedding") as embedding:
 
             def begin(picture: PictureArgument) -> Future[NDArray[np.float32]]:
@@ -122,7 +122,7 @@ class _LastingOpener:
         self._thread = ThreadPoolExecutor(1, "smallsight-pictures")
         self._opener: PictureOpener | None = None
 
-    def submit(self, picture: PictureArgument) -> Future[Image.Image]:
+    def submit(self, picture: PictureArgument) -> Future[OpenedImage]:
         """Open a picture after those before it; raises ModelClosedError after ``close``."""
         try:
             return self._thread.submit(self._open, picture)
@@ -137,12 +137,12 @@ class _LastingOpener:
             self._thread.submit(self._end)
         self._thread.shutdown()
 
-    def _open(self, picture: PictureArgument) -> Image.Image:
+    def _open(self, picture: PictureArgument) -> OpenedImage:
         from smallsight.model.picture_argument import PictureOpener  # noqa: PLC0415 - with the first picture
 
         if self._opener is None:
             self._opener = PictureOpener(self._limits)
-        return self._opener.open(picture)
+        return self._opener.open_pixels(picture)
 
     def _end(self) -> None:
         if self._opener is not None:

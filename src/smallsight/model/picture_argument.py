@@ -144,6 +144,11 @@ class PictureOpener:
         pixels as its own file. Those of a uint8 RGB array [H, W, 3] are returned unchanged; [H, W] is grey,
         and [H, W, 4] is laid on its ground. Raises only PictureError.
         """
+        image = self.open_pixels(picture)
+        return image if isinstance(image, Image.Image) else Image.fromarray(image)
+
+    def open_pixels(self, picture: PictureArgument) -> Image.Image | npt.NDArray[np.uint8]:
+        """Return the picture as ``open`` does, of a file or bytes as RGB pixels [H, W, 3], without a copy."""
         if isinstance(picture, Image.Image):
             return show_image(picture, self._limits)
         if isinstance(picture, NamedImage):
@@ -158,11 +163,11 @@ class PictureOpener:
             hint = "make it a uint8 array [height, width, 3] with values from 0 to 255, or a PIL image."
         raise UnsupportedFormatError(f"A value of type {type(picture).__name__} is not a picture.", hint=hint)
 
-    def _decode(self, data: bytes) -> Image.Image:
+    def _decode(self, data: bytes) -> npt.NDArray[np.uint8]:
         decoded = self._decoder.decode(data, max_side_px=self._limits.max_image_side_px)
         if decoded.image_HWC is None:
             raise DecoderFailedError("The decoder returned no pixels.")
-        return Image.fromarray(decoded.image_HWC)
+        return decoded.image_HWC
 
 
 def read_argument(argument: PictureArgument, limits: Limits) -> NamedBytes | None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import sqlalchemy as sa
-from PIL import Image
 
 from smallsight.errors import NotInLibraryError, PictureError, UnsupportedFormatError
 from smallsight.library.misreadings import without_misreadings
@@ -98,7 +97,7 @@ def likeness_of_bytes(application: Application, settings: Settings, data: bytes,
         vectors = list(embedder.embed(texts)) if texts else ()
     if words is None or decoded.full_size_HWC is None:
         return Likeness(decoded.phash, decoded.dhash, vectors)
-    look_D = words.embedder.embed_pictures([Image.fromarray(decoded.full_size_HWC)])[0]
+    look_D = words.embedder.embed_pictures([decoded.full_size_HWC])[0]
     return Likeness(decoded.phash, decoded.dhash, vectors, None, look_D, words.key)
 
 

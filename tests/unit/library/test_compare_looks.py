@@ -30,11 +30,11 @@ class ByColours:
     key = "colours-1"
     num_at_once = 2
 
-    def embed_pictures(self, pictures: Sequence[Image.Image], /) -> np.ndarray:
+    def embed_pictures(self, pictures: Sequence[np.ndarray], /) -> np.ndarray:
         return np.stack([self._vector(one) for one in pictures])
 
-    def _vector(self, picture: Image.Image) -> np.ndarray:
-        pixels_N3 = np.asarray(picture.convert("RGB").resize((64, 64))).reshape(-1, 3) // 64
+    def _vector(self, image_HWC: np.ndarray) -> np.ndarray:
+        pixels_N3 = np.asarray(Image.fromarray(image_HWC).resize((64, 64))).reshape(-1, 3) // 64
         counts_64 = np.bincount(pixels_N3 @ np.array([16, 4, 1]), minlength=64) + 1e-3
         return (counts_64 / np.linalg.norm(counts_64)).astype(np.float32)
 

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from smallsight.media.decode_child import serve
-from smallsight.media.wire import read_bytes, read_header, write_frame
+from smallsight.media.wire import ppm_header, read_bytes, read_header, write_frame
 
 REQUEST = {
     "format": "PNG",
@@ -48,8 +48,10 @@ def test_a_picture_and_an_error_and_a_picture(ask, encode, scene):
     assert code == 0
     assert (first["width_px"], first["height_px"], first["num_frames"]) == (400, 300, 1)
     assert first["image_size"] == [100, 75]
-    assert first["part_bytes"][:2] == [4096, 100 * 75 * 3]
+    header = ppm_header((100, 75))
+    assert first["part_bytes"][:2] == [4096, len(header) + 100 * 75 * 3]
     assert sum(first["part_bytes"]) == len(parts)
+    assert parts[4096:].startswith(header)
     assert second["error"] == "corrupt_picture"
     assert nothing == b""
     assert third["image_size"] is None

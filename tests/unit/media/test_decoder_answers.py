@@ -20,10 +20,10 @@ import smallsight.media.decoder as decoder_module
         {"whole_size": None},
         {"num_frames": 0},
         {"num_frames": 10**9},
-        {"part_bytes": [4096, 3, 13, -1]},
-        {"part_bytes": [4096, 3, 1, 0]},
-        {"part_bytes": [4095, 4, 12, 0]},
-        {"part_bytes": [4096, 3, 12]},
+        {"part_bytes": [4096, 14, 13, -1]},
+        {"part_bytes": [4096, 14, 1, 0]},
+        {"part_bytes": [4095, 15, 12, 0]},
+        {"part_bytes": [4096, 14, 12]},
         {"part_bytes": None},
         {"image_size": [1, 2]},
         {"image_size": [900, 1]},
@@ -38,10 +38,10 @@ def test_answers_that_make_no_sense_are_not_believed(changes):
         "num_frames": 1,
         "whole_size": [1, 1],
         "image_size": [1, 1],
-        "part_bytes": [4096, 3, 12, 0],
+        "part_bytes": [4096, 14, 12, 0],
         "colours": bytes(48).hex(),
     }
-    parts = bytearray(4096) + b"rgb" + b"RIFF\0\0\0\0WEBP"
+    parts = bytearray(4096) + b"P6\n1 1\n255\nrgb" + b"RIFF\0\0\0\0WEBP"
     check = partial(
         decoder_module._checked_picture,  # noqa: SLF001 - what no honest child sends
         {
@@ -62,3 +62,5 @@ def test_answers_that_make_no_sense_are_not_believed(changes):
         check({**reply, **changes}, parts)
     with pytest.raises(ValueError, match="WebP"):
         check(reply, parts[:-4] + b"JUNK")
+    with pytest.raises(ValueError, match="header"):
+        check(reply, parts.replace(b"P6", b"P5"))

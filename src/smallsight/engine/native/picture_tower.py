@@ -1,15 +1,17 @@
-"""Computes a SigLIP's vision tower for picture embeddings with the extension, several pictures at once."""
+"""Computes a SigLIP's tower and pooling head with the extension, for several pictures at once."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from smallsight.engine.native.pooling_head import bind_pooling_head, pooling_obstacle
 from smallsight.engine.native.tile_encoder import AVX2_PATH, bind_encoder, tower_obstacle
-from smallsight.families.siglip_tower import SigLIPTower
+from smallsight.families.siglip_tower import SigLIPPooling, SigLIPTower
 from smallsight.machine.cores import usable_cores
 from smallsight.policy.log import get_logger
 from smallsight.quant.bf16 import BF16Matrix
@@ -24,37 +26,44 @@ class NativePictureTower:
     A picture is computed independently of others, and in the same way on any number of threads.
     """
 
-    def __init__(self, tower: SigLIPTower, threads: int, at_once: int) -> None:
+    def __init__(self, tower: SigLIPTower, pooling: SigLIPPooling, threads: int, at_once: int) -> None:
         """``threads`` are shared by all calls; 0 means one per physical core."""
         each = max(1, (threads or usable_cores()) // at_once)
         first = bind_encoder(tower, each, number_of=product_number)
+        self._head = bind_pooling_head(pooling)
+        self._dimensions = tower.sizes.hidden
         self.path: str = first.path
-        self.weight_bytes: int = first.weight_bytes
-        self._idle: SimpleQueue[Any] = SimpleQueue()
-        self._idle.put(first)
-        for _ in range(at_once - 1):
-            self._idle.put(first.twin(each))
+        self.weight_bytes: int = first.weight_bytes + self._head.weight_bytes
+        self._idle: SimpleQueue[tuple[Any, NDArray[np.float32]]] = SimpleQueue()
+        for encoder in (first, *(first.twin(each) for _ in range(at_once - 1))):
+            self._idle.put((encoder, np.empty(encoder.output_shape, np.float32)))
 
-    def encode(self, patches_PC: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the normalised hidden states of a picture's patches, float32 [patches, hidden]."""
-        encoder = self._idle.get()
+    def vector(self, patches_PC: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the vector of a picture's patches, float32 [hidden] of length 1."""
+        vector_D = np.empty(self._dimensions, np.float32)
+        idle = encoder, hidden_PD = self._idle.get()
         try:
-            hidden_PD = np.empty(encoder.output_shape, np.float32)
             encoder.run(patches_PC, hidden_PD)
+            self._head.run(hidden_PD, vector_D)
         finally:
-            self._idle.put(encoder)
-        return hidden_PD
+            self._idle.put(idle)
+        return vector_D
 
 
 def native_picture_tower(
-    tower: SigLIPTower | None, threads: int, at_once: int, *, rounds_activations: bool
+    tower: SigLIPTower | None,
+    read_pooling: Callable[[], SigLIPPooling],
+    threads: int,
+    at_once: int,
+    *,
+    rounds_activations: bool,
 ) -> NativePictureTower | None:
-    """Return the tower in the extension, or None with a line in the log about why not."""
-    reason = tower_obstacle(tower, rounds_activations=rounds_activations)
+    """Return tower and head in the extension, or None with a line in the log about why not."""
+    reason = tower_obstacle(tower, rounds_activations=rounds_activations) or pooling_obstacle()
     if tower is None or reason:
         log.info("picture_kernels_not_used", reason=reason, action="embedding pictures with OpenVINO")
         return None
-    native = NativePictureTower(tower, threads, at_once)
+    native = NativePictureTower(tower, read_pooling(), threads, at_once)
     log.info("picture_kernels_used", path=native.path, weights_bytes=native.weight_bytes)
     return native
 

@@ -12,7 +12,6 @@ from queue import SimpleQueue
 import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
-from PIL import Image
 
 from smallsight.engine.engine import LoadRequest
 from smallsight.engine.native.picture_tower import NativePictureTower, native_picture_tower
@@ -21,6 +20,7 @@ from smallsight.engine.openvino.packing import releasing_pages
 from smallsight.engine.openvino.weight_store import StoredWeights, open_stored
 from smallsight.errors import ModelClosedError
 from smallsight.families.dual_encoder.model import TEXT, VISION, DualEncoderModel
+from smallsight.families.dual_encoder.pictures import OpenedImage
 from smallsight.machine.cores import usable_cores
 
 _MOST_AT_ONCE = 4  # pictures; the activations of each take memory
@@ -50,16 +50,15 @@ class _Encoder:
         return vector_D
 
 
-class _TowerEncoder:
-    """A vision encoder whose tower the extension computes, and whose head the runtime computes."""
+class _NativeEncoder:
+    """A vision encoder that the extension computes."""
 
-    def __init__(self, tower: NativePictureTower, head: _Encoder) -> None:
-        self.weights = head.weights
+    def __init__(self, tower: NativePictureTower, weights: StoredWeights) -> None:
+        self.weights = weights
         self._tower = tower
-        self._head = head
 
     def vector(self, inputs: Sequence[np.ndarray]) -> NDArray[np.float32]:
-        return self._head.vector([self._tower.encode(inputs[0][0])[None]])
+        return self._tower.vector(inputs[0][0])
 
 
 class PictureEmbedder:
@@ -82,7 +81,7 @@ class PictureEmbedder:
         self._embeddings = model.embeddings()
         self.num_at_once = min(request.threads or usable_cores(), _MOST_AT_ONCE)
         self._loading = threading.Lock()
-        self._encoders: dict[str, _Encoder | _TowerEncoder] = {}
+        self._encoders: dict[str, _Encoder | _NativeEncoder] = {}
         self._is_closed = False
 
     @property
@@ -90,8 +89,9 @@ class PictureEmbedder:
         """The bytes of the stored weights of the networks in memory."""
         return sum(encoder.weights.num_bytes for encoder in self._encoders.values())
 
-    def embed_pictures(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
-        """Return float32 [pictures, dimensions]; images of any mode and size are allowed.
+    def embed_pictures(self, pictures: Sequence[OpenedImage]) -> NDArray[np.float32]:
+        """Return float32 [pictures, dimensions]; images of any mode and size are allowed, and
+        pixels uint8 [height, width, 3].
 
         Raises ModelClosedError after ``close``.
         """
@@ -128,13 +128,13 @@ class PictureEmbedder:
             vectors_ND[row] = vector_D
         return vectors_ND
 
-    def _picture_vector(self, picture: Image.Image) -> NDArray[np.float32]:
+    def _picture_vector(self, picture: OpenedImage) -> NDArray[np.float32]:
         return self._loaded(VISION, self.num_at_once).vector([self._model.pictures.patches(picture)])
 
     def _text_vector(self, text: str) -> NDArray[np.float32]:
         return self._loaded(TEXT, 1).vector(self._model.text_inputs(text, self._embeddings))
 
-    def _loaded(self, part: str, num_at_once: int) -> _Encoder | _TowerEncoder:
+    def _loaded(self, part: str, num_at_once: int) -> _Encoder | _NativeEncoder:
         with self._loading:
             if self._is_closed:
                 raise ModelClosedError("The picture embedding model has been closed.", hint="load it again.")
@@ -142,14 +142,13 @@ class PictureEmbedder:
                 self._encoders[part] = self._load(part, num_at_once)
             return self._encoders[part]
 
-    def _load(self, part: str, num_at_once: int) -> _Encoder | _TowerEncoder:
+    def _load(self, part: str, num_at_once: int) -> _Encoder | _NativeEncoder:
         weights = open_stored(self._model.source(part), self._request)
         tower = self._native_tower(weights, num_at_once) if part == VISION else None
-        if tower is None:
-            graph = partial(self._model.graph, part)
-            return _Encoder(weights, weights.compile_for_calls_at_once(graph, num_at_once))
-        heads = weights.compile_for_calls_at_once(self._model.head_graph, num_at_once)
-        return _TowerEncoder(tower, _Encoder(weights, heads))
+        if tower is not None:
+            return _NativeEncoder(tower, weights)
+        graph = partial(self._model.graph, part)
+        return _Encoder(weights, weights.compile_for_calls_at_once(graph, num_at_once))
 
     def _native_tower(self, weights: StoredWeights, num_at_once: int) -> NativePictureTower | None:
         """Return the tower in the extension, where it was asked for and can be used."""
@@ -159,6 +158,7 @@ class PictureEmbedder:
         with releasing_pages(weights):
             return native_picture_tower(
                 self._model.siglip_tower(weights.stored),
+                lambda: self._model.siglip_pooling(weights.stored),
                 request.threads,
                 num_at_once,
                 rounds_activations=request.scheme.arithmetic != "f32",

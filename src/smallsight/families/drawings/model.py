@@ -17,12 +17,12 @@ from smallsight.families.dual_encoder.model import TEXT, VISION, DualEncoderMode
 from smallsight.families.dual_encoder.pictures import PicturePreparation
 from smallsight.families.dual_encoder.weights import EncoderTensors
 from smallsight.families.siglip.graphs import (
-    build_head_graph,
     build_text_graph,
     build_vision_graph,
     store_text,
     store_vision,
 )
+from smallsight.families.siglip.pooling import read_pooling
 from smallsight.quant.scheme import Scheme
 
 LEAST_CHANCE = 0.5  # that a drawing shows what a text says; training/LOG.md has what this lets through
@@ -39,7 +39,7 @@ def open_drawings(model_dir: Path, scheme: Scheme) -> DualEncoderModel:
         has_length=False,
         least_similarity=_least_similarity,
         is_least_measured=True,
-        build_head=partial(build_head_graph, pool_heads=config.pool_heads),
+        read_pooling=partial(read_pooling, pool_heads=config.pool_heads),
     )
     pictures = PicturePreparation.load(model_dir, PICTURES, (sizes.image_px, sizes.patch_px))
     tokens = DrawingsTokens.load(model_dir, sizes)

@@ -15,7 +15,7 @@ from smallsight.families.dual_encoder.pictures import PicturePreparation
 from smallsight.families.dual_encoder.shapes import DualEncoderSizes
 from smallsight.families.dual_encoder.texts import TextTokens
 from smallsight.families.dual_encoder.weights import EncoderStoring, EncoderTensors
-from smallsight.families.siglip_tower import SigLIPSizes, SigLIPTower
+from smallsight.families.siglip_tower import SigLIPPooling, SigLIPSizes, SigLIPTower
 from smallsight.families.tensor_files import RowTable
 from smallsight.quant.forms import Stored
 from smallsight.quant.scheme import Module, Scheme
@@ -32,8 +32,8 @@ class DualEncoderParts:
     encoder that are not in its layers; ``build`` builds its network. ``has_length`` tells whether the text
     network takes texts of any length, and where their vector is. ``least_similarity`` returns the least
     cosine at which a picture may show what a text says; with ``is_least_measured``, one that was measured
-    on pictures whose content is known. ``build_head`` builds what follows a SigLIP's tower, for an engine
-    that computes the tower without a graph.
+    on pictures whose content is known. ``read_pooling`` reads what follows a SigLIP's tower, for an engine
+    that computes both without a graph.
     """
 
     open_weights: Callable[[], EncoderTensors]
@@ -42,7 +42,7 @@ class DualEncoderParts:
     has_length: bool
     least_similarity: Callable[[EncoderTensors], float]
     is_least_measured: bool = False
-    build_head: Callable[[DualEncoderConfig, Mapping[str, Stored]], ov.Model] | None = None
+    read_pooling: Callable[[DualEncoderConfig, Mapping[str, Stored]], SigLIPPooling] | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class DualEncoderModel:
     def siglip_tower(self, stored: Mapping[str, Stored]) -> SigLIPTower | None:
         """Return the sizes and weights of a SigLIP's vision tower, or None for another one."""
         vision = self.config.vision
-        if self._parts.build_head is None or vision.activation != "gelu_pytorch_tanh":
+        if self._parts.read_pooling is None or vision.activation != "gelu_pytorch_tanh":
             return None
         sizes = SigLIPSizes(
             layers=vision.layers,
@@ -135,12 +135,12 @@ class DualEncoderModel:
         )
         return SigLIPTower(sizes, stored)
 
-    def head_graph(self, stored: Mapping[str, Stored]) -> ov.Model:
-        """Build what follows a SigLIP's tower: from normalised hidden states to the vector."""
-        build = self._parts.build_head
-        if build is None:
+    def siglip_pooling(self, stored: Mapping[str, Stored]) -> SigLIPPooling:
+        """Return what follows a SigLIP's tower: from normalised hidden states to the vector."""
+        read = self._parts.read_pooling
+        if read is None:
             raise ValueError("the tower is not that of a SigLIP")
-        return build(self.config, stored)
+        return read(self.config, stored)
 
     def embeddings(self) -> RowTable:
         """Return the table of token embeddings, memory-mapped from its file; once."""

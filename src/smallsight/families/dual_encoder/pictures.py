@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from smallsight.families.pixel_values import value_tables
 from smallsight.families.plain_rgb import on_white
 from smallsight.families.processor_files import picture_settings
 from smallsight.media.fast_resizing import resize_in_steps
+
+OpenedImage: TypeAlias = Image.Image | NDArray[np.uint8]
+"""An image of any mode and size, or RGB pixels [height, width, 3]."""
 
 
 @dataclass(frozen=True)
@@ -62,19 +65,20 @@ class PicturePreparation:
         path, described = picture_settings(model_dir)
         return cls(described, path, defaults, sides)
 
-    def patches(self, image: Image.Image) -> NDArray[np.float32]:
+    def patches(self, image: OpenedImage) -> NDArray[np.float32]:
         """Return a picture's patches, float32 [1, patches, 3 * patch_px**2]."""
         return value_patches(self._pixels(image), self._tables, self._patch_px)
 
-    def pixel_values(self, image: Image.Image) -> NDArray[np.float32]:
-        """Return normalised pixels, float32 [1, 3, image_px, image_px]; any mode and size is allowed."""
+    def pixel_values(self, image: OpenedImage) -> NDArray[np.float32]:
+        """Return normalised pixels, float32 [1, 3, image_px, image_px]."""
         pixels_HWC = self._pixels(image)
         return np.stack([table[pixels_HWC[..., i]] for i, table in enumerate(self._tables)])[None]
 
-    def _pixels(self, image: Image.Image) -> NDArray[np.uint8]:
-        rgb = on_white(image)
+    def _pixels(self, image: OpenedImage) -> NDArray[np.uint8]:
+        rgb = on_white(image) if isinstance(image, Image.Image) else image
+        size = rgb.size if isinstance(rgb, Image.Image) else (rgb.shape[1], rgb.shape[0])
         # One thread, because several pictures are prepared at once.
-        resized_HWC = resize_in_steps(rgb, [self._size_of(rgb.size)], self._resample, threads=1)
+        resized_HWC = resize_in_steps(rgb, [self._size_of(size)], self._resample, threads=1)
         return self._cropped(resized_HWC) if self._crops else resized_HWC
 
     def _size_of(self, size: tuple[int, int]) -> tuple[int, int]:

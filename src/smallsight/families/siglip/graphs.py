@@ -21,7 +21,7 @@ from smallsight.graph.constants import integers
 from smallsight.graph.encoder_layers import EncoderLayers
 from smallsight.graph.linear import linear
 from smallsight.graph.norm import unit_length
-from smallsight.quant.forms import Stored, dense
+from smallsight.quant.forms import Stored
 
 LEAST_CHANCE = 0.001  # that a picture and a text belong together
 NAMES = {
@@ -88,20 +88,6 @@ def build_vision_graph(
     return ov.Model([ops.result(vectors_ND)], [patches_NPC], "siglip-vision")
 
 
-def build_head_graph(
-    config: DualEncoderConfig, stored: Mapping[str, Stored], pool_heads: int | None = None
-) -> ov.Model:
-    """Build the pooling head alone, the last part of ``build_vision_graph``.
-
-    Input ``hidden``, float32 [1, patches, hidden], the normalised hidden states.
-    """
-    encoder = _layers(config.vision, stored)
-    pool = encoder if pool_heads is None else replace(encoder, heads=pool_heads)
-    hidden_NPD = ops.parameter([1, config.num_patches, config.vision.hidden], np.float32, name="hidden")
-    vectors_ND = _vectors(pool, _pooled_first(pool, hidden_NPD))
-    return ov.Model([ops.result(vectors_ND)], [hidden_NPD], "siglip-head")
-
-
 def build_text_graph(config: DualEncoderConfig, stored: Mapping[str, Stored]) -> ov.Model:
     """Build the network over stored weights, which must outlive the compiled network.
 
@@ -124,28 +110,6 @@ def _vectors(encoder: EncoderLayers, pooled_N1D: Node) -> Node:
     normalised = encoder.norm("vision.pool.ffn_norm", attended_N1D)
     hidden_N1D = ops.add(attended_N1D, encoder.widen_and_narrow("vision.pool", normalised))
     return ops.convert(unit_length(ops.squeeze(hidden_N1D, integers(1))), "f32")
-
-
-def _pooled_first(encoder: EncoderLayers, hidden_NPD: Node) -> Node:
-    """Return what ``_pooled`` returns, without a key and a value for each patch.
-
-    The query is the same for all pictures: its products with the weights of keys are constants, and the keys'
-    bias cancels. Values are a linear function of patches, so the patches are pooled first, once a head.
-    """
-    heads, width = encoder.heads, encoder.width
-    weight_HED = dense(encoder.stored["vision.pool.attention.weight"]).reshape(2 * heads, -1, width)
-    query_HE = encoder.vector("vision.pool.query").reshape(heads, -1)
-    scores_HD = np.einsum("he,hed->hd", query_HE, weight_HED[:heads]) / np.sqrt(width / heads)
-    scores_NHP = ops.matmul(
-        ops.constant(scores_HD[None].astype(np.float32)), hidden_NPD, transpose_a=False, transpose_b=True
-    )
-    pooled_NHD = ops.matmul(ops.softmax(scores_NHP, -1), hidden_NPD, transpose_a=False, transpose_b=False)
-    values_NHED = ops.constant(weight_HED[None, heads:])
-    pooled_NHE1 = ops.matmul(
-        values_NHED, ops.unsqueeze(pooled_NHD, integers(3)), transpose_a=False, transpose_b=False
-    )
-    pooled_N1D = ops.reshape(pooled_NHE1, integers(1, 1, width), special_zero=False)
-    return ops.add(pooled_N1D, ops.constant(encoder.vector("vision.pool.attention.bias")[width:]))
 
 
 def _pooled(encoder: EncoderLayers, hidden_NPD: Node) -> Node:

@@ -17,13 +17,13 @@ from smallsight.families.dual_encoder.weights import DualEncoderWeights
 from smallsight.families.siglip.config import PICTURES, read_config
 from smallsight.families.siglip.graphs import (
     NAMES,
-    build_head_graph,
     build_text_graph,
     build_vision_graph,
     least_similarity,
     store_text,
     store_vision,
 )
+from smallsight.families.siglip.pooling import read_pooling
 from smallsight.families.siglip.shapes import tensor_shapes_of
 from smallsight.families.siglip.tokenizer import SigLIPTokens
 from smallsight.quant.scheme import Scheme
@@ -39,7 +39,7 @@ def open_siglip(model_dir: Path, scheme: Scheme) -> DualEncoderModel:
         build={VISION: build_vision_graph, TEXT: build_text_graph},
         has_length=False,
         least_similarity=least_similarity,
-        build_head=build_head_graph,
+        read_pooling=read_pooling,
     )
     pictures = PicturePreparation.load(model_dir, PICTURES, (config.image_px, config.patch_px))
     tokens = SigLIPTokens.load(model_dir, config)

@@ -7,7 +7,6 @@ from contextlib import closing
 
 import numpy as np
 import sqlalchemy as sa
-from PIL import Image
 
 from smallsight.errors import PictureError
 from smallsight.library.ledger import Stage, StageName
@@ -68,10 +67,10 @@ class EmbedFramesWork:
         outcomes.store([Ended(content, EMBED_FRAMES, content.take_opening_s() + seconds, error)], write)
 
 
-def _images_of(content: OpenedContent) -> list[Image.Image]:
+def _images_of(content: OpenedContent) -> list[np.ndarray]:
     if not content.is_due(EMBED_FRAMES) or _error_of(content):
         return []
-    return [Image.fromarray(one.pixels_HWC) for one in content.frames]
+    return [one.pixels_HWC for one in content.frames]
 
 
 def _error_of(content: OpenedContent) -> PictureError | None:

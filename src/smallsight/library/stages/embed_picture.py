@@ -7,7 +7,6 @@ from contextlib import closing
 
 import numpy as np
 import sqlalchemy as sa
-from PIL import Image
 
 from smallsight.errors import PictureError
 from smallsight.library.ledger import Stage, StageName
@@ -59,12 +58,12 @@ class EmbedPictureWork:
         outcomes.store([ended], write)
 
 
-def _images_of(content: OpenedContent) -> list[Image.Image]:
+def _images_of(content: OpenedContent) -> list[np.ndarray]:
     """Return the picture for which the stage is due; nothing without pixels."""
     picture = content.picture
     if not content.is_due(EMBED_PICTURE) or _error_of(content) or picture is None:
         return []
-    return [] if picture.full_size_HWC is None else [Image.fromarray(picture.full_size_HWC)]
+    return [] if picture.full_size_HWC is None else [picture.full_size_HWC]
 
 
 def _error_of(content: OpenedContent) -> PictureError | None:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
-from PIL import Image
 
 from smallsight.library.opened_content import OpenedContent
 from smallsight.library.picture_embedding import PictureEmbedding
@@ -19,18 +18,18 @@ _Timed = tuple[np.ndarray, float]
 def embedded(
     contents: Iterator[OpenedContent],
     embedder: PictureEmbedding,
-    images_of: Callable[[OpenedContent], Sequence[Image.Image]],
+    images_of: Callable[[OpenedContent], Sequence[np.ndarray]],
 ) -> Generator[tuple[OpenedContent, list[np.ndarray], float], None, None]:
-    """Yield each content, in order, with the vectors [D] of its images and the seconds that they took.
+    """Yield each content, in order, with the vectors [D] of its images, RGB, and the seconds that they took.
 
     Each image is one call, so that a vector does not depend on what is embedded with it. As many contents
     are ahead as images are embedded at once.
     """
     begun: deque[tuple[OpenedContent, list[Future[_Timed]]]] = deque()
 
-    def embed(image: Image.Image) -> _Timed:
+    def embed(image_HWC: np.ndarray) -> _Timed:
         started_s = time.perf_counter()
-        return embedder.embed_pictures([image])[0], time.perf_counter() - started_s
+        return embedder.embed_pictures([image_HWC])[0], time.perf_counter() - started_s
 
     def finished() -> tuple[OpenedContent, list[np.ndarray], float]:
         content, futures = begun.popleft()

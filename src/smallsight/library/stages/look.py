@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from functools import partial
 
 import numpy as np
 import sqlalchemy as sa
@@ -56,8 +57,7 @@ class LookWork:
                 _store_facts(connection, content_id, picture)
                 if picture.hash_grey_HW is not None:
                     store_views(connection, content_id, picture_views(picture.hash_grey_HW))
-                ways = () if picture.hash_grey_HW is None else turned(picture.hash_grey_HW)
-                content.inherited = inherit(connection, content_id, ways)
+                content.inherited = inherit(connection, content_id, partial(_turned, picture))
                 refresh_facets(connection, [content_id])
 
         outcomes.store([Ended(content, LOOK, content.take_opening_s(), content.error)], write)
@@ -80,6 +80,10 @@ def _store_facts(connection: sa.Connection, content_id: int, decoded: DecodedPic
             pixels_sha256=pixels_sha256(decoded),
         )
     )
+
+
+def _turned(decoded: DecodedPicture) -> tuple[int, ...]:
+    return () if decoded.hash_grey_HW is None else turned(decoded.hash_grey_HW)
 
 
 def _as_signed(bits: int | None) -> int | None:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import partial
-
 import numpy as np
-import openvino as ov
 import pytest
 
 from smallsight.engine.embedding import load_picture_embedder
 from smallsight.engine.native.picture_tower import product_number
+from smallsight.engine.native.pooling_head import pooling_obstacle
 from smallsight.engine.native.tile_encoder import bf16_obstacle, encoder_obstacle
-from smallsight.families.dual_encoder.model import VISION
-from smallsight.families.siglip.graphs import build_head_graph
-from smallsight.families.siglip.model import open_siglip
-from smallsight.quant.forms import Storage, dense
-from smallsight.quant.scheme import SCHEMES
+from smallsight.quant.forms import Storage
 from tiny_dual_encoder import DualShape, draw_odd_pictures, write_tiny_clip, write_tiny_siglip
 
-needs_kernels = pytest.mark.skipif(bool(encoder_obstacle()), reason=encoder_obstacle())
+obstacle = encoder_obstacle() or pooling_obstacle()
+needs_kernels = pytest.mark.skipif(bool(obstacle), reason=obstacle)
 WIDE = DualShape(vision_hidden=64, vision_ffn=128, vision_layers=3, dimensions=64)
 LEAST_COSINE = {"bf16": 0.9995, "int8": 0.998}
 
@@ -68,42 +62,3 @@ def test_integers_stay_integers_and_other_numbers_become_bf16():
         stored = form.store(matrix)
         assert product_number(stored, "avx512") == ("int8" if form.is_integer else "bf16")
         assert product_number(stored, "avx2") == ("int7" if form.is_integer else "bf16")
-
-
-@pytest.mark.parametrize("pool_heads", [None, 8])
-def test_the_head_pools_as_attention_with_a_key_and_a_value_for_each_patch(tmp_path, pool_heads):
-    model = open_siglip(write_tiny_siglip(tmp_path, replace(WIDE, vision_heads=4)), SCHEMES["fp32"])
-    stored = dict(model.store(VISION))
-    hidden_PD = np.random.default_rng(1).standard_normal((16, 64), np.float32)
-    compiled = ov.compile_model(
-        partial(build_head_graph, pool_heads=pool_heads)(model.config, stored),
-        "CPU",
-        {"INFERENCE_PRECISION_HINT": "f32"},
-    )
-    found_D = compiled([hidden_PD[None]])[0][0]
-    np.testing.assert_allclose(found_D, head_by_hand(stored, hidden_PD, pool_heads or 4), atol=1e-5)
-
-
-def head_by_hand(stored, hidden_PD, heads):
-    def linear(name, rows):
-        name = f"vision.pool.{name}"
-        return rows @ dense(stored[f"{name}.weight"]).T + stored[f"{name}.bias"]
-
-    keys_PD, values_PD = np.split(linear("attention", hidden_PD), 2, axis=1)
-    pooled = []
-    for query, keys, values in zip(
-        np.split(stored["vision.pool.query"], heads),
-        np.split(keys_PD, heads, axis=1),
-        np.split(values_PD, heads, axis=1),
-        strict=True,
-    ):
-        shares_P = np.exp(keys @ query / np.sqrt(len(query)))
-        pooled.append(shares_P @ values / shares_P.sum())
-    attended_D = linear("output", np.concatenate(pooled))
-    centred_D = attended_D - attended_D.mean()
-    normal_D = centred_D / np.sqrt((centred_D**2).mean() + 1e-6)
-    normal_D = normal_D * stored["vision.pool.ffn_norm.weight"] + stored["vision.pool.ffn_norm.bias"]
-    inner = linear("ffn_up", normal_D)
-    inner *= (1 + np.tanh(np.sqrt(2 / np.pi) * (inner + 0.044715 * inner**3))) / 2
-    vector_D = attended_D + linear("ffn_down", inner)
-    return vector_D / np.linalg.norm(vector_D)

@@ -41,6 +41,15 @@ def test_pictures_that_are_embedded_at_once_have_the_bits_of_one_after_another(t
     assert np.array_equal(at_once.embed_pictures(pictures), one_by_one.embed_pictures(pictures))
 
 
+@pytest.mark.parametrize("write", [write_tiny_siglip, write_tiny_clip])
+def test_pixels_have_the_vector_of_their_image(tmp_path: Path, write):
+    embedder = load_picture_embedder(write(tmp_path), threads=1)
+    images = [one for one in draw_odd_pictures(60) if one.mode == "RGB" and not one.info]
+    assert len({one.size for one in images}) > 3
+    pixels = [np.asarray(one) for one in images]
+    assert np.array_equal(embedder.embed_pictures(pixels), embedder.embed_pictures(images))
+
+
 def test_stored_weights_give_the_same_vectors_and_only_the_needed_network_is_stored(
     siglip: Path, tmp_path: Path
 ):

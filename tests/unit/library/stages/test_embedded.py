@@ -9,7 +9,6 @@ from itertools import count
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from clocks import GENEROUS_S
 from smallsight.library.ledger import Task
@@ -27,24 +26,29 @@ class BySide:
         self.widths: list[int] = []
         self._meeting = threading.Barrier(2) if together else None
 
-    def embed_pictures(self, pictures: Sequence[Image.Image], /) -> np.ndarray:
+    def embed_pictures(self, pictures: Sequence[np.ndarray], /) -> np.ndarray:
         if self._meeting is not None:
             self._meeting.wait(GENEROUS_S)
-        (picture,) = pictures
-        if picture.width == 13:
+        (image_HWC,) = pictures
+        width = image_HWC.shape[1]
+        if width == 13:
             raise MemoryError
-        self.widths.append(picture.width)
-        return np.array([[picture.width]], np.float32)
+        self.widths.append(width)
+        return np.array([[width]], np.float32)
 
 
 def contents(number: int) -> list[OpenedContent]:
     return [OpenedContent(Task(one, f"{one:064x}", {})) for one in range(number)]
 
 
-def images_of(content: OpenedContent) -> list[Image.Image]:
+def image_of_width(width: int) -> np.ndarray:
+    return np.zeros((1, width, 3), np.uint8)
+
+
+def images_of(content: OpenedContent) -> list[np.ndarray]:
     """The content with the number n has n images, but for each third, which has none."""
     number = content.task.content_id
-    return [] if number % 3 == 0 else [Image.new("L", (10 * number + one, 1)) for one in range(1, number + 1)]
+    return [] if number % 3 == 0 else [image_of_width(10 * number + one) for one in range(1, number + 1)]
 
 
 def test_contents_leave_in_their_order_with_the_vectors_of_their_images():
@@ -57,7 +61,7 @@ def test_contents_leave_in_their_order_with_the_vectors_of_their_images():
 
 def test_two_images_of_a_single_content_are_embedded_at_once():
     content = contents(1)
-    pair = [Image.new("L", (5, 1)), Image.new("L", (6, 1))]
+    pair = [image_of_width(5), image_of_width(6)]
     ((_, vectors, _),) = embedded(iter(content), BySide(together=True), lambda _: pair)
     assert [int(one[0]) for one in vectors] == [5, 6]
 
@@ -76,6 +80,6 @@ def test_no_more_contents_are_taken_than_are_embedded_at_once():
 
 
 def test_an_error_of_the_model_is_raised():
-    unlucky = [Image.new("L", (13, 1))]
+    unlucky = [image_of_width(13)]
     with pytest.raises(MemoryError):
         list(embedded(iter(contents(2)), BySide(), lambda _: unlucky))
