@@ -64,7 +64,7 @@ test: $(MARKS)/dev $(MARKS)/docs $(MARKS)/kernels $(MARKS)/fonts $(MARKS)/chromi
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) $(if $(TESTS),$(TESTS),-m "not slow")
 
 test-all: $(MARKS)/dev $(MARKS)/docs $(MARKS)/kernels $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool \
-		$(MARKS)/qemu $(MARKS)/zig/installed $(MARKS)/clients/installed $(MARKS)/clients_js
+		$(MARKS)/qemu $(MARKS)/arm $(MARKS)/zig/installed $(MARKS)/clients/installed $(MARKS)/clients_js
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 test-without-vnni: $(MARKS)/dev $(MARKS)/kernels
@@ -78,7 +78,7 @@ wheels: $(MARKS)/wheels/installed $(MARKS)/qemu
 		$(MARKS)/wheels/bin/python -m release.kernel_wheels dist --compilers $(MARKS)/wheels/compilers $$root
 
 coverage: $(MARKS)/dev $(MARKS)/docs $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool \
-		$(MARKS)/qemu $(MARKS)/zig/installed $(MARKS)/clients/installed $(MARKS)/clients_js
+		$(MARKS)/qemu $(MARKS)/arm $(MARKS)/zig/installed $(MARKS)/clients/installed $(MARKS)/clients_js
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) --cov --cov-report= $(TESTS)
 	$(BIN)/python -m coverage report
@@ -258,6 +258,17 @@ $(MARKS)/qemu:
 				>/dev/null 2>&1 && touch $@ \
 				|| echo "QEMU was not installed: apt-get failed. The tests of ARM code are skipped."; \
 		else echo "QEMU is not installed, and only root can do it with apt-get. The tests of ARM code are skipped."; fi
+
+# Libraries for ARM, with which those tests link their programs (6 MB); without them zig compiles its own.
+$(MARKS)/arm: $(MARKS)/qemu
+	@rm -rf $@ $@.new && mkdir -p $@.new
+	@version=$$(apt-cache pkgnames libstdc++- 2>/dev/null \
+			| sed -n 's/^libstdc++-\([0-9]*\)-dev-arm64-cross$$/\1/p' | sort -n | tail -n 1); \
+		( cd $@.new && test -n "$$version" && apt-get download -qq libc6-dev-arm64-cross linux-libc-dev-arm64-cross \
+			libgcc-$$version-dev-arm64-cross libstdc++-$$version-dev-arm64-cross \
+			&& for deb in *.deb; do dpkg -x $$deb . || exit 1; done && rm *.deb ) >/dev/null 2>&1 \
+			&& mv $@.new $@ && touch $@ \
+			|| echo "Debian's libraries for ARM were not fetched: the tests of ARM code take two minutes longer."
 
 # For the tests with client packages from npm; without Node.js 20 they are skipped. No script of a package runs.
 $(MARKS)/clients_js: tests/e2e/clients/js/package.json tests/e2e/clients/js/package-lock.json
