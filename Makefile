@@ -6,6 +6,7 @@
 #   make serve OPEN=1             the same, and opens the browser
 #   make test                     run the tests, but for those that are marked as slow
 #   make test-all                 run every test, also with other people's clients, as .ci/run does
+#   make test-tools               install other people's programs, which tests run, outside .venv
 #   make test-without-vnni        the tests that depend on the processor, as if it had AVX-512 and no VNNI (20 minutes)
 #   make coverage                 the same as make test-all, measuring which lines ran: takes about twice as long
 #   make kernels                  build the extension that generates tokens faster; without a C++ compiler, with zig
@@ -45,11 +46,13 @@ ROBUSTNESS := tests/unit/library/test_killed_migration.py tests/unit/library/tes
 ON_PROCESSOR := $(addprefix tests/unit/,engine graph machine/test_processor.py quant model reading families validation \
 		policy/test_row_bands.py services/test_result_cache.py) tests/parity $(addprefix tests/e2e/test_,smallsight_tiny.py \
 		describe.py moondream2.py toy_family.py validate.py serve_engines.py library_engines.py serve_openai_client.py)
-PYTEST_OPTIONS := --numprocesses 3 --dist loadfile --no-loadscope-reorder
+# Processes that run tests: on two cores three, as many tests wait for a server, a browser or a disk.
+WORKERS ?= 3
+PYTEST_OPTIONS := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 # The reference for videos needs it, and it breaks whatever else imports torch and can see it: it lies apart.
 TORCHVISION := $(VENV)/torchvision
 
-.PHONY: demo serve test test-all test-without-vnni kernels wheels coverage check format bench robustness peers docs audit lock vendor examples clean
+.PHONY: demo serve test test-all test-tools test-without-vnni kernels wheels coverage check format bench robustness peers docs audit lock vendor examples clean
 
 demo: $(MARKS)/demo
 	@SMALLSIGHT_HOME="$${SMALLSIGHT_HOME:-$(CURDIR)/.smallsight-demo}" \
@@ -66,6 +69,10 @@ test: $(MARKS)/dev $(MARKS)/docs $(MARKS)/kernels $(MARKS)/fonts $(MARKS)/chromi
 test-all: $(MARKS)/dev $(MARKS)/docs $(MARKS)/kernels $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool \
 		$(MARKS)/qemu $(MARKS)/arm $(MARKS)/zig/installed $(MARKS)/clients/installed $(MARKS)/clients_js
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+# What the tests need outside .venv, so that it can be installed while something else uses that.
+test-tools: $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool $(MARKS)/qemu $(MARKS)/arm $(MARKS)/zig/installed \
+		$(MARKS)/clients/installed $(MARKS)/clients_js
 
 test-without-vnni: $(MARKS)/dev $(MARKS)/kernels
 	PYTHONPATH=tests $(BIN)/python -m lesser_processor $(BIN)/python -m pytest $(PYTEST_OPTIONS) \
