@@ -100,7 +100,7 @@ PRINTS = {
     "smallsight tags remove blurry": "blurry removed",
     "smallsight export --format txt-sidecars": "sidecars written",
     "smallsight folders": "/downloads/memes",
-    "smallsight import half-1.parquet half-2.parquet": "descriptions stored",
+    "smallsight import half-1.parquet half-2.parquet": " stored",  # maybe a single one
     "smallsight keys": "edit, pages, use",
     "smallsight library backup pictures.backup": "backed up",
     "smallsight models pull SmolVLM-256M-Instruct": "checksums match",
