@@ -6,6 +6,7 @@
 #   make serve OPEN=1             the same, and opens the browser
 #   make test                     run the tests, but for those that are marked as slow
 #   make test-all                 run every test, also with other people's clients, as .ci/run does
+#   make test-tools               install other people's programs, which tests run, outside .venv
 #   make test-without-vnni        the tests that depend on the processor, as if it had AVX-512 and no VNNI (20 minutes)
 #   make coverage                 the same as make test-all, measuring which lines ran: takes about twice as long
 #   make kernels                  build the extension that generates tokens faster; without a C++ compiler, with zig
@@ -45,11 +46,13 @@ ROBUSTNESS := tests/unit/library/test_killed_migration.py tests/unit/library/tes
 ON_PROCESSOR := $(addprefix tests/unit/,engine graph machine/test_processor.py quant model reading families validation \
 		policy/test_row_bands.py services/test_result_cache.py) tests/parity $(addprefix tests/e2e/test_,smallsight_tiny.py \
 		describe.py moondream2.py toy_family.py validate.py serve_engines.py library_engines.py serve_openai_client.py)
-PYTEST_OPTIONS := --numprocesses 3 --dist loadfile --no-loadscope-reorder
+# Processes that run tests: on two cores three, as many tests wait for a server, a browser or a disk.
+WORKERS ?= 3
+PYTEST_OPTIONS := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 # The reference for videos needs it, and it breaks whatever else imports torch and can see it: it lies apart.
 TORCHVISION := $(VENV)/torchvision
 
-.PHONY: demo serve test test-all test-without-vnni kernels wheels coverage check format bench robustness peers docs audit lock vendor examples clean
+.PHONY: demo serve test test-all test-tools test-without-vnni kernels wheels coverage check format bench robustness peers docs audit lock vendor examples clean
 
 demo: $(MARKS)/demo
 	@SMALLSIGHT_HOME="$${SMALLSIGHT_HOME:-$(CURDIR)/.smallsight-demo}" \
@@ -64,8 +67,12 @@ test: $(MARKS)/dev $(MARKS)/docs $(MARKS)/kernels $(MARKS)/fonts $(MARKS)/chromi
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) $(if $(TESTS),$(TESTS),-m "not slow")
 
 test-all: $(MARKS)/dev $(MARKS)/docs $(MARKS)/kernels $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool \
-		$(MARKS)/qemu $(MARKS)/zig/installed $(MARKS)/clients/installed $(MARKS)/clients_js
+		$(MARKS)/qemu $(MARKS)/arm $(MARKS)/zig/installed $(MARKS)/clients/installed $(MARKS)/clients_js
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+# What the tests need outside .venv, so that it can be installed while something else uses that.
+test-tools: $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool $(MARKS)/qemu $(MARKS)/arm $(MARKS)/zig/installed \
+		$(MARKS)/clients/installed $(MARKS)/clients_js
 
 test-without-vnni: $(MARKS)/dev $(MARKS)/kernels
 	PYTHONPATH=tests $(BIN)/python -m lesser_processor $(BIN)/python -m pytest $(PYTEST_OPTIONS) \
@@ -78,7 +85,7 @@ wheels: $(MARKS)/wheels/installed $(MARKS)/qemu
 		$(MARKS)/wheels/bin/python -m release.kernel_wheels dist --compilers $(MARKS)/wheels/compilers $$root
 
 coverage: $(MARKS)/dev $(MARKS)/docs $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool \
-		$(MARKS)/qemu $(MARKS)/zig/installed $(MARKS)/clients/installed $(MARKS)/clients_js
+		$(MARKS)/qemu $(MARKS)/arm $(MARKS)/zig/installed $(MARKS)/clients/installed $(MARKS)/clients_js
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) --cov --cov-report= $(TESTS)
 	$(BIN)/python -m coverage report
@@ -258,6 +265,17 @@ $(MARKS)/qemu:
 				>/dev/null 2>&1 && touch $@ \
 				|| echo "QEMU was not installed: apt-get failed. The tests of ARM code are skipped."; \
 		else echo "QEMU is not installed, and only root can do it with apt-get. The tests of ARM code are skipped."; fi
+
+# Libraries for ARM, with which those tests link their programs (6 MB); without them zig compiles its own.
+$(MARKS)/arm: $(MARKS)/qemu
+	@rm -rf $@ $@.new && mkdir -p $@.new
+	@version=$$(apt-cache pkgnames libstdc++- 2>/dev/null \
+			| sed -n 's/^libstdc++-\([0-9]*\)-dev-arm64-cross$$/\1/p' | sort -n | tail -n 1); \
+		( cd $@.new && test -n "$$version" && apt-get download -qq libc6-dev-arm64-cross linux-libc-dev-arm64-cross \
+			libgcc-$$version-dev-arm64-cross libstdc++-$$version-dev-arm64-cross \
+			&& for deb in *.deb; do dpkg -x $$deb . || exit 1; done && rm *.deb ) >/dev/null 2>&1 \
+			&& mv $@.new $@ && touch $@ \
+			|| echo "Debian's libraries for ARM were not fetched: the tests of ARM code take two minutes longer."
 
 # For the tests with client packages from npm; without Node.js 20 they are skipped. No script of a package runs.
 $(MARKS)/clients_js: tests/e2e/clients/js/package.json tests/e2e/clients/js/package-lock.json

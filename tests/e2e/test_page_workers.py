@@ -42,8 +42,9 @@ def workers_of(server: Server) -> list[int]:
     return [int(pid) for pid in READY.findall(server.log.read_text())]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server(home: Path) -> Iterator[Server]:
+    """Two processes for all tests: starting and stopping them takes longer than most of what they do."""
     settings = {"index__ocr": "false", "server__drain_timeout_s": "5"}
     with running(home, "--workers", "2", **settings) as server:
         wait_until(lambda: workers_of(server), lambda: server.log.read_text()[-2000:])

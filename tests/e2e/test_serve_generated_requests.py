@@ -37,6 +37,7 @@ NAMED = {"/v1/messages": "test", "/api/show": "test", "/api/pull": "test", "/api
 UNANSWERED = {"/predict", "/v1/messages/count_tokens"}  # by the model `test`, or without a form
 NOT_SERVED = (501, "/predict")  # a task of Immich that another server does
 CONNECTIONS = requests.Session()  # one connection for all of them: a new one costs more than an answer
+CONNECTIONS.trust_env = False  # looking for proxies, each time, costs more than sending the request
 CHECKS = [
     schemathesis.checks.status_code_conformance,
     schemathesis.checks.content_type_conformance,
