@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from smallsight.errors import BadRequestError, SmallsightError
 from smallsight.http.error_shape import ErrorShape, error_response, printable
+from smallsight.http.known_methods import MethodTable
 
 _SHOWN_CHARS = 60
 _CLIENT_LEFT = 499  # nobody receives it; the log and the metrics have it
@@ -45,6 +46,9 @@ def handle_errors(app: Starlette, shape: ErrorShape) -> None:
         }.get(error.status_code, printable(str(error.detail)))
         response = shape.of_status(error.status_code, message)
         response.headers.update(error.headers or {})
+        table: MethodTable | None = getattr(request.app.state, "methods", None)
+        if error.status_code == 405 and table and (allowed := table.allow_header(request.url.path)):
+            response.headers["allow"] = allowed
         return response
 
     async def on_leaving(request: Request, error: Exception) -> Response:  # noqa: ARG001
