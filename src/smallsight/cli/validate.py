@@ -136,10 +136,7 @@ def validate(
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Compare a variant of a model with its base on your pictures.
-
-    It measures memory, speed and quality, and gives a verdict.
-    """
+    """Compare a variant of a model with its base on your pictures. Memory, speed and quality count."""
     from smallsight.cli.compared_results import compare_files
     from smallsight.cli.exploring import explore_and_print
     from smallsight.services.validating import ValidationRequest
