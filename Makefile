@@ -60,7 +60,7 @@ demo: $(MARKS)/demo
 
 serve: $(MARKS)/demo
 	@SMALLSIGHT_HOME="$${SMALLSIGHT_HOME:-$(CURDIR)/.smallsight-demo}" \
-		$(BIN)/smallsight serve $(if $(OPEN),--open)
+		$(BIN)/smallsight serve --demo $(if $(PICTURES),--pictures "$(PICTURES)") $(if $(OPEN),--open)
 
 # With TESTS, those are run whether they are slow or not.
 test: $(MARKS)/dev $(MARKS)/docs $(MARKS)/kernels $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool

@@ -50,3 +50,26 @@ DISPLAY_P3 = profile_with_primaries(
     },
     2.2,
 )
+
+
+def iso_box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def with_property(avif: bytes, added: bytes) -> bytes:
+    """Return an AVIF that Pillow wrote, of one picture, with one more property of that picture."""
+    ipco, ipma = avif.index(b"ipco") - 4, avif.index(b"ipma") - 4
+    ipco_end, num_properties = ipco + int.from_bytes(avif[ipco : ipco + 4], "big"), avif[ipma + 18]
+    numbers_end = ipma + 19 + num_properties
+    number, at = 1, ipco + 8
+    while at < ipco_end:
+        number, at = number + 1, at + int.from_bytes(avif[at : at + 4], "big")
+    associated = bytes([num_properties + 1]) + avif[ipma + 19 : numbers_end] + bytes([0x80 | number])
+    data = bytearray(avif[:ipco_end] + added + avif[ipco_end : ipma + 18] + associated + avif[numbers_end:])
+    grown = len(added) + 1
+    for name, by in ((b"meta", grown), (b"iprp", grown), (b"ipco", len(added)), (b"ipma", 1)):
+        at = data.index(name) - 4
+        data[at : at + 4] = (int.from_bytes(data[at : at + 4], "big") + by).to_bytes(4, "big")
+    offset = data.index(b"iloc") + 4 + 14  # of the only extent of the only item
+    data[offset : offset + 4] = (int.from_bytes(data[offset : offset + 4], "big") + grown).to_bytes(4, "big")
+    return bytes(data)

@@ -120,6 +120,52 @@ def test_a_read_only_disk_stops_the_run_before_it_begins(
         assert visible_state(home) == whole
 
 
+READING = """
+mount -t tmpfs -o size={size} none {home} || exit 99
+cp -r {prepared}/. {home}/
+{change}
+mount -o remount,{mode} {home} || exit 98
+for words in 'search picture' 'show {picture}' tags folders 'export --format csv' duplicates 'undo --list'; do
+  {command} $words > {out} 2>&1 || {{ echo "$words: $?" >> {out}; exit 97; }}
+done
+"""
+
+
+def read_on_disk(folder: Path, prepared: Path, picture: Path, mode: str, change: str) -> tuple[int, str]:
+    """Run commands that only read on a bad disk; return the exit code and what the last one said."""
+    home, out = folder / "home", folder / "out"
+    home.mkdir(parents=True)
+    words = {"size": "64m", "home": home, "prepared": prepared, "picture": picture, "mode": mode, "out": out}
+    command = f"{sys.executable} -m smallsight"
+    script = READING.format(**words, change=change.format(home=home), command=command)
+    environment = {**os.environ, "SMALLSIGHT_HOME": str(home)}
+    done = subprocess.run(["unshare", "-rm", "sh", "-c", script], env=environment, timeout=300, check=False)
+    return done.returncode, out.read_text()
+
+
+@needs_mounts
+def test_a_library_on_a_read_only_disk_is_read(tmp_path: Path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    picture = pictures / "picture.png"
+    Image.effect_noise((64, 64), 40).save(picture)
+    prepared = tmp_path / "prepared"
+    Command(prepared).run("index", pictures, "--no-describe")
+    code, said = read_on_disk(tmp_path / "whole", prepared, picture, "ro", "true")
+    assert code == 0, said
+    # A copy of a library in use has changes in its log, which can only be read where SQLite can write.
+    code, said = read_on_disk(
+        tmp_path / "log", prepared, picture, "ro", "echo changes > {home}/library.sqlite3-wal"
+    )
+    assert code == 97
+    assert "read-only, and the last changes are not in the database yet" in said
+    assert "search picture: 7" in said
+    fill = "head -c 80m /dev/zero > {home}/filling 2> /dev/null"
+    code, said = read_on_disk(tmp_path / "full", prepared, picture, "rw", fill)
+    assert code == 97
+    assert "error: The disk is full" in said
+
+
 # The command with a clock that is wrong by so many seconds.
 SHIFTED = """
 import sys, time

@@ -157,7 +157,8 @@ def test_nothing_changes_by_reading_or_by_another_name_for_a_method(
             for name in (None, *ROTATED):
                 headers = {"x-form-token": token, **({name: "POST"} if name else {})}
                 answer = member.request(method, address(route) + query, headers=headers)
-                assert answer.status_code in (400, 404, 405), (method, route.path, name)
+                is_list = method == "OPTIONS" and (answer.status_code, answer.content) == (204, b"")
+                assert is_list or answer.status_code in (400, 404, 405), (method, route.path, name)
 
 
 def test_every_change_needs_the_token(site: tuple[TestClient, Starlette], member: TestClient):

@@ -104,7 +104,10 @@ def caption(
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Describe every picture of a data set into one file, and continue where an earlier run stopped."""
+    """Describe every picture of a data set into one file.
+
+    The same command goes on where an earlier run stopped.
+    """
     from smallsight.captioning.caption_columns import parse_prompts
     from smallsight.captioning.picture_sources import TableOptions
     from smallsight.captioning.shard import Shard

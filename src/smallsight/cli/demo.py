@@ -186,11 +186,13 @@ def _print_next_steps(out: Output, *, is_own: bool) -> None:
         ("smallsight search --similar FILE", "pictures that look alike or contain similar text"),
         ("smallsight doctor", "what this machine has and what is missing"),
     ]
+    own = " --pictures FOLDER" if is_own else ""
+    steps.insert(0, (f"smallsight serve --demo{own}", "the same pictures in the browser"))
     if not is_own:
         steps.insert(0, ("smallsight demo --pictures FOLDER", "the same with your own pictures"))
     out.note("\n[bold]Next[/]")
     for command, why in steps:
-        out.note(f"  [bold cyan]{escape(command):<34}[/] {escape(why)}")
+        out.note(f"  [bold cyan]{escape(command):<42}[/] {escape(why)}")
 
 
 def _as_data(

@@ -44,14 +44,25 @@ def demo_settings(settings: Settings, pictures: Path, *, is_own: bool) -> Settin
     Unless a model is set, the one in this package describes the stickers among the example pictures. It was
     not trained on photographs, so a user's own pictures are described only by a model that the user sets.
     """
-    name = hashlib.sha256(str(pictures.resolve()).encode()).hexdigest()[:8]
-    changed: dict[str, Any] = {"home": settings.home / "demo" / name}
+    changed: dict[str, Any] = {"home": _home(settings, pictures)}
     if not is_own and settings.describe.model is None:
         stickers = pictures.resolve().parent / "stickers"
         changed["describe"] = settings.describe.model_copy(
             update={"model": SHIPPED_MODEL, "folders": (stickers,)}
         )
     return settings.model_copy(update=changed)
+
+
+def demo_home(pictures: Path | None) -> Path:
+    """Return the data folder of `smallsight demo` for a folder of pictures, or for the examples."""
+    from smallsight.services.example_pictures import shipped_pictures
+    from smallsight.settings import load_settings
+
+    return _home(load_settings(), shipped_pictures()[0] if pictures is None else pictures)
+
+
+def _home(settings: Settings, pictures: Path) -> Path:
+    return settings.home / "demo" / hashlib.sha256(str(pictures.resolve()).encode()).hexdigest()[:8]
 
 
 def shipped_queries(examples: Path) -> list[DemoQuery]:

@@ -84,7 +84,7 @@ def describe(
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Describe pictures and videos with a model, or have it answer a question about each."""
+    """Describe pictures and videos with a model, or ask about each."""
     from smallsight.settings import load_settings
 
     out = get_output(json=json, quiet=quiet)

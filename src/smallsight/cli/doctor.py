@@ -25,7 +25,7 @@ _MARKS = {
 
 
 def doctor(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
-    """Check this installation: what is here, what is missing, how to fix it."""
+    """Check this installation, and say how to fix what is missing."""
     from rich.text import Text
 
     from smallsight.cli.check_result import Severity

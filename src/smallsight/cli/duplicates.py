@@ -37,7 +37,10 @@ def duplicates(
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """List copies of pictures (encoded again, cropped, mirrored, with a border), and similar pictures."""
+    """List copies of pictures, and similar ones.
+
+    Copies may be encoded again, cropped, mirrored, or have a border.
+    """
     from smallsight.library.duplicate_groups import GroupKind, groups
     from smallsight.services.application import Application
     from smallsight.services.library_results import DuplicateGroups

@@ -71,7 +71,7 @@ def edit(
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Describe, correct or tag pictures yourself; `smallsight undo` takes it back.
+    """Describe, correct or tag pictures yourself.
 
     A model never overwrites what you write.
     """

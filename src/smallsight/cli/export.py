@@ -67,7 +67,7 @@ def export(
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Write what the library knows to a file, or as sidecars beside the pictures."""
+    """Write what the library knows to a file or to sidecars."""
     from smallsight.library.exporting.record import WordsBy
     from smallsight.library.search.searcher import Mode
     from smallsight.library.search.text_index import Sort

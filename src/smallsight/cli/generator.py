@@ -46,7 +46,7 @@ def generator(
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Describe pictures for meme-search, in place of its image-to-text generator."""
+    """Describe pictures for meme-search, as its generator does."""
     out = get_output(json=json, quiet=quiet)
     given = {"host": host, "port": port, "app_url": app_url, "pictures": pictures, "database": database}
     flags: dict[str, Any] = {"generator": {name: one for name, one in given.items() if one is not None}}

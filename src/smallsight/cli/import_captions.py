@@ -43,7 +43,10 @@ def import_captions(
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Take captions of other machines into the library, for pictures with the same bytes."""
+    """Take captions of other machines into the library.
+
+    They go to pictures with the same bytes.
+    """
     from smallsight.captioning.caption_files import ColumnChoice
     from smallsight.services.application import Application
     from smallsight.services.importing import CaptionImporter

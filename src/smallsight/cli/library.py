@@ -43,7 +43,7 @@ def back_up_library(
 
 @library_app.command("check")
 def check(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
-    """Check the database, its search indexes, and whether the files it names are there."""
+    """Check the database, its indexes, and that its files are there."""
     from smallsight.library.backup import check_files, check_library
     from smallsight.services.application import Application
     from smallsight.settings import load_settings

@@ -15,7 +15,7 @@ from smallsight.cli.picture import report_details
 from smallsight.policy.shown_text import on_one_line
 
 lost_app = typer.Typer(
-    help="List your words about pictures that are gone, or attach them to another.", no_args_is_help=False
+    help="List your words about pictures that are gone, or attach them.", no_args_is_help=False
 )
 
 
@@ -57,7 +57,10 @@ def attach(
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Give a picture the words of one that is gone; what you wrote about it itself stays."""
+    """Give a picture the words of one that is gone.
+
+    What you wrote about it itself stays.
+    """
     from smallsight.library.lost_words import attach_words
     from smallsight.services.application import Application
     from smallsight.settings import load_settings

@@ -18,10 +18,11 @@ _SHOWS_TRACEBACK = frozenset({"debug", "info"})
 
 def run() -> NoReturn:
     """Run the command line and exit the process with the documented code."""
-    exit_code = invoke(sys.argv[1:])
+    exit_code = 1
     try:
+        exit_code = invoke(sys.argv[1:])
         sys.stdout.flush()
-    except BrokenPipeError:
+    except BrokenPipeError:  # invoke raises it where the error of a command has no reader
         exit_code = _reader_gone()
     except OSError as error:
         exit_code = _unwritable(error)
@@ -38,6 +39,8 @@ def invoke(arguments: list[str]) -> int:
         _print_error(error)
         return error.exit_code
     except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # typer's own answer to it is 1
+            return _reader_gone()
         return ended.code if isinstance(ended.code, int) else 1
     except BrokenPipeError:
         return _reader_gone()

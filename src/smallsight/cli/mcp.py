@@ -23,7 +23,10 @@ def mcp(
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Let an agent search and question the library, over standard input and output (MCP)."""
+    """Let an agent search and question the library, over MCP.
+
+    It is spoken on standard input and output.
+    """
     out = get_output(json=json, quiet=quiet)
     from smallsight.mcp.package import require_package
 

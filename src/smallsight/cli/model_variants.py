@@ -25,7 +25,10 @@ def add_variant(
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Save a model in a quantisation scheme under its own name; it uses the base model's files."""
+    """Save a model in a quantisation scheme, under its own name.
+
+    It uses the base model's files.
+    """
     from smallsight.inventory.listing import ModelService
     from smallsight.settings import load_settings
 

@@ -41,7 +41,7 @@ def models(context: typer.Context, json: JsonFlag = False, quiet: QuietFlag = Fa
 
 @app.command("list")
 def list_models(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
-    """List every model with its size, its memory, and whether its files are here."""
+    """List every model: its size, memory, and whether it is here."""
     from smallsight.cli.model_details import as_json
     from smallsight.cli.remotes import print_remotes, remote_as_json
     from smallsight.graph.known_bands import batch_independence
@@ -111,7 +111,10 @@ def pull(
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Fetch a model's files and verify their checksums; resumes an interrupted pull."""
+    """Fetch a model's files and verify their checksums.
+
+    An interrupted pull is resumed.
+    """
     from smallsight.cli.units import file_size_text
 
     output = get_output(json=json, quiet=quiet)
@@ -155,7 +158,10 @@ def add(
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Check a folder and register it as a model; the folder is neither moved nor changed."""
+    """Check a folder and register it as a model.
+
+    The folder is neither moved nor changed.
+    """
     from smallsight.services.logs import configure_logging
 
     output = get_output(json=json, quiet=quiet)
@@ -176,7 +182,10 @@ def remove(
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Delete a pulled model's files, or unregister a folder or variant without deleting files."""
+    """Delete a pulled model's files, or unregister a folder.
+
+    Of a folder or variant that you have added, no files are deleted.
+    """
     from smallsight.catalog.files import Source
     from smallsight.cli.units import file_size_text
 

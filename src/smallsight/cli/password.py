@@ -17,7 +17,10 @@ def password(
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Set the password of the server's pages, from a prompt or from standard input."""
+    """Set the password of the server's pages.
+
+    It comes from a prompt or from standard input.
+    """
     from smallsight.http.page_password import PagePassword, password_path
     from smallsight.http.sessions import Sessions, sessions_path
     from smallsight.settings import load_settings

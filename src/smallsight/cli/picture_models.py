@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def embedding(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
-    """List the picture embedding models with their licence, their memory, and where files are here."""
+    """List the picture embedding models: licence, memory, files."""
     from rich.text import Text
 
     from smallsight.cli.table import Column, ListRow, print_table

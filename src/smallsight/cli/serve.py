@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -39,6 +40,10 @@ _LogFormatOption = Annotated[
     Literal["text", "json"] | None,
     typer.Option("--log-format", help="Text, or JSON with one object per line for log collectors."),
 ]
+_DemoOption = Annotated[bool, typer.Option("--demo", help="Serve the library of `smallsight demo`.")]
+_PicturesOption = Annotated[
+    Path | None, typer.Option("--pictures", help="With --demo: the folder that `smallsight demo` was given.")
+]
 
 
 def serve(
@@ -47,6 +52,8 @@ def serve(
     model: _ServedModelOption = None,
     workers: _WorkersOption = None,
     log_format: _LogFormatOption = None,
+    demo: _DemoOption = False,
+    pictures: _PicturesOption = None,
     open_browser: Annotated[
         bool, typer.Option("--open", help="Open the web app in the browser once the server listens.")
     ] = False,
@@ -56,9 +63,16 @@ def serve(
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Answer questions about pictures over HTTP, as OpenAI's API does."""
+    """Show your pictures in the browser, and answer API requests.
+
+    The pages are below /app/. Answers are in the protocols of OpenAI, Ollama and Anthropic.
+    """
     out = get_output(json=json, quiet=quiet)
     flags = _flags({"host": host, "port": port, "workers": workers}, model, log_format)
+    if demo or pictures is not None:
+        from smallsight.cli.demonstration import demo_home
+
+        flags["home"] = demo_home(pictures)
     if print_settings:
         show_settings(out, flags)
         return

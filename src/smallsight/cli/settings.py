@@ -12,7 +12,10 @@ from smallsight.cli.output import Output, get_output
 
 
 def settings(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
-    """Show every setting with its value and its source: default, file or environment."""
+    """Show every setting with its value and its source.
+
+    The source is the default, the file or the environment.
+    """
     show_settings(get_output(json=json, quiet=quiet))
 
 

@@ -50,7 +50,7 @@ def suggest(
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Suggest tags for pictures that a picture embedding model has embedded."""
+    """Suggest tags for pictures that a model has embedded."""
     out = get_output(json=json, quiet=quiet)
     if accept and reject:
         raise SettingsError("Suggestions cannot be accepted and rejected at once.", hint="give one of both.")
@@ -98,7 +98,10 @@ def _suggest(asked: _Asked, out: Output) -> None:
 
 
 def vocabulary(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
-    """Print the vocabulary in force, to be written to a file and edited."""
+    """Print the vocabulary in force.
+
+    It may be written to a file and edited.
+    """
     from smallsight.library.suggesting.vocabulary import load_vocabulary, shipped_vocabulary
     from smallsight.settings import load_settings
 

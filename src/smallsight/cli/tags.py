@@ -37,7 +37,10 @@ def tags(context: typer.Context, json: JsonFlag = False, quiet: QuietFlag = Fals
 
 @tags_app.command("list")
 def list_all(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
-    """List the tags with the number of pictures that have them, most used first."""
+    """List the tags, the most used first.
+
+    Each with the number of pictures that have it.
+    """
     out = get_output(json=json, quiet=quiet)
     from smallsight.library.tags import list_tags
     from smallsight.services.application import Application
@@ -143,7 +146,10 @@ def remove(
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Remove a tag from all pictures; no model adds it to them again."""
+    """Remove a tag from all pictures.
+
+    No model adds it to them again.
+    """
     from smallsight.library.tags import remove_tag
     from smallsight.services.application import Application
     from smallsight.settings import load_settings

@@ -32,8 +32,9 @@ def undo(
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Take back the last edit of pictures or tags; again, the one before it.
+    """Take back the last edit of pictures or tags.
 
+    Again, it takes back the one before it.
     What you have changed since, in an edit that stays, is kept.
     """
     from smallsight.library.edit_journal import list_edits

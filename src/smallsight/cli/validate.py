@@ -136,7 +136,7 @@ def validate(
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Measure a variant of a model against its base on your pictures: memory, speed, quality, a verdict."""
+    """Compare a variant of a model with its base on your pictures. Memory, speed and quality count."""
     from smallsight.cli.compared_results import compare_files
     from smallsight.cli.exploring import explore_and_print
     from smallsight.services.validating import ValidationRequest

@@ -55,7 +55,8 @@
     ├── ClusterError                   exit 6   503   a cluster does not answer, has no room, or failed
     ├── PathError                      exit 3   400   a path is too long, or this user may not look there
     ├── StorageError                   exit 7   507   the disk is full, or a folder cannot be written to
-    └── OutOfResourcesError            exit 7   507   memory ran out
+    └── OutOfResourcesError            exit 7   507   memory ran out, or the system has no more threads
+        ├── DecoderNotStartedError     exit 7   507   no process can be started that decodes files
         └── MemoryBudgetError          exit 7   503   a model does not fit beside those in use
 
 Exit code 0 is success, 130 is "interrupted by the user". A message says what failed and its value,
@@ -100,6 +101,7 @@ from smallsight.errors.pictures import (
 from smallsight.errors.root import (
     ArgumentError,
     ClusterError,
+    DecoderNotStartedError,
     InvalidTextError,
     MemoryBudgetError,
     MissingExtraError,
@@ -138,6 +140,7 @@ __all__ = [
     "ClusterError",
     "CorruptPictureError",
     "DecoderFailedError",
+    "DecoderNotStartedError",
     "DownloadError",
     "FileChangedError",
     "FileNotRemovableError",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
+from smallsight.errors.refusals import refused_by_system
 from smallsight.errors.root import MissingExtraError, SmallsightError
 
 
@@ -56,7 +57,12 @@ class UnexpectedPictureError(PictureError):
 
     @classmethod
     def of(cls, error: Exception) -> Self:
-        """Return one that names the exception."""
+        """Return one that names the exception.
+
+        Raises OutOfResourcesError for what the system would have refused of any file: it is tried again.
+        """
+        if (refusal := refused_by_system(error)) is not None:
+            raise refusal from error
         reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         return cls(
             f"Something in this file was not expected ({reason[:200]}).",

@@ -105,6 +105,12 @@ class OutOfResourcesError(SmallsightError):
     http_status = 507
 
 
+class DecoderNotStartedError(OutOfResourcesError):
+    """The process that decodes files cannot be started: for want of memory, or in a damaged installation."""
+
+    code = "decoder_not_started"
+
+
 class MemoryBudgetError(OutOfResourcesError):
     """A model does not fit in the memory budget next to the models in use."""
 

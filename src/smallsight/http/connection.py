@@ -48,6 +48,17 @@ class TimedConnection(H11Protocol):
         elif self._head_timer is None and not self.transport.is_closing():
             self._await_head()
 
+    def handle_events(self) -> None:
+        """Parse what has arrived, without empty lines before a request: clients of old send one after a body.
+
+        h11 refuses them (findings/h11_empty_line_first.sh), RFC 9112, section 2.2, has them ignored.
+        """
+        if self.conn.their_state is h11.IDLE:
+            waiting = self.conn.trailing_data[0]
+            num_empty = len(waiting) - len(waiting.lstrip(b"\r\n"))
+            self.conn._receive_buffer.maybe_extract_at_most(num_empty)  # noqa: SLF001 - nothing public drops bytes
+        super().handle_events()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the deadline."""
         self._stop_waiting()

@@ -15,11 +15,12 @@ from starlette.responses import Response
 
 from smallsight.errors import BadRequestError, SmallsightError
 from smallsight.http.error_shape import ErrorShape, error_response, printable
+from smallsight.http.known_methods import MethodTable
 
 _SHOWN_CHARS = 60
 _CLIENT_LEFT = 499  # nobody receives it; the log and the metrics have it
 _SHOULD_BE = "Input should be "
-_OBJECT = re.compile(r"a valid dictionary( or instance of \w+)?|a valid dictionary or object.*")
+_OBJECT = re.compile(r"a valid dictionary( or (instance of \w+|object to extract fields from))?")
 _ABSENT = object()
 _SOURCES = ("body", "query")  # how pydantic's paths begin in FastAPI
 # What pydantic adds to a path for a branch of a union, a discriminator or a validator.
@@ -45,6 +46,9 @@ def handle_errors(app: Starlette, shape: ErrorShape) -> None:
         }.get(error.status_code, printable(str(error.detail)))
         response = shape.of_status(error.status_code, message)
         response.headers.update(error.headers or {})
+        table: MethodTable | None = getattr(request.app.state, "methods", None)
+        if error.status_code == 405 and table and (allowed := table.allow_header(request.url.path)):
+            response.headers["allow"] = allowed
         return response
 
     async def on_leaving(request: Request, error: Exception) -> Response:  # noqa: ARG001
@@ -139,7 +143,8 @@ def _nearest_hint(request: Request) -> str:
         paths = list(app.openapi()["paths"])
     else:
         paths = [str(getattr(one, "path", "")) for one in app.routes]
-    for known in paths:
-        if len(known) > 1 and len(path) > 1 and (known.endswith(path) or path.endswith(known)):
+    prefix = request.scope.get("root_path", "")
+    for known in (f"{prefix}{one}" for one in paths if len(one) > 1):
+        if len(path) > 1 and (known.endswith(path) or path.endswith(known)):
             return f" hint: the route is {known}."
     return ""

@@ -18,6 +18,8 @@ _ONCE = ("authorization", "x-api-key", "origin", "content-length", "transfer-enc
 class HostGuard:
     """An ASGI layer; refused requests do not reach the layers inside. A handshake is refused with 403.
 
+    A request of HTTP/1.0 may name no host: browsers, which could be led here, always name one.
+
     While ``is_locked`` any name without a dot is accepted too: public names have one, and a page that had a
     name without would still need a key or the password.
     """
@@ -66,7 +68,8 @@ class HostGuard:
             return BadRequestError(
                 "The request has Content-Length and Transfer-Encoding.", hint="send one of them."
             )
-        if len(headers.getlist("host")) != 1 or not self._is_known(headers["host"]):
+        is_named = "host" in headers or scope.get("http_version") != "1.0"  # the checks of load balancers
+        if is_named and (len(headers.getlist("host")) != 1 or not self._is_known(headers["host"])):
             kind = ForbiddenError if is_handshake else BadRequestError
             return kind(
                 "The Host header does not name this server.",

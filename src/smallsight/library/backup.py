@@ -14,7 +14,8 @@ import sqlalchemy as sa
 
 from smallsight.errors import LibraryDamagedError, LibraryMissingError, StorageError
 from smallsight.library.database import Database, storage_errors
-from smallsight.library.emptied import open_for_reading, refuse_emptied
+from smallsight.library.emptied import refuse_emptied
+from smallsight.library.opened_file import open_for_reading
 from smallsight.library.thumbnails import thumbnail_path
 from smallsight.machine.private_files import create_private_file
 

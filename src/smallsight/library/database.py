@@ -11,6 +11,8 @@ open the file read-only: no two connections ever write or checkpoint at once. Th
 from __future__ import annotations
 
 import errno
+import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -29,6 +31,7 @@ from smallsight.errors import (
 from smallsight.library.emptied import refuse_emptied
 from smallsight.library.lock import RunLock, WriteLock
 from smallsight.library.migrations import NEWEST
+from smallsight.library.opened_file import is_unread_log
 from smallsight.library.readers import BUSY_TIMEOUT_MS, Readers, connect_read_only
 from smallsight.machine.private_files import create_private_file, make_private_folder
 
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 _TURN_TIMEOUT_S, _CLOSING_TIMEOUT_S = 30.0, 5.0
+_SHARED_BYTES = 64 * 1024
+_MAX_PATH_BYTES = 500  # SQLite's limit of 512 holds for the names of its log and shared file too
 
 
 class Database:
@@ -197,7 +202,7 @@ def _writer_engine(path: Path) -> sa.Engine:
     from sqlalchemy.pool import StaticPool  # noqa: PLC0415
 
     def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(path.absolute(), isolation_level=None, check_same_thread=False)
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -251,7 +256,7 @@ def storage_errors(path: Path | None) -> Iterator[None]:
     except SmallsightError:
         raise
     except sqlite3.Error as error:
-        raise _from_sqlite(error, where) from error
+        raise _from_sqlite(error, where, path) from error
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise _disk_full(where) from error
@@ -262,7 +267,7 @@ def storage_errors(path: Path | None) -> Iterator[None]:
     except Exception as error:
         cause = getattr(error, "orig", None)  # SQLAlchemy's, which may not be imported
         if isinstance(cause, sqlite3.Error):
-            raise _from_sqlite(cause, where) from error
+            raise _from_sqlite(cause, where, path) from error
         raise
 
 
@@ -274,9 +279,16 @@ def _disk_full(where: str) -> StorageError:
     )
 
 
-def _from_sqlite(error: Any, where: str) -> SmallsightError:  # noqa: ANN401 - SQLAlchemy types it loosely
+def _is_full(path: Path) -> bool:
+    """Return whether there is no room for the file that SQLite shares between its readers."""
+    with suppress(OSError):
+        return shutil.disk_usage(path.parent).free < _SHARED_BYTES
+    return False
+
+
+def _from_sqlite(error: Any, where: str, path: Path | None) -> SmallsightError:  # noqa: ANN401 - see SQLAlchemy
     text = str(error)
-    if "disk is full" in text:
+    if "disk is full" in text or ("disk I/O error" in text and path is not None and _is_full(path)):
         return _disk_full(where)
     if "malformed" in text or "not a database" in text:
         return LibraryDamagedError(
@@ -288,6 +300,16 @@ def _from_sqlite(error: Any, where: str) -> SmallsightError:  # noqa: ANN401 - S
         return StorageError(
             f"The disk with the database of {where} reported an error: {text}.",
             hint="check the disk, and run the same command again; what was finished is kept.",
+        )
+    if "unable to open" in text and path is not None and len(os.fsencode(path.absolute())) > _MAX_PATH_BYTES:
+        return StorageError(
+            f"The path of {where} is too long for SQLite (limit {_MAX_PATH_BYTES} bytes).",
+            hint="set SMALLSIGHT_HOME to a folder with a shorter path.",
+        )
+    if "unable to open" in text and path is not None and is_unread_log(path):
+        return StorageError(
+            f"The disk with {where} is read-only, and the last changes are not in the database yet.",
+            hint="copy the folder to another disk, and set SMALLSIGHT_HOME to the copy.",
         )
     if "readonly" in text or "unable to open" in text:
         return StorageError(

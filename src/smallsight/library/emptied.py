@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import quote
 
 from smallsight.errors import LibraryDamagedError
+from smallsight.library.opened_file import open_for_reading
 
-__all__ = ["open_for_reading", "refuse_emptied"]
+__all__ = ["refuse_emptied"]
 
 
 def refuse_emptied(path: Path) -> None:
@@ -26,11 +25,6 @@ def refuse_emptied(path: Path) -> None:
             f"The library's file is empty, and it was not before: {path}",
             hint="restore a backup (see the guide, `library backup`), or delete that file to begin again.",
         )
-
-
-def open_for_reading(path: Path) -> sqlite3.Connection:
-    """Open the file read-only, without a transaction."""
-    return sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, isolation_level=None)
 
 
 def _has_tables(path: Path) -> bool:

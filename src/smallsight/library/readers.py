@@ -7,7 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
+
+from smallsight.library.opened_file import open_for_reading
 
 BUSY_TIMEOUT_MS = 5_000
 _MAX_IDLE = 4
@@ -15,8 +16,7 @@ _MAX_IDLE = 4
 
 def connect_read_only(path: Path) -> sqlite3.Connection:
     """Open the file at path; the connection may be used from any thread, by one at a time."""
-    uri = f"file:{quote(str(path.absolute()))}?mode=ro"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    connection = open_for_reading(path)
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     connection.execute("PRAGMA query_only = ON")
     connection.execute("PRAGMA mmap_size = 0")

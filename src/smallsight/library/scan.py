@@ -35,7 +35,7 @@ from smallsight.library.schema import content, folder, picture
 from smallsight.library.sidecars import SidecarScan
 from smallsight.library.texts import renew_searchable
 from smallsight.library.walk import FoundFile, Listing, Passed, list_pictures
-from smallsight.media.file_kinds import FileKind, kind_of_name
+from smallsight.media.file_kinds import FileKind, kind_of_found
 from smallsight.media.large_files import read_and_hash
 from smallsight.media.video_formats import has_video
 from smallsight.policy.log import get_logger
@@ -165,7 +165,7 @@ class FolderScan:
         )
         self._report.sidecars = len({found for files in listing.sidecars.values() for found in files})
         self._report.found = len(listing.files)
-        self._report.videos = sum(kind_of_name(one.path) is FileKind.VIDEO for one in listing.files)
+        self._report.videos = sum(kind_of_found(one.path) is FileKind.VIDEO for one in listing.files)
         self._report.unreadable_folders = listing.unreadable_folders
         self._report.passed = {str(reason): paths for reason, paths in sorted(listing.passed.items())}
         self._report.unreadable = len(listing.passed.get(Passed.NAME, ()))

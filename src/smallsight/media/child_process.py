@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, cast
 
 import psutil
 
-from smallsight.errors import DecoderFailedError
+from smallsight.errors import DecoderFailedError, DecoderNotStartedError
 from smallsight.media.alarms import alarms
 from smallsight.media.wire import read_header, write_frame
 
@@ -95,8 +95,8 @@ class ChildProcess:
         A module gets the argument, the process id of this process, and ``more_arguments``. Open files with
         the descriptors ``passed`` are open there too.
 
-        With ``stop`` another thread can end it at any time. Raises DecoderFailedError if it does not start,
-        or if a restriction is missing in one that ``must_be_restricted``.
+        With ``stop`` another thread can end it at any time. Raises DecoderNotStartedError if it does not
+        start, DecoderFailedError if a restriction is missing in one that ``must_be_restricted``.
         """
         module = module or _DECODE_CHILD
         self._process = _start(module, argument, more_arguments, passed)
@@ -111,7 +111,9 @@ class ChildProcess:
         try:
             ready, _ = self.exchange(None, b"", _START_TIMEOUT_S, max_reply_bytes=0)
         except ChildEndedError as error:
-            raise DecoderFailedError(
+            if stop is not None and stop.is_called:
+                raise DecoderFailedError("Decoding was cancelled.") from error
+            raise DecoderNotStartedError(
                 f"The decoding process did not start: {error}.",
                 hint=f"check the output of `{sys.executable} -m {module} {argument} {os.getpid()}`.",
             ) from error
@@ -262,7 +264,7 @@ def _start(
             | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
     except OSError as error:
-        raise DecoderFailedError(
+        raise DecoderNotStartedError(
             f"The decoding process could not be started: {error.strerror}.",
             hint="check the machine's memory and its limits on processes and open files.",
         ) from error

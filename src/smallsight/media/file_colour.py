@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from smallsight.media.coded_colour import SRGB_PRIMARIES, CodedColour, Transfer, coded_colour
-from smallsight.media.iso_boxes import find_boxes
+from smallsight.media.iso_boxes import primary_properties
 from smallsight.media.png_chunks import png_chunks
 
 __all__ = ["file_colour"]
 
 _PNG_CHUNKS = frozenset((b"cICP", b"cLLI", b"mDCV", b"gAMA", b"cHRM", b"sRGB"))
-_PROPERTIES = (b"meta", b"iprp", b"ipco")
 _COMMON_GAMMA = 0.45455
 _LUMINANCE_UNITS = 10_000  # in one candela per square metre
 _MAX_DIFFERENCE = 0.005
@@ -66,18 +65,20 @@ def _is_real(primaries: tuple[float, ...]) -> bool:
 
 
 def _iso_colour(data: bytes) -> CodedColour | None:
-    for content in find_boxes(data, *_PROPERTIES, b"colr"):
-        if bytes(content[:4]) == b"nclx" and len(content) >= 8:
+    properties = list(primary_properties(data))
+    for name, content in properties:
+        if name == b"colr" and bytes(content[:4]) == b"nclx" and len(content) >= 8:
             primaries, transfer = (int.from_bytes(content[at : at + 2], "big") for at in (4, 6))
-            return coded_colour(primaries, transfer, is_video_like=True, peak_nits=_iso_peak_nits(data))
+            peak_nits = _iso_peak_nits(dict(properties))
+            return coded_colour(primaries, transfer, is_video_like=True, peak_nits=peak_nits)
     return None
 
 
-def _iso_peak_nits(data: bytes) -> float:
-    for content in find_boxes(data, *_PROPERTIES, b"clli"):
-        return float(int.from_bytes(content[:2], "big"))
-    for content in find_boxes(data, *_PROPERTIES, b"mdcv"):
-        return _number(bytes(content[:24]), 16) / _LUMINANCE_UNITS
+def _iso_peak_nits(properties: dict[bytes, memoryview]) -> float:
+    if (level := properties.get(b"clli")) is not None:
+        return float(int.from_bytes(level[:2], "big"))
+    if (mastered := properties.get(b"mdcv")) is not None:
+        return _number(bytes(mastered[:24]), 16) / _LUMINANCE_UNITS
     return 0.0
 
 

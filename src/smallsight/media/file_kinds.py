@@ -8,8 +8,10 @@ from enum import StrEnum
 from pathlib import Path, PurePath
 
 from smallsight.media.formats import readable_format
+from smallsight.media.video_formats import is_container
 
-_HEAD_BYTES = 512  # the brands of an ISO base media file, the longest of the signatures, take up to 256
+_HEAD_BYTES = 1024  # the brands of an ISO base media file take up to 256, three packets of a stream 612
+_STREAM_OR_SOURCE = ".ts"  # recordings of television, and source files of TypeScript
 
 
 class FileKind(StrEnum):
@@ -40,7 +42,7 @@ _SUFFIXES: Mapping[FileKind, str] = {
     """,
     FileKind.OTHER: """
         txt md rst rtf doc docx odt xls xlsx ods ppt pptx odp pages numbers key epub csv tsv json
-        jsonl xml xmp aae thm html htm css js mjs ts tsx jsx py pyc pyi ipynb c h cc cpp hpp cs java
+        jsonl xml xmp aae thm html htm css js mjs tsx jsx py pyc pyi ipynb c h cc cpp hpp cs java
         class jar kt go rs rb php sh bat ps1 pl lua r sql toml yaml yml ini cfg conf lock log db
         sqlite sqlite3 sqlite-wal sqlite-shm parquet npy npz safetensors gguf onnx zip gz bz2 xz zst
         7z rar tar tgz iso dmg exe dll so dylib o a lib msi apk deb rpm mp3 m4a aac flac wav ogg
@@ -70,4 +72,16 @@ def kind_of_file(path: Path) -> FileKind:
         return FileKind.OTHER
     finally:
         os.close(descriptor)
+    if _is_stream_or_source(path.name):
+        return FileKind.VIDEO if is_container(head) else FileKind.OTHER
     return FileKind.OTHER if readable_format(head) is None else FileKind.PICTURE
+
+
+def kind_of_found(name: str) -> FileKind:
+    """Return the kind of a file that a scan has found to be a picture or a video, by its name."""
+    kind = FileKind.VIDEO if _is_stream_or_source(name) else kind_of_name(name)
+    return FileKind.VIDEO if kind is FileKind.VIDEO else FileKind.PICTURE
+
+
+def _is_stream_or_source(name: str) -> bool:
+    return PurePath(name).suffix.lower() == _STREAM_OR_SOURCE

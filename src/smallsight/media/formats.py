@@ -6,6 +6,7 @@ import importlib.util
 import re
 
 from smallsight.errors import UnsupportedFormatError
+from smallsight.media.raw_photos import raw_photo
 
 __all__ = ["NEEDS_HEIF", "READABLE_FORMATS", "describe_bytes", "has_heif", "readable_format", "sniff_format"]
 
@@ -31,7 +32,10 @@ _KNOWN_SIGNATURES = (
     (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
     (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
     (b"\0\0\1\0", "an icon (ICO)"),
+    (b"\0\0\2\0\0\0\0\0", "a Targa picture (TGA)"),
+    (b"\0\0\x0a\0\0\0\0\0", "a Targa picture (TGA)"),
     (b"\0\0\2\0", "a cursor (CUR)"),
+    (b"\x0a\5\1", "a PCX picture"),
     (b"icns", "an icon (ICNS)"),
     (b"FUJIFILMCCD-RAW", "a RAW photo (RAF)"),
     (b"IIRO", "a RAW photo (ORF)"),
@@ -74,6 +78,10 @@ def sniff_format(data: bytes) -> str:
     Raises UnsupportedFormatError for anything else, with a guess at what the bytes are.
     """
     found = readable_format(data)
+    if found == "TIFF" and (raw := raw_photo(data)) is not None:
+        raise UnsupportedFormatError(
+            f"Unsupported picture format: it looks like {raw}.", hint="export it as JPEG or PNG."
+        )
     if found is not None:
         return found
     raise UnsupportedFormatError(

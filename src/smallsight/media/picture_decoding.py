@@ -27,6 +27,7 @@ from PIL import (
 from smallsight.errors import CorruptPictureError, PictureTooLargeError
 from smallsight.media.animation_times import num_png_frames
 from smallsight.media.apng_canvas import ApngCanvas
+from smallsight.media.clean_aperture import clean_aperture, cropped
 from smallsight.media.coded_colour import CodedColour
 from smallsight.media.container_scan import (
     count_gif_frames,
@@ -233,6 +234,10 @@ def _opened(source: _FileBytes, request: DecodeRequest) -> Image.Image:
         with contextlib.suppress(*DECODER_ERRORS):  # browsers show the first picture of a damaged APNG
             return ApngCanvas(source.data, request.max_frames)
     seek_to_picture(opened)
+    if request.format == "AVIF" and getattr(opened, "n_frames", 1) == 1:
+        _check_size(opened.size, request)
+        if (shown := clean_aperture(source.file, opened.size)) is not None:
+            return cropped(opened, shown)
     return opened
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from smallsight.errors import DecoderFailedError, SettingsError
+from smallsight.errors import DecoderFailedError, DecoderNotStartedError, SettingsError
 from smallsight.media.child_process import ChildEndedError, ChildProcess
 from smallsight.policy.log import get_logger
 from smallsight.settings import Limits
@@ -34,7 +34,7 @@ class SandboxReport:
 def sandbox_report(limits: Limits) -> SandboxReport:
     """Start a child, let it attempt forbidden operations, and return the outcome.
 
-    Raises DecoderFailedError when no child can be started.
+    Raises DecoderNotStartedError when no child can be started, DecoderFailedError when it does not finish.
     """
     child = ChildProcess(limits.decode_memory_bytes)
     try:
@@ -60,7 +60,7 @@ def missing_restrictions(limits: Limits) -> tuple[str, ...]:
     """
     try:
         report = sandbox_report(limits)
-    except DecoderFailedError as error:
+    except (DecoderFailedError, DecoderNotStartedError) as error:
         report = SandboxReport({}, {"decoding_process": error.message})
     missing = report.missing
     if missing and limits.require_sandbox:

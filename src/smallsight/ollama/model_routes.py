@@ -45,14 +45,12 @@ class ModelBody(OllamaBody):
         return found
 
 
-@router.head("/version", include_in_schema=False)
 @router.get("/version", responses=LISTED)
 async def version(request: Request) -> Response:  # noqa: ARG001
     """Return the version of Ollama whose protocol this is."""
     return json_response({"version": OLLAMA_VERSION, "server": f"smallsight {__version__}"})
 
 
-@router.head("/tags", include_in_schema=False)
 @router.get("/tags", responses=LISTED)
 async def tags(request: Request) -> Response:
     """List the models that can be used now."""

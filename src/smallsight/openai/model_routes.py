@@ -20,7 +20,6 @@ from smallsight.services.text_model import TextModel
 router = APIRouter(prefix="/v1", route_class=UseRoute, tags=["models"])
 
 
-@router.head("/models", include_in_schema=False)
 @router.get("/models", responses=LISTS)
 async def list_models(request: Request) -> Response:
     """List the models that can be used now: their files are here, and this release runs them."""
@@ -33,7 +32,6 @@ async def list_models(request: Request) -> Response:
     return json_response({"object": "list", "data": data, "has_more": False, **ends})
 
 
-@router.head("/models/{model:path}", include_in_schema=False)
 @router.get("/models/{model:path}", responses=LISTS)
 async def get_model(request: Request, model: str) -> Response:
     """Describe one model, by its name or its repository id; also those that embed, which are not listed."""

@@ -18,6 +18,7 @@ from smallsight.http.authorise import Gate
 from smallsight.http.error_handlers import handle_errors
 from smallsight.http.error_shape import ErrorShapes
 from smallsight.http.foreign_pages import is_loopback
+from smallsight.http.known_methods import KnownMethods, MethodTable
 from smallsight.http.path_spelling import PathSpelling
 from smallsight.http.remote_pictures import RemotePictures
 from smallsight.http.walls import with_walls
@@ -28,7 +29,7 @@ from smallsight.serve.description import Description
 from smallsight.serve.health import Health
 from smallsight.serve.metrics import Metrics
 from smallsight.serve.preload import Preload
-from smallsight.serve.tenants import Tenant, declared_paths, own_tenants
+from smallsight.serve.tenants import Tenant, declared_methods, declared_paths, own_tenants
 from smallsight.services.serving import Serving
 from smallsight.version import __version__
 
@@ -78,14 +79,16 @@ def make_app(
     routes.include_router(state_routes.monitor_router)
     routes.include_router(state_routes.public_router)
     openai = Tenant("", routes, OpenAIErrors())
+    methods = declared_methods(openai, *tenants)
     for tenant in (openai, *tenants):
         tenant.app.state.gate = gate
         tenant.app.state.answering = state
+        tenant.app.state.methods = methods
         handle_errors(tenant.app, tenant.errors)
     routes.state.description = Description(routes, tenants)
     routes.router.routes += [tenant.mounted() for tenant in tenants]
     shapes = ErrorShapes(openai.errors, {tenant.prefix: tenant.errors for tenant in tenants})
-    spelled, on_request = _spelled(openai, *tenants), metrics.count_request
+    spelled, on_request = _spelled(methods, openai, *tenants), metrics.count_request
     walled = with_walls(spelled, settings, shapes, on_request, is_locked=lambda: not gate.is_without_secrets)
     return ServerApp(walled, routes, admission)
 
@@ -104,10 +107,10 @@ def _new_application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[N
     )
 
 
-def _spelled(openai: Tenant, *others: Tenant) -> ASGIApp:
+def _spelled(methods: MethodTable, openai: Tenant, *others: Tenant) -> ASGIApp:
     """Return the application that takes paths of OpenAI's protocol without their prefix too."""
-    parents = [f"{API_PREFIX}/models"]
-    return PathSpelling(openai.app, paths=declared_paths(openai, *others), parents=parents, prefix=API_PREFIX)
+    parents, app = [f"{API_PREFIX}/models"], KnownMethods(openai.app, methods)
+    return PathSpelling(app, paths=declared_paths(openai, *others), parents=parents, prefix=API_PREFIX)
 
 
 def _make_links(serving: Serving, remote: RemotePictures) -> PictureLinks:

@@ -20,7 +20,6 @@ public_router = APIRouter(route_class=PublicRoute, tags=["state"])
 monitor_router = APIRouter(route_class=MonitorRoute, tags=["state"])
 
 
-@public_router.head("/", include_in_schema=False)
 @public_router.get("/", responses=PAGES)
 async def index(request: Request) -> Response:
     """Return the server's name, its version and links to its routes; browsers are sent to the pages."""
@@ -36,14 +35,12 @@ async def pages() -> Response:
     return RedirectResponse("/app/")
 
 
-@public_router.head("/health/live", include_in_schema=False)
 @public_router.get("/health/live", responses=PAGES)
 async def live() -> Response:
     """Return 200 as long as the process works."""
     return json_response({"status": "ok"})
 
 
-@public_router.head("/health/ready", include_in_schema=False)
 @public_router.get("/health/ready", responses=HEALTH)
 async def ready(request: Request) -> Response:
     """Return 200 if a question is accepted now, 503 while loading the active model or stopping."""
@@ -69,7 +66,6 @@ def _description(request: Request) -> dict[str, Any]:
     return description.document()
 
 
-@monitor_router.head("/health", include_in_schema=False)
 @monitor_router.get("/health", responses=HEALTH)
 async def health(request: Request) -> Response:
     """Return the server's state, its memory, and every model that is loaded or being loaded."""

@@ -15,6 +15,7 @@ from smallsight.anthropic.error_answer import AnthropicErrors
 from smallsight.generator import tenant as generator_tenant
 from smallsight.http.authorise import UseRoute
 from smallsight.http.error_shape import ErrorShape
+from smallsight.http.known_methods import MethodTable, RouteMethods
 from smallsight.immich.error_answer import ImmichErrors
 from smallsight.immich.tenant import make_immich_apps
 from smallsight.mcp import tenant as mcp_tenant
@@ -76,14 +77,26 @@ def declared_paths(*tenants: Tenant) -> set[str]:
         path if tenant.has_whole_paths else f"{tenant.prefix}{path}"
         for tenant in tenants
         if tenant.prefix != web_tenant.PREFIX
-        for path in _declared(tenant.app.routes)
+        for path in (str(getattr(route, "path", "")) for route in _declared(tenant.app.routes))
     }
     return {path for path in found if path.startswith("/") and "{" not in path} - {web_tenant.PREFIX}
 
 
-def _declared(routes: Sequence[BaseRoute]) -> Iterator[str]:
-    """Yield the paths of routes, those of included routers too, but none of mounted applications."""
+def declared_methods(*tenants: Tenant) -> MethodTable:
+    """Return which methods the routes of all tenants declare, by their paths."""
+    return MethodTable(
+        [
+            RouteMethods("" if tenant.has_whole_paths else tenant.prefix, rest, frozenset(methods))
+            for tenant in tenants
+            for route in _declared(tenant.app.routes)
+            if (methods := getattr(route, "methods", None)) and (rest := getattr(route, "path_regex", None))
+        ]
+    )
+
+
+def _declared(routes: Sequence[BaseRoute]) -> Iterator[BaseRoute]:
+    """Yield routes, those of included routers too, but none of mounted applications."""
     for route in routes:
         if not isinstance(route, Mount):
             inner = getattr(getattr(route, "original_router", route), "routes", None)
-            yield from [str(getattr(route, "path", ""))] if inner is None else _declared(inner)
+            yield from [route] if inner is None else _declared(inner)

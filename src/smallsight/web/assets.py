@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from smallsight.http.partial_reading import is_known_to_client
 from smallsight.web.ratio_styles import ratio_styles
 
 _FOREVER = "public, max-age=31536000, immutable"
@@ -73,6 +74,8 @@ class Assets:
         headers = {"vary": "accept-encoding", "etag": f'"{asset.digest}"'}
         is_named = request.query_params.get("v") == asset.digest
         headers["cache-control"] = _FOREVER if is_named else "no-cache"
+        if is_known_to_client(request.headers, headers["etag"]):
+            return Response(status_code=304, headers=headers)
         data = asset.data
         if asset.compressed is not None and "gzip" in request.headers.get("accept-encoding", ""):
             data = asset.compressed

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
+from smallsight.http.partial_reading import is_known_to_client, keep_usable_range
 from smallsight.services.display_pictures import SIDES_PX, file_of
 from smallsight.web.parts import parts_of
 
@@ -53,20 +56,34 @@ async def original(request: Request) -> Response:
         return path, row[0]
 
     path, kind = await parts.in_thread(look_up)
-    if not path.is_file():
+    status = await parts.in_thread(lambda: _readable(path))
+    if status is None:
         raise HTTPException(404)
     media_type = _SHOWN_TYPES.get(kind or "") or played_type(kind)
     is_download = "download" in request.query_params or media_type is None
-    return FileResponse(
+    headers = {"cache-control": "private, no-cache", "content-security-policy": "sandbox; default-src 'none'"}
+    response = FileResponse(
         path,
         media_type=media_type or "application/octet-stream",
         filename=path.name,
         content_disposition_type="attachment" if is_download else "inline",
-        headers={
-            "cache-control": "private, no-cache",
-            "content-security-policy": "sandbox; default-src 'none'",
-        },
+        headers=headers,
+        stat_result=status,
     )
+    etag = response.headers["etag"]
+    if is_known_to_client(request.headers, etag, status.st_mtime):
+        return Response(status_code=304, headers=headers | {"etag": etag})
+    keep_usable_range(request.scope, status.st_size)
+    return response
+
+
+def _readable(path: Path) -> os.stat_result | None:
+    """Return the status of a file that can be opened, None for what is gone or forbidden by now."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status if stat.S_ISREG(status.st_mode) and os.access(path, os.R_OK) else None
 
 
 def played_type(content_format: str | None) -> str | None:

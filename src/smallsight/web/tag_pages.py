@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from smallsight.errors import ArgumentError, LibraryMissingError
+from smallsight.http.partial_reading import is_known_to_client
 from smallsight.library.edits import folded_tag
 from smallsight.library.tag_colours import colour_tag, tag_colours
 from smallsight.library.tags import TagCount, list_tags, merge_tags, remove_tag, rename_tag
@@ -97,7 +98,7 @@ async def colours(request: Request) -> Response:
     text = await parts.in_thread(rules)
     mark = f'"{hashlib.sha256(text.encode()).hexdigest()[:16]}"'
     headers = {"etag": mark, "cache-control": "private, no-cache"}
-    if request.headers.get("if-none-match") == mark:
+    if is_known_to_client(request.headers, mark):
         return Response(status_code=304, headers=headers)
     return Response(text, media_type="text/css", headers=headers)
 

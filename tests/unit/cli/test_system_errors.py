@@ -91,6 +91,35 @@ def test_output_that_cannot_be_written_ends_with_a_sentence(words, tmp_path):
     assert "Exception ignored" not in said
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_work_goes_on_where_its_messages_cannot_be_written(tmp_path):
+    """A log on a full disk, or a terminal that is gone, is no reason to stop indexing."""
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "owl.png")
+    environment = {"SMALLSIGHT_HOME": str(tmp_path / "home"), "SMALLSIGHT_INDEX__OCR": "false"}
+    folder = shlex.quote(str(tmp_path))
+    assert run_in_shell(f"index {folder} 2>/dev/full", **environment).returncode == 0
+    found = run_in_shell("search owl --paths 2>/dev/full", **environment)
+    assert (found.returncode, found.stdout.strip()) == (0, os.fsencode(tmp_path / "owl.png"))
+    assert run_in_shell("show nosuch.png 2>/dev/full", **environment).returncode == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of Unix")
+@pytest.mark.parametrize("redirected", ["", "2>&1"])
+def test_a_reader_that_leaves_ends_every_command_alike(redirected, tmp_path):
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "owl.png")
+    environment = {"SMALLSIGHT_HOME": str(tmp_path / "home"), "SMALLSIGHT_INDEX__OCR": "false"}
+    assert run_in_shell(f"index {shlex.quote(str(tmp_path))}", **environment).returncode == 0
+    program = f"{shlex.quote(sys.executable)} -m smallsight"
+    for words in ("export", "search owl", "models", "show owl.png", "search owl --json", "--help", "nothing"):
+        if words == "nothing" and not redirected:
+            continue  # it prints nothing to the reader
+        left = f"cd {shlex.quote(str(tmp_path))}; {{ {program} {words} {redirected}; echo $? >code; }} | true"
+        said = subprocess.run(
+            ["bash", "-c", left], capture_output=True, timeout=120, check=False, env=os.environ | environment
+        )
+        assert ((tmp_path / "code").read_text(), said.stderr) == ("141\n", b""), words
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell of Unix")
 def test_closed_standard_files_are_not_taken_by_others(tmp_path):
     closed = run_in_shell("--version <&- >&- 2>&-", SMALLSIGHT_HOME=str(tmp_path))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from smallsight.cli.commands import _GROUPS
 from smallsight.cli.completion import key_names, model_names, search_filters, tag_names
 from smallsight.cli.main import invoke
 from smallsight.http.api_keys import ApiKeys
@@ -128,3 +129,15 @@ def test_completion_offers_what_is_there(home):
     ApiKeys(home / "api-keys.json").add("phone", frozenset())
     assert key_names("ph") == ["phone"]
     assert search_filters("ta") == ["tag:"]
+
+
+@pytest.mark.parametrize("line", ["--help", *(f"{one} --help" for one in _GROUPS)])
+def test_no_summary_of_a_command_is_cut_off(line: str, capsys: pytest.CaptureFixture[str]):
+    """A summary ends with "..." where its first sentence is too long for a terminal of 80 columns."""
+    assert invoke(line.split()) == 0
+    summaries = capsys.readouterr().out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    assert summaries
+    for summary in summaries:
+        assert summary.startswith("  ")
+        assert summary.endswith("."), summary
+        assert not summary.endswith("..."), summary

@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 from fastapi import FastAPI, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
+from starlette.applications import Starlette
+from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from smallsight.errors import TooManyRequestsError
@@ -96,3 +98,38 @@ def test_what_is_wrong_with_a_body_names_its_place():
     assert (error.message, error.param) == ("messages.0.role: Input should be.", "messages.0.role")
     assert "not JSON" in invalid_request([{"type": "json_invalid", "loc": ("body", 5), "msg": "x"}]).message
     assert "object" in invalid_request([{"type": "missing", "loc": ("body",), "msg": "x"}]).message
+
+
+class Named(BaseModel):
+    name: str
+
+
+class Either(BaseModel):
+    value: Named | str
+
+
+def test_an_object_is_called_an_object_in_every_sentence():
+    for given in ([], 5, None):
+        try:
+            Either.model_validate({"value": given}, strict=True)
+        except ValidationError as error:
+            told = invalid_request(error.errors(), {"value": given}).message
+        assert told == "value: Input should be an object or a valid string."
+    app = FastAPI()
+
+    @app.post("/either")
+    async def either(body: Either) -> None:
+        pass
+
+    handle_errors(app, PlainErrors())
+    told = TestClient(app).post("/either", json={"value": []}).text
+    assert told.endswith("value: Input should be an object or a valid string.")
+
+
+def test_the_hint_at_a_route_of_a_mounted_application_has_its_prefix():
+    inside, outside = Starlette(routes=[Route("/live", lambda _: Response())]), Starlette()
+    outside.mount("/app", inside)
+    handle_errors(inside, PlainErrors())
+    told = TestClient(outside).get("/app/other/app/live").text
+    assert told.endswith("hint: the route is /app/live.")
+    assert "hint" not in TestClient(outside).get("/app/other/live").text

@@ -303,3 +303,21 @@ def test_an_older_library_is_searched_by_the_new_forms_and_loses_misread_lines(s
         versions = connection.exec_driver_sql("SELECT text_version FROM content ORDER BY id").scalars().all()
         assert versions == [1, 1, 2]
         assert connection.exec_driver_sql("SELECT folded FROM tag").scalar_one() == "\u064a"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="paths are shorter there")
+def test_a_path_that_is_too_long_for_sqlite_is_named_as_the_reason(tmp_path: Path):
+    deep = tmp_path.joinpath(*["d" * 100] * 6)
+    deep.mkdir(parents=True)
+    with pytest.raises(StorageError, match=r"too long for SQLite \(limit 500 bytes\)"):
+        Database.open_for_writing(deep / "library.sqlite3")
+
+
+def test_a_relative_home_that_looks_like_an_address_is_a_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    path = Path("file:home?mode=memory") / "library.sqlite3"
+    Database.open_for_writing(path).close()
+    assert (tmp_path / path).stat().st_size > 0
+    Database.open_for_reading(path).close()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from smallsight.library.walk import Listing, list_pictures
+from smallsight.media.file_kinds import FileKind, kind_of_found
 from smallsight.policy.left_alone import LEFT_ALONE
 
 JPEG = b"\xff\xd8\xff\xe0"
@@ -165,3 +166,17 @@ def test_a_pattern_with_a_slash_is_compared_with_the_end_of_a_path(tmp_path: Pat
 def test_a_pipe_is_counted_and_not_opened(tmp_path: Path):
     os.mkfifo(tmp_path / "pipe")
     assert walked(tmp_path).passed["other_files"] == ["pipe"]
+
+
+@pytest.mark.parametrize("packet", [b"\x47" + bytes(187), bytes(4) + b"\x47" + bytes(187)])
+def test_a_recording_of_television_is_told_from_source_code_of_the_same_suffix(tmp_path: Path, packet: bytes):
+    (tmp_path / "news.ts").write_bytes(10 * packet)
+    (tmp_path / "NEWS.TS").write_bytes(10 * packet)
+    (tmp_path / "main.ts").write_text("export const answer: number = 42;\n" * 100)
+    (tmp_path / "short.ts").write_bytes(packet)
+    (tmp_path / "empty.ts").touch()
+    listing = walked(tmp_path, wants_videos=True)
+    assert [found.path for found in listing.files] == ["NEWS.TS", "news.ts"]
+    assert {kind_of_found(found.path) for found in listing.files} == {FileKind.VIDEO}
+    assert sorted(listing.passed[FileKind.OTHER]) == ["empty.ts", "main.ts", "short.ts"]
+    assert sorted(walked(tmp_path).passed[FileKind.VIDEO]) == ["NEWS.TS", "news.ts"]

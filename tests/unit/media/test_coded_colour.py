@@ -173,6 +173,56 @@ def test_heic(decoder, encode, png, primaries, transfer):
     assert np.abs(middles(picture)[0] - middles(right)[0]).max() <= 3
 
 
+def box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def nclx(primaries: int, transfer: int) -> bytes:
+    return box(b"colr", b"nclx" + struct.pack(">HHHB", primaries, transfer, primaries, 0x80))
+
+
+def two_pictures(shown: list[int], *, is_wide: bool, properties: tuple[bytes, ...]) -> bytes:
+    """Return an AVIF of which item 7, the picture, has some of the properties and item 3 the last."""
+    item, number = (">I", ">H") if is_wide else (">H", ">B")
+    owners = b"".join(
+        struct.pack(item, one)
+        + bytes([len(numbers)])
+        + b"".join(struct.pack(number, each) for each in numbers)
+        for one, numbers in ((3, [len(properties)]), (7, shown))
+    )
+    pitm = box(b"pitm", bytes([is_wide, 0, 0, 0]) + struct.pack(item, 7))
+    ipma = box(b"ipma", bytes([is_wide, 0, 0, is_wide]) + struct.pack(">I", 2) + owners)
+    iprp = box(b"iprp", box(b"ipco", b"".join(properties)) + ipma)
+    return box(b"ftyp", b"avif\0\0\0\0avif") + box(b"meta", bytes(4) + pitm + iprp)
+
+
+@pytest.mark.parametrize("is_wide", [False, True])
+def test_the_colours_of_a_gain_map_are_not_those_of_the_picture(is_wide: bool):
+    light = box(b"clli", struct.pack(">HH", 4000, 400))
+    properties = (nclx(BT2020, HLG), nclx(BT709, SRGB), nclx(BT2020, PQ), light)
+    assert (
+        file_colour(two_pictures([2], is_wide=is_wide, properties=properties), "AVIF", has_profile=False)
+        is None
+    )
+    shown = {
+        tuple(numbers): file_colour(
+            two_pictures(numbers, is_wide=is_wide, properties=properties), "AVIF", has_profile=False
+        )
+        for numbers in ([1], [3], [3, 4], [4], [99])
+    }
+    assert shown[1,] == coded_colour(BT2020, HLG, is_video_like=True)
+    assert shown[3,] == coded_colour(BT2020, PQ, is_video_like=True)  # the light is that of another picture
+    assert shown[3, 4] == coded_colour(BT2020, PQ, is_video_like=True, peak_nits=4000)
+    assert shown[4,] is shown[99,] is None
+
+
+def test_damaged_lists_of_properties_end_nothing():
+    whole = two_pictures([1], is_wide=False, properties=(nclx(BT2020, PQ),))
+    for at in range(len(whole)):
+        for damaged in (whole[:at], whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :]):
+            file_colour(damaged, "AVIF", has_profile=False)
+
+
 VIDEOS = {
     "PQ": (BT2020, PQ, 9),
     "HLG": (BT2020, HLG, 9),

@@ -18,6 +18,7 @@ import smallsight.media.decoder as decoder_module
 from smallsight.errors import (
     CorruptPictureError,
     DecoderFailedError,
+    DecoderNotStartedError,
     MissingDecoderError,
     MissingExtraError,
     PictureError,
@@ -341,7 +342,7 @@ def test_a_child_that_cannot_start_is_a_typed_error(png, monkeypatch):
     monkeypatch.setattr("smallsight.media.child_process._DECODE_CHILD", "smallsight_is_not_here")
     with (
         PictureDecoder(Limits()) as decoder,
-        pytest.raises(DecoderFailedError, match="did not start") as caught,
+        pytest.raises(DecoderNotStartedError, match="did not start") as caught,
     ):
         decoder.decode(png)
     assert "smallsight_is_not_here" in caught.value.hint
@@ -349,7 +350,10 @@ def test_a_child_that_cannot_start_is_a_typed_error(png, monkeypatch):
 
 def test_no_interpreter_is_a_typed_error(png, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    with PictureDecoder(Limits()) as decoder, pytest.raises(DecoderFailedError, match="could not be started"):
+    with (
+        PictureDecoder(Limits()) as decoder,
+        pytest.raises(DecoderNotStartedError, match="could not be started"),
+    ):
         decoder.decode(png)
 
 

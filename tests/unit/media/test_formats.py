@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+
 import pytest
 from PIL import Image
 
@@ -51,6 +53,9 @@ def test_less_common_signatures(data, name):
         (b"IIRO\x08\0\0\0", "RAW photo (ORF)"),
         (b"IIU\0\x08\0\0\0", "RAW photo (RW2)"),
         (b"\0\0\2\0\1\0", "cursor"),
+        (b"\0\0\2\0\0\0\0\0\0\0", "Targa"),
+        (b"\0\0\x0a\0\0\0\0\0\0\0", "Targa"),
+        (b"\x0a\5\1\x08\0\0", "PCX"),
         (b"icns\0\0\1\0", "icon"),
         (b"\xff\x0a\x00\x00", "JPEG XL"),
         (b"PK\3\4rest", "ZIP"),
@@ -75,3 +80,50 @@ def test_short_beginnings_never_fail_otherwise(length):
             sniff_format(start[:length])
         except UnsupportedFormatError as error:
             assert error.message  # noqa: PT017 - either outcome is fine, nothing else is
+
+
+def tiff(order: str, *directories: dict[int, tuple[int, int, int]]) -> bytes:
+    """Return a TIFF of directories of tags, each with type, count and value."""
+    data = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, 8)
+    for tags in directories:
+        data += struct.pack(f"{order}H", len(tags))
+        for tag, (kind, count, value) in tags.items():
+            packed = struct.pack(f"{order}H2x" if kind == 3 else f"{order}I", value)
+            data += struct.pack(f"{order}HHI", tag, kind, count) + packed
+        data += bytes(4)
+    return data
+
+
+SENSOR, LINEAR, RGB = 32_803, 34_892, 2
+THUMBNAIL = {254: (4, 1, 1), 262: (3, 1, RGB), 330: (4, 1, 8 + 2 + 3 * 12 + 4)}
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    ("directories", "words"),
+    [
+        ([{262: (3, 1, RGB), 50_706: (1, 4, 0x01040000)}], "RAW photo (DNG)"),
+        ([{262: (3, 1, SENSOR)}], "a RAW photo."),
+        ([{262: (3, 1, LINEAR)}], "a RAW photo."),
+        ([THUMBNAIL, {262: (3, 1, SENSOR)}], "a RAW photo."),
+    ],
+)
+def test_a_raw_photo_that_begins_as_a_tiff_is_not_its_thumbnail(order, directories, words):
+    with pytest.raises(UnsupportedFormatError) as caught:
+        sniff_format(tiff(order, *directories))
+    assert words in caught.value.message
+    assert "JPEG" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_tiff_with_a_smaller_copy_in_it_stays_a_tiff(order):
+    for directories in (
+        [THUMBNAIL, {262: (3, 1, RGB)}],
+        [THUMBNAIL],  # cut short
+        [THUMBNAIL | {330: (4, 2**31, 2**32 - 1)}],
+        [{}],
+    ):
+        assert sniff_format(tiff(order, *directories)) == "TIFF"
+    whole = tiff(order, THUMBNAIL, {262: (3, 1, SENSOR)})
+    for length in range(8, len(whole) - 16):
+        assert sniff_format(whole[:length]) == "TIFF"
