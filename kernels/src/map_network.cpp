@@ -81,7 +81,8 @@ int MapNetwork::add_scale(int source, int hidden, const float* narrow, const flo
     step->slope = slope;
     step->offset = offset;
     step->extra = adds_one ? 1.0f : 0.0f;
-    const int scales = add(std::move(step), {source}, 2 * maps_.at(source).stride, 0);  // floats, each in the place of two values
+    // Floats, each in the place of two values.
+    const int scales = add(std::move(step), {source}, 2 * maps_.at(source).stride, 0);
     return add(std::make_unique<ScaleStep>(), {source, scales}, channels, 0);
 }
 
@@ -148,7 +149,7 @@ void MapNetwork::place(MapSize picture) {
     for (std::size_t slot = 0; slot < slots_.size(); ++slot)
         if (slots_[slot].size() < values[slot]) slots_[slot].resize(values[slot]);
     for (Map& map : maps_)
-        map.origin = slots_[map.slot].data() + map.border * map.row() + static_cast<std::size_t>(map.border) * map.stride;
+        map.origin = slots_[map.slot].data() + map.border * (map.row() + static_cast<std::size_t>(map.stride));
 }
 
 void MapNetwork::run(const std::uint8_t* pixels, int height, int width) {

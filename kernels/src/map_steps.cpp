@@ -29,7 +29,8 @@ PackedLayer::PackedLayer(const std::vector<float>& weights, int outputs, int ste
     for (int output = 0; output < outputs; ++output) {
         for (int input = 0; input < steps * kStepValues; ++input) {
             const int step = input / kStepValues, within = input % kStepValues, column = output % 16;
-            const std::size_t tile = (static_cast<std::size_t>(output / kPairOutputs) * steps + step) * 2 + output % kPairOutputs / 16;
+            const std::size_t pair = static_cast<std::size_t>(output / kPairOutputs);
+            const std::size_t tile = (pair * steps + step) * 2 + output % kPairOutputs / 16;
             tiles[tile * 512 + within / 2 * 32 + column * 2 + within % 2] =
                 bf16_of(weights[static_cast<std::size_t>(output) * steps * kStepValues + input]);
         }
@@ -108,7 +109,8 @@ DepthwiseStep::DepthwiseStep(const LayerShape& shape, const float* weights, cons
     for (int channel = 0; channel < shape.outputs; ++channel) {
         bias_[woven_place(channel)] = bias[channel];
         for (int tap = 0; tap < taps; ++tap)
-            weights_[static_cast<std::size_t>(tap) * weight_stride_ + woven_place(channel)] = weights[channel * taps + tap];
+            weights_[static_cast<std::size_t>(tap) * weight_stride_ + woven_place(channel)] =
+                weights[channel * taps + tap];
     }
 }
 
@@ -149,7 +151,8 @@ void MeanStep::compute(const Maps& maps, int) const {
     for (float& mean : means) mean *= share;
     for (int output = 0; output < hidden_; ++output) {
         float sum = narrow_bias_[output];
-        for (int channel = 0; channel < channels_; ++channel) sum += narrow_[output * channels_ + channel] * means[channel];
+        for (int channel = 0; channel < channels_; ++channel)
+            sum += narrow_[output * channels_ + channel] * means[channel];
         inner[output] = std::max(0.0f, sum);
     }
     for (int channel = 0; channel < channels_; ++channel) {

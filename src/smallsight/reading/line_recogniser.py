@@ -45,7 +45,7 @@ class LineRecogniser:
 
     def __init__(self, networks: OcrNetworks) -> None:
         self._characters = networks.characters
-        self._request = networks.recogniser.create_infer_request()
+        self._read_line = networks.read_line
         self._classifier = StepClassifier(networks.few_F, networks.num_common, networks.every_class)
 
     def read(self, images: Sequence[NDArray[np.uint8]]) -> list[LineReading]:
@@ -55,9 +55,7 @@ class LineRecogniser:
         return [_joined([decoded(part, self._characters) for part in line]) for line in steps]
 
     def _steps(self, image_HWC: NDArray[np.uint8]) -> ClassSteps:
-        self._request.infer([padded_line(image_HWC)], share_inputs=True)
-        logits_TF, features_TD = (self._request.get_output_tensor(number).data[0] for number in (0, 1))
-        return self._classifier.steps(logits_TF, features_TD)
+        return self._classifier.steps(*self._read_line(padded_line(image_HWC)))
 
 
 def decoded(found: ClassSteps, characters: Sequence[str]) -> LineReading:
@@ -84,12 +82,12 @@ def decoded(found: ClassSteps, characters: Sequence[str]) -> LineReading:
 
 
 def padded_line(image_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the network's input for one line, [1, 48, W, 3]; its width follows from the line's own."""
+    """Return the network's input for one line, [48, W, 3]; its width follows from the line's own."""
     width_px = image_HWC.shape[1]
     padded_px = next(one for one in _WIDTHS_PX if one >= width_px)
-    padded_NHWC = np.full((1, image_HWC.shape[0], padded_px, 3), _GREY, np.uint8)
-    padded_NHWC[0, :, :width_px] = image_HWC
-    return padded_NHWC
+    padded_HWC = np.full((image_HWC.shape[0], padded_px, 3), _GREY, np.uint8)
+    padded_HWC[:, :width_px] = image_HWC
+    return padded_HWC
 
 
 def line_parts(image_HWC: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:

@@ -1,4 +1,4 @@
-"""Rebuilds the convolutions of the OCR networks for the extension, which computes them on processors with AMX.
+"""Rebuilds the convolutions of the OCR networks for the extension, which computes them where AMX is.
 
 The extension needs no preparation for a size of picture, and two layers over single pixels, which are most of
 the networks' work, keep what is between them in the cache. A graph with anything unknown stays with the
@@ -8,6 +8,7 @@ runtime.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -27,19 +28,19 @@ class UnknownLayerError(Exception):
     """A graph has a node that the extension does not know."""
 
 
-def find_map_networks() -> Any | None:
-    """Return the extension's class, None where it is missing or cannot be used on this processor."""
+def find_map_networks() -> ModuleType | None:
+    """Return the extension, None where it is missing or cannot compute maps on this processor."""
     module = find_extension().module
     obstacle = getattr(module, "map_network_obstacle", None)
-    return None if module is None or obstacle is None or obstacle() else module.MapNetwork
+    return None if module is None or obstacle is None or obstacle() else module
 
 
 class MapProgram:
     """A network of the extension that grows with the outputs it is asked for."""
 
-    def __init__(self, networks: Any, threads: int) -> None:
+    def __init__(self, extension: ModuleType, threads: int) -> None:
         """With 0 threads one per physical core."""
-        self.network = networks(threads or usable_cores())
+        self.network = extension.MapNetwork(threads or usable_cores())
         self._maps: dict[str, int] = {}
 
     def map_of(self, output: ov.Output) -> int:
@@ -137,7 +138,9 @@ class MapProgram:
                 mixed = self._mixed(layer, bias, added)
                 if mixed is not None:
                     return mixed
-        return int(self.network.add_sum(self.map_of(node.input_value(0)), self.map_of(node.input_value(1)), 1))
+        return int(
+            self.network.add_sum(self.map_of(node.input_value(0)), self.map_of(node.input_value(1)), 1)
+        )
 
     def _scaled(self, node: ov.Node) -> int:
         """Add a scale for each channel, a hard sigmoid of the channels' means in two layers."""
@@ -153,15 +156,14 @@ class MapProgram:
         narrow, narrow_bias = _with_bias(_only(_seen(widen.input_value(0)), "Relu"))
         mean = _seen(narrow.input_value(0))
         source = _seen(mean.input_value(0))
-        if mean.get_type_name() != "ReduceMean" or source.get_friendly_name() != _seen(
-            node.input_value(0)
-        ).get_friendly_name():
+        if (
+            mean.get_type_name() != "ReduceMean"
+            or source.get_friendly_name() != _seen(node.input_value(0)).get_friendly_name()
+        ):
             raise UnknownLayerError(mean.get_type_name())
         slope, offset = (float(_constant(_seen(scale.input_value(part))).ravel()[0]) for part in (1, 2))
         arrays = (_matrix(narrow), narrow_bias, _matrix(widen), widen_bias)
-        return int(
-            self.network.add_scale(self.map_of(node.input_value(0)), *arrays, slope, offset, adds_one)
-        )
+        return int(self.network.add_scale(self.map_of(node.input_value(0)), *arrays, slope, offset, adds_one))
 
     def _largest(self, node: ov.Node) -> int:
         settings = node.get_attributes()

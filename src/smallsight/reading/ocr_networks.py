@@ -22,6 +22,14 @@ from smallsight.machine.processor import usable_instruction_sets
 from smallsight.reading.class_layers import PartedClasses, part_classes
 from smallsight.reading.detector_graph import with_less_work
 from smallsight.reading.int8_layers import ranges_for, round_layers
+from smallsight.reading.network_calls import (
+    FindText,
+    ReadLine,
+    map_detector,
+    map_recogniser,
+    runtime_detector,
+    runtime_recogniser,
+)
 
 __all__ = [
     "BLANK",
@@ -46,17 +54,14 @@ _KEPT_FOR_PICTURES = 700  # of the 16 shapes that were met last, of which each t
 
 @dataclass(frozen=True, eq=False)
 class OcrNetworks:
-    """The compiled networks; ``characters`` belong to the recogniser's classes, the first one is no
-    character.
+    """The networks; ``characters`` belong to the recogniser's classes, the first one is no character.
 
-    The detector maps uint8 RGB [1, H, W, 3], sides multiples of 32, to probabilities times 255, uint8
-    [1, 16, H / 4, W / 4], a channel for each pixel of a block; other weights may give [1, 1, H, W]. The
-    recogniser maps [1, 48, W, 3] to logits of the classes ``few_F`` and features, in each of W / 8 steps;
-    ``every_class`` maps features to the probabilities of all classes, if those are not all.
+    ``read_line`` returns logits of the classes ``few_F`` and features; ``every_class`` maps features to the
+    probabilities of all classes, if those are not all.
     """
 
-    detector: ov.CompiledModel
-    recogniser: ov.CompiledModel
+    find_text: FindText
+    read_line: ReadLine
     every_class: ov.CompiledModel | None
     few_F: NDArray[np.int64]
     num_common: int
@@ -85,9 +90,15 @@ def load_ocr_networks(threads: int) -> OcrNetworks:
         return compile_network(build, threads=threads, tuning=options).model
 
     every = classes.every
+    find_text = map_detector(read_network(DETECTOR), threads) or runtime_detector(
+        compiled(lambda: for_pixels(with_less_work(read_network(DETECTOR))), tuning)
+    )
+    read_line = map_recogniser(
+        classes.few, threads, lambda rest: compiled(lambda: rest, for_lines)
+    ) or runtime_recogniser(compiled(lambda: for_pixels(classes.few), for_lines))
     return OcrNetworks(
-        compiled(lambda: for_pixels(with_less_work(read_network(DETECTOR))), tuning),
-        compiled(lambda: for_pixels(classes.few), for_lines),
+        find_text,
+        read_line,
         None if every is None else compiled(lambda: every, for_lines),
         classes.few_F,
         classes.num_common,

@@ -74,7 +74,7 @@ class PictureReader:
 
     def __init__(self, threads: int) -> None:
         networks = load_ocr_networks(threads)
-        self._search = TextSearch(TextDetector(networks.detector))
+        self._search = TextSearch(TextDetector(networks.find_text))
         self._recogniser = LineRecogniser(networks)
         trim_heap()  # compiling takes 35 MB more than what it leaves
 
