@@ -42,7 +42,16 @@ MapNetwork::MapNetwork(int threads) : team_(std::max(1, threads), [this](Turn& t
     is_kept_.push_back(false);
 }
 
-int MapNetwork::add(std::unique_ptr<MapStep> step, std::vector<int> sources, int channels, int pad) {
+MapNetwork::MapNetwork(const MapNetwork& other, int threads)
+    : maps_(other.maps_),
+      steps_(other.steps_),
+      is_kept_(other.is_kept_),
+      weight_bytes_(other.weight_bytes_),
+      team_(std::max(1, threads), [this](Turn& turn) { work(turn); }) {
+    for (Map& map : maps_) map.origin = nullptr;
+}
+
+int MapNetwork::add(std::shared_ptr<MapStep> step, std::vector<int> sources, int channels, int pad) {
     if (has_slots_) throw std::logic_error("a network that has run cannot grow");
     const int number = static_cast<int>(steps_.size());
     for (const int source : sources) {
@@ -63,13 +72,13 @@ int MapNetwork::add(std::unique_ptr<MapStep> step, std::vector<int> sources, int
 
 int MapNetwork::add_layer(const std::vector<int>& sources, const LayerShape& shape, const float* weights,
                           const float* bias, Activation activation) {
-    auto step = std::make_unique<LayerStep>(shape, inputs_of(sources, maps_), weights, bias, activation);
+    auto step = std::make_shared<LayerStep>(shape, inputs_of(sources, maps_), weights, bias, activation);
     weight_bytes_ += step->layer.bytes();
     return add(std::move(step), sources, shape.outputs, shape.most_pad());
 }
 
 int MapNetwork::add_depthwise(int source, const LayerShape& shape, const float* weights, const float* bias) {
-    auto step = std::make_unique<DepthwiseStep>(shape, weights, bias);
+    auto step = std::make_shared<DepthwiseStep>(shape, weights, bias);
     weight_bytes_ += step->bytes();
     return add(std::move(step), {source}, shape.outputs, shape.most_pad());
 }
@@ -77,19 +86,19 @@ int MapNetwork::add_depthwise(int source, const LayerShape& shape, const float* 
 int MapNetwork::add_scale(int source, int hidden, const float* narrow, const float* narrow_bias, const float* widen,
                           const float* widen_bias, float slope, float offset, bool adds_one) {
     const int channels = channels_of(source);
-    auto step = std::make_unique<MeanStep>(channels, hidden, narrow, narrow_bias, widen, widen_bias);
+    auto step = std::make_shared<MeanStep>(channels, hidden, narrow, narrow_bias, widen, widen_bias);
     step->slope = slope;
     step->offset = offset;
     step->extra = adds_one ? 1.0f : 0.0f;
     // Floats, each in the place of two values.
     const int scales = add(std::move(step), {source}, 2 * maps_.at(source).stride, 0);
-    return add(std::make_unique<ScaleStep>(), {source, scales}, channels, 0);
+    return add(std::make_shared<ScaleStep>(), {source, scales}, channels, 0);
 }
 
 int MapNetwork::add_mixing(int source, int hidden, int outputs, const float* first, const float* first_bias,
                            const float* second, const float* second_bias, Activation inner, bool adds_source,
                            Activation outer) {
-    auto step = std::make_unique<MixingStep>();
+    auto step = std::make_shared<MixingStep>();
     step->first = packed_pixels(first, first_bias, hidden, channels_of(source));
     step->second = packed_pixels(second, second_bias, outputs, hidden);
     step->inner = inner;
@@ -100,15 +109,15 @@ int MapNetwork::add_mixing(int source, int hidden, int outputs, const float* fir
 }
 
 int MapNetwork::add_largest(int source, int side) {
-    return add(std::make_unique<LargestStep>(side), {source}, channels_of(source), side - 1);
+    return add(std::make_shared<LargestStep>(side), {source}, channels_of(source), side - 1);
 }
 
 int MapNetwork::add_enlarged(int source, int factor) {
-    return add(std::make_unique<EnlargeStep>(factor), {source}, channels_of(source), 0);
+    return add(std::make_shared<EnlargeStep>(factor), {source}, channels_of(source), 0);
 }
 
 int MapNetwork::add_sum(int source, int smaller, int factor) {
-    return add(std::make_unique<SumStep>(factor), {source, smaller}, channels_of(source), 0);
+    return add(std::make_shared<SumStep>(factor), {source, smaller}, channels_of(source), 0);
 }
 
 void MapNetwork::keep(int map) { is_kept_.at(map) = true; }

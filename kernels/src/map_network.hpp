@@ -77,6 +77,7 @@ struct LayerShape {
 class MapNetwork {
    public:
     explicit MapNetwork(int threads);
+    MapNetwork(const MapNetwork& other, int threads);  // with the same weights, to run at the same time
     MapNetwork(const MapNetwork&) = delete;
     MapNetwork& operator=(const MapNetwork&) = delete;
 
@@ -107,13 +108,13 @@ class MapNetwork {
     std::size_t map_bytes() const;
 
    private:
-    int add(std::unique_ptr<MapStep> step, std::vector<int> sources, int channels, int pad);
+    int add(std::shared_ptr<MapStep> step, std::vector<int> sources, int channels, int pad);
     void assign_slots();
     void place(MapSize picture);
     void work(Turn& turn);
 
     Maps maps_;
-    std::vector<std::unique_ptr<MapStep>> steps_;
+    std::vector<std::shared_ptr<const MapStep>> steps_;
     std::vector<std::vector<std::uint16_t>> slots_;
     std::vector<bool> is_kept_;
     bool has_slots_ = false;

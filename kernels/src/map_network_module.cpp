@@ -55,6 +55,9 @@ Activation activation_named(const std::string& name) {
 class MapNetworkModule {
    public:
     explicit MapNetworkModule(int threads) : network_(checked(threads)) {}
+    MapNetworkModule(const MapNetworkModule& other, int threads) : network_(other.network_, threads) {}
+
+    MapNetworkModule* twin(int threads) const { return new MapNetworkModule(*this, threads); }
 
     int add_layer(const std::vector<int>& sources, const Filters& weights, const Vector& bias,
                   const std::vector<int>& strides, const std::vector<int>& pads, const std::string& activation) {
@@ -223,6 +226,8 @@ void add_map_network(nb::module_& module) {
         .def("add_enlarged", &MapNetworkModule::add_enlarged, "source"_a, "factor"_a)
         .def("add_sum", &MapNetworkModule::add_sum, "source"_a, "smaller"_a, "factor"_a)
         .def("keep", &MapNetworkModule::keep, "map"_a, "Let a map be read after a run.")
+        .def("twin", &MapNetworkModule::twin, "threads"_a, nb::rv_policy::take_ownership,
+             "Return a network with the same weights that may run at the same time.")
         .def("run", &MapNetworkModule::run, "pixels"_a, "Compute all maps of a picture, uint8 RGB [height, width, 3].")
         .def("size", &MapNetworkModule::size, "map"_a, "Return a map's height, width and channels.")
         .def("read", &MapNetworkModule::read, "map"_a, "out"_a, "Write a kept map to float32 [height, width, channels].")

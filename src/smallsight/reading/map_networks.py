@@ -8,6 +8,7 @@ runtime.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from types import ModuleType
 from typing import Any
 
@@ -42,6 +43,12 @@ class MapProgram:
         """With 0 threads one per physical core."""
         self.network = extension.MapNetwork(threads or usable_cores())
         self._maps: dict[str, int] = {}
+
+    def twin(self) -> MapProgram:
+        """Return the same network, as far as it has grown, for one more thread; weights are shared."""
+        other = copy(self)
+        other.network = self.network.twin(1)
+        return other
 
     def map_of(self, output: ov.Output) -> int:
         """Return the number of the map that an output becomes; raises UnknownLayerError."""

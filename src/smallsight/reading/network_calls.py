@@ -77,17 +77,17 @@ def map_detector(network: ov.Model, threads: int) -> FindText | None:
 
 def map_recogniser(
     network: ov.Model, threads: int, compiled: Callable[[ov.Model], ov.CompiledModel]
-) -> ReadLine | None:
-    """Return a call of the recogniser, its convolutions in the extension; None if it cannot compute them.
+) -> list[ReadLine] | None:
+    """Return a call of the recogniser for each thread, its convolutions in the extension.
 
-    ``compiled`` compiles what follows them for the runtime.
+    None if the extension cannot compute them. ``compiled`` compiles what follows them for the runtime.
     """
     extension = find_map_networks()
     pools = [node for node in network.get_ordered_ops() if node.get_type_name() == "AvgPool"]
     if extension is None or len(pools) != 1:
         return None
     try:
-        program = MapProgram(extension, threads)
+        program = MapProgram(extension, 1)
         features = program.map_of(pools[0].input_value(0))
     except UnknownLayerError:
         return None
@@ -95,13 +95,19 @@ def map_recogniser(
     channels = pools[0].input_value(0).get_partial_shape()[1].get_length()
     entering = op.parameter([1, -1, -1, channels], np.float32)
     pools[0].input(0).replace_source_output(op.transpose(entering, np.array([0, 3, 1, 2])).output(0))
-    request = compiled(ov.Model(network.get_results(), [entering])).create_infer_request()
+    rest = compiled(ov.Model(network.get_results(), [entering]))
+    programs = [program, *(program.twin() for _ in range(threads - 1))]
+    return [_maps_and_rest(one, features, rest.create_infer_request()) for one in programs]
+
+
+def _maps_and_rest(program: MapProgram, features: int, rest: ov.InferRequest) -> ReadLine:
+    network = program.network
 
     def read(pixels_HWC: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        program.network.run(np.ascontiguousarray(pixels_HWC))
-        maps_HWC = np.empty(program.network.size(features), np.float32)
-        program.network.read(features, maps_HWC)
-        request.infer([maps_HWC[None]], share_inputs=True)
-        return request.get_output_tensor(0).data[0], request.get_output_tensor(1).data[0]
+        network.run(np.ascontiguousarray(pixels_HWC))
+        maps_HWC = np.empty(network.size(features), np.float32)
+        network.read(features, maps_HWC)
+        rest.infer([maps_HWC[None]], share_inputs=True)
+        return rest.get_output_tensor(0).data[0], rest.get_output_tensor(1).data[0]
 
     return read

@@ -6,7 +6,7 @@ faster.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +18,7 @@ from openvino.preprocess import ColorFormat, PrePostProcessor
 
 from smallsight.errors import MissingExtraError
 from smallsight.graph.compiled import activation_group, compile_network, computes_in_bf16, runtime
+from smallsight.machine.cores import usable_cores
 from smallsight.machine.processor import usable_instruction_sets
 from smallsight.reading.class_layers import PartedClasses, part_classes
 from smallsight.reading.detector_graph import with_less_work
@@ -56,12 +57,12 @@ _KEPT_FOR_PICTURES = 700  # of the 16 shapes that were met last, of which each t
 class OcrNetworks:
     """The networks; ``characters`` belong to the recogniser's classes, the first one is no character.
 
-    ``read_line`` returns logits of the classes ``few_F`` and features; ``every_class`` maps features to the
-    probabilities of all classes, if those are not all.
+    Each of ``read_line`` returns logits of the classes ``few_F`` and features, and may be called while
+    another one is; ``every_class`` maps features to the probabilities of all classes, if those are not all.
     """
 
     find_text: FindText
-    read_line: ReadLine
+    read_line: Sequence[ReadLine]
     every_class: ov.CompiledModel | None
     few_F: NDArray[np.int64]
     num_common: int
@@ -71,9 +72,10 @@ class OcrNetworks:
 def load_ocr_networks(threads: int) -> OcrNetworks:
     """Read and compile both networks; 0 threads means one per physical core.
 
-    Both use all threads for one input. A line on each thread would take 13 % less time and 15 MB more for
-    each width, because the runtime keeps what it prepares for each width and thread.
+    The runtime uses all threads for one input, because it keeps 15 MB for each width and thread that it
+    prepares. The extension keeps nothing, and computes a line on each thread.
     """
+    threads = threads or usable_cores()
     precision = "bf16" if computes_in_bf16() else "f32"
     tuning: dict[str, str | int] = {
         "INFERENCE_PRECISION_HINT": precision,
@@ -94,8 +96,8 @@ def load_ocr_networks(threads: int) -> OcrNetworks:
         compiled(lambda: for_pixels(with_less_work(read_network(DETECTOR))), tuning)
     )
     read_line = map_recogniser(
-        classes.few, threads, lambda rest: compiled(lambda: rest, for_lines)
-    ) or runtime_recogniser(compiled(lambda: for_pixels(classes.few), for_lines))
+        classes.few, threads, lambda rest: compiled(lambda: rest, for_lines | {"NUM_STREAMS": threads})
+    ) or [runtime_recogniser(compiled(lambda: for_pixels(classes.few), for_lines))]
     return OcrNetworks(
         find_text,
         read_line,

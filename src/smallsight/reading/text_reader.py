@@ -17,7 +17,7 @@ from smallsight.reading.text_line import TextLine
 from smallsight.settings import MIB, Settings
 
 _CHILD = "smallsight.reading.picture_reader_child"
-_VERSION = "classes1"  # of what is done with the networks; change it whenever results may change
+_VERSION = "maps1"  # of what is done with the networks; change it whenever results may change
 _TIMEOUT_S = 60.0
 _PIXELS_IN_TIME = 4_000_000
 _MAX_CHILD_RSS_BYTES = 440 * MIB  # usual pictures take it to 300 or so, in time; a large one to more

@@ -138,11 +138,12 @@ def test_the_recognisers_answer_is_that_of_the_runtime(extension: ModuleType):
     graph = read_network(RECOGNISER)
     end = graph.output(0).get_node().input_value(0)
     both = ov.Model([op.result(end), op.result(end)], graph.get_parameters())
-    read = map_recogniser(both, 1, lambda rest: ov.compile_model(rest, "CPU", IN_FLOAT32))
-    assert read is not None
+    calls = map_recogniser(both, 2, lambda rest: ov.compile_model(rest, "CPU", IN_FLOAT32))
+    assert calls is not None
     for width_px in (224, 400, 96):
         pixels_HWC = text(width_px, 48)
-        found_TC, _ = read(pixels_HWC)
+        found_TC, twins_TC = (call(pixels_HWC)[0] for call in calls)
+        assert np.array_equal(found_TC, twins_TC)
         expected_TC = exact(pixels_HWC[None])[0][0]
         assert (found_TC.argmax(1) == expected_TC.argmax(1)).all()
         assert np.abs(found_TC - expected_TC).max() < 0.1
