@@ -68,6 +68,20 @@ class LeaseLostError(Exception):
     """The lease expired and another worker may have taken the work; nothing was stored."""
 
 
+# Built once: SQLAlchemy takes as long to build and recognise a statement as SQLite to run it.
+_RELEASE = lease.delete().where(
+    lease.c.content_id == sa.bindparam("of_content"),
+    lease.c.stage == sa.bindparam("of_stage"),
+    lease.c.token == sa.bindparam("held_by"),
+)
+_RESULTS = ("key", "status", "error_code", "error", "seconds", "finished_at_s")
+_INSERT_OUTCOME = insert(outcome)
+_STORE_OUTCOME = _INSERT_OUTCOME.on_conflict_do_update(
+    index_elements=["content_id", "stage"],
+    set_={name: _INSERT_OUTCOME.excluded[name] for name in _RESULTS},
+)
+
+
 class Ledger:
     """Leases and finishes work for one worker. Every method runs in the caller's transaction."""
 
@@ -139,15 +153,14 @@ class Ledger:
 
         Raises LeaseLostError if this worker no longer holds the lease.
         """
-        released = connection.execute(
-            lease.delete().where(
-                lease.c.content_id == task.content_id, lease.c.stage == stage, lease.c.token == self._token
-            )
-        )
+        held = {"of_content": task.content_id, "of_stage": stage, "held_by": self._token}
+        released = connection.execute(_RELEASE, held)
         if released.rowcount != 1:
             message = f"content {task.content_id}, stage {stage}"
             raise LeaseLostError(message)
         values = {
+            "content_id": task.content_id,
+            "stage": stage,
             "key": task.keys[stage],
             "status": OutcomeStatus.DONE if error is None else OutcomeStatus.FAILED,
             "error_code": None if error is None else error.code,
@@ -155,11 +168,7 @@ class Ledger:
             "seconds": seconds,
             "finished_at_s": time.time(),
         }
-        connection.execute(
-            insert(outcome)
-            .values(content_id=task.content_id, stage=stage, **values)
-            .on_conflict_do_update(index_elements=["content_id", "stage"], set_=values)
-        )
+        connection.execute(_STORE_OUTCOME, values)
 
     def renew(self, connection: sa.Connection) -> None:
         """Extend all leases of this worker by a full term; for work slower than a lease."""
@@ -172,9 +181,7 @@ class Ledger:
     def release(self, connection: sa.Connection, task: Task, stage: StageName) -> None:
         """Release the lease on a stage if this worker holds it; without an outcome the stage stays due."""
         connection.execute(
-            lease.delete().where(
-                lease.c.content_id == task.content_id, lease.c.stage == stage, lease.c.token == self._token
-            )
+            _RELEASE, {"of_content": task.content_id, "of_stage": stage, "held_by": self._token}
         )
 
     def release_all(self, connection: sa.Connection) -> None:

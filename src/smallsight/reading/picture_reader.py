@@ -84,6 +84,7 @@ class PictureReader:
         if min(height_px, width_px) < _SMALLEST_SIDE_PX:
             return []
         image = Image.fromarray(np.ascontiguousarray(image_HWC))
+        del image_HWC  # the last reference, in the child that reads: the image is a copy
         lines: dict[TextRegion, TriedLine] = {}
 
         def readable(regions: Sequence[TextRegion]) -> list[TextRegion]:

@@ -42,6 +42,7 @@ def serve_reading(arguments: Sequence[str], load: Callable[[int], _ImageReader])
             header, num_bytes = read_header(sys.stdin.buffer)
         except EOFError:
             return 0
-        pixels = np.frombuffer(read_bytes(sys.stdin.buffer, num_bytes), np.uint8)
-        lines = reader.read(pixels.reshape(header["height_px"], header["width_px"], 3))
+        shape = header["height_px"], header["width_px"], 3
+        # No name keeps the pixels, so that the reader can let them go.
+        lines = reader.read(np.frombuffer(read_bytes(sys.stdin.buffer, num_bytes), np.uint8).reshape(shape))
         write_frame(replies, {}, json.dumps([asdict(line) for line in lines]).encode())

@@ -115,11 +115,7 @@ class TextSearch:
         if cells_HW is not None:
             parts = parts_around(cells_HW, (CELL_PX / x_factor, CELL_PX / y_factor), resized.size)
         map_HW = self._detector.probabilities(resized, parts)
-        rows, columns = np.nonzero(map_HW >= least)
-        weak_HW = np.zeros(view.cells, np.bool_)
-        weak_HW[(rows * (y_factor / CELL_PX)).astype(int), (columns * (x_factor / CELL_PX)).astype(int)] = (
-            True
-        )
+        weak_HW = _cells_with(map_HW >= least, (x_factor, y_factor), view.cells)
         if scale < 1.0:  # the edges of small regions, more exactly than by whole pixels
             map_HW = np.asarray(
                 Image.fromarray(map_HW).resize(
@@ -180,6 +176,23 @@ class _View:
     def uncovered(self, cells_HW: NDArray[np.bool_], regions: Sequence[TextRegion]) -> NDArray[np.bool_]:
         """Return those of the cells that are not in or beside a region."""
         return cells_HW & ~self.covered(regions, CELL_PX / 2)
+
+
+def _cells_with(
+    pixels_HW: NDArray[np.bool_], factors: tuple[float, float], cells: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """Return the cells of an image that have one of the pixels, of a copy smaller by the factors x and y.
+
+    Without the positions of pixels: on a large screen full of letters they would take hundreds of MB.
+    """
+    rows, columns = (
+        np.unique((np.arange(length) * (factor / CELL_PX)).astype(int), return_index=True)
+        for length, factor in zip(pixels_HW.shape, reversed(factors), strict=True)
+    )
+    found_HW = np.logical_or.reduceat(pixels_HW, rows[1], 0)
+    cells_HW = np.zeros(cells, np.bool_)
+    cells_HW[np.ix_(rows[0], columns[0])] = np.logical_or.reduceat(found_HW, columns[1], 1)
+    return cells_HW
 
 
 def _widened(cells_HW: NDArray[np.bool_]) -> NDArray[np.bool_]:
