@@ -48,6 +48,7 @@ def serve(requests: BinaryIO, replies: BinaryIO, memory_bytes: int) -> int:
             write_frame(replies, {"error": OUT_OF_MEMORY})
             return 1
         write_frame(replies, reply, *parts)
+        del parts  # pixels, which would stay until the next picture
 
 
 def _answer(header: dict[str, Any], data: bytes) -> tuple[dict[str, Any], tuple[bytes, ...]]:
