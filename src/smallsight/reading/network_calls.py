@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import TypeAlias
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from openvino import opset13 as op
 
 from smallsight.reading.detector_graph import pixels_of_blocks, with_less_work
-from smallsight.reading.map_networks import MapProgram, UnknownLayerError, find_map_networks
+from smallsight.reading.map_networks import MapProgram, UnknownLayerError
 
 __all__ = [
     "FindText",
@@ -55,9 +56,9 @@ def runtime_recogniser(network: ov.CompiledModel) -> ReadLine:
     return read
 
 
-def map_detector(network: ov.Model, threads: int) -> FindText | None:
-    """Return a call of the detector in the extension; None if it cannot compute it here."""
-    if (extension := find_map_networks()) is None:
+def map_detector(network: ov.Model, threads: int, extension: ModuleType | None) -> FindText | None:
+    """Return a call of the detector in the extension; None if that cannot compute it."""
+    if extension is None:
         return None
     try:
         program = MapProgram(extension, threads)
@@ -76,13 +77,15 @@ def map_detector(network: ov.Model, threads: int) -> FindText | None:
 
 
 def map_recogniser(
-    network: ov.Model, threads: int, compiled: Callable[[ov.Model], ov.CompiledModel]
+    network: ov.Model,
+    threads: int,
+    extension: ModuleType | None,
+    compiled: Callable[[ov.Model], ov.CompiledModel],
 ) -> list[ReadLine] | None:
     """Return a call of the recogniser for each thread, its convolutions in the extension.
 
     None if the extension cannot compute them. ``compiled`` compiles what follows them for the runtime.
     """
-    extension = find_map_networks()
     pools = [node for node in network.get_ordered_ops() if node.get_type_name() == "AvgPool"]
     if extension is None or len(pools) != 1:
         return None

@@ -23,6 +23,7 @@ from smallsight.machine.processor import usable_instruction_sets
 from smallsight.reading.class_layers import PartedClasses, part_classes
 from smallsight.reading.detector_graph import with_less_work
 from smallsight.reading.int8_layers import ranges_for, round_layers
+from smallsight.reading.map_networks import find_map_networks
 from smallsight.reading.network_calls import (
     FindText,
     ReadLine,
@@ -69,7 +70,7 @@ class OcrNetworks:
     characters: tuple[str, ...]
 
 
-def load_ocr_networks(threads: int) -> OcrNetworks:
+def load_ocr_networks(threads: int, *, may_use_extension: bool = True) -> OcrNetworks:
     """Read and compile both networks; 0 threads means one per physical core.
 
     The runtime uses all threads for one input, because it keeps 15 MB for each width and thread that it
@@ -92,11 +93,15 @@ def load_ocr_networks(threads: int) -> OcrNetworks:
         return compile_network(build, threads=threads, tuning=options).model
 
     every = classes.every
-    find_text = map_detector(read_network(DETECTOR), threads) or runtime_detector(
+    extension = find_map_networks() if may_use_extension else None
+    find_text = map_detector(read_network(DETECTOR), threads, extension) or runtime_detector(
         compiled(lambda: for_pixels(with_less_work(read_network(DETECTOR))), tuning)
     )
     read_line = map_recogniser(
-        classes.few, threads, lambda rest: compiled(lambda: rest, for_lines | {"NUM_STREAMS": threads})
+        classes.few,
+        threads,
+        extension,
+        lambda rest: compiled(lambda: rest, for_lines | {"NUM_STREAMS": threads}),
     ) or [runtime_recogniser(compiled(lambda: for_pixels(classes.few), for_lines))]
     return OcrNetworks(
         find_text,

@@ -72,8 +72,8 @@ class LineAttempt:
 class PictureReader:
     """Detects and reads lines of text; not thread-safe. Loading takes about a second."""
 
-    def __init__(self, threads: int) -> None:
-        networks = load_ocr_networks(threads)
+    def __init__(self, threads: int, may_use_extension: bool = True) -> None:
+        networks = load_ocr_networks(threads, may_use_extension=may_use_extension)
         self._search = TextSearch(TextDetector(networks.find_text))
         self._recogniser = LineRecogniser(networks)
         trim_heap()  # compiling takes 35 MB more than what it leaves

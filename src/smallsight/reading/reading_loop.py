@@ -18,24 +18,27 @@ from smallsight.media.sandbox import follow_parent
 from smallsight.media.wire import read_bytes, read_header, write_frame
 from smallsight.reading.text_line import TextLine
 
-__all__ = ["serve_reading"]
+__all__ = ["WITHOUT_EXTENSION", "serve_reading"]
+
+WITHOUT_EXTENSION = "without-extension"
 
 
 class _ImageReader(Protocol):
     def read(self, image_HWC: np.ndarray) -> Sequence[TextLine]: ...
 
 
-def serve_reading(arguments: Sequence[str], load: Callable[[int], _ImageReader]) -> int:
-    """Load a reader with the number of threads, serve requests on standard input and output, return the exit
-    code.
+def serve_reading(arguments: Sequence[str], load: Callable[[int, bool], _ImageReader]) -> int:
+    """Load a reader, serve requests on standard input and output, return the exit code.
 
-    The arguments are THREADS and PARENT_PID.
+    The arguments are THREADS, PARENT_PID and, to do without the extension, WITHOUT_EXTENSION. The reader is
+    loaded with the number of threads and whether it may use the extension.
     """
     threads, parent_pid = int(arguments[0]), int(arguments[1])
+    may_use_extension = WITHOUT_EXTENSION not in arguments[2:]
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # the output of native libraries is not part of the protocol
     follow_parent(parent_pid)
-    reader = load(threads)
+    reader = load(threads, may_use_extension)
     write_frame(replies, {"ready": True, "not_in_force": {}})
     while True:
         try:

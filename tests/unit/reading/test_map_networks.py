@@ -122,7 +122,7 @@ def test_an_unknown_node_is_told(extension: ModuleType):
 
 def test_the_detectors_map_is_that_of_the_runtime(extension: ModuleType):
     pytest.importorskip("rapidocr")
-    find = map_detector(read_network(DETECTOR), 2)
+    find = map_detector(read_network(DETECTOR), 2, extension)
     assert find is not None
     exact = ov.compile_model(for_pixels(with_less_work(read_network(DETECTOR))), "CPU", IN_FLOAT32)
     for size in ((256, 96), (416, 384), (32, 32)):
@@ -138,7 +138,7 @@ def test_the_recognisers_answer_is_that_of_the_runtime(extension: ModuleType):
     graph = read_network(RECOGNISER)
     end = graph.output(0).get_node().input_value(0)
     both = ov.Model([op.result(end), op.result(end)], graph.get_parameters())
-    calls = map_recogniser(both, 2, lambda rest: ov.compile_model(rest, "CPU", IN_FLOAT32))
+    calls = map_recogniser(both, 2, extension, lambda rest: ov.compile_model(rest, "CPU", IN_FLOAT32))
     assert calls is not None
     for width_px in (224, 400, 96):
         pixels_HWC = text(width_px, 48)
