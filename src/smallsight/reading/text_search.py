@@ -20,6 +20,7 @@ from PIL import Image
 from smallsight.reading.closer_parts import first_look, parts_around
 from smallsight.reading.fine_structure import CELL_PX, find_fine_structure
 from smallsight.reading.joined_regions import join_pieces
+from smallsight.reading.probability_maps import cells_with, in_twice_its_size
 from smallsight.reading.text_detector import TextDetector
 from smallsight.reading.text_regions import TextRegion, find_text_regions
 
@@ -115,13 +116,9 @@ class TextSearch:
         if cells_HW is not None:
             parts = parts_around(cells_HW, (CELL_PX / x_factor, CELL_PX / y_factor), resized.size)
         map_HW = self._detector.probabilities(resized, parts)
-        weak_HW = _cells_with(map_HW >= least, (x_factor, y_factor), view.cells)
+        weak_HW = cells_with(map_HW >= least, (x_factor, y_factor), view.cells)
         if scale < 1.0:  # the edges of small regions, more exactly than by whole pixels
-            map_HW = np.asarray(
-                Image.fromarray(map_HW).resize(
-                    (2 * resized.width, 2 * resized.height), Image.Resampling.BILINEAR
-                )
-            )
+            map_HW = in_twice_its_size(map_HW)
             x_factor, y_factor = x_factor / 2, y_factor / 2
         found = [region.scaled(x_factor, y_factor) for region in find_text_regions(map_HW)]
         return join_pieces(found), weak_HW
@@ -176,23 +173,6 @@ class _View:
     def uncovered(self, cells_HW: NDArray[np.bool_], regions: Sequence[TextRegion]) -> NDArray[np.bool_]:
         """Return those of the cells that are not in or beside a region."""
         return cells_HW & ~self.covered(regions, CELL_PX / 2)
-
-
-def _cells_with(
-    pixels_HW: NDArray[np.bool_], factors: tuple[float, float], cells: tuple[int, int]
-) -> NDArray[np.bool_]:
-    """Return the cells of an image that have one of the pixels, of a copy smaller by the factors x and y.
-
-    Without the positions of pixels: on a large screen full of letters they would take hundreds of MB.
-    """
-    rows, columns = (
-        np.unique((np.arange(length) * (factor / CELL_PX)).astype(int), return_index=True)
-        for length, factor in zip(pixels_HW.shape, reversed(factors), strict=True)
-    )
-    found_HW = np.logical_or.reduceat(pixels_HW, rows[1], 0)
-    cells_HW = np.zeros(cells, np.bool_)
-    cells_HW[np.ix_(rows[0], columns[0])] = np.logical_or.reduceat(found_HW, columns[1], 1)
-    return cells_HW
 
 
 def _widened(cells_HW: NDArray[np.bool_]) -> NDArray[np.bool_]:
