@@ -83,6 +83,14 @@ LayerStep::LayerStep(const LayerShape& shape, const LayerInputs& inputs, const f
     layer = PackedLayer(rows, shape.outputs, width / kStepValues, bias);
 }
 
+MapSize LayerStep::size_of(const Maps& maps) const {
+    const MapSize size = maps[sources[0]].size;
+    for (const int source : sources)
+        if (maps[source].size.height != size.height || maps[source].size.width != size.width)
+            throw std::invalid_argument("maps side by side have one size: a picture's sides must be multiples of more");
+    return shape_.over(size);
+}
+
 void LayerStep::compute(const Maps& maps, int unit) const {
     const Map& to = maps[target];
     std::vector<const std::uint16_t*> from(places_.size());
@@ -200,6 +208,13 @@ void EnlargeStep::compute(const Maps& maps, int unit) const {
     const Map &from = maps[sources[0]], &to = maps[target];
     for (int x = 0; x < to.size.width; ++x)
         std::memcpy(to.at(unit, x), from.at(unit / factor_, x / factor_), static_cast<std::size_t>(to.stride) * 2);
+}
+
+MapSize SumStep::size_of(const Maps& maps) const {
+    const MapSize size = maps[sources[0]].size, smaller = maps[sources[1]].size;
+    if (smaller.height * factor_ < size.height || smaller.width * factor_ < size.width)
+        throw std::invalid_argument("a map that is added covers the other");
+    return size;
 }
 
 void SumStep::compute(const Maps& maps, int unit) const {

@@ -23,7 +23,7 @@ class LayerStep : public MapStep {
    public:
     LayerStep(const LayerShape& shape, const LayerInputs& inputs, const float* weights, const float* bias,
               Activation activation);
-    MapSize size_of(const Maps& maps) const override { return shape_.over(maps[sources[0]].size); }
+    MapSize size_of(const Maps& maps) const override;
     int units(const Maps& maps) const override { return maps[target].size.height; }
     void compute(const Maps& maps, int unit) const override;
 
@@ -124,6 +124,7 @@ class EnlargeStep : public RowStep {
 class SumStep : public RowStep {
    public:
     explicit SumStep(int factor) : factor_(factor) {}
+    MapSize size_of(const Maps& maps) const override;
     void compute(const Maps& maps, int unit) const override;
 
    private:

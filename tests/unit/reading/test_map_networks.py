@@ -125,6 +125,8 @@ def test_the_detectors_map_is_that_of_the_runtime(extension: ModuleType):
     find = map_detector(read_network(DETECTOR), 2, extension)
     assert find is not None
     exact = ov.compile_model(for_pixels(with_less_work(read_network(DETECTOR))), "CPU", IN_FLOAT32)
+    with pytest.raises(ValueError, match="multiples"):
+        find(text(260, 100))
     for size in ((256, 96), (416, 384), (32, 32)):
         pixels_HWC = text(*size)
         expected_HW = pixels_of_blocks(exact(pixels_HWC[None])[0][0]).astype(int)
