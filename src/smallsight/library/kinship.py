@@ -38,7 +38,7 @@ def pixels_sha256(picture: DecodedPicture) -> str | None:
         return None
     size = f"{picture.width_px}x{picture.height_px} {picture.image_HWC.shape}"
     digest = hashlib.sha256(size.encode())
-    digest.update(np.ascontiguousarray(picture.image_HWC))
+    digest.update(np.ascontiguousarray(picture.image_HWC).reshape(-1).data)
     return digest.hexdigest()
 
 
