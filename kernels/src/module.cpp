@@ -11,6 +11,7 @@
 
 #include "decode_step.hpp"
 #include "encoder_module.hpp"
+#include "map_network_module.hpp"
 #include "picture_patches.hpp"
 #include "picture_resize.hpp"
 #include "pooling_module.hpp"
@@ -275,6 +276,7 @@ NB_MODULE(smallsight_kernels, module) {
     module.doc() = "The text decoders and picture encoders of small vision-language models in C++.";
     smallsight::add_encoder(module);
     smallsight::add_pooling(module);
+    smallsight::add_map_network(module);
     nb::set_leak_warnings(false);  // a model that is open when the interpreter ends is not an error
     module.attr("INTERFACE") = 3;  // larger whenever a caller of the one before would fail
     module.attr("MAX_PIECES") = smallsight::kMaxPieces;

@@ -45,7 +45,9 @@ def pixels_sha256(picture: DecodedPicture) -> str | None:
     if picture.image_HWC is None or picture.num_frames != 1 or picture.duration_s is not None:
         return None
     size = f"{picture.width_px}x{picture.height_px} {picture.image_HWC.shape}"
-    return hashlib.sha256(size.encode() + picture.image_HWC.tobytes()).hexdigest()
+    digest = hashlib.sha256(size.encode())
+    digest.update(np.ascontiguousarray(picture.image_HWC).reshape(-1).data)
+    return digest.hexdigest()
 
 
 def note_successor(connection: sa.Connection, content_id: int, before_id: int) -> None:

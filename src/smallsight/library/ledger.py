@@ -166,11 +166,7 @@ class Ledger:
 
     def release(self, connection: sa.Connection, task: Task, stage: StageName) -> None:
         """Release the lease on a stage if this worker holds it; without an outcome the stage stays due."""
-        connection.execute(
-            lease.delete().where(
-                lease.c.content_id == task.content_id, lease.c.stage == stage, lease.c.token == self._token
-            )
-        )
+        connection.exec_driver_sql(_RELEASE, (task.content_id, stage, self._token))
 
     def release_all(self, connection: sa.Connection) -> None:
         """Release all leases of this worker, so that any worker can take the work at once."""

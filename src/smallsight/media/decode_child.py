@@ -62,6 +62,7 @@ def serve(requests: BinaryIO, replies: BinaryIO, memory_bytes: int) -> int:
             write_frame(replies, {"error": OUT_OF_MEMORY})
             return 1
         _write_reply(replies, reply, parts)
+        del parts  # pixels, which would stay until the next picture
 
 
 def _write_reply(replies: BinaryIO, reply: dict[str, Any], parts: Sequence[_Part]) -> None:

@@ -15,7 +15,7 @@ from smallsight.reading.text_line import TextLine
 __all__ = ["in_columns"]
 
 _MIN_LINES = 3  # of a column
-_MIN_WIDTH = 6.0  # of a column's usual line, in heights: about a dozen letters; prices and dates are narrower
+_MIN_WIDTH = 5.5  # of a column's usual line, in heights: about a dozen letters; prices and dates are narrower
 _MIN_GAP = 0.5  # between columns, in heights of a line
 _MAX_GAP = 1.0  # in widths of the narrower column: the cells of a table stand farther apart
 _MAX_COMPARED = 100  # lines

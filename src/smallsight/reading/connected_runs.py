@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 __all__ = ["ConnectedRuns", "find_connected_runs"]
 
+_BAND_PIXELS = 4_000_000  # whose edges are looked for at once, so that no mask of a large image is made
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConnectedRuns:
@@ -31,16 +33,17 @@ class ConnectedRuns:
         return len(self.bounds_P) - 1
 
 
-def find_connected_runs(mask_HW: NDArray[np.bool_]) -> ConnectedRuns:
-    """Return the parts of a mask whose pixels touch at a side or a corner, in the order of their first
-    pixel.
+def find_connected_runs(values_HW: NDArray[np.bool_] | NDArray[np.uint8], above: int = 0) -> ConnectedRuns:
+    """Return the parts of the pixels above a value that touch at a side or a corner, in the order of their
+    first pixel.
     """
-    height_px, width_px = mask_HW.shape
+    height_px, width_px = values_HW.shape
     stride = width_px + 2  # an empty column on both sides keeps the rows apart
-    padded_HW = np.zeros((height_px, stride), np.bool_)
-    padded_HW[:, 1:-1] = mask_HW
-    flat = padded_HW.ravel()
-    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    together = max(1, _BAND_PIXELS // stride)
+    bands = [
+        _edges(values_HW[top : top + together], above) + top * stride for top in range(0, height_px, together)
+    ]
+    edges = np.concatenate(bands) if bands else np.empty(0, np.int64)
     starts_R, ends_R = edges[0::2], edges[1::2]
     labels_R = _labels(starts_R, ends_R, stride)
     order_R = np.argsort(labels_R, kind="stable")
@@ -49,6 +52,16 @@ def find_connected_runs(mask_HW: NDArray[np.bool_]) -> ConnectedRuns:
     rows_R = starts_R // stride
     offsets_R = rows_R * stride + 1
     return ConnectedRuns(rows_R, starts_R - offsets_R, ends_R - offsets_R, np.append(firsts, len(labels_R)))
+
+
+def _edges(values_HW: NDArray[np.bool_] | NDArray[np.uint8], above: int) -> NDArray[np.int64]:
+    """Return where the runs of some rows begin and end, in turn; rows are two pixels longer."""
+    height_px, width_px = values_HW.shape
+    padded_HW = np.zeros((height_px, width_px + 2), np.bool_)
+    np.greater(values_HW, above, out=padded_HW[:, 1:-1])
+    flat = padded_HW.ravel()
+    edges: NDArray[np.int64] = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    return edges
 
 
 def _labels(starts_R: NDArray[np.int64], ends_R: NDArray[np.int64], stride: int) -> NDArray[np.int64]:

@@ -18,10 +18,11 @@ BLOCK = 4  # pixels of a side
 _TWICE = (2, 2)
 
 
-def with_less_work(network: ov.Model) -> ov.Model:
+def with_less_work(network: ov.Model, *, parts_maps: bool = True) -> ov.Model:
     """Return the network, changed in place, with uint8 [1, 16, H / 4, W / 4] as its output.
 
-    The output of a network with another end stays as it is.
+    The output of a network with another end stays as it is. With ``parts_maps`` a layer on two maps side by
+    side becomes two layers.
     """
     for node in network.get_ordered_ops():
         if node.get_type_name() == "Identity":
@@ -29,7 +30,7 @@ def with_less_work(network: ov.Model) -> ov.Model:
     for node in network.get_ordered_ops():
         if node.get_type_name() == "Add":
             _join_scale(node)
-        elif node.get_type_name() == "Convolution":
+        elif parts_maps and node.get_type_name() == "Convolution":
             _part_maps(node)
     return _in_blocks(network)
 

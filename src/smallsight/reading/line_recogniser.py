@@ -6,6 +6,7 @@ An image is padded to a width that follows from its own. A batch would be no fas
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smallsight.reading.class_steps import ClassSteps, StepClassifier
+from smallsight.reading.network_calls import ReadLine
 from smallsight.reading.ocr_networks import BLANK, OcrNetworks
 
 __all__ = ["NOTHING", "LineReading", "LineRecogniser", "decoded", "line_parts", "padded_line"]
@@ -45,19 +47,33 @@ class LineRecogniser:
 
     def __init__(self, networks: OcrNetworks) -> None:
         self._characters = networks.characters
-        self._request = networks.recogniser.create_infer_request()
+        self._calls = networks.read_line
+        self._others = ThreadPoolExecutor(max(1, len(self._calls) - 1))  # starts none before it is needed
         self._classifier = StepClassifier(networks.few_F, networks.num_common, networks.every_class)
 
     def read(self, images: Sequence[NDArray[np.uint8]]) -> list[LineReading]:
         """Return the readings of uint8 RGB images [48, W, 3]."""
-        steps = [[self._steps(part) for part in line_parts(image)] for image in images]
+        parts = [line_parts(image) for image in images]
+        steps = iter(self._steps([one for line in parts for one in line]))
+        lines = [[next(steps) for _ in line] for line in parts]
         self._classifier.settle()
-        return [_joined([decoded(part, self._characters) for part in line]) for line in steps]
+        return [_joined([decoded(part, self._characters) for part in line]) for line in lines]
 
-    def _steps(self, image_HWC: NDArray[np.uint8]) -> ClassSteps:
-        self._request.infer([padded_line(image_HWC)], share_inputs=True)
-        logits_TF, features_TD = (self._request.get_output_tensor(number).data[0] for number in (0, 1))
-        return self._classifier.steps(logits_TF, features_TD)
+    def _steps(self, images: Sequence[NDArray[np.uint8]]) -> list[ClassSteps]:
+        """Return the steps of images, which threads take one after another, the widest first."""
+        found: dict[int, ClassSteps] = {}
+        waiting = iter(sorted(range(len(images)), key=lambda index: -images[index].shape[1]))
+
+        def work(call: ReadLine) -> None:
+            for index in waiting:
+                found[index] = self._classifier.steps(*call(padded_line(images[index])))
+
+        calls = self._calls[: max(1, len(images))]
+        others = [self._others.submit(work, call) for call in calls[1:]]
+        work(calls[0])
+        for other in others:
+            other.result()
+        return [found[index] for index in range(len(images))]
 
 
 def decoded(found: ClassSteps, characters: Sequence[str]) -> LineReading:
@@ -84,12 +100,12 @@ def decoded(found: ClassSteps, characters: Sequence[str]) -> LineReading:
 
 
 def padded_line(image_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the network's input for one line, [1, 48, W, 3]; its width follows from the line's own."""
+    """Return the network's input for one line, [48, W, 3]; its width follows from the line's own."""
     width_px = image_HWC.shape[1]
     padded_px = next(one for one in _WIDTHS_PX if one >= width_px)
-    padded_NHWC = np.full((1, image_HWC.shape[0], padded_px, 3), _GREY, np.uint8)
-    padded_NHWC[0, :, :width_px] = image_HWC
-    return padded_NHWC
+    padded_HWC = np.full((image_HWC.shape[0], padded_px, 3), _GREY, np.uint8)
+    padded_HWC[:, :width_px] = image_HWC
+    return padded_HWC
 
 
 def line_parts(image_HWC: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:

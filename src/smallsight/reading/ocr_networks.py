@@ -6,7 +6,7 @@ faster.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,10 +18,20 @@ from openvino.preprocess import ColorFormat, PrePostProcessor
 
 from smallsight.errors import MissingExtraError
 from smallsight.graph.compiled import activation_group, compile_network, computes_in_bf16, runtime
+from smallsight.machine.cores import usable_cores
 from smallsight.machine.processor import usable_instruction_sets
 from smallsight.reading.class_layers import PartedClasses, part_classes
 from smallsight.reading.detector_graph import with_less_work
 from smallsight.reading.int8_layers import ranges_for, round_layers
+from smallsight.reading.map_networks import find_map_networks
+from smallsight.reading.network_calls import (
+    FindText,
+    ReadLine,
+    map_detector,
+    map_recogniser,
+    runtime_detector,
+    runtime_recogniser,
+)
 
 __all__ = [
     "BLANK",
@@ -46,29 +56,27 @@ _KEPT_FOR_PICTURES = 700  # of the 16 shapes that were met last, of which each t
 
 @dataclass(frozen=True, eq=False)
 class OcrNetworks:
-    """The compiled networks; ``characters`` belong to the recogniser's classes, the first one is no
-    character.
+    """The networks; ``characters`` belong to the recogniser's classes, the first one is no character.
 
-    The detector maps uint8 RGB [1, H, W, 3], sides multiples of 32, to probabilities times 255, uint8
-    [1, 16, H / 4, W / 4], a channel for each pixel of a block; other weights may give [1, 1, H, W]. The
-    recogniser maps [1, 48, W, 3] to logits of the classes ``few_F`` and features, in each of W / 8 steps;
-    ``every_class`` maps features to the probabilities of all classes, if those are not all.
+    Each of ``read_line`` returns logits of the classes ``few_F`` and features, and may be called while
+    another one is; ``every_class`` maps features to the probabilities of all classes, if those are not all.
     """
 
-    detector: ov.CompiledModel
-    recogniser: ov.CompiledModel
+    find_text: FindText
+    read_line: Sequence[ReadLine]
     every_class: ov.CompiledModel | None
     few_F: NDArray[np.int64]
     num_common: int
     characters: tuple[str, ...]
 
 
-def load_ocr_networks(threads: int) -> OcrNetworks:
+def load_ocr_networks(threads: int, *, may_use_extension: bool = True) -> OcrNetworks:
     """Read and compile both networks; 0 threads means one per physical core.
 
-    Both use all threads for one input. A line on each thread would take 13 % less time and 15 MB more for
-    each width, because the runtime keeps what it prepares for each width and thread.
+    The runtime uses all threads for one input, because it keeps 15 MB for each width and thread that it
+    prepares. The extension keeps nothing, and computes a line on each thread.
     """
+    threads = threads or usable_cores()
     precision = "bf16" if computes_in_bf16() else "f32"
     tuning: dict[str, str | int] = {
         "INFERENCE_PRECISION_HINT": precision,
@@ -85,9 +93,19 @@ def load_ocr_networks(threads: int) -> OcrNetworks:
         return compile_network(build, threads=threads, tuning=options).model
 
     every = classes.every
+    extension = find_map_networks() if may_use_extension else None
+    find_text = map_detector(read_network(DETECTOR), threads, extension) or runtime_detector(
+        compiled(lambda: for_pixels(with_less_work(read_network(DETECTOR))), tuning)
+    )
+    read_line = map_recogniser(
+        classes.few,
+        threads,
+        extension,
+        lambda rest: compiled(lambda: rest, for_lines | {"NUM_STREAMS": threads}),
+    ) or [runtime_recogniser(compiled(lambda: for_pixels(classes.few), for_lines))]
     return OcrNetworks(
-        compiled(lambda: for_pixels(with_less_work(read_network(DETECTOR))), tuning),
-        compiled(lambda: for_pixels(classes.few), for_lines),
+        find_text,
+        read_line,
         None if every is None else compiled(lambda: every, for_lines),
         classes.few_F,
         classes.num_common,

@@ -72,9 +72,9 @@ class LineAttempt:
 class PictureReader:
     """Detects and reads lines of text; not thread-safe. Loading takes about a second."""
 
-    def __init__(self, threads: int) -> None:
-        networks = load_ocr_networks(threads)
-        self._search = TextSearch(TextDetector(networks.detector))
+    def __init__(self, threads: int, may_use_extension: bool = True) -> None:
+        networks = load_ocr_networks(threads, may_use_extension=may_use_extension)
+        self._search = TextSearch(TextDetector(networks.find_text))
         self._recogniser = LineRecogniser(networks)
         trim_heap()  # compiling takes 35 MB more than what it leaves
 
@@ -84,6 +84,7 @@ class PictureReader:
         if min(height_px, width_px) < _SMALLEST_SIDE_PX:
             return []
         image = Image.fromarray(np.ascontiguousarray(image_HWC))
+        del image_HWC  # the last reference, in the child that reads: the image is a copy
         lines: dict[TextRegion, TriedLine] = {}
 
         def readable(regions: Sequence[TextRegion]) -> list[TextRegion]:

@@ -18,30 +18,34 @@ from smallsight.media.sandbox import follow_parent
 from smallsight.media.wire import read_bytes, read_header, write_frame
 from smallsight.reading.text_line import TextLine
 
-__all__ = ["serve_reading"]
+__all__ = ["WITHOUT_EXTENSION", "serve_reading"]
+
+WITHOUT_EXTENSION = "without-extension"
 
 
 class _ImageReader(Protocol):
     def read(self, image_HWC: np.ndarray) -> Sequence[TextLine]: ...
 
 
-def serve_reading(arguments: Sequence[str], load: Callable[[int], _ImageReader]) -> int:
-    """Load a reader with the number of threads, serve requests on standard input and output, return the exit
-    code.
+def serve_reading(arguments: Sequence[str], load: Callable[[int, bool], _ImageReader]) -> int:
+    """Load a reader, serve requests on standard input and output, return the exit code.
 
-    The arguments are THREADS and PARENT_PID.
+    The arguments are THREADS, PARENT_PID and, to do without the extension, WITHOUT_EXTENSION. The reader is
+    loaded with the number of threads and whether it may use the extension.
     """
     threads, parent_pid = int(arguments[0]), int(arguments[1])
+    may_use_extension = WITHOUT_EXTENSION not in arguments[2:]
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # the output of native libraries is not part of the protocol
     follow_parent(parent_pid)
-    reader = load(threads)
+    reader = load(threads, may_use_extension)
     write_frame(replies, {"ready": True, "not_in_force": {}})
     while True:
         try:
             header, num_bytes = read_header(sys.stdin.buffer)
         except EOFError:
             return 0
-        pixels = np.frombuffer(read_bytes(sys.stdin.buffer, num_bytes), np.uint8)
-        lines = reader.read(pixels.reshape(header["height_px"], header["width_px"], 3))
+        shape = header["height_px"], header["width_px"], 3
+        # No name keeps the pixels, so that the reader can let them go.
+        lines = reader.read(np.frombuffer(read_bytes(sys.stdin.buffer, num_bytes), np.uint8).reshape(shape))
         write_frame(replies, {}, json.dumps([asdict(line) for line in lines]).encode())

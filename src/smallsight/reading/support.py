@@ -14,9 +14,12 @@ from smallsight.reading.line_recogniser import LineReading
 __all__ = ["is_settled", "is_supported", "is_unread_text", "num_letters", "support"]
 
 _LEAST_CONFIDENCE = 0.5
-_SURE_OF_FEW = 0.9  # of a single letter, of signs without a letter, and of one letter repeated
+_SURE_OF_FEW = 0.9  # of a single letter, and of signs without a letter
+_SURE_OF_REPEATED = 0.95  # of one letter repeated, as a row of rings is read
 _LEAST_SUPPORT = ((2, 0.8), (5, 0.65))  # at most this many letters, and the support they need
 _LEAST_SUPPORT_OF_LONG = 0.5
+_LEAST_SUPPORT_OF_DOUBTFUL = 0.55  # of a long text below 0.8, as Hebrew is that is read as Latin letters
+_DOUBTFUL = 0.8
 _LEAST_SUPPORT_OF_A_NUMBER = 0.8  # digits that change with the width are letters of another script
 _CLEAR_SUPPORT = 0.85
 _SURE_OF_MIXED = 0.8  # of a word with kana or ideographs and other letters, as Hebrew is taken for
@@ -47,7 +50,9 @@ def is_settled(readings: Sequence[LineReading]) -> bool:
 def is_supported(reading: LineReading, found_support: float) -> bool:
     """Return whether a reading with this support is text."""
     letters = [character for character in reading.text if character.isalnum()]
-    least = _SURE_OF_FEW if len(set(letters)) <= 1 else _LEAST_CONFIDENCE
+    least = _LEAST_CONFIDENCE
+    if len(set(letters)) <= 1:
+        least = _SURE_OF_REPEATED if len(letters) > 1 else _SURE_OF_FEW
     if not reading.text or reading.confidence < least:
         return False
     if reading.confidence < _SURE_OF_MIXED and _MIXED_WORD.search(reading.text):
@@ -55,7 +60,8 @@ def is_supported(reading: LineReading, found_support: float) -> bool:
     if not any(letter.isalpha() for letter in letters) and found_support < _LEAST_SUPPORT_OF_A_NUMBER:
         return False
     needed = (needed for most, needed in _LEAST_SUPPORT if len(letters) <= most)
-    return found_support >= next(needed, _LEAST_SUPPORT_OF_LONG)
+    of_long = _LEAST_SUPPORT_OF_DOUBTFUL if reading.confidence < _DOUBTFUL else _LEAST_SUPPORT_OF_LONG
+    return found_support >= next(needed, of_long)
 
 
 def is_unread_text(

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 from PIL import Image
 
 from smallsight.reading.closer_parts import Canvas, SeenPart, canvases_of, canvases_of_whole
-from smallsight.reading.detector_graph import pixels_of_blocks
+from smallsight.reading.network_calls import FindText
 
 __all__ = ["TextDetector"]
 
@@ -23,8 +22,8 @@ _GREY = 127
 class TextDetector:
     """Runs the detection network; not thread-safe."""
 
-    def __init__(self, network: ov.CompiledModel) -> None:
-        self._request = network.create_infer_request()
+    def __init__(self, find: FindText) -> None:
+        self._find = find
 
     def probabilities(self, image: Image.Image, parts: Sequence[SeenPart] | None = None) -> NDArray[np.uint8]:
         """Return the map of a RGB image, [H, W], probabilities times 255; outside the parts it is 0."""
@@ -42,14 +41,9 @@ class TextDetector:
         return map_HW
 
     def _run(self, image: Image.Image, canvas: Canvas) -> NDArray[np.uint8]:
-        pixels_NHWC = np.full((1, canvas.height, canvas.width, 3), _GREY, np.uint8)
+        pixels_HWC = np.full((canvas.height, canvas.width, 3), _GREY, np.uint8)
         for part, x, y in canvas.parts:
             seen = part.seen
             cut = image.crop((seen.left, seen.top, seen.right, seen.bottom))
-            pixels_NHWC[0, y : y + seen.height, x : x + seen.width] = np.asarray(cut)
-        self._request.infer([pixels_NHWC], share_inputs=True)
-        found_CHW = self._request.get_output_tensor(0).data[0]
-        if found_CHW.dtype == np.uint8:
-            return pixels_of_blocks(found_CHW)
-        map_HW: NDArray[np.uint8] = (found_CHW[0] * 255.0).astype(np.uint8)
-        return map_HW
+            pixels_HWC[y : y + seen.height, x : x + seen.width] = np.asarray(cut)
+        return self._find(pixels_HWC)

@@ -13,11 +13,12 @@ import numpy as np
 from smallsight.errors import DecoderFailedError, MissingExtraError
 from smallsight.machine.background import lower_priority
 from smallsight.media.child_process import ChildEndedError, ChildProcess, ChildTimeoutError
+from smallsight.reading.reading_loop import WITHOUT_EXTENSION
 from smallsight.reading.text_line import TextLine
 from smallsight.settings import MIB, Settings
 
 _CHILD = "smallsight.reading.picture_reader_child"
-_VERSION = "classes1"  # of what is done with the networks; change it whenever results may change
+_VERSION = "maps1"  # of what is done with the networks; change it whenever results may change
 _TIMEOUT_S = 60.0
 _PIXELS_IN_TIME = 4_000_000
 _MAX_CHILD_RSS_BYTES = 440 * MIB  # usual pictures take it to 300 or so, in time; a large one to more
@@ -40,6 +41,7 @@ class TextReader:
                 "Reading text in pictures needs an optional package.", hint="pip install 'smallsight[ocr]'."
             )
         self._threads = settings.threads
+        self._more_arguments = () if settings.kernels else (WITHOUT_EXTENSION,)
         self._in_background = in_background
         self._child: ChildProcess | None = None
         networks = metadata.version("rapidocr")  # the package that carries them
@@ -90,7 +92,9 @@ class TextReader:
             self.close()
             child = None
         if child is None:
-            child = self._child = ChildProcess(self._threads, module=_CHILD)
+            child = self._child = ChildProcess(
+                self._threads, module=_CHILD, more_arguments=self._more_arguments
+            )
             if self._in_background:
                 lower_priority(child.pid)
         return child

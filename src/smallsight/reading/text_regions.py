@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ _LEAST_MEAN = 0.5  # of the probabilities in a rectangle
 _LEAST_SIDE_PX = 3.0  # of a core
 _GROWTH = 1.6  # a side moves out by this, times area over circumference
 _MAX_REGIONS = 4_000
+_BAND_PIXELS = 2_000_000  # of the map that are summed at once: sums take four times its memory
 _COARSE = np.radians(np.arange(-45.0, 45.0, 3.0))
 _FINE = np.radians(np.arange(-2.75, 3.0, 0.25))
 _NEARLY = 1.08  # an upright rectangle at most this much larger than the least one is preferred
@@ -65,7 +67,7 @@ class TextRegion:
 
 def find_text_regions(map_HW: NDArray[np.uint8]) -> list[TextRegion]:
     """Return the lines in a map of probabilities times 255, in pixels of the map."""
-    runs = find_connected_runs(map_HW > int(MARKED * 255))
+    runs = find_connected_runs(map_HW, int(MARKED * 255))
     if not len(runs):
         return []
     first_P, after_P = runs.bounds_P[:-1], runs.bounds_P[1:]
@@ -80,12 +82,19 @@ def find_text_regions(map_HW: NDArray[np.uint8]) -> list[TextRegion]:
 
 def _run_sums(map_HW: NDArray[np.uint8], runs: ConnectedRuns) -> NDArray[np.float64]:
     """Return each run's sum of the map."""
-    width_px = map_HW.shape[1]
-    flat = np.append(map_HW.ravel(), np.uint8(0))
-    edges = np.stack([runs.rows_R * width_px + runs.starts_R, runs.rows_R * width_px + runs.ends_R], 1)
-    order_R = np.argsort(edges[:, 0])
-    sums_R = np.empty(len(edges))
-    sums_R[order_R] = np.add.reduceat(flat, edges[order_R].ravel(), dtype=np.float64)[::2]
+    flat, width_px = map_HW.ravel(), map_HW.shape[1]
+    edges_R2 = np.stack([runs.rows_R * width_px + runs.starts_R, runs.rows_R * width_px + runs.ends_R], 1)
+    order_R = np.argsort(edges_R2[:, 0])
+    edges_R2 = edges_R2[order_R]
+    sums_R = np.empty(len(edges_R2))
+    bands = np.searchsorted(edges_R2[:, 0], np.arange(0, len(flat) + _BAND_PIXELS, _BAND_PIXELS))
+    for first, after in pairwise(bands.tolist()):
+        if first < after:
+            part_R2 = edges_R2[first:after]
+            begin, end = part_R2[0, 0], part_R2[-1, 1]
+            values = np.append(flat[begin:end], np.uint8(0))  # an end has to lie in the array
+            sums = np.add.reduceat(values, (part_R2 - begin).ravel(), dtype=np.uint32)
+            sums_R[order_R[first:after]] = sums[::2]
     return sums_R
 
 

@@ -20,6 +20,7 @@ from PIL import Image
 from smallsight.reading.closer_parts import first_look, parts_around
 from smallsight.reading.fine_structure import CELL_PX, find_fine_structure
 from smallsight.reading.joined_regions import join_pieces
+from smallsight.reading.probability_maps import cells_with, in_twice_its_size
 from smallsight.reading.text_detector import TextDetector
 from smallsight.reading.text_regions import TextRegion, find_text_regions
 
@@ -115,17 +116,9 @@ class TextSearch:
         if cells_HW is not None:
             parts = parts_around(cells_HW, (CELL_PX / x_factor, CELL_PX / y_factor), resized.size)
         map_HW = self._detector.probabilities(resized, parts)
-        rows, columns = np.nonzero(map_HW >= least)
-        weak_HW = np.zeros(view.cells, np.bool_)
-        weak_HW[(rows * (y_factor / CELL_PX)).astype(int), (columns * (x_factor / CELL_PX)).astype(int)] = (
-            True
-        )
+        weak_HW = cells_with(map_HW >= least, (x_factor, y_factor), view.cells)
         if scale < 1.0:  # the edges of small regions, more exactly than by whole pixels
-            map_HW = np.asarray(
-                Image.fromarray(map_HW).resize(
-                    (2 * resized.width, 2 * resized.height), Image.Resampling.BILINEAR
-                )
-            )
+            map_HW = in_twice_its_size(map_HW)
             x_factor, y_factor = x_factor / 2, y_factor / 2
         found = [region.scaled(x_factor, y_factor) for region in find_text_regions(map_HW)]
         return join_pieces(found), weak_HW

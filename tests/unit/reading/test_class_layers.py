@@ -91,8 +91,8 @@ def test_the_installed_recogniser_answers_as_the_whole_network(text: str):
     image = Image.new("RGB", (544, 48), "white")
     ImageDraw.Draw(image).text((10, 24), text, "black", ImageFont.load_default(size=34), anchor="lm")
     line = np.asarray(image)[None]
-    logits, features = networks.recogniser(line).values()
-    found = classifier.steps(logits[0], features[0])
+    logits_TF, features_TD = networks.read_line[0](line[0])
+    found = classifier.steps(logits_TF, features_TD)
     classifier.settle()
     exact = steps_of(whole(line)[0][0])
     assert decoded(found, networks.characters).text == decoded(exact, networks.characters).text == text

@@ -42,6 +42,7 @@ PAGES = {
     "two columns with little between them": [column("a", 40, 460), column("b", 512, 420)],
     "two columns of other lengths": [column("a", 40, 420), column("b", 520, 420, rows=15)],
     "two columns that are not aligned": [column("a", 40, 420), column("b", 520, 420, top=109, step=27)],
+    "two columns of three short lines": [column("a", 40, 132, rows=3), column("b", 260, 132, rows=3)],
     "three columns": [column(name, left, 280) for name, left in (("a", 40), ("b", 360), ("c", 680))],
     "a heading and a footer": [[HEADING], column("a", 40, 420), column("b", 520, 420), [FOOTER]],
     "two stories": [

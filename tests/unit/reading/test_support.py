@@ -33,6 +33,10 @@ def test_readings_that_agree_clearly_need_no_third():
         ("a rn 8 l eu", 0.6, 0.3, False),
         ("9 \u20ac", 0.93, 0.95, True),
         ("000", 0.8, 0.75, False),  # a row of rings
+        ("O O O O", 0.913, 0.85, False),  # the same
+        ("11", 0.999, 0.99, True),
+        ("071V D17V", 0.767, 0.505, False),  # Hebrew
+        ("glassier decree limes", 0.997, 0.528, True),
         ("8", 0.89, 0.9, False),
         ("0719 0170", 0.86, 0.76, False),  # Hebrew
         ("0719 0170", 0.95, 0.9, True),

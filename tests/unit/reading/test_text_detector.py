@@ -9,6 +9,7 @@ from openvino import opset13 as op
 from PIL import Image
 
 from smallsight.reading.closer_parts import Box, parts_of
+from smallsight.reading.network_calls import runtime_detector
 from smallsight.reading.text_detector import TextDetector
 
 
@@ -17,7 +18,8 @@ def detector() -> TextDetector:
     pixels = op.parameter([1, -1, -1, 3], np.uint8)
     brightness = op.reduce_mean(op.convert(pixels, np.float32), np.array([3]), keep_dims=False)
     map_NCHW = op.unsqueeze(op.divide(brightness, np.float32(255)), np.array([1]))
-    return TextDetector(ov.compile_model(ov.Model([map_NCHW], [pixels]), "CPU"))
+    network = ov.compile_model(ov.Model([map_NCHW], [pixels]), "CPU")
+    return TextDetector(runtime_detector(network))
 
 
 def noise(width_px: int, height_px: int) -> np.ndarray:

@@ -114,3 +114,14 @@ def test_without_the_extra_it_is_a_sentence(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(MissingExtraError) as caught:
         TextReader(Settings(home=tmp_path))
     assert "smallsight[ocr]" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("kernels", [True, False])
+def test_the_setting_kernels_decides_about_the_extension(tmp_path: Path, kernels: bool):
+    pytest.importorskip("rapidocr")
+    image = Image.new("RGB", (500, 120), "white")
+    ImageDraw.Draw(image).text((20, 30), "harbor lantern", "black", ImageFont.load_default(size=48))
+    with TextReader(Settings(home=tmp_path, kernels=kernels)) as reader:
+        assert [line.text for line in reader.read(np.asarray(image))] == ["harbor lantern"]
+        child = max(psutil.Process().children(), key=lambda one: one.create_time())
+        assert ("without-extension" in child.cmdline()) is not kernels

@@ -22,6 +22,7 @@ from smallsight.media.picture import DecodedPicture
 from smallsight.settings import Settings
 
 LOOK_KEY = "look-3"
+_OF_CONTENT = content_table.update().where(content_table.c.id == sa.bindparam("of_content"))
 
 
 class LookWork:
@@ -64,22 +65,20 @@ class LookWork:
 
 
 def _store_facts(connection: sa.Connection, content_id: int, decoded: DecodedPicture) -> None:
-    connection.execute(
-        content_table.update()
-        .where(content_table.c.id == content_id)
-        .values(
-            format=decoded.format,
-            width_px=decoded.width_px,
-            height_px=decoded.height_px,
-            num_frames=decoded.num_frames,
-            duration_s=decoded.duration_s,
-            still_s=decoded.still_s,
-            colours=decoded.colours,
-            phash=_as_signed(decoded.phash),
-            dhash=_as_signed(decoded.dhash),
-            pixels_sha256=pixels_sha256(decoded),
-        )
-    )
+    facts = {
+        "of_content": content_id,
+        "format": decoded.format,
+        "width_px": decoded.width_px,
+        "height_px": decoded.height_px,
+        "num_frames": decoded.num_frames,
+        "duration_s": decoded.duration_s,
+        "still_s": decoded.still_s,
+        "colours": decoded.colours,
+        "phash": _as_signed(decoded.phash),
+        "dhash": _as_signed(decoded.dhash),
+        "pixels_sha256": pixels_sha256(decoded),
+    }
+    connection.execute(_OF_CONTENT, facts)
 
 
 def _turned(decoded: DecodedPicture) -> tuple[int, ...]:
