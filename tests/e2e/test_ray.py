@@ -111,6 +111,7 @@ def test_two_machines_write_the_bytes_that_one_process_writes(
     assert file.read_bytes() == alone.read_bytes()
 
 
+@pytest.mark.slow
 def test_workers_may_use_every_core(cluster: Cluster, folder: Path, tmp_path: Path, smallsight: Command):
     """Each worker's OpenVINO pinned its threads to the first cores, which all workers then shared."""
     settings = Path(os.environ["SMALLSIGHT_HOME"], "smallsight.toml")  # of the nodes
