@@ -28,8 +28,8 @@ def show_settings(out: Output, flags: Mapping[str, Any] | None = None) -> None:
     if out.json:
         out.emit([asdict(one) for one in effective])
         return
-    columns = (Column("Setting"), Column("Value"), Column("From"))
-    print_table(out, columns, [ListRow((one.name, _as_text(one.value), one.origin)) for one in effective])
+    columns = (Column("Setting"), Column("From"), Column("Value"))  # a value may be very long
+    print_table(out, columns, [ListRow((one.name, one.origin, _as_text(one.value))) for one in effective])
 
 
 def _as_text(value: object) -> str:

@@ -141,3 +141,10 @@ def test_no_summary_of_a_command_is_cut_off(line: str, capsys: pytest.CaptureFix
         assert summary.startswith("  ")
         assert summary.endswith("."), summary
         assert not summary.endswith("..."), summary
+
+
+def test_one_long_setting_does_not_widen_the_lines_of_all(capsys: pytest.CaptureFixture[str]):
+    assert invoke(["settings"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) > 200  # index.exclude
+    assert sum(len(line) > 120 for line in lines) <= 3

@@ -27,7 +27,8 @@ def pictures(tmp_path: Path) -> Path:
 def test_a_run_whose_decoder_cannot_start_blames_no_picture(
     tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    with smallsight.open_library(tmp_path / "home", index={"ocr": False}) as library:
+    limits = {"decode_memory_bytes": 2**31 - 4096}  # so that no child of another test serves this one
+    with smallsight.open_library(tmp_path / "home", index={"ocr": False}, limits=limits) as library:
         with monkeypatch.context() as short:
             short.setattr("smallsight.media.child_process._DECODE_CHILD", "smallsight_is_not_here")
             with pytest.raises(DecoderNotStartedError):
