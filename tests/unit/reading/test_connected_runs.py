@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from smallsight.reading import connected_runs
 from smallsight.reading.connected_runs import find_connected_runs
 
 
@@ -55,3 +56,14 @@ def test_a_spiral_is_one_part_and_rows_do_not_continue_at_the_other_side():
     sides = np.zeros((4, 6), bool)
     sides[:2, -1] = sides[2:, 0] = True
     assert len(find_connected_runs(sides)) == 2
+
+
+@pytest.mark.parametrize("band_pixels", [1, 70, 400])
+def test_a_large_map_is_looked_at_in_bands(monkeypatch: pytest.MonkeyPatch, band_pixels: int):
+    values_HW = np.random.default_rng(8).integers(0, 255, (31, 33), np.uint8)
+    whole = find_connected_runs(values_HW, 120)
+    monkeypatch.setattr(connected_runs, "_BAND_PIXELS", band_pixels)
+    banded = find_connected_runs(values_HW, 120)
+    for name in ("rows_R", "starts_R", "ends_R", "bounds_P"):
+        assert np.array_equal(getattr(banded, name), getattr(whole, name))
+    assert parts_of(values_HW > 120) == flooded(values_HW > 120)

@@ -38,3 +38,12 @@ def test_a_photograph_is_not_flat_and_a_blurred_one_has_no_structure():
     assert find_fine_structure(photograph).cells_HW.all()
     assert not find_fine_structure(photograph).is_flat
     assert not find_fine_structure(photograph.filter(ImageFilter.GaussianBlur(6))).cells_HW.any()
+
+
+def test_a_tall_image_has_that_of_its_parts():
+    height_px = 2_064  # more than two bands
+    pixels_HW = np.random.default_rng(4).integers(0, 256, (height_px, 70), np.uint8)
+    image = Image.fromarray(pixels_HW).convert("RGB")
+    edges_HW = find_fine_structure(image).edges_HW
+    parts = [find_fine_structure(image.crop((0, y, 70, y + 16))).edges_HW for y in range(0, height_px, 16)]
+    assert np.array_equal(edges_HW, np.concatenate(parts))

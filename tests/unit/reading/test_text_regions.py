@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from smallsight.reading import text_regions
 from smallsight.reading.text_regions import TextRegion, find_text_regions
 
 
@@ -60,3 +61,12 @@ def test_a_region_in_an_image_of_another_size():
     assert region.scaled(2, 4) == TextRegion(20, 80, 80, 32, 0.0, 0.9)
     turned = TextRegion(10, 20, 40, 8, 0.5, 0.9).scaled(2, 2)
     assert turned == TextRegion(20, 40, 80, 16, 0.5, 0.9)
+
+
+def test_a_large_map_is_summed_in_bands(monkeypatch: pytest.MonkeyPatch):
+    boxes = [(20 * row, 9 * row, 20 * row + 150, 9 * row + 7) for row in range(12)]
+    map_HW = marked(*boxes, (300, 280, 400, 300), value=200)  # one ends with the last pixel
+    whole = find_text_regions(map_HW)
+    assert len(whole) == 13
+    monkeypatch.setattr(text_regions, "_BAND_PIXELS", 1_000)
+    assert find_text_regions(map_HW) == whole
