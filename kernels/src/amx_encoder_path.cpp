@@ -74,11 +74,12 @@ struct PanelRows {
 };
 
 // While the tile unit computes a panel, the one before leaves the tiles, and the vector units finish it.
-template <Number kNumber, bool kAdds, bool kActivates>
+template <Number kNumber, bool kAdds, bool kActivates, bool kIsHalf>
 void multiply_as(const PanelProduct& product) {
+    constexpr int kRows = kIsHalf ? kPanel / 2 : kPanel;
     const PanelMatrix& matrix = *product.matrix;
     const int tiles = matrix.segments.steps * tiles_of_step(kNumber);
-    const int together = tiles > 1 ? (kPanel + tiles - 2) / (tiles - 1) : kPanel;
+    const int together = tiles > 1 ? (kRows + tiles - 2) / (tiles - 1) : kRows;
     Sums sums[2];
     const auto at = [](const std::uint8_t* tiles, int tile) { return tiles + tile * 2 * kTileBytes; };
     const auto finished = [&](int panel) {
@@ -92,11 +93,11 @@ void multiply_as(const PanelProduct& product) {
             const std::uint8_t* ahead = product.ahead + (tiles_before + tile) * product.ahead_bytes;
             for (int byte = 0; byte < product.ahead_bytes; byte += 64) _mm_prefetch(ahead + byte, _MM_HINT_T1);
         };
-        begin_sums<kNumber>(product.rows.tiles, outputs, sums[(panel + 1) % 2], kNothing);
+        begin_sums<kNumber, kIsHalf>(product.rows.tiles, outputs, sums[(panel + 1) % 2], kNothing);
         fetch(0);
         if (panel == product.begin) {
             for (int tile = 1; tile < tiles; ++tile) {
-                add_step<kNumber>(at(product.rows.tiles, tile), at(outputs, tile), kNothing);
+                add_step<kNumber, kIsHalf>(at(product.rows.tiles, tile), at(outputs, tile), kNothing);
                 fetch(tile);
             }
             continue;
@@ -104,21 +105,27 @@ void multiply_as(const PanelProduct& product) {
         const auto before = finished(panel - 1);
         int row = 0;
         for (int tile = 1; tile < tiles; ++tile) {
-            add_step<kNumber>(at(product.rows.tiles, tile), at(outputs, tile), kNothing);
-            const int end = row + together < kPanel ? row + together : kPanel;
+            add_step<kNumber, kIsHalf>(at(product.rows.tiles, tile), at(outputs, tile), kNothing);
+            const int end = row + together < kRows ? row + together : kRows;
             before.finish(row, end);
             row = end;
             fetch(tile);
         }
-        if (row < kPanel) before.finish(row, kPanel);
+        if (row < kRows) before.finish(row, kRows);
     }
     store_sums(sums[(product.end - 1) % 2]);
-    finished(product.end - 1).finish(0, kPanel);
+    finished(product.end - 1).finish(0, kRows);
+}
+
+template <Number kNumber, bool kAdds, bool kActivates>
+void multiply_rows(const PanelProduct& product) {
+    product.row_count > kPanel / 2 ? multiply_as<kNumber, kAdds, kActivates, false>(product)
+                                   : multiply_as<kNumber, kAdds, kActivates, true>(product);
 }
 
 template <Number kNumber, bool kAdds>
 void multiply_with(const PanelProduct& product) {
-    product.activates ? multiply_as<kNumber, kAdds, true>(product) : multiply_as<kNumber, kAdds, false>(product);
+    product.activates ? multiply_rows<kNumber, kAdds, true>(product) : multiply_rows<kNumber, kAdds, false>(product);
 }
 
 void multiply(const PanelProduct& product) {
@@ -132,7 +139,7 @@ void multiply(const PanelProduct& product) {
 }  // namespace
 
 const EncoderPath* amx_encoder_path() {
-    static const EncoderPath path = {"amx", kPanel, false, false, false, true, true, 0, begin, end, multiply, norm, gelu,
+    static const EncoderPath path = {"amx", kPanel / 2, false, false, false, true, true, 0, begin, end, multiply, norm, gelu,
                                      pack, store_scaled_queries, store_keys, store_narrowed_values, attend};
     return &path;
 }

@@ -25,10 +25,11 @@ union Sums {
 // Where a row's first 16 sums are; the others are a tile further.
 inline unsigned sums_of(unsigned row) { return row / 16 * 2 * kTileValues + row % 16 * 16; }
 
+template <bool kIsHalf>
 inline void load_step(const std::uint8_t* rows, const std::uint8_t* outputs) {
     TILE_LOAD(4, rows);
     TILE_STREAM(6, outputs);
-    TILE_LOAD(5, rows + kTileBytes);
+    if (!kIsHalf) TILE_LOAD(5, rows + kTileBytes);
     TILE_STREAM(7, outputs + kTileBytes);
 }
 
@@ -39,15 +40,16 @@ inline void load_step(const std::uint8_t* rows, const std::uint8_t* outputs) {
         TILE_BF16(sum, rows, outputs);        \
     }
 
-// Adds one tile's products of 32 rows and 32 outputs; `between(part)` is called after each of four, to be computed
-// meanwhile.
-template <Number kNumber, typename Between>
+// Adds one tile's products of 32 rows, or of the first 16, and 32 outputs; `between(part)` is called after each of four,
+// to be computed meanwhile.
+template <Number kNumber, bool kIsHalf = false, typename Between>
 inline void add_step(const std::uint8_t* rows, const std::uint8_t* outputs, Between&& between) {
-    load_step(rows, outputs);
+    load_step<kIsHalf>(rows, outputs);
     TILE_PRODUCT(0, 4, 6)
     between(0);
     TILE_PRODUCT(1, 4, 7)
     between(1);
+    if constexpr (kIsHalf) return;
     TILE_PRODUCT(2, 5, 6)
     between(2);
     TILE_PRODUCT(3, 5, 7)
@@ -55,9 +57,9 @@ inline void add_step(const std::uint8_t* rows, const std::uint8_t* outputs, Betw
 }
 
 // Begins new sums. Those before are stored meanwhile: the tile unit would wait for stores after their last product.
-template <Number kNumber, typename Between>
+template <Number kNumber, bool kIsHalf = false, typename Between>
 inline void begin_sums(const std::uint8_t* rows, const std::uint8_t* outputs, Sums& before, Between&& between) {
-    load_step(rows, outputs);
+    load_step<kIsHalf>(rows, outputs);
     TILE_STORE(0, before.whole);
     TILE_ZERO(0);
     TILE_PRODUCT(0, 4, 6)
@@ -66,6 +68,7 @@ inline void begin_sums(const std::uint8_t* rows, const std::uint8_t* outputs, Su
     TILE_ZERO(1);
     TILE_PRODUCT(1, 4, 7)
     between(1);
+    if constexpr (kIsHalf) return;
     TILE_STORE(2, before.whole + 2 * kTileValues);
     TILE_ZERO(2);
     TILE_PRODUCT(2, 5, 6)
