@@ -78,10 +78,10 @@ def test_a_key_of_another_server_may_be_in_a_variable_of_any_name(monkeypatch):
 def test_an_empty_home_is_no_home_and_a_tilde_is_the_users(monkeypatch, capsys):
     monkeypatch.setenv("SMALLSIGHT_HOME", "")
     assert invoke(["settings"]) == 0
-    assert re.search(r"^home +/.*smallsight", capsys.readouterr().out, re.MULTILINE)
+    assert re.search(r"^home +environment +/.*smallsight", capsys.readouterr().out, re.MULTILINE)
     monkeypatch.setenv("SMALLSIGHT_HOME", "~/ss")
     assert invoke(["settings"]) == 0
-    assert f"{Path.home()}/ss " in capsys.readouterr().out
+    assert re.search(rf"^home +environment +{re.escape(str(Path.home()))}/ss$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_a_port_in_use_is_busy(capsys):
