@@ -81,7 +81,8 @@ def test_an_empty_home_is_no_home_and_a_tilde_is_the_users(monkeypatch, capsys):
     assert re.search(r"^home +environment +/.*smallsight", capsys.readouterr().out, re.MULTILINE)
     monkeypatch.setenv("SMALLSIGHT_HOME", "~/ss")
     assert invoke(["settings"]) == 0
-    assert re.search(rf"^home +environment +{re.escape(str(Path.home()))}/ss$", capsys.readouterr().out, re.MULTILINE)
+    line = rf"^home +environment +{re.escape(str(Path.home()))}/ss$"
+    assert re.search(line, capsys.readouterr().out, re.MULTILINE)
 
 
 def test_a_port_in_use_is_busy(capsys):
