@@ -34,6 +34,7 @@ sys.dont_write_bytecode = False
 # worker keeps its browser, and with it an event loop, which forbids asyncio.run to every test that follows.
 _SLOW_FIRST = (
     "tests/e2e/test_document_examples.py",
+    "tests/e2e/test_ray.py",
     "tests/e2e/clients/",
     "tests/e2e/test_validate.py",
     "tests/e2e/test_serve_generated_requests.py",
@@ -41,6 +42,7 @@ _SLOW_FIRST = (
     "tests/unit/training/test_training.py",
     "tests/parity/",
     "tests/e2e/",
+    "tests/web/browser/",
     "tests/unit/media/",
     "tests/unit/library/",
     "tests/unit/model/",

@@ -191,6 +191,7 @@ def test_a_model_that_no_machine_has_room_for_is_one_sentence(
     assert "No machine of the cluster has 64 processors" in err
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("connected")
 def test_the_pipeline_of_the_document_continues_at_its_checkpoint(folder: Path, alone: Path, tmp_path: Path):
     """The first run sees half of the pictures; the second, with all of them, describes only the others."""

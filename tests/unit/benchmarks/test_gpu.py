@@ -42,6 +42,7 @@ def test_only_rows_without_an_error_are_done(tmp_path):
     assert "out of memory" in table(read_rows(path, ["one"]))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("torch") is None, reason="torch is an extra")
 def test_a_dry_run_measures_our_engine_and_plain_transformers_on_the_cpu(tmp_path):
     command = [sys.executable, "benchmarks/gpu.py", str(tmp_path), "--dry-run", "--only", "Florence-2-base"]
