@@ -47,7 +47,7 @@ ON_PROCESSOR := $(addprefix tests/unit/,engine graph machine/test_processor.py q
 		policy/test_row_bands.py services/test_result_cache.py) tests/parity $(addprefix tests/e2e/test_,smallsight_tiny.py \
 		describe.py moondream2.py toy_family.py validate.py serve_engines.py library_engines.py serve_openai_client.py)
 # Processes that run tests: on two cores three, as many tests wait for a server, a browser or a disk.
-WORKERS ?= 4
+WORKERS ?= 3
 PYTEST_OPTIONS := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 # The reference for videos needs it, and it breaks whatever else imports torch and can see it: it lies apart.
 TORCHVISION := $(VENV)/torchvision
