@@ -4,26 +4,12 @@
 #include <cmath>
 #include <cstring>
 
+#include "amx_support.hpp"
 #include "encoder_path.hpp"
 
 namespace smallsight {
 
 namespace {
-
-struct alignas(64) TileShapes {
-    std::uint8_t palette = 1;
-    std::uint8_t start_row = 0;
-    std::uint8_t reserved[14] = {};
-    std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-    std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
-
-void begin() {
-    static const TileShapes shapes;
-    asm volatile("ldtilecfg (%0)" ::"r"(&shapes) : "memory");
-}
-
-void end() { asm volatile("tilerelease" ::); }
 
 #include "encoder_vectors_body.hpp"
 #include "amx_tiles_body.hpp"
@@ -139,7 +125,7 @@ void multiply(const PanelProduct& product) {
 }  // namespace
 
 const EncoderPath* amx_encoder_path() {
-    static const EncoderPath path = {"amx", kPanel / 2, false, false, false, true, true, 0, begin, end, multiply, norm, gelu,
+    static const EncoderPath path = {"amx", kPanel / 2, false, false, false, true, true, 0, begin_tiles, end_tiles, multiply, norm, gelu,
                                      pack, store_scaled_queries, store_keys, store_narrowed_values, attend};
     return &path;
 }

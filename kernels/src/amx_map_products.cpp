@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "amx_support.hpp"
 #include "map_path.hpp"
 
 namespace smallsight {
@@ -21,14 +22,6 @@ namespace {
 constexpr int kTileValues = 512;  // of weights
 constexpr int kMostInner = 1024;  // values of a pixel between two layers
 constexpr int kScratchPad = 32;   // values after a pixel, so that pixels do not share the sets of a cache
-
-struct alignas(64) TileShapes {
-    std::uint8_t palette = 1;
-    std::uint8_t start_row = 0;
-    std::uint8_t reserved[14] = {};
-    std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-    std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
 
 // A thread's memory between the two layers of `mix_pixels`.
 struct alignas(64) Scratch {
@@ -260,12 +253,9 @@ void mix_second(const MixedPixels& pixels, const ScratchPixels& inputs, const Sc
 
 }  // namespace
 
-void begin_maps() {
-    static const TileShapes shapes;
-    asm volatile("ldtilecfg (%0)" ::"r"(&shapes) : "memory");
-}
+void begin_maps() { begin_tiles(); }
 
-void end_maps() { asm volatile("tilerelease" ::); }
+void end_maps() { end_tiles(); }
 
 void multiply_pixels(const PixelProduct& product, Activation activation) {
     switch (activation) {

@@ -1,5 +1,7 @@
 #include "amx_support.hpp"
 
+#include <cstdint>
+
 #if defined(SMALLSIGHT_X86) && defined(__linux__)
 #include <cpuid.h>
 #include <sys/syscall.h>
@@ -31,6 +33,14 @@ bool processor_has_amx() {
     return has_tiles && has_avx512 && has_bytes && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && has_bits(a, 1u << 5);
 }
 
+struct alignas(64) TileShapes {
+    std::uint8_t palette = 1;
+    std::uint8_t start_row = 0;
+    std::uint8_t reserved[14] = {};
+    std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+    std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+
 std::string find_obstacle() {
     if (!processor_has_amx()) return "this processor has no AMX tiles for int8 and bf16";
     if (syscall(SYS_arch_prctl, kRequestPermission, kTileData) != 0) return "the system does not permit AMX tiles";
@@ -46,5 +56,14 @@ const std::string& amx_obstacle() {
     static const std::string obstacle = find_obstacle();
     return obstacle;
 }
+
+#if defined(SMALLSIGHT_X86) && defined(__linux__)
+void begin_tiles() {
+    static const TileShapes shapes;
+    asm volatile("ldtilecfg (%0)" ::"r"(&shapes) : "memory");
+}
+
+void end_tiles() { asm volatile("tilerelease" ::); }
+#endif
 
 }  // namespace smallsight
