@@ -42,7 +42,6 @@ _SLOW_FIRST = (
     "tests/unit/training/test_training.py",
     "tests/parity/",
     "tests/e2e/",
-    "tests/web/browser/",
     "tests/unit/media/",
     "tests/unit/library/",
     "tests/unit/model/",
@@ -79,6 +78,24 @@ def scheduling_is_usual() -> Iterator[None]:
     before = os.sched_getscheduler(0)
     yield
     assert os.sched_getscheduler(0) == before
+
+
+class _FailuresAtOnce:
+    """Says which test failed when it does: a run that is ended for its time prints no summary."""
+
+    def __init__(self, reporter) -> None:
+        self._reporter = reporter
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            lines = str(report.longrepr).strip().splitlines() or [""]
+            message = next((line[1:].strip() for line in lines if line.startswith("E ")), lines[-1])
+            self._reporter.write_line(f"\nFAILED {report.nodeid}: {message}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_FailuresAtOnce(config.pluginmanager.get_plugin("terminalreporter")))
 
 
 def pytest_report_header() -> list[str]:

@@ -1,6 +1,9 @@
 """Measures this process's memory as the kernel counts it: resident, private, and the peak since a moment.
 
 Linux counts all three. Elsewhere the peak is that of samples, and private memory is an estimate of psutil's.
+
+The kernel's own "private" depends on what else runs: a library's pages are private until another process maps
+that library. Here they never are, so that a process has the same private memory alone and beside others.
 """
 
 from __future__ import annotations
@@ -12,17 +15,18 @@ from pathlib import Path
 
 import psutil
 
-_ROLLUP = Path("/proc/self/smaps_rollup")
+_MAPPINGS = Path("/proc/self/smaps")
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"  # as proc(5) says: sets the peak to the current resident memory
 _FIELD = re.compile(r"^(\w+):\s+(\d+) kB$", re.MULTILINE)
+_MAPPING = re.compile(r"^[0-9a-f]+-[0-9a-f]+ (\S{4}) \S+ \S+ \d+ *(.*)$", re.MULTILINE)
 _SAMPLING_S = 0.005
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessMemory:
-    """Bytes of a process: all that are resident, and those of them that no other process shares."""
+    """Bytes of a process: all that are resident, and those without unchanged pages of programs and libraries."""
 
     resident_bytes: int
     private_bytes: int
@@ -31,12 +35,11 @@ class ProcessMemory:
 def process_memory() -> ProcessMemory:
     """Return this process's memory now."""
     try:
-        fields = _fields(_ROLLUP)
+        text = _MAPPINGS.read_text(encoding="utf-8", errors="replace")
     except OSError:
         memory = psutil.Process().memory_full_info()
         return ProcessMemory(int(memory.rss), int(getattr(memory, "uss", memory.rss)))
-    private = sum(number for name, number in fields.items() if name.startswith("Private_"))
-    return ProcessMemory(fields["Rss"], private)
+    return _memory_of(text)
 
 
 class PeakMeter:
@@ -80,6 +83,18 @@ class PeakMeter:
             self._sampled_bytes = max(self._sampled_bytes, int(psutil.Process().memory_info().rss))
 
 
+def _memory_of(mappings: str) -> ProcessMemory:
+    """Return the memory of a process, given the text of its /proc/PID/smaps."""
+    headers = list(_MAPPING.finditer(mappings))
+    code = {path for rights, path in (header.groups() for header in headers) if "x" in rights and path}
+    resident = private = 0
+    for header, following in zip(headers, [*headers[1:], None], strict=True):
+        fields = _sizes(mappings[header.end() : following.start() if following else None])
+        resident += fields["Rss"]
+        private += fields["Anonymous"] if header.group(2) in code else fields["Rss"]
+    return ProcessMemory(resident, private)
+
+
 def _reset_peak() -> bool:
     try:
         _CLEAR_REFS.write_text(_RESET_PEAK, encoding="ascii")
@@ -90,5 +105,8 @@ def _reset_peak() -> bool:
 
 def _fields(path: Path) -> dict[str, int]:
     """Return the sizes that a file of /proc lists, in bytes; raises OSError."""
-    text = path.read_text(encoding="ascii", errors="replace")
+    return _sizes(path.read_text(encoding="ascii", errors="replace"))
+
+
+def _sizes(text: str) -> dict[str, int]:
     return {name: int(number) * 1024 for name, number in _FIELD.findall(text)}
