@@ -83,19 +83,20 @@ def scheduling_is_usual() -> Iterator[None]:
 class _FailuresAtOnce:
     """Says which test failed when it does: a run that is ended for its time prints no summary."""
 
-    def __init__(self, reporter) -> None:
-        self._reporter = reporter
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
             lines = str(report.longrepr).strip().splitlines() or [""]
             message = next((line[1:].strip() for line in lines if line.startswith("E ")), lines[-1])
-            self._reporter.write_line(f"\nFAILED {report.nodeid}: {message}")
+            reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+            reporter.write_line(f"\nFAILED {report.nodeid}: {message}")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(_FailuresAtOnce(config.pluginmanager.get_plugin("terminalreporter")))
+        config.pluginmanager.register(_FailuresAtOnce(config))
 
 
 def pytest_report_header() -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from smallsight.engine.decoding.sampler import TokenChoice
 from smallsight.engine.scores import Scores
 from smallsight.errors import OutOfResourcesError, SmallsightError
+from smallsight.errors.refusals import refused_by_system
 from smallsight.families.messages import ToolCall
 
 FinishReason = Literal["stop", "length", "cancelled", "error"]
@@ -25,7 +26,9 @@ def failure_of(error: Exception) -> SmallsightError:
             f"Memory ran out while computing an answer: {str(error) or 'an object could not be allocated'}.",
             hint="ask about fewer pictures at once, close other programs, or load a smaller model.",
         )
-    return SmallsightError(f"The engine failed: {error}", hint="ask again.")
+    if (refusal := refused_by_system(error)) is not None:
+        return refusal
+    return SmallsightError(f"The engine failed: {error or type(error).__name__}", hint="ask again.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 
 from smallsight.errors.root import OutOfResourcesError
 
@@ -10,6 +11,8 @@ __all__ = ["refused_by_system"]
 
 _SCARCE = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN))
 _NO_THREAD = "can't start new thread"  # Python's words
+# Words of libraries in C++ that pass an error on as text, such as OpenVINO when it loads its plugin.
+_NO_MEMORY = ("std::bad_alloc", "Cannot allocate memory", "failed to map segment", os.strerror(errno.EAGAIN))
 
 
 def refused_by_system(error: BaseException) -> OutOfResourcesError | None:
@@ -20,6 +23,8 @@ def refused_by_system(error: BaseException) -> OutOfResourcesError | None:
         reason = error.strerror or str(error)
     elif isinstance(error, RuntimeError) and str(error) == _NO_THREAD:
         reason = "No further thread can be started"
+    elif isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY):
+        reason = "No further memory or thread can be had"
     else:
         return None
     return OutOfResourcesError(

@@ -42,6 +42,7 @@ def test_new_memory_is_private():
 # Reads every page of a library, says so, and holds it until its input ends.
 _HOLD_A_LIBRARY = """
 import ctypes, re, sys
+import numpy  # loads what the library depends on
 from smallsight.machine.process_memory import process_memory
 
 library = ctypes.CDLL(sys.argv[1])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from smallsight.engine.decoding.runner import StepInput, StepOutput
 from smallsight.engine.openvino.kv_cache import KeyValueCache
+from smallsight.errors import OutOfResourcesError
 from smallsight.graph.compiled import CompiledNetwork
 from smallsight.policy.row_bands import RowBands
 
@@ -45,7 +46,11 @@ class PagedRunner:
         self.cache.copy_block(source, target)
 
     def run(self, steps: Sequence[StepInput], *, extra_logit_rows: int = 0) -> StepOutput:
-        """Compute the pieces in one call; the next call overwrites the results."""
+        """Compute the pieces in one call; the next call overwrites the results.
+
+        Raises OutOfResourcesError where rows are missing: without room to allocate them, ``infer`` returns as
+        usual and the output keeps the shape of the call before (openvino 2026.4.1 under RLIMIT_AS).
+        """
         inputs = self._inputs(steps, extra_logit_rows)  # kept, because the request uses their memory
         for name, values in inputs.items():
             self._request.set_tensor(name, ov.Tensor(values, shared_memory=True))
@@ -54,6 +59,11 @@ class PagedRunner:
             self._on_packed()
             self._on_packed = None
         logits_RV: NDArray[np.float32] = self._request.get_output_tensor(0).data
+        if len(logits_RV) != len(inputs["logit_rows"]):
+            raise OutOfResourcesError(
+                "Memory ran out while computing an answer.",
+                hint="close other programs, or load a smaller model.",
+            )
         hidden_RD = self._request.get_output_tensor(1).data if self._has_hidden else None
         return StepOutput(logits_RV, hidden_RD)
 
