@@ -26,7 +26,7 @@ _SAMPLING_S = 0.005
 
 @dataclass(frozen=True, slots=True)
 class ProcessMemory:
-    """Bytes of a process: all that are resident, and those without unchanged pages of programs and libraries."""
+    """Bytes of a process: all that are resident, and those without unchanged pages of libraries."""
 
     resident_bytes: int
     private_bytes: int
