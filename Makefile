@@ -90,12 +90,13 @@ coverage: $(MARKS)/dev $(MARKS)/docs $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/e
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) --cov --cov-report= $(TESTS)
 	$(BIN)/python -m coverage report
 
+# The licences first: .ci/run installs the extension meanwhile, and they look at every package.
 check: $(MARKS)/dev $(MARKS)/docs
+	$(BIN)/python -m release.licences
 	$(BIN)/ruff format --check src tests benchmarks deploy examples docs release training
 	$(BIN)/ruff check src tests benchmarks deploy examples docs release training
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m release.licences
 
 format: $(MARKS)/dev
 	$(BIN)/ruff check --fix src tests benchmarks deploy examples docs release training
