@@ -8,7 +8,12 @@ import pytest
 import handmade_validation as handmade
 from smallsight.catalog.entry import Verdict
 from smallsight.cli.compared_results import REGRESSION, compare_files
-from smallsight.cli.output import get_output
+from smallsight.cli.output import begin_invocation, get_output
+
+
+@pytest.fixture(autouse=True)
+def no_flags_of_an_earlier_invocation() -> None:
+    begin_invocation()
 
 
 @pytest.fixture
