@@ -21,6 +21,7 @@ _LEAST_SUPPORT_OF_LONG = 0.5
 _LEAST_SUPPORT_OF_DOUBTFUL = 0.55  # of a long text below 0.8, as Hebrew is that is read as Latin letters
 _DOUBTFUL = 0.8
 _LEAST_SUPPORT_OF_A_NUMBER = 0.8  # digits that change with the width are letters of another script
+_MOST_ALPHA = 0.25  # of the letters and digits of a doubtful number
 _CLEAR_SUPPORT = 0.85
 _SURE_OF_MIXED = 0.8  # of a word with kana or ideographs and other letters, as Hebrew is taken for
 _MIXED_WORD = re.compile(r"[\u3041-\u9fff][0-9A-Za-z\u0370-\u03ff]|[0-9A-Za-z\u0370-\u03ff][\u3041-\u9fff]")
@@ -57,7 +58,9 @@ def is_supported(reading: LineReading, found_support: float) -> bool:
         return False
     if reading.confidence < _SURE_OF_MIXED and _MIXED_WORD.search(reading.text):
         return False
-    if not any(letter.isalpha() for letter in letters) and found_support < _LEAST_SUPPORT_OF_A_NUMBER:
+    most_alpha = 0.0 if reading.confidence >= _DOUBTFUL else _MOST_ALPHA * len(letters)
+    is_number = sum(letter.isalpha() for letter in letters) <= most_alpha
+    if is_number and found_support < _LEAST_SUPPORT_OF_A_NUMBER:
         return False
     needed = (needed for most, needed in _LEAST_SUPPORT if len(letters) <= most)
     of_long = _LEAST_SUPPORT_OF_DOUBTFUL if reading.confidence < _DOUBTFUL else _LEAST_SUPPORT_OF_LONG

@@ -40,6 +40,8 @@ def test_readings_that_agree_clearly_need_no_third():
         ("8", 0.89, 0.9, False),
         ("0719 0170", 0.86, 0.76, False),  # Hebrew
         ("0719 0170", 0.95, 0.9, True),
+        ("A410 <140", 0.77, 0.716, False),  # Hebrew
+        ("A410 140", 0.93, 0.716, True),
         ("", 0.0, 1.0, False),
         ("\u30ed7I\u30f3 \u30ed", 0.7, 0.7, False),  # Hebrew
         ("\u7b2c3\u7ae0 abc", 0.95, 1.0, True),
