@@ -86,7 +86,7 @@ class ComparableImage:
         np.cumsum(padded, axis=0, out=self._sums[1:])
 
     def sample(self, rect: Rect | npt.NDArray[np.float64], side: int) -> _Grey:
-        """Return the means of side x side equal parts of a rectangle, which ``_aligned`` may move beyond the edges."""
+        """Return the means of side x side equal parts of a rectangle, wherever ``_aligned`` moves it."""
         rows, row_shares, down = self._edges(0, rect[0], rect[1], side)
         columns, column_shares, across = self._edges(1, rect[2], rect[3], side)
         first, last = columns[0], columns[-1] + 2
@@ -105,7 +105,7 @@ class ComparableImage:
     def _edges(
         self, axis: int, first: float, last: float, num: int
     ) -> tuple[npt.NDArray[np.intp], _Grey, float]:
-        """Return the pixel and the share of it where each of ``num`` parts begins, and the pixels of a part."""
+        """Return the pixel, and the share of it, where each of ``num`` parts begins, and a part's pixels."""
         num_px = self._size[axis]
         first_px, step_px = first * num_px + self._padding_px, (last - first) * num_px / num
         edges = first_px + step_px * np.arange(num + 1)
