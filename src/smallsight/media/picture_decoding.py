@@ -27,6 +27,7 @@ from PIL import (
 from smallsight.errors import CorruptPictureError, PictureTooLargeError
 from smallsight.media.animation_times import num_png_frames
 from smallsight.media.apng_canvas import ApngCanvas
+from smallsight.media.bmp_pixels import odd_bmp
 from smallsight.media.clean_aperture import clean_aperture, cropped
 from smallsight.media.coded_colour import CodedColour
 from smallsight.media.container_scan import (
@@ -228,6 +229,9 @@ def _decode(data: bytes, request: DecodeRequest) -> DecodedParts:
 def _opened(source: _FileBytes, request: DecodeRequest) -> Image.Image:
     if request.format == "GIF":
         return GifCanvas(source.data, request.max_frames, request.max_image_pixels)
+    if request.format == "BMP" and (odd := odd_bmp(source.data)) is not None:
+        _check_size(odd.size, request)
+        return odd.image()
     opened = Image.open(io.BytesIO(source.data), formats=(request.format,))
     if request.format == "PNG" and num_png_frames(source.data):
         _check_size(opened.size, request)
