@@ -46,7 +46,7 @@ from smallsight.media.opened_frames import OpenedFrames
 from smallsight.media.pixels import fit_within, orientation_of, scaled_size, to_rgb, turn_upright
 from smallsight.media.png_chunks import MAX_PROFILE_BYTES, without_needless_chunks
 from smallsight.media.reading_size import reading_size
-from smallsight.media.tiff_tags import know_more_greys, repair_layout, seek_to_picture
+from smallsight.media.tiff_tags import know_more_greys, profile_of, repair_layout, seek_to_picture
 from smallsight.media.transparent_key import apply_key
 from smallsight.media.wire import COLOUR_SIDE, HASH_GREY_SIDE_PX
 
@@ -317,7 +317,7 @@ def _is_at_least(size: tuple[int, int], scale: int, min_size: tuple[int, int]) -
 def _upright_rgb(
     opened: Image.Image, source: _FileBytes, min_size: tuple[int, int], orientation: int
 ) -> Image.Image:
-    profile = opened.info.get("icc_profile")
+    profile = profile_of(opened)
     is_png = opened.format == "PNG"
     image = apply_key(opened, source.data) if is_png and opened.tell() == 0 else opened
     coded = source.coded(has_profile=bool(profile))
