@@ -154,7 +154,7 @@ def test_runs_that_are_longer_than_their_row_end_with_it():
     data = bmp(8, RLE8, bytes([200, 1, 0, 0, 200, 2, 0, 0]), behind=colours(16), num_colours=16)
     odd = odd_bmp(data)
     assert odd is not None
-    pixels = np.asarray(odd.image())
+    pixels = np.asarray(odd.image().convert("RGB"))
     assert (pixels[-1] == PALETTE_RGB[1]).all()
     assert (pixels[-2] == PALETTE_RGB[2]).all()
     assert (pixels[:-2] == PALETTE_RGB[0]).all()
