@@ -205,7 +205,7 @@ class FolderScan:
         progress: Progress,
         should_stop: Callable[[], bool],
     ) -> Iterator[_HashedFile]:
-        """Yield what was read, and what cannot be read, unless that has been told of the same file."""
+        """Yield what was read, and what cannot be read unless that has been reported."""
         inside = None if self._settings.index.follow_symlinks else self._root
         for found in batch:
             if should_stop():
@@ -226,7 +226,7 @@ class FolderScan:
                 if self._files is not None and data is not None:
                     self._files.keep(sha256, data)
                 yield _HashedFile(found, sha256, None)
-            if failure is not None and not _is_told(found, known.get(found.path), failure):
+            if failure is not None and not _is_reported(found, known.get(found.path), failure):
                 progress.problem(found.path, failure)
                 yield _HashedFile(found, None, failure)
             self._report.hash_s += time.perf_counter() - started_s
@@ -360,7 +360,7 @@ def _is_read(found: FoundFile, known: _KnownFile | None) -> bool:
     return known is not None and known.content_id is not None and _is_unchanged(found, known)
 
 
-def _is_told(found: FoundFile, known: _KnownFile | None, error: PictureError) -> bool:
+def _is_reported(found: FoundFile, known: _KnownFile | None, error: PictureError) -> bool:
     return known is not None and known.error == error.message and _is_unchanged(found, known)
 
 

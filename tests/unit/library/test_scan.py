@@ -217,7 +217,7 @@ def test_what_is_no_folder_is_refused(name: str, draw: Draw, pictures: Path, lib
         library.add_folder(pictures / name)
 
 
-def test_a_file_that_could_not_be_read_is_tried_in_each_scan_and_told_of_once(
+def test_a_file_that_could_not_be_read_is_tried_in_each_scan_and_reported_once(
     database: Database, library: Library, settings: Settings, draw: Draw, pictures: Path
 ):
     """Rights, limits and disks change without the file's size and date: chmod changes neither."""
