@@ -79,8 +79,11 @@ def profile_of(image: Image.Image) -> object:
 
     Pillow keeps that of an earlier page (findings/pillow_tiff_profile_of_another_page.sh).
     """
-    is_page = isinstance(image, TiffImagePlugin.TiffImageFile) and image.is_animated
-    if is_page and _PROFILE not in image.tag_v2:
+    if (
+        isinstance(image, TiffImagePlugin.TiffImageFile)
+        and image.is_animated
+        and _PROFILE not in image.tag_v2
+    ):
         return None
     return image.info.get("icc_profile")
 
