@@ -1,7 +1,7 @@
 """Reads the kinds of BMP that Pillow 13 refuses or reads wrongly, with Pillow alone.
 
 These are colours at other bits than the usual ones (findings/pillow_bmp_bit_masks.sh), two bits, and run
-lengths, of which Pillow loses rows without pixels and refuses pictures that end early.
+lengths, of which Pillow refuses pictures that leave out rows or end early.
 Source: Microsoft's BITMAPV5HEADER and "Bitmap Compression".
 """
 
