@@ -90,6 +90,13 @@ def test_a_search_loads_what_it_needs_and_no_more(tmp_path, monkeypatch):
     assert (HEAVY | LATER) & modules_after(program.format("")) <= by_meaning
 
 
+def test_the_children_that_decode_start_without_numpy():
+    """One is started for each video, and by most commands."""
+    modules = modules_after("import smallsight.media.decode_child, smallsight.media.video_child")
+    assert {"numpy", "pydantic"} & modules == set()
+    assert "smallsight.media.bmp_pixels" in modules
+
+
 @pytest.mark.parametrize("name", ["numpy", "rich.progress", "pydantic"])
 def test_a_heavy_import_would_be_noticed(name):
     assert name in modules_after(f"import {name}")

@@ -185,3 +185,35 @@ def test_a_folder_that_may_not_be_entered_costs_only_itself(smallsight, folder, 
     assert ended.returncode == 0, told
     assert "2 pictures, 2 new" in told
     assert ("/locked" in told) == (name == "locked")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="root's rights are dropped as on Linux")
+def test_what_may_not_be_read_may_be_named(smallsight, folder):
+    """Typer 0.29.2 refuses each path that may not be read as wrong usage, before a command begins."""
+    card(folder / "a.png", 1)
+    card(folder / "b.png", 2)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "smallsight", *arguments],
+            env=smallsight.environment(),
+            preexec_fn=without_roots_rights,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    assert run("index", str(folder)).returncode == 0
+    (folder / "a.png").chmod(0)
+    shown = run("show", str(folder / "a.png"))
+    assert (shown.returncode, "PNG" in shown.stdout) == (0, True)
+    described = run("describe", str(folder / "a.png"), str(folder / "b.png"), "--model", "test")
+    assert "No permission to read this file" in described.stderr
+    assert f"{folder / 'b.png'}\n" in described.stdout
+    folder.chmod(0)
+    try:
+        removed = run("folders", "remove", str(folder), "--json")
+    finally:
+        folder.chmod(0o700)
+    assert removed.returncode == 0, removed.stderr

@@ -10,9 +10,10 @@ import sys
 from collections.abc import Collection, Sequence
 from functools import cache
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.main
 from typer.exceptions import TyperException
 
 from smallsight.cli.flags import JsonFlag, QuietFlag
@@ -114,13 +115,30 @@ def whole_command_line() -> typer.Typer:
     return _make_app({*_COMMANDS, *_GROUPS})
 
 
+def parser_of(command_line: typer.Typer) -> Any:  # noqa: ANN401 - typer keeps its classes to itself
+    """Return what parses a command line, and leaves it to commands whether they may read a path.
+
+    Typer refuses what may not be read as wrong usage, also one of several pictures, or a folder to forget.
+    """
+    parser = typer.main.get_command(command_line)
+    commands: list[Any] = [parser]
+    while commands:
+        command = commands.pop()
+        for parameter in command.params:
+            parameter.type_descriptor.parameter_info.readable = False
+        commands += getattr(command, "commands", {}).values()
+    return parser
+
+
 def run_command(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; raises SmallsightError, also for wrong usage."""
     named = next((one for one in arguments if not one.startswith("-")), "")
     is_known = named in _COMMANDS or named in _GROUPS
     command_line = _make_app({named}) if is_known and not is_completing() else whole_command_line()
     try:
-        returned = command_line(separate_minus_words(list(arguments)), prog_name=_NAME, standalone_mode=False)
+        returned = parser_of(command_line)(
+            separate_minus_words(list(arguments)), prog_name=_NAME, standalone_mode=False
+        )
     except TyperException as error:
         if type(error).__name__ != "NoArgsIsHelpError":
             raise usage_error(error) from error

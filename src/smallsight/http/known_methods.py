@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+_WHOLE_SERVER = "*"  # the target of a question about no path: RFC 9110, section 9.3.7
 _OF_THE_ROUTE = ("root_path", "route", "state")  # what the request log reads after an answer
 
 
@@ -36,7 +37,9 @@ class MethodTable:
         self._routes = routes
 
     def declared(self, path: str) -> set[str]:
-        """Return the methods that the routes of a path declare; none for an unknown path."""
+        """Return the methods that the routes of a path declare; none for an unknown path, all for ``*``."""
+        if path == _WHOLE_SERVER:
+            return {method for route in self._routes for method in route.methods}
         return {method for route in self._routes if route.has(path) for method in route.methods}
 
     def allow_header(self, path: str) -> str:

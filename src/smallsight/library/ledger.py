@@ -223,7 +223,8 @@ def drop_runner_leases(connection: sa.Connection) -> None:
 
 
 def forget_failures(connection: sa.Connection) -> int:
-    """Make all failed work due again and return how many outcomes that was."""
+    """Make all failed work due again and return how many outcomes that was; files are reported again."""
+    connection.execute(picture.update().where(picture.c.content_id.is_(None)).values(error=None))
     return connection.execute(outcome.delete().where(outcome.c.status == OutcomeStatus.FAILED)).rowcount
 
 

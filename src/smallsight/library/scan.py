@@ -1,8 +1,8 @@
 """Updates the library's list of files from a folder on disk.
 
 Decides which files are new, changed, moved or gone. It reads files to hash them, and never writes to them. A
-file with unchanged size and modification time is not opened. Vanished files are marked, not deleted, and a
-file that reappears elsewhere with the same bytes keeps its row.
+file that was read and has the same size and modification time is not opened. Vanished files are marked, not
+deleted, and a file that reappears elsewhere with the same bytes keeps its row.
 """
 
 from __future__ import annotations
@@ -78,6 +78,11 @@ class _KnownFile:
     mtime_ns: int
     content_id: int | None
     is_vanished: bool
+    error: str | None  # why it could not be read
+
+
+_KnownFiles = dict[str, _KnownFile]  # by path
+_NewRows = dict[int, list[int]]  # pictures first seen in this scan, by content
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +138,13 @@ class FolderScan:
             )
         known = self._known_files(listing.parts)
         candidates = self._ignored.not_known(listing.files)
-        to_read = self._settled([one for one in candidates if not _is_unchanged(one, known.get(one.path))])
-        new_rows: dict[int, list[int]] = defaultdict(list)  # pictures first seen in this scan, by content
+        to_read = self._settled([one for one in candidates if not _is_read(one, known.get(one.path))])
+        new_rows: _NewRows = defaultdict(list)
         progress.begin(f"Scanning {self._root.name or self._root}", len(to_read), "files")
         try:
             for start in range(0, len(to_read), _FILES_PER_COMMIT):
                 batch = to_read[start : start + _FILES_PER_COMMIT]
-                hashed = list(self._hash(batch, progress, should_stop))
+                hashed = list(self._hash(batch, known, progress, should_stop))
                 self._store(hashed, known, new_rows, progress)
                 if should_stop():
                     return self._report
@@ -185,57 +190,50 @@ class FolderScan:
             counted = sa.select(sa.func.count()).select_from(picture).where(is_present)
             return int(connection.execute(counted).scalar_one())
 
-    def _known_files(self, parts: ScanParts) -> dict[str, _KnownFile]:
+    def _known_files(self, parts: ScanParts) -> _KnownFiles:
         with self._database.reading() as connection:
-            rows = connection.execute(
-                sa.select(
-                    picture.c.path,
-                    picture.c.id,
-                    picture.c.size_bytes,
-                    picture.c.mtime_ns,
-                    picture.c.content_id,
-                    picture.c.vanished_at_s,
-                ).where(picture.c.folder_id == self._folder_id, parts.condition(picture.c.path))
-            )
-            return {row[0]: _KnownFile(row[1], row[2], row[3], row[4], row[5] is not None) for row in rows}
+            of = picture.c
+            columns = (of.path, of.id, of.size_bytes, of.mtime_ns, of.content_id, of.vanished_at_s, of.error)
+            is_wanted = (of.folder_id == self._folder_id) & parts.condition(of.path)
+            rows = connection.execute(sa.select(*columns).where(is_wanted))
+            return {row[0]: _KnownFile(*row[1:5], row[5] is not None, row[6]) for row in rows}
 
     def _hash(
-        self, batch: Iterable[FoundFile], progress: Progress, should_stop: Callable[[], bool]
+        self,
+        batch: Iterable[FoundFile],
+        known: _KnownFiles,
+        progress: Progress,
+        should_stop: Callable[[], bool],
     ) -> Iterator[_HashedFile]:
+        """Yield what was read, and what cannot be read unless that has been reported."""
         inside = None if self._settings.index.follow_symlinks else self._root
         for found in batch:
             if should_stop():
                 return
             started_s, path = time.perf_counter(), self._root / found.path
+            failure: PictureError | None = None
             try:
                 sha256, data = read_and_hash(path, self._settings.limits, should_stop, inside=inside)
-            except PictureNotFoundError as error:
-                if path.exists():
-                    progress.problem(found.path, error)
-                    yield _HashedFile(found, None, error)
             except PictureError as error:
-                progress.problem(found.path, error)
-                yield _HashedFile(found, None, error)
+                is_gone = isinstance(error, PictureNotFoundError) and not path.exists()
+                failure = None if is_gone else error
             except Exception as error:
                 log.info("picture_unexpected", path=str(found.path), exc_info=True)
-                unexpected = UnexpectedPictureError.of(error)
-                progress.problem(found.path, unexpected)
-                yield _HashedFile(found, None, unexpected)
+                failure = UnexpectedPictureError.of(error)
             else:
                 if sha256 is None:  # stopped
                     return
                 if self._files is not None and data is not None:
                     self._files.keep(sha256, data)
                 yield _HashedFile(found, sha256, None)
+            if failure is not None and not _is_reported(found, known.get(found.path), failure):
+                progress.problem(found.path, failure)
+                yield _HashedFile(found, None, failure)
             self._report.hash_s += time.perf_counter() - started_s
             progress.advance()
 
     def _store(
-        self,
-        batch: Sequence[_HashedFile],
-        known: dict[str, _KnownFile],
-        new_rows: dict[int, list[int]],
-        progress: Progress,
+        self, batch: Sequence[_HashedFile], known: _KnownFiles, new_rows: _NewRows, progress: Progress
     ) -> None:
         """Store a batch in one transaction; if that fails, each file in one of its own."""
         try:
@@ -253,11 +251,7 @@ class FolderScan:
             self._report.unreadable += 1
 
     def _store_together(
-        self,
-        batch: Sequence[_HashedFile],
-        known: dict[str, _KnownFile],
-        new_rows: dict[int, list[int]],
-        progress: Progress,
+        self, batch: Sequence[_HashedFile], known: _KnownFiles, new_rows: _NewRows, progress: Progress
     ) -> None:
         if not batch:
             return
@@ -311,11 +305,7 @@ class FolderScan:
             self._report.changed += 1
 
     def _mark_vanished(
-        self,
-        listing: Listing,
-        known: dict[str, _KnownFile],
-        new_rows: dict[int, list[int]],
-        progress: Progress,
+        self, listing: Listing, known: _KnownFiles, new_rows: _NewRows, progress: Progress
     ) -> None:
         """Move the rows of moved files, mark the other missing files, and set the time of the scan.
 
@@ -360,13 +350,18 @@ class FolderScan:
         return content_id, self._root / move_row(connection, old_id, new_id), PictureChange.MOVED
 
 
-def _is_unchanged(found: FoundFile, known: _KnownFile | None) -> bool:
-    return (
-        known is not None
-        and not known.is_vanished
-        and known.size_bytes == found.size_bytes
-        and known.mtime_ns == found.mtime_ns
-    )
+def _is_unchanged(found: FoundFile, known: _KnownFile) -> bool:
+    is_same = (known.size_bytes, known.mtime_ns) == (found.size_bytes, found.mtime_ns)
+    return is_same and not known.is_vanished
+
+
+def _is_read(found: FoundFile, known: _KnownFile | None) -> bool:
+    """Return whether a file is in the library as it is; rights and limits may have changed for any other."""
+    return known is not None and known.content_id is not None and _is_unchanged(found, known)
+
+
+def _is_reported(found: FoundFile, known: _KnownFile | None, error: PictureError) -> bool:
+    return known is not None and known.error == error.message and _is_unchanged(found, known)
 
 
 def _change(before: _KnownFile | None, content_id: int | None) -> PictureChange | None:

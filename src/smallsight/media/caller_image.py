@@ -11,7 +11,7 @@ from PIL import Image
 from smallsight.errors import CorruptPictureError, PictureTooLargeError
 from smallsight.media.decoder_errors import DECODER_ERRORS
 from smallsight.media.pixels import to_rgb, turn_upright
-from smallsight.media.tiff_tags import repair_layout
+from smallsight.media.tiff_tags import profile_of, repair_layout
 from smallsight.media.transparent_key import apply_loaded_key
 from smallsight.settings import Limits
 
@@ -34,7 +34,7 @@ def show_image(image: Image.Image, limits: Limits) -> Image.Image:
         if scale > 1:
             image = image.reduce(scale)
         orientation = _orientation(image)
-        profile = image.info.get("icc_profile")
+        profile = profile_of(image)
         if image.mode == "RGB" and profile is None and "transparency" not in image.info:
             return turn_upright(image, orientation)
         shown = apply_loaded_key(image) if image.format in (None, "PNG") else image

@@ -9,6 +9,7 @@ from smallsight.media.png_chunks import png_chunks
 __all__ = ["file_colour"]
 
 _PNG_CHUNKS = frozenset((b"cICP", b"cLLI", b"mDCV", b"gAMA", b"cHRM", b"sRGB"))
+_SRGB_CODE, _OF_WHOLE_RANGE = bytes([1, 13]), bytes([0, 1])  # of cICP
 _COMMON_GAMMA = 0.45455
 _LUMINANCE_UNITS = 10_000  # in one candela per square metre
 _MAX_DIFFERENCE = 0.005
@@ -33,7 +34,9 @@ def _png_colour(data: bytes, *, has_profile: bool) -> CodedColour | None:
         if kind in _PNG_CHUNKS:
             chunks.setdefault(kind, bytes(content[:32]))
     code = chunks.get(b"cICP", b"")
-    if len(code) == 4 and code[2] == 0:
+    if len(code) == 4 and code[2:] == _OF_WHOLE_RANGE:  # others are ignored, as in browsers
+        if has_profile and code[:2] == _SRGB_CODE:
+            return CodedColour(SRGB_PRIMARIES, Transfer.SRGB)
         peak = _number(chunks.get(b"cLLI", b""), 0) or _number(chunks.get(b"mDCV", b""), 16)
         return coded_colour(code[0], code[1], is_video_like=False, peak_nits=peak / _LUMINANCE_UNITS)
     if has_profile or b"sRGB" in chunks:

@@ -27,6 +27,7 @@ from PIL import (
 from smallsight.errors import CorruptPictureError, PictureTooLargeError
 from smallsight.media.animation_times import num_png_frames
 from smallsight.media.apng_canvas import ApngCanvas
+from smallsight.media.bmp_pixels import odd_bmp
 from smallsight.media.clean_aperture import clean_aperture, cropped
 from smallsight.media.coded_colour import CodedColour
 from smallsight.media.container_scan import (
@@ -45,7 +46,7 @@ from smallsight.media.opened_frames import OpenedFrames
 from smallsight.media.pixels import fit_within, orientation_of, scaled_size, to_rgb, turn_upright
 from smallsight.media.png_chunks import MAX_PROFILE_BYTES, without_needless_chunks
 from smallsight.media.reading_size import reading_size
-from smallsight.media.tiff_tags import know_more_greys, repair_layout, seek_to_picture
+from smallsight.media.tiff_tags import know_more_greys, profile_of, repair_layout, seek_to_picture
 from smallsight.media.transparent_key import apply_key
 from smallsight.media.wire import COLOUR_SIDE, HASH_GREY_SIDE_PX
 
@@ -228,6 +229,9 @@ def _decode(data: bytes, request: DecodeRequest) -> DecodedParts:
 def _opened(source: _FileBytes, request: DecodeRequest) -> Image.Image:
     if request.format == "GIF":
         return GifCanvas(source.data, request.max_frames, request.max_image_pixels)
+    if request.format == "BMP" and (odd := odd_bmp(source.data)) is not None:
+        _check_size(odd.size, request)
+        return odd.image()
     opened = Image.open(io.BytesIO(source.data), formats=(request.format,))
     if request.format == "PNG" and num_png_frames(source.data):
         _check_size(opened.size, request)
@@ -313,7 +317,7 @@ def _is_at_least(size: tuple[int, int], scale: int, min_size: tuple[int, int]) -
 def _upright_rgb(
     opened: Image.Image, source: _FileBytes, min_size: tuple[int, int], orientation: int
 ) -> Image.Image:
-    profile = opened.info.get("icc_profile")
+    profile = profile_of(opened)
     is_png = opened.format == "PNG"
     image = apply_key(opened, source.data) if is_png and opened.tell() == 0 else opened
     coded = source.coded(has_profile=bool(profile))

@@ -11,10 +11,18 @@ from PIL import Image, TiffImagePlugin
 
 from smallsight.media.decoder_errors import DECODER_ERRORS
 
-__all__ = ["grey_numbers", "is_copy", "know_more_greys", "repair_layout", "seek_to_picture", "zero_is_white"]
+__all__ = [
+    "grey_numbers",
+    "is_copy",
+    "know_more_greys",
+    "profile_of",
+    "repair_layout",
+    "seek_to_picture",
+    "zero_is_white",
+]
 
 _NEW_SUBFILE_TYPE, _SUBFILE_TYPE = 254, 255
-_BITS, _PHOTOMETRIC, _PLANES, _SAMPLE_FORMAT = 258, 262, 284, 339
+_BITS, _PHOTOMETRIC, _PLANES, _SAMPLE_FORMAT, _PROFILE = 258, 262, 284, 339, 34_675
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3  # of SampleFormat
 _REDUCED_OR_MASK = 1 | 4  # of NewSubfileType
 _REDUCED = 2  # the older SubfileType
@@ -64,6 +72,20 @@ def is_copy(opened: Image.Image) -> bool:
     kind = opened.tag_v2.get(_NEW_SUBFILE_TYPE, 0)
     is_reduced = opened.tag_v2.get(_SUBFILE_TYPE) == _REDUCED
     return is_reduced or (isinstance(kind, int) and kind & _REDUCED_OR_MASK != 0)
+
+
+def profile_of(image: Image.Image) -> object:
+    """Return the ICC profile of an image or of the current page, None if there is none.
+
+    Pillow keeps that of an earlier page (findings/pillow_tiff_profile_of_another_page.sh).
+    """
+    if (
+        isinstance(image, TiffImagePlugin.TiffImageFile)
+        and image.is_animated
+        and _PROFILE not in image.tag_v2
+    ):
+        return None
+    return image.info.get("icc_profile")
 
 
 def repair_layout(opened: Image.Image) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
+from starlette.types import Message
 
 from smallsight.http.error_handlers import handle_errors
 from smallsight.http.known_methods import KnownMethods, MethodTable, RouteMethods
@@ -14,6 +16,10 @@ from smallsight.http.known_methods import KnownMethods, MethodTable, RouteMethod
 from .plain_errors import PlainErrors
 
 ROUTED: list[str] = []
+
+
+async def no_body() -> Message:
+    return {"type": "http.request", "body": b"", "more_body": False}
 
 
 @pytest.fixture
@@ -61,6 +67,22 @@ def test_options_lists_methods_and_calls_no_route(client: TestClient):
         assert (answer.status_code, answer.content, answer.headers["allow"]) == (204, b"", allowed)
         assert "access-control-allow-origin" not in answer.headers
     assert client.options("/nowhere").status_code == 404
+    assert ROUTED == []
+
+
+def test_options_of_the_whole_server_lists_all_its_methods(client: TestClient):
+    """The target * is no path: RFC 9110, section 9.3.7. Clients that build URLs cannot send it."""
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "OPTIONS", "path": "*", "raw_path": b"*", "headers": []}
+    asyncio.run(client.app(scope, no_body, send))
+    assert [one["type"] for one in sent] == ["http.response.start", "http.response.body"]
+    assert (sent[0]["status"], sent[1]["body"]) == (204, b"")
+    assert dict(sent[0]["headers"])[b"allow"] == b"DELETE, GET, HEAD, OPTIONS, POST"
+    assert client.options("/*").status_code == 404
     assert ROUTED == []
 
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from quiet_progress import QuietProgress
 from smallsight.errors import FolderError, FolderMissingError, SmallsightError
 from smallsight.library.database import Database
+from smallsight.library.ledger import forget_failures
 from smallsight.library.library import Library
 from smallsight.library.scan import FolderScan, ScanReport
 from smallsight.library.schema import content, picture
@@ -214,3 +215,48 @@ def test_what_is_no_folder_is_refused(name: str, draw: Draw, pictures: Path, lib
     draw("file.png")
     with pytest.raises(FolderError):
         library.add_folder(pictures / name)
+
+
+def test_a_file_that_could_not_be_read_is_tried_in_each_scan_and_reported_once(
+    database: Database, library: Library, settings: Settings, draw: Draw, pictures: Path
+):
+    """Rights, limits and disks change without the file's size and date: chmod changes neither."""
+    draw("good.png")
+    path = draw("large.png")
+    path.write_bytes(path.read_bytes() + b"\0" * 4000)
+    small = settings.model_copy(update={"limits": Limits(max_file_bytes=4000)})
+    known = library.add_folder(pictures)
+    recorder = Recorder()
+    for _ in range(3):
+        report = FolderScan(database, small, known.id, known.path).run(recorder, lambda: False)
+    assert recorder.problems == [("large.png", "picture_too_large")]
+    assert (report.hashed, report.unreadable, report.found) == (0, 0, 2)
+    smaller = settings.model_copy(update={"limits": Limits(max_file_bytes=3000)})  # another reason
+    FolderScan(database, smaller, known.id, known.path).run(recorder, lambda: False)
+    assert len(recorder.problems) == 2
+    with database.writing() as connection:
+        forget_failures(connection)
+    FolderScan(database, smaller, known.id, known.path).run(recorder, lambda: False)
+    assert len(recorder.problems) == 3
+
+    report = FolderScan(database, settings, known.id, known.path).run(recorder, lambda: False)
+    assert (report.hashed, report.changed, report.unreadable) == (1, 1, 0)
+    assert places(database)["large.png"][1] is not None
+    assert indexed_names(database) == {"good png", "large png"}
+    assert FolderScan(database, settings, known.id, known.path).run(recorder, lambda: False).hashed == 0
+    assert len(recorder.problems) == 3
+
+
+def test_a_picture_that_cannot_be_read_for_a_while_comes_back_with_its_content(
+    database: Database, library: Library, settings: Settings, draw: Draw, pictures: Path
+):
+    path = draw("a.png")
+    known = library.add_folder(pictures)
+    small = settings.model_copy(update={"limits": Limits(max_file_bytes=10)})
+    contents = []
+    for used in (settings, small, settings):
+        FolderScan(database, used, known.id, known.path).run(Recorder(), lambda: False)
+        contents.append(places(database)["a.png"][1])
+        os.utime(path, ns=(1_700_000_000_000_000_000,) * 2)  # before the second and third alike
+    assert contents[0] is not None
+    assert contents == [contents[0], None, contents[0]]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from clips import encoded
 from smallsight.media.coded_colour import coded_colour, to_srgb
@@ -88,6 +89,24 @@ def test_png(browser, decoder, png, name):
     assert most <= 8
     assert mean < 0.3
     assert np.abs(middles(picture) - middles(shown))[0].max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("numbers", "is_green"), [((1, 13, 0, 1), False), ((12, 13, 0, 1), False), ((2, 2, 0, 1), True)]
+)
+@pytest.mark.parametrize("is_whole_range", [True, False])
+def test_numbers_of_a_png_go_before_its_profile_where_they_are_known(
+    browser, decoder, numbers, is_green, is_whole_range
+):
+    """PNG, third edition, section 4.3; Chromium 156 ignores the numbers of narrow ranges."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = profile.replace(b"rXYZ", b"????").replace(b"gXYZ", b"rXYZ").replace(b"????", b"gXYZ")
+    plain = io.BytesIO()
+    Image.new("RGB", (32, 24), (200, 30, 40)).save(plain, "PNG", icc_profile=swapped)
+    data = with_chunks(plain.getvalue(), chunk(b"cICP", bytes([*numbers[:3], int(is_whole_range)])))
+    picture = decoder.decode(data, max_side_px=32).image_HWC.astype(int)
+    assert np.abs(picture - browser.picture(data, "image/png")[..., :3]).max() <= 2
+    assert (picture[0, 0, 1] > picture[0, 0, 0]) == (is_green or not is_whole_range)
 
 
 @pytest.mark.mostly_slow(4)

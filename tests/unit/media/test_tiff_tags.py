@@ -8,14 +8,14 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from smallsight.media.caller_image import show_image
-from smallsight.media.tiff_tags import is_copy
+from smallsight.media.tiff_tags import is_copy, profile_of
 from smallsight.settings import Limits
 
-_SHORT, _LONG = 3, 4
-_SIZES = {_SHORT: "H", _LONG: "I"}
+_BYTE, _SHORT, _LONG = 1, 3, 4
+_SIZES = {_BYTE: "B", _SHORT: "H", _LONG: "I"}
 _FORMATS = {"u": 1, "i": 2, "f": 3}
 _COPY = {254: (_LONG, [1])}
 
@@ -153,3 +153,33 @@ def test_the_older_tag_of_a_reduced_copy():
     data = tiff((np.zeros((2, 3), np.uint8), {255: (_SHORT, [2])}))
     assert is_copy(Image.open(io.BytesIO(data)))
     assert not is_copy(Image.new("L", (1, 1)))
+
+
+def swapped_profile() -> bytes:
+    """A profile that shows red as green and green as red."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return profile.replace(b"rXYZ", b"????").replace(b"gXYZ", b"rXYZ").replace(b"????", b"gXYZ")
+
+
+@pytest.mark.parametrize("has_profile", [[True, False], [False, True], [True, False, True, False]])
+def test_each_page_has_its_own_profile_or_none(decoder, has_profile):
+    """Pillow 13.0.0 gives a page without a profile that of a page before it."""
+    red = np.zeros((3, 8, 8), np.uint8)
+    red[0] = 200
+    profile = {34_675: (_BYTE, list(swapped_profile()))}
+    data = tiff(*((red, profile if has else {}) for has in has_profile))
+    pages = decoder.decode(data, max_side_px=8, wants_pages=True).pages_HWC
+    shown = [page[0, 0].tolist() for page in pages]
+    assert shown == [[0, 200, 0] if has else [200, 0, 0] for has in has_profile]
+
+    with Image.open(io.BytesIO(data)) as image:
+        for index in (*range(len(has_profile)), 0):
+            image.seek(index)
+            is_green = np.asarray(show_image(image, Limits()))[0, 0].tolist() == [0, 200, 0]
+            assert is_green == has_profile[index]
+
+
+def test_a_profile_that_the_caller_gives_to_a_tiff_holds():
+    with Image.open(io.BytesIO(tiff((np.full((3, 8, 8), 200, np.uint8), {})))) as image:
+        image.info["icc_profile"] = swapped_profile()
+        assert profile_of(image) == swapped_profile()

@@ -6,6 +6,7 @@ and offset of both axes; a change of brightness and contrast does not count.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +36,7 @@ _TONES = 33
 _TONE_PLACES = np.linspace(0, (_FINE // 2) ** 2 - 1, _TONES).round().astype(np.intp)
 _INSET = 0.03  # of a side: where a margin ends is not known to the line
 _EDGE = 0.008  # of a side: the outermost pixels are mixed with what was beside them
-_PADDING_PX = 16
+_LEAST_PADDING_PX = 16
 _REACH, _SETTLED, _MAX_STEP = 0.07, 0.001, 0.03  # of a side
 _LEAST_GAIN = 0.2
 _LEAST_AT_START, _LEAST_COARSE = 0.2, 0.4  # correlation of what is worth a closer look
@@ -79,14 +80,15 @@ class ComparableImage:
     def __init__(self, image: npt.NDArray[np.uint8]) -> None:
         self.image = image
         self._size = image.shape
-        padded = np.pad(image, (_PADDING_PX, _PADDING_PX + 1), mode="edge")
+        self._padding_px = max(_LEAST_PADDING_PX, math.ceil(_REACH * max(image.shape)) + 1)
+        padded = np.pad(image, (self._padding_px, self._padding_px + 1), mode="edge")
         self._sums = np.zeros((padded.shape[0] + 1, padded.shape[1]), np.float32)  # of each column, downwards
         np.cumsum(padded, axis=0, out=self._sums[1:])
 
     def sample(self, rect: Rect | npt.NDArray[np.float64], side: int) -> _Grey:
-        """Return the means of side x side equal parts of a rectangle, at most 16 pixels beyond the edges."""
-        rows, row_shares, down = _edges(self._size[0], rect[0], rect[1], side)
-        columns, column_shares, across = _edges(self._size[1], rect[2], rect[3], side)
+        """Return the means of side x side equal parts of a rectangle, wherever ``_aligned`` moves it."""
+        rows, row_shares, down = self._edges(0, rect[0], rect[1], side)
+        columns, column_shares, across = self._edges(1, rect[2], rect[3], side)
         first, last = columns[0], columns[-1] + 2
         above = self._sums[rows, first:last]
         below = self._sums[rows + 1, first:last]
@@ -99,6 +101,16 @@ class ComparableImage:
         corners = before + column_shares * (sums[:, columns - first + 1] - before)
         means: _Grey = (corners[:, 1:] - corners[:, :-1]) * np.float32(1 / (down * across))
         return means
+
+    def _edges(
+        self, axis: int, first: float, last: float, num: int
+    ) -> tuple[npt.NDArray[np.intp], _Grey, float]:
+        """Return the pixel, and the share of it, where each of ``num`` parts begins, and a part's pixels."""
+        num_px = self._size[axis]
+        first_px, step_px = first * num_px + self._padding_px, (last - first) * num_px / num
+        edges = first_px + step_px * np.arange(num + 1)
+        whole = edges.astype(np.intp)
+        return whole, (edges - whole).astype(np.float32), step_px
 
 
 def oriented_image(image: npt.NDArray[np.uint8], way: int) -> npt.NDArray[np.uint8]:
@@ -153,14 +165,6 @@ def overlap(frame: Rect) -> tuple[Rect, Rect]:
         (ours[3] - frame[2]) / across,
     )
     return ours, theirs
-
-
-def _edges(num_px: int, first: float, last: float, num: int) -> tuple[npt.NDArray[np.intp], _Grey, float]:
-    """Return the pixel and the share of it where each of ``num`` parts begins, and the pixels of a part."""
-    first_px, step_px = first * num_px + _PADDING_PX, (last - first) * num_px / num
-    edges = first_px + step_px * np.arange(num + 1)
-    whole = edges.astype(np.intp)
-    return whole, (edges - whole).astype(np.float32), step_px
 
 
 def _aligned(first: ComparableImage, rect: Rect, target: _Grey, max_rounds: int) -> Rect:
