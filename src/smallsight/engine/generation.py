@@ -28,7 +28,7 @@ def failure_of(error: Exception) -> SmallsightError:
         )
     if (refusal := refused_by_system(error)) is not None:
         return refusal
-    return SmallsightError(f"The engine failed: {error or type(error).__name__}", hint="ask again.")
+    return SmallsightError(f"The engine failed: {str(error) or type(error).__name__}", hint="ask again.")
 
 
 @dataclass(frozen=True, slots=True)

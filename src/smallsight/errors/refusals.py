@@ -12,7 +12,13 @@ __all__ = ["refused_by_system"]
 _SCARCE = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN))
 _NO_THREAD = "can't start new thread"  # Python's words
 # Words of libraries in C++ that pass an error on as text, such as OpenVINO when it loads its plugin.
-_NO_MEMORY = ("std::bad_alloc", "Cannot allocate memory", "failed to map segment", "Failed to allocate", os.strerror(errno.EAGAIN))
+_NO_MEMORY = (
+    "std::bad_alloc",
+    "Cannot allocate memory",
+    "failed to map segment",
+    "Failed to allocate",
+    os.strerror(errno.EAGAIN),
+)
 
 
 def refused_by_system(error: BaseException) -> OutOfResourcesError | None:
