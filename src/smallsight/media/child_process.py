@@ -204,7 +204,7 @@ class ChildProcess:
         reply, num_bytes = read_header(self._replies)
         if num_bytes > max_reply_bytes:
             raise ValueError("the reply is too long")
-        parts = memoryview(np.empty(num_bytes, np.uint8))  # not cleared first, in large pages if it is large
+        parts = np.empty(num_bytes, np.uint8).data  # not cleared first, in large pages if it is large
         if self._replies.readinto(parts) != num_bytes:  # type: ignore[attr-defined]  # it is buffered
             raise EOFError("the reply ended early")
         return reply, parts

@@ -18,7 +18,7 @@ from smallsight.errors import BrokenCheckpointError, ModelNotRunnableError
 from smallsight.families.messages import Detail, Tile, TiledPicture
 from smallsight.families.patches import value_patches
 from smallsight.families.pixel_values import value_tables
-from smallsight.families.plain_rgb import on_white
+from smallsight.families.plain_rgb import OpenedImage, on_white, size_of
 from smallsight.families.processor_files import picture_settings
 from smallsight.families.smolvlm.tiling import TilePlan, plan_tiles
 from smallsight.media.fast_resizing import resize_in_steps
@@ -52,10 +52,10 @@ class ImageProcessor:
             detail = Detail.LOW
         return plan_tiles(size, detail, longest_px=self._longest_px, tile_px=self.tile_px)
 
-    def cut(self, image: Image.Image, detail: Detail) -> TiledPicture:
+    def cut(self, image: OpenedImage, detail: Detail) -> TiledPicture:
         """Cut a picture into tiles, uint8 [tile_px, tile_px, 3] each."""
-        rgb = on_white(image)
-        plan = self.plan(rgb.size, detail)
+        rgb = on_white(image) if isinstance(image, Image.Image) else image
+        plan = self.plan(size_of(rgb), detail)
         side = self.tile_px
         pixels_HWC = resize_in_steps(rgb, plan.sizes, self._resample)
         squares = [
@@ -65,7 +65,7 @@ class ImageProcessor:
         ]
         squares.append(resize_in_steps(pixels_HWC, [(side, side)], self._resample) if squares else pixels_HWC)
         tiles = tuple(tile_of(square) for square in squares)
-        return TiledPicture(tiles, plan.rows, plan.columns, image.size)
+        return TiledPicture(tiles, plan.rows, plan.columns, size_of(image))
 
     def normalise(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return a tile's pixels as float32 [1, 3, height, width]."""
