@@ -201,13 +201,26 @@ class ChildProcess:
         if header is not None:
             with contextlib.suppress(BrokenPipeError):  # it may have sent the reason before it ended
                 write_frame(self._requests, header, data)
+        reply, num_bytes = self._receive_header(max_reply_bytes)
+        parts = self._receive_parts(num_bytes)
+        if reply.get("is_early") is True:  # pixels were sent before all were decoded: does that reply hold?
+            last, num_bytes = self._receive_header(max_reply_bytes)
+            if last.get("holds") is not True or num_bytes:
+                del parts  # before there is memory for others
+                reply, parts = last, self._receive_parts(num_bytes)
+        return reply, parts
+
+    def _receive_header(self, max_reply_bytes: int) -> tuple[dict[str, Any], int]:
         reply, num_bytes = read_header(self._replies)
         if num_bytes > max_reply_bytes:
             raise ValueError("the reply is too long")
+        return reply, num_bytes
+
+    def _receive_parts(self, num_bytes: int) -> memoryview:
         parts = np.empty(num_bytes, np.uint8).data  # not cleared first, in large pages if it is large
         if self._replies.readinto(parts) != num_bytes:  # type: ignore[attr-defined]  # it is buffered
             raise EOFError("the reply ended early")
-        return reply, parts
+        return parts
 
     def _how_it_ended(self) -> str:
         code = self._process.returncode

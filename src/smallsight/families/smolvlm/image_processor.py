@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from smallsight.families.pixel_values import value_tables
 from smallsight.families.plain_rgb import OpenedImage, on_white, size_of
 from smallsight.families.processor_files import picture_settings
 from smallsight.families.smolvlm.tiling import TilePlan, plan_tiles
+from smallsight.machine.cores import usable_cores
 from smallsight.media.fast_resizing import resize_in_steps
 
 DEFAULT_MEAN = DEFAULT_DEVIATION = (0.5, 0.5, 0.5)
@@ -63,8 +65,12 @@ class ImageProcessor:
             for row in range(plan.rows)
             for column in range(plan.columns)
         ]
-        squares.append(resize_in_steps(pixels_HWC, [(side, side)], self._resample) if squares else pixels_HWC)
-        tiles = tuple(tile_of(square) for square in squares)
+        if not squares:
+            return TiledPicture((tile_of(pixels_HWC),), plan.rows, plan.columns, size_of(image))
+        # Digests take longer than resizing; hashlib and the extension let other threads run.
+        with ThreadPoolExecutor(usable_cores(), "smallsight-tiles") as threads:
+            whole = threads.submit(self._whole, pixels_HWC)
+            tiles = (*threads.map(tile_of, squares), whole.result())
         return TiledPicture(tiles, plan.rows, plan.columns, size_of(image))
 
     def normalise(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -75,6 +81,9 @@ class ImageProcessor:
     def to_patches(self, pixels_HWC: NDArray[np.uint8], patch_px: int) -> NDArray[np.float32]:
         """Return a tile's normalised pixels as patches, float32 [1, patches, 3 * patch_px**2]."""
         return value_patches(pixels_HWC, self._tables, patch_px)
+
+    def _whole(self, pixels_HWC: NDArray[np.uint8]) -> Tile:
+        return tile_of(resize_in_steps(pixels_HWC, [(self.tile_px, self.tile_px)], self._resample, threads=1))
 
     def _edge(self, described: Mapping[str, Any], name: str, default: int) -> int:
         given = described.get(name) or {"longest_edge": default}
