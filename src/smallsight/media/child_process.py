@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, BinaryIO, cast
 
@@ -90,20 +90,17 @@ class ChildProcess:
         stop: ChildStop | None = None,
         must_be_restricted: bool = False,
         passed: Sequence[int] = (),
-        large_pages: bool = False,
     ) -> None:
         """Start the decoding child, or another module, with one argument, and wait until it is ready.
 
         A module gets the argument, the process id of this process, and ``more_arguments``. Open files with
-        the descriptors ``passed`` are open there too. ``large_pages`` suits one that fills many megabytes.
+        the descriptors ``passed`` are open there too.
 
         With ``stop`` another thread can end it at any time. Raises DecoderNotStartedError if it does not
         start, DecoderFailedError if a restriction is missing in one that ``must_be_restricted``.
         """
         module = module or _DECODE_CHILD
-        self._process = _start(
-            module, argument, more_arguments, passed, _environment(large_pages=large_pages)
-        )
+        self._process = _start(module, argument, more_arguments, passed)
         self._starter = threading.current_thread()
         if stop is not None:
             stop.watch(self._process)
@@ -260,11 +257,7 @@ class _Deadline:
 
 
 def _start(
-    module: str,
-    argument: int,
-    more_arguments: Sequence[str],
-    passed: Sequence[int],
-    environment: Mapping[str, str],
+    module: str, argument: int, more_arguments: Sequence[str], passed: Sequence[int]
 ) -> subprocess.Popen[bytes]:
     # -P and -s with our own PYTHONPATH instead of -I: the child imports from where the parent does, however
     # that was installed, and from nowhere else.
@@ -278,7 +271,7 @@ def _start(
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=os.sep,
-            env=environment,
+            env=_environment(large_pages=module == _DECODE_CHILD),
             start_new_session=not is_windows,
             pass_fds=tuple(passed),
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0)
@@ -303,10 +296,8 @@ def _environment(*, large_pages: bool) -> dict[str, str]:
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     # Zipped and missing entries are harmless; relative ones would mean another folder in the child.
     paths = [os.path.abspath(entry) for entry in sys.path if entry]  # noqa: PTH100 - not resolving links
-    if large_pages:
-        kept["GLIBC_TUNABLES"] = (
-            "glibc.malloc.hugetlb=1"  # 2.35 and newer; page faults are a fifth of decoding
-        )
+    if large_pages:  # of glibc 2.35 and newer: page faults are a fifth of decoding
+        kept["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"
     return {
         **kept,
         "PYTHONPATH": os.pathsep.join(paths),

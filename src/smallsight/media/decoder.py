@@ -161,9 +161,7 @@ class PictureDecoder:
             child = None
         if child is None:
             child = self._child = ChildProcess(
-                self._limits.decode_memory_bytes,
-                must_be_restricted=self._limits.require_sandbox,
-                large_pages=True,
+                self._limits.decode_memory_bytes, must_be_restricted=self._limits.require_sandbox
             )
             self._num_decoded_by_child = 0
             self.num_children_started += 1

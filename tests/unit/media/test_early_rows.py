@@ -1,4 +1,4 @@
-"""Rows of large JPEGs leave the decoding child while later ones are decoded, and are taken back if need be."""
+"""Rows of large JPEGs leave the decoding child while others are decoded, and are taken back if need be."""
 
 from __future__ import annotations
 
