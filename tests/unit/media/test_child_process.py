@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +57,16 @@ def test_time_is_up_while_nothing_was_asked(child):
         child.exchange(None, b"", 0.1, max_reply_bytes=0)
     assert time.monotonic() - started >= 0.1
     assert not child.is_alive()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="large pages are Linux's")
+def test_only_the_decoding_child_asks_for_large_pages(child):
+    other = ChildProcess(0, module="lying_child", more_arguments=("die_in_the_middle",))
+    try:
+        asks = [b"hugetlb=1" in Path(f"/proc/{one.pid}/environ").read_bytes() for one in (child, other)]
+    finally:
+        other.kill()
+    assert asks == [True, False]
 
 
 def answer_of(lie):

@@ -10,9 +10,11 @@ import pytest
 from PIL import Image, ImageCms
 
 from smallsight.errors import CorruptPictureError
+from smallsight.media.child_process import ChildProcess
 from smallsight.media.decode_child import serve
 from smallsight.media.early_rows import EarlyRows, RowsNotSentError
 from smallsight.media.wire import ppm_header, read_bytes, read_header, write_frame
+from smallsight.settings import MIB
 
 SIZE = (1301, 1003)  # no multiples of what is sent or decoded at once
 REQUEST = {
@@ -158,6 +160,17 @@ def test_rows_leave_before_the_file_has_been_read_to_its_end(encode):
         num_before_the_end = replies.tell()
     assert SIZE[0] * SIZE[1] <= num_before_the_end < len(replies.getvalue())
     assert early.are_sent
+
+
+def test_the_locked_down_child_sends_early(encode):
+    data = encode(noise(), "JPEG")
+    child = ChildProcess(512 * MIB)
+    try:
+        reply, parts = child.exchange(REQUEST, data, 30, max_reply_bytes=4 * SIZE[0] * SIZE[1])
+    finally:
+        child.kill()
+    assert reply["is_early"] is True
+    assert parts == ppm_header(SIZE) + np.asarray(Image.open(io.BytesIO(data))).tobytes()
 
 
 def test_a_thread_that_cannot_be_started_only_costs_time(encode, monkeypatch):
