@@ -22,7 +22,7 @@ from smallsight.media.wire import ppm_header, write_header
 
 __all__ = ["EarlyRows", "RowsNotSentError", "is_shown_as_decoded"]
 
-_MIN_PIXELS = 1_000_000
+_MIN_PIXELS = 1_500_000  # below, a thread costs what it saves
 _ROWS_AT_ONCE = 64
 _ZEROS = bytes(65_536)
 

@@ -16,7 +16,7 @@ from smallsight.media.early_rows import EarlyRows, RowsNotSentError
 from smallsight.media.wire import ppm_header, read_bytes, read_header, write_frame
 from smallsight.settings import MIB
 
-SIZE = (1301, 1003)  # no multiples of what is sent or decoded at once
+SIZE = (1601, 1003)  # no multiples of what is sent or decoded at once
 REQUEST = {
     "format": "JPEG",
     "max_image_pixels": 10_000_000,
