@@ -139,13 +139,13 @@ def test_a_jpeg_that_ends_in_the_middle_is_an_error_and_the_next_picture_is_whol
 
 
 def test_a_jpeg_that_lacks_its_last_bytes_is_sent_again_as_it_is_shown(decoder, encode):
-    data = encode(noise(), "JPEG")
-    first, (second, pixels) = frames_of(data[:-2])
+    data = encode(noise(), "JPEG")[:-40]
+    first, (second, pixels) = frames_of(data)
     assert first[0]["is_early"] is True
-    expected = np.asarray(Image.open(io.BytesIO(data)))
+    expected = np.asarray(Image.open(io.BytesIO(data + b"\xff\xd9")))
     assert pixels == ppm_header(SIZE) + expected.tobytes()
     assert "is_early" not in second
-    np.testing.assert_array_equal(decoder.decode(data[:-2], max_side_px=10_000).image_HWC, expected)
+    np.testing.assert_array_equal(decoder.decode(data, max_side_px=10_000).image_HWC, expected)
 
 
 def test_rows_leave_before_the_file_has_been_read_to_its_end(encode):
