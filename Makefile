@@ -112,6 +112,7 @@ bench: $(MARKS)/dev
 	$(BIN)/python benchmarks/malformed_pictures.py --json $(RESULTS)/malformed_pictures.json
 	$(BIN)/python benchmarks/row_bands.py --json $(RESULTS)/row_bands.json
 	$(BIN)/python benchmarks/journey_calls.py --json $(RESULTS)/journey_calls.json
+	$(BIN)/python benchmarks/large_picture.py --json $(RESULTS)/large_picture.json
 	$(BIN)/python benchmarks/tile_policy.py --json $(RESULTS)/tile_policy.json
 	$(BIN)/python benchmarks/video_frames.py --json $(RESULTS)/video_frames.json
 	$(BIN)/python benchmarks/everyday_tasks.py --json $(RESULTS)/everyday_tasks.json

@@ -146,7 +146,7 @@ def _from_base64(written: bytes) -> bytes:
 
 def _num_pixels(shown: Opened) -> int:
     if isinstance(shown, NamedImage):
-        return shown.image.width * shown.image.height
+        return shown.size[0] * shown.size[1]
     if isinstance(shown, RecalledPicture):
         return shown.picture.size[0] * shown.picture.size[1]
     return sum(frame.pixels_HWC.shape[0] * frame.pixels_HWC.shape[1] for frame in shown.video.frames)

@@ -158,7 +158,7 @@ def _opened(process: TableProcess) -> tuple[int | None, list[str], AskedRun]:
         raise _invalid_reply() from error
 
 
-def _rows_in(data: bytearray, num_columns: int) -> list[list[str | None]]:
+def _rows_in(data: bytes, num_columns: int) -> list[list[str | None]]:
     try:
         rows: list[list[str | None]] = json.loads(data)
         if any(len(row) != num_columns for row in rows):

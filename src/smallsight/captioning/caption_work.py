@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from smallsight.captioning.caption_columns import TEXT, CaptionColumns, data_column, vector_column
 from smallsight.captioning.source_picture import SourcePicture
@@ -144,7 +143,7 @@ def _image_of(picture: DecodedPicture, name: str, sha256: str) -> NamedImage:
     if picture.full_size_HWC is None:
         message = "The picture was not decoded in full size."
         raise RuntimeError(message)
-    return NamedImage(name, Image.fromarray(picture.full_size_HWC), bytes.fromhex(sha256))
+    return NamedImage(name, picture.full_size_HWC, bytes.fromhex(sha256))
 
 
 def _as_reason(error: SmallsightError) -> dict[str, str]:

@@ -56,7 +56,7 @@ class TableProcess:
         """End the child."""
         self._child.kill()
 
-    def ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytearray]:
+    def ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """Return the reply to a request; raises the error that the child reports, or DecoderFailedError."""
         try:
             reply, data = self._child.exchange(
@@ -69,7 +69,7 @@ class TableProcess:
             ) from error
         if "error" in reply:
             raise self._error_in_reply(reply)
-        return reply, data
+        return reply, bytes(data)
 
     def _error_in_reply(self, reply: dict[str, Any]) -> SmallsightError:
         """Return what a reply means; the words are ours, but for the names of columns."""

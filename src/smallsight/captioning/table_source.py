@@ -137,7 +137,7 @@ class _OpenTable:
                 return number, (path, _too_large(int(size_bytes), self._limits.max_file_bytes))
         except (KeyError, TypeError, ValueError) as error:
             raise DecoderFailedError("The reader of tables returned an invalid reply.") from error
-        return number, (path, bytes(data))
+        return number, (path, data)
 
 
 def _next_wanted(number: int, wants: WantsKey) -> int:

@@ -8,9 +8,9 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from smallsight.errors import ArgumentError, InvalidTextError
+from smallsight.families.plain_rgb import OpenedImage
 from smallsight.policy.valid_text import is_valid_text
 
 ROLES = ("system", "user", "assistant")
@@ -42,9 +42,9 @@ class TextPart:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PicturePart:
-    """A picture in any Pillow mode; ``digest`` is the SHA-256 of its file, if known."""
+    """A picture in any Pillow mode, or RGB pixels; ``digest`` is the SHA-256 of its file, if known."""
 
-    image: Image.Image
+    image: OpenedImage
     digest: bytes | None = None
 
 

@@ -6,9 +6,26 @@ picture; this is for direct use of a processor, and for comparison with the refe
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["on_white"]
+__all__ = ["OpenedImage", "as_pillow", "on_white", "size_of"]
+
+OpenedImage: TypeAlias = Image.Image | NDArray[np.uint8]
+"""An image of any mode and size, or RGB pixels, uint8 [height, width, 3]."""
+
+
+def size_of(image: OpenedImage) -> tuple[int, int]:
+    """Return (width, height)."""
+    return image.size if isinstance(image, Image.Image) else (image.shape[1], image.shape[0])
+
+
+def as_pillow(image: OpenedImage) -> Image.Image:
+    """Return an image of Pillow's, with a copy of the pixels if it was none."""
+    return image if isinstance(image, Image.Image) else Image.fromarray(image)
 
 
 def on_white(image: Image.Image) -> Image.Image:

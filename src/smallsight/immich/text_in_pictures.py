@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from smallsight.families.plain_rgb import as_pillow
 from smallsight.http.waiting_line import WaitingLine
 from smallsight.lending.idle_timer import IdleTimer
 from smallsight.media.formats import sniff_format
@@ -42,7 +43,7 @@ class TextInPictures:
         the picture. Call it in a slot of ``line``. Raises subclasses of PictureError, and MissingExtraError
         without the ``ocr`` extra.
         """
-        image = (await self._decoding.open(NamedBytes("", data))).image
+        image = as_pillow((await self._decoding.open(NamedBytes("", data))).image)
         loop = asyncio.get_running_loop()
         lines = await loop.run_in_executor(self._thread, self._read, image, sniff_format(data))
         kept = [line for line in lines if line.text and line.confidence > min_confidence]

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from enum import Flag, auto
 from pathlib import Path
 
-from PIL import Image
-
 from smallsight.errors import PictureError, PictureNotFoundError, SmallsightError
 from smallsight.library.ledger import LOOK, StageName, Task
 from smallsight.media.metadata.words import FileWords
@@ -79,5 +77,4 @@ class OpenedContent:
         if picture is None or picture.full_size_HWC is None:
             message = "The picture was not opened in full size, or was taken before."
             raise RuntimeError(message)
-        image = Image.fromarray(picture.full_size_HWC)
-        return NamedImage(self.path.name, image, bytes.fromhex(self.task.sha256))
+        return NamedImage(self.path.name, picture.full_size_HWC, bytes.fromhex(self.task.sha256))

@@ -12,7 +12,7 @@ from PIL import Image, ImageChops, ImageCms
 
 from smallsight.media.png_chunks import MAX_PROFILE_BYTES
 
-__all__ = ["lab_to_srgb", "to_srgb"]
+__all__ = ["changes_colours", "lab_to_srgb", "to_srgb"]
 
 _KINDS = {"RGB": "RGB ", "L": "GRAY", "CMYK": "CMYK"}
 _CHANNELS = {"RGB": 3, "L": 1, "CMYK": 4}
@@ -23,9 +23,7 @@ _PROFILE_ERRORS = (ImageCms.PyCMSError, OSError, TypeError, ValueError)
 
 def to_srgb(image: Image.Image, profile: object) -> Image.Image:
     """Return an RGB, L or CMYK image in sRGB as RGB; the image itself if the profile changes nothing."""
-    if not isinstance(profile, bytes) or not 128 <= len(profile) <= MAX_PROFILE_BYTES:
-        return image
-    transform = _transform(profile, image.mode)
+    transform = _transform_of(profile, image.mode)
     if transform is None:
         return image
     try:
@@ -33,6 +31,11 @@ def to_srgb(image: Image.Image, profile: object) -> Image.Image:
     except _PROFILE_ERRORS:
         return image
     return image if converted is None else converted
+
+
+def changes_colours(profile: object, mode: str) -> bool:
+    """Return whether ``to_srgb`` may return other pixels than those of an image of this mode."""
+    return _transform_of(profile, mode) is not None
 
 
 def lab_to_srgb(image: Image.Image) -> Image.Image:
@@ -48,6 +51,12 @@ def _lab_transform() -> ImageCms.ImageCmsTransform:
     return ImageCms.buildTransform(
         ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB"
     )
+
+
+def _transform_of(profile: object, mode: str) -> ImageCms.ImageCmsTransform | None:
+    if not isinstance(profile, bytes) or not 128 <= len(profile) <= MAX_PROFILE_BYTES:
+        return None
+    return _transform(profile, mode)
 
 
 @lru_cache(maxsize=4)

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, TypeAlias
 from PIL import Image, PpmImagePlugin  # noqa: F401 - importing the plugin registers it
 
 from smallsight.errors import CorruptPictureError, PictureTooLargeError, UnsupportedFormatError
+from smallsight.media.early_rows import EarlyRows
 from smallsight.media.metadata.container_facts import read_container
 from smallsight.media.metadata.reading import SidecarKind, read_picture_words, read_sidecar_words
 from smallsight.media.picture_decoding import DecodeRequest, decode_picture, prepare_pillow
@@ -56,11 +57,14 @@ def serve(requests: BinaryIO, replies: BinaryIO, memory_bytes: int) -> int:
         if header.get("trial"):
             write_frame(replies, {"trial": try_forbidden_things(memory_bytes)})
             continue
+        early = EarlyRows(replies)
         try:
-            reply, parts = _answer(header, read_bytes(requests, num_bytes))
+            reply, parts = _answer(header, read_bytes(requests, num_bytes), early)
         except MemoryError:
             write_frame(replies, {"error": OUT_OF_MEMORY})
             return 1
+        if early.are_sent and "error" not in reply:
+            reply, parts = {"holds": True}, ()
         _write_reply(replies, reply, parts)
         del parts  # pixels, which would stay until the next picture
 
@@ -82,12 +86,14 @@ def _num_bytes(part: _Part) -> int:
     return len(ppm_header(part.size)) + 3 * part.width * part.height
 
 
-def _answer(header: dict[str, Any], data: bytes) -> tuple[dict[str, Any], tuple[_Part, ...]]:
+def _answer(
+    header: dict[str, Any], data: bytes, early: EarlyRows
+) -> tuple[dict[str, Any], tuple[_Part, ...]]:
     allow_cpu_seconds(header.pop("timeout_s"))
     if "words_of" in header:
         return {}, (_read_words(header["words_of"], data, header["now_s"]),)
     try:
-        decoded = decode_picture(data, DecodeRequest(**header))
+        decoded = decode_picture(data, DecodeRequest(**header), early)
     except (CorruptPictureError, PictureTooLargeError, UnsupportedFormatError) as error:
         return error_as_reply(error), ()
     image = decoded.image

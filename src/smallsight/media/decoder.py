@@ -121,14 +121,14 @@ class PictureDecoder:
         if "error" in reply:
             raise self._error_in_reply(reply)
         try:
-            return words_from_json(words)
+            return words_from_json(bytes(words))
         except ValueError as error:
             self._discard_child()
             raise DecoderFailedError("The decoder returned an invalid reply.") from error
 
     def _ask_child(
         self, request: dict[str, Any], data: bytes, max_reply_bytes: int
-    ) -> tuple[dict[str, Any], bytearray]:
+    ) -> tuple[dict[str, Any], memoryview]:
         child = self._ready_child()
         timeout_s = self._limits.decode_timeout_s
         try:
@@ -183,7 +183,9 @@ class PictureDecoder:
         return error_in_reply(reply)
 
 
-def _checked_picture(request: dict[str, Any], reply: dict[str, Any], parts: bytearray) -> DecodedPicture:
+def _checked_picture(
+    request: dict[str, Any], reply: dict[str, Any], parts: bytearray | memoryview
+) -> DecodedPicture:
     """Return the child's reply as a value; raises KeyError, TypeError or ValueError if it is invalid."""
     width_px, height_px, num_frames = (int(reply[key]) for key in ("width_px", "height_px", "num_frames"))
     whole_width, whole_height = (int(side) for side in reply["whole_size"])
@@ -255,7 +257,7 @@ def _pixels(part: npt.NDArray[np.uint8], width_px: int, height_px: int) -> npt.N
     return part[len(header) :].reshape(height_px, width_px, 3)
 
 
-def _split(parts: bytearray, part_bytes: list[int]) -> list[npt.NDArray[np.uint8]]:
+def _split(parts: bytearray | memoryview, part_bytes: list[int]) -> list[npt.NDArray[np.uint8]]:
     """Return the parts of a reply, grey, image, thumbnail, all pixels and pages, as uint8 [bytes] each."""
     if len(part_bytes) < 4 or min(part_bytes) < 0 or sum(part_bytes) != len(parts):
         raise ValueError("parts of the wrong length")

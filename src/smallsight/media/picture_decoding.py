@@ -38,6 +38,7 @@ from smallsight.media.container_scan import (
 )
 from smallsight.media.cut_jpegs import with_end
 from smallsight.media.decoder_errors import DECODER_ERRORS
+from smallsight.media.early_rows import EarlyRows, is_shown_as_decoded
 from smallsight.media.file_colour import file_colour
 from smallsight.media.formats import has_heif
 from smallsight.media.gif_canvas import GifCanvas
@@ -92,6 +93,12 @@ class DecodeRequest:
         wants_small = self.wants_hashes or self.max_side_px is not None or self.thumbnail_side_px is not None
         return self.wants_full_size and not wants_small
 
+    def wants_only_image_of(self, size: tuple[int, int]) -> bool:
+        """Whether all that is wanted of a picture of this size is its pixels as they are."""
+        wants_more = self.wants_hashes or self.wants_full_size or self.wants_pages
+        is_plain = not wants_more and self.thumbnail_side_px is None
+        return is_plain and self.max_side_px is not None and max(size) <= self.max_side_px
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedParts:
@@ -143,15 +150,16 @@ def prepare_pillow() -> None:
         pillow_heif.register_heif_opener(thumbnails=False)
 
 
-def decode_picture(data: bytes, request: DecodeRequest) -> DecodedParts:
+def decode_picture(data: bytes, request: DecodeRequest, early: EarlyRows | None = None) -> DecodedParts:
     """Decode the first frame that shows something of ``data``, which must be of ``request.format``.
 
+    Pixels may leave through ``early`` meanwhile, also those of a picture that turns out to be damaged.
     Raises PictureTooLargeError, CorruptPictureError or UnsupportedFormatError, and MemoryError.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return _decode(data, request)
+            return _decode(data, request, early)
         except Image.DecompressionBombError as error:
             raise PictureTooLargeError(
                 f"The picture has too many pixels (limit {request.max_image_pixels}).",
@@ -177,7 +185,7 @@ def _tell_limits(data: bytes, request: DecodeRequest) -> None:
     raise_if_limited(data, request.format, opened)
 
 
-def _decode(data: bytes, request: DecodeRequest) -> DecodedParts:
+def _decode(data: bytes, request: DecodeRequest, early: EarlyRows | None = None) -> DecodedParts:
     if request.format == "GIF":
         _check_size(gif_canvas_px(data), request)
     elif request.format == "WEBP":
@@ -194,7 +202,9 @@ def _decode(data: bytes, request: DecodeRequest) -> DecodedParts:
         whole_size = _whole_size(size, request)
         min_size = whole_size if request.wants_only_full_size else _working_size(size, request)
         min_size = min(min_size[0], whole_size[0]), min(min_size[1], whole_size[1])
-        is_whole = _load(opened, _loaded_size(whole_size, min_size, request)) == whole_size
+        sends_early = early is not None and request.wants_only_image_of(whole_size)
+        with _sent(opened, data, early if sends_early and whole_size == size else None):
+            is_whole = _load(opened, _loaded_size(whole_size, min_size, request)) == whole_size
         orientation = orientation_of(opened)
         frames = OpenedFrames(opened, request.format, num_frames)
         rgb = frames.show(lambda: _upright_rgb(opened, source, min_size, orientation))
@@ -243,6 +253,19 @@ def _opened(source: _FileBytes, request: DecodeRequest) -> Image.Image:
         if (shown := clean_aperture(source.file, opened.size)) is not None:
             return cropped(opened, shown)
     return opened
+
+
+def _sent(
+    opened: Image.Image, data: bytes, early: EarlyRows | None
+) -> contextlib.AbstractContextManager[None]:
+    """Return a context in which what is decoded is sent, if it is what the picture shows."""
+    if (
+        early is not None
+        and isinstance(opened, JpegImagePlugin.JpegImageFile)
+        and is_shown_as_decoded(opened)
+    ):
+        return early.sent(opened, data)
+    return contextlib.nullcontext()
 
 
 def _loaded_size(

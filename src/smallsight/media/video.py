@@ -106,7 +106,7 @@ class VideoReader:
 
     def _ask(
         self, request: dict[str, Any], data: bytes, *, max_reply_bytes: int
-    ) -> tuple[dict[str, Any], bytearray]:
+    ) -> tuple[dict[str, Any], memoryview]:
         started_s = time.monotonic()
         try:
             if self._remaining_s <= 0:
@@ -141,7 +141,7 @@ class VideoReader:
             )
         return error_in_reply(reply)
 
-    def _checked_facts(self, reply: dict[str, Any], times: bytearray) -> VideoFacts:
+    def _checked_facts(self, reply: dict[str, Any], times: memoryview) -> VideoFacts:
         """Return the video's properties from a reply; raises DecoderFailedError if they are invalid."""
         try:
             width_px, height_px, num_frames = (

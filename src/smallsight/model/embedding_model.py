@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from smallsight.engine.openvino.picture_embedder import PictureEmbedder
-    from smallsight.families.dual_encoder.pictures import OpenedImage
+    from smallsight.families.plain_rgb import OpenedImage
     from smallsight.model.picture_argument import PictureArgument, PictureOpener
 
 __all__ = ["EmbeddingModel", "load_embedding_model"]

@@ -22,6 +22,7 @@ from smallsight.errors import (
     UnsupportedFormatError,
 )
 from smallsight.families.messages import TiledPicture, Video
+from smallsight.families.plain_rgb import OpenedImage, as_pillow, size_of
 from smallsight.media.caller_image import check_size, show_image
 from smallsight.media.decoder import PictureDecoder
 from smallsight.media.files import read_picture_file
@@ -56,11 +57,19 @@ class NamedBytes:
 
 @dataclass(frozen=True, slots=True)
 class NamedImage:
-    """An opened picture and the name of its file, if any; ``digest`` is the file's SHA-256."""
+    """An opened picture and the name of its file, if any; ``digest`` is the file's SHA-256.
+
+    Pixels are those of a decoder: they are used without a copy, so nobody may change them.
+    """
 
     name: str | None
-    image: Image.Image
+    image: OpenedImage
     digest: bytes | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return size_of(self.image)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,15 +153,14 @@ class PictureOpener:
         pixels as its own file. Those of a uint8 RGB array [H, W, 3] are returned unchanged; [H, W] is grey,
         and [H, W, 4] is laid on its ground. Raises only PictureError.
         """
-        image = self.open_pixels(picture)
-        return image if isinstance(image, Image.Image) else Image.fromarray(image)
+        return as_pillow(self.open_pixels(picture))
 
-    def open_pixels(self, picture: PictureArgument) -> Image.Image | npt.NDArray[np.uint8]:
+    def open_pixels(self, picture: PictureArgument) -> OpenedImage:
         """Return the picture as ``open`` does, of a file or bytes as RGB pixels [H, W, 3], without a copy."""
         if isinstance(picture, Image.Image):
             return show_image(picture, self._limits)
         if isinstance(picture, NamedImage):
-            return show_image(picture.image, self._limits)
+            return _shown(picture, self._limits)
         if isinstance(picture, np.ndarray):
             return _image_of_array(picture, self._limits)
         file = read_argument(picture, self._limits)
@@ -223,6 +231,16 @@ def name_of_picture(picture: PictureArgument) -> str | None:
     # Of an image that PIL opened from a file, or of an open file.
     filename = getattr(picture, "filename", None) or getattr(picture, "name", None)
     return Path(filename).name or None if isinstance(filename, str) else None
+
+
+def _shown(picture: NamedImage, limits: Limits) -> OpenedImage:
+    if isinstance(picture.image, Image.Image):
+        return show_image(picture.image, limits)
+    is_rgb = picture.image.dtype == np.uint8 and picture.image.ndim == 3 and picture.image.shape[2] == 3
+    if not is_rgb or not picture.image.size:
+        return _image_of_array(picture.image, limits)
+    check_size(picture.size, limits, "make the array smaller")
+    return picture.image
 
 
 def _image_of_array(pixels: npt.NDArray[Any], limits: Limits) -> Image.Image:

@@ -8,8 +8,6 @@ from enum import Enum, auto
 from types import TracebackType
 from typing import Self, TypeAlias
 
-from PIL import Image
-
 from smallsight.errors import UnsupportedFormatError
 from smallsight.families.frame_sampling import FrameSampling
 from smallsight.families.messages import Frame, PicturePart, TiledPart, TiledPicture, Video, VideoPart
@@ -78,14 +76,14 @@ class PartOpener:
         file = read_argument(argument, self._limits)
         if file is None:
             digest = argument.digest if isinstance(argument, NamedImage) else None
-            return (PicturePart(self._pictures.open(argument), digest),)
+            return (PicturePart(self._pictures.open_pixels(argument), digest),)
         if self._is_video(file.data, kind):
             return self._parts(open_video(file.data, self._sampling, self._limits))
         if self._recall is None:
-            return (PicturePart(self._pictures.open(file)),)
+            return (PicturePart(self._pictures.open_pixels(file)),)
         digest = hashlib.sha256(file.data).digest()
         known = self._recall(digest)
-        return (PicturePart(self._pictures.open(file), digest) if known is None else TiledPart(known),)
+        return (PicturePart(self._pictures.open_pixels(file), digest) if known is None else TiledPart(known),)
 
     def video(self, argument: PictureArgument) -> NamedVideo:
         """Open a video, or an animation of one or more frames; raises PictureError."""
@@ -108,7 +106,7 @@ class PartOpener:
     def _parts(self, video: Video) -> ShownParts:
         if self._sampling.knows_videos:
             return (VideoPart(video),)
-        return tuple(PicturePart(Image.fromarray(frame.pixels_HWC)) for frame in video.frames)
+        return tuple(PicturePart(frame.pixels_HWC) for frame in video.frames)
 
 
 def open_video(

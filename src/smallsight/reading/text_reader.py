@@ -76,7 +76,7 @@ class TextReader:
                 _, reply = self._ready_child().exchange(
                     request, pixels, timeout_s, max_reply_bytes=_MAX_REPLY_BYTES
                 )
-                return [_line(found) for found in json.loads(reply)]
+                return [_line(found) for found in json.loads(bytes(reply))]
             except ChildTimeoutError as error:
                 raise DecoderFailedError(
                     f"Reading the text took too long (limit {timeout_s:g} s)."

@@ -7,9 +7,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from PIL import Image
-
 from smallsight.families.frame_sampling import FrameSampling
+from smallsight.families.plain_rgb import OpenedImage
 from smallsight.machine.memory import other_process_bytes
 from smallsight.media.child_process import ChildStop
 from smallsight.model.picture_argument import NamedBytes, NamedImage, NamedVideo, PictureOpener
@@ -70,10 +69,10 @@ class DecodingThreads:
         for opener in self._openers:
             opener.close()
 
-    def _open(self, picture: NamedBytes) -> Image.Image:
+    def _open(self, picture: NamedBytes) -> OpenedImage:
         # A decoding process ends with the thread that started it, so each thread keeps its own.
         opener: PictureOpener | None = getattr(self._own, "opener", None)
         if opener is None:
             opener = self._own.opener = PictureOpener(self._limits)
             self._openers.append(opener)
-        return opener.open(picture)
+        return opener.open_pixels(picture)

@@ -12,10 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from PIL import Image
-
 from smallsight.catalog.catalog import load_embedding_catalog
 from smallsight.errors import ModelUnavailableError, UnknownModelError
+from smallsight.families.plain_rgb import OpenedImage, size_of
 from smallsight.inventory.embedding_models import PictureModel, find_picture_model
 from smallsight.lending.idle_timer import IdleTimer
 from smallsight.model.picture_argument import NamedBytes, NamedImage
@@ -106,11 +105,11 @@ class PictureVectors:
         elif not self._keeps:
             self._idle.set(_NAME)
 
-    def _embed(self, model: PictureModel, item: str | Image.Image) -> EmbeddedItem:
+    def _embed(self, model: PictureModel, item: str | OpenedImage) -> EmbeddedItem:
         embedder = self._load(model)
         if isinstance(item, str):
             return EmbeddedItem(embedder.embed_texts([item])[0], embedder.count_tokens(item), None)
-        return EmbeddedItem(embedder.embed_pictures([item])[0], embedder.tokens_per_picture, item.size)
+        return EmbeddedItem(embedder.embed_pictures([item])[0], embedder.tokens_per_picture, size_of(item))
 
     def _load(self, model: PictureModel) -> PictureEmbedder:
         if self._loaded is not None and self._loaded[0] == model:

@@ -220,7 +220,7 @@ def test_what_moves_goes_to_a_model_that_sees_videos_as_its_file(
     shown = [one.take_shown() for one in opener.open_all(tasks(database, DESCRIBE), lambda: False)]
     files = {one.name for one in shown if isinstance(one, NamedBytes)}
     assert files == ({"moving.gif", "moving.webp", "clip.mp4"} if sees_videos else set())
-    assert sees_videos or {one.image.size for one in shown if one.name == "clip.mp4"} == {(96, 64)}
+    assert sees_videos or {one.size for one in shown if one.name == "clip.mp4"} == {(96, 64)}
     for one in shown:
         if isinstance(one, NamedImage):
             assert one.digest.hex() in {task.sha256 for task in tasks(database)}

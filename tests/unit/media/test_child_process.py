@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +57,47 @@ def test_time_is_up_while_nothing_was_asked(child):
         child.exchange(None, b"", 0.1, max_reply_bytes=0)
     assert time.monotonic() - started >= 0.1
     assert not child.is_alive()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="large pages are Linux's")
+def test_only_the_decoding_child_asks_for_large_pages(child):
+    other = ChildProcess(0, module="lying_child", more_arguments=("die_in_the_middle",))
+    try:
+        asks = [b"hugetlb=1" in Path(f"/proc/{one.pid}/environ").read_bytes() for one in (child, other)]
+    finally:
+        other.kill()
+    assert asks == [True, False]
+
+
+def answer_of(lie):
+    child = ChildProcess(0, module="lying_child", more_arguments=(lie,))
+    try:
+        return child.exchange({}, b"picture", 10, max_reply_bytes=1000)
+    finally:
+        assert child.is_alive() is False or lie in ("take_early_rows_back", "hold_more_than_was_sent")
+        child.kill()
+
+
+@pytest.mark.parametrize("lie", ["announce_too_much", "announce_too_much_after_early_rows"])
+def test_a_child_that_announces_more_than_it_may_is_ended_before_there_is_memory_for_it(lie):
+    with pytest.raises(ChildEndedError):
+        answer_of(lie)
+
+
+@pytest.mark.parametrize(
+    "lie", ["die_in_the_middle", "die_in_the_middle_of_early_rows", "die_after_early_rows"]
+)
+def test_a_child_that_dies_before_all_has_arrived_says_how(lie):
+    with pytest.raises(ChildEndedError, match="exit code 3"):
+        answer_of(lie)
+
+
+@pytest.mark.parametrize(
+    ("lie", "reply", "parts"),
+    [
+        ("take_early_rows_back", {"error": "corrupt_picture"}, b"x"),
+        ("hold_more_than_was_sent", {"holds": True}, b"more"),
+    ],
+)
+def test_what_follows_early_rows_replaces_them_unless_it_only_confirms_them(lie, reply, parts):
+    assert answer_of(lie) == (reply, parts)

@@ -60,6 +60,22 @@ def test_an_upright_rgb_image_is_taken_as_it_is():
     assert open_picture(NamedImage("a.png", image), LIMITS) is image
 
 
+def test_pixels_of_a_decoder_are_taken_without_a_copy_and_within_the_limits():
+    pixels_HWC = np.random.default_rng(4).integers(0, 256, (20, 30, 3), np.uint8)
+    named = NamedImage("a.jpg", pixels_HWC)
+    assert named.size == (30, 20)
+    with PictureOpener(LIMITS) as opener:
+        assert opener.open_pixels(named) is pixels_HWC
+        assert np.array_equal(np.asarray(opener.open(named)), pixels_HWC)
+        grey = opener.open(NamedImage("grey", pixels_HWC[..., 0]))
+        assert np.array_equal(np.asarray(grey), np.repeat(pixels_HWC[..., :1], 3, axis=2))
+        for wrong in (pixels_HWC.astype(np.float32), pixels_HWC[:0], pixels_HWC[..., :2]):
+            with pytest.raises(UnsupportedFormatError):
+                opener.open_pixels(NamedImage("wrong", wrong))
+    with PictureOpener(Limits(max_image_pixels=599)) as opener, pytest.raises(PictureTooLargeError):
+        opener.open_pixels(named)
+
+
 def test_an_opened_image_gives_the_pixels_of_its_file(tmp_path: Path):
     exif = Image.Exif()
     exif[0x0112] = 8

@@ -46,6 +46,17 @@ def test_what_an_animation_is(kind: PartKind, expected: list[str], of_pictures: 
     assert kinds(LOOP, kind, PICTURES) == of_pictures
 
 
+def test_a_file_is_passed_on_as_the_pixels_of_the_decoder(tmp_path: Path):
+    pixels_HWC = np.random.default_rng(2).integers(0, 256, (7, 9, 3), np.uint8)
+    Image.fromarray(pixels_HWC).save(tmp_path / "a.png")
+    with PartOpener(LIMITS, PICTURES) as opener:
+        for given in (tmp_path / "a.png", (tmp_path / "a.png").read_bytes()):
+            (part,) = opener.open(given, PartKind.PICTURE)
+            assert isinstance(part, PicturePart)
+            assert isinstance(part.image, np.ndarray)
+            np.testing.assert_array_equal(part.image, pixels_HWC)
+
+
 def test_a_picture_that_was_shown_before_is_not_decoded_again():
     tile = Tile(np.zeros((2, 2, 3), np.uint8), b"")
     known = TiledPicture((tile,), 0, 0, (2, 2))

@@ -41,7 +41,7 @@ def test_pictures_are_opened_side_by_side_in_two_processes_that_end():
         assert [one.name for one in opened] == [one.name for one in pictures]
         with pytest.raises(CorruptPictureError):
             await pool.open(NamedBytes("", b"\x89PNG\r\n\x1a\nnothing"))
-        return [one.image.width for one in opened]
+        return [one.size[0] for one in opened]
 
     assert asyncio.run(go()) == list(range(1, 20))
     assert len(set(psutil.Process().children(recursive=True)) - before) <= 2
@@ -75,7 +75,7 @@ def test_a_video_that_is_given_up_costs_no_more_time():
         await asyncio.gather(*waiting, return_exceptions=True)  # halted, a decoder would never answer
         assert all(one.cancelled() for one in waiting)
         opened = await pool.open(NamedBytes("", png(7)))
-        assert opened.image.width == 7
+        assert opened.size[0] == 7
 
     asyncio.run(go())
     pool.close()

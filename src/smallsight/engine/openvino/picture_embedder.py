@@ -20,7 +20,7 @@ from smallsight.engine.openvino.packing import releasing_pages
 from smallsight.engine.openvino.weight_store import StoredWeights, open_stored
 from smallsight.errors import ModelClosedError
 from smallsight.families.dual_encoder.model import TEXT, VISION, DualEncoderModel
-from smallsight.families.dual_encoder.pictures import OpenedImage
+from smallsight.families.plain_rgb import OpenedImage
 from smallsight.machine.cores import usable_cores
 
 _MOST_AT_ONCE = 4  # pictures; the activations of each take memory

@@ -13,6 +13,7 @@ from PIL import Image
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.errors import ArgumentError
 from smallsight.families.messages import Detail, Message, PicturePart, TextPart, TiledPart, VideoPart
+from smallsight.families.plain_rgb import as_pillow
 
 _MAX_LOSSLESS_PIXELS = 2_000_000  # larger ones are sent as JPEG: a photo as PNG takes tens of megabytes
 _JPEG_QUALITY = 95
@@ -86,7 +87,7 @@ def _content(message: Message, detail: Detail) -> str | list[dict[str, Any]]:
 def _images(part: PicturePart | TiledPart | VideoPart) -> list[Image.Image]:
     """Return a picture, or the frames of a video, because not every server supports videos."""
     if isinstance(part, PicturePart):
-        return [part.image]
+        return [as_pillow(part.image)]
     if isinstance(part, TiledPart):
         raise TypeError("Tiles cannot be sent to another server.")
     return [Image.fromarray(frame.pixels_HWC) for frame in part.video.frames]

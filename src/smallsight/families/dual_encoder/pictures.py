@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,9 @@ from PIL import Image
 from smallsight.errors import BrokenCheckpointError, ModelNotRunnableError
 from smallsight.families.patches import value_patches
 from smallsight.families.pixel_values import value_tables
-from smallsight.families.plain_rgb import on_white
+from smallsight.families.plain_rgb import OpenedImage, on_white, size_of
 from smallsight.families.processor_files import picture_settings
 from smallsight.media.fast_resizing import resize_in_steps
-
-OpenedImage: TypeAlias = Image.Image | NDArray[np.uint8]
-"""An image of any mode and size, or RGB pixels [height, width, 3]."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +73,8 @@ class PicturePreparation:
 
     def _pixels(self, image: OpenedImage) -> NDArray[np.uint8]:
         rgb = on_white(image) if isinstance(image, Image.Image) else image
-        size = rgb.size if isinstance(rgb, Image.Image) else (rgb.shape[1], rgb.shape[0])
         # One thread, because several pictures are prepared at once.
-        resized_HWC = resize_in_steps(rgb, [self._size_of(size)], self._resample, threads=1)
+        resized_HWC = resize_in_steps(rgb, [self._size_of(size_of(rgb))], self._resample, threads=1)
         return self._cropped(resized_HWC) if self._crops else resized_HWC
 
     def _size_of(self, size: tuple[int, int]) -> tuple[int, int]:

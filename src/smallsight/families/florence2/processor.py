@@ -23,9 +23,10 @@ from smallsight.families.florence2.config import Florence2Config, read_config
 from smallsight.families.florence2.post_process import Rules, read_answer
 from smallsight.families.florence2.tasks import TaskPrompt, find_task
 from smallsight.families.messages import PreparedPrompt, Tile
-from smallsight.families.plain_rgb import on_white
+from smallsight.families.plain_rgb import OpenedImage, on_white, size_of
 from smallsight.families.processor_files import picture_settings
 from smallsight.families.tokenizer_file import read_tokenizer
+from smallsight.media.fast_resizing import resize_in_steps
 
 IMAGE, BEGIN, END, PADDING = "<image>", "<s>", "</s>", "<pad>"
 BART_TOKENS = 50265
@@ -73,15 +74,15 @@ class Florence2Processor:
         self.tokenizer = _tokenizer(model_dir / "tokenizer.json", self.config.image_token_id)
         self.rules = _rules(model_dir / "processor_config.json")
 
-    def prepare(self, prompt: str, image: Image.Image) -> Florence2Prompt:
+    def prepare(self, prompt: str, image: OpenedImage) -> Florence2Prompt:
         """Convert a task or free text and a picture to tokens and a tile; raises ArgumentError."""
         task, sentence = find_task(prompt)
         image_ids = [self.config.image_token_id] * self.tokens_per_image
         token_ids = [*image_ids, *self._encode(f"{BEGIN}{_guarded(sentence)}{END}")]
-        rgb = on_white(image).resize((self.image_px, self.image_px), self._resample)
-        pixels_HWC = np.asarray(rgb)
+        rgb = on_white(image) if isinstance(image, Image.Image) else image
+        pixels_HWC = resize_in_steps(rgb, [(self.image_px, self.image_px)], self._resample)
         tile = Tile(pixels_HWC, hashlib.sha256(pixels_HWC.tobytes()).digest())
-        return Florence2Prompt(PreparedPrompt(tuple(token_ids), (tile,)), task, image.size, prompt)
+        return Florence2Prompt(PreparedPrompt(tuple(token_ids), (tile,)), task, size_of(image), prompt)
 
     def normalise(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the vision tower's input, float32 [1, 3, height, width]."""

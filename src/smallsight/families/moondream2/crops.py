@@ -1,7 +1,7 @@
 """Cuts a picture into overlapping crops.
 
-Source: vikhyat/moondream 8ac77eb, torch/image_crops.py. It resizes with libvips; this always uses Pillow's
-LANCZOS, which later revisions of the reference use where libvips is not installed.
+Source: vikhyat/moondream 8ac77eb, torch/image_crops.py. It resizes with libvips; this always has the pixels
+of Pillow's LANCZOS, which later revisions of the reference use where libvips is not installed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from PIL import Image
 
 from smallsight.families.messages import Detail, Tile
 from smallsight.families.moondream2.config import Moondream2VisionConfig
+from smallsight.families.plain_rgb import OpenedImage, size_of
+from smallsight.media.fast_resizing import resize_in_steps
 
 RESAMPLE = Image.Resampling.LANCZOS
 
@@ -52,19 +54,20 @@ def plan_grid(size: tuple[int, int], detail: Detail, vision: Moondream2VisionCon
     return rows, columns
 
 
-def cut_crops(image: Image.Image, detail: Detail, vision: Moondream2VisionConfig) -> CroppedPicture:
+def cut_crops(image: OpenedImage, detail: Detail, vision: Moondream2VisionConfig) -> CroppedPicture:
     """Cut a picture of any mode and size.
 
     The reference drops transparency, which shows the colours below it. Models get images in which it has been
     laid on a ground.
     """
-    rgb = image.convert("RGB")
-    rows, columns = plan_grid(rgb.size, detail, vision)
+    rgb = image.convert("RGB") if isinstance(image, Image.Image) else image
+    rows, columns = plan_grid(size_of(rgb), detail, vision)
     side, step = vision.crop_px, vision.step_px
-    squares = [np.asarray(rgb.resize((side, side), RESAMPLE))]
+    squares = [resize_in_steps(rgb, [(side, side)], RESAMPLE)]
     if rows * columns > 1:
         margins = 2 * vision.margin_px
-        large = np.asarray(rgb.resize((columns * step + margins, rows * step + margins), RESAMPLE))
+        size = columns * step + margins, rows * step + margins
+        large = resize_in_steps(rgb, [size], RESAMPLE)
         squares += [
             large[row * step : row * step + side, column * step : column * step + side]
             for row in range(rows)

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from tokenizers import Tokenizer
 
 from smallsight.errors import BrokenCheckpointError
@@ -21,6 +20,7 @@ from smallsight.families.moondream2.config import Moondream2Config, read_config
 from smallsight.families.moondream2.crops import cut_crops
 from smallsight.families.moondream2.templates import PromptKind
 from smallsight.families.patches import value_patches
+from smallsight.families.plain_rgb import OpenedImage
 from smallsight.families.tokenizer_file import read_tokenizer
 
 GUARD = "\U000f0000"  # private use area: splits a control token in user text
@@ -43,7 +43,7 @@ class Moondream2Processor:
             0.5
         )
 
-    def prepare(self, image: Image.Image, words: str, kind: PromptKind, detail: Detail) -> PreparedPrompt:
+    def prepare(self, image: OpenedImage, words: str, kind: PromptKind, detail: Detail) -> PreparedPrompt:
         """Make the prompt of a question or a detection; "short caption" as a question asks for a caption."""
         caption = self.config.templates.caption_of(words) if kind == "query" else None
         if caption is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from smallsight.errors import BrokenCheckpointError, ModelNotRunnableError
 from smallsight.families.messages import Detail, Tile, TiledPicture
 from smallsight.families.patches import value_patches
 from smallsight.families.pixel_values import value_tables
-from smallsight.families.plain_rgb import on_white
+from smallsight.families.plain_rgb import OpenedImage, on_white, size_of
 from smallsight.families.processor_files import picture_settings
 from smallsight.families.smolvlm.tiling import TilePlan, plan_tiles
+from smallsight.machine.cores import usable_cores
 from smallsight.media.fast_resizing import resize_in_steps
 
 DEFAULT_MEAN = DEFAULT_DEVIATION = (0.5, 0.5, 0.5)
@@ -52,10 +54,10 @@ class ImageProcessor:
             detail = Detail.LOW
         return plan_tiles(size, detail, longest_px=self._longest_px, tile_px=self.tile_px)
 
-    def cut(self, image: Image.Image, detail: Detail) -> TiledPicture:
+    def cut(self, image: OpenedImage, detail: Detail) -> TiledPicture:
         """Cut a picture into tiles, uint8 [tile_px, tile_px, 3] each."""
-        rgb = on_white(image)
-        plan = self.plan(rgb.size, detail)
+        rgb = on_white(image) if isinstance(image, Image.Image) else image
+        plan = self.plan(size_of(rgb), detail)
         side = self.tile_px
         pixels_HWC = resize_in_steps(rgb, plan.sizes, self._resample)
         squares = [
@@ -63,9 +65,13 @@ class ImageProcessor:
             for row in range(plan.rows)
             for column in range(plan.columns)
         ]
-        squares.append(resize_in_steps(pixels_HWC, [(side, side)], self._resample) if squares else pixels_HWC)
-        tiles = tuple(tile_of(square) for square in squares)
-        return TiledPicture(tiles, plan.rows, plan.columns, image.size)
+        if not squares:
+            return TiledPicture((tile_of(pixels_HWC),), plan.rows, plan.columns, size_of(image))
+        # Digests take longer than resizing; hashlib and the extension let other threads run.
+        with ThreadPoolExecutor(usable_cores(), "smallsight-tiles") as threads:
+            whole = threads.submit(self._whole, pixels_HWC)
+            tiles = (*threads.map(tile_of, squares), whole.result())
+        return TiledPicture(tiles, plan.rows, plan.columns, size_of(image))
 
     def normalise(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return a tile's pixels as float32 [1, 3, height, width]."""
@@ -75,6 +81,9 @@ class ImageProcessor:
     def to_patches(self, pixels_HWC: NDArray[np.uint8], patch_px: int) -> NDArray[np.float32]:
         """Return a tile's normalised pixels as patches, float32 [1, patches, 3 * patch_px**2]."""
         return value_patches(pixels_HWC, self._tables, patch_px)
+
+    def _whole(self, pixels_HWC: NDArray[np.uint8]) -> Tile:
+        return tile_of(resize_in_steps(pixels_HWC, [(self.tile_px, self.tile_px)], self._resample, threads=1))
 
     def _edge(self, described: Mapping[str, Any], name: str, default: int) -> int:
         given = described.get(name) or {"longest_edge": default}

@@ -75,3 +75,10 @@ def test_pictures_are_named_by_content_and_grid():
     assert len(names) == 3
     assert cut_crops(image, Detail.LOW, VISION).digest in names
     assert cut_crops(Image.new("RGB", (800, 600), "blue"), Detail.LOW, VISION).digest not in names
+
+
+@pytest.mark.parametrize("detail", Detail)
+def test_pixels_and_their_image_have_the_same_crops(detail):
+    pixels_HWC = np.random.default_rng(1).integers(0, 256, (600, 800, 3), np.uint8)
+    one, other = (cut_crops(given, detail, VISION) for given in (pixels_HWC, Image.fromarray(pixels_HWC)))
+    assert one.digest == other.digest
