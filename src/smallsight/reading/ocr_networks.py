@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -58,11 +59,14 @@ _KEPT_FOR_PICTURES = 700  # of the 16 shapes that were met last, of which each t
 class OcrNetworks:
     """The networks; ``characters`` belong to the recogniser's classes, the first one is no character.
 
-    Each of ``read_line`` returns logits of the classes ``few_F`` and features, and may be called while
-    another one is; ``every_class`` maps features to the probabilities of all classes, if those are not all.
+    ``find_text`` uses all threads; ``find_beside`` makes a call with fewer of them, to use at the same time,
+    None if there are none. Each of ``read_line`` returns logits of the classes ``few_F`` and features, and
+    may be called while another one is; ``every_class`` maps features to the probabilities of all classes, if
+    those are not all.
     """
 
     find_text: FindText
+    find_beside: Callable[[], FindText] | None
     read_line: Sequence[ReadLine]
     every_class: ov.CompiledModel | None
     few_F: NDArray[np.int64]
@@ -94,7 +98,8 @@ def load_ocr_networks(threads: int, *, may_use_extension: bool = True) -> OcrNet
 
     every = classes.every
     extension = find_map_networks() if may_use_extension else None
-    find_text = map_detector(read_network(DETECTOR), threads, extension) or runtime_detector(
+    maps = map_detector(read_network(DETECTOR), threads, extension)
+    find_text = maps or runtime_detector(
         compiled(lambda: for_pixels(with_less_work(read_network(DETECTOR))), tuning)
     )
     read_line = map_recogniser(
@@ -105,6 +110,7 @@ def load_ocr_networks(threads: int, *, may_use_extension: bool = True) -> OcrNet
     ) or [runtime_recogniser(compiled(lambda: for_pixels(classes.few), for_lines))]
     return OcrNetworks(
         find_text,
+        None if maps is None else partial(maps.twin, max(1, threads // 2)),
         read_line,
         None if every is None else compiled(lambda: every, for_lines),
         classes.few_F,
