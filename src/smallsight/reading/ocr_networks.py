@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -59,14 +58,15 @@ _KEPT_FOR_PICTURES = 700  # of the 16 shapes that were met last, of which each t
 class OcrNetworks:
     """The networks; ``characters`` belong to the recogniser's classes, the first one is no character.
 
-    ``find_text`` uses all threads; ``find_beside`` makes a call with fewer of them, to use at the same time,
-    None if there are none. Each of ``read_line`` returns logits of the classes ``few_F`` and features, and
-    may be called while another one is; ``every_class`` maps features to the probabilities of all classes, if
-    those are not all.
+    ``find_text`` uses all ``threads``; ``find_text_with`` makes a call for a number of threads, which may be
+    used beside others, None where the runtime computes. Each of ``read_line`` returns logits of the classes
+    ``few_F`` and features, and may be called while another one is; ``every_class`` maps features to the
+    probabilities of all classes, if those are not all.
     """
 
+    threads: int
     find_text: FindText
-    find_beside: Callable[[], FindText] | None
+    find_text_with: Callable[[int], FindText] | None
     read_line: Sequence[ReadLine]
     every_class: ov.CompiledModel | None
     few_F: NDArray[np.int64]
@@ -109,8 +109,9 @@ def load_ocr_networks(threads: int, *, may_use_extension: bool = True) -> OcrNet
         lambda rest: compiled(lambda: rest, for_lines | {"NUM_STREAMS": threads}),
     ) or [runtime_recogniser(compiled(lambda: for_pixels(classes.few), for_lines))]
     return OcrNetworks(
+        threads,
         find_text,
-        None if maps is None else partial(maps.twin, max(1, threads // 2)),
+        None if maps is None else maps.twin,
         read_line,
         None if every is None else compiled(lambda: every, for_lines),
         classes.few_F,

@@ -76,7 +76,7 @@ class PictureReader:
 
     def __init__(self, threads: int, may_use_extension: bool = True) -> None:
         networks = load_ocr_networks(threads, may_use_extension=may_use_extension)
-        self._detector = PicturesDetector(networks.find_text, networks.find_beside)
+        self._detector = PicturesDetector(networks.find_text, networks.find_text_with, networks.threads)
         self._search = TextSearch(TextDetector(self._detector.for_one_picture()))
         self._recogniser = LineRecogniser(networks)
         trim_heap()  # compiling takes 35 MB more than what it leaves

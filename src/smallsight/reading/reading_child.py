@@ -93,7 +93,7 @@ class ReadingChild:
     def _live(self, start: Callable[[], ChildProcess], started: Future[ChildProcess]) -> None:
         try:
             child = start()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits for it
             started.set_exception(error)
             return
         started.set_result(child)

@@ -97,6 +97,6 @@ def _serve(
             answer = json.dumps([asdict(line) for line in lines]).encode()
             with writing:
                 write_frame(replies, {NUMBER: number}, answer)
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - of a thread: the process would go on without it
         traceback.print_exc()
         os._exit(1)

@@ -7,7 +7,9 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["ReadingTurn", "ReadingTurns"]
+__all__ = ["PICTURES_AT_ONCE", "ReadingTurn", "ReadingTurns"]
+
+PICTURES_AT_ONCE = 2  # at most: each has pixels and maps, some 30 MB
 
 
 class ReadingTurn:

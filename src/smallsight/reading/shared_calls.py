@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from smallsight.reading.network_calls import FindText, Pixels
+from smallsight.reading.reading_turns import PICTURES_AT_ONCE
 
 __all__ = ["PicturesDetector", "SharedCalls"]
-
 Call = TypeVar("Call")
 
 
@@ -60,15 +60,21 @@ class SharedCalls(Generic[Call]):
 
 
 class PicturesDetector:
-    """Finds text in pictures, each of which is announced with ``picture`` as long as it is read."""
+    """Finds text in pictures, each of which is announced with ``picture`` as long as it is read. Thread-safe.
 
-    def __init__(self, whole: FindText, beside: Callable[[], FindText] | None) -> None:
-        """``whole`` uses all threads, what ``beside`` makes for one picture a part of them.
+    A call of the extension keeps the maps of the largest picture, so that none is kept for a number of
+    threads that is not in use.
+    """
 
-        Without ``beside`` pictures take turns with all threads.
+    def __init__(self, find: FindText, with_threads: Callable[[int], FindText] | None, threads: int) -> None:
+        """``with_threads`` makes a call for a number of threads; without it pictures take turns with ``find``.
+
+        A picture that is alone gets all ``threads``, each of several a part of them.
         """
-        self._whole = whole
-        self._beside = beside
+        self._find = find
+        self._with_threads = with_threads
+        self._threads = threads
+        self._whole: FindText | None = None
         self._turn = threading.Lock()
         self._counting = threading.Lock()
         self._num_pictures = 0
@@ -86,19 +92,32 @@ class PicturesDetector:
 
     def for_one_picture(self) -> FindText:
         """Return a call for one picture at a time."""
-        if self._beside is None:
+        if self._with_threads is None:
             return self._in_turn
-        make, made = self._beside, list[FindText]()
+        make, beside = self._with_threads, list[FindText]()
 
         def find(pixels_HWC: Pixels) -> Pixels:
             if self._num_pictures == 1:
-                return self._in_turn(pixels_HWC)
-            if not made:
-                made.append(make())
-            return made[0](pixels_HWC)
+                beside.clear()
+                return self._alone(pixels_HWC, make)
+            self._forget_whole()
+            if not beside:
+                beside.append(make(max(1, self._threads // PICTURES_AT_ONCE)))
+            return beside[0](pixels_HWC)
 
         return find
 
     def _in_turn(self, pixels_HWC: Pixels) -> Pixels:
         with self._turn:
+            return self._find(pixels_HWC)
+
+    def _alone(self, pixels_HWC: Pixels, make: Callable[[int], FindText]) -> Pixels:
+        with self._turn:
+            if self._whole is None:
+                self._whole = make(self._threads)
             return self._whole(pixels_HWC)
+
+    def _forget_whole(self) -> None:
+        if self._turn.acquire(blocking=False):  # else a picture that was alone when it began still uses it
+            self._whole = None
+            self._turn.release()

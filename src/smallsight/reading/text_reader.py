@@ -17,13 +17,12 @@ from smallsight.machine.cores import usable_cores
 from smallsight.media.child_process import ChildEndedError, ChildProcess, ChildTimeoutError
 from smallsight.reading.reading_child import ReadingChild
 from smallsight.reading.reading_loop import WITHOUT_EXTENSION
-from smallsight.reading.reading_turns import ReadingTurn, ReadingTurns
+from smallsight.reading.reading_turns import PICTURES_AT_ONCE, ReadingTurn, ReadingTurns
 from smallsight.reading.text_line import TextLine
 from smallsight.settings import MIB, Settings
 
 _CHILD = "smallsight.reading.picture_reader_child"
 _VERSION = "maps1"  # of what is done with the networks; change it whenever results may change
-_PICTURES_AT_ONCE = 2
 _TIMEOUT_S = 60.0
 _PIXELS_IN_TIME = 4_000_000
 _MAX_CHILD_RSS_BYTES = 440 * MIB  # usual pictures take it to 300 or so, in time; a large one to more
@@ -49,7 +48,7 @@ class TextReader:
                 "Reading text in pictures needs an optional package.", hint="pip install 'smallsight[ocr]'."
             )
         self._threads = settings.threads
-        self.num_at_once = min(_PICTURES_AT_ONCE, settings.threads or usable_cores())
+        self.num_at_once = min(PICTURES_AT_ONCE, settings.threads or usable_cores())
         more = () if settings.kernels else (WITHOUT_EXTENSION,)
         self._more_arguments = (str(self.num_at_once), *more)
         self._in_background = in_background

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 
 import numpy as np
 
-from smallsight.reading.network_calls import Pixels
+from smallsight.reading.network_calls import FindText, Pixels
 from smallsight.reading.shared_calls import PicturesDetector, SharedCalls
 
 WAIT_S = 30.0
@@ -51,43 +53,78 @@ def test_who_waits_for_a_first_call_goes_before_who_wants_a_second_one():
         assert calls.spare() == spare
 
 
-def detecting(answer: int) -> tuple[PicturesDetector, list[str]]:
-    used: list[str] = []
+def detector_of(threads: int) -> tuple[PicturesDetector, list[tuple[int, int]]]:
+    """Return a detector, and a list of the calls that it will make: number and threads of each."""
+    made = count()
+    used: list[tuple[int, int]] = []
 
-    def whole(_: Pixels) -> Pixels:
-        used.append("whole")
-        return np.full((32, 32), answer, np.uint8)
+    def never(_: Pixels) -> Pixels:
+        raise AssertionError("pictures have calls of their own")
 
-    def make() -> object:
-        used.append("made")
+    def make(threads: int) -> FindText:
+        number = next(made)
 
-        def beside(_: Pixels) -> Pixels:
-            used.append("beside")
-            return np.full((32, 32), answer, np.uint8)
+        def find(_: Pixels) -> Pixels:
+            used.append((number, threads))
+            return np.zeros((32, 32), np.uint8)
 
-        return beside
+        return find
 
-    return PicturesDetector(whole, make), used
+    return PicturesDetector(never, make, threads), used
 
 
 def test_the_detector_uses_all_threads_for_a_picture_that_is_alone():
-    detector, used = detecting(7)
+    detector, used = detector_of(4)
     find = detector.for_one_picture()
-    with detector.picture():
-        assert (find(PIXELS) == 7).all()
-    assert used == ["whole"]
+    for _ in range(2):
+        with detector.picture():
+            find(PIXELS)
+    assert used == [(0, 4), (0, 4)]
 
 
 def test_the_detector_uses_a_part_of_the_threads_beside_another_picture():
-    detector, used = detecting(7)
+    detector, used = detector_of(4)
     first, second = detector.for_one_picture(), detector.for_one_picture()
+    with detector.picture(), detector.picture():
+        for find in (first, second, first):
+            find(PIXELS)
+    assert used == [(0, 2), (1, 2), (0, 2)]
+
+
+def test_no_call_is_kept_for_another_number_of_threads():
+    """Each keeps the maps of the largest picture that it has seen."""
+    detector, used = detector_of(1)
+    find = detector.for_one_picture()
     with detector.picture():
+        find(PIXELS)
         with detector.picture():
-            first(PIXELS)
-            second(PIXELS)
-            first(PIXELS)
-        first(PIXELS)
-    assert used == ["made", "beside", "made", "beside", "beside", "whole"]
+            find(PIXELS)
+        find(PIXELS)
+    assert used == [(0, 1), (1, 1), (2, 1)]
+
+
+def test_what_is_alone_still_uses_all_threads_while_the_next_picture_begins():
+    began, may_end = threading.Event(), threading.Event()
+
+    def make(threads: int) -> FindText:
+        def find(_: Pixels) -> Pixels:
+            if threads == 2:
+                began.set()
+                assert may_end.wait(WAIT_S)
+            return np.full((32, 32), threads, np.uint8)
+
+        return find
+
+    detector = PicturesDetector(lambda pixels: pixels, make, 2)
+    first, second = detector.for_one_picture(), detector.for_one_picture()
+    with ThreadPoolExecutor(1) as threads, detector.picture():
+        alone = threads.submit(first, PIXELS)
+        assert began.wait(WAIT_S)
+        with detector.picture():
+            assert (second(PIXELS) == 1).all()
+            may_end.set()
+            assert (alone.result() == 2).all()
+            assert (first(PIXELS) == 1).all()
 
 
 def test_without_another_call_pictures_take_turns():
@@ -101,7 +138,7 @@ def test_without_another_call_pictures_take_turns():
         inside -= 1
         return np.zeros((32, 32), np.uint8)
 
-    detector = PicturesDetector(whole, None)
+    detector = PicturesDetector(whole, None, 2)
 
     def one_picture() -> None:
         find = detector.for_one_picture()
