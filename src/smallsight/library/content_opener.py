@@ -32,7 +32,7 @@ from smallsight.settings import Settings
 
 log = get_logger(__name__)
 
-_PICTURES_AT_ONCE = 3  # one in use and two opened ahead
+_PICTURES_AT_ONCE = 2  # opened ahead, of what stages hold
 _LOOK_UP_S = 0.5  # between questions whether to stop, while a file is opened
 _FULL_SIZE_AT_ONCE = 2  # each may take three bytes times limits.max_image_pixels
 

@@ -67,7 +67,7 @@ class PicturesDetector:
     """
 
     def __init__(self, find: FindText, with_threads: Callable[[int], FindText] | None, threads: int) -> None:
-        """``with_threads`` makes a call for a number of threads; without it pictures take turns with ``find``.
+        """``with_threads`` makes a call for a number of threads; without it all take turns with ``find``.
 
         A picture that is alone gets all ``threads``, each of several a part of them.
         """
