@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import suppress
 from importlib import metadata
 from importlib.util import find_spec
 from types import TracebackType
@@ -11,7 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from smallsight.errors import DecoderFailedError, MissingExtraError
+from smallsight.errors import DecoderFailedError, DecoderNotStartedError, MissingExtraError
 from smallsight.machine.background import lower_priority
 from smallsight.machine.cores import usable_cores
 from smallsight.media.child_process import ChildEndedError, ChildProcess, ChildTimeoutError
@@ -73,6 +74,17 @@ class TextReader:
             self._num_closed += 1
             self._end_child()
 
+    def start(self) -> None:
+        """Begin to start the child, in the background, so that it is ready for the first image."""
+        num_closed = self._num_closed
+
+        def start() -> None:
+            with self._changing, suppress(DecoderFailedError, DecoderNotStartedError):  # ``read`` tries again
+                if self._child is None and self._num_closed == num_closed:
+                    self._child = self._new_child()
+
+        threading.Thread(target=start, name="smallsight-reading-start", daemon=True).start()
+
     def read(self, image_HWC: np.ndarray) -> list[TextLine]:
         """Return the lines of a uint8 RGB image in reading order.
 
@@ -113,13 +125,16 @@ class TextReader:
                 self._end_child()
                 child = None
             if child is None:
-                child = self._child = ReadingChild(self._started)
-                if self._in_background:
-                    lower_priority(child.pid)
+                child = self._child = self._new_child()
             return child
 
-    def _started(self) -> ChildProcess:
-        return ChildProcess(self._threads, module=_CHILD, more_arguments=self._more_arguments)
+    def _new_child(self) -> ReadingChild:
+        child = ReadingChild(
+            lambda: ChildProcess(self._threads, module=_CHILD, more_arguments=self._more_arguments)
+        )
+        if self._in_background:
+            lower_priority(child.pid)
+        return child
 
     def _end_child(self) -> None:
         child, self._child = self._child, None

@@ -159,3 +159,18 @@ def test_a_child_that_does_not_start_is_a_sentence(trial: TextReader, monkeypatc
         trial.read(plain((2, 2, 2)))
     monkeypatch.setattr(text_reader, "_CHILD", "trial_reader_child")
     assert trial.read(plain((2, 2, 2)))[0].text.startswith("2 ")
+
+
+def test_a_child_that_is_started_ahead_is_the_one_that_reads(trial: TextReader):
+    trial.start()
+    trial.start()
+    assert trial.read(plain((2, 2, 2)))[0].text.split()[1] == str(trial._child.pid)  # noqa: SLF001 - its own
+    children = [one for one in psutil.Process().children() if "trial_reader_child" in one.cmdline()]
+    assert len(children) == 1
+
+
+def test_closing_ends_a_child_that_was_started_ahead(trial: TextReader):
+    trial.start()
+    trial.close()
+    time.sleep(0.5)
+    assert not [one for one in psutil.Process().children() if "trial_reader_child" in one.cmdline()]

@@ -75,7 +75,8 @@ class ReadWork:
     ) -> Generator[OpenedContent, None, None]:
         """Yield the contents in order; what is read of one does not depend on the others.
 
-        A reader of several pictures goes on with the next ones while the result of one is stored.
+        A reader of several pictures goes on with the next ones while the result of one is stored. Pixels that
+        are being read for another content are not read again, just as those of which the result is stored.
         """
         if self._reader.num_at_once == 1:
             for content in contents:
@@ -90,7 +91,10 @@ class ReadWork:
 
         try:
             for content in contents:
-                reading = threads.submit(self._read, content) if content.is_due(READ) else None
+                reading = None
+                if content.is_due(READ):
+                    same = (one for other, one in begun if one is not None and _are_same(content, other))
+                    reading = next(same, None) or threads.submit(self._read, content)
                 begun.append((content, reading))
                 while len(begun) > self._reader.num_at_once + 1 or _num_bytes(begun) > _MAX_HELD_BYTES:
                     yield first()
@@ -131,6 +135,16 @@ class ReadWork:
         seconds = content.take_opening_s() + reading.seconds
         outcomes.store([Ended(content, READ, seconds, reading.error)], write)
         return content
+
+
+def _are_same(one: OpenedContent, other: OpenedContent) -> bool:
+    """Return whether two contents are still pictures that look the same to a reader."""
+    if one.picture is None or other.picture is None or one.error or other.error:
+        return False
+    if (one.picture.phash, one.picture.dhash) != (other.picture.phash, other.picture.dhash):
+        return False
+    pages, other_pages = one.picture.pages_HWC, other.picture.pages_HWC
+    return len(pages) == len(other_pages) == 1 and np.array_equal(pages[0], other_pages[0])
 
 
 def _num_bytes(begun: Iterable[tuple[OpenedContent, object]]) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from PIL import Image
 
 from quiet_progress import QuietProgress
 from smallsight.errors import DecoderFailedError
@@ -114,6 +115,20 @@ def test_outcomes_are_stored_in_the_order_of_the_pictures(database: Database, dr
         read_ids = sa.select(outcome.c.content_id).where(outcome.c.stage == "read")
         ids = connection.execute(read_ids.order_by(sa.text("rowid"))).scalars().all()
     assert ids == sorted(ids)
+
+
+def test_the_same_pixels_in_another_file_are_read_once(
+    database: Database, library: Library, draw: Draw, pictures: Path, work
+):
+    first, other = draw("1.png", (40, 5, 9)), draw("2.png", (50, 5, 9))
+    again, last = pictures / "3.png", draw("4.png", (60, 5, 9))
+    with Image.open(other) as image:
+        image.save(again, compress_level=0)
+    reader = UnevenReader(2)
+    assert work(reader).stages["read"].done == 4
+    assert reader.num_begun == 3
+    colours = [f"colour {red} 5 9" for red in (40, 50, 50, 60)]
+    assert texts(database, library, [first, other, again, last]) == colours
 
 
 def test_large_pictures_are_not_held_together(draw: Draw, work, monkeypatch: pytest.MonkeyPatch):
