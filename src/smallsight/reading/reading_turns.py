@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 __all__ = ["PICTURES_AT_ONCE", "ReadingTurn", "ReadingTurns"]
 
-PICTURES_AT_ONCE = 2  # at most: each has pixels and maps, some 30 MB
+PICTURES_AT_ONCE = 2  # are read, at most: each has pixels and maps, some 30 MB
 
 
 class ReadingTurn:

@@ -49,9 +49,10 @@ class TextReader:
                 "Reading text in pictures needs an optional package.", hint="pip install 'smallsight[ocr]'."
             )
         self._threads = settings.threads
-        self.num_at_once = min(PICTURES_AT_ONCE, settings.threads or usable_cores())
+        num_lanes = min(PICTURES_AT_ONCE, settings.threads or usable_cores())
+        self.num_at_once = num_lanes + 1 if num_lanes > 1 else 1  # the last one waits in the child
         more = () if settings.kernels else (WITHOUT_EXTENSION,)
-        self._more_arguments = (str(self.num_at_once), *more)
+        self._more_arguments = (str(num_lanes), *more)
         self._in_background = in_background
         self._turns = ReadingTurns(self.num_at_once, _PIXELS_AT_ONCE)
         self._child: ReadingChild | None = None

@@ -40,7 +40,7 @@ class TextReading(Protocol):
 
     @property
     def num_at_once(self) -> int:
-        """How many images it reads at the same time, each for another thread."""
+        """How many images it takes at the same time, each from another thread."""
         ...
 
     def read(self, image_HWC: np.ndarray) -> Sequence[TextLine]:
@@ -96,7 +96,7 @@ class ReadWork:
                     same = (one for other, one in begun if one is not None and _are_same(content, other))
                     reading = next(same, None) or threads.submit(self._read, content)
                 begun.append((content, reading))
-                while len(begun) > self._reader.num_at_once + 1 or _num_bytes(begun) > _MAX_HELD_BYTES:
+                while len(begun) > self._reader.num_at_once or _num_bytes(begun) > _MAX_HELD_BYTES:
                     yield first()
             while begun:
                 yield first()
