@@ -80,11 +80,14 @@ class TextReader:
         num_closed = self._num_closed
 
         def start() -> None:
-            with self._changing, suppress(DecoderFailedError, DecoderNotStartedError):  # ``read`` tries again
+            with self._changing, suppress(DecoderFailedError, DecoderNotStartedError, OSError, RuntimeError):
                 if self._child is None and self._num_closed == num_closed:
                     self._child = self._new_child()
 
-        threading.Thread(target=start, name="smallsight-reading-start", daemon=True).start()
+        with suppress(
+            RuntimeError
+        ):  # the system refused a thread; ``read`` tries again, and says what is wrong
+            threading.Thread(target=start, name="smallsight-reading-start", daemon=True).start()
 
     def read(self, image_HWC: np.ndarray) -> list[TextLine]:
         """Return the lines of a uint8 RGB image in reading order.
@@ -102,7 +105,7 @@ class TextReader:
         for attempt in range(1, _MAX_TRIES + 1):
             with self._turns.turn(num_pixels, is_alone=attempt > 1 or self._has_grown()) as turn:
                 try:
-                    reply = self._ready_child(turn).ask(request, pixels, timeout_s)
+                    reply = self._ready_child(turn, num_closed).ask(request, pixels, timeout_s)
                     return [_line(found) for found in json.loads(reply)]
                 except ChildEndedError as error:
                     if self._num_closed != num_closed:
@@ -119,8 +122,10 @@ class TextReader:
         child = self._child
         return child is not None and child.rss_bytes() > _MAX_CHILD_RSS_BYTES
 
-    def _ready_child(self, turn: ReadingTurn) -> ReadingChild:
+    def _ready_child(self, turn: ReadingTurn, num_closed: int) -> ReadingChild:
         with self._changing:
+            if self._num_closed != num_closed:  # while it waited for its turn
+                raise ChildEndedError("it was closed")
             child = self._child
             if child is not None and (not child.is_alive() or (turn.is_alone and self._has_grown())):
                 self._end_child()

@@ -153,6 +153,17 @@ def test_closing_ends_a_reading_at_once_and_the_next_one_starts_a_child(trial: T
     assert trial.read(plain((2, 2, 2)))[0].text.startswith("2 ")
 
 
+def test_closing_starts_no_child_for_pictures_that_wait_for_their_turn(trial: TextReader):
+    with ThreadPoolExecutor(6) as threads:
+        endless = [threads.submit(trial.read, plain(ENDLESS)) for _ in range(6)]
+        time.sleep(1.0)
+        trial.close()
+        for one in endless:
+            with pytest.raises(DecoderFailedError, match="closed"):
+                one.result()
+    assert not [one for one in psutil.Process().children() if "trial_reader_child" in one.cmdline()]
+
+
 def test_a_child_that_does_not_start_is_a_sentence(trial: TextReader, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(text_reader, "_CHILD", "no_such_child")
     with pytest.raises(DecoderNotStartedError, match="did not start"):
