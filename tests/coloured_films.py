@@ -47,6 +47,7 @@ class ColourReader:
     """Reads the colour of an image as its text."""
 
     key = "colour-reader-1"
+    num_at_once = 1
 
     def read(self, image_HWC: np.ndarray) -> list[TextLine]:
         name = next(name for name, band in NAMES.items() if image_HWC[..., band].mean() > 150)

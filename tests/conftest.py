@@ -94,6 +94,7 @@ class _FailuresAtOnce:
             reporter.write_line(f"\nFAILED {report.nodeid}: {message}")
 
 
+@pytest.hookimpl(trylast=True)  # after the reporter is there
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_FailuresAtOnce(config))

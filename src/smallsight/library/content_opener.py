@@ -13,15 +13,12 @@ from functools import reduce
 from operator import or_
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from smallsight.errors import DecoderFailedError, PictureError, PictureNotFoundError, UnexpectedPictureError
 from smallsight.library.database import Database
 from smallsight.library.ledger import StageName, Task
 from smallsight.library.opened_content import Needs, OpenedContent
 from smallsight.library.opened_video import VideoOpener
 from smallsight.library.read_files import ReadFiles
-from smallsight.library.schema import folder, picture
 from smallsight.media.child_process import ChildStop
 from smallsight.media.decoder import PictureDecoder
 from smallsight.media.large_files import LargeFile, read_or_open
@@ -32,9 +29,12 @@ from smallsight.settings import Settings
 
 log = get_logger(__name__)
 
-_PICTURES_AT_ONCE = 3  # one in use and two opened ahead
+_PICTURES_AT_ONCE = 2  # opened ahead, of what stages hold
 _LOOK_UP_S = 0.5  # between questions whether to stop, while a file is opened
 _FULL_SIZE_AT_ONCE = 2  # each may take three bytes times limits.max_image_pixels
+_FILES = """SELECT folder.path, picture.path, picture.size_bytes, picture.mtime_ns
+    FROM picture JOIN folder ON folder.id = picture.folder_id
+    WHERE picture.content_id = ? AND picture.vanished_at_s IS NULL ORDER BY picture.id"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,16 +182,9 @@ class ContentOpener:
 
     def _files_of(self, task: Task) -> list[_ContentFile]:
         """Return the files that had the task's content when they were scanned and have not vanished since."""
-        with self._database.reading() as connection:
-            rows = connection.execute(
-                sa.select(
-                    folder.c.path, picture.c.path.label("below"), picture.c.size_bytes, picture.c.mtime_ns
-                )
-                .join(folder, folder.c.id == picture.c.folder_id)
-                .where(picture.c.content_id == task.content_id, picture.c.vanished_at_s.is_(None))
-                .order_by(picture.c.id)
-            )
-            return [_ContentFile(Path(row.path, row.below), row.size_bytes, row.mtime_ns) for row in rows]
+        with self._database.cursor() as cursor:
+            rows = cursor.execute(_FILES, (task.content_id,)).fetchall()
+        return [_ContentFile(Path(above, below), size, mtime_ns) for above, below, size, mtime_ns in rows]
 
     def _data_of(self, task: Task, files: Sequence[_ContentFile]) -> bytes | LargeFile:
         """Return the bytes that the scan has kept, or the first file that still has the content."""

@@ -46,7 +46,7 @@ class _Words:
 def store_metadata(connection: sa.Connection, content_id: int, words: FileWords) -> None:
     """Store what the metadata of a content says; ``apply_file_words`` makes it known."""
     stored = words.to_json() if words else None
-    connection.execute(content.update().where(content.c.id == content_id).values(file_words=stored))
+    connection.exec_driver_sql("UPDATE content SET file_words = ? WHERE id = ?", (stored, content_id))
 
 
 def apply_file_words(connection: sa.Connection, content_ids: Sequence[int]) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from smallsight.settings import MIB
 
-_MAX_BYTES = 64 * MIB
+_MAX_BYTES = 32 * MIB  # while pictures are read, every process is at its largest
 
 
 class ReadFiles:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from smallsight.library.misreadings import is_too_short_to_mean, without_misreadings
-from smallsight.library.schema import content, content_tag, refused_tag, tag, text_line
+from smallsight.library.schema import content, content_tag, refused_tag, tag
 from smallsight.library.search.sqlite.facets import refresh_index
 from smallsight.library.search.tokens import normalise
 from smallsight.library.version_keeping import DescriptionMaker, keep_answer
@@ -30,6 +30,13 @@ _WORDS_OF_CAMERAS_AND_PROGRAMS = """
     gif webp received saved unnamed export edited kopie bild foto capture
 """
 _NAMES_WITHOUT_MEANING = frozenset(_WORDS_OF_CAMERAS_AND_PROGRAMS.split())
+# Text, because these are executed for each picture, and composing one takes longer than executing it.
+_DELETE_LINES = "DELETE FROM text_line WHERE content_id = ?"
+_INSERT_LINE = "INSERT INTO text_line (content_id, position, text, confidence, box) VALUES (?, ?, ?, ?, ?)"
+_TEXT_BEFORE = "SELECT ocr_text, ocr_source FROM content WHERE id = ?"
+_SET_TEXT = "UPDATE content SET ocr_text = ?, ocr_source = 'machine' WHERE id = ?"
+_NEXT_VERSION = """UPDATE content SET text_version = text_version + 1
+    WHERE id IN (SELECT value FROM json_each(?))"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,29 +57,25 @@ def store_lines(
     All lines are kept, but the text is made without misread ones of one or two characters.
     Returns whether the text changed.
     """
-    connection.execute(text_line.delete().where(text_line.c.content_id == content_id))
+    connection.exec_driver_sql(_DELETE_LINES, (content_id,))
     rows = [
-        {
-            "content_id": content_id,
-            "position": position,
-            "text": line.text,
-            "confidence": round(line.confidence, 4),
-            "box": json.dumps([[round(x, 4), round(y, 4)] for x, y in line.box]),
-        }
+        (
+            content_id,
+            position,
+            line.text,
+            round(line.confidence, 4),
+            json.dumps([[round(x, 4), round(y, 4)] for x, y in line.box]),
+        )
         for position, line in enumerate(lines)
     ]
     if rows:
-        connection.execute(text_line.insert(), rows)
-    before = connection.execute(
-        sa.select(content.c.ocr_text, content.c.ocr_source).where(content.c.id == content_id)
-    ).one()
-    if before.ocr_source == "human":
+        connection.exec_driver_sql(_INSERT_LINE, rows)
+    before, source = connection.exec_driver_sql(_TEXT_BEFORE, (content_id,)).one()
+    if source == "human":
         return False
     text = "\n".join(line.text for line in without_misreadings(lines))[:max_chars]
-    connection.execute(
-        content.update().where(content.c.id == content_id).values(ocr_text=text, ocr_source="machine")
-    )
-    return text != (before.ocr_text or "")
+    connection.exec_driver_sql(_SET_TEXT, (text, content_id))
+    return text != (before or "")
 
 
 def store_description(
@@ -106,9 +109,7 @@ def renew_searchable(connection: sa.Connection, content_ids: Sequence[int]) -> N
 
 def renew_text_version(connection: sa.Connection, content_ids: Sequence[int]) -> None:
     """Increase the text version of these contents, so that what is derived from it is due again."""
-    connection.execute(
-        content.update().where(content.c.id.in_(content_ids)).values(text_version=content.c.text_version + 1)
-    )
+    connection.exec_driver_sql(_NEXT_VERSION, (json.dumps(list(content_ids)),))
 
 
 def add_tags(connection: sa.Connection, content_id: int, names: Iterable[str]) -> None:

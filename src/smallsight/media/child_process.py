@@ -159,7 +159,10 @@ class ChildProcess:
         deadline = _Deadline(timeout_s, self._process)
         try:
             with deadline:
-                reply = self._send_and_receive(header, data, max_reply_bytes)
+                if header is not None:
+                    with contextlib.suppress(BrokenPipeError):  # it may have sent the reason before it ended
+                        self.send(header, data)
+                reply = self.receive(max_reply_bytes)
             is_complete = not deadline.has_passed
         except (EOFError, OSError, ValueError) as error:
             if isinstance(error, ValueError):
@@ -168,13 +171,31 @@ class ChildProcess:
                 self.close()
             if deadline.has_passed:
                 raise ChildTimeoutError("its deadline passed") from error
-            raise ChildEndedError(self._how_it_ended()) from error
+            raise ChildEndedError(self.how_it_ended()) from error
         finally:
             if (
                 not is_complete
             ):  # also when interrupted: a partial reply in the pipe would corrupt the next one
                 self.kill()
         return reply
+
+    def send(self, header: dict[str, Any], data: bytes | memoryview) -> None:
+        """Send one request, for callers that receive in another thread; raises OSError if it cannot."""
+        write_frame(self._requests, header, data)
+
+    def receive(self, max_reply_bytes: int) -> tuple[dict[str, Any], memoryview]:
+        """Return the header and the bytes of the next reply, for callers that send in another thread.
+
+        Raises EOFError or OSError when the child is gone, ValueError if the reply is malformed or too long.
+        """
+        reply, num_bytes = self._receive_header(max_reply_bytes)
+        parts = self._receive_parts(num_bytes)
+        if reply.get("is_early") is True:  # pixels were sent before all were decoded: does that reply hold?
+            last, num_bytes = self._receive_header(max_reply_bytes)
+            if last.get("holds") is not True or num_bytes:
+                del parts  # before there is memory for others
+                reply, parts = last, self._receive_parts(num_bytes)
+        return reply, parts
 
     def close(self) -> None:
         """Let the child exit by closing its input, or kill it if it does not."""
@@ -192,20 +213,19 @@ class ChildProcess:
         self._process.kill()
         self.close()
 
-    def _send_and_receive(
-        self, header: dict[str, Any] | None, data: bytes | memoryview, max_reply_bytes: int
-    ) -> tuple[dict[str, Any], memoryview]:
-        if header is not None:
-            with contextlib.suppress(BrokenPipeError):  # it may have sent the reason before it ended
-                write_frame(self._requests, header, data)
-        reply, num_bytes = self._receive_header(max_reply_bytes)
-        parts = self._receive_parts(num_bytes)
-        if reply.get("is_early") is True:  # pixels were sent before all were decoded: does that reply hold?
-            last, num_bytes = self._receive_header(max_reply_bytes)
-            if last.get("holds") is not True or num_bytes:
-                del parts  # before there is memory for others
-                reply, parts = last, self._receive_parts(num_bytes)
-        return reply, parts
+    def end_now(self) -> None:
+        """End the child without waiting until it is gone; any thread may call this."""
+        self._process.kill()
+
+    def how_it_ended(self) -> str:
+        """Return how a child that is gone has ended."""
+        code = self._process.returncode
+        if code is not None and code < 0:
+            try:
+                return f"ended by {signal.Signals(-code).name}"
+            except ValueError:
+                return f"ended by signal {-code}"
+        return f"ended with exit code {code}"
 
     def _receive_header(self, max_reply_bytes: int) -> tuple[dict[str, Any], int]:
         reply, num_bytes = read_header(self._replies)
@@ -218,15 +238,6 @@ class ChildProcess:
         if self._replies.readinto(parts) != num_bytes:  # type: ignore[attr-defined]  # it is buffered
             raise EOFError("the reply ended early")
         return parts
-
-    def _how_it_ended(self) -> str:
-        code = self._process.returncode
-        if code is not None and code < 0:
-            try:
-                return f"ended by {signal.Signals(-code).name}"
-            except ValueError:
-                return f"ended by signal {-code}"
-        return f"ended with exit code {code}"
 
 
 class _Deadline:

@@ -5,9 +5,11 @@ An image is padded to a width that follows from its own. A batch would be no fas
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from smallsight.reading.class_steps import ClassSteps, StepClassifier
 from smallsight.reading.network_calls import ReadLine
 from smallsight.reading.ocr_networks import BLANK, OcrNetworks
+from smallsight.reading.shared_calls import SharedCalls
 
 __all__ = ["NOTHING", "LineReading", "LineRecogniser", "decoded", "line_parts", "padded_line"]
 
@@ -47,12 +50,23 @@ class LineRecogniser:
 
     def __init__(self, networks: OcrNetworks) -> None:
         self._characters = networks.characters
-        self._calls = networks.read_line
-        self._others = ThreadPoolExecutor(max(1, len(self._calls) - 1))  # starts none before it is needed
-        self._classifier = StepClassifier(networks.few_F, networks.num_common, networks.every_class)
+        self._calls: SharedCalls[ReadLine] = SharedCalls(networks.read_line)
+        self._others = ThreadPoolExecutor(max(1, len(networks.read_line) - 1))  # starts none before needed
+        self._new_classifier = partial(
+            StepClassifier, networks.few_F, networks.num_common, networks.every_class
+        )
+        self._classifier = self._new_classifier()
+
+    def twin(self) -> LineRecogniser:
+        """Return a recogniser that may be used at the same time; they share the network's calls."""
+        other = copy(self)
+        other._classifier = self._new_classifier()  # noqa: SLF001 - the twin's own
+        return other
 
     def read(self, images: Sequence[NDArray[np.uint8]]) -> list[LineReading]:
         """Return the readings of uint8 RGB images [48, W, 3]."""
+        if not images:
+            return []
         parts = [line_parts(image) for image in images]
         steps = iter(self._steps([one for line in parts for one in line]))
         lines = [[next(steps) for _ in line] for line in parts]
@@ -60,17 +74,28 @@ class LineRecogniser:
         return [_joined([decoded(part, self._characters) for part in line]) for line in lines]
 
     def _steps(self, images: Sequence[NDArray[np.uint8]]) -> list[ClassSteps]:
-        """Return the steps of images, which threads take one after another, the widest first."""
+        """Return the steps of images, which threads take one after another, the widest first.
+
+        Threads that help stop as soon as another picture waits for what they use.
+        """
         found: dict[int, ClassSteps] = {}
         waiting = iter(sorted(range(len(images)), key=lambda index: -images[index].shape[1]))
 
-        def work(call: ReadLine) -> None:
-            for index in waiting:
+        def work(call: ReadLine, may_go_on: Callable[[], bool]) -> None:
+            while may_go_on() and (index := next(waiting, None)) is not None:
                 found[index] = self._classifier.steps(*call(padded_line(images[index])))
 
-        calls = self._calls[: max(1, len(images))]
-        others = [self._others.submit(work, call) for call in calls[1:]]
-        work(calls[0])
+        def help_out(call: ReadLine) -> None:
+            try:
+                work(call, lambda: not self._calls.is_wanted)
+            finally:
+                self._calls.give_back(call)
+
+        others: list[Future[None]] = []
+        with self._calls.one() as own:
+            while len(others) < len(images) - 1 and (spare := self._calls.spare()) is not None:
+                others.append(self._others.submit(help_out, spare))
+            work(own, lambda: True)
         for other in others:
             other.result()
         return [found[index] for index in range(len(images))]

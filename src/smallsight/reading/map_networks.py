@@ -44,10 +44,10 @@ class MapProgram:
         self.network = extension.MapNetwork(threads or usable_cores())
         self._maps: dict[str, int] = {}
 
-    def twin(self) -> MapProgram:
-        """Return the same network, as far as it has grown, for one more thread; weights are shared."""
+    def twin(self, threads: int) -> MapProgram:
+        """Return the same network, as far as it has grown, for more threads; weights are shared."""
         other = copy(self)
-        other.network = self.network.twin(1)
+        other.network = self.network.twin(threads)
         return other
 
     def map_of(self, output: ov.Output) -> int:

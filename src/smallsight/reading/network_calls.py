@@ -16,6 +16,8 @@ from smallsight.reading.map_networks import MapProgram, UnknownLayerError
 
 __all__ = [
     "FindText",
+    "MapDetector",
+    "Pixels",
     "ReadLine",
     "map_detector",
     "map_recogniser",
@@ -56,7 +58,27 @@ def runtime_recogniser(network: ov.CompiledModel) -> ReadLine:
     return read
 
 
-def map_detector(network: ov.Model, threads: int, extension: ModuleType | None) -> FindText | None:
+class MapDetector:
+    """A call of the detector in the extension."""
+
+    def __init__(self, program: MapProgram, levels: int) -> None:
+        self._program = program
+        self._levels = levels
+
+    def __call__(self, pixels_HWC: Pixels) -> Pixels:
+        """Answer as ``FindText``; not thread-safe."""
+        network = self._program.network
+        network.run(np.ascontiguousarray(pixels_HWC))
+        blocks_HWC = np.empty(network.size(self._levels), np.uint8)
+        network.read_levels(self._levels, blocks_HWC)
+        return pixels_of_blocks(blocks_HWC.transpose(2, 0, 1))
+
+    def twin(self, threads: int) -> MapDetector:
+        """Return a call with the same weights and answers, to use at the same time."""
+        return MapDetector(self._program.twin(threads), self._levels)
+
+
+def map_detector(network: ov.Model, threads: int, extension: ModuleType | None) -> MapDetector | None:
     """Return a call of the detector in the extension; None if that cannot compute it."""
     if extension is None:
         return None
@@ -66,14 +88,7 @@ def map_detector(network: ov.Model, threads: int, extension: ModuleType | None) 
     except UnknownLayerError:
         return None
     program.network.keep(levels)
-
-    def find(pixels_HWC: Pixels) -> Pixels:
-        program.network.run(np.ascontiguousarray(pixels_HWC))
-        blocks_HWC = np.empty(program.network.size(levels), np.uint8)
-        program.network.read_levels(levels, blocks_HWC)
-        return pixels_of_blocks(blocks_HWC.transpose(2, 0, 1))
-
-    return find
+    return MapDetector(program, levels)
 
 
 def map_recogniser(
@@ -99,7 +114,7 @@ def map_recogniser(
     entering = op.parameter([1, -1, -1, channels], np.float32)
     pools[0].input(0).replace_source_output(op.transpose(entering, np.array([0, 3, 1, 2])).output(0))
     rest = compiled(ov.Model(network.get_results(), [entering]))
-    programs = [program, *(program.twin() for _ in range(threads - 1))]
+    programs = [program, *(program.twin(1) for _ in range(threads - 1))]
     return [_maps_and_rest(one, features, rest.create_infer_request()) for one in programs]
 
 

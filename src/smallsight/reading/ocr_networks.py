@@ -58,11 +58,15 @@ _KEPT_FOR_PICTURES = 700  # of the 16 shapes that were met last, of which each t
 class OcrNetworks:
     """The networks; ``characters`` belong to the recogniser's classes, the first one is no character.
 
-    Each of ``read_line`` returns logits of the classes ``few_F`` and features, and may be called while
-    another one is; ``every_class`` maps features to the probabilities of all classes, if those are not all.
+    ``find_text`` uses all ``threads``; ``find_text_with`` makes a call for a number of threads, which may be
+    used beside others, None where the runtime computes. Each of ``read_line`` returns logits of the classes
+    ``few_F`` and features, and may be called while another one is; ``every_class`` maps features to the
+    probabilities of all classes, if those are not all.
     """
 
+    threads: int
     find_text: FindText
+    find_text_with: Callable[[int], FindText] | None
     read_line: Sequence[ReadLine]
     every_class: ov.CompiledModel | None
     few_F: NDArray[np.int64]
@@ -94,7 +98,8 @@ def load_ocr_networks(threads: int, *, may_use_extension: bool = True) -> OcrNet
 
     every = classes.every
     extension = find_map_networks() if may_use_extension else None
-    find_text = map_detector(read_network(DETECTOR), threads, extension) or runtime_detector(
+    maps = map_detector(read_network(DETECTOR), threads, extension)
+    find_text = maps or runtime_detector(
         compiled(lambda: for_pixels(with_less_work(read_network(DETECTOR))), tuning)
     )
     read_line = map_recogniser(
@@ -104,7 +109,9 @@ def load_ocr_networks(threads: int, *, may_use_extension: bool = True) -> OcrNet
         lambda rest: compiled(lambda: rest, for_lines | {"NUM_STREAMS": threads}),
     ) or [runtime_recogniser(compiled(lambda: for_pixels(classes.few), for_lines))]
     return OcrNetworks(
+        threads,
         find_text,
+        None if maps is None else maps.twin,
         read_line,
         None if every is None else compiled(lambda: every, for_lines),
         classes.few_F,

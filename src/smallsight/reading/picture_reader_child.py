@@ -1,5 +1,5 @@
 """The child process that reads text: ``python -m smallsight.reading.picture_reader_child THREADS
-PARENT_PID [without-extension]``.
+PARENT_PID AT_ONCE [without-extension]``.
 """
 
 from __future__ import annotations

@@ -16,13 +16,15 @@ from smallsight.lending.model_lender import ModelLender
 from smallsight.lending.residency import Residency
 from smallsight.lending.resident_models import FOREVER_S
 from smallsight.library.indexer import Indexer, IndexReport
-from smallsight.library.ledger import forget_failures
+from smallsight.library.ledger import LOOK, StageName, count_due, forget_failures
 from smallsight.library.library import FolderSummary
 from smallsight.library.progress import Progress
 from smallsight.library.read_files import ReadFiles
 from smallsight.library.scan import FolderScan, ScanReport
 from smallsight.library.scan_parts import ScanParts
+from smallsight.library.stages.read import READ
 from smallsight.library.stages.stage_list import Means, list_stages
+from smallsight.library.stages.stage_work import StageWork
 from smallsight.library.walk import FoundFile
 from smallsight.model.loading import load_served
 from smallsight.reading.embedder_on_demand import EmbedderOnDemand
@@ -213,8 +215,18 @@ class IndexingApplication(Application):
             self.tagger,
             self.look_embedder,
         )
-        indexer = Indexer(self.database, self.settings, list_stages(means), files)
+        works = list_stages(means)
+        if self.reader is not None and self._is_due(works, READ):
+            self.reader.start()  # takes as long as opening the first pictures, and so at the same time
+        indexer = Indexer(self.database, self.settings, works, files)
         return indexer.run(observer, should_stop)
+
+    def _is_due(self, works: Sequence[StageWork], name: StageName) -> bool:
+        """Return whether a content lacks a stage, also if it is yet to be looked at."""
+        stages = [stage for work in works for stage in work.stages if stage.name in (LOOK, name)]
+        wanted = [stage for stage in stages if stage.name == name]
+        with self.database.reading() as connection:
+            return count_due(connection, stages, wanted) > 0
 
 
 def _parts_by_folder(

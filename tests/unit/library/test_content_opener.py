@@ -65,6 +65,7 @@ def count(event, arguments):
 
 class Reader:
     key = "reader-1"
+    num_at_once = 1
 
     def read(self, image_HWC):
         return []

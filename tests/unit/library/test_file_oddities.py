@@ -31,6 +31,7 @@ class OddReader:
     """A reader that raises something nobody expects for one colour."""
 
     key = "odd-1"
+    num_at_once = 1
 
     def read(self, image_HWC):
         if tuple(image_HWC[0, 0]) == (1, 2, 3):

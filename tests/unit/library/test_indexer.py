@@ -30,6 +30,7 @@ class ColourReader:
     """Reads the colour of the first pixel as text; dies on a given colour."""
 
     key = "colour-1"
+    num_at_once = 1
 
     def __init__(self, deadly: tuple[int, int, int] | None = None) -> None:
         self.num_read = 0

@@ -24,6 +24,7 @@ class CountingReader:
     """Reads every picture as the same line, and counts."""
 
     key = "counting-1"
+    num_at_once = 1
 
     def __init__(self) -> None:
         self.num_read = 0

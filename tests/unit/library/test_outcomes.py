@@ -46,6 +46,7 @@ class Feed(QuietProgress):
 
 class Reader:
     key = "reader-1"
+    num_at_once = 1
 
     def read(self, image_HWC):
         return []
@@ -62,6 +63,7 @@ class Reader:
     """Reads nothing; fails on black pictures, and calls a function before each one."""
 
     key = "reader-1"
+    num_at_once = 1
 
     def __init__(self, before_each: Callable[[], None] = lambda: None) -> None:
         self.num_read = 0

@@ -69,6 +69,7 @@ class Script(ModelTagger):
 
 class NeverReads:
     key = "reader-1"
+    num_at_once = 1
 
     def read(self, image_HWC: np.ndarray) -> list[TextLine]:  # noqa: ARG002
         return []

@@ -50,6 +50,7 @@ class NoText:
     """Reads nothing: a picture's pixels are compared as they are given to a reader."""
 
     key = "nothing-1"
+    num_at_once = 1
 
     def read(self, image_HWC):  # noqa: ARG002
         return []

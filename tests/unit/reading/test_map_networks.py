@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 
 import numpy as np
@@ -132,6 +133,21 @@ def test_the_detectors_map_is_that_of_the_runtime(extension: ModuleType):
         expected_HW = pixels_of_blocks(exact(pixels_HWC[None])[0][0]).astype(int)
         assert np.abs(find(pixels_HWC) - expected_HW).max() <= 30
         assert np.abs(find(pixels_HWC) - expected_HW).mean() < 0.6
+
+
+def test_the_detectors_map_does_not_depend_on_the_threads_or_on_what_is_computed_beside_it(
+    extension: ModuleType,
+):
+    pytest.importorskip("rapidocr")
+    find = map_detector(read_network(DETECTOR), 2, extension)
+    assert find is not None
+    pictures = [text(*size) for size in ((256, 96), (416, 384), (32, 32), (192, 576))] * 4
+    expected = [find(pixels_HWC) for pixels_HWC in pictures]
+    twins = [find.twin(1), find.twin(1), find.twin(2)]
+    with ThreadPoolExecutor(len(twins)) as threads:
+        begun = [threads.submit(lambda twin: [twin(one) for one in pictures], twin) for twin in twins]
+        for found in begun:
+            assert all(np.array_equal(*pair) for pair in zip(found.result(), expected, strict=True))
 
 
 def test_the_recognisers_answer_is_that_of_the_runtime(extension: ModuleType):

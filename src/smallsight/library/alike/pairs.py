@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from smallsight.library.alike.views import VIEW_DTYPE
-from smallsight.library.schema import alike_pair, look_alike
+from smallsight.library.schema import alike_pair
 
 __all__ = ["AlikePair", "Reason", "forget_pairs", "read_pairs", "read_views", "store_pairs", "store_views"]
 
@@ -37,6 +37,10 @@ class Reason(StrEnum):
     SCENE = "same scene"
 
 
+_STORE_VIEWS = """INSERT INTO look_alike (content_id, views) VALUES (?, ?)
+    ON CONFLICT (content_id) DO UPDATE SET views = excluded.views"""  # once for each picture
+
+
 @dataclass(frozen=True, slots=True)
 class AlikePair:
     """Two contents, the lower id first; ``is_same`` is by look alone.
@@ -57,9 +61,7 @@ class AlikePair:
 
 def store_views(connection: sa.Connection, content_id: int, views_N: npt.NDArray[np.void]) -> None:
     """Store the views of a content, replacing those it had."""
-    values = {"views": views_N.tobytes()}
-    statement = insert(look_alike).values(content_id=content_id, **values)
-    connection.execute(statement.on_conflict_do_update(index_elements=["content_id"], set_=values))
+    connection.exec_driver_sql(_STORE_VIEWS, (content_id, views_N.tobytes()))
 
 
 def read_views(cursor: sqlite3.Cursor) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.void]]:

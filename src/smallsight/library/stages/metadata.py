@@ -12,7 +12,6 @@ from smallsight.library.kinship import share_taken
 from smallsight.library.ledger import Stage, StageName
 from smallsight.library.opened_content import Needs, OpenedContent
 from smallsight.library.outcomes import Ended, Outcomes
-from smallsight.library.schema import content as content_table
 from smallsight.library.stages.describe import DESCRIBE
 from smallsight.library.stages.stage_work import CONTENTS_PER_LEASE
 from smallsight.library.texts import renew_searchable
@@ -21,6 +20,7 @@ from smallsight.settings import Settings
 
 METADATA = StageName("metadata")
 METADATA_KEY = "metadata-2"
+_DESCRIBED_BY = "SELECT description_source FROM content WHERE id = ?"
 
 
 class MetadataWork:
@@ -53,9 +53,7 @@ class MetadataWork:
             if changed := apply_file_words(connection, [content_id]):
                 renew_searchable(connection, changed)
             share_taken(connection, content_id)
-            source = connection.execute(
-                sa.select(content_table.c.description_source).where(content_table.c.id == content_id)
-            ).scalar()
+            source = connection.exec_driver_sql(_DESCRIBED_BY, (content_id,)).scalar()
             if source == "human":  # the stage may be leased already, for the same opening of the file
                 content.settled.add(DESCRIBE)
 
