@@ -93,6 +93,7 @@ class _FailuresAtOnce:
             self._reporter.write_line(f"\nFAILED {report.nodeid}: {message}")
 
 
+@pytest.hookimpl(trylast=True)  # the reporter is registered in the same hook
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_FailuresAtOnce(config.pluginmanager.get_plugin("terminalreporter")))
