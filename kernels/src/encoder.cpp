@@ -9,6 +9,7 @@ namespace smallsight {
 
 namespace {
 
+constexpr int kMostUnitPanels = 16;  // 512 rows; fewer read the weights more often, which costs more
 constexpr std::size_t kChunkBytes = 300 << 10;  // of weights that are used for all rows of a unit, one after the other
 constexpr float kLog2E = 1.44269504f;
 
@@ -41,18 +42,42 @@ std::size_t ahead_of(const PanelMatrix& matrix, int panels, int tile_bytes) {
 
 }  // namespace
 
-Encoder::Unit Encoder::unit_of(int begin, int end, bool has_first_rows_only) const {
-    const int step = has_first_rows_only ? shape_.panels() : 1, first = (begin + step - 1) / step * step;
-    const int count = first < end ? (end - first + step - 1) / step : 0;
-    return {first, count, step, ahead_of_unit(std::max(1, count)), has_first_rows_only};
+Encoder::Division Encoder::division_of(int images) const {
+    const int panels = shape_.panels(), threads = team_.size();
+    if (images >= threads && panels <= kMostUnitPanels) {
+        const int most = std::max(1, kMostUnitPanels / panels);
+        const int of_unit = std::min((images + threads - 1) / threads, most);
+        return {of_unit, panels, (images + of_unit - 1) / of_unit};
+    }
+    const int parts = (threads + images - 1) / images;
+    const int of_unit = std::clamp((panels + parts - 1) / parts, 1, kMostUnitPanels);
+    return {1, of_unit, images * ((panels + of_unit - 1) / of_unit)};
 }
 
-int Encoder::tokens_of_panel(int panel) const {
-    return std::min(kPanel, shape_.tokens() - panel % shape_.panels() * kPanel);
+Encoder::Unit Encoder::unit_of(const Division& division, int images, int number) const {
+    const int parts = (shape_.panels() + division.panels_of_unit - 1) / division.panels_of_unit;
+    const int image = number / parts * division.images_of_unit, token = number % parts * division.panels_of_unit * kPanel;
+    const int of_unit = std::min(division.images_of_unit, images - image);
+    const int rows = parts == 1 ? of_unit * shape_.tokens()
+                                : std::min(shape_.tokens() - token, division.panels_of_unit * kPanel);
+    const std::size_t row = static_cast<std::size_t>(image) * shape_.panels() * kPanel + token;
+    Unit unit = {image, of_unit, token, rows, false, hidden_ + row * shape_.padded_hidden(), 0};
+    unit.ahead_bytes = ahead_of_unit(unit.panels());
+    return unit;
 }
 
-int Encoder::rows_of_panel(const Unit& unit, int panel) const {
-    return padded_to(unit.has_first_rows_only ? 1 : tokens_of_panel(panel), path_->row_block);
+Encoder::Unit Encoder::first_tokens_of(const Unit& unit, Scratch& scratch) const {
+    Unit first = {unit.first_image, unit.images, 0, unit.first_token == 0 ? unit.images : 0, true, scratch.first, 0};
+    first.ahead_bytes = ahead_of_unit(1);
+    for (int row = 0; row < first.rows; ++row)
+        std::memcpy(hidden_row(first, row), hidden_row(unit, row * shape_.tokens()), shape_.hidden * sizeof(float));
+    return first;
+}
+
+// A chunk of weights is fetched while the panels of a unit are multiplied, so that few of them fetch more each.
+int Encoder::ahead_of_unit(int panels) const {
+    if (path_->fetches_any) return std::min(padded_to(2 * kTileBytes / panels, kLanes * 4), kMostAheadBytes);
+    return path_->fetches_more && panels < kMostUnitPanels / 2 ? kMoreAheadBytes : kAheadBytes;
 }
 
 void Encoder::run(std::vector<const float*> patches, float* out) {
@@ -63,20 +88,20 @@ void Encoder::run(std::vector<const float*> patches, float* out) {
 }
 
 void Encoder::work(Turn& turn) {
-    const int images = images_.load(), panels = images * shape_.panels();
-    const int together = panels_of_unit(panels), units = (panels + together - 1) / together;
+    const int images = images_.load();
+    const Division division = division_of(images);
     Scratch& scratch = scratch_[turn.thread];
-    const auto share = [&](bool is_last, auto&& compute) {
-        team_.share(turn, [&] { return units; }, [&](int number) {
-            const Unit unit = unit_of(number * together, std::min(panels, (number + 1) * together), is_last);
-            if (unit.count > 0) compute(unit);
-        });
+    const auto share = [&](auto&& compute) {
+        team_.share(turn, [&] { return division.units; },
+                    [&](int number) { compute(unit_of(division, images, number)); });
     };
     path_->begin();
-    share(false, [&](const Unit& unit) { embed(unit, scratch); });
+    share([&](const Unit& unit) { embed(unit, scratch); });
     for (int layer = 0; layer < shape_.layers; ++layer)
-        share(shape_.has_first_token && layer + 1 == shape_.layers,
-              [&](const Unit& unit) { run_layer(layer, unit, scratch); });
+        share([&](const Unit& unit) {
+            const bool is_last = shape_.has_first_token && layer + 1 == shape_.layers;
+            run_layer(layer, is_last ? first_tokens_of(unit, scratch) : unit, scratch);
+        });
     if (connector_.factor != 0) {
         const int squares = padded_to(images * output_rows(), kPanel) / kPanel, outputs = connector_.matrix.panels();
         team_.share(turn, [&] { return squares; }, [&](int panel) { pack_squares(panel, scratch); });
@@ -88,42 +113,40 @@ void Encoder::work(Turn& turn) {
 void Encoder::embed(const Unit& unit, Scratch& scratch) {
     const int before = shape_.tokens() - shape_.patches;  // tokens without a patch
     std::fill_n(scratch.row, embedding_.segments.values(), 0.0f);
-    for (int inside = 0; inside < unit.count; ++inside) {
-        const int panel = unit.panel(inside);
-        const float* patches = patches_[panel / shape_.panels()];
-        for (int row = 0; row < tokens_of_panel(panel); ++row) {
-            const int patch = panel % shape_.panels() * kPanel + row - before;
-            if (patch < 0) {
-                std::fill_n(scratch.row, shape_.patch_width, 0.0f);
-            } else {
-                std::memcpy(scratch.row, patches + static_cast<std::size_t>(patch) * shape_.patch_width,
-                            shape_.patch_width * sizeof(float));
-            }
-            pack_row(scratch.row, row, embedding_, inside, scratch);
+    for (int row = 0; row < unit.rows; ++row) {
+        const int token = unit.first_token + row, patch = token % shape_.tokens() - before;
+        if (patch < 0) {
+            std::fill_n(scratch.row, shape_.patch_width, 0.0f);
+        } else {
+            const float* patches = patches_[unit.first_image + token / shape_.tokens()];
+            std::memcpy(scratch.row, patches + static_cast<std::size_t>(patch) * shape_.patch_width,
+                        shape_.patch_width * sizeof(float));
         }
+        pack_row(scratch.row, row, embedding_, scratch);
     }
-    for (int inside = 0; inside < unit.count; ++inside)
-        multiply(embedding_, unit, inside, 0, embedding_.panels(), hidden_row(unit.panel(inside)),
+    for (int inside = 0; inside < unit.panels(); ++inside)
+        multiply(embedding_, unit, inside, 0, embedding_.panels(), hidden_row(unit, inside * kPanel),
                  shape_.padded_hidden(), false, scratch);
-    for (int inside = 0; inside < unit.count; ++inside) place_panel(unit.panel(inside));
+    place_rows(unit);
     split_heads(layers_[0], heads_[0], unit, scratch);
 }
 
 // Adds positions to embedded patches, and zeros after the last.
-void Encoder::place_panel(int panel) {
-    const int tokens = tokens_of_panel(panel), first = panel % shape_.panels() * kPanel;
-    for (int row = 0; row < tokens; ++row) {
-        float* hidden = hidden_row(panel, row);
-        const float* positions = positions_.data() + static_cast<std::size_t>(first + row) * shape_.hidden;
+void Encoder::place_rows(const Unit& unit) {
+    for (int row = 0; row < unit.rows; ++row) {
+        float* hidden = hidden_row(unit, row);
+        const std::size_t token = (unit.first_token + row) % shape_.tokens();
+        const float* positions = positions_.data() + token * shape_.hidden;
         for (int at = 0; at < shape_.hidden; ++at) hidden[at] += positions[at];
         if (shape_.has_first_token)
             path_->norm(hidden, first_norm_.weight.data(), first_norm_.bias.data(), shape_.epsilon, shape_.hidden,
                         hidden);
     }
-    for (int row = tokens; row < kPanel; ++row) std::fill_n(hidden_row(panel, row), shape_.padded_hidden(), 0.0f);
+    std::fill(hidden_row(unit, unit.rows), hidden_row(unit, unit.panels() * kPanel), 0.0f);
 }
 
 void Encoder::run_layer(int index, const Unit& unit, Scratch& scratch) {
+    if (unit.rows == 0) return;
     const EncoderLayer& layer = layers_[index];
     join_heads(heads_[index % 2], unit, scratch);
     project(layer, unit, scratch);
@@ -142,16 +165,17 @@ RowPanel Encoder::rows_of(const PanelMatrix& matrix, int inside, int segment, Sc
             scratch.rows.scales + at * scales, scratch.rows.zeros + at * scales};
 }
 
-void Encoder::pack_row(const float* values, int row, const PanelMatrix& next, int inside, Scratch& scratch) {
+void Encoder::pack_row(const float* values, int row, const PanelMatrix& next, Scratch& scratch) {
     const int width = next.segments.segment_values();
     for (int segment = 0; segment < next.segments.count; ++segment)
-        path_->pack(values + segment * width, width, row, next.number, rows_of(next, inside, segment, scratch));
+        path_->pack(values + segment * width, width, row % kPanel, next.number,
+                    rows_of(next, row / kPanel, segment, scratch));
 }
 
 void Encoder::multiply(const PanelMatrix& matrix, const Unit& unit, int inside, int begin, int end, float* out,
                        std::size_t stride, bool adds, Scratch& scratch, const std::uint8_t* ahead,
                        Activation activation) {
-    const int rows = rows_of_panel(unit, unit.panel(inside));
+    const int rows = rows_of_panel(unit, inside);
     for (int segment = 0; segment < matrix.segments.count; ++segment) {
         path_->multiply({&matrix, segment, begin, end, rows_of(matrix, inside, segment, scratch), out, stride,
                          adds || segment > 0, ahead, unit.ahead_bytes, rows,
@@ -162,12 +186,11 @@ void Encoder::multiply(const PanelMatrix& matrix, const Unit& unit, int inside, 
 
 void Encoder::norm_rows(const LayerNorm& norm, const PanelMatrix& next, const Unit& unit, Scratch& scratch) {
     std::fill_n(scratch.row, next.segments.values(), 0.0f);
-    for (int inside = 0; inside < unit.count; ++inside)
-        for (int row = 0; row < rows_of_panel(unit, unit.panel(inside)); ++row) {
-            path_->norm(hidden_row(unit.panel(inside), row), norm.weight.data(), norm.bias.data(), shape_.epsilon,
-                        shape_.hidden, scratch.row);
-            pack_row(scratch.row, row, next, inside, scratch);
-        }
+    for (int row = 0; row < padded_to(unit.rows, path_->row_block); ++row) {
+        path_->norm(hidden_row(unit, row), norm.weight.data(), norm.bias.data(), shape_.epsilon, shape_.hidden,
+                    scratch.row);
+        pack_row(scratch.row, row, next, scratch);
+    }
 }
 
 void Encoder::split_heads(const EncoderLayer& layer, Heads& heads, const Unit& unit, Scratch& scratch) {
@@ -183,61 +206,72 @@ void Encoder::split_some(const EncoderLayer& layer, Heads& heads, HeadRange rang
     const int dims = shape_.padded_dim(), dim_panels = dims / kPanel;
     const auto [first, last] = range;
     const int next_head = std::min(last, 3 * shape_.heads - 1);
-    const std::size_t key_panel = static_cast<std::size_t>(dims) * kPanel * 2;
     const std::size_t stride = static_cast<std::size_t>(last - first) * dims;
-    const float scale = kLog2E / std::sqrt(static_cast<float>(shape_.head_dim()));
-    const NextPanels next = {layer.attention, next_head * dim_panels, unit.count};
+    const NextPanels next = {layer.attention, next_head * dim_panels, unit.panels()};
     const std::size_t part =
         layer.attention.segments.count * ahead_of(layer.attention, (last - first) * dim_panels, unit.ahead_bytes);
-    float* staging = scratch.staging;
-    for (int inside = 0; inside < unit.count; ++inside) {
-        const int panel = unit.panel(inside), image = panel / shape_.panels(), of_image = panel % shape_.panels();
+    const bool is_joint = unit.images > 1;  // images share panels: all are computed before any is stored
+    for (int inside = 0; inside < unit.panels(); ++inside) {
+        float* staging = scratch.staging + (is_joint ? inside * kPanel * stride : 0);
         multiply(layer.attention, unit, inside, first * dim_panels, last * dim_panels, staging, stride, false, scratch,
                  next.part(inside, part));
-        // Zeros for rows that are not computed: what an earlier image left there could be infinite.
-        std::fill(staging + rows_of_panel(unit, panel) * stride, staging + kPanel * stride, 0.0f);
-        for (int number = first; number < last; ++number) {
-            const float* values = staging + (number - first) * dims;
-            const std::size_t of_head =
-                (static_cast<std::size_t>(image) * shape_.heads + number % shape_.heads) * head_bytes();
-            const std::size_t at = of_head + of_image * key_panel;
-            if (number < shape_.heads) {
-                path_->store_queries({values, stride, dims, heads.queries + at, 0}, scale);
-            } else if (number < 2 * shape_.heads) {
-                path_->store_keys({values, stride, dims, heads.keys + at, 0});
-            } else {
-                path_->store_values({values, stride, dims, heads.values + of_head + of_image * 2 * kTileBytes,
-                                     static_cast<std::size_t>(shape_.panels()) * 2 * kTileBytes});
+        if (!is_joint) store_heads(heads, range, {unit.first_image, unit.first_token / kPanel + inside}, staging);
+    }
+    // The last image first: those behind it are stored, and their rows may become zeros.
+    for (int image = unit.images - 1; is_joint && image >= 0; --image)
+        for (int panel = shape_.panels() - 1; panel >= 0; --panel)
+            store_heads(heads, range, {unit.first_image + image, panel},
+                        scratch.staging + (static_cast<std::size_t>(image) * shape_.tokens() + panel * kPanel) * stride);
+}
+
+// Stores heads of a panel of an image; rows after the last token become zeros: what is there could be infinite.
+void Encoder::store_heads(Heads& heads, HeadRange range, ImagePanel of, float* rows) {
+    const int dims = shape_.padded_dim(), count = shape_.tokens() - of.panel * kPanel;
+    const std::size_t key_panel = static_cast<std::size_t>(dims) * kPanel * 2;
+    const std::size_t stride = static_cast<std::size_t>(range.last - range.first) * dims;
+    const float scale = kLog2E / std::sqrt(static_cast<float>(shape_.head_dim()));
+    if (count < kPanel) std::fill(rows + count * stride, rows + kPanel * stride, 0.0f);
+    for (int number = range.first; number < range.last; ++number) {
+        const float* values = rows + (number - range.first) * dims;
+        const std::size_t of_head = head_place(of.image, number % shape_.heads), at = of_head + of.panel * key_panel;
+        if (number < shape_.heads) {
+            path_->store_queries({values, stride, dims, heads.queries + at, 0}, scale);
+        } else if (number < 2 * shape_.heads) {
+            path_->store_keys({values, stride, dims, heads.keys + at, 0});
+        } else {
+            path_->store_values({values, stride, dims, heads.values + of_head + of.panel * 2 * kTileBytes,
+                                 static_cast<std::size_t>(shape_.panels()) * 2 * kTileBytes});
+        }
+    }
+}
+
+// Rows that are computed past an image's last belong to the next one, which is computed after it.
+void Encoder::join_heads(const Heads& heads, const Unit& unit, Scratch& scratch) {
+    const int tokens = unit.has_first_tokens_only ? 1 : std::min(unit.rows, shape_.tokens());  // of an image
+    for (int head = 0; head < shape_.heads; ++head) {
+        for (int image = 0; image < unit.images; ++image) {
+            for (int token = 0; token < tokens; token += kPanel) {
+                const int row = image * tokens + token, panel = (unit.first_token + token) / kPanel;
+                float* out = scratch.mixed + row * mixed_stride() + head * shape_.head_dim();
+                const std::size_t at = head_place(unit.first_image + image, head);
+                path_->attend({heads.queries + at + panel * static_cast<std::size_t>(shape_.padded_dim()) * kPanel * 2,
+                               heads.keys + at, heads.values + at, shape_.tokens(), shape_.padded_dim(), scratch.shares,
+                               out, mixed_stride(), std::min(kPanel, padded_to(tokens - token, path_->row_block))});
             }
         }
     }
 }
 
-void Encoder::join_heads(const Heads& heads, const Unit& unit, Scratch& scratch) {
-    const int dims = shape_.padded_dim();
-    for (int head = 0; head < shape_.heads; ++head) {
-        for (int inside = 0; inside < unit.count; ++inside) {
-            const int panel = unit.panel(inside), image = panel / shape_.panels(), of_image = panel % shape_.panels();
-            const std::size_t at = (static_cast<std::size_t>(image) * shape_.heads + head) * head_bytes();
-            float* out = scratch.mixed + inside * kPanel * mixed_stride() + head * shape_.head_dim();
-            path_->attend({heads.queries + at + of_image * static_cast<std::size_t>(dims) * kPanel * 2,
-                           heads.keys + at, heads.values + at, shape_.tokens(), dims, scratch.shares, out,
-                           mixed_stride(), rows_of_panel(unit, panel)});
-        }
-    }
-}
-
 void Encoder::project(const EncoderLayer& layer, const Unit& unit, Scratch& scratch) {
-    for (int inside = 0; inside < unit.count; ++inside)
-        for (int row = 0; row < rows_of_panel(unit, unit.panel(inside)); ++row)
-            pack_row(scratch.mixed + (inside * kPanel + row) * mixed_stride(), row, layer.output, inside, scratch);
+    for (int row = 0; row < padded_to(unit.rows, path_->row_block); ++row)
+        pack_row(scratch.mixed + row * mixed_stride(), row, layer.output, scratch);
     const int together = chunk_panels(layer.output), panels = layer.output.panels();
     for (int first = 0; first < panels; first += together) {
         const int last = std::min(first + together, panels);
-        const NextPanels next = {last < panels ? layer.output : layer.up, last < panels ? last : 0, unit.count};
+        const NextPanels next = {last < panels ? layer.output : layer.up, last < panels ? last : 0, unit.panels()};
         const std::size_t part = layer.output.segments.count * ahead_of(layer.output, last - first, unit.ahead_bytes);
-        for (int inside = 0; inside < unit.count; ++inside)
-            multiply(layer.output, unit, inside, first, last, hidden_row(unit.panel(inside)) + first * kPanel,
+        for (int inside = 0; inside < unit.panels(); ++inside)
+            multiply(layer.output, unit, inside, first, last, hidden_row(unit, inside * kPanel) + first * kPanel,
                      shape_.padded_hidden(), true, scratch, next.part(inside, part));
     }
 }
@@ -266,15 +300,15 @@ void Encoder::widen(const EncoderLayer& layer, int segment, const Unit& unit, Sc
     float* staging = scratch.staging;
     for (int first = 0; first < panels; first += together) {
         const int last = std::min(first + together, panels), columns = (last - first) * kPanel;
-        const NextPanels next = last < panels ? NextPanels{layer.up, from + last, unit.count}
-                                              : NextPanels{layer.down, 0, unit.count, segment};
+        const NextPanels next = last < panels ? NextPanels{layer.up, from + last, unit.panels()}
+                                              : NextPanels{layer.down, 0, unit.panels(), segment};
         const std::size_t part = layer.up.segments.count * ahead_of(layer.up, last - first, unit.ahead_bytes);
-        for (int inside = 0; inside < unit.count; ++inside) {
+        for (int inside = 0; inside < unit.panels(); ++inside) {
             multiply(layer.up, unit, inside, from + first, from + last, staging, columns, false, scratch,
                      next.part(inside, part), of_product);
             RowPanel inner = inner_of(layer.down, inside, scratch);
             inner.tiles += static_cast<std::size_t>(first) * kPanel * kPanel * (is_whole ? 1 : 2);
-            for (int row = 0; row < rows_of_panel(unit, unit.panel(inside)); ++row) {
+            for (int row = 0; row < rows_of_panel(unit, inside); ++row) {
                 if (!path_->activates) path_->activate(shape_.activation, staging + row * columns, columns);
                 path_->pack(staging + row * columns, columns, row, layer.down.number, inner);
             }
@@ -289,37 +323,32 @@ void Encoder::narrow(const EncoderLayer& layer, int segment, const Unit& unit, S
     for (int first = 0; first < panels; first += together) {
         const int last = std::min(first + together, panels), up = (segment + 1) * inner_width() / kPanel;
         const NextPanels next = last < panels
-                                    ? NextPanels{layer.down, last, unit.count, segment}
-                                    : NextPanels{layer.up, std::min(up, layer.up.panels() - 1), unit.count};
+                                    ? NextPanels{layer.down, last, unit.panels(), segment}
+                                    : NextPanels{layer.up, std::min(up, layer.up.panels() - 1), unit.panels()};
         const std::size_t part = ahead_of(layer.down, last - first, unit.ahead_bytes);
-        for (int inside = 0; inside < unit.count; ++inside) {
-            const int panel = unit.panel(inside);
+        for (int inside = 0; inside < unit.panels(); ++inside) {
             path_->multiply({&layer.down, segment, first, last, inner_of(layer.down, inside, scratch),
-                             hidden_row(panel) + first * kPanel, static_cast<std::size_t>(shape_.padded_hidden()), true,
-                             next.part(inside, part), unit.ahead_bytes, rows_of_panel(unit, panel)});
+                             hidden_row(unit, inside * kPanel) + first * kPanel, static_cast<std::size_t>(shape_.padded_hidden()), true,
+                             next.part(inside, part), unit.ahead_bytes, rows_of_panel(unit, inside)});
         }
     }
 }
 
 void Encoder::finish(const Unit& unit, Scratch& scratch) {
-    for (int inside = 0; inside < unit.count; ++inside) {
-        const int panel = unit.panel(inside), rows = shape_.has_first_token ? 1 : tokens_of_panel(panel);
-        for (int row = 0; row < rows; ++row) {
-            path_->norm(hidden_row(panel, row), final_norm_.weight.data(), final_norm_.bias.data(), shape_.epsilon,
-                        shape_.hidden, scratch.row);
-            std::memcpy(output_of(panel, row), scratch.row, shape_.hidden * sizeof(float));
-        }
+    const int tokens = unit.has_first_tokens_only ? 1 : shape_.tokens();
+    for (int row = 0; row < unit.rows; ++row) {
+        path_->norm(hidden_row(unit, row), final_norm_.weight.data(), final_norm_.bias.data(), shape_.epsilon,
+                    shape_.hidden, scratch.row);
+        const int token = unit.first_token + row;
+        std::memcpy(output_of(unit.first_image + token / tokens, token % tokens), scratch.row,
+                    shape_.hidden * sizeof(float));
     }
 }
 
-// Where a row's normalised hidden states go: to the output, or to their place in the connector's squares.
-float* Encoder::output_of(int panel, int row) {
-    const int factor = connector_.factor, image = panel / shape_.panels();
-    const int token = panel % shape_.panels() * kPanel + row;
-    if (factor == 0) {
-        const std::size_t tokens = shape_.has_first_token ? 1 : shape_.patches;
-        return out_ + (image * tokens + token) * shape_.hidden;
-    }
+// Where a token's normalised hidden states go: to the output, or to their place in the connector's squares.
+float* Encoder::output_of(int image, int token) {
+    const int factor = connector_.factor;
+    if (factor == 0) return out_ + (static_cast<std::size_t>(image) * output_rows() + token) * shape_.hidden;
     const int side = static_cast<int>(std::lround(std::sqrt(static_cast<double>(shape_.patches))));
     const int y = token / side, x = token % side;
     const int square = y / factor * (side / factor) + x / factor, inside = y % factor * factor + x % factor;

@@ -2,6 +2,7 @@
 // to tokens.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <vector>
@@ -31,7 +32,6 @@ struct EncoderShape {
     int padded_dim() const { return padded_to(head_dim(), kPanel); }
     int padded_hidden() const { return padded_to(hidden, kPanel); }
     int tokens() const { return patches + (has_first_token ? 1 : 0); }
-    // Of an image: the rows of each begin with a panel.
     int panels() const { return padded_to(tokens(), kPanel) / kPanel; }
 };
 
@@ -90,20 +90,32 @@ class Encoder {
     struct Scratch {
         float* row;      // one, zeros past its end
         float* mixed;    // a unit's rows, joined heads
-        float* staging;  // 32 rows of outputs
+        float* staging;  // outputs of 32 rows, or of a unit's where its images share panels
+        float* first;    // the residual stream of first tokens
         RowPanel rows;   // a unit's panels, packed
         RowPanel inner;  // a unit's panels of one segment of inner values
         std::uint8_t* shares;
     };
-    // What a thread takes: `count` panels, `step` apart.
+    // How images are shared by threads: some whole ones are a unit, or some panels of one.
+    struct Division {
+        int images_of_unit;
+        int panels_of_unit;  // of an image, or all of them
+        int units;
+    };
+    // What a thread takes. The tokens of its images are rows without gaps between them, so that few rows are padding.
     struct Unit {
-        int first;
-        int count;
-        int step;
-        int ahead_bytes;  // fetched for each tile of a panel
-        bool has_first_rows_only;
+        int first_image;
+        int images;
+        int first_token;  // of the first image
+        int rows;
+        bool has_first_tokens_only;  // a row for each image
+        float* hidden;               // of the residual stream, from the first row on
+        int ahead_bytes;             // fetched for each tile of a panel
 
-        int panel(int inside) const { return first + inside * step; }
+        int panels() const { return padded_to(rows, kPanel) / kPanel; }
+    };
+    struct ImagePanel {
+        int image, panel;
     };
     struct HeadRange {
         int first, last;
@@ -115,7 +127,7 @@ class Encoder {
 
     void work(Turn& turn);
     void embed(const Unit& unit, Scratch& scratch);
-    void place_panel(int panel);
+    void place_rows(const Unit& unit);
     void run_layer(int index, const Unit& unit, Scratch& scratch);
     void split_some(const EncoderLayer& layer, Heads& heads, HeadRange range, const Unit& unit, Scratch& scratch);
     void widen(const EncoderLayer& layer, int segment, const Unit& unit, Scratch& scratch);
@@ -125,11 +137,12 @@ class Encoder {
     void feed_forward(const EncoderLayer& layer, const Unit& unit, Scratch& scratch);
     void split_heads(const EncoderLayer& layer, Heads& heads, const Unit& unit, Scratch& scratch);
     void norm_rows(const LayerNorm& norm, const PanelMatrix& next, const Unit& unit, Scratch& scratch);
+    void store_heads(Heads& heads, HeadRange range, ImagePanel of, float* rows);
     void finish(const Unit& unit, Scratch& scratch);
-    float* output_of(int panel, int row);
+    float* output_of(int image, int token);
     void pack_squares(int panel, Scratch& scratch);
     void connect(int panel);
-    void pack_row(const float* values, int row, const PanelMatrix& next, int inside, Scratch& scratch);
+    void pack_row(const float* values, int row, const PanelMatrix& next, Scratch& scratch);
     void multiply(const PanelMatrix& matrix, const Unit& unit, int inside, int begin, int end, float* out,
                   std::size_t stride, bool adds, Scratch& scratch, const std::uint8_t* ahead = nullptr,
                   Activation activation = Activation::kNone);
@@ -138,20 +151,25 @@ class Encoder {
     void allocate();
     void allocate_squares();
     Scratch new_scratch();
-    // How many panels are a unit where there are `panels` of all images.
-    int panels_of_unit(int panels) const;
+    Division division_of(int images) const;
+    Unit unit_of(const Division& division, int images, int number) const;
+    // The same images' first tokens, whose hidden states are copied; without rows if they are another unit's.
+    Unit first_tokens_of(const Unit& unit, Scratch& scratch) const;
     int ahead_of_unit(int panels) const;
-    // The panels [begin, end), or those of them whose first row is an image's.
-    Unit unit_of(int begin, int end, bool has_first_rows_only) const;
-    int tokens_of_panel(int panel) const;
-    // Rows of a panel that are computed; what is needed, rounded up to what the path computes together.
-    int rows_of_panel(const Unit& unit, int panel) const;
+    // Rows of a panel that are computed: of the unit, rounded up to what the path computes together.
+    int rows_of_panel(const Unit& unit, int inside) const {
+        return std::min(kPanel, padded_to(unit.rows - inside * kPanel, path_->row_block));
+    }
+    std::size_t most_rows() const;  // of a unit, with those that are computed past its end
     float* floats(std::size_t count) { return reinterpret_cast<float*>(arena_.take(count * sizeof(float))); }
-    float* hidden_row(int panel, int row = 0) {
-        return hidden_ + static_cast<std::size_t>(panel * kPanel + row) * shape_.padded_hidden();
+    float* hidden_row(const Unit& unit, int row) const {
+        return unit.hidden + static_cast<std::size_t>(row) * shape_.padded_hidden();
     }
     // Of one image's head.
     std::size_t head_bytes() const { return static_cast<std::size_t>(shape_.panels()) * kPanel * shape_.padded_dim() * 2; }
+    std::size_t head_place(int image, int head) const {
+        return (static_cast<std::size_t>(image) * shape_.heads + head) * head_bytes();
+    }
     std::size_t mixed_stride() const;
     int inner_width() const { return inner_segments_.segment_values(); }
 
@@ -168,7 +186,7 @@ class Encoder {
     std::atomic<int> images_{1};  // of the current run; a late thread may read it
     std::vector<const float*> patches_;
     float* out_ = nullptr;
-    float* hidden_;               // the residual stream, [image][tokens padded to 32][hidden padded to 32]
+    float* hidden_;               // the residual stream, [unit][rows padded to 32][hidden padded to 32]
     float* squares_ = nullptr;    // normalised hidden states, in the connector's order
     std::uint8_t* square_rows_ = nullptr;
     Heads heads_[2];

@@ -9,8 +9,7 @@ namespace smallsight {
 
 namespace {
 
-constexpr int kMostUnitPanels = 16;  // 512 rows; fewer read the weights more often, which costs more
-constexpr int kInnerSteps = 6;      // of a segment of inner values
+constexpr int kInnerSteps = 6;  // of a segment of inner values
 
 std::vector<int> padded_order(int outputs, int padded) {
     std::vector<int> order(padded, -1);
@@ -71,14 +70,13 @@ void Encoder::allocate() {
     for (int thread = 0; thread < team_.size(); ++thread) scratch_.push_back(new_scratch());
 }
 
-int Encoder::panels_of_unit(int panels) const {
-    return std::clamp((panels + team_.size() - 1) / team_.size(), 1, kMostUnitPanels);
-}
-
-// A chunk of weights is fetched while the panels of a unit are multiplied, so that few of them fetch more each.
-int Encoder::ahead_of_unit(int panels) const {
-    if (path_->fetches_any) return std::min(padded_to(2 * kTileBytes / panels, kLanes * 4), kMostAheadBytes);
-    return path_->fetches_more && panels < kMostUnitPanels / 2 ? kMoreAheadBytes : kAheadBytes;
+std::size_t Encoder::most_rows() const {
+    int most = 0;
+    for (int images = 1; images <= shape_.most_images; ++images) {
+        const Division division = division_of(images);
+        most = std::max(most, division.images_of_unit * division.panels_of_unit);
+    }
+    return static_cast<std::size_t>(most) * kPanel;
 }
 
 void Encoder::allocate_squares() {
@@ -89,15 +87,16 @@ void Encoder::allocate_squares() {
 }
 
 Encoder::Scratch Encoder::new_scratch() {
-    const std::size_t unit_panels = panels_of_unit(shape_.most_images * shape_.panels());
-    const std::size_t rows = unit_panels * kPanel, panels = shape_.panels();
+    const std::size_t rows = most_rows(), panels = shape_.panels();
+    const std::size_t staged = division_of(shape_.most_images).images_of_unit > 1 ? rows : kPanel;
     const int inputs = std::max(shape_.hidden, shape_.patch_width);
     const int scales = widest(inputs) / kStepValues;  // of a row, at most
     Scratch scratch;
     scratch.row = floats(widest(inputs));
     scratch.mixed = floats(rows * mixed_stride());
-    scratch.staging = floats(static_cast<std::size_t>(kPanel) * std::max(inner_width(), shape_.padded_dim()));
-    scratch.rows = {arena_.take(unit_panels * panel_bytes(inputs)), floats(rows * scales), floats(rows * scales)};
+    scratch.staging = floats(staged * std::max(inner_width(), shape_.padded_dim()));
+    scratch.first = floats(padded_to(shape_.most_images, kPanel) * static_cast<std::size_t>(shape_.padded_hidden()));
+    scratch.rows = {arena_.take(rows / kPanel * panel_bytes(inputs)), floats(rows * scales), floats(rows * scales)};
     scratch.inner = {arena_.take(rows * inner_width() * 2), floats(rows * kInnerSteps), floats(rows * kInnerSteps)};
     scratch.shares = arena_.take(panels * path_->share_tiles * kTileBytes);
     return scratch;
