@@ -40,7 +40,7 @@ class SigLIPSizes:
 
 @dataclass(frozen=True, eq=False)
 class SigLIPTower:
-    """Sizes and stored weights, by the names of ``families/smolvlm/stored.py`` or ``families/clip/graphs.py``.
+    """Sizes and stored weights, named as in ``families/smolvlm/stored.py`` or ``families/clip/graphs.py``.
 
     ``read_matrices`` yields layer, name and float32 values of all matrices as the checkpoint has them, for
     an engine that rounds them in its own way; None if they should be as they are stored.

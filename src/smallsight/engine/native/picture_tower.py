@@ -1,4 +1,4 @@
-"""Computes a SigLIP's tower and pooling head, or a CLIP's tower, with the extension, several pictures at once."""
+"""Computes a SigLIP's tower and pooling head, or a CLIP's tower, for several pictures with the extension."""
 
 from __future__ import annotations
 
