@@ -35,7 +35,7 @@ CHECKPOINTS = {"siglip": "SigLIP-base-patch16-224", "clip": "CLIP-ViT-B-32"}
 OURS = ("smallsight-int8", "smallsight-bf16", "smallsight-openvino-int8")
 PEERS: Mapping[str, Sequence[str]] = {
     "siglip": ("open_clip", "open_clip-fp32", "onnxruntime-int8"),
-    "clip": ("open_clip", "onnxruntime-int8", "rclip"),
+    "clip": ("open_clip", "open_clip-fp32", "onnxruntime-int8", "rclip"),
 }
 
 

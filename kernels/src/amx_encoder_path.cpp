@@ -15,8 +15,8 @@ namespace {
 #include "amx_tiles_body.hpp"
 #include "amx_attention_body.hpp"
 
-// x / 2 * (1 + tanh(u)) as in `gelu`, as x * (1 / 2 + y * P(y * y)) with y = x from -3.8 to 3.8; at most 1.3e-4 away.
-inline __m512 gelu_of(__m512 x) {
+// x / 2 * (1 + tanh(u)) as in `tanh_gelu_of`, as x * (1 / 2 + y * P(y * y)) with y = x from -3.8 to 3.8; at most 1.3e-4 away.
+inline __m512 near_tanh_gelu_of(__m512 x) {
     constexpr float kTerms[] = {3.2273083e-8f, -2.0635068e-6f, 5.6808529e-5f, -8.9588552e-4f,
                                 9.1419587e-3f, -6.5258287e-2f, 3.9815446e-1f};
     constexpr int kNearestToZero = 2;  // with the sign of the first
@@ -26,8 +26,19 @@ inline __m512 gelu_of(__m512 x) {
     return _mm512_mul_ps(x, _mm512_fmadd_ps(near, sum, _mm512_set1_ps(0.5f)));
 }
 
+template <Activation kActivation>
+inline __m512 activated(__m512 x) {
+    switch (kActivation) {
+        case Activation::kTanhGelu: return near_tanh_gelu_of(x);
+        case Activation::kQuickGelu: return quick_gelu_of(x);
+        case Activation::kErfGelu: return erf_gelu_of(x);
+        case Activation::kNone: return x;
+    }
+    return x;
+}
+
 // Turns the sums of a panel into numbers, some rows at a time.
-template <Number kNumber, bool kAdds, bool kActivates>
+template <Number kNumber, bool kAdds, Activation kActivation>
 struct PanelRows {
     const Columns<kNumber> low, high;
     const RowPanel rows;
@@ -53,14 +64,14 @@ struct PanelRows {
                 first = _mm512_add_ps(first, _mm512_loadu_ps(to));
                 second = _mm512_add_ps(second, _mm512_loadu_ps(to + 16));
             }
-            _mm512_storeu_ps(to, kActivates ? gelu_of(first) : first);
-            _mm512_storeu_ps(to + 16, kActivates ? gelu_of(second) : second);
+            _mm512_storeu_ps(to, activated<kActivation>(first));
+            _mm512_storeu_ps(to + 16, activated<kActivation>(second));
         }
     }
 };
 
 // While the tile unit computes a panel, the one before leaves the tiles, and the vector units finish it.
-template <Number kNumber, bool kAdds, bool kActivates, bool kIsHalf>
+template <Number kNumber, bool kAdds, Activation kActivation, bool kIsHalf>
 void multiply_as(const PanelProduct& product) {
     constexpr int kRows = kIsHalf ? kPanel / 2 : kPanel;
     const PanelMatrix& matrix = *product.matrix;
@@ -69,7 +80,7 @@ void multiply_as(const PanelProduct& product) {
     Sums sums[2];
     const auto at = [](const std::uint8_t* tiles, int tile) { return tiles + tile * 2 * kTileBytes; };
     const auto finished = [&](int panel) {
-        return PanelRows<kNumber, kAdds, kActivates>(product, panel, sums[panel % 2]);
+        return PanelRows<kNumber, kAdds, kActivation>(product, panel, sums[panel % 2]);
     };
     for (int panel = product.begin; panel < product.end; ++panel) {
         const std::uint8_t* outputs = matrix.panel(product.segment, panel);
@@ -103,15 +114,20 @@ void multiply_as(const PanelProduct& product) {
     finished(product.end - 1).finish(0, kRows);
 }
 
-template <Number kNumber, bool kAdds, bool kActivates>
+template <Number kNumber, bool kAdds, Activation kActivation>
 void multiply_rows(const PanelProduct& product) {
-    product.row_count > kPanel / 2 ? multiply_as<kNumber, kAdds, kActivates, false>(product)
-                                   : multiply_as<kNumber, kAdds, kActivates, true>(product);
+    product.row_count > kPanel / 2 ? multiply_as<kNumber, kAdds, kActivation, false>(product)
+                                   : multiply_as<kNumber, kAdds, kActivation, true>(product);
 }
 
 template <Number kNumber, bool kAdds>
 void multiply_with(const PanelProduct& product) {
-    product.activates ? multiply_rows<kNumber, kAdds, true>(product) : multiply_rows<kNumber, kAdds, false>(product);
+    switch (product.activation) {
+        case Activation::kNone: return multiply_rows<kNumber, kAdds, Activation::kNone>(product);
+        case Activation::kTanhGelu: return multiply_rows<kNumber, kAdds, Activation::kTanhGelu>(product);
+        case Activation::kQuickGelu: return multiply_rows<kNumber, kAdds, Activation::kQuickGelu>(product);
+        case Activation::kErfGelu: return multiply_rows<kNumber, kAdds, Activation::kErfGelu>(product);
+    }
 }
 
 void multiply(const PanelProduct& product) {
@@ -125,7 +141,7 @@ void multiply(const PanelProduct& product) {
 }  // namespace
 
 const EncoderPath* amx_encoder_path() {
-    static const EncoderPath path = {"amx", kPanel / 2, false, false, false, true, true, 0, begin_tiles, end_tiles, multiply, norm, gelu,
+    static const EncoderPath path = {"amx", kPanel / 2, false, false, false, true, true, 0, begin_tiles, end_tiles, multiply, norm, activate,
                                      pack, store_scaled_queries, store_keys, store_narrowed_values, attend};
     return &path;
 }

@@ -171,7 +171,7 @@ void attend(const HeadAttention& head) {
 
 const EncoderPath* avx2_encoder_path() {
     static const EncoderPath path = {"avx2", kBlockRows, true, true, false, false, false, kShareTiles, begin, end, multiply, norm,
-                                     gelu, pack, store_queries, store_keys, store_values, attend};
+                                     activate, pack, store_queries, store_keys, store_values, attend};
     return &path;
 }
 

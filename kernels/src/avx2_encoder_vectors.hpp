@@ -67,15 +67,49 @@ void norm(const float* values, const float* weight, const float* bias, float eps
     }
 }
 
+inline __m256 limited(__m256 power) {
+    return _mm256_max_ps(_mm256_min_ps(power, _mm256_set1_ps(126.0f)), _mm256_set1_ps(-126.0f));
+}
+
+// x / (1 + 2**power)
+inline __m256 part_of(__m256 x, __m256 power) {
+    return _mm256_div_ps(x, _mm256_add_ps(_mm256_set1_ps(1.0f), power_of_two(limited(power))));
+}
+
 // x / (1 + e**-2u) with u = sqrt(2 / pi) * (x + 0.044715 x**3), which is x / 2 * (1 + tanh(u)).
-void gelu(float* values, int size) {
+inline __m256 tanh_gelu_of(__m256 x) {
     const __m256 linear = _mm256_set1_ps(-2.3022082f), cubic = _mm256_set1_ps(-0.10294324f);
-    const __m256 one = _mm256_set1_ps(1.0f), most = _mm256_set1_ps(126.0f), least = _mm256_set1_ps(-126.0f);
-    for (int at = 0; at < size; at += 8) {
-        const __m256 x = _mm256_loadu_ps(values + at);
-        __m256 power = _mm256_mul_ps(x, _mm256_fmadd_ps(_mm256_mul_ps(x, x), cubic, linear));
-        power = _mm256_max_ps(_mm256_min_ps(power, most), least);
-        _mm256_storeu_ps(values + at, _mm256_div_ps(x, _mm256_add_ps(one, power_of_two(power))));
+    return part_of(x, _mm256_mul_ps(x, _mm256_fmadd_ps(_mm256_mul_ps(x, x), cubic, linear)));
+}
+
+// x / (1 + e**-1.702x)
+inline __m256 quick_gelu_of(__m256 x) { return part_of(x, _mm256_mul_ps(x, _mm256_set1_ps(-2.4554669f))); }
+
+// x times the normal distribution of x, whose upper tail is t * P(t) * e**(-x**2 / 2) with t = 1 / (1 + 0.2316419 |x|);
+// at most 7.5e-8 away from it. Source: Abramowitz and Stegun, 26.2.17.
+inline __m256 erf_gelu_of(__m256 x) {
+    constexpr float kTerms[] = {1.330274429f, -1.821255978f, 1.781477937f, -0.356563782f, 0.319381530f};
+    const __m256 size = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x), one = _mm256_set1_ps(1.0f);
+    const __m256 t = _mm256_div_ps(one, _mm256_fmadd_ps(size, _mm256_set1_ps(0.2316419f), one));
+    __m256 sum = _mm256_set1_ps(kTerms[0]);
+    for (int term = 1; term < 5; ++term) sum = _mm256_fmadd_ps(sum, t, _mm256_set1_ps(kTerms[term]));
+    // log2(e) / 2, and 1 / sqrt(2 pi)
+    const __m256 power = power_of_two(limited(_mm256_mul_ps(_mm256_mul_ps(x, x), _mm256_set1_ps(-0.72134752f))));
+    const __m256 tail = _mm256_mul_ps(_mm256_mul_ps(t, sum), _mm256_mul_ps(power, _mm256_set1_ps(0.39894228f)));
+    return _mm256_fnmadd_ps(size, tail, _mm256_max_ps(x, _mm256_setzero_ps()));
+}
+
+template <typename Apply>
+inline void apply(float* values, int size, Apply&& of) {
+    for (int at = 0; at < size; at += 8) _mm256_storeu_ps(values + at, of(_mm256_loadu_ps(values + at)));
+}
+
+void activate(Activation activation, float* values, int size) {
+    switch (activation) {
+        case Activation::kTanhGelu: return apply(values, size, [](__m256 x) { return tanh_gelu_of(x); });
+        case Activation::kQuickGelu: return apply(values, size, [](__m256 x) { return quick_gelu_of(x); });
+        case Activation::kErfGelu: return apply(values, size, [](__m256 x) { return erf_gelu_of(x); });
+        case Activation::kNone: return;
     }
 }
 

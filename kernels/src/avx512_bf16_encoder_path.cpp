@@ -16,7 +16,7 @@ namespace {
 }  // namespace
 
 const EncoderPath* avx512_bf16_encoder_path() {
-    static const EncoderPath path = {"avx512-bf16", kFewRows, true, false, true, false, false, 2, begin, end, multiply, norm, gelu,
+    static const EncoderPath path = {"avx512-bf16", kFewRows, true, false, true, false, false, 2, begin, end, multiply, norm, activate,
                                      pack, store_queries, store_keys, store_values, attend};
     return &path;
 }

@@ -3,30 +3,15 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <numeric>
-#include <stdexcept>
+#include <utility>
 
 namespace smallsight {
 
 namespace {
 
 constexpr int kMostUnitPanels = 16;  // 512 rows; fewer read the weights more often, which costs more
-constexpr int kInnerSteps = 6;      // of a segment of inner values
 constexpr std::size_t kChunkBytes = 300 << 10;  // of weights that are used for all rows of a unit, one after the other
 constexpr float kLog2E = 1.44269504f;
-
-std::vector<int> padded_order(int outputs, int padded) {
-    std::vector<int> order(padded, -1);
-    std::iota(order.begin(), order.begin() + outputs, 0);
-    return order;
-}
-
-void check(const EncoderShape& shape) {
-    const bool fits = shape.layers > 0 && shape.heads > 0 && shape.hidden % shape.heads == 0 && shape.patches > 0 &&
-                      shape.hidden % kLanes == 0 && shape.ffn % kLanes == 0 && shape.patch_width % kLanes == 0;
-    if (!fits) throw std::invalid_argument("sizes must be multiples of 16");
-    if (shape.padded_dim() > kMostHead) throw std::invalid_argument("a head has too many dimensions");
-}
 
 // Panels of a matrix that are read next, to be fetched in `parts` while others are multiplied; returns where a part
 // begins.
@@ -50,333 +35,281 @@ int chunk_panels(const PanelMatrix& matrix) {
     return std::max(1, static_cast<int>(kChunkBytes / bytes));
 }
 
-// The widest rows a matrix can have as inputs, in either number.
-int widest(int inputs) {
-    return std::max(segments_of(inputs, most_steps(Number::kInt8)).values(),
-                    segments_of(inputs, most_steps(Number::kBf16)).values());
-}
-
-std::size_t panel_bytes(int inputs) {
-    return static_cast<std::size_t>(2 * kPanel) * widest(inputs);
+// The bytes that a product of this many panels fetches ahead.
+std::size_t ahead_of(const PanelMatrix& matrix, int panels, int tile_bytes) {
+    return static_cast<std::size_t>(panels) * matrix.segments.steps * tiles_of_step(matrix.number) * tile_bytes;
 }
 
 }  // namespace
 
-Encoder::Encoder(const EncoderShape& shape, int threads, const EncoderPath* path)
-    : shape_((check(shape), shape)),
-      path_(path),
-      inner_segments_(segments_of(shape.ffn, kInnerSteps)),
-      layers_(shape.layers),
-      team_(std::max(1, threads), [this](Turn& turn) { work(turn); }) {
-    allocate();
-}
-
-Encoder::Encoder(const Encoder& other, int threads)
-    : shape_(other.shape_),
-      path_(other.path_),
-      inner_segments_(other.inner_segments_),
-      embedding_(other.embedding_),
-      positions_(other.positions_),
-      layers_(other.layers_),
-      final_norm_(other.final_norm_),
-      connector_(other.connector_),
-      team_(std::max(1, threads), [this](Turn& turn) { work(turn); }) {
-    allocate();
-    if (connector_.factor != 0) allocate_squares();
-}
-
-void Encoder::allocate() {
-    const int panels = shape_.panels();
-    unit_panels_ = std::clamp((panels + team_.size() - 1) / team_.size(), 1, kMostUnitPanels);
-    // A chunk of weights is fetched while the panels of a unit are multiplied, so that few of them fetch more each.
-    if (path_->fetches_more && unit_panels_ < kMostUnitPanels / 2) tile_ahead_bytes_ = kMoreAheadBytes;
-    if (path_->fetches_any)
-        tile_ahead_bytes_ = std::min(padded_to(2 * kTileBytes / unit_panels_, kLanes * 4), kMostAheadBytes);
-    hidden_ = floats(static_cast<std::size_t>(panels) * kPanel * shape_.padded_hidden());
-    for (Heads& heads : heads_)
-        for (auto* one : {&heads.queries, &heads.keys, &heads.values}) *one = arena_.take(head_bytes() * shape_.heads);
-    for (int thread = 0; thread < team_.size(); ++thread) scratch_.push_back(new_scratch());
-}
-
-void Encoder::allocate_squares() {
-    const Segments& segments = connector_.matrix.segments;
-    const int rows = padded_to(output_rows(), kPanel);
-    squares_ = floats(static_cast<std::size_t>(rows) * segments.values());
-    square_rows_ = arena_.take(rows / kPanel * segments.count * row_segment_bytes(Number::kBf16, segments));
-}
-
-Encoder::Scratch Encoder::new_scratch() {
-    const std::size_t rows = static_cast<std::size_t>(unit_panels_) * kPanel, panels = shape_.panels();
-    const int inputs = std::max(shape_.hidden, shape_.patch_width);
-    const int scales = widest(inputs) / kStepValues;  // of a row, at most
-    Scratch scratch;
-    scratch.row = floats(widest(inputs));
-    scratch.mixed = floats(rows * mixed_stride());
-    scratch.staging = floats(static_cast<std::size_t>(kPanel) * std::max(inner_width(), shape_.padded_dim()));
-    scratch.rows = {arena_.take(unit_panels_ * panel_bytes(inputs)), floats(rows * scales), floats(rows * scales)};
-    scratch.inner = {arena_.take(rows * inner_width() * 2), floats(rows * kInnerSteps), floats(rows * kInnerSteps)};
-    scratch.shares = arena_.take(panels * path_->share_tiles * kTileBytes);
-    return scratch;
-}
-
-// A head's padding may reach past the last one.
-std::size_t Encoder::mixed_stride() const { return padded_to(widest(shape_.hidden) + kPanel, kLanes); }
-
-int Encoder::outputs_of(int index) const {
-    return index == 0 ? 3 * shape_.hidden : index == 2 ? shape_.ffn : shape_.hidden;
-}
-
-int Encoder::output_rows() const {
-    return connector_.factor == 0 ? shape_.patches : shape_.patches / (connector_.factor * connector_.factor);
-}
-
-std::size_t Encoder::weight_bytes() const {
-    std::size_t total = embedding_.num_bytes() + connector_.matrix.num_bytes();
-    for (const EncoderLayer& layer : layers_)
-        total += layer.attention.num_bytes() + layer.output.num_bytes() + layer.up.num_bytes() + layer.down.num_bytes();
-    return total;
-}
-
-void Encoder::set_embedding(const float* weight, const float* positions) {
-    embedding_ = pack_panels({weight, nullptr, shape_.patch_width, padded_order(shape_.hidden, shape_.padded_hidden())},
-                             Number::kBf16, most_steps(Number::kBf16), arena_);
-    positions_.assign(positions, positions + static_cast<std::size_t>(shape_.patches) * shape_.hidden);
-}
-
-void Encoder::set_norms(int layer, LayerNorm attention_norm, LayerNorm ffn_norm) {
-    layers_.at(layer).attention_norm = std::move(attention_norm);
-    layers_.at(layer).ffn_norm = std::move(ffn_norm);
-}
-
-void Encoder::set_matrix(int layer, int index, const float* weight, const float* bias, Number number,
-                         bool in_groups) {
-    if (in_groups && !path_->takes_groups) throw std::invalid_argument("this path has one scale for a row's segment");
-    if ((number == Number::kInt7 || number == Number::kInt16) && !path_->takes_other_bits)
-        throw std::invalid_argument("this path multiplies activations of 8 bits or bfloat16");
-    EncoderLayer& into = layers_.at(layer);
-    std::vector<int> order = padded_order(outputs_of(index), padded_to(outputs_of(index), kPanel));
-    if (index == 0) {
-        const int dims = shape_.padded_dim(), size = shape_.head_dim();
-        order.assign(static_cast<std::size_t>(3) * shape_.heads * dims, -1);
-        for (int head = 0; head < 3 * shape_.heads; ++head)
-            std::iota(order.begin() + head * dims, order.begin() + head * dims + size, head * size);
-    } else if (index == 2) {
-        order.resize(inner_segments_.values(), -1);
+Encoder::Division Encoder::division_of(int images) const {
+    const int panels = shape_.panels(), threads = team_.size();
+    if (images >= threads && panels <= kMostUnitPanels) {
+        const int most = std::max(1, kMostUnitPanels / panels);
+        const int of_unit = std::min((images + threads - 1) / threads, most);
+        return {of_unit, panels, (images + of_unit - 1) / of_unit};
     }
-    PanelMatrix* const matrices[] = {&into.attention, &into.output, &into.up, &into.down};
-    const int most = index == 3 ? kInnerSteps : most_steps(number);
-    *matrices[index] = pack_panels({weight, bias, inputs_of(index), std::move(order), in_groups}, number, most, arena_);
+    const int parts = (threads + images - 1) / images;
+    const int of_unit = std::clamp((panels + parts - 1) / parts, 1, kMostUnitPanels);
+    return {1, of_unit, images * ((panels + of_unit - 1) / of_unit)};
 }
 
-void Encoder::set_connector(const float* weight, int outputs, int factor) {
-    const int inputs = shape_.hidden * factor * factor;
-    connector_ = {factor, outputs,
-                  pack_panels({weight, nullptr, inputs, padded_order(outputs, padded_to(outputs, kPanel))},
-                              Number::kBf16, most_steps(Number::kBf16), arena_)};
-    allocate_squares();
+Encoder::Unit Encoder::unit_of(const Division& division, int images, int number) const {
+    const int parts = (shape_.panels() + division.panels_of_unit - 1) / division.panels_of_unit;
+    const int image = number / parts * division.images_of_unit, token = number % parts * division.panels_of_unit * kPanel;
+    const int of_unit = std::min(division.images_of_unit, images - image);
+    const int rows = parts == 1 ? of_unit * shape_.tokens()
+                                : std::min(shape_.tokens() - token, division.panels_of_unit * kPanel);
+    const std::size_t row = static_cast<std::size_t>(image) * shape_.panels() * kPanel + token;
+    Unit unit = {image, of_unit, token, rows, false, hidden_ + row * shape_.padded_hidden(), 0};
+    unit.ahead_bytes = ahead_of_unit(unit.panels());
+    return unit;
 }
 
-std::size_t Encoder::ahead_bytes(const PanelMatrix& matrix, int panels) const {
-    return static_cast<std::size_t>(panels) * matrix.segments.steps * tiles_of_step(matrix.number) * tile_ahead_bytes_;
+Encoder::Unit Encoder::first_tokens_of(const Unit& unit, Scratch& scratch) const {
+    Unit first = {unit.first_image, unit.images, 0, unit.first_token == 0 ? unit.images : 0, true, scratch.first, 0};
+    first.ahead_bytes = ahead_of_unit(1);
+    for (int row = 0; row < first.rows; ++row)
+        std::memcpy(hidden_row(first, row), hidden_row(unit, row * shape_.tokens()), shape_.hidden * sizeof(float));
+    return first;
 }
 
-int Encoder::rows_of_panel(int panel) const {
-    return std::min(kPanel, padded_to(shape_.patches - panel * kPanel, path_->row_block));
+// A chunk of weights is fetched while the panels of a unit are multiplied, so that few of them fetch more each.
+int Encoder::ahead_of_unit(int panels) const {
+    if (path_->fetches_any) return std::min(padded_to(2 * kTileBytes / panels, kLanes * 4), kMostAheadBytes);
+    return path_->fetches_more && panels < kMostUnitPanels / 2 ? kMoreAheadBytes : kAheadBytes;
 }
 
-void Encoder::run(const float* patches, float* out) {
-    patches_ = patches;
+void Encoder::run(std::vector<const float*> patches, float* out) {
+    patches_ = std::move(patches);
+    images_.store(static_cast<int>(patches_.size()));
     out_ = out;
     team_.run();
 }
 
 void Encoder::work(Turn& turn) {
-    const int panels = shape_.panels(), units = (panels + unit_panels_ - 1) / unit_panels_;
+    const int images = images_.load();
+    const Division division = division_of(images);
     Scratch& scratch = scratch_[turn.thread];
     const auto share = [&](auto&& compute) {
-        team_.share(turn, [&] { return units; }, [&](int unit) {
-            compute(unit * unit_panels_, std::min(panels, (unit + 1) * unit_panels_));
-        });
+        team_.share(turn, [&] { return division.units; },
+                    [&](int number) { compute(unit_of(division, images, number)); });
     };
     path_->begin();
-    share([&](int begin, int end) { embed(begin, end, scratch); });
+    share([&](const Unit& unit) { embed(unit, scratch); });
     for (int layer = 0; layer < shape_.layers; ++layer)
-        share([&](int begin, int end) { run_layer(layer, begin, end, scratch); });
+        share([&](const Unit& unit) {
+            const bool is_last = shape_.has_first_token && layer + 1 == shape_.layers;
+            run_layer(layer, is_last ? first_tokens_of(unit, scratch) : unit, scratch);
+        });
     if (connector_.factor != 0) {
-        const int squares = padded_to(output_rows(), kPanel) / kPanel, outputs = connector_.matrix.panels();
+        const int squares = padded_to(images * output_rows(), kPanel) / kPanel, outputs = connector_.matrix.panels();
         team_.share(turn, [&] { return squares; }, [&](int panel) { pack_squares(panel, scratch); });
         team_.share(turn, [&] { return outputs; }, [&](int panel) { connect(panel); });
     }
     path_->end();
 }
 
-void Encoder::embed(int begin, int end, Scratch& scratch) {
+void Encoder::embed(const Unit& unit, Scratch& scratch) {
+    const int before = shape_.tokens() - shape_.patches;  // tokens without a patch
     std::fill_n(scratch.row, embedding_.segments.values(), 0.0f);
-    for (int row = begin * kPanel; row < std::min(end * kPanel, shape_.patches); ++row) {
-        std::memcpy(scratch.row, patches_ + static_cast<std::size_t>(row) * shape_.patch_width,
-                    shape_.patch_width * sizeof(float));
-        pack_row(scratch.row, row % kPanel, embedding_, row / kPanel - begin, scratch);
-    }
-    for (int panel = begin; panel < end; ++panel)
-        multiply(embedding_, unit_panel(panel, begin), 0, embedding_.panels(), hidden_row(panel * kPanel),
-                 shape_.padded_hidden(), false, scratch);
-    for (int row = begin * kPanel; row < end * kPanel; ++row) {
-        float* hidden = hidden_row(row);
-        if (row >= shape_.patches) {
-            std::fill_n(hidden, shape_.padded_hidden(), 0.0f);
-            continue;
+    for (int row = 0; row < unit.rows; ++row) {
+        const int token = unit.first_token + row, patch = token % shape_.tokens() - before;
+        if (patch < 0) {
+            std::fill_n(scratch.row, shape_.patch_width, 0.0f);
+        } else {
+            const float* patches = patches_[unit.first_image + token / shape_.tokens()];
+            std::memcpy(scratch.row, patches + static_cast<std::size_t>(patch) * shape_.patch_width,
+                        shape_.patch_width * sizeof(float));
         }
-        const float* positions = positions_.data() + static_cast<std::size_t>(row) * shape_.hidden;
+        pack_row(scratch.row, row, embedding_, scratch);
+    }
+    for (int inside = 0; inside < unit.panels(); ++inside)
+        multiply(embedding_, unit, inside, 0, embedding_.panels(), hidden_row(unit, inside * kPanel),
+                 shape_.padded_hidden(), false, scratch);
+    place_rows(unit);
+    split_heads(layers_[0], heads_[0], unit, scratch);
+}
+
+// Adds positions to embedded patches, and zeros after the last.
+void Encoder::place_rows(const Unit& unit) {
+    for (int row = 0; row < unit.rows; ++row) {
+        float* hidden = hidden_row(unit, row);
+        const std::size_t token = (unit.first_token + row) % shape_.tokens();
+        const float* positions = positions_.data() + token * shape_.hidden;
         for (int at = 0; at < shape_.hidden; ++at) hidden[at] += positions[at];
+        if (shape_.has_first_token)
+            path_->norm(hidden, first_norm_.weight.data(), first_norm_.bias.data(), shape_.epsilon, shape_.hidden,
+                        hidden);
     }
-    split_heads(layers_[0], heads_[0], begin, end, scratch);
+    std::fill(hidden_row(unit, unit.rows), hidden_row(unit, unit.panels() * kPanel), 0.0f);
 }
 
-void Encoder::run_layer(int index, int begin, int end, Scratch& scratch) {
+void Encoder::run_layer(int index, const Unit& unit, Scratch& scratch) {
+    if (unit.rows == 0) return;
     const EncoderLayer& layer = layers_[index];
-    join_heads(heads_[index % 2], begin, end, scratch);
-    project(layer, begin, end, scratch);
-    feed_forward(layer, begin, end, scratch);
+    join_heads(heads_[index % 2], unit, scratch);
+    project(layer, unit, scratch);
+    feed_forward(layer, unit, scratch);
     if (index + 1 < shape_.layers) {
-        split_heads(layers_[index + 1], heads_[(index + 1) % 2], begin, end, scratch);
+        split_heads(layers_[index + 1], heads_[(index + 1) % 2], unit, scratch);
     } else {
-        finish(begin, end, scratch);
+        finish(unit, scratch);
     }
 }
 
-RowPanel Encoder::rows_of(const PanelMatrix& matrix, int panel, int segment, Scratch& scratch) const {
-    const int at = panel * matrix.segments.count + segment;
+RowPanel Encoder::rows_of(const PanelMatrix& matrix, int inside, int segment, Scratch& scratch) const {
+    const int at = inside * matrix.segments.count + segment;
     const std::size_t scales = static_cast<std::size_t>(scales_of_row(matrix.number, matrix.segments)) * kPanel;
     return {scratch.rows.tiles + at * row_segment_bytes(matrix.number, matrix.segments),
             scratch.rows.scales + at * scales, scratch.rows.zeros + at * scales};
 }
 
-void Encoder::pack_row(const float* values, int row, const PanelMatrix& next, int panel, Scratch& scratch) {
+void Encoder::pack_row(const float* values, int row, const PanelMatrix& next, Scratch& scratch) {
     const int width = next.segments.segment_values();
     for (int segment = 0; segment < next.segments.count; ++segment)
-        path_->pack(values + segment * width, width, row, next.number, rows_of(next, panel, segment, scratch));
+        path_->pack(values + segment * width, width, row % kPanel, next.number,
+                    rows_of(next, row / kPanel, segment, scratch));
 }
 
-void Encoder::multiply(const PanelMatrix& matrix, UnitPanel panel, int begin, int end, float* out, std::size_t stride,
-                       bool adds, Scratch& scratch, const std::uint8_t* ahead, bool activates) {
+void Encoder::multiply(const PanelMatrix& matrix, const Unit& unit, int inside, int begin, int end, float* out,
+                       std::size_t stride, bool adds, Scratch& scratch, const std::uint8_t* ahead,
+                       Activation activation) {
+    const int rows = rows_of_panel(unit, inside);
     for (int segment = 0; segment < matrix.segments.count; ++segment) {
-        path_->multiply({&matrix, segment, begin, end, rows_of(matrix, panel.inside, segment, scratch), out, stride,
-                         adds || segment > 0, ahead, tile_ahead_bytes_, panel.rows,
-                         activates && segment + 1 == matrix.segments.count});
-        if (ahead != nullptr) ahead += ahead_bytes(matrix, end - begin);
+        path_->multiply({&matrix, segment, begin, end, rows_of(matrix, inside, segment, scratch), out, stride,
+                         adds || segment > 0, ahead, unit.ahead_bytes, rows,
+                         segment + 1 == matrix.segments.count ? activation : Activation::kNone});
+        if (ahead != nullptr) ahead += ahead_of(matrix, end - begin, unit.ahead_bytes);
     }
 }
 
-void Encoder::norm_rows(const LayerNorm& norm, const PanelMatrix& next, int begin, int end, Scratch& scratch) {
+void Encoder::norm_rows(const LayerNorm& norm, const PanelMatrix& next, const Unit& unit, Scratch& scratch) {
     std::fill_n(scratch.row, next.segments.values(), 0.0f);
-    for (int row = begin * kPanel; row < end_row(end); ++row) {
-        path_->norm(hidden_row(row), norm.weight.data(), norm.bias.data(), shape_.epsilon, shape_.hidden,
+    for (int row = 0; row < padded_to(unit.rows, path_->row_block); ++row) {
+        path_->norm(hidden_row(unit, row), norm.weight.data(), norm.bias.data(), shape_.epsilon, shape_.hidden,
                     scratch.row);
-        pack_row(scratch.row, row % kPanel, next, row / kPanel - begin, scratch);
+        pack_row(scratch.row, row, next, scratch);
     }
 }
 
-void Encoder::split_heads(const EncoderLayer& layer, Heads& heads, int begin, int end, Scratch& scratch) {
-    norm_rows(layer.attention_norm, layer.attention, begin, end, scratch);
+void Encoder::split_heads(const EncoderLayer& layer, Heads& heads, const Unit& unit, Scratch& scratch) {
+    norm_rows(layer.attention_norm, layer.attention, unit, scratch);
     const int width = std::min(chunk_panels(layer.attention) * kPanel, inner_width());  // what is staged at once
     const int together = std::max(1, width / shape_.padded_dim());
     for (int first = 0; first < 3 * shape_.heads; first += together)
-        split_some(layer, heads, {first, std::min(first + together, 3 * shape_.heads)}, begin, end, scratch);
+        split_some(layer, heads, {first, std::min(first + together, 3 * shape_.heads)}, unit, scratch);
 }
 
 // Computes heads that are one chunk; heads of queries come first, then those of keys, then of values.
-void Encoder::split_some(const EncoderLayer& layer, Heads& heads, HeadRange range, int begin, int end, Scratch& scratch) {
+void Encoder::split_some(const EncoderLayer& layer, Heads& heads, HeadRange range, const Unit& unit, Scratch& scratch) {
     const int dims = shape_.padded_dim(), dim_panels = dims / kPanel;
     const auto [first, last] = range;
     const int next_head = std::min(last, 3 * shape_.heads - 1);
-    const std::size_t key_panel = static_cast<std::size_t>(dims) * kPanel * 2;
     const std::size_t stride = static_cast<std::size_t>(last - first) * dims;
+    const NextPanels next = {layer.attention, next_head * dim_panels, unit.panels()};
+    const std::size_t part =
+        layer.attention.segments.count * ahead_of(layer.attention, (last - first) * dim_panels, unit.ahead_bytes);
+    const bool is_joint = unit.images > 1;  // images share panels: all are computed before any is stored
+    for (int inside = 0; inside < unit.panels(); ++inside) {
+        float* staging = scratch.staging + (is_joint ? inside * kPanel * stride : 0);
+        multiply(layer.attention, unit, inside, first * dim_panels, last * dim_panels, staging, stride, false, scratch,
+                 next.part(inside, part));
+        if (!is_joint) store_heads(heads, range, {unit.first_image, unit.first_token / kPanel + inside}, staging);
+    }
+    // The last image first: those behind it are stored, and their rows may become zeros.
+    for (int image = unit.images - 1; is_joint && image >= 0; --image)
+        for (int panel = shape_.panels() - 1; panel >= 0; --panel)
+            store_heads(heads, range, {unit.first_image + image, panel},
+                        scratch.staging + (static_cast<std::size_t>(image) * shape_.tokens() + panel * kPanel) * stride);
+}
+
+// Stores heads of a panel of an image; rows after the last token become zeros: what is there could be infinite.
+void Encoder::store_heads(Heads& heads, HeadRange range, ImagePanel of, float* rows) {
+    const int dims = shape_.padded_dim(), count = shape_.tokens() - of.panel * kPanel;
+    const std::size_t key_panel = static_cast<std::size_t>(dims) * kPanel * 2;
+    const std::size_t stride = static_cast<std::size_t>(range.last - range.first) * dims;
     const float scale = kLog2E / std::sqrt(static_cast<float>(shape_.head_dim()));
-    const NextPanels next = {layer.attention, next_head * dim_panels, end - begin};
-    const std::size_t part = layer.attention.segments.count * ahead_bytes(layer.attention, (last - first) * dim_panels);
-    float* staging = scratch.staging;
-    for (int panel = begin; panel < end; ++panel) {
-        multiply(layer.attention, unit_panel(panel, begin), first * dim_panels, last * dim_panels, staging, stride, false,
-                 scratch, next.part(panel - begin, part));
-        // Zeros for rows that are not computed: what an earlier image left there could be infinite.
-        std::fill(staging + rows_of_panel(panel) * stride, staging + kPanel * stride, 0.0f);
-        for (int number = first; number < last; ++number) {
-            const float* values = staging + (number - first) * dims;
-            const std::size_t of_head = number % shape_.heads * head_bytes(), at = of_head + panel * key_panel;
-            if (number < shape_.heads) {
-                path_->store_queries({values, stride, dims, heads.queries + at, 0}, scale);
-            } else if (number < 2 * shape_.heads) {
-                path_->store_keys({values, stride, dims, heads.keys + at, 0});
-            } else {
-                path_->store_values({values, stride, dims, heads.values + of_head + panel * 2 * kTileBytes,
-                                     static_cast<std::size_t>(shape_.panels()) * 2 * kTileBytes});
+    if (count < kPanel) std::fill(rows + count * stride, rows + kPanel * stride, 0.0f);
+    for (int number = range.first; number < range.last; ++number) {
+        const float* values = rows + (number - range.first) * dims;
+        const std::size_t of_head = head_place(of.image, number % shape_.heads), at = of_head + of.panel * key_panel;
+        if (number < shape_.heads) {
+            path_->store_queries({values, stride, dims, heads.queries + at, 0}, scale);
+        } else if (number < 2 * shape_.heads) {
+            path_->store_keys({values, stride, dims, heads.keys + at, 0});
+        } else {
+            path_->store_values({values, stride, dims, heads.values + of_head + of.panel * 2 * kTileBytes,
+                                 static_cast<std::size_t>(shape_.panels()) * 2 * kTileBytes});
+        }
+    }
+}
+
+// Rows that are computed past an image's last belong to the next one, which is computed after it.
+void Encoder::join_heads(const Heads& heads, const Unit& unit, Scratch& scratch) {
+    const int tokens = unit.has_first_tokens_only ? 1 : std::min(unit.rows, shape_.tokens());  // of an image
+    for (int head = 0; head < shape_.heads; ++head) {
+        for (int image = 0; image < unit.images; ++image) {
+            for (int token = 0; token < tokens; token += kPanel) {
+                const int row = image * tokens + token, panel = (unit.first_token + token) / kPanel;
+                float* out = scratch.mixed + row * mixed_stride() + head * shape_.head_dim();
+                const std::size_t at = head_place(unit.first_image + image, head);
+                path_->attend({heads.queries + at + panel * static_cast<std::size_t>(shape_.padded_dim()) * kPanel * 2,
+                               heads.keys + at, heads.values + at, shape_.tokens(), shape_.padded_dim(), scratch.shares,
+                               out, mixed_stride(), std::min(kPanel, padded_to(tokens - token, path_->row_block))});
             }
         }
     }
 }
 
-void Encoder::join_heads(const Heads& heads, int begin, int end, Scratch& scratch) {
-    const int dims = shape_.padded_dim();
-    for (int head = 0; head < shape_.heads; ++head) {
-        const std::size_t at = head * head_bytes();
-        for (int panel = begin; panel < end; ++panel) {
-            float* out = scratch.mixed + (panel - begin) * kPanel * mixed_stride() + head * shape_.head_dim();
-            path_->attend({heads.queries + at + panel * static_cast<std::size_t>(dims) * kPanel * 2,
-                           heads.keys + at, heads.values + at, shape_.patches, dims, scratch.shares, out,
-                           mixed_stride(), rows_of_panel(panel)});
-        }
-    }
-}
-
-void Encoder::project(const EncoderLayer& layer, int begin, int end, Scratch& scratch) {
-    for (int row = begin * kPanel; row < end_row(end); ++row) {
-        const int inside = row - begin * kPanel;
-        pack_row(scratch.mixed + inside * mixed_stride(), row % kPanel, layer.output, inside / kPanel, scratch);
-    }
+void Encoder::project(const EncoderLayer& layer, const Unit& unit, Scratch& scratch) {
+    for (int row = 0; row < padded_to(unit.rows, path_->row_block); ++row)
+        pack_row(scratch.mixed + row * mixed_stride(), row, layer.output, scratch);
     const int together = chunk_panels(layer.output), panels = layer.output.panels();
     for (int first = 0; first < panels; first += together) {
         const int last = std::min(first + together, panels);
-        const NextPanels next = {last < panels ? layer.output : layer.up, last < panels ? last : 0, end - begin};
-        const std::size_t part = layer.output.segments.count * ahead_bytes(layer.output, last - first);
-        for (int panel = begin; panel < end; ++panel)
-            multiply(layer.output, unit_panel(panel, begin), first, last, hidden_row(panel * kPanel) + first * kPanel,
-                     shape_.padded_hidden(), true, scratch, next.part(panel - begin, part));
+        const NextPanels next = {last < panels ? layer.output : layer.up, last < panels ? last : 0, unit.panels()};
+        const std::size_t part = layer.output.segments.count * ahead_of(layer.output, last - first, unit.ahead_bytes);
+        for (int inside = 0; inside < unit.panels(); ++inside)
+            multiply(layer.output, unit, inside, first, last, hidden_row(unit, inside * kPanel) + first * kPanel,
+                     shape_.padded_hidden(), true, scratch, next.part(inside, part));
     }
 }
 
 // A segment of the inner values at a time: they do not leave the L2 cache.
-void Encoder::feed_forward(const EncoderLayer& layer, int begin, int end, Scratch& scratch) {
-    norm_rows(layer.ffn_norm, layer.up, begin, end, scratch);
+void Encoder::feed_forward(const EncoderLayer& layer, const Unit& unit, Scratch& scratch) {
+    norm_rows(layer.ffn_norm, layer.up, unit, scratch);
     for (int segment = 0; segment < layer.down.segments.count; ++segment) {
-        widen(layer, segment, begin, end, scratch);
-        narrow(layer, segment, begin, end, scratch);
+        widen(layer, segment, unit, scratch);
+        narrow(layer, segment, unit, scratch);
     }
 }
 
-RowPanel Encoder::inner_of(const PanelMatrix& down, int panel, Scratch& scratch) const {
+RowPanel Encoder::inner_of(const PanelMatrix& down, int inside, Scratch& scratch) const {
     const int scales = scales_of_row(down.number, down.segments) * kPanel;
-    return {scratch.inner.tiles + panel * row_segment_bytes(down.number, down.segments),
-            scratch.inner.scales + panel * scales, scratch.inner.zeros + panel * scales};
+    return {scratch.inner.tiles + inside * row_segment_bytes(down.number, down.segments),
+            scratch.inner.scales + inside * scales, scratch.inner.zeros + inside * scales};
 }
 
 // Computes a segment of inner values. In int8 a row's segment is packed at once, because it shares a scale.
-void Encoder::widen(const EncoderLayer& layer, int segment, int begin, int end, Scratch& scratch) {
+void Encoder::widen(const EncoderLayer& layer, int segment, const Unit& unit, Scratch& scratch) {
     const int width = inner_width(), panels = width / kPanel, from = segment * panels;
     const bool is_whole = layer.down.number != Number::kBf16;
     const int together = is_whole ? panels : std::min(panels, padded_to(chunk_panels(layer.up), 2));
+    const Activation of_product = path_->activates ? shape_.activation : Activation::kNone;
     float* staging = scratch.staging;
     for (int first = 0; first < panels; first += together) {
         const int last = std::min(first + together, panels), columns = (last - first) * kPanel;
-        const NextPanels next = last < panels ? NextPanels{layer.up, from + last, end - begin}
-                                              : NextPanels{layer.down, 0, end - begin, segment};
-        const std::size_t part = layer.up.segments.count * ahead_bytes(layer.up, last - first);
-        for (int panel = begin; panel < end; ++panel) {
-            multiply(layer.up, unit_panel(panel, begin), from + first, from + last, staging, columns, false, scratch,
-                     next.part(panel - begin, part), path_->activates);
-            RowPanel inner = inner_of(layer.down, panel - begin, scratch);
+        const NextPanels next = last < panels ? NextPanels{layer.up, from + last, unit.panels()}
+                                              : NextPanels{layer.down, 0, unit.panels(), segment};
+        const std::size_t part = layer.up.segments.count * ahead_of(layer.up, last - first, unit.ahead_bytes);
+        for (int inside = 0; inside < unit.panels(); ++inside) {
+            multiply(layer.up, unit, inside, from + first, from + last, staging, columns, false, scratch,
+                     next.part(inside, part), of_product);
+            RowPanel inner = inner_of(layer.down, inside, scratch);
             inner.tiles += static_cast<std::size_t>(first) * kPanel * kPanel * (is_whole ? 1 : 2);
-            for (int row = 0; row < rows_of_panel(panel); ++row) {
-                if (!path_->activates) path_->gelu(staging + row * columns, columns);
+            for (int row = 0; row < rows_of_panel(unit, inside); ++row) {
+                if (!path_->activates) path_->activate(shape_.activation, staging + row * columns, columns);
                 path_->pack(staging + row * columns, columns, row, layer.down.number, inner);
             }
         }
@@ -384,38 +317,44 @@ void Encoder::widen(const EncoderLayer& layer, int segment, int begin, int end, 
 }
 
 // Adds what a segment of inner values contributes.
-void Encoder::narrow(const EncoderLayer& layer, int segment, int begin, int end, Scratch& scratch) {
+void Encoder::narrow(const EncoderLayer& layer, int segment, const Unit& unit, Scratch& scratch) {
     const int panels = layer.down.panels();
     const int together = std::max(1, static_cast<int>(kChunkBytes / layer.down.panel_bytes()));
     for (int first = 0; first < panels; first += together) {
         const int last = std::min(first + together, panels), up = (segment + 1) * inner_width() / kPanel;
         const NextPanels next = last < panels
-                                    ? NextPanels{layer.down, last, end - begin, segment}
-                                    : NextPanels{layer.up, std::min(up, layer.up.panels() - 1), end - begin};
-        const std::size_t part = ahead_bytes(layer.down, last - first);
-        for (int panel = begin; panel < end; ++panel)
-            path_->multiply({&layer.down, segment, first, last, inner_of(layer.down, panel - begin, scratch),
-                             hidden_row(panel * kPanel) + first * kPanel,
-                             static_cast<std::size_t>(shape_.padded_hidden()), true, next.part(panel - begin, part),
-                             tile_ahead_bytes_, rows_of_panel(panel)});
+                                    ? NextPanels{layer.down, last, unit.panels(), segment}
+                                    : NextPanels{layer.up, std::min(up, layer.up.panels() - 1), unit.panels()};
+        const std::size_t part = ahead_of(layer.down, last - first, unit.ahead_bytes);
+        for (int inside = 0; inside < unit.panels(); ++inside) {
+            path_->multiply({&layer.down, segment, first, last, inner_of(layer.down, inside, scratch),
+                             hidden_row(unit, inside * kPanel) + first * kPanel, static_cast<std::size_t>(shape_.padded_hidden()), true,
+                             next.part(inside, part), unit.ahead_bytes, rows_of_panel(unit, inside)});
+        }
     }
 }
 
-void Encoder::finish(int begin, int end, Scratch& scratch) {
-    const int factor = connector_.factor;
-    const int side = factor == 0 ? 0 : static_cast<int>(std::lround(std::sqrt(static_cast<double>(shape_.patches))));
-    for (int row = begin * kPanel; row < std::min(end * kPanel, shape_.patches); ++row) {
-        path_->norm(hidden_row(row), final_norm_.weight.data(), final_norm_.bias.data(), shape_.epsilon, shape_.hidden,
-                    scratch.row);
-        float* to = out_ + static_cast<std::size_t>(row) * shape_.hidden;
-        if (factor != 0) {
-            const int y = row / side, x = row % side;
-            const int square = y / factor * (side / factor) + x / factor, inside = y % factor * factor + x % factor;
-            to = squares_ + static_cast<std::size_t>(square) * connector_.matrix.segments.values() +
-                 inside * shape_.hidden;
-        }
-        std::memcpy(to, scratch.row, shape_.hidden * sizeof(float));
+void Encoder::finish(const Unit& unit, Scratch& scratch) {
+    const int tokens = unit.has_first_tokens_only ? 1 : shape_.tokens();
+    for (int row = 0; row < unit.rows; ++row) {
+        path_->norm(hidden_row(unit, row), final_norm_.weight.data(), final_norm_.bias.data(), shape_.epsilon,
+                    shape_.hidden, scratch.row);
+        const int token = unit.first_token + row;
+        std::memcpy(output_of(unit.first_image + token / tokens, token % tokens), scratch.row,
+                    shape_.hidden * sizeof(float));
     }
+}
+
+// Where a token's normalised hidden states go: to the output, or to their place in the connector's squares.
+float* Encoder::output_of(int image, int token) {
+    const int factor = connector_.factor;
+    if (factor == 0) return out_ + (static_cast<std::size_t>(image) * output_rows() + token) * shape_.hidden;
+    const int side = static_cast<int>(std::lround(std::sqrt(static_cast<double>(shape_.patches))));
+    const int y = token / side, x = token % side;
+    const int square = y / factor * (side / factor) + x / factor, inside = y % factor * factor + x % factor;
+    return squares_ +
+           static_cast<std::size_t>(image * output_rows() + square) * connector_.matrix.segments.values() +
+           inside * shape_.hidden;
 }
 
 void Encoder::pack_squares(int panel, Scratch&) {
@@ -433,14 +372,15 @@ void Encoder::connect(int panel) {
     const PanelMatrix& matrix = connector_.matrix;
     const std::size_t bytes = row_segment_bytes(Number::kBf16, matrix.segments);
     alignas(64) float results[kPanel][kPanel];
-    const int count = std::min(kPanel, connector_.outputs - panel * kPanel);
-    for (int first = 0; first < output_rows(); first += kPanel) {
+    const int count = std::min(kPanel, connector_.outputs - panel * kPanel), rows = images_.load() * output_rows();
+    for (int first = 0; first < rows; first += kPanel) {
+        const int last = std::min(first + kPanel, rows);
         for (int segment = 0; segment < matrix.segments.count; ++segment) {
             std::uint8_t* tiles = square_rows_ + (first / kPanel * matrix.segments.count + segment) * bytes;
             path_->multiply({&matrix, segment, panel, panel + 1, {tiles, nullptr, nullptr}, results[0], kPanel,
-                             segment > 0});
+                             segment > 0, nullptr, kAheadBytes, padded_to(last - first, path_->row_block)});
         }
-        for (int row = first; row < std::min(first + kPanel, output_rows()); ++row)
+        for (int row = first; row < last; ++row)
             std::memcpy(out_ + static_cast<std::size_t>(row) * connector_.outputs + panel * kPanel,
                         results[row - first], count * sizeof(float));
     }

@@ -15,6 +15,9 @@ constexpr int kAheadBytes = 256;      // fetched into the L2 cache for each tile
 constexpr int kMoreAheadBytes = 384;  // the same where few panels of rows share the weights
 constexpr int kMostAheadBytes = 512;  // the same on a path that fetches as much as is needed
 
+// What is applied to a layer's inner values: a form of GELU. The quick one is x / (1 + e**-1.702x).
+enum class Activation { kNone, kTanhGelu, kQuickGelu, kErfGelu };
+
 // One segment of a product for 32 rows: panels [begin, end) of outputs. The first segment adds the bias.
 struct PanelProduct {
     const PanelMatrix* matrix;
@@ -28,7 +31,7 @@ struct PanelProduct {
     const std::uint8_t* ahead = nullptr;  // weights that are read soon, or null
     int ahead_bytes = kAheadBytes;  // or `kMoreAheadBytes`, or any multiple of 64 where the path `fetches_any`
     int row_count = kPanel;  // a multiple of the path's `row_block`; what comes of the other rows does not matter
-    bool activates = false;  // applies GELU to the sums, where the path does
+    Activation activation = Activation::kNone;  // of the sums, where the path `activates`
 };
 
 // Where a head's queries, keys or values of 32 rows go; `dims` is padded to 32.
@@ -62,14 +65,14 @@ struct EncoderPath {
     bool takes_other_bits;  // kInt7 and kInt16
     bool fetches_more;  // `kMoreAheadBytes` where they are wanted
     bool fetches_any;  // any multiple of 64 bytes for each tile of a panel
-    bool activates;  // products apply GELU themselves
+    bool activates;  // products apply activations themselves
     int share_tiles;  // of scratch in attention, for 32 keys
     // Called by each thread around its work.
     void (*begin)();
     void (*end)();
     void (*multiply)(const PanelProduct& product);
     void (*norm)(const float* values, const float* weight, const float* bias, float epsilon, int size, float* out);
-    void (*gelu)(float* values, int size);  // the tanh form, in place; `size` is a multiple of 16
+    void (*activate)(Activation activation, float* values, int size);  // in place; `size` is a multiple of 16
     // Packs a row's segment, a multiple of 64 values.
     void (*pack)(const float* values, int size, int row, Number number, const RowPanel& rows);
     void (*store_queries)(const HeadRows& head, float scale);

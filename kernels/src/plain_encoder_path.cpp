@@ -145,11 +145,18 @@ void norm(const float* values, const float* weight, const float* bias, float eps
         out[at] = static_cast<float>((values[at] - mean) * factor) * weight[at] + bias[at];
 }
 
-void gelu(float* values, int size) {
-    for (int at = 0; at < size; ++at) {
-        const double x = values[at], inner = 0.7978845608028654 * (x + 0.044715 * x * x * x);
-        values[at] = static_cast<float>(0.5 * x * (1.0 + std::tanh(inner)));
+double activated(Activation activation, double x) {
+    switch (activation) {
+        case Activation::kTanhGelu: return 0.5 * x * (1.0 + std::tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)));
+        case Activation::kQuickGelu: return x / (1.0 + std::exp(-1.702 * x));
+        case Activation::kErfGelu: return 0.5 * x * std::erfc(-0.7071067811865476 * x);
+        case Activation::kNone: return x;
     }
+    return x;
+}
+
+void activate(Activation activation, float* values, int size) {
+    for (int at = 0; at < size; ++at) values[at] = static_cast<float>(activated(activation, values[at]));
 }
 
 // Packs [begin, end) with codes up to `most`; returns the zero's code.
@@ -238,7 +245,7 @@ void attend(const HeadAttention& head) {
 }  // namespace
 
 const EncoderPath* plain_encoder_path() {
-    static const EncoderPath path = {"plain", kPanel, true, true, false, false, false, 2, begin, end, multiply, norm, gelu,
+    static const EncoderPath path = {"plain", kPanel, true, true, false, false, false, 2, begin, end, multiply, norm, activate,
                                      pack, store_queries, store_keys, store_values, attend};
     return &path;
 }

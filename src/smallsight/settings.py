@@ -279,9 +279,9 @@ class Settings(BaseSettings):
     kernels: bool = Field(
         True,
         description="Compute the text of SmolVLM and moondream2 and the answers of Florence-2 in int8 and "
-        "int4, with AVX2, AVX-512 VNNI or AMX a SmolVLM's tiles and the vision tower of a SigLIP, and with "
-        "AMX the networks that read text, with the extension smallsight-kernels where it is installed and "
-        "OpenVINO is not measured to be faster; OpenVINO does the rest.",
+        "int4, with AVX2, AVX-512 VNNI or AMX a SmolVLM's tiles and the vision tower of a SigLIP or CLIP, "
+        "and with AMX the networks that read text, with the extension smallsight-kernels where it is "
+        "installed and OpenVINO is not measured to be faster; OpenVINO does the rest.",
     )
     active_model: str | None = Field(None, description="Model of requests that name none: a name or folder.")
     limits: Limits = Limits()

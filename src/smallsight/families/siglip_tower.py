@@ -1,4 +1,4 @@
-"""A SigLIP tower's and its pooling head's weights, for an engine that computes them without a graph."""
+"""The weights of a SigLIP's or CLIP's tower and pooling head, for an engine that needs no graph."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from smallsight.graph.activation import Activation
 from smallsight.quant.forms import Stored
 
 
 @dataclass(frozen=True)
 class SigLIPSizes:
-    """The sizes of an encoder with layer norms, full attention and GELU in its tanh form.
+    """The sizes of an encoder with layer norms and full attention.
 
     The connector concatenates squares of ``pixel_shuffle`` x ``pixel_shuffle`` patches and projects them; 0
-    if there is none, and the output is the normalised hidden states.
+    if there is none, and the output is the normalised hidden states. With ``has_first_token`` it is a CLIP's:
+    a token comes before the patches, a norm before the layers, and the output is the token's projection.
     """
 
     layers: int
@@ -27,11 +29,18 @@ class SigLIPSizes:
     patch_width: int
     norm_epsilon: float
     pixel_shuffle: int = 0
+    activation: Activation = "gelu_pytorch_tanh"
+    has_first_token: bool = False
+
+    @property
+    def tokens(self) -> int:
+        """The patches, and the token before them."""
+        return self.patches + self.has_first_token
 
 
 @dataclass(frozen=True, eq=False)
 class SigLIPTower:
-    """Sizes and stored weights; the names are those of ``families/smolvlm/stored.py``.
+    """Sizes and stored weights, named as in ``families/smolvlm/stored.py`` or ``families/clip/graphs.py``.
 
     ``read_matrices`` yields layer, name and float32 values of all matrices as the checkpoint has them, for
     an engine that rounds them in its own way; None if they should be as they are stored.

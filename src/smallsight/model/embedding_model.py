@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -33,8 +31,6 @@ if TYPE_CHECKING:
     from smallsight.model.picture_argument import PictureArgument, PictureOpener
 
 __all__ = ["EmbeddingModel", "load_embedding_model"]
-
-_NUM_AHEAD = 2  # pictures decoded while others are embedded
 
 
 class EmbeddingModel:
@@ -65,32 +61,11 @@ class EmbeddingModel:
         of an animation the first frame counts. While some are embedded, the next ones are decoded. The
         decoding process stays for the next call. Raises PictureError, and ModelClosedError after ``close``.
         """
-        import numpy as np  # noqa: PLC0415 - imported with the first embedding
-
-        from smallsight.model.picture_argument import refuse_one_picture  # noqa: PLC0415 - as numpy
+        from smallsight.model.embedding_run import EmbeddingRun  # noqa: PLC0415 - imports numpy
+        from smallsight.model.picture_argument import refuse_one_picture  # noqa: PLC0415 - the same
 
         refuse_one_picture(pictures, "pass a list of pictures.")
-        pictures = list(pictures)
-        at_once = self.embedder.num_at_once
-        vectors_ND = np.empty((len(pictures), self.dimensions), np.float32)
-        opened: deque[Future[OpenedImage]] = deque()
-        with ThreadPoolExecutor(at_once, "smallsight-embedding") as embedding:
-
-            def begin(picture: PictureArgument) -> Future[NDArray[np.float32]]:
-                opened.append(one := self._opening.submit(picture))
-                return embedding.submit(lambda: self.embedder.embed_pictures([one.result()])[0])
-
-            left = iter(pictures)
-            try:
-                begun = deque(begin(one) for one in islice(left, at_once + _NUM_AHEAD))
-                for row in range(len(pictures)):
-                    vectors_ND[row] = begun.popleft().result()
-                    opened.popleft()
-                    begun.extend(begin(one) for one in islice(left, 1))
-            finally:
-                for one in opened:  # what is ahead is not wanted after an error
-                    one.cancel()
-        return vectors_ND
+        return EmbeddingRun(self.embedder, list(pictures), self._opening.submit).vectors()
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return float32 [texts, dimensions]; raises ModelClosedError after ``close``."""

@@ -1,4 +1,4 @@
-"""Encodes tiles with the extension: a SigLIP tower and its connector, over stored weights."""
+"""Encodes tiles with the extension: a SigLIP's or CLIP's tower and its connector, over stored weights."""
 
 from __future__ import annotations
 
@@ -117,6 +117,8 @@ def tower_obstacle(tower: SigLIPTower | None, *, rounds_activations: bool) -> st
         return obstacle
     if tower is None:
         return "the family has another tower"
+    if not _is_plain_siglip(tower.sizes) and not _has_other_towers():
+        return "the installed smallsight-kernels is older and computes SigLIP's tower only"
     if not _fits(tower.sizes):
         return f"the tower's sizes are not multiples of {_LANES}, or its heads exceed {_MOST_HEAD}"
     if not rounds_activations:
@@ -164,8 +166,9 @@ def bind_encoder(
     threads: int,
     path: str = "auto",
     number_of: Callable[[Stored, str], ProductNumber] | None = None,
+    most_images: int = 1,
 ) -> Any:  # noqa: ANN401 - the extension's
-    """Pack the weights into the extension's encoder.
+    """Pack the weights into the extension's encoder, of up to ``most_images`` in one run.
 
     ``number_of`` overrides how a matrix is multiplied on a path.
 
@@ -182,6 +185,7 @@ def bind_encoder(
         sizes.norm_epsilon,
         threads,
         path,
+        **_options(sizes, most_images),
     )
     choose = number_of or product_number
     stored = tower.stored
@@ -194,7 +198,11 @@ def bind_encoder(
         bias = _floats(tower.layer(layer, f"{name}.bias"))
         encoder.set_matrix(layer, tower.MATRICES.index(name), weight, bias, number)
     encoder.set_final_norm(_floats(stored["vision.norm.weight"]), _floats(stored["vision.norm.bias"]))
-    if sizes.pixel_shuffle:
+    if sizes.has_first_token:
+        norm = [_floats(stored[f"vision.first_norm.{kind}"]) for kind in ("weight", "bias")]
+        encoder.set_first_norm(*norm)
+        encoder.set_connector(_floats(stored["vision.projection.weight"]), 1)
+    elif sizes.pixel_shuffle:
         encoder.set_connector(_floats(stored["connector.weight"]), sizes.pixel_shuffle)
     return encoder
 
@@ -238,6 +246,25 @@ def _stored_matrices(
         for name in tower.MATRICES:
             weight = tower.layer(layer, f"{name}.weight")
             yield layer, name, _floats(weight), choose(weight, path)
+
+
+def _is_plain_siglip(sizes: SigLIPSizes) -> bool:
+    return not sizes.has_first_token and sizes.activation == "gelu_pytorch_tanh"
+
+
+def _has_other_towers() -> bool:
+    return hasattr(getattr(find_extension().module, "Encoder", None), "set_first_norm")
+
+
+def _options(sizes: SigLIPSizes, most_images: int) -> dict[str, Any]:
+    """Return the arguments that an older extension does not know, where they are needed."""
+    if _is_plain_siglip(sizes) and most_images == 1:
+        return {}
+    return {
+        "activation": sizes.activation,
+        "has_first_token": sizes.has_first_token,
+        "most_images": most_images,
+    }
 
 
 def _fits(sizes: SigLIPSizes) -> bool:

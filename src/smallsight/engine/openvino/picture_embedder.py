@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from queue import SimpleQueue
@@ -30,6 +30,8 @@ _BUILDER_VERSION = 1  # increment when the same weights would give other vectors
 class _Encoder:
     """A loaded network, with the weights that it reads, for as many calls at once as it has requests."""
 
+    num_together = 1
+
     def __init__(self, weights: StoredWeights, requests: Iterable[ov.InferRequest]) -> None:
         self.weights = weights
         self._idle: SimpleQueue[ov.InferRequest] = SimpleQueue()
@@ -37,7 +39,10 @@ class _Encoder:
             self._idle.put(request)
         self._is_packed = False  # whether the runtime has copied the weights
 
-    def vector(self, inputs: Sequence[np.ndarray]) -> NDArray[np.float32]:
+    def vectors(self, items: Sequence[Sequence[np.ndarray]]) -> NDArray[np.float32]:
+        return np.stack([self._vector(inputs) for inputs in items])
+
+    def _vector(self, inputs: Sequence[np.ndarray]) -> NDArray[np.float32]:
         request = self._idle.get()
         try:
             request.infer(list(inputs))
@@ -55,18 +60,19 @@ class _NativeEncoder:
 
     def __init__(self, tower: NativePictureTower, weights: StoredWeights) -> None:
         self.weights = weights
+        self.num_together = tower.num_together
         self._tower = tower
 
-    def vector(self, inputs: Sequence[np.ndarray]) -> NDArray[np.float32]:
-        return self._tower.vector(inputs[0][0])
+    def vectors(self, items: Sequence[Sequence[np.ndarray]]) -> NDArray[np.float32]:
+        return self._tower.vectors([patches_1PC[0] for (patches_1PC,) in items])
 
 
 class PictureEmbedder:
     """Embeds pictures and texts as vectors of length 1; dot products compare any two of them.
 
-    A vector does not depend on what is embedded with it: each picture, and each text, is one call of a
-    network. Either network is loaded at its first use. Thread-safe. ``num_at_once`` pictures are embedded at
-    once, each on its part of the threads: a single picture takes longer so, several take less time.
+    A vector does not depend on what is embedded with it: pictures of one run of a network share its weights
+    only. Either network is loaded at its first use. Thread-safe. ``num_at_once`` calls are computed at once,
+    each on its part of the threads: a single picture takes longer so, several take less time.
     """
 
     def __init__(self, model: DualEncoderModel, request: LoadRequest, family: str) -> None:
@@ -96,16 +102,32 @@ class PictureEmbedder:
         Raises ModelClosedError after ``close``.
         """
         if len(pictures) == 1 or self.num_at_once == 1:
-            return self._stacked(map(self._picture_vector, pictures), len(pictures))
+            return self._stacked(map(self._embed_some, self._groups(pictures)), len(pictures))
         with ThreadPoolExecutor(self.num_at_once, "smallsight-embedding") as threads:
-            return self._stacked(threads.map(self._picture_vector, pictures), len(pictures))
+            return self._stacked(threads.map(self._embed_some, self._groups(pictures)), len(pictures))
+
+    def num_together(self, num_pictures: int) -> int:
+        """Return how many of several pictures to give to each call of ``embed_prepared``; loads the network.
+
+        Raises ModelClosedError after ``close``.
+        """
+        most = self._loaded(VISION, self.num_at_once).num_together
+        return max(1, min(most, -(-num_pictures // self.num_at_once)))
+
+    def prepared(self, picture: OpenedImage) -> NDArray[np.float32]:
+        """Return what ``embed_prepared`` takes of a picture; much smaller than a photograph."""
+        return self._model.pictures.patches(picture)
+
+    def embed_prepared(self, pictures: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Return float32 [pictures, dimensions]; raises ModelClosedError after ``close``."""
+        return self._loaded(VISION, self.num_at_once).vectors([[one] for one in pictures])
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return float32 [texts, dimensions]; any string is allowed, long ones are cut.
 
         Raises ModelClosedError after ``close``.
         """
-        return self._stacked(map(self._text_vector, texts), len(texts))
+        return self._stacked((self._text_vectors(text) for text in texts), len(texts))
 
     @property
     def tokens_per_picture(self) -> int:
@@ -122,17 +144,26 @@ class PictureEmbedder:
             self._is_closed = True
             self._encoders.clear()
 
-    def _stacked(self, vectors: Iterable[NDArray[np.float32]], number: int) -> NDArray[np.float32]:
+    def _stacked(self, parts: Iterable[NDArray[np.float32]], number: int) -> NDArray[np.float32]:
         vectors_ND = np.empty((number, self.dimensions), np.float32)
-        for row, vector_D in enumerate(vectors):
-            vectors_ND[row] = vector_D
+        row = 0
+        for part_ND in parts:
+            vectors_ND[row : row + len(part_ND)] = part_ND
+            row += len(part_ND)
         return vectors_ND
 
-    def _picture_vector(self, picture: OpenedImage) -> NDArray[np.float32]:
-        return self._loaded(VISION, self.num_at_once).vector([self._model.pictures.patches(picture)])
+    def _groups(self, pictures: Sequence[OpenedImage]) -> Iterator[Sequence[OpenedImage]]:
+        if not pictures:
+            return
+        together = self.num_together(len(pictures))
+        for first in range(0, len(pictures), together):
+            yield pictures[first : first + together]
 
-    def _text_vector(self, text: str) -> NDArray[np.float32]:
-        return self._loaded(TEXT, 1).vector(self._model.text_inputs(text, self._embeddings))
+    def _embed_some(self, pictures: Sequence[OpenedImage]) -> NDArray[np.float32]:
+        return self.embed_prepared([self.prepared(one) for one in pictures])
+
+    def _text_vectors(self, text: str) -> NDArray[np.float32]:
+        return self._loaded(TEXT, 1).vectors([self._model.text_inputs(text, self._embeddings)])
 
     def _loaded(self, part: str, num_at_once: int) -> _Encoder | _NativeEncoder:
         with self._loading:
@@ -157,8 +188,8 @@ class PictureEmbedder:
             return None
         with releasing_pages(weights):
             return native_picture_tower(
-                self._model.siglip_tower(weights.stored),
-                lambda: self._model.siglip_pooling(weights.stored),
+                self._model.vision_tower(weights.stored),
+                lambda: self._model.pooling(weights.stored),
                 request.threads,
                 num_at_once,
                 rounds_activations=request.scheme.arithmetic != "f32",

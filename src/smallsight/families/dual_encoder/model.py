@@ -33,7 +33,7 @@ class DualEncoderParts:
     network takes texts of any length, and where their vector is. ``least_similarity`` returns the least
     cosine at which a picture may show what a text says; with ``is_least_measured``, one that was measured
     on pictures whose content is known. ``read_pooling`` reads what follows a SigLIP's tower, for an engine
-    that computes both without a graph.
+    that computes both without a graph; without it the tower is a CLIP's.
     """
 
     open_weights: Callable[[], EncoderTensors]
@@ -119,11 +119,9 @@ class DualEncoderModel:
         """Build one encoder's network."""
         return self._parts.build[part](self.config, stored)
 
-    def siglip_tower(self, stored: Mapping[str, Stored]) -> SigLIPTower | None:
-        """Return the sizes and weights of a SigLIP's vision tower, or None for another one."""
+    def vision_tower(self, stored: Mapping[str, Stored]) -> SigLIPTower:
+        """Return the sizes and weights of the vision tower."""
         vision = self.config.vision
-        if self._parts.read_pooling is None or vision.activation != "gelu_pytorch_tanh":
-            return None
         sizes = SigLIPSizes(
             layers=vision.layers,
             hidden=vision.hidden,
@@ -132,15 +130,15 @@ class DualEncoderModel:
             patches=self.config.num_patches,
             patch_width=3 * self.config.patch_px**2,
             norm_epsilon=vision.norm_epsilon,
+            activation=vision.activation,
+            has_first_token=self._parts.read_pooling is None,
         )
         return SigLIPTower(sizes, stored)
 
-    def siglip_pooling(self, stored: Mapping[str, Stored]) -> SigLIPPooling:
-        """Return what follows a SigLIP's tower: from normalised hidden states to the vector."""
+    def pooling(self, stored: Mapping[str, Stored]) -> SigLIPPooling | None:
+        """Return what follows a SigLIP's tower, from hidden states to the vector; None for a CLIP."""
         read = self._parts.read_pooling
-        if read is None:
-            raise ValueError("the tower is not that of a SigLIP")
-        return read(self.config, stored)
+        return None if read is None else read(self.config, stored)
 
     def embeddings(self) -> RowTable:
         """Return the table of token embeddings, memory-mapped from its file; once."""
