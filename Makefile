@@ -46,8 +46,8 @@ ROBUSTNESS := tests/unit/library/test_killed_migration.py tests/unit/library/tes
 ON_PROCESSOR := $(addprefix tests/unit/,engine graph machine/test_processor.py quant model reading families validation \
 		policy/test_row_bands.py services/test_result_cache.py) tests/parity $(addprefix tests/e2e/test_,smallsight_tiny.py \
 		describe.py moondream2.py toy_family.py validate.py serve_engines.py library_engines.py serve_openai_client.py)
-# Processes that run tests: on two cores four, as many tests wait for a server, a browser or a disk.
-WORKERS ?= 4
+# Processes that run tests: on two cores five, as many tests wait for a server, a browser or a disk.
+WORKERS ?= 5
 PYTEST_OPTIONS := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 # The reference for videos needs it, and it breaks whatever else imports torch and can see it: it lies apart.
 TORCHVISION := $(VENV)/torchvision
