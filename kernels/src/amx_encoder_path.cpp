@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "amx_instructions.hpp"
 #include "amx_support.hpp"
 #include "encoder_path.hpp"
 

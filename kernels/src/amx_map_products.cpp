@@ -4,20 +4,13 @@
 #include <algorithm>
 #include <cstring>
 
+#include "amx_instructions.hpp"
 #include "amx_support.hpp"
 #include "map_path.hpp"
 
 namespace smallsight {
 
 namespace {
-
-// The compiler's intrinsics do not tell it which memory a tile instruction reads.
-#define TILE_LOAD(tile, from, stride) \
-    asm volatile("tileloadd (%0,%1,1), %%tmm" #tile ::"r"(static_cast<const void*>(from)), "r"(stride) : "memory")
-#define TILE_STORE(tile, to) \
-    asm volatile("tilestored %%tmm" #tile ", (%0,%1,1)" ::"r"(static_cast<void*>(to)), "r"(128L) : "memory")
-#define TILE_ZERO(tile) asm volatile("tilezero %%tmm" #tile ::)
-#define TILE_BF16(sum, rows, outputs) asm volatile("tdpbf16ps %%tmm" #outputs ", %%tmm" #rows ", %%tmm" #sum ::)
 
 constexpr int kTileValues = 512;  // of weights
 constexpr int kMostInner = 1024;  // values of a pixel between two layers
@@ -78,25 +71,25 @@ struct alignas(64) Sums {
 template <bool kHalfPixels, bool kHalfOutputs, typename Between>
 inline void multiply_tiles(const std::uint16_t* const* from, long stride, const std::uint16_t* weights, int steps,
                            float* sums, Between&& between) {
-    TILE_ZERO(0);
-    if (!kHalfOutputs) TILE_ZERO(1);
-    if (!kHalfPixels) TILE_ZERO(2);
-    if (!kHalfPixels && !kHalfOutputs) TILE_ZERO(3);
+    AMX_ZERO(0);
+    if (!kHalfOutputs) AMX_ZERO(1);
+    if (!kHalfPixels) AMX_ZERO(2);
+    if (!kHalfPixels && !kHalfOutputs) AMX_ZERO(3);
     for (int step = 0; step < steps; ++step, weights += 2 * kTileValues) {
-        TILE_LOAD(4, from[step], stride);
-        TILE_LOAD(6, weights, 64L);
-        if (!kHalfPixels) TILE_LOAD(5, from[step] + 8 * stride, stride);
-        if (!kHalfOutputs) TILE_LOAD(7, weights + kTileValues, 64L);
-        TILE_BF16(0, 4, 6);
-        if (!kHalfOutputs) TILE_BF16(1, 4, 7);
-        if (!kHalfPixels) TILE_BF16(2, 5, 6);
-        if (!kHalfPixels && !kHalfOutputs) TILE_BF16(3, 5, 7);
+        AMX_LOAD(4, from[step], stride);
+        AMX_LOAD(6, weights, 64L);
+        if (!kHalfPixels) AMX_LOAD(5, from[step] + 8 * stride, stride);
+        if (!kHalfOutputs) AMX_LOAD(7, weights + kTileValues, 64L);
+        AMX_BF16(0, 4, 6);
+        if (!kHalfOutputs) AMX_BF16(1, 4, 7);
+        if (!kHalfPixels) AMX_BF16(2, 5, 6);
+        if (!kHalfPixels && !kHalfOutputs) AMX_BF16(3, 5, 7);
         between(step);
     }
-    TILE_STORE(0, sums);
-    if (!kHalfOutputs) TILE_STORE(1, sums + 16);
-    if (!kHalfPixels) TILE_STORE(2, sums + 16 * kPairOutputs);
-    if (!kHalfPixels && !kHalfOutputs) TILE_STORE(3, sums + 16 * kPairOutputs + 16);
+    AMX_STORE(0, sums, 128L);
+    if (!kHalfOutputs) AMX_STORE(1, sums + 16, 128L);
+    if (!kHalfPixels) AMX_STORE(2, sums + 16 * kPairOutputs, 128L);
+    if (!kHalfPixels && !kHalfOutputs) AMX_STORE(3, sums + 16 * kPairOutputs + 16, 128L);
 }
 
 template <typename Between>
@@ -138,8 +131,7 @@ struct PairOfOutputs {
             }
             __m512 second = _mm512_add_ps(_mm512_load_ps(from + 16), second_bias);
             if (kAdds) second = _mm512_add_ps(second, widened(source(pixel) + 16));
-            const __m512bh both = _mm512_cvtne2ps_pbh(activated<kActivation>(second), activated<kActivation>(first));
-            _mm512_storeu_si512(to, reinterpret_cast<__m512i>(both));
+            _mm512_storeu_si512(to, both_rounded_to_bf16(activated<kActivation>(second), activated<kActivation>(first)));
         }
     }
 };

@@ -12,7 +12,12 @@ namespace smallsight {
 
 namespace {
 
-#if defined(SMALLSIGHT_X86) && defined(__linux__)
+#if defined(SMALLSIGHT_EMULATED_AMX)
+std::string find_obstacle() {
+    const bool can = __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi");
+    return can ? "" : "this processor has no AVX-512 VNNI and VBMI, with which AMX is emulated";
+}
+#elif defined(SMALLSIGHT_X86) && defined(__linux__)
 constexpr int kRequestPermission = 0x1023;  // arch_prctl's ARCH_REQ_XCOMP_PERM
 constexpr int kTileData = 18;               // the state component of tile registers
 constexpr unsigned long long kSavedStates = (1ull << 17) | (1ull << 18) | 0xe6;  // tiles, AVX-512, AVX, SSE
@@ -57,7 +62,11 @@ const std::string& amx_obstacle() {
     return obstacle;
 }
 
-#if defined(SMALLSIGHT_X86) && defined(__linux__)
+#if defined(SMALLSIGHT_EMULATED_AMX)
+void begin_tiles() {}
+
+void end_tiles() {}
+#elif defined(SMALLSIGHT_X86) && defined(__linux__)
 void begin_tiles() {
     static const TileShapes shapes;
     asm volatile("ldtilecfg (%0)" ::"r"(&shapes) : "memory");

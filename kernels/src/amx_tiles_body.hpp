@@ -1,18 +1,13 @@
 // Products in AMX tiles: 32 rows and 32 outputs at a time, two by two tiles of sums.
 //
-// Included inside an unnamed namespace, after immintrin.h and encoder_path.hpp.
+// Included inside an unnamed namespace, after amx_instructions.hpp and encoder_path.hpp.
 
-// The compiler's intrinsics do not tell it which memory a tile instruction reads.
-#define TILE_LOAD(tile, from) \
-    asm volatile("tileloadd (%0,%1,1), %%tmm" #tile ::"r"(static_cast<const void*>(from)), "r"(64L) : "memory")
-// The same for memory that is read once: it should not push what is read again out of the L1 cache.
-#define TILE_STREAM(tile, from) \
-    asm volatile("tileloaddt1 (%0,%1,1), %%tmm" #tile ::"r"(static_cast<const void*>(from)), "r"(64L) : "memory")
-#define TILE_STORE(tile, to) \
-    asm volatile("tilestored %%tmm" #tile ", (%0,%1,1)" ::"r"(static_cast<void*>(to)), "r"(64L) : "memory")
-#define TILE_ZERO(tile) asm volatile("tilezero %%tmm" #tile ::)
-#define TILE_INT8(sum, rows, outputs) asm volatile("tdpbusd %%tmm" #outputs ", %%tmm" #rows ", %%tmm" #sum ::)
-#define TILE_BF16(sum, rows, outputs) asm volatile("tdpbf16ps %%tmm" #outputs ", %%tmm" #rows ", %%tmm" #sum ::)
+#define TILE_LOAD(tile, from) AMX_LOAD(tile, from, 64L)
+#define TILE_STREAM(tile, from) AMX_STREAM(tile, from, 64L)
+#define TILE_STORE(tile, to) AMX_STORE(tile, to, 64L)
+#define TILE_ZERO(tile) AMX_ZERO(tile)
+#define TILE_INT8(sum, rows, outputs) AMX_INT8(sum, rows, outputs)
+#define TILE_BF16(sum, rows, outputs) AMX_BF16(sum, rows, outputs)
 
 constexpr unsigned kTileValues = 256;
 

@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "amx_instructions.hpp"
 #include "map_path.hpp"
 
 namespace smallsight {

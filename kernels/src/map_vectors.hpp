@@ -10,7 +10,7 @@ inline __m512 widened(const std::uint16_t* from) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(values), 16));
 }
 
-inline __m256i narrowed(__m512 values) { return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(values)); }
+inline __m256i narrowed(__m512 values) { return rounded_to_bf16(values); }
 
 // Packs the even values and the odd ones, which lie between them.
 inline __m512i woven(__m512 even, __m512 odd) {
