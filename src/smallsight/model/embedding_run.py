@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from smallsight.engine.openvino.picture_embedder import PictureEmbedder
-    from smallsight.families.dual_encoder.pictures import OpenedImage
+    from smallsight.families.plain_rgb import OpenedImage
     from smallsight.model.picture_argument import PictureArgument
 
 _LEAST_AHEAD = 2  # pictures opened while others are embedded
