@@ -8,6 +8,7 @@
 #   make test-all                 run every test, also with other people's clients, as .ci/run does
 #   make test-tools               install other people's programs, which tests run, outside .venv
 #   make test-without-vnni        the tests that depend on the processor, as if it had AVX-512 and no VNNI (20 minutes)
+#   make test-emulated-amx        the tests of the extension's AMX code where AVX-512 VNNI is all there is (5 minutes)
 #   make coverage                 the same as make test-all, measuring which lines ran: takes about twice as long
 #   make kernels                  build the extension that generates tokens faster; without a C++ compiler, with zig
 #   make wheels                   build its wheels for x86-64 and ARM in dist/, and try them
@@ -52,7 +53,7 @@ PYTEST_OPTIONS := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reord
 # The reference for videos needs it, and it breaks whatever else imports torch and can see it: it lies apart.
 TORCHVISION := $(VENV)/torchvision
 
-.PHONY: demo serve test test-all test-tools test-without-vnni kernels wheels coverage check format bench robustness peers docs audit lock vendor examples clean
+.PHONY: demo serve test test-all test-tools test-without-vnni test-emulated-amx kernels wheels coverage check format bench robustness peers docs audit lock vendor examples clean
 
 demo: $(MARKS)/demo
 	@SMALLSIGHT_HOME="$${SMALLSIGHT_HOME:-$(CURDIR)/.smallsight-demo}" \
@@ -78,7 +79,17 @@ test-without-vnni: $(MARKS)/dev $(MARKS)/kernels
 	PYTHONPATH=tests $(BIN)/python -m lesser_processor $(BIN)/python -m pytest $(PYTEST_OPTIONS) \
 		$(if $(TESTS),$(TESTS),$(ON_PROCESSOR) -m "not slow")
 
+test-emulated-amx: $(MARKS)/dev $(MARKS)/emulated-amx
+	PYTHONPATH=$(CURDIR)/$(MARKS)/emulated-amx $(BIN)/python -m pytest $(PYTEST_OPTIONS) \
+		$(if $(TESTS),$(TESTS),tests/unit/engine/native tests/unit/reading -m "not slow")
+
 kernels: $(MARKS)/kernels
+
+$(MARKS)/emulated-amx: $(wildcard kernels/src/*) kernels/CMakeLists.txt kernels/pyproject.toml $(MARKS)/demo
+	@echo "Building smallsight-kernels with AMX emulated (about a minute, once) ..."
+	@CMAKE_ARGS=-DSMALLSIGHT_EMULATED_AMX=ON PIP_CONSTRAINT=kernels/build-constraints.txt \
+		$(PIP) install --no-deps --upgrade --target $@ ./kernels
+	@touch $@
 
 wheels: $(MARKS)/wheels/installed $(MARKS)/qemu
 	@$(MARKS)/wheels/bin/python -m release.arm_system $(MARKS)/wheels/arm && root="--root $(MARKS)/wheels/arm"; \
