@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "processor.hpp"
+
 #if defined(SMALLSIGHT_X86) && defined(__linux__)
 #include <cpuid.h>
 #include <sys/syscall.h>
@@ -14,8 +16,7 @@ namespace {
 
 #if defined(SMALLSIGHT_EMULATED_AMX)
 std::string find_obstacle() {
-    const bool can = __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi");
-    return can ? "" : "this processor has no AVX-512 VNNI and VBMI, with which AMX is emulated";
+    return has_avx512_vbmi() ? "" : "this processor has no AVX-512 VNNI and VBMI, with which AMX is emulated";
 }
 #elif defined(SMALLSIGHT_X86) && defined(__linux__)
 constexpr int kRequestPermission = 0x1023;  // arch_prctl's ARCH_REQ_XCOMP_PERM

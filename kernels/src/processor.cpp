@@ -61,11 +61,14 @@ bool has_avx512() {
 
 bool has_avx512_bf16() { return has_avx512() && has_bits(leaf(7, 1).a, 1u << 5); }
 
+bool has_avx512_vbmi() { return has_avx512() && has_bits(leaf(7).c, 1u << 1); }
+
 bool has_tiles() { return has_bits(leaf(7).d, (1u << 24) | (1u << 25)); }
 #else
 bool has_avx2() { return false; }
 bool has_avx512() { return false; }
 bool has_avx512_bf16() { return false; }
+bool has_avx512_vbmi() { return false; }
 bool has_tiles() { return false; }
 #endif
 

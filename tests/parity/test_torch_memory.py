@@ -76,6 +76,7 @@ def test_an_answer_without_memory_fails_with_both_amounts_and_the_next_one_works
             text=True,
             check=False,
             env={**os.environ, "ONEDNN_PRIMITIVE_CACHE_CAPACITY": kept},
+            timeout=200,
         )
         if _NO_ROOM_FOR_A_THREAD not in child.stderr:
             break

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,6 @@ _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"  # as proc(5) says: sets the peak to the current resident memory
 _FIELD = re.compile(r"^(\w+):\s+(\d+) kB$", re.MULTILINE)
-_MAPPING = re.compile(r"^[0-9a-f]+-[0-9a-f]+ (\S{4}) \S+ \S+ \d+ *(.*)$", re.MULTILINE)
 _SAMPLING_S = 0.005
 
 
@@ -35,11 +35,10 @@ class ProcessMemory:
 def process_memory() -> ProcessMemory:
     """Return this process's memory now."""
     try:
-        text = _MAPPINGS.read_text(encoding="utf-8", errors="replace")
+        return _sum_of_mappings()
     except OSError:
         memory = psutil.Process().memory_full_info()
         return ProcessMemory(int(memory.rss), int(getattr(memory, "uss", memory.rss)))
-    return _memory_of(text)
 
 
 class PeakMeter:
@@ -83,16 +82,32 @@ class PeakMeter:
             self._sampled_bytes = max(self._sampled_bytes, int(psutil.Process().memory_info().rss))
 
 
-def _memory_of(mappings: str) -> ProcessMemory:
-    """Return the memory of a process, given the text of its /proc/PID/smaps."""
-    headers = list(_MAPPING.finditer(mappings))
-    code = {path for rights, path in (header.groups() for header in headers) if "x" in rights and path}
-    resident = private = 0
-    for header, following in zip(headers, [*headers[1:], None], strict=True):
-        fields = _sizes(mappings[header.end() : following.start() if following else None])
-        resident += fields["Rss"]
-        private += fields["Anonymous"] if header.group(2) in code else fields["Rss"]
-    return ProcessMemory(resident, private)
+def _sum_of_mappings() -> ProcessMemory:
+    """Read /proc/self/smaps line by line: its whole text would be some of the memory that is measured."""
+    resident_by_path, anonymous_by_path = Counter[str](), Counter[str]()
+    code, path = set[str](), ""
+    with _MAPPINGS.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            name, _, rest = line.partition(" ")
+            if name == "Rss:":
+                resident_by_path[path] += _bytes_of(rest)
+            elif name == "Anonymous:":
+                anonymous_by_path[path] += _bytes_of(rest)
+            elif not name.endswith(
+                ":"
+            ):  # a mapping's first line: addresses, rights, offset, device, inode, path
+                rights, _, _, _, *named = rest.split(maxsplit=4)
+                path = named[0].rstrip("\n") if named else ""
+                if "x" in rights and path:
+                    code.add(path)
+    private = sum(
+        (anonymous_by_path if path in code else resident_by_path)[path] for path in resident_by_path
+    )
+    return ProcessMemory(resident_by_path.total(), private)
+
+
+def _bytes_of(field: str) -> int:
+    return int(field.split(maxsplit=1)[0]) * 1024
 
 
 def _reset_peak() -> bool:
@@ -105,8 +120,5 @@ def _reset_peak() -> bool:
 
 def _fields(path: Path) -> dict[str, int]:
     """Return the sizes that a file of /proc lists, in bytes; raises OSError."""
-    return _sizes(path.read_text(encoding="ascii", errors="replace"))
-
-
-def _sizes(text: str) -> dict[str, int]:
+    text = path.read_text(encoding="ascii", errors="replace")
     return {name: int(number) * 1024 for name, number in _FIELD.findall(text)}

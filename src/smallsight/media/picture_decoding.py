@@ -47,6 +47,7 @@ from smallsight.media.opened_frames import OpenedFrames
 from smallsight.media.pixels import fit_within, orientation_of, scaled_size, to_rgb, turn_upright
 from smallsight.media.png_chunks import MAX_PROFILE_BYTES, without_needless_chunks
 from smallsight.media.reading_size import reading_size
+from smallsight.media.small_versions import hash_grey_of, thumbnail_file
 from smallsight.media.tiff_tags import know_more_greys, profile_of, repair_layout, seek_to_picture
 from smallsight.media.transparent_key import apply_key
 from smallsight.media.wire import COLOUR_SIDE, HASH_GREY_SIDE_PX
@@ -54,8 +55,6 @@ from smallsight.media.wire import COLOUR_SIDE, HASH_GREY_SIDE_PX
 __all__ = ["DecodeRequest", "DecodedParts", "decode_picture", "prepare_pillow"]
 
 _HASH_SOURCE_SIDE_PX = 2 * HASH_GREY_SIDE_PX
-_THUMBNAIL_QUALITY = 80
-_THUMBNAIL_EFFORT = 1  # of 0-6: half the time of Pillow's default 4 and 8 % more bytes
 _JPEG_SCALES = (1, 2, 4, 8)  # libjpeg can decode at these fractions of the size
 _OFTEN_STILL = ("BMP", "JPEG", "PNG", "WEBP")
 _MAX_JPEG_SIDE_PX = 65_500  # of libjpeg
@@ -229,10 +228,10 @@ def _decode(data: bytes, request: DecodeRequest, early: EarlyRows | None = None)
     thumbnail, colours = None, b""
     if request.thumbnail_side_px is not None:
         colours = rgb.resize((COLOUR_SIDE, COLOUR_SIDE), Image.Resampling.BOX).tobytes()
-        thumbnail = _encode_webp(fit_within(rgb, request.thumbnail_side_px, gap=1.0))
+        thumbnail = thumbnail_file(fit_within(rgb, request.thumbnail_side_px, gap=1.0))
     if image is not None and image.size == whole_size:
         full_size = None
-    hash_grey = _hash_grey(rgb) if request.wants_hashes else b""
+    hash_grey = hash_grey_of(rgb) if request.wants_hashes else b""
     return DecodedParts(*size, num_frames, whole_size, image, thumbnail, hash_grey, full_size, pages, colours)
 
 
@@ -350,11 +349,6 @@ def _upright_rgb(
     return turn_upright(rgb, orientation)
 
 
-def _hash_grey(rgb: Image.Image) -> bytes:
-    grey_side = (HASH_GREY_SIDE_PX, HASH_GREY_SIDE_PX)
-    return rgb.resize(grey_side, Image.Resampling.BOX, reducing_gap=3.0).convert("L").tobytes()
-
-
 def _check_size(size: tuple[int, int], request: DecodeRequest) -> None:
     if max(size) > request.max_image_side_px:
         raise PictureTooLargeError(
@@ -396,9 +390,3 @@ def _working_size(size: tuple[int, int], request: DecodeRequest) -> tuple[int, i
     longest_px = max(request.max_side_px or 1, request.thumbnail_side_px or 1)
     for_hashes_px = math.ceil(_HASH_SOURCE_SIDE_PX * max(size) / min(size)) if min(size) else 1
     return scaled_size(size, max(longest_px, for_hashes_px))
-
-
-def _encode_webp(image: Image.Image) -> bytes:
-    encoded = io.BytesIO()
-    image.save(encoded, "WEBP", quality=_THUMBNAIL_QUALITY, method=_THUMBNAIL_EFFORT)
-    return encoded.getvalue()

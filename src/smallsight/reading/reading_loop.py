@@ -36,7 +36,7 @@ class _ImageReader(Protocol):
     def twin(self) -> Self: ...
 
 
-_Request = tuple[int, list[np.ndarray]]  # the list keeps an image until a reader takes it
+_AskedImage = tuple[int, list[np.ndarray]]  # the list keeps an image until a reader takes it
 
 
 def serve_reading(arguments: Sequence[str], load: Callable[[int, bool], _ImageReader]) -> int:
@@ -52,7 +52,7 @@ def serve_reading(arguments: Sequence[str], load: Callable[[int, bool], _ImageRe
     os.dup2(2, 1)  # the output of native libraries is not part of the protocol
     follow_parent(parent_pid)
     reader = load(threads, may_use_extension)
-    waiting: SimpleQueue[_Request | None] = SimpleQueue()
+    waiting: SimpleQueue[_AskedImage | None] = SimpleQueue()
     writing = threading.Lock()
     lanes = [
         threading.Thread(target=_serve, args=(one, waiting, replies, writing), name="smallsight-reader")
@@ -69,7 +69,7 @@ def serve_reading(arguments: Sequence[str], load: Callable[[int, bool], _ImageRe
     return 0
 
 
-def _receive(waiting: SimpleQueue[_Request | None]) -> None:
+def _receive(waiting: SimpleQueue[_AskedImage | None]) -> None:
     """Pass requests on until the input ends."""
     while True:
         try:
@@ -88,7 +88,7 @@ def _receive(waiting: SimpleQueue[_Request | None]) -> None:
 
 def _serve(
     reader: _ImageReader,
-    waiting: SimpleQueue[_Request | None],
+    waiting: SimpleQueue[_AskedImage | None],
     replies: BinaryIO,
     writing: threading.Lock,
 ) -> None:

@@ -41,6 +41,8 @@ class ImageProcessor:
             if not described.get(step, True):
                 raise ModelNotRunnableError(f"{path} turns {step} off, which is not supported.")
         self._tables = value_tables(described, path, DEFAULT_MEAN, DEFAULT_DEVIATION)
+        # Kept: Python 3.11 waits forever for a thread that ends in its first lines for want of memory.
+        self._threads = ThreadPoolExecutor(usable_cores(), "smallsight-tiles")
 
     @classmethod
     def load(cls, model_dir: Path) -> ImageProcessor:
@@ -68,9 +70,8 @@ class ImageProcessor:
         if not squares:
             return TiledPicture((tile_of(pixels_HWC),), plan.rows, plan.columns, size_of(image))
         # Digests take longer than resizing; hashlib and the extension let other threads run.
-        with ThreadPoolExecutor(usable_cores(), "smallsight-tiles") as threads:
-            whole = threads.submit(self._whole, pixels_HWC)
-            tiles = (*threads.map(tile_of, squares), whole.result())
+        whole = self._threads.submit(self._whole, pixels_HWC)
+        tiles = (*self._threads.map(tile_of, squares), whole.result())
         return TiledPicture(tiles, plan.rows, plan.columns, size_of(image))
 
     def normalise(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
