@@ -32,27 +32,27 @@ def picture(seed):
 def address_space():
     return int(re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
 
-def ask(seeds, times=1):
-    shown = [picture(seed) for seed in seeds]
+def ask(shown, times=1):
     return model.ask(shown, "What?" * times, max_tokens=8, detail="high", ignore_stop=True).token_ids
 
 options = EngineOptions(chunk_tokens=4096, max_step_tokens=4096, cache_bytes=32 << 20, feature_cache_bytes=0)
 engine = load_engine("smolvlm", Path(sys.argv[1]), TORCH_SCHEMES["fp32"], engine="torch", device="cpu",
                      threads=1, options=options)
 model = VisionLanguageModel(engine, name="tiny", precision="fp32", limits=Limits())
-alone = ask([0])
+one, several = [picture(0)], [picture(seed) for seed in range(1, 7)]
+alone = ask(one)
 found = []
 _, hard = resource.getrlimit(resource.RLIMIT_AS)
 for more in (0, 4, 8, 16, 32):
     resource.setrlimit(resource.RLIMIT_AS, (address_space() + (more + int(sys.argv[2])) * 2**20, hard))
     try:
-        ask(range(1, 7), 400)
+        ask(several, 400)
         said = "answered"
     except SmallsightError as error:
         said = f"{type(error).__name__}: {error.message}"
     resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
     found.append(said)
-    if ask([0]) != alone:
+    if ask(one) != alone:
         found.append("another answer afterwards")
 print("FOUND " + json.dumps(found))
 """

@@ -17,7 +17,7 @@ from smallsight.engine.decoding.scheduler import Scheduler
 from smallsight.engine.decoding.worker import Parts, Worker
 from smallsight.engine.decoding.worker_group import WorkerGroup
 from smallsight.engine.engine import EngineDefaults, EngineOptions
-from smallsight.engine.generation import Generation
+from smallsight.engine.generation import Generation, failure_of
 from smallsight.engine.sampling_options import SamplingOptions
 from smallsight.families.family import Capabilities, Family
 from smallsight.families.frame_sampling import FrameSampling
@@ -103,7 +103,10 @@ class InlineEngine(EngineDefaults):
         require_length(self.processor.tokenizer, messages, self.context_tokens, tools or "")
         found = {} if tools is None else json.loads(tools)
         offered = [] if found.get("tool_choice") == "none" else found.get("tools", [])
-        return self.processor.prepare(messages, detail=detail, tools=offered)
+        try:
+            return self.processor.prepare(messages, detail=detail, tools=offered)
+        except MemoryError as error:
+            raise failure_of(error) from error
 
 
 def inline_worker(

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from smallsight.machine.cores import usable_cores
 from smallsight.media.fast_resizing import resize_in_steps
 
 DEFAULT_MEAN = DEFAULT_DEVIATION = (0.5, 0.5, 0.5)
+_MOST_THREADS = 4
 
 
 class ImageProcessor:
@@ -41,8 +43,7 @@ class ImageProcessor:
             if not described.get(step, True):
                 raise ModelNotRunnableError(f"{path} turns {step} off, which is not supported.")
         self._tables = value_tables(described, path, DEFAULT_MEAN, DEFAULT_DEVIATION)
-        # Kept: Python 3.11 waits forever for a thread that ends in its first lines for want of memory.
-        self._threads = ThreadPoolExecutor(usable_cores(), "smallsight-tiles")
+        self._threads = _started_threads(min(usable_cores(), _MOST_THREADS))
 
     @classmethod
     def load(cls, model_dir: Path) -> ImageProcessor:
@@ -103,3 +104,12 @@ def tile_of(square_HWC: NDArray[np.uint8]) -> Tile:
     digest = hashlib.sha256(pixels_HWC.data)
     digest.update(repr(pixels_HWC.shape).encode())
     return Tile(pixels_HWC, digest.digest())
+
+
+def _started_threads(num: int) -> ThreadPoolExecutor:
+    """Return running threads: Python 3.11 waits forever for one that ends at once for want of memory."""
+    threads = ThreadPoolExecutor(num, "smallsight-tiles")
+    everyone = Barrier(num)
+    for waiting in [threads.submit(everyone.wait) for _ in range(num)]:
+        waiting.result()
+    return threads
