@@ -49,7 +49,8 @@ ON_PROCESSOR := $(addprefix tests/unit/,engine graph machine/test_processor.py q
 		describe.py moondream2.py toy_family.py validate.py serve_engines.py library_engines.py serve_openai_client.py)
 # Processes that run tests: on two cores five, as many tests wait for a server, a browser or a disk.
 WORKERS ?= 5
-PYTEST_OPTIONS := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+# One that dies ends the run: pytest-xdist 3.8 would wait forever for the files that it had taken.
+PYTEST_OPTIONS := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 # The reference for videos needs it, and it breaks whatever else imports torch and can see it: it lies apart.
 TORCHVISION := $(VENV)/torchvision
 
