@@ -5,7 +5,8 @@
 #   make serve                    the web app and the API, with the library of make demo; Ctrl-C stops it
 #   make serve OPEN=1             the same, and opens the browser
 #   make test                     run the tests, but for those that are marked as slow
-#   make test-all                 run every test, also with other people's clients, as .ci/run does
+#   make test-most                all but those that need servers, browsers, clusters or training for long, as .ci/run does
+#   make test-all                 run every test, also with other people's clients
 #   make test-tools               install other people's programs, which tests run, outside .venv
 #   make test-without-vnni        the tests that depend on the processor, as if it had AVX-512 and no VNNI (20 minutes)
 #   make test-emulated-amx        the tests of the extension's AMX code where AVX-512 VNNI is all there is (5 minutes)
@@ -54,7 +55,7 @@ PYTEST_OPTIONS := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reord
 # The reference for videos needs it, and it breaks whatever else imports torch and can see it: it lies apart.
 TORCHVISION := $(VENV)/torchvision
 
-.PHONY: demo serve test test-all test-tools test-without-vnni test-emulated-amx kernels wheels coverage check format bench robustness peers docs audit lock vendor examples clean
+.PHONY: demo serve test test-most test-all test-tools test-without-vnni test-emulated-amx kernels wheels coverage check format bench robustness peers docs audit lock vendor examples clean
 
 demo: $(MARKS)/demo
 	@SMALLSIGHT_HOME="$${SMALLSIGHT_HOME:-$(CURDIR)/.smallsight-demo}" \
@@ -71,6 +72,10 @@ test: $(MARKS)/dev $(MARKS)/docs $(MARKS)/kernels $(MARKS)/fonts $(MARKS)/chromi
 test-all: $(MARKS)/dev $(MARKS)/docs $(MARKS)/kernels $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool \
 		$(MARKS)/qemu $(MARKS)/arm $(MARKS)/zig/installed $(MARKS)/clients/installed $(MARKS)/clients_js
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+test-most: $(MARKS)/dev $(MARKS)/docs $(MARKS)/kernels $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool \
+		$(MARKS)/qemu $(MARKS)/arm
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS) -m "not long"
 
 # What the tests need outside .venv, so that it can be installed while something else uses that.
 test-tools: $(MARKS)/fonts $(MARKS)/chromium $(MARKS)/exiftool $(MARKS)/qemu $(MARKS)/arm $(MARKS)/zig/installed \

@@ -50,6 +50,10 @@ _SLOW_FIRST = (
 )
 
 
+# Slow tests of these start servers, browsers, clusters or trainings: a quarter of the time of all tests.
+_LONG = ("tests/e2e/", "tests/web/", "tests/unit/benchmarks/", "tests/unit/training/")
+
+
 @pytest.fixture(autouse=True)
 def logging_is_nobodys() -> Iterator[None]:
     """Undo what a command run in this process configured: another test captures lines of every level."""
@@ -115,6 +119,9 @@ def pytest_report_header() -> list[str]:
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is slow
 def pytest_collection_modifyitems(items: list) -> None:
     _mark_slow_cases(items)
+    for item in items:
+        if item.nodeid.startswith(_LONG) and item.get_closest_marker("slow"):
+            item.add_marker("long")
 
     def rank(item) -> int:
         return next(
