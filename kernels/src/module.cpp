@@ -278,7 +278,7 @@ NB_MODULE(smallsight_kernels, module) {
     smallsight::add_pooling(module);
     smallsight::add_map_network(module);
     nb::set_leak_warnings(false);  // a model that is open when the interpreter ends is not an error
-    module.attr("INTERFACE") = 3;  // larger whenever a caller of the one before would fail
+    module.attr("INTERFACE") = 4;  // larger whenever a caller of the one before would fail
     module.attr("MAX_PIECES") = smallsight::kMaxPieces;
     module.def(
         "path_name",

@@ -8,7 +8,7 @@ from functools import cache
 from types import ModuleType
 
 NAME = "smallsight_kernels"
-INTERFACE = 3  # of the extension that this code calls
+INTERFACE = 4  # of the extension that this code calls
 
 
 @dataclass(frozen=True, eq=False)

@@ -117,8 +117,6 @@ def tower_obstacle(tower: SigLIPTower | None, *, rounds_activations: bool) -> st
         return obstacle
     if tower is None:
         return "the family has another tower"
-    if not _is_plain_siglip(tower.sizes) and not _has_other_towers():
-        return "the installed smallsight-kernels is older and computes SigLIP's tower only"
     if not _fits(tower.sizes):
         return f"the tower's sizes are not multiples of {_LANES}, or its heads exceed {_MOST_HEAD}"
     if not rounds_activations:
@@ -185,7 +183,9 @@ def bind_encoder(
         sizes.norm_epsilon,
         threads,
         path,
-        **_options(sizes, most_images),
+        activation=sizes.activation,
+        has_first_token=sizes.has_first_token,
+        most_images=most_images,
     )
     choose = number_of or product_number
     stored = tower.stored
@@ -246,25 +246,6 @@ def _stored_matrices(
         for name in tower.MATRICES:
             weight = tower.layer(layer, f"{name}.weight")
             yield layer, name, _floats(weight), choose(weight, path)
-
-
-def _is_plain_siglip(sizes: SigLIPSizes) -> bool:
-    return not sizes.has_first_token and sizes.activation == "gelu_pytorch_tanh"
-
-
-def _has_other_towers() -> bool:
-    return hasattr(getattr(find_extension().module, "Encoder", None), "set_first_norm")
-
-
-def _options(sizes: SigLIPSizes, most_images: int) -> dict[str, Any]:
-    """Return the arguments that an older extension does not know, where they are needed."""
-    if _is_plain_siglip(sizes) and most_images == 1:
-        return {}
-    return {
-        "activation": sizes.activation,
-        "has_first_token": sizes.has_first_token,
-        "most_images": most_images,
-    }
 
 
 def _fits(sizes: SigLIPSizes) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from smallsight.engine.native.picture_tower import pictures_together
-from smallsight.engine.native.tile_encoder import bind_encoder, encoder_obstacle, tower_obstacle
+from smallsight.engine.native.tile_encoder import bind_encoder, encoder_obstacle
 from smallsight.families.siglip_tower import SigLIPSizes, SigLIPTower
 from smallsight.machine.extension import find_extension
 
@@ -205,18 +205,6 @@ def test_what_does_not_fit_is_refused():
     clip = of(1, 64, 1, 64, 16, 48, EPSILON, 1, "plain", has_first_token=True)
     with pytest.raises(ValueError, match="squares"):
         clip.set_connector(np.ones((40, 256), np.float32), 2)
-
-
-def test_an_older_extension_leaves_clips_to_openvino(monkeypatch):
-    module = find_extension().module
-    monkeypatch.delattr(module.Encoder, "set_first_norm")
-    clip, siglip = (
-        SigLIPTower(SigLIPSizes(1, 64, 1, 64, 16, 48, EPSILON, has_first_token=has_first_token), stored)
-        for has_first_token, stored in ((True, {}), (False, {}))
-    )
-    assert encoder_obstacle() or "older" in tower_obstacle(clip, rounds_activations=True)
-    with pytest.raises(KeyError):  # it goes on to look at the weights
-        tower_obstacle(siglip, rounds_activations=True)
 
 
 def test_pictures_of_few_patches_share_a_run():
