@@ -7,23 +7,14 @@ from math import erf
 import numpy as np
 import pytest
 
+from encoder_paths import HAS_ENCODER, PATHS
 from smallsight.engine.native.picture_tower import pictures_together
 from smallsight.engine.native.tile_encoder import bind_encoder, encoder_obstacle
 from smallsight.families.siglip_tower import SigLIPSizes, SigLIPTower
 from smallsight.machine.extension import find_extension
 
-HAS_ENCODER = find_extension().module is not None
 pytestmark = pytest.mark.skipif(not HAS_ENCODER, reason=encoder_obstacle())
 
-
-def runs(path):
-    return HAS_ENCODER and find_extension().module.encoder_path_name(path) == path
-
-
-PATHS = [
-    pytest.param(path, marks=pytest.mark.skipif(not runs(path), reason=f"no {path} on this processor"))
-    for path in ("plain", "avx2", "avx512", "avx512-bf16", "amx")
-]
 ACTIVATIONS = {
     "gelu_pytorch_tanh": lambda x: 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
     "quick_gelu": lambda x: x / (1 + np.exp(-1.702 * x)),

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from encoder_paths import HAS_ENCODER, PATHS, runs
 from smallsight.engine.decoding.feature_cache import FeatureCache
 from smallsight.engine.engine import EngineOptions, LoadRequest
 from smallsight.engine.native.tile_encoder import (
@@ -37,18 +38,8 @@ from tiny_smolvlm import SHAPES, make_checkpoint
 
 EXAMPLES = Path(__file__).parents[4] / "examples"
 SHIPPED = Path(__file__).parents[4] / "src/smallsight/shipped/Smallsight-tiny"
-HAS_ENCODER = find_extension().module is not None
 needs_encoder = pytest.mark.skipif(not HAS_ENCODER, reason=encoder_obstacle())
 
-
-def runs(path):
-    return HAS_ENCODER and find_extension().module.encoder_path_name(path) == path
-
-
-PATHS = [
-    pytest.param(path, marks=pytest.mark.skipif(not runs(path), reason=f"no {path} on this processor"))
-    for path in ("plain", "avx2", "avx512", "avx512-bf16", "amx")
-]
 SIZES = {
     "heads of 64": SigLIPSizes(3, 128, 2, 320, 64, 192, 1e-6, 2),
     "heads of 24, 25 patches, two segments": SigLIPSizes(2, 96, 4, 1600, 25, 192, 1e-6, 5),
